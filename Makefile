@@ -1,0 +1,46 @@
+# `make` alone lists the targets. Nothing but Python >= 3.11 and make is needed.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: help setup run test check format bench lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+
+setup: $(READY) ## make the environment in .venv, from constraints.txt
+run: $(READY) ## start the server; it reads headrace.toml if there is one
+	@exec $(BIN)/python server.py
+test: $(READY) ## run all tests; ARGS="-k name" chooses
+	$(BIN)/python -m pytest $(ARGS)
+check: $(READY) ## formatting, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+format: $(READY) ## rewrite the sources as `check` wants them
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+bench: $(READY) ## run the benchmarks, loopback only
+	$(BIN)/python bench/run.py
+lock: $(READY) ## write the lock files anew from pyproject.toml; UPGRADE=1 takes newer releases
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --group test --group check -o constraints.txt pyproject.toml
+	$(COMPILE) -c constraints.txt --no-annotate -o requirements.txt pyproject.toml
+clean: ## remove the environment and every cache
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Universal: one file serves every platform and Python. No index is named: pip asks its own.
+COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal \
+	--python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links
+
+# The mark is made last, so that a setup which broke off is done again.
+$(READY): constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Headrace needs Python 3.11 or newer as $(PYTHON); try make PYTHON=python3.13" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) has no venv module; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Setting up .venv: about a minute, once"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r constraints.txt
+	@touch $@

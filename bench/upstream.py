@@ -1,0 +1,123 @@
+"""A provider for benchmarks: OpenAI's dialect at a given pace, and a record of who hung up when.
+
+The model says what to send: `paced-200-20` is 200 tokens, 20 ms apart; `silent` is headers and then
+nothing; `mute` is not even headers. Each answer's first token is the question's last word, so that
+every stream's text is its own. `GET /stats` tells open requests, and when each reader's upstream
+request was closed, by the machine's monotonic clock.
+"""
+
+import asyncio
+import json
+import sys
+import time
+
+WORDS = (" the", " stream", " 东京", " 🚰", ' "quoted"', "\n", " naïve", " and", ",", " so", " on")
+_HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
+)
+
+
+def text(tag: str, tokens: int) -> str:
+    """What `paced-<tokens>-…` answers to a question that ends in `tag`."""
+    return f"[{tag}]" + "".join(WORDS[i % len(WORDS)] for i in range(tokens - 1))
+
+
+class Upstream(asyncio.Protocol):
+    """One connection: requests one after the other, each answered by a timer of its own."""
+
+    opened = 0
+    finished = 0
+    closed: dict[str, float] = {}  # noqa: RUF012 -- of the process, and only ever one server in it
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.received = b""
+        self.tag: str | None = None
+        self.timer: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+        head, end, body = self.received.partition(b"\r\n\r\n")
+        if not end:
+            return
+        length = 0
+        for line in head.split(b"\r\n")[1:]:
+            name, _, value = line.partition(b":")
+            if name.lower() == b"content-length":
+                length = int(value)
+        if len(body) < length:
+            return
+        self.received = body[length:]
+        if head.startswith(b"GET"):
+            self._stats()
+        else:
+            self._answer(json.loads(body[:length]))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+        if self.tag is not None:
+            type(self).opened -= 1
+            self.closed[self.tag] = time.monotonic()
+
+    def _stats(self) -> None:
+        stats = {"open": self.opened, "finished": self.finished, "closed": self.closed}
+        body = json.dumps(stats).encode()
+        self.transport.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+            % (len(body), body)
+        )
+
+    def _answer(self, asked: dict[str, object]) -> None:
+        messages = asked["messages"]
+        assert isinstance(messages, list)
+        self.tag = messages[-1]["content"].split()[-1]
+        type(self).opened += 1
+        model = str(asked["model"])
+        if model == "mute":
+            return
+        self.transport.write(_HEAD)
+        if model == "silent":
+            return
+        _, tokens, pause = model.split("-")
+        self._token(0, int(tokens), int(pause) / 1000)
+
+    def _token(self, number: int, tokens: int, pause: float) -> None:
+        if number == tokens:
+            self._finish(tokens)
+            return
+        token = f"[{self.tag}]" if number == 0 else WORDS[(number - 1) % len(WORDS)]
+        self._event({"choices": [{"index": 0, "delta": {"content": token}}]})
+        loop = asyncio.get_running_loop()
+        self.timer = loop.call_later(pause, self._token, number + 1, tokens, pause)
+
+    def _finish(self, tokens: int) -> None:
+        usage = {"prompt_tokens": 1, "completion_tokens": tokens}
+        choice = {"index": 0, "delta": {}, "finish_reason": "stop"}
+        self._event({"choices": [choice], "usage": usage})
+        self.transport.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
+        self.tag = None
+        type(self).opened -= 1
+        type(self).finished += 1
+
+    def _event(self, event: dict[str, object]) -> None:
+        whole = {"id": "chatcmpl-bench", "object": "chat.completion.chunk", "created": 0, **event}
+        data = b"data: %b\n\n" % json.dumps(whole, ensure_ascii=False).encode()
+        self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+
+
+async def main() -> None:
+    """Listen on a free loopback port, print it, and serve until the process is ended."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Upstream, "127.0.0.1", 0, backlog=4096)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(main())
+    except KeyboardInterrupt:
+        sys.exit(0)

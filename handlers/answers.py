@@ -1,0 +1,60 @@
+"""Answers: reading one from any position, live or ended, and stopping it."""
+
+import re
+from http import HTTPStatus
+
+from handlers.base import BaseHandler
+from handlers.errors import ApiError
+from handlers.streaming import ReadingHandler
+from handlers.views import Message
+from relay.relay import Elsewhere
+from storage.base import StorageError
+
+# Positions are code points of one answer; nine digits are a thousand times the longest.
+_EVENT_ID = re.compile(r"([0-9]{1,9})(-end)?")
+
+
+class EventsHandler(ReadingHandler):
+    """An answer as a stream, for an EventSource and for coming back."""
+
+    async def get(self, answer_id: str) -> None:
+        """Send what lies beyond Last-Event-ID, or `?after=`, or all of it."""
+        position, ended = self._position()
+        if ended:
+            self.set_status(HTTPStatus.NO_CONTENT)  # which stops an EventSource
+            return
+        with self.watched():
+            try:
+                answer = await self.services.relay.answer(self.user, answer_id)
+            except (Elsewhere, StorageError):
+                # For now: but an EventSource gives up for good on any status but 200.
+                self.come_back()
+                return
+            await self.follow(answer, position)
+
+    def _position(self) -> tuple[int, bool]:
+        """Where to go on, and whether the client has seen the end already."""
+        given = self.request.headers.get("Last-Event-ID", self.get_query_argument("after", "0"))
+        match = _EVENT_ID.fullmatch(given)
+        if match is None:
+            raise ApiError(
+                HTTPStatus.BAD_REQUEST,
+                "invalid_position",
+                "Last-Event-ID and after take the id of an event of this answer.",
+            )
+        return int(match[1]), match[2] is not None
+
+
+class StopHandler(BaseHandler):
+    """An end to an answer."""
+
+    async def post(self, answer_id: str) -> None:
+        """Stop it if it is live; what is kept of it comes back."""
+        message = await self.services.relay.stop(self.user, answer_id)
+        self.write_json(Message.of(message))
+
+
+routes = [
+    (r"/api/v1/answers/([^/]+)/events", EventsHandler),
+    (r"/api/v1/answers/([^/]+)/stop", StopHandler),
+]

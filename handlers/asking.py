@@ -1,0 +1,104 @@
+"""Asking: a question in, its answer as a stream, as one message, or to be fetched later."""
+
+from http import HTTPStatus
+
+import msgspec
+
+from handlers.errors import ApiError
+from handlers.streaming import ReadingHandler
+from handlers.views import Accepted, Chat, List, Message, Question
+from relay.answer import Answer
+
+
+class AskingHandler(ReadingHandler):
+    """What the two ways of asking share."""
+
+    async def ask(self, question: Question, conversation_id: str | None) -> None:
+        """Keep the question, start its answer, and send it in the form the client wants."""
+        if not question.text.strip():
+            raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", "The question is empty.")
+        form = self._form()
+        asking = question.asking(
+            user=self.user, conversation_id=conversation_id, patience=self.services.patience
+        )
+        with self.watched():
+            answer = await self.services.relay.ask(asking)
+            if form == "later":
+                self._answer_later(answer)
+            elif form == "json":
+                await self._answer_whole(answer)
+            else:
+                await self.follow(answer)
+
+    def _form(self) -> str:
+        """`later`, `json` or `stream`, by the request's Prefer and Accept headers."""
+        preferences = [part.strip() for part in self.request.headers.get("Prefer", "").split(",")]
+        if "respond-async" in preferences:
+            return "later"
+        accept = self.request.headers.get("Accept", "*/*")
+        kinds = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
+        if kinds & {"text/event-stream", "text/*"}:
+            return "stream"
+        if kinds & {"application/json", "application/*"}:
+            return "json"
+        if "*/*" in kinds:
+            return "stream"
+        raise ApiError(
+            HTTPStatus.NOT_ACCEPTABLE,
+            "not_acceptable",
+            "Answers come as text/event-stream or application/json.",
+        )
+
+    def _answer_later(self, answer: Answer) -> None:
+        self.services.relay.expect_reader(answer)
+        url = f"/api/v1/answers/{answer.id}/events"
+        self.set_header("Preference-Applied", "respond-async")
+        self.set_header("Location", url)
+        accepted = Accepted(answer.conversation_id, answer.question_id, answer.id, url)
+        self.write_json(accepted, HTTPStatus.ACCEPTED)
+
+    async def _answer_whole(self, answer: Answer) -> None:
+        if not await self.wait_for(answer):
+            return
+        message = Message.of(await self.services.storage.message(self.user, answer.id))
+        if message.error is None:
+            self.write_json(message)
+        else:
+            error = {**msgspec.to_builtins(message.error), "request_id": self.request_id}
+            self.write_json({"error": error, "message": message}, HTTPStatus.BAD_GATEWAY)
+
+
+class MessagesHandler(AskingHandler):
+    """The messages of a conversation, and asking in it."""
+
+    async def get(self, conversation_id: str) -> None:
+        """List them, the newest page first, each page from old to new."""
+        try:
+            page = await self.services.storage.messages(
+                self.user,
+                conversation_id,
+                limit=self.page_limit(),
+                before=self.get_query_argument("before", None),
+            )
+        except ValueError:
+            raise self.bad_cursor("before") from None
+        self.write_json(List([Message.of(message) for message in page.data], page.next))
+
+    async def post(self, conversation_id: str) -> None:
+        """Ask."""
+        await self.ask(self.body(Question), conversation_id)
+
+
+class ChatHandler(AskingHandler):
+    """Asking in one call: makes the conversation if none is named."""
+
+    async def post(self) -> None:
+        """Ask."""
+        chat = self.body(Chat)
+        await self.ask(chat, chat.conversation_id)
+
+
+routes = [
+    (r"/api/v1/conversations/([^/]+)/messages", MessagesHandler),
+    (r"/api/v1/chat", ChatHandler),
+]

@@ -1,0 +1,165 @@
+"""What every handler shares: who asks, what they may send, and how errors and JSON are written."""
+
+import logging
+import re
+import secrets
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, NamedTuple, TypeVar, cast
+
+import msgspec
+from tornado.http1connection import HTTP1Connection
+from tornado.iostream import IOStream
+from tornado.web import HTTPError, RequestHandler
+
+from handlers.errors import ApiError, Described, describe
+from handlers.guard import Guard
+from handlers.presence import Presence
+from relay.models import Models
+from relay.relay import Relay
+from storage.base import Storage
+
+log = logging.getLogger("headrace.http")
+
+_encoder = msgspec.json.Encoder()
+Body = TypeVar("Body")
+
+# A caller's own request id is taken over if it is short and plain, so that it can be put in a log.
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class Services(NamedTuple):
+    """What handlers work with; made once, in server.py."""
+
+    relay: Relay
+    storage: Storage
+    models: Models
+    presence: Presence
+    guard: Guard
+    patience: float | None  # of answers whose question says nothing about it
+    max_body_bytes: int
+
+
+class BaseHandler(RequestHandler):
+    """Refuses what may not enter, reads bodies by their type, and writes JSON and errors."""
+
+    services: Services
+    request_id: str
+
+    def initialize(self, services: Services) -> None:
+        """Tornado's constructor for handlers: the route table's values."""
+        self.services = services
+
+    def set_default_headers(self) -> None:
+        """Also called before an error is written: everything set here survives it."""
+        asked = self.request.headers.get("X-Request-Id", "")
+        self.request_id = asked if _REQUEST_ID.fullmatch(asked) else secrets.token_hex(8)
+        self.clear_header("Server")
+        self.set_header("X-Request-Id", self.request_id)
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Cache-Control", "no-store")
+
+    def prepare(self) -> None:
+        """Refuse what may not enter, before anything is read of it."""
+        for name, value in self.services.guard.cors(self.request):
+            self.set_header(name, value)
+        self.services.guard.admit(self.request)
+        if len(self.request.body) > self.services.max_body_bytes:
+            limit = self.services.max_body_bytes
+            raise ApiError(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                "body_too_large",
+                f"The body exceeds {limit} bytes.",
+            )
+
+    def options(self, *_: str) -> None:
+        """Answer a browser's question whether another site's page may ask; the headers say it."""
+        self.set_status(HTTPStatus.NO_CONTENT)
+
+    @property
+    def user(self) -> str:
+        """Who asks. Every read and write of the store carries it."""
+        return "local"
+
+    def body(self, kind: type[Body]) -> Body:
+        """The request's JSON body as `kind`. Raises ApiError 400, whose words quote no value."""
+        try:
+            return msgspec.json.decode(self.request.body, type=kind)
+        except msgspec.ValidationError as error:
+            raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", f"{error}.") from None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise ApiError(
+                HTTPStatus.BAD_REQUEST, "invalid_json", "The body is not valid JSON."
+            ) from None
+
+    def page_limit(self) -> int:
+        """`?limit=`: how many to list."""
+        given = self.get_query_argument("limit", str(_PAGE_DEFAULT))
+        if not given.isdecimal() or not 1 <= int(given) <= _PAGE_MAX:
+            raise ApiError(
+                HTTPStatus.BAD_REQUEST, "invalid_limit", f"limit goes from 1 to {_PAGE_MAX}."
+            )
+        return int(given)
+
+    def bad_cursor(self, name: str) -> ApiError:
+        """The error for a `?name=` that no list gave out."""
+        return ApiError(
+            HTTPStatus.BAD_REQUEST, "invalid_cursor", f"{name} is not what `next` of a list said."
+        )
+
+    def write_json(self, value: object, status: HTTPStatus = HTTPStatus.OK) -> None:
+        """Write `value`, a struct of ours, as the whole response."""
+        self.set_status(status)
+        self.set_header("Content-Type", "application/json; charset=utf-8")
+        self.write(_encoder.encode(value))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Tornado's hook for every exception and every status that it sends itself."""
+        error = kwargs["exc_info"][1] if "exc_info" in kwargs else HTTPError(status_code)
+        described = describe(error) or _BUG
+        self.set_status(described.status)
+        if described.retry_after is not None:
+            self.set_header("Retry-After", str(described.retry_after))
+        self.write_json({"error": self.error_body(described)}, described.status)
+        self.finish()
+
+    def error_body(self, error: Described) -> dict[str, str]:
+        """`error` as it stands in a response."""
+        body = {"code": error.code, "message": error.message, "request_id": self.request_id}
+        if error.answer_id is not None:
+            body["answer_id"] = error.answer_id
+        return body
+
+    def log_exception(
+        self,
+        typ: type[BaseException] | None,
+        value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        """A refusal is a line at most; a traceback says that it is a bug."""
+        described = describe(value)
+        if described is None:
+            log.error("request failed request=%s", self.request_id, exc_info=value)
+        elif described.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.warning("request refused request=%s code=%s", self.request_id, described.code)
+
+    @property
+    def connection_stream(self) -> IOStream:
+        """The reader's socket."""
+        return cast(HTTP1Connection, self.request.connection).stream
+
+
+class NotFoundHandler(BaseHandler):
+    """Whatever no route names."""
+
+    def prepare(self) -> None:
+        """Refuse it in the words of the API."""
+        super().prepare()
+        raise HTTPError(HTTPStatus.NOT_FOUND)
+
+
+_BUG = Described(
+    HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "The server failed. That is a bug."
+)
+_PAGE_DEFAULT = 50
+_PAGE_MAX = 200  # a page of long answers is megabytes; more of them are more pages

@@ -1,0 +1,81 @@
+"""Conversations: made, listed, renamed, deleted."""
+
+import secrets
+from http import HTTPStatus
+
+from handlers.base import BaseHandler
+from handlers.views import ChangedConversation, Conversation, List, NewConversation
+from storage.base import Changes, now
+from storage.base import Conversation as Kept
+
+
+class ConversationsHandler(BaseHandler):
+    """All of the user's."""
+
+    async def get(self) -> None:
+        """List them, newest first."""
+        try:
+            page = await self.services.storage.conversations(
+                self.user,
+                limit=self.page_limit(),
+                after=self.get_query_argument("after", None),
+            )
+        except ValueError:
+            raise self.bad_cursor("after") from None
+        self.write_json(List([Conversation.of(kept) for kept in page.data], page.next))
+
+    async def post(self) -> None:
+        """Make one."""
+        new = self.body(NewConversation)
+        if new.model is not None:
+            self.services.models.resolve(new.model)
+        created_at = now()
+        conversation = Kept(
+            id=secrets.token_hex(16),
+            user=self.user,
+            title=new.title,
+            model=new.model,
+            system=new.system,
+            metadata=new.metadata,
+            created_at=created_at,
+            updated_at=created_at,
+        )
+        await self.services.storage.create_conversation(conversation)
+        self.set_header("Location", f"/api/v1/conversations/{conversation.id}")
+        self.write_json(Conversation.of(conversation), HTTPStatus.CREATED)
+
+
+class ConversationHandler(BaseHandler):
+    """One of them."""
+
+    async def get(self, conversation_id: str) -> None:
+        """Show it."""
+        kept = await self.services.storage.conversation(self.user, conversation_id)
+        self.write_json(Conversation.of(kept))
+
+    async def patch(self, conversation_id: str) -> None:
+        """Change what the body names."""
+        changed = self.body(ChangedConversation)
+        if isinstance(changed.model, str):
+            self.services.models.resolve(changed.model)
+        changes = Changes(
+            title=changed.title,
+            model=changed.model,
+            system=changed.system,
+            metadata=changed.metadata,
+        )
+        kept = await self.services.storage.change_conversation(
+            self.user, conversation_id, changes, now()
+        )
+        self.write_json(Conversation.of(kept))
+
+    async def delete(self, conversation_id: str) -> None:
+        """Forget it and all its messages; a live answer is stopped first."""
+        await self.services.relay.delete_conversation(self.user, conversation_id)
+        self.set_status(HTTPStatus.NO_CONTENT)
+
+
+routes = [
+    (r"/api/v1/conversations", ConversationsHandler),
+    (r"/api/v1/conversations/([^/]+)", ConversationHandler),
+]

@@ -1,0 +1,77 @@
+"""Every error as clients see it: a status, a stable code, and words for people."""
+
+from http import HTTPStatus
+from typing import NamedTuple
+
+from tornado.web import HTTPError
+
+from providers.errors import ProviderError
+from relay.errors import RelayError, ShuttingDown, UnknownModel
+from relay.relay import Elsewhere
+from storage.base import Busy, NotFound, StorageError
+
+# Long enough for an election of a replica set's primary, or a restart of this server.
+_RETRY_AFTER_SECONDS = 5
+
+
+class ApiError(Exception):
+    """What a handler raises for a request that it refuses."""
+
+    def __init__(self, status: HTTPStatus, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class Described(NamedTuple):
+    """An error in the words of the API. `retry_after` is in seconds."""
+
+    status: HTTPStatus
+    code: str
+    message: str
+    answer_id: str | None = None
+    retry_after: int | None = None
+
+
+def describe(error: BaseException | None) -> Described | None:
+    """The error as clients see it; None for one that should not happen."""
+    match error:
+        case ApiError():
+            return Described(error.status, error.code, str(error))
+        case NotFound():
+            return Described(HTTPStatus.NOT_FOUND, "not_found", "There is no such thing here.")
+        case Busy():
+            return Described(
+                HTTPStatus.CONFLICT,
+                "conversation_busy",
+                "This conversation's last answer is still being written.",
+                answer_id=error.answer_id,
+            )
+        case Elsewhere():
+            return _try_again("answer_elsewhere", "Another process has this answer.")
+        case StorageError():
+            return _try_again("storage_unavailable", "Conversations cannot be stored just now.")
+        case ShuttingDown():
+            return _try_again(error.code, str(error))
+        case UnknownModel():
+            return Described(HTTPStatus.BAD_REQUEST, error.code, str(error))
+        case RelayError():
+            return Described(HTTPStatus.BAD_GATEWAY, error.code, str(error))
+        case ProviderError():
+            return Described(error.status, error.code, str(error))
+        case HTTPError():
+            return _of_status(error.status_code)
+        case _:
+            return None
+
+
+def _of_status(code: int) -> Described:
+    """What Tornado itself refuses."""
+    status = HTTPStatus(code)
+    return Described(status, status.phrase.lower().replace(" ", "_"), f"{status.phrase}.")
+
+
+def _try_again(code: str, message: str) -> Described:
+    return Described(
+        HTTPStatus.SERVICE_UNAVAILABLE, code, message, retry_after=_RETRY_AFTER_SECONDS
+    )

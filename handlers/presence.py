@@ -1,0 +1,94 @@
+"""Whether readers are still there, and telling them that we are.
+
+Tornado's own close callback is not enough: while bytes lie unread behind a request's body (a stray
+CRLF, a pipelined request) it stays silent, because IOStream stops reading. One epoll for all
+readers' sockets, itself watched by the event loop, hears of each hang-up within a millisecond. A
+connection that is closed in one direction only counts as left.
+"""
+
+import select
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Protocol
+
+from tornado.ioloop import IOLoop, PeriodicCallback
+
+
+class Follower(Protocol):
+    """A stream of events to somebody."""
+
+    wrote_at: float  # by the event loop's clock
+
+    def beat(self) -> None:
+        """Send a sign of life."""
+
+
+class Presence:
+    """The readers of this process: one epoll and one sweep, whatever their number."""
+
+    def __init__(self, *, heartbeat_seconds: float) -> None:
+        self._loop = IOLoop.current()
+        self._watched: dict[int, Callable[[], None]] = {}
+        self._followers: set[Follower] = set()
+        # Linux only; elsewhere there is Tornado's callback alone, good enough for development.
+        self._epoll = select.epoll() if hasattr(select, "epoll") else None
+        if self._epoll is not None:
+            self._loop.add_handler(self._epoll.fileno(), self._heard, IOLoop.READ)
+        # Four looks a heartbeat: whoever will be silent for a heartbeat before the next is due.
+        self._due_after = heartbeat_seconds * 3 / 4
+        self._sweep = PeriodicCallback(self._beat, heartbeat_seconds * 1000 / 4)
+        self._sweep.start()
+
+    def close(self) -> None:
+        """Stop looking."""
+        self._sweep.stop()
+        if self._epoll is not None:
+            self._loop.remove_handler(self._epoll.fileno())
+            self._epoll.close()
+
+    @contextmanager
+    def watching(self, fd: int, left: Callable[[], None]) -> Iterator[None]:
+        """Call `left` once should the socket `fd` hang up while this block runs."""
+        if self._epoll is None:
+            yield
+            return
+        self._watched[fd] = left
+        self._epoll.register(fd, select.EPOLLRDHUP | select.EPOLLONESHOT)
+        try:
+            yield
+        finally:
+            # Closed meanwhile, the number may be another socket's by now, and watched for it.
+            if self._watched.get(fd) is left:
+                self._forget(fd)
+
+    @contextmanager
+    def following(self, follower: Follower) -> Iterator[None]:
+        """Have `follower` send a sign of life whenever it has been silent for too long."""
+        self._followers.add(follower)
+        try:
+            yield
+        finally:
+            self._followers.discard(follower)
+
+    @property
+    def followers(self) -> int:
+        """How many streams are open."""
+        return len(self._followers)
+
+    def _heard(self, _fd: int, _events: int) -> None:
+        assert self._epoll is not None
+        for fd, _ in self._epoll.poll(0):
+            if left := self._watched.get(fd):
+                left()
+
+    def _forget(self, fd: int) -> None:
+        assert self._epoll is not None
+        del self._watched[fd]
+        with suppress(OSError):  # its socket is closed: the kernel has forgotten it already
+            self._epoll.unregister(fd)
+
+    def _beat(self) -> None:
+        silent_since = self._loop.time() - self._due_after
+        for follower in self._followers:
+            if follower.wrote_at <= silent_since:
+                follower.beat()

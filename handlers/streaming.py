@@ -1,0 +1,110 @@
+"""A reader of an answer: a cursor on it, and the noticing that it left."""
+
+import asyncio
+from contextlib import AbstractContextManager, nullcontext, suppress
+from http import HTTPStatus
+
+from tornado.iostream import StreamClosedError
+
+from handlers import events
+from handlers.base import BaseHandler
+from relay.answer import Answer, Reader
+
+
+class ReadingHandler(BaseHandler):
+    """A request whose sender may leave before its answer ended; leaving may stop the upstream."""
+
+    wrote_at = 0.0
+    _reader: Reader | None = None
+    _left = False
+
+    def on_connection_close(self) -> None:
+        """Tornado's hook."""
+        self.leave()
+
+    def watched(self) -> AbstractContextManager[None]:
+        """While this block runs, `leave` is called should the sender hang up."""
+        stream = self.connection_stream
+        if stream.closed():
+            self.leave()
+            return nullcontext()
+        return self.services.presence.watching(stream.socket.fileno(), self.leave)
+
+    def leave(self) -> None:
+        """The sender is gone: stop reading, now or as soon as there is something to read."""
+        self._left = True
+        if self._reader is not None:
+            self._reader.leave()
+
+    def beat(self) -> None:
+        """A sign of life is due."""
+        if self._reader is not None:
+            self._reader.beat()
+
+    async def follow(self, answer: Answer, position: int = 0) -> None:
+        """Send what lies beyond `position`, then what comes, until the end or until they leave."""
+        self._write_stream_headers()
+        with (
+            self.services.relay.reader(answer, position) as reader,
+            self.services.presence.following(self),
+        ):
+            self._read_with(reader)
+            # Left while we were writing is as ordinary as left while we waited.
+            with suppress(StreamClosedError):
+                await self._send(reader)
+                if self.request.version == "HTTP/1.0":
+                    await self.finish()
+                    self.connection_stream.close()  # which is how such a client knows the end
+        self._hang_up_if_left()
+
+    def come_back(self) -> None:
+        """Send an empty stream, whose client asks again in a moment."""
+        self._write_stream_headers()
+        self.write(events.COME_BACK)
+
+    async def wait_for(self, answer: Answer) -> bool:
+        """Wait for the end of `answer`, as its reader; False if the sender left before."""
+        with self.services.relay.reader(answer) as reader:
+            self._read_with(reader)
+            ended = await reader.ended() is not None
+        self._hang_up_if_left()
+        return ended
+
+    def _read_with(self, reader: Reader) -> None:
+        self._reader = reader
+        if self._left:
+            reader.leave()
+
+    def _hang_up_if_left(self) -> None:
+        """Half a connection is no connection: a peer that closed only its side learns it so."""
+        if self._left:
+            self.connection_stream.close()
+
+    async def _send(self, reader: Reader) -> None:
+        answer = reader.answer
+        loop = asyncio.get_running_loop()
+        self.write(events.start(answer))
+        if reader.position > answer.position:
+            self.write(events.reset(answer))
+            reader.position = answer.position
+        await self._flush(loop)
+        position = reader.position
+        while (pieces := await reader.growth()) is not None:
+            self.write(events.deltas(answer, position, pieces) if pieces else events.BEAT)
+            position = reader.position
+            await self._flush(loop)
+        if answer.ending is not None and not reader.left:
+            self.write(events.end(position, answer.ending, self.request_id))
+            await self._flush(loop)
+
+    async def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
+        await self.flush()  # a slow reader's next growth is simply longer
+        self.wrote_at = loop.time()
+
+    def _write_stream_headers(self) -> None:
+        self.set_status(HTTPStatus.OK)
+        self.set_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.set_header("Cache-Control", "no-cache, no-transform")
+        self.set_header("X-Accel-Buffering", "no")
+        stays = self.request.version != "HTTP/1.0"
+        self.set_header("Connection", "keep-alive" if stays else "close")

@@ -1,0 +1,166 @@
+"""What clients send and see: the API's bodies as types. What else a store keeps stays ours."""
+
+from datetime import datetime
+from typing import Annotated, Generic, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+import storage.base as kept
+from relay.asking import Asking
+
+T = TypeVar("T")
+
+# A body is bounded as a whole. These bound what a list of conversations repeats for each of them.
+Title = Annotated[str, Meta(max_length=200)]
+Metadata = Annotated[
+    dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]],
+    Meta(max_length=16),
+]
+Model = Annotated[str, Meta(min_length=1, max_length=200)]
+# Longer than any connection's patience; a reader who takes an hour to come back asks again.
+Seconds = Annotated[float, Meta(ge=0, le=3600)]
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of what clients send: a misspelt field is told, not ignored."""
+
+
+class NewConversation(Body, frozen=True, kw_only=True):
+    """POST /conversations"""
+
+    title: Title | None = None
+    model: Model | None = None
+    system: str | None = None
+    metadata: Metadata = {}
+
+
+class ChangedConversation(Body, frozen=True, kw_only=True):
+    """PATCH /conversations/{id}: what is named changes, null clears."""
+
+    title: Title | msgspec.UnsetType | None = msgspec.UNSET
+    model: Model | msgspec.UnsetType | None = msgspec.UNSET
+    system: str | msgspec.UnsetType | None = msgspec.UNSET
+    metadata: Metadata | msgspec.UnsetType = msgspec.UNSET
+
+
+class TextPart(Body, frozen=True, kw_only=True, tag_field="type", tag="text"):
+    """A part of a question."""
+
+    text: str
+
+
+class Grace(Body, frozen=True, kw_only=True):
+    """`on_disconnect`: go on for so many seconds in case a reader comes back."""
+
+    grace: Seconds
+
+
+class Question(Body, frozen=True, kw_only=True):
+    """POST /conversations/{id}/messages"""
+
+    content: Annotated[str, Meta(min_length=1)] | Annotated[list[TextPart], Meta(min_length=1)]
+    model: Model | None = None
+    system: str | None = None
+    on_disconnect: Literal["cancel", "finish"] | Grace | None = None
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Meta(gt=0, le=1)] | None = None
+    max_tokens: Annotated[int, Meta(ge=1)] | None = None
+    stop: Annotated[list[Annotated[str, Meta(min_length=1)]], Meta(max_length=4)] | None = None
+
+    @property
+    def text(self) -> str:
+        """All of what is asked."""
+        if isinstance(self.content, str):
+            return self.content
+        return "".join(part.text for part in self.content)
+
+    def asking(self, *, user: str, conversation_id: str | None, patience: float | None) -> Asking:
+        """The question as the relay takes it; `patience` where the question does not say."""
+        return Asking(
+            user=user,
+            content=self.text,
+            conversation_id=conversation_id,
+            model=self.model,
+            system=self.system,
+            temperature=self.temperature,
+            top_p=self.top_p,
+            max_tokens=self.max_tokens,
+            stop=tuple(self.stop or ()),
+            patience=patience if self.on_disconnect is None else patience_of(self.on_disconnect),
+        )
+
+
+class Chat(Question, frozen=True, kw_only=True):
+    """POST /chat: a question that may name its conversation."""
+
+    conversation_id: str | None = None
+
+
+class Conversation(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation as clients see it."""
+
+    id: str
+    title: str | None
+    model: str | None
+    system: str | None
+    metadata: dict[str, str]
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, conversation: kept.Conversation) -> "Conversation":
+        """The view of what is kept."""
+        return msgspec.convert(conversation, cls, from_attributes=True)
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """A question or an answer as clients see it."""
+
+    id: str
+    conversation_id: str
+    role: str
+    blocks: tuple[kept.Block, ...]
+    model: str | None
+    status: kept.Status
+    finish_reason: str | None
+    usage: kept.Usage | None
+    error: kept.Failure | None
+    created_at: datetime
+    ended_at: datetime | None
+
+    @classmethod
+    def of(cls, message: kept.Message) -> "Message":
+        """The view of what is kept; a live answer's usage is not known yet."""
+        view = msgspec.convert(message, cls, from_attributes=True)
+        return msgspec.structs.replace(view, usage=None) if message.ended_at is None else view
+
+
+class List(msgspec.Struct, Generic[T], frozen=True):
+    """A part of a list; `next` is what to send as `after` or `before` for the next part."""
+
+    data: list[T]
+    next: str | None
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """202: where the answer can be read."""
+
+    conversation_id: str
+    question_id: str
+    answer_id: str
+    events_url: str
+
+
+class ModelEntry(msgspec.Struct, frozen=True):
+    """A model to choose."""
+
+    id: str
+    default: bool
+
+
+def patience_of(on_disconnect: Literal["cancel", "finish"] | Grace) -> float | None:
+    """For how many seconds an answer goes on without a reader; None: to its end."""
+    if isinstance(on_disconnect, Grace):
+        return on_disconnect.grace
+    return None if on_disconnect == "finish" else 0.0

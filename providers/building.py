@@ -1,0 +1,53 @@
+"""From a provider's settings to a provider."""
+
+from pydantic import SecretStr
+
+from providers.client import UpstreamClient
+from providers.dashscope import DashScope
+from providers.dialect import Dialect
+from providers.openai import OpenAI
+from providers.provider import Provider
+from providers.qianfan import Qianfan
+from providers.qianfan_v1 import QianfanV1
+from providers.route import Proxy, Route, Timeouts
+from settings import ProviderSettings, TimeoutSettings
+
+
+def build_provider(
+    name: str,
+    configured: ProviderSettings,
+    *,
+    base_url: str,
+    client: UpstreamClient,
+    timeouts: TimeoutSettings,
+) -> Provider:
+    """The provider `name`; `base_url` is the settings' own, or where the demo listens."""
+    route = Route(
+        Timeouts(timeouts.connect, timeouts.first_token, timeouts.idle, timeouts.answer),
+        proxy=Proxy.from_url(configured.proxy) if configured.proxy else None,
+        ca_certs=configured.ca_certs,
+    )
+    dialect = _dialect(configured, base_url)
+    return Provider(name, dialect, client=client, route=route, models=configured.models)
+
+
+def _dialect(configured: ProviderSettings, base_url: str) -> Dialect:
+    api_key = _text(configured.api_key)
+    match configured.dialect:
+        case "openai" | "demo":
+            return OpenAI(base_url, api_key)
+        case "dashscope":
+            return DashScope(base_url, api_key, incremental_output=configured.incremental_output)
+        case "qianfan":
+            return Qianfan(base_url, api_key)
+        case "qianfan-v1":
+            return QianfanV1(
+                base_url,
+                api_key,
+                _text(configured.secret_key),
+                _text(configured.access_token),
+            )
+
+
+def _text(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()

@@ -1,0 +1,310 @@
+"""The HTTP client to the providers, made so that a request can be called off.
+
+Neither of Tornado's two clients can abort a fetch: whoever cancels its future leaves the provider
+generating, and billing, into the void. This one is an AsyncHTTPClient too, on Tornado's IOStream,
+with this difference: **cancelling what `fetch` returned closes the connection at once**, whether it
+is queued for, being made, silent or in the middle of a body.
+
+`http1.py` knows the bytes, `dialing.py` makes a stream, `connection.py` uses it and lets it rest;
+here they become a fetch, and here foreign errors become ours.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from io import BytesIO
+from typing import Any, Self, cast
+
+from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
+from tornado.httputil import HTTPHeaders
+from tornado.netutil import Resolver
+
+from providers.connection import Connection, Pool, Stale
+from providers.dialing import Origin, Proxy, dial, split_url
+from providers.errors import (
+    AnswerTimeout,
+    BadResponse,
+    ConnectTimeout,
+    ProviderError,
+    Unreachable,
+)
+from providers.http1 import Head, request_head
+
+# Connections in use at a time: each holds a descriptor and, with TLS, some 70 KB.
+MAX_CONNECTIONS = 10_000
+
+# A body that nobody takes as it comes: a token, a list of models, an error. The longest list of
+# models in use is some 300 KB.
+MAX_BUFFERED_BYTES = 1024 * 1024
+
+# Parts of Tornado's interface that this client does not have. Better refused than overlooked.
+_REFUSED = (
+    "auth_username",  # a dialect sets its own Authorization
+    "body_producer",
+    "client_cert",
+    "client_key",
+    "decompress_response",  # a body that is inflated has no bound
+    "expect_100_continue",
+    "follow_redirects",  # keys would follow
+    "network_interface",
+    "prepare_curl_callback",
+    "ssl_options",
+)
+
+
+class UpstreamRequest(HTTPRequest):
+    """An HTTPRequest with what a relayed answer needs besides.
+
+    cleared: the connection is made at once, but not a byte of the request is sent before `cleared`
+        is done; if that fails or is cancelled, so does the fetch. It may be shared: it is awaited
+        and never cancelled from here.
+    on_head: called once, with status and headers, before the first piece of the body. The typed
+        sister of `header_callback`, which hands over lines that would have to be parsed again.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        cleared: Awaitable[None] | None = None,
+        on_head: Callable[[int, HTTPHeaders], None] | None = None,
+        **settings: Any,
+    ) -> None:
+        super().__init__(url, **settings)
+        self.cleared = cleared
+        self.on_head = on_head
+
+
+class UpstreamClient(AsyncHTTPClient):
+    """Fetches that end when they are cancelled; one instance per process, owned by who made it.
+
+    max_connections: so many connections in use at a time. Further fetches wait, first come first
+        served. Waiting counts towards no connect timeout, for it says nothing about the provider;
+        the caller bounds how many wait, and for how long.
+    resolver, defaults: as Tornado's clients take them. By default a fetch has no total time, no
+        redirects and no compression, whatever Tornado's defaults are.
+    """
+
+    def __new__(
+        cls,
+        *,
+        max_connections: int = MAX_CONNECTIONS,
+        resolver: Resolver | None = None,
+        defaults: dict[str, Any] | None = None,
+    ) -> Self:
+        """Always a new instance. Tornado's own way is one for all, whatever its arguments."""
+        client = super().__new__(
+            cls,
+            force_instance=True,
+            max_connections=max_connections,
+            resolver=resolver,
+            defaults=defaults,
+        )
+        return cast(Self, client)
+
+    def initialize(
+        self,
+        defaults: dict[str, Any] | None = None,
+        max_connections: int = MAX_CONNECTIONS,
+        resolver: Resolver | None = None,
+    ) -> None:
+        """Tornado's place for a constructor."""
+        ours = {
+            "request_timeout": 0,
+            "follow_redirects": False,
+            "decompress_response": False,
+            "user_agent": "Headrace",
+        }
+        super().initialize(defaults=ours | (defaults or {}))
+        self._slots = asyncio.Semaphore(max_connections)
+        self._in_use = 0
+        self._pool = Pool()
+        self._resolver = resolver or Resolver()
+        self._own_resolver = resolver is None
+        self._fetches: set[asyncio.Task[HTTPResponse]] = set()
+
+    @property
+    def connections_in_use(self) -> int:
+        """Connections that carry a fetch, or are being made for one."""
+        return self._in_use
+
+    @property
+    def connections_resting(self) -> int:
+        """Connections kept open for the fetches to come."""
+        return len(self._pool)
+
+    def fetch(
+        self, request: str | HTTPRequest, raise_error: bool = True, **kwargs: Any
+    ) -> asyncio.Task[HTTPResponse]:
+        """Send `request`; the task returned ends with its response. Cancelling it closes the stream.
+
+        Whatever the status, it is a response: a redirect is not followed, and `raise_error`, as in
+        Tornado, raises HTTPError unless it is 2xx. The body is in it unless there is a
+        `streaming_callback`. Raises
+
+        - Unreachable, ConnectTimeout: there was no connection, and nothing of the request was sent;
+        - StreamBroken: it was sent, and the response did not come to its end;
+        - BadResponse: what came is not HTTP as it was asked for, or has no bound;
+        - AnswerTimeout: `request_timeout`, which counts from here to the end, ran out;
+        - ValueError: the request cannot be sent as it is;
+        - what a callback raised, or `cleared`. The connection is closed then.
+
+        Tornado's own `fetch` is not built upon: it does not tell `fetch_impl` about the future
+        whose cancellation is the point.
+        """
+        if self._pool.closed:
+            raise RuntimeError("fetch() called on closed UpstreamClient")
+        if not isinstance(request, HTTPRequest):
+            request = UpstreamRequest(request, **kwargs)
+        elif kwargs:
+            raise ValueError("kwargs can't be used if request is an HTTPRequest object")
+        fetch = asyncio.create_task(self._fetch(request, raise_error))
+        self._fetches.add(fetch)
+        fetch.add_done_callback(self._fetches.discard)
+        return fetch
+
+    def close(self) -> None:
+        """Cancel the fetches under way and close every connection."""
+        super().close()
+        self._pool.close()
+        for fetch in self._fetches:
+            fetch.cancel()
+        if self._own_resolver:
+            self._resolver.close()
+
+    async def _fetch(self, request: HTTPRequest, raise_error: bool) -> HTTPResponse:
+        try:
+            async with asyncio.timeout(self._setting(request, "request_timeout") or None) as limit:
+                response = await self._response(request)
+        except TimeoutError as error:
+            if not limit.expired():  # a callback's own
+                raise
+            raise AnswerTimeout from error
+        if raise_error and response.error is not None:
+            raise response.error
+        return response
+
+    async def _response(self, request: HTTPRequest) -> HTTPResponse:
+        origin, head = self._prepared(request)
+        async with self._slots:
+            began = asyncio.get_running_loop().time()
+            self._in_use += 1
+            try:
+                reception = _Reception(request)
+                await self._exchange(request, origin, head, reception)
+            finally:
+                self._in_use -= 1
+        return reception.response(asyncio.get_running_loop().time() - began)
+
+    async def _exchange(
+        self, request: HTTPRequest, origin: Origin, head: bytes, reception: "_Reception"
+    ) -> None:
+        """One request and its response, on a connection at rest or on a new one."""
+        limit = self._setting(request, "connect_timeout") or None
+        connection = self._pool.take(origin) or await self._dial(origin, limit)
+        try:
+            if isinstance(request, UpstreamRequest) and request.cleared is not None:
+                await _success_of(request.cleared)
+            body = request.body or b""
+            take = request.streaming_callback or reception.keep
+            try:
+                await connection.exchange(head + body, reception.on_head, take)
+            except Stale:
+                connection.close()
+                connection = await self._dial(origin, limit)
+                await connection.exchange(head + body, reception.on_head, take)
+        except Stale as error:
+            raise Unreachable from error
+        finally:
+            self._pool.put(connection)
+
+    async def _dial(self, origin: Origin, limit: float | None) -> Connection:
+        """A new connection within `limit` seconds, names, proxy and TLS included."""
+        try:
+            async with asyncio.timeout(limit) as timeout:
+                return Connection(await dial(origin, self._resolver), origin)
+        except TimeoutError as error:  # also what the kernel says of an address that never answers
+            raise (ConnectTimeout if timeout.expired() else Unreachable) from error
+        except (OSError, UnicodeError, ProviderError) as error:
+            raise Unreachable from error
+
+    def _prepared(self, request: HTTPRequest) -> tuple[Origin, bytes]:
+        """Where to connect, and the request's head. Raises ValueError."""
+        for name in _REFUSED:
+            if self._setting(request, name):
+                raise ValueError(f"UpstreamClient does not do {name}")
+        origin, target = split_url(request.url)
+        proxy = None
+        if host := self._setting(request, "proxy_host"):
+            proxy = Proxy.of(
+                host,
+                self._setting(request, "proxy_port"),
+                self._setting(request, "proxy_username"),
+                self._setting(request, "proxy_password"),
+            )
+        origin = origin._replace(
+            validate_cert=self._setting(request, "validate_cert"),
+            ca_certs=self._setting(request, "ca_certs"),
+            proxy=proxy,
+        )
+        given = request.headers
+        fields = list(given.get_all() if isinstance(given, HTTPHeaders) else given.items())
+        if not any(name.lower() == "user-agent" for name, _ in fields):
+            fields.append(("User-Agent", self._setting(request, "user_agent")))
+        head = request_head(request.method, target, origin.host_header, fields, request.body)
+        return origin, head
+
+    def _setting(self, request: HTTPRequest, name: str) -> Any:
+        """The request's, or the client's default."""
+        value = getattr(request, name)
+        return self.defaults.get(name) if value is None else value
+
+
+class _Reception:
+    """What a response becomes: calls of the request's callbacks, and an HTTPResponse."""
+
+    def __init__(self, request: HTTPRequest) -> None:
+        self._request = request
+        self._head: Head | None = None
+        self._buffer = BytesIO()
+
+    def on_head(self, head: Head) -> None:
+        self._head = head
+        request = self._request
+        if isinstance(request, UpstreamRequest) and request.on_head is not None:
+            request.on_head(head.status, head.headers)
+        if request.header_callback is not None:
+            request.header_callback(f"HTTP/{head.version} {head.status} {head.reason}\r\n")
+            for name, value in head.headers.get_all():
+                request.header_callback(f"{name}: {value}\r\n")
+            request.header_callback("\r\n")
+
+    def keep(self, chunk: bytes) -> None:
+        """The body of a request without a `streaming_callback`."""
+        if self._buffer.tell() + len(chunk) > MAX_BUFFERED_BYTES:
+            raise BadResponse
+        self._buffer.write(chunk)
+
+    def response(self, seconds: float) -> HTTPResponse:
+        head = self._head
+        assert head is not None  # an exchange without one has failed
+        return HTTPResponse(
+            self._request,
+            head.status,
+            reason=head.reason,
+            headers=head.headers,
+            buffer=self._buffer,
+            request_time=seconds,
+            start_time=time.time() - seconds,
+        )
+
+
+async def _success_of(cleared: Awaitable[None]) -> None:
+    """Wait until `cleared` is done and fail as it failed. Being cancelled here does not cancel it."""
+    future = asyncio.ensure_future(cleared)
+    try:
+        await asyncio.wait([future])
+    finally:
+        if future is not cleared:  # a coroutine, so it was nobody else's
+            future.cancel()
+    future.result()

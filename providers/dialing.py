@@ -1,0 +1,215 @@
+"""From an address to a stream that can carry requests: DNS, TCP, a proxy's tunnel, TLS.
+
+Everything here may be cancelled at any moment and leaves nothing open. That is why it goes without
+tornado.tcpclient: when `TCPClient.connect` is cancelled in the very turn of the event loop in which
+its connection came about, the socket is lost and stays open (seen with Tornado 6.6.1).
+"""
+
+import asyncio
+import re
+import socket
+import ssl
+from base64 import b64encode
+from functools import lru_cache
+from itertools import zip_longest
+from typing import Any, NamedTuple, cast
+from urllib.parse import urlsplit
+
+import certifi
+from tornado.iostream import IOStream, StreamClosedError
+from tornado.netutil import Resolver
+
+from providers.http1 import ResponseParser
+
+# One read. A TLS record is at most this long; a streamed token is a few hundred bytes.
+READ_BYTES = 16 * 1024
+
+# Tornado allocates and clears the size of a read for every read, and takes half of this for it.
+# Its default of 64 KiB costs more than what is done with a token.
+_STREAM_BUFFER_BYTES = 2 * READ_BYTES
+
+# RFC 8305: how long one address may keep us waiting before another is tried beside it.
+_NEXT_ADDRESS_SECONDS = 0.25
+
+# A provider that vanished without a word is noticed after 30 + 3 x 10 s of silence, and no NAT or
+# load balancer forgets a stream that thinks for long (AWS forgets after 350 s, Azure after 240 s).
+_KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+
+_HOST = re.compile(r"[0-9A-Za-z_:][0-9A-Za-z_:.%\-]*")
+
+
+class Proxy(NamedTuple):
+    """An HTTP proxy that makes tunnels (CONNECT)."""
+
+    host: str
+    port: int
+    authorization: str | None  # the value of Proxy-Authorization
+
+    @classmethod
+    def of(cls, host: str, port: int, username: str | None, password: str | None) -> "Proxy":
+        """With Basic credentials if there is a user. Raises ValueError if `host` is no host."""
+        if username is None:
+            return cls(_checked(host), port, None)
+        credentials = f"{username}:{password or ''}".encode()
+        return cls(_checked(host), port, "Basic " + b64encode(credentials).decode())
+
+
+class Origin(NamedTuple):
+    """All that two connections must share so that one may stand in for the other."""
+
+    host: str
+    port: int
+    secure: bool
+    validate_cert: bool = True
+    ca_certs: str | None = None  # None: certifi's
+    proxy: Proxy | None = None
+
+    @property
+    def authority(self) -> str:
+        """`host:port`, an IPv6 address in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def host_header(self) -> str:
+        """The authority without a port that goes without saying."""
+        return self.authority.removesuffix(":443" if self.secure else ":80")
+
+    def __repr__(self) -> str:  # the fields hold the proxy's password
+        return f"<Origin {'https' if self.secure else 'http'}://{self.authority}>"
+
+
+def split_url(url: str) -> tuple[Origin, str]:
+    """Where `url` leads, and the request target there. Raises ValueError that does not quote it."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https"):
+        raise ValueError("an address begins with http:// or https://")
+    if parts.username is not None:
+        raise ValueError("credentials belong in a header, not in the address")
+    secure = parts.scheme == "https"
+    port = parts.port if parts.port is not None else 443 if secure else 80
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Origin(_checked(parts.hostname or ""), port, secure), target
+
+
+async def dial(origin: Origin, resolver: Resolver) -> IOStream:
+    """An open stream to `origin`. Raises OSError (ssl.SSLError is one) or, of a proxy, BadResponse.
+
+    A proxy makes a tunnel for http:// too. Through a tunnel our close is the provider's close at
+    once; a proxy that forwards may read an answer to its end after we left (Squid does, if little
+    is missing), may buffer it, and sees the key.
+    """
+    context = _tls_context(origin.ca_certs, origin.validate_cert) if origin.secure else None
+    if origin.proxy is None:
+        stream = await _connect(origin.host, origin.port, resolver)
+    else:
+        stream = await _connect(origin.proxy.host, origin.proxy.port, resolver)
+        try:
+            await _tunnel(stream, origin, origin.proxy)
+        except BaseException:
+            stream.close()
+            raise
+    return stream if context is None else await _handshake(stream, context, origin.host)
+
+
+async def _connect(host: str, port: int, resolver: Resolver) -> IOStream:
+    """TCP to the address that answers first: families take turns, a slow address gets company."""
+    addresses = _alternating(await resolver.resolve(host, port))
+    attempts: dict[asyncio.Future[IOStream], IOStream] = {}
+    last_error = OSError("the name has no address")
+    try:
+        while addresses or attempts:
+            if addresses:
+                family, address = addresses.pop(0)
+                try:
+                    stream = _stream(family)
+                except OSError as error:  # a family this system lacks, or no descriptor left
+                    last_error = error
+                    continue
+                attempts[stream.connect(address)] = stream
+            patience = _NEXT_ADDRESS_SECONDS if addresses else None
+            done, _ = await asyncio.wait(
+                attempts, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+            )
+            for attempt in done:
+                stream = attempts.pop(attempt)
+                failure = attempt.exception()
+                if failure is None:
+                    return stream
+                last_error = cast(OSError, failure)
+        raise break_of(last_error) or last_error
+    finally:
+        for stream in attempts.values():
+            stream.close()
+
+
+def _alternating(addresses: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
+    """In the resolver's order, but families in turn: one whole family may lead nowhere."""
+    families: dict[int, list[tuple[int, Any]]] = {}
+    for family, address in addresses:
+        families.setdefault(family, []).append((family, address))
+    ranks = zip_longest(*families.values())
+    return [address for rank in ranks for address in rank if address is not None]
+
+
+def _stream(family: int) -> IOStream:
+    sock = socket.socket(family)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE.items():
+        if option := getattr(socket, name, None):  # macOS spells one of them differently
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+    stream = IOStream(sock, max_buffer_size=_STREAM_BUFFER_BYTES, read_chunk_size=READ_BYTES)
+    stream.set_nodelay(True)
+    return stream
+
+
+async def _tunnel(stream: IOStream, origin: Origin, proxy: Proxy) -> None:
+    """Have the proxy connect `stream` through to `origin`."""
+    lines = [f"CONNECT {origin.authority} HTTP/1.1", f"Host: {origin.authority}"]
+    if proxy.authorization is not None:
+        lines.append(f"Proxy-Authorization: {proxy.authorization}")
+    await stream.write("\r\n".join([*lines, "", ""]).encode())
+    response = ResponseParser()
+    early = b""
+    while response.head is None:
+        early = response.feed(await stream.read_bytes(READ_BYTES, partial=True))
+        response.verdict()
+    if not 200 <= response.head.status < 300:
+        raise ConnectionRefusedError(f"the proxy answered CONNECT with {response.head.status}")
+    if early:  # it would be taken for the provider's
+        raise ConnectionAbortedError("the proxy went on talking after it made the tunnel")
+
+
+async def _handshake(stream: IOStream, context: ssl.SSLContext, host: str) -> IOStream:
+    try:
+        handshake = stream.start_tls(False, context, server_hostname=host)
+    except ValueError as error:  # something was received already: not a TLS server's way
+        stream.close()
+        raise ConnectionAbortedError("the other side does not speak TLS") from error
+    try:
+        return await handshake
+    except asyncio.CancelledError:
+        # Cancelled in the very turn in which it succeeded, the stream is known to nobody else.
+        if not handshake.cancelled() and handshake.exception() is None:
+            handshake.result().close()
+        raise
+
+
+@lru_cache(maxsize=16)  # one for each CA file in the settings
+def _tls_context(ca_certs: str | None, validate_cert: bool) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=ca_certs or certifi.where())
+    context.set_alpn_protocols(["http/1.1"])
+    if not validate_cert:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def break_of(error: OSError) -> BaseException | None:
+    """What broke a stream, beneath Tornado's error; None if the other side closed it in order."""
+    return error.real_error if isinstance(error, StreamClosedError) else error
+
+
+def _checked(host: str) -> str:
+    if not _HOST.fullmatch(host):
+        raise ValueError("the address has no host, or one that is not ASCII")
+    return host

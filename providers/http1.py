@@ -1,0 +1,182 @@
+"""HTTP/1.1 as bytes, for a client: a request's bytes out, a response's bytes in.
+
+Pure: no socket, no clock. What the wire brought is judged here (llhttp, through httptools, is strict
+about framing), and everything that the other side could let grow has its bound here.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+from tornado.httputil import HTTPHeaders
+
+from providers.errors import BadResponse, ProviderError, StreamBroken
+
+# Bytes that may come in a row without any of them being body: a response's head with the 1xx heads
+# before it, chunk extensions, trailers. Servers and clients in common use allow 8 to 64 KiB of head.
+MAX_OVERHEAD = 64 * 1024
+# Fields of one head. Providers send twenty to forty; Apache allows a request 100.
+MAX_FIELDS = 256
+
+# HEAD and CONNECT are missing on purpose: their responses have no body whatever their fields say,
+# and the parser cannot be told.
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_TARGET = re.compile(r"[\x21-\x7e]+")
+_FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # no CR, LF or NUL; one byte a character
+# How a message is framed and where it goes is settled here, once.
+_OURS = frozenset(
+    "accept-encoding connection content-length expect host te transfer-encoding upgrade".split()
+)
+
+
+def request_head(
+    method: str, target: str, host: str, headers: Iterable[tuple[str, str]], body: bytes | None
+) -> bytes:
+    """What goes before `body`. Raises ValueError, which never quotes a value: it may be a key.
+
+    `Accept-Encoding` is always `identity`: a body that nobody inflates cannot blow up.
+    """
+    if method not in _METHODS:
+        raise ValueError(f"method {method!r} is not supported")
+    if not _TARGET.fullmatch(target):
+        raise ValueError("an address is percent-encoded ASCII")
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", "Accept-Encoding: identity"]
+    for name, value in headers:
+        if not _FIELD_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is not a header name")
+        if name.lower() in _OURS:
+            raise ValueError(f"header {name} is the client's to set")
+        if not _FIELD_VALUE.fullmatch(value):
+            raise ValueError(f"header {name} has a character that no header can carry")
+        lines.append(f"{name}: {value}")
+    if body is not None or method in ("POST", "PUT", "PATCH"):
+        lines.append(f"Content-Length: {len(body or b'')}")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+class Head(NamedTuple):
+    """The status line and the fields of a final (not 1xx) response."""
+
+    version: str
+    status: int
+    reason: str
+    headers: HTTPHeaders
+
+
+class ResponseParser:
+    """Feed what the connection brings, take the body out; one object for one response.
+
+    `head` is there from the feed that completed it. When `done`, nothing more is wanted, and
+    `verdict` says whether that was a whole response. `reusable`: the connection may carry another.
+    """
+
+    def __init__(self) -> None:
+        self.head: Head | None = None
+        self.done = False
+        self.reusable = False
+        self._failure: ProviderError | None = None
+        self._informational = False
+        self._until_close = False
+        self._reason = b""
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._overhead = 0
+        self._body: list[bytes] = []
+        self.on_body = self._body.append  # called by httptools for every piece: no frame of ours
+        self._parser = HttpResponseParser(self)
+
+    def feed(self, data: bytes) -> bytes:
+        """The body bytes that `data` brought, in one piece; b"" if none."""
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade) as error:
+            self._stumbled(error)
+        body = self._body
+        if body:
+            self._overhead = 0
+            chunk = body[0] if len(body) == 1 else b"".join(body)
+            body.clear()
+            return chunk
+        self._overhead += len(data)
+        if self._overhead > MAX_OVERHEAD and not self.done:
+            self._fail(BadResponse(), None)
+        return b""
+
+    def end(self, error: BaseException, *, in_order: bool) -> None:
+        """The connection ended: closed `in_order`, which ends some bodies, or not."""
+        if self._until_close and in_order:
+            self.done = True
+        else:
+            self._fail(StreamBroken(), error)
+
+    def verdict(self) -> None:
+        """Raise BadResponse or StreamBroken unless the response was whole."""
+        if self._failure is not None:
+            raise self._failure
+
+    # What httptools calls. An exception raised in here would come out wrapped: `_fail` keeps ours.
+
+    def on_message_begin(self) -> None:
+        if self.done:
+            raise ValueError("more than the response")
+        self._informational = False
+        self._reason = b""
+
+    def on_status(self, reason: bytes) -> None:
+        self._reason += reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self.head is not None:
+            return  # a trailer: nobody asked for it
+        if len(self._fields) >= MAX_FIELDS:
+            raise ValueError("too many fields")
+        self._fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        version = self._parser.get_http_version()
+        if status < 100 or status == 101 or not version.startswith("1."):
+            raise ValueError(f"HTTP/{version} {status} was not asked for")
+        fields, self._fields = self._fields, []
+        if status < 200:
+            self._informational = True
+            return
+        headers = HTTPHeaders()
+        for name, value in fields:
+            headers.add(name.decode("latin-1"), value.decode("latin-1").strip(" \t"))
+        self._until_close = _ends_with_connection(status, headers)
+        self.head = Head(version, status, self._reason.decode("latin-1"), headers)
+
+    def on_message_complete(self) -> None:
+        if not self._informational:
+            self.done = True
+            self.reusable = self._parser.should_keep_alive()
+
+    def _stumbled(self, error: HttpParserError | HttpParserUpgrade) -> None:
+        cause = (
+            error.__context__ or error
+        )  # an exception of a callback is the context of httptools'
+        if self.done:  # bytes behind the end: nobody knows whose they are
+            self.reusable = False
+        elif self.head is None:
+            self._fail(BadResponse(), cause)
+        else:
+            self._fail(StreamBroken(), cause)
+
+    def _fail(self, failure: ProviderError, cause: BaseException | None) -> None:
+        failure.__cause__ = cause
+        self._failure = failure
+        self.done = True
+
+
+def _ends_with_connection(status: int, headers: HTTPHeaders) -> bool:
+    """Whether only the connection's end can end the body. Raises ValueError for one we cannot read."""
+    coding = headers.get("Transfer-Encoding", "chunked").lower()
+    if coding != "chunked":
+        raise ValueError("a transfer coding was not asked for")
+    # An error's status says more than its body: only a success has to be readable.
+    if status < 300 and headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise ValueError("a content coding was not asked for")
+    framed = "Transfer-Encoding" in headers or "Content-Length" in headers
+    return not framed and status not in (204, 304)

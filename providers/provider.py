@@ -1,0 +1,189 @@
+"""A configured provider: one answer from its request to its truthful end.
+
+Joins a dialect, which is pure, to the client, which owns sockets, under four named timeouts. An
+answer is a plain awaitable: cancelling it aborts the upstream request at once, whatever it is
+doing, and that is the only way it is ever aborted.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from tornado.httputil import HTTPHeaders
+
+from providers.client import UpstreamClient, UpstreamRequest
+from providers.credentials import Credentials
+from providers.dialect import Delta, Dialect, Prompt
+from providers.errors import (
+    AnswerTimeout,
+    CredentialExpired,
+    FirstTokenTimeout,
+    IdleTimeout,
+    ProviderError,
+    StreamBroken,
+)
+from providers.reading import Reading
+from providers.route import Route, Timeouts
+
+# Usage, `[DONE]` and the body's end follow the finish mark within milliseconds. An upstream that
+# keeps the connection open behind it has still finished its answer.
+_LINGER_SECONDS = 2.0
+
+
+class Provider:
+    """One of the configured providers, shared by all answers."""
+
+    def __init__(
+        self,
+        name: str,
+        dialect: Dialect,
+        *,
+        client: UpstreamClient,
+        route: Route,
+        models: tuple[str, ...],
+    ) -> None:
+        self.name = name
+        self.models = models
+        self._dialect = dialect
+        self._client = client
+        self._route = route
+        self._credentials = (
+            Credentials(dialect, client, route) if dialect.needs_credential else None
+        )
+
+    async def answer(
+        self, prompt: Prompt, *, cleared: Awaitable[None], take: Callable[[Delta], None]
+    ) -> None:
+        """Ask, and hand every delta to `take` as it arrives; return when the provider finished.
+
+        Connecting begins at once; the request's bytes leave when `cleared` is done, and if it
+        fails they never do. `take` is called from the socket's callback and must not block; what it
+        raises ends the request and is raised here. Raises ProviderError for every other ending.
+        """
+        if self._credentials is None:
+            await self._attempt(prompt, None, cleared, take)
+            return
+        credential = await self._credentials.current()
+        try:
+            await self._attempt(prompt, credential, cleared, take)
+        except CredentialExpired:  # refused before anything of an answer came: ask again, once
+            credential = await self._credentials.renewed(credential)
+            await self._attempt(prompt, credential, cleared, take)
+
+    async def close(self) -> None:
+        """End what goes on apart from answers."""
+        if self._credentials is not None:
+            await self._credentials.close()
+
+    async def _attempt(
+        self,
+        prompt: Prompt,
+        credential: str | None,
+        cleared: Awaitable[None],
+        take: Callable[[Delta], None],
+    ) -> None:
+        request = self._route.request(self._dialect.request(prompt, credential))
+        request.cleared = cleared
+        await _Attempt(self._dialect, self._route.timeouts, take).run(self._client, request)
+
+
+class _Attempt:
+    """One request and the reading of its response, watched by one timer.
+
+    The timer is not moved for each token: when it goes off it looks whether its time has really
+    come, and is set again for the rest if not.
+    """
+
+    def __init__(self, dialect: Dialect, timeouts: Timeouts, take: Callable[[Delta], None]) -> None:
+        self._took_any = False
+        self._dialect = dialect
+        self._timeouts = timeouts
+        self._take = take
+        self._loop = asyncio.get_running_loop()
+        self._began = self._progressed = self._loop.time()
+        self._reading: Reading | None = None
+        self._events = 0  # of the reading, when it last progressed
+        self._finished = False
+        self._said: ProviderError | None = None
+        self._expired: ProviderError | None = None
+        self._lingered = False
+
+    async def run(self, client: UpstreamClient, request: UpstreamRequest) -> None:
+        """Send, read, and return when the provider finished; raises ProviderError."""
+        request.on_head = self._on_head
+        request.streaming_callback = self._on_body
+        self._fetch = asyncio.ensure_future(client.fetch(request, raise_error=False))
+        self._timer = self._loop.call_at(self._deadline(), self._look)
+        try:
+            await self._response()
+            if self._reading is None:
+                raise StreamBroken
+            for delta in self._reading.end():
+                self._hand_over(delta)
+        finally:
+            self._timer.cancel()
+
+    async def _response(self) -> None:
+        """Return when nothing more will come; whether that was all of it, the reading knows."""
+        try:
+            await self._fetch
+        except asyncio.CancelledError:
+            if self._expired is not None:
+                raise self._expired from None
+            if not self._lingered:
+                raise
+        except StreamBroken:
+            if self._reading is None or self._said is not None:
+                raise
+
+    def _on_head(self, status: int, headers: HTTPHeaders) -> None:
+        self._reading = Reading(self._dialect, status, headers.get("Content-Type", ""), headers)
+
+    def _on_body(self, chunk: bytes) -> None:
+        reading = self._reading
+        assert reading is not None  # the client calls on_head before any body
+        try:
+            for delta in reading.feed(chunk):
+                self._hand_over(delta)
+        except ProviderError as error:
+            self._said = error
+            raise
+        if reading.events != self._events:
+            self._events = reading.events
+            self._progressed = self._loop.time()
+        if reading.finished and not self._finished:
+            self._finished = True
+            self._rearm()
+
+    def _hand_over(self, delta: Delta) -> None:
+        self._take(delta)
+        if not self._took_any:
+            self._took_any = True
+            self._progressed = self._loop.time()
+            self._rearm()
+
+    def _deadline(self) -> float:
+        if self._finished:
+            return self._progressed + _LINGER_SECONDS
+        if self._took_any:
+            return min(self._progressed + self._timeouts.idle, self._began + self._timeouts.answer)
+        return self._began + min(self._timeouts.first_token, self._timeouts.answer)
+
+    def _rearm(self) -> None:
+        self._timer.cancel()
+        self._timer = self._loop.call_at(self._deadline(), self._look)
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        if now < self._deadline():
+            self._rearm()
+        elif self._finished:
+            self._lingered = True
+            self._fetch.cancel()
+        else:
+            self._expired = self._expiry(now)
+            self._fetch.cancel()
+
+    def _expiry(self, now: float) -> ProviderError:
+        if now >= self._began + self._timeouts.answer:
+            return AnswerTimeout()
+        return IdleTimeout() if self._took_any else FirstTokenTimeout()

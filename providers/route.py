@@ -1,0 +1,62 @@
+"""How requests reach a provider: within which times, through which proxy, trusting whom."""
+
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from providers.client import UpstreamRequest
+from providers.dialect import Outgoing
+
+
+class Timeouts(NamedTuple):
+    """The four, in seconds."""
+
+    connect: float
+    first_token: float
+    idle: float
+    answer: float
+
+
+class Proxy(NamedTuple):
+    """An HTTP proxy on the way to a provider."""
+
+    host: str
+    port: int
+    username: str | None
+    password: str | None
+
+    @classmethod
+    def from_url(cls, url: str) -> "Proxy":
+        """`http://[user:password@]host:port`"""
+        parts = urlsplit(url)
+        return cls(
+            parts.hostname or "",
+            parts.port or 3128,
+            unquote(parts.username) if parts.username else None,
+            unquote(parts.password) if parts.password else None,
+        )
+
+
+class Route(NamedTuple):
+    """How requests reach the provider: limits, proxy, and whose certificates are trusted."""
+
+    timeouts: Timeouts
+    proxy: Proxy | None = None
+    ca_certs: Path | None = None
+
+    def request(self, outgoing: Outgoing) -> UpstreamRequest:
+        """`outgoing` as a request for the client."""
+        proxy = self.proxy or Proxy("", 0, None, None)
+        return UpstreamRequest(
+            outgoing.url,
+            method="POST",
+            headers=outgoing.headers,
+            body=outgoing.body,
+            connect_timeout=self.timeouts.connect,
+            request_timeout=0,
+            proxy_host=proxy.host or None,
+            proxy_port=proxy.port or None,
+            proxy_username=proxy.username,
+            proxy_password=proxy.password,
+            ca_certs=str(self.ca_certs) if self.ca_certs else None,
+        )

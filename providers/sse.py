@@ -1,0 +1,163 @@
+"""Reading an event stream: bytes in, events out, by the rules of the WHATWG standard.
+
+A provider's bytes arrive cut anywhere: inside a character, a field name, between CR and LF. Where
+the cuts fall never changes what comes out. Lines end at CR LF, LF or CR and nowhere else:
+`str.splitlines()` would also cut at U+2028, which is legal inside JSON strings.
+
+The standard forgives what it does not know; a relay must not. Baidu's v1 reports an error in
+mid-stream as a bare line of JSON, llama.cpp once did so in a field called `error`: lines that are
+no field of the standard come out as `StrayLine`, for the dialect to judge. `retry` is read over,
+since a paid answer is never reconnected to.
+"""
+
+from typing import Final
+
+import msgspec
+
+from providers.errors import BadResponse
+
+# The longest honest event is a cumulative one, which repeats the whole answer: a million
+# characters (relay.max_answer_chars), each up to six bytes as \uXXXX, all on one line.
+MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
+
+_BOM: Final = b"\xef\xbb\xbf"
+_COLON: Final = ord(":")
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """One event. `data` is undecoded: what it holds, and how broken it is, the dialect knows."""
+
+    data: bytes
+    type: str = "message"
+    id: str = ""
+
+
+class StrayLine(msgspec.Struct, frozen=True, gc=False):
+    """A line that is neither a comment nor a field of the standard."""
+
+    line: bytes
+
+
+class EventParser:
+    """Feed bytes in, take events out. No socket, no clock.
+
+    An event left open at the end is dropped, as the standard has it. What arrives between two
+    events is bounded by `max_event_bytes`, comments included: one count covers a line without an
+    end, an event without an end, and comments without an event. Past it, `feed` raises
+    BadResponse, at the next call if this one found events that must not be lost.
+    """
+
+    def __init__(self, *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+        self._max_event_bytes = max_event_bytes
+        self._lead: bytes | None = b""  # what may be the beginning of a BOM; None: past it
+        self._between = False  # nothing is held: the next byte begins an event
+        self._skip_lf = False  # a CR ended the last chunk: a LF now belongs to it
+        self._line: list[bytes] = []  # pieces of the open line, joined once: += is quadratic
+        self._line_bytes = 0
+        self._spent = 0  # bytes of whole lines since the last event
+        self._data: list[bytes] = []
+        self._type = ""
+        self._id = ""  # outlives its event
+        self._overflowed = False
+
+    def feed(self, chunk: bytes) -> list[Event | StrayLine]:
+        """What `chunk` completes, in order. Raises BadResponse past the bound."""
+        if (  # the commonest chunk by far is exactly one event of one line
+            self._between
+            and chunk.startswith(b"data: ")
+            and chunk.endswith(b"\n\n")
+            and chunk.find(b"\n") == len(chunk) - 2
+            and b"\r" not in chunk
+            and self._spent + len(chunk) <= self._max_event_bytes
+        ):
+            self._spent = 0
+            return [Event(chunk[6:-2], "message", self._id)]
+        if self._lead is not None:
+            chunk = self._past_bom(chunk)
+        if self._skip_lf and chunk:
+            chunk = chunk.removeprefix(b"\n")
+            self._skip_lf = False
+        if self._overflowed:
+            raise BadResponse(provider_code="event_too_long")
+        return self._lines(chunk) if chunk else []
+
+    def end(self) -> list[StrayLine]:
+        """The bytes are over. An open event is dropped; an open line may still be a stray one."""
+        if self._overflowed:
+            raise BadResponse(provider_code="event_too_long")
+        line = (self._lead or b"") + b"".join(self._line)
+        self._line = []
+        stray = self._field(line) if line and line[0] != _COLON else None
+        return [stray] if stray else []
+
+    def _past_bom(self, chunk: bytes) -> bytes:
+        """`chunk` less the one BOM that may open the stream; empty while that is undecided."""
+        lead = (self._lead or b"") + chunk
+        if len(lead) < len(_BOM) and _BOM.startswith(lead):
+            self._lead = lead
+            return b""
+        self._lead = None
+        return lead.removeprefix(_BOM)
+
+    def _lines(self, chunk: bytes) -> list[Event | StrayLine]:
+        self._skip_lf = chunk.endswith(b"\r")
+        lines = chunk.splitlines()  # of bytes: at CR LF, LF and CR only
+        tail = b"" if chunk.endswith((b"\n", b"\r")) else lines.pop()
+        if lines and self._line:
+            self._line.append(lines[0])
+            lines[0] = b"".join(self._line)
+            self._line = []
+            self._line_bytes = 0
+        found: list[Event | StrayLine] = []
+        for line in lines:
+            self._spent += len(line) + 1
+            if self._spent > self._max_event_bytes:
+                return self._overflow(found)
+            if line.startswith(b"data:"):
+                self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+            elif not line:
+                if event := self._dispatch():
+                    found.append(event)
+            elif line[0] != _COLON and (stray := self._field(line)):
+                found.append(stray)
+        if tail:
+            self._line.append(tail)
+            self._line_bytes += len(tail)
+            if self._spent + self._line_bytes > self._max_event_bytes:
+                return self._overflow(found)
+        self._between = not (tail or self._data or self._type or self._skip_lf)
+        return found
+
+    def _field(self, line: bytes) -> StrayLine | None:
+        """One whole line, neither empty nor a comment; itself if it is no field of the standard."""
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")  # one space and no more
+        if name == b"data":
+            self._data.append(value)
+        elif name == b"event":
+            self._type = value.decode("utf-8", "replace")
+        elif name == b"id":
+            if b"\0" not in value:
+                self._id = value.decode("utf-8", "replace")
+        elif name != b"retry":
+            return StrayLine(line)
+        return None
+
+    def _dispatch(self) -> Event | None:
+        kind, self._type = self._type, ""  # the type does not survive, data or not
+        if not self._data:
+            return None
+        data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+        self._data = []
+        self._spent = 0
+        return Event(data, kind or "message", self._id)
+
+    def _overflow(self, found: list[Event | StrayLine]) -> list[Event | StrayLine]:
+        """Hold nothing more; what was found before the bound is not lost with it."""
+        self._overflowed = True
+        self._between = False
+        self._line = []
+        self._data = []
+        if not found:
+            raise BadResponse(provider_code="event_too_long")
+        return found

@@ -1,0 +1,252 @@
+"""An answer is a record that only grows, and a reader is a cursor on it.
+
+Its position is the number of code points in it so far, over all blocks in order; a tool call's
+opening, which brings id and name, counts one. Streaming, resuming, a second reader, replaying what
+ended and saving as it streams are all the same question: what lies beyond my position?
+"""
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import Iterable
+
+from storage.base import Block, Ending, Message, Piece, ReasoningBlock, TextBlock, block
+
+# One event's worth: a slow reader's event is longer than a quick one's, but never longer than this,
+# so that what queues for one reader stays below 64 KiB (code points of at most 4 bytes).
+MAX_EVENT_CHARS = 16 * 1024
+
+# Tokens are short strings with 50 bytes of overhead each. This many at a time are joined into one,
+# which brings an answer's memory to about that of its text.
+_SEAL_AFTER = 64
+
+
+class Answer:
+    """The record of one answer. Grows at its end only, until `end`, which comes once."""
+
+    def __init__(self, answer_id: str, conversation_id: str, question_id: str, model: str) -> None:
+        self.id = answer_id
+        self.conversation_id = conversation_id
+        self.question_id = question_id
+        self.model = model
+        self.position = 0
+        self.ending: Ending | None = None
+        self._blocks: list[_Block] = []
+        self._starts: list[int] = []  # of the blocks, for finding one by position
+        self.tool_calls = 0
+        self._readers: set[Reader] = set()
+
+    @classmethod
+    def restored(cls, message: Message) -> "Answer":
+        """The record of a stored answer: same code and same positions as when it was live."""
+        answer = cls(
+            message.id, message.conversation_id, message.question_id or "", message.model or ""
+        )
+        for kept in message.blocks:
+            if isinstance(kept, TextBlock):
+                answer.append_text(kept.text)
+            elif isinstance(kept, ReasoningBlock):
+                answer.append_reasoning(kept.text)
+            else:
+                answer.open_tool_call(kept.id, kept.name)
+                answer.append_arguments(kept.arguments)
+        if message.ended_at is not None:
+            answer.ending = Ending(
+                status=message.status,
+                blocks=message.blocks,
+                finish_reason=message.finish_reason,
+                usage=message.usage,
+                error=message.error,
+                ended_at=message.ended_at,
+            )
+        return answer
+
+    def append_text(self, text: str) -> None:
+        """Grow by text; behind a block of another type this opens a new one."""
+        self._append("text", text)
+
+    def append_reasoning(self, text: str) -> None:
+        """Grow by reasoning; behind a block of another type this opens a new one."""
+        self._append("reasoning", text)
+
+    def open_tool_call(self, call_id: str, name: str) -> None:
+        """Grow by a tool call without arguments yet."""
+        self._open(Piece(len(self._blocks), "tool_call", "", call_id, name))
+        self.tool_calls += 1
+        self._grow(1)
+
+    def append_arguments(self, arguments: str) -> None:
+        """Grow by arguments of the tool call that was opened last."""
+        self._append("tool_call", arguments)
+
+    def beyond(self, position: int, limit: int | None = None) -> list[Piece]:
+        """What lies beyond `position`, in order, one piece a block; at most `limit` long."""
+        if position >= self.position:
+            return []
+        first = bisect_right(self._starts, position) - 1
+        pieces = []
+        for grown in self._blocks[first:]:
+            piece = grown.beyond(position, limit)
+            pieces.append(piece)
+            position += piece.length
+            if limit is not None:
+                limit -= piece.length
+                if limit <= 0:
+                    break
+        return pieces
+
+    def blocks(self) -> tuple[Block, ...]:
+        """All of it, as it is stored."""
+        return tuple(block(grown.opening, "".join(grown.texts)) for grown in self._blocks)
+
+    def tool_call_index(self, place: int) -> int:
+        """The how-manieth tool call, from 0, the block at `place` is."""
+        return self._blocks[place].tool_call_index
+
+    def end(self, ending: Ending) -> None:
+        """Grow no more; every reader that has read all of it is done."""
+        self.ending = ending
+        self.wake()
+
+    def wake(self) -> None:
+        """Have the readers look again."""
+        for reader in self._readers:
+            reader.wake()
+
+    def attach(self, reader: "Reader") -> None:
+        """Wake `reader` from now on."""
+        self._readers.add(reader)
+
+    def detach(self, reader: "Reader") -> None:
+        """Wake `reader` no more."""
+        self._readers.discard(reader)
+
+    @property
+    def readers(self) -> int:
+        """How many readers are on it in this process."""
+        return len(self._readers)
+
+    def _append(self, kind: str, text: str) -> None:
+        if not text:
+            return
+        if not self._blocks or self._blocks[-1].opening.type != kind:
+            self._open(Piece(len(self._blocks), "reasoning" if kind == "reasoning" else "text", ""))
+        self._blocks[-1].append(text)
+        self._grow(len(text))
+
+    def _open(self, opening: Piece) -> None:
+        self._blocks.append(_Block(opening, self.position, self.tool_calls))
+        self._starts.append(self.position)
+
+    def _grow(self, length: int) -> None:
+        self.position += length
+        for reader in self._readers:
+            reader.wake()
+
+
+class _Block:
+    """One block in the making: its texts, and the answer's position behind each of them."""
+
+    __slots__ = ("ends", "opening", "start", "texts", "tool_call_index", "unsealed")
+
+    def __init__(self, opening: Piece, start: int, tool_call_index: int) -> None:
+        self.opening = opening
+        self.start = start
+        self.tool_call_index = tool_call_index
+        self.texts: list[str] = []
+        self.ends: list[int] = []
+        self.unsealed = 0
+
+    def append(self, text: str) -> None:
+        self.ends.append((self.ends[-1] if self.ends else self._text_start) + len(text))
+        self.texts.append(text)
+        self.unsealed += 1
+        if self.unsealed == _SEAL_AFTER:
+            self.texts[-_SEAL_AFTER:] = ["".join(self.texts[-_SEAL_AFTER:])]
+            self.ends[-_SEAL_AFTER:] = self.ends[-1:]
+            self.unsealed = 0
+
+    def beyond(self, position: int, limit: int | None) -> Piece:
+        opening = self.opening
+        call_id = name = None
+        if opening.id is not None and position == self.start:
+            call_id, name = opening.id, opening.name
+            position += 1
+            if limit is not None:
+                limit -= 1
+        text = self._text_beyond(position, limit)
+        return Piece(opening.block, opening.type, text, call_id, name)
+
+    def _text_beyond(self, position: int, limit: int | None) -> str:
+        first = bisect_right(self.ends, position)
+        if first == len(self.ends):
+            return ""
+        text = self.texts[first]
+        skipped = position - (self.ends[first] - len(text))
+        if skipped:
+            text = text[skipped:]
+        if first + 1 < len(self.texts):
+            text += "".join(self.texts[first + 1 :])
+        return text if limit is None or len(text) <= limit else text[:limit]
+
+    @property
+    def _text_start(self) -> int:
+        return self.start + self.opening.length
+
+
+class Reader:
+    """A cursor on an answer, for one who reads at their own pace."""
+
+    def __init__(self, answer: Answer, position: int = 0) -> None:
+        self.answer = answer
+        self.position = position
+        self.left = False
+        self._beat_due = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def growth(self) -> list[Piece] | None:
+        """What lies beyond the position, which moves behind it; waits until there is something.
+
+        An empty list says that nothing grew but a sign of life is due. None says that nothing more
+        will come: the answer ended and was read to its end, or the reader left.
+        """
+        while not self.left:
+            if pieces := self.answer.beyond(self.position, MAX_EVENT_CHARS):
+                self.position += length(pieces)
+                return pieces
+            if self.answer.ending is not None:
+                return None
+            if self._beat_due:
+                self._beat_due = False
+                return []
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return None
+
+    async def ended(self) -> Ending | None:
+        """Wait for the end without reading; None if the reader left before."""
+        while not self.left:
+            if self.answer.ending is not None:
+                return self.answer.ending
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return None
+
+    def wake(self) -> None:
+        """Look again."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def beat(self) -> None:
+        """A sign of life is due if nothing else is to be written."""
+        self._beat_due = True
+        self.wake()
+
+    def leave(self) -> None:
+        """Read no more: `growth` returns None, now or when it is called next."""
+        self.left = True
+        self.wake()
+
+
+def length(pieces: Iterable[Piece]) -> int:
+    """By how much the position grows over `pieces`."""
+    return sum(piece.length for piece in pieces)

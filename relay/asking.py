@@ -1,0 +1,79 @@
+"""A question as it is asked, and the two messages that it becomes."""
+
+import secrets
+
+import msgspec
+
+from providers.dialect import Prompt
+from relay.usage import estimate
+from storage.base import Conversation, Message, Status, TextBlock, now
+
+# A list of conversations shows a line of it; the whole question is a click away.
+_TITLE_CHARS = 40
+
+
+class Asking(msgspec.Struct, frozen=True, kw_only=True):
+    """A question. Without a conversation it begins one; `patience` as in `Running`."""
+
+    user: str
+    content: str
+    conversation_id: str | None = None
+    model: str | None = None
+    system: str | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    patience: float | None = 0.0
+
+
+def new_conversation(asking: Asking) -> Conversation:
+    """The conversation that a question without one begins."""
+    begun = now()
+    return Conversation(
+        id=secrets.token_hex(16),
+        user=asking.user,
+        model=asking.model,
+        system=asking.system,
+        created_at=begun,
+        updated_at=begun,
+    )
+
+
+def messages(
+    asking: Asking, conversation_id: str, model: str, prompt: Prompt, process: str
+) -> tuple[Message, Message]:
+    """The question, and the answer before its first token."""
+    asked = now()
+    question = Message(
+        id=_message_id(conversation_id),
+        conversation_id=conversation_id,
+        user=asking.user,
+        role="user",
+        blocks=(TextBlock(asking.content),),
+        created_at=asked,
+        ended_at=asked,
+    )
+    answer = Message(
+        id=_message_id(conversation_id),
+        conversation_id=conversation_id,
+        user=asking.user,
+        role="assistant",
+        question_id=question.id,
+        model=model,
+        status=Status.LIVE,
+        usage=estimate(prompt, ()),  # what is known should this process die
+        owner=process,
+        created_at=asked,
+    )
+    return question, answer
+
+
+def _message_id(conversation_id: str) -> str:
+    """Begins with the conversation's, so that a message is found by its id on one shard."""
+    return f"{conversation_id}-{secrets.token_hex(16)}"
+
+
+def title(content: str) -> str:
+    """The title of a conversation that got none, by its first question."""
+    return " ".join(content.split())[:_TITLE_CHARS]

@@ -1,0 +1,64 @@
+"""What the relay refuses, and how an answer fails for a reason of our own.
+
+RelayError
+├── UnknownModel
+├── ShuttingDown
+├── StorageUnavailable   what was to be kept is not, or nobody knows
+├── AnswerTooLong        the answer outgrew its bound; its reader holds what fits
+├── LeaseLost            others took this process for dead and ended its answer
+└── InternalError        a bug of ours
+"""
+
+from typing import ClassVar
+
+
+class RelayError(Exception):
+    """Base of the relay's own errors. `code` is what clients match on; it is never reworded."""
+
+    code: ClassVar[str] = "relay_error"
+    words: ClassVar[str] = "The server could not do this."
+
+    def __init__(self) -> None:
+        super().__init__(self.words)
+
+
+class UnknownModel(RelayError):
+    """The model names no configured provider."""
+
+    code = "unknown_model"
+    words = "There is no such model here; GET /api/v1/models lists them."
+
+
+class AnswerTooLong(RelayError):
+    """The answer grew past `relay.max_answer_chars`."""
+
+    code = "answer_too_long"
+    words = "The answer grew longer than this server allows."
+
+
+class ShuttingDown(RelayError):
+    """The server is going away and takes no more questions."""
+
+    code = "shutting_down"
+    words = "The server is shutting down. Try again shortly."
+
+
+class StorageUnavailable(RelayError):
+    """The store did not acknowledge, for longer than it may take."""
+
+    code = "storage_unavailable"
+    words = "The server cannot store conversations just now. Try again shortly."
+
+
+class LeaseLost(RelayError):
+    """The answer was ended, or deleted, by another process while this one still streamed it."""
+
+    code = "lease_lost"
+    words = "The server lost track of this answer. What is stored may be shorter."
+
+
+class InternalError(RelayError):
+    """Something that should not happen; the log has the traceback."""
+
+    code = "internal_error"
+    words = "The server failed. That is a bug."

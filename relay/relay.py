@@ -1,0 +1,258 @@
+"""The relay: takes a question, runs its answer, lets readers on, and ends every answer truthfully.
+
+Asking is one sequence. Connecting to the provider begins first, question and live answer are
+stored meanwhile, and only when that is acknowledged do the request's bytes leave: so durability
+costs little time, and nobody is billed for a question that was never kept.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from providers.dialect import Prompt, Turn
+from relay.answer import Answer, Reader
+from relay.asking import Asking, messages, new_conversation, title
+from relay.checkpoints import Checkpoints
+from relay.context import history
+from relay.endings import ending_of, interrupted, log_ending, orphaned
+from relay.errors import LeaseLost, ShuttingDown, StorageUnavailable
+from relay.models import Models
+from relay.running import Running
+from storage.base import (
+    Conversation,
+    Ending,
+    Message,
+    NotFound,
+    Status,
+    Storage,
+    StorageError,
+)
+
+log = logging.getLogger("headrace.relay")
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """The relay's settings. Times are seconds, lengths are characters."""
+
+    max_answer_chars: int
+    context_chars: int
+    attach_seconds: float
+    lease_seconds: float
+
+
+class Elsewhere(Exception):
+    """The answer is live, but not in this process."""
+
+
+class Relay:
+    """The live answers of this process."""
+
+    def __init__(
+        self, storage: Storage, models: Models, checkpoints: Checkpoints, limits: Limits
+    ) -> None:
+        self._storage = storage
+        self._models = models
+        self._checkpoints = checkpoints
+        self._limits = limits
+        self._running: dict[str, Running] = {}
+        self._endings: set[asyncio.Task[None]] = set()
+        self.closing = False
+
+    @property
+    def live(self) -> int:
+        """How many answers run, or are being ended, in this process."""
+        return len(self._running)
+
+    async def ask(self, asking: Asking) -> Answer:
+        """Keep the question and start its answer, which the caller reads with `reader` at once.
+
+        Raises UnknownModel, NotFound (the conversation), Busy (it has a live answer), ShuttingDown
+        and StorageError; nothing has left for the provider then.
+        """
+        if self.closing:
+            raise ShuttingDown
+        conversation, new = await self._conversation(asking)
+        model = asking.model or conversation.model or self._models.default
+        provider, provider_model = self._models.resolve(model)
+        prompt = await self._prompt(asking, conversation, provider_model, is_new=new is not None)
+        question, live = messages(asking, conversation.id, model, prompt, self._storage.process)
+
+        answer = Answer(live.id, conversation.id, question.id, model)
+        running = Running(
+            answer,
+            prompt,
+            user=asking.user,
+            provider=provider.name,
+            patience=asking.patience,
+            max_chars=self._limits.max_answer_chars,
+        )
+        cleared = asyncio.get_running_loop().create_future()
+        upstream = asyncio.create_task(
+            provider.answer(prompt, cleared=cleared, take=running.take), name=f"upstream {live.id}"
+        )
+        running.upstream = upstream
+        self._running[live.id] = running
+        try:
+            await self._storage.ask(question, live, title=title(asking.content), new=new)
+        except StorageError:
+            # It may have been kept all the same: then the ending is kept as well.
+            running.halt(Status.FAILED)
+            self._end_with(upstream, running)
+            raise
+        except BaseException:
+            upstream.cancel()
+            upstream.add_done_callback(_retrieved)
+            self._forget(running)
+            raise
+        cleared.set_result(None)
+        self._checkpoints.add(answer)
+        self._end_with(upstream, running)
+        return answer
+
+    @contextmanager
+    def reader(self, answer: Answer, position: int = 0) -> Iterator[Reader]:
+        """Read `answer` from `position`; leaving this block may stop its upstream call."""
+        reader = Reader(answer, position)
+        answer.attach(reader)
+        running = self._running.get(answer.id)
+        if running is not None:
+            running.joined()
+        try:
+            yield reader
+        finally:
+            answer.detach(reader)
+            if running is not None:
+                running.parted()
+
+    def expect_reader(self, answer: Answer) -> None:
+        """Nobody reads `answer` yet; somebody is said to come."""
+        if running := self._running.get(answer.id):
+            running.expect_reader(self._limits.attach_seconds)
+
+    async def answer(self, user: str, answer_id: str) -> Answer:
+        """The answer, live or ended. Raises NotFound, Elsewhere and StorageError."""
+        running = self._running.get(answer_id)
+        if running is not None and running.user == user:
+            return running.answer
+        message = await self._storage.message(user, answer_id)
+        if message.role != "assistant":
+            raise NotFound
+        if message.status is Status.LIVE:
+            raise Elsewhere
+        return Answer.restored(message)
+
+    async def stop(self, user: str, answer_id: str) -> Message:
+        """End the answer as STOPPED if it is live, and return it. Raises as `answer` does."""
+        running = self._running.get(answer_id)
+        if running is not None and running.user == user:
+            await self._halt(running, Status.STOPPED)
+        message = await self._storage.message(user, answer_id)
+        if message.role != "assistant":
+            raise NotFound
+        if message.status is Status.LIVE:
+            raise Elsewhere
+        return message
+
+    async def delete_conversation(self, user: str, conversation_id: str) -> None:
+        """Forget a conversation; its live answer is stopped first. Raises NotFound, Elsewhere."""
+        answer_id = await self._storage.live_answer(user, conversation_id)
+        if answer_id is not None:
+            running = self._running.get(answer_id)
+            if running is None:
+                raise Elsewhere
+            await self._halt(running, Status.STOPPED)
+        await self._storage.delete_conversation(user, conversation_id)
+
+    async def end_orphans(self) -> None:
+        """End what processes that died have left live. Raises StorageError."""
+        for message in await self._storage.orphans():
+            ending = orphaned(message)
+            if await self._storage.end_answer(message.id, message.owner or "", ending):
+                log.info("answer interrupted, its process died answer=%s", message.id)
+
+    async def close(self) -> None:
+        """Take no more questions, end every answer as INTERRUPTED, and return when all is kept."""
+        self.closing = True
+        closing = [self._halt(running, Status.INTERRUPTED) for running in self._running.values()]
+        await asyncio.gather(*closing)
+
+    async def _conversation(self, asking: Asking) -> tuple[Conversation, Conversation | None]:
+        if asking.conversation_id is not None:
+            known = await self._storage.conversation(asking.user, asking.conversation_id)
+            return known, None
+        new = new_conversation(asking)
+        return new, new
+
+    async def _prompt(
+        self, asking: Asking, conversation: Conversation, model: str, *, is_new: bool
+    ) -> Prompt:
+        system = asking.system if asking.system is not None else conversation.system
+        turns: tuple[Turn, ...] = ()
+        if not is_new:
+            room = self._limits.context_chars - len(asking.content) - len(system or "")
+            turns = await history(self._storage, asking.user, conversation.id, room=room)
+        return Prompt(
+            model=model,
+            turns=(*turns, Turn("user", asking.content)),
+            system=system or None,
+            temperature=asking.temperature,
+            top_p=asking.top_p,
+            max_tokens=asking.max_tokens,
+            stop=asking.stop,
+        )
+
+    async def _halt(self, running: Running, cause: Status) -> None:
+        """Halt and wait until the ending is kept."""
+        running.halt(cause)
+        await running.over.wait()
+
+    def _end_with(self, upstream: asyncio.Task[None], running: Running) -> None:
+        """Have the answer end when its upstream call does, however that ends."""
+
+        def begin_ending(_: asyncio.Task[None]) -> None:
+            task = asyncio.create_task(self._end(running), name=f"end {running.answer.id}")
+            self._endings.add(task)  # the loop itself holds tasks only weakly
+            task.add_done_callback(self._endings.discard)
+
+        upstream.add_done_callback(begin_ending)
+
+    async def _end(self, running: Running) -> None:
+        answer = running.answer
+        running.let_go()
+        ending = await self._kept_ending(answer.id, ending_of(running))
+        self._checkpoints.discard(answer)
+        answer.end(ending)
+        self._forget(running)
+        log_ending(running, ending)
+
+    def _forget(self, running: Running) -> None:
+        del self._running[running.answer.id]
+        running.over.set()
+
+    async def _kept_ending(self, answer_id: str, ending: Ending) -> Ending:
+        """Store `ending` and return it, or what readers are to be told if that cannot be done.
+
+        For one lease it is tried again; by then others take this process for dead.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._limits.lease_seconds
+        pause = 0.1
+        while True:
+            try:
+                kept = await self._storage.end_answer(answer_id, self._storage.process, ending)
+            except StorageError:
+                if loop.time() + pause > deadline:
+                    return interrupted(ending, StorageUnavailable())
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 5.0)  # seconds: soon enough after an election
+            else:
+                return ending if kept else interrupted(ending, LeaseLost())
+
+
+def _retrieved(upstream: asyncio.Task[None]) -> None:
+    """Its question was refused: how the call to nobody ended is of no interest."""
+    if not upstream.cancelled():
+        upstream.exception()

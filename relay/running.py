@@ -1,0 +1,97 @@
+"""A live answer of this process: its record, its upstream call, and for whom it goes on."""
+
+import asyncio
+
+from providers.dialect import Delta, Finish, Prompt, Reasoning, Text, ToolCall, Usage
+from relay.answer import Answer
+from relay.errors import AnswerTooLong
+from storage.base import Status
+
+
+class Running:
+    """Takes what the provider sends into the answer, and stops it when there is nobody to read.
+
+    `patience` is for how many seconds it goes on without a reader: 0 means not at all, None means
+    to its end, whoever reads.
+    """
+
+    def __init__(
+        self,
+        answer: Answer,
+        prompt: Prompt,
+        *,
+        user: str,
+        provider: str,
+        patience: float | None,
+        max_chars: int,
+    ) -> None:
+        self.answer = answer
+        self.prompt = prompt
+        self.user = user
+        self.provider = provider
+        self.upstream: asyncio.Task[None] | None = None
+        self.over = asyncio.Event()  # its ending is kept, and readers were told
+        self.cause: Status | None = None  # why it was halted, if it was
+        self.usage: Usage | None = None
+        self.finish: Finish | None = None
+        self.asked_at = asyncio.get_running_loop().time()
+        self.first_token_at: float | None = None
+        self._patience = patience
+        self._max_chars = max_chars
+        self._last_call: asyncio.TimerHandle | None = None
+
+    def take(self, delta: Delta) -> None:
+        """Grow by what the provider sent. Raises AnswerTooLong once it is too much."""
+        answer = self.answer
+        if isinstance(delta, Text):
+            answer.append_text(delta.text)
+        elif isinstance(delta, Reasoning):
+            answer.append_reasoning(delta.text)
+        elif isinstance(delta, ToolCall):
+            if delta.index == answer.tool_calls:
+                answer.open_tool_call(delta.id, delta.name)
+            answer.append_arguments(delta.arguments)
+        elif isinstance(delta, Usage):
+            self.usage = delta
+        elif isinstance(delta, Finish):
+            self.finish = delta
+        if self.first_token_at is None:
+            self.first_token_at = asyncio.get_running_loop().time()
+        if answer.position > self._max_chars:
+            raise AnswerTooLong
+
+    def expect_reader(self, seconds: float) -> None:
+        """Give the first reader this long to come, unless it goes on without any."""
+        if self._patience is not None:
+            self._wait_for_reader(max(seconds, self._patience))
+
+    def joined(self) -> None:
+        """A reader came: the answer goes on for as long as they stay."""
+        if self._last_call is not None:
+            self._last_call.cancel()
+            self._last_call = None
+
+    def parted(self) -> None:
+        """A reader went. The last one to go may take the upstream call with them."""
+        if self.answer.readers or self._patience is None or self.answer.ending is not None:
+            return
+        if self._patience == 0:
+            self.halt(Status.ABANDONED)
+        else:
+            self._wait_for_reader(self._patience)
+
+    def halt(self, cause: Status) -> None:
+        """Abort the upstream call at once; the answer ends as `cause`. The first cause counts."""
+        if self.upstream is None or self.upstream.done() or self.cause is not None:
+            return
+        self.cause = cause
+        self.upstream.cancel()
+
+    def let_go(self) -> None:
+        """Nothing is left to wait for."""
+        if self._last_call is not None:
+            self._last_call.cancel()
+
+    def _wait_for_reader(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._last_call = loop.call_later(seconds, self.halt, Status.ABANDONED)

@@ -1,0 +1,538 @@
+"""Every knob of the server: one frozen tree, built once at the start and handed down.
+
+Four places can set a value, each beating the ones before it: keys under the names that vendors give
+them (`OPENAI_API_KEY`, …), a TOML file, the environment (`HEADRACE_RELAY__HEARTBEAT_SECONDS`), and
+systemd credentials (a file `providers.openai.api_key` in `$CREDENTIALS_DIRECTORY`). A wrong or
+unknown setting stops the start with one line that names it and never shows a secret.
+
+`load` builds the tree, `describe` prints it. Tests may also write `Settings(port=0, …)`: the class
+itself reads nothing but its arguments. Times are seconds unless a name says otherwise.
+"""
+
+import ipaddress
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FilePath,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+DEFAULT_FILE = Path("headrace.toml")
+PREFIX = "HEADRACE_"
+MASK = "**********"
+
+DialectName = Literal["openai", "dashscope", "qianfan", "qianfan-v1", "demo"]
+
+# Where each dialect is spoken in public. An address ends where the vendor's own SDK lets it end.
+# The demo has no address before the server has started it.
+BASE_URLS: Mapping[DialectName, str] = {
+    "openai": "https://api.openai.com/v1",
+    "dashscope": "https://dashscope.aliyuncs.com/api/v1",
+    "qianfan": "https://qianfan.baidubce.com/v2",
+    "qianfan-v1": "https://aip.baidubce.com",
+    "demo": "",
+}
+# A cheap model that a new key can use, and that has been around for long.
+MODELS: Mapping[DialectName, tuple[str, ...]] = {
+    "openai": ("gpt-4o-mini",),
+    "dashscope": ("qwen-plus",),
+    "qianfan": ("ernie-4.5-turbo-128k",),
+    "qianfan-v1": ("ERNIE-Speed-128K",),
+    "demo": ("demo",),
+}
+# The names under which vendors' own tools read their keys, and the settings that they fill.
+KEY_VARIABLES: tuple[tuple[DialectName, Mapping[str, str]], ...] = (
+    ("openai", {"OPENAI_API_KEY": "api_key"}),
+    ("dashscope", {"DASHSCOPE_API_KEY": "api_key"}),
+    ("qianfan", {"QIANFAN_API_KEY": "api_key"}),
+    ("qianfan-v1", {"QIANFAN_ACCESS_KEY": "api_key", "QIANFAN_SECRET_KEY": "secret_key"}),
+    ("qianfan-v1", {"QIANFAN_AK": "api_key", "QIANFAN_SK": "secret_key"}),
+)
+# Provider settings that mean something to some dialects only.
+_NETWORKED: tuple[DialectName, ...] = ("openai", "dashscope", "qianfan", "qianfan-v1")
+_ONLY_FOR: Mapping[str, tuple[DialectName, ...]] = {
+    "base_url": _NETWORKED,
+    "api_key": _NETWORKED,
+    "secret_key": ("qianfan-v1",),
+    "access_token": ("qianfan-v1",),
+    "proxy": _NETWORKED,
+    "ca_certs": _NETWORKED,
+    "incremental_output": ("dashscope",),
+}
+_PRINTABLE = re.compile(r"[!-~]+")
+
+
+class SettingsError(Exception):
+    """A setting is wrong or unknown. The message is one line, names it and shows no secret."""
+
+
+def _web_address(text: str) -> SplitResult:
+    """Split an http(s) address, complaining without repeating it: it may hold a password."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not _PRINTABLE.fullmatch(text):  # urlsplit passes over line ends in silence
+        raise ValueError("should be an address such as https://host:port")
+    return parts
+
+
+def _secret(value: SecretStr) -> SecretStr:
+    # It travels in a header: a line end pasted along with it would be an attack or a riddle.
+    if not _PRINTABLE.fullmatch(value.get_secret_value()):
+        raise ValueError("should be printable ASCII without spaces")
+    return value
+
+
+def _proxy(text: str) -> str:
+    parts = _web_address(text)
+    if parts.scheme != "http" or parts.port is None or parts.path not in ("", "/") or parts.query:
+        raise ValueError("should be http://host:port or http://user:password@host:port")
+    return text.removesuffix("/")
+
+
+def _provider_name(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", text):
+        raise ValueError("a provider's name is made of a-z, 0-9, - and _")
+    return text
+
+
+def _origin(text: str) -> str:
+    # Compared whole with what the browser sends: a path or a capital would never match.
+    if not re.fullmatch(r"https?://[^/?#@\sA-Z*]+", text):
+        raise ValueError(
+            "an origin is written as the browser sends it, such as https://example.org"
+        )
+    return text
+
+
+def _words(value: object) -> object:
+    """Let a variable, which is always one string, hold a list."""
+    if isinstance(value, str):
+        return tuple(word.strip() for word in value.split(",") if word.strip())
+    return value
+
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(gt=0)]
+Secret = Annotated[SecretStr, AfterValidator(_secret)]
+Word = Annotated[str, Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """One table of the file: it cannot be changed, and knows no other names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class StorageSettings(Section):
+    """Where conversations are kept. The address may hold a password: `masked` is for showing it."""
+
+    url: str = Field("sqlite:///data/headrace.db", repr=False)
+
+    @field_validator("url")
+    @classmethod
+    def _known_kind(cls, url: str) -> str:
+        if not re.match(r"sqlite:///.|mongodb(\+srv)?://.", url):
+            raise ValueError("should be sqlite:///path, mongodb://… or mongodb+srv://…")
+        return url
+
+
+class AuthSettings(Section):
+    """Who may ask. "none" trusts every program on this machine, and so never listens beyond it."""
+
+    mode: Literal["none"] = "none"
+
+
+class ProviderSettings(Section):
+    """One provider: where it is, how it speaks, and what opens it."""
+
+    dialect: DialectName
+    # Unset, the dialect's public address and its usual model.
+    base_url: str = Field("", validate_default=True)
+    models: Annotated[tuple[Word, ...], BeforeValidator(_words)] = Field((), validate_default=True)
+    api_key: Secret | None = None
+    secret_key: Secret | None = None  # qianfan-v1: the other half of its key pair
+    access_token: Secret | None = None  # qianfan-v1: in place of the pair
+    proxy: Annotated[str, AfterValidator(_proxy)] | None = Field(None, repr=False)
+    ca_certs: FilePath | None = None  # in place of certifi's
+    incremental_output: bool = True  # dashscope: false asks for cumulative events
+
+    @field_validator("base_url")
+    @classmethod
+    def _address(cls, text: str, info: ValidationInfo) -> str:
+        if not text:
+            return BASE_URLS.get(info.data.get("dialect", "demo"), "")
+        parts = _web_address(text)
+        if parts.username is not None or parts.query or parts.fragment:
+            raise ValueError("should hold neither user, password, query nor fragment")
+        return text.rstrip("/")
+
+    @field_validator("models")
+    @classmethod
+    def _usual_model(cls, models: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        return models or MODELS.get(info.data.get("dialect", "demo"), ())
+
+    @model_validator(mode="after")
+    def _fits_its_dialect(self) -> Self:
+        for name, dialects in _ONLY_FOR.items():
+            set_by_hand = getattr(self, name) != type(self).model_fields[name].default
+            if set_by_hand and self.dialect not in dialects:
+                raise ValueError(f"{name} is not for the {self.dialect} dialect")
+        if self.dialect == "qianfan-v1":
+            pair = (self.api_key is not None, self.secret_key is not None)
+            if pair != ((False, False) if self.access_token else (True, True)):
+                raise ValueError("needs api_key and secret_key, or access_token in their place")
+        # Servers of one's own often ask for no key: only the public address is known to.
+        elif self.api_key is None and self.base_url and self.base_url == BASE_URLS[self.dialect]:
+            raise ValueError(f"api_key is required for {self.base_url}")
+        return self
+
+
+class RelaySettings(Section):
+    """One relayed answer: its readers, its bound, its way to storage."""
+
+    # okhttp-eventsource gives up after 5 silent seconds; carrier NATs and proxies after 30 to 60.
+    heartbeat_seconds: Seconds = 4.0
+    # What a crash may cost of an answer, against one write per process and tick.
+    checkpoint_seconds: Seconds = 1.0
+    # An upstream is never paused, so this bounds its memory. At 4 bytes a character three million
+    # still fit MongoDB's 16 MB document, with room for usage and titles.
+    max_answer_chars: int = Field(1_000_000, gt=0, le=3_000_000)
+    # When the last reader leaves: stop paying at once, or run to the end and store it.
+    on_disconnect: Literal["cancel", "finish"] = "cancel"
+    # After `Prefer: respond-async` the first reader needs one more round trip, on a phone perhaps
+    # with a new connection; who has not come by then is not coming.
+    attach_seconds: Seconds = 10.0
+    # How long a silent process counts as alive: longer than any pause of a healthy one, shorter
+    # than people wait for an answer that will not go on.
+    lease_seconds: Seconds = 30.0
+
+    @model_validator(mode="after")
+    def _lease_outlives_ticks(self) -> Self:
+        if self.lease_seconds < 3 * self.checkpoint_seconds:  # renewed once a tick; two may be late
+            raise ValueError("lease_seconds should be at least three times checkpoint_seconds")
+        return self
+
+
+class ContextSettings(Section):
+    """How much of a conversation goes along with a question."""
+
+    # 15,000 to 60,000 tokens by language: within the 128k window of today's usual models.
+    max_chars: Count = 60_000
+
+
+class TimeoutSettings(Section):
+    """How long an upstream may take, by what we are waiting for."""
+
+    connect: Seconds = 10  # DNS, TCP and TLS; a lost SYN is sent again after 1, 3 and 7 seconds
+    first_token: Seconds = 60  # long prompts and busy models are slow to begin, and still answer
+    idle: Seconds = 60  # between two tokens; reasoning models fall silent for tens of seconds
+    answer: Seconds = 600  # the whole: past this nobody is still reading
+
+
+class UpstreamSettings(Section):
+    """The client that calls providers."""
+
+    # About 21 KB each when open: 210 MB. The limit on open files has to allow as many and more.
+    max_connections: Count = 10_000
+
+
+class LimitsSettings(Section):
+    """What one request may cost before it is understood."""
+
+    # Held in memory whole. Sixteen times the default context; pictures travel as addresses.
+    max_body_bytes: Count = 1_048_576
+
+
+class CorsSettings(Section):
+    """Which web pages of other origins may call. None by default: nothing is open unasked."""
+
+    allow_origins: Annotated[
+        tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_words)
+    ] = ()
+
+
+class Settings(BaseSettings):
+    """The whole tree."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, case_sensitive=True
+    )
+
+    host: Word = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)  # 0: any free one
+    default_model: str | None = None  # "<provider>/<model>"; see `effective_default_model`
+    storage: StorageSettings = StorageSettings()
+    auth: AuthSettings = AuthSettings()
+    providers: Mapping[Annotated[str, AfterValidator(_provider_name)], ProviderSettings] = Field(
+        {}, validate_default=True
+    )
+    relay: RelaySettings = RelaySettings()
+    context: ContextSettings = ContextSettings()
+    timeouts: TimeoutSettings = TimeoutSettings()
+    upstream: UpstreamSettings = UpstreamSettings()
+    limits: LimitsSettings = LimitsSettings()
+    cors: CorsSettings = CorsSettings()
+
+    @property
+    def effective_default_model(self) -> str:
+        """The model of a question that names none: as set, else the first provider's first."""
+        if self.default_model is not None:
+            return self.default_model
+        name, provider = next(iter(self.providers.items()))
+        return f"{name}/{provider.models[0]}"
+
+    @field_validator("providers", mode="before")
+    @classmethod
+    def _at_least_the_demo(cls, value: object) -> object:
+        """With no provider the demo stands in; a provider named after a dialect speaks it."""
+        if not isinstance(value, Mapping):
+            return value
+        return {
+            name: {"dialect": name, **given}
+            if name in BASE_URLS and isinstance(given, Mapping)
+            else given
+            for name, given in (value or {"demo": {}}).items()
+        }
+
+    @model_validator(mode="after")
+    def _default_model_is_served(self) -> Self:
+        if self.default_model is not None:
+            name, _, model = self.default_model.partition("/")
+            if not model:
+                raise ValueError("default_model should be written <provider>/<model>")
+            if name not in self.providers:
+                raise ValueError(
+                    f"default_model names the provider {name!r}, but there is only "
+                    + ", ".join(self.providers)
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _open_only_to_this_machine(self) -> Self:
+        if self.auth.mode == "none" and not _is_loopback(self.host):
+            raise ValueError(
+                f'auth.mode "none" lets everyone in, so host should be loopback, not {self.host}'
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments and nothing else: `load` is the way to a file and the environment."""
+        return (init_settings,)
+
+
+def load(config: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Build the settings from the file `config` (or the usual one), `environ` and credentials.
+
+    The library's own environment source would pass over unknown variables in silence, so what
+    comes by name is made into a tree here; its TOML source and its merging do the rest.
+    """
+    variables = _variables(environ)
+    credentials = _credentials(environ)
+    sources: tuple[PydanticBaseSettingsSource, ...] = (  # the strongest first
+        InitSettingsSource(Settings, _tree(credentials)),
+        InitSettingsSource(Settings, _tree(variables)),
+        _file(config, environ),
+        _VendorKeys(Settings, environ),
+    )
+    try:
+        return Settings(_build_sources=(sources, {}))
+    except ValidationError as error:
+        origins = {path: name for name, path, _ in (*variables, *credentials)}
+        found = "; ".join(_complaint(details, origins) for details in error.errors())
+        raise SettingsError(" ".join(found.split())) from error  # a name may hold a line end
+
+
+def describe(settings: Settings) -> str:
+    """The effective settings as TOML text, secrets masked."""
+    return "\n".join(_toml(settings, ())).strip() + "\n"
+
+
+def masked(url: str) -> str:
+    """An address as it may be shown: without the password in it."""
+    url = re.sub(r"://([^:/?#@]*):.*@", rf"://\1:{MASK}@", url)
+    return re.sub(r"(?i)((?:password|properties)=)[^&#]*", rf"\1{MASK}", url)  # MongoDB's options
+
+
+# One value that came by name: the name as the user wrote it, the path of the setting, the text.
+_Named = tuple[str, tuple[str, ...], str]
+
+
+def _variables(environ: Mapping[str, str]) -> list[_Named]:
+    return [
+        (name, tuple(name.removeprefix(PREFIX).lower().split("__")), value)
+        for name, value in sorted(environ.items())
+        if name.startswith(PREFIX)
+        and name != "HEADRACE_CONFIG"
+        and not name.startswith("HEADRACE_TEST_")
+    ]
+
+
+def _credentials(environ: Mapping[str, str]) -> list[_Named]:
+    directory = environ.get("CREDENTIALS_DIRECTORY")
+    if not directory:
+        return []
+    try:
+        return [
+            (
+                f"credential {file.name}",
+                tuple(file.name.split(".")),
+                file.read_text("utf-8").strip(),
+            )
+            for file in sorted(Path(directory).iterdir())
+            if file.is_file() and not file.name.startswith(".")
+        ]
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"cannot read the credentials in {directory}") from error
+
+
+def _tree(named: Iterable[_Named]) -> dict[str, Any]:
+    """Nest values by their paths, so that a path that leads nowhere is seen as such."""
+    tree: dict[str, Any] = {}
+    for name, path, value in named:
+        branch = tree
+        for part in path[:-1]:
+            branch = branch.setdefault(part, {})
+            if not isinstance(branch, dict):
+                raise SettingsError(f"{name}: {part} is set as a value already")
+        branch[path[-1]] = value
+    return tree
+
+
+def _file(config: Path | None, environ: Mapping[str, str]) -> TomlConfigSettingsSource:
+    named = config or (Path(name) if (name := environ.get("HEADRACE_CONFIG")) else None)
+    path = named or DEFAULT_FILE
+    if named is not None and not named.is_file():
+        raise SettingsError(f"there is no settings file {named}")
+    try:
+        return TomlConfigSettingsSource(Settings, toml_file=path)
+    except OSError as error:
+        raise SettingsError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not UTF-8 text") from error
+    except ValueError as error:  # tomllib says where, and not what stands there
+        raise SettingsError(f"{path} is not TOML: {error}") from error
+
+
+class _VendorKeys(PydanticBaseSettingsSource):
+    """Keys under the vendors' own names. They switch a provider on, or fill in its missing key."""
+
+    def __init__(self, settings_cls: type[BaseSettings], environ: Mapping[str, str]) -> None:
+        super().__init__(settings_cls)
+        self._environ = environ
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        return None, "", False  # the library asks for this method, and calls it of other sources
+
+    def __call__(self) -> dict[str, Any]:
+        configured = self.current_state.get("providers", {})
+        if not isinstance(configured, dict):
+            return {}
+        # Named here too, so that they keep their place before ours: the first one is the default.
+        providers: dict[str, Any] = {name: {} for name in configured}
+        for dialect, variables in KEY_VARIABLES:
+            keys = {name: self._environ[name] for name in variables if self._environ.get(name)}
+            if not keys:
+                continue
+            if missing := sorted(variables.keys() - keys.keys()):
+                raise SettingsError(f"{', '.join(keys)} is set, but {missing[0]} is not")
+            theirs = configured.get(dialect, {})
+            if _takes_keys(theirs, dialect):
+                providers[dialect] = {variables[name]: value for name, value in keys.items()}
+        return {"providers": providers} if providers else {}
+
+
+def _takes_keys(configured: object, dialect: str) -> bool:
+    """Whether a provider as configured is the one a vendor's key belongs to, and has none."""
+    return (
+        isinstance(configured, dict)
+        and configured.get("dialect", dialect) == dialect
+        and not configured.keys() & {"api_key", "secret_key", "access_token"}
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _complaint(details: ErrorDetails, origins: Mapping[tuple[str, ...], str]) -> str:
+    """One of pydantic's errors in our words: the setting, by the name its user gave it, and why."""
+    path = tuple(str(part) for part in details["loc"] if part != "[key]")
+    match details["type"]:
+        case "value_error":  # a validator's of ours: about this very path, or a table as a whole
+            return _named(origins.get(path, ".".join(path)), str(details["ctx"]["error"]))
+        case "extra_forbidden":
+            problem = "unknown setting"
+        case "missing":
+            problem = "is required"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            problem = "is a table of settings, not a value"
+        case _:
+            problem = details["msg"].removeprefix("Input ")
+    # A variable may name something beneath the place that is wrong, or the table around it.
+    near = (name for known, name in origins.items() if known[: len(path)] == path[: len(known)])
+    return _named(next(near, ".".join(path)), problem)
+
+
+def _named(name: str, problem: str) -> str:
+    return f"{name}: {problem}" if name else problem
+
+
+def _toml(table: Any, path: tuple[str, ...]) -> list[str]:
+    """One table as lines, its plain values before the tables within it, as TOML wants them."""
+    items = dict(table)
+    if isinstance(table, Settings):
+        items["default_model"] = table.effective_default_model
+    lines = ["", f"[{'.'.join(path)}]"] if path and isinstance(table, BaseModel) else []
+    inner: list[str] = []
+    for name, value in items.items():
+        if isinstance(value, BaseModel | Mapping):
+            inner += _toml(value, (*path, name))
+        elif value is not None:
+            lines.append(f"{name} = {_toml_value(value)}")
+    return lines + inner
+
+
+def _toml_value(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return f'"{MASK}"'
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml_value, value))}]"
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    return json.dumps(masked(str(value)), ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,341 @@
+"""The storage contract: what is kept, in our own types, and what each operation promises.
+
+Two stores keep it, SQLite and MongoDB, and one suite of contract tests runs against both.
+Every operation is idempotent: after any StorageError the outcome is unknown and the caller may
+simply try again with the same arguments. Operations made for a request carry the user, so that
+one user can never name another's document: it is NotFound, the same as one that never was.
+
+Text is anything that UTF-8 can carry, NUL included; a lone surrogate is a ValueError, and nothing
+is kept. No error's words carry what people wrote, or the password of a store.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Generic, Literal, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+SCHEMA_VERSION = 1  # stored with every document, so that a later version can tell what it reads
+
+
+class StorageError(Exception):
+    """The store could not be reached or failed: the outcome of the operation is unknown."""
+
+
+class NotFound(Exception):
+    """No such document for this user."""
+
+
+class Busy(Exception):
+    """The conversation has a live answer already."""
+
+    def __init__(self, answer_id: str) -> None:
+        super().__init__(f"answer {answer_id} is live")
+        self.answer_id = answer_id
+
+
+class Status(StrEnum):
+    """How an answer stands. Every answer ends in exactly one of those after LIVE."""
+
+    LIVE = "live"
+    COMPLETE = "complete"  # the provider said it finished
+    STOPPED = "stopped"  # somebody asked
+    ABANDONED = "abandoned"  # the last reader left
+    FAILED = "failed"  # the error says why
+    INTERRUPTED = "interrupted"  # the server went away
+
+
+class TextBlock(msgspec.Struct, frozen=True, tag_field="type", tag="text"):
+    """What the user asked or the model answered."""
+
+    text: str
+
+
+class ReasoningBlock(msgspec.Struct, frozen=True, tag_field="type", tag="reasoning"):
+    """What the model thought."""
+
+    text: str
+
+
+class ToolCallBlock(msgspec.Struct, frozen=True, tag_field="type", tag="tool_call"):
+    """A tool the model asks for; `arguments` is JSON text as the model wrote it, valid or not."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+Block = TextBlock | ReasoningBlock | ToolCallBlock
+
+
+class Piece(msgspec.Struct, frozen=True, omit_defaults=True):
+    """By how much one block of an answer grew.
+
+    `block` is the block's place in the answer; a place not seen before opens a block. `text` is
+    text, reasoning or arguments. `id` and `name` are set on the piece that opens a tool call.
+    """
+
+    block: int
+    type: Literal["text", "reasoning", "tool_call"]
+    text: str
+    id: str | None = None
+    name: str | None = None
+
+    @property
+    def length(self) -> int:
+        """By how much the answer's position grew: code points, and one for an opening call."""
+        return len(self.text) + (self.id is not None)
+
+
+class Chunk(msgspec.Struct, frozen=True):
+    """The growth of one answer since `position`, frozen: a retry writes the same bytes."""
+
+    answer_id: str
+    position: int
+    pieces: tuple[Piece, ...]
+
+
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Tokens of an answer: the provider's figures, or our estimate."""
+
+    input_tokens: int
+    output_tokens: int
+    estimated: bool = False
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why an answer failed; `code` is documented and never reworded, `message` is for people."""
+
+    code: str
+    message: str
+
+
+class Conversation(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation's own facts. `metadata` is the client's and never looked at."""
+
+    id: str
+    user: str
+    title: str | None = None
+    model: str | None = None
+    system: str | None = None
+    metadata: dict[str, str] = {}
+    created_at: datetime
+    updated_at: datetime
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """A question (`role` user, always complete) or an answer (`role` assistant).
+
+    `ordinal` is its place in the conversation; the store gives it. `question_id` is set on an
+    answer: what it answers. `owner` is the process that writes a live answer.
+    """
+
+    id: str
+    conversation_id: str
+    user: str
+    role: Literal["user", "assistant"]
+    ordinal: int = -1
+    question_id: str | None = None
+    blocks: tuple[Block, ...] = ()
+    model: str | None = None
+    status: Status = Status.COMPLETE
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    error: Failure | None = None
+    owner: str | None = None
+    created_at: datetime
+    ended_at: datetime | None = None
+
+    @property
+    def position(self) -> int:
+        """The answer's position: code points over all blocks, and one for each tool call."""
+        return sum(_length(block) for block in self.blocks)
+
+    def has(self, ending: "Ending") -> bool:
+        """Whether this very ending was written: the fruit of an earlier try, if it was ours."""
+        names = ending.__struct_fields__
+        return all(getattr(self, name) == getattr(ending, name) for name in names)
+
+
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """All that an answer's end writes, in one update."""
+
+    status: Status
+    blocks: tuple[Block, ...]
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    error: Failure | None = None
+    ended_at: datetime
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """A part of a list; `next` is the cursor of the part behind it, None at the end."""
+
+    data: tuple[T, ...]
+    next: str | None
+
+
+class Changes(msgspec.Struct, frozen=True, kw_only=True):
+    """What to change of a conversation; a field left UNSET stays as it is."""
+
+    title: str | msgspec.UnsetType | None = msgspec.UNSET
+    model: str | msgspec.UnsetType | None = msgspec.UNSET
+    system: str | msgspec.UnsetType | None = msgspec.UNSET
+    metadata: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+
+
+def fold(chunks: Iterable[Chunk]) -> tuple[Block, ...]:
+    """The blocks that chunks of one answer, ordered by position, add up to.
+
+    Contiguous ones only: behind a gap nothing is known to belong, so the first gap ends it.
+    """
+    opened: list[Piece] = []
+    texts: list[list[str]] = []
+    position = 0
+    for chunk in chunks:
+        if chunk.position != position:
+            break
+        for piece in chunk.pieces:
+            if piece.block == len(opened):
+                opened.append(piece)
+                texts.append([])
+            texts[piece.block].append(piece.text)
+            position += piece.length
+    return tuple(block(first, "".join(text)) for first, text in zip(opened, texts, strict=True))
+
+
+def block(opening: Piece, text: str) -> Block:
+    """The block that `opening` opened, with all of its text."""
+    match opening.type:
+        case "text":
+            return TextBlock(text)
+        case "reasoning":
+            return ReasoningBlock(text)
+        case "tool_call":
+            return ToolCallBlock(opening.id or "", opening.name or "", text)
+
+
+def conversation_of(message_id: str) -> str:
+    """The conversation of a message: its id begins with the conversation's, "-" and what has none.
+
+    So a message is found by its id alone, and by its shard key all the same.
+    """
+    return message_id.rpartition("-")[0]
+
+
+def now() -> datetime:
+    """The time, in the precision that every store keeps: whole milliseconds."""
+    time = datetime.now(UTC)
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)
+
+
+def _length(block: Block) -> int:
+    if isinstance(block, ToolCallBlock):
+        return len(block.arguments) + 1  # its opening, which brings id and name
+    return len(block.text)
+
+
+class Storage(ABC):
+    """What the relay asks of a store. All times are aware and in UTC, whole milliseconds.
+
+    `process` names this process as the owner of answers: 128 random bits, new at every start.
+    """
+
+    process: str
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Connect and create what is missing.
+
+        Raises StorageError, with words for the operator, if that cannot be done.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of everything. Nothing may be called afterwards; calling it twice is harmless."""
+
+    @abstractmethod
+    async def ping(self) -> None:
+        """Return if the store answers and can be written to; else raise StorageError."""
+
+    @abstractmethod
+    async def create_conversation(self, conversation: Conversation) -> None:
+        """Keep a new conversation."""
+
+    @abstractmethod
+    async def conversation(self, user: str, conversation_id: str) -> Conversation:
+        """One conversation. Raises NotFound."""
+
+    @abstractmethod
+    async def conversations(
+        self, user: str, *, limit: int, after: str | None
+    ) -> Page[Conversation]:
+        """Newest (created last) first. `after` is an earlier page's `next`; ValueError if not."""
+
+    @abstractmethod
+    async def change_conversation(
+        self, user: str, conversation_id: str, changes: Changes, updated_at: datetime
+    ) -> Conversation:
+        """Apply `changes` and return what is then kept. Raises NotFound."""
+
+    @abstractmethod
+    async def delete_conversation(self, user: str, conversation_id: str) -> None:
+        """Forget a conversation with all its messages. Raises NotFound, also when done twice."""
+
+    @abstractmethod
+    async def ask(
+        self, question: Message, answer: Message, *, title: str, new: Conversation | None
+    ) -> None:
+        """Keep a question and its live answer, both or neither.
+
+        `new` is the conversation to be made in the same step; without it the named one must exist
+        (NotFound). `title` becomes the conversation's title if it has none. `question.created_at`
+        becomes its `updated_at`. Raises Busy if another answer is live there. Asking again with
+        the same ids changes nothing.
+        """
+
+    @abstractmethod
+    async def message(self, user: str, message_id: str) -> Message:
+        """One message; a live answer comes with the blocks checkpointed so far. Raises NotFound."""
+
+    @abstractmethod
+    async def messages(
+        self, user: str, conversation_id: str, *, limit: int, before: str | None
+    ) -> Page[Message]:
+        """The newest `limit` messages, oldest of them first; `next` leads to older ones.
+
+        Live answers come with the blocks checkpointed so far. Raises NotFound for the conversation
+        and ValueError for a `before` that is no cursor.
+        """
+
+    @abstractmethod
+    async def live_answer(self, user: str, conversation_id: str) -> str | None:
+        """The id of the conversation's live answer, if there is one. Raises NotFound."""
+
+    @abstractmethod
+    async def append_chunks(self, chunks: Sequence[Chunk]) -> None:
+        """Keep growth. A chunk that is already there is success: chunks never change."""
+
+    @abstractmethod
+    async def end_answer(self, answer_id: str, owner: str, ending: Ending) -> bool:
+        """Write an ending, once, if the answer is live and `owner`'s.
+
+        True also when this ending was written before; False: the answer is no longer the owner's,
+        and what its readers hold may differ from what is kept.
+        """
+
+    @abstractmethod
+    async def renew_lease(self) -> None:
+        """Say that this process lives, for another `lease_seconds`."""
+
+    @abstractmethod
+    async def orphans(self) -> list[Message]:
+        """The live answers of processes that died, with their blocks so far, some at a time.
+
+        Empty unless this process's own lease was renewed without a gap for one whole lease:
+        whoever was cut off from the store cannot tell who is dead.
+        """

@@ -1,0 +1,99 @@
+"""MongoDB's documents: our types as what is stored, and what the server holds every writer to.
+
+Knows no driver. A document is the type's fields under their own names, but for `_id` and
+`conversation`, the shard key. Every document carries `schema`, the version that wrote it.
+
+Keys that people choose are never field names: a "$" or "." there means something to the server,
+and a NUL cannot be stored. `metadata` is a list of `{k, v}`.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from storage.base import (
+    SCHEMA_VERSION,
+    Changes,
+    Chunk,
+    Conversation,
+    Ending,
+    Message,
+    Piece,
+    conversation_of,
+)
+
+Document = dict[str, Any]
+
+
+def conversation_document(conversation: Conversation) -> Document:
+    """A conversation. `ordinals` counts the messages it had so far."""
+    document: Document = _plain(conversation)
+    document["_id"] = document.pop("id")
+    document["metadata"] = _pairs(conversation.metadata)
+    return document | {"ordinals": 0, "schema": SCHEMA_VERSION}
+
+
+def conversation_in(document: Mapping[str, Any]) -> Conversation:
+    """The conversation that a document holds."""
+    fields = dict(document)
+    fields["id"] = fields["_id"]
+    fields["metadata"] = {pair["k"]: pair["v"] for pair in fields["metadata"]}
+    return msgspec.convert(fields, Conversation)
+
+
+def changed_fields(changes: Changes, updated_at: datetime) -> Document:
+    """The fields of a conversation that `changes` sets."""
+    fields: Document = _plain(changes)
+    if "metadata" in fields:
+        fields["metadata"] = _pairs(fields["metadata"])
+    return fields | {"updated_at": updated_at}
+
+
+def message_document(message: Message, ordinal: int) -> Document:
+    """A question or an answer, as number `ordinal` of its conversation."""
+    document: Document = _plain(message)
+    document["_id"] = document.pop("id")
+    document["conversation"] = document.pop("conversation_id")
+    return document | {"ordinal": ordinal, "schema": SCHEMA_VERSION}
+
+
+def message_in(document: Mapping[str, Any]) -> Message:
+    """The message that a document holds."""
+    fields = dict(document)
+    fields["id"] = fields["_id"]
+    fields["conversation_id"] = fields["conversation"]
+    return msgspec.convert(fields, Message)
+
+
+def ended_fields(ending: Ending) -> Document:
+    """The fields of an answer that its ending sets."""
+    fields: Document = _plain(ending)
+    return fields
+
+
+def chunk_document(chunk: Chunk, created_at: datetime) -> Document:
+    """A chunk. Its `_id` makes a retry harmless, and is what chunks are found and sorted by."""
+    return {
+        "_id": {"answer": chunk.answer_id, "position": chunk.position},
+        "conversation": conversation_of(chunk.answer_id),
+        "pieces": _plain(chunk.pieces),
+        "created_at": created_at,
+        "schema": SCHEMA_VERSION,
+    }
+
+
+def chunk_in(document: Mapping[str, Any]) -> Chunk:
+    """The chunk that a document holds."""
+    place = document["_id"]
+    pieces = msgspec.convert(document["pieces"], tuple[Piece, ...])
+    return Chunk(place["answer"], place["position"], pieces)
+
+
+def _plain(value: Any) -> Any:
+    return msgspec.to_builtins(value, builtin_types=(datetime,))
+
+
+def _pairs(metadata: Mapping[str, str]) -> list[Document]:
+    return [{"k": key, "v": value} for key, value in metadata.items()]

@@ -1,0 +1,503 @@
+"""The store for many processes on many machines: MongoDB, through Motor.
+
+The only module of the project that imports motor or pymongo. It keeps to calls that Motor shares
+with PyMongo's own AsyncMongoClient, its successor; three differ, `start_session`,
+`start_transaction` and `close`, and each of them is called in one place, which says so.
+
+What is acknowledged was journaled by a majority of the servers, and what is read cannot be rolled
+back. Whatever fails, the outcome is unknown, and every operation can simply be done again.
+"""
+
+import asyncio
+import functools
+import os
+import random
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any, Concatenate, ParamSpec, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+# Motor works in one pool of threads for the whole process, which has 5 for each core unless it is
+# told otherwise before it is imported. 30 hung commands were seen to hold up an unrelated healthy
+# one for 3 s: hence a number of ours, and the lanes below, which together are narrower. More
+# threads would only wait for the same interpreter.
+os.environ["MOTOR_MAX_WORKERS"] = "32"
+
+import pymongo
+from bson.errors import BSONError
+from motor.motor_tornado import MotorClient, MotorClientSession, MotorCollection
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    DuplicateKeyError,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
+
+from storage import queries
+from storage.base import (
+    Busy,
+    Changes,
+    Chunk,
+    Conversation,
+    Ending,
+    Message,
+    NotFound,
+    Page,
+    Status,
+    Storage,
+    StorageError,
+    fold,
+    now,
+)
+from storage.documents import (
+    Document,
+    changed_fields,
+    chunk_document,
+    chunk_in,
+    conversation_document,
+    conversation_in,
+    ended_fields,
+    message_document,
+    message_in,
+)
+from storage.lanes import Lane
+from storage.pages import page_of_conversations, page_of_messages
+from storage.schema import INDEXES, VALIDATORS
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# Seconds for one command, or one transaction with its retries; finding a server is part of it. A
+# person waits for a question to be kept: longer than this, and a 503 serves them better.
+_TIMEOUT = 5.0
+
+# Seconds. An index on a collection that somebody else filled takes longer than a command may.
+_OPEN_TIMEOUT = 60.0
+
+# Seconds, for what only saves others time: to end a transaction that failed (the server does it
+# after 60 s, and its conversation is locked until then), to give a lease back.
+_GOODBYE_TIMEOUT = 1.0
+
+# How many commands of a kind may be in flight. A lease is never behind a backlog of anything, and
+# the end of an answer never behind a rush of questions.
+_LANES = {"request": 16, "ending": 8, "chunks": 2, "lease": 1, "sweep": 1, "ping": 1}
+
+# How many dead processes' answers to hold in memory at once: 4 MB each at the very most.
+_ORPHANS = 50
+
+# Set here, whatever the URL says: every promise of the contract rests on them. Milliseconds.
+_OPTIONS: dict[str, Any] = {
+    "w": "majority",
+    "journal": True,
+    "readConcernLevel": "majority",
+    "readPreference": "primary",
+    "retryWrites": True,
+    "timeoutMS": int(_TIMEOUT * 1000),
+    "serverSelectionTimeoutMS": int(_TIMEOUT * 1000),
+    "maxPoolSize": int(os.environ["MOTOR_MAX_WORKERS"]),
+    "tz_aware": True,
+    "tzinfo": UTC,
+    "appName": "headrace",
+}
+
+# The server's codes.
+_DUPLICATE_KEY = 11000
+_NAMESPACE_EXISTS = 48
+_REMEDIES = {
+    13: "the user of storage.url may not do this; it needs readWrite and dbAdmin on the database",
+    18: "user name or password of storage.url are wrong",
+}
+
+_Method = Callable[Concatenate["MongoStorage", P], Coroutine[Any, Any, T]]
+
+
+def _command(lane: str) -> Callable[[_Method[P, T]], _Method[P, T]]:
+    """Have a method take its turn in `lane`, run to its end even if cancelled, raise our errors."""
+
+    def decorate(method: _Method[P, T]) -> _Method[P, T]:
+        @functools.wraps(method)
+        async def run(storage: "MongoStorage", /, *args: P.args, **kwargs: P.kwargs) -> T:
+            async def command() -> T:
+                with storage._our_errors(method.__name__):
+                    return await method(storage, *args, **kwargs)
+
+            return await storage._lanes[lane].run(command)
+
+        return run
+
+    return decorate
+
+
+class MongoStorage(Storage):
+    """Conversations in a replica set or a sharded cluster; see the contract for the promises."""
+
+    def __init__(self, url: str, process: str, lease_seconds: float) -> None:
+        self.process = process
+        self._url = url
+        self._lease = int(lease_seconds * 1000)  # as the server counts
+        self._leased = False
+        self._lanes = {name: Lane(width, patience=_TIMEOUT) for name, width in _LANES.items()}
+        self._client: MotorClient[Document] | None = None
+
+    async def open(self) -> None:
+        try:
+            self._connect()
+            with self._our_errors("open"):
+                await self._check_server()
+                await self._create_missing()
+            # Before any answer of ours, so that nobody ever finds one without its lease.
+            await self.renew_lease()
+            self._leased = True
+        except StorageError:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        if self._client is None:
+            return
+        client, self._client = self._client, None
+        for lane in self._lanes.values():
+            await lane.empty()
+        if self._leased:
+            with suppress(PyMongoError), pymongo.timeout(_GOODBYE_TIMEOUT):  # or it runs out
+                await self._processes.delete_one({"_id": self.process})
+        # AsyncMongoClient: `await client.close()`. Motor's says goodbye to the servers in this
+        # thread, which must not wait for them.
+        await asyncio.get_running_loop().run_in_executor(None, client.close)
+
+    @_command("ping")
+    async def ping(self) -> None:
+        await self._database.command("ping")  # finds the server that takes writes
+
+    @_command("request")
+    async def create_conversation(self, conversation: Conversation) -> None:
+        with suppress(DuplicateKeyError):  # by an earlier try
+            await self._conversations.insert_one(conversation_document(conversation))
+
+    @_command("request")
+    async def conversation(self, user: str, conversation_id: str) -> Conversation:
+        key = queries.conversation_key(user, conversation_id)
+        found = await self._conversations.find_one(key)
+        if found is None:
+            raise NotFound
+        return conversation_in(found)
+
+    @_command("request")
+    async def conversations(
+        self, user: str, *, limit: int, after: str | None
+    ) -> Page[Conversation]:
+        query = queries.conversations_after(user, after)
+        cursor = self._conversations.find(query).sort([("created_at", -1), ("_id", -1)])
+        found = [conversation_in(document) async for document in cursor.limit(limit + 1)]
+        return page_of_conversations(found, limit)
+
+    @_command("request")
+    async def change_conversation(
+        self, user: str, conversation_id: str, changes: Changes, updated_at: datetime
+    ) -> Conversation:
+        changed = await self._conversations.find_one_and_update(
+            queries.conversation_key(user, conversation_id),
+            {"$set": changed_fields(changes, updated_at)},
+            return_document=pymongo.ReturnDocument.AFTER,
+        )
+        if changed is None:
+            raise NotFound
+        return conversation_in(changed)
+
+    @_command("request")
+    async def delete_conversation(self, user: str, conversation_id: str) -> None:
+        key = queries.conversation_key(user, conversation_id)
+        messages = queries.messages_of(user, conversation_id)
+        chunks = queries.chunks_of_conversation(conversation_id)
+
+        async def forget(session: MotorClientSession) -> None:
+            gone = await self._conversations.delete_one(key, session=session)
+            if not gone.deleted_count:
+                raise NotFound
+            await self._messages.delete_many(messages, session=session)
+            await self._chunks.delete_many(chunks, session=session)
+
+        async def is_forgotten() -> bool:
+            return await self._conversations.find_one(key, {"_id": 1}) is None
+
+        await self._transact(forget, is_forgotten)
+
+    @_command("request")
+    async def ask(
+        self, question: Message, answer: Message, *, title: str, new: Conversation | None
+    ) -> None:
+        make = new
+
+        async def keep(session: MotorClientSession) -> None:
+            nonlocal make
+            try:
+                ordinal = await self._enter(session, question, title, make)
+            except DuplicateKeyError:
+                make = None  # it is there already: the next try finds out whether it is theirs
+                raise
+            documents = [message_document(question, ordinal), message_document(answer, ordinal + 1)]
+            # In this order: that it was asked before comes out ahead of busy.
+            await self._messages.insert_many(documents, session=session)
+
+        async def is_kept() -> bool:
+            key = queries.message_key(question.id) | {"user": question.user}
+            if await self._messages.find_one(key, {"_id": 1}):
+                return True
+            live = await self._live(question.user, question.conversation_id)
+            if live is not None and live != answer.id:
+                raise Busy(live)
+            return live is not None
+
+        await self._transact(keep, is_kept)
+
+    @_command("request")
+    async def message(self, user: str, message_id: str) -> Message:
+        found = await self._messages.find_one(queries.message_key(message_id) | {"user": user})
+        if found is None:
+            raise NotFound
+        return await self._grown(message_in(found))
+
+    @_command("request")
+    async def messages(
+        self, user: str, conversation_id: str, *, limit: int, before: str | None
+    ) -> Page[Message]:
+        query = queries.messages_before(user, conversation_id, before)
+        cursor = self._messages.find(query).sort("ordinal", -1).limit(limit + 1)
+        found = [await self._grown(message_in(document)) async for document in cursor]
+        if not found:
+            await self._check_conversation(user, conversation_id)
+        return page_of_messages(found, limit)
+
+    @_command("request")
+    async def live_answer(self, user: str, conversation_id: str) -> str | None:
+        live = await self._live(user, conversation_id)
+        if live is None:
+            await self._check_conversation(user, conversation_id)
+        return live
+
+    @_command("chunks")
+    async def append_chunks(self, chunks: Sequence[Chunk]) -> None:
+        if not chunks:
+            return
+        written_at = now()
+        documents = [chunk_document(chunk, written_at) for chunk in chunks]
+        try:
+            # Unordered: one that is there already does not keep the others out.
+            await self._chunks.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            codes = {failed["code"] for failed in error.details["writeErrors"]}
+            if codes != {_DUPLICATE_KEY} or error.details["writeConcernErrors"]:
+                raise
+
+    @_command("ending")
+    async def end_answer(self, answer_id: str, owner: str, ending: Ending) -> bool:
+        key = queries.message_key(answer_id) | {"owner": owner}
+        update = {"$set": ended_fields(ending)}
+        ended = await self._messages.update_one(key | queries.LIVE, update)
+        if ended.matched_count:
+            return True
+        kept = await self._messages.find_one(key)
+        return kept is not None and message_in(kept).has(ending)
+
+    @_command("lease")
+    async def renew_lease(self) -> None:
+        update = queries.lease_renewed(self._lease)
+        await self._processes.update_one({"_id": self.process}, update, upsert=True)
+
+    @_command("sweep")
+    async def orphans(self) -> list[Message]:
+        judge = queries.lease_held_throughout(self.process, self._lease)
+        if await self._processes.find_one(judge, {"_id": 1}) is None:
+            return []
+        # Owners first and leases afterwards: a process has its lease before it has an answer.
+        owners = await self._messages.distinct("owner", queries.LIVE)
+        alive = self._processes.find(queries.lease_held(owners), {"_id": 1})
+        dead = set(owners) - {process["_id"] async for process in alive}
+        if not dead:
+            return []
+        theirs = queries.LIVE | {"owner": {"$in": list(dead)}}
+        cursor = self._messages.find(theirs).limit(_ORPHANS)
+        found = [await self._grown(message_in(document)) async for document in cursor]
+        return [message for message in found if message.status is Status.LIVE]
+
+    async def _enter(
+        self, session: MotorClientSession, question: Message, title: str, new: Conversation | None
+    ) -> int:
+        """Take two places in the question's conversation, made first if `new`; return the first."""
+        key = queries.conversation_key(question.user, question.conversation_id)
+        conversation = await self._conversations.find_one_and_update(
+            key,
+            queries.entered(question, new),
+            {"title": 1, "ordinals": 1},
+            upsert=new is not None,
+            return_document=pymongo.ReturnDocument.AFTER,
+            session=session,
+        )
+        if conversation is None:
+            raise NotFound
+        if conversation["title"] is None:
+            await self._conversations.update_one(key, {"$set": {"title": title}}, session=session)
+        ordinals: int = conversation["ordinals"]
+        return ordinals - 2
+
+    async def _live(self, user: str, conversation_id: str) -> str | None:
+        live = queries.messages_of(user, conversation_id) | queries.LIVE
+        found = await self._messages.find_one(live, {"_id": 1})
+        return None if found is None else str(found["_id"])
+
+    async def _check_conversation(self, user: str, conversation_id: str) -> None:
+        key = queries.conversation_key(user, conversation_id)
+        if await self._conversations.find_one(key, {"_id": 1}) is None:
+            raise NotFound
+
+    async def _grown(self, message: Message) -> Message:
+        """A live answer with the blocks checkpointed so far; any other message as it is.
+
+        A gap in its chunks means that one is being retried, or that the answer ended long ago,
+        after we had read it, and they are being cleared away: reading it again tells.
+        """
+        if message.status is not Status.LIVE:
+            return message
+        cursor = self._chunks.find(queries.chunks_of_answer(message.id)).sort("_id", 1)
+        chunks = [chunk_in(document) async for document in cursor]
+        grown = msgspec.structs.replace(message, blocks=fold(chunks))
+        if sum(piece.length for chunk in chunks for piece in chunk.pieces) == grown.position:
+            return grown
+        again = await self._messages.find_one(queries.message_key(message.id))
+        if again is None or again["status"] == Status.LIVE.value:
+            return grown
+        return message_in(again)
+
+    async def _transact(
+        self,
+        work: Callable[[MotorClientSession], Awaitable[None]],
+        is_done: Callable[[], Awaitable[bool]],
+    ) -> None:
+        """Do `work` in one transaction, and again if it met another or its outcome is unknown.
+
+        In between `is_done` looks whether that is still needed; it may raise instead.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _TIMEOUT
+        pause = 0.005  # seconds: about two transactions; random and doubled, to come apart
+        while True:
+            try:
+                return await self._attempt(work, max(deadline - loop.time(), 0.01))
+            except PyMongoError as error:
+                if not _is_worth_retrying(error) or loop.time() + pause > deadline:
+                    raise
+            if await is_done():
+                return
+            await asyncio.sleep(random.uniform(0, pause))
+            pause = min(2 * pause, 0.2)
+
+    async def _attempt(
+        self, work: Callable[[MotorClientSession], Awaitable[None]], seconds: float
+    ) -> None:
+        client = self._database.client
+        session = await client.start_session()  # AsyncMongoClient: not awaited
+        try:
+            session.start_transaction()  # AsyncMongoClient: awaited
+            with pymongo.timeout(seconds):
+                await work(session)
+                await session.commit_transaction()
+        finally:
+            # Ends the transaction too, if it is still open. Not left to `async with`: there Motor
+            # does it in the event loop's own thread.
+            with pymongo.timeout(_GOODBYE_TIMEOUT):
+                await session.end_session()
+
+    def _connect(self) -> None:
+        try:
+            client: MotorClient[Document] = MotorClient(self._url, **_OPTIONS)
+            database = client.get_default_database("headrace")
+        except (PyMongoError, ValueError, TypeError) as error:
+            # Not even as the cause: its words may quote the URL, password and all.
+            name = type(error).__name__
+            raise StorageError(f"storage.url is not one that MongoDB takes: {name}") from None
+        self._client = client
+        self._database = database
+        self._conversations: MotorCollection[Document] = database["conversations"]
+        self._messages: MotorCollection[Document] = database["messages"]
+        self._chunks: MotorCollection[Document] = database["chunks"]
+        self._processes: MotorCollection[Document] = database["processes"]
+
+    async def _check_server(self) -> None:
+        hello = await self._database.command("hello")
+        if "setName" not in hello and hello.get("msg") != "isdbgrid":
+            raise StorageError(
+                "MongoDB must run as a replica set (one server will do) or a sharded cluster: "
+                "a server without --replSet has no transactions"
+            )
+
+    async def _create_missing(self) -> None:
+        with pymongo.timeout(_OPEN_TIMEOUT):
+            listed = await self._database.command(
+                "listCollections", filter={"name": {"$in": list(VALIDATORS)}}
+            )
+            options = {each["name"]: each["options"] for each in listed["cursor"]["firstBatch"]}
+            for name, validator in VALIDATORS.items():
+                if name not in options:
+                    await self._create(name, validator)
+                elif "validator" not in options[name]:  # made by hand: to be sharded, say
+                    await self._database.command("collMod", name, validator=validator)
+                await self._database.command("createIndexes", name, indexes=INDEXES[name])
+
+    async def _create(self, name: str, validator: Document) -> None:
+        try:
+            await self._database.command("create", name, validator=validator)
+        except OperationFailure as error:
+            if error.code != _NAMESPACE_EXISTS:  # else another process opens as well
+                raise
+
+    @contextmanager
+    def _our_errors(self, doing: str) -> Iterator[None]:
+        """Turn the driver's errors into ours, without their words: those may quote documents."""
+        try:
+            yield
+        except (PyMongoError, BSONError) as error:
+            # What goes wrong with a connection quotes addresses only; it stays as the cause.
+            cause = error if isinstance(error, ConnectionFailure) else None
+            words = f"{doing} failed on MongoDB at {_hosts(self._url)}: {_words(error)}"
+            raise StorageError(words) from cause
+
+
+def _is_worth_retrying(error: PyMongoError) -> bool:
+    """Whether a transaction met another one, or may have been kept for all we know."""
+    return (
+        error.has_error_label("TransientTransactionError")
+        or error.has_error_label("UnknownTransactionCommitResult")
+        or _code(error) == _DUPLICATE_KEY
+    )
+
+
+def _code(error: Exception) -> int | None:
+    """The server's number for an error; of several, the first one's."""
+    if isinstance(error, BulkWriteError) and error.details["writeErrors"]:
+        code: int = error.details["writeErrors"][0]["code"]
+        return code
+    return error.code if isinstance(error, OperationFailure) else None
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, ServerSelectionTimeoutError):
+        return "no server that takes writes was found"
+    code = _code(error)
+    name = type(error).__name__
+    if code is None:
+        return name
+    remedy = _REMEDIES.get(code)
+    return f"{name} (code {code})" + (f"; {remedy}" if remedy else "")
+
+
+def _hosts(url: str) -> str:
+    """The servers in a URL, without the user and password that may stand before them."""
+    parts = urlsplit(url)
+    if "@" in parts.path:  # a slash in the password: who knows where that ends
+        return "?"
+    return parts.netloc.rpartition("@")[2]

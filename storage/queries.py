@@ -1,0 +1,101 @@
+"""What MongoDB is asked: filters and updates as plain values. Knows no driver.
+
+Every filter of a request carries the user, and the shard key of its collection: the user for
+conversations, the conversation for messages and chunks, whose ids begin with it. So each goes to
+one shard, and finds nothing of another user's.
+"""
+
+import math
+from typing import Any
+
+from storage.base import SCHEMA_VERSION, Conversation, Message, Status, conversation_of
+from storage.documents import Document, conversation_document
+from storage.pages import conversation_place, message_place
+
+LIVE = {"status": Status.LIVE.value}
+
+# Leases are measured by the server's clock alone: those of many machines need not agree.
+_LEASE_HELD = {"$gt": ["$lease_until", "$$NOW"]}
+
+
+def conversation_key(user: str, conversation_id: str) -> Document:
+    """One conversation."""
+    return {"_id": conversation_id, "user": user}
+
+
+def conversations_after(user: str, cursor: str | None) -> Document:
+    """The conversations behind a page's end, newest first. Raises ValueError."""
+    if cursor is None:
+        return {"user": user}
+    created_at, conversation_id = conversation_place(cursor)
+    return {
+        "user": user,
+        "created_at": {"$lte": created_at},  # bounds the index
+        "$or": [{"created_at": {"$lt": created_at}}, {"_id": {"$lt": conversation_id}}],
+    }
+
+
+def messages_of(user: str, conversation_id: str) -> Document:
+    """All messages of a conversation."""
+    return {"conversation": conversation_id, "user": user}
+
+
+def messages_before(user: str, conversation_id: str, cursor: str | None) -> Document:
+    """The messages of a conversation ahead of a page's begin. Raises ValueError."""
+    query = messages_of(user, conversation_id)
+    return query if cursor is None else query | {"ordinal": {"$lt": message_place(cursor)}}
+
+
+def message_key(message_id: str) -> Document:
+    """One message, whoever's: the rest of the filter tells whose."""
+    return {"_id": message_id, "conversation": conversation_of(message_id)}
+
+
+def chunks_of_answer(answer_id: str) -> Document:
+    """All chunks of an answer: a range of `_id`, whose index they need anyway."""
+    of_it = {"answer": answer_id}
+    ids = {"$gte": {**of_it, "position": 0}, "$lt": {**of_it, "position": math.inf}}
+    return {"conversation": conversation_of(answer_id), "_id": ids}
+
+
+def chunks_of_conversation(conversation_id: str) -> Document:
+    """All chunks of a conversation: its answers' ids lie between these two, "." follows "-"."""
+    ids = {"$gte": {"answer": f"{conversation_id}-"}, "$lt": {"answer": f"{conversation_id}."}}
+    return {"conversation": conversation_id, "_id": ids}
+
+
+def entered(question: Message, new: Conversation | None) -> Document:
+    """The update of a conversation that a question and its answer enter; makes it if `new`."""
+    update: Document = {"$inc": {"ordinals": 2}, "$set": {"updated_at": question.created_at}}
+    if new is not None:
+        made = conversation_document(new)
+        for elsewhere in ("_id", "user", "ordinals", "updated_at"):  # in the key and above
+            del made[elsewhere]
+        update["$setOnInsert"] = made
+    return update
+
+
+def lease_renewed(milliseconds: int) -> list[Document]:
+    """The update of a process's document: the lease runs anew.
+
+    `since` tells from when on it was held without a gap. The server decides that as well: the
+    process's own clock stands still while its machine sleeps, and knows nothing of an election
+    after which another machine's clock counts.
+    """
+    renewed: dict[str, Any] = {
+        "since": {"$cond": [_LEASE_HELD, "$since", "$$NOW"]},
+        "lease_until": {"$add": ["$$NOW", milliseconds]},
+        "schema": SCHEMA_VERSION,
+    }
+    return [{"$set": renewed}]
+
+
+def lease_held(processes: list[str]) -> Document:
+    """Those of `processes` that live."""
+    return {"_id": {"$in": processes}, "$expr": _LEASE_HELD}
+
+
+def lease_held_throughout(process: str, milliseconds: int) -> Document:
+    """The process, if it lives and had its lease all that time."""
+    throughout = {"$lte": ["$since", {"$subtract": ["$$NOW", milliseconds]}]}
+    return {"_id": process, "$expr": {"$and": [_LEASE_HELD, throughout]}}

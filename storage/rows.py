@@ -1,0 +1,178 @@
+"""SQLite's tables, and our types as their rows.
+
+Times are whole milliseconds since 1970. What is only ever read whole is JSON: blocks, metadata,
+usage, error and the pieces of a chunk. `sqlite3 FILE` shows all of it as text.
+"""
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from storage.base import (
+    Block,
+    Chunk,
+    Conversation,
+    Ending,
+    Failure,
+    Message,
+    Piece,
+    Status,
+    Usage,
+)
+from storage.pages import instant, milliseconds
+
+T = TypeVar("T")
+
+Row = Mapping[str, Any]
+
+# The scripts that lead from one version of the file to the next; `user_version` counts those done.
+# Files out there were made by them: they are added to, never changed. They keep to what SQLite 3.31
+# knows, since the library is the system's: no STRICT tables, no RETURNING.
+MIGRATIONS = (
+    """
+    CREATE TABLE conversations (
+        id TEXT NOT NULL PRIMARY KEY,
+        user TEXT NOT NULL,
+        title TEXT,
+        model TEXT,
+        system TEXT,
+        metadata TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL
+    );
+    CREATE INDEX conversations_of_user ON conversations (user, created_at, id);
+
+    CREATE TABLE messages (
+        id TEXT NOT NULL PRIMARY KEY,
+        conversation_id TEXT NOT NULL REFERENCES conversations ON DELETE CASCADE,
+        user TEXT NOT NULL,
+        role TEXT NOT NULL,
+        ordinal INTEGER NOT NULL,
+        question_id TEXT,
+        blocks TEXT NOT NULL,
+        model TEXT,
+        status TEXT NOT NULL,
+        finish_reason TEXT,
+        usage TEXT,
+        error TEXT,
+        owner TEXT,
+        created_at INTEGER NOT NULL,
+        ended_at INTEGER
+    );
+    CREATE UNIQUE INDEX messages_in_order ON messages (conversation_id, ordinal);
+    -- The rule: one live answer per conversation.
+    CREATE UNIQUE INDEX live_answers ON messages (conversation_id) WHERE status = 'live';
+
+    -- The growth of live answers; an ending takes its answer's chunks away.
+    CREATE TABLE chunks (
+        answer_id TEXT NOT NULL REFERENCES messages ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        pieces TEXT NOT NULL,
+        PRIMARY KEY (answer_id, position)
+    ) WITHOUT ROWID;
+    """,
+)
+
+
+def conversation_row(conversation: Conversation) -> dict[str, Any]:
+    """The columns of a conversation."""
+    row = msgspec.structs.asdict(conversation)
+    row["metadata"] = as_json(conversation.metadata)
+    row["created_at"] = milliseconds(conversation.created_at)
+    row["updated_at"] = milliseconds(conversation.updated_at)
+    return row
+
+
+def conversation_in(row: Row) -> Conversation:
+    """The conversation that a row holds."""
+    columns = dict(row)
+    columns["metadata"] = msgspec.json.decode(columns["metadata"], type=dict[str, str])
+    columns["created_at"] = instant(columns["created_at"])
+    columns["updated_at"] = instant(columns["updated_at"])
+    return Conversation(**columns)
+
+
+def message_row(message: Message) -> dict[str, Any]:
+    """The columns of a message."""
+    row = msgspec.structs.asdict(message)
+    row["created_at"] = milliseconds(message.created_at)
+    row |= _ending_columns(message)
+    return row
+
+
+def ending_row(ending: Ending) -> dict[str, Any]:
+    """The columns that an ending sets."""
+    return msgspec.structs.asdict(ending) | _ending_columns(ending)
+
+
+def message_in(row: Row) -> Message:
+    """The message that a row holds."""
+    columns = dict(row)
+    columns["blocks"] = msgspec.json.decode(columns["blocks"], type=tuple[Block, ...])
+    columns["status"] = Status(columns["status"])
+    columns["usage"] = _of_json(columns["usage"], Usage)
+    columns["error"] = _of_json(columns["error"], Failure)
+    columns["created_at"] = instant(columns["created_at"])
+    columns["ended_at"] = None if columns["ended_at"] is None else instant(columns["ended_at"])
+    return Message(**columns)
+
+
+def chunk_row(chunk: Chunk) -> dict[str, Any]:
+    """The columns of a chunk."""
+    return {
+        "answer_id": chunk.answer_id,
+        "position": chunk.position,
+        "pieces": as_json(chunk.pieces),
+    }
+
+
+def chunk_in(row: Row) -> Chunk:
+    """The chunk that a row holds."""
+    pieces = msgspec.json.decode(row["pieces"], type=tuple[Piece, ...])
+    return Chunk(row["answer_id"], row["position"], pieces)
+
+
+def as_json(value: Any) -> str:
+    """`value` as a column of JSON."""
+    return msgspec.json.encode(value).decode()
+
+
+def insertion(table: str, row: Row) -> str:
+    """The INSERT for a row; table and column names are ours, never anybody's input."""
+    names = ", ".join(row)
+    values = ", ".join(f":{name}" for name in row)
+    return f"INSERT INTO {table} ({names}) VALUES ({values})"
+
+
+def assignments(row: Row) -> str:
+    """The SET clause for a row, on the same terms."""
+    return ", ".join(f"{name} = :{name}" for name in row)
+
+
+def migrate(database: sqlite3.Connection) -> None:
+    """Bring the file to this version. Raises ValueError if it is none of ours, or too new."""
+    version = database.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(MIGRATIONS):
+        raise ValueError("it was written by a newer version of Headrace")
+    tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if version == 0 and tables:
+        raise ValueError("it holds another program's tables")
+    for number, script in enumerate(MIGRATIONS[version:], version + 1):
+        # A crash leaves the version before or the one behind, nothing in between.
+        database.executescript(f"BEGIN; {script} PRAGMA user_version = {number}; COMMIT;")
+
+
+def _ending_columns(ended: Message | Ending) -> dict[str, Any]:
+    return {
+        "status": ended.status.value,
+        "blocks": as_json(ended.blocks),
+        "usage": None if ended.usage is None else as_json(ended.usage),
+        "error": None if ended.error is None else as_json(ended.error),
+        "ended_at": None if ended.ended_at is None else milliseconds(ended.ended_at),
+    }
+
+
+def _of_json(text: str | None, kind: type[T]) -> T | None:
+    return None if text is None else msgspec.json.decode(text, type=kind)

@@ -1,0 +1,108 @@
+"""What MongoDB is told about our collections when a process opens it: validators and indexes.
+
+Knows no driver: these are the server's own commands as plain values. Creating what is there already
+changes nothing, so any number of processes may open at once.
+
+**Validators** demand what `documents.py` needs to read a document, and no more: a later version
+that runs beside this one may add fields. Tightening them is for `server.py migrate`, once no process of
+an older version writes any more.
+
+**Sharding**: `{user: 1}` for conversations, `{conversation: 1}` for messages and chunks; processes
+stay whole. Unique indexes begin with the shard key, or the server would refuse them.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Document = dict[str, Any]
+
+# Growth is needed while its answer is live, and until a process has come back to end the answer of
+# one that died: so this is longer than any answer takes, and than a weekend with no server running.
+_CHUNK_SECONDS = 4 * 24 * 3600
+
+# A process that did not renew its lease for this long is dead; having no document says so as well.
+_PROCESS_SECONDS = 24 * 3600
+
+_MAYBE_TEXT = ["string", "null"]
+_NUMBER = ["int", "long"]
+
+
+def _type(kind: Any) -> Document:
+    return kind if isinstance(kind, dict) else {"bsonType": kind}
+
+
+def _object(**required: Any) -> Document:
+    properties = {name: _type(kind) for name, kind in required.items()}
+    return {"bsonType": "object", "required": list(properties), "properties": properties}
+
+
+def _list_of(**required: Any) -> Document:
+    return {"bsonType": "array", "items": _object(**required)}
+
+
+def _document(**required: Any) -> Document:
+    schema = {"bsonType": "int", "minimum": 1}
+    return {"$jsonSchema": _object(**required, schema=schema)}
+
+
+VALIDATORS: Mapping[str, Document] = {
+    "conversations": _document(
+        user="string",
+        title=_MAYBE_TEXT,
+        model=_MAYBE_TEXT,
+        system=_MAYBE_TEXT,
+        metadata=_list_of(k="string", v="string"),
+        created_at="date",
+        updated_at="date",
+        ordinals=_NUMBER,
+    ),
+    "messages": _document(
+        conversation="string",
+        user="string",
+        role={"enum": ["user", "assistant"]},
+        ordinal=_NUMBER,
+        blocks=_list_of(type="string"),
+        status="string",  # whichever: a later version may know another one
+        owner=_MAYBE_TEXT,
+        created_at="date",
+        ended_at=["date", "null"],
+    ),
+    "chunks": _document(
+        _id=_object(answer="string", position=_NUMBER),
+        conversation="string",
+        pieces=_list_of(block=_NUMBER, type="string", text="string"),
+        created_at="date",
+    ),
+    "processes": _document(since="date", lease_until="date"),
+}
+
+_LIVE = {"status": "live"}
+
+INDEXES: Mapping[str, Sequence[Document]] = {
+    "conversations": [
+        {"name": "of_user", "key": {"user": 1, "created_at": -1, "_id": -1}},
+    ],
+    "messages": [
+        {"name": "in_order", "key": {"conversation": 1, "ordinal": -1}, "unique": True},
+        # The rule: one live answer per conversation.
+        {
+            "name": "live",
+            "key": {"conversation": 1},
+            "unique": True,
+            "partialFilterExpression": _LIVE,
+        },
+        # For the sweep, which asks for owners: those of live answers, so it is small.
+        {
+            "name": "live_owners",
+            "key": {"status": 1, "owner": 1},
+            "partialFilterExpression": _LIVE,
+        },
+    ],
+    # Chunks are found by `_id`: each index more is paid for with every chunk.
+    "chunks": [
+        {"name": "lifetime", "key": {"created_at": 1}, "expireAfterSeconds": _CHUNK_SECONDS},
+    ],
+    "processes": [
+        {"name": "lifetime", "key": {"lease_until": 1}, "expireAfterSeconds": _PROCESS_SECONDS},
+    ],
+}

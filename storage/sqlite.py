@@ -1,0 +1,356 @@
+"""The embedded store: one file, one process, no server to install.
+
+SQLite calls block, so all of them run in one thread, which alone holds the connection: commands
+queue there, each is one transaction, and none ever sees another half done. A caller that is
+cancelled leaves; its command, once begun, runs to its end.
+
+A lock on `FILE.lock` says that one process has the file. It is the kernel's, gone with the process
+however that ends, so whoever holds it knows that the owners of all other live answers are dead.
+"""
+
+import asyncio
+import fcntl
+import functools
+import os
+import sqlite3
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import msgspec
+
+from storage.base import (
+    Busy,
+    Changes,
+    Chunk,
+    Conversation,
+    Ending,
+    Message,
+    NotFound,
+    Page,
+    Status,
+    Storage,
+    StorageError,
+    fold,
+)
+from storage.pages import (
+    conversation_place,
+    message_place,
+    milliseconds,
+    page_of_conversations,
+    page_of_messages,
+)
+from storage.rows import (
+    Row,
+    as_json,
+    assignments,
+    chunk_in,
+    chunk_row,
+    conversation_in,
+    conversation_row,
+    ending_row,
+    insertion,
+    message_in,
+    message_row,
+    migrate,
+)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# FULL: a commit is on the disk before it is acknowledged, so that neither `kill -9` nor a power cut
+# takes back what was. NORMAL would do for `kill -9`, but a power cut could then take back whatever
+# came since SQLite last moved its log into the file: hours of it, on a quiet server. The price is
+# one fsync for each question and ending, and one a tick for all the chunks.
+_SYNCHRONOUS = "FULL"
+
+# Milliseconds to wait for another program's transaction: an operator's shell, a backup.
+_BUSY_TIMEOUT = 5000
+
+# SQLite never shrinks its log by itself. This much stays (bytes); one commit rarely writes more.
+_LOG_SIZE = 64 * 1024 * 1024
+
+# How many dead processes' answers to hold in memory at once: 4 MB each at the very most.
+_ORPHANS = 50
+
+
+def _command(
+    method: "Callable[Concatenate[SQLiteStorage, P], T]",
+) -> "Callable[Concatenate[SQLiteStorage, P], Coroutine[Any, Any, T]]":
+    """Have a method run in the storage's thread, as one transaction that raises our errors."""
+
+    @functools.wraps(method)
+    async def run(storage: "SQLiteStorage", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        work = functools.partial(method, storage, *args, **kwargs)
+        return await storage.in_thread(functools.partial(storage.transaction, work))
+
+    return run
+
+
+class SQLiteStorage(Storage):
+    """Conversations in one SQLite file; see the contract for what each operation promises."""
+
+    def __init__(self, path: Path, process: str) -> None:
+        self.process = process
+        self._path = path
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
+        self._lock: int | None = None  # its file descriptor
+        self._connection: sqlite3.Connection | None = None
+
+    async def open(self) -> None:
+        try:
+            await self.in_thread(self._open)
+        except StorageError:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        try:
+            await self.in_thread(self._close)
+        except RuntimeError:  # the thread has ended: closed before
+            return
+        self._thread.shutdown()
+
+    @_command
+    def ping(self) -> None:
+        """Every command begins by taking the right to write."""
+
+    @_command
+    def create_conversation(self, conversation: Conversation) -> None:
+        self._create(conversation)
+
+    @_command
+    def conversation(self, user: str, conversation_id: str) -> Conversation:
+        return conversation_in(self._conversation(user, conversation_id))
+
+    @_command
+    def conversations(self, user: str, *, limit: int, after: str | None) -> Page[Conversation]:
+        where, place = "", {}
+        if after is not None:
+            created_at, conversation_id = conversation_place(after)
+            where = "AND (created_at, id) < (:created_at, :id)"
+            place = {"created_at": milliseconds(created_at), "id": conversation_id}
+        found = self._database.execute(
+            f"""SELECT * FROM conversations WHERE user = :user {where}
+            ORDER BY created_at DESC, id DESC LIMIT :limit""",
+            {"user": user, "limit": limit + 1, **place},
+        )
+        return page_of_conversations([conversation_in(row) for row in found], limit)
+
+    @_command
+    def change_conversation(
+        self, user: str, conversation_id: str, changes: Changes, updated_at: Any
+    ) -> Conversation:
+        row = {
+            name: value
+            for name, value in msgspec.structs.asdict(changes).items()
+            if value is not msgspec.UNSET
+        }
+        if "metadata" in row:
+            row["metadata"] = as_json(row["metadata"])
+        row["updated_at"] = milliseconds(updated_at)
+        self._database.execute(
+            f"UPDATE conversations SET {assignments(row)} WHERE id = :id AND user = :user",
+            {**row, "id": conversation_id, "user": user},
+        )
+        return conversation_in(self._conversation(user, conversation_id))
+
+    @_command
+    def delete_conversation(self, user: str, conversation_id: str) -> None:
+        # Its messages and their chunks go with it: ON DELETE CASCADE.
+        gone = self._database.execute(
+            "DELETE FROM conversations WHERE id = ? AND user = ?", (conversation_id, user)
+        )
+        if not gone.rowcount:
+            raise NotFound
+
+    @_command
+    def ask(
+        self, question: Message, answer: Message, *, title: str, new: Conversation | None
+    ) -> None:
+        user, conversation_id = question.user, question.conversation_id
+        if new is not None:
+            self._create(new)
+        self._conversation(user, conversation_id)
+        if self._row("SELECT 1 FROM messages WHERE id = ?", question.id):
+            return  # asked before
+        if live := self._live(conversation_id):
+            raise Busy(live)
+        ordinal: int = self._database.execute(
+            "SELECT coalesce(max(ordinal), -1) + 1 FROM messages WHERE conversation_id = ?",
+            (conversation_id,),
+        ).fetchone()[0]
+        for offset, message in enumerate((question, answer)):
+            row = message_row(msgspec.structs.replace(message, ordinal=ordinal + offset))
+            self._database.execute(insertion("messages", row), row)
+        self._database.execute(
+            """UPDATE conversations SET title = coalesce(title, ?), updated_at = ? WHERE id = ?""",
+            (title, milliseconds(question.created_at), conversation_id),
+        )
+
+    @_command
+    def message(self, user: str, message_id: str) -> Message:
+        row = self._row("SELECT * FROM messages WHERE id = ? AND user = ?", message_id, user)
+        if row is None:
+            raise NotFound
+        return self._grown(message_in(row))
+
+    @_command
+    def messages(
+        self, user: str, conversation_id: str, *, limit: int, before: str | None
+    ) -> Page[Message]:
+        where = "" if before is None else f"AND ordinal < {message_place(before)}"
+        self._conversation(user, conversation_id)
+        found = self._database.execute(
+            f"""SELECT * FROM messages WHERE conversation_id = ? AND user = ? {where}
+            ORDER BY ordinal DESC LIMIT ?""",
+            (conversation_id, user, limit + 1),
+        )
+        return page_of_messages([self._grown(message_in(row)) for row in found.fetchall()], limit)
+
+    @_command
+    def live_answer(self, user: str, conversation_id: str) -> str | None:
+        self._conversation(user, conversation_id)
+        return self._live(conversation_id)
+
+    @_command
+    def append_chunks(self, chunks: Sequence[Chunk]) -> None:
+        # A chunk that comes behind its answer's ending, or its deletion, would stay for ever.
+        self._database.executemany(
+            """INSERT INTO chunks SELECT :answer_id, :position, :pieces
+            WHERE EXISTS (SELECT 1 FROM messages WHERE id = :answer_id AND status = 'live')
+            ON CONFLICT DO NOTHING""",
+            [chunk_row(chunk) for chunk in chunks],
+        )
+
+    @_command
+    def end_answer(self, answer_id: str, owner: str, ending: Ending) -> bool:
+        row = ending_row(ending)
+        ended = self._database.execute(
+            f"""UPDATE messages SET {assignments(row)}
+            WHERE id = :id AND owner = :owner AND status = 'live'""",
+            {**row, "id": answer_id, "owner": owner},
+        )
+        if ended.rowcount:
+            self._database.execute("DELETE FROM chunks WHERE answer_id = ?", (answer_id,))
+            return True
+        kept = self._row("SELECT * FROM messages WHERE id = ? AND owner = ?", answer_id, owner)
+        return kept is not None and message_in(kept).has(ending)
+
+    async def renew_lease(self) -> None:
+        """The lock on the file is the lease: it lasts as long as the process."""
+
+    @_command
+    def orphans(self) -> list[Message]:
+        found = self._database.execute(
+            "SELECT * FROM messages WHERE status = 'live' AND owner IS NOT ? LIMIT ?",
+            (self.process, _ORPHANS),
+        )
+        return [self._grown(message_in(row)) for row in found.fetchall()]
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Have `work` done in the storage's thread, and wait for it."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def transaction(self, work: Callable[[], T]) -> T:
+        """Do `work` wholly or not at all. In the storage's thread only."""
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                result = work()
+                self._database.execute("COMMIT")
+            finally:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+        return result
+
+    @property
+    def _database(self) -> sqlite3.Connection:
+        assert self._connection is not None, "the storage is not open"
+        return self._connection
+
+    def _create(self, conversation: Conversation) -> None:
+        row = conversation_row(conversation)
+        self._database.execute(f"{insertion('conversations', row)} ON CONFLICT DO NOTHING", row)
+
+    def _conversation(self, user: str, conversation_id: str) -> Row:
+        row = self._row(
+            "SELECT * FROM conversations WHERE id = ? AND user = ?", conversation_id, user
+        )
+        if row is None:
+            raise NotFound
+        return row
+
+    def _live(self, conversation_id: str) -> str | None:
+        row = self._row(
+            "SELECT id FROM messages WHERE conversation_id = ? AND status = 'live'", conversation_id
+        )
+        return None if row is None else str(row["id"])
+
+    def _grown(self, message: Message) -> Message:
+        """A live answer with the blocks checkpointed so far; any other message as it is."""
+        if message.status is not Status.LIVE:
+            return message
+        chunks = self._database.execute(
+            "SELECT * FROM chunks WHERE answer_id = ? ORDER BY position", (message.id,)
+        )
+        return msgspec.structs.replace(message, blocks=fold(map(chunk_in, chunks)))
+
+    def _row(self, query: str, *values: str) -> Row | None:
+        row: sqlite3.Row | None = self._database.execute(query, values).fetchone()
+        return None if row is None else dict(row)
+
+    def _open(self) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._take_lock()
+            # What people wrote is the owner's to read; SQLite's other files take after this one.
+            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+            database = sqlite3.connect(
+                self._path, timeout=_BUSY_TIMEOUT / 1000, isolation_level=None
+            )
+            self._connection = database
+            database.row_factory = sqlite3.Row
+            migrate(database)
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute(f"PRAGMA synchronous = {_SYNCHRONOUS}")
+            database.execute(f"PRAGMA journal_size_limit = {_LOG_SIZE}")
+            database.execute("PRAGMA foreign_keys = ON")
+        except OSError as error:
+            raise StorageError(f"cannot use {self._path}: {error.strerror}") from error
+        except ValueError as error:
+            raise StorageError(f"cannot use {self._path}: {error}") from error
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+
+    def _take_lock(self) -> None:
+        """Have the file for this process alone. Whoever has it left its process id in the lock."""
+        path = self._path.resolve()  # two names of one file have one lock
+        name = path.with_name(f"{path.name}.lock")
+        self._lock = os.open(name, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(self._lock, 20).decode(errors="replace") or "unknown"
+            raise StorageError(
+                f"{self._path} is in use by another Headrace (process {holder}): stop that one, "
+                "give this one a file of its own, or let both use MongoDB"
+            ) from None
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, str(os.getpid()).encode(), 0)
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if self._lock is not None:
+            os.close(self._lock)  # and so let go of; its file stays, for the next one to lock
+            self._lock = None
+
+    def _failed(self, error: sqlite3.Error) -> StorageError:
+        # SQLite's words may quote a row; the name of its error never does.
+        name = getattr(error, "sqlite_errorname", type(error).__name__)
+        return StorageError(f"SQLite failed on {self._path}: {name}")

@@ -1,0 +1,148 @@
+"""What every test may use, and what no test may leave behind.
+
+Fixtures: `io_loop`, `expect_log`, `needs`. Tests that await are marked
+`@pytest.mark.gen_test`; their fixtures are ordinary functions built on `io_loop`. Fakes that more
+than one file uses have files of their own.
+
+A test fails if it leaves a task running or an error in the log that it did not expect.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+from tornado.ioloop import IOLoop
+
+# Programs that tests may need from the system, and the Debian packages that bring them.
+PACKAGES = {"nginx": "nginx-light", "node": "nodejs"}
+
+_missing = pytest.StashKey[set[str]]()
+
+
+def pytest_collection_finish() -> None:
+    """Set aside what the imports made, so that collecting garbage after each test is quick."""
+    gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def needs(pytestconfig: pytest.Config) -> Callable[[str], str]:
+    """Find a program: `needs("nginx")` is its path.
+
+    Where there is none, CI fails; elsewhere the test is left out, and the summary says so.
+    """
+
+    def find(program: str) -> str:
+        # Debian keeps servers in /usr/sbin, where ordinary users do not look.
+        path = shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+        if path is None:
+            if os.environ.get("CI") == "true":
+                pytest.fail(f"{_needs(program)}: .ci/run has to install it")
+            pytestconfig.stash.setdefault(_missing, set()).add(program)
+            pytest.skip(_needs(program))
+        return path
+
+    return find
+
+
+def _needs(program: str) -> str:
+    return f"needs {program} ({PACKAGES.get(program, program)} in Debian)"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say last, and in red, what was left out for want of a program."""
+    skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
+    for program in sorted(terminalreporter.config.stash.get(_missing, ())):
+        count = sum(_needs(program) in reason for reason in skipped)
+        terminalreporter.write_sep("!", f"LEFT OUT {count}: {_needs(program)}", red=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _straight_to_loopback() -> Iterator[None]:
+    """Keep a proxy of the developer's out of the way between our clients and our fakes."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("http_proxy", "https_proxy", "all_proxy"):
+            patch.delenv(name, raising=False)
+            patch.delenv(name.upper(), raising=False)
+        yield
+
+
+@pytest.fixture
+def io_loop() -> Iterator[IOLoop]:
+    """A loop of the test's own, in place of pytest-tornado's. At its end nothing may run on it."""
+    io_loop = IOLoop(make_current=False)
+    loop = io_loop.asyncio_loop
+    # pytest-tornado makes a task of the test before the loop runs: it has to find this one.
+    asyncio.set_event_loop(loop)
+    yield io_loop
+    try:
+        if tasks := asyncio.all_tasks(loop):
+            # What ends by itself is not left: a handler, say, whose client has just closed.
+            _, left = io_loop.run_sync(lambda: asyncio.wait(tasks, timeout=1))
+            names = ", ".join(str(task.get_coro()) for task in left)
+            for task in left:
+                task.cancel()
+            if left:
+                io_loop.run_sync(lambda: asyncio.wait(left, timeout=1))
+                pytest.fail(f"left running: {names}", pytrace=False)
+    finally:
+        asyncio.set_event_loop(None)
+        io_loop.close(all_fds=True)
+
+
+class ErrorWatch(logging.Handler):
+    """Holds what is logged during a test against what the test expects."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.records: list[logging.LogRecord] = []
+        self.expected: list[tuple[str, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+    def expect(self, logger: str, pattern: str) -> None:
+        """Claim the records of `logger` that `pattern` is found in; at least one has to come."""
+        self.expected.append((logger, pattern))
+
+    def check(self) -> None:
+        """Fail for an error that nobody expected, and for an expected record that did not come."""
+        claimed: set[int] = set()
+        for logger, pattern in self.expected:
+            found = {
+                number
+                for number, record in enumerate(self.records)
+                if record.name == logger and re.search(pattern, record.getMessage())
+            }
+            if not found:
+                pytest.fail(f"{logger} logged nothing like {pattern!r}", pytrace=False)
+            claimed |= found
+        for number, record in enumerate(self.records):
+            if record.levelno >= logging.ERROR and number not in claimed:
+                text = logging.Formatter().format(record)
+                pytest.fail(f"unexpected in the log of {record.name}: {text}", pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def _error_watch(request: pytest.FixtureRequest) -> Iterator[ErrorWatch]:
+    # Automatic fixtures are made first and so end last: after the loop was closed.
+    watch = ErrorWatch()
+    logging.getLogger().addHandler(watch)
+    yield watch
+    if "io_loop" in request.fixturenames:
+        gc.collect()  # asyncio and sockets complain when they are collected: let it be here
+    logging.getLogger().removeHandler(watch)
+    watch.check()
+
+
+@pytest.fixture
+def expect_log(_error_watch: ErrorWatch) -> Callable[[str, str], None]:
+    """Say that an error log is meant: `expect_log("tornado.application", "Uncaught exception")`.
+
+    Takes WARNING and above; the record has to come, or the test fails.
+    """
+    return _error_watch.expect

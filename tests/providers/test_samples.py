@@ -1,0 +1,153 @@
+"""Every recorded body gives what `samples/expected.json` says, wherever its bytes are cut."""
+
+import pytest
+
+from providers.errors import BadResponse, ProviderError, StreamBroken
+from providers.reading import Reading
+from tests.providers.outcome import (
+    EXPECTED,
+    JSON,
+    SAMPLES,
+    Outcome,
+    cuts,
+    deltas,
+    dialect_of,
+    read,
+)
+
+ANSWERS = sorted(name for name, expected in EXPECTED.items() if "complete" in expected)
+STREAMS = [name for name in ANSWERS if name.endswith(".sse")]
+ERRORS = sorted(
+    name for name in EXPECTED if name not in ANSWERS and name != "qianfan-token-error.json"
+)
+
+
+def expected_of(sample: str) -> dict[str, object]:
+    expected = EXPECTED[sample]
+    return {
+        "text": expected["text"],
+        "reasoning": expected["reasoning"],
+        "refusal": expected.get("refusal", ""),
+        "tool_calls": expected.get("tool_calls", []),
+        "tokens": expected["tokens"],
+        "finish": expected["finish"],
+        "complete": expected["complete"],
+    }
+
+
+def verdict(outcome: Outcome) -> dict[str, object]:
+    return {key: getattr(outcome, key) for key in expected_of("openai-text.sse")}
+
+
+def content_type_of(sample: str) -> str:
+    return JSON if sample.endswith(".json") else "text/event-stream"
+
+
+def test_no_sample_is_forgotten() -> None:
+    files = {path.name for path in SAMPLES.glob("*.*") if path.suffix in (".sse", ".json")}
+    assert files - {"expected.json", "qianfan-token.json"} == set(EXPECTED)
+
+
+@pytest.mark.parametrize("sample", ANSWERS)
+def test_an_answer_reads_the_same_at_any_cut(sample: str) -> None:
+    body = (SAMPLES / sample).read_bytes()
+    dialect, content_type = dialect_of(sample), content_type_of(sample)
+    for pieces in cuts(body):
+        outcome = read(dialect, pieces, content_type=content_type)
+        assert expected_of(sample) == verdict(outcome), pieces
+    check_error(sample, outcome.error)
+
+
+def check_error(sample: str, error: ProviderError | None) -> None:
+    expected = EXPECTED[sample]["error"]
+    if expected is not None:
+        assert error is not None
+        assert str(expected.get("code") or expected.get("type")) == error.provider_code
+        assert expected["message"] not in str(error)
+    elif not EXPECTED[sample]["complete"]:
+        assert isinstance(error, StreamBroken) or EXPECTED[sample]["finish"]
+
+
+@pytest.mark.parametrize("sample", STREAMS)
+def test_a_stream_without_its_tail_is_complete_only_behind_the_finish_mark(sample: str) -> None:
+    body = (SAMPLES / sample).read_bytes()
+    expected = EXPECTED[sample]
+    word = expected["finish"]
+    finished = False
+    for length in range(len(body)):
+        outcome = read(dialect_of(sample), [body[:length]])
+        assert outcome.complete >= finished or not expected["complete"]
+        finished = outcome.complete
+        if finished:
+            assert b"finish_reason" in body[:length]
+            assert word == outcome.finish
+        else:
+            assert isinstance(outcome.error, ProviderError)
+        assert expected["text"].startswith(outcome.text.rstrip("\ufffd"))
+        assert expected["reasoning"].startswith(outcome.reasoning)
+
+
+@pytest.mark.parametrize("sample", [name for name in ANSWERS if name.endswith(".json")])
+def test_a_single_answer_without_its_tail_is_never_complete(sample: str) -> None:
+    body = (SAMPLES / sample).read_bytes().rstrip()
+    for length in range(len(body)):
+        outcome = read(dialect_of(sample), [body[:length]], content_type=JSON)
+        assert isinstance(outcome.error, (BadResponse, StreamBroken))
+        assert outcome.text == ""
+
+
+@pytest.mark.parametrize("sample", ERRORS)
+def test_an_error_body_is_the_error_it_is_said_to_be(sample: str) -> None:
+    body = (SAMPLES / sample).read_bytes()
+    expected = EXPECTED[sample]
+    for pieces in cuts(body):
+        outcome = read(
+            dialect_of(sample), pieces, status=expected["http_status"], content_type=JSON
+        )
+        assert outcome.error is not None
+        assert str(expected["code"]) == outcome.error.provider_code
+        assert expected["retryable"] == outcome.error.retryable
+
+
+@pytest.mark.parametrize("sample", ERRORS)
+@pytest.mark.parametrize("status", [200, 400, 401, 429, 500, 503])
+def test_an_error_body_cut_off_is_still_an_error(sample: str, status: int) -> None:
+    body = (SAMPLES / sample).read_bytes().rstrip()
+    for length in range(len(body)):
+        outcome = read(dialect_of(sample), [body[:length]], status=status, content_type=JSON)
+        assert outcome.error is not None
+        assert (status >= 429 or status == 200) >= outcome.error.retryable
+
+
+@pytest.mark.parametrize("sample", ["dashscope-error.sse", "dashscope-error-throttle.sse"])
+@pytest.mark.parametrize("status", [400, 429, 500])
+def test_an_error_may_be_framed_as_an_event_under_an_error_status(sample: str, status: int) -> None:
+    body = (SAMPLES / sample).read_bytes()
+    outcome = read(dialect_of(sample), [body], status=status)
+    check_error(sample, outcome.error)
+
+
+@pytest.mark.parametrize("sample", [*ERRORS, *(n for n in ANSWERS if n.endswith(".json"))])
+def test_json_is_read_as_json_whatever_it_claims_to_be(sample: str) -> None:
+    body = (SAMPLES / sample).read_bytes()
+    for content_type in ("text/event-stream", "text/plain", ""):
+        claimed = read(dialect_of(sample), [body], content_type=content_type)
+        honest = read(dialect_of(sample), [body], content_type=JSON)
+        assert verdict(honest) == verdict(claimed)
+        assert repr(honest.error) == repr(claimed.error)
+
+
+def test_a_stream_is_read_as_a_stream_whatever_it_claims_to_be() -> None:
+    body = (SAMPLES / "openai-text.sse").read_bytes()
+    for content_type in (JSON, "text/plain", ""):
+        outcome = read(dialect_of("openai-text.sse"), [body], content_type=content_type)
+        assert expected_of("openai-text.sse") == verdict(outcome)
+
+
+def test_nothing_comes_after_done() -> None:
+    body = (SAMPLES / "openai-text.sse").read_bytes()
+    reading = Reading(dialect_of("openai-text.sse"), 200, "text/event-stream", {})
+    once = list(deltas(reading, [body]))
+    assert reading.done
+    doubled = Reading(dialect_of("openai-text.sse"), 200, "text/event-stream", {})
+    assert once == list(deltas(doubled, [body + b"data: [DONE]\n\n" + body]))

@@ -1,0 +1,189 @@
+"""A reader of Headrace as tests need it: plain HTTP/1.1 over one socket, with nothing hidden.
+
+`call` makes one request and reads all of its response; `Reader` asks or comes back and reads the
+events one by one, as they arrive. Both are given the server's address by the `headrace` fixture.
+"""
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Self
+from urllib.parse import urlsplit
+
+
+class Response(NamedTuple):
+    """A whole response; `body` is parsed if it is JSON."""
+
+    status: int
+    headers: dict[str, str]
+    body: Any
+
+
+class Seen(NamedTuple):
+    """One event as it came over the wire."""
+
+    event: str
+    data: Any
+    id: str | None
+
+
+async def call(
+    url: str,
+    method: str,
+    path: str,
+    body: object = None,
+    *,
+    headers: dict[str, str] | None = None,
+    raw: bytes | None = None,
+) -> Response:
+    """One request on a connection of its own."""
+    stream, writer = await _connect(url)
+    try:
+        writer.write(_request(url, method, path, body, headers or {}, raw))
+        status, received = await _head(stream)
+        content = await _body(stream, received)
+        if received.get("content-type", "").startswith("application/json"):
+            return Response(status, received, json.loads(content))
+        return Response(status, received, content)
+    finally:
+        writer.close()
+
+
+@dataclass
+class Reader:
+    """A stream of events, read as it comes."""
+
+    status: int
+    headers: dict[str, str]
+    stream: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    seen: list[Seen] = field(default_factory=list)
+    beats: int = 0
+    _buffer: bytes = b""
+
+    @classmethod
+    async def ask(cls, url: str, content: str = "hi", **fields: object) -> Self:
+        """Ask by POST /chat and read the answer."""
+        return await cls.open(url, "POST", "/api/v1/chat", {"content": content, **fields})
+
+    @classmethod
+    async def come_back(cls, url: str, answer_id: str, last_event_id: str | None = None) -> Self:
+        """Read an answer from behind an event on."""
+        headers = {"Last-Event-ID": last_event_id} if last_event_id is not None else {}
+        return await cls.open(url, "GET", f"/api/v1/answers/{answer_id}/events", headers=headers)
+
+    @classmethod
+    async def open(
+        cls,
+        url: str,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        headers: dict[str, str] | None = None,
+        stray: bytes = b"",
+    ) -> Self:
+        """Send a request, and `stray` bytes behind it, and read the response's head."""
+        stream, writer = await _connect(url)
+        accept = {"Accept": "text/event-stream", **(headers or {})}
+        writer.write(_request(url, method, path, body, accept, None) + stray)
+        status, received = await _head(stream)
+        return cls(status, received, stream, writer)
+
+    async def next(self) -> Seen | None:
+        """The next event; None once the response is over."""
+        while b"\n\n" not in self._buffer:
+            chunk = await _chunk(self.stream, self.headers)
+            if not chunk:
+                return None
+            self._buffer += chunk
+        block, self._buffer = self._buffer.split(b"\n\n", 1)
+        fields = {}
+        for line in block.decode().split("\n"):
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        if "data" not in fields:
+            self.beats += ": beat" in block.decode()
+            return await self.next()
+        seen = Seen(fields["event"], json.loads(fields["data"]), fields.get("id"))
+        self.seen.append(seen)
+        return seen
+
+    async def start(self) -> dict[str, str]:
+        """The data of the `start` event, which has to be the first."""
+        seen = await self.next()
+        assert seen is not None
+        assert (seen.event, self.seen) == ("start", [seen])
+        start: dict[str, str] = seen.data
+        return start
+
+    async def text(self, expected: str) -> None:
+        """Read until `expected` has arrived; fail if anything else comes."""
+        while self.so_far != expected:
+            assert expected.startswith(self.so_far)
+            assert await self.next() is not None, f"over after {self.so_far!r}"
+
+    async def end(self) -> dict[str, Any]:
+        """Read to the end; the data of the `end` event, which has to be the last."""
+        while await self.next() is not None:
+            pass
+        assert self.seen[-1].event == "end"
+        end: dict[str, Any] = self.seen[-1].data
+        return end
+
+    @property
+    def so_far(self) -> str:
+        """The text that arrived."""
+        return "".join(s.data.get("text", "") for s in self.seen if s.event == "delta")
+
+    @property
+    def answer_id(self) -> str:
+        """Of the `start` event, which has to have been read."""
+        answer_id: str = self.seen[0].data["answer_id"]
+        return answer_id
+
+    def close(self) -> None:
+        """Leave."""
+        self.writer.close()
+
+
+async def _connect(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    parts = urlsplit(url)
+    return await asyncio.open_connection(parts.hostname, parts.port, limit=2**20)
+
+
+def _request(
+    url: str, method: str, path: str, body: object, headers: dict[str, str], raw: bytes | None
+) -> bytes:
+    content = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
+    lines = {"Host": urlsplit(url).netloc, **headers}
+    if content:
+        lines = {"Content-Type": "application/json", **lines}
+    lines["Content-Length"] = str(len(content))
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + content
+
+
+async def _head(stream: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
+    head = (await stream.readuntil(b"\r\n\r\n")).decode()
+    first, *lines = head.split("\r\n")
+    headers = {n.lower(): v for n, _, v in (line.partition(": ") for line in lines if line)}
+    return int(first.split()[1]), headers
+
+
+async def _body(stream: asyncio.StreamReader, headers: dict[str, str]) -> bytes:
+    content = b""
+    while chunk := await _chunk(stream, headers):
+        content += chunk
+    return content
+
+
+async def _chunk(stream: asyncio.StreamReader, headers: dict[str, str]) -> bytes:
+    """The next piece of a body; empty at its end."""
+    if headers.get("transfer-encoding") == "chunked":
+        size = int(await stream.readuntil(b"\r\n"), 16)
+        content = await stream.readexactly(size)
+        await stream.readexactly(2)
+        return content
+    length = int(headers.pop("content-length", "0"))
+    return await stream.readexactly(length)

@@ -1,0 +1,169 @@
+"""The checkout as a whole: what imports what, and what the files beside the code promise."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("handlers", "providers", "relay", "storage")
+LOCK_FILES = ("constraints.txt", "requirements.txt")
+
+
+# Imports point one way: server, handlers, relay, and then providers and storage.
+
+
+def imports(source: Path) -> Iterator[str]:
+    """Every module that a source file imports anywhere in it, by its full name."""
+    for node in ast.walk(ast.parse(source.read_bytes(), str(source))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            # `from tornado import web` names tornado.web; a leading dot stays in the room.
+            module = node.module or ""
+            yield from (f"{'.' * node.level}{module}.{alias.name}" for alias in node.names)
+
+
+def offences(sources: Iterator[Path], forbidden: str) -> list[str]:
+    """The imports in `sources` whose name begins with one of the modules in `forbidden`."""
+    match = re.compile(rf"\.*({forbidden})(\.|$)").match
+    return [
+        f"{source.relative_to(ROOT)} imports {name}"
+        for source in sources
+        for name in imports(source)
+        if match(name)
+    ]
+
+
+def sources(*places: str) -> Iterator[Path]:
+    for place in places:
+        path = ROOT / place
+        yield from sorted(path.rglob("*.py")) if path.is_dir() else [path]
+
+
+@pytest.mark.parametrize(
+    ("room", "forbidden"),
+    [
+        ("providers", "server|handlers|relay|storage"),
+        ("storage", "server|handlers|relay|providers"),
+        ("relay", "server|handlers|tornado.web|tornado.httpserver"),
+        ("handlers", "server"),
+        ("settings.py", "server|handlers|relay|providers|storage"),
+    ],
+)
+def test_imports_point_one_way(room: str, forbidden: str) -> None:
+    assert [] == offences(sources(room), forbidden)
+
+
+@pytest.mark.parametrize("place", ["handlers", "providers", "relay", "server.py", "settings.py"])
+def test_the_database_driver_is_imported_by_storage_only(place: str) -> None:
+    assert [] == offences(sources(place), "motor|pymongo|bson|gridfs|sqlite3")
+
+
+def test_motor_is_imported_by_one_module() -> None:
+    motor = offences(sources(*ROOMS), "motor|pymongo|bson")
+
+    assert {"storage/mongo.py"} >= {line.split(" ")[0] for line in motor}
+
+
+def test_the_tests_are_no_part_of_the_server() -> None:
+    assert [] == offences(sources(*ROOMS, "server.py", "settings.py"), "tests|bench|pytest")
+
+
+# The lock files
+
+
+def pins(name: str) -> dict[str, str]:
+    """What a lock file pins: everything before the hashes of a package, by its name."""
+    text = (ROOT / name).read_text("utf-8").replace("\\\n", "")
+    lines = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
+    return {line.split("==")[0]: line for line in lines}
+
+
+@pytest.mark.parametrize("name", LOCK_FILES)
+def test_a_lock_file_names_no_host_no_address_and_no_folder(name: str) -> None:
+    text = (ROOT / name).read_text("utf-8")
+
+    assert [] == re.findall(r".*(?:://|--index|--find-links|--extra|@|file:|/).*", text)
+
+
+@pytest.mark.parametrize("name", LOCK_FILES)
+def test_everything_locked_has_one_version_and_its_hashes(name: str) -> None:
+    pattern = re.compile(r"[a-z0-9-]+==\S+( ;[^#]*?)?(\s+--hash=sha256:[0-9a-f]{64})+")
+
+    assert [] == [line for line in pins(name).values() if not pattern.fullmatch(line)]
+
+
+def test_the_runtime_lock_is_a_part_of_the_whole_one() -> None:
+    assert pins("requirements.txt").items() <= pins("constraints.txt").items()
+
+
+def test_what_pyproject_asks_for_is_locked() -> None:
+    """Else somebody added a dependency and forgot `make lock`."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    runtime = [_name(line) for line in project["project"]["dependencies"]]
+    groups = [_name(line) for group in project["dependency-groups"].values() for line in group]
+
+    assert set(runtime) <= pins("requirements.txt").keys()
+    assert {*runtime, *groups} <= pins("constraints.txt").keys()
+
+
+def _name(requirement: str) -> str:
+    found = re.match(r"[\w.-]+", requirement)
+    assert found
+    return re.sub(r"[-_.]+", "-", found[0]).lower()
+
+
+# One command
+
+
+def test_continuous_integration_runs_the_same_command_as_people_do() -> None:
+    lines = (ROOT / ".ci/run").read_text("utf-8").splitlines()
+
+    assert "make test" == lines[-1].split(" #")[0].strip()
+    assert "make check" in lines
+    assert "export CI=true" in {line.split(" #")[0].strip() for line in lines}
+    for page in ("README.md", "CONTRIBUTING.md"):
+        text = (ROOT / page).read_text("utf-8")
+        assert all(command in text for command in ("make run", "make test", "make check")), page
+
+
+def test_every_target_of_the_makefile_says_what_it_does() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    declared = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[0].split()
+
+    assert declared == re.findall(r"^(\w+):.*## \S", makefile, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("python", "complaint"),
+    [
+        ("sys.version_info = (3, 10)", "Headrace needs Python 3.11 or newer"),
+        ("sys.modules['ensurepip'] = None", "has no venv module"),
+    ],
+)
+def test_setup_says_in_one_line_what_python_lacks(
+    tmp_path: Path, python: str, complaint: str
+) -> None:
+    (tmp_path / "lacking.py").write_text(
+        f"import sys\n{python}\nexec(sys.argv[sys.argv.index('-c') + 1])\n", "utf-8"
+    )
+    for name in ("Makefile", "constraints.txt"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+
+    made = subprocess.run(
+        ["make", "setup", f"PYTHON={sys.executable} lacking.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    ours = [line for line in made.stderr.splitlines() if not line.startswith("make")]
+    assert made.returncode != 0
+    assert [True] == [complaint in line for line in ours]

@@ -1,0 +1,96 @@
+"""What conftest.py promises to every test, tried on small suites of their own."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+Suite = Callable[..., str]
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Suite:
+    """Run tests given as text under our own conftest.py; gives what pytest printed."""
+    (tmp_path / "tests").mkdir()
+    for name in ("pyproject.toml", "tests/conftest.py"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+
+    def run(body: str, **environ: str) -> str:
+        head = "import asyncio, logging, socket, pytest\n"
+        (tmp_path / "tests" / "test_it.py").write_text(head + body, "utf-8")
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+            cwd=tmp_path,
+            env={"PATH": "/usr/bin:/bin", **environ},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout + done.stderr
+
+    return run
+
+
+def test_async_tests_run_on_the_loop_their_fixtures_were_built_on(suite: Suite) -> None:
+    out = suite("""
+@pytest.fixture
+def event(io_loop):
+    event = asyncio.Event()
+    io_loop.call_later(0, event.set)
+    return event
+
+@pytest.mark.gen_test
+async def test_it(event):
+    await event.wait()
+""")
+    assert "1 passed" in out
+
+
+def test_an_async_test_that_nobody_would_await_fails(suite: Suite) -> None:
+    assert "1 failed" in suite("async def test_it(): pass")
+
+
+@pytest.mark.parametrize(
+    ("leaving", "complaint"),
+    [
+        ("keep = asyncio.create_task(asyncio.sleep(99))", "left running: <coroutine object sleep"),
+        ("asyncio.create_task(fail()); await asyncio.sleep(0)", "exception was never retrieved"),
+        ("logging.getLogger('room').error('on fire')", "unexpected in the log of room: on fire"),
+        ("socket.socket()", "ResourceWarning: unclosed"),
+    ],
+)
+def test_what_an_async_test_leaves_behind_fails_it(
+    suite: Suite, leaving: str, complaint: str
+) -> None:
+    out = suite(f"""
+async def fail():
+    raise KeyError
+
+@pytest.mark.gen_test
+async def test_it():
+    {leaving}
+""")
+    assert complaint in out
+    assert "1 error" in out or "1 failed" in out
+
+
+def test_an_expected_error_passes_and_has_to_come(suite: Suite) -> None:
+    out = suite("""
+@pytest.mark.parametrize("text", ["on fire", "all is well"])
+def test_it(expect_log, text) -> None:
+    expect_log("room", "fire$")
+    logging.getLogger("room").error(text)
+""")
+    assert "room logged nothing like 'fire$'" in out
+    assert "2 passed, 1 error" in out
+
+
+def test_a_missing_program_is_said_loudly_here_and_fails_in_ci(suite: Suite) -> None:
+    body = "def test_it(needs): needs('no-such-program')"
+
+    assert "LEFT OUT 1: needs no-such-program" in suite(body)
+    assert "1 failed" in suite(body, CI="true")
