@@ -66,6 +66,10 @@ _ROUTES = [
 ]
 
 
+class CannotStart(Exception):
+    """Why the server does not start, in one line for the operator."""
+
+
 class Server:
     """A running server: where it listens, and what can be asked of it."""
 
@@ -79,7 +83,7 @@ class Server:
 async def running(settings: Settings) -> AsyncIterator[Server]:
     """Serve within this block; leaving it ends every answer as interrupted and keeps them all.
 
-    Raises StorageError or OSError, with words for the operator, if it cannot start.
+    Raises StorageError or CannotStart, with words for the operator, if it cannot start.
     """
     async with AsyncExitStack() as stack:
         storage = from_url(
@@ -175,7 +179,10 @@ def _http_server(settings: Settings, services: Services) -> HTTPServer:
 
 
 def _listen(host: str, port: int) -> list[socket.socket]:
-    sockets = bind_sockets(port, host, backlog=_BACKLOG)
+    try:
+        sockets = bind_sockets(port, host, backlog=_BACKLOG)
+    except OSError as error:
+        raise CannotStart(f"cannot listen on {host}:{port}: {error.strerror}") from error
     for listening in sockets:  # connections inherit both
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -239,7 +246,7 @@ def main(arguments: list[str]) -> int:
             print(describe(settings), end="")
         else:
             asyncio.run(serve(settings))
-    except (SettingsError, StorageError, OSError) as error:
+    except (SettingsError, StorageError, CannotStart) as error:
         print(f"headrace: {error}", file=sys.stderr)
         return 1
     return 0

@@ -179,6 +179,11 @@ class Relay:
         closing = [self._halt(running, Status.INTERRUPTED) for running in self._running.values()]
         await asyncio.gather(*closing)
 
+    async def idle(self) -> None:
+        """Return when no answer is live here."""
+        while self._running:
+            await next(iter(self._running.values())).over.wait()
+
     async def _conversation(self, asking: Asking) -> tuple[Conversation, Conversation | None]:
         if asking.conversation_id is not None:
             known = await self._storage.conversation(asking.user, asking.conversation_id)

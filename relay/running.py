@@ -38,26 +38,27 @@ class Running:
         self.first_token_at: float | None = None
         self._patience = patience
         self._max_chars = max_chars
+        self._full = False
         self._last_call: asyncio.TimerHandle | None = None
 
     def take(self, delta: Delta) -> None:
-        """Grow by what the provider sent. Raises AnswerTooLong once it is too much."""
+        """Grow by what the provider sent. Raises AnswerTooLong when that is more than fits."""
         answer = self.answer
         if isinstance(delta, Text):
-            answer.append_text(delta.text)
+            answer.append_text(self._fitting(delta.text))
         elif isinstance(delta, Reasoning):
-            answer.append_reasoning(delta.text)
+            answer.append_reasoning(self._fitting(delta.text))
         elif isinstance(delta, ToolCall):
             if delta.index == answer.tool_calls:
                 answer.open_tool_call(delta.id, delta.name)
-            answer.append_arguments(delta.arguments)
+            answer.append_arguments(self._fitting(delta.arguments))
         elif isinstance(delta, Usage):
             self.usage = delta
         elif isinstance(delta, Finish):
             self.finish = delta
         if self.first_token_at is None:
             self.first_token_at = asyncio.get_running_loop().time()
-        if answer.position > self._max_chars:
+        if self._full:
             raise AnswerTooLong
 
     def expect_reader(self, seconds: float) -> None:
@@ -91,6 +92,14 @@ class Running:
         """Nothing is left to wait for."""
         if self._last_call is not None:
             self._last_call.cancel()
+
+    def _fitting(self, text: str) -> str:
+        """As much of `text` as the answer has room for."""
+        room = self._max_chars - self.answer.position
+        if len(text) <= room:
+            return text
+        self._full = True
+        return text[: max(room, 0)]
 
     def _wait_for_reader(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()

@@ -6,9 +6,24 @@ events one by one, as they arrive. Both are given the server's address by the `h
 
 import asyncio
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
+
+
+# Every connection made here. `serve` closes those that its test left open.
+_connections: set[asyncio.StreamWriter] = set()
+
+
+async def close_all() -> None:
+    """Close every connection that is still open."""
+    while _connections:
+        writer = _connections.pop()
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 class Response(NamedTuple):
@@ -90,24 +105,29 @@ class Reader:
         status, received = await _head(stream)
         return cls(status, received, stream, writer)
 
-    async def next(self) -> Seen | None:
-        """The next event; None once the response is over."""
+    async def next(self, *, until_beats: float = inf) -> Seen | None:
+        """The next event; None once the response is over, or so many signs of life have come."""
+        while self.beats < until_beats and (block := await self._block()):
+            fields = {}
+            for line in block.split("\n"):
+                name, _, value = line.partition(": ")
+                fields[name] = value
+            if "data" in fields:
+                seen = Seen(fields["event"], json.loads(fields["data"]), fields.get("id"))
+                self.seen.append(seen)
+                return seen
+            self.beats += block == ": beat"
+        return None
+
+    async def _block(self) -> str:
+        """The lines up to the next empty one; an empty string once the response is over."""
         while b"\n\n" not in self._buffer:
             chunk = await _chunk(self.stream, self.headers)
             if not chunk:
-                return None
+                return ""
             self._buffer += chunk
         block, self._buffer = self._buffer.split(b"\n\n", 1)
-        fields = {}
-        for line in block.decode().split("\n"):
-            name, _, value = line.partition(": ")
-            fields[name] = value
-        if "data" not in fields:
-            self.beats += ": beat" in block.decode()
-            return await self.next()
-        seen = Seen(fields["event"], json.loads(fields["data"]), fields.get("id"))
-        self.seen.append(seen)
-        return seen
+        return block.decode()
 
     async def start(self) -> dict[str, str]:
         """The data of the `start` event, which has to be the first."""
@@ -149,7 +169,9 @@ class Reader:
 
 async def _connect(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     parts = urlsplit(url)
-    return await asyncio.open_connection(parts.hostname, parts.port, limit=2**20)
+    stream, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=2**20)
+    _connections.add(writer)
+    return stream, writer
 
 
 def _request(
