@@ -13,7 +13,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -56,6 +56,10 @@ _GC_FIRST_THRESHOLD = 50_000
 
 # Headers of a request: browsers stay below 8 KiB, with room for long tokens.
 _MAX_HEADER_BYTES = 32 * 1024
+
+# At the end every reader is sent its answer's ending. Who does not take it within this long has it
+# when they come back: it is stored.
+_LAST_WORDS_SECONDS = 5.0
 
 _ROUTES = [
     *handlers.conversations.routes,
@@ -107,12 +111,13 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
             keep_lease(storage, lease_seconds=lease_seconds),
             sweep_orphans(relay, lease_seconds=lease_seconds),
         ):
-            stack.push_async_callback(_cancel, asyncio.create_task(chore))
+            stack.push_async_callback(_cancel, _begun(chore))
 
         http = _http_server(settings, _services(settings, storage, models, relay, presence))
         sockets = _listen(settings.host, settings.port)
         http.add_sockets(sockets)
         stack.push_async_callback(http.close_all_connections)
+        stack.push_async_callback(presence.nobody, patience=_LAST_WORDS_SECONDS)
         stack.push_async_callback(relay.close)
         stack.callback(http.stop)
         yield Server(_url(settings.host, sockets[0]), relay, presence)
@@ -205,6 +210,18 @@ def _log_request(handler: RequestHandler) -> None:
         handler.get_status(),
         milliseconds,
     )
+
+
+def _begun(chore: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    """A task that should never end by itself; if a bug ends it, the log says so."""
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            log.error("a chore of the server ended", exc_info=task.exception())
+
+    task = asyncio.create_task(chore)
+    task.add_done_callback(ended)
+    return task
 
 
 async def _cancel(chore: asyncio.Task[None]) -> None:

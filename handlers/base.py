@@ -3,6 +3,7 @@
 import logging
 import re
 import secrets
+from functools import cached_property
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, NamedTuple, TypeVar, cast
@@ -44,16 +45,19 @@ class BaseHandler(RequestHandler):
     """Refuses what may not enter, reads bodies by their type, and writes JSON and errors."""
 
     services: Services
-    request_id: str
 
     def initialize(self, services: Services) -> None:
         """Tornado's constructor for handlers: the route table's values."""
         self.services = services
 
-    def set_default_headers(self) -> None:
-        """Also called before an error is written: everything set here survives it."""
+    @cached_property
+    def request_id(self) -> str:
+        """By which a client's report and our log find each other."""
         asked = self.request.headers.get("X-Request-Id", "")
-        self.request_id = asked if _REQUEST_ID.fullmatch(asked) else secrets.token_hex(8)
+        return asked if _REQUEST_ID.fullmatch(asked) else secrets.token_hex(8)
+
+    def set_default_headers(self) -> None:
+        """Tornado's hook, called for every response, and once more before an error is written."""
         self.clear_header("Server")
         self.set_header("X-Request-Id", self.request_id)
         self.set_header("X-Content-Type-Options", "nosniff")
@@ -61,8 +65,7 @@ class BaseHandler(RequestHandler):
 
     def prepare(self) -> None:
         """Refuse what may not enter, before anything is read of it."""
-        for name, value in self.services.guard.cors(self.request):
-            self.set_header(name, value)
+        self._open_to_allowed_origins()
         self.services.guard.admit(self.request)
         if len(self.request.body) > self.services.max_body_bytes:
             limit = self.services.max_body_bytes
@@ -117,6 +120,7 @@ class BaseHandler(RequestHandler):
         """Tornado's hook for every exception and every status that it sends itself."""
         error = kwargs["exc_info"][1] if "exc_info" in kwargs else HTTPError(status_code)
         described = describe(error) or _BUG
+        self._open_to_allowed_origins()
         self.set_status(described.status)
         if described.retry_after is not None:
             self.set_header("Retry-After", str(described.retry_after))
@@ -142,6 +146,10 @@ class BaseHandler(RequestHandler):
             log.error("request failed request=%s", self.request_id, exc_info=value)
         elif described.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             log.warning("request refused request=%s code=%s", self.request_id, described.code)
+
+    def _open_to_allowed_origins(self) -> None:
+        for name, value in self.services.guard.cors(self.request):
+            self.set_header(name, value)
 
     @property
     def connection_stream(self) -> IOStream:

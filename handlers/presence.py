@@ -6,6 +6,7 @@ readers' sockets, itself watched by the event loop, hears of each hang-up within
 connection that is closed in one direction only counts as left.
 """
 
+import asyncio
 import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -30,6 +31,8 @@ class Presence:
         self._loop = IOLoop.current()
         self._watched: dict[int, Callable[[], None]] = {}
         self._followers: set[Follower] = set()
+        self._nobody = asyncio.Event()
+        self._nobody.set()
         # Linux only; elsewhere there is Tornado's callback alone, good enough for development.
         self._epoll = select.epoll() if hasattr(select, "epoll") else None
         if self._epoll is not None:
@@ -65,10 +68,19 @@ class Presence:
     def following(self, follower: Follower) -> Iterator[None]:
         """Have `follower` send a sign of life whenever it has been silent for too long."""
         self._followers.add(follower)
+        self._nobody.clear()
         try:
             yield
         finally:
             self._followers.discard(follower)
+            if not self._followers:
+                self._nobody.set()
+
+    async def nobody(self, *, patience: float) -> None:
+        """Return when no stream is open any more, or after `patience` seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await self._nobody.wait()
 
     @property
     def followers(self) -> int:

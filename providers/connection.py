@@ -18,9 +18,13 @@ from providers.http1 import Head, ResponseParser
 # request to meet a connection on its way out.
 REST_SECONDS = 50.0
 
-# Connections that rest for one origin. A hundred serve ten answers of ten seconds each, every second,
-# without a handshake; more of them only hold memory here (50 KB with TLS) and slots there.
+# Connections that rest for one origin. A hundred let ten answers begin each second, of ten seconds
+# each, without a handshake; more would only hold memory here (36 KB with TLS) and slots there.
 MAX_RESTING = 100
+
+# A request that crossed the other side's closing is answered by a reset within a round trip, or two
+# and a retransmission. A close that comes later is one of a provider that had the request.
+STALE_SECONDS = 2.0
 
 
 class Stale(Exception):
@@ -47,13 +51,15 @@ class Connection:
         """Send `request` and hand over what comes back until it is whole.
 
         Raises Stale if the other side closed the connection or spoke before the request was sent,
-        or if it closed a connection that had rested, without a byte. The latter could mean that it
-        took the request and died of it; far more often it closed while the request was on its way,
-        and every client with a pool asks again (RFC 9112, 9.3.1). Raises StreamBroken, BadResponse,
-        and what the callbacks raise.
+        or if it closed, without a byte and soon, a connection that had rested. The latter could
+        mean that it took the request and died of it; far more often it closed while the request was
+        on its way, and every client with a pool asks again (RFC 9112, 9.3.1). Raises StreamBroken,
+        BadResponse, and what the callbacks raise.
         """
         if self._reading.done():
             raise Stale
+        clock = asyncio.get_running_loop().time
+        asked_at = clock()
         self.reusable = False
         # Not awaited: a server may answer before it took all of a long request, or without that.
         self._stream.write(request)
@@ -65,7 +71,7 @@ class Connection:
             try:
                 data = await reading
             except OSError as error:
-                if self._served and not came:
+                if self._served and not came and clock() - asked_at < STALE_SECONDS:
                     raise Stale from error
                 response.end(error, in_order=break_of(error) is None)
                 break
@@ -90,10 +96,11 @@ class Connection:
         self._reading.add_done_callback(self._alarm)
 
     def wake(self) -> bool:
-        """End the rest. False: something came from the other side, and nobody knows what it means."""
+        """End the rest. False: something came from the other side, so it is fit for nothing."""
         assert self._alarm is not None
         self._reading.remove_done_callback(self._alarm)
         self._alarm = None
+        self.reusable = False
         if self._reading.done():
             return False
         # What came since the event loop last looked. (poll: select.select ends at descriptor 1023.)

@@ -24,8 +24,8 @@ from providers.http1 import ResponseParser
 # One read. A TLS record is at most this long; a streamed token is a few hundred bytes.
 READ_BYTES = 16 * 1024
 
-# Tornado allocates and clears the size of a read for every read, and takes half of this for it.
-# Its default of 64 KiB costs more than what is done with a token.
+# Tornado allocates and clears the size of a read for each attempt to read, two of them for a token;
+# its default of 64 KiB would cost 1 µs more a token than this. A read may be half of this buffer.
 _STREAM_BUFFER_BYTES = 2 * READ_BYTES
 
 # RFC 8305: how long one address may keep us waiting before another is tried beside it.

@@ -1,7 +1,7 @@
 """HTTP/1.1 as bytes, for a client: a request's bytes out, a response's bytes in.
 
-Pure: no socket, no clock. What the wire brought is judged here (llhttp, through httptools, is strict
-about framing), and everything that the other side could let grow has its bound here.
+Pure: no socket, no clock. httptools reads (its llhttp is strict about framing); what is read is
+judged here, and what the other side could let grow has its bound here.
 """
 
 import re
@@ -13,8 +13,8 @@ from tornado.httputil import HTTPHeaders
 
 from providers.errors import BadResponse, ProviderError, StreamBroken
 
-# Bytes that may come in a row without any of them being body: a response's head with the 1xx heads
-# before it, chunk extensions, trailers. Servers and clients in common use allow 8 to 64 KiB of head.
+# Bytes that may come in a row with no body among them: a head and the 1xx heads before it, chunk
+# extensions, trailers. Servers in common use allow a head 8 to 64 KiB.
 MAX_OVERHEAD = 64 * 1024
 # Fields of one head. Providers send twenty to forty; Apache allows a request 100.
 MAX_FIELDS = 256
@@ -45,7 +45,7 @@ def request_head(
     lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", "Accept-Encoding: identity"]
     for name, value in headers:
         if not _FIELD_NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is not a header name")
+            raise ValueError("a header name has a character that no header name can carry")
         if name.lower() in _OURS:
             raise ValueError(f"header {name} is the client's to set")
         if not _FIELD_VALUE.fullmatch(value):
@@ -171,7 +171,7 @@ class ResponseParser:
 
 
 def _ends_with_connection(status: int, headers: HTTPHeaders) -> bool:
-    """Whether only the connection's end can end the body. Raises ValueError for one we cannot read."""
+    """Whether only the connection's end ends the body. Raises ValueError for one we cannot read."""
     coding = headers.get("Transfer-Encoding", "chunked").lower()
     if coding != "chunked":
         raise ValueError("a transfer coding was not asked for")

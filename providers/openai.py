@@ -156,6 +156,8 @@ class OpenAI(Dialect):
                 if event.type in ("message", "error"):
                     raise
                 return iter(())
+        if event.type == "error" and not chunk.choices:  # whatever it holds
+            raise _refusal(chunk, 200, None)
         return self._says(chunk)
 
     def whole(self, body: bytes) -> Iterator[Delta]:

@@ -168,10 +168,11 @@ class Relay:
 
     async def end_orphans(self) -> None:
         """End what processes that died have left live. Raises StorageError."""
-        for message in await self._storage.orphans():
-            ending = orphaned(message)
-            if await self._storage.end_answer(message.id, message.owner or "", ending):
-                log.info("answer interrupted, its process died answer=%s", message.id)
+        while orphans := await self._storage.orphans():
+            for message in orphans:
+                ending = orphaned(message)
+                if await self._storage.end_answer(message.id, message.owner or "", ending):
+                    log.info("answer interrupted, its process died answer=%s", message.id)
 
     async def close(self) -> None:
         """Take no more questions, end every answer as INTERRUPTED, and return when all is kept."""

@@ -34,6 +34,8 @@ import pytest
 from tornado.httputil import HTTPHeaders
 from tornado.ioloop import IOLoop
 
+from tests import framing
+
 SAMPLES = Path(__file__).parent / "providers" / "samples"
 
 TOKEN = "24.scripted-token"
@@ -46,8 +48,6 @@ CHAT_PATHS = {
     "/v2/chat/completions": "qianfan",
     "/chat/completions": "openai",  # under any prefix
 }
-
-USAGE = (7, 11)  # tokens in and out, in every finish that says none
 
 
 class Script:
@@ -179,11 +179,14 @@ class ScriptedUpstream:
         for text in texts:
             self._add(partial(_send_piece, text="", reasoning=text))
 
-    def finish(self, reason: str = "stop", usage: tuple[int, int] | None = USAGE) -> None:
+    def finish(self, reason: str = "stop", usage: tuple[int, int] | None = framing.USAGE) -> None:
         """The finish mark as the dialect has it, usage unless it is None, the end of the body."""
 
         def act(request: Request) -> None:
-            request.send(_finish(request, reason, usage))
+            options = request.json.get("stream_options") or {}
+            wanted = request.dialect != "openai" or options.get("include_usage")
+            told = usage if wanted else None
+            request.send(framing.finish(request.dialect, request.next_piece(), reason, told))
             request.end()
 
         self._add(act)
@@ -354,102 +357,8 @@ def _answer(request: Request, body: object) -> None:
     request.end()
 
 
-def _event(body: object) -> bytes:
-    return b"data: " + json.dumps(body, ensure_ascii=False).encode() + b"\n\n"
-
-
 def _send_piece(request: Request, text: str, reasoning: str = "") -> None:
-    request.send(_piece(request, text, reasoning))
-
-
-def _piece(request: Request, text: str, reasoning: str) -> bytes:
-    """A piece of an answer as the request's API frames it."""
-    number = request.next_piece()
-    if request.dialect == "dashscope":
-        return _dashscope(number, text, reasoning, "null", (USAGE[0], number + 1))
-    if request.dialect == "qianfan-v1":
-        return _event(_v1(number, text, False, "normal", (USAGE[0], number + 1)))
-    delta: dict[str, object] = {"content": text}
-    if reasoning:
-        delta = {"content": None, "reasoning_content": reasoning}
-    if number == 0:
-        delta["role"] = "assistant"
-    return _event(_chunk(request, [{"index": 0, "delta": delta, **_not_finished(request)}]))
-
-
-def _finish(request: Request, reason: str, usage: tuple[int, int] | None) -> bytes:
-    number = request.next_piece()
-    if request.dialect == "dashscope":
-        return _dashscope(number, "", "", reason, usage)
-    if request.dialect == "qianfan-v1":
-        word = "normal" if reason == "stop" else reason
-        return _event(_v1(number, "", True, word, usage))
-    totals = {"usage": _openai_usage(usage)} if usage else {}
-    choice: dict[str, object] = {"index": 0, "delta": {}, "finish_reason": reason}
-    if request.dialect == "qianfan":  # usage in the finish chunk, and a flag
-        choice |= {"delta": {"content": ""}, "flag": 0}
-        return _event(_chunk(request, [choice]) | totals) + b"data: [DONE]\n\n"
-    events = _event(_chunk(request, [choice]))
-    if totals and request.json.get("stream_options", {}).get("include_usage"):
-        events += _event(_chunk(request, []) | totals)
-    return events + b"data: [DONE]\n\n"
-
-
-def _not_finished(request: Request) -> dict[str, object]:
-    if request.dialect == "qianfan":  # the key is absent there
-        return {"flag": 0}
-    return {"logprobs": None, "finish_reason": None}
-
-
-def _chunk(request: Request, choices: list[dict[str, object]]) -> dict[str, object]:
-    return {
-        "id": "chatcmpl-scripted",
-        "object": "chat.completion.chunk",
-        "created": 1790000000,
-        "model": request.json["model"],
-        "choices": choices,
-    }
-
-
-def _openai_usage(usage: tuple[int, int]) -> dict[str, int]:
-    return {
-        "prompt_tokens": usage[0],
-        "completion_tokens": usage[1],
-        "total_tokens": sum(usage),
-    }
-
-
-def _dashscope(
-    number: int, text: str, reasoning: str, reason: str, usage: tuple[int, int] | None
-) -> bytes:
-    message = {"content": text, "role": "assistant"}
-    if reasoning:
-        message["reasoning_content"] = reasoning
-    totals = dict(zip(("input_tokens", "output_tokens"), usage, strict=True)) if usage else {}
-    body = {
-        "output": {"choices": [{"message": message, "finish_reason": reason}]},
-        "usage": totals | ({"total_tokens": sum(usage)} if usage else {}),
-        "request_id": "scripted-0000",
-    }
-    data = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return f"id:{number + 1}\nevent:result\n:HTTP_STATUS/200\ndata:{data}\n\n".encode()
-
-
-def _v1(
-    number: int, text: str, is_end: bool, reason: str, usage: tuple[int, int] | None
-) -> dict[str, object]:
-    return {
-        "id": "as-scripted",
-        "object": "chat.completion",
-        "created": 1790000000,
-        "sentence_id": number,
-        "is_end": is_end,
-        "is_truncated": reason == "length",
-        "result": text,
-        "need_clear_history": False,
-        "finish_reason": reason,
-        "usage": _openai_usage(usage) if usage else {},
-    }
+    request.send(framing.piece(request.dialect, request.next_piece(), text, reasoning))
 
 
 def start(io_loop: IOLoop) -> ScriptedUpstream:

@@ -1,0 +1,102 @@
+"""How each API frames an answer: one event per piece, and the event or events that end it.
+
+Written after the recorded samples, and proved by the official SDKs (`providers/test_sdks.py`).
+"""
+
+import json
+
+USAGE = (7, 11)  # tokens in and out, of answers that are not about usage
+
+Usage = tuple[int, int]
+
+
+def piece(dialect: str, number: int, text: str, reasoning: str = "") -> bytes:
+    """The piece of that number: 0, 1, 2…; it has text or reasoning."""
+    if dialect == "dashscope":
+        return _dashscope(number, text, reasoning, "null", (USAGE[0], number + 1))
+    if dialect == "qianfan-v1":
+        return _qianfan_v1(number, text, False, "normal", (USAGE[0], number + 1))
+    delta: dict[str, object] = {"content": text}
+    if reasoning:
+        delta = {"content": None, "reasoning_content": reasoning}
+    if number == 0:
+        delta["role"] = "assistant"
+    running: dict[str, object] = {"logprobs": None, "finish_reason": None}
+    if dialect == "qianfan":  # the key is absent there
+        running = {"flag": 0}
+    return _chunk([{"index": 0, "delta": delta, **running}])
+
+
+def finish(dialect: str, number: int, reason: str, usage: Usage | None) -> bytes:
+    """What ends an answer, with usage if there is any."""
+    if dialect == "dashscope":
+        return _dashscope(number, "", "", reason, usage)
+    if dialect == "qianfan-v1":
+        return _qianfan_v1(number, "", True, "normal" if reason == "stop" else reason, usage)
+    done = b"data: [DONE]\n\n"
+    if dialect == "qianfan":  # usage in the finish chunk
+        choice = {"index": 0, "delta": {"content": ""}, "finish_reason": reason, "flag": 0}
+        return _chunk([choice], usage) + done
+    end = _chunk([{"index": 0, "delta": {}, "finish_reason": reason}])
+    return end + (_chunk([], usage) if usage else b"") + done
+
+
+def _chunk(choices: list[dict[str, object]], usage: Usage | None = None) -> bytes:
+    """An event of OpenAI's shape."""
+    body: dict[str, object] = {
+        "id": "chatcmpl-scripted",
+        "object": "chat.completion.chunk",
+        "created": 1790000000,
+        "model": "scripted",
+        "choices": choices,
+    }
+    if usage:
+        body["usage"] = _totals(usage)
+    return b"data: " + _json(body) + b"\n\n"
+
+
+def _totals(usage: Usage) -> dict[str, int]:
+    return {
+        "prompt_tokens": usage[0],
+        "completion_tokens": usage[1],
+        "total_tokens": sum(usage),
+    }
+
+
+def _dashscope(number: int, text: str, reasoning: str, reason: str, usage: Usage | None) -> bytes:
+    message = {"content": text, "role": "assistant"}
+    if reasoning:
+        message["reasoning_content"] = reasoning
+    body: dict[str, object] = {
+        "output": {"choices": [{"message": message, "finish_reason": reason}]},
+        "request_id": "scripted-0000",
+        "usage": {},
+    }
+    if usage:
+        body["usage"] = {
+            "input_tokens": usage[0],
+            "output_tokens": usage[1],
+            "total_tokens": sum(usage),
+        }
+    head = f"id:{number + 1}\nevent:result\n:HTTP_STATUS/200\ndata:"
+    return head.encode() + _json(body) + b"\n\n"
+
+
+def _qianfan_v1(number: int, text: str, is_end: bool, reason: str, usage: Usage | None) -> bytes:
+    body = {
+        "id": "as-scripted",
+        "object": "chat.completion",
+        "created": 1790000000,
+        "sentence_id": number,
+        "is_end": is_end,
+        "is_truncated": reason == "length",
+        "result": text,
+        "need_clear_history": False,
+        "finish_reason": reason,
+        "usage": _totals(usage) if usage else {},
+    }
+    return b"data: " + _json(body) + b"\n\n"
+
+
+def _json(body: object) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()

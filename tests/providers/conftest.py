@@ -1,0 +1,25 @@
+"""Fixtures of the provider tests: a `client`, and the `far_side` of its connections."""
+
+from collections.abc import Iterator
+
+import pytest
+from tornado.ioloop import IOLoop
+
+from providers.client import UpstreamClient
+from tests.providers.far_side import FarSide
+
+
+@pytest.fixture
+def client(io_loop: IOLoop) -> Iterator[UpstreamClient]:
+    """A client with the limits it has by default."""
+    client = UpstreamClient()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def far_side(io_loop: IOLoop) -> Iterator[FarSide]:
+    """A server that does what the test says, and nothing else."""
+    far_side = FarSide()
+    yield far_side
+    io_loop.run_sync(far_side.close)

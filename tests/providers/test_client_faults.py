@@ -1,0 +1,227 @@
+"""What goes wrong on the way becomes one of our errors, with its cause and without a secret."""
+
+import asyncio
+import socket
+
+import pytest
+
+from providers.client import UpstreamClient, UpstreamRequest
+from providers.errors import (
+    BadResponse,
+    ConnectTimeout,
+    ProviderError,
+    StreamBroken,
+    Unreachable,
+)
+from tests.providers.far_side import (
+    CHUNKED,
+    OK,
+    FarSide,
+    FixedResolver,
+    FullBacklog,
+    NeverResolver,
+    chunk,
+    unused_port,
+)
+
+
+async def failure(fetch: asyncio.Task[object]) -> ProviderError:
+    with pytest.raises(ProviderError) as caught:
+        await fetch
+    assert "secret" not in str(caught.value)
+    return caught.value
+
+
+@pytest.mark.gen_test
+async def test_nobody_listens(client: UpstreamClient) -> None:
+    error = await failure(client.fetch(f"http://127.0.0.1:{unused_port()}/?key=secret"))
+    assert type(error) is Unreachable
+    assert isinstance(error.__cause__, ConnectionRefusedError)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("host", ["nowhere.invalid", "a..b", "x" * 64 + ".example"])
+async def test_a_name_that_leads_nowhere(client: UpstreamClient, host: str) -> None:
+    error = await failure(client.fetch(f"http://{host}/?key=secret"))
+    assert type(error) is Unreachable
+    assert error.__cause__ is not None
+
+
+@pytest.mark.gen_test
+async def test_a_name_without_an_address() -> None:
+    client = UpstreamClient(resolver=FixedResolver([]))
+    assert type(await failure(client.fetch("http://upstream.example/"))) is Unreachable
+    client.close()
+
+
+@pytest.mark.gen_test
+async def test_an_address_of_a_family_this_system_lacks() -> None:
+    client = UpstreamClient(resolver=FixedResolver([(12345, ("127.0.0.1", 1))]))
+    assert type(await failure(client.fetch("http://upstream.example/"))) is Unreachable
+    client.close()
+
+
+@pytest.mark.gen_test
+async def test_the_connect_timeout_covers_the_name() -> None:
+    client = UpstreamClient(resolver=NeverResolver())
+    error = await failure(
+        client.fetch(UpstreamRequest("http://upstream.example/", connect_timeout=0.02))
+    )
+    assert type(error) is ConnectTimeout
+    client.close()
+
+
+@pytest.mark.gen_test
+async def test_the_connect_timeout_covers_the_connection(client: UpstreamClient) -> None:
+    full = FullBacklog()
+    error = await failure(
+        client.fetch(UpstreamRequest(f"http://127.0.0.1:{full.port}/", connect_timeout=0.02))
+    )
+    assert type(error) is ConnectTimeout
+    full.close()
+
+
+@pytest.mark.gen_test
+async def test_the_connect_timeout_covers_the_proxy(
+    client: UpstreamClient, far_side: FarSide
+) -> None:
+    port = await far_side.listen()
+    fetch = client.fetch(
+        "http://upstream.example/",
+        connect_timeout=0.05,
+        proxy_host="127.0.0.1",
+        proxy_port=port,
+    )
+    proxy = await far_side.peer()
+    assert type(await failure(fetch)) is ConnectTimeout
+    await proxy.left()
+
+
+@pytest.mark.gen_test
+async def test_the_connect_timeout_covers_tls(client: UpstreamClient, far_side: FarSide) -> None:
+    port = await far_side.listen()
+    fetch = client.fetch(UpstreamRequest(f"https://127.0.0.1:{port}/", connect_timeout=0.05))
+    peer = await far_side.peer()
+    assert type(await failure(fetch)) is ConnectTimeout
+    await peer.left()
+
+
+@pytest.mark.gen_test
+async def test_the_connect_timeout_does_not_cover_the_answer(
+    client: UpstreamClient, far_side: FarSide
+) -> None:
+    port = await far_side.listen()
+    fetch = client.fetch(UpstreamRequest(f"http://127.0.0.1:{port}/", connect_timeout=0.05))
+    peer = await far_side.peer()
+    await asyncio.sleep(0.1)
+    peer.say(OK, b"Content-Length: 0\r\n\r\n")
+    assert (await fetch).code == 200
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("how", ["close", "reset"])
+@pytest.mark.parametrize(
+    ("said", "taken"),
+    [
+        pytest.param(b"", b"", id="silent"),
+        pytest.param(OK + b"Content-Len", b"", id="in the head"),
+        pytest.param(OK + b"Content-Length: 9\r\n\r\nhello", b"hello", id="short of its length"),
+        pytest.param(CHUNKED + b"9\r\nhello", b"hello", id="in a chunk"),
+        pytest.param(CHUNKED + chunk(b"hello"), b"hello", id="between chunks"),
+        pytest.param(CHUNKED + chunk(b"hello") + b"0\r\n", b"hello", id="in the last chunk"),
+    ],
+)
+async def test_a_response_that_is_cut_off(
+    client: UpstreamClient, far_side: FarSide, how: str, said: bytes, taken: bytes
+) -> None:
+    port = await far_side.listen()
+    pieces: list[bytes] = []
+    arrived = asyncio.Event()
+
+    def take(piece: bytes) -> None:
+        pieces.append(piece)
+        arrived.set()
+
+    fetch = client.fetch(
+        UpstreamRequest(f"http://127.0.0.1:{port}/?key=secret", streaming_callback=take)
+    )
+    peer = await far_side.peer()
+    await peer.request()
+    peer.say(said)
+    if taken:
+        await arrived.wait()
+    await getattr(peer, how)()
+    error = await failure(fetch)
+    assert type(error) is StreamBroken
+    assert isinstance(error.__cause__, OSError)
+    assert b"".join(pieces) == taken
+
+
+@pytest.mark.gen_test
+async def test_what_came_just_before_the_cut_is_handed_over(
+    client: UpstreamClient, far_side: FarSide
+) -> None:
+    port = await far_side.listen()
+    pieces: list[bytes] = []
+    fetch = client.fetch(
+        UpstreamRequest(f"http://127.0.0.1:{port}/", streaming_callback=pieces.append)
+    )
+    peer = await far_side.peer()
+    await peer.request()
+    peer.say(CHUNKED, chunk(b"data: 1\n\n"))
+    await peer.close()
+    assert type(await failure(fetch)) is StreamBroken
+    assert pieces == [b"data: 1\n\n"]
+
+
+@pytest.mark.gen_test
+async def test_a_reset_does_not_end_a_body_that_closing_would_end(
+    client: UpstreamClient, far_side: FarSide
+) -> None:
+    port = await far_side.listen()
+    arrived = asyncio.Event()
+    fetch = client.fetch(
+        UpstreamRequest(f"http://127.0.0.1:{port}/", streaming_callback=lambda _: arrived.set())
+    )
+    peer = await far_side.peer()
+    await peer.request()
+    peer.say(OK, b"\r\nhello")
+    await arrived.wait()
+    await peer.reset()
+    assert type(await failure(fetch)) is StreamBroken
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        pytest.param(b"220 mail.example ESMTP\r\n", BadResponse, id="not HTTP"),
+        pytest.param(OK + b"X: " + b"x" * 100_000, BadResponse, id="a head without end"),
+        pytest.param(
+            OK + b"Content-Encoding: gzip\r\nContent-Length: 1\r\n\r\n\x1f", BadResponse, id="gzip"
+        ),
+        pytest.param(CHUNKED + b"hello", StreamBroken, id="a chunk without its size"),
+    ],
+)
+async def test_a_response_that_is_none_closes_the_connection(
+    client: UpstreamClient, far_side: FarSide, said: bytes, error: type[ProviderError]
+) -> None:
+    port = await far_side.listen()
+    fetch = client.fetch(f"http://127.0.0.1:{port}/?key=secret")
+    peer = await far_side.peer()
+    await peer.request()
+    peer.say(said)
+    assert type(await failure(fetch)) is error
+    await peer.left()
+    assert (0, 0) == (client.connections_in_use, client.connections_resting)
+
+
+@pytest.mark.gen_test
+async def test_no_descriptor_left(client: UpstreamClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*_: object) -> socket.socket:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "socket", exhausted)
+        error = await failure(client.fetch("http://127.0.0.1:1/"))
+    assert type(error) is Unreachable

@@ -1,0 +1,178 @@
+"""TLS: who is trusted, under which name, and how streams end."""
+
+import asyncio
+import ssl
+from pathlib import Path
+
+import pytest
+import trustme
+
+from providers.client import UpstreamClient, UpstreamRequest
+from providers.errors import StreamBroken, Unreachable
+from tests.providers.far_side import CHUNKED, FIVE, LAST_CHUNK, OK, FarSide, chunk
+
+CA = trustme.CA()
+
+
+def server_context(*names: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    CA.issue_cert(*names).configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def ca_certs(tmp_path: Path) -> str:
+    """A file that names our own CA."""
+    path = tmp_path / "ca.pem"
+    CA.cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_given_ca_is_trusted_and_the_connection_kept(
+    client: UpstreamClient, far_side: FarSide, ca_certs: str, version: ssl.TLSVersion
+) -> None:
+    context = server_context("localhost")
+    context.maximum_version = version
+    names: list[str | None] = []
+    context.sni_callback = lambda _, name, __: names.append(name)
+    port = await far_side.listen(context)
+    pieces: asyncio.Queue[bytes] = asyncio.Queue()
+    peer = None
+    for _ in range(3):
+        fetch = client.fetch(
+            UpstreamRequest(
+                f"https://localhost:{port}/",
+                ca_certs=ca_certs,
+                streaming_callback=pieces.put_nowait,
+            )
+        )
+        peer = peer or await far_side.peer()
+        assert f"\r\nHost: localhost:{port}\r\n".encode() in await peer.request()
+        peer.say(CHUNKED, chunk(b"one"))
+        assert await pieces.get() == b"one"
+        peer.say(chunk(b"x" * 100_000), LAST_CHUNK)
+        await fetch
+        assert sum(len(pieces.get_nowait()) for _ in range(pieces.qsize())) == 100_000
+    assert (1, 1) == (far_side.accepted, client.connections_resting)
+    assert names == ["localhost"]
+
+
+@pytest.mark.gen_test
+async def test_an_ip_address_is_verified_too(
+    client: UpstreamClient, far_side: FarSide, ca_certs: str
+) -> None:
+    port = await far_side.listen(server_context("127.0.0.1"))
+    fetch = client.fetch(UpstreamRequest(f"https://127.0.0.1:{port}/", ca_certs=ca_certs))
+    peer = await far_side.peer()
+    peer.say(FIVE)
+    assert (await fetch).body == b"hello"
+
+
+@pytest.mark.gen_test
+async def test_a_certificate_of_an_unknown_ca_is_refused(
+    client: UpstreamClient, far_side: FarSide
+) -> None:
+    port = await far_side.listen(server_context("localhost"))
+    with pytest.raises(Unreachable) as caught:
+        await client.fetch(f"https://localhost:{port}/?key=secret")
+    assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
+
+
+@pytest.mark.gen_test
+async def test_a_certificate_for_another_name_is_refused(
+    client: UpstreamClient, far_side: FarSide, ca_certs: str
+) -> None:
+    port = await far_side.listen(server_context("other.example"))
+    with pytest.raises(Unreachable) as caught:
+        await client.fetch(UpstreamRequest(f"https://localhost:{port}/", ca_certs=ca_certs))
+    assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
+    assert "localhost" in str(caught.value.__cause__)
+
+
+@pytest.mark.gen_test
+async def test_a_ca_file_that_is_missing_trusts_nobody(client: UpstreamClient) -> None:
+    with pytest.raises(Unreachable) as caught:
+        await client.fetch(UpstreamRequest("https://localhost:1/", ca_certs="/nowhere/ca.pem"))
+    assert isinstance(caught.value.__cause__, FileNotFoundError)
+
+
+@pytest.mark.gen_test
+async def test_trust_is_not_shared_between_requests(
+    client: UpstreamClient, far_side: FarSide
+) -> None:
+    """A connection made without verification must not serve a fetch that asks for it."""
+    port = await far_side.listen(server_context("localhost"))
+    fetch = client.fetch(UpstreamRequest(f"https://localhost:{port}/", validate_cert=False))
+    peer = await far_side.peer()
+    peer.say(FIVE)
+    await fetch
+    assert client.connections_resting == 1
+    with pytest.raises(Unreachable):
+        await client.fetch(f"https://localhost:{port}/")
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("greeting", [b"220 mail.example ESMTP\r\n", b"HTTP/1.1 400 No\r\n\r\n"])
+async def test_a_server_without_tls_is_unreachable(
+    client: UpstreamClient, far_side: FarSide, greeting: bytes
+) -> None:
+    port = await far_side.listen()
+    fetch = client.fetch(f"https://127.0.0.1:{port}/")
+    peer = await far_side.peer()
+    peer.say(greeting)
+    with pytest.raises(Unreachable):
+        await fetch
+    await peer.left()
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("how", ["close", "reset"])
+async def test_a_server_that_leaves_in_the_handshake_is_unreachable(
+    client: UpstreamClient, far_side: FarSide, how: str
+) -> None:
+    port = await far_side.listen()
+    fetch = client.fetch(f"https://127.0.0.1:{port}/")
+    peer = await far_side.peer()
+    await peer.read(1)
+    await getattr(peer, how)()
+    with pytest.raises(Unreachable):
+        await fetch
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("how", ["close", "reset"])
+async def test_a_stream_that_is_cut_off(
+    client: UpstreamClient, far_side: FarSide, ca_certs: str, how: str
+) -> None:
+    port = await far_side.listen(server_context("localhost"))
+    arrived = asyncio.Event()
+    fetch = client.fetch(
+        UpstreamRequest(
+            f"https://localhost:{port}/",
+            ca_certs=ca_certs,
+            streaming_callback=lambda _: arrived.set(),
+        )
+    )
+    peer = await far_side.peer()
+    await peer.request()
+    peer.say(OK, b"Content-Length: 9\r\n\r\nhello")
+    await arrived.wait()
+    await getattr(peer, how)()
+    with pytest.raises(StreamBroken):
+        await fetch
+
+
+@pytest.mark.gen_test
+async def test_a_resting_connection_that_the_far_side_closes_is_closed(
+    client: UpstreamClient, far_side: FarSide, ca_certs: str
+) -> None:
+    port = await far_side.listen(server_context("localhost"))
+    fetch = client.fetch(UpstreamRequest(f"https://localhost:{port}/", ca_certs=ca_certs))
+    peer = await far_side.peer()
+    peer.say(FIVE)
+    await fetch
+    assert client.connections_resting == 1
+    await peer.close()
+    assert client.connections_resting == 0
