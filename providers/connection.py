@@ -19,7 +19,7 @@ from providers.http1 import Head, ResponseParser
 REST_SECONDS = 50.0
 
 # Connections that rest for one origin. A hundred let ten answers begin each second, of ten seconds
-# each, without a handshake; more would only hold memory here (36 KB with TLS) and slots there.
+# each, without a handshake; more would only hold memory here (40 KB with TLS) and slots there.
 MAX_RESTING = 100
 
 # A request that crossed the other side's closing is answered by a reset within a round trip, or two
@@ -88,7 +88,7 @@ class Connection:
         response.verdict()
         self._reading = reading
         self._served = True
-        self.reusable = response.reusable and not reading.done() and not self._stream.writing()
+        self.reusable = response.reusable and not self._stream.writing()
 
     def rest(self, alarm: Callable[["Connection"], None]) -> None:
         """Call `alarm` once if the other side closes the connection or says something."""

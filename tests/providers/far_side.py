@@ -114,6 +114,27 @@ class FarSide:
         self._arrivals.put_nowait(peer)
 
 
+class TalksFirst:
+    """Greets whoever connects, in the very turn in which it accepts."""
+
+    def __init__(self, greeting: bytes) -> None:
+        self._greeting = greeting
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._accepted: list[socket.socket] = []
+        self.port: int = self._listener.getsockname()[1]
+        asyncio.get_running_loop().add_reader(self._listener, self._accept)
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._listener)
+        for sock in [self._listener, *self._accepted]:
+            sock.close()
+
+    def _accept(self) -> None:
+        connection, _ = self._listener.accept()
+        connection.send(self._greeting)
+        self._accepted.append(connection)
+
+
 class FullBacklog:
     """Listens and accepts nobody: whoever connects now waits for the handshake of TCP."""
 
@@ -141,6 +162,13 @@ class NeverResolver(Resolver):
         finally:
             self.cancelled.set()
         raise AssertionError("unreachable")
+
+
+class TimedOutResolver(Resolver):
+    """Fails as the kernel does, for reasons of its own."""
+
+    async def resolve(self, host: str, port: int, family: int = 0) -> list[tuple[int, Any]]:
+        raise TimeoutError(110, "Connection timed out")
 
 
 class FixedResolver(Resolver):

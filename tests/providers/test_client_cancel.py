@@ -127,6 +127,25 @@ async def test_before_the_request_was_cleared(client: UpstreamClient, far_side: 
 
 
 @pytest.mark.gen_test
+async def test_before_a_request_on_a_rested_connection_was_cleared(
+    client: UpstreamClient, far_side: FarSide
+) -> None:
+    cleared: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    url = f"http://127.0.0.1:{await far_side.listen()}/"
+    async with leaving_nothing(client, far_side):
+        fetch = client.fetch(url)
+        peer = await far_side.peer()
+        await peer.request()
+        peer.say(FIVE)
+        await fetch
+        again = client.fetch(UpstreamRequest(url, cleared=cleared))
+        await turns(5)
+        assert (1, 0) == (client.connections_in_use, client.connections_resting)
+        await cancel(again)
+        assert await peer.left() == b""
+
+
+@pytest.mark.gen_test
 async def test_before_the_head_came(client: UpstreamClient, far_side: FarSide) -> None:
     url = f"http://127.0.0.1:{await far_side.listen()}/"
     async with leaving_nothing(client, far_side):
@@ -225,6 +244,19 @@ async def test_closing_the_client_cancels_what_runs(far_side: FarSide) -> None:
         assert all(fetch.cancelled() for fetch in running)
         for each in peers:
             await each.left()
+
+
+@pytest.mark.gen_test
+async def test_closing_the_client_from_a_callback(far_side: FarSide) -> None:
+    client = UpstreamClient()
+    url = f"http://127.0.0.1:{await far_side.listen()}/"
+    async with leaving_nothing(client, far_side):
+        fetch = client.fetch(UpstreamRequest(url, streaming_callback=lambda _: client.close()))
+        peer = await far_side.peer()
+        await peer.request()
+        peer.say(FIVE)
+        await asyncio.wait([fetch])
+        assert await peer.left() == b""
 
 
 @pytest.mark.gen_test

@@ -188,6 +188,19 @@ async def test_a_connection_does_not_rest_for_ever(
 
 
 @pytest.mark.gen_test
+async def test_a_connection_in_use_again_is_as_good_as_new(
+    client: UpstreamClient, far_side: FarSide, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_module, "REST_SECONDS", 0.05)
+    peer = await rested(client, far_side, url)
+    fetch = client.fetch(url)
+    await peer.request()
+    await asyncio.sleep(0.1)  # longer than it might have rested
+    peer.say(FIVE)
+    assert (await fetch).body == b"hello"
+
+
+@pytest.mark.gen_test
 async def test_closing_the_client_closes_what_rests(
     client: UpstreamClient, far_side: FarSide, url: str
 ) -> None:
@@ -372,19 +385,24 @@ async def test_a_clearance_may_be_a_coroutine_and_ends_with_the_fetch(
 
 
 @pytest.mark.gen_test
-async def test_a_connection_that_closed_while_it_waited_is_replaced(
-    client: UpstreamClient, far_side: FarSide, url: str
+@pytest.mark.parametrize("fault", ["closed", "spoke"])
+async def test_a_connection_that_closed_or_spoke_while_it_waited_is_replaced(
+    client: UpstreamClient, far_side: FarSide, url: str, fault: str
 ) -> None:
     cleared: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     fetch = client.fetch(UpstreamRequest(url, cleared=cleared))
     impatient = await far_side.peer()
-    await impatient.close()
+    if fault == "closed":
+        await impatient.close()
+    else:
+        impatient.say(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
     await turns(5)  # until the client has heard of it
     cleared.set_result(None)
     peer = await far_side.peer()
     await peer.request()
     peer.say(FIVE)
     assert (await fetch).body == b"hello"
+    assert await impatient.left() == b""
 
 
 @pytest.mark.gen_test
@@ -425,11 +443,11 @@ async def test_an_address_that_says_nothing_gets_company(far_side: FarSide) -> N
 async def test_the_socket_sends_at_once_and_notices_a_far_side_that_vanished(
     client: UpstreamClient, far_side: FarSide, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options: list[tuple[int, int, int]] = []
+    options: dict[socket.socket, list[tuple[int, ...]]] = {}
 
     class Observed(socket.socket):
         def setsockopt(self, *args: int) -> None:  # type: ignore[override]
-            options.append(args)
+            options.setdefault(self, []).append(args)
             super().setsockopt(*args)
 
     monkeypatch.setattr(socket, "socket", Observed)
@@ -437,6 +455,7 @@ async def test_the_socket_sends_at_once_and_notices_a_far_side_that_vanished(
     peer = await far_side.peer()
     peer.say(FIVE)
     await fetch
-    assert (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1) in options
-    assert (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1) in options
-    assert (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30) in options
+    keepalive = (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    [ours] = [found for found in options.values() if keepalive in found]  # the other is the peer's
+    assert (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1) in ours
+    assert (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30) in ours

@@ -20,6 +20,7 @@ from tests.providers.far_side import (
     FixedResolver,
     FullBacklog,
     NeverResolver,
+    TimedOutResolver,
     chunk,
     unused_port,
 )
@@ -62,6 +63,14 @@ async def test_an_address_of_a_family_this_system_lacks() -> None:
 
 
 @pytest.mark.gen_test
+async def test_a_timeout_that_is_not_ours_is_not_called_so() -> None:
+    client = UpstreamClient(resolver=TimedOutResolver())
+    error = await failure(client.fetch("http://upstream.example/"))
+    assert type(error) is Unreachable
+    client.close()
+
+
+@pytest.mark.gen_test
 async def test_the_connect_timeout_covers_the_name() -> None:
     client = UpstreamClient(resolver=NeverResolver())
     error = await failure(
@@ -99,6 +108,7 @@ async def test_the_connect_timeout_covers_the_proxy(
 
 @pytest.mark.gen_test
 async def test_the_connect_timeout_covers_tls(client: UpstreamClient, far_side: FarSide) -> None:
+    await failure(client.fetch(f"https://127.0.0.1:{unused_port()}/"))  # reads the CA file, once
     port = await far_side.listen()
     fetch = client.fetch(UpstreamRequest(f"https://127.0.0.1:{port}/", connect_timeout=0.05))
     peer = await far_side.peer()

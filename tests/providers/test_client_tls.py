@@ -9,7 +9,16 @@ import trustme
 
 from providers.client import UpstreamClient, UpstreamRequest
 from providers.errors import StreamBroken, Unreachable
-from tests.providers.far_side import CHUNKED, FIVE, LAST_CHUNK, OK, FarSide, chunk
+from tests.providers.far_side import (
+    CHUNKED,
+    FIVE,
+    LAST_CHUNK,
+    OK,
+    FarSide,
+    TalksFirst,
+    chunk,
+    open_sockets,
+)
 
 CA = trustme.CA()
 
@@ -114,17 +123,27 @@ async def test_trust_is_not_shared_between_requests(
 
 
 @pytest.mark.gen_test
-@pytest.mark.parametrize("greeting", [b"220 mail.example ESMTP\r\n", b"HTTP/1.1 400 No\r\n\r\n"])
 async def test_a_server_without_tls_is_unreachable(
-    client: UpstreamClient, far_side: FarSide, greeting: bytes
+    client: UpstreamClient, far_side: FarSide
 ) -> None:
     port = await far_side.listen()
     fetch = client.fetch(f"https://127.0.0.1:{port}/")
     peer = await far_side.peer()
-    peer.say(greeting)
+    peer.say(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     with pytest.raises(Unreachable):
         await fetch
     await peer.left()
+
+
+@pytest.mark.gen_test
+async def test_a_server_that_talks_first_is_unreachable(client: UpstreamClient) -> None:
+    server = TalksFirst(b"220 mail.example ESMTP\r\n")
+    before = open_sockets()
+    for _ in range(5):
+        with pytest.raises(Unreachable):
+            await client.fetch(f"https://127.0.0.1:{server.port}/")
+    assert open_sockets() == before + 5  # the server's
+    server.close()
 
 
 @pytest.mark.gen_test
