@@ -162,6 +162,7 @@ class ScriptedUpstream:
         self.url = ""
         self._scripts = [Script()]
         self._scripted = 0  # requests that were given one
+        self.token_seconds = 2592000.0  # for how long a token is said to be good
         self._token_number = 0
         self._arrived = asyncio.Event()
         self._server: asyncio.Server | None = None
@@ -285,7 +286,7 @@ class ScriptedUpstream:
         """Answer a request that arrived whole."""
         if request.path.endswith("/oauth/2.0/token"):
             self.token_requests.append(request)
-            _answer(request, {"access_token": self.token, "expires_in": 2592000})
+            _answer(request, {"access_token": self.token, "expires_in": self.token_seconds})
             return
         self.requests.append(request)
         self._arrived.set()

@@ -1,0 +1,90 @@
+"""Short-lived tokens: fetched when they are needed, kept, and fetched once for all who wait."""
+
+import asyncio
+
+import pytest
+
+from providers.client import UpstreamClient
+from providers.credentials import Credentials
+from providers.errors import Unauthorized, Unreachable
+from providers.qianfan_v1 import QianfanV1
+from providers.route import Route, Timeouts
+from tests.upstreams import ScriptedUpstream
+
+ROUTE = Route(Timeouts(connect=5, first_token=5, idle=5, answer=5))
+
+
+@pytest.fixture
+def credentials(upstream: ScriptedUpstream, client: UpstreamClient) -> Credentials:
+    dialect = QianfanV1(upstream.base_url("qianfan-v1"), "ak", "sk", None)
+    return Credentials(dialect, client, ROUTE)
+
+
+@pytest.mark.gen_test
+async def test_a_hundred_who_need_it_at_once_cause_one_fetch(
+    credentials: Credentials, upstream: ScriptedUpstream
+) -> None:
+    tokens = await asyncio.gather(*(credentials.current() for _ in range(100)))
+
+    assert ({upstream.token}, 1) == (set(tokens), len(upstream.token_requests))
+
+
+@pytest.mark.gen_test
+async def test_it_is_kept_for_those_who_come_later(
+    credentials: Credentials, upstream: ScriptedUpstream
+) -> None:
+    assert await credentials.current() == await credentials.current()
+    assert 1 == len(upstream.token_requests)
+
+
+@pytest.mark.gen_test
+async def test_it_is_renewed_before_it_runs_out(
+    credentials: Credentials, upstream: ScriptedUpstream
+) -> None:
+    upstream.token_seconds = 1e-9  # half of its life is over as soon as it is here
+    await credentials.current()
+    upstream.expire_token()
+
+    assert upstream.token == await credentials.current()
+
+
+@pytest.mark.gen_test
+async def test_many_who_were_refused_with_the_same_token_cause_one_renewal(
+    credentials: Credentials, upstream: ScriptedUpstream
+) -> None:
+    refused = await credentials.current()
+    upstream.expire_token()
+    tokens = await asyncio.gather(*(credentials.renewed(refused) for _ in range(20)))
+
+    assert ({upstream.token}, 2) == (set(tokens), len(upstream.token_requests))
+
+
+@pytest.mark.gen_test
+async def test_one_who_leaves_does_not_end_the_fetch_for_the_others(
+    credentials: Credentials, upstream: ScriptedUpstream
+) -> None:
+    leaving = asyncio.ensure_future(credentials.current())
+    staying = asyncio.ensure_future(credentials.current())
+    await asyncio.sleep(0)
+    leaving.cancel()
+
+    assert upstream.token == await staying
+    assert leaving.cancelled()
+
+
+@pytest.mark.gen_test
+async def test_a_fetch_that_failed_is_tried_again_by_the_next(
+    upstream: ScriptedUpstream, client: UpstreamClient
+) -> None:
+    nobody = Credentials(QianfanV1("http://127.0.0.1:9", "ak", "sk", None), client, ROUTE)
+    for _ in range(2):
+        with pytest.raises(Unreachable):
+            await nobody.current()
+
+
+def test_a_wrong_key_is_told_as_such_and_not_shown() -> None:
+    body = b'{"error":"invalid_client","error_description":"unknown client id sk-canary"}'
+    with pytest.raises(Unauthorized) as refused:
+        QianfanV1("http://localhost", "sk-canary", "sk", None).credential(401, body)
+
+    assert "canary" not in str(refused.value)
