@@ -12,11 +12,11 @@ import asyncio
 import functools
 import os
 import random
+import warnings
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -35,7 +35,6 @@ from pymongo.errors import (
     DuplicateKeyError,
     OperationFailure,
     PyMongoError,
-    ServerSelectionTimeoutError,
 )
 
 from storage import queries
@@ -67,6 +66,7 @@ from storage.documents import (
 )
 from storage.lanes import Lane
 from storage.pages import page_of_conversations, page_of_messages
+from storage.remedies import hosts, words
 from storage.schema import INDEXES, VALIDATORS
 
 P = ParamSpec("P")
@@ -83,8 +83,8 @@ _OPEN_TIMEOUT = 60.0
 # after 60 s, and its conversation is locked until then), to give a lease back.
 _GOODBYE_TIMEOUT = 1.0
 
-# How many commands of a kind may be in flight. A lease is never behind a backlog of anything, and
-# the end of an answer never behind a rush of questions.
+# How many commands of a kind may be in flight: 29 in all, for 32 threads. So a lease never waits
+# behind a backlog of anything, nor the end of an answer behind a rush of questions.
 _LANES = {"request": 16, "ending": 8, "chunks": 2, "lease": 1, "sweep": 1, "ping": 1}
 
 # How many dead processes' answers to hold in memory at once: 4 MB each at the very most.
@@ -105,13 +105,11 @@ _OPTIONS: dict[str, Any] = {
     "appName": "headrace",
 }
 
+_UNKNOWN_COMMIT = "UnknownTransactionCommitResult"
+
 # The server's codes.
 _DUPLICATE_KEY = 11000
 _NAMESPACE_EXISTS = 48
-_REMEDIES = {
-    13: "the user of storage.url may not do this; it needs readWrite and dbAdmin on the database",
-    18: "user name or password of storage.url are wrong",
-}
 
 _Method = Callable[Concatenate["MongoStorage", P], Coroutine[Any, Any, T]]
 
@@ -164,8 +162,8 @@ class MongoStorage(Storage):
         for lane in self._lanes.values():
             await lane.empty()
         if self._leased:
-            with suppress(PyMongoError), pymongo.timeout(_GOODBYE_TIMEOUT):  # or it runs out
-                await self._processes.delete_one({"_id": self.process})
+            lease = {"_id": self.process}
+            await _let_go(lambda: self._processes.delete_one(lease))  # or it runs out
         # AsyncMongoClient: `await client.close()`. Motor's says goodbye to the servers in this
         # thread, which must not wait for them.
         await asyncio.get_running_loop().run_in_executor(None, client.close)
@@ -332,7 +330,7 @@ class MongoStorage(Storage):
         key = queries.conversation_key(question.user, question.conversation_id)
         conversation = await self._conversations.find_one_and_update(
             key,
-            queries.entered(question, new),
+            queries.entered(question, new, title),
             {"title": 1, "ordinals": 1},
             upsert=new is not None,
             return_document=pymongo.ReturnDocument.AFTER,
@@ -378,46 +376,52 @@ class MongoStorage(Storage):
         work: Callable[[MotorClientSession], Awaitable[None]],
         is_done: Callable[[], Awaitable[bool]],
     ) -> None:
-        """Do `work` in one transaction, and again if it met another or its outcome is unknown.
+        """Do `work` in one transaction, and again if it met another one.
 
         In between `is_done` looks whether that is still needed; it may raise instead.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _TIMEOUT
         pause = 0.005  # seconds: about two transactions; random and doubled, to come apart
-        while True:
-            try:
-                return await self._attempt(work, max(deadline - loop.time(), 0.01))
-            except PyMongoError as error:
-                if not _is_worth_retrying(error) or loop.time() + pause > deadline:
-                    raise
-            if await is_done():
-                return
-            await asyncio.sleep(random.uniform(0, pause))
-            pause = min(2 * pause, 0.2)
-
-    async def _attempt(
-        self, work: Callable[[MotorClientSession], Awaitable[None]], seconds: float
-    ) -> None:
-        client = self._database.client
-        session = await client.start_session()  # AsyncMongoClient: not awaited
+        committing = False
+        session = await self._database.client.start_session()  # AsyncMongoClient: not awaited
         try:
-            session.start_transaction()  # AsyncMongoClient: awaited
-            with pymongo.timeout(seconds):
-                await work(session)
-                await session.commit_transaction()
+            while True:
+                try:
+                    with pymongo.timeout(max(deadline - loop.time(), 0.01)):
+                        if not committing:
+                            session.start_transaction()  # AsyncMongoClient: awaited
+                            await work(session)
+                            committing = True
+                        return await session.commit_transaction()
+                except PyMongoError as error:
+                    if not _is_worth_retrying(error) or loop.time() + pause > deadline:
+                        raise
+                    # Its outcome unknown, the same commit is sent again: it may stand half done,
+                    # and lock out a new transaction.
+                    committing = committing and error.has_error_label(_UNKNOWN_COMMIT)
+                if not committing:
+                    await _let_go(session.abort_transaction)
+                    if await is_done():
+                        return
+                await asyncio.sleep(random.uniform(0, pause))
+                pause = min(2 * pause, 0.2)
         finally:
             # Ends the transaction too, if it is still open. Not left to `async with`: there Motor
             # does it in the event loop's own thread.
-            with pymongo.timeout(_GOODBYE_TIMEOUT):
-                await session.end_session()
+            await _let_go(session.end_session)
 
     def _connect(self) -> None:
         try:
-            client: MotorClient[Document] = MotorClient(self._url, **_OPTIONS)
+            with warnings.catch_warnings():
+                # An option it cannot read the driver only warns of, and does without: no "tls".
+                warnings.simplefilter("error", UserWarning)
+                client: MotorClient[Document] = MotorClient(self._url, **_OPTIONS)
             database = client.get_default_database("headrace")
+        # Not even as the cause: its words may quote the URL, password and all.
+        except UserWarning:
+            raise StorageError("storage.url has an option that is unknown or wrong") from None
         except (PyMongoError, ValueError, TypeError) as error:
-            # Not even as the cause: its words may quote the URL, password and all.
             name = type(error).__name__
             raise StorageError(f"storage.url is not one that MongoDB takes: {name}") from None
         self._client = client
@@ -463,15 +467,22 @@ class MongoStorage(Storage):
         except (PyMongoError, BSONError) as error:
             # What goes wrong with a connection quotes addresses only; it stays as the cause.
             cause = error if isinstance(error, ConnectionFailure) else None
-            words = f"{doing} failed on MongoDB at {_hosts(self._url)}: {_words(error)}"
-            raise StorageError(words) from cause
+            what = words(type(error).__name__, _code(error))
+            raise StorageError(
+                f"{doing} failed on MongoDB at {hosts(self._url)}: {what}"
+            ) from cause
+
+
+async def _let_go(goodbye: Callable[[], Awaitable[object]]) -> None:
+    with suppress(PyMongoError), pymongo.timeout(_GOODBYE_TIMEOUT):
+        await goodbye()
 
 
 def _is_worth_retrying(error: PyMongoError) -> bool:
     """Whether a transaction met another one, or may have been kept for all we know."""
     return (
         error.has_error_label("TransientTransactionError")
-        or error.has_error_label("UnknownTransactionCommitResult")
+        or error.has_error_label(_UNKNOWN_COMMIT)
         or _code(error) == _DUPLICATE_KEY
     )
 
@@ -482,22 +493,3 @@ def _code(error: Exception) -> int | None:
         code: int = error.details["writeErrors"][0]["code"]
         return code
     return error.code if isinstance(error, OperationFailure) else None
-
-
-def _words(error: Exception) -> str:
-    if isinstance(error, ServerSelectionTimeoutError):
-        return "no server that takes writes was found"
-    code = _code(error)
-    name = type(error).__name__
-    if code is None:
-        return name
-    remedy = _REMEDIES.get(code)
-    return f"{name} (code {code})" + (f"; {remedy}" if remedy else "")
-
-
-def _hosts(url: str) -> str:
-    """The servers in a URL, without the user and password that may stand before them."""
-    parts = urlsplit(url)
-    if "@" in parts.path:  # a slash in the password: who knows where that ends
-        return "?"
-    return parts.netloc.rpartition("@")[2]

@@ -30,7 +30,9 @@ def page_of_messages(found: Sequence[Message], limit: int) -> Page[Message]:
 
 def conversation_place(cursor: str) -> tuple[datetime, str]:
     """When the last conversation on the page before was created, and its id."""
-    created, _, conversation_id = _open(cursor).partition(".")
+    created, dot, conversation_id = _open(cursor).partition(".")
+    if not dot:
+        raise ValueError("no cursor")
     return instant(_whole(created)), conversation_id
 
 

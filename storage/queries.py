@@ -64,13 +64,17 @@ def chunks_of_conversation(conversation_id: str) -> Document:
     return {"conversation": conversation_id, "_id": ids}
 
 
-def entered(question: Message, new: Conversation | None) -> Document:
-    """The update of a conversation that a question and its answer enter; makes it if `new`."""
+def entered(question: Message, new: Conversation | None, title: str) -> Document:
+    """The update of a conversation that a question and its answer enter.
+
+    It makes the conversation if `new`, titled at once.
+    """
     update: Document = {"$inc": {"ordinals": 2}, "$set": {"updated_at": question.created_at}}
     if new is not None:
         made = conversation_document(new)
         for elsewhere in ("_id", "user", "ordinals", "updated_at"):  # in the key and above
             del made[elsewhere]
+        made["title"] = title if new.title is None else new.title
         update["$setOnInsert"] = made
     return update
 

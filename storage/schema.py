@@ -4,8 +4,8 @@ Knows no driver: these are the server's own commands as plain values. Creating w
 changes nothing, so any number of processes may open at once.
 
 **Validators** demand what `documents.py` needs to read a document, and no more: a later version
-that runs beside this one may add fields. Tightening them is for `server.py migrate`, once no process of
-an older version writes any more.
+that runs beside this one may add fields. Tightening them is for `server.py migrate`, once no older
+process writes any more.
 
 **Sharding**: `{user: 1}` for conversations, `{conversation: 1}` for messages and chunks; processes
 stay whole. Unique indexes begin with the shard key, or the server would refuse them.

@@ -39,18 +39,33 @@ class NoMongod(Exception):
 class Mongod:
     """One server process, ended by its own id."""
 
-    def __init__(self, program: str, folder: Path, port: int) -> None:
+    def __init__(self, program: str, folder: Path, port: int, *, in_set: bool = True) -> None:
         self.address = f"127.0.0.1:{port}"
         self.log = folder / "mongod.log"
         self._command = [
             program,
-            *("--replSet", _SET, "--dbpath", str(folder), "--port", str(port)),
+            *(("--replSet", _SET) if in_set else ()),
+            *("--dbpath", str(folder), "--port", str(port)),
             *("--bind_ip", "127.0.0.1", "--nounixsocket", "--logpath", str(self.log)),
             # MB and GB. The least it takes of both: the tests' data is small.
             *("--oplogSize", "64", "--wiredTigerCacheSizeGB", "0.25"),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+            *("--setParameter", "enableTestCommands=1"),  # fail points
         ]
         self._process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    @contextmanager
+    def standing_alone(cls, folder: Path) -> "Iterator[Mongod]":
+        """A running server outside of any replica set. Raises NoMongod."""
+        server = cls(_program(), folder, _free_ports(1)[0], in_set=False)
+        try:
+            server.start()
+            with _client(server.address) as client:
+                client.admin.command("ping")
+            yield server
+        finally:
+            server.kill()
 
     def start(self) -> None:
         """Start it, or start it again on what it had stored; it answers a little later."""
@@ -112,6 +127,22 @@ class ReplicaSet:
             address = f"{client.address[0]}:{client.address[1]}"
         return next(node for node in self.nodes if node.address == address)
 
+    @contextmanager
+    def failing(self, *commands: str, times: int, **how: Any) -> Iterator[None]:
+        """Have the primary's next `times` of these commands from Headrace fail.
+
+        `errorCode` and `closeConnection` fail a command ahead of being carried out,
+        `writeConcernError` behind it; `blockTimeMS` with `blockConnection` only makes it slow.
+        """
+        data = {"failCommands": list(commands), "appName": "headrace", **how}
+        with _client(self.primary().address, directConnection=True) as client:
+            admin = client.admin
+            admin.command("configureFailPoint", "failCommand", mode={"times": times}, data=data)
+            try:
+                yield
+            finally:
+                admin.command("configureFailPoint", "failCommand", mode="off")
+
     def url(self, database: str) -> str:
         """Where a database of it is found."""
         addresses = ",".join(node.address for node in self.nodes)
@@ -145,8 +176,12 @@ def replica_set(folder: Path, nodes: int = 1) -> Iterator[ReplicaSet]:
 
 
 def database_url(url: str, database: str) -> str:
-    """`url`, naming another database."""
-    return urlsplit(url)._replace(path=f"/{database}").geturl()
+    """`url`, naming another database, but the same one to find its user in."""
+    parts = urlsplit(url)
+    query = parts.query
+    if "@" in parts.netloc and "authsource=" not in query.lower():
+        query += f"&authSource={parts.path.strip('/') or 'admin'}"
+    return parts._replace(path=f"/{database}", query=query.lstrip("&")).geturl()
 
 
 def drop(url: str) -> None:

@@ -1,0 +1,97 @@
+"""Stores to test: `storage` is each of the two in turn, open and empty.
+
+Fixtures: `mongod` (a replica set of one, for the whole session), `mongo_url` (an empty database),
+`place` (where a store is: opens as many as a test needs), `mongo` (a `place` of MongoDB's),
+`local` (one on `mongod`), `storage`. One mongod serves all tests; whoever kills one starts it.
+"""
+
+import asyncio
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tornado.ioloop import IOLoop
+
+from storage.base import Storage
+from storage.opening import from_url
+from tests.mongod import NoMongod, ReplicaSet, database_url, drop, replica_set
+
+
+class Place:
+    """Where a store is. Closes all that were opened there."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._opened: list[Storage] = []
+
+    async def open(self, process: str | None = None, *, lease_seconds: float = 30.0) -> Storage:
+        """Open the store as a new process does; SQLite lets only one at a time."""
+        name = process or secrets.token_hex(16)
+        storage = from_url(self.url, process=name, lease_seconds=lease_seconds)
+        self._opened.append(storage)
+        await storage.open()
+        return storage
+
+    async def close(self) -> None:
+        """Close whatever is open."""
+        await asyncio.gather(*(storage.close() for storage in self._opened))
+
+
+@pytest.fixture(scope="session")
+def mongod() -> Iterator[ReplicaSet]:
+    """A mongod of this session's own: it takes fail points."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with replica_set(Path(folder)) as started:
+                yield started
+        except NoMongod as error:
+            pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture
+def mongo_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of an empty database of this test's own."""
+    name = f"headrace_test_{secrets.token_hex(8)}"
+    if given := os.environ.get("HEADRACE_TEST_MONGODB_URI"):
+        url = database_url(given, name)
+    else:
+        url = request.getfixturevalue("mongod").url(name)
+    yield url
+    drop(url)
+
+
+@pytest.fixture
+def mongo(mongo_url: str, io_loop: IOLoop) -> Iterator[Place]:
+    """A place for MongoStorages."""
+    place = Place(mongo_url)
+    yield place
+    io_loop.run_sync(place.close)
+
+
+@pytest.fixture
+def local(mongod: ReplicaSet, io_loop: IOLoop) -> Iterator[Place]:
+    """A place for MongoStorages on `mongod`, wherever `mongo` is: for fail points."""
+    place = Place(mongod.url(f"headrace_test_{secrets.token_hex(8)}"))
+    yield place
+    io_loop.run_sync(place.close)
+    drop(place.url)
+
+
+@pytest.fixture(params=["sqlite", "mongo"])
+def place(request: pytest.FixtureRequest, io_loop: IOLoop, tmp_path: Path) -> Iterator[Place]:
+    """A place for stores of either kind."""
+    if request.param == "mongo":
+        yield request.getfixturevalue("mongo")
+        return
+    place = Place(f"sqlite:///{tmp_path}/data/headrace.db")
+    yield place
+    io_loop.run_sync(place.close)
+
+
+@pytest.fixture
+def storage(place: Place, io_loop: IOLoop) -> Storage:
+    """An open, empty store."""
+    return io_loop.run_sync(place.open)

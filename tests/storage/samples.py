@@ -1,0 +1,87 @@
+"""Conversations, questions and answers for storage tests, made as the relay makes them."""
+
+import secrets
+from typing import Any
+
+from storage.base import (
+    Block,
+    Chunk,
+    Conversation,
+    Ending,
+    Message,
+    Piece,
+    Status,
+    Storage,
+    TextBlock,
+    Usage,
+    now,
+)
+
+# Four bytes in UTF-8 and two units in UTF-16, several code points that show as one, and what
+# databases trip on.
+TEXT = '急がば回れ 🚀 👩‍🚀 e\u0301 \u2028 $where: {"$gt": 1} a.b \'; -- %s NUL:\0:'
+
+
+def conversation(user: str = "alice", **fields: Any) -> Conversation:
+    """A new conversation."""
+    begun = now()
+    known = {"id": secrets.token_hex(16), "user": user, "created_at": begun, "updated_at": begun}
+    return Conversation(**known | fields)
+
+
+def exchange(
+    of: Conversation, *, owner: str, text: str = "What is a headrace?"
+) -> tuple[Message, Message]:
+    """A question in a conversation, and its live answer."""
+    asked = now()
+    question = Message(
+        id=f"{of.id}-{secrets.token_hex(16)}",
+        conversation_id=of.id,
+        user=of.user,
+        role="user",
+        blocks=(TextBlock(text),),
+        created_at=asked,
+        ended_at=asked,
+    )
+    answer = Message(
+        id=f"{of.id}-{secrets.token_hex(16)}",
+        conversation_id=of.id,
+        user=of.user,
+        role="assistant",
+        question_id=question.id,
+        model="demo/demo",
+        status=Status.LIVE,
+        usage=Usage(7, 0, estimated=True),
+        owner=owner,
+        created_at=asked,
+    )
+    return question, answer
+
+
+async def ask(storage: Storage, of: Conversation, *, owner: str | None = None) -> Message:
+    """Have a question asked in a conversation that is kept; returns its live answer."""
+    question, answer = exchange(of, owner=owner or storage.process)
+    await storage.ask(question, answer, title="A title", new=None)
+    return answer
+
+
+async def begun(storage: Storage, user: str = "alice", *, owner: str | None = None) -> Message:
+    """Have a conversation begun; returns its first, live answer."""
+    new = conversation(user)
+    question, answer = exchange(new, owner=owner or storage.process)
+    await storage.ask(question, answer, title="A title", new=new)
+    return answer
+
+
+def ending(*blocks: Block, status: Status = Status.COMPLETE, **fields: Any) -> Ending:
+    """An answer's end."""
+    return Ending(status=status, blocks=blocks, ended_at=now(), **fields)
+
+
+def text_chunks(answer_id: str, *texts: str) -> list[Chunk]:
+    """The chunks of an answer of one text block, saved whenever it had grown by one of `texts`."""
+    chunks, position = [], 0
+    for text in texts:
+        chunks.append(Chunk(answer_id, position, (Piece(0, "text", text),)))
+        position += len(text)
+    return chunks

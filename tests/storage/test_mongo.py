@@ -1,0 +1,484 @@
+"""What only MongoDB can do, to us and for us: many processes, lost replies, servers that die."""
+
+import asyncio
+import contextlib
+import time
+import traceback
+from collections.abc import Awaitable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from pymongo.database import Database
+from pymongo.errors import WriteError
+
+from storage import queries
+from storage.base import Changes, Message, NotFound, Status, Storage, StorageError, TextBlock, now
+from storage.mongo import MongoStorage
+from storage.schema import INDEXES, VALIDATORS
+from tests.mongod import Mongod, ReplicaSet, replica_set
+from tests.storage.conftest import Place
+from tests.storage.samples import (
+    ask,
+    begun,
+    conversation,
+    ending,
+    exchange,
+    text_chunks,
+)
+
+
+@pytest.fixture
+def own_set(tmp_path: Path) -> Iterator[ReplicaSet]:
+    """A replica set of this test's own, to kill."""
+    with replica_set(tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+def database(mongo_url: str) -> Iterator[Database[dict[str, Any]]]:
+    """The test's database, seen past our own code."""
+    with MongoClient[dict[str, Any]](mongo_url) as client:
+        yield client.get_default_database()
+
+
+def told(error: BaseException) -> str:
+    """All that a log would show of an error."""
+    return "".join(traceback.format_exception(error))
+
+
+# Opening
+
+
+@pytest.mark.gen_test
+async def test_processes_may_open_an_empty_database_at_once(
+    mongo: Place, database: Database[dict[str, Any]]
+) -> None:
+    await asyncio.gather(*(mongo.open() for _ in range(5)))
+    for name, indexes in INDEXES.items():
+        made = database[name].index_information()
+        assert set(made) == {"_id_", *(index["name"] for index in indexes)}
+        assert database[name].options()["validator"] == VALIDATORS[name]
+    assert database["processes"].count_documents({}) == 5
+
+
+@pytest.mark.gen_test
+async def test_a_collection_made_by_hand_gets_its_validator_and_keeps_one_it_has(
+    mongo: Place, database: Database[dict[str, Any]]
+) -> None:
+    database.create_collection("messages")
+    database.create_collection("chunks", validator={"later": 2})
+    await mongo.open()
+    assert database["messages"].options()["validator"] == VALIDATORS["messages"]
+    assert database["chunks"].options()["validator"] == {"later": 2}
+
+
+@pytest.mark.gen_test
+async def test_every_document_carries_its_schema_version_and_must(
+    mongo: Place, database: Database[dict[str, Any]]
+) -> None:
+    storage = await mongo.open()
+    answer = await begun(storage)
+    await storage.append_chunks(text_chunks(answer.id, "x"))
+    for name in VALIDATORS:
+        collection = database[name]
+        kept = collection.find_one()
+        assert kept is not None
+        assert kept["schema"] == 1
+        with pytest.raises(WriteError, match="validation"):
+            collection.update_one({"_id": kept["_id"]}, {"$unset": {"schema": ""}})
+
+
+@pytest.mark.gen_test
+async def test_a_server_without_a_replica_set_is_refused(
+    tmp_path: Path, mongod: ReplicaSet
+) -> None:
+    with Mongod.standing_alone(tmp_path) as server:
+        storage = MongoStorage(f"mongodb://{server.address}/x", "p", 30)
+        with pytest.raises(StorageError, match="must run as a replica set"):
+            await storage.open()
+
+
+@pytest.mark.slow
+@pytest.mark.gen_test
+async def test_an_unreachable_server_is_named_without_its_password() -> None:
+    storage = MongoStorage("mongodb://ann:s3cret@127.0.0.1:1,127.0.0.1:2/x", "p", 30)
+    with pytest.raises(
+        StorageError, match=r"at 127\.0\.0\.1:1,127\.0\.0\.1:2: no server"
+    ) as failed:
+        await storage.open()
+    assert "s3cret" not in told(failed.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mongodb://ann:s3cret@:x/",
+        "mongodb://ann:s3cret@host:s3cret/x",
+        "mongodb://ann:s3:cret/s3cret@host/x",
+        "mongodb://ann:s3cret@host/x?tls=s3cret",
+        "mongodb://ann:s3cret@host/x?s3cret=1",
+        "mongodb://ann:s3cret@host/x?w=s3cret&replicaSet",
+        "mongodb://",
+    ],
+)
+@pytest.mark.gen_test
+async def test_a_url_that_the_driver_refuses_keeps_its_password(url: str) -> None:
+    storage = MongoStorage(url, "p", 30)
+    with pytest.raises(StorageError, match=r"storage\.url (is not one|has)") as refused:
+        await storage.open()
+    assert "s3" not in told(refused.value)
+
+
+@pytest.mark.gen_test
+async def test_a_deleted_conversation_leaves_nothing_behind(
+    mongo: Place, database: Database[dict[str, Any]]
+) -> None:
+    storage = await mongo.open()
+    deleted, other = await begun(storage), await begun(storage)
+    for answer in (deleted, other):
+        await storage.append_chunks(text_chunks(answer.id, "a", "b"))
+    await storage.delete_conversation("alice", deleted.conversation_id)
+    left = {
+        each["conversation"] for name in ("messages", "chunks") for each in database[name].find()
+    }
+    assert left == {other.conversation_id}
+
+
+# Lost replies and lost connections
+
+
+# Carried out, but whether a majority has it is unknown.
+UNKNOWN = {"writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out"}}
+
+
+@pytest.mark.parametrize("how", [UNKNOWN, {"closeConnection": True}])
+@pytest.mark.gen_test
+async def test_a_question_whose_commit_goes_unanswered_is_kept_once(
+    mongod: ReplicaSet, local: Place, how: dict[str, Any]
+) -> None:
+    storage = await local.open()
+    new = conversation()
+    question, answer = exchange(new, owner=storage.process)
+    with mongod.failing("commitTransaction", times=5, **how):
+        await storage.ask(question, answer, title="t", new=new)
+    page = await storage.messages("alice", new.id, limit=9, before=None)
+    assert [message.id for message in page.data] == [question.id, answer.id]
+
+
+@pytest.mark.parametrize("command", ["findAndModify", "insert", "commitTransaction"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"closeConnection": True},
+        {"errorCode": 112, "errorLabels": ["TransientTransactionError"]},  # met another one
+        {"errorCode": 251, "errorLabels": ["TransientTransactionError"]},  # lost in an election
+    ],
+)
+@pytest.mark.gen_test
+async def test_a_question_survives_a_command_that_fails(
+    mongod: ReplicaSet, local: Place, command: str, how: dict[str, Any]
+) -> None:
+    storage = await local.open()
+    new = conversation()
+    question, answer = exchange(new, owner=storage.process)
+    with mongod.failing(command, times=1, **how):
+        await storage.ask(question, answer, title="t", new=new)
+    page = await storage.messages("alice", new.id, limit=9, before=None)
+    assert [message.ordinal for message in page.data] == [0, 1]
+
+
+@pytest.mark.gen_test
+async def test_a_deletion_whose_commit_goes_unanswered_is_done(
+    mongod: ReplicaSet, local: Place
+) -> None:
+    storage = await local.open()
+    answer = await begun(storage)
+    with mongod.failing("commitTransaction", times=5, **UNKNOWN):
+        await storage.delete_conversation("alice", answer.conversation_id)
+    with pytest.raises(NotFound):
+        await storage.conversation("alice", answer.conversation_id)
+
+
+@pytest.mark.gen_test
+async def test_growth_that_no_majority_acknowledged_is_not_taken_for_kept(
+    mongod: ReplicaSet, local: Place
+) -> None:
+    storage = await local.open()
+    answer = await begun(storage)
+    chunks = text_chunks(answer.id, "a", "b")
+    with mongod.failing("insert", times=2, **UNKNOWN):
+        with pytest.raises(StorageError):
+            await storage.append_chunks(chunks[:1])
+        with pytest.raises(StorageError):  # a duplicate, and still no majority
+            await storage.append_chunks(chunks)
+    await storage.append_chunks(chunks)
+    assert (await storage.message("alice", answer.id)).blocks == (TextBlock("ab"),)
+
+
+@pytest.mark.gen_test
+async def test_an_ending_whose_reply_was_lost_is_ours_when_it_is_tried_again(
+    mongod: ReplicaSet, local: Place
+) -> None:
+    storage = await local.open()
+    answer = await begun(storage)
+    end = ending(TextBlock("whole"))
+    with mongod.failing("update", times=1, **UNKNOWN):
+        with pytest.raises(StorageError):
+            await storage.end_answer(answer.id, storage.process, end)
+        assert await storage.end_answer(answer.id, storage.process, end)
+
+
+@pytest.mark.gen_test
+async def test_an_ending_that_lands_while_the_answer_is_read_is_what_is_told(
+    mongod: ReplicaSet, local: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read as live, it ends, and its first chunks are cleared away before they are read."""
+    storage = await local.open()
+    answer = await begun(storage)
+    end = ending(TextBlock("abc"))
+    await storage.append_chunks(text_chunks(answer.id, "a", "b", "c")[1:])
+    chunks_of_answer = queries.chunks_of_answer
+
+    def end_first(answer_id: str) -> dict[str, Any]:
+        with MongoClient[dict[str, Any]](local.url) as client:
+            fields = {"status": "complete", "blocks": [{"type": "text", "text": "abc"}]}
+            messages = client.get_default_database()["messages"]
+            messages.update_one({"_id": answer_id}, {"$set": fields | {"ended_at": end.ended_at}})
+        return chunks_of_answer(answer_id)
+
+    monkeypatch.setattr(queries, "chunks_of_answer", end_first)
+    kept = await storage.message("alice", answer.id)
+    assert (kept.status, kept.blocks) == (Status.COMPLETE, end.blocks)
+
+
+@pytest.mark.gen_test
+async def test_errors_quote_nobody(mongo: Place) -> None:
+    storage = await mongo.open()
+    answer = await begun(storage)
+    words = "quoted" * 3_000_000  # more than a document may hold
+    new = conversation()
+    question, live = exchange(new, owner="p", text=words)
+    bad = Changes(title=["quoted"])  # type: ignore[arg-type]
+    attempts: list[Awaitable[object]] = [
+        storage.ask(question, live, title="t", new=new),
+        storage.end_answer(answer.id, storage.process, ending(TextBlock(words))),
+        storage.append_chunks(text_chunks(answer.id, words)),
+        storage.change_conversation("alice", answer.conversation_id, bad, now()),
+    ]
+    for attempt in attempts:
+        with pytest.raises(StorageError) as failed:
+            await attempt
+        assert "quoted" not in told(failed.value)
+    with pytest.raises(NotFound):
+        await storage.conversation("alice", new.id)
+
+
+# Servers that die
+
+
+@contextlib.asynccontextmanager
+async def loop_watched(still: float = 1.5) -> Any:
+    """Fails if the event loop stood `still` that long: somebody waited in its thread.
+
+    A busy machine alone does not take so long, a command that hangs does.
+    """
+    longest, running = 0.0, True
+
+    async def tick() -> None:
+        nonlocal longest
+        while running:
+            before = time.monotonic()
+            await asyncio.sleep(0.01)
+            longest = max(longest, time.monotonic() - before)
+
+    ticking = asyncio.create_task(tick())
+    yield
+    running = False
+    await ticking
+    assert longest < still
+
+
+@pytest.mark.gen_test
+async def test_a_transaction_that_is_slow_to_end_does_not_hold_up_the_loop(
+    mongod: ReplicaSet, local: Place
+) -> None:
+    storage = await local.open()
+    slow = {"blockConnection": True, "blockTimeMS": 900}
+    with mongod.failing("abortTransaction", times=1, **slow):
+        async with loop_watched(still=0.8):
+            with pytest.raises(NotFound):
+                await ask(storage, conversation())
+
+
+def every_operation(storage: Storage, answer: Message) -> list[Awaitable[object]]:
+    of, user = answer.conversation_id, "alice"
+    return [
+        storage.ping(),
+        storage.create_conversation(conversation()),
+        storage.conversation(user, of),
+        storage.conversations(user, limit=1, after=None),
+        storage.change_conversation(user, of, Changes(title="t"), now()),
+        storage.delete_conversation(user, of),
+        begun(storage),
+        storage.message(user, answer.id),
+        storage.messages(user, of, limit=1, before=None),
+        storage.live_answer(user, of),
+        storage.append_chunks(text_chunks(answer.id, "x")),
+        storage.end_answer(answer.id, storage.process, ending()),
+        storage.renew_lease(),
+        storage.orphans(),
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["kill", "freeze"])
+@pytest.mark.gen_test
+async def test_without_a_server_everything_fails_in_time_and_works_when_it_is_back(
+    own_set: ReplicaSet, fault: str
+) -> None:
+    [server] = own_set.nodes
+    storage = MongoStorage(own_set.url("x"), "p", 30)
+    await storage.open()
+    answer = await begun(storage)
+    server.kill() if fault == "kill" else server.freeze()
+
+    async with loop_watched():
+        began = time.monotonic()
+        outcomes = await asyncio.gather(*every_operation(storage, answer), return_exceptions=True)
+        assert time.monotonic() - began < 10
+    assert [type(outcome) for outcome in outcomes] == [StorageError] * len(outcomes)
+
+    server.start() if fault == "kill" else server.thaw()
+    own_set.primary()
+    of = (await begun(storage)).conversation_id
+    assert (await storage.conversation("alice", of)).id == of
+    await storage.close()
+
+
+@pytest.mark.slow
+@pytest.mark.gen_test
+async def test_closing_without_a_server_takes_no_longer_than_a_moment(
+    own_set: ReplicaSet,
+) -> None:
+    storage = MongoStorage(own_set.url("x"), "p", 30)
+    await storage.open()
+    own_set.nodes[0].freeze()
+    async with loop_watched(), asyncio.timeout(10):
+        await storage.close()
+
+
+@pytest.mark.gen_test
+async def test_what_was_acknowledged_survives_kill_9_of_the_server(own_set: ReplicaSet) -> None:
+    storage = MongoStorage(own_set.url("x"), "p", 30)
+    await storage.open()
+    live, ended = await begun(storage), await begun(storage)
+    await storage.append_chunks(text_chunks(live.id, "Hel", "lo"))
+    await storage.end_answer(ended.id, "p", ending(TextBlock("whole")))
+
+    own_set.nodes[0].kill()
+    own_set.nodes[0].start()
+    own_set.primary()
+
+    assert (await storage.message("alice", live.id)).blocks == (TextBlock("Hello"),)
+    assert (await storage.message("alice", ended.id)).status is Status.COMPLETE
+    await storage.close()
+
+
+# Leases
+
+
+def run_out(database: Database[dict[str, Any]], process: str) -> None:
+    """Have a lease have run out long ago."""
+    past = datetime(2000, 1, 1, tzinfo=UTC)
+    database["processes"].update_one({"_id": process}, {"$set": {"lease_until": past}})
+
+
+def held_for_ages(database: Database[dict[str, Any]], process: str) -> None:
+    """Have a lease have been held without a gap for long."""
+    past = datetime(2000, 1, 1, tzinfo=UTC)
+    database["processes"].update_one({"_id": process}, {"$set": {"since": past}})
+
+
+@pytest.mark.gen_test
+async def test_a_dead_processes_answers_are_orphans_with_their_growth(
+    mongo: Place, database: Database[dict[str, Any]]
+) -> None:
+    dead, alive, judge = [await mongo.open(name) for name in ("dead", "alive", "judge")]
+    orphaned = await begun(dead)
+    await dead.append_chunks(text_chunks(orphaned.id, "so", " far"))
+    forgotten = await begun(alive, owner="a process without a document")
+    for storage in (alive, judge):
+        await begun(storage)
+    held_for_ages(database, "judge")
+    assert [each.id for each in await judge.orphans()] == [forgotten.id]
+
+    run_out(database, "dead")
+
+    orphans = {each.id: each for each in await judge.orphans()}
+    assert set(orphans) == {orphaned.id, forgotten.id}
+    assert orphans[orphaned.id].blocks == (TextBlock("so far"),)
+    end = ending(TextBlock("so far"), status=Status.INTERRUPTED)
+    assert await judge.end_answer(orphaned.id, "dead", end)
+    # The dead one was only paused: it is told, and changes nothing.
+    assert not await dead.end_answer(orphaned.id, "dead", ending(TextBlock("so far and on")))
+
+
+@pytest.mark.gen_test
+async def test_whoever_was_cut_off_judges_nobody(
+    mongo: Place, database: Database[dict[str, Any]]
+) -> None:
+    judge = await mongo.open("judge")
+    await begun(judge, owner="dead")
+
+    assert await judge.orphans() == []  # it has only just come
+    held_for_ages(database, "judge")
+    assert len(await judge.orphans()) == 1
+    run_out(database, "judge")
+    assert await judge.orphans() == []  # nor may it once its own lease has run out
+    await judge.renew_lease()
+    assert await judge.orphans() == []  # nor right after such a gap
+    held_for_ages(database, "judge")
+    await judge.renew_lease()
+    assert len(await judge.orphans()) == 1  # renewed in time, it still may
+
+
+@pytest.mark.gen_test
+async def test_a_lease_runs_out_by_the_servers_clock_and_one_held_that_long_may_judge(
+    mongo: Place,
+) -> None:
+    judge = await mongo.open("judge", lease_seconds=0.5)
+    dead = await mongo.open("dead", lease_seconds=0.2)
+    answer = await begun(dead)
+    opened = time.monotonic()
+
+    async with asyncio.timeout(10):
+        while not (orphans := await judge.orphans()):
+            await judge.renew_lease()
+
+    assert [each.id for each in orphans] == [answer.id]
+    assert time.monotonic() - opened > 0.4
+
+
+@pytest.mark.gen_test
+async def test_a_closed_process_leaves_no_lease_and_so_no_live_answer_for_long(
+    mongo: Place, database: Database[dict[str, Any]]
+) -> None:
+    leaving, judge = await mongo.open("leaving"), await mongo.open("judge")
+    answer = await begun(leaving)
+    await leaving.close()
+    held_for_ages(database, "judge")
+    assert [each.id for each in await judge.orphans()] == [answer.id]
+
+
+@pytest.mark.gen_test
+async def test_racing_questions_to_two_processes_have_one_winner(mongo: Place) -> None:
+    one, other = await mongo.open(), await mongo.open()
+    of = conversation()
+    await one.create_conversation(of)
+    outcomes = await asyncio.gather(
+        *(ask(storage, of) for storage in (one, other) * 25), return_exceptions=True
+    )
+    assert sum(isinstance(each, Message) for each in outcomes) == 1

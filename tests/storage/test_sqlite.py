@@ -1,0 +1,201 @@
+"""What only the embedded store promises: a file, its lock, and what survives a `kill -9`."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+
+import pytest
+from tornado.ioloop import IOLoop
+
+from storage.base import NotFound, Status, StorageError, TextBlock
+from storage.sqlite import SQLiteStorage
+from tests.storage.samples import TEXT, begun, conversation, ending, exchange, text_chunks
+
+# Runs in a process of its own until it is killed: two answers, one of which ended.
+_VICTIM = """
+import asyncio, sys, time
+from pathlib import Path
+from storage.base import TextBlock
+from storage.sqlite import SQLiteStorage
+from tests.storage.samples import TEXT, begun, ending, text_chunks
+
+async def main():
+    storage = SQLiteStorage(Path(sys.argv[1]), "victim")
+    await storage.open()
+    ended, live = await begun(storage), await begun(storage)
+    await storage.append_chunks(text_chunks(live.id, "Hel", "lo"))
+    await storage.end_answer(ended.id, "victim", ending(TextBlock("whole")))
+    print(ended.id, live.id, flush=True)
+    time.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "headrace.db"
+
+
+@pytest.mark.gen_test
+async def test_what_was_acknowledged_survives_kill_9(file: Path) -> None:
+    victim = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _VICTIM, str(file), stdout=subprocess.PIPE
+    )
+    assert victim.stdout is not None
+    ended, live = (await victim.stdout.readline()).decode().split()
+    victim.send_signal(signal.SIGKILL)
+    await victim.wait()
+
+    storage = SQLiteStorage(file, "next")
+    await storage.open()
+
+    assert (await storage.message("alice", ended)).status is Status.COMPLETE
+    [orphan] = await storage.orphans()
+    assert (orphan.id, orphan.owner) == (live, "victim")
+    assert orphan.blocks == (TextBlock("Hello"),)
+    interrupted = ending(*orphan.blocks, status=Status.INTERRUPTED)
+    assert await storage.end_answer(live, "victim", interrupted)
+    assert await storage.orphans() == []
+    await storage.close()
+
+
+@pytest.mark.gen_test
+async def test_a_second_process_is_refused_in_words_for_the_operator(file: Path) -> None:
+    first, second = SQLiteStorage(file, "first"), SQLiteStorage(file, "second")
+    await first.open()
+    with pytest.raises(StorageError, match=rf"{file} is in use .* \(process {os.getpid()}\)"):
+        await second.open()
+    await first.close()
+
+    third = SQLiteStorage(file, "third")
+    await third.open()
+    await third.close()
+
+
+@pytest.mark.gen_test
+async def test_two_names_of_one_file_have_one_lock(file: Path, tmp_path: Path) -> None:
+    first = SQLiteStorage(file, "first")
+    await first.open()
+    (tmp_path / "link.db").symlink_to(file)
+    with pytest.raises(StorageError, match="in use"):
+        await SQLiteStorage(tmp_path / "link.db", "second").open()
+    await first.close()
+
+
+@pytest.mark.gen_test
+async def test_the_file_is_for_its_owner_alone(file: Path) -> None:
+    storage = SQLiteStorage(file, "p")
+    await storage.open()
+    await begun(storage)
+    assert {path.stat().st_mode & 0o077 for path in file.parent.iterdir()} == {0}
+    await storage.close()
+
+
+@pytest.mark.gen_test
+async def test_another_programs_file_is_left_alone(tmp_path: Path) -> None:
+    text, foreign = tmp_path / "notes.txt", tmp_path / "other.db"
+    text.write_text("not a database, but long enough to be looked at " * 100)
+    with sqlite3.connect(foreign) as other:
+        other.execute("CREATE TABLE theirs (x)")
+    other.close()
+    for path, words in ((text, "SQLITE_NOTADB"), (foreign, "another program's tables")):
+        before = path.read_bytes()
+        with pytest.raises(StorageError, match=words):
+            await SQLiteStorage(path, "p").open()
+        assert path.read_bytes() == before
+
+
+@pytest.mark.gen_test
+async def test_a_newer_versions_file_is_refused(file: Path) -> None:
+    storage = SQLiteStorage(file, "p")
+    await storage.open()
+    await storage.close()
+    with sqlite3.connect(file) as newer:
+        newer.execute("PRAGMA user_version = 99")
+    newer.close()
+    with pytest.raises(StorageError, match="newer version of Headrace"):
+        await SQLiteStorage(file, "p").open()
+
+
+@pytest.mark.gen_test
+async def test_a_place_that_cannot_be_written_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=str(tmp_path)):
+        await SQLiteStorage(tmp_path / "file" / "headrace.db", "p").open()
+
+
+@pytest.mark.gen_test
+async def test_another_programs_transaction_is_waited_for(file: Path, io_loop: IOLoop) -> None:
+    storage = SQLiteStorage(file, "p")
+    await storage.open()
+    answer = await begun(storage)
+    shell = sqlite3.connect(file, isolation_level=None)
+    shell.execute("BEGIN IMMEDIATE")
+
+    pinged = asyncio.create_task(storage.ping())  # it cannot be written to just now
+    ended = asyncio.create_task(storage.end_answer(answer.id, "p", ending(TextBlock("x"))))
+    done, _ = await asyncio.wait([pinged, ended], timeout=0.1)
+    assert not done  # and the loop went on meanwhile
+    shell.execute("COMMIT")
+    shell.close()
+
+    await pinged
+    assert await ended
+    await storage.close()
+
+
+@pytest.mark.gen_test
+async def test_an_ending_clears_its_chunks_and_late_ones_do_not_stay(file: Path) -> None:
+    storage = SQLiteStorage(file, "p")
+    await storage.open()
+    answer, deleted = await begun(storage), await begun(storage)
+    chunks = text_chunks(answer.id, "a", "b") + text_chunks(deleted.id, "c", "d")
+    await storage.append_chunks([chunks[0], chunks[2]])
+    await storage.end_answer(answer.id, "p", ending(TextBlock("ab")))
+    await storage.delete_conversation("alice", deleted.conversation_id)
+    await storage.append_chunks(chunks)
+    await storage.close()
+
+    with sqlite3.connect(file) as shell:
+        assert shell.execute("SELECT count(*) FROM chunks").fetchone() == (0,)
+    shell.close()
+
+
+@pytest.mark.gen_test
+async def test_errors_name_the_file_and_quote_nobody(file: Path) -> None:
+    storage = SQLiteStorage(file, "p")
+    await storage.open()
+    shell = sqlite3.connect(file)
+    shell.execute("DROP TABLE messages")
+    shell.close()
+    new = conversation(title=TEXT)
+    question, answer = exchange(new, owner="p", text=TEXT)
+
+    with pytest.raises(StorageError, match=str(file)) as failed:
+        await storage.ask(question, answer, title=TEXT, new=new)
+
+    assert TEXT[:4] not in "".join(traceback.format_exception(failed.value))
+    with pytest.raises(NotFound):  # nothing was half done
+        await storage.conversation("alice", new.id)
+    await storage.close()
+
+
+@pytest.mark.gen_test
+async def test_closing_waits_for_what_was_begun(file: Path) -> None:
+    storage = SQLiteStorage(file, "p")
+    await storage.open()
+    asking = asyncio.create_task(begun(storage))
+    await asyncio.sleep(0)
+    await storage.close()
+    answer = await asking
+
+    storage = SQLiteStorage(file, "p")
+    await storage.open()
+    assert (await storage.message("alice", answer.id)).status is Status.LIVE
+    await storage.close()
