@@ -1,13 +1,15 @@
 """Asking: a question in, its answer as a stream, as one message, or to be fetched later."""
 
+import re
 from http import HTTPStatus
-
-import msgspec
 
 from handlers.errors import ApiError
 from handlers.streaming import ReadingHandler
 from handlers.views import Accepted, Chat, List, Message, Question
 from relay.answer import Answer
+from storage.base import Failure, Status
+
+_UNWANTED = re.compile(r"q\s*=\s*0(\.0*)?")
 
 
 class AskingHandler(ReadingHandler):
@@ -18,6 +20,8 @@ class AskingHandler(ReadingHandler):
         if not question.text.strip():
             raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", "The question is empty.")
         form = self._form()
+        if self.connection_stream.closed():
+            return  # left before the question was looked at: nothing is asked for nobody
         asking = question.asking(
             user=self.user, conversation_id=conversation_id, patience=self.services.patience
         )
@@ -32,11 +36,9 @@ class AskingHandler(ReadingHandler):
 
     def _form(self) -> str:
         """`later`, `json` or `stream`, by the request's Prefer and Accept headers."""
-        preferences = [part.strip() for part in self.request.headers.get("Prefer", "").split(",")]
-        if "respond-async" in preferences:
+        if "respond-async" in _listed(self.request.headers.get("Prefer", "")):
             return "later"
-        accept = self.request.headers.get("Accept", "*/*")
-        kinds = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
+        kinds = _listed(self.request.headers.get("Accept", "*/*"))
         if kinds & {"text/event-stream", "text/*"}:
             return "stream"
         if kinds & {"application/json", "application/*"}:
@@ -60,12 +62,23 @@ class AskingHandler(ReadingHandler):
     async def _answer_whole(self, answer: Answer) -> None:
         if not await self.wait_for(answer):
             return
-        message = Message.of(await self.services.storage.message(self.user, answer.id))
-        if message.error is None:
+        message = Message.of_answer(answer)
+        if message.status not in (Status.FAILED, Status.INTERRUPTED):
             self.write_json(message)
-        else:
-            error = {**msgspec.to_builtins(message.error), "request_id": self.request_id}
-            self.write_json({"error": error, "message": message}, HTTPStatus.BAD_GATEWAY)
+            return
+        failure = message.error or Failure("interrupted", "The server went away.")
+        error = {"code": failure.code, "message": failure.message, "request_id": self.request_id}
+        self.write_json({"error": error, "message": message}, HTTPStatus.BAD_GATEWAY)
+
+
+def _listed(header: str) -> set[str]:
+    """The values of a header that lists some, less their parameters and less the unwanted (q=0)."""
+    wanted = set()
+    for part in header.lower().split(","):
+        value, *parameters = (piece.strip() for piece in part.split(";"))
+        if not any(_UNWANTED.fullmatch(parameter) for parameter in parameters):
+            wanted.add(value)
+    return wanted
 
 
 class MessagesHandler(AskingHandler):

@@ -29,6 +29,10 @@ Body = TypeVar("Body")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
+# msgspec says where a body is wrong and what was expected, and here also what was found.
+_QUOTED = re.compile(r"(Invalid (?:enum )?value) '.*'", re.DOTALL)
+
+
 class Services(NamedTuple):
     """What handlers work with; made once, in server.py."""
 
@@ -65,6 +69,7 @@ class BaseHandler(RequestHandler):
 
     def prepare(self) -> None:
         """Refuse what may not enter, before anything is read of it."""
+        self.services.presence.came(self)
         self._open_to_allowed_origins()
         self.services.guard.admit(self.request)
         if len(self.request.body) > self.services.max_body_bytes:
@@ -74,6 +79,10 @@ class BaseHandler(RequestHandler):
                 "body_too_large",
                 f"The body exceeds {limit} bytes.",
             )
+
+    def on_finish(self) -> None:
+        """Tornado's hook: the response is sent, or there is nobody to send it to."""
+        self.services.presence.went(self)
 
     def options(self, *_: str) -> None:
         """Answer a browser's question whether another site's page may ask; the headers say it."""
@@ -89,7 +98,8 @@ class BaseHandler(RequestHandler):
         try:
             return msgspec.json.decode(self.request.body, type=kind)
         except msgspec.ValidationError as error:
-            raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", f"{error}.") from None
+            said = _QUOTED.sub(r"\1", str(error))
+            raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", f"{said}.") from None
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise ApiError(
                 HTTPStatus.BAD_REQUEST, "invalid_json", "The body is not valid JSON."
@@ -98,7 +108,7 @@ class BaseHandler(RequestHandler):
     def page_limit(self) -> int:
         """`?limit=`: how many to list."""
         given = self.get_query_argument("limit", str(_PAGE_DEFAULT))
-        if not given.isdecimal() or not 1 <= int(given) <= _PAGE_MAX:
+        if not re.fullmatch(r"[0-9]{1,3}", given) or not 1 <= int(given) <= _PAGE_MAX:
             raise ApiError(
                 HTTPStatus.BAD_REQUEST, "invalid_limit", f"limit goes from 1 to {_PAGE_MAX}."
             )

@@ -22,7 +22,7 @@ COME_BACK = b"retry: %d\n\n" % _RETRY_MS
 
 def start(answer: Answer) -> bytes:
     """The first event of every stream, also of one that resumes."""
-    data = _encode(
+    data = _line(
         {
             "conversation_id": answer.conversation_id,
             "question_id": answer.question_id,
@@ -67,7 +67,7 @@ def end(position: int, ending: Ending, request_id: str) -> bytes:
             "message": ending.error.message,
             "request_id": request_id,
         }
-    return b"id: %d-end\nevent: end\ndata: %b\n\n" % (position, _encode(said))
+    return b"id: %d-end\nevent: end\ndata: %b\n\n" % (position, _line(said))
 
 
 def _tool_call(answer: Answer, piece: Piece) -> bytes:

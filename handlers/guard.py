@@ -14,7 +14,19 @@ from tornado.httputil import HTTPServerRequest
 
 from handlers.errors import ApiError
 
-_FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via")
+# What proxies, balancers and content networks add to a request, beside everything `X-Forwarded-…`.
+_FORWARDING = frozenset(
+    {
+        "cf-connecting-ip",
+        "forwarded",
+        "true-client-ip",
+        "via",
+        "x-client-ip",
+        "x-envoy-external-address",
+        "x-original-forwarded-for",
+        "x-real-ip",
+    }
+)
 
 
 class Guard:
@@ -25,7 +37,7 @@ class Guard:
 
     def admit(self, request: HTTPServerRequest) -> None:
         """Return if the request may enter; raise ApiError if not."""
-        if any(name in request.headers for name in _FORWARDING):
+        if any(_tells_of_a_proxy(name.lower()) for name in request.headers):
             raise ApiError(
                 HTTPStatus.FORBIDDEN,
                 "forwarded_request",
@@ -72,7 +84,14 @@ class Guard:
         origin = request.headers.get("Origin")
         if origin is None or origin in self._allow_origins:
             return False
-        return urlsplit(origin).netloc != request.host
+        try:
+            return urlsplit(origin).netloc != request.host
+        except ValueError:
+            return True
+
+
+def _tells_of_a_proxy(name: str) -> bool:
+    return name in _FORWARDING or name.startswith("x-forwarded-")
 
 
 def _is_loopback(host: str) -> bool:

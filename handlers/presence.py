@@ -31,6 +31,7 @@ class Presence:
         self._loop = IOLoop.current()
         self._watched: dict[int, Callable[[], None]] = {}
         self._followers: set[Follower] = set()
+        self._requests: set[object] = set()
         self._nobody = asyncio.Event()
         self._nobody.set()
         # Linux only; elsewhere there is Tornado's callback alone, good enough for development.
@@ -68,16 +69,24 @@ class Presence:
     def following(self, follower: Follower) -> Iterator[None]:
         """Have `follower` send a sign of life whenever it has been silent for too long."""
         self._followers.add(follower)
-        self._nobody.clear()
         try:
             yield
         finally:
             self._followers.discard(follower)
-            if not self._followers:
-                self._nobody.set()
+
+    def came(self, request: object) -> None:
+        """A request is being answered."""
+        self._requests.add(request)
+        self._nobody.clear()
+
+    def went(self, request: object) -> None:
+        """It is answered, or nobody waits for that any more."""
+        self._requests.discard(request)
+        if not self._requests:
+            self._nobody.set()
 
     async def nobody(self, *, patience: float) -> None:
-        """Return when no stream is open any more, or after `patience` seconds."""
+        """Return when no request is being answered, or after `patience` seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 await self._nobody.wait()
@@ -96,7 +105,8 @@ class Presence:
     def _forget(self, fd: int) -> None:
         assert self._epoll is not None
         del self._watched[fd]
-        with suppress(OSError):  # its socket is closed: the kernel has forgotten it already
+        # Its socket is closed, so the kernel has forgotten it already; or we closed the epoll.
+        with suppress(OSError, ValueError):
             self._epoll.unregister(fd)
 
     def _beat(self) -> None:

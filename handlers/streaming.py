@@ -53,7 +53,6 @@ class ReadingHandler(BaseHandler):
             with suppress(StreamClosedError):
                 await self._send(reader)
                 if self.request.version == "HTTP/1.0":
-                    await self.finish()
                     self.connection_stream.close()  # which is how such a client knows the end
         self._hang_up_if_left()
 
@@ -64,7 +63,10 @@ class ReadingHandler(BaseHandler):
 
     async def wait_for(self, answer: Answer) -> bool:
         """Wait for the end of `answer`, as its reader; False if the sender left before."""
-        with self.services.relay.reader(answer) as reader:
+        with (
+            self.services.relay.reader(answer) as reader,
+            self.services.presence.following(self),
+        ):
             self._read_with(reader)
             ended = await reader.ended() is not None
         self._hang_up_if_left()

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 import storage.base as kept
+from relay.answer import Answer
 from relay.asking import Asking
 
 T = TypeVar("T")
@@ -17,7 +18,8 @@ Metadata = Annotated[
     dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]],
     Meta(max_length=16),
 ]
-Model = Annotated[str, Meta(min_length=1, max_length=200)]
+# Blanks and control characters are in no model's name, and would spoil a line of the log.
+Model = Annotated[str, Meta(max_length=200, pattern=r"^[^\s\x00-\x1f\x7f]+$")]
 # Longer than any connection's patience; a reader who takes an hour to come back asks again.
 Seconds = Annotated[float, Meta(ge=0, le=3600)]
 
@@ -134,6 +136,25 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         """The view of what is kept; a live answer's usage is not known yet."""
         view = msgspec.convert(message, cls, from_attributes=True)
         return msgspec.structs.replace(view, usage=None) if message.ended_at is None else view
+
+    @classmethod
+    def of_answer(cls, answer: Answer) -> "Message":
+        """The view of an answer that ended, as its readers were told, whatever could be kept."""
+        ending = answer.ending
+        assert ending is not None
+        return cls(
+            id=answer.id,
+            conversation_id=answer.conversation_id,
+            role="assistant",
+            blocks=ending.blocks,
+            model=answer.model,
+            status=ending.status,
+            finish_reason=ending.finish_reason,
+            usage=ending.usage,
+            error=ending.error,
+            created_at=answer.created_at,
+            ended_at=ending.ended_at,
+        )
 
 
 class List(msgspec.Struct, Generic[T], frozen=True):

@@ -58,6 +58,7 @@ class UpstreamRequest(HTTPRequest):
     cleared: the connection is made at once, but not a byte of the request is sent before `cleared`
         is done; if that fails or is cancelled, so does the fetch. It may be shared: it is awaited
         and never cancelled from here.
+    on_send: called when the first byte of the request is about to be sent.
     on_head: called once, with status and headers, before the first piece of the body. The typed
         sister of `header_callback`, which hands over lines that would have to be parsed again.
     """
@@ -67,11 +68,13 @@ class UpstreamRequest(HTTPRequest):
         url: str,
         *,
         cleared: Awaitable[None] | None = None,
+        on_send: Callable[[], None] | None = None,
         on_head: Callable[[int, HTTPHeaders], None] | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(url, **settings)
         self.cleared = cleared
+        self.on_send = on_send
         self.on_head = on_head
 
 
@@ -203,8 +206,11 @@ class UpstreamClient(AsyncHTTPClient):
         limit = self._setting(request, "connect_timeout") or None
         connection = self._pool.take(origin) or await self._dial(origin, limit)
         try:
-            if isinstance(request, UpstreamRequest) and request.cleared is not None:
-                await _success_of(request.cleared)
+            if isinstance(request, UpstreamRequest):
+                if request.cleared is not None:
+                    await _success_of(request.cleared)
+                if request.on_send is not None:
+                    request.on_send()
             body = request.body or b""
             take = request.streaming_callback or reception.keep
             try:

@@ -12,7 +12,7 @@ from tornado.httputil import HTTPHeaders
 
 from providers.client import UpstreamClient, UpstreamRequest
 from providers.credentials import Credentials
-from providers.dialect import Delta, Dialect, Prompt
+from providers.dialect import Delta, Dialect, Prompt, Usage
 from providers.errors import (
     AnswerTimeout,
     CredentialExpired,
@@ -51,23 +51,28 @@ class Provider:
         )
 
     async def answer(
-        self, prompt: Prompt, *, cleared: Awaitable[None], take: Callable[[Delta], None]
+        self,
+        prompt: Prompt,
+        *,
+        cleared: Awaitable[None],
+        sent: Callable[[], None],
+        take: Callable[[Delta], None],
     ) -> None:
         """Ask, and hand every delta to `take` as it arrives; return when the provider finished.
 
         Connecting begins at once; the request's bytes leave when `cleared` is done, and if it
-        fails they never do. `take` is called from the socket's callback and must not block; what it
+        fails they never do. `sent` is called just before. `take` is called from the socket's callback and must not block; what it
         raises ends the request and is raised here. Raises ProviderError for every other ending.
         """
         if self._credentials is None:
-            await self._attempt(prompt, None, cleared, take)
+            await self._attempt(prompt, None, cleared, sent, take)
             return
         credential = await self._credentials.current()
         try:
-            await self._attempt(prompt, credential, cleared, take)
+            await self._attempt(prompt, credential, cleared, sent, take)
         except CredentialExpired:  # refused before anything of an answer came: ask again, once
             credential = await self._credentials.renewed(credential)
-            await self._attempt(prompt, credential, cleared, take)
+            await self._attempt(prompt, credential, cleared, sent, take)
 
     async def close(self) -> None:
         """End what goes on apart from answers."""
@@ -79,10 +84,12 @@ class Provider:
         prompt: Prompt,
         credential: str | None,
         cleared: Awaitable[None],
+        sent: Callable[[], None],
         take: Callable[[Delta], None],
     ) -> None:
         request = self._route.request(self._dialect.request(prompt, credential))
         request.cleared = cleared
+        request.on_send = sent
         await _Attempt(self._dialect, self._route.timeouts, take).run(self._client, request)
 
 
@@ -102,7 +109,7 @@ class _Attempt:
         self._began = self._progressed = self._loop.time()
         self._reading: Reading | None = None
         self._events = 0  # of the reading, when it last progressed
-        self._finished = False
+        self._finished_at: float | None = None
         self._said: ProviderError | None = None
         self._expired: ProviderError | None = None
         self._lingered = False
@@ -150,20 +157,20 @@ class _Attempt:
         if reading.events != self._events:
             self._events = reading.events
             self._progressed = self._loop.time()
-        if reading.finished and not self._finished:
-            self._finished = True
+        if reading.finished and self._finished_at is None:
+            self._finished_at = self._loop.time()
             self._rearm()
 
     def _hand_over(self, delta: Delta) -> None:
         self._take(delta)
-        if not self._took_any:
+        if not self._took_any and not isinstance(delta, Usage):
             self._took_any = True
             self._progressed = self._loop.time()
             self._rearm()
 
     def _deadline(self) -> float:
-        if self._finished:
-            return self._progressed + _LINGER_SECONDS
+        if self._finished_at is not None:
+            return self._finished_at + _LINGER_SECONDS
         if self._took_any:
             return min(self._progressed + self._timeouts.idle, self._began + self._timeouts.answer)
         return self._began + min(self._timeouts.first_token, self._timeouts.answer)
@@ -176,7 +183,7 @@ class _Attempt:
         now = self._loop.time()
         if now < self._deadline():
             self._rearm()
-        elif self._finished:
+        elif self._finished_at is not None:
             self._lingered = True
             self._fetch.cancel()
         else:

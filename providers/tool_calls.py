@@ -42,8 +42,8 @@ class ToolCalls:
     def add(self, piece: ToolCall) -> Iterator[ToolCall]:
         """Take a piece; what may be passed on now."""
         call = self._call_of(piece)
-        call.id = call.id or piece.id
-        call.name = call.name or piece.name
+        call.id = call.id or _mended(piece.id)
+        call.name = call.name or _mended(piece.name)
         self._chars += call.append(piece)
         if self._chars > MAX_ARGUMENT_CHARS or len(self._calls) > MAX_CALLS:
             raise BadResponse(provider_code="tool_calls_too_long")
@@ -123,3 +123,11 @@ class _Call:
             return isinstance(json.loads("".join(self._pieces)), dict)
         except (ValueError, RecursionError):
             return False
+
+
+def _mended(name: str) -> str:
+    """An id or a name, which comes whole: half a character in it stays half."""
+    if is_torn(name):
+        name, half = mend(name)
+        return f"{name}\ufffd" if half else name
+    return name

@@ -6,10 +6,11 @@ ended and saving as it streams are all the same question: what lies beyond my po
 """
 
 import asyncio
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
+from datetime import datetime
 
-from storage.base import Block, Ending, Message, Piece, ReasoningBlock, TextBlock, block
+from storage.base import Block, Ending, Message, Piece, ReasoningBlock, TextBlock, block, now
 
 # One event's worth: a slow reader's event is longer than a quick one's, but never longer than this,
 # so that what queues for one reader stays below 64 KiB (code points of at most 4 bytes).
@@ -23,11 +24,19 @@ _SEAL_AFTER = 64
 class Answer:
     """The record of one answer. Grows at its end only, until `end`, which comes once."""
 
-    def __init__(self, answer_id: str, conversation_id: str, question_id: str, model: str) -> None:
+    def __init__(
+        self,
+        answer_id: str,
+        conversation_id: str,
+        question_id: str,
+        model: str,
+        created_at: datetime | None = None,
+    ) -> None:
         self.id = answer_id
         self.conversation_id = conversation_id
         self.question_id = question_id
         self.model = model
+        self.created_at = created_at or now()
         self.position = 0
         self.ending: Ending | None = None
         self._blocks: list[_Block] = []
@@ -39,7 +48,11 @@ class Answer:
     def restored(cls, message: Message) -> "Answer":
         """The record of a stored answer: same code and same positions as when it was live."""
         answer = cls(
-            message.id, message.conversation_id, message.question_id or "", message.model or ""
+            message.id,
+            message.conversation_id,
+            message.question_id or "",
+            message.model or "",
+            message.created_at,
         )
         for kept in message.blocks:
             if isinstance(kept, TextBlock):
@@ -121,6 +134,11 @@ class Answer:
         self._readers.discard(reader)
 
     @property
+    def block_count(self) -> int:
+        """How many blocks there are so far."""
+        return len(self._blocks)
+
+    @property
     def readers(self) -> int:
         """How many readers are on it in this process."""
         return len(self._readers)
@@ -182,11 +200,14 @@ class _Block:
             return ""
         text = self.texts[first]
         skipped = position - (self.ends[first] - len(text))
-        if skipped:
-            text = text[skipped:]
-        if first + 1 < len(self.texts):
-            text += "".join(self.texts[first + 1 :])
-        return text if limit is None or len(text) <= limit else text[:limit]
+        if skipped or (limit is not None and len(text) > limit):
+            text = text[skipped : None if limit is None else skipped + limit]
+        if first + 1 == len(self.texts) or (limit is not None and len(text) >= limit):
+            return text
+        if limit is None:
+            return text + "".join(self.texts[first + 1 :])
+        last = bisect_left(self.ends, position + limit, first + 1)
+        return (text + "".join(self.texts[first + 1 : last + 1]))[:limit]
 
     @property
     def _text_start(self) -> int:
@@ -212,6 +233,7 @@ class Reader:
         while not self.left:
             if pieces := self.answer.beyond(self.position, MAX_EVENT_CHARS):
                 self.position += length(pieces)
+                self._beat_due = False  # these are a sign of life, too
                 return pieces
             if self.answer.ending is not None:
                 return None

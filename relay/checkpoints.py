@@ -50,9 +50,10 @@ class Checkpoints:
         try:
             await self._storage.append_chunks(list(writing.values()))
         except StorageError as error:
-            if not self._failing:  # once an outage, not once a second
-                log.warning("checkpoints fail, answers go on: %s", error)
-            self._failing = True
+            self._failed("checkpoints fail, answers go on: %s", error)
+            return
+        except Exception as error:  # noqa: BLE001 -- a bug must not end the saving of all answers
+            self._failed("checkpoints fail by a bug, answers go on", exc_info=error)
             return
         if self._failing:
             log.info("checkpoints work again")
@@ -60,3 +61,10 @@ class Checkpoints:
         for answer, chunk in writing.items():
             if self._frozen.pop(answer, None) is not None:  # else it ended meanwhile
                 self._stored[answer] = chunk.position + length(chunk.pieces)
+
+    def _failed(self, words: str, *values: object, exc_info: Exception | None = None) -> None:
+        """Say it once an outage, not once a second."""
+        if not self._failing:
+            level = logging.WARNING if exc_info is None else logging.ERROR
+            log.log(level, words, *values, exc_info=exc_info)
+        self._failing = True

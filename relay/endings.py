@@ -3,63 +3,70 @@
 import asyncio
 import logging
 
-import msgspec
-
-from providers.errors import ProviderError, Refused, Unreachable
-from relay.errors import InternalError, RelayError, StorageUnavailable
+from providers.errors import ProviderError, Refused, StreamBroken, Unreachable
+from relay.errors import InternalError, RelayError
 from relay.running import Running
 from relay.usage import estimate, estimate_output
-from storage.base import Ending, Failure, Message, Status, Usage, now
+from storage.base import Block, Ending, Failure, Message, Status, Usage, now
 
 log = logging.getLogger("headrace.relay")
 
 
+_NOTHING = Usage(0, 0, estimated=True)  # nothing was generated, nothing is billed
+
+
 def ending_of(running: Running) -> Ending:
     """How the answer ended, now that its upstream call is over."""
-    error = _error(running)
-    if error is None:
-        status, failure = running.cause or Status.COMPLETE, None
-    else:
-        status, failure = Status.FAILED, Failure(error.code, str(error))
+    status, error = _outcome(running)
     blocks = running.answer.blocks()
-    if running.usage is not None:
-        usage = Usage(running.usage.input_tokens, running.usage.output_tokens)
-    elif isinstance(error, Unreachable | Refused):
-        usage = Usage(0, 0, estimated=True)  # nothing was generated, nothing is billed
-    else:
-        usage = estimate(running.prompt, blocks)
-    finish = running.finish.reason if running.finish and status is Status.COMPLETE else None
+    finish = running.finish if status is Status.COMPLETE else None
     return Ending(
         status=status,
         blocks=blocks,
-        finish_reason=finish,
-        usage=usage,
-        error=failure,
+        finish_reason=finish.reason if finish else None,
+        usage=_usage(running, blocks, error),
+        error=Failure(error.code, str(error)) if error else None,
         ended_at=now(),
     )
 
 
-def _error(running: Running) -> ProviderError | RelayError | None:
-    """Why the upstream call failed, if it did and was not halted."""
-    assert running.upstream is not None
-    if running.cause is Status.FAILED:
-        return StorageUnavailable()
-    if running.cause is not None or running.upstream.cancelled():
-        return None
-    error = running.upstream.exception()
-    if error is None or isinstance(error, ProviderError | RelayError):
-        return error
+def _outcome(running: Running) -> tuple[Status, ProviderError | RelayError | None]:
+    """The status, and why it failed if it did."""
+    upstream = running.upstream
+    assert upstream is not None
+    error = None if upstream.cancelled() else upstream.exception()
+    if running.finished and error is None:
+        return Status.COMPLETE, None  # even if somebody halted it then
+    if running.cause is not None:
+        return running.cause, None
+    if upstream.cancelled():
+        return Status.INTERRUPTED, None
+    if error is None:
+        return Status.FAILED, StreamBroken()
+    if isinstance(error, ProviderError | RelayError):
+        return Status.FAILED, error
     log.error("upstream call failed answer=%s", running.answer.id, exc_info=error)
-    return InternalError()
+    return Status.FAILED, InternalError()
 
 
-def interrupted(ending: Ending, error: RelayError) -> Ending:
-    """What readers are told when `ending` could not be kept."""
-    return msgspec.structs.replace(
-        ending,
-        status=Status.INTERRUPTED,
-        finish_reason=None,
+def _usage(
+    running: Running, blocks: tuple[Block, ...], error: ProviderError | RelayError | None
+) -> Usage:
+    """The provider's figures, else an estimate of what it must have generated."""
+    if running.usage is not None:
+        return Usage(running.usage.input_tokens, running.usage.output_tokens)
+    refused = isinstance(error, Unreachable | Refused) and not blocks
+    return estimate(running.prompt, blocks) if running.asked and not refused else _NOTHING
+
+
+def never_asked(error: RelayError) -> Ending:
+    """The ending of an answer whose question never left for the provider."""
+    return Ending(
+        status=Status.FAILED,
+        blocks=(),
+        usage=_NOTHING,
         error=Failure(error.code, str(error)),
+        ended_at=now(),
     )
 
 

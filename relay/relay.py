@@ -17,19 +17,12 @@ from relay.answer import Answer, Reader
 from relay.asking import Asking, messages, new_conversation, title
 from relay.checkpoints import Checkpoints
 from relay.context import history
-from relay.endings import ending_of, interrupted, log_ending, orphaned
-from relay.errors import LeaseLost, ShuttingDown, StorageUnavailable
+from relay.endings import ending_of, log_ending, never_asked, orphaned
+from relay.errors import ShuttingDown, StorageUnavailable
+from relay.keeping import EndingKeeper
 from relay.models import Models
 from relay.running import Running
-from storage.base import (
-    Conversation,
-    Ending,
-    Message,
-    NotFound,
-    Status,
-    Storage,
-    StorageError,
-)
+from storage.base import Busy, Conversation, Message, NotFound, Status, Storage
 
 log = logging.getLogger("headrace.relay")
 
@@ -57,6 +50,7 @@ class Relay:
         self._models = models
         self._checkpoints = checkpoints
         self._limits = limits
+        self._keeper = EndingKeeper(storage, lease_seconds=limits.lease_seconds)
         self._running: dict[str, Running] = {}
         self._endings: set[asyncio.Task[None]] = set()
         self.closing = False
@@ -72,15 +66,15 @@ class Relay:
         Raises UnknownModel, NotFound (the conversation), Busy (it has a live answer), ShuttingDown
         and StorageError; nothing has left for the provider then.
         """
-        if self.closing:
-            raise ShuttingDown
         conversation, new = await self._conversation(asking)
         model = asking.model or conversation.model or self._models.default
         provider, provider_model = self._models.resolve(model)
         prompt = await self._prompt(asking, conversation, provider_model, is_new=new is not None)
+        if self.closing:  # since: from here on `close` knows of the answer and ends it
+            raise ShuttingDown
         question, live = messages(asking, conversation.id, model, prompt, self._storage.process)
 
-        answer = Answer(live.id, conversation.id, question.id, model)
+        answer = Answer(live.id, conversation.id, question.id, model, live.created_at)
         running = Running(
             answer,
             prompt,
@@ -91,20 +85,19 @@ class Relay:
         )
         cleared = asyncio.get_running_loop().create_future()
         upstream = asyncio.create_task(
-            provider.answer(prompt, cleared=cleared, take=running.take), name=f"upstream {live.id}"
+            provider.answer(prompt, cleared=cleared, sent=running.sent, take=running.take),
+            name=f"upstream {live.id}",
         )
         running.upstream = upstream
         self._running[live.id] = running
         try:
             await self._storage.ask(question, live, title=title(asking.content), new=new)
-        except StorageError:
-            # It may have been kept all the same: then the ending is kept as well.
-            running.halt(Status.FAILED)
-            self._end_with(upstream, running)
-            raise
-        except BaseException:
+        except BaseException as error:
             upstream.cancel()
             upstream.add_done_callback(_retrieved)
+            if not isinstance(error, NotFound | Busy):
+                # Nobody knows whether it was kept. If it was, its answer must not stay live.
+                self._keeper.keep_if_asked(live.id, never_asked(StorageUnavailable()))
             self._forget(running)
             raise
         cleared.set_result(None)
@@ -165,6 +158,9 @@ class Relay:
                 raise Elsewhere
             await self._halt(running, Status.STOPPED)
         await self._storage.delete_conversation(user, conversation_id)
+        for running in list(self._running.values()):  # a question may have slipped in between
+            if running.answer.conversation_id == conversation_id:
+                running.halt(Status.STOPPED)
 
     async def end_orphans(self) -> None:
         """End what processes that died have left live. Raises StorageError."""
@@ -179,6 +175,7 @@ class Relay:
         self.closing = True
         closing = [self._halt(running, Status.INTERRUPTED) for running in self._running.values()]
         await asyncio.gather(*closing)
+        await self._keeper.close()
 
     async def idle(self) -> None:
         """Return when no answer is live here."""
@@ -228,7 +225,7 @@ class Relay:
     async def _end(self, running: Running) -> None:
         answer = running.answer
         running.let_go()
-        ending = await self._kept_ending(answer.id, ending_of(running))
+        ending = await self._keeper.keep(answer.id, ending_of(running))
         self._checkpoints.discard(answer)
         answer.end(ending)
         self._forget(running)
@@ -237,25 +234,6 @@ class Relay:
     def _forget(self, running: Running) -> None:
         del self._running[running.answer.id]
         running.over.set()
-
-    async def _kept_ending(self, answer_id: str, ending: Ending) -> Ending:
-        """Store `ending` and return it, or what readers are to be told if that cannot be done.
-
-        For one lease it is tried again; by then others take this process for dead.
-        """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._limits.lease_seconds
-        pause = 0.1
-        while True:
-            try:
-                kept = await self._storage.end_answer(answer_id, self._storage.process, ending)
-            except StorageError:
-                if loop.time() + pause > deadline:
-                    return interrupted(ending, StorageUnavailable())
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, 5.0)  # seconds: soon enough after an election
-            else:
-                return ending if kept else interrupted(ending, LeaseLost())
 
 
 def _retrieved(upstream: asyncio.Task[None]) -> None:

@@ -2,10 +2,26 @@
 
 import asyncio
 
-from providers.dialect import Delta, Finish, Prompt, Reasoning, Text, ToolCall, Usage
+from providers.dialect import (
+    Delta,
+    Finish,
+    FinishReason,
+    Prompt,
+    Reasoning,
+    Text,
+    ToolCall,
+    Usage,
+)
 from relay.answer import Answer
 from relay.errors import AnswerTooLong
 from storage.base import Status
+
+# Each block costs some fifty bytes beside its text, in memory and in the store, whose documents are
+# bounded. Models that think between their words change a few dozen times.
+_MAX_BLOCKS = 10_000
+
+# Of a tool call's id and name together: providers' ids have some 40 characters, names at most 64.
+_MAX_NAME_CHARS = 1_000
 
 
 class Running:
@@ -32,6 +48,7 @@ class Running:
         self.upstream: asyncio.Task[None] | None = None
         self.over = asyncio.Event()  # its ending is kept, and readers were told
         self.cause: Status | None = None  # why it was halted, if it was
+        self.asked = False  # the question has left for the provider
         self.usage: Usage | None = None
         self.finish: Finish | None = None
         self.asked_at = asyncio.get_running_loop().time()
@@ -49,17 +66,24 @@ class Running:
         elif isinstance(delta, Reasoning):
             answer.append_reasoning(self._fitting(delta.text))
         elif isinstance(delta, ToolCall):
-            if delta.index == answer.tool_calls:
-                answer.open_tool_call(delta.id, delta.name)
-            answer.append_arguments(self._fitting(delta.arguments))
+            self._take_tool_call(delta)
         elif isinstance(delta, Usage):
             self.usage = delta
         elif isinstance(delta, Finish):
             self.finish = delta
-        if self.first_token_at is None:
+        if self.first_token_at is None and answer.position:
             self.first_token_at = asyncio.get_running_loop().time()
-        if self._full:
+        if self._full or answer.block_count > _MAX_BLOCKS:
             raise AnswerTooLong
+
+    def sent(self) -> None:
+        """The question is leaving for the provider: from now on it may cost."""
+        self.asked = True
+
+    @property
+    def finished(self) -> bool:
+        """Whether the provider said that the answer is over, and whole."""
+        return self.finish is not None and self.finish.reason is not FinishReason.ERROR
 
     def expect_reader(self, seconds: float) -> None:
         """Give the first reader this long to come, unless it goes on without any."""
@@ -74,7 +98,7 @@ class Running:
 
     def parted(self) -> None:
         """A reader went. The last one to go may take the upstream call with them."""
-        if self.answer.readers or self._patience is None or self.answer.ending is not None:
+        if self.answer.readers or self._patience is None or self._is_over:
             return
         if self._patience == 0:
             self.halt(Status.ABANDONED)
@@ -83,8 +107,9 @@ class Running:
 
     def halt(self, cause: Status) -> None:
         """Abort the upstream call at once; the answer ends as `cause`. The first cause counts."""
-        if self.upstream is None or self.upstream.done() or self.cause is not None:
+        if self._is_over or self.cause is not None:
             return
+        assert self.upstream is not None
         self.cause = cause
         self.upstream.cancel()
 
@@ -92,6 +117,17 @@ class Running:
         """Nothing is left to wait for."""
         if self._last_call is not None:
             self._last_call.cancel()
+
+    @property
+    def _is_over(self) -> bool:
+        return self.upstream is None or self.upstream.done()
+
+    def _take_tool_call(self, piece: ToolCall) -> None:
+        if piece.index == self.answer.tool_calls:
+            if len(piece.id) + len(piece.name) > _MAX_NAME_CHARS or not self._fitting("."):
+                raise AnswerTooLong
+            self.answer.open_tool_call(piece.id, piece.name)
+        self.answer.append_arguments(self._fitting(piece.arguments))
 
     def _fitting(self, text: str) -> str:
         """As much of `text` as the answer has room for."""

@@ -1,0 +1,184 @@
+"""What a hostile review tried on the record itself: long answers, strange models, calls cut off."""
+
+import asyncio
+import json
+import tracemalloc
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handlers import events
+from providers.dialect import Finish, FinishReason, Prompt, Text, ToolCall, Turn
+from relay.answer import MAX_EVENT_CHARS, Answer, Reader
+from relay.endings import ending_of
+from relay.errors import AnswerTooLong
+from relay.running import Running
+from storage.base import Ending, Message, Status, TextBlock, now
+
+_PROMPT = Prompt(model="m", turns=(Turn("user", "q"),))
+_LONG = 3_000_000  # the most that `relay.max_answer_chars` allows
+
+
+def _answer(model: str = "openai/m") -> Answer:
+    return Answer("c-a", "c", "c-q", model)
+
+
+def _running(answer: Answer, *, max_chars: int = 1000) -> Running:
+    return Running(
+        answer, _PROMPT, user="local", provider="openai", patience=0.0, max_chars=max_chars
+    )
+
+
+def _restored(text: str) -> Answer:
+    """An ended answer as it comes from the store: one block, one string."""
+    message = Message(
+        id="c-a",
+        conversation_id="c",
+        user="u",
+        role="assistant",
+        blocks=(TextBlock(text),),
+        created_at=now(),
+        ended_at=now(),
+    )
+    return Answer.restored(message)
+
+
+@pytest.mark.gen_test
+async def test_a_call_that_was_cut_off_from_outside_is_not_complete() -> None:
+    running = _running(_answer())
+    running.upstream = asyncio.create_task(asyncio.Event().wait())  # type: ignore[arg-type]
+    running.take(Text("half"))
+    running.upstream.cancel()  # as closing the client does, and asyncio.run at its end
+    await asyncio.wait([running.upstream])
+    assert Status.COMPLETE is not ending_of(running).status
+
+
+@pytest.mark.gen_test
+async def test_a_call_that_returns_without_a_finish_mark_is_not_complete() -> None:
+    running = _running(_answer())
+    running.upstream = asyncio.create_task(asyncio.sleep(0))
+    running.take(Text("half"))
+    await running.upstream
+    assert Status.COMPLETE is not ending_of(running).status
+
+
+@pytest.mark.gen_test
+async def test_an_answer_that_just_fits_is_not_too_long() -> None:
+    running = _running(_answer(), max_chars=4)
+    for delta in (Text("ab"), Text("cd"), Finish(FinishReason.STOP, "stop")):
+        running.take(delta)
+    with pytest.raises(AnswerTooLong):
+        running.take(Text("e"))
+    assert 4 == running.answer.position
+
+
+@pytest.mark.gen_test
+async def test_an_answer_holds_no_more_than_its_bound_whatever_it_consists_of() -> None:
+    running = _running(_answer(), max_chars=4)
+    for number in range(4):
+        running.take(ToolCall(number, "i", "n", ""))
+    with pytest.raises(AnswerTooLong):
+        running.take(ToolCall(4, "i", "n", ""))
+    assert 4 == running.answer.position
+
+
+@pytest.mark.parametrize("position", [0, _LONG // 2])
+def test_an_event_of_a_long_answer_takes_no_more_memory_than_one_of_a_short_one(
+    position: int,
+) -> None:
+    stored = _restored("x" * _LONG)
+    live = _answer()
+    for _ in range(_LONG // 6):
+        live.append_text("token ")
+    for answer in (stored, live):
+        tracemalloc.start()
+        (piece,) = answer.beyond(position, MAX_EVENT_CHARS)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert MAX_EVENT_CHARS == len(piece.text)
+        assert peak < 16 * MAX_EVENT_CHARS
+
+
+def test_a_model_of_any_name_leaves_the_start_event_one_line_to_every_client() -> None:
+    start = events.start(_answer("openai/a\u2028b\u2029c\u0085d")).decode()
+    assert 4 == len(start.splitlines())  # which cuts where Swift's and Python's readers cut
+
+
+@pytest.mark.gen_test
+async def test_a_sign_of_life_is_not_sent_right_behind_something_else() -> None:
+    answer = _answer()
+    reader = Reader(answer)
+    answer.attach(reader)
+    reader.beat()  # due while the reader was still writing
+    answer.append_text("a")
+    assert await reader.growth() != []
+    waiting = asyncio.ensure_future(reader.growth())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    answer.end(Ending(status=Status.STOPPED, blocks=answer.blocks(), ended_at=now()))
+    assert await waiting is None
+
+
+class _Client:
+    """What docs/api.md tells clients to do with deltas, and no more."""
+
+    def __init__(self) -> None:
+        self.blocks: list[dict[str, Any]] = []
+        self.last_id = "0"
+        self._index: int | None = None  # of the tool call that is open
+
+    def take(self, wire: bytes) -> None:
+        for event in wire.decode().removesuffix("\n\n").split("\n\n"):
+            first, second, third = event.splitlines()
+            assert second == "event: delta"
+            self.last_id = first.removeprefix("id: ")
+            self._apply(json.loads(third.removeprefix("data: ")))
+
+    def _apply(self, delta: dict[str, Any]) -> None:
+        ((kind, value),) = delta.items()
+        last = self.blocks[-1] if self.blocks else {"type": None}
+        if kind == "tool_call":
+            if last["type"] != kind or self._index != value["index"]:
+                self.blocks.append({"type": kind, "arguments": ""})
+                self.blocks[-1] |= {"id": value["id"], "name": value["name"]}
+                self._index = value["index"]
+            self.blocks[-1]["arguments"] += value["arguments"]
+        else:
+            if last["type"] != kind:
+                self.blocks.append({"type": kind, "text": ""})
+            self.blocks[-1]["text"] += value
+
+
+_words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
+_deltas = st.lists(
+    st.one_of(
+        st.builds(lambda text: ("append_text", text), _words),
+        st.builds(lambda text: ("append_reasoning", text), _words),
+        st.builds(lambda name: ("open_tool_call", name), _words),
+        st.builds(lambda text: ("append_arguments", text), _words),
+    ),
+    max_size=40,
+)
+
+
+@given(_deltas, st.data())
+def test_a_client_that_does_as_documented_holds_the_answer_however_often_it_was_cut_off(
+    deltas, data
+) -> None:
+    answer, client, open_call = _answer(), _Client(), False
+    for method, text in deltas:
+        if method == "append_arguments" and not open_call:
+            continue
+        open_call = method in ("open_tool_call", "append_arguments")
+        getattr(answer, method)(*(["id", text] if method == "open_tool_call" else [text]))
+        # Connected at times; each time it comes back with the last id that it saw.
+        position = int(client.last_id)
+        if data.draw(st.booleans()) and position < answer.position:
+            pieces = answer.beyond(position, data.draw(st.integers(1, 20)))
+            client.take(events.deltas(answer, position, pieces))
+    while (position := int(client.last_id)) < answer.position:
+        client.take(events.deltas(answer, position, answer.beyond(position, 7)))
+    assert msgspec.to_builtins(list(answer.blocks())) == client.blocks
