@@ -3,13 +3,18 @@
 Where the server program comes from: a `mongod` on PATH, else the one that the test group's wheel
 brings (Linux on x86-64 with OpenSSL 3). Elsewhere, HEADRACE_TEST_MONGODB_URI names a replica set
 to use instead; tests that kill servers need a program all the same.
+
+Fixtures: `mongod` (a replica set of one for the whole session), `mongo_url` (an empty database).
+Tests that kill their server start one of their own.
 """
 
 import os
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
@@ -17,6 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
@@ -213,3 +219,26 @@ def _free_ports(count: int) -> list[int]:
     for each in held:
         each.close()
     return ports
+
+
+@pytest.fixture(scope="session")
+def mongod() -> Iterator[ReplicaSet]:
+    """A mongod of this session's own: it takes fail points."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with replica_set(Path(folder)) as started:
+                yield started
+        except NoMongod as error:
+            pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture
+def mongo_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of an empty database of this test's own."""
+    name = f"headrace_test_{secrets.token_hex(8)}"
+    if given := os.environ.get("HEADRACE_TEST_MONGODB_URI"):
+        url = database_url(given, name)
+    else:
+        url = request.getfixturevalue("mongod").url(name)
+    yield url
+    drop(url)

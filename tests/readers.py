@@ -12,7 +12,6 @@ from math import inf
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
-
 # Every connection made here. `serve` closes those that its test left open.
 _connections: set[asyncio.StreamWriter] = set()
 

@@ -277,7 +277,6 @@ async def test_a_thousand_readers_that_leave_together_leave_nothing_behind(
     for request in upstream.requests:
         await request.closed.wait()
     await headrace.relay.idle()
-    while left_behind() > before:
-        await asyncio.sleep(0)  # closed sockets are let go in the loop's next rounds
+    while left_behind() != before:  # noqa: ASYNC110 -- sockets go in the loop's next rounds
+        await asyncio.sleep(0)
     assert (0, 0) == (headrace.relay.live, headrace.presence.followers)
-    assert before == left_behind()

@@ -6,9 +6,7 @@ Fixtures: `mongod` (a replica set of one, for the whole session), `mongo_url` (a
 """
 
 import asyncio
-import os
 import secrets
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from tornado.ioloop import IOLoop
 
 from storage.base import Storage
 from storage.opening import from_url
-from tests.mongod import NoMongod, ReplicaSet, database_url, drop, replica_set
+from tests.mongod import ReplicaSet, drop
 
 
 class Place:
@@ -38,29 +36,6 @@ class Place:
     async def close(self) -> None:
         """Close whatever is open."""
         await asyncio.gather(*(storage.close() for storage in self._opened))
-
-
-@pytest.fixture(scope="session")
-def mongod() -> Iterator[ReplicaSet]:
-    """A mongod of this session's own: it takes fail points."""
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            with replica_set(Path(folder)) as started:
-                yield started
-        except NoMongod as error:
-            pytest.fail(str(error), pytrace=False)
-
-
-@pytest.fixture
-def mongo_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of an empty database of this test's own."""
-    name = f"headrace_test_{secrets.token_hex(8)}"
-    if given := os.environ.get("HEADRACE_TEST_MONGODB_URI"):
-        url = database_url(given, name)
-    else:
-        url = request.getfixturevalue("mongod").url(name)
-    yield url
-    drop(url)
 
 
 @pytest.fixture
