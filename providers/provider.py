@@ -61,8 +61,9 @@ class Provider:
         """Ask, and hand every delta to `take` as it arrives; return when the provider finished.
 
         Connecting begins at once; the request's bytes leave when `cleared` is done, and if it
-        fails they never do. `sent` is called just before. `take` is called from the socket's callback and must not block; what it
-        raises ends the request and is raised here. Raises ProviderError for every other ending.
+        fails they never do; `sent` is called just before. `take` is called from the socket's
+        callback and must not block; what it raises ends the request and is raised here. Raises
+        ProviderError for every other ending.
         """
         if self._credentials is None:
             await self._attempt(prompt, None, cleared, sent, take)

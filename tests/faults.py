@@ -31,6 +31,7 @@ class Gate(NamedTuple):
 class _Fault(NamedTuple):
     error: Exception
     kept: bool
+    when: Callable[..., bool]
 
 
 class FaultyStorage:
@@ -51,9 +52,14 @@ class FaultyStorage:
         error: Exception | None = None,
         kept: bool = False,
         times: float = inf,
+        when: Callable[..., bool] = lambda *_, **__: True,
     ) -> None:
-        """Have calls of `name` raise; with `kept` behind the work, which nobody is told of then."""
-        self._faults[name] = (_Fault(error or StorageError("the test says so"), kept), times)
+        """Have calls of `name` raise; with `kept` behind the work, which nobody is told of then.
+
+        `when` is given a call's arguments and says whether it is one of those that fail.
+        """
+        fault = _Fault(error or StorageError("the test says so"), kept, when)
+        self._faults[name] = (fault, times)
 
     def heal(self) -> None:
         """Have nothing fail or wait any more."""
@@ -93,7 +99,7 @@ class FaultyStorage:
         if gate is not None and not gate.done:
             await self._pass(gate)
         fault, times = self._faults.get(name, (None, 0))
-        if fault is not None and times > 0:
+        if fault is not None and times > 0 and fault.when(*arguments, **named):
             self._faults[name] = (fault, times - 1)
             if fault.kept:
                 await real(*arguments, **named)
