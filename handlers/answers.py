@@ -50,8 +50,8 @@ class StopHandler(BaseHandler):
 
     async def post(self, answer_id: str) -> None:
         """Stop it if it is live; what is kept of it comes back."""
-        message = await self.services.relay.stop(self.user, answer_id)
-        self.write_json(Message.of(message))
+        answer = await self.services.relay.stop(self.user, answer_id)
+        self.write_json(Message.of_answer(answer))
 
 
 routes = [

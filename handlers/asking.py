@@ -3,7 +3,7 @@
 import re
 from http import HTTPStatus
 
-from handlers.errors import ApiError
+from handlers.errors import ApiError, failure_status
 from handlers.streaming import ReadingHandler
 from handlers.views import Accepted, Chat, List, Message, Question
 from relay.answer import Answer
@@ -68,7 +68,7 @@ class AskingHandler(ReadingHandler):
             return
         failure = message.error or Failure("interrupted", "The server went away.")
         error = {"code": failure.code, "message": failure.message, "request_id": self.request_id}
-        self.write_json({"error": error, "message": message}, HTTPStatus.BAD_GATEWAY)
+        self.write_json({"error": error, "message": message}, failure_status(failure.code))
 
 
 def _listed(header: str) -> set[str]:
@@ -86,11 +86,12 @@ class MessagesHandler(AskingHandler):
 
     async def get(self, conversation_id: str) -> None:
         """List them, the newest page first, each page from old to new."""
+        limit = self.page_limit()
         try:
             page = await self.services.storage.messages(
                 self.user,
                 conversation_id,
-                limit=self.page_limit(),
+                limit=limit,
                 before=self.get_query_argument("before", None),
             )
         except ValueError:

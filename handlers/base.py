@@ -84,6 +84,9 @@ class BaseHandler(RequestHandler):
         """Tornado's hook: the response is sent, or there is nobody to send it to."""
         self.services.presence.went(self)
 
+    def compute_etag(self) -> None:
+        """Tornado's hook. Nothing here may be stored by caches: an ETag would only cost a hash."""
+
     def options(self, *_: str) -> None:
         """Answer a browser's question whether another site's page may ask; the headers say it."""
         self.set_status(HTTPStatus.NO_CONTENT)

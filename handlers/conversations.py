@@ -14,10 +14,11 @@ class ConversationsHandler(BaseHandler):
 
     async def get(self) -> None:
         """List them, newest first."""
+        limit = self.page_limit()
         try:
             page = await self.services.storage.conversations(
                 self.user,
-                limit=self.page_limit(),
+                limit=limit,
                 after=self.get_query_argument("after", None),
             )
         except ValueError:

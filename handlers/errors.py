@@ -1,12 +1,13 @@
 """Every error as clients see it: a status, a stable code, and words for people."""
 
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import NamedTuple
 
 from tornado.web import HTTPError
 
 from providers.errors import ProviderError
-from relay.errors import RelayError, ShuttingDown, UnknownModel
+from relay.errors import ShuttingDown, UnknownModel
 from relay.relay import Elsewhere
 from storage.base import Busy, NotFound, StorageError
 
@@ -55,20 +56,36 @@ def describe(error: BaseException | None) -> Described | None:
             return _try_again(error.code, str(error))
         case UnknownModel():
             return Described(HTTPStatus.BAD_REQUEST, error.code, str(error))
-        case RelayError():
-            return Described(HTTPStatus.BAD_GATEWAY, error.code, str(error))
-        case ProviderError():
-            return Described(error.status, error.code, str(error))
         case HTTPError():
             return _of_status(error.status_code)
         case _:
             return None
 
 
+def failure_status(code: str) -> HTTPStatus:
+    """The status that says why an answer failed to one who waited for it as JSON."""
+    return _FAILURES.get(code, HTTPStatus.BAD_GATEWAY)
+
+
+def _family(error: type[ProviderError]) -> Iterator[type[ProviderError]]:
+    yield error
+    for child in error.__subclasses__():
+        yield from _family(child)
+
+
+_FAILURES = {error.code: error.status for error in _family(ProviderError)}
+
+# What Tornado itself refuses.
+_CODES = {
+    HTTPStatus.BAD_REQUEST: "bad_request",
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+}
+
+
 def _of_status(code: int) -> Described:
-    """What Tornado itself refuses."""
     status = HTTPStatus(code)
-    return Described(status, status.phrase.lower().replace(" ", "_"), f"{status.phrase}.")
+    return Described(status, _CODES.get(status, "refused"), f"{status.phrase}.")
 
 
 def _try_again(code: str, message: str) -> Described:

@@ -71,23 +71,22 @@ class Guard:
         if origin not in self._allow_origins:
             return
         yield "Access-Control-Allow-Origin", origin
-        yield "Access-Control-Expose-Headers", "X-Request-Id, Retry-After"
+        yield (
+            "Access-Control-Expose-Headers",
+            "Location, Preference-Applied, Retry-After, X-Request-Id",
+        )
         if request.method == "OPTIONS":
             yield "Access-Control-Allow-Methods", "GET, POST, PATCH, DELETE"
             yield (
                 "Access-Control-Allow-Headers",
-                "Content-Type, Prefer, Last-Event-ID, Idempotency-Key, X-Request-Id",
+                "Content-Type, Last-Event-ID, Prefer, X-Request-Id",
             )
             yield "Access-Control-Max-Age", "7200"  # seconds; the most that Chromium heeds
 
     def _is_foreign_page(self, request: HTTPServerRequest) -> bool:
         origin = request.headers.get("Origin")
-        if origin is None or origin in self._allow_origins:
-            return False
-        try:
-            return urlsplit(origin).netloc != request.host
-        except ValueError:
-            return True
+        own = f"{request.protocol}://{request.host}"
+        return origin is not None and origin != own and origin not in self._allow_origins
 
 
 def _tells_of_a_proxy(name: str) -> bool:

@@ -63,10 +63,7 @@ class ReadingHandler(BaseHandler):
 
     async def wait_for(self, answer: Answer) -> bool:
         """Wait for the end of `answer`, as its reader; False if the sender left before."""
-        with (
-            self.services.relay.reader(answer) as reader,
-            self.services.presence.following(self),
-        ):
+        with self.services.relay.reader(answer) as reader:
             self._read_with(reader)
             ended = await reader.ended() is not None
         self._hang_up_if_left()

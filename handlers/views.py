@@ -18,8 +18,8 @@ Metadata = Annotated[
     dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]],
     Meta(max_length=16),
 ]
-# Blanks and control characters are in no model's name, and would spoil a line of the log.
-Model = Annotated[str, Meta(max_length=200, pattern=r"^[^\s\x00-\x1f\x7f]+$")]
+# Printable ASCII, as every provider's names are: a line of the log holds them.
+Model = Annotated[str, Meta(max_length=200, pattern=r"^[!-~]+\Z")]
 # Longer than any connection's patience; a reader who takes an hour to come back asks again.
 Seconds = Annotated[float, Meta(ge=0, le=3600)]
 

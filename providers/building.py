@@ -9,7 +9,7 @@ from providers.openai import OpenAI
 from providers.provider import Provider
 from providers.qianfan import Qianfan
 from providers.qianfan_v1 import QianfanV1
-from providers.route import Proxy, Route, Timeouts
+from providers.route import Route, Timeouts, Via
 from settings import ProviderSettings, TimeoutSettings
 
 
@@ -24,7 +24,7 @@ def build_provider(
     """The provider `name`; `base_url` is the settings' own, or where the demo listens."""
     route = Route(
         Timeouts(timeouts.connect, timeouts.first_token, timeouts.idle, timeouts.answer),
-        proxy=Proxy.from_url(configured.proxy) if configured.proxy else None,
+        via=Via.from_url(configured.proxy) if configured.proxy else None,
         ca_certs=configured.ca_certs,
     )
     dialect = _dialect(configured, base_url)

@@ -15,6 +15,7 @@ from providers.credentials import Credentials
 from providers.dialect import Delta, Dialect, Prompt, Usage
 from providers.errors import (
     AnswerTimeout,
+    ConnectTimeout,
     CredentialExpired,
     FirstTokenTimeout,
     IdleTimeout,
@@ -65,33 +66,27 @@ class Provider:
         callback and must not block; what it raises ends the request and is raised here. Raises
         ProviderError for every other ending.
         """
+        began = asyncio.get_running_loop().time()
+
+        async def attempt(credential: str | None) -> None:
+            request = self._route.request(self._dialect.request(prompt, credential))
+            request.cleared = cleared
+            one = _Attempt(self._dialect, self._route.timeouts, began, sent, take)
+            await one.run(self._client, request)
+
         if self._credentials is None:
-            await self._attempt(prompt, None, cleared, sent, take)
+            await attempt(None)
             return
         credential = await self._credentials.current()
         try:
-            await self._attempt(prompt, credential, cleared, sent, take)
+            await attempt(credential)
         except CredentialExpired:  # refused before anything of an answer came: ask again, once
-            credential = await self._credentials.renewed(credential)
-            await self._attempt(prompt, credential, cleared, sent, take)
+            await attempt(await self._credentials.renewed(credential))
 
     async def close(self) -> None:
         """End what goes on apart from answers."""
         if self._credentials is not None:
             await self._credentials.close()
-
-    async def _attempt(
-        self,
-        prompt: Prompt,
-        credential: str | None,
-        cleared: Awaitable[None],
-        sent: Callable[[], None],
-        take: Callable[[Delta], None],
-    ) -> None:
-        request = self._route.request(self._dialect.request(prompt, credential))
-        request.cleared = cleared
-        request.on_send = sent
-        await _Attempt(self._dialect, self._route.timeouts, take).run(self._client, request)
 
 
 class _Attempt:
@@ -101,13 +96,24 @@ class _Attempt:
     come, and is set again for the rest if not.
     """
 
-    def __init__(self, dialect: Dialect, timeouts: Timeouts, take: Callable[[Delta], None]) -> None:
-        self._took_any = False
+    def __init__(
+        self,
+        dialect: Dialect,
+        timeouts: Timeouts,
+        began: float,
+        sent: Callable[[], None],
+        take: Callable[[Delta], None],
+    ) -> None:
         self._dialect = dialect
         self._timeouts = timeouts
+        self._began = began  # of the whole answer, by the loop's clock, as are all times here
+        self._sent = sent
         self._take = take
         self._loop = asyncio.get_running_loop()
-        self._began = self._progressed = self._loop.time()
+        self._waits_since = self._loop.time()
+        self._sent_at: float | None = None
+        self._took_any = False
+        self._progressed = 0.0
         self._reading: Reading | None = None
         self._events = 0  # of the reading, when it last progressed
         self._finished_at: float | None = None
@@ -117,6 +123,7 @@ class _Attempt:
 
     async def run(self, client: UpstreamClient, request: UpstreamRequest) -> None:
         """Send, read, and return when the provider finished; raises ProviderError."""
+        request.on_send = self._on_send
         request.on_head = self._on_head
         request.streaming_callback = self._on_body
         self._fetch = asyncio.ensure_future(client.fetch(request, raise_error=False))
@@ -142,6 +149,11 @@ class _Attempt:
         except StreamBroken:
             if self._reading is None or self._said is not None:
                 raise
+
+    def _on_send(self) -> None:
+        self._sent()
+        self._sent_at = self._loop.time()
+        self._rearm()
 
     def _on_head(self, status: int, headers: HTTPHeaders) -> None:
         self._reading = Reading(self._dialect, status, headers.get("Content-Type", ""), headers)
@@ -172,9 +184,14 @@ class _Attempt:
     def _deadline(self) -> float:
         if self._finished_at is not None:
             return self._finished_at + _LINGER_SECONDS
+        timeouts = self._timeouts
         if self._took_any:
-            return min(self._progressed + self._timeouts.idle, self._began + self._timeouts.answer)
-        return self._began + min(self._timeouts.first_token, self._timeouts.answer)
+            step = self._progressed + timeouts.idle
+        elif self._sent_at is not None:
+            step = self._sent_at + timeouts.first_token
+        else:  # in the queue for a connection, whose making the client bounds by itself
+            step = self._waits_since + timeouts.first_token + timeouts.connect
+        return min(step, self._began + timeouts.answer)
 
     def _rearm(self) -> None:
         self._timer.cancel()
@@ -194,4 +211,6 @@ class _Attempt:
     def _expiry(self, now: float) -> ProviderError:
         if now >= self._began + self._timeouts.answer:
             return AnswerTimeout()
+        if self._sent_at is None:
+            return ConnectTimeout()
         return IdleTimeout() if self._took_any else FirstTokenTimeout()

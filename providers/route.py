@@ -17,7 +17,7 @@ class Timeouts(NamedTuple):
     answer: float
 
 
-class Proxy(NamedTuple):
+class Via(NamedTuple):
     """An HTTP proxy on the way to a provider."""
 
     host: str
@@ -26,12 +26,12 @@ class Proxy(NamedTuple):
     password: str | None
 
     @classmethod
-    def from_url(cls, url: str) -> "Proxy":
+    def from_url(cls, url: str) -> "Via":
         """`http://[user:password@]host:port`"""
         parts = urlsplit(url)
         return cls(
             parts.hostname or "",
-            parts.port or 3128,
+            parts.port or 0,
             unquote(parts.username) if parts.username else None,
             unquote(parts.password) if parts.password else None,
         )
@@ -41,12 +41,12 @@ class Route(NamedTuple):
     """How requests reach the provider: limits, proxy, and whose certificates are trusted."""
 
     timeouts: Timeouts
-    proxy: Proxy | None = None
+    via: Via | None = None
     ca_certs: Path | None = None
 
     def request(self, outgoing: Outgoing) -> UpstreamRequest:
         """`outgoing` as a request for the client."""
-        proxy = self.proxy or Proxy("", 0, None, None)
+        proxy = self.via or Via("", 0, None, None)
         return UpstreamRequest(
             outgoing.url,
             method="POST",

@@ -44,7 +44,7 @@ class ToolCalls:
         call = self._call_of(piece)
         call.id = call.id or _mended(piece.id)
         call.name = call.name or _mended(piece.name)
-        self._chars += call.append(piece)
+        self._chars += call.append(piece) + len(piece.id) + len(piece.name)
         if self._chars > MAX_ARGUMENT_CHARS or len(self._calls) > MAX_CALLS:
             raise BadResponse(provider_code="tool_calls_too_long")
         while self._open < len(self._calls):

@@ -13,7 +13,7 @@ from datetime import datetime
 from storage.base import Block, Ending, Message, Piece, ReasoningBlock, TextBlock, block, now
 
 # One event's worth: a slow reader's event is longer than a quick one's, but never longer than this,
-# so that what queues for one reader stays below 64 KiB (code points of at most 4 bytes).
+# so that what queues for one reader stays below 100 KiB (JSON takes up to 6 bytes a character).
 MAX_EVENT_CHARS = 16 * 1024
 
 # Tokens are short strings with 50 bytes of overhead each. This many at a time are joined into one,

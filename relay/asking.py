@@ -4,7 +4,7 @@ import secrets
 
 import msgspec
 
-from providers.dialect import Prompt
+from providers.dialect import Prompt, Turn
 from relay.usage import estimate
 from storage.base import Conversation, Message, Status, TextBlock, now
 
@@ -25,6 +25,18 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     patience: float | None = 0.0
+
+    def prompt(self, model: str, system: str | None, history: tuple[Turn, ...]) -> Prompt:
+        """What goes to the provider; `system` is the conversation's, for a question without."""
+        return Prompt(
+            model=model,
+            turns=(*history, Turn("user", self.content)),
+            system=(system if self.system is None else self.system) or None,
+            temperature=self.temperature,
+            top_p=self.top_p,
+            max_tokens=self.max_tokens,
+            stop=self.stop,
+        )
 
 
 def new_conversation(asking: Asking) -> Conversation:
@@ -76,4 +88,5 @@ def _message_id(conversation_id: str) -> str:
 
 def title(content: str) -> str:
     """The title of a conversation that got none, by its first question."""
-    return " ".join(content.split())[:_TITLE_CHARS]
+    beginning = content.lstrip()[: 10 * _TITLE_CHARS]  # a question may be a megabyte
+    return " ".join(beginning.split())[:_TITLE_CHARS]

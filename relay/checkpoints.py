@@ -50,11 +50,13 @@ class Checkpoints:
         try:
             await self._storage.append_chunks(list(writing.values()))
         except StorageError as error:
-            self._failed("checkpoints fail, answers go on: %s", error)
+            if not self._failing:  # once an outage, not once a second
+                log.warning("checkpoints fail, answers go on: %s", error)
+            self._failing = True
             return
-        except Exception as error:  # noqa: BLE001 -- a bug must not end the saving of all answers
-            self._failed("checkpoints fail by a bug, answers go on", exc_info=error)
-            return
+        except Exception as error:  # a bug, about one of them: it must not cost all the others
+            log.error("checkpoints fail by a bug", exc_info=error)
+            writing = await self._written_singly(writing)
         if self._failing:
             log.info("checkpoints work again")
         self._failing = False
@@ -62,9 +64,17 @@ class Checkpoints:
             if self._frozen.pop(answer, None) is not None:  # else it ended meanwhile
                 self._stored[answer] = chunk.position + length(chunk.pieces)
 
-    def _failed(self, words: str, *values: object, exc_info: Exception | None = None) -> None:
-        """Say it once an outage, not once a second."""
-        if not self._failing:
-            level = logging.WARNING if exc_info is None else logging.ERROR
-            log.log(level, words, *values, exc_info=exc_info)
-        self._failing = True
+    async def _written_singly(self, chunks: dict[Answer, Chunk]) -> dict[Answer, Chunk]:
+        """Those of `chunks` that can be written. An answer whose chunk cannot is saved no more."""
+        written = {}
+        for answer, chunk in chunks.items():
+            try:
+                await self._storage.append_chunks([chunk])
+            except StorageError:
+                continue
+            except Exception as error:
+                log.error("checkpoints of an answer given up answer=%s", answer.id, exc_info=error)
+                self.discard(answer)
+            else:
+                written[answer] = chunk
+        return written

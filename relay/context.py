@@ -3,8 +3,9 @@
 from providers.dialect import Turn
 from storage.base import Message, Storage, TextBlock
 
-# One read of the store serves most conversations whole; longer ones take a few.
-_PAGE = 100
+# One read of the store serves most questions: what fits is rarely more than ten exchanges. More at
+# a time would be held in memory for the sake of long answers that do not fit.
+_PAGE = 20
 
 
 async def history(

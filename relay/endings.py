@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 
 from providers.errors import ProviderError, Refused, StreamBroken, Unreachable
 from relay.errors import InternalError, RelayError
@@ -10,6 +11,8 @@ from relay.usage import estimate, estimate_output
 from storage.base import Block, Ending, Failure, Message, Status, Usage, now
 
 log = logging.getLogger("headrace.relay")
+
+_WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 _NOTHING = Usage(0, 0, estimated=True)  # nothing was generated, nothing is billed
@@ -88,10 +91,11 @@ def log_ending(running: Running, ending: Ending) -> None:
     usage = ending.usage or Usage(0, 0)
     log.log(
         logging.WARNING if ending.error else logging.INFO,
-        "answer ended status=%s code=%s provider=%s model=%s answer=%s chars=%d "
+        "answer ended status=%s code=%s provider_code=%s provider=%s model=%s answer=%s chars=%d "
         "input_tokens=%d output_tokens=%d estimated=%s first_token_ms=%d total_ms=%d",
         ending.status,
         ending.error.code if ending.error else "-",
+        _provider_code(running),
         running.provider,
         running.prompt.model,
         running.answer.id,
@@ -102,3 +106,11 @@ def log_ending(running: Running, ending: Ending) -> None:
         -1 if first is None else (first - running.asked_at) * 1000,
         (ended_at - running.asked_at) * 1000,
     )
+
+
+def _provider_code(running: Running) -> str:
+    """The provider's own word for its failure, if it is a word and not a text."""
+    upstream = running.upstream
+    error = None if upstream is None or upstream.cancelled() else upstream.exception()
+    code = error.provider_code if isinstance(error, ProviderError) else None
+    return code if code is not None and _WORD.fullmatch(code) else "-"

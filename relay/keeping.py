@@ -8,6 +8,7 @@ process runs.
 
 import asyncio
 import logging
+from typing import NamedTuple
 
 import msgspec
 
@@ -20,6 +21,17 @@ log = logging.getLogger("headrace.relay")
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 
+# Endings that are written late. An outage can refuse questions for hours; those past this bound are
+# left to the sweep that follows this process's end.
+_MAX_LATE = 10_000
+
+
+class _Late(NamedTuple):
+    """An ending that goes on being tried."""
+
+    ending: Ending
+    arrives_until: float  # by the loop's clock: the question itself may reach the store as late
+
 
 class EndingKeeper:
     """Writes the endings of this process's answers."""
@@ -27,38 +39,38 @@ class EndingKeeper:
     def __init__(self, storage: Storage, *, lease_seconds: float) -> None:
         self._storage = storage
         self._lease_seconds = lease_seconds
-        self._late: set[asyncio.Task[None]] = set()
+        self._late: dict[str, _Late] = {}
+        self._task: asyncio.Task[None] | None = None
 
     async def keep(self, answer_id: str, ending: Ending) -> Ending:
         """Write `ending` and return what readers are to be told: it, or that it could not be."""
         try:
-            kept = await self._tried(answer_id, ending, patience=self._lease_seconds)
+            kept = await self._tried_for_a_lease(answer_id, ending)
         except StorageError:
             told = _interrupted(ending, StorageUnavailable())
-            self._go_on_trying(answer_id, told, absent=False)
+            self._try_late(answer_id, _Late(told, 0.0))
         except Exception as error:  # a bug; it must not leave readers waiting for ever
             log.error("ending not kept answer=%s", answer_id, exc_info=error)
             told = _interrupted(ending, InternalError())
-            self._go_on_trying(answer_id, told, absent=False)
         else:
             told = ending if kept else _interrupted(ending, LeaseLost())
         return told
 
     def keep_if_asked(self, answer_id: str, ending: Ending) -> None:
         """Write `ending` if the answer turns out to have been stored; nobody waits for it."""
-        self._go_on_trying(answer_id, ending, absent=True)
+        arrives_until = asyncio.get_running_loop().time() + self._lease_seconds
+        self._try_late(answer_id, _Late(ending, arrives_until))
 
     async def close(self) -> None:
         """Stop trying. What is live in the store then is the next process's to end."""
-        for task in self._late:
-            task.cancel()
-        if self._late:
-            await asyncio.wait(self._late)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
 
-    async def _tried(self, answer_id: str, ending: Ending, *, patience: float) -> bool:
-        """Whether it was kept. Raises StorageError once `patience` seconds are over."""
+    async def _tried_for_a_lease(self, answer_id: str, ending: Ending) -> bool:
+        """Whether it was kept. Raises StorageError once the lease is over."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + patience
+        deadline = loop.time() + self._lease_seconds
         pause = _FIRST_PAUSE
         while True:
             try:
@@ -69,29 +81,38 @@ class EndingKeeper:
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
-    def _go_on_trying(self, answer_id: str, ending: Ending, *, absent: bool) -> None:
-        task = asyncio.create_task(self._late_try(answer_id, ending, absent=absent))
-        self._late.add(task)  # the loop itself holds tasks only weakly
-        task.add_done_callback(self._ended)
+    def _try_late(self, answer_id: str, late: _Late) -> None:
+        if len(self._late) >= _MAX_LATE:
+            log.warning("ending left to the next sweep answer=%s", answer_id)
+            return
+        self._late[answer_id] = late
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._try_all())
 
-    async def _late_try(self, answer_id: str, ending: Ending, *, absent: bool) -> None:
-        """Write `ending`; `absent` says that a question may arrive in the store behind this."""
-        loop = asyncio.get_running_loop()
-        arrives_until = loop.time() + self._lease_seconds
+    async def _try_all(self) -> None:
+        """Round after round until nothing is left. A round ends where the store fails again."""
         pause = _FIRST_PAUSE
-        while True:
-            if await self._tried(answer_id, ending, patience=float("inf")):
-                log.info("answer ended late status=%s answer=%s", ending.status, answer_id)
-                return
-            if not absent or loop.time() > arrives_until:
-                return
+        while self._late:
+            try:
+                for answer_id, late in list(self._late.items()):
+                    await self._try_once(answer_id, late)
+            except StorageError:
+                pause = min(2 * pause, _LONGEST_PAUSE)
             await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._late.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            log.error("ending not kept, given up", exc_info=error)
+    async def _try_once(self, answer_id: str, late: _Late) -> None:
+        try:
+            kept = await self._storage.end_answer(answer_id, self._storage.process, late.ending)
+        except StorageError:
+            raise
+        except Exception as error:  # a bug; it must not keep the others from being written
+            log.error("ending not kept, given up answer=%s", answer_id, exc_info=error)
+            del self._late[answer_id]
+            return
+        if kept:
+            log.info("answer ended late status=%s answer=%s", late.ending.status, answer_id)
+        if kept or asyncio.get_running_loop().time() > late.arrives_until:
+            del self._late[answer_id]
 
 
 def _interrupted(ending: Ending, error: RelayError) -> Ending:

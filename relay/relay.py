@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import msgspec
 
-from providers.dialect import Prompt, Turn
+from providers.dialect import Turn
 from relay.answer import Answer, Reader
 from relay.asking import Asking, messages, new_conversation, title
 from relay.checkpoints import Checkpoints
@@ -22,7 +22,7 @@ from relay.errors import ShuttingDown, StorageUnavailable
 from relay.keeping import EndingKeeper
 from relay.models import Models
 from relay.running import Running
-from storage.base import Busy, Conversation, Message, NotFound, Status, Storage
+from storage.base import Busy, Conversation, NotFound, Status, Storage
 
 log = logging.getLogger("headrace.relay")
 
@@ -66,10 +66,12 @@ class Relay:
         Raises UnknownModel, NotFound (the conversation), Busy (it has a live answer), ShuttingDown
         and StorageError; nothing has left for the provider then.
         """
-        conversation, new = await self._conversation(asking)
+        is_new = asking.conversation_id is None
+        conversation = await self._conversation(asking)
         model = asking.model or conversation.model or self._models.default
         provider, provider_model = self._models.resolve(model)
-        prompt = await self._prompt(asking, conversation, provider_model, is_new=new is not None)
+        turns = () if is_new else await self._history(asking, conversation)
+        prompt = asking.prompt(provider_model, conversation.system, turns)
         if self.closing:  # since: from here on `close` knows of the answer and ends it
             raise ShuttingDown
         question, live = messages(asking, conversation.id, model, prompt, self._storage.process)
@@ -91,6 +93,7 @@ class Relay:
         running.upstream = upstream
         self._running[live.id] = running
         try:
+            new = conversation if is_new else None
             await self._storage.ask(question, live, title=title(asking.content), new=new)
         except BaseException as error:
             upstream.cancel()
@@ -137,17 +140,13 @@ class Relay:
             raise Elsewhere
         return Answer.restored(message)
 
-    async def stop(self, user: str, answer_id: str) -> Message:
+    async def stop(self, user: str, answer_id: str) -> Answer:
         """End the answer as STOPPED if it is live, and return it. Raises as `answer` does."""
         running = self._running.get(answer_id)
-        if running is not None and running.user == user:
-            await self._halt(running, Status.STOPPED)
-        message = await self._storage.message(user, answer_id)
-        if message.role != "assistant":
-            raise NotFound
-        if message.status is Status.LIVE:
-            raise Elsewhere
-        return message
+        if running is None or running.user != user:
+            return await self.answer(user, answer_id)
+        await self._halt(running, Status.STOPPED)
+        return running.answer
 
     async def delete_conversation(self, user: str, conversation_id: str) -> None:
         """Forget a conversation; its live answer is stopped first. Raises NotFound, Elsewhere."""
@@ -164,11 +163,14 @@ class Relay:
 
     async def end_orphans(self) -> None:
         """End what processes that died have left live. Raises StorageError."""
-        while orphans := await self._storage.orphans():
+        ended_any = True
+        while ended_any and (orphans := await self._storage.orphans()):
+            ended_any = False
             for message in orphans:
                 ending = orphaned(message)
                 if await self._storage.end_answer(message.id, message.owner or "", ending):
                     log.info("answer interrupted, its process died answer=%s", message.id)
+                    ended_any = True
 
     async def close(self) -> None:
         """Take no more questions, end every answer as INTERRUPTED, and return when all is kept."""
@@ -182,30 +184,16 @@ class Relay:
         while self._running:
             await next(iter(self._running.values())).over.wait()
 
-    async def _conversation(self, asking: Asking) -> tuple[Conversation, Conversation | None]:
-        if asking.conversation_id is not None:
-            known = await self._storage.conversation(asking.user, asking.conversation_id)
-            return known, None
-        new = new_conversation(asking)
-        return new, new
+    async def _conversation(self, asking: Asking) -> Conversation:
+        """The conversation that is named, or a new one that is not stored yet."""
+        if asking.conversation_id is None:
+            return new_conversation(asking)
+        return await self._storage.conversation(asking.user, asking.conversation_id)
 
-    async def _prompt(
-        self, asking: Asking, conversation: Conversation, model: str, *, is_new: bool
-    ) -> Prompt:
-        system = asking.system if asking.system is not None else conversation.system
-        turns: tuple[Turn, ...] = ()
-        if not is_new:
-            room = self._limits.context_chars - len(asking.content) - len(system or "")
-            turns = await history(self._storage, asking.user, conversation.id, room=room)
-        return Prompt(
-            model=model,
-            turns=(*turns, Turn("user", asking.content)),
-            system=system or None,
-            temperature=asking.temperature,
-            top_p=asking.top_p,
-            max_tokens=asking.max_tokens,
-            stop=asking.stop,
-        )
+    async def _history(self, asking: Asking, conversation: Conversation) -> tuple[Turn, ...]:
+        room = self._limits.context_chars - len(asking.content)
+        room -= len(asking.system or conversation.system or "")
+        return await history(self._storage, asking.user, conversation.id, room=room)
 
     async def _halt(self, running: Running, cause: Status) -> None:
         """Halt and wait until the ending is kept."""

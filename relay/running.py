@@ -23,6 +23,9 @@ _MAX_BLOCKS = 10_000
 # Of a tool call's id and name together: providers' ids have some 40 characters, names at most 64.
 _MAX_NAME_CHARS = 1_000
 
+# No model reads or writes so many tokens, and every store can hold the number.
+_MAX_TOKENS = 2**31
+
 
 class Running:
     """Takes what the provider sends into the answer, and stops it when there is nobody to read.
@@ -68,7 +71,8 @@ class Running:
         elif isinstance(delta, ToolCall):
             self._take_tool_call(delta)
         elif isinstance(delta, Usage):
-            self.usage = delta
+            if _means_something(delta):
+                self.usage = delta
         elif isinstance(delta, Finish):
             self.finish = delta
         if self.first_token_at is None and answer.position:
@@ -140,3 +144,8 @@ class Running:
     def _wait_for_reader(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         self._last_call = loop.call_later(seconds, self.halt, Status.ABANDONED)
+
+
+def _means_something(usage: Usage) -> bool:
+    """Whether these can be counts of tokens; what cannot is left to our estimate."""
+    return all(0 <= count < _MAX_TOKENS for count in (usage.input_tokens, usage.output_tokens))

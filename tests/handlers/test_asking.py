@@ -156,7 +156,7 @@ async def test_json_of_a_failed_answer_is_an_error_with_the_message_beside_it(
     upstream.fail(429, {"error": {"code": "rate_limit_exceeded", "message": "sk-secret"}})
     headers = {"Accept": "application/json"}
     answer = await call(headrace.url, "POST", "/api/v1/chat", {"content": "q"}, headers=headers)
-    assert (502, "provider_rate_limited") == (answer.status, answer.body["error"]["code"])
+    assert (503, "provider_rate_limited") == (answer.status, answer.body["error"]["code"])
     assert "failed" == answer.body["message"]["status"]
     assert "sk-secret" not in str(answer.body)
 
