@@ -25,7 +25,7 @@ def suite(tmp_path: Path) -> Suite:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
             cwd=tmp_path,
-            env={"PATH": "/usr/bin:/bin", **environ},
+            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **environ},
             capture_output=True,
             text=True,
             check=False,
