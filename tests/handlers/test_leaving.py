@@ -41,24 +41,12 @@ async def test_leaving_in_the_middle_keeps_the_text_so_far(
     assert {"INFO"} == {record.levelname for record in caplog.records}
 
 
+@pytest.mark.parametrize("sends", ["silent", "no_headers"])
 @pytest.mark.gen_test
-async def test_leaving_while_the_upstream_is_silent(
-    headrace: Server, upstream: ScriptedUpstream
+async def test_leaving_while_the_upstream_sends_nothing(
+    headrace: Server, upstream: ScriptedUpstream, sends: str
 ) -> None:
-    upstream.silent()
-    reader = await Reader.ask(headrace.url)
-    await reader.start()
-    await upstream.request()
-    reader.close()
-    await upstream.closed.wait()
-    assert "abandoned" == _status(await _ended(headrace, reader.answer_id))
-
-
-@pytest.mark.gen_test
-async def test_leaving_before_the_upstream_has_sent_headers(
-    headrace: Server, upstream: ScriptedUpstream
-) -> None:
-    upstream.no_headers()
+    getattr(upstream, sends)()
     reader = await Reader.ask(headrace.url)
     await reader.start()
     await upstream.request()
