@@ -256,7 +256,7 @@ def main(arguments: list[str]) -> int:
         help="check-config prints the effective settings, secrets masked",
     )
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         settings = load(options.config, os.environ)
         if options.command == "check-config":
