@@ -7,6 +7,7 @@ speaks out of turn: no descriptor lingers in CLOSE_WAIT, no stray byte becomes s
 import asyncio
 import select
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from typing import cast
 
 from tornado.iostream import IOStream
@@ -64,31 +65,31 @@ class Connection:
         # Not awaited: a server may answer before it took all of a long request, or without that.
         self._stream.write(request)
         del request  # the history in it need not stay for as long as the answer lasts
-        response = ResponseParser()
-        reading = self._reading
-        came = announced = False
-        while not response.done:
-            try:
-                data = await reading
-            except OSError as error:
-                if self._served and not came and clock() - asked_at < STALE_SECONDS:
-                    raise Stale from error
-                response.end(error, in_order=break_of(error) is None)
-                break
-            came = True
-            body = response.feed(data)
-            if not announced and response.head is not None:
-                announced = True
-                on_head(response.head)
-            if body and (waiting := on_body(body)) is not None:
-                await waiting
-            reading = self._read()
-            if reading.done():  # awaiting it would give nobody else a turn
-                await asyncio.sleep(0)
-        response.verdict()
-        self._reading = reading
-        self._served = True
-        self.reusable = response.reusable and not self._stream.writing()
+        with closing(ResponseParser()) as response:
+            reading = self._reading
+            came = announced = False
+            while not response.done:
+                try:
+                    data = await reading
+                except OSError as error:
+                    if self._served and not came and clock() - asked_at < STALE_SECONDS:
+                        raise Stale from error
+                    response.end(error, in_order=break_of(error) is None)
+                    break
+                came = True
+                body = response.feed(data)
+                if not announced and response.head is not None:
+                    announced = True
+                    on_head(response.head)
+                if body and (waiting := on_body(body)) is not None:
+                    await waiting
+                reading = self._read()
+                if reading.done():  # awaiting it would give nobody else a turn
+                    await asyncio.sleep(0)
+            response.verdict()
+            self._reading = reading
+            self._served = True
+            self.reusable = response.reusable and not self._stream.writing()
 
     def rest(self, alarm: Callable[["Connection"], None]) -> None:
         """Call `alarm` once if the other side closes the connection or says something."""

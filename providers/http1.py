@@ -115,6 +115,10 @@ class ResponseParser:
         if self._failure is not None:
             raise self._failure
 
+    def close(self) -> None:
+        """Let go of httptools' parser, which holds our methods and so us: no work for the collector."""
+        del self._parser
+
     # What httptools calls. An exception raised in here would come out wrapped: `_fail` keeps ours.
 
     def on_message_begin(self) -> None:

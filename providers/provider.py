@@ -136,6 +136,7 @@ class _Attempt:
                 self._hand_over(delta)
         finally:
             self._timer.cancel()
+            del self._fetch  # whose exception's frames hold us: nothing is left to the collector
 
     async def _response(self) -> None:
         """Return when nothing more will come; whether that was all of it, the reading knows."""

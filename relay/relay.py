@@ -218,6 +218,9 @@ class Relay:
         answer.end(ending)
         self._forget(running)
         log_ending(running, ending)
+        # Its task holds what it ended with, the frames of that hold `running`: broken here, all of
+        # the answer's memory goes at once and waits for no collector.
+        running.upstream = None
 
     def _forget(self, running: Running) -> None:
         del self._running[running.answer.id]
