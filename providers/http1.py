@@ -116,7 +116,7 @@ class ResponseParser:
             raise self._failure
 
     def close(self) -> None:
-        """Let go of httptools' parser, which holds our methods and so us: no work for the collector."""
+        """Let go of httptools' parser, which holds our methods and so us: a cycle."""
         del self._parser
 
     # What httptools calls. An exception raised in here would come out wrapped: `_fail` keeps ours.
