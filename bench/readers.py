@@ -30,6 +30,8 @@ class Reader(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.received.append(data)
+        if not self.received[0].startswith(b"HTTP/1.1 200"):
+            self.transport.abort()  # refused: it will be missing among the right answers
         if not self.started.is_set() and b"event: start" in data:
             self.started.set()
         if self.first_token_seconds is None and b"event: delta" in data:
