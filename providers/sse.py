@@ -17,7 +17,7 @@ import msgspec
 from providers.errors import BadResponse
 
 # The longest honest event is a cumulative one, which repeats the whole answer: a million
-# characters (relay.max_answer_chars), each up to six bytes as \uXXXX, all on one line.
+# characters (relay.max_answer_chars), each up to six bytes when escaped, all on one line.
 MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
 
 _BOM: Final = b"\xef\xbb\xbf"
