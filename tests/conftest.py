@@ -19,7 +19,7 @@ import pytest
 from tornado.ioloop import IOLoop
 
 # Fixtures that more than one folder uses have files of their own.
-pytest_plugins = ["tests.mongod", "tests.upstreams", "tests.serving"]
+pytest_plugins = ["tests.mongod", "tests.upstreams", "tests.faults", "tests.serving"]
 
 # Programs that tests may need from the system, and the Debian packages that bring them.
 PACKAGES = {"nginx": "nginx-light", "node": "nodejs"}

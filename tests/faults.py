@@ -115,7 +115,8 @@ class FaultyStorage:
         await gate.open.wait()
 
 
-def spoiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyStorage]:
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyStorage]:
     """What stands before the store of every server that this test starts."""
     faulty = FaultyStorage()
     real = server.from_url

@@ -4,6 +4,7 @@ Fixtures: `serve` starts servers with the settings that a test gives, `headrace`
 provider is the test's `upstream`. Everything a server started is closed when the test ends.
 """
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -49,8 +50,16 @@ def serve(io_loop: IOLoop, tmp_path: Path) -> Iterator[Serving]:
     """Start servers: `server = await serve.start(relay={"heartbeat_seconds": 0.1})`."""
     serving = Serving(tmp_path)
     yield serving
-    io_loop.run_sync(close_all)
-    io_loop.run_sync(serving.stop_all)
+
+    async def stop() -> None:
+        await close_all()
+        async with asyncio.timeout(10):  # whatever was done to it
+            await serving.stop_all()
+
+    try:
+        io_loop.run_sync(stop)
+    except TimeoutError:
+        pytest.fail("the server does not stop", pytrace=False)
 
 
 @pytest.fixture

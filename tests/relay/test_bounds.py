@@ -1,4 +1,4 @@
-"""What a hostile review tried on the record itself: long answers, strange models, calls cut off."""
+"""Bounds of the record itself: long answers, strange models, calls that were cut off."""
 
 import asyncio
 import json

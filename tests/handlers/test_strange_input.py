@@ -1,0 +1,228 @@
+"""What comes in is hostile: headers, bodies and bytes that two servers would read differently."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from server import Server
+from tests.readers import Reader, call
+from tests.serving import Serving
+from tests.steps import JSON, messages_of, sending
+from tests.upstreams import ScriptedUpstream
+
+
+@pytest.mark.parametrize("origin", ["http://[", "http://[::1", "http://]", "//", "%"])
+@pytest.mark.gen_test
+async def test_an_origin_that_is_no_address_is_refused_like_any_other(
+    headrace: Server, origin: str
+) -> None:
+    refused = await call(headrace.url, "GET", "/api/v1/models", headers={"Origin": origin})
+    assert (403, "foreign_origin") == (refused.status, refused.body["error"]["code"])
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "X-Forwarded-Proto",  # nginx as most people set it up, with Host left at its default
+        "X-Forwarded-Port",
+        "X-Forwarded-Server",
+        "X-Original-Forwarded-For",
+        "CF-Connecting-IP",
+        "True-Client-IP",
+        "X-Client-IP",
+        "X-Envoy-External-Address",
+    ],
+)
+@pytest.mark.gen_test
+async def test_whatever_a_proxy_adds_gives_it_away(headrace: Server, header: str) -> None:
+    refused = await call(headrace.url, "GET", "/api/v1/models", headers={header: "x"})
+    assert (403, "forwarded_request") == (refused.status, refused.body["error"]["code"])
+
+
+@pytest.mark.parametrize("limit", ["9" * 5000, "%D9%A3", "%2B3", "3_0", "1e1", "-1", "0x3", "%00"])
+@pytest.mark.gen_test
+async def test_a_limit_that_is_no_small_number_is_refused(headrace: Server, limit: str) -> None:
+    refused = await call(headrace.url, "GET", f"/api/v1/conversations?limit={limit}")
+    assert (400, "invalid_limit") == (refused.status, refused.body["error"]["code"])
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"content": "x", "max_tokens": 1e30}',
+        b'{"content": "x", "max_tokens": 0}',
+        b'{"content": "x", "max_tokens": true}',
+        b'{"content": "x", "temperature": 1e400}',
+        b'{"content": "x", "temperature": NaN}',
+        b'{"content": "x", "top_p": Infinity}',
+        b'{"content": "x", "top_p": 0}',
+        b'{"content": "x", "stop": ["a", "b", "c", "d", "e"]}',
+        b'{"content": "x", "stop": [""]}',
+        b'{"content": "x", "stop": "END"}',
+        b'{"content": "x", "on_disconnect": {"grace": -1}}',
+        b'{"content": "x", "on_disconnect": {"grace": 3601}}',
+        b'{"content": "x", "on_disconnect": {"grace": "1"}}',
+        b'{"content": "x", "on_disconnect": {"grace": 1, "more": 1}}',
+        b'{"content": "x", "model": ""}',
+        b'{"content": "x", "conversation_id": 7}',
+        b'{"content": "x"} {}',
+        b'\xef\xbb\xbf{"content": "x"}',
+        b'{"content": "\xed\xa0\xbd"}',
+        b'{"content": ' + b"[" * 100_000,
+        b'{"x": ' + b'{"a":' * 100_000,
+        b'{"content": [{"type": "text", "text": "x", "more": ' + b"[" * 100_000,
+    ],
+)
+@pytest.mark.gen_test
+async def test_a_strange_body_is_refused_before_anything_is_kept(
+    headrace: Server, upstream: ScriptedUpstream, raw: bytes
+) -> None:
+    refused = await call(headrace.url, "POST", "/api/v1/chat", raw=raw)
+    assert 400 == refused.status
+    listed = await call(headrace.url, "GET", "/api/v1/conversations")
+    assert ([], []) == (listed.body["data"], upstream.requests)
+
+
+@pytest.mark.gen_test
+async def test_an_error_names_the_field_and_does_not_repeat_its_value(headrace: Server) -> None:
+    for raw in (
+        b'{"content": "x", "on_disconnect": "canary"}',
+        b'{"content": [{"type": "canary"}]}',
+    ):
+        refused = await call(headrace.url, "POST", "/api/v1/chat", raw=raw)
+        assert "canary" not in str(refused.body)
+
+
+@pytest.mark.gen_test
+async def test_any_character_comes_back_as_it_was_sent(
+    headrace: Server, upstream: ScriptedUpstream
+) -> None:
+    text = "\x00\x01\x1f\x7f\x85\u2028\u2029\ufeff\uffff👨‍👩‍👧\U0010ffff$.\\\"'"
+    metadata = {text: text, "$where": "1", "": "", "a.b": ""}
+    body = {"title": text, "system": text, "metadata": metadata}
+    made = await call(headrace.url, "POST", "/api/v1/conversations", body)
+    assert (201, body) == (made.status, {key: made.body[key] for key in body})
+    path = f"/api/v1/conversations/{made.body['id']}"
+    upstream.tokens(*text)
+    upstream.finish()
+    reader = await Reader.open(headrace.url, "POST", f"{path}/messages", {"content": text})
+    await reader.text(text)
+    await reader.end()
+    asked = (await upstream.request()).json["messages"]
+    assert [("system", text), ("user", text)] == [(each["role"], each["content"]) for each in asked]
+    blocks = [{"type": "text", "text": text}]
+    assert [blocks, blocks] == [message["blocks"] for message in await messages_of(headrace, path)]
+    assert made.body["metadata"] == (await call(headrace.url, "GET", path)).body["metadata"]
+
+
+@pytest.mark.parametrize("end", ["\nERROR headrace.relay forged", "\n", "\r", "\x9b2J", "\x1b[2J"])
+@pytest.mark.gen_test
+async def test_a_model_that_nobody_has_cannot_write_lines_into_the_log(
+    headrace: Server, upstream: ScriptedUpstream, caplog: pytest.LogCaptureFixture, end: str
+) -> None:
+    caplog.set_level(logging.INFO, "headrace")
+    upstream.finish()
+    body = {"content": "q", "model": f"openai/m{end}"}
+    await call(headrace.url, "POST", "/api/v1/chat", body, headers=JSON)
+    await headrace.relay.idle()
+    assert all(record.getMessage().isprintable() for record in caplog.records)
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("text/event-stream;q=0, application/json", "application/json"),
+        ("application/json;q=0, text/event-stream", "text/event-stream"),
+        ("TEXT/EVENT-STREAM", "text/event-stream"),
+        ("text/*", "text/event-stream"),
+        ("application/*;q=0.5", "application/json"),
+    ],
+)
+@pytest.mark.gen_test
+async def test_a_form_that_is_not_wanted_is_not_sent(
+    headrace: Server, upstream: ScriptedUpstream, accept: str, kind: str
+) -> None:
+    upstream.finish()
+    headers = {"Accept": accept}
+    answer = await call(headrace.url, "POST", "/api/v1/chat", {"content": "q"}, headers=headers)
+    assert kind == answer.headers["content-type"].partition(";")[0]
+
+
+@pytest.mark.parametrize(
+    "prefer", ["respond-async", "Respond-Async", "wait=10, respond-async", "respond-async; x=1"]
+)
+@pytest.mark.gen_test
+async def test_a_preference_is_understood_however_it_is_written(
+    headrace: Server, upstream: ScriptedUpstream, prefer: str
+) -> None:
+    upstream.finish()
+    headers = {"Prefer": prefer}
+    answer = await call(headrace.url, "POST", "/api/v1/chat", {"content": "q"}, headers=headers)
+    assert 202 == answer.status
+
+
+_HEAD = b"POST /api/v1/chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+_CHUNKED = b'10\r\n{"content": "q"}\r\n0\r\n\r\n'
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        _HEAD + b"Content-Length: 16\r\nTransfer-Encoding: chunked\r\n\r\n" + _CHUNKED,
+        _HEAD + b'Content-Length: 16\r\nContent-Length: 17\r\n\r\n{"content": "q"} ',
+        _HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n" + _CHUNKED,
+        _HEAD + b"Transfer-Encoding: chunked, identity\r\n\r\n" + _CHUNKED,
+        _HEAD + b'Content-Length: +16\r\n\r\n{"content": "q"}',
+        _HEAD + b'Content-Length: 0x10\r\n\r\n{"content": "q"}',
+        _HEAD + b"Transfer-Encoding: chunked\r\n\r\n+10\r\n" + _CHUNKED[4:],
+        _HEAD + b'Content-Length : 16\r\n\r\n{"content": "q"}',
+        _HEAD + b'X: a\r\n\x00Content-Length: 16\r\n\r\n{"content": "q"}',
+        _HEAD + b'Host: example.org\r\nContent-Length: 16\r\n\r\n{"content": "q"}',
+    ],
+)
+@pytest.mark.gen_test
+async def test_a_request_that_two_servers_would_read_differently_is_refused(
+    headrace: Server, upstream: ScriptedUpstream, request_bytes: bytes
+) -> None:
+    stream, writer = await sending(headrace, request_bytes)
+    head = await stream.readuntil(b"\r\n")
+    writer.close()
+    assert int(head.split()[1]) in (400, 403)
+    listed = await call(headrace.url, "GET", "/api/v1/conversations")
+    assert ([], []) == (listed.body["data"], upstream.requests)
+
+
+@pytest.mark.gen_test
+async def test_an_allowed_page_can_read_why_it_was_refused(serve: Serving) -> None:
+    page = {"Origin": "https://app.example.org"}
+    server = await serve.start(
+        cors={"allow_origins": [page["Origin"]]}, limits={"max_body_bytes": 100}
+    )
+    for method, path, body, status in (
+        ("GET", "/api/v1/nothing", None, 404),
+        ("PUT", "/api/v1/conversations", {}, 405),
+        ("POST", "/api/v1/chat", {}, 400),
+        ("POST", "/api/v1/chat", {"content": "x" * 120}, 413),
+        ("GET", "/api/v1/conversations/%ff", None, 400),
+        ("GET", "/api/v1/answers/none/events", None, 404),
+    ):
+        refused = await call(server.url, method, path, body, headers=page)
+        assert (status, page["Origin"], "Origin") == (
+            refused.status,
+            refused.headers["access-control-allow-origin"],
+            refused.headers["vary"],
+        )
+
+
+@pytest.mark.gen_test
+async def test_every_code_that_is_sent_is_in_the_documentation(headrace: Server) -> None:
+    documented = (Path(__file__).parents[2] / "docs/api.md").read_text("utf-8")
+    for method, path in (
+        ("GET", "/api/v1/conversations/%ff"),
+        ("GET", "/api/v1/conversations?after=%ff"),
+        ("PUT", "/api/v1/chat"),
+        ("GET", "/api/v1/nothing"),
+    ):
+        refused = await call(headrace.url, method, path)
+        assert f"`{refused.body['error']['code']}`" in documented
