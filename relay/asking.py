@@ -26,12 +26,16 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
     stop: tuple[str, ...] = ()
     patience: float | None = 0.0
 
-    def prompt(self, model: str, system: str | None, history: tuple[Turn, ...]) -> Prompt:
-        """What goes to the provider; `system` is the conversation's, for a question without."""
+    def system_in(self, conversation: Conversation) -> str | None:
+        """The system prompt: the question's own, else the conversation's; an empty one is none."""
+        return (conversation.system if self.system is None else self.system) or None
+
+    def prompt(self, model: str, conversation: Conversation, history: tuple[Turn, ...]) -> Prompt:
+        """What goes to the provider."""
         return Prompt(
             model=model,
             turns=(*history, Turn("user", self.content)),
-            system=(system if self.system is None else self.system) or None,
+            system=self.system_in(conversation),
             temperature=self.temperature,
             top_p=self.top_p,
             max_tokens=self.max_tokens,

@@ -71,7 +71,7 @@ class Relay:
         model = asking.model or conversation.model or self._models.default
         provider, provider_model = self._models.resolve(model)
         turns = () if is_new else await self._history(asking, conversation)
-        prompt = asking.prompt(provider_model, conversation.system, turns)
+        prompt = asking.prompt(provider_model, conversation, turns)
         if self.closing:  # since: from here on `close` knows of the answer and ends it
             raise ShuttingDown
         question, live = messages(asking, conversation.id, model, prompt, self._storage.process)
@@ -130,8 +130,7 @@ class Relay:
 
     async def answer(self, user: str, answer_id: str) -> Answer:
         """The answer, live or ended. Raises NotFound, Elsewhere and StorageError."""
-        running = self._running.get(answer_id)
-        if running is not None and running.user == user:
+        if running := self._running_of(user, answer_id):
             return running.answer
         message = await self._storage.message(user, answer_id)
         if message.role != "assistant":
@@ -142,11 +141,10 @@ class Relay:
 
     async def stop(self, user: str, answer_id: str) -> Answer:
         """End the answer as STOPPED if it is live, and return it. Raises as `answer` does."""
-        running = self._running.get(answer_id)
-        if running is None or running.user != user:
-            return await self.answer(user, answer_id)
-        await self._halt(running, Status.STOPPED)
-        return running.answer
+        if running := self._running_of(user, answer_id):
+            await self._halt(running, Status.STOPPED)
+            return running.answer
+        return await self.answer(user, answer_id)
 
     async def delete_conversation(self, user: str, conversation_id: str) -> None:
         """Forget a conversation; its live answer is stopped first. Raises NotFound, Elsewhere."""
@@ -175,14 +173,20 @@ class Relay:
     async def close(self) -> None:
         """Take no more questions, end every answer as INTERRUPTED, and return when all is kept."""
         self.closing = True
-        closing = [self._halt(running, Status.INTERRUPTED) for running in self._running.values()]
-        await asyncio.gather(*closing)
+        for running in self._running.values():
+            running.halt(Status.INTERRUPTED)
+        await self.idle()
         await self._keeper.close()
 
     async def idle(self) -> None:
         """Return when no answer is live here."""
         while self._running:
             await next(iter(self._running.values())).over.wait()
+
+    def _running_of(self, user: str, answer_id: str) -> Running | None:
+        """The live answer, if it is here and theirs."""
+        running = self._running.get(answer_id)
+        return running if running is not None and running.user == user else None
 
     async def _conversation(self, asking: Asking) -> Conversation:
         """The conversation that is named, or a new one that is not stored yet."""
@@ -192,7 +196,7 @@ class Relay:
 
     async def _history(self, asking: Asking, conversation: Conversation) -> tuple[Turn, ...]:
         room = self._limits.context_chars - len(asking.content)
-        room -= len(asking.system or conversation.system or "")
+        room -= len(asking.system_in(conversation) or "")
         return await history(self._storage, asking.user, conversation.id, room=room)
 
     async def _halt(self, running: Running, cause: Status) -> None:
