@@ -12,6 +12,7 @@ from providers.openai import OpenAI
 from providers.qianfan import Qianfan
 from providers.qianfan_v1 import QianfanV1
 from providers.sse import Event
+from settings import BASE_URLS
 
 
 def deltas(dialect: Dialect, body: dict[str, Any]) -> list[Delta]:
@@ -118,3 +119,11 @@ class TestQianfanV1Ends:
         assert [(reason, word)] == list(finishes(ended))
         running = deltas(dialect, {"result": "", "is_end": False, **fields})
         assert [] == list(finishes(running))
+
+
+@pytest.mark.parametrize(
+    ("name", "dialect"),
+    [("openai", OpenAI), ("dashscope", DashScope), ("qianfan", Qianfan), ("qianfan-v1", QianfanV1)],
+)
+def test_a_dialect_alone_and_the_settings_name_the_same_public_address(name, dialect) -> None:
+    assert BASE_URLS[name] == dialect.default_base_url
