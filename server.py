@@ -11,14 +11,12 @@ import logging
 import os
 import secrets
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 import handlers.answers
@@ -29,12 +27,11 @@ import handlers.models
 from handlers.base import NotFoundHandler, Services
 from handlers.guard import Guard
 from handlers.presence import Presence
+from listening import CannotListen, listen, url_of
 from providers.building import build_provider
 from providers.client import UpstreamClient
 from providers.demo import DemoUpstream
 from providers.provider import Provider
-from relay.checkpoints import Checkpoints
-from relay.leases import keep_lease, sweep_orphans
 from relay.models import Models
 from relay.relay import Limits, Relay
 from settings import Settings, SettingsError, describe, load
@@ -42,13 +39,6 @@ from storage.base import Storage, StorageError
 from storage.opening import from_url
 
 log = logging.getLogger("headrace")
-
-# Tornado's 128 costs the 129th client that connects at the same time a SYN retry of one second.
-_BACKLOG = 4096
-
-# With the kernel's default a reader that reads nothing is given megabytes before a flush waits;
-# with this it is about a hundred kilobytes.
-_SEND_BUFFER_BYTES = 32 * 1024
 
 # Collection took a tenth of the CPU with Python's first threshold of 700: a stream's objects are
 # freed by their counts, and cycles are few.
@@ -70,24 +60,34 @@ _ROUTES = [
 ]
 
 
-class CannotStart(Exception):
-    """Why the server does not start, in one line for the operator."""
-
-
 class Server:
     """A running server: where it listens, and what can be asked of it."""
 
-    def __init__(self, url: str, relay: Relay, presence: Presence) -> None:
+    def __init__(self, url: str, http: HTTPServer, relay: Relay, presence: Presence) -> None:
         self.url = url
         self.relay = relay
         self.presence = presence
+        self._http = http
+
+    async def drain(self, *, patience: float, hurry: asyncio.Event) -> None:
+        """Take nothing new, and return once no answer is live.
+
+        At the latest that is after `patience` seconds, or when `hurry` is set.
+        """
+        self.relay.refuse()
+        self._http.stop()  # a supervisor's socket stays open, for the next process to accept from
+        waits = [asyncio.create_task(self.relay.idle()), asyncio.create_task(hurry.wait())]
+        await asyncio.wait(waits, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        await asyncio.wait(waits)
 
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Server]:
     """Serve within this block; leaving it ends every answer as interrupted and keeps them all.
 
-    Raises StorageError or CannotStart, with words for the operator, if it cannot start.
+    Raises StorageError or CannotListen, with words for the operator, if it cannot start.
     """
     async with AsyncExitStack() as stack:
         storage = from_url(
@@ -98,29 +98,25 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         stack.push_async_callback(storage.close)
         await storage.open()
         models = await _models(settings, stack)
-        checkpoints = Checkpoints(storage, interval=settings.relay.checkpoint_seconds)
-        relay = Relay(storage, models, checkpoints, _limits(settings))
-        await storage.renew_lease()
-        await relay.end_orphans()
+        relay = Relay(storage, models, _limits(settings))
+        await relay.open()
 
-        presence = Presence(heartbeat_seconds=settings.relay.heartbeat_seconds)
+        presence = Presence(
+            heartbeat_seconds=settings.relay.heartbeat_seconds,
+            stall_seconds=settings.relay.reader_stall_seconds,
+        )
         stack.callback(presence.close)
-        lease_seconds = settings.relay.lease_seconds
-        for chore in (
-            checkpoints.run(),
-            keep_lease(storage, lease_seconds=lease_seconds),
-            sweep_orphans(relay, lease_seconds=lease_seconds),
-        ):
+        for chore in relay.chores():
             stack.push_async_callback(_cancel, _begun(chore))
 
         http = _http_server(settings, _services(settings, storage, models, relay, presence))
-        sockets = _listen(settings.host, settings.port)
+        sockets = listen(settings)
         http.add_sockets(sockets)
         stack.push_async_callback(http.close_all_connections)
         stack.push_async_callback(presence.nobody, patience=_LAST_WORDS_SECONDS)
         stack.push_async_callback(relay.close)
         stack.callback(http.stop)
-        yield Server(_url(settings.host, sockets[0]), relay, presence)
+        yield Server(url_of(sockets[0]), http, relay, presence)
 
 
 async def _models(settings: Settings, stack: AsyncExitStack) -> Models:
@@ -147,6 +143,7 @@ def _limits(settings: Settings) -> Limits:
     return Limits(
         max_answer_chars=settings.relay.max_answer_chars,
         context_chars=settings.context.max_chars,
+        checkpoint_seconds=settings.relay.checkpoint_seconds,
         attach_seconds=settings.relay.attach_seconds,
         lease_seconds=settings.relay.lease_seconds,
     )
@@ -162,6 +159,7 @@ def _services(
         presence=presence,
         guard=Guard(settings.cors.allow_origins),
         patience=0.0 if settings.relay.on_disconnect == "cancel" else None,
+        grace_seconds=settings.relay.grace_seconds,
         max_body_bytes=settings.limits.max_body_bytes,
     )
 
@@ -181,22 +179,6 @@ def _http_server(settings: Settings, services: Services) -> HTTPServer:
         max_body_size=2 * settings.limits.max_body_bytes,
         max_buffer_size=2 * settings.limits.max_body_bytes + _MAX_HEADER_BYTES,
     )
-
-
-def _listen(host: str, port: int) -> list[socket.socket]:
-    try:
-        sockets = bind_sockets(port, host, backlog=_BACKLOG)
-    except OSError as error:
-        raise CannotStart(f"cannot listen on {host}:{port}: {error.strerror}") from error
-    for listening in sockets:  # connections inherit both
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return sockets
-
-
-def _url(host: str, listening: socket.socket) -> str:
-    name = f"[{host}]" if ":" in host else host
-    return f"http://{name}:{listening.getsockname()[1]}"
 
 
 def _log_request(handler: RequestHandler) -> None:
@@ -230,17 +212,23 @@ async def _cancel(chore: asyncio.Task[None]) -> None:
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT."""
-    stopping = asyncio.Event()
+    """Serve until SIGTERM or SIGINT, and drain then; a second one cuts that short."""
+    stopping, hurry = asyncio.Event(), asyncio.Event()
+
+    def signalled() -> None:
+        (hurry if stopping.is_set() else stopping).set()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, signalled)
     async with running(settings) as server:
         gc.collect()
         gc.freeze()
         gc.set_threshold(_GC_FIRST_THRESHOLD)
         print(f"Headrace is ready at {server.url}", flush=True)
         await stopping.wait()
+        log.info("draining live_answers=%d", server.relay.live)
+        await server.drain(patience=settings.relay.drain_seconds, hurry=hurry)
         log.info("stopping live_answers=%d", server.relay.live)
 
 
@@ -263,7 +251,7 @@ def main(arguments: list[str]) -> int:
             print(describe(settings), end="")
         else:
             asyncio.run(serve(settings))
-    except (SettingsError, StorageError, CannotStart) as error:
+    except (SettingsError, StorageError, CannotListen) as error:
         print(f"headrace: {error}", file=sys.stderr)
         return 1
     return 0

@@ -227,6 +227,13 @@ class RelaySettings(Section):
     # After `Prefer: respond-async` the first reader needs one more round trip, on a phone perhaps
     # with a new connection; who has not come by then is not coming.
     attach_seconds: Seconds = 10.0
+    # Who asks under an Idempotency-Key intends to come back: a change of networks takes a phone
+    # some seconds, and an EventSource or a library's backoff a few more.
+    grace_seconds: Seconds = 15.0
+    # A reader that takes nothing for so long is cut. A phone in a tunnel comes back and resumes.
+    reader_stall_seconds: Seconds = 30.0
+    # At SIGTERM: most answers are over within it, and supervisors wait for longer (systemd: 90).
+    drain_seconds: float = Field(30.0, ge=0, allow_inf_nan=False)
     # How long a silent process counts as alive: longer than any pause of a healthy one, shorter
     # than people wait for an answer that will not go on.
     lease_seconds: Seconds = 30.0
@@ -235,6 +242,12 @@ class RelaySettings(Section):
     def _lease_outlives_ticks(self) -> Self:
         if self.lease_seconds < 3 * self.checkpoint_seconds:  # renewed once a tick; two may be late
             raise ValueError("lease_seconds should be at least three times checkpoint_seconds")
+        return self
+
+    @model_validator(mode="after")
+    def _readers_hear_before_they_are_cut(self) -> Self:
+        if self.reader_stall_seconds <= self.heartbeat_seconds:
+            raise ValueError("reader_stall_seconds should be more than heartbeat_seconds")
         return self
 
 
@@ -285,6 +298,7 @@ class Settings(BaseSettings):
 
     host: Word = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)  # 0: any free one
+    reuse_port: bool = False  # several processes on one port: the kernel deals out connections
     default_model: str | None = None  # "<provider>/<model>"; see `effective_default_model`
     storage: StorageSettings = StorageSettings()
     auth: AuthSettings = AuthSettings()

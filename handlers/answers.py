@@ -7,7 +7,6 @@ from handlers.base import BaseHandler
 from handlers.errors import ApiError
 from handlers.streaming import ReadingHandler
 from handlers.views import Message
-from relay.relay import Elsewhere
 from storage.base import StorageError
 
 # Positions are code points of one answer; nine digits are a thousand times the longest.
@@ -26,7 +25,7 @@ class EventsHandler(ReadingHandler):
         with self.watched():
             try:
                 answer = await self.services.relay.answer(self.user, answer_id)
-            except (Elsewhere, StorageError):
+            except StorageError:
                 # For now: but an EventSource gives up for good on any status but 200.
                 self.come_back()
                 return
@@ -49,9 +48,13 @@ class StopHandler(BaseHandler):
     """An end to an answer."""
 
     async def post(self, answer_id: str) -> None:
-        """Stop it if it is live; what is kept of it comes back."""
+        """Stop it if it is live; what is kept of it comes back.
+
+        If another process has it, that one is told, and what comes back may not have ended yet.
+        """
         answer = await self.services.relay.stop(self.user, answer_id)
-        self.write_json(Message.of_answer(answer))
+        status = HTTPStatus.ACCEPTED if answer.ending is None else HTTPStatus.OK
+        self.write_json(Message.of_answer(answer), status)
 
 
 routes = [

@@ -11,6 +11,9 @@ from storage.base import Failure, Status
 
 _UNWANTED = re.compile(r"q\s*=\s*0(\.0*)?")
 
+# Room for a UUID and whatever a client puts around it; the store keeps a hash.
+_KEY = re.compile(r"[ -~]{1,255}")
+
 
 class AskingHandler(ReadingHandler):
     """What the two ways of asking share."""
@@ -20,10 +23,14 @@ class AskingHandler(ReadingHandler):
         if not question.text.strip():
             raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", "The question is empty.")
         form = self._form()
+        key = self._key()
         if self.connection_stream.closed():
             return  # left before the question was looked at: nothing is asked for nobody
         asking = question.asking(
-            user=self.user, conversation_id=conversation_id, patience=self.services.patience
+            user=self.user,
+            conversation_id=conversation_id,
+            key=key,
+            patience=self._patience(key),
         )
         with self.watched():
             answer = await self.services.relay.ask(asking)
@@ -50,6 +57,24 @@ class AskingHandler(ReadingHandler):
             "not_acceptable",
             "Answers come as text/event-stream or application/json.",
         )
+
+    def _key(self) -> str | None:
+        """The client's name for this question, under which it may ask again."""
+        key = self.request.headers.get("Idempotency-Key")
+        if key is not None and not _KEY.fullmatch(key):
+            raise ApiError(
+                HTTPStatus.BAD_REQUEST,
+                "invalid_idempotency_key",
+                "An Idempotency-Key is 1 to 255 printable ASCII characters.",
+            )
+        return key
+
+    def _patience(self, key: str | None) -> float | None:
+        """For how long an answer goes on without a reader if its question does not say."""
+        patience = self.services.patience
+        if key is None or patience is None:
+            return patience
+        return max(patience, self.services.grace_seconds)  # who has a key intends to come back
 
     def _answer_later(self, answer: Answer) -> None:
         self.services.relay.expect_reader(answer)

@@ -42,6 +42,7 @@ class Services(NamedTuple):
     presence: Presence
     guard: Guard
     patience: float | None  # of answers whose question says nothing about it
+    grace_seconds: float  # the least of it for questions that have an idempotency key
     max_body_bytes: int
 
 

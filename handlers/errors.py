@@ -7,8 +7,7 @@ from typing import NamedTuple
 from tornado.web import HTTPError
 
 from providers.errors import ProviderError
-from relay.errors import ShuttingDown, UnknownModel
-from relay.relay import Elsewhere
+from relay.errors import Elsewhere, KeyReused, ShuttingDown, UnknownModel
 from storage.base import Busy, NotFound, StorageError
 
 # Long enough for an election of a replica set's primary, or a restart of this server.
@@ -48,11 +47,11 @@ def describe(error: BaseException | None) -> Described | None:
                 "This conversation's last answer is still being written.",
                 answer_id=error.answer_id,
             )
-        case Elsewhere():
-            return _try_again("answer_elsewhere", "Another process has this answer.")
         case StorageError():
             return _try_again("storage_unavailable", "Conversations cannot be stored just now.")
-        case ShuttingDown():
+        case KeyReused():
+            return Described(HTTPStatus.UNPROCESSABLE_ENTITY, error.code, str(error))
+        case ShuttingDown() | Elsewhere():
             return _try_again(error.code, str(error))
         case UnknownModel():
             return Described(HTTPStatus.BAD_REQUEST, error.code, str(error))

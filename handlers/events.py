@@ -4,6 +4,7 @@ Data is always one line of JSON, which needs no line end inside it; some mobile 
 and some split them at U+2028, U+2029 and U+0085, so these are escaped too.
 """
 
+import random
 from collections.abc import Iterable
 
 import msgspec
@@ -16,8 +17,10 @@ _encode = msgspec.json.Encoder().encode
 # Milliseconds after which an EventSource comes back by itself.
 _RETRY_MS = 1000
 
+# And when all readers of a process have to at once: over so long, a thousand are 250 a second.
+_SPREAD_RETRY_MS = (1000, 5000)
+
 BEAT = b": beat\n\n"
-COME_BACK = b"retry: %d\n\n" % _RETRY_MS
 
 
 def start(answer: Answer) -> bytes:
@@ -31,6 +34,11 @@ def start(answer: Answer) -> bytes:
         }
     )
     return b"retry: %d\nevent: start\ndata: %b\n\n" % (_RETRY_MS, data)
+
+
+def come_back() -> bytes:
+    """Has an EventSource come back at a moment of its own, not with all others."""
+    return b"retry: %d\n\n" % random.randint(*_SPREAD_RETRY_MS)
 
 
 def deltas(answer: Answer, position: int, pieces: Iterable[Piece]) -> bytes:

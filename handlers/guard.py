@@ -79,7 +79,7 @@ class Guard:
             yield "Access-Control-Allow-Methods", "GET, POST, PATCH, DELETE"
             yield (
                 "Access-Control-Allow-Headers",
-                "Content-Type, Last-Event-ID, Prefer, X-Request-Id",
+                "Content-Type, Idempotency-Key, Last-Event-ID, Prefer, X-Request-Id",
             )
             yield "Access-Control-Max-Age", "7200"  # seconds; the most that Chromium heeds
 

@@ -18,16 +18,20 @@ from tornado.ioloop import IOLoop, PeriodicCallback
 class Follower(Protocol):
     """A stream of events to somebody."""
 
-    wrote_at: float  # by the event loop's clock
+    wrote_at: float  # when something was written last, by the event loop's clock
+    is_writing: bool  # it has not left for the reader's machine yet
 
     def beat(self) -> None:
         """Send a sign of life."""
+
+    def cut(self) -> None:
+        """Close the connection: nothing is taken from it."""
 
 
 class Presence:
     """The readers of this process: one epoll and one sweep, whatever their number."""
 
-    def __init__(self, *, heartbeat_seconds: float) -> None:
+    def __init__(self, *, heartbeat_seconds: float, stall_seconds: float) -> None:
         self._loop = IOLoop.current()
         self._watched: dict[int, Callable[[], None]] = {}
         self._followers: set[Follower] = set()
@@ -40,7 +44,8 @@ class Presence:
             self._loop.add_handler(self._epoll.fileno(), self._heard, IOLoop.READ)
         # Four looks a heartbeat: whoever will be silent for a heartbeat before the next is due.
         self._due_after = heartbeat_seconds * 3 / 4
-        self._sweep = PeriodicCallback(self._beat, heartbeat_seconds * 1000 / 4)
+        self._stall_seconds = stall_seconds
+        self._sweep = PeriodicCallback(self._look, heartbeat_seconds * 1000 / 4)
         self._sweep.start()
 
     def close(self) -> None:
@@ -67,7 +72,10 @@ class Presence:
 
     @contextmanager
     def following(self, follower: Follower) -> Iterator[None]:
-        """Have `follower` send a sign of life whenever it has been silent for too long."""
+        """Have `follower` send a sign of life whenever it has been silent for too long.
+
+        It is cut if what it writes is not taken for too long: Tornado waits for ever.
+        """
         self._followers.add(follower)
         try:
             yield
@@ -109,8 +117,12 @@ class Presence:
         with suppress(OSError, ValueError):
             self._epoll.unregister(fd)
 
-    def _beat(self) -> None:
+    def _look(self) -> None:
         silent_since = self._loop.time() - self._due_after
-        for follower in self._followers:
-            if follower.wrote_at <= silent_since:
-                follower.beat()
+        stalled_since = self._loop.time() - self._stall_seconds
+        for follower in list(self._followers):  # one that is cut goes at once
+            if not follower.is_writing:
+                if follower.wrote_at <= silent_since:
+                    follower.beat()
+            elif follower.wrote_at <= stalled_since:
+                follower.cut()

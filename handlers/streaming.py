@@ -1,6 +1,7 @@
 """A reader of an answer: a cursor on it, and the noticing that it left."""
 
 import asyncio
+import logging
 from contextlib import AbstractContextManager, nullcontext, suppress
 from http import HTTPStatus
 
@@ -9,12 +10,20 @@ from tornado.iostream import StreamClosedError
 from handlers import events
 from handlers.base import BaseHandler
 from relay.answer import Answer, Reader
+from relay.errors import Elsewhere
+
+log = logging.getLogger("headrace.http")
+
+# As much as the largest ordinary event. Whoever takes less than this in `reader_stall_seconds` is
+# cut: some 3 KB a second.
+_PART_BYTES = 96 * 1024
 
 
 class ReadingHandler(BaseHandler):
     """A request whose sender may leave before its answer ended; leaving may stop the upstream."""
 
     wrote_at = 0.0
+    is_writing = False
     _reader: Reader | None = None
     _left = False
 
@@ -41,6 +50,11 @@ class ReadingHandler(BaseHandler):
         if self._reader is not None:
             self._reader.beat()
 
+    def cut(self) -> None:
+        """They take nothing."""
+        log.info("reader cut, it reads nothing request=%s", self.request_id)
+        self.connection_stream.close()  # and so they have left
+
     async def follow(self, answer: Answer, position: int = 0) -> None:
         """Send what lies beyond `position`, then what comes, until the end or until they leave."""
         self._write_stream_headers()
@@ -59,14 +73,19 @@ class ReadingHandler(BaseHandler):
     def come_back(self) -> None:
         """Send an empty stream, whose client asks again in a moment."""
         self._write_stream_headers()
-        self.write(events.COME_BACK)
+        self.write(events.come_back())
 
     async def wait_for(self, answer: Answer) -> bool:
-        """Wait for the end of `answer`, as its reader; False if the sender left before."""
+        """Wait for the end of `answer`, as its reader; False if the sender left before.
+
+        Raises Elsewhere if another process has it and this one can wait no longer.
+        """
         with self.services.relay.reader(answer) as reader:
             self._read_with(reader)
             ended = await reader.ended() is not None
         self._hang_up_if_left()
+        if not ended and not self._left:
+            raise Elsewhere
         return ended
 
     def _read_with(self, reader: Reader) -> None:
@@ -83,22 +102,37 @@ class ReadingHandler(BaseHandler):
         answer = reader.answer
         loop = asyncio.get_running_loop()
         self.write(events.start(answer))
-        if reader.position > answer.position:
-            self.write(events.reset(answer))
-            reader.position = answer.position
+        if reader.is_ahead:
+            await self._reset(reader, loop)
         await self._flush(loop)
         position = reader.position
         while (pieces := await reader.growth()) is not None:
             self.write(events.deltas(answer, position, pieces) if pieces else events.BEAT)
             position = reader.position
             await self._flush(loop)
-        if answer.ending is not None and not reader.left:
-            self.write(events.end(position, answer.ending, self.request_id))
+        if self._left:
+            return
+        if reader.is_ahead:
+            await self._reset(reader, loop)
+        if answer.ending is None or self.services.relay.closing:
+            self.write(events.come_back())
+        if answer.ending is not None:
+            self.write(events.end(reader.position, answer.ending, self.request_id))
+        await self._flush(loop)
+
+    async def _reset(self, reader: Reader, loop: asyncio.AbstractEventLoop) -> None:
+        """Replace what they hold: all of the answer, so it goes in parts, and each is progress."""
+        event = memoryview(events.reset(reader.answer))
+        reader.position = reader.answer.position
+        for start in range(0, len(event), _PART_BYTES):
+            self.write(bytes(event[start : start + _PART_BYTES]))
             await self._flush(loop)
 
     async def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
-        await self.flush()  # a slow reader's next growth is simply longer
         self.wrote_at = loop.time()
+        self.is_writing = True
+        await self.flush()  # a slow reader's next growth is simply longer
+        self.is_writing = False
 
     def _write_stream_headers(self) -> None:
         self.set_status(HTTPStatus.OK)

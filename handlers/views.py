@@ -77,7 +77,14 @@ class Question(Body, frozen=True, kw_only=True):
             return self.content
         return "".join(part.text for part in self.content)
 
-    def asking(self, *, user: str, conversation_id: str | None, patience: float | None) -> Asking:
+    def asking(
+        self,
+        *,
+        user: str,
+        conversation_id: str | None,
+        key: str | None,
+        patience: float | None,
+    ) -> Asking:
         """The question as the relay takes it; `patience` where the question does not say."""
         return Asking(
             user=user,
@@ -90,6 +97,7 @@ class Question(Body, frozen=True, kw_only=True):
             max_tokens=self.max_tokens,
             stop=tuple(self.stop or ()),
             patience=patience if self.on_disconnect is None else patience_of(self.on_disconnect),
+            key=key,
         )
 
 
@@ -124,12 +132,12 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     role: str
     blocks: tuple[kept.Block, ...]
     model: str | None
-    status: kept.Status
-    finish_reason: str | None
-    usage: kept.Usage | None
-    error: kept.Failure | None
+    status: kept.Status = kept.Status.LIVE
+    finish_reason: str | None = None
+    usage: kept.Usage | None = None
+    error: kept.Failure | None = None
     created_at: datetime
-    ended_at: datetime | None
+    ended_at: datetime | None = None
 
     @classmethod
     def of(cls, message: kept.Message) -> "Message":
@@ -139,22 +147,18 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of_answer(cls, answer: Answer) -> "Message":
-        """The view of an answer that ended, as its readers were told, whatever could be kept."""
-        ending = answer.ending
-        assert ending is not None
-        return cls(
+        """The view of an answer as its readers know it, whatever could be kept."""
+        live = cls(
             id=answer.id,
             conversation_id=answer.conversation_id,
             role="assistant",
-            blocks=ending.blocks,
+            blocks=answer.blocks(),
             model=answer.model,
-            status=ending.status,
-            finish_reason=ending.finish_reason,
-            usage=ending.usage,
-            error=ending.error,
             created_at=answer.created_at,
-            ended_at=ending.ended_at,
         )
+        if answer.ending is None:
+            return live
+        return msgspec.structs.replace(live, **msgspec.structs.asdict(answer.ending))
 
 
 class List(msgspec.Struct, Generic[T], frozen=True):

@@ -39,6 +39,7 @@ class Answer:
         self.created_at = created_at or now()
         self.position = 0
         self.ending: Ending | None = None
+        self.lags = False  # another process writes it, and is further than what is known here
         self._blocks: list[_Block] = []
         self._starts: list[int] = []  # of the blocks, for finding one by position
         self.tool_calls = 0
@@ -91,6 +92,18 @@ class Answer:
         """Grow by arguments of the tool call that was opened last."""
         self._append("tool_call", arguments)
 
+    def extend(self, pieces: Iterable[Piece]) -> None:
+        """Grow by what lies beyond the position."""
+        for piece in pieces:
+            if piece.type == "text":
+                self.append_text(piece.text)
+            elif piece.type == "reasoning":
+                self.append_reasoning(piece.text)
+            else:
+                if piece.id is not None:
+                    self.open_tool_call(piece.id, piece.name or "")
+                self.append_arguments(piece.text)
+
     def beyond(self, position: int, limit: int | None = None) -> list[Piece]:
         """What lies beyond `position`, in order, one piece a block; at most `limit` long."""
         if position >= self.position:
@@ -119,6 +132,22 @@ class Answer:
         """Grow no more; every reader that has read all of it is done."""
         self.ending = ending
         self.wake()
+
+    def settle(self, kept: Message) -> None:
+        """End as the store says it ended, which may be shorter than what was known here."""
+        final = Answer.restored(kept)
+        assert final.ending is not None
+        if final.position < self.position:
+            self._blocks, self._starts = final._blocks, final._starts
+            self.position, self.tool_calls = final.position, final.tool_calls
+        else:
+            self.extend(final.beyond(self.position))
+        self.end(final.ending)
+
+    def dismiss(self) -> None:
+        """Send the readers away, before the end."""
+        for reader in self._readers:
+            reader.leave()
 
     def wake(self) -> None:
         """Have the readers look again."""
@@ -223,6 +252,12 @@ class Reader:
         self.left = False
         self._beat_due = False
         self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether they hold more than there is and, as far as is known here, will ever be."""
+        answer = self.answer
+        return self.position > answer.position and (answer.ending is not None or not answer.lags)
 
     async def growth(self) -> list[Piece] | None:
         """What lies beyond the position, which moves behind it; waits until there is something.

@@ -1,19 +1,23 @@
 """A question as it is asked, and the two messages that it becomes."""
 
+import hashlib
 import secrets
 
 import msgspec
 
 from providers.dialect import Prompt, Turn
 from relay.usage import estimate
-from storage.base import Conversation, Message, Status, TextBlock, now
+from storage.base import Conversation, IdempotencyKey, Message, Status, TextBlock, now
 
 # A list of conversations shows a line of it; the whole question is a click away.
 _TITLE_CHARS = 40
 
 
 class Asking(msgspec.Struct, frozen=True, kw_only=True):
-    """A question. Without a conversation it begins one; `patience` as in `Running`."""
+    """A question. Without a conversation it begins one; `patience` as in `Running`.
+
+    `key` is the client's own name for it, under which it may be asked again.
+    """
 
     user: str
     content: str
@@ -25,6 +29,29 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     patience: float | None = 0.0
+    key: str | None = None
+
+    @property
+    def key_id(self) -> str:
+        """What the store knows the key by: the user's, and of one length."""
+        return _digest(f"{self.user}\0{self.key}".encode())
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for every try of one question, and for no other question."""
+        return _digest(msgspec.json.encode(msgspec.structs.replace(self, key=None)))
+
+    def idempotency_key(self, answer: Message) -> IdempotencyKey | None:
+        """The key as it is kept with `answer`, if there is one."""
+        if self.key is None:
+            return None
+        return IdempotencyKey(
+            id=self.key_id,
+            user=self.user,
+            fingerprint=self.fingerprint,
+            answer_id=answer.id,
+            created_at=answer.created_at,
+        )
 
     def system_in(self, conversation: Conversation) -> str | None:
         """The system prompt: the question's own, else the conversation's; an empty one is none."""
@@ -94,3 +121,7 @@ def title(content: str) -> str:
     """The title of a conversation that got none, by its first question."""
     beginning = content.lstrip()[: 10 * _TITLE_CHARS]  # a question may be a megabyte
     return " ".join(beginning.split())[:_TITLE_CHARS]
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

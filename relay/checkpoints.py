@@ -1,26 +1,34 @@
 """Saving answers as they stream: one write a tick for all of them together.
 
 A chunk holds an answer's growth since the one before it. It is frozen until the store has
-acknowledged it: a retry sends the same bytes, so that "already there" means success.
+acknowledged it: a retry sends the same bytes, so that "already there" means success. What grows
+meanwhile waits where it is, in the answer, which is bounded: an outage fills no queue.
 """
 
 import asyncio
 import logging
+from collections.abc import Callable, Iterable
 
 from relay.answer import Answer, length
+from relay.following import FOLLOWED_SECONDS
 from storage.base import Chunk, Storage, StorageError
 
 log = logging.getLogger("headrace.checkpoints")
 
 
 class Checkpoints:
-    """The growing answers of this process, and how much of each is stored."""
+    """The growing answers of this process, and how much of each is stored.
 
-    def __init__(self, storage: Storage, *, interval: float) -> None:
+    Nothing is written while `may_write` says no: others may have ended these answers.
+    """
+
+    def __init__(self, storage: Storage, *, interval: float, may_write: Callable[[], bool]) -> None:
         self._storage = storage
         self._interval = interval  # seconds
+        self._may_write = may_write
         self._stored: dict[Answer, int] = {}  # up to which position
         self._frozen: dict[Answer, Chunk] = {}
+        self._hurried: set[Answer] = set()
         self._failing = False
 
     def add(self, answer: Answer) -> None:
@@ -31,16 +39,34 @@ class Checkpoints:
         """Save it no more: its ending holds all of it."""
         self._stored.pop(answer, None)
         self._frozen.pop(answer, None)
+        self._hurried.discard(answer)
+
+    def hurry(self, answer: Answer, followed: bool) -> None:
+        """Save `answer` more often while other processes follow it."""
+        if followed and answer in self._stored:
+            self._hurried.add(answer)
+        else:
+            self._hurried.discard(answer)
 
     async def run(self) -> None:
-        """Tick until cancelled."""
+        """Tick until cancelled: for all answers, and in between for those that are followed."""
+        loop = asyncio.get_running_loop()
+        all_at = loop.time() + self._interval
         while True:
-            await asyncio.sleep(self._interval)
-            await self.tick()
+            pause = max(all_at - loop.time(), 0)
+            await asyncio.sleep(min(pause, FOLLOWED_SECONDS) if self._hurried else pause)
+            if loop.time() < all_at:
+                await self.tick(self._hurried)
+            else:
+                all_at = loop.time() + self._interval
+                await self.tick(self._stored)
 
-    async def tick(self) -> None:
-        """Write what grew. What the store did not take stays frozen for the next tick."""
-        for answer, stored in self._stored.items():
+    async def tick(self, answers: Iterable[Answer]) -> None:
+        """Write what grew of `answers`. What the store does not take stays frozen for the next."""
+        if not self._may_write():
+            return
+        for answer in answers:
+            stored = self._stored[answer]
             if answer not in self._frozen and answer.position > stored:
                 pieces = tuple(answer.beyond(stored))
                 self._frozen[answer] = Chunk(answer.id, stored, pieces)

@@ -4,6 +4,8 @@ import asyncio
 import logging
 import re
 
+import msgspec
+
 from providers.errors import ProviderError, Refused, StreamBroken, Unreachable
 from relay.errors import InternalError, RelayError
 from relay.running import Running
@@ -81,6 +83,16 @@ def orphaned(message: Message) -> Ending:
         blocks=message.blocks,
         usage=Usage(asked, estimate_output(message.blocks), estimated=True),
         ended_at=now(),
+    )
+
+
+def interrupted(ending: Ending, error: RelayError) -> Ending:
+    """What becomes of `ending` when it cannot be kept as it is."""
+    return msgspec.structs.replace(
+        ending,
+        status=Status.INTERRUPTED,
+        finish_reason=None,
+        error=Failure(error.code, str(error)),
     )
 
 

@@ -2,7 +2,9 @@
 
 RelayError
 ├── UnknownModel
+├── KeyReused            the idempotency key was used for another question
 ├── ShuttingDown
+├── Elsewhere            another process has the answer, and this one no longer follows it
 ├── StorageUnavailable   what was to be kept is not, or nobody knows
 ├── AnswerTooLong        the answer outgrew its bound; its reader holds what fits
 ├── LeaseLost            others took this process for dead and ended its answer
@@ -34,6 +36,20 @@ class AnswerTooLong(RelayError):
 
     code = "answer_too_long"
     words = "The answer grew longer than this server allows."
+
+
+class KeyReused(RelayError):
+    """The idempotency key stands for a question that is not this one."""
+
+    code = "idempotency_key_reused"
+    words = "This Idempotency-Key was used for another question."
+
+
+class Elsewhere(RelayError):
+    """Another process has the answer, and this one stopped following it."""
+
+    code = "answer_elsewhere"
+    words = "Another process has this answer. Ask for it again."
 
 
 class ShuttingDown(RelayError):

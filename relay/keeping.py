@@ -10,10 +10,9 @@ import asyncio
 import logging
 from typing import NamedTuple
 
-import msgspec
-
-from relay.errors import InternalError, LeaseLost, RelayError, StorageUnavailable
-from storage.base import Ending, Failure, Status, Storage, StorageError
+from relay.endings import interrupted
+from relay.errors import InternalError, StorageUnavailable
+from storage.base import Ending, Storage, StorageError
 
 log = logging.getLogger("headrace.relay")
 
@@ -42,18 +41,21 @@ class EndingKeeper:
         self._late: dict[str, _Late] = {}
         self._task: asyncio.Task[None] | None = None
 
-    async def keep(self, answer_id: str, ending: Ending) -> Ending:
-        """Write `ending` and return what readers are to be told: it, or that it could not be."""
+    async def keep(self, answer_id: str, ending: Ending) -> Ending | None:
+        """Write `ending` and return what readers are to be told: it, or that it could not be.
+
+        None: the answer was no longer this process's to end.
+        """
         try:
             kept = await self._tried_for_a_lease(answer_id, ending)
         except StorageError:
-            told = _interrupted(ending, StorageUnavailable())
+            told = interrupted(ending, StorageUnavailable())
             self._try_late(answer_id, _Late(told, 0.0))
         except Exception as error:  # a bug; it must not leave readers waiting for ever
             log.error("ending not kept answer=%s", answer_id, exc_info=error)
-            told = _interrupted(ending, InternalError())
+            told = interrupted(ending, InternalError())
         else:
-            told = ending if kept else _interrupted(ending, LeaseLost())
+            return ending if kept else None
         return told
 
     def keep_if_asked(self, answer_id: str, ending: Ending) -> None:
@@ -113,12 +115,3 @@ class EndingKeeper:
             log.info("answer ended late status=%s answer=%s", late.ending.status, answer_id)
         if kept or asyncio.get_running_loop().time() > late.arrives_until:
             del self._late[answer_id]
-
-
-def _interrupted(ending: Ending, error: RelayError) -> Ending:
-    return msgspec.structs.replace(
-        ending,
-        status=Status.INTERRUPTED,
-        finish_reason=None,
-        error=Failure(error.code, str(error)),
-    )

@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
-from relay.relay import Relay
+from relay.following import Following
 from storage.base import Storage, StorageError
 
 log = logging.getLogger("headrace.leases")
@@ -12,25 +14,82 @@ log = logging.getLogger("headrace.leases")
 # A lease is renewed this often while it lasts, so that one or two failures do not cost it.
 _RENEWALS_PER_LEASE = 6
 
+# Seconds between two renewals for the sake of what is wanted of others. It bounds the writes when
+# readers come and go by the hundred, and is less than anybody's tick.
+_SHORTEST_PAUSE = 0.05
 
-async def keep_lease(storage: Storage, *, lease_seconds: float) -> None:
-    """Renew this process's lease until cancelled."""
-    while True:
+# A dead process's answers keep their readers waiting, and their conversations busy: looked for this
+# often, they do so for little longer than the lease they had.
+_SWEEPS_PER_LEASE = 4
+
+
+class Lease:
+    """The one document of this process: that it lives, and what it wants of others."""
+
+    def __init__(self, storage: Storage, following: Following, *, seconds: float) -> None:
+        self._storage = storage
+        self._following = following
+        self._seconds = seconds
+        self._renewed_at = -seconds  # by the loop's clock, before the renewal was sent
+        self._was_lost = False  # and nobody has looked yet what that cost
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nobody can have taken this process for dead. False says that they may have."""
+        return asyncio.get_running_loop().time() < self._renewed_at + self._seconds
+
+    async def renew(self) -> None:
+        """Renew it and say what is wanted. Raises StorageError."""
+        self._following.changed.clear()
+        begun = asyncio.get_running_loop().time()
         try:
-            await storage.renew_lease()
-        except StorageError as error:
-            log.warning("lease not renewed: %s", error)
-        await asyncio.sleep(lease_seconds / _RENEWALS_PER_LEASE)
+            if not await self._storage.renew_lease(self._following.wants):
+                log.warning("the lease had run out")
+                self._was_lost = True
+        except BaseException:
+            self._following.changed.set()  # not said yet
+            raise
+        self._renewed_at = begun
+
+    async def keep(self, end_lost: Callable[[], Awaitable[None]]) -> None:
+        """Renew it until cancelled; whenever it had run out, await `end_lost`.
+
+        And once a lease all the same: a sweeper may have been slow to act on what it saw.
+        """
+        loop = asyncio.get_running_loop()
+        look_at = loop.time() + self._seconds
+        while True:
+            try:
+                await self.renew()
+                if self._was_lost or loop.time() >= look_at:
+                    self._was_lost = False
+                    look_at = loop.time() + self._seconds
+                    await end_lost()
+            except StorageError as error:
+                log.warning("lease not renewed: %s", error)
+                self._was_lost = True  # for all that is known
+                await asyncio.sleep(self._pause)
+                continue
+            await asyncio.sleep(min(_SHORTEST_PAUSE, self._pause))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._pause):
+                    await self._following.changed.wait()
+
+    @property
+    def _pause(self) -> float:
+        return self._seconds / _RENEWALS_PER_LEASE
 
 
-async def sweep_orphans(relay: Relay, *, lease_seconds: float) -> None:
-    """End what dead processes left live, about once a lease, until cancelled.
+async def sweep_orphans(
+    end_orphans: Callable[[], Awaitable[object]], *, lease_seconds: float
+) -> None:
+    """End what dead processes left live until cancelled.
 
     At random moments, so that many processes do not all look at once.
     """
     while True:
-        await asyncio.sleep(lease_seconds * random.uniform(0.5, 1.5))
+        await asyncio.sleep(lease_seconds / _SWEEPS_PER_LEASE * random.uniform(0.5, 1.5))
         try:
-            await relay.end_orphans()
+            await end_orphans()
         except StorageError as error:
             log.warning("orphans not ended: %s", error)

@@ -7,8 +7,8 @@ costs little time, and nobody is billed for a question that was never kept.
 
 import asyncio
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
 
 import msgspec
 
@@ -17,14 +17,33 @@ from relay.answer import Answer, Reader
 from relay.asking import Asking, messages, new_conversation, title
 from relay.checkpoints import Checkpoints
 from relay.context import history
-from relay.endings import ending_of, log_ending, never_asked, orphaned
-from relay.errors import ShuttingDown, StorageUnavailable
+from relay.endings import ending_of, interrupted, log_ending, never_asked, orphaned
+from relay.errors import LeaseLost, ShuttingDown, StorageUnavailable
+from relay.following import Following
+from relay.heeding import Heeding
 from relay.keeping import EndingKeeper
+from relay.leases import Lease, sweep_orphans
 from relay.models import Models
+from relay.retries import Retries
 from relay.running import Running
-from storage.base import Busy, Conversation, NotFound, Status, Storage
+from storage.base import (
+    Busy,
+    Conversation,
+    Ending,
+    KeyTaken,
+    Message,
+    NotFound,
+    Status,
+    Storage,
+    StorageError,
+)
 
 log = logging.getLogger("headrace.relay")
+
+
+# Seconds. A live answer is stopped before its conversation is deleted; the stop has reached another
+# process by then, or that process is dead or cut off, and finds the answer gone when it comes back.
+_STOP_PATIENCE = 5.0
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,27 +51,31 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     max_answer_chars: int
     context_chars: int
+    checkpoint_seconds: float
     attach_seconds: float
     lease_seconds: float
 
 
-class Elsewhere(Exception):
-    """The answer is live, but not in this process."""
-
-
 class Relay:
-    """The live answers of this process."""
+    """The live answers of this process, and those of others that are read here."""
 
-    def __init__(
-        self, storage: Storage, models: Models, checkpoints: Checkpoints, limits: Limits
-    ) -> None:
+    def __init__(self, storage: Storage, models: Models, limits: Limits) -> None:
         self._storage = storage
         self._models = models
-        self._checkpoints = checkpoints
         self._limits = limits
-        self._keeper = EndingKeeper(storage, lease_seconds=limits.lease_seconds)
         self._running: dict[str, Running] = {}
-        self._endings: set[asyncio.Task[None]] = set()
+        self._following = Following(
+            storage, attach_seconds=limits.attach_seconds, lease_seconds=limits.lease_seconds
+        )
+        self._lease = Lease(storage, self._following, seconds=limits.lease_seconds)
+        interval = limits.checkpoint_seconds
+        self._checkpoints = Checkpoints(
+            storage, interval=interval, may_write=lambda: self._lease.is_held
+        )
+        self._heeding = Heeding(storage, self._checkpoints, self._running, interval=interval)
+        self._keeper = EndingKeeper(storage, lease_seconds=limits.lease_seconds)
+        self._retries = Retries(storage, self._begin, self.answer)
+        self._tasks: set[asyncio.Task[None]] = set()  # the loop itself holds tasks only weakly
         self.closing = False
 
     @property
@@ -60,12 +83,32 @@ class Relay:
         """How many answers run, or are being ended, in this process."""
         return len(self._running)
 
+    async def open(self) -> None:
+        """Take the lease, and end what dead processes left. Raises StorageError."""
+        await self._lease.renew()
+        await self.end_orphans()
+
+    def chores(self) -> Iterator[Coroutine[None, None, None]]:
+        """What has to run for as long as the relay is open."""
+        yield self._checkpoints.run()
+        yield self._following.run()
+        yield self._heeding.run()
+        yield self._lease.keep(self._end_lost)
+        yield sweep_orphans(self.end_orphans, lease_seconds=self._limits.lease_seconds)
+
     async def ask(self, asking: Asking) -> Answer:
         """Keep the question and start its answer, which the caller reads with `reader` at once.
 
-        Raises UnknownModel, NotFound (the conversation), Busy (it has a live answer), ShuttingDown
-        and StorageError; nothing has left for the provider then.
+        Under a key that was used before it is the answer that was begun then. Raises UnknownModel,
+        NotFound (the conversation), Busy (it has a live answer), KeyReused, ShuttingDown and
+        StorageError; nothing has left for the provider then.
         """
+        if asking.key is not None:
+            return await self._retries.ask(asking)
+        return await self._begin(asking, None)
+
+    async def _begin(self, asking: Asking, replaced: str | None) -> Answer:
+        """Start the answer; a key that stands for `replaced` stands for it from now on."""
         is_new = asking.conversation_id is None
         conversation = await self._conversation(asking)
         model = asking.model or conversation.model or self._models.default
@@ -84,6 +127,7 @@ class Relay:
             provider=provider.name,
             patience=asking.patience,
             max_chars=self._limits.max_answer_chars,
+            forsaken=self._forsaken,
         )
         cleared = asyncio.get_running_loop().create_future()
         upstream = asyncio.create_task(
@@ -94,15 +138,16 @@ class Relay:
         self._running[live.id] = running
         try:
             new = conversation if is_new else None
-            await self._storage.ask(question, live, title=title(asking.content), new=new)
+            await self._keep(asking, question, live, new, replaced)
         except BaseException as error:
             upstream.cancel()
             upstream.add_done_callback(_retrieved)
-            if not isinstance(error, NotFound | Busy):
+            if not isinstance(error, NotFound | Busy | KeyTaken):
                 # Nobody knows whether it was kept. If it was, its answer must not stay live.
                 self._keeper.keep_if_asked(live.id, never_asked(StorageUnavailable()))
             self._forget(running)
             raise
+        running.kept = True
         cleared.set_result(None)
         self._checkpoints.add(answer)
         self._end_with(upstream, running)
@@ -116,12 +161,16 @@ class Relay:
         running = self._running.get(answer.id)
         if running is not None:
             running.joined()
+        elif not self._following.joined(answer):
+            reader.leave()
         try:
             yield reader
         finally:
             answer.detach(reader)
             if running is not None:
                 running.parted()
+            else:
+                self._following.parted(answer)
 
     def expect_reader(self, answer: Answer) -> None:
         """Nobody reads `answer` yet; somebody is said to come."""
@@ -129,53 +178,68 @@ class Relay:
             running.expect_reader(self._limits.attach_seconds)
 
     async def answer(self, user: str, answer_id: str) -> Answer:
-        """The answer, live or ended. Raises NotFound, Elsewhere and StorageError."""
+        """The answer, live or ended. Raises NotFound and StorageError."""
         if running := self._running_of(user, answer_id):
             return running.answer
-        message = await self._storage.message(user, answer_id)
-        if message.role != "assistant":
-            raise NotFound
+        if followed := self._following.answer(user, answer_id):
+            return followed
+        message = await self._answer_message(user, answer_id)
         if message.status is Status.LIVE:
-            raise Elsewhere
+            return self._following.follow(message)
         return Answer.restored(message)
 
     async def stop(self, user: str, answer_id: str) -> Answer:
-        """End the answer as STOPPED if it is live, and return it. Raises as `answer` does."""
+        """End the answer as STOPPED if it is live, and return it. Raises as `answer` does.
+
+        If another process has it, that one is told, and the answer returned may still be live.
+        """
         if running := self._running_of(user, answer_id):
             await self._halt(running, Status.STOPPED)
             return running.answer
-        return await self.answer(user, answer_id)
+        message = await self._answer_message(user, answer_id)
+        if message.status is not Status.LIVE:
+            return Answer.restored(message)
+        answer = self._following.stop(message)
+        await self._lease.renew()
+        return answer
 
     async def delete_conversation(self, user: str, conversation_id: str) -> None:
-        """Forget a conversation; its live answer is stopped first. Raises NotFound, Elsewhere."""
+        """Forget a conversation; its live answer is stopped first. Raises NotFound."""
         answer_id = await self._storage.live_answer(user, conversation_id)
         if answer_id is not None:
-            running = self._running.get(answer_id)
-            if running is None:
-                raise Elsewhere
-            await self._halt(running, Status.STOPPED)
+            with suppress(TimeoutError, NotFound):
+                answer = await self.stop(user, answer_id)
+                with self.reader(answer) as reader:
+                    async with asyncio.timeout(_STOP_PATIENCE):
+                        await reader.ended()
         await self._storage.delete_conversation(user, conversation_id)
         for running in list(self._running.values()):  # a question may have slipped in between
             if running.answer.conversation_id == conversation_id:
                 running.halt(Status.STOPPED)
 
-    async def end_orphans(self) -> None:
-        """End what processes that died have left live. Raises StorageError."""
-        ended_any = True
-        while ended_any and (orphans := await self._storage.orphans()):
-            ended_any = False
-            for message in orphans:
-                ending = orphaned(message)
-                if await self._storage.end_answer(message.id, message.owner or "", ending):
-                    log.info("answer interrupted, its process died answer=%s", message.id)
-                    ended_any = True
+    async def end_orphans(self) -> bool:
+        """End what processes that died have left live; whether any was. Raises StorageError."""
+        ended_any = False
+        while orphans := await self._storage.orphans():
+            ended = [message.id for message in orphans if await self._end_orphan(message)]
+            if not ended:  # they are another sweeper's
+                break
+            ended_any = True
+        return ended_any
+
+    def refuse(self) -> None:
+        """Take no more questions. What is live goes on, and can be read."""
+        self.closing = True
 
     async def close(self) -> None:
         """Take no more questions, end every answer as INTERRUPTED, and return when all is kept."""
-        self.closing = True
+        self.refuse()
         for running in self._running.values():
             running.halt(Status.INTERRUPTED)
         await self.idle()
+        self._following.close()
+        for task in self._tasks:  # last looks before giving up what is over by now
+            task.cancel()
         await self._keeper.close()
 
     async def idle(self) -> None:
@@ -199,6 +263,41 @@ class Relay:
         room -= len(asking.system_in(conversation) or "")
         return await history(self._storage, asking.user, conversation.id, room=room)
 
+    async def _answer_message(self, user: str, answer_id: str) -> Message:
+        message = await self._storage.message(user, answer_id)
+        if message.role != "assistant":
+            raise NotFound
+        return message
+
+    async def _keep(
+        self,
+        asking: Asking,
+        question: Message,
+        live: Message,
+        new: Conversation | None,
+        replaced: str | None,
+    ) -> None:
+        """Store the question. The live answer of a dead process does not keep it out."""
+        key = asking.idempotency_key(live)
+
+        async def ask() -> None:
+            await self._storage.ask(
+                question, live, title=title(asking.content), new=new, key=key, replaces=replaced
+            )
+
+        try:
+            await ask()
+        except Busy:
+            if not await self.end_orphans():
+                raise
+            await ask()
+
+    async def _end_orphan(self, message: Message) -> bool:
+        ended = await self._storage.end_answer(message.id, message.owner or "", orphaned(message))
+        if ended:
+            log.info("answer interrupted, its process died answer=%s", message.id)
+        return ended
+
     async def _halt(self, running: Running, cause: Status) -> None:
         """Halt and wait until the ending is kept."""
         running.halt(cause)
@@ -208,23 +307,60 @@ class Relay:
         """Have the answer end when its upstream call does, however that ends."""
 
         def begin_ending(_: asyncio.Task[None]) -> None:
-            task = asyncio.create_task(self._end(running), name=f"end {running.answer.id}")
-            self._endings.add(task)  # the loop itself holds tasks only weakly
-            task.add_done_callback(self._endings.discard)
+            self._begin_task(self._end(running))
 
         upstream.add_done_callback(begin_ending)
 
     async def _end(self, running: Running) -> None:
         answer = running.answer
         running.let_go()
-        ending = await self._keeper.keep(answer.id, ending_of(running))
+        ending = ending_of(running)
+        told = await self._keeper.keep(answer.id, ending)
         self._checkpoints.discard(answer)
-        answer.end(ending)
+        if told is not None:
+            answer.end(told)
+        else:
+            await self._end_as_kept(running, ending)
         self._forget(running)
-        log_ending(running, ending)
+        assert answer.ending is not None
+        log_ending(running, answer.ending)
         # Its task holds what it ended with, the frames of that hold `running`: broken here, all of
         # the answer's memory goes at once and waits for no collector.
         running.upstream = None
+
+    async def _end_as_kept(self, running: Running, ending: Ending) -> None:
+        """Tell readers what is kept of an answer that another process ended, or deleted."""
+        answer = running.answer
+        with suppress(NotFound, StorageError):
+            kept = await self._storage.message(running.user, answer.id)
+            if kept.ended_at is not None:
+                answer.settle(kept)
+                return
+        answer.end(interrupted(ending, LeaseLost()))
+
+    async def _end_lost(self) -> None:
+        """Halt what others ended while this process was taken for dead. Raises StorageError."""
+        ours = [running for running in self._running.values() if running.kept]
+        if not ours:
+            return
+        live = await self._storage.own_live_answers()
+        for running in ours:
+            if running.answer.id not in live:
+                running.halt(Status.INTERRUPTED)
+
+    def _forsaken(self, running: Running) -> None:
+        """Its time without a reader is over. But somebody may just have come elsewhere."""
+        self._begin_task(self._abandon(running))
+
+    async def _abandon(self, running: Running) -> None:
+        with suppress(StorageError):  # then what was heard last has to do
+            await self._heeding.look()
+        running.abandon()
+
+    def _begin_task(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _forget(self, running: Running) -> None:
         del self._running[running.answer.id]

@@ -1,6 +1,7 @@
 """A live answer of this process: its record, its upstream call, and for whom it goes on."""
 
 import asyncio
+from collections.abc import Callable
 
 from providers.dialect import (
     Delta,
@@ -31,7 +32,7 @@ class Running:
     """Takes what the provider sends into the answer, and stops it when there is nobody to read.
 
     `patience` is for how many seconds it goes on without a reader: 0 means not at all, None means
-    to its end, whoever reads.
+    to its end, whoever reads. `forsaken` is called when they are over.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Running:
         provider: str,
         patience: float | None,
         max_chars: int,
+        forsaken: Callable[["Running"], None],
     ) -> None:
         self.answer = answer
         self.prompt = prompt
@@ -51,12 +53,15 @@ class Running:
         self.upstream: asyncio.Task[None] | None = None
         self.over = asyncio.Event()  # its ending is kept, and readers were told
         self.cause: Status | None = None  # why it was halted, if it was
+        self.kept = False  # question and answer are in the store
         self.asked = False  # the question has left for the provider
         self.usage: Usage | None = None
         self.finish: Finish | None = None
         self.asked_at = asyncio.get_running_loop().time()
         self.first_token_at: float | None = None
         self._patience = patience
+        self._forsaken = forsaken
+        self._followed = False  # somebody reads it in another process
         self._max_chars = max_chars
         self._full = False
         self._last_call: asyncio.TimerHandle | None = None
@@ -96,18 +101,31 @@ class Running:
 
     def joined(self) -> None:
         """A reader came: the answer goes on for as long as they stay."""
-        if self._last_call is not None:
-            self._last_call.cancel()
-            self._last_call = None
+        self.let_go()
 
     def parted(self) -> None:
         """A reader went. The last one to go may take the upstream call with them."""
-        if self.answer.readers or self._patience is None or self._is_over:
+        if self._patience is None or self._is_read or self._is_over:
             return
         if self._patience == 0:
             self.halt(Status.ABANDONED)
         else:
             self._wait_for_reader(self._patience)
+
+    def follow(self, followed: bool) -> None:
+        """Somebody reads it in another process, or nobody does any more."""
+        if followed == self._followed:
+            return
+        self._followed = followed
+        if followed:
+            self.joined()
+        else:
+            self.parted()
+
+    def abandon(self) -> None:
+        """Stop it unless somebody reads it."""
+        if not self._is_read:
+            self.halt(Status.ABANDONED)
 
     def halt(self, cause: Status) -> None:
         """Abort the upstream call at once; the answer ends as `cause`. The first cause counts."""
@@ -118,9 +136,14 @@ class Running:
         self.upstream.cancel()
 
     def let_go(self) -> None:
-        """Nothing is left to wait for."""
+        """No reader is waited for any more."""
         if self._last_call is not None:
             self._last_call.cancel()
+            self._last_call = None
+
+    @property
+    def _is_read(self) -> bool:
+        return self._followed or self.answer.readers > 0
 
     @property
     def _is_over(self) -> bool:
@@ -142,8 +165,9 @@ class Running:
         return text[: max(room, 0)]
 
     def _wait_for_reader(self, seconds: float) -> None:
+        self.let_go()
         loop = asyncio.get_running_loop()
-        self._last_call = loop.call_later(seconds, self.halt, Status.ABANDONED)
+        self._last_call = loop.call_later(seconds, self._forsaken, self)
 
 
 def _means_something(usage: Usage) -> bool:

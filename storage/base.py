@@ -10,7 +10,7 @@ is kept. No error's words carry what people wrote, or the password of a store.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Generic, Literal, TypeVar
@@ -20,6 +20,10 @@ import msgspec
 T = TypeVar("T")
 
 SCHEMA_VERSION = 1  # stored with every document, so that a later version can tell what it reads
+
+# How long an idempotency key stands for its answer: a client that lost its connection comes back
+# within minutes, one that was put away for the night the next day; and none is kept for ever.
+KEY_SECONDS = 24 * 3600
 
 
 class StorageError(Exception):
@@ -36,6 +40,10 @@ class Busy(Exception):
     def __init__(self, answer_id: str) -> None:
         super().__init__(f"answer {answer_id} is live")
         self.answer_id = answer_id
+
+
+class KeyTaken(Exception):
+    """The idempotency key stands for another answer already."""
 
 
 class Status(StrEnum):
@@ -172,6 +180,38 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: datetime
 
 
+class IdempotencyKey(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client's `Idempotency-Key` stands for; kept for a day.
+
+    `id` is a hash of the user and the client's key, `fingerprint` one of what was asked.
+    """
+
+    id: str
+    user: str
+    fingerprint: str
+    answer_id: str
+    created_at: datetime
+
+
+class Wants(msgspec.Struct, frozen=True):
+    """Ids of one process's answers that others read, and that others want stopped."""
+
+    follows: frozenset[str] = frozenset()
+    stops: frozenset[str] = frozenset()
+
+
+class Growth(msgspec.Struct, frozen=True):
+    """What became of answers that other processes write.
+
+    `chunks` has at most one for each answer. `ended` are those that have no more, with all their
+    blocks; `gone` are the ids of those that no longer exist.
+    """
+
+    chunks: tuple[Chunk, ...] = ()
+    ended: tuple[Message, ...] = ()
+    gone: frozenset[str] = frozenset()
+
+
 class Page(msgspec.Struct, Generic[T], frozen=True):
     """A part of a list; `next` is the cursor of the part behind it, None at the end."""
 
@@ -256,7 +296,11 @@ class Storage(ABC):
 
     @abstractmethod
     async def close(self) -> None:
-        """Let go of everything. Nothing may be called afterwards; calling it twice is harmless."""
+        """Let go of everything. Nothing may be called afterwards; calling it twice is harmless.
+
+        The lease goes too, unless something is wanted of others: who read their answers here may
+        read them elsewhere before it has run out, and nobody takes them for left meanwhile.
+        """
 
     @abstractmethod
     async def ping(self) -> None:
@@ -288,15 +332,29 @@ class Storage(ABC):
 
     @abstractmethod
     async def ask(
-        self, question: Message, answer: Message, *, title: str, new: Conversation | None
+        self,
+        question: Message,
+        answer: Message,
+        *,
+        title: str,
+        new: Conversation | None,
+        key: IdempotencyKey | None = None,
+        replaces: str | None = None,
     ) -> None:
-        """Keep a question and its live answer, both or neither.
+        """Keep a question, its live answer and its key, all or nothing.
 
         `new` is the conversation to be made in the same step; without it the named one must exist
         (NotFound). `title` becomes the conversation's title if it has none. `question.created_at`
         becomes its `updated_at`. Raises Busy if another answer is live there. Asking again with
         the same ids changes nothing.
+
+        Raises KeyTaken, ahead of NotFound and Busy, if `key` stands for another answer, unless
+        that is the one with the id `replaces`: then it stands for the new one from now on.
         """
+
+    @abstractmethod
+    async def idempotency_key(self, user: str, key_id: str) -> IdempotencyKey | None:
+        """What a key stands for, if it was used within a day."""
 
     @abstractmethod
     async def message(self, user: str, message_id: str) -> Message:
@@ -329,8 +387,24 @@ class Storage(ABC):
         """
 
     @abstractmethod
-    async def renew_lease(self) -> None:
-        """Say that this process lives, for another `lease_seconds`."""
+    async def renew_lease(self, wants: Mapping[str, Wants]) -> bool:
+        """Say that this process lives, for another `lease_seconds`, and what it wants of others.
+
+        `wants` has the answers of other processes by their owner; it replaces what was said
+        before. False: the lease had run out, so others may have ended this process's answers.
+        """
+
+    @abstractmethod
+    async def wanted(self) -> Wants:
+        """What processes that live want of this one's answers."""
+
+    @abstractmethod
+    async def growth(self, positions: Mapping[str, int]) -> Growth:
+        """What became of answers, by id, since the positions up to which they are known."""
+
+    @abstractmethod
+    async def own_live_answers(self) -> frozenset[str]:
+        """The ids of this process's answers that are live in the store."""
 
     @abstractmethod
     async def orphans(self) -> list[Message]:

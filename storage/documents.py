@@ -7,7 +7,7 @@ Keys that people choose are never field names: a "$" or "." there means somethin
 and a NUL cannot be stored. `metadata` is a list of `{k, v}`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -19,8 +19,10 @@ from storage.base import (
     Chunk,
     Conversation,
     Ending,
+    IdempotencyKey,
     Message,
     Piece,
+    Wants,
     conversation_of,
 )
 
@@ -73,10 +75,15 @@ def ended_fields(ending: Ending) -> Document:
     return fields
 
 
+def chunk_id(answer_id: str, position: float) -> Document:
+    """A chunk's `_id`. Its fields come in this order: in another it would be another id."""
+    return {"answer": answer_id, "position": position}
+
+
 def chunk_document(chunk: Chunk, created_at: datetime) -> Document:
     """A chunk. Its `_id` makes a retry harmless, and is what chunks are found and sorted by."""
     return {
-        "_id": {"answer": chunk.answer_id, "position": chunk.position},
+        "_id": chunk_id(chunk.answer_id, chunk.position),
         "conversation": conversation_of(chunk.answer_id),
         "pieces": _plain(chunk.pieces),
         "created_at": created_at,
@@ -89,6 +96,40 @@ def chunk_in(document: Mapping[str, Any]) -> Chunk:
     place = document["_id"]
     pieces = msgspec.convert(document["pieces"], tuple[Piece, ...])
     return Chunk(place["answer"], place["position"], pieces)
+
+
+def key_document(key: IdempotencyKey) -> Document:
+    """What an idempotency key stands for."""
+    document: Document = _plain(key)
+    document["_id"] = document.pop("id")
+    return document | {"schema": SCHEMA_VERSION}
+
+
+def key_in(document: Mapping[str, Any]) -> IdempotencyKey:
+    """The idempotency key that a document holds."""
+    return msgspec.convert({**document, "id": document["_id"]}, IdempotencyKey)
+
+
+def wants_list(wants: Mapping[str, Wants]) -> list[Document]:
+    """What a process wants, by owner, as its document lists it.
+
+    Sorted: the server writes down no more of a renewal than what changed.
+    """
+    return [
+        {"owner": owner, "follows": sorted(each.follows), "stops": sorted(each.stops)}
+        for owner, each in sorted(wants.items())
+        if each != Wants()
+    ]
+
+
+def wants_in(listed: Iterable[Mapping[str, Any]]) -> Wants:
+    """What several processes' lists want of one owner, taken together."""
+    follows: set[str] = set()
+    stops: set[str] = set()
+    for each in listed:
+        follows.update(each["follows"])
+        stops.update(each["stops"])
+    return Wants(frozenset(follows), frozenset(stops))
 
 
 def _plain(value: Any) -> Any:

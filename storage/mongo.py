@@ -13,9 +13,10 @@ import functools
 import os
 import random
 import warnings
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
@@ -44,12 +45,16 @@ from storage.base import (
     Chunk,
     Conversation,
     Ending,
+    Growth,
+    IdempotencyKey,
+    KeyTaken,
     Message,
     NotFound,
     Page,
     Status,
     Storage,
     StorageError,
+    Wants,
     fold,
     now,
 )
@@ -61,8 +66,11 @@ from storage.documents import (
     conversation_document,
     conversation_in,
     ended_fields,
+    key_document,
+    key_in,
     message_document,
     message_in,
+    wants_in,
 )
 from storage.lanes import Lane
 from storage.pages import page_of_conversations, page_of_messages
@@ -83,12 +91,26 @@ _OPEN_TIMEOUT = 60.0
 # after 60 s, and its conversation is locked until then), to give a lease back.
 _GOODBYE_TIMEOUT = 1.0
 
-# How many commands of a kind may be in flight: 29 in all, for 32 threads. So a lease never waits
-# behind a backlog of anything, nor the end of an answer behind a rush of questions.
-_LANES = {"request": 16, "ending": 8, "chunks": 2, "lease": 1, "sweep": 1, "ping": 1}
+# How many commands of a kind may be in flight: 16 + 8 + 2 + 5 are 31 in all, for 32 threads. So a
+# lease never waits behind a backlog of anything, nor the end of an answer behind a rush of
+# questions, nor what others want of this process behind the growth that it follows.
+_LANES = {
+    "request": 16,
+    "ending": 8,
+    "chunks": 2,
+    "lease": 1,
+    "wanted": 1,
+    "follow": 1,
+    "sweep": 1,
+    "ping": 1,
+}
 
 # How many dead processes' answers to hold in memory at once: 4 MB each at the very most.
 _ORPHANS = 50
+
+# How many followed answers to ask for at once: it takes 30 ms here, and 1.7 for a single one. Their
+# ids are 100 KB then, far from the 16 MB that a command may have.
+_FOLLOWED = 1000
 
 # Set here, whatever the URL says: every promise of the contract rests on them. Milliseconds.
 _OPTIONS: dict[str, Any] = {
@@ -121,7 +143,7 @@ def _command(lane: str) -> Callable[[_Method[P, T]], _Method[P, T]]:
         @functools.wraps(method)
         async def run(storage: "MongoStorage", /, *args: P.args, **kwargs: P.kwargs) -> T:
             async def command() -> T:
-                with storage._our_errors(method.__name__):
+                with storage._our_errors(method.__name__.lstrip("_")):
                     return await method(storage, *args, **kwargs)
 
             return await storage._lanes[lane].run(command)
@@ -138,7 +160,7 @@ class MongoStorage(Storage):
         self.process = process
         self._url = url
         self._lease = int(lease_seconds * 1000)  # as the server counts
-        self._leased = False
+        self._since: datetime | None = None  # when the lease began that we know of
         self._lanes = {name: Lane(width, patience=_TIMEOUT) for name, width in _LANES.items()}
         self._client: MotorClient[Document] | None = None
 
@@ -149,8 +171,7 @@ class MongoStorage(Storage):
                 await self._check_server()
                 await self._create_missing()
             # Before any answer of ours, so that nobody ever finds one without its lease.
-            await self.renew_lease()
-            self._leased = True
+            await self.renew_lease({})
         except StorageError:
             await self.close()
             raise
@@ -161,8 +182,8 @@ class MongoStorage(Storage):
         client, self._client = self._client, None
         for lane in self._lanes.values():
             await lane.empty()
-        if self._leased:
-            lease = {"_id": self.process}
+        if self._since is not None:
+            lease = queries.lease_given_back(self.process)
             await _let_go(lambda: self._processes.delete_one(lease))  # or it runs out
         # AsyncMongoClient: `await client.close()`. Motor's says goodbye to the servers in this
         # thread, which must not wait for them.
@@ -227,12 +248,24 @@ class MongoStorage(Storage):
 
     @_command("request")
     async def ask(
-        self, question: Message, answer: Message, *, title: str, new: Conversation | None
+        self,
+        question: Message,
+        answer: Message,
+        *,
+        title: str,
+        new: Conversation | None,
+        key: IdempotencyKey | None = None,
+        replaces: str | None = None,
     ) -> None:
         make = new
+        entitled = key is None  # to be told what it meets in the conversation
 
         async def keep(session: MotorClientSession) -> None:
-            nonlocal make
+            nonlocal make, entitled
+            if key is not None:
+                entitled = False
+                await self._claim(session, key, replaces)
+                entitled = True
             try:
                 ordinal = await self._enter(session, question, title, make)
             except DuplicateKeyError:
@@ -243,15 +276,23 @@ class MongoStorage(Storage):
             await self._messages.insert_many(documents, session=session)
 
         async def is_kept() -> bool:
-            key = queries.message_key(question.id) | {"user": question.user}
-            if await self._messages.find_one(key, {"_id": 1}):
-                return True
+            # The key behind the live answer: if they came together, it shows by then.
             live = await self._live(question.user, question.conversation_id)
-            if live is not None and live != answer.id:
+            if key is not None:
+                await self._check_claim(key, replaces)
+            if await self._is_message(question):
+                return True
+            # Who did not get the key waits for it to show: on its shard that may take longer.
+            if entitled and live not in (None, answer.id):
                 raise Busy(live)
-            return live is not None
+            return False
 
         await self._transact(keep, is_kept)
+
+    @_command("request")
+    async def idempotency_key(self, user: str, key_id: str) -> IdempotencyKey | None:
+        found = await self._keys.find_one(queries.idempotency_key(user, key_id))
+        return None if found is None else key_in(found)
 
     @_command("request")
     async def message(self, user: str, message_id: str) -> Message:
@@ -302,10 +343,54 @@ class MongoStorage(Storage):
         kept = await self._messages.find_one(key)
         return kept is not None and message_in(kept).has(ending)
 
+    async def renew_lease(self, wants: Mapping[str, Wants]) -> bool:
+        since = await self._renew_lease(wants)
+        # Remembered here, where the caller waits: one who left did not learn of a gap, and the
+        # next one has to. The same goes for a reply that was lost.
+        unbroken = self._since in (None, since)
+        self._since = since
+        return unbroken
+
     @_command("lease")
-    async def renew_lease(self) -> None:
-        update = queries.lease_renewed(self._lease)
-        await self._processes.update_one({"_id": self.process}, update, upsert=True)
+    async def _renew_lease(self, wants: Mapping[str, Wants]) -> datetime:
+        """Renew it; returns since when it is held without a gap."""
+        renewed = await self._processes.find_one_and_update(
+            {"_id": self.process},
+            queries.lease_renewed(self._lease, wants),
+            {"since": 1},
+            upsert=True,
+            return_document=pymongo.ReturnDocument.AFTER,
+        )
+        since: datetime = renewed["since"]
+        return since
+
+    @_command("wanted")
+    async def wanted(self) -> Wants:
+        of_ours = {"wants": {"$elemMatch": {"owner": self.process}}}  # a process names us once
+        cursor = self._processes.find(queries.wanting(self.process), of_ours)
+        return wants_in([document["wants"][0] async for document in cursor])
+
+    @_command("follow")
+    async def growth(self, positions: Mapping[str, int]) -> Growth:
+        chunks: list[Chunk] = []
+        ended: list[Message] = []
+        gone: set[str] = set()
+        known = iter(positions.items())
+        while some := dict(islice(known, _FOLLOWED)):
+            cursor = self._chunks.find(queries.next_chunks(some))
+            grown = [chunk_in(document) async for document in cursor]
+            # Only now, for an ending brings all of its answer, whatever chunks it had meanwhile.
+            over, lost = await self._over(some.keys() - {chunk.answer_id for chunk in grown})
+            chunks += grown
+            ended += over
+            gone |= lost
+        return Growth(tuple(chunks), tuple(ended), frozenset(gone))
+
+    @_command("sweep")
+    async def own_live_answers(self) -> frozenset[str]:
+        own = queries.LIVE | {"owner": self.process}
+        cursor = self._messages.find(own, {"_id": 1})
+        return frozenset([document["_id"] async for document in cursor])
 
     @_command("sweep")
     async def orphans(self) -> list[Message]:
@@ -322,6 +407,20 @@ class MongoStorage(Storage):
         cursor = self._messages.find(theirs).limit(_ORPHANS)
         found = [await self._grown(message_in(document)) async for document in cursor]
         return [message for message in found if message.status is Status.LIVE]
+
+    async def _claim(
+        self, session: MotorClientSession, key: IdempotencyKey, replaces: str | None
+    ) -> None:
+        """Have `key` stand for its answer; a DuplicateKeyError if it stands for another."""
+        await self._keys.replace_one(
+            queries.claimed(key, replaces), key_document(key), upsert=True, session=session
+        )
+
+    async def _check_claim(self, key: IdempotencyKey, replaces: str | None) -> None:
+        """Raise KeyTaken if `key` stands for another answer by now."""
+        kept = await self._keys.find_one(queries.idempotency_key(key.user, key.id))
+        if kept is not None and kept["answer_id"] not in (key.answer_id, replaces):
+            raise KeyTaken
 
     async def _enter(
         self, session: MotorClientSession, question: Message, title: str, new: Conversation | None
@@ -343,6 +442,10 @@ class MongoStorage(Storage):
         ordinals: int = conversation["ordinals"]
         return ordinals - 2
 
+    async def _is_message(self, message: Message) -> bool:
+        key = queries.message_key(message.id) | {"user": message.user}
+        return await self._messages.find_one(key, {"_id": 1}) is not None
+
     async def _live(self, user: str, conversation_id: str) -> str | None:
         live = queries.messages_of(user, conversation_id) | queries.LIVE
         found = await self._messages.find_one(live, {"_id": 1})
@@ -352,6 +455,17 @@ class MongoStorage(Storage):
         key = queries.conversation_key(user, conversation_id)
         if await self._conversations.find_one(key, {"_id": 1}) is None:
             raise NotFound
+
+    async def _over(self, ids: Set[str]) -> tuple[list[Message], Set[str]]:
+        """Those of the messages that have ended, whole, and the ids of those that are gone."""
+        states = self._messages.find(queries.messages_by_id(ids), {"status": 1})
+        live = {each["_id"] async for each in states if each["status"] == Status.LIVE}
+        left = ids - live
+        if not left:
+            return [], left
+        cursor = self._messages.find(queries.messages_by_id(left))
+        ended = [message_in(document) async for document in cursor]
+        return ended, left - {message.id for message in ended}
 
     async def _grown(self, message: Message) -> Message:
         """A live answer with the blocks checkpointed so far; any other message as it is.
@@ -429,6 +543,7 @@ class MongoStorage(Storage):
         self._conversations: MotorCollection[Document] = database["conversations"]
         self._messages: MotorCollection[Document] = database["messages"]
         self._chunks: MotorCollection[Document] = database["chunks"]
+        self._keys: MotorCollection[Document] = database["idempotency_keys"]
         self._processes: MotorCollection[Document] = database["processes"]
 
     async def _check_server(self) -> None:

@@ -1,15 +1,27 @@
 """What MongoDB is asked: filters and updates as plain values. Knows no driver.
 
 Every filter of a request carries the user, and the shard key of its collection: the user for
-conversations, the conversation for messages and chunks, whose ids begin with it. So each goes to
-one shard, and finds nothing of another user's.
+conversations, the conversation for messages and chunks, whose ids begin with it, and the `_id` for
+idempotency keys. So each goes to one shard, and finds nothing of another user's.
+
+Exempt is what a process asks for all its users at once, and never for one of them: the tick's
+insert and the growth it follows, for readers that were let in before, and the sweep.
 """
 
 import math
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from storage.base import SCHEMA_VERSION, Conversation, Message, Status, conversation_of
-from storage.documents import Document, conversation_document
+from storage.base import (
+    SCHEMA_VERSION,
+    Conversation,
+    IdempotencyKey,
+    Message,
+    Status,
+    Wants,
+    conversation_of,
+)
+from storage.documents import Document, chunk_id, conversation_document, wants_list
 from storage.pages import conversation_place, message_place
 
 LIVE = {"status": Status.LIVE.value}
@@ -53,8 +65,7 @@ def message_key(message_id: str) -> Document:
 
 def chunks_of_answer(answer_id: str) -> Document:
     """All chunks of an answer: a range of `_id`, whose index they need anyway."""
-    of_it = {"answer": answer_id}
-    ids = {"$gte": {**of_it, "position": 0}, "$lt": {**of_it, "position": math.inf}}
+    ids = {"$gte": chunk_id(answer_id, 0), "$lt": chunk_id(answer_id, math.inf)}
     return {"conversation": conversation_of(answer_id), "_id": ids}
 
 
@@ -62,6 +73,30 @@ def chunks_of_conversation(conversation_id: str) -> Document:
     """All chunks of a conversation: its answers' ids lie between these two, "." follows "-"."""
     ids = {"$gte": {"answer": f"{conversation_id}-"}, "$lt": {"answer": f"{conversation_id}."}}
     return {"conversation": conversation_id, "_id": ids}
+
+
+def next_chunks(positions: Mapping[str, int]) -> Document:
+    """The chunk behind each answer's position: chunks are contiguous, so it begins right there.
+
+    Without their conversations: so many lie on every shard, and `_id` alone is looked up.
+    """
+    return {"_id": {"$in": [chunk_id(*known) for known in positions.items()]}}
+
+
+def messages_by_id(message_ids: Collection[str]) -> Document:
+    """Messages, whoever's."""
+    return {"_id": {"$in": list(message_ids)}}
+
+
+def idempotency_key(user: str, key_id: str) -> Document:
+    """One idempotency key."""
+    return {"_id": key_id, "user": user}
+
+
+def claimed(key: IdempotencyKey, replaces: str | None) -> Document:
+    """The key, if it may stand for its answer: it does already, or for the one with that id."""
+    may_be = [answer_id for answer_id in (key.answer_id, replaces) if answer_id is not None]
+    return idempotency_key(key.user, key.id) | {"answer_id": {"$in": may_be}}
 
 
 def entered(question: Message, new: Conversation | None, title: str) -> Document:
@@ -79,8 +114,8 @@ def entered(question: Message, new: Conversation | None, title: str) -> Document
     return update
 
 
-def lease_renewed(milliseconds: int) -> list[Document]:
-    """The update of a process's document: the lease runs anew.
+def lease_renewed(milliseconds: int, wants: Mapping[str, Wants]) -> list[Document]:
+    """The update of a process's document: the lease runs anew, and this is what it wants.
 
     `since` tells from when on it was held without a gap. The server decides that as well: the
     process's own clock stands still while its machine sleeps, and knows nothing of an election
@@ -89,6 +124,7 @@ def lease_renewed(milliseconds: int) -> list[Document]:
     renewed: dict[str, Any] = {
         "since": {"$cond": [_LEASE_HELD, "$since", "$$NOW"]},
         "lease_until": {"$add": ["$$NOW", milliseconds]},
+        "wants": {"$literal": wants_list(wants)},  # ids, whatever they begin with
         "schema": SCHEMA_VERSION,
     }
     return [{"$set": renewed}]
@@ -103,3 +139,13 @@ def lease_held_throughout(process: str, milliseconds: int) -> Document:
     """The process, if it lives and had its lease all that time."""
     throughout = {"$lte": ["$since", {"$subtract": ["$$NOW", milliseconds]}]}
     return {"_id": process, "$expr": {"$and": [_LEASE_HELD, throughout]}}
+
+
+def lease_given_back(process: str) -> Document:
+    """The process, if it wants nothing of others."""
+    return {"_id": process, "wants": []}
+
+
+def wanting(process: str) -> Document:
+    """The processes that live and want something of this one."""
+    return {"wants.owner": process, "$expr": _LEASE_HELD}

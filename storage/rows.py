@@ -16,6 +16,7 @@ from storage.base import (
     Conversation,
     Ending,
     Failure,
+    IdempotencyKey,
     Message,
     Piece,
     Status,
@@ -72,6 +73,17 @@ MIGRATIONS = (
         pieces TEXT NOT NULL,
         PRIMARY KEY (answer_id, position)
     ) WITHOUT ROWID;
+    """,
+    """
+    -- What clients' keys stand for. Not bound to the answer: one that is deleted was asked for.
+    CREATE TABLE idempotency_keys (
+        id TEXT NOT NULL PRIMARY KEY,
+        user TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        answer_id TEXT NOT NULL,
+        created_at INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
     """,
 )
 
@@ -132,6 +144,16 @@ def chunk_in(row: Row) -> Chunk:
     """The chunk that a row holds."""
     pieces = msgspec.json.decode(row["pieces"], type=tuple[Piece, ...])
     return Chunk(row["answer_id"], row["position"], pieces)
+
+
+def key_row(key: IdempotencyKey) -> dict[str, Any]:
+    """The columns of an idempotency key."""
+    return msgspec.structs.asdict(key) | {"created_at": milliseconds(key.created_at)}
+
+
+def key_in(row: Row) -> IdempotencyKey:
+    """The idempotency key that a row holds."""
+    return IdempotencyKey(**{**row, "created_at": instant(row["created_at"])})
 
 
 def as_json(value: Any) -> str:

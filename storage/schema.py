@@ -7,12 +7,15 @@ changes nothing, so any number of processes may open at once.
 that runs beside this one may add fields. Tightening them is for `server.py migrate`, once no older
 process writes any more.
 
-**Sharding**: `{user: 1}` for conversations, `{conversation: 1}` for messages and chunks; processes
-stay whole. Unique indexes begin with the shard key, or the server would refuse them.
+**Sharding**: `{user: 1}` for conversations, `{conversation: 1}` for messages and chunks, `{_id: 1}`
+for idempotency keys; processes stay whole. Unique indexes begin with the shard key, or the server
+would refuse them.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from storage.base import KEY_SECONDS
 
 Document = dict[str, Any]
 
@@ -73,6 +76,9 @@ VALIDATORS: Mapping[str, Document] = {
         pieces=_list_of(block=_NUMBER, type="string", text="string"),
         created_at="date",
     ),
+    "idempotency_keys": _document(
+        user="string", fingerprint="string", answer_id="string", created_at="date"
+    ),
     "processes": _document(since="date", lease_until="date"),
 }
 
@@ -102,7 +108,12 @@ INDEXES: Mapping[str, Sequence[Document]] = {
     "chunks": [
         {"name": "lifetime", "key": {"created_at": 1}, "expireAfterSeconds": _CHUNK_SECONDS},
     ],
+    "idempotency_keys": [
+        {"name": "lifetime", "key": {"created_at": 1}, "expireAfterSeconds": KEY_SECONDS},
+    ],
     "processes": [
         {"name": "lifetime", "key": {"lease_until": 1}, "expireAfterSeconds": _PROCESS_SECONDS},
+        # For the owners, who ask what is wanted of them.
+        {"name": "wanted", "key": {"wants.owner": 1}},
     ],
 }

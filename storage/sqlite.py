@@ -13,27 +13,33 @@ import fcntl
 import functools
 import os
 import sqlite3
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
 
 from storage.base import (
+    KEY_SECONDS,
     Busy,
     Changes,
     Chunk,
     Conversation,
     Ending,
+    Growth,
+    IdempotencyKey,
+    KeyTaken,
     Message,
     NotFound,
     Page,
     Status,
     Storage,
     StorageError,
+    Wants,
     fold,
+    now,
 )
 from storage.pages import (
     conversation_place,
@@ -52,6 +58,8 @@ from storage.rows import (
     conversation_row,
     ending_row,
     insertion,
+    key_in,
+    key_row,
     message_in,
     message_row,
     migrate,
@@ -170,9 +178,18 @@ class SQLiteStorage(Storage):
 
     @_command
     def ask(
-        self, question: Message, answer: Message, *, title: str, new: Conversation | None
+        self,
+        question: Message,
+        answer: Message,
+        *,
+        title: str,
+        new: Conversation | None,
+        key: IdempotencyKey | None = None,
+        replaces: str | None = None,
     ) -> None:
         user, conversation_id = question.user, question.conversation_id
+        if key is not None:
+            self._claim(key, replaces)
         if new is not None:
             self._create(new)
         self._conversation(user, conversation_id)
@@ -191,6 +208,14 @@ class SQLiteStorage(Storage):
             """UPDATE conversations SET title = coalesce(title, ?), updated_at = ? WHERE id = ?""",
             (title, milliseconds(question.created_at), conversation_id),
         )
+
+    @_command
+    def idempotency_key(self, user: str, key_id: str) -> IdempotencyKey | None:
+        row = self._row(
+            "SELECT * FROM idempotency_keys WHERE id = ? AND user = ? AND created_at > ?",
+            *(key_id, user, _oldest_key()),
+        )
+        return None if row is None else key_in(row)
 
     @_command
     def message(self, user: str, message_id: str) -> Message:
@@ -241,8 +266,36 @@ class SQLiteStorage(Storage):
         kept = self._row("SELECT * FROM messages WHERE id = ? AND owner = ?", answer_id, owner)
         return kept is not None and message_in(kept).has(ending)
 
-    async def renew_lease(self) -> None:
-        """The lock on the file is the lease: it lasts as long as the process."""
+    async def renew_lease(self, wants: Mapping[str, Wants]) -> bool:
+        """The lock on the file is the lease: it lasts as long as the process, which is alone."""
+        return True
+
+    async def wanted(self) -> Wants:
+        """There is nobody to want anything."""
+        return Wants()
+
+    @_command
+    def growth(self, positions: Mapping[str, int]) -> Growth:
+        chunks, ended, gone = [], [], set()
+        for answer_id, position in positions.items():
+            if chunk := self._row(
+                "SELECT * FROM chunks WHERE answer_id = ? AND position = ?", answer_id, position
+            ):
+                chunks.append(chunk_in(chunk))
+                continue
+            row = self._row("SELECT * FROM messages WHERE id = ?", answer_id)
+            if row is None:
+                gone.add(answer_id)
+            elif row["status"] != Status.LIVE:
+                ended.append(message_in(row))
+        return Growth(tuple(chunks), tuple(ended), frozenset(gone))
+
+    @_command
+    def own_live_answers(self) -> frozenset[str]:
+        found = self._database.execute(
+            "SELECT id FROM messages WHERE status = 'live' AND owner = ?", (self.process,)
+        )
+        return frozenset(row["id"] for row in found)
 
     @_command
     def orphans(self) -> list[Message]:
@@ -279,6 +332,21 @@ class SQLiteStorage(Storage):
         row = conversation_row(conversation)
         self._database.execute(f"{insertion('conversations', row)} ON CONFLICT DO NOTHING", row)
 
+    def _claim(self, key: IdempotencyKey, replaces: str | None) -> None:
+        """Have `key` stand for its answer. Raises KeyTaken."""
+        self._database.execute(
+            "DELETE FROM idempotency_keys WHERE created_at <= ?", (_oldest_key(),)
+        )
+        taken = self._row("SELECT answer_id FROM idempotency_keys WHERE id = ?", key.id)
+        if taken is not None and taken["answer_id"] not in (key.answer_id, replaces):
+            raise KeyTaken
+        row = key_row(key)
+        self._database.execute(
+            f"""{insertion("idempotency_keys", row)}
+            ON CONFLICT (id) DO UPDATE SET {assignments(row)}""",
+            row,
+        )
+
     def _conversation(self, user: str, conversation_id: str) -> Row:
         row = self._row(
             "SELECT * FROM conversations WHERE id = ? AND user = ?", conversation_id, user
@@ -302,7 +370,7 @@ class SQLiteStorage(Storage):
         )
         return msgspec.structs.replace(message, blocks=fold(map(chunk_in, chunks)))
 
-    def _row(self, query: str, *values: str) -> Row | None:
+    def _row(self, query: str, *values: str | int) -> Row | None:
         row: sqlite3.Row | None = self._database.execute(query, values).fetchone()
         return None if row is None else dict(row)
 
@@ -357,3 +425,8 @@ class SQLiteStorage(Storage):
         # SQLite's words may quote a row; the name of its error never does.
         name = getattr(error, "sqlite_errorname", type(error).__name__)
         return StorageError(f"SQLite failed on {self.path}: {name}")
+
+
+def _oldest_key() -> int:
+    """When the keys that expire just now were made."""
+    return milliseconds(now() - timedelta(seconds=KEY_SECONDS))

@@ -19,10 +19,16 @@ import pytest
 from tornado.ioloop import IOLoop
 
 # Fixtures that more than one folder uses have files of their own.
-pytest_plugins = ["tests.mongod", "tests.upstreams", "tests.faults", "tests.serving"]
+pytest_plugins = [
+    "tests.mongod",
+    "tests.upstreams",
+    "tests.faults",
+    "tests.serving",
+    "tests.launching",
+]
 
 # Programs that tests may need from the system, and the Debian packages that bring them.
-PACKAGES = {"nginx": "nginx-light", "node": "nodejs"}
+PACKAGES = {"nginx": "nginx-light", "node": "nodejs", "ip": "iproute2"}
 
 _missing = pytest.StashKey[set[str]]()
 

@@ -27,6 +27,16 @@ def piece(dialect: str, number: int, text: str, reasoning: str = "") -> bytes:
     return _chunk([{"index": 0, "delta": delta, **running}])
 
 
+def tool_call(index: int, arguments: str, call_id: str = "", name: str = "") -> bytes:
+    """A piece of a tool call, as OpenAI frames it; its first one has an id and a name."""
+    call: dict[str, object] = {"index": index, "function": {"arguments": arguments}}
+    if call_id:
+        function = {"name": name, "arguments": arguments}
+        call = {"index": index, "id": call_id, "type": "function", "function": function}
+    choice = {"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": None}
+    return _chunk([choice])
+
+
 def finish(dialect: str, number: int, reason: str, usage: Usage | None) -> bytes:
     """What ends an answer, with usage if there is any."""
     if dialect == "dashscope":

@@ -55,6 +55,8 @@ class Mongod:
             *("--bind_ip", "127.0.0.1", "--nounixsocket", "--logpath", str(self.log)),
             # MB and GB. The least it takes of both: the tests' data is small.
             *("--oplogSize", "64", "--wiredTigerCacheSizeGB", "0.25"),
+            # Its journal would begin with 300 MB of empty files.
+            *("--wiredTigerEngineConfigString", "log=(prealloc=false,file_max=10MB)"),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
             *("--setParameter", "enableTestCommands=1"),  # fail points
         ]
@@ -120,14 +122,15 @@ class ReplicaSet:
         try:
             with _client(self.nodes[0].address, directConnection=True) as client:
                 client.admin.command("replSetInitiate", config)
-            self.primary()
+            with _client(self._addresses, replicaSet=_SET, w=len(self.nodes)) as client:
+                # What each of them has, each can be elected with.
+                client["headrace_test_start"]["nodes"].insert_one({})
         except PyMongoError as error:
             raise NoMongod(f"mongod does not run ({error}): {self._last_words()}") from error
 
     def primary(self) -> Mongod:
         """The node that takes writes; waits until there is one."""
-        addresses = ",".join(node.address for node in self.nodes)
-        with _client(addresses, replicaSet=_SET) as client:
+        with _client(self._addresses, replicaSet=_SET) as client:
             client.admin.command("ping")  # selects the primary
             assert client.address is not None
             address = f"{client.address[0]}:{client.address[1]}"
@@ -151,13 +154,16 @@ class ReplicaSet:
 
     def url(self, database: str) -> str:
         """Where a database of it is found."""
-        addresses = ",".join(node.address for node in self.nodes)
-        return f"mongodb://{addresses}/{database}?replicaSet={_SET}"
+        return f"mongodb://{self._addresses}/{database}?replicaSet={_SET}"
 
     def kill(self) -> None:
         """End every node."""
         for node in self.nodes:
             node.kill()
+
+    @property
+    def _addresses(self) -> str:
+        return ",".join(node.address for node in self.nodes)
 
     def _last_words(self) -> str:
         log = self.nodes[0].log

@@ -51,16 +51,44 @@ async def call(
     raw: bytes | None = None,
 ) -> Response:
     """One request on a connection of its own."""
-    stream, writer = await _connect(url)
+    connection = await Connection.open(url)
     try:
-        writer.write(_request(url, method, path, body, headers or {}, raw))
-        status, received = await _head(stream)
-        content = await _body(stream, received)
+        return await connection.call(method, path, body, headers=headers, raw=raw)
+    finally:
+        connection.close()
+
+
+@dataclass
+class Connection:
+    """A connection for one request after the other."""
+
+    url: str
+    stream: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    @classmethod
+    async def open(cls, url: str) -> Self:
+        return cls(url, *await _connect(url))
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        headers: dict[str, str] | None = None,
+        raw: bytes | None = None,
+    ) -> Response:
+        """One request, and all of its response."""
+        self.writer.write(_request(self.url, method, path, body, headers or {}, raw))
+        status, received = await _head(self.stream)
+        content = await _body(self.stream, received)
         if received.get("content-type", "").startswith("application/json"):
             return Response(status, received, json.loads(content))
         return Response(status, received, content)
-    finally:
-        writer.close()
+
+    def close(self) -> None:
+        self.writer.close()
 
 
 @dataclass
@@ -73,12 +101,21 @@ class Reader:
     writer: asyncio.StreamWriter
     seen: list[Seen] = field(default_factory=list)
     beats: int = 0
+    retries: list[int] = field(default_factory=list)  # ms, as an EventSource is told to wait
     _buffer: bytes = b""
 
     @classmethod
-    async def ask(cls, url: str, content: str = "hi", **fields: object) -> Self:
+    async def ask(
+        cls,
+        url: str,
+        content: str = "hi",
+        *,
+        headers: dict[str, str] | None = None,
+        **fields: object,
+    ) -> Self:
         """Ask by POST /chat and read the answer."""
-        return await cls.open(url, "POST", "/api/v1/chat", {"content": content, **fields})
+        body = {"content": content, **fields}
+        return await cls.open(url, "POST", "/api/v1/chat", body, headers=headers)
 
     @classmethod
     async def come_back(cls, url: str, answer_id: str, last_event_id: str | None = None) -> Self:
@@ -111,6 +148,8 @@ class Reader:
             for line in block.split("\n"):
                 name, _, value = line.partition(": ")
                 fields[name] = value
+            if "retry" in fields:
+                self.retries.append(int(fields["retry"]))
             if "data" in fields:
                 seen = Seen(fields["event"], json.loads(fields["data"]), fields.get("id"))
                 self.seen.append(seen)

@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("handlers", "providers", "relay", "storage")
+MODULES = ("listening.py", "server.py", "settings.py")  # those beside the rooms
 LOCK_FILES = ("constraints.txt", "requirements.txt")
 
 
@@ -53,6 +54,7 @@ def sources(*places: str) -> Iterator[Path]:
         ("storage", "server|handlers|relay|providers"),
         ("relay", "server|handlers|tornado.web|tornado.httpserver"),
         ("handlers", "server"),
+        ("listening.py", "server|handlers|relay|providers|storage"),
         ("settings.py", "server|handlers|relay|providers|storage"),
     ],
 )
@@ -60,7 +62,7 @@ def test_imports_point_one_way(room: str, forbidden: str) -> None:
     assert [] == offences(sources(room), forbidden)
 
 
-@pytest.mark.parametrize("place", ["handlers", "providers", "relay", "server.py", "settings.py"])
+@pytest.mark.parametrize("place", ["handlers", "providers", "relay", *MODULES])
 def test_the_database_driver_is_imported_by_storage_only(place: str) -> None:
     assert [] == offences(sources(place), "motor|pymongo|bson|gridfs|sqlite3")
 
@@ -72,7 +74,7 @@ def test_motor_is_imported_by_one_module() -> None:
 
 
 def test_the_tests_are_no_part_of_the_server() -> None:
-    assert [] == offences(sources(*ROOMS, "server.py", "settings.py"), "tests|bench|pytest")
+    assert [] == offences(sources(*ROOMS, *MODULES), "tests|bench|pytest")
 
 
 # The lock files

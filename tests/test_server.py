@@ -1,70 +1,12 @@
 """The server as its operator meets it: a process with a command line, signals and a store."""
 
-import asyncio
-import os
 import signal
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from tornado.ioloop import IOLoop
 
-from tests.readers import Reader, call, close_all
+from tests.launching import Launcher
+from tests.readers import Reader, call
 from tests.upstreams import ScriptedUpstream
-
-_SERVER = Path(__file__).parents[1] / "server.py"
-
-
-class Launcher:
-    """Runs server.py as a process of its own, with a settings file in the test's folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.settings = folder / "headrace.toml"
-        self.started: list[asyncio.subprocess.Process] = []
-
-    async def start(self, *arguments: str, **environ: str) -> asyncio.subprocess.Process:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(_SERVER),
-            *arguments,
-            cwd=self.folder,
-            env={"PATH": os.environ["PATH"], **environ},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        self.started.append(process)
-        return process
-
-    async def serve(self) -> tuple[asyncio.subprocess.Process, str]:
-        """A serving process and its address."""
-        process = await self.start("--config", str(self.settings))
-        assert process.stdout is not None
-        ready = (await process.stdout.readline()).decode()
-        assert ready.startswith("Headrace is ready at http://"), ready
-        return process, ready.split()[-1]
-
-    async def refused(self, *arguments: str, **environ: str) -> str:
-        """What a process says that must not start."""
-        process = await self.start(*arguments, **environ)
-        out, err = await process.communicate()
-        assert (1, b"") == (process.returncode, out)
-        return err.decode()
-
-    async def end_all(self) -> None:
-        await close_all()
-        for process in self.started:
-            if process.returncode is None:
-                process.kill()
-            await process.communicate()
-
-
-@pytest.fixture
-def launcher(io_loop: IOLoop, tmp_path: Path) -> Iterator[Launcher]:
-    launched = Launcher(tmp_path)
-    yield launched
-    io_loop.run_sync(launched.end_all)
 
 
 @pytest.fixture(params=["sqlite", "mongo"])
@@ -77,7 +19,7 @@ def settled(
         url = request.getfixturevalue("mongo_url")
     launcher.settings.write_text(
         f'port = 0\n[storage]\nurl = "{url}"\n'
-        "[relay]\ncheckpoint_seconds = 0.05\nlease_seconds = 0.5\n"
+        "[relay]\ncheckpoint_seconds = 0.05\nlease_seconds = 0.5\ndrain_seconds = 0\n"
         f'[providers.openai]\nbase_url = "{upstream.url}/v1"\n'
     )
     return launcher

@@ -28,7 +28,13 @@ def _answer(model: str = "openai/m") -> Answer:
 
 def _running(answer: Answer, *, max_chars: int = 1000) -> Running:
     return Running(
-        answer, _PROMPT, user="local", provider="openai", patience=0.0, max_chars=max_chars
+        answer,
+        _PROMPT,
+        user="local",
+        provider="openai",
+        patience=0.0,
+        max_chars=max_chars,
+        forsaken=Running.abandon,
     )
 
 

@@ -2,17 +2,23 @@
 
 Fixtures: `mongod` (a replica set of one, for the whole session), `mongo_url` (an empty database),
 `place` (where a store is: opens as many as a test needs), `mongo` (a `place` of MongoDB's),
-`local` (one on `mongod`), `storage`. One mongod serves all tests; whoever kills one starts it.
+`local` (one on `mongod`), `storage`, `database` (that of `mongo`, seen past our own code),
+`commands` (what is sent to MongoDB). One mongod serves all tests; whoever kills one starts it.
 """
 
 import asyncio
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pymongo import MongoClient
+from pymongo.database import Database
+from pymongo.monitoring import CommandListener, CommandStartedEvent
 from tornado.ioloop import IOLoop
 
+from storage import mongo as mongo_module
 from storage.base import Storage
 from storage.opening import from_url
 from tests.mongod import ReplicaSet, drop
@@ -36,6 +42,37 @@ class Place:
     async def close(self) -> None:
         """Close whatever is open."""
         await asyncio.gather(*(storage.close() for storage in self._opened))
+
+
+class Commands(CommandListener):
+    """The commands that our stores sent, as the driver tells them."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        self.sent.append(dict(event.command))
+
+    def succeeded(self, event: object) -> None:
+        """It was sent; that is all."""
+
+    def failed(self, event: object) -> None:
+        """So was this."""
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> Commands:
+    """Listens to the MongoStorages that are opened from now on."""
+    listener = Commands()
+    monkeypatch.setitem(mongo_module._OPTIONS, "event_listeners", [listener])
+    return listener
+
+
+@pytest.fixture
+def database(mongo_url: str) -> Iterator[Database[dict[str, Any]]]:
+    """The test's database, seen past our own code."""
+    with MongoClient[dict[str, Any]](mongo_url) as client:
+        yield client.get_default_database()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Conversations, questions and answers for storage tests, made as the relay makes them."""
 
+import hashlib
 import secrets
 from typing import Any
 
@@ -8,6 +9,7 @@ from storage.base import (
     Chunk,
     Conversation,
     Ending,
+    IdempotencyKey,
     Message,
     Piece,
     Status,
@@ -20,6 +22,9 @@ from storage.base import (
 # Four bytes in UTF-8 and two units in UTF-16, several code points that show as one, and what
 # databases trip on.
 TEXT = '急がば回れ 🚀 👩‍🚀 e\u0301 \u2028 $where: {"$gt": 1} a.b \'; -- %s NUL:\0:'
+
+# How a fail point has a write end: carried out, but whether a majority has it is unknown.
+UNKNOWN = {"writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out"}}
 
 
 def conversation(user: str = "alice", **fields: Any) -> Conversation:
@@ -56,6 +61,18 @@ def exchange(
         created_at=asked,
     )
     return question, answer
+
+
+def key(answer: Message, name: str = "a client's key", **fields: Any) -> IdempotencyKey:
+    """A client's key that stands for an answer."""
+    known = {
+        "id": hashlib.sha256(f"{answer.user}\n{name}".encode()).hexdigest(),
+        "user": answer.user,
+        "fingerprint": "what was asked",
+        "answer_id": answer.id,
+        "created_at": answer.created_at,
+    }
+    return IdempotencyKey(**known | fields)
 
 
 async def ask(storage: Storage, of: Conversation, *, owner: str | None = None) -> Message:

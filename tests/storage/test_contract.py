@@ -22,6 +22,7 @@ from storage.base import (
     TextBlock,
     ToolCallBlock,
     Usage,
+    Wants,
     now,
 )
 from tests.storage.samples import (
@@ -544,7 +545,8 @@ async def test_ids_that_nobody_made_are_not_found(storage: Storage, strange: str
 @pytest.mark.gen_test
 async def test_ping_returns_and_closing_twice_is_harmless(storage: Storage) -> None:
     await storage.ping()
-    await storage.renew_lease()
+    assert await storage.renew_lease({})
+    assert await storage.wanted() == Wants()
     assert await storage.orphans() == []
     await storage.close()
     await storage.close()

@@ -2,10 +2,10 @@
 
 import asyncio
 import contextlib
+import os
 import time
 import traceback
 from collections.abc import Awaitable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,18 @@ from pymongo.errors import WriteError
 
 from storage import queries
 from storage.base import Changes, Message, NotFound, Status, Storage, StorageError, TextBlock, now
-from storage.mongo import MongoStorage
+from storage.mongo import _LANES, MongoStorage
 from storage.schema import INDEXES, VALIDATORS
 from tests.mongod import Mongod, ReplicaSet, replica_set
 from tests.storage.conftest import Place
 from tests.storage.samples import (
+    UNKNOWN,
     ask,
     begun,
     conversation,
     ending,
     exchange,
+    key,
     text_chunks,
 )
 
@@ -35,13 +37,6 @@ def own_set(tmp_path: Path) -> Iterator[ReplicaSet]:
     """A replica set of this test's own, to kill."""
     with replica_set(tmp_path) as started:
         yield started
-
-
-@pytest.fixture
-def database(mongo_url: str) -> Iterator[Database[dict[str, Any]]]:
-    """The test's database, seen past our own code."""
-    with MongoClient[dict[str, Any]](mongo_url) as client:
-        yield client.get_default_database()
 
 
 def told(error: BaseException) -> str:
@@ -80,7 +75,9 @@ async def test_every_document_carries_its_schema_version_and_must(
     mongo: Place, database: Database[dict[str, Any]]
 ) -> None:
     storage = await mongo.open()
-    answer = await begun(storage)
+    new = conversation()
+    question, answer = exchange(new, owner=storage.process)
+    await storage.ask(question, answer, title="t", new=new, key=key(answer))
     await storage.append_chunks(text_chunks(answer.id, "x"))
     for name in VALIDATORS:
         collection = database[name]
@@ -147,11 +144,25 @@ async def test_a_deleted_conversation_leaves_nothing_behind(
     assert left == {other.conversation_id}
 
 
+# Many commands and many processes
+
+
+def test_the_lanes_together_are_narrower_than_motors_threads() -> None:
+    assert sum(_LANES.values()) < int(os.environ["MOTOR_MAX_WORKERS"])
+
+
+@pytest.mark.gen_test
+async def test_racing_questions_to_two_processes_have_one_winner(mongo: Place) -> None:
+    one, other = await mongo.open(), await mongo.open()
+    of = conversation()
+    await one.create_conversation(of)
+    outcomes = await asyncio.gather(
+        *(ask(storage, of) for storage in (one, other) * 25), return_exceptions=True
+    )
+    assert sum(isinstance(each, Message) for each in outcomes) == 1
+
+
 # Lost replies and lost connections
-
-
-# Carried out, but whether a majority has it is unknown.
-UNKNOWN = {"writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out"}}
 
 
 @pytest.mark.parametrize("how", [UNKNOWN, {"closeConnection": True}])
@@ -326,9 +337,13 @@ def every_operation(storage: Storage, answer: Message) -> list[Awaitable[object]
         storage.message(user, answer.id),
         storage.messages(user, of, limit=1, before=None),
         storage.live_answer(user, of),
+        storage.idempotency_key(user, "k"),
         storage.append_chunks(text_chunks(answer.id, "x")),
         storage.end_answer(answer.id, storage.process, ending()),
-        storage.renew_lease(),
+        storage.renew_lease({}),
+        storage.wanted(),
+        storage.growth({answer.id: 0}),
+        storage.own_live_answers(),
         storage.orphans(),
     ]
 
@@ -385,100 +400,3 @@ async def test_what_was_acknowledged_survives_kill_9_of_the_server(own_set: Repl
     assert (await storage.message("alice", live.id)).blocks == (TextBlock("Hello"),)
     assert (await storage.message("alice", ended.id)).status is Status.COMPLETE
     await storage.close()
-
-
-# Leases
-
-
-def run_out(database: Database[dict[str, Any]], process: str) -> None:
-    """Have a lease have run out long ago."""
-    past = datetime(2000, 1, 1, tzinfo=UTC)
-    database["processes"].update_one({"_id": process}, {"$set": {"lease_until": past}})
-
-
-def held_for_ages(database: Database[dict[str, Any]], process: str) -> None:
-    """Have a lease have been held without a gap for long."""
-    past = datetime(2000, 1, 1, tzinfo=UTC)
-    database["processes"].update_one({"_id": process}, {"$set": {"since": past}})
-
-
-@pytest.mark.gen_test
-async def test_a_dead_processes_answers_are_orphans_with_their_growth(
-    mongo: Place, database: Database[dict[str, Any]]
-) -> None:
-    dead, alive, judge = [await mongo.open(name) for name in ("dead", "alive", "judge")]
-    orphaned = await begun(dead)
-    await dead.append_chunks(text_chunks(orphaned.id, "so", " far"))
-    forgotten = await begun(alive, owner="a process without a document")
-    for storage in (alive, judge):
-        await begun(storage)
-    held_for_ages(database, "judge")
-    assert [each.id for each in await judge.orphans()] == [forgotten.id]
-
-    run_out(database, "dead")
-
-    orphans = {each.id: each for each in await judge.orphans()}
-    assert set(orphans) == {orphaned.id, forgotten.id}
-    assert orphans[orphaned.id].blocks == (TextBlock("so far"),)
-    end = ending(TextBlock("so far"), status=Status.INTERRUPTED)
-    assert await judge.end_answer(orphaned.id, "dead", end)
-    # The dead one was only paused: it is told, and changes nothing.
-    assert not await dead.end_answer(orphaned.id, "dead", ending(TextBlock("so far and on")))
-
-
-@pytest.mark.gen_test
-async def test_whoever_was_cut_off_judges_nobody(
-    mongo: Place, database: Database[dict[str, Any]]
-) -> None:
-    judge = await mongo.open("judge")
-    await begun(judge, owner="dead")
-
-    assert await judge.orphans() == []  # it has only just come
-    held_for_ages(database, "judge")
-    assert len(await judge.orphans()) == 1
-    run_out(database, "judge")
-    assert await judge.orphans() == []  # nor may it once its own lease has run out
-    await judge.renew_lease()
-    assert await judge.orphans() == []  # nor right after such a gap
-    held_for_ages(database, "judge")
-    await judge.renew_lease()
-    assert len(await judge.orphans()) == 1  # renewed in time, it still may
-
-
-@pytest.mark.gen_test
-async def test_a_lease_runs_out_by_the_servers_clock_and_one_held_that_long_may_judge(
-    mongo: Place,
-) -> None:
-    judge = await mongo.open("judge", lease_seconds=0.5)
-    dead = await mongo.open("dead", lease_seconds=0.2)
-    answer = await begun(dead)
-    opened = time.monotonic()
-
-    async with asyncio.timeout(10):
-        while not (orphans := await judge.orphans()):
-            await judge.renew_lease()
-
-    assert [each.id for each in orphans] == [answer.id]
-    assert time.monotonic() - opened > 0.4
-
-
-@pytest.mark.gen_test
-async def test_a_closed_process_leaves_no_lease_and_so_no_live_answer_for_long(
-    mongo: Place, database: Database[dict[str, Any]]
-) -> None:
-    leaving, judge = await mongo.open("leaving"), await mongo.open("judge")
-    answer = await begun(leaving)
-    await leaving.close()
-    held_for_ages(database, "judge")
-    assert [each.id for each in await judge.orphans()] == [answer.id]
-
-
-@pytest.mark.gen_test
-async def test_racing_questions_to_two_processes_have_one_winner(mongo: Place) -> None:
-    one, other = await mongo.open(), await mongo.open()
-    of = conversation()
-    await one.create_conversation(of)
-    outcomes = await asyncio.gather(
-        *(ask(storage, of) for storage in (one, other) * 25), return_exceptions=True
-    )
-    assert sum(isinstance(each, Message) for each in outcomes) == 1

@@ -7,14 +7,16 @@ import sqlite3
 import subprocess
 import sys
 import traceback
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from tornado.ioloop import IOLoop
 
-from storage.base import NotFound, Status, StorageError, TextBlock
+from storage.base import KEY_SECONDS, NotFound, Status, StorageError, TextBlock, now
+from storage.rows import MIGRATIONS
 from storage.sqlite import SQLiteStorage
-from tests.storage.samples import TEXT, begun, conversation, ending, exchange, text_chunks
+from tests.storage.samples import TEXT, begun, conversation, ending, exchange, key, text_chunks
 
 # Runs in a process of its own until it is killed: two answers, one of which ended.
 _VICTIM = """
@@ -121,6 +123,50 @@ async def test_a_newer_versions_file_is_refused(file: Path) -> None:
     newer.close()
     with pytest.raises(StorageError, match="newer version of Headrace"):
         await SQLiteStorage(file, "p").open()
+
+
+@pytest.mark.gen_test
+async def test_a_file_of_the_first_version_is_brought_to_this_one(file: Path) -> None:
+    file.parent.mkdir()
+    with sqlite3.connect(file) as first:
+        first.executescript(f"{MIGRATIONS[0]} PRAGMA user_version = 1;")
+        first.execute(
+            "INSERT INTO conversations VALUES ('c', 'alice', 'Kept', NULL, NULL, '{}', 0, 0)"
+        )
+    first.close()
+    storage = SQLiteStorage(file, "p")
+    await storage.open()
+    assert (await storage.conversation("alice", "c")).title == "Kept"
+    question, answer = exchange(conversation(id="c"), owner="p")
+    await storage.ask(question, answer, title="t", new=None, key=key(answer))
+    assert await storage.idempotency_key("alice", key(answer).id) == key(answer)
+    await storage.close()
+
+
+@pytest.mark.gen_test
+async def test_a_key_stands_for_a_day_and_goes_when_another_is_kept(file: Path) -> None:
+    storage = SQLiteStorage(file, "p")
+    await storage.open()
+    moment, day = timedelta(minutes=1), timedelta(seconds=KEY_SECONDS)
+
+    async def ask(name: str, age: timedelta) -> str:
+        new = conversation()
+        question, answer = exchange(new, owner="p")
+        kept = key(answer, name, created_at=now() - age)
+        await storage.ask(question, answer, title="t", new=new, key=kept)
+        return kept.id
+
+    expired = await ask("old", day + moment)
+    assert await storage.idempotency_key("alice", expired) is None
+    expiring = await ask("younger", day - moment)
+    assert await storage.idempotency_key("alice", expiring) is not None
+    again = await ask("old", timedelta())  # not taken any more
+    await storage.close()
+
+    with sqlite3.connect(file) as shell:
+        kept = shell.execute("SELECT id FROM idempotency_keys").fetchall()
+        assert {row[0] for row in kept} == {expiring, again}
+    shell.close()
 
 
 @pytest.mark.gen_test

@@ -1,0 +1,98 @@
+"""The sockets that the server listens on: its own, or those that a supervisor hands down.
+
+A supervisor's (systemd's protocol: LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES) stay open while
+processes come and go, so that a restart refuses nobody. Of their own, several processes may share
+a port with `reuse_port`. Connections inherit what is set here.
+"""
+
+import ipaddress
+import os
+import socket
+from collections.abc import Mapping
+
+from tornado.netutil import bind_sockets
+
+from settings import Settings
+
+# Tornado's 128 costs the 129th client that connects at the same time a SYN retry of one second.
+_BACKLOG = 4096
+
+# With the kernel's default a reader that reads nothing is given megabytes before a flush waits;
+# with this it is about a hundred kilobytes.
+_SEND_BUFFER_BYTES = 32 * 1024
+
+# Where systemd's descriptors begin, and what a socket unit of ours calls them: by its own name
+# unless it has a FileDescriptorName.
+_FIRST_DESCRIPTOR = 3
+_NAMES = {"headrace", "headrace.socket"}
+
+# Seconds of silence after which the kernel asks whether a peer is there at all. It is for those who
+# wait and are sent nothing; streams have signs of life.
+_PROBE_AFTER_SECONDS = 10
+_PROBE_EVERY_SECONDS = 5
+
+
+class CannotListen(Exception):
+    """Why there is nothing to listen on, in one line for the operator."""
+
+
+def listen(settings: Settings, environ: Mapping[str, str] = os.environ) -> list[socket.socket]:
+    """The listening sockets. Raises CannotListen."""
+    sockets = _inherited(environ)
+    if not sockets:
+        sockets = _bound(settings.host, settings.port, reuse_port=settings.reuse_port)
+    elif settings.auth.mode == "none" and not all(map(_is_private, sockets)):
+        raise CannotListen('auth.mode "none" lets everyone in: the inherited socket is no loopback')
+    # Noticed in all within `reader_stall_seconds`: up to a heartbeat passes before something is
+    # written that the peer's machine can leave unacknowledged.
+    silent = settings.relay.reader_stall_seconds - settings.relay.heartbeat_seconds
+    for listening in sockets:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        if listening.family != socket.AF_UNIX:
+            _notice_dead_peers(listening, milliseconds=int(silent * 1000))
+    return sockets
+
+
+def url_of(listening: socket.socket) -> str:
+    """Where clients find it."""
+    if listening.family == socket.AF_UNIX:
+        return f"unix:{listening.getsockname()}"
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _bound(host: str, port: int, *, reuse_port: bool) -> list[socket.socket]:
+    try:
+        return bind_sockets(port, host, backlog=_BACKLOG, reuse_port=reuse_port)
+    except OSError as error:
+        raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror}") from error
+
+
+def _inherited(environ: Mapping[str, str]) -> list[socket.socket]:
+    if environ.get("LISTEN_PID") != str(os.getpid()):  # none, or meant for our parent
+        return []
+    names = environ.get("LISTEN_FDNAMES", "").split(":")
+    found = []
+    for descriptor, name in enumerate(names, _FIRST_DESCRIPTOR):
+        if name in _NAMES:
+            listening = socket.socket(fileno=descriptor)
+            listening.setblocking(False)
+            listening.set_inheritable(False)
+            found.append(listening)
+    return found
+
+
+def _is_private(listening: socket.socket) -> bool:
+    return (
+        listening.family == socket.AF_UNIX
+        or ipaddress.ip_address(listening.getsockname()[0]).is_loopback
+    )
+
+
+def _notice_dead_peers(listening: socket.socket, *, milliseconds: int) -> None:
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _PROBE_AFTER_SECONDS)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _PROBE_EVERY_SECONDS)

@@ -1,0 +1,72 @@
+"""Asking the same question again, under the same key, without paying for it twice.
+
+A client that lost its connection cannot know whether its question arrived. With an idempotency key
+it may simply ask again: the key is stored in one step with the question, so whoever finds it finds
+the answer too, live or ended, here or in another process.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from relay.answer import Answer
+from relay.asking import Asking
+from relay.errors import KeyReused, StorageUnavailable
+from storage.base import KeyTaken, Status, Storage
+
+# Begins the answer to a question, whose key then stands for it in place of an earlier answer's id.
+Begin = Callable[[Asking, str | None], Awaitable[Answer]]
+
+# Finds the answer of a user by its id.
+Find = Callable[[str, str], Awaitable[Answer]]
+
+
+class Retries:
+    """Has every key answered once."""
+
+    def __init__(self, storage: Storage, begin: Begin, find: Find) -> None:
+        self._storage = storage
+        self._begin = begin
+        self._find = find
+        # Tries that are under way: those of the same moment share one. By key.
+        self._trying: dict[str, asyncio.Task[Answer]] = {}
+
+    async def ask(self, asking: Asking) -> Answer:
+        """The answer that the key stands for; if it stands for none yet, one that is begun now.
+
+        Raises KeyReused if it was used for another question, and what `begin` and `find` raise.
+        """
+        # Of different questions under one key only one can be the first.
+        name = asking.key_id + asking.fingerprint
+        trying = self._trying.get(name)
+        if trying is None:
+            trying = asyncio.create_task(self._try(asking), name=f"try {asking.key_id}")
+            self._trying[name] = trying
+            trying.add_done_callback(lambda _: self._trying.pop(name))
+        return await asyncio.shield(trying)
+
+    async def _try(self, asking: Asking) -> Answer:
+        while True:  # each round but the last lost to another process, which got on with it
+            replaced = None
+            kept = await self._storage.idempotency_key(asking.user, asking.key_id)
+            if kept is not None:
+                if kept.fingerprint != asking.fingerprint:
+                    raise KeyReused
+                answer = await self._find(asking.user, kept.answer_id)
+                if not _was_never_asked(answer):
+                    return answer
+                replaced = answer.id
+            try:
+                return await self._begin(asking, replaced)
+            except KeyTaken:
+                continue
+
+
+def _was_never_asked(answer: Answer) -> bool:
+    """Whether its question was refused because it could not be stored, and was stored after all."""
+    ending = answer.ending
+    return (
+        ending is not None
+        and ending.status is Status.FAILED
+        and ending.error is not None
+        and ending.error.code == StorageUnavailable.code
+    )

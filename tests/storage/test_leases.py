@@ -1,0 +1,249 @@
+"""Leases and what they carry: who lives, and what one process wants of another. MongoDB only."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from storage.base import Status, StorageError, TextBlock, Wants
+from tests.mongod import ReplicaSet
+from tests.storage.conftest import Commands, Place
+from tests.storage.samples import UNKNOWN, begun, ending, text_chunks
+
+
+def run_out(database: Database[dict[str, Any]], process: str) -> None:
+    """Have a lease have run out long ago."""
+    past = datetime(2000, 1, 1, tzinfo=UTC)
+    database["processes"].update_one({"_id": process}, {"$set": {"lease_until": past}})
+
+
+def held_for_ages(database: Database[dict[str, Any]], process: str) -> None:
+    """Have a lease have been held without a gap for long."""
+    past = datetime(2000, 1, 1, tzinfo=UTC)
+    database["processes"].update_one({"_id": process}, {"$set": {"since": past}})
+
+
+@pytest.mark.gen_test
+async def test_a_dead_processes_answers_are_orphans_with_their_growth(
+    mongo: Place, database: Database[dict[str, Any]]
+) -> None:
+    dead, alive, judge = [await mongo.open(name) for name in ("dead", "alive", "judge")]
+    orphaned = await begun(dead)
+    await dead.append_chunks(text_chunks(orphaned.id, "so", " far"))
+    forgotten = await begun(alive, owner="a process without a document")
+    for storage in (alive, judge):
+        await begun(storage)
+    held_for_ages(database, "judge")
+    assert [each.id for each in await judge.orphans()] == [forgotten.id]
+
+    run_out(database, "dead")
+
+    orphans = {each.id: each for each in await judge.orphans()}
+    assert set(orphans) == {orphaned.id, forgotten.id}
+    assert orphans[orphaned.id].blocks == (TextBlock("so far"),)
+    end = ending(TextBlock("so far"), status=Status.INTERRUPTED)
+    assert await judge.end_answer(orphaned.id, "dead", end)
+    # The dead one was only paused: it is told, and changes nothing.
+    assert not await dead.end_answer(orphaned.id, "dead", ending(TextBlock("so far and on")))
+
+
+@pytest.mark.gen_test
+async def test_whoever_was_cut_off_judges_nobody(
+    mongo: Place, database: Database[dict[str, Any]]
+) -> None:
+    judge = await mongo.open("judge")
+    await begun(judge, owner="dead")
+
+    assert await judge.orphans() == []  # it has only just come
+    held_for_ages(database, "judge")
+    assert len(await judge.orphans()) == 1
+    run_out(database, "judge")
+    assert await judge.orphans() == []  # nor may it once its own lease has run out
+    await judge.renew_lease({})
+    assert await judge.orphans() == []  # nor right after such a gap
+    held_for_ages(database, "judge")
+    await judge.renew_lease({})
+    assert len(await judge.orphans()) == 1  # renewed in time, it still may
+
+
+@pytest.mark.gen_test
+async def test_a_lease_runs_out_by_the_servers_clock_and_one_held_that_long_may_judge(
+    mongo: Place,
+) -> None:
+    judge = await mongo.open("judge", lease_seconds=0.5)
+    dead = await mongo.open("dead", lease_seconds=0.2)
+    answer = await begun(dead)
+    opened = time.monotonic()
+
+    async with asyncio.timeout(10):
+        while not (orphans := await judge.orphans()):
+            await judge.renew_lease({})
+
+    assert [each.id for each in orphans] == [answer.id]
+    assert time.monotonic() - opened > 0.4
+
+
+@pytest.mark.gen_test
+async def test_a_closed_process_leaves_no_lease_and_so_no_live_answer_for_long(
+    mongo: Place, database: Database[dict[str, Any]]
+) -> None:
+    leaving, judge = await mongo.open("leaving"), await mongo.open("judge")
+    answer = await begun(leaving)
+    await leaving.close()
+    held_for_ages(database, "judge")
+    assert [each.id for each in await judge.orphans()] == [answer.id]
+
+
+@pytest.mark.gen_test
+async def test_a_renewal_tells_whether_the_lease_had_run_out(
+    mongo: Place, database: Database[dict[str, Any]]
+) -> None:
+    storage = await mongo.open("p")
+    assert await storage.renew_lease({})
+
+    run_out(database, "p")
+    assert not await storage.renew_lease({})
+    assert await storage.renew_lease({})
+
+    database["processes"].delete_one({"_id": "p"})  # as MongoDB does, a day later
+    assert not await storage.renew_lease({})
+    assert await storage.renew_lease({})
+
+
+@pytest.mark.gen_test
+async def test_a_lease_that_runs_out_by_itself_is_told(mongo: Place) -> None:
+    storage = await mongo.open(lease_seconds=0.001)
+    async with asyncio.timeout(10):
+        while await storage.renew_lease({}):
+            pass
+
+
+@pytest.mark.gen_test
+async def test_a_gap_that_nobody_waited_to_hear_of_is_told_the_next_time(
+    mongo: Place, commands: Commands, database: Database[dict[str, Any]]
+) -> None:
+    storage = await mongo.open("p")
+    run_out(database, "p")
+    commands.sent.clear()
+    renewal = asyncio.create_task(storage.renew_lease({}))
+    await asyncio.sleep(0)
+    renewal.cancel()
+    await asyncio.wait([renewal])
+    assert renewal.cancelled()
+    assert not await storage.renew_lease({})
+    assert [next(iter(command)) for command in commands.sent] == ["findAndModify"] * 2
+
+
+@pytest.mark.gen_test
+async def test_a_gap_found_by_a_renewal_whose_reply_was_lost_is_told_the_next_time(
+    mongod: ReplicaSet, local: Place
+) -> None:
+    storage = await local.open("p")
+    with MongoClient[dict[str, Any]](local.url) as client:
+        run_out(client.get_default_database(), "p")
+    with mongod.failing("findAndModify", times=1, **UNKNOWN), pytest.raises(StorageError):
+        await storage.renew_lease({})
+    assert not await storage.renew_lease({})
+
+
+# What is wanted
+
+
+@pytest.mark.gen_test
+async def test_what_is_wanted_of_a_process_is_seen_by_it_alone(mongo: Place) -> None:
+    owner, other, reader = [await mongo.open(name) for name in ("owner", "other", "reader")]
+    assert await owner.wanted() == Wants()
+    wants = {
+        "owner": Wants(frozenset({"$a", "b"}), frozenset({"b", "c"})),
+        "a process that is gone": Wants(frozenset({"d"})),
+    }
+    assert await reader.renew_lease(wants)
+    assert await owner.wanted() == wants["owner"]
+    assert await other.wanted() == await reader.wanted() == Wants()
+
+
+@pytest.mark.gen_test
+async def test_what_several_processes_want_is_taken_together(mongo: Place) -> None:
+    owner, one, other = [await mongo.open(name) for name in ("owner", "one", "other")]
+    await one.renew_lease({"owner": Wants(frozenset({"a", "b"}), frozenset({"s"}))})
+    await other.renew_lease({"owner": Wants(frozenset({"b", "c"}), frozenset({"t"}))})
+    assert await owner.wanted() == Wants(frozenset("abc"), frozenset("st"))
+
+
+@pytest.mark.gen_test
+async def test_each_renewal_replaces_what_was_wanted(mongo: Place) -> None:
+    owner, reader = await mongo.open("owner"), await mongo.open("reader")
+    for wants in (Wants(frozenset("ab")), Wants(frozenset("b")), Wants(stops=frozenset("b"))):
+        await reader.renew_lease({"owner": wants})
+        assert await owner.wanted() == wants
+    await reader.renew_lease({"owner": Wants()})
+    assert await owner.wanted() == Wants()
+
+
+@pytest.mark.gen_test
+async def test_who_does_not_live_wants_nothing(
+    mongo: Place, database: Database[dict[str, Any]]
+) -> None:
+    owner, reader = await mongo.open("owner"), await mongo.open("reader")
+    wants = Wants(frozenset({"a"}))
+    await reader.renew_lease({"owner": wants})
+    run_out(database, "owner")  # that is another matter
+    assert await owner.wanted() == wants
+
+    run_out(database, "reader")
+
+    assert await owner.wanted() == Wants()
+    await reader.renew_lease({"owner": wants})
+    assert await owner.wanted() == wants
+
+
+@pytest.mark.gen_test
+async def test_wants_run_out_with_their_lease(mongo: Place) -> None:
+    owner, reader = await mongo.open("owner"), await mongo.open("reader", lease_seconds=0.2)
+    await reader.renew_lease({"owner": Wants(frozenset({"a"}))})
+    async with asyncio.timeout(10):
+        while await owner.wanted() != Wants():
+            pass
+
+
+@pytest.mark.parametrize("wants", [Wants(frozenset({"a"})), Wants(stops=frozenset({"a"}))])
+@pytest.mark.gen_test
+async def test_who_wants_something_keeps_the_lease_when_it_closes(
+    mongo: Place, database: Database[dict[str, Any]], wants: Wants
+) -> None:
+    owner = await mongo.open("owner")
+    leaving, reader = await mongo.open("leaving"), await mongo.open("reader")
+    for storage in (leaving, reader):
+        await storage.renew_lease({"owner": wants})
+    await leaving.renew_lease({})
+    for storage in (leaving, reader):
+        await storage.close()
+    assert {each["_id"] for each in database["processes"].find()} == {"owner", "reader"}
+    assert await owner.wanted() == wants
+
+
+@pytest.mark.gen_test
+async def test_what_is_asked_every_tick_is_answered_from_an_index(
+    mongo: Place, commands: Commands, database: Database[dict[str, Any]]
+) -> None:
+    storage = await mongo.open("p")
+    answer = await begun(storage)
+    commands.sent.clear()
+    await storage.wanted()
+    await storage.growth({answer.id: 0})
+    await storage.own_live_answers()
+    indexes = [index_of(database, command) for command in commands.sent]
+    assert indexes == ["wanted", "_id_", "_id_", "live_owners"]
+
+
+def index_of(database: Database[dict[str, Any]], command: dict[str, Any]) -> str:
+    """The index by which the server finds what a command asks for."""
+    asked = {name: command[name] for name in ("find", "filter", "projection") if name in command}
+    stage = database.command("explain", asked)["queryPlanner"]["winningPlan"]
+    while "inputStage" in stage:
+        stage = stage["inputStage"]
+    return str(stage["indexName"])

@@ -1,0 +1,163 @@
+"""Whatever a request has done in MongoDB names the shard that it is done on.
+
+Seen in the commands that are sent, so that no query is left out.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from storage.base import Busy, Changes, KeyTaken, Storage, now
+from storage.schema import INDEXES, VALIDATORS
+from tests.storage.conftest import Commands, Place
+from tests.storage.samples import (
+    ask,
+    begun,
+    conversation,
+    ending,
+    exchange,
+    key,
+    text_chunks,
+)
+
+SHARD_KEYS = {
+    "conversations": "user",
+    "messages": "conversation",
+    "chunks": "conversation",
+    "idempotency_keys": "_id",
+}
+
+# Processes are few, and their collection stays whole.
+WHOLE = {"processes"}
+
+# What a process asks for itself, of all its users at once.
+EXEMPT = {
+    "growth": "what it follows is of many conversations, and one poll serves them all",
+    "own_live_answers": "its own, whosever they are",
+    "orphans": "a sweep over all live answers there are",
+}
+
+# Said once, to a server and not to a collection.
+AT_THE_ENDS = {"open", "close", "ping"}
+
+Operation = tuple[str, Callable[[], Awaitable[object]]]
+
+
+def operations(storage: Storage) -> list[Operation]:
+    """Every operation, as it is done for requests and each tick."""
+    new = conversation()
+    user, of = new.user, new.id
+    question, answer = exchange(new, owner=storage.process)
+    kept = key(answer)
+    untitled, keyed = conversation(), conversation()
+    keyed_question, keyed_answer = exchange(keyed, owner=storage.process)
+    end = ending()
+
+    async def ask_first() -> None:
+        await storage.ask(question, answer, title="t", new=new, key=kept)
+
+    async def ask_with(**how: Any) -> None:
+        held = key(keyed_answer)
+        await storage.ask(keyed_question, keyed_answer, title="t", new=keyed, key=held, **how)
+
+    async def ask_when_taken() -> None:
+        with suppress(KeyTaken):
+            await ask_with()
+
+    async def ask_when_busy() -> None:
+        with suppress(Busy):
+            await ask(storage, new)
+
+    return [
+        ("create_conversation", lambda: storage.create_conversation(untitled)),
+        ("ask", ask_first),
+        ("ask", ask_first),  # again, which looks whether it was asked before
+        ("ask", ask_when_taken),
+        ("ask", lambda: ask_with(replaces=answer.id)),
+        ("ask", lambda: ask(storage, untitled)),
+        ("ask", lambda: begun(storage)),
+        ("ask", ask_when_busy),
+        ("idempotency_key", lambda: storage.idempotency_key(user, kept.id)),
+        ("conversation", lambda: storage.conversation(user, of)),
+        ("conversations", lambda: storage.conversations(user, limit=1, after=None)),
+        ("change_conversation", lambda: change(storage, user, of)),
+        ("append_chunks", lambda: storage.append_chunks(text_chunks(answer.id, "a", "b")[1:])),
+        ("message", lambda: storage.message(user, answer.id)),  # with a gap, so it is read again
+        ("messages", lambda: storage.messages(user, of, limit=1, before=None)),
+        ("live_answer", lambda: storage.live_answer(user, of)),
+        ("end_answer", lambda: storage.end_answer(answer.id, storage.process, end)),
+        ("end_answer", lambda: storage.end_answer(answer.id, storage.process, end)),
+        ("live_answer", lambda: storage.live_answer(user, of)),
+        ("delete_conversation", lambda: storage.delete_conversation(user, of)),
+        ("renew_lease", lambda: storage.renew_lease({})),
+        ("wanted", storage.wanted),
+        ("growth", lambda: storage.growth({keyed_answer.id: 0})),
+        ("own_live_answers", storage.own_live_answers),
+        ("orphans", storage.orphans),
+    ]
+
+
+async def change(storage: Storage, user: str, of: str) -> None:
+    await storage.change_conversation(user, of, Changes(title="t"), now())
+
+
+def named(command: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """By what a command names documents: its filters, or the documents that it brings."""
+    match next(iter(command)):
+        case "find":
+            return [command["filter"]]
+        case "distinct" | "findAndModify":
+            return [command["query"]]
+        case "aggregate":
+            return [command["pipeline"][0]["$match"]]
+        case "insert":
+            return list(command["documents"])
+        case "update":
+            return [update["q"] for update in command["updates"]]
+        case "delete":
+            return [deletion["q"] for deletion in command["deletes"]]
+        case other:
+            raise AssertionError(f"{other} is new: by what does it name documents?")
+
+
+def astray(commands: Commands) -> list[Mapping[str, Any]]:
+    """The commands that more shards than one would have to look at."""
+    return [
+        command
+        for command in commands.sent
+        if (shard_key := SHARD_KEYS.get(str(command[next(iter(command))])))
+        and not all(isinstance(each.get(shard_key), str) for each in named(command))
+    ]
+
+
+@pytest.mark.gen_test
+async def test_each_command_of_a_request_goes_to_one_shard(
+    mongo: Place, commands: Commands, database: Database[dict[str, Any]]
+) -> None:
+    storage = await mongo.open()
+    past = datetime(2000, 1, 1, tzinfo=UTC)  # or it would not sweep: it has only just come
+    database["processes"].update_one({}, {"$set": {"since": past}})
+    done, strays = set(), {}
+    for name, operation in operations(storage):
+        commands.sent.clear()
+        await operation()
+        assert commands.sent, name
+        done.add(name)
+        if found := astray(commands):
+            strays[name] = found
+    assert strays.keys() == EXEMPT.keys()
+    assert done | AT_THE_ENDS == Storage.__abstractmethods__
+
+
+def test_every_collection_has_a_shard_key_or_stays_whole() -> None:
+    assert set(VALIDATORS) == set(INDEXES) == set(SHARD_KEYS) | WHOLE
+
+
+def test_unique_indexes_begin_with_the_shard_key() -> None:
+    for name, shard_key in SHARD_KEYS.items():
+        for index in INDEXES[name]:
+            assert not index.get("unique") or next(iter(index["key"])) == shard_key, index["name"]

@@ -1,0 +1,104 @@
+"""The listening sockets: what connections inherit, and what a supervisor hands down."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from listening import listen, url_of
+from settings import Settings
+
+_ROOT = Path(__file__).parents[1]
+
+
+def _connection(listening: socket.socket) -> socket.socket:
+    """The server's side of a connection."""
+    with socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+    return accepted
+
+
+def test_connections_inherit_what_notices_dead_and_idle_peers() -> None:
+    (listening,) = listen(Settings(port=0), {})
+    listening.setblocking(True)
+    with listening, _connection(listening) as accepted:
+        seconds = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) / 1000
+        assert 30 == seconds + Settings().relay.heartbeat_seconds
+        assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        # The kernel doubles what is asked for, for its own book-keeping.
+        assert 2 * 32 * 1024 == accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+
+
+def test_two_share_a_port_if_told_to() -> None:
+    (first,) = listen(Settings(port=0, reuse_port=True), {})
+    port = first.getsockname()[1]
+    with first:
+        (second,) = listen(Settings(port=port, reuse_port=True), {})
+        with second:
+            assert first.getsockname() == second.getsockname()
+
+
+# Stands in for the supervisor: the descriptor's number and the process id are what it would set.
+_CHILD = """
+import os
+from listening import CannotListen, listen, url_of
+from settings import Settings
+os.environ["LISTEN_PID"] = os.environ["LISTEN_PID"] or str(os.getpid())
+try:
+    print(*map(url_of, listen(Settings(port=0))))
+except CannotListen as error:
+    print(error)
+"""
+
+
+def _said_by_child(*handed_down: socket.socket, names: str, pid: str = "") -> str:
+    """What a process prints that was handed these sockets, from descriptor 3 on."""
+
+    def place() -> None:
+        for place, each in enumerate(copies, 3):
+            os.dup2(each, place)
+
+    copies = [os.dup(each.fileno()) for each in handed_down]
+    environ = {"LISTEN_PID": pid, "LISTEN_FDS": str(len(copies)), "LISTEN_FDNAMES": names}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _CHILD],
+            cwd=_ROOT,
+            env={"PATH": os.environ["PATH"], **environ},
+            preexec_fn=place,
+            pass_fds=range(3, 3 + len(copies)),
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+    finally:
+        for copy in copies:
+            os.close(copy)
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("name", ["headrace", "headrace.socket"])
+def test_an_inherited_socket_is_taken_by_its_name(name: str) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as other,
+        socket.create_server(("::1", 0), family=socket.AF_INET6) as ours,
+    ):
+        said = _said_by_child(other, ours, names=f"metrics:{name}")
+        assert url_of(ours) == said
+
+
+def test_sockets_for_another_process_are_left_alone() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as ours:
+        said = _said_by_child(ours, names="headrace", pid="1")
+        assert said.startswith("http://127.0.0.1:")
+        assert url_of(ours) != said
+
+
+def test_an_inherited_socket_that_is_open_to_the_world_is_refused_without_keys() -> None:
+    with socket.create_server(("0.0.0.0", 0)) as ours:
+        assert "auth.mode" in _said_by_child(ours, names="headrace")
