@@ -2,21 +2,22 @@
 
 import asyncio
 import json
+import re
 import time
+from collections.abc import Iterator
+
+_ANSWER_ID = re.compile(rb'"answer_id":"([^"]+)"')
+_EVENT_ID = re.compile(rb"^id: ([0-9]+)$", re.MULTILINE)
 
 
 class Reader(asyncio.Protocol):
     """Asks one question, keeps what comes, and checks it only once it is over."""
 
-    def __init__(self, port: int, model: str, tag: str) -> None:
-        body = json.dumps({"content": f"bench {tag}", "model": f"bench/{model}"}).encode()
-        self.request = (
-            b"POST /api/v1/chat HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept: text/event-stream\r\n"
-            b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
-            % (port, len(body), body)
-        )
+    def __init__(self, request: bytes, tag: str) -> None:
+        self.request = request
         self.tag = tag
         self.received: list[bytes] = []
+        self.arrived: list[float] = []  # when each of them did
         self.started = asyncio.Event()
         self.over = asyncio.Event()
         self.first_token_seconds: float | None = None
@@ -30,6 +31,7 @@ class Reader(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.received.append(data)
+        self.arrived.append(time.monotonic())
         if not self.received[0].startswith(b"HTTP/1.1 200"):
             self.transport.abort()  # refused: it will be missing among the right answers
         if not self.started.is_set() and b"event: start" in data:
@@ -47,6 +49,19 @@ class Reader(asyncio.Protocol):
         """Hang up."""
         self.left_at = time.monotonic()
         self.transport.abort()
+
+    @property
+    def answer_id(self) -> str:
+        """Of the answer, once `started` is set."""
+        found = _ANSWER_ID.search(b"".join(self.received))
+        assert found is not None
+        return found[1].decode()
+
+    def positions(self) -> Iterator[tuple[int, float]]:
+        """The positions that were reached, and when."""
+        for data, arrived in zip(self.received, self.arrived, strict=True):
+            for position in _EVENT_ID.findall(data):
+                yield int(position), arrived
 
     def answer(self) -> tuple[str, str]:
         """The text that came, and the status it ended with."""
@@ -75,6 +90,21 @@ def _dechunked(response: bytes) -> bytes:
 
 async def open_reader(port: int, model: str, tag: str) -> Reader:
     """Ask, on a connection of its own."""
+    body = json.dumps({"content": f"bench {tag}", "model": f"bench/{model}"}).encode()
+    request = (
+        b"POST /api/v1/chat HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept: text/event-stream\r\n"
+        b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (port, len(body), body)
+    )
+    return await _open(port, request, tag)
+
+
+async def come_back(port: int, answer_id: str, tag: str) -> Reader:
+    """Read an answer from its beginning, on a connection of its own."""
+    line = f"GET /api/v1/answers/{answer_id}/events HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n"
+    return await _open(port, line.encode(), tag)
+
+
+async def _open(port: int, request: bytes, tag: str) -> Reader:
     loop = asyncio.get_running_loop()
-    _, reader = await loop.create_connection(lambda: Reader(port, model, tag), "127.0.0.1", port)
+    _, reader = await loop.create_connection(lambda: Reader(request, tag), "127.0.0.1", port)
     return reader

@@ -3,6 +3,7 @@
     run.py streams     2,000 answers at once, each text checked: CPU, memory, time to first token
     run.py leaving     100 readers leave silent upstreams, one by one: until the upstream sees it
     run.py exodus      1,000 readers leave at once: what is left behind
+    run.py following   answers of one server read at another one, on a --storage that both share
 
 Server, upstream and readers share the machine's cores: figures compare with their own kind only.
 """
@@ -16,12 +17,12 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
-from readers import Reader, open_reader
+from readers import Reader, come_back, open_reader
 from upstream import text
 
 HERE = Path(__file__).parent
@@ -59,18 +60,22 @@ class Bench(msgspec.Struct):
 
 
 @asynccontextmanager
-async def benched(storage: str | None) -> AsyncIterator[Bench]:
-    """An upstream and a server, started here and ended by their process ids."""
+async def benched(storage: str | None, servers: int = 1) -> AsyncIterator[list[Bench]]:
+    """An upstream and so many servers, started here and ended by their process ids."""
     with tempfile.TemporaryDirectory() as folder:
-        upstream = await _start(str(HERE / "upstream.py"))
-        upstream_port = int(await _line(upstream))
-        settings = _settings(folder, storage, upstream_port)
-        server = await _start(str(HERE.parent / "server.py"), "--config", settings)
+        started = [await _start(str(HERE / "upstream.py"))]
         try:
-            port = int((await _line(server)).rpartition(":")[2])
-            yield Bench(port, upstream_port, server.pid)
+            upstream_port = int(await _line(started[0]))
+            settings = _settings(folder, storage, upstream_port)
+            benches = []
+            for _ in range(servers):
+                server = await _start(str(HERE.parent / "server.py"), "--config", settings)
+                started.insert(0, server)
+                port = int((await _line(server)).rpartition(":")[2])
+                benches.append(Bench(port, upstream_port, server.pid))
+            yield benches
         finally:
-            for process in (server, upstream):
+            for process in started:
                 process.terminate()
                 await process.wait()
 
@@ -151,6 +156,49 @@ async def exodus(bench: Bench, count: int) -> None:
     print(f"  memory before, after      {memory}, {bench.memory_kb()} KB")
 
 
+async def following(owner: Bench, other: Bench, count: int) -> None:
+    """Answers of one server, each read there and at another one from its beginning."""
+    model = "paced-200-50"
+    readers = await _opened(owner, count, model)
+    await asyncio.sleep(2)  # some are in the store by then, as when a reader comes back
+    cpu = owner.cpu_seconds(), other.cpu_seconds()
+    began = time.monotonic()
+    back = [await come_back(other.port, reader.answer_id, reader.tag) for reader in readers]
+    async with asyncio.timeout(60):
+        for reader in (*readers, *back):
+            await reader.over.wait()
+    took = time.monotonic() - began
+    share = [
+        100 * (bench.cpu_seconds() - before) / took
+        for bench, before in zip((owner, other), cpu, strict=True)
+    ]
+    right = sum(reader.answer() == (text(reader.tag, 200), "complete") for reader in back)
+    delays = sorted(
+        1000 * delay for pair in zip(readers, back, strict=True) for delay in _delays(*pair)
+    )
+    firsts = sorted(1000 * (reader.first_token_seconds or 0) for reader in back)
+    print(f"following: {right} of {count} right and complete at the other server, {model}")
+    print(
+        f"  resumed, p50, p99         {firsts[count // 2]:.1f}, {firsts[count * 99 // 100]:.1f} ms"
+    )
+    print(
+        f"  later than at the owner   {delays[len(delays) // 2]:.0f} ms (p50), "
+        f"{delays[len(delays) * 99 // 100]:.0f} ms (p99)"
+    )
+    print(f"  CPU of owner, of other    {share[0]:.1f}, {share[1]:.1f} % of a core")
+
+
+def _delays(first: Reader, second: Reader) -> Iterator[float]:
+    """By how many seconds `second` reached each of its positions later than `first`.
+
+    Not those of the first second: they were there before it came.
+    """
+    reached = dict(first.positions())
+    for position, arrived in second.positions():
+        if position in reached and arrived > second.asked_at + 1:
+            yield arrived - reached[position]
+
+
 async def _opened(bench: Bench, count: int, model: str) -> list[Reader]:
     """That many readers, each of which has had its `start`; a hundred at a time connect."""
     gate = asyncio.Semaphore(100)
@@ -198,8 +246,10 @@ async def main() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # the server inherits it
     for part in options.parts:
-        async with benched(options.storage) as bench:
-            if part == "streams":
+        async with benched(options.storage, 2 if part == "following" else 1) as (bench, *others):
+            if part == "following":
+                await following(bench, others[0], min(options.streams, 200))
+            elif part == "streams":
                 await streams(bench, options.streams)
             elif part == "leaving":
                 await leaving(bench, 100)
