@@ -24,7 +24,8 @@ _SEND_BUFFER_BYTES = 32 * 1024
 # Where systemd's descriptors begin, and what a socket unit of ours calls them: by its own name
 # unless it has a FileDescriptorName.
 _FIRST_DESCRIPTOR = 3
-_NAMES = {"headrace", "headrace.socket"}
+_NAMES = ("headrace", "headrace.socket")
+_UNNAMED = ""  # a supervisor that names none means all of them
 
 # Seconds of silence after which the kernel asks whether a peer is there at all. It is for those who
 # wait and are sent nothing; streams have signs of life.
@@ -71,14 +72,21 @@ def _bound(host: str, port: int, *, reuse_port: bool) -> list[socket.socket]:
 def _inherited(environ: Mapping[str, str]) -> list[socket.socket]:
     if environ.get("LISTEN_PID") != str(os.getpid()):  # none, or meant for our parent
         return []
-    names = environ.get("LISTEN_FDNAMES", "").split(":")
-    found = []
-    for descriptor, name in enumerate(names, _FIRST_DESCRIPTOR):
-        if name in _NAMES:
-            listening = socket.socket(fileno=descriptor)
-            listening.setblocking(False)
-            listening.set_inheritable(False)
-            found.append(listening)
+    try:
+        count = int(environ.get("LISTEN_FDS", ""))
+        descriptors = range(_FIRST_DESCRIPTOR, _FIRST_DESCRIPTOR + count)
+        names = environ.get("LISTEN_FDNAMES")
+        given = names.split(":") if names else [_UNNAMED] * count
+        found = [
+            socket.socket(fileno=descriptor)
+            for descriptor, name in zip(descriptors, given, strict=True)
+            if name in (*_NAMES, _UNNAMED)
+        ]
+    except (OSError, ValueError) as error:
+        raise CannotListen("LISTEN_FDS and LISTEN_FDNAMES are not what was handed down") from error
+    for listening in found:
+        listening.setblocking(False)
+        listening.set_inheritable(False)
     return found
 
 

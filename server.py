@@ -12,7 +12,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -50,6 +50,10 @@ _MAX_HEADER_BYTES = 32 * 1024
 # At the end every reader is sent its answer's ending. Who does not take it within this long has it
 # when they come back: it is stored.
 _LAST_WORDS_SECONDS = 5.0
+
+# A chore that a bug ended is begun again: without its lease, say, this process would soon be taken
+# for dead. Not at once, or the log would be full of it.
+_AFTER_A_BUG_SECONDS = 1.0
 
 _ROUTES = [
     *handlers.conversations.routes,
@@ -107,7 +111,7 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         )
         stack.callback(presence.close)
         for chore in relay.chores():
-            stack.push_async_callback(_cancel, _begun(chore))
+            stack.push_async_callback(_cancel, asyncio.create_task(_kept_up(chore)))
 
         http = _http_server(settings, _services(settings, storage, models, relay, presence))
         sockets = listen(settings)
@@ -143,6 +147,8 @@ def _limits(settings: Settings) -> Limits:
     return Limits(
         max_answer_chars=settings.relay.max_answer_chars,
         context_chars=settings.context.max_chars,
+        patience=0.0 if settings.relay.on_disconnect == "cancel" else None,
+        grace_seconds=settings.relay.grace_seconds,
         checkpoint_seconds=settings.relay.checkpoint_seconds,
         attach_seconds=settings.relay.attach_seconds,
         lease_seconds=settings.relay.lease_seconds,
@@ -158,8 +164,6 @@ def _services(
         models=models,
         presence=presence,
         guard=Guard(settings.cors.allow_origins),
-        patience=0.0 if settings.relay.on_disconnect == "cancel" else None,
-        grace_seconds=settings.relay.grace_seconds,
         max_body_bytes=settings.limits.max_body_bytes,
     )
 
@@ -194,16 +198,14 @@ def _log_request(handler: RequestHandler) -> None:
     )
 
 
-def _begun(chore: Coroutine[None, None, None]) -> asyncio.Task[None]:
-    """A task that should never end by itself; if a bug ends it, the log says so."""
-
-    def ended(task: asyncio.Task[None]) -> None:
-        if not task.cancelled():
-            log.error("a chore of the server ended", exc_info=task.exception())
-
-    task = asyncio.create_task(chore)
-    task.add_done_callback(ended)
-    return task
+async def _kept_up(chore: Callable[[], Awaitable[None]]) -> None:
+    """Do what should never end. If a bug ends it, the log says so, and it is begun again."""
+    while True:
+        try:
+            await chore()
+        except Exception as error:
+            log.error("a chore of the server ended", exc_info=error)
+        await asyncio.sleep(_AFTER_A_BUG_SECONDS)
 
 
 async def _cancel(chore: asyncio.Task[None]) -> None:

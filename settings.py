@@ -231,7 +231,7 @@ class RelaySettings(Section):
     # some seconds, and an EventSource or a library's backoff a few more.
     grace_seconds: Seconds = 15.0
     # A reader that takes nothing for so long is cut. A phone in a tunnel comes back and resumes.
-    reader_stall_seconds: Seconds = 30.0
+    reader_stall_seconds: float = Field(30.0, gt=0, le=86_400)  # a day; the kernel counts to 24
     # At SIGTERM: most answers are over within it, and supervisors wait for longer (systemd: 90).
     drain_seconds: float = Field(30.0, ge=0, allow_inf_nan=False)
     # How long a silent process counts as alive: longer than any pause of a healthy one, shorter
@@ -240,14 +240,16 @@ class RelaySettings(Section):
 
     @model_validator(mode="after")
     def _lease_outlives_ticks(self) -> Self:
-        if self.lease_seconds < 3 * self.checkpoint_seconds:  # renewed once a tick; two may be late
+        # Else a crash would cost more of an answer than it takes to notice.
+        if self.lease_seconds < 3 * self.checkpoint_seconds:
             raise ValueError("lease_seconds should be at least three times checkpoint_seconds")
         return self
 
     @model_validator(mode="after")
     def _readers_hear_before_they_are_cut(self) -> Self:
-        if self.reader_stall_seconds <= self.heartbeat_seconds:
-            raise ValueError("reader_stall_seconds should be more than heartbeat_seconds")
+        # The kernel gives up on a silent peer after the difference: a second is three tries.
+        if self.reader_stall_seconds < self.heartbeat_seconds + 1:
+            raise ValueError("reader_stall_seconds should be a second more than heartbeat_seconds")
         return self
 
 

@@ -22,16 +22,10 @@ class AskingHandler(ReadingHandler):
         """Keep the question, start its answer, and send it in the form the client wants."""
         if not question.text.strip():
             raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", "The question is empty.")
-        form = self._form()
-        key = self._key()
+        form, key = self._form(), self._key()
         if self.connection_stream.closed():
             return  # left before the question was looked at: nothing is asked for nobody
-        asking = question.asking(
-            user=self.user,
-            conversation_id=conversation_id,
-            key=key,
-            patience=self._patience(key),
-        )
+        asking = question.asking(user=self.user, conversation_id=conversation_id, key=key)
         with self.watched():
             answer = await self.services.relay.ask(asking)
             if form == "later":
@@ -68,13 +62,6 @@ class AskingHandler(ReadingHandler):
                 "An Idempotency-Key is 1 to 255 printable ASCII characters.",
             )
         return key
-
-    def _patience(self, key: str | None) -> float | None:
-        """For how long an answer goes on without a reader if its question does not say."""
-        patience = self.services.patience
-        if key is None or patience is None:
-            return patience
-        return max(patience, self.services.grace_seconds)  # who has a key intends to come back
 
     def _answer_later(self, answer: Answer) -> None:
         self.services.relay.expect_reader(answer)

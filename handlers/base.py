@@ -41,8 +41,6 @@ class Services(NamedTuple):
     models: Models
     presence: Presence
     guard: Guard
-    patience: float | None  # of answers whose question says nothing about it
-    grace_seconds: float  # the least of it for questions that have an idempotency key
     max_body_bytes: int
 
 
@@ -71,7 +69,7 @@ class BaseHandler(RequestHandler):
     def prepare(self) -> None:
         """Refuse what may not enter, before anything is read of it."""
         self.services.presence.came(self)
-        self._open_to_allowed_origins()
+        self._set_current_headers()
         self.services.guard.admit(self.request)
         if len(self.request.body) > self.services.max_body_bytes:
             limit = self.services.max_body_bytes
@@ -134,7 +132,7 @@ class BaseHandler(RequestHandler):
         """Tornado's hook for every exception and every status that it sends itself."""
         error = kwargs["exc_info"][1] if "exc_info" in kwargs else HTTPError(status_code)
         described = describe(error) or _BUG
-        self._open_to_allowed_origins()
+        self._set_current_headers()
         self.set_status(described.status)
         if described.retry_after is not None:
             self.set_header("Retry-After", str(described.retry_after))
@@ -161,7 +159,10 @@ class BaseHandler(RequestHandler):
         elif described.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             log.warning("request refused request=%s code=%s", self.request_id, described.code)
 
-    def _open_to_allowed_origins(self) -> None:
+    def _set_current_headers(self) -> None:
+        """Those that depend on the request and on the moment."""
+        if self.services.relay.closing:  # the next request had better go to another process
+            self.set_header("Connection", "close")
         for name, value in self.services.guard.cors(self.request):
             self.set_header(name, value)
 

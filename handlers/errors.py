@@ -7,7 +7,7 @@ from typing import NamedTuple
 from tornado.web import HTTPError
 
 from providers.errors import ProviderError
-from relay.errors import Elsewhere, KeyReused, ShuttingDown, UnknownModel
+from relay.errors import Elsewhere, KeyReused, ShuttingDown, StorageUnavailable, UnknownModel
 from storage.base import Busy, NotFound, StorageError
 
 # Long enough for an election of a replica set's primary, or a restart of this server.
@@ -73,6 +73,7 @@ def _family(error: type[ProviderError]) -> Iterator[type[ProviderError]]:
 
 
 _FAILURES = {error.code: error.status for error in _family(ProviderError)}
+_FAILURES[StorageUnavailable.code] = HTTPStatus.SERVICE_UNAVAILABLE
 
 # What Tornado itself refuses.
 _CODES = {

@@ -18,11 +18,14 @@ from tornado.ioloop import IOLoop, PeriodicCallback
 class Follower(Protocol):
     """A stream of events to somebody."""
 
-    wrote_at: float  # when something was written last, by the event loop's clock
-    is_writing: bool  # it has not left for the reader's machine yet
+    moved_at: float  # by the event loop's clock: when something was written, or taken, last
+    is_writing: bool  # what was written has not all left for the reader's machine
 
     def beat(self) -> None:
         """Send a sign of life."""
+
+    def has_taken(self) -> bool:
+        """Whether the reader's machine has taken anything since this was asked before."""
 
     def cut(self) -> None:
         """Close the connection: nothing is taken from it."""
@@ -118,11 +121,13 @@ class Presence:
             self._epoll.unregister(fd)
 
     def _look(self) -> None:
-        silent_since = self._loop.time() - self._due_after
-        stalled_since = self._loop.time() - self._stall_seconds
+        time = asyncio.get_running_loop().time()
         for follower in list(self._followers):  # one that is cut goes at once
+            still_for = time - follower.moved_at
             if not follower.is_writing:
-                if follower.wrote_at <= silent_since:
+                if still_for >= self._due_after:
                     follower.beat()
-            elif follower.wrote_at <= stalled_since:
+            elif follower.has_taken():
+                follower.moved_at = time
+            elif still_for >= self._stall_seconds:
                 follower.cut()

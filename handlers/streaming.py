@@ -9,21 +9,19 @@ from tornado.iostream import StreamClosedError
 
 from handlers import events
 from handlers.base import BaseHandler
+from handlers.progress import bytes_taken
 from relay.answer import Answer, Reader
 from relay.errors import Elsewhere
 
 log = logging.getLogger("headrace.http")
 
-# As much as the largest ordinary event. Whoever takes less than this in `reader_stall_seconds` is
-# cut: some 3 KB a second.
-_PART_BYTES = 96 * 1024
-
 
 class ReadingHandler(BaseHandler):
     """A request whose sender may leave before its answer ended; leaving may stop the upstream."""
 
-    wrote_at = 0.0
+    moved_at = 0.0
     is_writing = False
+    _taken = 0
     _reader: Reader | None = None
     _left = False
 
@@ -49,6 +47,11 @@ class ReadingHandler(BaseHandler):
         """A sign of life is due."""
         if self._reader is not None:
             self._reader.beat()
+
+    def has_taken(self) -> bool:
+        """Whether their machine has taken anything since this was asked before."""
+        before, self._taken = self._taken, bytes_taken(self.connection_stream.socket)
+        return self._taken > before
 
     def cut(self) -> None:
         """They take nothing."""
@@ -103,7 +106,7 @@ class ReadingHandler(BaseHandler):
         loop = asyncio.get_running_loop()
         self.write(events.start(answer))
         if reader.is_ahead:
-            await self._reset(reader, loop)
+            self._reset(reader)
         await self._flush(loop)
         position = reader.position
         while (pieces := await reader.growth()) is not None:
@@ -113,23 +116,19 @@ class ReadingHandler(BaseHandler):
         if self._left:
             return
         if reader.is_ahead:
-            await self._reset(reader, loop)
+            self._reset(reader)
         if answer.ending is None or self.services.relay.closing:
             self.write(events.come_back())
         if answer.ending is not None:
             self.write(events.end(reader.position, answer.ending, self.request_id))
         await self._flush(loop)
 
-    async def _reset(self, reader: Reader, loop: asyncio.AbstractEventLoop) -> None:
-        """Replace what they hold: all of the answer, so it goes in parts, and each is progress."""
-        event = memoryview(events.reset(reader.answer))
+    def _reset(self, reader: Reader) -> None:
+        self.write(events.reset(reader.answer))
         reader.position = reader.answer.position
-        for start in range(0, len(event), _PART_BYTES):
-            self.write(bytes(event[start : start + _PART_BYTES]))
-            await self._flush(loop)
 
     async def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.wrote_at = loop.time()
+        self.moved_at = loop.time()
         self.is_writing = True
         await self.flush()  # a slow reader's next growth is simply longer
         self.is_writing = False
@@ -139,5 +138,5 @@ class ReadingHandler(BaseHandler):
         self.set_header("Content-Type", "text/event-stream; charset=utf-8")
         self.set_header("Cache-Control", "no-cache, no-transform")
         self.set_header("X-Accel-Buffering", "no")
-        stays = self.request.version != "HTTP/1.0"
+        stays = self.request.version != "HTTP/1.0" and not self.services.relay.closing
         self.set_header("Connection", "keep-alive" if stays else "close")

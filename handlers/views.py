@@ -77,15 +77,8 @@ class Question(Body, frozen=True, kw_only=True):
             return self.content
         return "".join(part.text for part in self.content)
 
-    def asking(
-        self,
-        *,
-        user: str,
-        conversation_id: str | None,
-        key: str | None,
-        patience: float | None,
-    ) -> Asking:
-        """The question as the relay takes it; `patience` where the question does not say."""
+    def asking(self, *, user: str, conversation_id: str | None, key: str | None) -> Asking:
+        """The question as the relay takes it."""
         return Asking(
             user=user,
             content=self.text,
@@ -96,7 +89,7 @@ class Question(Body, frozen=True, kw_only=True):
             top_p=self.top_p,
             max_tokens=self.max_tokens,
             stop=tuple(self.stop or ()),
-            patience=patience if self.on_disconnect is None else patience_of(self.on_disconnect),
+            patience=patience_of(self.on_disconnect),
             key=key,
         )
 
@@ -184,8 +177,16 @@ class ModelEntry(msgspec.Struct, frozen=True):
     default: bool
 
 
-def patience_of(on_disconnect: Literal["cancel", "finish"] | Grace) -> float | None:
+def patience_of(
+    on_disconnect: Literal["cancel", "finish"] | Grace | None,
+) -> float | msgspec.UnsetType | None:
     """For how many seconds an answer goes on without a reader; None: to its end."""
-    if isinstance(on_disconnect, Grace):
-        return on_disconnect.grace
-    return None if on_disconnect == "finish" else 0.0
+    match on_disconnect:
+        case None:
+            return msgspec.UNSET
+        case Grace():
+            return on_disconnect.grace
+        case "finish":
+            return None
+        case "cancel":
+            return 0.0

@@ -13,10 +13,11 @@ from storage.base import Conversation, IdempotencyKey, Message, Status, TextBloc
 _TITLE_CHARS = 40
 
 
-class Asking(msgspec.Struct, frozen=True, kw_only=True):
-    """A question. Without a conversation it begins one; `patience` as in `Running`.
+class Asking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A question, in the client's own words. Without a conversation it begins one.
 
-    `key` is the client's own name for it, under which it may be asked again.
+    `patience` is as in `Running`; unset, the server's settings decide. `key` is the client's name
+    for the question, under which it may be asked again.
     """
 
     user: str
@@ -28,7 +29,7 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
     top_p: float | None = None
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
-    patience: float | None = 0.0
+    patience: float | msgspec.UnsetType | None = msgspec.UNSET
     key: str | None = None
 
     @property

@@ -9,9 +9,11 @@ _PAGE = 20
 
 
 async def history(
-    storage: Storage, user: str, conversation_id: str, *, room: int
+    storage: Storage, user: str, conversation_id: str, *, room: int, without: str | None = None
 ) -> tuple[Turn, ...]:
     """The conversation's turns, oldest first: the newest whose texts fit into `room` characters.
+
+    The message with the id `without` is left out.
 
     Only text goes upstream again, not reasoning, which providers ask to leave out. A message
     without text is passed over. The first turn is the user's: some providers insist.
@@ -21,6 +23,8 @@ async def history(
     while True:
         page = await storage.messages(user, conversation_id, limit=_PAGE, before=before)
         for message in reversed(page.data):
+            if message.id == without:
+                continue
             text = _text(message)
             room -= len(text)
             if room < 0:

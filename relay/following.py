@@ -8,16 +8,21 @@ more often, and do not take them for left while somebody reads them here.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from relay.answer import Answer
-from storage.base import Chunk, Ending, Message, Status, Storage, StorageError, Wants, now
+from relay.endings import interrupted
+from relay.errors import InternalError
+from storage.base import Ending, Message, Status, Storage, StorageError, Wants, now
 
 log = logging.getLogger("headrace.following")
 
 # Seconds. An owner checkpoints an answer that others follow about so often, in place of the usual
 # second: people see text come in pieces, but not late.
 FOLLOWED_SECONDS = 0.2
+
+# Seconds. Between finding an answer and reading it there are some turns of the loop.
+_FIRST_READER_SECONDS = 1.0
 
 # Each poll brings at most one chunk of an answer, so it has to be quicker than those are written.
 _POLL_SECONDS = FOLLOWED_SECONDS * 3 / 4
@@ -26,20 +31,29 @@ _POLL_SECONDS = FOLLOWED_SECONDS * 3 / 4
 class _Followed:
     """An answer, whose it is, and what for it is followed."""
 
-    def __init__(self, message: Message, answer: Answer, until: float) -> None:
+    def __init__(self, message: Message, answer: Answer) -> None:
         self.answer = answer
         self.user = message.user
         self.owner = message.owner or ""
-        self.until = until  # by the loop's clock: without readers it is followed for so long
         self.stop = False
+        self._until = 0.0  # by the loop's clock
+
+    def keep_for(self, seconds: float) -> None:
+        """Follow it for so long at least, whoever reads it."""
+        until = asyncio.get_running_loop().time() + seconds
+        self._until = max(self._until, until)
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody reads it, or may yet come, or it is to be stopped."""
+        return self.answer.readers > 0 or asyncio.get_running_loop().time() < self._until
 
 
 class Following:
     """The live answers of other processes that this one reads, or wants stopped."""
 
-    def __init__(self, storage: Storage, *, attach_seconds: float, lease_seconds: float) -> None:
+    def __init__(self, storage: Storage, *, lease_seconds: float) -> None:
         self._storage = storage
-        self._attach_seconds = attach_seconds
         self._lease_seconds = lease_seconds
         self._followed: dict[str, _Followed] = {}
         self._any = asyncio.Event()
@@ -68,16 +82,21 @@ class Following:
     def follow(self, message: Message) -> Answer:
         """The answer that `message` is so far, which grows from now on, until its last reader goes.
 
-        A first reader has `attach_seconds` to come.
+        The first one comes at once.
         """
         return self._entered(message).answer
 
+    def expect_reader(self, answer: Answer, seconds: float) -> None:
+        """A reader of `answer` is said to come within so many seconds."""
+        if (followed := self._of(answer)) is not None:
+            followed.keep_for(seconds)
+
     def stop(self, message: Message) -> Answer:
-        """Follow the answer and want it stopped, until it has ended or for as long as a lease."""
+        """Follow the answer and want it stopped, for a lease at least, or until it has ended."""
         followed = self._entered(message)
         followed.stop = True
         # By then its owner has heard of it, or is dead and the answer is the sweep's.
-        followed.until = asyncio.get_running_loop().time() + self._lease_seconds
+        followed.keep_for(self._lease_seconds)
         self.changed.set()
         return followed.answer
 
@@ -85,14 +104,12 @@ class Following:
         """A reader of `answer` came. False: it was let go of, and will not grow."""
         if answer.ending is not None:
             return True
-        return answer.id in self._followed and not self._closing
+        return self._of(answer) is not None and not self._closing
 
     def parted(self, answer: Answer) -> None:
         """A reader of `answer` went."""
-        followed = self._followed.get(answer.id)
-        if followed is None or answer.readers or followed.stop or self._closing:
-            return
-        self._drop(answer.id)
+        if (followed := self._of(answer)) is not None:
+            self._drop_unread(followed)
 
     def close(self) -> None:
         """Send the readers away. What is wanted stays said: they may come to another process."""
@@ -108,51 +125,74 @@ class Following:
             await asyncio.sleep(_POLL_SECONDS)
 
     async def _poll(self) -> None:
-        self._drop_unread()
+        for followed in list(self._followed.values()):
+            self._drop_unread(followed)
+        known = list(self._followed.values())
         try:
-            growth = await self._storage.growth(
-                {id_: followed.answer.position for id_, followed in self._followed.items()}
-            )
+            await self._grow(known)
         except StorageError as error:
             if not self._failing:  # once an outage
                 log.warning("answers of other processes cannot be read: %s", error)
             self._failing = True
             return
+        except Exception as error:  # a bug, about one of them: it must not cost all the others
+            log.error("answers of other processes cannot be read", exc_info=error)
+            await self._grow_singly(known)
+            return
         if self._failing:
             log.info("answers of other processes can be read again")
         self._failing = False
+
+    async def _grow(self, known: Iterable[_Followed]) -> None:
+        """Have these grow, and end, as far as the store knows. Raises StorageError."""
+        growth = await self._storage.growth(
+            {each.answer.id: each.answer.position for each in known}
+        )
         for chunk in growth.chunks:
-            self._grow(chunk)
+            followed = self._followed.get(chunk.answer_id)
+            if followed is not None and followed.answer.position == chunk.position:
+                followed.answer.extend(chunk.pieces)
         for message in growth.ended:
             if (followed := self._drop(message.id)) is not None:
                 followed.answer.settle(message)
         for answer_id in growth.gone:
             if (followed := self._drop(answer_id)) is not None:
-                followed.answer.end(_deleted(followed.answer))
+                followed.answer.end(_ending(followed.answer, Status.STOPPED))  # to be deleted
+
+    async def _grow_singly(self, known: Iterable[_Followed]) -> None:
+        """The same, one by one. An answer that cannot be read is over for its readers."""
+        for followed in known:
+            try:
+                await self._grow([followed])
+            except StorageError:
+                return
+            except Exception as error:
+                answer = followed.answer
+                log.error("following given up answer=%s", answer.id, exc_info=error)
+                self._drop(answer.id)
+                answer.end(interrupted(_ending(answer, Status.INTERRUPTED), InternalError()))
 
     def _entered(self, message: Message) -> _Followed:
         followed = self._followed.get(message.id)
         if followed is None:
             answer = Answer.restored(message)
             answer.lags = True
-            until = asyncio.get_running_loop().time() + self._attach_seconds
-            followed = self._followed[message.id] = _Followed(message, answer, until)
+            followed = self._followed[message.id] = _Followed(message, answer)
+            followed.keep_for(_FIRST_READER_SECONDS)
             self._any.set()
             self.changed.set()
         return followed
 
-    def _grow(self, chunk: Chunk) -> None:
-        followed = self._followed.get(chunk.answer_id)
-        if followed is not None and followed.answer.position == chunk.position:
-            followed.answer.extend(chunk.pieces)
+    def _of(self, answer: Answer) -> _Followed | None:
+        """What follows this very record: one that was let go of may have a successor."""
+        followed = self._followed.get(answer.id)
+        return followed if followed is not None and followed.answer is answer else None
 
-    def _drop_unread(self) -> None:
-        """Let go of what nobody came to read, and of stops that nobody heeded."""
-        time = asyncio.get_running_loop().time()
-        for followed in list(self._followed.values()):
-            if followed.until < time:
-                followed.stop = False
-                self.parted(followed.answer)
+    def _drop_unread(self, followed: _Followed) -> None:
+        """Let go of it if nobody reads it and nothing is waited for."""
+        if followed.is_wanted or self._closing:
+            return
+        self._drop(followed.answer.id)
 
     def _drop(self, answer_id: str) -> _Followed | None:
         followed = self._followed.pop(answer_id, None)
@@ -162,6 +202,6 @@ class Following:
         return followed
 
 
-def _deleted(answer: Answer) -> Ending:
-    """The ending of an answer whose conversation was deleted, for which it was stopped."""
-    return Ending(status=Status.STOPPED, blocks=answer.blocks(), ended_at=now())
+def _ending(answer: Answer, status: Status) -> Ending:
+    """The ending of an answer of which the store says nothing."""
+    return Ending(status=status, blocks=answer.blocks(), ended_at=now())

@@ -22,26 +22,31 @@ class Heeding:
         running: Mapping[str, Running],
         *,
         interval: float,
+        lease_seconds: float,
     ) -> None:
         self._storage = storage
         self._checkpoints = checkpoints
         self._running = running
         self._interval = interval  # seconds
+        self._lease_seconds = lease_seconds
         self._follows: frozenset[str] = frozenset()
         self._failing = False
+        self._looked_at = asyncio.get_running_loop().time()
+        self._believe_at = 0.0  # by the loop's clock: from when on who is not named has left
 
     async def run(self) -> None:
         """Look until cancelled, while there is anything to be wanted."""
+        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(
                 min(FOLLOWED_SECONDS, self._interval) if self._follows else self._interval
             )
             if not self._running:
+                self._follows, self._looked_at = frozenset(), loop.time()
                 continue
             try:
                 await self.look()
             except StorageError as error:
-                # Whoever was known to follow is taken to follow still: an outage abandons nobody.
                 if not self._failing:
                     log.warning("what other processes want is not known: %s", error)
                 self._failing = True
@@ -49,14 +54,24 @@ class Heeding:
                 self._failing = False
 
     async def look(self) -> None:
-        """Learn what is wanted now, and heed it. Raises StorageError."""
+        """Learn what is wanted now, and heed it. Raises StorageError.
+
+        After an outage the leases of those who follow may have run out as well: for as long as it
+        takes to renew them, whoever followed is taken to follow still, so that nobody is abandoned.
+        """
         wanted = await self._storage.wanted()
+        time = asyncio.get_running_loop().time()
+        if time - self._looked_at > self._lease_seconds / 2:
+            self._believe_at = time + self._lease_seconds
+        self._looked_at = time
         for answer_id in wanted.stops:
             if running := self._running.get(answer_id):
                 running.halt(Status.STOPPED)
         before, self._follows = self._follows, wanted.follows
-        for answer_id in before | wanted.follows:
+        if time < self._believe_at:
+            self._follows |= before & self._running.keys()
+        for answer_id in before | self._follows:
             if running := self._running.get(answer_id):
-                followed = answer_id in wanted.follows
+                followed = answer_id in self._follows
                 self._checkpoints.hurry(running.answer, followed)
                 running.follow(followed)

@@ -30,6 +30,7 @@ class _Late(NamedTuple):
 
     ending: Ending
     arrives_until: float  # by the loop's clock: the question itself may reach the store as late
+    over: asyncio.Event  # it is tried no more
 
 
 class EndingKeeper:
@@ -50,7 +51,7 @@ class EndingKeeper:
             kept = await self._tried_for_a_lease(answer_id, ending)
         except StorageError:
             told = interrupted(ending, StorageUnavailable())
-            self._try_late(answer_id, _Late(told, 0.0))
+            self._try_late(answer_id, _Late(told, 0.0, asyncio.Event()))
         except Exception as error:  # a bug; it must not leave readers waiting for ever
             log.error("ending not kept answer=%s", answer_id, exc_info=error)
             told = interrupted(ending, InternalError())
@@ -61,7 +62,12 @@ class EndingKeeper:
     def keep_if_asked(self, answer_id: str, ending: Ending) -> None:
         """Write `ending` if the answer turns out to have been stored; nobody waits for it."""
         arrives_until = asyncio.get_running_loop().time() + self._lease_seconds
-        self._try_late(answer_id, _Late(ending, arrives_until))
+        self._try_late(answer_id, _Late(ending, arrives_until, asyncio.Event()))
+
+    async def settled(self, answer_id: str) -> None:
+        """Wait until the answer's ending is tried no more, if it is being tried late."""
+        if (late := self._late.get(answer_id)) is not None:
+            await late.over.wait()
 
     async def close(self) -> None:
         """Stop trying. What is live in the store then is the next process's to end."""
@@ -109,9 +115,12 @@ class EndingKeeper:
             raise
         except Exception as error:  # a bug; it must not keep the others from being written
             log.error("ending not kept, given up answer=%s", answer_id, exc_info=error)
-            del self._late[answer_id]
+            self._give_up(answer_id)
             return
         if kept:
             log.info("answer ended late status=%s answer=%s", late.ending.status, answer_id)
         if kept or asyncio.get_running_loop().time() > late.arrives_until:
-            del self._late[answer_id]
+            self._give_up(answer_id)
+
+    def _give_up(self, answer_id: str) -> None:
+        self._late.pop(answer_id).over.set()

@@ -31,11 +31,14 @@ class Lease:
         self._following = following
         self._seconds = seconds
         self._renewed_at = -seconds  # by the loop's clock, before the renewal was sent
-        self._was_lost = False  # and nobody has looked yet what that cost
+        self._losses = 0  # how often it had run out, for all that is known
+        self._looked_into = 0  # of these: the others may have cost answers
 
     @property
     def is_held(self) -> bool:
-        """Whether nobody can have taken this process for dead. False says that they may have."""
+        """Whether nobody can have ended an answer of this process without its having noticed."""
+        if self._losses > self._looked_into:
+            return False
         return asyncio.get_running_loop().time() < self._renewed_at + self._seconds
 
     async def renew(self) -> None:
@@ -45,7 +48,7 @@ class Lease:
         try:
             if not await self._storage.renew_lease(self._following.wants):
                 log.warning("the lease had run out")
-                self._was_lost = True
+                self._losses += 1
         except BaseException:
             self._following.changed.set()  # not said yet
             raise
@@ -61,13 +64,13 @@ class Lease:
         while True:
             try:
                 await self.renew()
-                if self._was_lost or loop.time() >= look_at:
-                    self._was_lost = False
-                    look_at = loop.time() + self._seconds
+                if self._losses > self._looked_into or loop.time() >= look_at:
+                    losses, look_at = self._losses, loop.time() + self._seconds
                     await end_lost()
+                    self._looked_into = losses
             except StorageError as error:
                 log.warning("lease not renewed: %s", error)
-                self._was_lost = True  # for all that is known
+                self._losses += 1
                 await asyncio.sleep(self._pause)
                 continue
             await asyncio.sleep(min(_SHORTEST_PAUSE, self._pause))

@@ -7,8 +7,9 @@ costs little time, and nobody is billed for a question that was never kept.
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 import msgspec
 
@@ -51,6 +52,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     max_answer_chars: int
     context_chars: int
+    patience: float | None  # as in `Running`, where a question does not say
+    grace_seconds: float  # the least of it for a question that has a key
     checkpoint_seconds: float
     attach_seconds: float
     lease_seconds: float
@@ -64,18 +67,24 @@ class Relay:
         self._models = models
         self._limits = limits
         self._running: dict[str, Running] = {}
-        self._following = Following(
-            storage, attach_seconds=limits.attach_seconds, lease_seconds=limits.lease_seconds
-        )
+        self._following = Following(storage, lease_seconds=limits.lease_seconds)
         self._lease = Lease(storage, self._following, seconds=limits.lease_seconds)
         interval = limits.checkpoint_seconds
         self._checkpoints = Checkpoints(
             storage, interval=interval, may_write=lambda: self._lease.is_held
         )
-        self._heeding = Heeding(storage, self._checkpoints, self._running, interval=interval)
+        self._heeding = Heeding(
+            storage,
+            self._checkpoints,
+            self._running,
+            interval=interval,
+            lease_seconds=limits.lease_seconds,
+        )
         self._keeper = EndingKeeper(storage, lease_seconds=limits.lease_seconds)
-        self._retries = Retries(storage, self._begin, self.answer)
-        self._tasks: set[asyncio.Task[None]] = set()  # the loop itself holds tasks only weakly
+        self._retries = Retries(storage, self._begin, self.answer, self._keeper.settled)
+        self._endings: set[asyncio.Task[None]] = set()  # the loop itself holds tasks only weakly
+        self._unread: list[Running] = []  # whose time without a reader is over
+        self._looking: asyncio.Task[None] | None = None
         self.closing = False
 
     @property
@@ -88,13 +97,13 @@ class Relay:
         await self._lease.renew()
         await self.end_orphans()
 
-    def chores(self) -> Iterator[Coroutine[None, None, None]]:
+    def chores(self) -> Iterator[Callable[[], Awaitable[None]]]:
         """What has to run for as long as the relay is open."""
-        yield self._checkpoints.run()
-        yield self._following.run()
-        yield self._heeding.run()
-        yield self._lease.keep(self._end_lost)
-        yield sweep_orphans(self.end_orphans, lease_seconds=self._limits.lease_seconds)
+        yield self._checkpoints.run
+        yield self._following.run
+        yield self._heeding.run
+        yield partial(self._lease.keep, self._end_lost)
+        yield partial(sweep_orphans, self.end_orphans, lease_seconds=self._limits.lease_seconds)
 
     async def ask(self, asking: Asking) -> Answer:
         """Keep the question and start its answer, which the caller reads with `reader` at once.
@@ -107,13 +116,19 @@ class Relay:
             return await self._retries.ask(asking)
         return await self._begin(asking, None)
 
-    async def _begin(self, asking: Asking, replaced: str | None) -> Answer:
-        """Start the answer; a key that stands for `replaced` stands for it from now on."""
-        is_new = asking.conversation_id is None
-        conversation = await self._conversation(asking)
+    async def _begin(self, asking: Asking, replaced: Answer | None) -> Answer:
+        """Start the answer; it takes the place of `replaced`, whose question was never asked."""
+        conversation_id = asking.conversation_id
+        if conversation_id is None and replaced is not None:
+            conversation_id = replaced.conversation_id  # made by the try that failed
+        is_new = conversation_id is None
+        if conversation_id is None:
+            conversation = new_conversation(asking)
+        else:
+            conversation = await self._storage.conversation(asking.user, conversation_id)
         model = asking.model or conversation.model or self._models.default
         provider, provider_model = self._models.resolve(model)
-        turns = () if is_new else await self._history(asking, conversation)
+        turns = () if is_new else await self._history(asking, conversation, replaced)
         prompt = asking.prompt(provider_model, conversation, turns)
         if self.closing:  # since: from here on `close` knows of the answer and ends it
             raise ShuttingDown
@@ -125,7 +140,7 @@ class Relay:
             prompt,
             user=asking.user,
             provider=provider.name,
-            patience=asking.patience,
+            patience=self._patience(asking),
             max_chars=self._limits.max_answer_chars,
             forsaken=self._forsaken,
         )
@@ -176,6 +191,8 @@ class Relay:
         """Nobody reads `answer` yet; somebody is said to come."""
         if running := self._running.get(answer.id):
             running.expect_reader(self._limits.attach_seconds)
+        else:
+            self._following.expect_reader(answer, self._limits.attach_seconds)
 
     async def answer(self, user: str, answer_id: str) -> Answer:
         """The answer, live or ended. Raises NotFound and StorageError."""
@@ -207,6 +224,8 @@ class Relay:
         """Forget a conversation; its live answer is stopped first. Raises NotFound."""
         answer_id = await self._storage.live_answer(user, conversation_id)
         if answer_id is not None:
+            if answer_id not in self._running:
+                await self.end_orphans()  # a dead process's need not be waited for
             with suppress(TimeoutError, NotFound):
                 answer = await self.stop(user, answer_id)
                 with self.reader(answer) as reader:
@@ -238,8 +257,9 @@ class Relay:
             running.halt(Status.INTERRUPTED)
         await self.idle()
         self._following.close()
-        for task in self._tasks:  # last looks before giving up what is over by now
-            task.cancel()
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait({self._looking})
         await self._keeper.close()
 
     async def idle(self) -> None:
@@ -252,16 +272,24 @@ class Relay:
         running = self._running.get(answer_id)
         return running if running is not None and running.user == user else None
 
-    async def _conversation(self, asking: Asking) -> Conversation:
-        """The conversation that is named, or a new one that is not stored yet."""
-        if asking.conversation_id is None:
-            return new_conversation(asking)
-        return await self._storage.conversation(asking.user, asking.conversation_id)
+    def _patience(self, asking: Asking) -> float | None:
+        """For how many seconds the answer goes on without a reader."""
+        if asking.patience is not msgspec.UNSET:
+            return asking.patience
+        patience = self._limits.patience
+        if asking.key is None or patience is None:
+            return patience
+        return max(patience, self._limits.grace_seconds)  # who has a key intends to come back
 
-    async def _history(self, asking: Asking, conversation: Conversation) -> tuple[Turn, ...]:
+    async def _history(
+        self, asking: Asking, conversation: Conversation, replaced: Answer | None
+    ) -> tuple[Turn, ...]:
         room = self._limits.context_chars - len(asking.content)
         room -= len(asking.system_in(conversation) or "")
-        return await history(self._storage, asking.user, conversation.id, room=room)
+        without = replaced.question_id if replaced is not None else None
+        return await history(
+            self._storage, asking.user, conversation.id, room=room, without=without
+        )
 
     async def _answer_message(self, user: str, answer_id: str) -> Message:
         message = await self._storage.message(user, answer_id)
@@ -275,14 +303,15 @@ class Relay:
         question: Message,
         live: Message,
         new: Conversation | None,
-        replaced: str | None,
+        replaced: Answer | None,
     ) -> None:
         """Store the question. The live answer of a dead process does not keep it out."""
         key = asking.idempotency_key(live)
+        replaces = replaced.id if replaced is not None else None
 
         async def ask() -> None:
             await self._storage.ask(
-                question, live, title=title(asking.content), new=new, key=key, replaces=replaced
+                question, live, title=title(asking.content), new=new, key=key, replaces=replaces
             )
 
         try:
@@ -307,7 +336,9 @@ class Relay:
         """Have the answer end when its upstream call does, however that ends."""
 
         def begin_ending(_: asyncio.Task[None]) -> None:
-            self._begin_task(self._end(running))
+            task = asyncio.create_task(self._end(running), name=f"end {running.answer.id}")
+            self._endings.add(task)
+            task.add_done_callback(self._endings.discard)
 
         upstream.add_done_callback(begin_ending)
 
@@ -331,8 +362,13 @@ class Relay:
     async def _end_as_kept(self, running: Running, ending: Ending) -> None:
         """Tell readers what is kept of an answer that another process ended, or deleted."""
         answer = running.answer
-        with suppress(NotFound, StorageError):
+        try:
             kept = await self._storage.message(running.user, answer.id)
+        except (NotFound, StorageError):
+            pass
+        except Exception as error:  # a bug; it must not leave readers waiting for ever
+            log.error("ending not read answer=%s", answer.id, exc_info=error)
+        else:
             if kept.ended_at is not None:
                 answer.settle(kept)
                 return
@@ -346,21 +382,25 @@ class Relay:
         live = await self._storage.own_live_answers()
         for running in ours:
             if running.answer.id not in live:
+                self._checkpoints.discard(running.answer)  # not one chunk more
                 running.halt(Status.INTERRUPTED)
 
     def _forsaken(self, running: Running) -> None:
         """Its time without a reader is over. But somebody may just have come elsewhere."""
-        self._begin_task(self._abandon(running))
+        if self.closing:  # nobody could come back: it has the time that the drain gives it
+            return
+        self._unread.append(running)
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._abandon_unread())
 
-    async def _abandon(self, running: Running) -> None:
-        with suppress(StorageError):  # then what was heard last has to do
-            await self._heeding.look()
-        running.abandon()
-
-    def _begin_task(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    async def _abandon_unread(self) -> None:
+        """Look once more for all of them together, and give up those that nobody reads."""
+        while unread := self._unread:
+            self._unread = []
+            with suppress(StorageError):  # then what was heard last has to do
+                await self._heeding.look()
+            for running in unread:
+                running.abandon()
 
     def _forget(self, running: Running) -> None:
         del self._running[running.answer.id]

@@ -11,22 +11,33 @@ from collections.abc import Awaitable, Callable
 from relay.answer import Answer
 from relay.asking import Asking
 from relay.errors import KeyReused, StorageUnavailable
-from storage.base import KeyTaken, Status, Storage
+from storage.base import KeyTaken, Status, Storage, StorageError
 
-# Begins the answer to a question, whose key then stands for it in place of an earlier answer's id.
-Begin = Callable[[Asking, str | None], Awaitable[Answer]]
+# Begins the answer to a question; its key stands for it then, in place of an earlier answer.
+Begin = Callable[[Asking, Answer | None], Awaitable[Answer]]
 
 # Finds the answer of a user by its id.
 Find = Callable[[str, str], Awaitable[Answer]]
+
+# Waits until it is known what became of an answer, should its storing be in doubt.
+Settle = Callable[[str], Awaitable[None]]
+
+# Seconds for that: as long as the store may take for any question.
+_DOUBT_SECONDS = 5.0
+
+# A round is lost to another process, which has got on with it, so one or two are the rule. A store
+# that takes no key and shows none is at odds with itself.
+_MOST_ROUNDS = 10
 
 
 class Retries:
     """Has every key answered once."""
 
-    def __init__(self, storage: Storage, begin: Begin, find: Find) -> None:
+    def __init__(self, storage: Storage, begin: Begin, find: Find, settle: Settle) -> None:
         self._storage = storage
         self._begin = begin
         self._find = find
+        self._settle = settle
         # Tries that are under way: those of the same moment share one. By key.
         self._trying: dict[str, asyncio.Task[Answer]] = {}
 
@@ -45,20 +56,29 @@ class Retries:
         return await asyncio.shield(trying)
 
     async def _try(self, asking: Asking) -> Answer:
-        while True:  # each round but the last lost to another process, which got on with it
-            replaced = None
-            kept = await self._storage.idempotency_key(asking.user, asking.key_id)
-            if kept is not None:
-                if kept.fingerprint != asking.fingerprint:
-                    raise KeyReused
-                answer = await self._find(asking.user, kept.answer_id)
-                if not _was_never_asked(answer):
-                    return answer
-                replaced = answer.id
+        for _ in range(_MOST_ROUNDS):
+            earlier = await self._earlier(asking)
+            if earlier is not None and not _was_never_asked(earlier):
+                return earlier
             try:
-                return await self._begin(asking, replaced)
+                return await self._begin(asking, earlier)
             except KeyTaken:
                 continue
+        raise StorageError("the store has a key and shows it to nobody")
+
+    async def _earlier(self, asking: Asking) -> Answer | None:
+        """What the key stands for."""
+        kept = await self._storage.idempotency_key(asking.user, asking.key_id)
+        if kept is None:
+            return None
+        if kept.fingerprint != asking.fingerprint:
+            raise KeyReused
+        try:
+            async with asyncio.timeout(_DOUBT_SECONDS):
+                await self._settle(kept.answer_id)
+        except TimeoutError:
+            raise StorageError("it is not known yet whether the question is stored") from None
+        return await self._find(asking.user, kept.answer_id)
 
 
 def _was_never_asked(answer: Answer) -> bool:

@@ -65,6 +65,7 @@ class Running:
         self._max_chars = max_chars
         self._full = False
         self._last_call: asyncio.TimerHandle | None = None
+        self._promised_until = 0.0  # by the loop's clock: a reader has so long to come
 
     def take(self, delta: Delta) -> None:
         """Grow by what the provider sent. Raises AnswerTooLong when that is more than fits."""
@@ -96,21 +97,25 @@ class Running:
 
     def expect_reader(self, seconds: float) -> None:
         """Give the first reader this long to come, unless it goes on without any."""
-        if self._patience is not None:
-            self._wait_for_reader(max(seconds, self._patience))
+        self._promised_until = asyncio.get_running_loop().time() + seconds
+        self.parted()
 
     def joined(self) -> None:
         """A reader came: the answer goes on for as long as they stay."""
+        self._promised_until = 0.0
         self.let_go()
 
     def parted(self) -> None:
         """A reader went. The last one to go may take the upstream call with them."""
         if self._patience is None or self._is_read or self._is_over:
             return
-        if self._patience == 0:
+        loop = asyncio.get_running_loop()
+        seconds = max(self._patience, self._promised_until - loop.time())
+        if seconds == 0:
             self.halt(Status.ABANDONED)
-        else:
-            self._wait_for_reader(self._patience)
+            return
+        self.let_go()
+        self._last_call = loop.call_later(seconds, self._forsaken, self)
 
     def follow(self, followed: bool) -> None:
         """Somebody reads it in another process, or nobody does any more."""
@@ -123,8 +128,11 @@ class Running:
             self.parted()
 
     def abandon(self) -> None:
-        """Stop it unless somebody reads it."""
-        if not self._is_read:
+        """Stop it if the wait for a reader is over that stands now: one may have come and gone."""
+        wait = self._last_call
+        if self._is_read or wait is None:
+            return
+        if wait.when() <= asyncio.get_running_loop().time():
             self.halt(Status.ABANDONED)
 
     def halt(self, cause: Status) -> None:
@@ -163,11 +171,6 @@ class Running:
             return text
         self._full = True
         return text[: max(room, 0)]
-
-    def _wait_for_reader(self, seconds: float) -> None:
-        self.let_go()
-        loop = asyncio.get_running_loop()
-        self._last_call = loop.call_later(seconds, self._forsaken, self)
 
 
 def _means_something(usage: Usage) -> bool:

@@ -349,12 +349,13 @@ class Storage(ABC):
         the same ids changes nothing.
 
         Raises KeyTaken, ahead of NotFound and Busy, if `key` stands for another answer, unless
-        that is the one with the id `replaces`: then it stands for the new one from now on.
+        that is the one with the id `replaces`: then it stands for the new one from now on, and the
+        other one is forgotten, with its question.
         """
 
     @abstractmethod
     async def idempotency_key(self, user: str, key_id: str) -> IdempotencyKey | None:
-        """What a key stands for, if it was used within a day."""
+        """What a key stands for, if it was used within about a day."""
 
     @abstractmethod
     async def message(self, user: str, message_id: str) -> Message:

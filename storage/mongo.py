@@ -271,6 +271,8 @@ class MongoStorage(Storage):
             except DuplicateKeyError:
                 make = None  # it is there already: the next try finds out whether it is theirs
                 raise
+            if replaces is not None:
+                await self._forget_exchange(session, question, replaces)
             documents = [message_document(question, ordinal), message_document(answer, ordinal + 1)]
             # In this order: that it was asked before comes out ahead of busy.
             await self._messages.insert_many(documents, session=session)
@@ -421,6 +423,16 @@ class MongoStorage(Storage):
         kept = await self._keys.find_one(queries.idempotency_key(key.user, key.id))
         if kept is not None and kept["answer_id"] not in (key.answer_id, replaces):
             raise KeyTaken
+
+    async def _forget_exchange(
+        self, session: MotorClientSession, question: Message, answer_id: str
+    ) -> None:
+        """Forget an answer of the conversation that `question` enters, and what it answered."""
+        of_it = queries.messages_of(question.user, question.conversation_id)
+        answer = await self._messages.find_one(of_it | {"_id": answer_id}, session=session)
+        if answer is not None and answer["status"] != Status.LIVE:
+            both = {"_id": {"$in": [answer_id, answer["question_id"]]}}
+            await self._messages.delete_many(of_it | both, session=session)
 
     async def _enter(
         self, session: MotorClientSession, question: Message, title: str, new: Conversation | None

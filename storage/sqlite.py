@@ -195,6 +195,8 @@ class SQLiteStorage(Storage):
         self._conversation(user, conversation_id)
         if self._row("SELECT 1 FROM messages WHERE id = ?", question.id):
             return  # asked before
+        if replaces is not None:
+            self._forget_exchange(user, replaces)
         if live := self._live(conversation_id):
             raise Busy(live)
         ordinal: int = self._database.execute(
@@ -354,6 +356,14 @@ class SQLiteStorage(Storage):
         if row is None:
             raise NotFound
         return row
+
+    def _forget_exchange(self, user: str, answer_id: str) -> None:
+        self._database.execute(
+            """DELETE FROM messages WHERE user = :user AND id IN
+            (SELECT id FROM messages WHERE id = :id AND status != 'live'
+            UNION SELECT question_id FROM messages WHERE id = :id AND status != 'live')""",
+            {"user": user, "id": answer_id},
+        )
 
     def _live(self, conversation_id: str) -> str | None:
         row = self._row(

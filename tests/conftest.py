@@ -1,6 +1,6 @@
 """What every test may use, and what no test may leave behind.
 
-Fixtures: `io_loop`, `expect_log`, `needs`. Tests that await are marked
+Fixtures: `io_loop`, `expect_log`, `needs`, `leave_out`. Tests that await are marked
 `@pytest.mark.gen_test`; their fixtures are ordinary functions built on `io_loop`. Fakes that more
 than one file uses have files of their own.
 
@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from typing import NoReturn
 
 import pytest
 from tornado.ioloop import IOLoop
@@ -30,7 +31,7 @@ pytest_plugins = [
 # Programs that tests may need from the system, and the Debian packages that bring them.
 PACKAGES = {"nginx": "nginx-light", "node": "nodejs", "ip": "iproute2"}
 
-_missing = pytest.StashKey[set[str]]()
+_left_out = pytest.StashKey[set[str]]()
 
 
 def pytest_collection_finish() -> None:
@@ -39,35 +40,42 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session")
-def needs(pytestconfig: pytest.Config) -> Callable[[str], str]:
-    """Find a program: `needs("nginx")` is its path.
+def leave_out(pytestconfig: pytest.Config) -> Callable[[str, str], NoReturn]:
+    """Leave the test out: `leave_out("needs this", "do that about it")`.
 
-    Where there is none, CI fails; elsewhere the test is left out, and the summary says so.
+    CI fails; elsewhere the summary says so.
     """
+
+    def skip(reason: str, remedy: str) -> NoReturn:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{reason}: {remedy}")
+        pytestconfig.stash.setdefault(_left_out, set()).add(reason)
+        pytest.skip(reason)
+
+    return skip
+
+
+@pytest.fixture(scope="session")
+def needs(leave_out: Callable[[str, str], NoReturn]) -> Callable[[str], str]:
+    """Find a program: `needs("nginx")` is its path. Where there is none the test is left out."""
 
     def find(program: str) -> str:
         # Debian keeps servers in /usr/sbin, where ordinary users do not look.
         path = shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
         if path is None:
-            if os.environ.get("CI") == "true":
-                pytest.fail(f"{_needs(program)}: .ci/run has to install it")
-            pytestconfig.stash.setdefault(_missing, set()).add(program)
-            pytest.skip(_needs(program))
+            package = PACKAGES.get(program, program)
+            leave_out(f"needs {program} ({package} in Debian)", ".ci/run has to install it")
         return path
 
     return find
 
 
-def _needs(program: str) -> str:
-    return f"needs {program} ({PACKAGES.get(program, program)} in Debian)"
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say last, and in red, what was left out for want of a program."""
+    """Say last, and in red, what was left out, and for want of what."""
     skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
-    for program in sorted(terminalreporter.config.stash.get(_missing, ())):
-        count = sum(_needs(program) in reason for reason in skipped)
-        terminalreporter.write_sep("!", f"LEFT OUT {count}: {_needs(program)}", red=True)
+    for missing in sorted(terminalreporter.config.stash.get(_left_out, ())):
+        count = sum(missing in reason for reason in skipped)
+        terminalreporter.write_sep("!", f"LEFT OUT {count}: {missing}", red=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

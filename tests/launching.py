@@ -18,6 +18,7 @@ import pytest
 from tornado.ioloop import IOLoop
 
 from tests.readers import close_all
+from tests.upstreams import ScriptedUpstream
 
 _SERVER = Path(__file__).parents[1] / "server.py"
 
@@ -28,6 +29,11 @@ os.dup2(int(sys.argv[1]), 3)
 names = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "LISTEN_FDNAMES": "headrace"}
 os.execve(sys.argv[2], sys.argv[2:], os.environ | names)
 """
+
+# A lease that is sat through by tests, and ticks that fit it several times.
+CHECKPOINT_SECONDS = 0.2
+LEASE_SECONDS = 2.0
+HEARTBEAT_SECONDS = 0.5
 
 # Seconds. A server is up after one here; a loaded machine may take its time.
 _PATIENCE = 20
@@ -85,7 +91,7 @@ class Launcher:
         assert process.stdout is not None
         async with asyncio.timeout(_PATIENCE):
             ready = (await process.stdout.readline()).decode()
-        assert ready.startswith("Headrace is ready at http://"), self.log(process)
+        assert ready.startswith("Headrace is ready at "), self.log(process)
         return Launched(process, ready.split()[-1])
 
     async def refused(self, *arguments: str, **environ: str) -> str:
@@ -126,6 +132,47 @@ class Launcher:
         )
         self.started.append(process)
         return process
+
+
+class Fleet:
+    """Servers on one database whose only provider is the test's upstream."""
+
+    def __init__(self, launcher: Launcher, mongo_url: str, upstream: ScriptedUpstream) -> None:
+        self.launcher = launcher
+        self._mongo_url = mongo_url
+        self._upstream = upstream
+
+    async def serve(
+        self,
+        *,
+        port: int = 0,
+        reuse_port: bool = False,
+        listening: socket.socket | None = None,
+        **relay: float,
+    ) -> Launched:
+        """One more; `relay` are settings of that table."""
+        times = {
+            "checkpoint_seconds": CHECKPOINT_SECONDS,
+            "lease_seconds": LEASE_SECONDS,
+            "heartbeat_seconds": HEARTBEAT_SECONDS,
+            **relay,
+        }
+        table = "".join(f"{name} = {value}\n" for name, value in times.items())
+        self.launcher.settings.write_text(
+            f"port = {port}\nreuse_port = {str(reuse_port).lower()}\n"
+            f'[storage]\nurl = "{self._mongo_url}"\n[relay]\n{table}'
+            f'[providers.openai]\nbase_url = "{self._upstream.url}/v1"\n'
+        )
+        return await self.launcher.serve(listening)
+
+    async def three(self) -> tuple[Launched, Launched, Launched]:
+        return await self.serve(), await self.serve(), await self.serve()
+
+    async def two(self) -> tuple[Launched, Launched]:
+        return await self.serve(), await self.serve()
+
+    def log(self, launched: Launched) -> str:
+        return self.launcher.log(launched.process)
 
 
 @pytest.fixture

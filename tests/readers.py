@@ -6,6 +6,7 @@ events one by one, as they arrive. Both are given the server's address by the `h
 
 import asyncio
 import json
+import socket
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
@@ -67,8 +68,9 @@ class Connection:
     writer: asyncio.StreamWriter
 
     @classmethod
-    async def open(cls, url: str) -> Self:
-        return cls(url, *await _connect(url))
+    async def open(cls, url: str, sock: socket.socket | None = None) -> Self:
+        """A new one, or the one that `sock` has to `url` already."""
+        return cls(url, *await _connect(url, sock))
 
     async def call(
         self,
@@ -135,11 +137,26 @@ class Reader:
         stray: bytes = b"",
     ) -> Self:
         """Send a request, and `stray` bytes behind it, and read the response's head."""
-        stream, writer = await _connect(url)
+        connection = await Connection.open(url)
+        return await cls.on(connection, method, path, body, headers=headers, stray=stray)
+
+    @classmethod
+    async def on(
+        cls,
+        connection: Connection,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        headers: dict[str, str] | None = None,
+        stray: bytes = b"",
+    ) -> Self:
+        """The same, on a connection that is there."""
         accept = {"Accept": "text/event-stream", **(headers or {})}
-        writer.write(_request(url, method, path, body, accept, None) + stray)
-        status, received = await _head(stream)
-        return cls(status, received, stream, writer)
+        request = _request(connection.url, method, path, body, accept, None)
+        connection.writer.write(request + stray)
+        status, received = await _head(connection.stream)
+        return cls(status, received, connection.stream, connection.writer)
 
     async def next(self, *, until_beats: float = inf) -> Seen | None:
         """The next event; None once the response is over, or so many signs of life have come."""
@@ -205,9 +222,12 @@ class Reader:
         self.writer.close()
 
 
-async def _connect(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _connect(
+    url: str, sock: socket.socket | None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     parts = urlsplit(url)
-    stream, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=2**20)
+    place = {"sock": sock} if sock else {"host": parts.hostname, "port": parts.port}
+    stream, writer = await asyncio.open_connection(**place, limit=2**20)
     _connections.add(writer)
     return stream, writer
 

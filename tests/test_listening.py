@@ -55,7 +55,7 @@ except CannotListen as error:
 """
 
 
-def _said_by_child(*handed_down: socket.socket, names: str, pid: str = "") -> str:
+def _said_by_child(*handed_down: socket.socket, pid: str = "", **environ: str) -> str:
     """What a process prints that was handed these sockets, from descriptor 3 on."""
 
     def place() -> None:
@@ -63,7 +63,7 @@ def _said_by_child(*handed_down: socket.socket, names: str, pid: str = "") -> st
             os.dup2(each, place)
 
     copies = [os.dup(each.fileno()) for each in handed_down]
-    environ = {"LISTEN_PID": pid, "LISTEN_FDS": str(len(copies)), "LISTEN_FDNAMES": names}
+    environ = {"LISTEN_PID": pid, "LISTEN_FDS": str(len(copies)), **environ}
     try:
         done = subprocess.run(
             [sys.executable, "-c", _CHILD],
@@ -88,17 +88,45 @@ def test_an_inherited_socket_is_taken_by_its_name(name: str) -> None:
         socket.create_server(("127.0.0.1", 0)) as other,
         socket.create_server(("::1", 0), family=socket.AF_INET6) as ours,
     ):
-        said = _said_by_child(other, ours, names=f"metrics:{name}")
+        said = _said_by_child(other, ours, LISTEN_FDNAMES=f"metrics:{name}")
         assert url_of(ours) == said
 
 
 def test_sockets_for_another_process_are_left_alone() -> None:
     with socket.create_server(("127.0.0.1", 0)) as ours:
-        said = _said_by_child(ours, names="headrace", pid="1")
+        said = _said_by_child(ours, pid="1", LISTEN_FDNAMES="headrace")
         assert said.startswith("http://127.0.0.1:")
         assert url_of(ours) != said
 
 
 def test_an_inherited_socket_that_is_open_to_the_world_is_refused_without_keys() -> None:
     with socket.create_server(("0.0.0.0", 0)) as ours:
-        assert "auth.mode" in _said_by_child(ours, names="headrace")
+        assert "auth.mode" in _said_by_child(ours, LISTEN_FDNAMES="headrace")
+
+
+def test_a_supervisor_that_names_no_socket_means_it_for_us() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as ours:
+        assert url_of(ours) == _said_by_child(ours)
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"LISTEN_FDNAMES": "headrace:headrace"},  # more names than sockets
+        {"LISTEN_FDS": "2", "LISTEN_FDNAMES": "headrace:headrace"},  # more than are open
+        {"LISTEN_FDS": "some"},
+    ],
+)
+def test_a_supervisor_that_is_confused_is_told_in_one_line(environ: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as ours:
+        said = _said_by_child(ours, **environ)
+        assert 1 == len(said.splitlines())
+        assert "LISTEN_FDS" in said
+
+
+@pytest.mark.parametrize("seconds", [4, 4.05, 3_000_000])
+def test_a_stall_is_longer_than_a_heartbeat_and_no_longer_than_the_kernel_counts(seconds) -> None:
+    # A TCP_USER_TIMEOUT of 0 turns the kernel's watch off; one of 50 ms is over before the first
+    # lost packet is sent again.
+    with pytest.raises(ValueError, match="reader_stall_seconds"):
+        Settings(port=0, relay={"heartbeat_seconds": 4, "reader_stall_seconds": seconds})

@@ -121,7 +121,7 @@ async def test_json_never_tells_an_answer_that_ended_as_live(
     upstream.tokens("a")
     upstream.finish()
     answer = await call(server.url, "POST", "/api/v1/chat", {"content": "q"}, headers=JSON)
-    assert (502, "storage_unavailable") == (answer.status, answer.body["error"]["code"])
+    assert (503, "storage_unavailable") == (answer.status, answer.body["error"]["code"])
     assert "interrupted" == answer.body["message"]["status"]
 
 
