@@ -20,13 +20,7 @@ import pytest
 from tornado.ioloop import IOLoop
 
 # Fixtures that more than one folder uses have files of their own.
-pytest_plugins = [
-    "tests.mongod",
-    "tests.upstreams",
-    "tests.faults",
-    "tests.serving",
-    "tests.launching",
-]
+pytest_plugins = "tests.mongod tests.upstreams tests.faults tests.serving tests.launching".split()
 
 # Programs that tests may need from the system, and the Debian packages that bring them.
 PACKAGES = {"nginx": "nginx-light", "node": "nodejs", "ip": "iproute2"}
