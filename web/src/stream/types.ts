@@ -1,0 +1,78 @@
+/**
+ * What the server says, as types: `docs/api.md` in TypeScript.
+ *
+ * Nothing here is checked at run time. The server is ours, its codes are never reworded, and fields
+ * that a later version adds do no harm.
+ */
+
+/** The first event of every stream, also of one that resumes. */
+export interface Start {
+  conversation_id: string;
+  question_id: string;
+  answer_id: string;
+  model: string;
+}
+
+/** A call that the model wants made; `arguments` is JSON, complete once the answer ended. */
+export interface ToolCallBlock {
+  type: "tool_call";
+  id: string;
+  name: string;
+  arguments: string;
+}
+
+/** One part of a message. An answer's blocks grow at the end of the last one only. */
+export type Block =
+  { type: "text"; text: string } | { type: "reasoning"; text: string } | ToolCallBlock;
+
+/** Growth of an answer; `id` and `name` come with a tool call's opening. */
+export type Delta =
+  | { text: string }
+  | { reasoning: string }
+  | { tool_call: { index: number; id?: string; name?: string; arguments: string } };
+
+/** The five ways in which an answer ends. */
+export type Ending = "complete" | "stopped" | "abandoned" | "failed" | "interrupted";
+
+export interface Usage {
+  input_tokens: number;
+  output_tokens: number;
+  /** The provider gave no figures: these are the server's guess. */
+  estimated?: boolean;
+}
+
+export interface Failure {
+  code: string;
+  message: string;
+  request_id?: string;
+}
+
+/** The last event of every stream; one that ends without it was cut off. */
+export interface End {
+  status: Ending;
+  finish_reason: string | null;
+  usage: Usage | null;
+  error?: Failure;
+}
+
+/** An event of an answer, in the order in which the server sends them. */
+export type AnswerEvent =
+  | { type: "start"; data: Start }
+  | { type: "delta"; data: Delta }
+  /** The server lost what the client had already seen: these blocks replace it all. */
+  | { type: "reset"; data: { blocks: Block[] } }
+  | { type: "end"; data: End };
+
+/** A question, as POST /chat and POST /conversations/{id}/messages take it. */
+export interface Question {
+  content: string;
+  /** The conversation to go on with; without it a new one is made. */
+  conversation_id?: string;
+  model?: string;
+  system?: string;
+  on_disconnect?: "cancel" | "finish" | { grace: number };
+  temperature?: number;
+  top_p?: number;
+  max_tokens?: number;
+  stop?: string[];
+}

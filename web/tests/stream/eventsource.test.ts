@@ -1,0 +1,111 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { AnswerEvent } from "../../src/stream";
+import { askLater, followByEventSource } from "../../src/stream/eventsource";
+
+/** An EventSource whose server is the test. */
+class ScriptedSource extends EventTarget {
+  static readonly CLOSED = 2;
+  static opened: ScriptedSource[] = [];
+  readyState = 1;
+
+  constructor(readonly url: string) {
+    super();
+    ScriptedSource.opened.push(this);
+  }
+
+  say(type: string, data: unknown, lastEventId = ""): void {
+    this.dispatchEvent(new MessageEvent(type, { data: JSON.stringify(data), lastEventId }));
+  }
+
+  /** Any status but 200, which an EventSource takes for good. */
+  refuse(): void {
+    this.readyState = ScriptedSource.CLOSED;
+    this.dispatchEvent(new Event("error"));
+  }
+
+  close(): void {
+    this.readyState = ScriptedSource.CLOSED;
+  }
+}
+
+const Source = ScriptedSource as unknown as typeof EventSource;
+let events: AnswerEvent[];
+const onEvent = (event: AnswerEvent) => void events.push(event);
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  ScriptedSource.opened = [];
+  events = [];
+});
+
+afterEach(() => {
+  expect(vi.getTimerCount()).toBe(0);
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+test("events are given as they come, and the end closes the source", async () => {
+  followByEventSource("a1", { onEvent, EventSource: Source });
+  const [source] = ScriptedSource.opened;
+
+  source?.say("start", { answer_id: "a1" });
+  source?.say("delta", { text: "你" }, "1");
+  source?.say("end", { status: "complete" }, "1-end");
+
+  expect(source?.url).toBe("/api/v1/answers/a1/events");
+  expect(events.map((event) => event.type)).toEqual(["start", "delta", "end"]);
+  expect(source?.readyState).toBe(ScriptedSource.CLOSED);
+});
+
+test("a source that gave up is replaced by one that goes on behind the last event", async () => {
+  const close = followByEventSource("a1", { onEvent, EventSource: Source });
+  ScriptedSource.opened[0]?.say("delta", { text: "a" }, "1");
+
+  ScriptedSource.opened[0]?.refuse();
+  await vi.runAllTimersAsync();
+
+  expect(ScriptedSource.opened.map(({ url }) => url)).toEqual([
+    "/api/v1/answers/a1/events",
+    "/api/v1/answers/a1/events?after=1",
+  ]);
+  close();
+});
+
+test("each new source has a ticket of its own", async () => {
+  let number = 0;
+  const ticket = async () => `t${++number}`;
+  const close = followByEventSource("a1", { onEvent, EventSource: Source, ticket });
+  await vi.runAllTimersAsync();
+  ScriptedSource.opened[0]?.refuse();
+  await vi.runAllTimersAsync();
+
+  expect(ScriptedSource.opened.map(({ url }) => url.split("?")[1])).toEqual([
+    "ticket=t1",
+    "ticket=t2",
+  ]);
+  close();
+});
+
+test("closing ends the waiting too", async () => {
+  const close = followByEventSource("a1", { onEvent, EventSource: Source });
+  ScriptedSource.opened[0]?.refuse();
+
+  close();
+  await vi.runAllTimersAsync();
+
+  expect(ScriptedSource.opened.length).toBe(1);
+});
+
+test("asking ahead says where the answer is", async () => {
+  const accepted = { answer_id: "a1", events_url: "/api/v1/answers/a1/events" };
+  const fetched = vi.fn(async () => Response.json(accepted, { status: 202 }));
+  vi.stubGlobal("fetch", fetched);
+
+  expect(await askLater({ content: "hi" }, "k")).toEqual(accepted);
+  expect(fetched).toHaveBeenCalledWith(
+    "/api/v1/chat",
+    expect.objectContaining({
+      headers: expect.objectContaining({ Prefer: "respond-async", "Idempotency-Key": "k" }),
+    }),
+  );
+});
