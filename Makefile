@@ -1,32 +1,49 @@
-# `make` alone lists the targets. Nothing but Python >= 3.11 and make is needed.
+# `make` alone lists the targets. Nothing but Python >= 3.11 and make is needed; the page at / is
+# built where there is Node >= 20.19 with npm.
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup run test check format bench lock clean
+# The page, and what it is made of.
+PAGE := web/dist/index.html
+PAGE_SOURCES := $(shell find web/src web/build -type f 2>/dev/null) \
+	$(wildcard web/*.html web/*.json web/*.ts) web/.npmrc
+MODULES := web/node_modules/ready
+NPM := command -v npm >/dev/null
+
+.PHONY: help setup run web test check format bench lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
 
 setup: $(READY) ## make the environment in .venv, from constraints.txt
 run: $(READY) ## start the server; it reads headrace.toml if there is one
+	@if $(NPM); then $(MAKE) --no-print-directory web || echo "The page was not built; the API works" >&2; \
+	  else echo "No npm here: the page at / is not built; the API works either way" >&2; fi
 	@exec $(BIN)/python server.py
+web: $(PAGE) ## build the page into web/dist, if anything changed
 test: $(READY) ## run all tests; ARGS="-k name" chooses
 	$(BIN)/python -m pytest $(ARGS)
 check: $(READY) ## formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	@if $(NPM) || [ "$$CI" = true ]; then $(MAKE) --no-print-directory $(MODULES) && npm --prefix web run --silent check; \
+	  else echo "LEFT OUT: no npm here, the page's sources were not checked" >&2; fi
 format: $(READY) ## rewrite the sources as `check` wants them
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	@if $(NPM); then $(MAKE) --no-print-directory $(MODULES) && npm --prefix web run --silent format; fi
 bench: $(READY) ## run the benchmarks, loopback only
 	$(BIN)/python bench/run.py
 lock: $(READY) ## write the lock files anew from pyproject.toml; UPGRADE=1 takes newer releases
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --group test --group check -o constraints.txt pyproject.toml
 	$(COMPILE) -c constraints.txt --no-annotate -o requirements.txt pyproject.toml
-clean: ## remove the environment and every cache
+	$(if $(UPGRADE),npm --prefix web update --package-lock-only)
+	npm --prefix web run --silent lock
+clean: ## remove the environment, the built page and every cache
+	rm -rf web/dist web/node_modules
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -43,4 +60,12 @@ $(READY): constraints.txt
 	@echo "Setting up .venv: about a minute, once"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r constraints.txt
+	@touch $@
+
+$(PAGE): $(MODULES) $(PAGE_SOURCES)
+	@npm --prefix web run --silent build
+
+$(MODULES): web/package-lock.json
+	@echo "Installing what builds the page: half a minute, once"
+	@npm --prefix web ci --loglevel=error
 	@touch $@

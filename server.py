@@ -24,6 +24,7 @@ import handlers.asking
 import handlers.conversations
 import handlers.health
 import handlers.models
+import handlers.page
 from handlers.base import NotFoundHandler, Services
 from handlers.guard import Guard
 from handlers.presence import Presence
@@ -61,6 +62,7 @@ _ROUTES = [
     *handlers.answers.routes,
     *handlers.models.routes,
     *handlers.health.routes,
+    *handlers.page.routes,
 ]
 
 

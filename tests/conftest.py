@@ -23,7 +23,13 @@ from tornado.ioloop import IOLoop
 pytest_plugins = "tests.mongod tests.upstreams tests.faults tests.serving tests.launching".split()
 
 # Programs that tests may need from the system, and the Debian packages that bring them.
-PACKAGES = {"nginx": "nginx-light", "node": "nodejs", "ip": "iproute2"}
+PACKAGES = {
+    "chromium": "chromium",
+    "ip": "iproute2",
+    "nginx": "nginx-light",
+    "node": "nodejs",
+    "npm": "npm",
+}
 
 _left_out = pytest.StashKey[set[str]]()
 

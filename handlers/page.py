@@ -1,0 +1,133 @@
+"""The chat page: what `make web` built into web/dist, from memory.
+
+The built files are a few hundred kilobytes and never change under a running server, so they are
+read once, and a request can name nothing but one of them: no path of a client's touches the disk.
+
+Whatever a model writes ends up in this page. The headers are what holds should its renderer fail:
+no script but the built ones, no inline style, no HTML from strings, no frame, no form, no request
+to another host but for images, which the page loads only when told to.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from http import HTTPStatus
+from pathlib import Path
+from typing import NamedTuple
+
+from tornado.web import HTTPError
+
+from handlers.base import BaseHandler
+
+DIST = Path(__file__).resolve().parent.parent / "web" / "dist"
+
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' https:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        # HTML may be made from strings by Vue's own static templates only, never by ours.
+        "require-trusted-types-for 'script'",
+        "trusted-types vue",
+    )
+)
+
+_NOT_BUILT = (
+    "Headrace is running; its API is at /api/v1. The page is not built: that takes Node 20.19 or\n"
+    "newer with npm, and `make web`. `make run` does it by itself where it finds them.\n"
+)
+
+
+class Built(NamedTuple):
+    """A file of web/dist."""
+
+    content_type: str
+    body: bytes
+    zipped: bytes | None
+
+
+class PageHandler(BaseHandler):
+    """index.html, for the addresses that the page itself routes: a conversation has one."""
+
+    async def get(self, *_: str) -> None:
+        """Send it; it is asked for anew each time, because it names the other files."""
+        self.set_header("Content-Security-Policy", _POLICY)
+        self.set_header("Referrer-Policy", "no-referrer")
+        self.set_header("Cross-Origin-Opener-Policy", "same-origin")
+        self.set_header("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+        self.set_header("Cache-Control", "no-cache")
+        index = built(DIST).get("index.html")
+        if index is None:
+            self.set_status(HTTPStatus.NOT_FOUND)
+            self.set_header("Content-Type", "text/plain; charset=utf-8")
+            self.write(_NOT_BUILT)
+            return
+        self.write_built(index)
+
+    async def head(self, *names: str) -> None:
+        """The same without a body, as Tornado sees to."""
+        await self.get(*names)
+
+    def write_built(self, file: Built) -> None:
+        """Send `file`, as small as the client takes it."""
+        self.set_header("Content-Type", file.content_type)
+        self.set_header("Cross-Origin-Resource-Policy", "same-origin")
+        if file.zipped is None:
+            self.write(file.body)
+            return
+        self.set_header("Vary", "Accept-Encoding")
+        if "gzip" in self.request.headers.get("Accept-Encoding", ""):
+            self.set_header("Content-Encoding", "gzip")
+            self.write(file.zipped)
+        else:
+            self.write(file.body)
+
+
+class AssetHandler(PageHandler):
+    """The files that index.html names. Their names hold a hash of what is in them."""
+
+    async def get(self, *names: str) -> None:
+        """Send one, to be kept for as long as anything is."""
+        file = built(DIST).get(f"assets/{names[0]}")
+        if file is None:
+            raise HTTPError(HTTPStatus.NOT_FOUND)
+        self.set_header("Cache-Control", "public, max-age=31536000, immutable")
+        self.write_built(file)
+
+
+@cache
+def built(folder: Path) -> Mapping[str, Built]:
+    """The files under `folder` by their names in addresses; none if it was not built.
+
+    The build puts a `.gz` beside whatever is smaller so. Of a type that is not named here there is
+    nothing to serve.
+    """
+    return {
+        path.relative_to(folder).as_posix(): Built(
+            _TYPES[path.suffix], path.read_bytes(), _read(path.with_name(f"{path.name}.gz"))
+        )
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in _TYPES
+    }
+
+
+def _read(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
+
+
+routes = [
+    (r"/", PageHandler),
+    (r"/c/[^/]+", PageHandler),
+    (r"/assets/([^/]+)", AssetHandler),
+]

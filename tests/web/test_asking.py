@@ -1,0 +1,202 @@
+"""Asking and reading, as people do it."""
+
+import asyncio
+
+import pytest
+from playwright.async_api import expect
+
+from server import Server
+from tests.serving import Serving
+from tests.upstreams import ScriptedUpstream
+from tests.web.browsing import PHONE, Visitor
+from tests.web.contents import IN_CHINESE
+
+pytestmark = pytest.mark.slow  # a browser starts for each
+
+
+@pytest.mark.gen_test
+async def test_the_first_run_answers_without_a_key_and_says_so(
+    serve: Serving, visitor: Visitor
+) -> None:
+    server = await serve.start()
+    tab = await visitor.open(server.url)
+    await expect(tab.page.get_by_text("a scripted demo answers")).to_be_visible()
+
+    await tab.button("Why is the sky blue?").click()
+
+    await tab.ended("complete")
+    await expect(tab.text).to_contain_text("This is Headrace's demo")
+    await expect(tab.text).to_contain_text("to talk to a model. 🚰")
+    await expect(tab.answer).to_contain_text("70 out")
+    await expect(tab.answer).to_contain_text("first word after")
+    await expect(tab.listed("Why is the sky blue?")).to_have_attribute("aria-current", "page")
+    assert "/c/" in tab.page.url
+
+
+@pytest.mark.gen_test
+async def test_an_answer_in_chinese_appears_piece_by_piece(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    tab = await visitor.open(headrace.url, locale="zh-CN", viewport=PHONE)
+    await tab.ask("为什么天空是蓝色的？")
+
+    upstream.tokens("天空之所以", "是**蓝")
+    await tab.reads("天空之所以是**蓝")
+    upstream.tokens("色**的")
+    await tab.reads("天空之所以是蓝色的")
+    upstream.tokens(IN_CHINESE[len("天空之所以是蓝色的") :])
+    upstream.finish()
+
+    await tab.ended("complete")
+    await expect(tab.page.get_by_role("button", name="重新提问")).to_be_visible()
+    assert "zh-CN" == await tab.page.locator("html").get_attribute("lang")
+    await tab.shot("chinese-phone")
+
+
+@pytest.mark.gen_test
+async def test_stop_ends_the_upstream_call_and_keeps_what_arrived(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    tab = await visitor.open(headrace.url)
+    await tab.ask("hi")
+    upstream.tokens("Hel")
+    await tab.reads("Hel")
+
+    await tab.button("Stop").click()
+
+    await tab.ended("stopped")
+    await asyncio.wait_for(upstream.closed.wait(), 5)
+    await expect(tab.answer).to_contain_text("Stopped. What had arrived is kept.")
+    await tab.reads("Hel")
+    await expect(tab.button("Continue")).to_be_visible()
+
+
+@pytest.mark.gen_test
+async def test_continue_and_ask_again_go_on_in_the_same_conversation(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    tab = await visitor.open(headrace.url)
+    upstream.tokens("One")
+    upstream.finish("length")
+    await tab.ask("Count")
+    await expect(tab.answer).to_contain_text("reached the length that was allowed")
+
+    upstream.next_request()
+    upstream.tokens("two")
+    upstream.finish()
+    await tab.button("Continue").click()
+    await expect(tab.text).to_have_text("two")
+    await tab.ended("complete")
+    await tab.button("Ask again").click()
+    await expect(tab.answers).to_have_count(3)
+    await tab.ended("complete")
+
+    said = [message["content"] for message in upstream.requests[2].json["messages"]]
+    go_on = "Please go on exactly where you stopped."
+    assert ["Count", "One", go_on, "two", go_on] == said
+
+
+@pytest.mark.gen_test
+async def test_a_refusal_of_the_provider_is_said_in_words_with_a_way_on(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    upstream.fail(401, {"error": {"message": "Incorrect API key", "code": "invalid_api_key"}})
+    tab = await visitor.open(headrace.url)
+    await tab.ask("hi")
+
+    await tab.ended("failed")
+    await expect(tab.answer).to_contain_text("key is not accepted by the provider")
+
+    upstream.next_request()
+    upstream.tokens("Now")
+    upstream.finish()
+    await tab.button("Try again").click()
+    await expect(tab.answers).to_have_count(2)
+    await tab.reads("Now")
+
+
+@pytest.mark.gen_test
+async def test_thinking_is_folded_and_says_how_long_it_took(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    tab = await visitor.open(headrace.url)
+    upstream.reasoning("Rayleigh, ", "of course.")
+    await tab.ask("Why?")
+    box = tab.answer.locator("details")
+    await expect(box).to_contain_text("Thinking…")
+    await expect(tab.page.get_by_text("Rayleigh, of course.")).to_be_hidden()
+
+    upstream.tokens("Scattering.")
+    upstream.finish()
+    await tab.ended("complete")
+
+    await expect(box.locator("summary")).to_contain_text("Thought for")
+    await box.locator("summary").click()
+    await expect(tab.page.get_by_text("Rayleigh, of course.")).to_be_visible()
+
+
+@pytest.mark.gen_test
+async def test_a_tool_call_is_shown_with_its_arguments(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    call = (
+        b'data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"c1","type":'
+        b'"function","function":{"name":"weather","arguments":"{\\"city\\":\\"Oslo\\"}"}}]}}]}\n\n'
+    )
+    upstream.raw(call)
+    upstream.finish("tool_calls")
+    tab = await visitor.open(headrace.url)
+    await tab.ask("Weather?")
+    await tab.ended("complete")
+
+    await tab.page.get_by_text("Wants to call weather").click()
+
+    await expect(tab.answer.locator("pre")).to_have_text('{\n  "city": "Oslo"\n}')
+
+
+@pytest.mark.gen_test
+async def test_the_system_prompt_and_the_chosen_model_go_with_the_question(
+    serve: Serving, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    provider = {"dialect": "openai", "base_url": f"{upstream.url}/v1", "models": ["small", "large"]}
+    server = await serve.start(providers={"openai": provider})
+    upstream.tokens("ok")
+    upstream.finish()
+    tab = await visitor.open(server.url)
+
+    await tab.button("System prompt").click()
+    await tab.page.get_by_role("textbox", name="System prompt").fill("Be brief.")
+    await tab.button("Save").click()
+    await tab.page.get_by_label("Model").select_option("openai/large")
+    await tab.ask("hi")
+    await tab.ended("complete")
+    await tab.page.reload()
+    await expect(tab.page.get_by_label("Model")).to_have_value("openai/large")
+
+    sent = upstream.requests[0].json
+    assert "large" == sent["model"]
+    assert {"role": "system", "content": "Be brief."} == sent["messages"][0]
+
+
+@pytest.mark.gen_test
+async def test_a_reader_who_scrolled_up_is_left_there(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    tab = await visitor.open(headrace.url, viewport=PHONE)
+    upstream.tokens("\n\n".join(f"Paragraph {number}." for number in range(60)))
+    await tab.ask("Write")
+    await expect(tab.page.get_by_text("Paragraph 59.")).to_be_in_viewport()
+
+    await tab.page.mouse.move(200, 300)
+    await tab.page.mouse.wheel(0, -600)
+    latest = tab.button("To the latest words")
+    await expect(latest).to_be_visible()
+    before = await tab.page.evaluate("document.documentElement.scrollTop")
+    upstream.tokens("\n\nThe last one.")
+    await expect(tab.text).to_contain_text("The last one.")
+    assert before == await tab.page.evaluate("document.documentElement.scrollTop")
+
+    await latest.click()
+    await expect(tab.page.get_by_text("The last one.")).to_be_in_viewport()
+    upstream.finish()
+    await tab.ended("complete")

@@ -1,0 +1,227 @@
+"""Nothing is lost and nothing is asked twice, whatever happens between the page and the server."""
+
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Route, expect
+from tornado.ioloop import IOLoop
+
+from server import Server
+from tests.test_server import Launcher
+from tests.upstreams import ScriptedUpstream
+from tests.web.browsing import Visitor
+
+pytestmark = pytest.mark.slow  # a browser starts for each
+
+
+@pytest.mark.gen_test
+async def test_a_page_loaded_again_in_the_middle_goes_on_with_the_answer(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    tab = await visitor.open(headrace.url)
+    await tab.ask("hi")
+    upstream.tokens("Hel")
+    await tab.reads("Hel")
+
+    await tab.page.reload()
+    await tab.reads("Hel")
+    upstream.tokens("lo, ", "world")
+    await tab.reads("Hello, world")
+    upstream.finish()
+
+    await tab.ended("complete")
+    assert 1 == len(upstream.requests)
+
+
+@pytest.mark.gen_test
+async def test_an_answer_goes_on_while_its_reader_looks_at_another_conversation(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    tab = await visitor.open(headrace.url)
+    await tab.ask("First")
+    upstream.tokens("Hel")
+    await tab.reads("Hel")
+
+    await tab.button("New conversation").first.click()
+    await expect(tab.answers).to_have_count(0)
+    await expect(tab.page.get_by_text("(is being answered)")).to_be_attached()
+    upstream.tokens("lo")
+    upstream.finish()
+    await expect(tab.page.get_by_text("(is being answered)")).not_to_be_attached()
+    await tab.listed("First").click()
+
+    await tab.reads("Hello")
+    await tab.ended("complete")
+
+
+@pytest.mark.gen_test
+async def test_a_network_that_goes_and_comes_back_costs_not_a_word(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    context = await visitor.context()
+    tab = await visitor.open(headrace.url, context=context)
+    await tab.ask("hi")
+    upstream.tokens("One ")
+    await tab.reads("One")
+
+    await context.set_offline(True)
+    await expect(tab.answer).to_contain_text("The connection is lost.")
+    upstream.tokens("two ", "three ")
+    await context.set_offline(False)
+    await tab.reads("One two three")
+    await expect(tab.answer).not_to_contain_text("The connection is lost.")
+    upstream.tokens("four")
+    upstream.finish()
+
+    await tab.reads("One two three four")
+    await tab.ended("complete")
+    assert 1 == len(upstream.requests)
+
+
+@pytest.mark.gen_test
+async def test_a_question_asked_offline_is_sent_once_there_is_a_network(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    context = await visitor.context()
+    tab = await visitor.open(headrace.url, context=context)
+    upstream.tokens("Hello")
+    upstream.finish()
+
+    await context.set_offline(True)
+    await tab.ask("hi")
+    await expect(tab.answer).to_contain_text("No connection yet.")
+    await context.set_offline(False)
+
+    await tab.ended("complete")
+    await tab.reads("Hello")
+    assert 1 == len(upstream.requests)
+
+
+@pytest.mark.gen_test
+async def test_a_question_that_was_not_sent_yet_can_be_taken_back(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    context = await visitor.context()
+    tab = await visitor.open(headrace.url, context=context)
+    await context.set_offline(True)
+    await tab.ask("Never mind")
+    await expect(tab.answer).to_contain_text("No connection yet.")
+
+    await tab.button("Stop").click()
+
+    await expect(tab.field).to_have_value("Never mind")
+    await expect(tab.answers).to_have_count(0)
+    assert [] == upstream.requests
+
+
+@pytest.mark.gen_test
+async def test_a_page_loaded_again_before_the_server_took_the_question_asks_it_once(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    context = await visitor.context()
+    tab = await visitor.open(headrace.url, context=context)
+    upstream.tokens("Hello")
+    upstream.finish()
+    keys = []
+
+    async def cut(route: Route) -> None:
+        keys.append(route.request.headers["idempotency-key"])
+        await route.abort("connectionfailed")
+
+    await context.route("**/api/v1/chat", cut)
+    await tab.ask("hi")
+    await expect(tab.answer).to_contain_text("No connection yet.")
+    await context.unroute("**/api/v1/chat", cut)
+    async with tab.page.expect_request("**/api/v1/chat") as asked:
+        await tab.page.reload()
+
+    await tab.ended("complete")
+    await tab.reads("Hello")
+    assert {(await asked.value).headers["idempotency-key"]} == set(keys)
+    assert 1 == len(upstream.requests)
+
+
+@pytest.mark.gen_test
+async def test_a_server_killed_in_the_middle_is_told_in_words_once_it_is_back(
+    io_loop: IOLoop, upstream: ScriptedUpstream, visitor: Visitor, tmp_path: Path
+) -> None:
+    launcher = Launcher(tmp_path)
+    try:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        launcher.settings.write_text(
+            f"port = {port}\n[relay]\ncheckpoint_seconds = 0.02\n"
+            f'[providers.openai]\nbase_url = "{upstream.url}/v1"\n'
+        )
+        process, url = await launcher.serve()
+        tab = await visitor.open(url)
+        await tab.ask("hi")
+        upstream.tokens("Hel")
+        await tab.reads("Hel")
+
+        process.kill()
+        await process.wait()
+        await expect(tab.answer).to_contain_text("The connection is lost.")
+        await launcher.serve()
+
+        await tab.ended("interrupted")
+        await expect(tab.answer).to_contain_text("The server went away")
+        await expect(tab.button("Try again")).to_be_visible()
+    finally:
+        await launcher.end_all()
+
+
+@pytest.mark.gen_test
+async def test_two_tabs_stay_in_step(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    context = await visitor.context()
+    first = await visitor.open(headrace.url, context=context)
+    await first.ask("hi")
+    upstream.tokens("Hel")
+    await first.reads("Hel")
+
+    second = await visitor.open(first.page.url, context=context)
+    await second.reads("Hel")
+    upstream.tokens("lo")
+    await asyncio.gather(first.reads("Hello"), second.reads("Hello"))
+    await second.button("Stop").click()
+    await asyncio.gather(first.ended("stopped"), second.ended("stopped"))
+
+    upstream.next_request()
+    upstream.tokens("Again")
+    await second.ask("And now?")
+    await expect(first.page.get_by_text("And now?")).to_be_visible()
+    await asyncio.gather(first.reads("Again"), second.reads("Again"))
+    upstream.finish()
+    await asyncio.gather(first.ended("complete"), second.ended("complete"))
+    assert 2 == len(upstream.requests)
+
+
+@pytest.mark.gen_test
+async def test_a_second_question_to_a_busy_conversation_is_given_back(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    """Two browsers that cannot tell each other: a phone and a laptop."""
+    laptop = await visitor.open(headrace.url)
+    upstream.tokens("One")
+    upstream.finish()
+    await laptop.ask("First")
+    await laptop.ended("complete")
+    phone = await visitor.open(laptop.page.url)
+    await phone.reads("One")
+
+    upstream.next_request()
+    upstream.tokens("Two")
+    await laptop.ask("Second")
+    await laptop.reads("Two")
+    await phone.ask("Third")
+
+    await phone.reads("Two")
+    await expect(phone.field).to_have_value("Third")
+    await expect(phone.page.get_by_text("Second")).to_be_visible()
+    upstream.finish()
+    await asyncio.gather(laptop.ended("complete"), phone.ended("complete"))

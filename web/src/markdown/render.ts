@@ -1,0 +1,118 @@
+/**
+ * Parsed Markdown as Vue nodes.
+ *
+ * No HTML is made of strings anywhere: what a model writes can become text, one of the elements
+ * named here, or one of our own components, and attributes are ours. There is nothing to sanitise.
+ * Vue changes the nodes that are there in place, so that a selection survives the next token.
+ */
+
+import type { Token } from "markdown-it";
+import { h, type VNode, type VNodeArrayChildren } from "vue";
+import CodeBlock from "./CodeBlock.vue";
+import LinkedImage from "./LinkedImage.vue";
+import MathFormula from "./MathFormula.vue";
+import ScrollingTable from "./ScrollingTable.vue";
+
+/** Elements whose names Markdown's own are; headings go below those of the page. */
+const ELEMENTS: Record<string, string> = {
+  ...{ p: "p", blockquote: "blockquote", ul: "ul", ol: "ol", li: "li", hr: "hr" },
+  ...{ em: "em", strong: "strong", s: "s" },
+  ...{ thead: "thead", tbody: "tbody", tr: "tr", th: "th", td: "td" },
+  ...{ h1: "h3", h2: "h4", h3: "h5", h4: "h6", h5: "h6", h6: "h6" },
+};
+
+/** Models break lines in table cells so, having no other way. */
+const LINE_BREAK = /<br\s*\/?>/i;
+
+/** The nodes of `tokens`. `growing`: more may come, and a code block may be half there. */
+export function render(tokens: readonly Token[], growing: boolean): VNodeArrayChildren {
+  const root: VNodeArrayChildren = [];
+  const open: { token: Token; children: VNodeArrayChildren }[] = [];
+  for (const token of tokens) {
+    const children = open.at(-1)?.children ?? root;
+    if (token.nesting === 1) {
+      open.push({ token, children: [] });
+    } else if (token.nesting === -1) {
+      const closed = open.pop();
+      if (closed) (open.at(-1)?.children ?? root).push(...element(closed.token, closed.children));
+    } else {
+      children.push(...leaf(token, growing));
+    }
+  }
+  return root;
+}
+
+function element(token: Token, children: VNodeArrayChildren): VNodeArrayChildren {
+  if (token.hidden) return children; // the paragraphs of a tight list
+  if (token.type === "link_open") return [link(String(token.attrGet("href")), children)];
+  if (token.tag === "table") return [h(ScrollingTable, null, () => children)];
+  const name = ELEMENTS[token.tag];
+  if (!name) return children;
+  const style = token.attrGet("style"); // a column's alignment: classes are all that is allowed
+  const align = style && /(left|center|right)$/.exec(String(style))?.[1];
+  const start = token.attrGet("start");
+  return [
+    h(
+      name,
+      {
+        ...(align && { class: `align-${align}` }),
+        ...(start !== null && { start }),
+        ...(token.tag !== name && { "data-level": token.tag.slice(1) }),
+      },
+      children,
+    ),
+  ];
+}
+
+function leaf(token: Token, growing: boolean): VNodeArrayChildren {
+  switch (token.type) {
+    case "inline":
+      return render(token.children ?? [], growing);
+    case "text":
+      return token.content.split(LINE_BREAK).flatMap((text, at) => (at ? [h("br"), text] : [text]));
+    case "softbreak":
+      return ["\n"];
+    case "hardbreak":
+      return [h("br")];
+    case "hr":
+      return [h("hr")];
+    case "code_inline":
+      return [h("code", token.content)];
+    case "fence":
+    case "code_block":
+      return [h(CodeBlock, { language: languageOf(token), code: token.content, growing })];
+    case "math_inline":
+      return [h(MathFormula, { tex: token.content, display: false })];
+    case "math_block":
+      return [h(MathFormula, { tex: token.content, display: true })];
+    case "image":
+      return [image(token)];
+    default:
+      return [token.content];
+  }
+}
+
+function languageOf(token: Token): string {
+  return token.info.trim().split(/\s+/, 1)[0] ?? "";
+}
+
+/** Addresses that open; any other is shown as the text that it is. */
+function isWeb(address: string): boolean {
+  return /^(https?:|mailto:)/i.test(address);
+}
+
+function link(address: string, children: VNodeArrayChildren): VNode {
+  if (!isWeb(address)) return h("span", children);
+  return h(
+    "a",
+    { href: address, target: "_blank", rel: "noopener noreferrer nofollow", title: address },
+    children,
+  );
+}
+
+function image(token: Token): VNode {
+  const address = String(token.attrGet("src"));
+  // The policy lets images come by https only; anything else may be opened, but is not shown.
+  if (/^https:/i.test(address)) return h(LinkedImage, { address, alt: token.content });
+  return link(address, [token.content || address]);
+}
