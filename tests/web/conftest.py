@@ -12,6 +12,9 @@ from tornado.ioloop import IOLoop
 
 import handlers.page
 from tests.web.browsing import SEEN, Visitor
+from tests.web.wire import wire
+
+__all__ = ["wire"]
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,6 +12,7 @@ from server import Server
 from tests.test_server import Launcher
 from tests.upstreams import ScriptedUpstream
 from tests.web.browsing import Visitor
+from tests.web.wire import Wire
 
 pytestmark = pytest.mark.slow  # a browser starts for each
 
@@ -58,15 +59,16 @@ async def test_an_answer_goes_on_while_its_reader_looks_at_another_conversation(
 
 @pytest.mark.gen_test
 async def test_a_network_that_goes_and_comes_back_costs_not_a_word(
-    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+    wire: Wire, upstream: ScriptedUpstream, visitor: Visitor
 ) -> None:
     context = await visitor.context()
-    tab = await visitor.open(headrace.url, context=context)
+    tab = await visitor.open(wire.url, context=context)
     await tab.ask("hi")
     upstream.tokens("One ")
     await tab.reads("One")
 
     await context.set_offline(True)
+    wire.cut()
     await expect(tab.answer).to_contain_text("The connection is lost.")
     upstream.tokens("two ", "three ")
     await context.set_offline(False)

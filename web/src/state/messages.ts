@@ -76,7 +76,7 @@ export function expected(model: string | null): Shown {
 
 /** All of a message's own words. */
 export function textOf(message: Shown): string {
-  return message.blocks.map((block) => (block.type === "text" ? block.text : "")).join("\n\n");
+  return message.blocks.flatMap((block) => (block.type === "text" ? block.text : [])).join("\n\n");
 }
 
 /** Writes an answer's events into its message, once per frame. */
