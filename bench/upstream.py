@@ -1,9 +1,10 @@
 """A provider for benchmarks: OpenAI's dialect at a given pace, and a record of who hung up when.
 
-The model says what to send: `paced-200-20` is 200 tokens, 20 ms apart; `silent` is headers and then
-nothing; `mute` is not even headers. Each answer's first token is the question's last word, so that
-every stream's text is its own. `GET /stats` tells open requests, and when each reader's upstream
-request was closed, by the machine's monotonic clock.
+The model says what to send: `paced-200-20` is 200 tokens, 20 ms apart; `essay-200-20` the same of
+Markdown as models write it; `silent` is headers and then nothing; `mute` is not even headers. Each
+answer's first token is the question's last word, so that every stream's text is its own.
+`GET /stats` tells open requests, and when each reader's upstream request was closed, by the
+machine's monotonic clock.
 """
 
 import asyncio
@@ -12,6 +13,29 @@ import sys
 import time
 
 WORDS = (" the", " stream", " 东京", " 🚰", ' "quoted"', "\n", " naïve", " and", ",", " so", " on")
+_ESSAY = r"""## Why the sky is blue
+
+Sunlight is scattered by air, and **blue more than red**: the intensity goes as \( \lambda^{-4} \).
+Violet is scattered most, but there is less of it, and our eyes are *less sensitive* to it.
+
+| Colour | Wavelength | Scattered |
+|:-------|-----------:|:---------:|
+| Blue   |     450 nm |    5.9    |
+| Red    |     700 nm |    1      |
+
+1. 波长越短，散射越强；
+2. 蓝光的散射大约是红光的 5.9 倍。
+
+```python
+def scattered(wavelength: float) -> float:
+    return (700 / wavelength) ** 4  # nanometres
+```
+
+$$ \frac{I_{450}}{I_{700}} = \left( \frac{700}{450} \right)^4 $$
+
+"""
+# Four characters each, as tokens of English have.
+_ESSAY_TOKENS = tuple(_ESSAY[at : at + 4] for at in range(0, len(_ESSAY), 4))
 _HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n"
@@ -36,6 +60,7 @@ class Upstream(asyncio.Protocol):
         self.received = b""
         self.tag: str | None = None
         self.timer: asyncio.TimerHandle | None = None
+        self.words: tuple[str, ...] = WORDS
 
     def data_received(self, data: bytes) -> None:
         self.received += data
@@ -81,17 +106,21 @@ class Upstream(asyncio.Protocol):
         self.transport.write(_HEAD)
         if model == "silent":
             return
-        _, tokens, pause = model.split("-")
+        kind, tokens, pause = model.split("-")
+        self.words = _ESSAY_TOKENS if kind == "essay" else WORDS
         self._token(0, int(tokens), int(pause) / 1000)
 
     def _token(self, number: int, tokens: int, pause: float) -> None:
         if number == tokens:
             self._finish(tokens)
             return
-        token = f"[{self.tag}]" if number == 0 else WORDS[(number - 1) % len(WORDS)]
+        token = f"[{self.tag}]" if number == 0 else self._word(number - 1)
         self._event({"choices": [{"index": 0, "delta": {"content": token}}]})
         loop = asyncio.get_running_loop()
         self.timer = loop.call_later(pause, self._token, number + 1, tokens, pause)
+
+    def _word(self, number: int) -> str:
+        return self.words[number % len(self.words)]
 
     def _finish(self, tokens: int) -> None:
         usage = {"prompt_tokens": 1, "completion_tokens": tokens}

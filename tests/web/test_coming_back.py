@@ -1,15 +1,13 @@
 """Nothing is lost and nothing is asked twice, whatever happens between the page and the server."""
 
 import asyncio
-import socket
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Route, expect
-from tornado.ioloop import IOLoop
 
 from server import Server
-from tests.test_server import Launcher
+from tests.launching import Launcher
+from tests.providers.far_side import unused_port
 from tests.upstreams import ScriptedUpstream
 from tests.web.browsing import Visitor
 from tests.web.wire import Wire
@@ -147,33 +145,25 @@ async def test_a_page_loaded_again_before_the_server_took_the_question_asks_it_o
 
 @pytest.mark.gen_test
 async def test_a_server_killed_in_the_middle_is_told_in_words_once_it_is_back(
-    io_loop: IOLoop, upstream: ScriptedUpstream, visitor: Visitor, tmp_path: Path
+    launcher: Launcher, upstream: ScriptedUpstream, visitor: Visitor
 ) -> None:
-    launcher = Launcher(tmp_path)
-    try:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        launcher.settings.write_text(
-            f"port = {port}\n[relay]\ncheckpoint_seconds = 0.02\n"
-            f'[providers.openai]\nbase_url = "{upstream.url}/v1"\n'
-        )
-        process, url = await launcher.serve()
-        tab = await visitor.open(url)
-        await tab.ask("hi")
-        upstream.tokens("Hel")
-        await tab.reads("Hel")
+    launcher.settings.write_text(
+        f"port = {unused_port()}\n[relay]\ncheckpoint_seconds = 0.02\n"
+        f'[providers.openai]\nbase_url = "{upstream.url}/v1"\n'
+    )
+    server = await launcher.serve()
+    tab = await visitor.open(server.url)
+    await tab.ask("hi")
+    upstream.tokens("Hel")
+    await tab.reads("Hel")
 
-        process.kill()
-        await process.wait()
-        await expect(tab.answer).to_contain_text("The connection is lost.")
-        await launcher.serve()
+    await server.kill()
+    await expect(tab.answer).to_contain_text("The connection is lost.")
+    await launcher.serve()
 
-        await tab.ended("interrupted")
-        await expect(tab.answer).to_contain_text("The server went away")
-        await expect(tab.button("Try again")).to_be_visible()
-    finally:
-        await launcher.end_all()
+    await tab.ended("interrupted")
+    await expect(tab.answer).to_contain_text("The server went away")
+    await expect(tab.button("Try again")).to_be_visible()
 
 
 @pytest.mark.gen_test

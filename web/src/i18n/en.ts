@@ -29,7 +29,7 @@ export const en = {
     week: "The last seven days",
     before: "Before",
   },
-  theme: { label: "Colours", system: "As the system", light: "Light", dark: "Dark" },
+  theme: { label: "Colours", system: "System colours", light: "Light", dark: "Dark" },
   language: "Language",
   empty: {
     title: "What would you like to know?",

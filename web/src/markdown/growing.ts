@@ -30,8 +30,16 @@ export class GrowingMarkdown {
     this.#settle(text);
     const rest = text.slice(this.#settledText.length);
     // What an unfinished line defines is not kept: it may be half an address.
-    const environment = { references: { ...this.#environment.references } };
-    return [...this.#settled, ...parse(rest, environment, this.#settled.length)];
+    return [...this.#settled, ...parse(rest, copy(this.#environment), this.#settled.length)];
+  }
+
+  /**
+   * The blocks of `text`, to which nothing will be added. What was drawn stays as it is, unless a
+   * definition somewhere in the text may have made a link of words before it.
+   */
+  whole(text: string): Block[] {
+    const settled = this.#settledText && !this.#environment.references;
+    return settled ? this.update(text) : parse(text, {});
   }
 
   #settle(text: string): void {
@@ -39,7 +47,7 @@ export class GrowingMarkdown {
     if (wholeLines === this.#wholeLines) return;
     this.#wholeLines = wholeLines;
     const start = this.#settledText.length;
-    const environment = { references: { ...this.#environment.references } };
+    const environment = copy(this.#environment);
     const blocks = parse(text.slice(start, wholeLines), environment, this.#settled.length);
     const last = blocks.pop();
     const line = last?.tokens[0]?.map?.[0];
@@ -48,6 +56,10 @@ export class GrowingMarkdown {
     this.#settled.push(...blocks);
     this.#settledText = text.slice(0, offsetOf(line, text, start));
   }
+}
+
+function copy(environment: Environment): Environment {
+  return environment.references ? { references: { ...environment.references } } : {};
 }
 
 /** Where line number `line` begins, counted from `start`. */

@@ -36,10 +36,18 @@ export function render(tokens: readonly Token[], growing: boolean): VNodeArrayCh
       const closed = open.pop();
       if (closed) (open.at(-1)?.children ?? root).push(...element(closed.token, closed.children));
     } else {
-      children.push(...leaf(token, growing));
+      for (const child of leaf(token, growing)) add(children, child);
     }
   }
   return root;
+}
+
+/** Texts side by side are one text node: a long paragraph has thousands of tokens. */
+function add(children: VNodeArrayChildren, child: VNodeArrayChildren[number]): void {
+  const last = children.at(-1);
+  if (typeof child === "string" && typeof last === "string")
+    children[children.length - 1] = last + child;
+  else children.push(child);
 }
 
 function element(token: Token, children: VNodeArrayChildren): VNodeArrayChildren {
