@@ -66,6 +66,8 @@ $(PAGE): $(MODULES) $(PAGE_SOURCES)
 	@npm --prefix web run --silent build
 
 $(MODULES): web/package-lock.json
+	@node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' || { \
+	  echo "The page needs Node 20.19 or newer" >&2; exit 1; }
 	@echo "Installing what builds the page: half a minute, once"
 	@npm --prefix web ci --loglevel=error
 	@touch $@

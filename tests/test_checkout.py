@@ -1,6 +1,7 @@
 """The checkout as a whole: what imports what, and what the files beside the code promise."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -99,6 +100,14 @@ def test_everything_locked_has_one_version_and_its_hashes(name: str) -> None:
     pattern = re.compile(r"[a-z0-9-]+==\S+( ;[^#]*?)?(\s+--hash=sha256:[0-9a-f]{64})+")
 
     assert [] == [line for line in pins(name).values() if not pattern.fullmatch(line)]
+
+
+def test_the_lock_of_the_page_names_no_host_and_has_a_hash_for_everything() -> None:
+    text = (ROOT / "web/package-lock.json").read_text("utf-8")
+    packages = json.loads(text)["packages"]
+
+    assert "://" not in text
+    assert [] == [name for name, locked in packages.items() if name and "integrity" not in locked]
 
 
 def test_the_runtime_lock_is_a_part_of_the_whole_one() -> None:
