@@ -29,12 +29,12 @@ check: $(READY) ## formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	@if $(NPM) || [ "$$CI" = true ]; then $(MAKE) --no-print-directory $(MODULES) && npm --prefix web run --silent check; \
+	@if $(NPM) || [ "$$CI" = true ]; then $(MAKE) --silent $(MODULES) && npm --prefix web run --silent check; \
 	  else echo "LEFT OUT: no npm here, the page's sources were not checked" >&2; fi
 format: $(READY) ## rewrite the sources as `check` wants them
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	@if $(NPM); then $(MAKE) --no-print-directory $(MODULES) && npm --prefix web run --silent format; fi
+	@if $(NPM); then $(MAKE) --silent $(MODULES) && npm --prefix web run --silent format; fi
 bench: $(READY) ## run the benchmarks, loopback only
 	$(BIN)/python bench/run.py
 lock: $(READY) ## write the lock files anew from pyproject.toml; UPGRADE=1 takes newer releases
