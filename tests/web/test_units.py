@@ -4,7 +4,10 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.slow
 def test_the_units_of_the_page(web: Path) -> None:
     ran = subprocess.run(
         ["npm", "--silent", "test"],
