@@ -5,8 +5,9 @@ from http import HTTPStatus
 
 from handlers.errors import ApiError, failure_status
 from handlers.streaming import ReadingHandler
-from handlers.views import Accepted, Chat, List, Message, Question
+from handlers.views import Accepted, Chat, List, Message, Options, Question
 from relay.answer import Answer
+from relay.asking import Asking
 from storage.base import Failure, Status
 
 _UNWANTED = re.compile(r"q\s*=\s*0(\.0*)?")
@@ -16,16 +17,26 @@ _KEY = re.compile(r"[ -~]{1,255}")
 
 
 class AskingHandler(ReadingHandler):
-    """What the two ways of asking share."""
+    """What the ways of asking share."""
 
     async def ask(self, question: Question, conversation_id: str | None) -> None:
-        """Keep the question, start its answer, and send it in the form the client wants."""
+        """Answer a new question."""
         if not question.text.strip():
             raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", "The question is empty.")
+        asking = Asking(
+            user=self.user,
+            content=question.text,
+            conversation_id=conversation_id,
+            parent_id=question.parent_id,
+        )
+        await self.answer(asking, question)
+
+    async def answer(self, asking: Asking, options: Options) -> None:
+        """Keep the question, start its answer, and send it in the form the client wants."""
         form, key = self._form(), self._key()
         if self.connection_stream.closed():
             return  # left before the question was looked at: nothing is asked for nobody
-        asking = question.asking(user=self.user, conversation_id=conversation_id, key=key)
+        asking = options.of(asking, key=key)
         with self.watched():
             answer = await self.services.relay.ask(asking)
             if form == "later":
@@ -124,7 +135,17 @@ class ChatHandler(AskingHandler):
         await self.ask(chat, chat.conversation_id)
 
 
+class RegenerateHandler(AskingHandler):
+    """One more answer, beside one there is."""
+
+    async def post(self, answer_id: str) -> None:
+        """Ask its question again."""
+        options = self.body(Options) if self.request.body else Options()
+        await self.answer(await self.services.relay.again(self.user, answer_id), options)
+
+
 routes = [
     (r"/api/v1/conversations/([^/]+)/messages", MessagesHandler),
     (r"/api/v1/chat", ChatHandler),
+    (r"/api/v1/answers/([^/]+)/regenerate", RegenerateHandler),
 ]

@@ -7,7 +7,14 @@ from typing import NamedTuple
 from tornado.web import HTTPError
 
 from providers.errors import ProviderError
-from relay.errors import Elsewhere, KeyReused, ShuttingDown, StorageUnavailable, UnknownModel
+from relay.errors import (
+    Elsewhere,
+    KeyReused,
+    ShuttingDown,
+    StorageUnavailable,
+    UnknownModel,
+    UnknownParent,
+)
 from storage.base import Busy, NotFound, StorageError
 
 # Long enough for an election of a replica set's primary, or a restart of this server.
@@ -53,7 +60,7 @@ def describe(error: BaseException | None) -> Described | None:
             return Described(HTTPStatus.UNPROCESSABLE_ENTITY, error.code, str(error))
         case ShuttingDown() | Elsewhere():
             return _try_again(error.code, str(error))
-        case UnknownModel():
+        case UnknownModel() | UnknownParent():
             return Described(HTTPStatus.BAD_REQUEST, error.code, str(error))
         case HTTPError():
             return _of_status(error.status_code)

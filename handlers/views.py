@@ -58,10 +58,9 @@ class Grace(Body, frozen=True, kw_only=True):
     grace: Seconds
 
 
-class Question(Body, frozen=True, kw_only=True):
-    """POST /conversations/{id}/messages"""
+class Options(Body, frozen=True, kw_only=True):
+    """POST /answers/{id}/regenerate, and what every question may say of its answer."""
 
-    content: Annotated[str, Meta(min_length=1)] | Annotated[list[TextPart], Meta(min_length=1)]
     model: Model | None = None
     system: str | None = None
     on_disconnect: Literal["cancel", "finish"] | Grace | None = None
@@ -70,20 +69,11 @@ class Question(Body, frozen=True, kw_only=True):
     max_tokens: Annotated[int, Meta(ge=1)] | None = None
     stop: Annotated[list[Annotated[str, Meta(min_length=1)]], Meta(max_length=4)] | None = None
 
-    @property
-    def text(self) -> str:
-        """All of what is asked."""
-        if isinstance(self.content, str):
-            return self.content
-        return "".join(part.text for part in self.content)
-
-    def asking(self, *, user: str, conversation_id: str | None, key: str | None) -> Asking:
-        """The question as the relay takes it."""
-        return Asking(
-            user=user,
-            content=self.text,
-            conversation_id=conversation_id,
-            model=self.model,
+    def of(self, asking: Asking, *, key: str | None) -> Asking:
+        """The question with these; without a model they leave it its own."""
+        return msgspec.structs.replace(
+            asking,
+            model=self.model or asking.model,
             system=self.system,
             temperature=self.temperature,
             top_p=self.top_p,
@@ -92,6 +82,20 @@ class Question(Body, frozen=True, kw_only=True):
             patience=patience_of(self.on_disconnect),
             key=key,
         )
+
+
+class Question(Options, frozen=True, kw_only=True):
+    """POST /conversations/{id}/messages"""
+
+    content: Annotated[str, Meta(min_length=1)] | Annotated[list[TextPart], Meta(min_length=1)]
+    parent_id: str | msgspec.UnsetType | None = msgspec.UNSET
+
+    @property
+    def text(self) -> str:
+        """All of what is asked."""
+        if isinstance(self.content, str):
+            return self.content
+        return "".join(part.text for part in self.content)
 
 
 class Chat(Question, frozen=True, kw_only=True):
@@ -122,6 +126,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     conversation_id: str
+    parent_id: str | None
     role: str
     blocks: tuple[kept.Block, ...]
     model: str | None
@@ -144,6 +149,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         live = cls(
             id=answer.id,
             conversation_id=answer.conversation_id,
+            parent_id=answer.question_id,
             role="assistant",
             blocks=answer.blocks(),
             model=answer.model,

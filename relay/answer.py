@@ -51,7 +51,7 @@ class Answer:
         answer = cls(
             message.id,
             message.conversation_id,
-            message.question_id or "",
+            message.parent_id or "",
             message.model or "",
             message.created_at,
         )

@@ -16,6 +16,8 @@ _TITLE_CHARS = 40
 class Asking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A question, in the client's own words. Without a conversation it begins one.
 
+    It goes on from the answer `parent_id`, from nothing if that is None, and from the newest answer
+    if it is UNSET. With `question_id` it is kept already, and this asks for one more answer to it.
     `patience` is as in `Running`; unset, the server's settings decide. `key` is the client's name
     for the question, under which it may be asked again.
     """
@@ -23,6 +25,8 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     user: str
     content: str
     conversation_id: str | None = None
+    parent_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    question_id: str | None = None
     model: str | None = None
     system: str | None = None
     temperature: float | None = None
@@ -31,6 +35,15 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     stop: tuple[str, ...] = ()
     patience: float | msgspec.UnsetType | None = msgspec.UNSET
     key: str | None = None
+
+    def as_kept(self, question: Message) -> "Asking":
+        """The same for a question that is kept already, which is to get one more answer."""
+        return msgspec.structs.replace(
+            self,
+            conversation_id=question.conversation_id,
+            parent_id=question.parent_id,
+            question_id=question.id,
+        )
 
     @property
     def key_id(self) -> str:
@@ -85,25 +98,33 @@ def new_conversation(asking: Asking) -> Conversation:
 
 
 def messages(
-    asking: Asking, conversation_id: str, model: str, prompt: Prompt, process: str
-) -> tuple[Message, Message]:
-    """The question, and the answer before its first token."""
+    asking: Asking,
+    conversation_id: str,
+    parent_id: str | None,
+    model: str,
+    prompt: Prompt,
+    process: str,
+) -> tuple[Message | None, Message]:
+    """The question, unless it is kept already, and the answer before its first token."""
     asked = now()
-    question = Message(
-        id=_message_id(conversation_id),
-        conversation_id=conversation_id,
-        user=asking.user,
-        role="user",
-        blocks=(TextBlock(asking.content),),
-        created_at=asked,
-        ended_at=asked,
-    )
+    question = None
+    if asking.question_id is None:
+        question = Message(
+            id=_message_id(conversation_id),
+            conversation_id=conversation_id,
+            user=asking.user,
+            role="user",
+            parent_id=parent_id,
+            blocks=(TextBlock(asking.content),),
+            created_at=asked,
+            ended_at=asked,
+        )
     answer = Message(
         id=_message_id(conversation_id),
         conversation_id=conversation_id,
         user=asking.user,
         role="assistant",
-        question_id=question.id,
+        parent_id=asking.question_id if question is None else question.id,
         model=model,
         status=Status.LIVE,
         usage=estimate(prompt, ()),  # what is known should this process die

@@ -1,39 +1,62 @@
-"""What goes upstream with a question: as much of the conversation as fits, the newest of it."""
+"""What goes upstream with a question: as much of its branch as fits, the newest of it."""
+
+from typing import NamedTuple
 
 from providers.dialect import Turn
-from storage.base import Message, Storage, TextBlock
+from relay.errors import UnknownParent
+from storage.base import Message, NotFound, Storage, TextBlock
 
 # One read of the store serves most questions: what fits is rarely more than ten exchanges. More at
 # a time would be held in memory for the sake of long answers that do not fit.
 _PAGE = 20
 
 
+class History(NamedTuple):
+    """The answer that a question goes on from, if there is any, and the turns that led there."""
+
+    parent_id: str | None = None
+    turns: tuple[Turn, ...] = ()
+
+
 async def history(
-    storage: Storage, user: str, conversation_id: str, *, room: int, without: str | None = None
-) -> tuple[Turn, ...]:
-    """The conversation's turns, oldest first: the newest whose texts fit into `room` characters.
+    storage: Storage, user: str, conversation_id: str, parent_id: str | None, *, room: int
+) -> History:
+    """The branch up to the answer `parent_id`, or else up to the newest answer.
 
-    The message with the id `without` is left out.
+    Its turns come oldest first: the newest whose texts fit into `room` characters. Only text goes
+    upstream again, not reasoning, which providers ask to leave out. A message without text is
+    passed over. The first turn is the user's: some providers insist.
 
-    Only text goes upstream again, not reasoning, which providers ask to leave out. A message
-    without text is passed over. The first turn is the user's: some providers insist.
+    Raises UnknownParent, and NotFound for the conversation.
     """
+    try:
+        page = await storage.branch(user, conversation_id, limit=_PAGE, last=parent_id)
+    except NotFound:
+        if parent_id is None:
+            raise
+        raise UnknownParent from None
+    if not page.data:
+        return History()
+    parent = page.data[-1]
+    if parent.role != "assistant":
+        raise UnknownParent
     turns: list[Turn] = []
-    before = None
     while True:
-        page = await storage.messages(user, conversation_id, limit=_PAGE, before=before)
         for message in reversed(page.data):
-            if message.id == without:
-                continue
-            text = _text(message)
+            text = text_of(message)
             room -= len(text)
             if room < 0:
-                return _from_question(turns)
+                return History(parent.id, _from_question(turns))
             if text:
                 turns.append(Turn(message.role, text))
-        before = page.next
-        if before is None:
-            return _from_question(turns)
+        if page.next is None:
+            return History(parent.id, _from_question(turns))
+        page = await storage.branch(user, conversation_id, limit=_PAGE, last=page.next)
+
+
+def text_of(message: Message) -> str:
+    """What was said, without what was thought or called."""
+    return "".join(block.text for block in message.blocks if isinstance(block, TextBlock))
 
 
 def _from_question(newest_first: list[Turn]) -> tuple[Turn, ...]:
@@ -41,7 +64,3 @@ def _from_question(newest_first: list[Turn]) -> tuple[Turn, ...]:
     while turns and turns[0].role != "user":
         turns.pop(0)
     return tuple(turns)
-
-
-def _text(message: Message) -> str:
-    return "".join(block.text for block in message.blocks if isinstance(block, TextBlock))

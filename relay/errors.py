@@ -2,6 +2,7 @@
 
 RelayError
 ├── UnknownModel
+├── UnknownParent        what the question goes on from is no answer of its conversation
 ├── KeyReused            the idempotency key was used for another question
 ├── ShuttingDown
 ├── Elsewhere            another process has the answer, and this one no longer follows it
@@ -29,6 +30,13 @@ class UnknownModel(RelayError):
 
     code = "unknown_model"
     words = "There is no such model here; GET /api/v1/models lists them."
+
+
+class UnknownParent(RelayError):
+    """The question is to go on from what is no answer of its conversation."""
+
+    code = "unknown_parent"
+    words = "parent_id names no answer of this conversation."
 
 
 class AnswerTooLong(RelayError):

@@ -13,11 +13,10 @@ from functools import partial
 
 import msgspec
 
-from providers.dialect import Turn
 from relay.answer import Answer, Reader
 from relay.asking import Asking, messages, new_conversation, title
 from relay.checkpoints import Checkpoints
-from relay.context import history
+from relay.context import History, history, text_of
 from relay.endings import ending_of, interrupted, log_ending, never_asked, orphaned
 from relay.errors import LeaseLost, ShuttingDown, StorageUnavailable
 from relay.following import Following
@@ -109,32 +108,43 @@ class Relay:
         """Keep the question and start its answer, which the caller reads with `reader` at once.
 
         Under a key that was used before it is the answer that was begun then. Raises UnknownModel,
-        NotFound (the conversation), Busy (it has a live answer), KeyReused, ShuttingDown and
-        StorageError; nothing has left for the provider then.
+        UnknownParent, NotFound (the conversation), Busy (it has a live answer), KeyReused,
+        ShuttingDown and StorageError; nothing has left for the provider then.
         """
         if asking.key is not None:
             return await self._retries.ask(asking)
         return await self._begin(asking, None)
 
+    async def again(self, user: str, answer_id: str) -> Asking:
+        """The question of an answer, for one more answer beside it, of the same model.
+
+        Raises NotFound and StorageError.
+        """
+        answer = await self._answer_message(user, answer_id)
+        question = await self._storage.message(user, answer.parent_id or "")
+        asking = Asking(user=user, content=text_of(question), model=answer.model)
+        return asking.as_kept(question)
+
     async def _begin(self, asking: Asking, replaced: Answer | None) -> Answer:
-        """Start the answer; it takes the place of `replaced`, whose question was never asked."""
-        conversation_id = asking.conversation_id
-        if conversation_id is None and replaced is not None:
-            conversation_id = replaced.conversation_id  # made by the try that failed
-        is_new = conversation_id is None
-        if conversation_id is None:
+        """Start the answer, beside `replaced`, whose question was kept but never asked."""
+        placed = asking
+        if replaced is not None:
+            placed = asking.as_kept(await self._storage.message(asking.user, replaced.question_id))
+        is_new = placed.conversation_id is None
+        if placed.conversation_id is None:
             conversation = new_conversation(asking)
         else:
-            conversation = await self._storage.conversation(asking.user, conversation_id)
+            conversation = await self._storage.conversation(asking.user, placed.conversation_id)
         model = asking.model or conversation.model or self._models.default
         provider, provider_model = self._models.resolve(model)
-        turns = () if is_new else await self._history(asking, conversation, replaced)
-        prompt = asking.prompt(provider_model, conversation, turns)
+        past = await self._history(placed, conversation)
+        prompt = asking.prompt(provider_model, conversation, past.turns)
         if self.closing:  # since: from here on `close` knows of the answer and ends it
             raise ShuttingDown
-        question, live = messages(asking, conversation.id, model, prompt, self._storage.process)
+        process = self._storage.process
+        question, live = messages(placed, conversation.id, past.parent_id, model, prompt, process)
 
-        answer = Answer(live.id, conversation.id, question.id, model, live.created_at)
+        answer = Answer.restored(live)
         running = Running(
             answer,
             prompt,
@@ -281,15 +291,15 @@ class Relay:
             return patience
         return max(patience, self._limits.grace_seconds)  # who has a key intends to come back
 
-    async def _history(
-        self, asking: Asking, conversation: Conversation, replaced: Answer | None
-    ) -> tuple[Turn, ...]:
+    async def _history(self, asking: Asking, conversation: Conversation) -> History:
+        """What the question goes on from; nothing if it is a first one."""
+        parent_id = asking.parent_id
+        if parent_id is None or (parent_id is msgspec.UNSET and asking.conversation_id is None):
+            return History()
+        last = None if parent_id is msgspec.UNSET else parent_id
         room = self._limits.context_chars - len(asking.content)
         room -= len(asking.system_in(conversation) or "")
-        without = replaced.question_id if replaced is not None else None
-        return await history(
-            self._storage, asking.user, conversation.id, room=room, without=without
-        )
+        return await history(self._storage, asking.user, conversation.id, last, room=room)
 
     async def _answer_message(self, user: str, answer_id: str) -> Message:
         message = await self._storage.message(user, answer_id)
@@ -300,7 +310,7 @@ class Relay:
     async def _keep(
         self,
         asking: Asking,
-        question: Message,
+        question: Message | None,
         live: Message,
         new: Conversation | None,
         replaced: Answer | None,

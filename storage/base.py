@@ -138,8 +138,11 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """A question (`role` user, always complete) or an answer (`role` assistant).
 
-    `ordinal` is its place in the conversation; the store gives it. `question_id` is set on an
-    answer: what it answers. `owner` is the process that writes a live answer.
+    A conversation is a tree. `parent_id` is what a message goes on from: for an answer its
+    question, for a question an answer, or None if it is a first one. Messages of one parent are
+    alternatives: a question worded anew, one more answer to the same. `ordinal` tells the order in
+    which they were kept, parents first; the store gives it. `owner` is the process that writes a
+    live answer.
     """
 
     id: str
@@ -147,7 +150,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     user: str
     role: Literal["user", "assistant"]
     ordinal: int = -1
-    question_id: str | None = None
+    parent_id: str | None = None
     blocks: tuple[Block, ...] = ()
     model: str | None = None
     status: Status = Status.COMPLETE
@@ -333,7 +336,7 @@ class Storage(ABC):
     @abstractmethod
     async def ask(
         self,
-        question: Message,
+        question: Message | None,
         answer: Message,
         *,
         title: str,
@@ -343,14 +346,14 @@ class Storage(ABC):
     ) -> None:
         """Keep a question, its live answer and its key, all or nothing.
 
-        `new` is the conversation to be made in the same step; without it the named one must exist
-        (NotFound). `title` becomes the conversation's title if it has none. `question.created_at`
-        becomes its `updated_at`. Raises Busy if another answer is live there. Asking again with
-        the same ids changes nothing.
+        Without `question` it is one more answer to a question that is kept; parents are the
+        caller's to check. `new` is the conversation to be made in the same step; without it the
+        named one must exist (NotFound). `title` becomes the conversation's title if it has none.
+        `answer.created_at` becomes its `updated_at`. Raises Busy if another answer is live there.
+        Asking again with the same ids changes nothing.
 
         Raises KeyTaken, ahead of NotFound and Busy, if `key` stands for another answer, unless
-        that is the one with the id `replaces`: then it stands for the new one from now on, and the
-        other one is forgotten, with its question.
+        that is the one with the id `replaces`: then it stands for the new one from now on.
         """
 
     @abstractmethod
@@ -369,6 +372,18 @@ class Storage(ABC):
 
         Live answers come with the blocks checkpointed so far. Raises NotFound for the conversation
         and ValueError for a `before` that is no cursor.
+        """
+
+    @abstractmethod
+    async def branch(
+        self, user: str, conversation_id: str, *, limit: int, last: str | None
+    ) -> Page[Message]:
+        """The message `last` and the nearest it goes on from, `limit` in all, oldest of them first.
+
+        `next` is what the oldest goes on from: the `last` of the page before. Without `last` it is
+        the branch of the newest message, which is always an answer. A live one comes with the
+        blocks checkpointed so far. Raises NotFound for the conversation, and for a `last` that is
+        no message of it.
         """
 
     @abstractmethod

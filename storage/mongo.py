@@ -73,7 +73,7 @@ from storage.documents import (
     wants_in,
 )
 from storage.lanes import Lane
-from storage.pages import page_of_conversations, page_of_messages
+from storage.pages import page_of_branch, page_of_conversations, page_of_messages
 from storage.remedies import hosts, words
 from storage.schema import INDEXES, VALIDATORS
 
@@ -249,7 +249,7 @@ class MongoStorage(Storage):
     @_command("request")
     async def ask(
         self,
-        question: Message,
+        question: Message | None,
         answer: Message,
         *,
         title: str,
@@ -257,6 +257,7 @@ class MongoStorage(Storage):
         key: IdempotencyKey | None = None,
         replaces: str | None = None,
     ) -> None:
+        kept = (answer,) if question is None else (question, answer)
         make = new
         entitled = key is None  # to be told what it meets in the conversation
 
@@ -267,22 +268,20 @@ class MongoStorage(Storage):
                 await self._claim(session, key, replaces)
                 entitled = True
             try:
-                ordinal = await self._enter(session, question, title, make)
+                ordinal = await self._enter(session, kept, title, make)
             except DuplicateKeyError:
                 make = None  # it is there already: the next try finds out whether it is theirs
                 raise
-            if replaces is not None:
-                await self._forget_exchange(session, question, replaces)
-            documents = [message_document(question, ordinal), message_document(answer, ordinal + 1)]
+            documents = [message_document(each, place) for place, each in enumerate(kept, ordinal)]
             # In this order: that it was asked before comes out ahead of busy.
             await self._messages.insert_many(documents, session=session)
 
         async def is_kept() -> bool:
             # The key behind the live answer: if they came together, it shows by then.
-            live = await self._live(question.user, question.conversation_id)
+            live = await self._live(answer.user, answer.conversation_id)
             if key is not None:
                 await self._check_claim(key, replaces)
-            if await self._is_message(question):
+            if await self._is_message(answer):
                 return True
             # Who did not get the key waits for it to show: on its shard that may take longer.
             if entitled and live not in (None, answer.id):
@@ -313,6 +312,33 @@ class MongoStorage(Storage):
         if not found:
             await self._check_conversation(user, conversation_id)
         return page_of_messages(found, limit)
+
+    @_command("request")
+    async def branch(
+        self, user: str, conversation_id: str, *, limit: int, last: str | None
+    ) -> Page[Message]:
+        query = messages = queries.messages_of(user, conversation_id)
+        found: list[Message] = []
+        wanted = last
+        while not found or (wanted is not None and len(found) < limit):
+            if wanted is not None:
+                place = await self._messages.find_one(messages | {"_id": wanted}, {"ordinal": 1})
+                if place is None:
+                    raise NotFound
+                query = queries.messages_up_to(user, conversation_id, place["ordinal"])
+            cursor = self._messages.find(query).sort("ordinal", -1).limit(limit - len(found))
+            # Most go on from what was said just before, so that one read brings them all. Where
+            # other branches lie in between, the next read begins behind those.
+            newest = [message_in(document) async for document in cursor]
+            if not newest:
+                await self._check_conversation(user, conversation_id)
+                break
+            wanted = newest[0].id  # the one that is wanted, if one was named
+            for message in newest:
+                if message.id == wanted:
+                    found.append(message)
+                    wanted = message.parent_id
+        return page_of_branch([await self._grown(message) for message in found])
 
     @_command("request")
     async def live_answer(self, user: str, conversation_id: str) -> str | None:
@@ -424,24 +450,18 @@ class MongoStorage(Storage):
         if kept is not None and kept["answer_id"] not in (key.answer_id, replaces):
             raise KeyTaken
 
-    async def _forget_exchange(
-        self, session: MotorClientSession, question: Message, answer_id: str
-    ) -> None:
-        """Forget an answer of the conversation that `question` enters, and what it answered."""
-        of_it = queries.messages_of(question.user, question.conversation_id)
-        answer = await self._messages.find_one(of_it | {"_id": answer_id}, session=session)
-        if answer is not None and answer["status"] != Status.LIVE:
-            both = {"_id": {"$in": [answer_id, answer["question_id"]]}}
-            await self._messages.delete_many(of_it | both, session=session)
-
     async def _enter(
-        self, session: MotorClientSession, question: Message, title: str, new: Conversation | None
+        self,
+        session: MotorClientSession,
+        kept: Sequence[Message],
+        title: str,
+        new: Conversation | None,
     ) -> int:
-        """Take two places in the question's conversation, made first if `new`; return the first."""
-        key = queries.conversation_key(question.user, question.conversation_id)
+        """Take places in the conversation, made first if `new`, for `kept`; return the first."""
+        key = queries.conversation_key(kept[0].user, kept[0].conversation_id)
         conversation = await self._conversations.find_one_and_update(
             key,
-            queries.entered(question, new, title),
+            queries.entered(kept, new, title),
             {"title": 1, "ordinals": 1},
             upsert=new is not None,
             return_document=pymongo.ReturnDocument.AFTER,
@@ -452,7 +472,7 @@ class MongoStorage(Storage):
         if conversation["title"] is None:
             await self._conversations.update_one(key, {"$set": {"title": title}}, session=session)
         ordinals: int = conversation["ordinals"]
-        return ordinals - 2
+        return ordinals - len(kept)
 
     async def _is_message(self, message: Message) -> bool:
         key = queries.message_key(message.id) | {"user": message.user}

@@ -28,6 +28,11 @@ def page_of_messages(found: Sequence[Message], limit: int) -> Page[Message]:
     return Page(page.data[::-1], page.next)
 
 
+def page_of_branch(found: Sequence[Message]) -> Page[Message]:
+    """The page, of messages found newest first, each the parent of the one ahead of it."""
+    return Page(tuple(found[::-1]), found[-1].parent_id if found else None)
+
+
 def conversation_place(cursor: str) -> tuple[datetime, str]:
     """When the last conversation on the page before was created, and its id."""
     created, dot, conversation_id = _open(cursor).partition(".")

@@ -9,7 +9,7 @@ insert and the growth it follows, for readers that were let in before, and the s
 """
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from storage.base import (
@@ -58,6 +58,11 @@ def messages_before(user: str, conversation_id: str, cursor: str | None) -> Docu
     return query if cursor is None else query | {"ordinal": {"$lt": message_place(cursor)}}
 
 
+def messages_up_to(user: str, conversation_id: str, ordinal: int) -> Document:
+    """The messages of a conversation up to one's place in it."""
+    return messages_of(user, conversation_id) | {"ordinal": {"$lte": ordinal}}
+
+
 def message_key(message_id: str) -> Document:
     """One message, whoever's: the rest of the filter tells whose."""
     return {"_id": message_id, "conversation": conversation_of(message_id)}
@@ -99,12 +104,15 @@ def claimed(key: IdempotencyKey, replaces: str | None) -> Document:
     return idempotency_key(key.user, key.id) | {"answer_id": {"$in": may_be}}
 
 
-def entered(question: Message, new: Conversation | None, title: str) -> Document:
-    """The update of a conversation that a question and its answer enter.
+def entered(kept: Sequence[Message], new: Conversation | None, title: str) -> Document:
+    """The update of a conversation that messages enter, made at one time.
 
     It makes the conversation if `new`, titled at once.
     """
-    update: Document = {"$inc": {"ordinals": 2}, "$set": {"updated_at": question.created_at}}
+    update: Document = {
+        "$inc": {"ordinals": len(kept)},
+        "$set": {"updated_at": kept[-1].created_at},
+    }
     if new is not None:
         made = conversation_document(new)
         for elsewhere in ("_id", "user", "ordinals", "updated_at"):  # in the key and above

@@ -85,6 +85,16 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
     """,
+    """
+    -- Conversations are trees; those there are were lines, where each question goes on from what
+    -- was said just before it.
+    ALTER TABLE messages RENAME COLUMN question_id TO parent_id;
+    UPDATE messages SET parent_id = (
+        SELECT parent.id FROM messages AS parent
+        WHERE parent.conversation_id = messages.conversation_id
+        AND parent.ordinal = messages.ordinal - 1
+    ) WHERE role = 'user';
+    """,
 )
 
 

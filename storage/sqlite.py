@@ -45,6 +45,7 @@ from storage.pages import (
     conversation_place,
     message_place,
     milliseconds,
+    page_of_branch,
     page_of_conversations,
     page_of_messages,
 )
@@ -179,7 +180,7 @@ class SQLiteStorage(Storage):
     @_command
     def ask(
         self,
-        question: Message,
+        question: Message | None,
         answer: Message,
         *,
         title: str,
@@ -187,28 +188,27 @@ class SQLiteStorage(Storage):
         key: IdempotencyKey | None = None,
         replaces: str | None = None,
     ) -> None:
-        user, conversation_id = question.user, question.conversation_id
+        conversation_id = answer.conversation_id
         if key is not None:
             self._claim(key, replaces)
         if new is not None:
             self._create(new)
-        self._conversation(user, conversation_id)
-        if self._row("SELECT 1 FROM messages WHERE id = ?", question.id):
+        self._conversation(answer.user, conversation_id)
+        if self._row("SELECT 1 FROM messages WHERE id = ?", answer.id):
             return  # asked before
-        if replaces is not None:
-            self._forget_exchange(user, replaces)
         if live := self._live(conversation_id):
             raise Busy(live)
         ordinal: int = self._database.execute(
             "SELECT coalesce(max(ordinal), -1) + 1 FROM messages WHERE conversation_id = ?",
             (conversation_id,),
         ).fetchone()[0]
-        for offset, message in enumerate((question, answer)):
-            row = message_row(msgspec.structs.replace(message, ordinal=ordinal + offset))
+        kept = (answer,) if question is None else (question, answer)
+        for place, message in enumerate(kept, ordinal):
+            row = message_row(msgspec.structs.replace(message, ordinal=place))
             self._database.execute(insertion("messages", row), row)
         self._database.execute(
             """UPDATE conversations SET title = coalesce(title, ?), updated_at = ? WHERE id = ?""",
-            (title, milliseconds(question.created_at), conversation_id),
+            (title, milliseconds(answer.created_at), conversation_id),
         )
 
     @_command
@@ -238,6 +238,29 @@ class SQLiteStorage(Storage):
             (conversation_id, user, limit + 1),
         )
         return page_of_messages([self._grown(message_in(row)) for row in found.fetchall()], limit)
+
+    @_command
+    def branch(
+        self, user: str, conversation_id: str, *, limit: int, last: str | None
+    ) -> Page[Message]:
+        self._conversation(user, conversation_id)
+        found = self._database.execute(
+            """WITH RECURSIVE branch AS (
+                SELECT * FROM messages
+                WHERE conversation_id = :conversation AND user = :user AND id = coalesce(:last, (
+                    SELECT id FROM messages WHERE conversation_id = :conversation
+                    ORDER BY ordinal DESC LIMIT 1
+                ))
+                UNION ALL
+                SELECT messages.* FROM branch JOIN messages ON messages.id = branch.parent_id
+                WHERE messages.user = :user
+                LIMIT :limit
+            ) SELECT * FROM branch ORDER BY ordinal DESC""",
+            {"conversation": conversation_id, "user": user, "last": last, "limit": limit},
+        ).fetchall()
+        if last is not None and not found:
+            raise NotFound
+        return page_of_branch([self._grown(message_in(row)) for row in found])
 
     @_command
     def live_answer(self, user: str, conversation_id: str) -> str | None:
@@ -356,14 +379,6 @@ class SQLiteStorage(Storage):
         if row is None:
             raise NotFound
         return row
-
-    def _forget_exchange(self, user: str, answer_id: str) -> None:
-        self._database.execute(
-            """DELETE FROM messages WHERE user = :user AND id IN
-            (SELECT id FROM messages WHERE id = :id AND status != 'live'
-            UNION SELECT question_id FROM messages WHERE id = :id AND status != 'live')""",
-            {"user": user, "id": answer_id},
-        )
 
     def _live(self, conversation_id: str) -> str | None:
         row = self._row(

@@ -18,7 +18,7 @@ from tests.upstreams import ScriptedUpstream
     ("operation", "method", "path", "body"),
     [
         ("conversation", "POST", "{path}/messages", {"content": "q"}),
-        ("messages", "POST", "{path}/messages", {"content": "q"}),
+        ("branch", "POST", "{path}/messages", {"content": "q"}),
         ("ask", "POST", "{path}/messages", {"content": "q"}),
         ("ask", "POST", "/api/v1/chat", {"content": "q"}),
         ("messages", "GET", "{path}/messages", None),
@@ -29,6 +29,7 @@ from tests.upstreams import ScriptedUpstream
         ("create_conversation", "POST", "/api/v1/conversations", {}),
         ("conversations", "GET", "/api/v1/conversations", None),
         ("message", "POST", "/api/v1/answers/none/stop", None),
+        ("message", "POST", "/api/v1/answers/none/regenerate", None),
         ("ping", "GET", "/readyz", None),
     ],
 )

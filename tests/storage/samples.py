@@ -4,6 +4,8 @@ import hashlib
 import secrets
 from typing import Any
 
+import msgspec
+
 from storage.base import (
     Block,
     Chunk,
@@ -35,7 +37,11 @@ def conversation(user: str = "alice", **fields: Any) -> Conversation:
 
 
 def exchange(
-    of: Conversation, *, owner: str, text: str = "What is a headrace?"
+    of: Conversation,
+    *,
+    owner: str,
+    text: str = "What is a headrace?",
+    parent_id: str | None = None,
 ) -> tuple[Message, Message]:
     """A question in a conversation, and its live answer."""
     asked = now()
@@ -44,6 +50,7 @@ def exchange(
         conversation_id=of.id,
         user=of.user,
         role="user",
+        parent_id=parent_id,
         blocks=(TextBlock(text),),
         created_at=asked,
         ended_at=asked,
@@ -53,7 +60,7 @@ def exchange(
         conversation_id=of.id,
         user=of.user,
         role="assistant",
-        question_id=question.id,
+        parent_id=question.id,
         model="demo/demo",
         status=Status.LIVE,
         usage=Usage(7, 0, estimated=True),
@@ -61,6 +68,12 @@ def exchange(
         created_at=asked,
     )
     return question, answer
+
+
+def beside(answer: Message, *, owner: str) -> Message:
+    """One more answer to the question of `answer`, live."""
+    again = f"{answer.conversation_id}-{secrets.token_hex(16)}"
+    return msgspec.structs.replace(answer, id=again, owner=owner, created_at=now())
 
 
 def key(answer: Message, name: str = "a client's key", **fields: Any) -> IdempotencyKey:
@@ -75,9 +88,11 @@ def key(answer: Message, name: str = "a client's key", **fields: Any) -> Idempot
     return IdempotencyKey(**known | fields)
 
 
-async def ask(storage: Storage, of: Conversation, *, owner: str | None = None) -> Message:
+async def ask(
+    storage: Storage, of: Conversation, *, owner: str | None = None, parent_id: str | None = None
+) -> Message:
     """Have a question asked in a conversation that is kept; returns its live answer."""
-    question, answer = exchange(of, owner=owner or storage.process)
+    question, answer = exchange(of, owner=owner or storage.process, parent_id=parent_id)
     await storage.ask(question, answer, title="A title", new=None)
     return answer
 

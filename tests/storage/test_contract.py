@@ -163,7 +163,7 @@ async def test_a_deleted_conversation_is_gone_with_its_messages(storage: Storage
     for lookup in (
         storage.conversation("alice", answer.conversation_id),
         storage.message("alice", answer.id),
-        storage.message("alice", answer.question_id or ""),
+        storage.message("alice", answer.parent_id or ""),
         storage.messages("alice", answer.conversation_id, limit=9, before=None),
         storage.live_answer("alice", answer.conversation_id),
         storage.delete_conversation("alice", answer.conversation_id),
@@ -196,7 +196,7 @@ async def test_a_question_and_its_live_answer_come_back_as_they_were_kept(
     assert (kept_question.blocks, kept_question.status) == ((TextBlock(TEXT),), Status.COMPLETE)
     assert (kept_question.created_at, kept_question.ended_at) == (question.created_at,) * 2
     assert (kept_answer.status, kept_answer.owner) == (Status.LIVE, storage.process)
-    assert (kept_answer.question_id, kept_answer.usage) == (question.id, answer.usage)
+    assert (kept_answer.parent_id, kept_answer.usage) == (question.id, answer.usage)
     assert await storage.live_answer("alice", new.id) == answer.id
     made = await storage.conversation("alice", new.id)
     assert (made.title, made.metadata) == ("$title", new.metadata)
@@ -248,7 +248,7 @@ async def test_of_fifty_racing_questions_one_is_kept_and_the_others_learn_which(
     assert len(losers) == 49
     assert {loser.answer_id for loser in losers} == {winner.id}
     page = await storage.messages("alice", of.id, limit=99, before=None)
-    assert [message.id for message in page.data] == [winner.question_id, winner.id]
+    assert [message.id for message in page.data] == [winner.parent_id, winner.id]
 
 
 @pytest.mark.parametrize("made_here", [True, False])
@@ -428,7 +428,7 @@ async def test_an_ending_is_kept_whole(storage: Storage) -> None:
 
         kept = await storage.message("alice", answer.id)
         assert kept.has(end)
-        assert kept.question_id == answer.question_id
+        assert kept.parent_id == answer.parent_id
         page = await storage.messages("alice", answer.conversation_id, limit=1, before=None)
         assert page.data == (kept,)
         assert await storage.live_answer("alice", answer.conversation_id) is None
@@ -506,7 +506,7 @@ async def test_what_is_another_users_is_not_found(storage: Storage) -> None:
         lambda: storage.delete_conversation("bob", of),
         lambda: storage.messages("bob", of, limit=9, before=None),
         lambda: storage.message("bob", message_id),
-        lambda: storage.message("bob", answer.question_id or ""),
+        lambda: storage.message("bob", answer.parent_id or ""),
         lambda: storage.live_answer("bob", of),
         lambda: ask(storage, theirs),
         lambda: storage.ask(*exchange(theirs, owner="p"), title="mine", new=theirs),

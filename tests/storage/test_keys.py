@@ -85,7 +85,7 @@ async def test_of_a_question_whose_key_is_taken_nothing_is_kept(storage: Storage
     assert set(await conversations(storage)) == {first.conversation_id, untitled.id}
     assert await storage.conversation("alice", untitled.id) == untitled
     assert await messages(storage, untitled.id) == []
-    assert await messages(storage, first.conversation_id) == [first.question_id, first.id]
+    assert await messages(storage, first.conversation_id) == [first.parent_id, first.id]
 
 
 @pytest.mark.gen_test
@@ -217,7 +217,7 @@ async def test_of_twenty_racing_questions_with_one_key_one_is_kept(
     assert sum(isinstance(each, KeyTaken) for each in outcomes) == 19
     assert await stands_for(one) == winner.id
     assert await conversations(one) == [winner.conversation_id]
-    kept = [winner.question_id, winner.id]
+    kept = [winner.parent_id, winner.id]
     assert await messages(one, winner.conversation_id) == kept
 
 
@@ -323,7 +323,7 @@ async def test_a_question_with_a_key_whose_commit_goes_unanswered_is_kept_once(
     with mongod.failing("commitTransaction", times=5, **how):
         answer = await asked(storage, replaces=before)
     assert await stands_for(storage) == answer.id
-    assert await messages(storage, answer.conversation_id) == [answer.question_id, answer.id]
+    assert await messages(storage, answer.conversation_id) == [answer.parent_id, answer.id]
 
 
 @pytest.mark.parametrize("command", ["update", "findAndModify", "insert", "commitTransaction"])
@@ -343,7 +343,7 @@ async def test_a_question_with_a_key_survives_a_command_that_fails(
     with mongod.failing(command, times=1, **how):
         answer = await asked(storage)
     assert await stands_for(storage) == answer.id
-    assert await messages(storage, answer.conversation_id) == [answer.question_id, answer.id]
+    assert await messages(storage, answer.conversation_id) == [answer.parent_id, answer.id]
 
 
 # Expiry

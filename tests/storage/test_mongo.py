@@ -144,6 +144,23 @@ async def test_a_deleted_conversation_leaves_nothing_behind(
     assert left == {other.conversation_id}
 
 
+@pytest.mark.gen_test
+async def test_messages_from_before_there_were_branches_can_be_read_and_gone_on_from(
+    mongo: Place, database: Database[dict[str, Any]]
+) -> None:
+    storage = await mongo.open()
+    answer = await begun(storage)
+    await storage.end_answer(answer.id, storage.process, ending(TextBlock("yes")))
+    database["messages"].update_many({}, {"$unset": {"parent_id": ""}})
+    of = await storage.conversation("alice", answer.conversation_id)
+
+    page = await storage.messages("alice", of.id, limit=9, before=None)
+    assert [message.parent_id for message in page.data] == [None, None]
+    second = await ask(storage, of, parent_id=answer.id)
+    branch = await storage.branch("alice", of.id, limit=9, last=None)
+    assert [message.id for message in branch.data] == [answer.id, second.parent_id, second.id]
+
+
 # Many commands and many processes
 
 
@@ -336,6 +353,7 @@ def every_operation(storage: Storage, answer: Message) -> list[Awaitable[object]
         begun(storage),
         storage.message(user, answer.id),
         storage.messages(user, of, limit=1, before=None),
+        storage.branch(user, of, limit=1, last=None),
         storage.live_answer(user, of),
         storage.idempotency_key(user, "k"),
         storage.append_chunks(text_chunks(answer.id, "x")),

@@ -17,6 +17,7 @@ from tests.storage.conftest import Commands, Place
 from tests.storage.samples import (
     ask,
     begun,
+    beside,
     conversation,
     ending,
     exchange,
@@ -56,6 +57,7 @@ def operations(storage: Storage) -> list[Operation]:
     untitled, keyed = conversation(), conversation()
     keyed_question, keyed_answer = exchange(keyed, owner=storage.process)
     end = ending()
+    again = beside(answer, owner=storage.process)
 
     async def ask_first() -> None:
         await storage.ask(question, answer, title="t", new=new, key=kept)
@@ -92,6 +94,10 @@ def operations(storage: Storage) -> list[Operation]:
         ("end_answer", lambda: storage.end_answer(answer.id, storage.process, end)),
         ("end_answer", lambda: storage.end_answer(answer.id, storage.process, end)),
         ("live_answer", lambda: storage.live_answer(user, of)),
+        ("ask", lambda: storage.ask(None, again, title="t", new=None)),
+        ("branch", lambda: storage.branch(user, of, limit=1, last=None)),
+        ("branch", lambda: storage.branch(user, of, limit=2, last=None)),  # past the first answer
+        ("branch", lambda: storage.branch(user, of, limit=1, last=question.id)),
         ("delete_conversation", lambda: storage.delete_conversation(user, of)),
         ("renew_lease", lambda: storage.renew_lease({})),
         ("wanted", storage.wanted),

@@ -144,6 +144,36 @@ async def test_a_file_of_the_first_version_is_brought_to_this_one(file: Path) ->
 
 
 @pytest.mark.gen_test
+async def test_a_conversation_from_before_there_were_branches_is_one_branch(file: Path) -> None:
+    file.parent.mkdir()
+    with sqlite3.connect(file) as before:
+        before.executescript(f"{MIGRATIONS[0]} {MIGRATIONS[1]} PRAGMA user_version = 2;")
+        for of in ("c", "d"):
+            before.execute(
+                "INSERT INTO conversations VALUES (?, 'alice', 't', NULL, NULL, '{}', 0, 0)", (of,)
+            )
+            before.executemany(
+                """INSERT INTO messages VALUES
+                (?, ?, 'alice', ?, ?, ?, '[]', NULL, 'complete', NULL, NULL, NULL, NULL, 0, 0)""",
+                [
+                    (f"{of}-q1", of, "user", 0, None),
+                    (f"{of}-a1", of, "assistant", 1, f"{of}-q1"),
+                    (f"{of}-q2", of, "user", 2, None),
+                    (f"{of}-a2", of, "assistant", 3, f"{of}-q2"),
+                ],
+            )
+    before.close()
+    storage = SQLiteStorage(file, "p")
+    await storage.open()
+    for of in ("c", "d"):
+        branch = await storage.branch("alice", of, limit=9, last=None)
+        assert branch == await storage.messages("alice", of, limit=9, before=None)
+        expected = [None, f"{of}-q1", f"{of}-a1", f"{of}-q2"]
+        assert [message.parent_id for message in branch.data] == expected
+    await storage.close()
+
+
+@pytest.mark.gen_test
 async def test_a_key_stands_for_a_day_and_goes_when_another_is_kept(file: Path) -> None:
     storage = SQLiteStorage(file, "p")
     await storage.open()
