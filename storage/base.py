@@ -3,14 +3,15 @@
 Two stores keep it, SQLite and MongoDB, and one suite of contract tests runs against both.
 Every operation is idempotent: after any StorageError the outcome is unknown and the caller may
 simply try again with the same arguments. Operations made for a request carry the user, so that
-one user can never name another's document: it is NotFound, the same as one that never was.
+one user can never name another's document: it is NotFound, the same as one that never was. API
+keys are looked up before it is known who asks; they are the one exception.
 
 Text is anything that UTF-8 can carry, NUL included; a lone surrogate is a ValueError, and nothing
 is kept. No error's words carry what people wrote, or the password of a store.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Generic, Literal, TypeVar
@@ -196,6 +197,22 @@ class IdempotencyKey(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a key by which its user enters; `digest` is a hash of the key itself.
+
+    `id` is the part of the key that may be shown. A revoked key is kept, to tell whose it was.
+    """
+
+    id: str
+    digest: str
+    user: str
+    admin: bool = False
+    note: str = ""
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
 class Wants(msgspec.Struct, frozen=True):
     """Ids of one process's answers that others read, and that others want stopped."""
 
@@ -291,10 +308,12 @@ class Storage(ABC):
     process: str
 
     @abstractmethod
-    async def open(self) -> None:
+    async def open(self, *, beside: bool = False) -> None:
         """Connect and create what is missing.
 
-        Raises StorageError, with words for the operator, if that cannot be done.
+        `beside` servers that run, for a command that manages API keys and leaves: it takes no
+        lease, so it owns no answers. Raises StorageError, with words for the operator, if that
+        cannot be done.
         """
 
     @abstractmethod
@@ -428,4 +447,29 @@ class Storage(ABC):
 
         Empty unless this process's own lease was renewed without a gap for one whole lease:
         whoever was cut off from the store cannot tell who is dead.
+        """
+
+    @abstractmethod
+    async def create_api_key(self, key: ApiKey) -> None:
+        """Keep a new API key."""
+
+    @abstractmethod
+    async def api_key(self, key_id: str) -> ApiKey | None:
+        """One API key, revoked and expired ones too. It is asked who the user is: it names none."""
+
+    @abstractmethod
+    async def api_keys(self, key_ids: Collection[str]) -> list[ApiKey]:
+        """Those of the API keys that exist, in any order."""
+
+    @abstractmethod
+    async def list_api_keys(
+        self, user: str | None, *, limit: int, after: str | None
+    ) -> Page[ApiKey]:
+        """A user's API keys, or everybody's, by their ids. `after` as in `conversations`."""
+
+    @abstractmethod
+    async def revoke_api_key(self, key_id: str, revoked_at: datetime) -> ApiKey:
+        """Take an API key back and return what is kept of it; the first time counts.
+
+        Raises NotFound.
         """

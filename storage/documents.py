@@ -15,6 +15,7 @@ import msgspec
 
 from storage.base import (
     SCHEMA_VERSION,
+    ApiKey,
     Changes,
     Chunk,
     Conversation,
@@ -108,6 +109,18 @@ def key_document(key: IdempotencyKey) -> Document:
 def key_in(document: Mapping[str, Any]) -> IdempotencyKey:
     """The idempotency key that a document holds."""
     return msgspec.convert({**document, "id": document["_id"]}, IdempotencyKey)
+
+
+def api_key_document(key: ApiKey) -> Document:
+    """An API key."""
+    document: Document = _plain(key)
+    document["_id"] = document.pop("id")
+    return document | {"schema": SCHEMA_VERSION}
+
+
+def api_key_in(document: Mapping[str, Any]) -> ApiKey:
+    """The API key that a document holds."""
+    return msgspec.convert({**document, "id": document["_id"]}, ApiKey)
 
 
 def wants_list(wants: Mapping[str, Wants]) -> list[Document]:

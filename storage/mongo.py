@@ -13,7 +13,16 @@ import functools
 import os
 import random
 import warnings
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence, Set
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+    Set,
+)
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice
@@ -25,7 +34,7 @@ import msgspec
 # told otherwise before it is imported. 30 hung commands were seen to hold up an unrelated healthy
 # one for 3 s: hence a number of ours, and the lanes below, which together are narrower. More
 # threads would only wait for the same interpreter.
-os.environ["MOTOR_MAX_WORKERS"] = "32"
+os.environ["MOTOR_MAX_WORKERS"] = "36"
 
 import pymongo
 from bson.errors import BSONError
@@ -40,6 +49,7 @@ from pymongo.errors import (
 
 from storage import queries
 from storage.base import (
+    ApiKey,
     Busy,
     Changes,
     Chunk,
@@ -60,6 +70,8 @@ from storage.base import (
 )
 from storage.documents import (
     Document,
+    api_key_document,
+    api_key_in,
     changed_fields,
     chunk_document,
     chunk_in,
@@ -73,7 +85,12 @@ from storage.documents import (
     wants_in,
 )
 from storage.lanes import Lane
-from storage.pages import page_of_branch, page_of_conversations, page_of_messages
+from storage.pages import (
+    page_of_api_keys,
+    page_of_branch,
+    page_of_conversations,
+    page_of_messages,
+)
 from storage.remedies import hosts, words
 from storage.schema import INDEXES, VALIDATORS
 
@@ -91,13 +108,16 @@ _OPEN_TIMEOUT = 60.0
 # after 60 s, and its conversation is locked until then), to give a lease back.
 _GOODBYE_TIMEOUT = 1.0
 
-# How many commands of a kind may be in flight: 16 + 8 + 2 + 5 are 31 in all, for 32 threads. So a
-# lease never waits behind a backlog of anything, nor the end of an answer behind a rush of
-# questions, nor what others want of this process behind the growth that it follows.
+# How many commands of a kind may be in flight: 16 + 8 + 2 + 2 + 6 are 34 in all, for 36 threads. So
+# a lease never waits behind a backlog of anything, nor the end of an answer behind a rush of
+# questions, nor what others want of this process behind the growth that it follows. Whoever sends
+# keys that nobody has fills the two places for looking them up, and no others.
 _LANES = {
     "request": 16,
     "ending": 8,
     "chunks": 2,
+    "api_key": 2,
+    "api_keys": 1,
     "lease": 1,
     "wanted": 1,
     "follow": 1,
@@ -111,6 +131,9 @@ _ORPHANS = 50
 # How many followed answers to ask for at once: it takes 30 ms here, and 1.7 for a single one. Their
 # ids are 100 KB then, far from the 16 MB that a command may have.
 _FOLLOWED = 1000
+
+# How many API keys to look after at once. Their ids are 20 KB then, what comes back some 250.
+_API_KEYS = 1000
 
 # Set here, whatever the URL says: every promise of the contract rests on them. Milliseconds.
 _OPTIONS: dict[str, Any] = {
@@ -164,14 +187,15 @@ class MongoStorage(Storage):
         self._lanes = {name: Lane(width, patience=_TIMEOUT) for name, width in _LANES.items()}
         self._client: MotorClient[Document] | None = None
 
-    async def open(self) -> None:
+    async def open(self, *, beside: bool = False) -> None:
         try:
             self._connect()
             with self._our_errors("open"):
                 await self._check_server()
                 await self._create_missing()
             # Before any answer of ours, so that nobody ever finds one without its lease.
-            await self.renew_lease({})
+            if not beside:
+                await self.renew_lease({})
         except StorageError:
             await self.close()
             raise
@@ -436,6 +460,45 @@ class MongoStorage(Storage):
         found = [await self._grown(message_in(document)) async for document in cursor]
         return [message for message in found if message.status is Status.LIVE]
 
+    @_command("request")
+    async def create_api_key(self, key: ApiKey) -> None:
+        with suppress(DuplicateKeyError):  # by an earlier try
+            await self._api_keys.insert_one(api_key_document(key))
+
+    @_command("api_key")
+    async def api_key(self, key_id: str) -> ApiKey | None:
+        found = await self._api_keys.find_one(queries.api_key(key_id))
+        return None if found is None else api_key_in(found)
+
+    @_command("api_keys")
+    async def api_keys(self, key_ids: Collection[str]) -> list[ApiKey]:
+        found: list[ApiKey] = []
+        known = iter(key_ids)
+        while some := tuple(islice(known, _API_KEYS)):
+            cursor = self._api_keys.find(queries.api_keys_by_id(some))
+            found += [api_key_in(document) async for document in cursor]
+        return found
+
+    @_command("request")
+    async def list_api_keys(
+        self, user: str | None, *, limit: int, after: str | None
+    ) -> Page[ApiKey]:
+        query = queries.api_keys_after(user, after)
+        cursor = self._api_keys.find(query).sort("_id", 1).limit(limit + 1)
+        found = [api_key_in(document) async for document in cursor]
+        return page_of_api_keys(found, limit)
+
+    @_command("request")
+    async def revoke_api_key(self, key_id: str, revoked_at: datetime) -> ApiKey:
+        revoked = await self._api_keys.find_one_and_update(
+            queries.api_key(key_id),
+            queries.api_key_revoked(revoked_at),
+            return_document=pymongo.ReturnDocument.AFTER,
+        )
+        if revoked is None:
+            raise NotFound
+        return api_key_in(revoked)
+
     async def _claim(
         self, session: MotorClientSession, key: IdempotencyKey, replaces: str | None
     ) -> None:
@@ -576,6 +639,7 @@ class MongoStorage(Storage):
         self._messages: MotorCollection[Document] = database["messages"]
         self._chunks: MotorCollection[Document] = database["chunks"]
         self._keys: MotorCollection[Document] = database["idempotency_keys"]
+        self._api_keys: MotorCollection[Document] = database["api_keys"]
         self._processes: MotorCollection[Document] = database["processes"]
 
     async def _check_server(self) -> None:

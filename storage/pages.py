@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from storage.base import Conversation, Message, Page
+from storage.base import ApiKey, Conversation, Message, Page
 
 T = TypeVar("T")
 
@@ -33,6 +33,11 @@ def page_of_branch(found: Sequence[Message]) -> Page[Message]:
     return Page(tuple(found[::-1]), found[-1].parent_id if found else None)
 
 
+def page_of_api_keys(found: Sequence[ApiKey], limit: int) -> Page[ApiKey]:
+    """The page, of one key more than `limit` if there are more; by their ids."""
+    return _page(found, limit, lambda last: last.id)
+
+
 def conversation_place(cursor: str) -> tuple[datetime, str]:
     """When the last conversation on the page before was created, and its id."""
     created, dot, conversation_id = _open(cursor).partition(".")
@@ -44,6 +49,11 @@ def conversation_place(cursor: str) -> tuple[datetime, str]:
 def message_place(cursor: str) -> int:
     """The ordinal of the oldest message on the page before."""
     return _whole(_open(cursor))
+
+
+def api_key_place(cursor: str) -> str:
+    """The id of the last key on the page before."""
+    return _open(cursor)
 
 
 def milliseconds(time: datetime) -> int:

@@ -2,14 +2,17 @@
 
 Every filter of a request carries the user, and the shard key of its collection: the user for
 conversations, the conversation for messages and chunks, whose ids begin with it, and the `_id` for
-idempotency keys. So each goes to one shard, and finds nothing of another user's.
+idempotency keys and API keys. So each goes to one shard, and finds nothing of another user's. An
+API key alone is asked for without a user: it says who the user is.
 
 Exempt is what a process asks for all its users at once, and never for one of them: the tick's
-insert and the growth it follows, for readers that were let in before, and the sweep.
+insert and the growth it follows, for readers that were let in before, the sweep, and whether the
+API keys it knows are still good; and what an operator asks, who lists everybody's.
 """
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from storage.base import (
@@ -22,7 +25,7 @@ from storage.base import (
     conversation_of,
 )
 from storage.documents import Document, chunk_id, conversation_document, wants_list
-from storage.pages import conversation_place, message_place
+from storage.pages import api_key_place, conversation_place, message_place
 
 LIVE = {"status": Status.LIVE.value}
 
@@ -120,6 +123,27 @@ def entered(kept: Sequence[Message], new: Conversation | None, title: str) -> Do
         made["title"] = title if new.title is None else new.title
         update["$setOnInsert"] = made
     return update
+
+
+def api_key(key_id: str) -> Document:
+    """One API key."""
+    return {"_id": key_id}
+
+
+def api_keys_by_id(key_ids: Collection[str]) -> Document:
+    """API keys, whoever's."""
+    return {"_id": {"$in": list(key_ids)}}
+
+
+def api_keys_after(user: str | None, cursor: str | None) -> Document:
+    """A user's API keys, or everybody's, behind a page's end. Raises ValueError."""
+    query: Document = {} if user is None else {"user": user}
+    return query if cursor is None else query | {"_id": {"$gt": api_key_place(cursor)}}
+
+
+def api_key_revoked(revoked_at: datetime) -> list[Document]:
+    """The update that takes a key back; the first time counts."""
+    return [{"$set": {"revoked_at": {"$ifNull": ["$revoked_at", revoked_at]}}}]
 
 
 def lease_renewed(milliseconds: int, wants: Mapping[str, Wants]) -> list[Document]:

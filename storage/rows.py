@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from storage.base import (
+    ApiKey,
     Block,
     Chunk,
     Conversation,
@@ -25,6 +26,8 @@ from storage.base import (
 from storage.pages import instant, milliseconds
 
 T = TypeVar("T")
+
+_API_KEY_TIMES = ("created_at", "expires_at", "revoked_at")
 
 Row = Mapping[str, Any]
 
@@ -94,6 +97,19 @@ MIGRATIONS = (
         WHERE parent.conversation_id = messages.conversation_id
         AND parent.ordinal = messages.ordinal - 1
     ) WHERE role = 'user';
+    """,
+    """
+    CREATE TABLE api_keys (
+        id TEXT NOT NULL PRIMARY KEY,
+        digest TEXT NOT NULL,
+        user TEXT NOT NULL,
+        admin INTEGER NOT NULL,
+        note TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        expires_at INTEGER,
+        revoked_at INTEGER
+    ) WITHOUT ROWID;
+    CREATE INDEX api_keys_of_user ON api_keys (user);
     """,
 )
 
@@ -166,6 +182,23 @@ def key_in(row: Row) -> IdempotencyKey:
     return IdempotencyKey(**{**row, "created_at": instant(row["created_at"])})
 
 
+def api_key_row(key: ApiKey) -> dict[str, Any]:
+    """The columns of an API key."""
+    row = msgspec.structs.asdict(key)
+    for name in _API_KEY_TIMES:
+        row[name] = None if row[name] is None else milliseconds(row[name])
+    return row
+
+
+def api_key_in(row: Row) -> ApiKey:
+    """The API key that a row holds."""
+    columns = dict(row)
+    columns["admin"] = bool(columns["admin"])
+    for name in _API_KEY_TIMES:
+        columns[name] = None if columns[name] is None else instant(columns[name])
+    return ApiKey(**columns)
+
+
 def as_json(value: Any) -> str:
     """`value` as a column of JSON."""
     return msgspec.json.encode(value).decode()
@@ -181,6 +214,12 @@ def insertion(table: str, row: Row) -> str:
 def assignments(row: Row) -> str:
     """The SET clause for a row, on the same terms."""
     return ", ".join(f"{name} = :{name}" for name in row)
+
+
+def is_current(database: sqlite3.Connection) -> bool:
+    """Whether the file is of this version."""
+    version: int = database.execute("PRAGMA user_version").fetchone()[0]
+    return version == len(MIGRATIONS)
 
 
 def migrate(database: sqlite3.Connection) -> None:

@@ -8,8 +8,8 @@ that runs beside this one may add fields. Tightening them is for `server.py migr
 process writes any more.
 
 **Sharding**: `{user: 1}` for conversations, `{conversation: 1}` for messages and chunks, `{_id: 1}`
-for idempotency keys; processes stay whole. Unique indexes begin with the shard key, or the server
-would refuse them.
+for idempotency keys and API keys; processes stay whole. Unique indexes begin with the shard key, or
+the server would refuse them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -79,6 +79,15 @@ VALIDATORS: Mapping[str, Document] = {
     "idempotency_keys": _document(
         user="string", fingerprint="string", answer_id="string", created_at="date"
     ),
+    "api_keys": _document(
+        digest="string",
+        user="string",
+        admin="bool",
+        note="string",
+        created_at="date",
+        expires_at=["date", "null"],
+        revoked_at=["date", "null"],
+    ),
     "processes": _document(since="date", lease_until="date"),
 }
 
@@ -110,6 +119,10 @@ INDEXES: Mapping[str, Sequence[Document]] = {
     ],
     "idempotency_keys": [
         {"name": "lifetime", "key": {"created_at": 1}, "expireAfterSeconds": KEY_SECONDS},
+    ],
+    # None has a lifetime: whose a key was is asked long after it was revoked.
+    "api_keys": [
+        {"name": "of_user", "key": {"user": 1, "_id": 1}},
     ],
     "processes": [
         {"name": "lifetime", "key": {"lease_until": 1}, "expireAfterSeconds": _PROCESS_SECONDS},

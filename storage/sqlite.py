@@ -4,8 +4,10 @@ SQLite calls block, so all of them run in one thread, which alone holds the conn
 queue there, each is one transaction, and none ever sees another half done. A caller that is
 cancelled leaves; its command, once begun, runs to its end.
 
-A lock on `FILE.lock` says that one process has the file. It is the kernel's, gone with the process
+A lock on `FILE.lock` says that one server has the file. It is the kernel's, gone with the process
 however that ends, so whoever holds it knows that the owners of all other live answers are dead.
+A command that manages API keys works beside the server: it owns no answers, and SQLite's own locks
+keep its transaction and the server's apart.
 """
 
 import asyncio
@@ -13,9 +15,11 @@ import fcntl
 import functools
 import os
 import sqlite3
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -23,6 +27,7 @@ import msgspec
 
 from storage.base import (
     KEY_SECONDS,
+    ApiKey,
     Busy,
     Changes,
     Chunk,
@@ -42,15 +47,19 @@ from storage.base import (
     now,
 )
 from storage.pages import (
+    api_key_place,
     conversation_place,
     message_place,
     milliseconds,
+    page_of_api_keys,
     page_of_branch,
     page_of_conversations,
     page_of_messages,
 )
 from storage.rows import (
     Row,
+    api_key_in,
+    api_key_row,
     as_json,
     assignments,
     chunk_in,
@@ -59,6 +68,7 @@ from storage.rows import (
     conversation_row,
     ending_row,
     insertion,
+    is_current,
     key_in,
     key_row,
     message_in,
@@ -83,6 +93,9 @@ _LOG_SIZE = 64 * 1024 * 1024
 
 # How many dead processes' answers to hold in memory at once: 4 MB each at the very most.
 _ORPHANS = 50
+
+# How many API keys to ask for in one query: SQLite takes 999 values before its version 3.32.
+_API_KEYS = 900
 
 
 _Method = Callable[Concatenate["SQLiteStorage", P], T]
@@ -110,9 +123,9 @@ class SQLiteStorage(Storage):
         self._lock: int | None = None  # its file descriptor
         self._connection: sqlite3.Connection | None = None
 
-    async def open(self) -> None:
+    async def open(self, *, beside: bool = False) -> None:
         try:
-            await self._in_thread(self._open)
+            await self._in_thread(functools.partial(self._open, beside=beside))
         except StorageError:
             await self.close()
             raise
@@ -330,6 +343,50 @@ class SQLiteStorage(Storage):
         )
         return [self._grown(message_in(row)) for row in found.fetchall()]
 
+    @_command
+    def create_api_key(self, key: ApiKey) -> None:
+        row = api_key_row(key)
+        self._database.execute(f"{insertion('api_keys', row)} ON CONFLICT DO NOTHING", row)
+
+    @_command
+    def api_key(self, key_id: str) -> ApiKey | None:
+        row = self._row("SELECT * FROM api_keys WHERE id = ?", key_id)
+        return None if row is None else api_key_in(row)
+
+    @_command
+    def api_keys(self, key_ids: Collection[str]) -> list[ApiKey]:
+        found: list[ApiKey] = []
+        known = iter(key_ids)
+        while some := tuple(islice(known, _API_KEYS)):
+            places = ", ".join("?" * len(some))
+            rows = self._database.execute(f"SELECT * FROM api_keys WHERE id IN ({places})", some)
+            found += map(api_key_in, rows)
+        return found
+
+    @_command
+    def list_api_keys(self, user: str | None, *, limit: int, after: str | None) -> Page[ApiKey]:
+        found = self._database.execute(
+            """SELECT * FROM api_keys WHERE (:user IS NULL OR user = :user) AND id > :after
+            ORDER BY id LIMIT :limit""",
+            {
+                "user": user,
+                "after": "" if after is None else api_key_place(after),
+                "limit": limit + 1,
+            },
+        )
+        return page_of_api_keys([api_key_in(row) for row in found], limit)
+
+    @_command
+    def revoke_api_key(self, key_id: str, revoked_at: datetime) -> ApiKey:
+        self._database.execute(
+            "UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?",
+            (milliseconds(revoked_at), key_id),
+        )
+        row = self._row("SELECT * FROM api_keys WHERE id = ?", key_id)
+        if row is None:
+            raise NotFound
+        return api_key_in(row)
+
     async def _in_thread(self, work: Callable[[], T]) -> T:
         """Have `work` done in the storage's thread, and wait for it."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -399,10 +456,11 @@ class SQLiteStorage(Storage):
         row: sqlite3.Row | None = self._database.execute(query, values).fetchone()
         return None if row is None else dict(row)
 
-    def _open(self) -> None:
+    def _open(self, *, beside: bool) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._take_lock()
+            if not (beside and self._is_usable()):
+                self._take_lock()
             # What people wrote is the owner's to read; SQLite's other files take after this one.
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
             database = sqlite3.connect(
@@ -421,6 +479,13 @@ class SQLiteStorage(Storage):
             raise StorageError(f"cannot use {self.path}: {error}") from error
         except sqlite3.Error as error:
             raise self._failed(error) from error
+
+    def _is_usable(self) -> bool:
+        """Whether the file is there and of this version, so that nothing need be done to it."""
+        if not self.path.exists():
+            return False
+        with closing(sqlite3.connect(self.path, timeout=_BUSY_TIMEOUT / 1000)) as database:
+            return is_current(database)
 
     def _take_lock(self) -> None:
         """Have the file for this process alone. Whoever has it left its process id in the lock."""

@@ -31,12 +31,14 @@ class Place:
         self.url = url
         self._opened: list[Storage] = []
 
-    async def open(self, process: str | None = None, *, lease_seconds: float = 30.0) -> Storage:
-        """Open the store as a new process does; SQLite lets only one at a time."""
+    async def open(
+        self, process: str | None = None, *, lease_seconds: float = 30.0, beside: bool = False
+    ) -> Storage:
+        """Open the store as a new process does; SQLite lets one in, and who is `beside`."""
         name = process or secrets.token_hex(16)
         storage = from_url(self.url, process=name, lease_seconds=lease_seconds)
         self._opened.append(storage)
-        await storage.open()
+        await storage.open(beside=beside)
         return storage
 
     async def close(self) -> None:

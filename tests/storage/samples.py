@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from storage.base import (
+    ApiKey,
     Block,
     Chunk,
     Conversation,
@@ -86,6 +87,11 @@ def key(answer: Message, name: str = "a client's key", **fields: Any) -> Idempot
         "created_at": answer.created_at,
     }
     return IdempotencyKey(**known | fields)
+
+
+def api_key(key_id: str, user: str = "alice", **fields: Any) -> ApiKey:
+    """A key by which a user enters."""
+    return ApiKey(**{"id": key_id, "digest": "d" * 64, "user": user, "created_at": now()} | fields)
 
 
 async def ask(

@@ -22,6 +22,7 @@ from tests.mongod import Mongod, ReplicaSet, replica_set
 from tests.storage.conftest import Place
 from tests.storage.samples import (
     UNKNOWN,
+    api_key,
     ask,
     begun,
     conversation,
@@ -79,6 +80,7 @@ async def test_every_document_carries_its_schema_version_and_must(
     question, answer = exchange(new, owner=storage.process)
     await storage.ask(question, answer, title="t", new=new, key=key(answer))
     await storage.append_chunks(text_chunks(answer.id, "x"))
+    await storage.create_api_key(api_key("k"))
     for name in VALIDATORS:
         collection = database[name]
         kept = collection.find_one()

@@ -15,6 +15,7 @@ from storage.base import Busy, Changes, KeyTaken, Storage, now
 from storage.schema import INDEXES, VALIDATORS
 from tests.storage.conftest import Commands, Place
 from tests.storage.samples import (
+    api_key,
     ask,
     begun,
     beside,
@@ -30,6 +31,7 @@ SHARD_KEYS = {
     "messages": "conversation",
     "chunks": "conversation",
     "idempotency_keys": "_id",
+    "api_keys": "_id",
 }
 
 # Processes are few, and their collection stays whole.
@@ -40,6 +42,8 @@ EXEMPT = {
     "growth": "what it follows is of many conversations, and one poll serves them all",
     "own_live_answers": "its own, whosever they are",
     "orphans": "a sweep over all live answers there are",
+    "api_keys": "those of all its users, in one look",
+    "list_api_keys": "an operator's list",
 }
 
 # Said once, to a server and not to a collection.
@@ -99,6 +103,12 @@ def operations(storage: Storage) -> list[Operation]:
         ("branch", lambda: storage.branch(user, of, limit=2, last=None)),  # past the first answer
         ("branch", lambda: storage.branch(user, of, limit=1, last=question.id)),
         ("delete_conversation", lambda: storage.delete_conversation(user, of)),
+        ("create_api_key", lambda: storage.create_api_key(api_key("k"))),
+        ("create_api_key", lambda: storage.create_api_key(api_key("k"))),
+        ("api_key", lambda: storage.api_key("k")),
+        ("api_keys", lambda: storage.api_keys(["k", "l"])),
+        ("list_api_keys", lambda: storage.list_api_keys(user, limit=1, after=None)),
+        ("revoke_api_key", lambda: storage.revoke_api_key("k", now())),
         ("renew_lease", lambda: storage.renew_lease({})),
         ("wanted", storage.wanted),
         ("growth", lambda: storage.growth({keyed_answer.id: 0})),

@@ -1,0 +1,162 @@
+"""API keys: what both stores keep of them, and that a command may manage them beside a server."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from storage.base import NotFound, Storage, StorageError, now
+from storage.rows import MIGRATIONS
+from storage.sqlite import SQLiteStorage
+from tests.storage.conftest import Place
+from tests.storage.samples import TEXT, api_key, begun
+
+
+async def everybodys(storage: Storage, user: str | None = None) -> list[str]:
+    """The ids of all API keys, over as many pages as there are."""
+    ids: list[str] = []
+    after = None
+    while True:
+        page = await storage.list_api_keys(user, limit=2, after=after)
+        ids += [key.id for key in page.data]
+        if page.next is None:
+            return ids
+        after = page.next
+
+
+@pytest.mark.gen_test
+async def test_a_key_comes_back_as_it_was_kept(storage: Storage) -> None:
+    plain = api_key("a")
+    whole = api_key("b", TEXT, admin=True, note=TEXT, expires_at=now() + timedelta(days=1))
+    for key in (plain, whole, whole):  # a retry is fine
+        await storage.create_api_key(key)
+    assert [plain, whole] == [await storage.api_key("a"), await storage.api_key("b")]
+
+
+@pytest.mark.parametrize("key_id", ["", "missing", "$gt", TEXT])
+@pytest.mark.gen_test
+async def test_there_is_no_key_that_was_never_made(storage: Storage, key_id: str) -> None:
+    await storage.create_api_key(api_key("a"))
+    assert await storage.api_key(key_id) is None
+    assert await storage.api_keys([key_id]) == []
+    with pytest.raises(NotFound):
+        await storage.revoke_api_key(key_id, now())
+
+
+@pytest.mark.gen_test
+async def test_a_key_made_twice_stays_as_it_was_first(storage: Storage) -> None:
+    first = api_key("a")
+    await storage.create_api_key(first)
+    await storage.create_api_key(api_key("a", "mallory", admin=True))
+    assert first == await storage.api_key("a")
+
+
+@pytest.mark.gen_test
+async def test_the_first_revocation_counts_and_the_key_stays_known(storage: Storage) -> None:
+    await storage.create_api_key(api_key("a"))
+    first = now() - timedelta(hours=1)
+    for at in (first, now()):
+        revoked = await storage.revoke_api_key("a", at)
+        assert first == revoked.revoked_at
+    assert revoked == await storage.api_key("a")
+
+
+@pytest.mark.gen_test
+async def test_many_keys_are_looked_after_in_one_go(storage: Storage) -> None:
+    ids = [f"{number:05}" for number in range(2100)]  # more than either store asks for at once
+    await asyncio.gather(*(storage.create_api_key(api_key(key_id)) for key_id in ids[:20]))
+    await storage.revoke_api_key(ids[7], now())
+
+    found = {key.id: key for key in await storage.api_keys(ids)}
+
+    assert set(ids[:20]) == set(found)
+    assert [ids[7]] == [key.id for key in found.values() if key.revoked_at is not None]
+
+
+@pytest.mark.gen_test
+async def test_keys_are_listed_by_user_and_for_all_in_pages(storage: Storage) -> None:
+    for name in "ecadb":
+        await storage.create_api_key(api_key(name, "alice" if name in "abc" else "bob"))
+    assert list("abcde") == await everybodys(storage)
+    assert list("abc") == await everybodys(storage, "alice")
+    assert [] == await everybodys(storage, "nobody")
+    with pytest.raises(ValueError):  # noqa: PT011 - the contract names no words
+        await storage.list_api_keys(None, limit=1, after="é")
+
+
+@pytest.mark.gen_test
+async def test_a_lone_surrogate_in_a_note_is_a_value_error_and_nothing_is_kept(
+    storage: Storage,
+) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        await storage.create_api_key(api_key("a", note="\ud800"))
+    assert await storage.api_key("a") is None
+
+
+# Beside a server
+
+
+@pytest.mark.gen_test
+async def test_keys_are_made_and_taken_back_beside_a_server(place: Place) -> None:
+    server = await place.open()
+    live = await begun(server)
+    beside = await place.open(beside=True)
+
+    await beside.create_api_key(api_key("a"))
+    assert (await server.api_key("a")) is not None
+    await server.create_api_key(api_key("b"))
+    revoked = await beside.revoke_api_key("b", now())
+    await beside.close()
+
+    assert revoked == await server.api_key("b")
+    assert live.id == await server.live_answer("alice", live.conversation_id)
+    assert [] == await server.orphans()
+
+
+@pytest.mark.gen_test
+async def test_a_command_beside_takes_no_lease(
+    mongo: Place, database: Database[dict[str, Any]]
+) -> None:
+    await mongo.open(beside=True)
+    assert 0 == database["processes"].count_documents({})
+
+
+@pytest.mark.gen_test
+async def test_a_command_without_a_server_makes_the_file_and_lets_go_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "data" / "headrace.db"
+    command = SQLiteStorage(file, "command")
+    await command.open(beside=True)
+    await command.create_api_key(api_key("a"))
+    await command.close()
+    assert {path.stat().st_mode & 0o077 for path in file.parent.iterdir()} == {0}
+
+    again, server = SQLiteStorage(file, "command"), SQLiteStorage(file, "server")
+    await again.open(beside=True)  # now that the file is there a server may start at any time
+    await server.open()
+    assert (await server.api_key("a")) == (await again.api_key("a")) is not None
+    await server.close()
+    await again.close()
+
+
+@pytest.mark.gen_test
+async def test_a_command_of_another_version_leaves_a_running_servers_file_alone(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "headrace.db"
+    server = SQLiteStorage(file, "server")
+    await server.open()
+    older = len(MIGRATIONS) - 1
+    with closing(sqlite3.connect(file)) as database:
+        database.execute(f"PRAGMA user_version = {older}")
+
+    with pytest.raises(StorageError, match="in use by another Headrace"):
+        await SQLiteStorage(file, "command").open(beside=True)
+
+    await server.close()
+    with closing(sqlite3.connect(file)) as database:
+        assert (older,) == database.execute("PRAGMA user_version").fetchone()
