@@ -8,11 +8,13 @@ a port with `reuse_port`. Connections inherit what is set here.
 import ipaddress
 import os
 import socket
+import stat
 from collections.abc import Mapping
+from contextlib import suppress
 
 from tornado.netutil import bind_sockets
 
-from settings import Settings
+from settings import UNIX, Settings
 
 # Tornado's 128 costs the 129th client that connects at the same time a SYN retry of one second.
 _BACKLOG = 4096
@@ -20,6 +22,9 @@ _BACKLOG = 4096
 # With the kernel's default a reader that reads nothing is given megabytes before a flush waits;
 # with this it is about a hundred kilobytes.
 _SEND_BUFFER_BYTES = 32 * 1024
+
+# A socket in the file system is for the server's own user, and for those of its group: a proxy's.
+_UNIX_MODE = 0o660
 
 # Where systemd's descriptors begin, and what a socket unit of ours calls them: by its own name
 # unless it has a FileDescriptorName.
@@ -41,7 +46,7 @@ def listen(settings: Settings, environ: Mapping[str, str] = os.environ) -> list[
     """The listening sockets. Raises CannotListen."""
     sockets = _inherited(environ)
     if not sockets:
-        sockets = _bound(settings.host, settings.port, reuse_port=settings.reuse_port)
+        sockets = _bound(settings)
     elif settings.auth.mode == "none" and not all(map(_is_private, sockets)):
         raise CannotListen('auth.mode "none" lets everyone in: the inherited socket is no loopback')
     # Noticed in all within `reader_stall_seconds`: up to a heartbeat passes before something is
@@ -62,11 +67,41 @@ def url_of(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _bound(host: str, port: int, *, reuse_port: bool) -> list[socket.socket]:
+def _bound(settings: Settings) -> list[socket.socket]:
+    host, port = settings.host, settings.port
     try:
-        return bind_sockets(port, host, backlog=_BACKLOG, reuse_port=reuse_port)
-    except OSError as error:
-        raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        if host.startswith(UNIX):
+            return [_unix_socket(host.removeprefix(UNIX))]
+        return bind_sockets(port, host, backlog=_BACKLOG, reuse_port=settings.reuse_port)
+    except (OSError, ValueError) as error:
+        where = host if host.startswith(UNIX) else f"{host}:{port}"
+        reason = getattr(error, "strerror", None) or error
+        raise CannotListen(f"cannot listen on {where}: {reason}") from error
+
+
+def _unix_socket(path: str) -> socket.socket:
+    listening = socket.socket(socket.AF_UNIX)
+    try:
+        _clear(path)
+        listening.setblocking(False)
+        listening.bind(path)
+        os.chmod(path, _UNIX_MODE)
+        listening.listen(_BACKLOG)
+    except (OSError, ValueError):
+        listening.close()
+        raise
+    return listening
+
+
+def _clear(path: str) -> None:
+    """Remove the socket that a killed process left behind, but none that somebody listens on."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            raise ValueError("a file is there that is no socket")
+        with socket.socket(socket.AF_UNIX) as asking:
+            if asking.connect_ex(path) == 0:
+                raise ValueError("another process listens there")
+        os.unlink(path)
 
 
 def _inherited(environ: Mapping[str, str]) -> list[socket.socket]:

@@ -2,6 +2,11 @@
 
 server.py [--config FILE]                 serve in the foreground
 server.py [--config FILE] check-config    print the effective settings, secrets masked
+server.py [--config FILE] create-key --user NAME [--admin] [--days N] [--note TEXT]
+server.py [--config FILE] list-keys [--user NAME]
+server.py [--config FILE] revoke-key ID… | --user NAME
+
+The commands for keys need no server and disturb none: they work on the store itself.
 """
 
 import argparse
@@ -25,8 +30,12 @@ import handlers.conversations
 import handlers.health
 import handlers.models
 import handlers.page
+from auth import managing
+from auth.managing import CannotManage, Said
+from entrance import entrance
 from handlers.base import NotFoundHandler, Services
-from handlers.guard import Guard
+from handlers.cors import Cors
+from handlers.discretion import quote_nobody
 from handlers.presence import Presence
 from listening import CannotListen, listen, url_of
 from providers.building import build_provider
@@ -35,8 +44,8 @@ from providers.demo import DemoUpstream
 from providers.provider import Provider
 from relay.models import Models
 from relay.relay import Limits, Relay
-from settings import Settings, SettingsError, describe, load
-from storage.base import Storage, StorageError
+from settings import Settings, SettingsError, StorageSettings, describe, load, load_storage
+from storage.base import StorageError
 from storage.opening import from_url
 
 log = logging.getLogger("headrace")
@@ -55,6 +64,11 @@ _LAST_WORDS_SECONDS = 5.0
 # A chore that a bug ended is begun again: without its lease, say, this process would soon be taken
 # for dead. Not at once, or the log would be full of it.
 _AFTER_A_BUG_SECONDS = 1.0
+
+_KEY_COMMANDS = ("create-key", "list-keys", "revoke-key")
+
+# Seconds: a command beside the servers takes none, so its length means nothing.
+_NO_LEASE = 1.0
 
 _ROUTES = [
     *handlers.conversations.routes,
@@ -112,10 +126,24 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
             stall_seconds=settings.relay.reader_stall_seconds,
         )
         stack.callback(presence.close)
-        for chore in relay.chores():
+        cors = Cors(settings.cors.allow_origins)
+        entered = entrance(settings.auth, cors, storage, presence)
+        stack.callback(entered.close)
+        for chore in (*relay.chores(), *entered.chores):
             stack.push_async_callback(_cancel, asyncio.create_task(_kept_up(chore)))
 
-        http = _http_server(settings, _services(settings, storage, models, relay, presence))
+        services = Services(
+            relay=relay,
+            storage=storage,
+            models=models,
+            presence=presence,
+            admission=entered.admission,
+            tickets=entered.tickets,
+            cors=cors,
+            max_body_bytes=settings.limits.max_body_bytes,
+        )
+        quote_nobody()
+        http = _http_server(settings, services)
         sockets = listen(settings)
         http.add_sockets(sockets)
         stack.push_async_callback(http.close_all_connections)
@@ -154,19 +182,6 @@ def _limits(settings: Settings) -> Limits:
         checkpoint_seconds=settings.relay.checkpoint_seconds,
         attach_seconds=settings.relay.attach_seconds,
         lease_seconds=settings.relay.lease_seconds,
-    )
-
-
-def _services(
-    settings: Settings, storage: Storage, models: Models, relay: Relay, presence: Presence
-) -> Services:
-    return Services(
-        relay=relay,
-        storage=storage,
-        models=models,
-        presence=presence,
-        guard=Guard(settings.cors.allow_origins),
-        max_body_bytes=settings.limits.max_body_bytes,
     )
 
 
@@ -236,29 +251,71 @@ async def serve(settings: Settings) -> None:
         log.info("stopping live_answers=%d", server.relay.live)
 
 
+async def manage_keys(options: argparse.Namespace, store: StorageSettings) -> Said:
+    """Do what a command for API keys asks. Raises CannotManage and StorageError."""
+    storage = from_url(store.url, process=secrets.token_hex(16), lease_seconds=_NO_LEASE)
+    await storage.open(beside=True)
+    try:
+        match options.command:
+            case "create-key":
+                return await managing.create(
+                    storage,
+                    user=options.user,
+                    admin=options.admin,
+                    note=options.note,
+                    days=options.days,
+                )
+            case "list-keys":
+                return await managing.listing(storage, options.user)
+            case _:
+                return await managing.revoke(storage, options.key, options.user)
+    finally:
+        await storage.close()
+
+
 def main(arguments: list[str]) -> int:
     """The command line. Returns the exit status."""
-    parser = argparse.ArgumentParser(prog="server.py", description="Relays LLM streams to readers.")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="settings (headrace.toml)")
-    parser.add_argument(
-        "command",
-        nargs="?",
-        choices=("serve", "check-config"),
-        default="serve",
-        help="check-config prints the effective settings, secrets masked",
-    )
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
+        if options.command in _KEY_COMMANDS:
+            said = asyncio.run(manage_keys(options, load_storage(options.config, os.environ)))
+            print(said.result)
+            print(said.remark, file=sys.stderr)
+            return 0
         settings = load(options.config, os.environ)
         if options.command == "check-config":
             print(describe(settings), end="")
         else:
             asyncio.run(serve(settings))
-    except (SettingsError, StorageError, CannotListen) as error:
+    except (SettingsError, StorageError, CannotListen, CannotManage) as error:
         print(f"headrace: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="server.py", description="Relays LLM streams to readers.")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings (headrace.toml)")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    parser.set_defaults(command="serve")
+    commands.add_parser("serve", help="serve in the foreground; the default")
+    commands.add_parser("check-config", help="print the effective settings, secrets masked")
+
+    create = commands.add_parser("create-key", help="make an API key, which is shown once")
+    create.add_argument("--user", required=True, help="whose it is")
+    create.add_argument("--admin", action="store_true", help="for others' data and /metrics")
+    create.add_argument("--days", type=int, help="for how long it is good (until revoked)")
+    create.add_argument("--note", default="", help="what for, as list-keys shows it")
+
+    listing = commands.add_parser("list-keys", help="show what is known of the API keys")
+    listing.add_argument("--user", help="only this one's")
+
+    revoke = commands.add_parser("revoke-key", help="take API keys back")
+    which = revoke.add_mutually_exclusive_group(required=True)
+    which.add_argument("key", nargs="*", default=[], help="its id, or all of it")
+    which.add_argument("--user", help="all of this one's")
+    return parser
 
 
 if __name__ == "__main__":

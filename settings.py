@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
@@ -83,6 +83,16 @@ _ONLY_FOR: Mapping[str, tuple[DialectName, ...]] = {
 }
 _PRINTABLE = re.compile(r"[!-~]+")
 
+Algorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
+]
+
+# As many as 128 random bits have in hex: nobody finds those by trying tickets.
+_SECRET_CHARS = 32
+
+# How `host` names a socket in the file system in place of an address.
+UNIX = "unix:"
+
 
 class SettingsError(Exception):
     """A setting is wrong or unknown. The message is one line, names it and shows no secret."""
@@ -129,6 +139,22 @@ def _origin(text: str) -> str:
     return text
 
 
+def _long(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < _SECRET_CHARS:
+        raise ValueError(f"should have at least {_SECRET_CHARS} characters")
+    return value
+
+
+def _key_address(text: str) -> str:
+    # Who can change the keys on their way makes everybody's tokens.
+    parts = _web_address(text)
+    if parts.username is not None or parts.fragment:
+        raise ValueError("should hold neither user, password nor fragment")
+    if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
+        raise ValueError("should be https, unless it is on this machine")
+    return text
+
+
 def _words(value: object) -> object:
     """Let a variable, which is always one string, hold a list."""
     if isinstance(value, str):
@@ -161,10 +187,45 @@ class StorageSettings(Section):
         return url
 
 
+class JwtSettings(Section):
+    """Whose tokens are taken. What a token says about itself is held against this."""
+
+    issuer: Word
+    audience: Annotated[tuple[Word, ...], BeforeValidator(_words), Field(min_length=1)]
+    # Only what signs with a private key: one that could be checked with a shared secret could be
+    # forged with a published key.
+    algorithms: Annotated[tuple[Algorithm, ...], BeforeValidator(_words), Field(min_length=1)]
+    jwks_url: Annotated[str, AfterValidator(_key_address)]
+    ca_certs: FilePath | None = None  # in place of certifi's
+    # Clocks of machines that are looked after differ by less; more would prolong every token.
+    leeway_seconds: float = Field(30.0, ge=0, le=300)
+    # A word among a token's scopes. Unset, no token makes an admin.
+    admin_scope: Word | None = None
+
+
 class AuthSettings(Section):
     """Who may ask. "none" trusts every program on this machine, and so never listens beyond it."""
 
-    mode: Literal["none"] = "none"
+    mode: Literal["none", "keys", "jwt"] = "none"
+    # Signs tickets. Every process has the same; another one ends all tickets that were given.
+    secret: Annotated[Secret, AfterValidator(_long)] | None = None
+    # "keys": how long a key that was revoked elsewhere may still open something here. One query for
+    # all keys in use each time.
+    recheck_seconds: Seconds = 3.0
+    jwt: JwtSettings | None = None
+
+    @model_validator(mode="after")
+    def _has_what_its_mode_needs(self) -> Self:
+        if self.mode != "none" and self.secret is None:
+            raise ValueError(
+                f'secret is required for mode "{self.mode}": {_SECRET_CHARS} characters '
+                'or more, such as "openssl rand -hex 32" prints'
+            )
+        if self.mode == "jwt" and self.jwt is None:
+            raise ValueError('mode "jwt" needs the table auth.jwt')
+        if self.mode != "jwt" and self.jwt is not None:
+            raise ValueError(f'jwt is for mode "jwt", not for "{self.mode}"')
+        return self
 
 
 class ProviderSettings(Section):
@@ -298,7 +359,7 @@ class Settings(BaseSettings):
         frozen=True, extra="forbid", hide_input_in_errors=True, case_sensitive=True
     )
 
-    host: Word = "127.0.0.1"
+    host: Word = "127.0.0.1"  # or "unix:/path": a socket for this user and its group
     port: int = Field(8080, ge=0, le=65535)  # 0: any free one
     reuse_port: bool = False  # several processes on one port: the kernel deals out connections
     default_model: str | None = None  # "<provider>/<model>"; see `effective_default_model`
@@ -350,7 +411,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _open_only_to_this_machine(self) -> Self:
-        if self.auth.mode == "none" and not _is_loopback(self.host):
+        is_private = self.host.startswith(UNIX) or _is_loopback(self.host)
+        if self.auth.mode == "none" and not is_private:
             raise ValueError(
                 f'auth.mode "none" lets everyone in, so host should be loopback, not {self.host}'
             )
@@ -369,12 +431,27 @@ class Settings(BaseSettings):
         return (init_settings,)
 
 
+class _OnlyStorage(BaseSettings):
+    """The part of the tree that says where the store is."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    storage: StorageSettings = StorageSettings()
+
+
+_S = TypeVar("_S", bound=BaseSettings)
+
+
 def load(config: Path | None, environ: Mapping[str, str]) -> Settings:
     """Build the settings from the file `config` (or the usual one), `environ` and credentials.
 
     The library's own environment source would pass over unknown variables in silence, so what
     comes by name is made into a tree here; its TOML source and its merging do the rest.
     """
+    return _built(Settings, config, environ)
+
+
+def _built(kind: type[_S], config: Path | None, environ: Mapping[str, str]) -> _S:
     variables = _variables(environ)
     credentials = _credentials(environ)
     sources: tuple[PydanticBaseSettingsSource, ...] = (  # the strongest first
@@ -384,11 +461,19 @@ def load(config: Path | None, environ: Mapping[str, str]) -> Settings:
         _VendorKeys(Settings, environ),
     )
     try:
-        return Settings(_build_sources=(sources, {}))
+        return kind(_build_sources=(sources, {}))
     except ValidationError as error:
         origins = {path: name for name, path, _ in (*variables, *credentials)}
         found = "; ".join(_complaint(details, origins) for details in error.errors())
         raise SettingsError(" ".join(found.split())) from error  # a name may hold a line end
+
+
+def load_storage(config: Path | None, environ: Mapping[str, str]) -> StorageSettings:
+    """Where the store is, for commands that need nothing else: the rest is not even looked at.
+
+    Secrets often are the service's own, out of reach of the operator's shell.
+    """
+    return _built(_OnlyStorage, config, environ).storage
 
 
 def describe(settings: Settings) -> str:

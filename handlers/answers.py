@@ -1,12 +1,14 @@
-"""Answers: reading one from any position, live or ended, and stopping it."""
+"""Answers: reading one from any position, live or ended, a ticket for that, and stopping it."""
 
 import re
 from http import HTTPStatus
 
+from auth.principal import KeysUnavailable, Principal
+from auth.tickets import Ticket
 from handlers.base import BaseHandler
 from handlers.errors import ApiError
 from handlers.streaming import ReadingHandler
-from handlers.views import Message
+from handlers.views import GivenTicket, Message
 from storage.base import StorageError
 
 # Positions are code points of one answer; nine digits are a thousand times the longest.
@@ -15,6 +17,25 @@ _EVENT_ID = re.compile(r"([0-9]{1,9})(-end)?")
 
 class EventsHandler(ReadingHandler):
     """An answer as a stream, for an EventSource and for coming back."""
+
+    _ticket: Ticket | None = None
+
+    async def prepare(self) -> None:
+        """Refuse what may not enter; if that cannot be told for now, have it come back."""
+        try:
+            await super().prepare()
+        except (StorageError, KeysUnavailable):
+            self.come_back()  # an EventSource gives up for good on any status but 200
+            self.finish()
+
+    async def enter(self) -> Principal:
+        """Who asks, by a key or token, or by `?ticket=`."""
+        text = self.get_query_argument("ticket", None)
+        if text is not None and "Authorization" not in self.request.headers:
+            self._ticket = await self.services.admission.enter_with(text, self.path_args[0])
+            if self._ticket is not None:
+                return self._ticket.principal
+        return await super().enter()
 
     async def get(self, answer_id: str) -> None:
         """Send what lies beyond Last-Event-ID, or `?after=`, or all of it."""
@@ -26,9 +47,10 @@ class EventsHandler(ReadingHandler):
             try:
                 answer = await self.services.relay.answer(self.user, answer_id)
             except StorageError:
-                # For now: but an EventSource gives up for good on any status but 200.
-                self.come_back()
+                self.come_back()  # as above
                 return
+            if self._ticket is not None:
+                self._ticket.check(None if answer.ending is None else answer.ending.ended_at)
             await self.follow(answer, position)
 
     def _position(self) -> tuple[int, bool]:
@@ -42,6 +64,19 @@ class EventsHandler(ReadingHandler):
                 "Last-Event-ID and after take the id of an event of this answer.",
             )
         return int(match[1]), match[2] is not None
+
+
+class TicketHandler(BaseHandler):
+    """A way in for an EventSource, which can send no headers."""
+
+    async def post(self, answer_id: str) -> None:
+        """Give a ticket for reading the answer."""
+        principal = self.principal
+        assert principal is not None
+        answer = await self.services.relay.answer(self.user, answer_id)
+        ticket = self.services.tickets.give(principal, answer.id)
+        url = f"/api/v1/answers/{answer.id}/events?ticket={ticket}"
+        self.write_json(GivenTicket(ticket, url), HTTPStatus.CREATED)
 
 
 class StopHandler(BaseHandler):
@@ -59,5 +94,6 @@ class StopHandler(BaseHandler):
 
 routes = [
     (r"/api/v1/answers/([^/]+)/events", EventsHandler),
+    (r"/api/v1/answers/([^/]+)/ticket", TicketHandler),
     (r"/api/v1/answers/([^/]+)/stop", StopHandler),
 ]

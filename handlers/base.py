@@ -3,18 +3,23 @@
 import logging
 import re
 import secrets
+from contextlib import suppress
 from functools import cached_property
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 
 import msgspec
+from msgspec import structs
 from tornado.http1connection import HTTP1Connection
 from tornado.iostream import IOStream
 from tornado.web import HTTPError, RequestHandler
 
+from auth.principal import Principal, is_user_name
+from auth.tickets import Tickets
+from handlers.admission import Access, Admission
+from handlers.cors import Cors
 from handlers.errors import ApiError, Described, describe
-from handlers.guard import Guard
 from handlers.presence import Presence
 from relay.models import Models
 from relay.relay import Relay
@@ -40,7 +45,9 @@ class Services(NamedTuple):
     storage: Storage
     models: Models
     presence: Presence
-    guard: Guard
+    admission: Admission
+    tickets: Tickets
+    cors: Cors
     max_body_bytes: int
 
 
@@ -48,6 +55,8 @@ class BaseHandler(RequestHandler):
     """Refuses what may not enter, reads bodies by their type, and writes JSON and errors."""
 
     services: Services
+    access: ClassVar[Access] = Access.USERS
+    principal: Principal | None = None
 
     def initialize(self, services: Services) -> None:
         """Tornado's constructor for handlers: the route table's values."""
@@ -66,11 +75,20 @@ class BaseHandler(RequestHandler):
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Cache-Control", "no-store")
 
-    def prepare(self) -> None:
+    async def prepare(self) -> None:
         """Refuse what may not enter, before anything is read of it."""
         self.services.presence.came(self)
         self._set_current_headers()
-        self.services.guard.admit(self.request)
+        self.services.admission.screen(self.request)
+        # A browser asks by OPTIONS whether it may send a key, and sends none with that.
+        if self.access is not Access.EVERYBODY and self.request.method != "OPTIONS":
+            self.principal = self._acting(self._checked(await self.enter()))
+        if self.request.body and not _is_json(self.request.headers.get("Content-Type", "")):
+            raise ApiError(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                "not_json",
+                "The body must be sent as application/json.",
+            )
         if len(self.request.body) > self.services.max_body_bytes:
             limit = self.services.max_body_bytes
             raise ApiError(
@@ -90,10 +108,25 @@ class BaseHandler(RequestHandler):
         """Answer a browser's question whether another site's page may ask; the headers say it."""
         self.set_status(HTTPStatus.NO_CONTENT)
 
+    async def enter(self) -> Principal:
+        """Who asks."""
+        return await self.services.admission.enter(self.request)
+
     @property
     def user(self) -> str:
-        """Who asks. Every read and write of the store carries it."""
-        return "local"
+        """For whom is asked. Every read and write of the store carries it."""
+        assert self.principal is not None, "a route for everybody has no user"
+        return self.principal.user
+
+    @property
+    def key_id(self) -> str | None:
+        """The API key that let the request in, if one did."""
+        return None if self.principal is None else self.principal.key_id
+
+    def expel(self) -> None:
+        """The key is no longer good: whoever still waits, waits in vain."""
+        log.info("request ended, its key is gone request=%s key=%s", self.request_id, self.key_id)
+        self.connection_stream.close()
 
     def body(self, kind: type[Body]) -> Body:
         """The request's JSON body as `kind`. Raises ApiError 400, whose words quote no value."""
@@ -136,6 +169,8 @@ class BaseHandler(RequestHandler):
         self.set_status(described.status)
         if described.retry_after is not None:
             self.set_header("Retry-After", str(described.retry_after))
+        if described.challenge is not None:
+            self.set_header("WWW-Authenticate", described.challenge)
         self.write_json({"error": self.error_body(described)}, described.status)
         self.finish()
 
@@ -163,8 +198,31 @@ class BaseHandler(RequestHandler):
         """Those that depend on the request and on the moment."""
         if self.services.relay.closing:  # the next request had better go to another process
             self.set_header("Connection", "close")
-        for name, value in self.services.guard.cors(self.request):
+        for name, value in self.services.cors.headers(self.request):
             self.set_header(name, value)
+
+    def _checked(self, principal: Principal) -> Principal:
+        if self.access is Access.ADMINS and not principal.admin:
+            raise _admin_only()
+        return principal
+
+    def _acting(self, principal: Principal) -> Principal:
+        """An admin may name whom they ask for, as a backend with users of its own does."""
+        named = self.request.headers.get("Headrace-User")
+        if named is None:
+            return principal
+        if not principal.admin:
+            raise _admin_only()
+        with suppress(UnicodeError):
+            named = named.encode("latin-1").decode()  # header bytes are UTF-8 in our API
+            if is_user_name(named):
+                log.info(
+                    "admin asks for another user request=%s key=%s",
+                    self.request_id,
+                    principal.key_id,
+                )
+                return structs.replace(principal, user=named)
+        raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_user", "Headrace-User names no user.")
 
     @property
     def connection_stream(self) -> IOStream:
@@ -175,9 +233,11 @@ class BaseHandler(RequestHandler):
 class NotFoundHandler(BaseHandler):
     """Whatever no route names."""
 
-    def prepare(self) -> None:
+    access = Access.EVERYBODY
+
+    async def prepare(self) -> None:
         """Refuse it in the words of the API."""
-        super().prepare()
+        await super().prepare()
         raise HTTPError(HTTPStatus.NOT_FOUND)
 
 
@@ -186,3 +246,12 @@ _BUG = Described(
 )
 _PAGE_DEFAULT = 50
 _PAGE_MAX = 200  # a page of long answers is megabytes; more of them are more pages
+
+
+def _is_json(content_type: str) -> bool:
+    kind, _, _ = content_type.partition(";")
+    return kind.strip().lower() == "application/json"
+
+
+def _admin_only() -> ApiError:
+    return ApiError(HTTPStatus.FORBIDDEN, "admin_only", "This takes an admin's key.")

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from tornado.web import HTTPError
 
+from auth.principal import KeysUnavailable, Unauthenticated
 from providers.errors import ProviderError
 from relay.errors import (
     Elsewhere,
@@ -38,6 +39,7 @@ class Described(NamedTuple):
     message: str
     answer_id: str | None = None
     retry_after: int | None = None
+    challenge: str | None = None  # how to come back, for WWW-Authenticate
 
 
 def describe(error: BaseException | None) -> Described | None:
@@ -45,6 +47,12 @@ def describe(error: BaseException | None) -> Described | None:
     match error:
         case ApiError():
             return Described(error.status, error.code, str(error))
+        case Unauthenticated():
+            return Described(
+                HTTPStatus.UNAUTHORIZED, error.code, str(error), challenge=error.challenge
+            )
+        case KeysUnavailable():
+            return _try_again(error.code, str(error))
         case NotFound():
             return Described(HTTPStatus.NOT_FOUND, "not_found", "There is no such thing here.")
         case Busy():

@@ -6,12 +6,13 @@ their requests give them away.
 """
 
 import ipaddress
-from collections.abc import Iterator
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from tornado.httputil import HTTPServerRequest
 
+from auth.principal import LOCAL_USER, Principal
+from handlers.cors import Cors
 from handlers.errors import ApiError
 
 # What proxies, balancers and content networks add to a request, beside everything `X-Forwarded-…`.
@@ -30,12 +31,12 @@ _FORWARDING = frozenset(
 
 
 class Guard:
-    """Admits requests to a server without keys, and tells browsers which other pages may ask."""
+    """Admits requests to a server without keys."""
 
-    def __init__(self, allow_origins: tuple[str, ...]) -> None:
-        self._allow_origins = frozenset(allow_origins)
+    def __init__(self, cors: Cors) -> None:
+        self._cors = cors
 
-    def admit(self, request: HTTPServerRequest) -> None:
+    def screen(self, request: HTTPServerRequest) -> None:
         """Return if the request may enter; raise ApiError if not."""
         if any(_tells_of_a_proxy(name.lower()) for name in request.headers):
             raise ApiError(
@@ -55,38 +56,18 @@ class Guard:
                 "foreign_origin",
                 "Pages of this origin may not ask; cors.allow_origins lists who may.",
             )
-        if request.body and not _is_json(request):
-            raise ApiError(
-                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                "not_json",
-                "The body must be sent as application/json.",
-            )
 
-    def cors(self, request: HTTPServerRequest) -> Iterator[tuple[str, str]]:
-        """The headers by which a browser lets an allowed origin's page ask and read."""
-        if not self._allow_origins:
-            return
-        yield "Vary", "Origin"
-        origin = request.headers.get("Origin")
-        if origin not in self._allow_origins:
-            return
-        yield "Access-Control-Allow-Origin", origin
-        yield (
-            "Access-Control-Expose-Headers",
-            "Location, Preference-Applied, Retry-After, X-Request-Id",
-        )
-        if request.method == "OPTIONS":
-            yield "Access-Control-Allow-Methods", "GET, POST, PATCH, DELETE"
-            yield (
-                "Access-Control-Allow-Headers",
-                "Content-Type, Idempotency-Key, Last-Event-ID, Prefer, X-Request-Id",
-            )
-            yield "Access-Control-Max-Age", "7200"  # seconds; the most that Chromium heeds
+    async def enter(self, request: HTTPServerRequest) -> Principal:
+        """It is this machine's own user, who may do everything."""
+        return Principal(LOCAL_USER, admin=True)
+
+    async def enter_with(self, ticket: str, answer_id: str) -> None:
+        """Who is let in needs no ticket."""
 
     def _is_foreign_page(self, request: HTTPServerRequest) -> bool:
         origin = request.headers.get("Origin")
         own = f"{request.protocol}://{request.host}"
-        return origin is not None and origin != own and origin not in self._allow_origins
+        return origin is not None and origin != own and not self._cors.allows(origin)
 
 
 def _tells_of_a_proxy(name: str) -> bool:
@@ -104,8 +85,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
-
-
-def _is_json(request: HTTPServerRequest) -> bool:
-    kind, _, _ = request.headers.get("Content-Type", "").partition(";")
-    return kind.strip().lower() == "application/json"

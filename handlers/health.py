@@ -2,6 +2,7 @@
 
 import asyncio
 
+from handlers.admission import Access
 from handlers.base import BaseHandler
 from relay.errors import ShuttingDown
 from storage.base import StorageError
@@ -13,6 +14,8 @@ _PING_SECONDS = 2.0
 class HealthHandler(BaseHandler):
     """Alive: the event loop turns."""
 
+    access = Access.EVERYBODY
+
     def get(self) -> None:
         """Say so."""
         self.write_json({"status": "ok"})
@@ -20,6 +23,8 @@ class HealthHandler(BaseHandler):
 
 class ReadyHandler(BaseHandler):
     """Ready: questions can be asked and kept."""
+
+    access = Access.EVERYBODY
 
     async def get(self) -> None:
         """Say so, or 503 with the reason."""

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from tornado.web import HTTPError
 
+from handlers.admission import Access
 from handlers.base import BaseHandler
 
 DIST = Path(__file__).resolve().parent.parent / "web" / "dist"
@@ -59,6 +60,8 @@ class Built(NamedTuple):
 
 class PageHandler(BaseHandler):
     """index.html, for the addresses that the page itself routes: a conversation has one."""
+
+    access = Access.EVERYBODY  # the page asks for a key where one is needed
 
     async def get(self, *_: str) -> None:
         """Send it; it is asked for anew each time, because it names the other files."""

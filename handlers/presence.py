@@ -8,7 +8,7 @@ connection that is closed in one direction only counts as left.
 
 import asyncio
 import select
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
@@ -31,6 +31,17 @@ class Follower(Protocol):
         """Close the connection: nothing is taken from it."""
 
 
+class Request(Protocol):
+    """A request that is being answered."""
+
+    @property
+    def key_id(self) -> str | None:
+        """The API key that let it in, if one did."""
+
+    def expel(self) -> None:
+        """Close the connection: its key is no longer good."""
+
+
 class Presence:
     """The readers of this process: one epoll and one sweep, whatever their number."""
 
@@ -38,7 +49,7 @@ class Presence:
         self._loop = IOLoop.current()
         self._watched: dict[int, Callable[[], None]] = {}
         self._followers: set[Follower] = set()
-        self._requests: set[object] = set()
+        self._requests: set[Request] = set()
         self._nobody = asyncio.Event()
         self._nobody.set()
         # Linux only; elsewhere there is Tornado's callback alone, good enough for development.
@@ -85,12 +96,12 @@ class Presence:
         finally:
             self._followers.discard(follower)
 
-    def came(self, request: object) -> None:
+    def came(self, request: Request) -> None:
         """A request is being answered."""
         self._requests.add(request)
         self._nobody.clear()
 
-    def went(self, request: object) -> None:
+    def went(self, request: Request) -> None:
         """It is answered, or nobody waits for that any more."""
         self._requests.discard(request)
         if not self._requests:
@@ -101,6 +112,15 @@ class Presence:
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 await self._nobody.wait()
+
+    def keys_in_use(self) -> set[str]:
+        """The API keys that let in what is being answered."""
+        return {request.key_id for request in self._requests if request.key_id is not None}
+
+    def expel(self, key_ids: Set[str]) -> None:
+        """End the requests that these API keys let in, streams above all."""
+        for request in [each for each in self._requests if each.key_id in key_ids]:
+            request.expel()
 
     @property
     def followers(self) -> int:

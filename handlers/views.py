@@ -176,6 +176,13 @@ class Accepted(msgspec.Struct, frozen=True):
     events_url: str
 
 
+class GivenTicket(msgspec.Struct, frozen=True):
+    """What an EventSource enters with, and the address that it is in."""
+
+    ticket: str
+    events_url: str
+
+
 class ModelEntry(msgspec.Struct, frozen=True):
     """A model to choose."""
 

@@ -311,7 +311,7 @@ class Storage(ABC):
     async def open(self, *, beside: bool = False) -> None:
         """Connect and create what is missing.
 
-        `beside` servers that run, for a command that manages API keys and leaves: it takes no
+        `beside` servers that may run, for a command that manages API keys and leaves: it takes no
         lease, so it owns no answers. Raises StorageError, with words for the operator, if that
         cannot be done.
         """

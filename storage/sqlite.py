@@ -6,8 +6,9 @@ cancelled leaves; its command, once begun, runs to its end.
 
 A lock on `FILE.lock` says that one server has the file. It is the kernel's, gone with the process
 however that ends, so whoever holds it knows that the owners of all other live answers are dead.
-A command that manages API keys works beside the server: it owns no answers, and SQLite's own locks
-keep its transaction and the server's apart.
+A command that manages API keys works beside the server, or without one: it owns no answers, takes
+no lock, so that it keeps no server from starting, and neither makes nor changes tables. SQLite's
+own locks keep its transactions and the server's apart.
 """
 
 import asyncio
@@ -17,7 +18,6 @@ import os
 import sqlite3
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -458,17 +458,19 @@ class SQLiteStorage(Storage):
 
     def _open(self, *, beside: bool) -> None:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            if not (beside and self._is_usable()):
-                self._take_lock()
-            # What people wrote is the owner's to read; SQLite's other files take after this one.
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+            if not beside:
+                self._make_own()
+            elif not self.path.exists():
+                raise ValueError(f"there is no {self.path.resolve()}; starting the server makes it")
             database = sqlite3.connect(
                 self.path, timeout=_BUSY_TIMEOUT / 1000, isolation_level=None
             )
             self._connection = database
             database.row_factory = sqlite3.Row
-            migrate(database)
+            if not beside:
+                migrate(database)
+            elif not is_current(database):
+                raise ValueError("it is another version's; starting the server brings it to this")
             database.execute("PRAGMA journal_mode = WAL")
             database.execute(f"PRAGMA synchronous = {_SYNCHRONOUS}")
             database.execute(f"PRAGMA journal_size_limit = {_LOG_SIZE}")
@@ -480,12 +482,11 @@ class SQLiteStorage(Storage):
         except sqlite3.Error as error:
             raise self._failed(error) from error
 
-    def _is_usable(self) -> bool:
-        """Whether the file is there and of this version, so that nothing need be done to it."""
-        if not self.path.exists():
-            return False
-        with closing(sqlite3.connect(self.path, timeout=_BUSY_TIMEOUT / 1000)) as database:
-            return is_current(database)
+    def _make_own(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._take_lock()
+        # What people wrote is the owner's to read; SQLite's other files take after this one.
+        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
 
     def _take_lock(self) -> None:
         """Have the file for this process alone. Whoever has it left its process id in the lock."""

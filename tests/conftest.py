@@ -20,7 +20,8 @@ import pytest
 from tornado.ioloop import IOLoop
 
 # Fixtures that more than one folder uses have files of their own.
-pytest_plugins = "tests.mongod tests.upstreams tests.faults tests.serving tests.launching".split()
+_PLUGINS = "mongod upstreams faults serving entering issuer launching"
+pytest_plugins = [f"tests.{name}" for name in _PLUGINS.split()]
 
 # Programs that tests may need from the system, and the Debian packages that bring them.
 PACKAGES = {

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("handlers", "providers", "relay", "storage")
-MODULES = ("listening.py", "server.py", "settings.py")  # those beside the rooms
+ROOMS = ("auth", "handlers", "providers", "relay", "storage")
+MODULES = ("entrance.py", "listening.py", "server.py", "settings.py")  # those beside the rooms
 LOCK_FILES = ("constraints.txt", "requirements.txt")
 
 
@@ -51,19 +51,21 @@ def sources(*places: str) -> Iterator[Path]:
 @pytest.mark.parametrize(
     ("room", "forbidden"),
     [
-        ("providers", "server|handlers|relay|storage"),
-        ("storage", "server|handlers|relay|providers"),
-        ("relay", "server|handlers|tornado.web|tornado.httpserver"),
-        ("handlers", "server"),
-        ("listening.py", "server|handlers|relay|providers|storage"),
-        ("settings.py", "server|handlers|relay|providers|storage"),
+        ("providers", "server|entrance|handlers|relay|storage|auth"),
+        ("storage", "server|entrance|handlers|relay|providers|auth"),
+        ("relay", "server|entrance|handlers|auth|tornado.web|tornado.httpserver"),
+        ("auth", "server|entrance|handlers|relay|providers|settings|tornado"),
+        ("handlers", "server|entrance"),
+        ("entrance.py", "server|relay"),
+        ("listening.py", "server|entrance|handlers|relay|providers|storage|auth"),
+        ("settings.py", "server|entrance|handlers|relay|providers|storage|auth"),
     ],
 )
 def test_imports_point_one_way(room: str, forbidden: str) -> None:
     assert [] == offences(sources(room), forbidden)
 
 
-@pytest.mark.parametrize("place", ["handlers", "providers", "relay", *MODULES])
+@pytest.mark.parametrize("place", ["auth", "handlers", "providers", "relay", *MODULES])
 def test_the_database_driver_is_imported_by_storage_only(place: str) -> None:
     assert [] == offences(sources(place), "motor|pymongo|bson|gridfs|sqlite3")
 

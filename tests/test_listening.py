@@ -1,6 +1,7 @@
 """The listening sockets: what connections inherit, and what a supervisor hands down."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from listening import listen, url_of
+from listening import CannotListen, listen, url_of
 from settings import Settings
 
 _ROOT = Path(__file__).parents[1]
@@ -31,6 +32,34 @@ def test_connections_inherit_what_notices_dead_and_idle_peers() -> None:
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         # The kernel doubles what is asked for, for its own book-keeping.
         assert 2 * 32 * 1024 == accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+
+
+def test_a_socket_in_the_file_system_is_for_user_and_group_and_replaces_a_dead_one(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "headrace.sock"
+    for _ in range(2):  # the second finds what the first left behind
+        (listening,) = listen(Settings(host=f"unix:{path}"), {})
+        with listening:
+            assert f"unix:{path}" == url_of(listening)
+            assert 0o660 == path.stat().st_mode & 0o777
+            with pytest.raises(CannotListen, match="another process listens there"):
+                listen(Settings(host=f"unix:{path}"), {})
+
+
+@pytest.mark.parametrize("place", ["", "missing/headrace.sock", "x" * 200])
+def test_a_place_that_cannot_be_listened_at_is_named(tmp_path: Path, place: str) -> None:
+    where = f"unix:{tmp_path}/{place}"
+    with pytest.raises(CannotListen, match=re.escape(f"cannot listen on {where}: ")):
+        listen(Settings(host=where), {})
+
+
+def test_a_file_is_not_taken_for_a_socket(tmp_path: Path) -> None:
+    path = tmp_path / "notes"
+    path.write_text("kept")
+    with pytest.raises(CannotListen, match="no socket"):
+        listen(Settings(host=f"unix:{path}"), {})
+    assert "kept" == path.read_text()
 
 
 def test_two_share_a_port_if_told_to() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from settings import MASK, Settings, SettingsError, describe, load, masked
+from settings import MASK, Settings, SettingsError, describe, load, load_storage, masked
 
 ROOT = Path(__file__).resolve().parent.parent
 SECRET = "sk-4f9c-never-shown"
@@ -291,7 +291,7 @@ def test_an_unknown_credential_is_named(credentials: Callable[..., dict[str, str
         ("relay = 3", "relay: is a table of settings, not a value"),
         ("providers = 3", "providers: is a table of settings, not a value"),
         ("providers.demo = 3", "providers.demo: is a table of settings, not a value"),
-        ("[auth]\nmode = 'open'", "auth.mode: should be 'none'"),
+        ("[auth]\nmode = 'open'", "auth.mode: should be 'none', 'keys' or 'jwt'"),
         ("[providers.x]\nmodels = ['m']", "providers.x.dialect: is required"),
         ("[storage]\nurl = 'postgres://x'", "storage.url: should be sqlite:///path, mongodb"),
         ("[storage]\nurl = 'sqlite:///'", "storage.url: should be sqlite:///path, mongodb"),
@@ -351,6 +351,96 @@ def test_without_authentication_nothing_but_loopback_is_open(host: str) -> None:
 
     assert "auth.mode" in line
     assert f"host should be loopback, not {host}" in line
+
+
+def test_a_socket_in_the_file_system_is_open_without_authentication() -> None:
+    assert "unix:/run/headrace.sock" == Settings(host="unix:/run/headrace.sock").host
+
+
+JWT = """
+    [auth.jwt]
+    issuer = "https://id.example.org/"
+    audience = "headrace"
+    algorithms = "RS256, ES256"
+    jwks_url = "https://id.example.org/keys"
+"""
+LONG = "x" * 32
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "127.0.0.1", "unix:/run/headrace.sock"])
+def test_with_keys_any_host_is_fine(toml: Callable[..., Path], host: str) -> None:
+    file = toml(f'host = "{host}"\n[auth]\nmode = "keys"\nsecret = "{LONG}"')
+
+    assert host == load(file, {}).host
+
+
+def test_tokens_are_taken_as_the_table_says(
+    toml: Callable[..., Path], credentials: Callable[..., dict[str, str]]
+) -> None:
+    environ = credentials(**{"auth.secret": f"{LONG}\n"})
+    auth = load(toml(f'[auth]\nmode = "jwt"\n{JWT}'), environ).auth
+
+    assert auth.jwt is not None
+    assert auth.secret is not None
+    assert LONG == auth.secret.get_secret_value()
+    assert (("headrace",), ("RS256", "ES256")) == (auth.jwt.audience, auth.jwt.algorithms)
+    assert (30, None) == (auth.jwt.leeway_seconds, auth.jwt.admin_scope)
+
+
+@pytest.mark.parametrize(
+    ("auth", "line"),
+    [
+        ('mode = "keys"', 'auth: secret is required for mode "keys": 32 characters or more'),
+        (f'mode = "jwt"\n{JWT}', 'auth: secret is required for mode "jwt"'),
+        (f'mode = "jwt"\nsecret = "{LONG}"', 'auth: mode "jwt" needs the table auth.jwt'),
+        (f'mode = "keys"\nsecret = "{LONG}"\n{JWT}', 'auth: jwt is for mode "jwt", not for "keys"'),
+        (JWT, 'auth: jwt is for mode "jwt", not for "none"'),
+        ('mode = "keys"\nsecret = "short"', "auth.secret: should have at least 32 characters"),
+        (f'mode = "keys"\nsecret = "{LONG} "', "auth.secret: should be printable ASCII"),
+    ],
+)
+def test_ways_in_that_do_not_fit_together_stop_the_start(
+    toml: Callable[..., Path], auth: str, line: str
+) -> None:
+    table = auth if auth.lstrip().startswith("[") else f"[auth]\n{auth}"
+
+    assert complaint(toml(table)).startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("setting", "problem"),
+    [
+        ('algorithms = ["none"]', "auth.jwt.algorithms.0: should be 'RS256'"),
+        ('algorithms = ["HS256"]', "auth.jwt.algorithms.0: should be 'RS256'"),
+        ("algorithms = []", "auth.jwt.algorithms: "),
+        ("audience = []", "auth.jwt.audience: "),
+        ('issuer = ""', "auth.jwt.issuer: "),
+        ('jwks_url = "http://id.example.org/keys"', "auth.jwt.jwks_url: should be https"),
+        ('jwks_url = "https://u:p@id.example.org/keys"', "auth.jwt.jwks_url: should hold neither"),
+        ('jwks_url = "file:///etc/passwd"', "auth.jwt.jwks_url: should be an address"),
+        ("leeway_seconds = 301", "auth.jwt.leeway_seconds: "),
+        ('secret = "x"', "auth.jwt.secret: unknown setting"),
+    ],
+)
+def test_rules_for_tokens_that_would_let_strangers_in_stop_the_start(
+    toml: Callable[..., Path], setting: str, problem: str
+) -> None:
+    name = setting.partition(" ")[0]
+    rules = "\n".join(line for line in JWT.splitlines() if not line.strip().startswith(name))
+    table = f'[auth]\nmode = "jwt"\nsecret = "{LONG}"\n{rules}\n{setting}'
+
+    assert complaint(toml(table)).startswith(problem)
+
+
+def test_commands_for_keys_need_to_know_where_the_store_is_and_nothing_else(
+    toml: Callable[..., Path],
+) -> None:
+    file = toml('[auth]\nmode = "keys"\n[providers.openai]\n[storage]\nurl = "sqlite:///x.db"')
+
+    assert "sqlite:///x.db" == load_storage(file, {}).url
+    assert "sqlite:///y.db" == load_storage(file, {"HEADRACE_STORAGE__URL": "sqlite:///y.db"}).url
+    with pytest.raises(SettingsError, match=r"storage\.url: should be sqlite"):
+        load_storage(toml('[storage]\nurl = "x"'), {})
 
 
 # Providers

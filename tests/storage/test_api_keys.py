@@ -127,36 +127,42 @@ async def test_a_command_beside_takes_no_lease(
 
 
 @pytest.mark.gen_test
-async def test_a_command_without_a_server_makes_the_file_and_lets_go_of_it(tmp_path: Path) -> None:
-    file = tmp_path / "data" / "headrace.db"
-    command = SQLiteStorage(file, "command")
-    await command.open(beside=True)
-    await command.create_api_key(api_key("a"))
-    await command.close()
-    assert {path.stat().st_mode & 0o077 for path in file.parent.iterdir()} == {0}
-
-    again, server = SQLiteStorage(file, "command"), SQLiteStorage(file, "server")
-    await again.open(beside=True)  # now that the file is there a server may start at any time
+async def test_a_command_keeps_no_server_from_starting(tmp_path: Path) -> None:
+    file = tmp_path / "headrace.db"
+    server = SQLiteStorage(file, "first")
     await server.open()
-    assert (await server.api_key("a")) == (await again.api_key("a")) is not None
     await server.close()
-    await again.close()
+
+    command, server = SQLiteStorage(file, "command"), SQLiteStorage(file, "second")
+    await command.open(beside=True)
+    await server.open()
+    await command.create_api_key(api_key("a"))
+
+    assert await server.api_key("a") is not None
+    await server.close()
+    await command.close()
 
 
 @pytest.mark.gen_test
-async def test_a_command_of_another_version_leaves_a_running_servers_file_alone(
-    tmp_path: Path,
-) -> None:
+async def test_a_command_makes_no_file(tmp_path: Path) -> None:
+    file = tmp_path / "data" / "headrace.db"
+    with pytest.raises(StorageError, match="starting the server makes it"):
+        await SQLiteStorage(file, "command").open(beside=True)
+    assert not file.parent.exists()
+
+
+@pytest.mark.parametrize("version", [0, len(MIGRATIONS) - 1, len(MIGRATIONS) + 1])
+@pytest.mark.gen_test
+async def test_a_command_leaves_another_versions_file_alone(tmp_path: Path, version: int) -> None:
     file = tmp_path / "headrace.db"
     server = SQLiteStorage(file, "server")
     await server.open()
-    older = len(MIGRATIONS) - 1
-    with closing(sqlite3.connect(file)) as database:
-        database.execute(f"PRAGMA user_version = {older}")
-
-    with pytest.raises(StorageError, match="in use by another Headrace"):
-        await SQLiteStorage(file, "command").open(beside=True)
-
     await server.close()
     with closing(sqlite3.connect(file)) as database:
-        assert (older,) == database.execute("PRAGMA user_version").fetchone()
+        database.execute(f"PRAGMA user_version = {version}")
+    before = file.read_bytes()
+
+    with pytest.raises(StorageError, match="another version's"):
+        await SQLiteStorage(file, "command").open(beside=True)
+
+    assert before == file.read_bytes()

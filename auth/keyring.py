@@ -1,0 +1,179 @@
+"""The API keys of those who are here: held in memory, and looked after in the store.
+
+A request with a key that is known costs a hash and a comparison. One look every `recheck_seconds`
+asks the store for all known keys together, and for those of requests that are still being answered;
+so a key that was revoked, by whichever process or command, opens nothing from then on, and what it
+had opened is closed.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Set
+
+from auth import keys
+from auth.principal import ExpiredCredentials, InvalidCredentials, Principal
+from storage.base import ApiKey, Storage, StorageError, now
+
+log = logging.getLogger("headrace.auth")
+
+# Keys held at a time, some 700 bytes each. One more is looked up when it comes again.
+_MOST = 10_000
+
+# Seconds without use after which a key is looked after no more.
+_IDLE_SECONDS = 600.0
+
+# Looks that may fail before what is known is too old to let anybody in: 60 s with the usual 3. An
+# election of a replica set's primary is over by then. What is open stays open: see the README.
+_LOOKS_MISSED = 20
+
+
+class _Held:
+    """A key that is known, as the store had it at `read_at` (the loop's clock)."""
+
+    __slots__ = ("key", "principal", "read_at", "used_at")
+
+    def __init__(self, key: ApiKey, read_at: float) -> None:
+        self.used_at = read_at
+        self.learn(key, read_at)
+
+    def learn(self, key: ApiKey, read_at: float) -> None:
+        """This is how it stands by now."""
+        self.key = key
+        self.principal = Principal(key.user, key.admin, key.id)
+        self.read_at = read_at
+
+
+class Keyring:
+    """Tells whose a key is. `in_use` names the keys of requests under way, `expel` ends those."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        recheck_seconds: float,
+        in_use: Callable[[], Set[str]],
+        expel: Callable[[Set[str]], None],
+    ) -> None:
+        self._storage = storage
+        self._recheck_seconds = recheck_seconds
+        self._in_use = in_use
+        self._expel = expel
+        self._held: OrderedDict[str, _Held] = OrderedDict()  # used last comes last
+        self._looking: dict[str, asyncio.Task[_Held | None]] = {}
+        self._looked_at = float("-inf")  # when the last look that succeeded began
+        self._failing = False
+
+    async def enter(self, credentials: str) -> Principal:
+        """Whose key this is. Raises Unauthenticated, or StorageError if nobody can tell."""
+        held = await self._known(keys.id_of(credentials))
+        if not keys.opens(credentials, held.key.digest):
+            raise InvalidCredentials
+        return _checked(held)
+
+    async def check(self, principal: Principal) -> None:
+        """Return if the key by which the principal got a ticket is still good. As `enter`."""
+        if principal.key_id is None:  # given while tokens were taken
+            raise InvalidCredentials
+        _checked(await self._known(principal.key_id))
+
+    async def run(self) -> None:
+        """Look after what is known until cancelled."""
+        while True:
+            await asyncio.sleep(self._recheck_seconds)
+            try:
+                await self._look()
+            except StorageError as error:
+                if not self._failing:  # once an outage
+                    log.warning("API keys cannot be looked after: %s", error)
+                self._failing = True
+            else:
+                if self._failing:
+                    log.info("API keys can be looked after again")
+                self._failing = False
+
+    async def _known(self, key_id: str) -> _Held:
+        time = asyncio.get_running_loop().time()
+        held = self._held.get(key_id)
+        trusted_since = time - _LOOKS_MISSED * self._recheck_seconds
+        if held is None or max(held.read_at, self._looked_at) < trusted_since:
+            held = await self._looked_up(key_id)
+        if held is None:
+            raise InvalidCredentials
+        held.used_at = time
+        if key_id in self._held:
+            self._held.move_to_end(key_id)
+        return held
+
+    async def _looked_up(self, key_id: str) -> _Held | None:
+        """Ask the store, once for all who wait for the same key; nothing is kept of what it is not.
+
+        Remembering ids that nobody has would be a memory for strangers to fill.
+        """
+        task = self._looking.get(key_id)
+        if task is None:
+            task = self._looking[key_id] = asyncio.create_task(self._look_up(key_id))
+            task.add_done_callback(lambda done: self._looked_for(key_id, done))
+        # One who leaves must not end it for the others: it is short and has its own end.
+        return await asyncio.shield(task)
+
+    async def _look_up(self, key_id: str) -> _Held | None:
+        read_at = asyncio.get_running_loop().time()
+        key = await self._storage.api_key(key_id)
+        if key is None:
+            self._held.pop(key_id, None)
+            return None
+        held = self._held[key_id] = _Held(key, read_at)
+        if len(self._held) > _MOST:
+            self._held.popitem(last=False)
+        return held
+
+    def _looked_for(self, key_id: str, task: "asyncio.Task[_Held | None]") -> None:
+        del self._looking[key_id]
+        if not task.cancelled():
+            task.exception()  # looked at: nobody may be left to see it
+
+    async def _look(self) -> None:
+        """See how all known keys stand, and close what those that are no longer good have open."""
+        began = asyncio.get_running_loop().time()
+        self._drop_idle(began)
+        watched = self._held.keys() | self._in_use()
+        kept = {key.id: key for key in await self._storage.api_keys(watched)} if watched else {}
+        self._learn(kept, watched, began)
+        self._looked_at = began
+        if in_use := self._in_use() & watched:
+            good = {key_id for key_id in in_use if key_id in kept and _is_good(kept[key_id])}
+            if in_use > good:
+                self._expel(in_use - good)
+
+    def _learn(self, kept: dict[str, ApiKey], watched: Set[str], read_at: float) -> None:
+        for key_id in watched:
+            held = self._held.get(key_id)
+            if held is None or held.read_at > read_at:  # looked up meanwhile: that is newer
+                continue
+            key = kept.get(key_id)
+            if key is None:
+                del self._held[key_id]
+            elif key != held.key:
+                held.learn(key, read_at)
+
+    def _drop_idle(self, time: float) -> None:
+        while self._held and next(iter(self._held.values())).used_at < time - _IDLE_SECONDS:
+            self._held.popitem(last=False)
+
+
+def _is_good(key: ApiKey) -> bool:
+    """Whether the key opens anything now."""
+    return key.revoked_at is None and not _is_expired(key)
+
+
+def _is_expired(key: ApiKey) -> bool:
+    return key.expires_at is not None and key.expires_at <= now()
+
+
+def _checked(held: _Held) -> Principal:
+    if held.key.revoked_at is not None:
+        raise InvalidCredentials
+    if _is_expired(held.key):
+        raise ExpiredCredentials
+    return held.principal

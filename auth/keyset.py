@@ -1,0 +1,161 @@
+"""The public keys of a token issuer, as it publishes them (a JWKS): fetched, kept, fetched again.
+
+Keys change: a new one appears in the set shortly before tokens are signed with it, a withdrawn one
+is left out. So the set is fetched every ten minutes, and at once when a token names a key that is
+not known; but not more often than every ten seconds, whatever strangers send.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import jwt
+import msgspec
+
+from auth.principal import KeysUnavailable
+
+log = logging.getLogger("headrace.auth")
+
+# What can be configured, and the keys that each takes. Nothing symmetric: a published key must not
+# be taken for a shared secret. No "none".
+KEY_TYPES: Mapping[str, tuple[str, str | None]] = {
+    "RS256": ("RSA", None),
+    "RS384": ("RSA", None),
+    "RS512": ("RSA", None),
+    "PS256": ("RSA", None),
+    "PS384": ("RSA", None),
+    "PS512": ("RSA", None),
+    "ES256": ("EC", "P-256"),
+    "ES384": ("EC", "P-384"),
+    "ES512": ("EC", "P-521"),
+    "EdDSA": ("OKP", "Ed25519"),
+}
+
+# Seconds. A withdrawn key opens nothing after this long.
+_REFRESH_SECONDS = 600.0
+
+# Seconds between the beginnings of two fetches: how often strangers can have us ask the issuer, and
+# how long a new key may be unknown if it comes into use the moment it is published.
+SOONEST_SECONDS = 10.0
+
+# Seconds for which a set counts if no newer one can be had. An issuer that is away for an hour
+# should keep nobody out; one that is silenced for longer must not keep a withdrawn key good.
+_TRUSTED_SECONDS = 24 * 3600.0
+
+# Keys of a set that are looked at: issuers publish two or three, with certificates some KB each.
+_MOST = 100
+
+
+class KeySet:
+    """The issuer's keys. `fetch` brings the set as it is published, or raises KeysUnavailable."""
+
+    def __init__(self, fetch: Callable[[], Awaitable[bytes]], algorithms: tuple[str, ...]) -> None:
+        self._fetch = fetch
+        self._algorithms = algorithms
+        self._keys: dict[tuple[str | None, str], jwt.PyJWK] = {}  # by kid and algorithm
+        self._published: bytes | None = None
+        self._fetched_at = float("-inf")  # by the loop's clock, as the next one
+        self._tried_at = float("-inf")
+        self._fetching: asyncio.Task[None] | None = None
+        self._failing = False
+        self.generation = (
+            0  # counts the sets that differ: what was judged by another is judged anew
+        )
+
+    async def key(self, kid: str | None, algorithm: str) -> jwt.PyJWK | None:
+        """The key that a token names; without a name the only one of its kind, if there is one.
+
+        Raises KeysUnavailable if no set was fetched, or none for a day.
+        """
+        found = self._find(kid, algorithm)
+        if found is None or not self._is_trusted:
+            await self.refresh()
+            found = self._find(kid, algorithm)
+        if not self._is_trusted:
+            raise KeysUnavailable
+        return found
+
+    async def refresh(self) -> None:
+        """Fetch the set, unless that was tried just now; whoever waits shares one fetch."""
+        if self._fetching is None:
+            time = asyncio.get_running_loop().time()
+            if time < self._tried_at + SOONEST_SECONDS:
+                return
+            self._tried_at = time
+            self._fetching = asyncio.create_task(self._renew())
+        # One who leaves must not end it for the others: it is short and has its own end.
+        await asyncio.shield(self._fetching)
+
+    async def run(self) -> None:
+        """Keep the set fresh until cancelled."""
+        while True:
+            await self.refresh()
+            await asyncio.sleep(SOONEST_SECONDS if self._failing else _REFRESH_SECONDS)
+
+    @property
+    def _is_trusted(self) -> bool:
+        return asyncio.get_running_loop().time() < self._fetched_at + _TRUSTED_SECONDS
+
+    def _find(self, kid: str | None, algorithm: str) -> jwt.PyJWK | None:
+        if kid is not None:
+            return self._keys.get((kid, algorithm))
+        candidates = [key for (_, name), key in self._keys.items() if name == algorithm]
+        return candidates[0] if len(candidates) == 1 else None
+
+    async def _renew(self) -> None:
+        try:
+            published = await self._fetch()
+            if published != self._published:
+                self._keys = _keys(published, self._algorithms)
+                self._published = published
+                self.generation += 1
+            self._fetched_at = asyncio.get_running_loop().time()
+        except KeysUnavailable as error:
+            if not self._failing:  # once an outage
+                log.warning("the issuer's keys cannot be fetched: %s", error.__cause__ or error)
+            self._failing = True
+        else:
+            if self._failing:
+                log.info("the issuer's keys can be fetched again")
+            self._failing = False
+        finally:
+            self._fetching = None
+
+
+def _keys(published: bytes, algorithms: tuple[str, ...]) -> dict[tuple[str | None, str], jwt.PyJWK]:
+    """The usable keys of a set, for each algorithm that they may serve. Raises KeysUnavailable."""
+    try:
+        listed = msgspec.json.decode(published, type=_Set).keys
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise KeysUnavailable from error
+    keys = {}
+    for data in listed[:_MOST]:
+        for algorithm in algorithms:
+            if (key := _usable(data, algorithm)) is not None:
+                keys[_text(data.get("kid")), algorithm] = key
+    if not keys:
+        raise KeysUnavailable from ValueError("none of them serves auth.jwt.algorithms")
+    return keys
+
+
+def _usable(data: dict[str, Any], algorithm: str) -> jwt.PyJWK | None:
+    kind, curve = KEY_TYPES[algorithm]
+    if data.get("kty") != kind or (curve is not None and data.get("crv") != curve):
+        return None
+    if data.get("use", "sig") != "sig" or data.get("alg", algorithm) != algorithm:
+        return None
+    if "d" in data:  # a private key that somebody published: everyone can sign with it
+        return None
+    try:
+        return jwt.PyJWK(data, algorithm)
+    except jwt.PyJWTError:
+        return None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+class _Set(msgspec.Struct):
+    keys: list[dict[str, Any]]

@@ -1,0 +1,126 @@
+"""Keys made, listed and taken back by the operator: what `server.py` does with a store, and says.
+
+No server is asked. A running one sees what became of a key when it looks after those it knows.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from auth import keys
+from auth.principal import MAX_USER_CHARS, is_user_name
+from storage.base import ApiKey, NotFound, Storage, now
+
+# Of all keys, asked for at a time.
+_PAGE = 1000
+
+_COLUMNS = ["ID", "USER", "ADMIN", "CREATED", "EXPIRES", "REVOKED", "NOTE"]
+
+_MAX_DAYS = 36_500
+_MAX_NOTE_CHARS = 200
+
+
+class CannotManage(Exception):
+    """Why it cannot be done, in one line for the operator."""
+
+
+class Said(NamedTuple):
+    """What a command has to say: its result, and words about it that are no part of it."""
+
+    result: str
+    remark: str
+
+
+async def create(storage: Storage, *, user: str, admin: bool, note: str, days: int | None) -> Said:
+    """Make a key; the result is the key, which nobody can be told again. Raises CannotManage."""
+    if not is_user_name(user):
+        raise CannotManage(
+            f"--user: a name is 1 to {MAX_USER_CHARS} characters without line ends and controls"
+        )
+    if note and (len(note) > _MAX_NOTE_CHARS or not is_user_name(note)):
+        raise CannotManage(
+            f"--note: at most {_MAX_NOTE_CHARS} characters without line ends and controls"
+        )
+    if days is not None and not 0 < days <= _MAX_DAYS:
+        raise CannotManage(f"--days: from 1 to {_MAX_DAYS}")
+    made = keys.make()
+    created_at = now()
+    key = ApiKey(
+        id=made.id,
+        digest=keys.digest(made.text),
+        user=user,
+        admin=admin,
+        note=note,
+        created_at=created_at,
+        expires_at=None if days is None else created_at + timedelta(days=days),
+    )
+    await storage.create_api_key(key)
+    until = "until it is revoked" if key.expires_at is None else f"until {_time(key.expires_at)}"
+    whose = f"{user}, an admin" if admin else user
+    return Said(made.text, f"Key {made.id} of {whose}, good {until}. It is shown this once.")
+
+
+async def listing(storage: Storage, user: str | None) -> Said:
+    """All keys, or a user's: what is known of them, a line for each."""
+    found = sorted(await _all(storage, user), key=lambda key: (key.user, key.created_at))
+    rows = [_COLUMNS, *map(_row, found)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+    return Said("\n".join(lines), f"{_keys(len(found))}.")
+
+
+async def revoke(storage: Storage, named: Iterable[str], user: str | None) -> Said:
+    """Take keys back: those named, by id or whole, and all of `user`'s. Raises CannotManage."""
+    ids = [_id(text) for text in named]
+    if user is not None:
+        ids += [key.id for key in await _all(storage, user) if key.revoked_at is None]
+    lines = []
+    for key_id in ids:
+        try:
+            key = await storage.revoke_api_key(key_id, now())
+        except NotFound:
+            raise CannotManage(f"there is no key {key_id}") from None
+        lines.append(f"{key.id} of {key.user}")
+    remark = f"{_keys(len(lines))} revoked; what was opened by them is closed within seconds."
+    return Said("\n".join(lines), remark)
+
+
+async def _all(storage: Storage, user: str | None) -> list[ApiKey]:
+    found: list[ApiKey] = []
+    after = None
+    while True:
+        page = await storage.list_api_keys(user, limit=_PAGE, after=after)
+        found += page.data
+        if page.next is None:
+            return found
+        after = page.next
+
+
+def _id(text: str) -> str:
+    key_id = keys.named(text)
+    if key_id is None:  # not repeated: it may be most of a key
+        raise CannotManage("a key is named by its id, as list-keys shows it")
+    return key_id
+
+
+def _row(key: ApiKey) -> list[str]:
+    return [
+        key.id,
+        key.user,
+        "yes" if key.admin else "",
+        _time(key.created_at),
+        "" if key.expires_at is None else _time(key.expires_at),
+        "" if key.revoked_at is None else _time(key.revoked_at),
+        key.note,
+    ]
+
+
+def _keys(count: int) -> str:
+    return "1 key" if count == 1 else f"{count} keys"
+
+
+def _time(time: datetime) -> str:
+    return time.strftime("%Y-%m-%dT%H:%MZ")

@@ -1,0 +1,105 @@
+"""Tickets: how an EventSource enters, which can send no headers.
+
+A ticket goes into a URL, and so into places where no key may go. It opens one thing: reading one
+answer's events. It is good again and again, since an EventSource comes back to the same URL by
+itself, until a minute after the answer's end; and, if an API key was used to get it, for no longer
+than that key.
+
+Nothing is stored. What a ticket says (who, by which key, when it was given) is signed together with
+the answer's id, which is not in it: it stands in the URL's path.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import time
+from datetime import datetime
+
+import msgspec
+
+from auth.principal import InvalidCredentials, Principal, TicketExpired
+
+# Seconds after the answer's end, or after the ticket was given if that is later: an EventSource
+# whose connection broke off just before the end comes back for it, after its backoff.
+_AFTER_END_SECONDS = 60
+
+# Seconds after which it is over in any case: no answer lives that long.
+_LONGEST_SECONDS = 24 * 3600
+
+# Seconds that the clocks of two machines may be apart.
+_SKEW_SECONDS = 60
+
+# Before it is looked at: a user's name of 256 characters, each of them four bytes in UTF-8 and as
+# many thirds in base64, and 200 for the rest.
+_LONGEST_TICKET = 2000
+
+
+class _Said(msgspec.Struct, array_like=True, frozen=True):
+    user: str
+    key_id: str | None
+    given_at: int  # seconds since 1970
+
+
+class Ticket(msgspec.Struct, frozen=True):
+    """A ticket that was found to be ours, for the answer that it was shown for."""
+
+    principal: Principal
+    given_at: int
+
+    def check(self, ended_at: datetime | None) -> None:
+        """Raise TicketExpired if it is over, for an answer that ended then or is live (None)."""
+        at = time.time()
+        if at > self.given_at + _LONGEST_SECONDS:
+            raise TicketExpired
+        if ended_at is not None:
+            last = max(self.given_at, ended_at.timestamp())
+            if at > last + _AFTER_END_SECONDS:
+                raise TicketExpired
+
+
+class Tickets:
+    """Gives tickets and knows its own, on every process that has the same secret."""
+
+    def __init__(self, secret: str) -> None:
+        # A key of its own: whatever else comes to be signed with the secret is no ticket.
+        self._key = hmac.digest(secret.encode(), b"headrace ticket 1", "sha256")
+
+    def give(self, principal: Principal, answer_id: str) -> str:
+        """A ticket for reading the answer, which has to be the principal's."""
+        said = _Said(principal.user, principal.key_id, int(time.time()))
+        payload = msgspec.json.encode(said)
+        return f"{_sealed(payload)}.{_sealed(self._signature(payload, answer_id))}"
+
+    def open(self, text: str, answer_id: str) -> Ticket:
+        """The ticket, if we gave it for this answer; whether it is over yet `check` tells.
+
+        Raises InvalidCredentials.
+        """
+        sealed, _, signature = text.partition(".")
+        try:
+            if len(text) > _LONGEST_TICKET:
+                raise InvalidCredentials
+            payload = _opened(sealed)
+            if not hmac.compare_digest(_opened(signature), self._signature(payload, answer_id)):
+                raise InvalidCredentials
+            said = msgspec.json.decode(payload, type=_Said)
+        except (ValueError, binascii.Error):  # msgspec's and UnicodeError are ValueErrors
+            raise InvalidCredentials from None
+        if said.given_at > time.time() + _SKEW_SECONDS:
+            raise InvalidCredentials
+        return Ticket(Principal(said.user, key_id=said.key_id), said.given_at)
+
+    def _signature(self, payload: bytes, answer_id: str) -> bytes:
+        # JSON holds no line end, so that no two pairs make the same bytes.
+        signed = payload + b"\n" + answer_id.encode()
+        return hmac.digest(self._key, signed, hashlib.sha256().name)
+
+
+def _sealed(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _opened(text: str) -> bytes:
+    padded = text.encode("ascii") + b"=" * (-len(text) % 4)
+    return base64.b64decode(padded, altchars=b"-_", validate=True)

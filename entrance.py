@@ -1,0 +1,93 @@
+"""From `auth.mode` to what lets requests in, and what has to run for that."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from tornado.httpclient import HTTPResponse
+
+from auth.keyring import Keyring
+from auth.principal import KeysUnavailable
+from auth.tickets import Tickets
+from handlers.admission import Admission
+from handlers.bearer import Bearer
+from handlers.cors import Cors
+from handlers.guard import Guard
+from handlers.presence import Presence
+from providers.client import UpstreamClient, UpstreamRequest
+from providers.errors import ProviderError
+from settings import AuthSettings, JwtSettings
+from storage.base import Storage
+
+# Seconds for the issuer's keys, connecting included: somebody waits for them with a token in hand.
+_FETCH_SECONDS = 10.0
+
+
+class Entrance(NamedTuple):
+    """What lets requests in. `chores` have to run, `close` comes last."""
+
+    admission: Admission
+    tickets: Tickets
+    chores: tuple[Callable[[], Awaitable[None]], ...]
+    close: Callable[[], None]
+
+
+def entrance(auth: AuthSettings, cors: Cors, storage: Storage, presence: Presence) -> Entrance:
+    """What `auth` asks for."""
+    # Without keys nobody looks at tickets, and so one secret is as good as another.
+    secret = secrets.token_hex() if auth.secret is None else auth.secret.get_secret_value()
+    tickets = Tickets(secret)
+    if auth.mode == "keys":
+        keyring = Keyring(
+            storage,
+            recheck_seconds=auth.recheck_seconds,
+            in_use=presence.keys_in_use,
+            expel=presence.expel,
+        )
+        return Entrance(Bearer(keyring, tickets), tickets, (keyring.run,), _nothing)
+    if auth.jwt is not None:
+        return _taking_tokens(auth.jwt, tickets)
+    return Entrance(Guard(cors), tickets, (), _nothing)
+
+
+def _taking_tokens(configured: JwtSettings, tickets: Tickets) -> Entrance:
+    # Not at the top: cryptography takes time and memory that servers without tokens need not pay.
+    from auth.keyset import KeySet
+    from auth.tokens import Rules, Verifier
+
+    client = UpstreamClient(max_connections=1)  # its own: never in a queue behind answers
+    keys = KeySet(_fetching(configured, client), configured.algorithms)
+    rules = Rules(
+        issuer=configured.issuer,
+        audience=configured.audience,
+        algorithms=configured.algorithms,
+        leeway=configured.leeway_seconds,
+        admin_scope=configured.admin_scope,
+    )
+    verifier = Verifier(rules, keys)
+    return Entrance(Bearer(verifier, tickets), tickets, (verifier.run,), client.close)
+
+
+def _fetching(configured: JwtSettings, client: UpstreamClient) -> Callable[[], Awaitable[bytes]]:
+    """A fetch of the issuer's keys; redirects are refused, so they come from where it is set."""
+
+    async def fetch() -> bytes:
+        request = UpstreamRequest(
+            configured.jwks_url,
+            ca_certs=str(configured.ca_certs) if configured.ca_certs else None,
+        )
+        try:
+            async with asyncio.timeout(_FETCH_SECONDS):
+                response: HTTPResponse = await client.fetch(request, raise_error=False)
+        except (ProviderError, TimeoutError) as error:
+            raise KeysUnavailable from error
+        if response.code != 200:
+            raise KeysUnavailable from ValueError(f"the issuer answers {response.code}")
+        return response.body
+
+    return fetch
+
+
+def _nothing() -> None:
+    """There is nothing to close."""

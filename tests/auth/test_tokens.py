@@ -1,0 +1,459 @@
+"""Tokens of an identity provider: which are good, which are not, and keys that come and go."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+from jwt.algorithms import RSAAlgorithm
+
+from auth import keyset
+from auth.keyset import KeySet
+from auth.principal import (
+    ExpiredCredentials,
+    InvalidCredentials,
+    KeysUnavailable,
+    Principal,
+    Unauthenticated,
+)
+from auth.tokens import Rules, Verifier
+from tests.issuer import AUDIENCE, ISSUER, Issuer
+from tests.readers import Reader, call
+from tests.serving import Serving
+from tests.upstreams import ScriptedUpstream
+
+MODELS = ("GET", "/api/v1/models")
+RULES = Rules(ISSUER, (AUDIENCE,), ("RS256", "ES256", "EdDSA"), 30, "headrace:admin")
+
+
+class Published:
+    """The issuer's set without a network."""
+
+    def __init__(self, issuer: Issuer) -> None:
+        self.issuer = issuer
+        self.fetches = 0
+        self.away = False
+
+    async def fetch(self) -> bytes:
+        self.fetches += 1
+        if self.away:
+            raise KeysUnavailable from ValueError("away")
+        return json.dumps({"keys": list(self.issuer.published.values())}).encode()
+
+
+@pytest.fixture
+def signer() -> Issuer:
+    """Signs tokens, and is asked for its keys without a network."""
+    return Issuer()
+
+
+@pytest.fixture
+def published(signer: Issuer) -> Published:
+    return Published(signer)
+
+
+@pytest.fixture
+def verifier(published: Published) -> Verifier:
+    return Verifier(RULES, KeySet(published.fetch, RULES.algorithms))
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fetch keys as often as they are missing."""
+    monkeypatch.setattr(keyset, "SOONEST_SECONDS", 0.0)
+
+
+def sealed(value: object) -> str:
+    data = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(("kid", "algorithm"), [("rsa", "RS256"), ("ec", "ES256"), ("ed", "EdDSA")])
+@pytest.mark.gen_test
+async def test_a_good_token_is_its_subjects(
+    verifier: Verifier, signer: Issuer, kid: str, algorithm: str
+) -> None:
+    token = signer.token(kid, algorithm)
+    for _ in range(2):  # the second time it is remembered
+        assert Principal("alice") == await verifier.enter(token)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"iss": "https://evil.example/"},
+        {"iss": None},
+        {"aud": "another"},
+        {"aud": ["another", "and another"]},
+        {"aud": None},
+        {"aud": 7},
+        {"sub": None},
+        {"sub": ""},
+        {"sub": 7},
+        {"sub": "x" * 257},
+        {"sub": "a\nb"},
+        {"sub": "\ud800"},
+        {"exp": None},
+        {"exp": "soon"},
+        {"exp": float("inf")},
+        {"exp": float("nan")},
+        {"exp": 10**400},
+        {"nbf": 10**11},
+        {"iat": 10**11},
+        {"iat": "x"},
+    ],
+)
+@pytest.mark.gen_test
+async def test_a_token_that_says_anything_else_is_refused(
+    verifier: Verifier, signer: Issuer, changed: dict[str, Any]
+) -> None:
+    header, key = {"alg": "RS256", "kid": "rsa"}, signer.private["rsa"]
+    signing = f"{sealed(header)}.{sealed(signer.claims(**changed))}"
+    signature = RSAAlgorithm(RSAAlgorithm.SHA256).sign(signing.encode(), key)
+    with pytest.raises(InvalidCredentials):
+        await verifier.enter(f"{signing}.{sealed(signature)}")
+
+
+@pytest.mark.gen_test
+async def test_one_of_several_audiences_is_enough(verifier: Verifier, signer: Issuer) -> None:
+    await verifier.enter(signer.token(aud=["another", AUDIENCE]))
+
+
+@pytest.mark.parametrize(
+    ("expired_for", "good"), [(-1, True), (20, True), (40, False), (10_000, False)]
+)
+@pytest.mark.gen_test
+async def test_clocks_may_differ_by_the_leeway_and_an_expired_token_is_told_so(
+    verifier: Verifier, signer: Issuer, expired_for: int, good: bool
+) -> None:
+    token = signer.token(exp=int(time.time()) - expired_for)
+    if good:
+        await verifier.enter(token)
+    else:
+        with pytest.raises(ExpiredCredentials):
+            await verifier.enter(token)
+
+
+@pytest.mark.gen_test
+async def test_a_remembered_token_expires_too(
+    verifier: Verifier, signer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = signer.token()
+    for _ in range(2):  # what came with the first set of keys was forgotten with that
+        await verifier.enter(token)
+    later = time.time() + 631
+    monkeypatch.setattr("auth.tokens.time.time", lambda: later)
+    with pytest.raises(ExpiredCredentials):
+        await verifier.enter(token)
+
+
+# Attacks on how it is signed
+
+
+def public_pem(signer: Issuer) -> bytes:
+    return bytes(
+        signer.private["rsa"]
+        .public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+
+
+def unsigned(signer: Issuer) -> str:
+    return f"{sealed({'alg': 'none', 'kid': 'rsa'})}.{sealed(signer.claims())}."
+
+
+def confused(signer: Issuer) -> str:
+    """Signed with the public key, as if it were a shared secret."""
+    signing = f"{sealed({'alg': 'HS256', 'kid': 'rsa'})}.{sealed(signer.claims())}"
+    mac = hmac.new(public_pem(signer), signing.encode(), hashlib.sha256).digest()
+    return f"{signing}.{sealed(mac)}"
+
+
+def strangers(signer: Issuer) -> str:
+    """Signed with a key of the sender's own, which the token brings along."""
+    signer.private["evil"] = rsa.generate_private_key(65537, 2048)
+    headers = {"kid": "rsa", "jwk": signer.public("evil"), "jku": "https://evil.example/keys"}
+    return signer.token("evil", headers=headers)
+
+
+def critical(signer: Issuer) -> str:
+    return signer.token(headers={"kid": "rsa", "crit": ["x-policy"], "x-policy": "mfa"})
+
+
+def of_another_kind(signer: Issuer) -> str:
+    """The name of one key, signed with another."""
+    return signer.token("ec", "ES256", headers={"kid": "rsa"})
+
+
+def not_listed(signer: Issuer) -> str:
+    return signer.token("rsa", "PS256")
+
+
+def tampered(signer: Issuer) -> str:
+    header, _, signature = signer.token().split(".")
+    return f"{header}.{sealed(signer.claims(sub='bob'))}.{signature}"
+
+
+def nameless(signer: Issuer) -> str:
+    """The set has two keys of the kind then, and it is not tried out which one it is."""
+    signer.publish("rsa", "next")
+    return signer.token(headers={})
+
+
+def of_unknown_key(signer: Issuer) -> str:
+    return signer.token("next")
+
+
+ATTACKS = [
+    unsigned,
+    confused,
+    strangers,
+    critical,
+    of_another_kind,
+    not_listed,
+    tampered,
+    nameless,
+    of_unknown_key,
+]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.gen_test
+async def test_a_token_that_is_not_signed_by_the_issuer_is_refused(
+    verifier: Verifier, signer: Issuer, attack: Callable[[Issuer], str]
+) -> None:
+    with pytest.raises(InvalidCredentials):
+        await verifier.enter(attack(signer))
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        ".",
+        "..",
+        "...",
+        "a.b.c",
+        "é.é.é",
+        "hr_aaaaaaaaaaaaaaaa_bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+        "x" * 20_000,
+        f"{sealed(b'[' * 6000)}.e30.x",
+        f"{sealed({'alg': 'RS256', 'kid': 7})}.e30.x",
+        f"{sealed({'alg': ['RS256']})}.e30.x",
+        f"{sealed({'alg': 'RS256', 'kid': 'rsa'})}.{sealed(b'[' * 6000)}.x",
+        f"{sealed({'alg': 'RS256', 'kid': 'rsa', 'b64': False, 'crit': ['b64']})}..x",
+    ],
+)
+@pytest.mark.gen_test
+async def test_what_is_no_token_is_refused(verifier: Verifier, token: str) -> None:
+    with pytest.raises(InvalidCredentials):
+        await verifier.enter(token)
+
+
+@given(
+    header=some.one_of(
+        some.binary(max_size=60),
+        some.dictionaries(some.sampled_from(["alg", "kid", "crit", "b64", "typ"]), some.text()),
+    ),
+    rest=some.text(max_size=60),
+)
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_nothing_that_is_sent_is_taken_for_a_bug(
+    verifier: Verifier, header: object, rest: str
+) -> None:
+    async def enter() -> None:
+        with pytest.raises((Unauthenticated, KeysUnavailable)):
+            await verifier.enter(f"{sealed(header)}.{rest}")
+
+    asyncio.run(enter())
+
+
+# The issuer's keys
+
+
+@pytest.mark.gen_test
+async def test_without_a_name_the_only_key_of_its_kind_will_do(
+    verifier: Verifier, signer: Issuer
+) -> None:
+    await verifier.enter(signer.token(headers={}))
+
+
+@pytest.mark.gen_test
+async def test_a_new_key_is_fetched_when_a_token_names_it(
+    verifier: Verifier, signer: Issuer, published: Published, impatient: None
+) -> None:
+    await verifier.enter(signer.token())
+    signer.publish("rsa", "next")
+    await asyncio.gather(*(verifier.enter(signer.token("next", jti=f"{i}")) for i in range(5)))
+    assert 2 == published.fetches  # all of them shared one
+
+
+@pytest.mark.gen_test
+async def test_strangers_cannot_make_us_ask_the_issuer_all_the_time(
+    verifier: Verifier, signer: Issuer, published: Published
+) -> None:
+    await verifier.enter(signer.token())
+    for number in range(20):
+        with pytest.raises(InvalidCredentials):
+            await verifier.enter(signer.token(headers={"kid": f"unknown {number}"}))
+    assert 1 == published.fetches
+
+
+@pytest.mark.gen_test
+async def test_a_withdrawn_key_opens_nothing_once_that_is_known_not_even_remembered_tokens(
+    verifier: Verifier, signer: Issuer, impatient: None
+) -> None:
+    token = signer.token()
+    await verifier.enter(token)
+    signer.publish("next")
+    await verifier.enter(signer.token("next"))
+    with pytest.raises(InvalidCredentials):
+        await verifier.enter(token)
+
+
+@pytest.mark.gen_test
+async def test_known_keys_outlast_the_issuer_for_a_day(
+    verifier: Verifier,
+    signer: Issuer,
+    published: Published,
+    impatient: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with_keys = signer.token()
+    await verifier.enter(with_keys)
+    published.away = True
+    await verifier.enter(signer.token(jti="another"))
+    monkeypatch.setattr(keyset, "_TRUSTED_SECONDS", 0.0)
+    with pytest.raises(KeysUnavailable):
+        await verifier.enter(signer.token(jti="a third"))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"use": "enc"}, {"alg": "RS512"}, {"kty": "oct"}, {"d": "AQAB"}, {"n": "AQAB"}, {"n": 7}],
+)
+@pytest.mark.gen_test
+async def test_a_key_for_something_else_is_no_key(
+    verifier: Verifier, signer: Issuer, fields: dict[str, Any]
+) -> None:
+    token = signer.token()
+    signer.published["rsa"] |= fields
+    with pytest.raises(InvalidCredentials):
+        await verifier.enter(token)
+
+
+@pytest.mark.gen_test
+async def test_a_short_key_is_no_key(verifier: Verifier, signer: Issuer) -> None:
+    signer.private["short"] = rsa.generate_private_key(65537, 1024)
+    signer.publish("short")
+    header = sealed({"alg": "RS256", "kid": "short"})
+    signing = f"{header}.{sealed(signer.claims())}"
+    signature = RSAAlgorithm(RSAAlgorithm.SHA256).sign(signing.encode(), signer.private["short"])
+    with pytest.raises(InvalidCredentials):
+        await verifier.enter(f"{signing}.{sealed(signature)}")
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"{}", b"[]", b'{"keys": []}', b'{"keys": [7]}', b"\xff", b"[" * 100_000]
+)
+@pytest.mark.gen_test
+async def test_a_set_that_is_none_is_as_if_the_issuer_were_away(answer: bytes) -> None:
+    async def fetch() -> bytes:
+        return answer
+
+    keys = KeySet(fetch, ("RS256",))
+    with pytest.raises(KeysUnavailable):
+        await keys.key("rsa", "RS256")
+
+
+# Admins
+
+
+@pytest.mark.parametrize(
+    ("claims", "admin"),
+    [
+        ({}, False),
+        ({"scope": "openid headrace:admin"}, True),
+        ({"scp": ["headrace:admin"]}, True),
+        ({"scope": "headrace:administrator"}, False),
+        ({"scope": {"headrace:admin": True}}, False),
+        ({"roles": ["headrace:admin"]}, False),
+    ],
+)
+@pytest.mark.gen_test
+async def test_the_scope_that_is_set_makes_an_admin_and_nothing_else(
+    verifier: Verifier, published: Published, signer: Issuer, claims: dict[str, Any], admin: bool
+) -> None:
+    token = signer.token(**claims)
+    assert admin == (await verifier.enter(token)).admin
+    unset = Verifier(RULES._replace(admin_scope=None), KeySet(published.fetch, RULES.algorithms))
+    assert not (await unset.enter(token)).admin
+
+
+# The whole server
+
+
+def bearing(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.mark.gen_test
+async def test_a_token_opens_the_server_and_a_ticket_given_for_it_reads(
+    serve: Serving, issuer: Issuer, upstream: ScriptedUpstream, providers: dict[str, Any]
+) -> None:
+    server = await serve.start(auth=issuer.settings(), providers=providers)
+    upstream.tokens("Hel")
+    reader = await Reader.ask(server.url, headers=bearing(issuer.token()))
+    await reader.text("Hel")
+    path = f"/api/v1/answers/{reader.answer_id}"
+    given = await call(server.url, "POST", f"{path}/ticket", headers=bearing(issuer.token()))
+    again = await Reader.open(server.url, "GET", given.body["events_url"])
+    await again.text("Hel")
+    bobs = bearing(issuer.token(sub="bob"))
+    assert 404 == (await call(server.url, "GET", f"{path}/events", headers=bobs)).status
+    for attack in (unsigned, confused, tampered):
+        refused = await call(server.url, *MODELS, headers=bearing(attack(issuer)))
+        assert (401, "invalid_credentials") == (refused.status, refused.body["error"]["code"])
+    expired = bearing(issuer.token(exp=1))
+    refused = await call(server.url, *MODELS, headers=expired)
+    assert (401, "expired_credentials") == (refused.status, refused.body["error"]["code"])
+
+
+@pytest.mark.parametrize("status", [500, 404, 302])
+@pytest.mark.gen_test
+async def test_a_server_whose_issuer_is_away_starts_and_says_503(
+    serve: Serving, issuer: Issuer, expect_log: Callable[[str, str], None], status: int
+) -> None:
+    issuer.status = status
+    server = await serve.start(auth=issuer.settings())
+    refused = await call(server.url, *MODELS, headers=bearing(issuer.token()))
+    assert (503, "auth_unavailable") == (refused.status, refused.body["error"]["code"])
+    assert "retry-after" in refused.headers
+    assert 1 == issuer.fetches  # no redirect was followed, and nothing tried again at once
+    assert 200 == (await call(server.url, "GET", "/readyz")).status
+    expect_log("headrace.auth", f"cannot be fetched: the issuer answers {status}")
+
+
+@pytest.mark.gen_test
+async def test_a_slow_issuer_holds_up_nobody_but_who_waits_for_its_keys(
+    serve: Serving, issuer: Issuer
+) -> None:
+    issuer.hold = asyncio.Event()
+    server = await serve.start(auth=issuer.settings())
+    waiting = asyncio.create_task(call(server.url, *MODELS, headers=bearing(issuer.token())))
+    for _ in range(3):
+        assert 200 == (await call(server.url, "GET", "/healthz")).status
+    assert not waiting.done()
+    issuer.hold.set()
+    assert 200 == (await waiting).status

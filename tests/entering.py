@@ -1,0 +1,95 @@
+"""Servers that ask for keys, and the operator who makes and takes back those.
+
+Fixtures: `store_url` is each of the two stores in turn, `door` starts servers on it that ask for
+API keys, and makes keys as `server.py create-key` does, beside them.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from tornado.ioloop import IOLoop
+
+from auth import keys, managing
+from server import Server
+from storage.base import Storage
+from storage.opening import from_url
+from tests.serving import Serving
+
+SECRET = "the-secret-that-signs-tickets-in-tests"
+# Seconds. A revocation is seen everywhere within this, so that tests need not wait.
+RECHECK = 0.05
+
+
+class Holder(NamedTuple):
+    """One who has a key."""
+
+    user: str
+    key: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}"}
+
+    @property
+    def key_id(self) -> str:
+        return keys.id_of(self.key)
+
+
+class Door:
+    """Servers on one store, and the keys to them."""
+
+    def __init__(self, serve: Serving, url: str) -> None:
+        self.url = url
+        self._serve = serve
+        self._desk: Storage | None = None
+
+    async def open(self, **settings: Any) -> Server:
+        """A server that asks for keys."""
+        auth = {"mode": "keys", "secret": SECRET, "recheck_seconds": RECHECK}
+        values = {"auth": auth, "storage": {"url": self.url}, **settings}
+        return await self._serve.start(**values)
+
+    async def admit(self, user: str, *, admin: bool = False, days: int | None = None) -> Holder:
+        """A new key."""
+        desk = await self.desk()
+        said = await managing.create(desk, user=user, admin=admin, note="", days=days)
+        return Holder(user, said.result)
+
+    async def revoke(self, holder: Holder) -> None:
+        """Take a key back."""
+        await managing.revoke(await self.desk(), [holder.key_id], None)
+
+    async def desk(self) -> Storage:
+        """The store, open beside the servers."""
+        if self._desk is None:
+            self._desk = from_url(self.url, process=secrets.token_hex(16), lease_seconds=1)
+            await self._desk.open(beside=True)
+        return self._desk
+
+    async def close(self) -> None:
+        if self._desk is not None:
+            await self._desk.close()
+
+
+@pytest.fixture(params=["sqlite", "mongo"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "mongo":
+        url: str = request.getfixturevalue("mongo_url")
+        return url
+    return f"sqlite:///{tmp_path}/headrace.db"
+
+
+@pytest.fixture
+def door(io_loop: IOLoop, serve: Serving, store_url: str) -> Iterator[Door]:
+    made = Door(serve, store_url)
+    yield made
+    io_loop.run_sync(made.close)
+
+
+async def soon(seconds: float = RECHECK) -> None:
+    """Until every process has looked again at the keys it knows."""
+    await asyncio.sleep(4 * seconds)

@@ -1,0 +1,203 @@
+"""Two users walk every route there is, each with the other's ids: 404, whatever the route.
+
+The routes are taken from the running application, so that one which is added without a word here
+fails the test.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+from tornado.web import Application, RequestHandler
+
+from handlers.admission import Access
+from handlers.base import BaseHandler
+from server import Server
+from tests.entering import Door, Holder
+from tests.readers import Reader, Response, call
+from tests.steps import JSON
+from tests.upstreams import ScriptedUpstream
+
+ID = "([^/]+)"
+CONVERSATION = f"/api/v1/conversations/{ID}"
+ANSWER = f"/api/v1/answers/{ID}"
+
+# Routes that name something of somebody's: the bodies that they take. An id is in the path unless
+# the body has it.
+OWNED: dict[tuple[str, str], Any] = {
+    ("GET", CONVERSATION): None,
+    ("PATCH", CONVERSATION): {"title": "mine now"},
+    ("DELETE", CONVERSATION): None,
+    ("GET", f"{CONVERSATION}/messages"): None,
+    ("POST", f"{CONVERSATION}/messages"): {"content": "tell me all"},
+    ("POST", "/api/v1/chat"): {"content": "tell me all", "conversation_id": "{conversation}"},
+    ("GET", f"{ANSWER}/events"): None,
+    ("POST", f"{ANSWER}/ticket"): None,
+    ("POST", f"{ANSWER}/stop"): None,
+}
+# Routes that name nothing, and what they show or make is the asker's own.
+OWN = {("GET", "/api/v1/conversations"), ("POST", "/api/v1/conversations")}
+# Routes that show nothing of any user's.
+NOBODYS = {("GET", "/api/v1/models"), ("GET", "/healthz"), ("GET", "/readyz")}
+
+
+class Route(NamedTuple):
+    method: str
+    pattern: str
+    handler: type[BaseHandler]
+
+
+class Things(NamedTuple):
+    """What one user has."""
+
+    conversation: str
+    answer: str
+
+    def path(self, pattern: str) -> str:
+        """A route's path to it."""
+        return pattern.replace(ID, self.answer if "/answers/" in pattern else self.conversation)
+
+    def body(self, body: Any) -> Any:
+        """A route's body, naming it."""
+        if isinstance(body, dict) and "conversation_id" in body:
+            return body | {"conversation_id": self.conversation}
+        return body
+
+
+def routes(server: Server) -> Iterator[Route]:
+    """Every method of every route that is served."""
+    application = server._http.request_callback
+    assert isinstance(application, Application)
+    for rule in application.wildcard_router.rules:
+        for method in RequestHandler.SUPPORTED_METHODS:
+            implemented = getattr(rule.target, method.lower())
+            if method != "OPTIONS" and implemented is not getattr(RequestHandler, method.lower()):
+                yield Route(method, rule.matcher.regex.pattern.rstrip("$"), rule.target)
+
+
+async def owned(
+    server: Server, holder: Holder, *, live: bool, upstream: ScriptedUpstream
+) -> Things:
+    """A conversation of the holder's, with an answer."""
+    upstream.tokens("a secret of ", holder.user)
+    if not live:
+        upstream.finish()
+    reader = await Reader.ask(server.url, "q", headers=holder.headers)
+    await reader.text(f"a secret of {holder.user}")
+    if not live:
+        await reader.end()
+    start = reader.seen[0].data
+    return Things(start["conversation_id"], start["answer_id"])
+
+
+async def ask(server: Server, route: Route, holder: Holder, things: Things) -> Response:
+    body = things.body(OWNED[route.method, route.pattern])
+    return await call(
+        server.url, route.method, things.path(route.pattern), body, headers=holder.headers | JSON
+    )
+
+
+@pytest.mark.gen_test
+async def test_every_route_is_accounted_for_here(door: Door) -> None:
+    found = {(route.method, route.pattern) for route in routes(await door.open())}
+    assert found == OWNED.keys() | OWN | NOBODYS
+
+
+@pytest.mark.parametrize("live", [True, False])
+@pytest.mark.gen_test
+async def test_to_another_user_there_is_nothing_there(
+    door: Door, upstream: ScriptedUpstream, providers: dict[str, Any], live: bool
+) -> None:
+    server = await door.open(providers=providers)
+    alice, bob = await door.admit("alice"), await door.admit("bob")
+    admin = await door.admit("ops", admin=True)  # who has to say for whom
+    hers = await owned(server, alice, live=live, upstream=upstream)
+    nobodys = Things("0" * 32, f"{'0' * 32}-{'0' * 32}")
+    walked = [route for route in routes(server) if (route.method, route.pattern) in OWNED]
+    assert walked
+
+    for route in walked:
+        for stranger in (bob, admin):
+            refused = await ask(server, route, stranger, hers)
+            missing = await ask(server, route, stranger, nobodys)
+            assert (404, "not_found") == (refused.status, refused.body["error"]["code"]), route
+            # The same words as for what never was.
+            assert missing.body["error"]["message"] == refused.body["error"]["message"]
+
+    for headers, count in ((alice.headers, 1), (bob.headers, 0), (admin.headers, 0)):
+        listed = await call(server.url, "GET", "/api/v1/conversations", headers=headers)
+        assert count == len(listed.body["data"])
+    path = f"/api/v1/conversations/{hers.conversation}"
+    kept = await call(server.url, "GET", path, headers=alice.headers)
+    assert "q" == kept.body["title"]
+    messages = (await call(server.url, "GET", f"{path}/messages", headers=alice.headers)).body
+    assert 2 == len(messages["data"])
+    assert ("live" if live else "complete") == messages["data"][1]["status"]
+
+
+@pytest.mark.gen_test
+async def test_to_their_owner_everything_is_there(
+    door: Door, upstream: ScriptedUpstream, providers: dict[str, Any]
+) -> None:
+    """Else the walk above would prove nothing."""
+    server = await door.open(providers=providers)
+    alice = await door.admit("alice")
+    for route in routes(server):
+        if (route.method, route.pattern) in OWNED:
+            hers = await owned(server, alice, live=False, upstream=upstream)
+            upstream.tokens("x")
+            upstream.finish()
+            assert (await ask(server, route, alice, hers)).status < 300, route
+
+
+@pytest.mark.gen_test
+async def test_without_a_key_no_route_but_those_for_everybody_says_anything(door: Door) -> None:
+    server = await door.open()
+    for route in routes(server):
+        path = route.pattern.replace(ID, "x")
+        answered = await call(server.url, route.method, path)
+        if route.handler.access is Access.EVERYBODY:
+            assert (route.method, route.pattern) in NOBODYS
+            assert 200 == answered.status
+        else:
+            assert (401, "credentials_required") == (
+                answered.status,
+                answered.body["error"]["code"],
+            ), route
+
+
+@pytest.mark.gen_test
+async def test_two_users_with_one_idempotency_key_have_two_answers(
+    door: Door, upstream: ScriptedUpstream, providers: dict[str, Any]
+) -> None:
+    server = await door.open(providers=providers)
+    answers = []
+    for user in ("alice", "bob", "alice"):
+        holder = await door.admit(user)
+        upstream.tokens(f"for {user}")
+        upstream.finish()
+        upstream.next_request()
+        headers = holder.headers | {"Idempotency-Key": "the same"}
+        reader = await Reader.ask(server.url, "q", headers=headers)
+        await reader.end()
+        answers.append((reader.answer_id, reader.so_far))
+    assert answers[0] == answers[2]
+    assert "for bob" == answers[1][1]
+    assert answers[0][0] != answers[1][0]
+
+
+@pytest.mark.gen_test
+async def test_another_process_shows_nothing_of_anothers_live_answer(
+    serve: Any, mongo_url: str, upstream: ScriptedUpstream, providers: dict[str, Any]
+) -> None:
+    door = Door(serve, mongo_url)
+    here, there = await door.open(providers=providers), await door.open(providers=providers)
+    alice, bob = await door.admit("alice"), await door.admit("bob")
+    hers = await owned(here, alice, live=True, upstream=upstream)
+    path = f"/api/v1/answers/{hers.answer}/events"
+    follower = await Reader.open(there.url, "GET", path, headers=alice.headers)
+    await follower.text("a secret of alice")
+    for route in routes(there):  # while it is followed there
+        if (route.method, route.pattern) in OWNED:
+            assert 404 == (await ask(there, route, bob, hers)).status, route
+    await door.close()

@@ -1,0 +1,123 @@
+"""The operator's commands for keys, as processes: beside a server that runs, on either store."""
+
+import asyncio
+import re
+
+import pytest
+
+from tests.launching import Launcher
+from tests.readers import Reader, call
+from tests.upstreams import ScriptedUpstream
+
+pytestmark = pytest.mark.slow  # each command is a process
+
+MODELS = ("GET", "/api/v1/models")
+SECRET = {"HEADRACE_AUTH__SECRET": "the-service-has-it-the-shell-has-not"}
+
+
+async def command(launcher: Launcher, *arguments: str) -> tuple[int | None, str, str]:
+    """A command's exit status and what it says; its environment has no secret."""
+    process = await launcher.start("--config", str(launcher.settings), *arguments)
+    out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+@pytest.fixture
+def settled(launcher: Launcher, store_url: str, upstream: ScriptedUpstream) -> Launcher:
+    launcher.settings.write_text(
+        f'port = 0\n[storage]\nurl = "{store_url}"\n[auth]\nmode = "keys"\n'
+        f'[providers.openai]\nbase_url = "{upstream.url}/v1"\n'
+    )
+    return launcher
+
+
+@pytest.mark.gen_test
+async def test_from_making_a_key_to_taking_it_back_beside_a_running_server(
+    settled: Launcher, upstream: ScriptedUpstream
+) -> None:
+    server = await settled.serve(**SECRET)
+    refused = await call(server.url, *MODELS)
+    assert 401 == refused.status
+
+    status, out, err = await command(
+        settled, "create-key", "--user", "alice", "--days", "30", "--note", "her laptop"
+    )
+    key = out.strip()
+    assert (0, True) == (status, key.startswith("hr_"))
+    assert "It is shown this once" in err
+    assert key not in err
+    headers = {"Authorization": f"Bearer {key}"}
+    upstream.tokens("Hel")
+    reader = await Reader.ask(server.url, headers=headers)
+    await reader.text("Hel")
+
+    status, out, _ = await command(settled, "list-keys")
+    assert (0, 2) == (status, len(out.splitlines()))
+    assert re.search(r"^[a-z2-7]{16}  alice .*Z .*her laptop$", out, re.MULTILINE)
+    assert key not in out
+
+    status, out, err = await command(settled, "revoke-key", out.splitlines()[1].split()[0])
+    assert (0, " of alice\n") == (status, out[16:])
+    async with asyncio.timeout(5):  # within seconds
+        with pytest.raises(asyncio.IncompleteReadError):
+            await reader.end()
+    assert 401 == (await call(server.url, *MODELS, headers=headers)).status
+    await server.kill()
+    assert key not in settled.log(server.process)
+
+
+@pytest.mark.gen_test
+async def test_all_keys_of_one_user_go_at_once_and_a_leaked_key_names_itself(
+    settled: Launcher,
+) -> None:
+    server = await settled.serve(**SECRET)
+    keys = [(await command(settled, "create-key", "--user", name))[1].strip() for name in "aab"]
+    assert 0 == (await command(settled, "revoke-key", "--user", "a"))[0]
+    for key, status in zip(keys, (401, 401, 200), strict=True):
+        headers = {"Authorization": f"Bearer {key}"}
+        assert status == (await call(server.url, *MODELS, headers=headers)).status
+    status, out, _ = await command(settled, "revoke-key", keys[2])
+    assert (0, f"{keys[2][3:19]} of b\n") == (status, out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("create-key", "--user", ""), "--user: a name is"),
+        (("create-key", "--user", "a\nb"), "--user: a name is"),
+        (("create-key", "--user", "a", "--days", "0"), "--days: from 1"),
+        (("create-key", "--user", "a", "--note", "x" * 201), "--note: at most"),
+        (("revoke-key", "a" * 16), "there is no key"),
+        (("revoke-key", "hr_half-a-key"), "a key is named by its id"),
+    ],
+)
+@pytest.mark.gen_test
+async def test_a_command_that_cannot_be_done_says_why_in_one_line(
+    settled: Launcher, arguments: tuple[str, ...], complaint: str
+) -> None:
+    server = await settled.serve(**SECRET)
+    status, out, err = await command(settled, *arguments)
+    assert (1, "") == (status, out)
+    assert re.fullmatch(rf"headrace: {complaint}[^\n]*\n", err)
+    assert "half-a-key" not in err
+    await server.kill()
+
+
+@pytest.mark.gen_test
+async def test_keys_for_a_file_that_no_server_has_made_yet_are_refused_with_its_place(
+    launcher: Launcher,
+) -> None:
+    launcher.settings.write_text('[storage]\nurl = "sqlite:///data/headrace.db"\n')
+    status, _, err = await command(launcher, "create-key", "--user", "alice")
+    assert 1 == status
+    assert f"there is no {launcher.folder.resolve()}/data/headrace.db" in err
+
+
+@pytest.mark.parametrize("mode", ["keys", "jwt"])
+@pytest.mark.gen_test
+async def test_a_server_without_what_its_mode_needs_does_not_start(
+    launcher: Launcher, mode: str
+) -> None:
+    said = await launcher.refused(HEADRACE_AUTH__MODE=mode)
+    assert said.startswith(f'headrace: auth: secret is required for mode "{mode}"')
+    assert 1 == said.count("\n")
