@@ -210,8 +210,8 @@ class AuthSettings(Section):
     # Signs tickets. Every process has the same; another one ends all tickets that were given.
     secret: Annotated[Secret, AfterValidator(_long)] | None = None
     # "keys": how long a key that was revoked elsewhere may still open something here. One query for
-    # all keys in use each time.
-    recheck_seconds: Seconds = 3.0
+    # all keys in use each time. A minute is not "within seconds" any more.
+    recheck_seconds: float = Field(3.0, gt=0, lt=60)
     jwt: JwtSettings | None = None
 
     @model_validator(mode="after")

@@ -66,13 +66,14 @@ class KeySet:
     async def key(self, kid: str | None, algorithm: str) -> jwt.PyJWK | None:
         """The key that a token names; without a name the only one of its kind, if there is one.
 
-        Raises KeysUnavailable if no set was fetched, or none for a day.
+        Raises KeysUnavailable if no set was fetched, or none for a day; or if the key is not known
+        and may be a new one, for all that can be told while the issuer is away.
         """
         found = self._find(kid, algorithm)
         if found is None or not self._is_trusted:
             await self.refresh()
             found = self._find(kid, algorithm)
-        if not self._is_trusted:
+        if not self._is_trusted or (found is None and self._failing):
             raise KeysUnavailable
         return found
 

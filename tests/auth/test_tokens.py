@@ -334,6 +334,8 @@ async def test_known_keys_outlast_the_issuer_for_a_day(
     await verifier.enter(with_keys)
     published.away = True
     await verifier.enter(signer.token(jti="another"))
+    with pytest.raises(KeysUnavailable):  # it may be a new one: nobody is told that it is wrong
+        await verifier.enter(signer.token("next"))
     monkeypatch.setattr(keyset, "_TRUSTED_SECONDS", 0.0)
     with pytest.raises(KeysUnavailable):
         await verifier.enter(signer.token(jti="a third"))
@@ -457,3 +459,17 @@ async def test_a_slow_issuer_holds_up_nobody_but_who_waits_for_its_keys(
     assert not waiting.done()
     issuer.hold.set()
     assert 200 == (await waiting).status
+
+
+@pytest.mark.gen_test
+async def test_a_server_stops_while_its_issuer_keeps_it_waiting(
+    serve: Serving, issuer: Issuer
+) -> None:
+    issuer.hold = asyncio.Event()
+    server = await serve.start(auth=issuer.settings())
+    while not issuer.fetches:  # noqa: ASYNC110 - within the next turns of the loop
+        await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await serve.stop(server)
+    issuer.hold.set()
+    await issuer.stop()

@@ -6,11 +6,15 @@ from typing import Any
 
 import pytest
 
+import server as server_module
 from auth import keys
+from handlers.admission import Access
+from handlers.base import BaseHandler
 from storage.base import now
 from tests.entering import Door, soon
 from tests.faults import FaultyStorage
 from tests.readers import Connection, Reader, call
+from tests.serving import Serving
 from tests.steps import JSON
 from tests.storage.samples import api_key
 from tests.upstreams import ScriptedUpstream
@@ -204,7 +208,7 @@ async def test_a_stream_whose_key_runs_out_is_closed_as_well(
 
 @pytest.mark.gen_test
 async def test_every_process_learns_of_a_revocation(
-    serve: Any, mongo_url: str, upstream: ScriptedUpstream, providers: dict[str, Any]
+    serve: Serving, mongo_url: str, upstream: ScriptedUpstream, providers: dict[str, Any]
 ) -> None:
     door = Door(serve, mongo_url)
     here, there = await door.open(providers=providers), await door.open(providers=providers)
@@ -246,6 +250,31 @@ async def test_an_admin_asks_for_whom_they_name_and_nobody_else_may(door: Door) 
             server.url, "GET", path, headers=admin.headers | {"Headrace-User": strange}
         )
         assert (400, "invalid_user") == (bad.status, bad.body["error"]["code"])
+
+
+class Figures(BaseHandler):
+    """A route as operators have them."""
+
+    access = Access.ADMINS
+
+    def get(self) -> None:
+        self.write_json({"for": self.user})
+
+
+@pytest.mark.gen_test
+async def test_a_route_for_admins_is_for_admins(
+    door: Door, serve: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "_ROUTES", [(r"/figures", Figures)])
+    server = await door.open()
+    admin, alice = await door.admit("ops", admin=True), await door.admit("alice")
+    figures = ("GET", "/figures")
+    assert {"for": "ops"} == (await call(server.url, *figures, headers=admin.headers)).body
+    refused = await call(server.url, *figures, headers=alice.headers)
+    assert (403, "admin_only") == (refused.status, refused.body["error"]["code"])
+    assert 401 == (await call(server.url, *figures)).status
+    open_to_this_machine = await serve.start(file="another.db")
+    assert {"for": "local"} == (await call(open_to_this_machine.url, *figures)).body
 
 
 # While the store is away
