@@ -47,6 +47,7 @@ from relay.relay import Limits, Relay
 from settings import Settings, SettingsError, StorageSettings, describe, load, load_storage
 from storage.base import StorageError
 from storage.opening import from_url
+from telemetry import logs
 
 log = logging.getLogger("headrace")
 
@@ -276,7 +277,6 @@ async def manage_keys(options: argparse.Namespace, store: StorageSettings) -> Sa
 def main(arguments: list[str]) -> int:
     """The command line. Returns the exit status."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         if options.command in _KEY_COMMANDS:
             said = asyncio.run(manage_keys(options, load_storage(options.config, os.environ)))
@@ -284,6 +284,7 @@ def main(arguments: list[str]) -> int:
             print(said.remark, file=sys.stderr)
             return 0
         settings = load(options.config, os.environ)
+        logs.configure(settings.log.format, settings.log.level)
         if options.command == "check-config":
             print(describe(settings), end="")
         else:

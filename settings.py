@@ -344,6 +344,14 @@ class LimitsSettings(Section):
     max_body_bytes: Count = 1_048_576
 
 
+class LogSettings(Section):
+    """What goes to standard error."""
+
+    # A journal is read by people unless somebody says that a collector reads it.
+    format: Literal["text", "json"] = "text"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
 class CorsSettings(Section):
     """Which web pages of other origins may call. None by default: nothing is open unasked."""
 
@@ -374,6 +382,7 @@ class Settings(BaseSettings):
     upstream: UpstreamSettings = UpstreamSettings()
     limits: LimitsSettings = LimitsSettings()
     cors: CorsSettings = CorsSettings()
+    log: LogSettings = LogSettings()
 
     @property
     def effective_default_model(self) -> str:

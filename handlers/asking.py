@@ -36,7 +36,7 @@ class AskingHandler(ReadingHandler):
         form, key = self._form(), self._key()
         if self.connection_stream.closed():
             return  # left before the question was looked at: nothing is asked for nobody
-        asking = options.of(asking, key=key)
+        asking = options.of(asking, key=key, caller=self.caller)
         with self.watched():
             answer = await self.services.relay.ask(asking)
             if form == "later":

@@ -21,6 +21,7 @@ from handlers.admission import Access, Admission
 from handlers.cors import Cors
 from handlers.errors import ApiError, Described, describe
 from handlers.presence import Presence
+from relay.asking import Caller
 from relay.models import Models
 from relay.relay import Relay
 from storage.base import Storage
@@ -33,6 +34,8 @@ Body = TypeVar("Body")
 # A caller's own request id is taken over if it is short and plain, so that it can be put in a log.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
+# W3C's Trace Context, version 00; what is written otherwise begins a trace of its own.
+_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 # msgspec says where a body is wrong and what was expected, and here also what was found.
 _QUOTED = re.compile(r"(Invalid (?:enum )?value) '.*'", re.DOTALL)
@@ -67,6 +70,12 @@ class BaseHandler(RequestHandler):
         """By which a client's report and our log find each other."""
         asked = self.request.headers.get("X-Request-Id", "")
         return asked if _REQUEST_ID.fullmatch(asked) else secrets.token_hex(8)
+
+    @property
+    def caller(self) -> Caller:
+        """This request, as the line about its answer names it."""
+        parent = self.request.headers.get("traceparent", "")
+        return Caller(self.request_id, parent if _TRACEPARENT.fullmatch(parent) else "")
 
     def set_default_headers(self) -> None:
         """Tornado's hook, called for every response, and once more before an error is written."""

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 import storage.base as kept
 from relay.answer import Answer
-from relay.asking import Asking
+from relay.asking import Asking, Caller
 
 T = TypeVar("T")
 
@@ -69,7 +69,7 @@ class Options(Body, frozen=True, kw_only=True):
     max_tokens: Annotated[int, Meta(ge=1)] | None = None
     stop: Annotated[list[Annotated[str, Meta(min_length=1)]], Meta(max_length=4)] | None = None
 
-    def of(self, asking: Asking, *, key: str | None) -> Asking:
+    def of(self, asking: Asking, *, key: str | None, caller: Caller) -> Asking:
         """The question with these; without a model they leave it its own."""
         return msgspec.structs.replace(
             asking,
@@ -81,6 +81,7 @@ class Options(Body, frozen=True, kw_only=True):
             stop=tuple(self.stop or ()),
             patience=patience_of(self.on_disconnect),
             key=key,
+            caller=caller,
         )
 
 

@@ -13,13 +13,20 @@ from storage.base import Conversation, IdempotencyKey, Message, Status, TextBloc
 _TITLE_CHARS = 40
 
 
+class Caller(msgspec.Struct, frozen=True):
+    """The request that asked, as log and traces name it."""
+
+    request_id: str = "-"
+    traceparent: str = ""  # as W3C's Trace Context has it: of which trace it is a part
+
+
 class Asking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A question, in the client's own words. Without a conversation it begins one.
 
     It goes on from the answer `parent_id`, from nothing if that is None, and from the newest answer
     if it is UNSET. With `question_id` it is kept already, and this asks for one more answer to it.
     `patience` is as in `Running`; unset, the server's settings decide. `key` is the client's name
-    for the question, under which it may be asked again.
+    for the question, under which it may be asked again. Who calls is no part of what is asked.
     """
 
     user: str
@@ -35,6 +42,7 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     stop: tuple[str, ...] = ()
     patience: float | msgspec.UnsetType | None = msgspec.UNSET
     key: str | None = None
+    caller: Caller | None = None
 
     def as_kept(self, question: Message) -> "Asking":
         """The same for a question that is kept already, which is to get one more answer."""
@@ -53,7 +61,8 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def fingerprint(self) -> str:
         """The same for every try of one question, and for no other question."""
-        return _digest(msgspec.json.encode(msgspec.structs.replace(self, key=None)))
+        asked = msgspec.structs.replace(self, key=None, caller=None)
+        return _digest(msgspec.json.encode(asked))
 
     def idempotency_key(self, answer: Message) -> IdempotencyKey | None:
         """The key as it is kept with `answer`, if there is one."""

@@ -1,8 +1,6 @@
 """How an answer ended: one status, told alike to its readers, the store and the log."""
 
-import asyncio
 import logging
-import re
 
 import msgspec
 
@@ -13,9 +11,6 @@ from relay.usage import estimate, estimate_output
 from storage.base import Block, Ending, Failure, Message, Status, Usage, now
 
 log = logging.getLogger("headrace.relay")
-
-_WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
-
 
 _NOTHING = Usage(0, 0, estimated=True)  # nothing was generated, nothing is billed
 
@@ -94,35 +89,3 @@ def interrupted(ending: Ending, error: RelayError) -> Ending:
         finish_reason=None,
         error=Failure(error.code, str(error)),
     )
-
-
-def log_ending(running: Running, ending: Ending) -> None:
-    """The one line in the log about an answer: no words of anybody's in it."""
-    ended_at = asyncio.get_running_loop().time()
-    first = running.first_token_at
-    usage = ending.usage or Usage(0, 0)
-    log.log(
-        logging.WARNING if ending.error else logging.INFO,
-        "answer ended status=%s code=%s provider_code=%s provider=%s model=%s answer=%s chars=%d "
-        "input_tokens=%d output_tokens=%d estimated=%s first_token_ms=%d total_ms=%d",
-        ending.status,
-        ending.error.code if ending.error else "-",
-        _provider_code(running),
-        running.provider,
-        running.prompt.model,
-        running.answer.id,
-        running.answer.position,
-        usage.input_tokens,
-        usage.output_tokens,
-        usage.estimated,
-        -1 if first is None else (first - running.asked_at) * 1000,
-        (ended_at - running.asked_at) * 1000,
-    )
-
-
-def _provider_code(running: Running) -> str:
-    """The provider's own word for its failure, if it is a word and not a text."""
-    upstream = running.upstream
-    error = None if upstream is None or upstream.cancelled() else upstream.exception()
-    code = error.provider_code if isinstance(error, ProviderError) else None
-    return code if code is not None and _WORD.fullmatch(code) else "-"

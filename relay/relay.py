@@ -14,11 +14,12 @@ from functools import partial
 import msgspec
 
 from relay.answer import Answer, Reader
-from relay.asking import Asking, messages, new_conversation, title
+from relay.asking import Asking, Caller, messages, new_conversation, title
 from relay.checkpoints import Checkpoints
 from relay.context import History, history, text_of
-from relay.endings import ending_of, interrupted, log_ending, never_asked, orphaned
+from relay.endings import ending_of, interrupted, never_asked, orphaned
 from relay.errors import LeaseLost, ShuttingDown, StorageUnavailable
+from relay.finished import Finished, finished, log_finished
 from relay.following import Following
 from relay.heeding import Heeding
 from relay.keeping import EndingKeeper
@@ -61,10 +62,17 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 class Relay:
     """The live answers of this process, and those of others that are read here."""
 
-    def __init__(self, storage: Storage, models: Models, limits: Limits) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        models: Models,
+        limits: Limits,
+        tell: Callable[[Finished], None] = log_finished,
+    ) -> None:
         self._storage = storage
         self._models = models
         self._limits = limits
+        self._tell = tell
         self._running: dict[str, Running] = {}
         self._following = Following(storage, lease_seconds=limits.lease_seconds)
         self._lease = Lease(storage, self._following, seconds=limits.lease_seconds)
@@ -153,6 +161,7 @@ class Relay:
             patience=self._patience(asking),
             max_chars=self._limits.max_answer_chars,
             forsaken=self._forsaken,
+            caller=asking.caller or Caller(),
         )
         cleared = asyncio.get_running_loop().create_future()
         upstream = asyncio.create_task(
@@ -346,6 +355,7 @@ class Relay:
         """Have the answer end when its upstream call does, however that ends."""
 
         def begin_ending(_: asyncio.Task[None]) -> None:
+            running.closed_at = asyncio.get_running_loop().time()
             task = asyncio.create_task(self._end(running), name=f"end {running.answer.id}")
             self._endings.add(task)
             task.add_done_callback(self._endings.discard)
@@ -364,7 +374,7 @@ class Relay:
             await self._end_as_kept(running, ending)
         self._forget(running)
         assert answer.ending is not None
-        log_ending(running, answer.ending)
+        self._tell(finished(running, answer.ending))
         # Its task holds what it ended with, the frames of that hold `running`: broken here, all of
         # the answer's memory goes at once and waits for no collector.
         running.upstream = None

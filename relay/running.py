@@ -14,6 +14,7 @@ from providers.dialect import (
     Usage,
 )
 from relay.answer import Answer
+from relay.asking import Caller
 from relay.errors import AnswerTooLong
 from storage.base import Status
 
@@ -45,11 +46,13 @@ class Running:
         patience: float | None,
         max_chars: int,
         forsaken: Callable[["Running"], None],
+        caller: Caller | None = None,
     ) -> None:
         self.answer = answer
         self.prompt = prompt
         self.user = user
         self.provider = provider
+        self.caller = caller or Caller()
         self.upstream: asyncio.Task[None] | None = None
         self.over = asyncio.Event()  # its ending is kept, and readers were told
         self.cause: Status | None = None  # why it was halted, if it was
@@ -57,8 +60,13 @@ class Running:
         self.asked = False  # the question has left for the provider
         self.usage: Usage | None = None
         self.finish: Finish | None = None
+        # Moments by the loop's clock, None until they come.
         self.asked_at = asyncio.get_running_loop().time()
+        self.sent_at: float | None = None
         self.first_token_at: float | None = None
+        self.halted_at: float | None = None
+        self.closed_at: float | None = None
+        self.most_readers = 0  # at a time, in this process
         self._patience = patience
         self._forsaken = forsaken
         self._followed = False  # somebody reads it in another process
@@ -89,6 +97,8 @@ class Running:
     def sent(self) -> None:
         """The question is leaving for the provider: from now on it may cost."""
         self.asked = True
+        if self.sent_at is None:  # a second time with a new credential
+            self.sent_at = asyncio.get_running_loop().time()
 
     @property
     def finished(self) -> bool:
@@ -102,6 +112,7 @@ class Running:
 
     def joined(self) -> None:
         """A reader came: the answer goes on for as long as they stay."""
+        self.most_readers = max(self.most_readers, self.answer.readers)
         self._promised_until = 0.0
         self.let_go()
 
@@ -141,6 +152,7 @@ class Running:
             return
         assert self.upstream is not None
         self.cause = cause
+        self.halted_at = asyncio.get_running_loop().time()
         self.upstream.cancel()
 
     def let_go(self) -> None:

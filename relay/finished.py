@@ -1,0 +1,146 @@
+"""What is told of an answer once it ended: one record, for the log, the metrics and the traces.
+
+All of it was noted while the answer ran, mostly at its turns: a token costs nothing for it. There
+are no words of anybody's in it, no key, and no user but as a hash.
+"""
+
+import asyncio
+import hashlib
+import logging
+import re
+
+import msgspec
+
+from providers.errors import ProviderError
+from relay.asking import Caller
+from relay.running import Running
+from storage.base import Ending, Status, Usage
+
+log = logging.getLogger("headrace.relay")
+
+_WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+# 64 bits: enough that no two users of a server share one.
+_HASH_CHARS = 16
+
+
+class Finished(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer of this process that ended.
+
+    Moments are by the loop's clock; those that need not come are None then.
+    """
+
+    answer_id: str
+    conversation_id: str
+    user: str  # as a hash
+    caller: Caller
+    model: str  # as it was asked for: <provider>/<model>
+    provider: str
+    provider_model: str
+    status: Status
+    finish_reason: str | None
+    code: str | None  # of the error that its readers were told
+    upstream_code: str | None  # ... of the provider's failure, if that is what ended it
+    provider_code: str | None  # ... and the provider's own word for it
+    usage: Usage
+    chars: int
+    most_readers: int  # at a time
+    asked_at: float
+    sent_at: float | None  # the question left for the provider
+    first_token_at: float | None
+    halted_at: float | None  # it was stopped: nobody read it any more, or somebody asked
+    closed_at: float  # the upstream call was over, its connection closed or given back
+    ended_at: float  # readers were told, and the store if it could be
+
+    @property
+    def first_token_seconds(self) -> float | None:
+        """From the question to the first of its answer."""
+        return None if self.first_token_at is None else self.first_token_at - self.asked_at
+
+    @property
+    def total_seconds(self) -> float:
+        """From the question to the end."""
+        return self.ended_at - self.asked_at
+
+    @property
+    def cancel_seconds(self) -> float | None:
+        """From the halt to the closing of the upstream's connection."""
+        return None if self.halted_at is None else self.closed_at - self.halted_at
+
+
+def finished(running: Running, ending: Ending) -> Finished:
+    """The record of `running`, which ended for its readers as `ending` says."""
+    answer = running.answer
+    now = asyncio.get_running_loop().time()
+    error = _provider_error(running)
+    return Finished(
+        answer_id=answer.id,
+        conversation_id=answer.conversation_id,
+        user=user_hash(running.user),
+        caller=running.caller,
+        model=answer.model,
+        provider=running.provider,
+        provider_model=running.prompt.model,
+        status=ending.status,
+        finish_reason=ending.finish_reason,
+        code=ending.error.code if ending.error else None,
+        upstream_code=error.code if error else None,
+        provider_code=_word(error.provider_code) if error else None,
+        usage=ending.usage or Usage(0, 0),
+        chars=answer.position,
+        most_readers=running.most_readers,
+        asked_at=running.asked_at,
+        sent_at=running.sent_at,
+        first_token_at=running.first_token_at,
+        halted_at=running.halted_at,
+        closed_at=running.closed_at or now,
+        ended_at=now,
+    )
+
+
+def log_finished(told: Finished) -> None:
+    """The one line in the log about an answer."""
+    first = told.first_token_seconds
+    log.log(
+        logging.WARNING if told.code else logging.INFO,
+        "answer ended status=%s code=%s provider_code=%s provider=%s model=%s answer=%s user=%s "
+        "request=%s chars=%d input_tokens=%d output_tokens=%d estimated=%s readers=%d "
+        "first_token_ms=%d total_ms=%d",
+        told.status,
+        told.code or "-",
+        told.provider_code or "-",
+        told.provider,
+        told.provider_model,
+        told.answer_id,
+        told.user,
+        told.caller.request_id,
+        told.chars,
+        told.usage.input_tokens,
+        told.usage.output_tokens,
+        told.usage.estimated,
+        told.most_readers,
+        -1 if first is None else first * 1000,
+        told.total_seconds * 1000,
+    )
+
+
+def user_hash(user: str) -> str:
+    """By which lines about one user find each other.
+
+    A pseudonym and no secret: whoever has a list of users can compute theirs.
+    """
+    return hashlib.sha256(user.encode()).hexdigest()[:_HASH_CHARS]
+
+
+def _provider_error(running: Running) -> ProviderError | None:
+    """The provider's failure; none if the answer was halted first."""
+    upstream = running.upstream
+    if upstream is None or upstream.cancelled():
+        return None
+    error = upstream.exception()
+    return error if isinstance(error, ProviderError) else None
+
+
+def _word(code: str | None) -> str | None:
+    """The provider's own word for its failure, if it is a word and not a text."""
+    return code if code is not None and _WORD.fullmatch(code) else None
