@@ -59,6 +59,11 @@ def listen(settings: Settings, environ: Mapping[str, str] = os.environ) -> list[
     return sockets
 
 
+def is_shared(settings: Settings, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether other processes may take connections from the same port."""
+    return settings.reuse_port or environ.get("LISTEN_PID") == str(os.getpid())
+
+
 def url_of(listening: socket.socket) -> str:
     """Where clients find it."""
     if listening.family == socket.AF_UNIX:

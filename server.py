@@ -19,6 +19,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from tornado.httpserver import HTTPServer
@@ -28,6 +29,7 @@ import handlers.answers
 import handlers.asking
 import handlers.conversations
 import handlers.health
+import handlers.metrics
 import handlers.models
 import handlers.page
 from auth import managing
@@ -37,17 +39,20 @@ from handlers.base import NotFoundHandler, Services
 from handlers.cors import Cors
 from handlers.discretion import quote_nobody
 from handlers.presence import Presence
-from listening import CannotListen, listen, url_of
+from listening import CannotListen, is_shared, listen, url_of
 from providers.building import build_provider
 from providers.client import UpstreamClient
 from providers.demo import DemoUpstream
 from providers.provider import Provider
+from relay.finished import Finished, log_finished
 from relay.models import Models
 from relay.relay import Limits, Relay
 from settings import Settings, SettingsError, StorageSettings, describe, load, load_storage
 from storage.base import StorageError
 from storage.opening import from_url
 from telemetry import logs
+from telemetry.lag import watch_lag
+from telemetry.metrics import Metrics
 
 log = logging.getLogger("headrace")
 
@@ -78,14 +83,23 @@ _ROUTES = [
     *handlers.models.routes,
     *handlers.health.routes,
     *handlers.page.routes,
+    *handlers.metrics.routes,
 ]
 
 
 class Server:
     """A running server: where it listens, and what can be asked of it."""
 
-    def __init__(self, url: str, http: HTTPServer, relay: Relay, presence: Presence) -> None:
+    def __init__(
+        self,
+        url: str,
+        http: HTTPServer,
+        relay: Relay,
+        presence: Presence,
+        metrics_url: str | None = None,
+    ) -> None:
         self.url = url
+        self.metrics_url = metrics_url
         self.relay = relay
         self.presence = presence
         self._http = http
@@ -118,8 +132,11 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         )
         stack.push_async_callback(storage.close)
         await storage.open()
-        models = await _models(settings, stack)
-        relay = Relay(storage, models, _limits(settings))
+        client = UpstreamClient(max_connections=settings.upstream.max_connections)
+        stack.callback(client.close)
+        models = await _models(settings, client, stack)
+        metrics = Metrics(models.names())
+        relay = Relay(storage, models, _limits(settings), _told_to(log_finished, metrics.finished))
         await relay.open()
 
         presence = Presence(
@@ -127,10 +144,17 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
             stall_seconds=settings.relay.reader_stall_seconds,
         )
         stack.callback(presence.close)
+        metrics.watch(
+            lambda: relay.standing,
+            lambda: presence.followers,
+            lambda: (client.connections_in_use, client.connections_resting),
+        )
         cors = Cors(settings.cors.allow_origins)
         entered = entrance(settings.auth, cors, storage, presence)
         stack.callback(entered.close)
-        for chore in (*relay.chores(), *entered.chores):
+        chores: list[Callable[[], Awaitable[None]]] = [*relay.chores(), *entered.chores]
+        chores.append(partial(watch_lag, metrics.lagged))
+        for chore in chores:
             stack.push_async_callback(_cancel, asyncio.create_task(_kept_up(chore)))
 
         services = Services(
@@ -142,22 +166,23 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
             tickets=entered.tickets,
             cors=cors,
             max_body_bytes=settings.limits.max_body_bytes,
+            metrics=metrics,
+            metrics_here=settings.metrics.port is None and not is_shared(settings),
         )
         quote_nobody()
         http = _http_server(settings, services)
+        metrics_url = _scraped(settings, metrics, stack)
         sockets = listen(settings)
         http.add_sockets(sockets)
         stack.push_async_callback(http.close_all_connections)
         stack.push_async_callback(presence.nobody, patience=_LAST_WORDS_SECONDS)
         stack.push_async_callback(relay.close)
         stack.callback(http.stop)
-        yield Server(url_of(sockets[0]), http, relay, presence)
+        yield Server(url_of(sockets[0]), http, relay, presence, metrics_url)
 
 
-async def _models(settings: Settings, stack: AsyncExitStack) -> Models:
+async def _models(settings: Settings, client: UpstreamClient, stack: AsyncExitStack) -> Models:
     """The configured providers, sharing one client; the demo's upstream is started here."""
-    client = UpstreamClient(max_connections=settings.upstream.max_connections)
-    stack.callback(client.close)
     providers: dict[str, Provider] = {}
     for name, configured in settings.providers.items():
         base_url = configured.base_url
@@ -184,6 +209,36 @@ def _limits(settings: Settings) -> Limits:
         attach_seconds=settings.relay.attach_seconds,
         lease_seconds=settings.relay.lease_seconds,
     )
+
+
+def _told_to(*listeners: Callable[[Finished], None]) -> Callable[[Finished], None]:
+    """Tell each of them of every answer that ended."""
+
+    def tell(told: Finished) -> None:
+        for listener in listeners:
+            listener(told)
+
+    return tell
+
+
+def _scraped(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> str | None:
+    """The address of the metrics' own listener, which is started here, if they have one.
+
+    Raises CannotListen: also of a port that another process of ours has.
+    """
+    host, port = settings.metrics.host, settings.metrics.port
+    if port is None:
+        return None
+    try:
+        server, port = handlers.metrics.scrape_server(metrics, host, port)
+    except OSError as error:
+        raise CannotListen(
+            f"metrics.port: cannot listen on {host}:{port}: {error.strerror}; "
+            "each process needs one of its own"
+        ) from error
+    stack.push_async_callback(server.close_all_connections)
+    stack.callback(server.stop)
+    return f"http://{host}:{port}/metrics"
 
 
 def _http_server(settings: Settings, services: Services) -> HTTPServer:
@@ -245,6 +300,8 @@ async def serve(settings: Settings) -> None:
         gc.collect()
         gc.freeze()
         gc.set_threshold(_GC_FIRST_THRESHOLD)
+        if server.metrics_url is not None:
+            log.info("metrics at %s", server.metrics_url)
         print(f"Headrace is ready at {server.url}", flush=True)
         await stopping.wait()
         log.info("draining live_answers=%d", server.relay.live)

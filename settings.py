@@ -344,6 +344,17 @@ class LimitsSettings(Section):
     max_body_bytes: Count = 1_048_576
 
 
+class MetricsSettings(Section):
+    """Where Prometheus finds `/metrics`: on the server's own port, or on one beside it.
+
+    Of processes that share a port each needs one beside it, and each its own. Whoever reaches that
+    address may read them: there are no keys, and no words of anybody's in it.
+    """
+
+    host: Word = "127.0.0.1"
+    port: int | None = Field(None, ge=0, le=65535)  # 0: any free one
+
+
 class LogSettings(Section):
     """What goes to standard error."""
 
@@ -383,6 +394,7 @@ class Settings(BaseSettings):
     limits: LimitsSettings = LimitsSettings()
     cors: CorsSettings = CorsSettings()
     log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()
 
     @property
     def effective_default_model(self) -> str:
@@ -424,6 +436,15 @@ class Settings(BaseSettings):
         if self.auth.mode == "none" and not is_private:
             raise ValueError(
                 f'auth.mode "none" lets everyone in, so host should be loopback, not {self.host}'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _metrics_only_to_this_machine(self) -> Self:
+        if self.auth.mode == "none" and not _is_loopback(self.metrics.host):
+            raise ValueError(
+                'auth.mode "none" serves this machine only, so metrics.host should be loopback, '
+                f"not {self.metrics.host}"
             )
         return self
 

@@ -3,6 +3,7 @@
     run.py streams     2,000 answers at once, each text checked: CPU, memory, time to first token
     run.py leaving     100 readers leave silent upstreams, one by one: until the upstream sees it
     run.py exodus      1,000 readers leave at once: what is left behind
+    run.py scraping    /metrics while 2,000 answers are open: what it takes of the server's time
     run.py following   answers of one server read at another one, on a --storage that both share
 
 Server, upstream and readers share the machine's cores: figures compare with their own kind only.
@@ -43,6 +44,12 @@ class Bench(msgspec.Struct):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.upstream_port}/stats") as response:
             stats: dict[str, object] = msgspec.json.decode(response.read())
         return stats
+
+    def metrics(self) -> bytes:
+        """What the server tells Prometheus."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics") as response:
+            metrics: bytes = response.read()
+        return metrics
 
     def cpu_seconds(self) -> float:
         """What the server has used, user and system."""
@@ -156,6 +163,25 @@ async def exodus(bench: Bench, count: int) -> None:
     print(f"  memory before, after      {memory}, {bench.memory_kb()} KB")
 
 
+async def scraping(bench: Bench, count: int) -> None:
+    """Scrapes of a server with `count` open answers, one after the other."""
+    readers = await _opened(bench, count, "silent")
+    cpu, seconds, size = bench.cpu_seconds(), [], 0
+    for _ in range(100):
+        began = time.monotonic()
+        size = len(bench.metrics())
+        seconds.append(time.monotonic() - began)
+    cpu = bench.cpu_seconds() - cpu
+    for reader in readers:
+        reader.leave()
+    print(f"scraping: {size} bytes with {count} answers open")
+    print(
+        f"  took                      {1000 * statistics.median(seconds):.1f} ms (median of 100), "
+        f"{1000 * max(seconds):.1f} ms at most"
+    )
+    print(f"  CPU                       {10 * cpu:.1f} ms each, the open answers' own included")
+
+
 async def following(owner: Bench, other: Bench, count: int) -> None:
     """Answers of one server, each read there and at another one from its beginning."""
     model = "paced-200-50"
@@ -251,6 +277,8 @@ async def main() -> None:
                 await following(bench, others[0], min(options.streams, 200))
             elif part == "streams":
                 await streams(bench, options.streams)
+            elif part == "scraping":
+                await scraping(bench, options.streams)
             elif part == "leaving":
                 await leaving(bench, 100)
             else:

@@ -25,6 +25,7 @@ from relay.asking import Caller
 from relay.models import Models
 from relay.relay import Relay
 from storage.base import Storage
+from telemetry.metrics import Metrics
 
 log = logging.getLogger("headrace.http")
 
@@ -52,6 +53,8 @@ class Services(NamedTuple):
     tickets: Tickets
     cors: Cors
     max_body_bytes: int
+    metrics: Metrics
+    metrics_here: bool  # this port is one process's alone, and metrics have no other
 
 
 class BaseHandler(RequestHandler):
@@ -174,6 +177,7 @@ class BaseHandler(RequestHandler):
         """Tornado's hook for every exception and every status that it sends itself."""
         error = kwargs["exc_info"][1] if "exc_info" in kwargs else HTTPError(status_code)
         described = describe(error) or _BUG
+        self.services.metrics.refused(described.code)
         self._set_current_headers()
         self.set_status(described.status)
         if described.retry_after is not None:

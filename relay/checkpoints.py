@@ -30,6 +30,7 @@ class Checkpoints:
         self._frozen: dict[Answer, Chunk] = {}
         self._hurried: set[Answer] = set()
         self._failing = False
+        self._saved_at = 0.0  # by the loop's clock: what had grown by then is stored
 
     def add(self, answer: Answer) -> None:
         """Save `answer` from now on."""
@@ -48,9 +49,17 @@ class Checkpoints:
         else:
             self._hurried.discard(answer)
 
+    @property
+    def backlog(self) -> tuple[int, float]:
+        """How many characters are not stored yet, and for how many seconds at most they wait."""
+        unsaved = sum(answer.position - stored for answer, stored in self._stored.items())
+        waited = asyncio.get_running_loop().time() - self._saved_at if unsaved else 0.0
+        return unsaved, waited
+
     async def run(self) -> None:
         """Tick until cancelled: for all answers, and in between for those that are followed."""
         loop = asyncio.get_running_loop()
+        self._saved_at = loop.time()
         all_at = loop.time() + self._interval
         while True:
             pause = max(all_at - loop.time(), 0)
@@ -58,20 +67,25 @@ class Checkpoints:
             if loop.time() < all_at:
                 await self.tick(self._hurried)
             else:
-                all_at = loop.time() + self._interval
-                await self.tick(self._stored)
+                began = loop.time()
+                all_at = began + self._interval
+                if await self.tick(self._stored):
+                    self._saved_at = began
 
-    async def tick(self, answers: Iterable[Answer]) -> None:
-        """Write what grew of `answers`. What the store does not take stays frozen for the next."""
+    async def tick(self, answers: Iterable[Answer]) -> bool:
+        """Write what grew of `answers`, and say whether that was done.
+
+        What the store does not take stays frozen for the next one.
+        """
         if not self._may_write():
-            return
+            return False
         for answer in answers:
             stored = self._stored[answer]
             if answer not in self._frozen and answer.position > stored:
                 pieces = tuple(answer.beyond(stored))
                 self._frozen[answer] = Chunk(answer.id, stored, pieces)
         if not self._frozen:
-            return
+            return True
         writing = dict(self._frozen)
         try:
             await self._storage.append_chunks(list(writing.values()))
@@ -79,7 +93,7 @@ class Checkpoints:
             if not self._failing:  # once an outage, not once a second
                 log.warning("checkpoints fail, answers go on: %s", error)
             self._failing = True
-            return
+            return False
         except Exception as error:  # a bug, about one of them: it must not cost all the others
             log.error("checkpoints fail by a bug", exc_info=error)
             writing = await self._written_singly(writing)
@@ -89,6 +103,7 @@ class Checkpoints:
         for answer, chunk in writing.items():
             if self._frozen.pop(answer, None) is not None:  # else it ended meanwhile
                 self._stored[answer] = chunk.position + length(chunk.pieces)
+        return not self._frozen
 
     async def _written_singly(self, chunks: dict[Answer, Chunk]) -> dict[Answer, Chunk]:
         """Those of `chunks` that can be written. An answer whose chunk cannot is saved no more."""

@@ -74,6 +74,11 @@ class Following:
             owner: Wants(frozenset(ids), frozenset(stops[owner])) for owner, ids in follows.items()
         }
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._followed)
+
     def answer(self, user: str, answer_id: str) -> Answer | None:
         """The answer, if it is followed and theirs."""
         followed = self._followed.get(answer_id)

@@ -42,6 +42,11 @@ class EndingKeeper:
         self._late: dict[str, _Late] = {}
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def late(self) -> int:
+        """How many endings go on being tried."""
+        return len(self._late)
+
     async def keep(self, answer_id: str, ending: Ending) -> Ending | None:
         """Write `ending` and return what readers are to be told: it, or that it could not be.
 

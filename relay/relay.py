@@ -27,6 +27,7 @@ from relay.leases import Lease, sweep_orphans
 from relay.models import Models
 from relay.retries import Retries
 from relay.running import Running
+from relay.standing import Standing
 from storage.base import (
     Busy,
     Conversation,
@@ -98,6 +99,19 @@ class Relay:
     def live(self) -> int:
         """How many answers run, or are being ended, in this process."""
         return len(self._running)
+
+    @property
+    def standing(self) -> Standing:
+        """How things stand. It looks at each live answer, and so takes a millisecond for 5,000."""
+        unsaved_chars, unsaved_seconds = self._checkpoints.backlog
+        return Standing(
+            live=self.live,
+            followed=self._following.count,
+            unsaved_chars=unsaved_chars,
+            unsaved_seconds=unsaved_seconds,
+            late_endings=self._keeper.late,
+            holds_lease=self._lease.is_held,
+        )
 
     async def open(self) -> None:
         """Take the lease, and end what dead processes left. Raises StorageError."""

@@ -43,6 +43,7 @@ NOBODYS = {
     ("GET", "/api/v1/models"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
+    ("GET", "/metrics"),
     *(
         (method, pattern)
         for method in ("GET", "HEAD")

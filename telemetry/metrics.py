@@ -1,0 +1,196 @@
+"""Numbers for Prometheus: what happened, counted when an answer ends, and how things stand.
+
+Nothing is counted for a token. Counters and histograms move when an answer has ended, when a
+request is refused, and four times a second for the event loop's lag; everything else is read from
+what is there anyway, when somebody asks.
+
+Each process has a registry of its own, and is a target of its own. The alternative, the library's
+mode of many processes behind one scrape, keeps every number in files that all of them map, which a
+process that died leaves behind, and cannot ask other processes how they stand.
+
+No label takes a value that a client chose: models that the operator does not list are "other".
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from relay.finished import Finished
+from relay.standing import Standing
+from storage.base import Status
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+# Clients may name any model of a configured provider.
+_OTHER = "other"
+
+# Seconds. From a cached first token to the slowest that `timeouts` lets through by default.
+_FIRST_TOKEN = (0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60)
+_ANSWER = (0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300, 600)
+# A cancel takes a millisecond here; past a tenth of a second something holds the loop.
+_CANCEL = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
+_LAG = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+
+# Else every counter has a second line with its time of birth, which Prometheus does not use.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+class Metrics:
+    """The numbers of one process."""
+
+    def __init__(self, models: Iterable[str]) -> None:
+        self._registry = CollectorRegistry()
+        self._models = frozenset(models)
+        ProcessCollector(registry=self._registry)
+        registry = self._registry
+        self._answers = Counter(
+            "headrace_answers", "Answers that ended.", ["model", "status"], registry=registry
+        )
+        self._first_token = Histogram(
+            "headrace_first_token_seconds",
+            "From a question to the first of its answer.",
+            ["model"],
+            buckets=_FIRST_TOKEN,
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "headrace_answer_seconds",
+            "From a question to the end of its answer.",
+            ["model"],
+            buckets=_ANSWER,
+            registry=registry,
+        )
+        self._tokens = Counter(
+            "headrace_tokens",
+            "Tokens of answers that ended: the provider's figures, or our estimate.",
+            ["model", "kind"],
+            registry=registry,
+        )
+        self._upstream_errors = Counter(
+            "headrace_upstream_errors",
+            "Answers that a provider's failure ended.",
+            ["provider", "code"],
+            registry=registry,
+        )
+        self._cancel = Histogram(
+            "headrace_cancel_seconds",
+            "From the halt of an answer, such as by its last reader's leaving, to the closing of "
+            "its upstream's connection.",
+            buckets=_CANCEL,
+            registry=registry,
+        )
+        self._refused = Counter(
+            "headrace_requests_refused",
+            "Requests that were answered with an error.",
+            ["reason"],
+            registry=registry,
+        )
+        self._lag = Histogram(
+            "headrace_event_loop_lag_seconds",
+            "By how much the event loop was late for a timer.",
+            buckets=_LAG,
+            registry=registry,
+        )
+        for model in (*self._models, _OTHER):  # rates are right from the first one on
+            for status in Status:
+                if status is not Status.LIVE:
+                    self._answers.labels(model, status)
+
+    def watch(
+        self,
+        relay: Callable[[], Standing],
+        readers: Callable[[], int],
+        connections: Callable[[], tuple[int, int]],
+    ) -> None:
+        """Show how things stand: the relay, open streams, upstream connections in use and not."""
+        self._registry.register(_Standing(relay, readers, connections))
+
+    def finished(self, told: Finished) -> None:
+        """Count an answer that ended."""
+        model = told.model if told.model in self._models else _OTHER
+        self._answers.labels(model, told.status).inc()
+        self._seconds.labels(model).observe(told.total_seconds)
+        self._tokens.labels(model, "input").inc(told.usage.input_tokens)
+        self._tokens.labels(model, "output").inc(told.usage.output_tokens)
+        if told.first_token_seconds is not None:
+            self._first_token.labels(model).observe(told.first_token_seconds)
+        if told.upstream_code is not None:
+            self._upstream_errors.labels(told.provider, told.upstream_code).inc()
+        if told.cancel_seconds is not None:
+            self._cancel.observe(told.cancel_seconds)
+
+    def refused(self, reason: str) -> None:
+        """Count a request that was answered with an error, by its code."""
+        self._refused.labels(reason).inc()
+
+    def lagged(self, seconds: float) -> None:
+        """Count a timer of the event loop, and by how much it was late."""
+        self._lag.observe(seconds)
+
+    def text(self) -> bytes:
+        """All of it, as Prometheus reads it."""
+        return generate_latest(self._registry)
+
+
+class _Standing(Collector):
+    """Gauges that are read when somebody asks."""
+
+    def __init__(
+        self,
+        relay: Callable[[], Standing],
+        readers: Callable[[], int],
+        connections: Callable[[], tuple[int, int]],
+    ) -> None:
+        self._relay = relay
+        self._readers = readers
+        self._connections = connections
+
+    def collect(self) -> Iterator[Any]:
+        """The library's hook."""
+        stands = self._relay()
+        in_use, resting = self._connections()
+        yield _gauge("live_answers", "Answers that run in this process.", stands.live)
+        yield _gauge("readers", "Open event streams.", self._readers())
+        yield _gauge(
+            "followed_answers", "Answers of other processes that are read here.", stands.followed
+        )
+        yield _gauge(
+            "checkpoint_backlog_chars",
+            "Characters of live answers that are not stored yet.",
+            stands.unsaved_chars,
+        )
+        yield _gauge(
+            "checkpoint_delay_seconds",
+            "For how long, at most, some of them have been waiting; 0 if there are none.",
+            stands.unsaved_seconds,
+        )
+        yield _gauge(
+            "late_endings",
+            "Endings that readers were told and the store has not taken yet.",
+            stands.late_endings,
+        )
+        yield _gauge(
+            "lease_held",
+            "1 while nobody can take this process for dead.",
+            stands.holds_lease,
+        )
+        family = GaugeMetricFamily(
+            "headrace_upstream_connections", "Connections to providers.", labels=["state"]
+        )
+        family.add_metric(["in_use"], in_use)
+        family.add_metric(["resting"], resting)
+        yield family
+
+
+def _gauge(name: str, words: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"headrace_{name}", words, value=value)
