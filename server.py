@@ -31,6 +31,7 @@ import handlers.conversations
 import handlers.health
 import handlers.metrics
 import handlers.models
+import handlers.openapi
 import handlers.page
 from auth import managing
 from auth.managing import CannotManage, Said
@@ -84,6 +85,7 @@ _ROUTES = [
     *handlers.health.routes,
     *handlers.page.routes,
     *handlers.metrics.routes,
+    *handlers.openapi.routes,
 ]
 
 

@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 from handlers.errors import ApiError, failure_status
 from handlers.streaming import ReadingHandler
-from handlers.views import Accepted, Chat, List, Message, Options, Question
+from handlers.views import Accepted, Chat, FailedAnswer, List, Message, Options, Problem, Question
 from relay.answer import Answer
 from relay.asking import Asking
 from storage.base import Failure, Status
@@ -90,8 +90,8 @@ class AskingHandler(ReadingHandler):
             self.write_json(message)
             return
         failure = message.error or Failure("interrupted", "The server went away.")
-        error = {"code": failure.code, "message": failure.message, "request_id": self.request_id}
-        self.write_json({"error": error, "message": message}, failure_status(failure.code))
+        problem = Problem(failure.code, failure.message, self.request_id)
+        self.write_json(FailedAnswer(problem, message), failure_status(failure.code))
 
 
 def _listed(header: str) -> set[str]:

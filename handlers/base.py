@@ -21,6 +21,7 @@ from handlers.admission import Access, Admission
 from handlers.cors import Cors
 from handlers.errors import ApiError, Described, describe
 from handlers.presence import Presence
+from handlers.views import Problem, Refusal
 from relay.asking import Caller
 from relay.models import Models
 from relay.relay import Relay
@@ -184,15 +185,13 @@ class BaseHandler(RequestHandler):
             self.set_header("Retry-After", str(described.retry_after))
         if described.challenge is not None:
             self.set_header("WWW-Authenticate", described.challenge)
-        self.write_json({"error": self.error_body(described)}, described.status)
+        self.write_json(Refusal(self.problem(described)), described.status)
         self.finish()
 
-    def error_body(self, error: Described) -> dict[str, str]:
+    def problem(self, error: Described) -> Problem:
         """`error` as it stands in a response."""
-        body = {"code": error.code, "message": error.message, "request_id": self.request_id}
-        if error.answer_id is not None:
-            body["answer_id"] = error.answer_id
-        return body
+        busy = msgspec.UNSET if error.answer_id is None else error.answer_id
+        return Problem(error.code, error.message, self.request_id, busy)
 
     def log_exception(
         self,

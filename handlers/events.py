@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from handlers.views import EndEvent, Problem, ResetEvent, StartEvent
 from relay.answer import Answer
 from storage.base import Ending, Piece
 
@@ -25,14 +26,8 @@ BEAT = b": beat\n\n"
 
 def start(answer: Answer) -> bytes:
     """The first event of every stream, also of one that resumes."""
-    data = _line(
-        {
-            "conversation_id": answer.conversation_id,
-            "question_id": answer.question_id,
-            "answer_id": answer.id,
-            "model": answer.model,
-        }
-    )
+    start = StartEvent(answer.conversation_id, answer.question_id, answer.id, answer.model)
+    data = _line(start)
     return b"retry: %d\nevent: start\ndata: %b\n\n" % (_RETRY_MS, data)
 
 
@@ -58,23 +53,15 @@ def deltas(answer: Answer, position: int, pieces: Iterable[Piece]) -> bytes:
 
 def reset(answer: Answer) -> bytes:
     """What replaces all that the client holds: it had seen more than was kept."""
-    blocks = _line({"blocks": answer.blocks()})
+    blocks = _line(ResetEvent(answer.blocks()))
     return b"id: %d\nevent: reset\ndata: %b\n\n" % (answer.position, blocks)
 
 
 def end(position: int, ending: Ending, request_id: str) -> bytes:
     """The last event of every stream that was not left before."""
-    said: dict[str, object] = {
-        "status": ending.status,
-        "finish_reason": ending.finish_reason,
-        "usage": ending.usage,
-    }
-    if ending.error is not None:
-        said["error"] = {
-            "code": ending.error.code,
-            "message": ending.error.message,
-            "request_id": request_id,
-        }
+    error = ending.error
+    problem = msgspec.UNSET if error is None else Problem(error.code, error.message, request_id)
+    said = EndEvent(ending.status, ending.finish_reason, ending.usage, problem)
     return b"id: %d-end\nevent: end\ndata: %b\n\n" % (position, _line(said))
 
 

@@ -4,6 +4,7 @@ import asyncio
 
 from handlers.admission import Access
 from handlers.base import BaseHandler
+from handlers.views import Health, Ready
 from relay.errors import ShuttingDown
 from storage.base import StorageError
 
@@ -18,7 +19,7 @@ class HealthHandler(BaseHandler):
 
     def get(self) -> None:
         """Say so."""
-        self.write_json({"status": "ok"})
+        self.write_json(Health())
 
 
 class ReadyHandler(BaseHandler):
@@ -35,7 +36,7 @@ class ReadyHandler(BaseHandler):
                 await self.services.storage.ping()
         except TimeoutError as error:
             raise StorageError("the store does not answer") from error
-        self.write_json({"status": "ready", "live_answers": self.services.relay.live})
+        self.write_json(Ready(self.services.relay.live))
 
 
 routes = [(r"/healthz", HealthHandler), (r"/readyz", ReadyHandler)]

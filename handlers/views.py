@@ -22,6 +22,7 @@ Metadata = Annotated[
 Model = Annotated[str, Meta(max_length=200, pattern=r"^[!-~]+\Z")]
 # Longer than any connection's patience; a reader who takes an hour to come back asks again.
 Seconds = Annotated[float, Meta(ge=0, le=3600)]
+Time = Annotated[datetime, Meta(tz=True)]  # RFC 3339
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -113,8 +114,8 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None
     system: str | None
     metadata: dict[str, str]
-    created_at: datetime
-    updated_at: datetime
+    created_at: Time
+    updated_at: Time
 
     @classmethod
     def of(cls, conversation: kept.Conversation) -> "Conversation":
@@ -135,8 +136,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: str | None = None
     usage: kept.Usage | None = None
     error: kept.Failure | None = None
-    created_at: datetime
-    ended_at: datetime | None = None
+    created_at: Time
+    ended_at: Time | None = None
 
     @classmethod
     def of(cls, message: kept.Message) -> "Message":
@@ -189,6 +190,82 @@ class ModelEntry(msgspec.Struct, frozen=True):
 
     id: str
     default: bool
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Why: a code that is never reworded, words for people, and by what our log knows of it."""
+
+    code: str
+    message: str
+    request_id: str
+    answer_id: str | msgspec.UnsetType = msgspec.UNSET  # the live answer that is in the way
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """What comes in place of what was asked for."""
+
+    error: Problem
+
+
+class FailedAnswer(msgspec.Struct, frozen=True):
+    """An answer that failed, for who waited for it as JSON."""
+
+    error: Problem
+    message: Message
+
+
+class StartEvent(msgspec.Struct, frozen=True):
+    """`start`, the first event of every stream, also of one that resumes."""
+
+    conversation_id: str
+    question_id: str
+    answer_id: str
+    model: str
+
+
+class ToolCallDelta(msgspec.Struct, frozen=True):
+    """More of a tool call; the first one of each brings id and name."""
+
+    index: int
+    arguments: str
+    id: str | msgspec.UnsetType = msgspec.UNSET
+    name: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class DeltaEvent(msgspec.Struct, frozen=True):
+    """`delta`: more of the answer, one of these."""
+
+    text: str | msgspec.UnsetType = msgspec.UNSET
+    reasoning: str | msgspec.UnsetType = msgspec.UNSET
+    tool_call: ToolCallDelta | msgspec.UnsetType = msgspec.UNSET
+
+
+class ResetEvent(msgspec.Struct, frozen=True):
+    """`reset`: what replaces all that the client holds."""
+
+    blocks: tuple[kept.Block, ...]
+
+
+class EndEvent(msgspec.Struct, frozen=True):
+    """`end`, the last event of every stream that was not left before."""
+
+    status: kept.Status
+    finish_reason: str | None
+    usage: kept.Usage | None
+    error: Problem | msgspec.UnsetType = msgspec.UNSET
+
+
+class Health(msgspec.Struct, frozen=True):
+    """The process turns."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """Questions can be asked and kept."""
+
+    live_answers: int
+    status: Literal["ready"] = "ready"
 
 
 def patience_of(

@@ -44,6 +44,8 @@ NOBODYS = {
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),
+    ("GET", "/api/openapi\\.json"),
+    ("GET", "/api/docs"),
     *(
         (method, pattern)
         for method in ("GET", "HEAD")

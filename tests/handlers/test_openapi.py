@@ -1,0 +1,219 @@
+"""The API's description, held against the standard, the route table and real responses."""
+
+import asyncio
+import base64
+import hashlib
+import json
+import re
+from typing import Any
+
+import jsonschema
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from tornado.web import RequestHandler
+
+import handlers.page
+import server
+from handlers.admission import Access
+from handlers.openapi import document
+from server import Server
+from tests.readers import Reader, Response, call
+from tests.steps import JSON, LATER
+from tests.upstreams import ScriptedUpstream
+
+_METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def _served() -> dict[tuple[str, str], Access]:
+    """What the route table serves, but for the page: methods and paths, and to whom."""
+    return {
+        (method, pattern.replace("\\.", ".").replace("([^/]+)", "{}")): handler.access
+        for pattern, handler in server._ROUTES
+        if (pattern, handler) not in handlers.page.routes
+        for method in _METHODS
+        if getattr(handler, method) is not getattr(RequestHandler, method)
+    }
+
+
+def test_every_route_is_documented_and_every_documented_route_exists() -> None:
+    documented = {
+        (method, re.sub(r"{\w+}", "{}", path)): operation.get("security") == []
+        for path, each in document()["paths"].items()
+        for method, operation in each.items()
+    }
+
+    served = {route: access is Access.EVERYBODY for route, access in _served().items()}
+    assert served == documented  # and each asks for a key where it is said to
+
+
+def test_the_document_is_openapi_as_the_standard_has_it() -> None:
+    OpenAPIV31SpecValidator(document()).validate()
+
+
+def test_patterns_are_such_as_javascript_reads() -> None:
+    found = re.findall(r'"pattern": "([^"]*)"', json.dumps(document()))
+
+    assert found
+    assert [] == [pattern for pattern in found if re.search(r"\\[AZz]|\(\?", pattern)]
+
+
+def _check(schema: dict[str, Any], value: object) -> None:
+    """Hold `value` against a schema of the document."""
+    whole = {**schema, "components": document()["components"]}
+    checker = jsonschema.Draft202012Validator.FORMAT_CHECKER
+    jsonschema.Draft202012Validator(whole, format_checker=checker).validate(value)
+
+
+class Described:
+    """Calls operations, and holds each response against what the document says of it."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.seen: set[tuple[str, str, str]] = set()
+
+    async def call(
+        self, method: str, template: str, path: str, *rest: Any, **named: Any
+    ) -> Response:
+        response = await call(self._url, method.upper(), path, *rest, **named)
+        replies = document()["paths"][template][method]["responses"]
+        status = str(response.status) if str(response.status) in replies else "default"
+        self.seen.add((method, template, status))
+        content = replies[status].get("content", {})
+        if not content:
+            assert b"" == response.body
+            return response
+        kind = response.headers["content-type"].partition(";")[0]
+        if kind == "application/json":
+            _check(content[kind]["schema"], response.body)
+        else:
+            assert kind in content
+        return response
+
+
+@pytest.mark.gen_test
+async def test_real_responses_are_as_they_are_described(
+    headrace: Server, upstream: ScriptedUpstream
+) -> None:
+    described = Described(headrace.url)
+    conversations = "/api/v1/conversations"
+    one = f"{conversations}/{{conversation_id}}"
+    upstream.reasoning("hm")
+    upstream.tokens("Hello")
+    upstream.finish()
+    upstream.next_request()
+    upstream.fail(500, b"<html>")
+    upstream.next_request()
+    upstream.tokens("half")
+
+    made = await described.call("post", conversations, conversations, {"metadata": {"a": "b"}})
+    path = f"{conversations}/{made.body['id']}"
+    await described.call("post", conversations, conversations, {"titel": "misspelt"})
+    await described.call("get", conversations, f"{conversations}?limit=1")
+    await described.call("get", conversations, f"{conversations}?limit=0")
+    await described.call("get", one, path)
+    await described.call("get", one, f"{conversations}/none")
+    await described.call("patch", one, path, {"title": "t"})
+    asked = {"content": "q"}
+    await described.call("post", f"{one}/messages", f"{path}/messages", asked, headers=JSON)
+    await described.call("post", f"{one}/messages", f"{path}/messages", asked)  # a failed stream
+    chat = "/api/v1/chat"
+    later = await described.call("post", chat, chat, asked, headers=LATER)
+    busy = {**asked, "conversation_id": later.body["conversation_id"]}
+    conflict = await described.call("post", chat, chat, busy)
+    answers, answer = "/api/v1/answers/{answer_id}", f"/api/v1/answers/{later.body['answer_id']}"
+    await described.call("post", f"{answers}/stop", f"{answer}/stop")
+    events = f"{answers}/events"
+    await described.call("get", events, f"{answer}/events")
+    await described.call("get", events, f"{answer}/events?after=4-end")
+    await described.call("get", events, f"{answer}/events?after=x")
+    await described.call("post", f"{answers}/ticket", f"{answer}/ticket")
+    again = await described.call(
+        "post", f"{answers}/regenerate", f"{answer}/regenerate", headers=LATER
+    )
+    await described.call(
+        "post", f"{answers}/stop", f"/api/v1/answers/{again.body['answer_id']}/stop"
+    )
+    await described.call("get", f"{one}/messages", f"{path}/messages")
+    await described.call("delete", one, path)
+    for plain in (
+        "/api/v1/models",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/api/openapi.json",
+        "/api/docs",
+    ):
+        await described.call("get", plain, plain)
+
+    assert later.body["answer_id"] == conflict.body["error"]["answer_id"]
+    called = {(method, path) for method, path, _ in described.seen}
+    assert called == {(m, path) for path, each in document()["paths"].items() for m in each}
+
+
+@pytest.mark.gen_test
+async def test_a_failed_answer_as_json_is_as_it_is_described(
+    headrace: Server, upstream: ScriptedUpstream
+) -> None:
+    upstream.fail(401, {"error": {"code": "invalid_api_key"}})
+
+    failed = await Described(headrace.url).call(
+        "post", "/api/v1/chat", "/api/v1/chat", {"content": "q"}, headers=JSON
+    )
+
+    assert 502 == failed.status
+
+
+_EVENTS = {"start": "StartEvent", "delta": "DeltaEvent", "reset": "ResetEvent", "end": "EndEvent"}
+
+
+@pytest.mark.gen_test
+async def test_real_events_are_as_they_are_described(
+    headrace: Server, upstream: ScriptedUpstream
+) -> None:
+    upstream.sample("openai-tools.sse")
+    upstream.next_request()
+    upstream.reasoning("hm")
+    upstream.tokens("half")
+    upstream.cut()
+    readers = [await Reader.ask(headrace.url), await Reader.ask(headrace.url)]
+    for reader in readers:
+        await reader.end()
+    readers.append(await Reader.come_back(headrace.url, readers[1].answer_id, "999"))
+    await readers[-1].end()
+
+    seen = [event for reader in readers for event in reader.seen]
+
+    assert _EVENTS.keys() == {event.event for event in seen}
+    assert {"text", "reasoning", "tool_call"} <= {name for event in seen for name in event.data}
+    for event in seen:
+        schema = document()["components"]["schemas"][_EVENTS[event.event]]
+        _check(schema, event.data)
+        assert event.data.keys() <= schema["properties"].keys()
+
+
+@pytest.mark.gen_test
+async def test_the_page_names_all_of_it_and_loads_nothing(headrace: Server) -> None:
+    page = await call(headrace.url, "GET", "/api/docs")
+
+    text = page.body.decode()
+    style = text.split("<style>")[1].split("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in page.headers["content-security-policy"]
+    assert [] == re.findall(r"<script|<link|<img|https?://|\son\w+=|\sstyle=", text)
+    for path in document()["paths"]:
+        assert path in text
+    for schema in document()["components"]["schemas"]:
+        assert f'id="{schema}"' in text
+
+
+@pytest.mark.gen_test
+async def test_whoever_is_not_let_in_reads_no_document(headrace: Server) -> None:
+    forwarded = {"Via": "1.1 proxy"}
+    told = await asyncio.gather(
+        *(
+            call(headrace.url, "GET", f"/api/{name}", headers=forwarded)
+            for name in ("openapi.json", "docs")
+        )
+    )
+
+    assert [403, 403] == [each.status for each in told]
