@@ -17,7 +17,7 @@ from tornado.netutil import bind_sockets
 from settings import UNIX, Settings
 
 # Tornado's 128 costs the 129th client that connects at the same time a SYN retry of one second.
-_BACKLOG = 4096
+BACKLOG = 4096
 
 # With the kernel's default a reader that reads nothing is given megabytes before a flush waits;
 # with this it is about a hundred kilobytes.
@@ -77,7 +77,7 @@ def _bound(settings: Settings) -> list[socket.socket]:
     try:
         if host.startswith(UNIX):
             return [_unix_socket(host.removeprefix(UNIX))]
-        return bind_sockets(port, host, backlog=_BACKLOG, reuse_port=settings.reuse_port)
+        return bind_sockets(port, host, backlog=BACKLOG, reuse_port=settings.reuse_port)
     except (OSError, ValueError) as error:
         where = host if host.startswith(UNIX) else f"{host}:{port}"
         reason = getattr(error, "strerror", None) or error
@@ -91,7 +91,7 @@ def _unix_socket(path: str) -> socket.socket:
         listening.setblocking(False)
         listening.bind(path)
         os.chmod(path, _UNIX_MODE)
-        listening.listen(_BACKLOG)
+        listening.listen(BACKLOG)
     except (OSError, ValueError):
         listening.close()
         raise

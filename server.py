@@ -2,6 +2,7 @@
 
 server.py [--config FILE]                 serve in the foreground
 server.py [--config FILE] check-config    print the effective settings, secrets masked
+server.py [--config FILE] doctor [--ask]  look for what is wrong, and say what to do
 server.py [--config FILE] create-key --user NAME [--admin] [--days N] [--note TEXT]
 server.py [--config FILE] list-keys [--user NAME]
 server.py [--config FILE] revoke-key ID… | --user NAME
@@ -35,6 +36,7 @@ import handlers.openapi
 import handlers.page
 from auth import managing
 from auth.managing import CannotManage, Said
+from doctor.examination import examine
 from entrance import entrance
 from handlers.base import NotFoundHandler, Services
 from handlers.cors import Cors
@@ -346,6 +348,8 @@ def main(arguments: list[str]) -> int:
         logs.configure(settings.log.format, settings.log.level)
         if options.command == "check-config":
             print(describe(settings), end="")
+        elif options.command == "doctor":
+            return 0 if asyncio.run(examine(settings, ask=options.ask, say=print)) else 1
         else:
             asyncio.run(serve(settings))
     except (SettingsError, StorageError, CannotListen, CannotManage) as error:
@@ -361,6 +365,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(command="serve")
     commands.add_parser("serve", help="serve in the foreground; the default")
     commands.add_parser("check-config", help="print the effective settings, secrets masked")
+    doctor = commands.add_parser("doctor", help="look for what is wrong, and say what to do")
+    doctor.add_argument("--ask", action="store_true", help="ask each provider for a token, too")
 
     create = commands.add_parser("create-key", help="make an API key, which is shown once")
     create.add_argument("--user", required=True, help="whose it is")

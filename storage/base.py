@@ -248,6 +248,18 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
 
 
+class Examined(msgspec.Struct, frozen=True, kw_only=True):
+    """What `server.py doctor` wants to know of a store, and nothing of what is kept in it."""
+
+    name: str
+    version: tuple[int, ...]
+    shape: str  # in words: which file, how many servers
+    missing: tuple[str, ...] = ()  # what `open` would make, such as indexes, by name
+    ahead_seconds: float = 0.0  # by how much its clock is ahead of ours
+    used_by: str | None = None  # the process that has it for itself
+    free_bytes: int | None = None  # where it keeps what it keeps, if that can be told
+
+
 def fold(chunks: Iterable[Chunk]) -> tuple[Block, ...]:
     """The blocks that chunks of one answer, ordered by position, add up to.
 
@@ -314,6 +326,13 @@ class Storage(ABC):
         `beside` servers that may run, for a command that manages API keys and leaves: it takes no
         lease, so it owns no answers. Raises StorageError, with words for the operator, if that
         cannot be done.
+        """
+
+    @abstractmethod
+    async def examine(self) -> Examined:
+        """Look at the store from outside, in place of `open`: it changes nothing, and lets go.
+
+        Raises StorageError, with words for the operator, if `open` would.
         """
 
     @abstractmethod

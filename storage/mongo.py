@@ -14,6 +14,7 @@ import os
 import random
 import warnings
 from collections.abc import (
+    AsyncIterator,
     Awaitable,
     Callable,
     Collection,
@@ -55,6 +56,7 @@ from storage.base import (
     Chunk,
     Conversation,
     Ending,
+    Examined,
     Growth,
     IdempotencyKey,
     KeyTaken,
@@ -154,6 +156,7 @@ _UNKNOWN_COMMIT = "UnknownTransactionCommitResult"
 
 # The server's codes.
 _DUPLICATE_KEY = 11000
+_NAMESPACE_NOT_FOUND = 26
 _NAMESPACE_EXISTS = 48
 
 _Method = Callable[Concatenate["MongoStorage", P], Coroutine[Any, Any, T]]
@@ -199,6 +202,28 @@ class MongoStorage(Storage):
         except StorageError:
             await self.close()
             raise
+
+    async def examine(self) -> Examined:
+        try:
+            self._connect()
+            with self._our_errors("examination"):
+                # First, so that connecting is no part of what is timed behind it.
+                build = await self._database.command("buildInfo")
+                asked = datetime.now(UTC)
+                hello = await self._check_server()
+                middle = asked + (datetime.now(UTC) - asked) / 2
+                missing = [name async for name in self._missing()]
+        finally:
+            await self.close()
+        hosts = hello.get("hosts", ())
+        shape = f"replica set {hello.get('setName')} of {len(hosts)} at {', '.join(hosts)}"
+        return Examined(
+            name="MongoDB",
+            version=tuple(build["versionArray"][:3]),
+            shape=shape if hosts else "sharded cluster",
+            missing=tuple(missing),
+            ahead_seconds=(hello["localTime"].replace(tzinfo=UTC) - middle).total_seconds(),
+        )
 
     async def close(self) -> None:
         if self._client is None:
@@ -642,13 +667,30 @@ class MongoStorage(Storage):
         self._api_keys: MotorCollection[Document] = database["api_keys"]
         self._processes: MotorCollection[Document] = database["processes"]
 
-    async def _check_server(self) -> None:
-        hello = await self._database.command("hello")
+    async def _check_server(self) -> Document:
+        """What the server says of itself. Raises StorageError if it stands alone."""
+        hello: Document = await self._database.command("hello")
         if "setName" not in hello and hello.get("msg") != "isdbgrid":
             raise StorageError(
                 "MongoDB must run as a replica set (one server will do) or a sharded cluster: "
                 "a server without --replSet has no transactions"
             )
+        return hello
+
+    async def _missing(self) -> AsyncIterator[str]:
+        """The indexes that are not there, as collection.index."""
+        for name, indexes in INDEXES.items():
+            try:
+                listed = await self._database.command("listIndexes", name)
+            except OperationFailure as error:
+                if error.code != _NAMESPACE_NOT_FOUND:
+                    raise
+                there = set()
+            else:
+                there = {each["name"] for each in listed["cursor"]["firstBatch"]}
+            for index in indexes:
+                if index["name"] not in there:
+                    yield f"{name}.{index['name']}"
 
     async def _create_missing(self) -> None:
         with pymongo.timeout(_OPEN_TIMEOUT):

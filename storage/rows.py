@@ -222,14 +222,20 @@ def is_current(database: sqlite3.Connection) -> bool:
     return version == len(MIGRATIONS)
 
 
-def migrate(database: sqlite3.Connection) -> None:
-    """Bring the file to this version. Raises ValueError if it is none of ours, or too new."""
-    version = database.execute("PRAGMA user_version").fetchone()[0]
+def check_version(database: sqlite3.Connection) -> int:
+    """The version of the file, 0 if it is empty. Raises ValueError: none of ours, or too new."""
+    version: int = database.execute("PRAGMA user_version").fetchone()[0]
     if version > len(MIGRATIONS):
         raise ValueError("it was written by a newer version of Headrace")
     tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if version == 0 and tables:
         raise ValueError("it holds another program's tables")
+    return version
+
+
+def migrate(database: sqlite3.Connection) -> None:
+    """Bring the file to this version. Raises ValueError as `check_version` does."""
+    version = check_version(database)
     for number, script in enumerate(MIGRATIONS[version:], version + 1):
         # A crash leaves the version before or the one behind, nothing in between.
         database.executescript(f"BEGIN; {script} PRAGMA user_version = {number}; COMMIT;")

@@ -15,9 +15,11 @@ import asyncio
 import fcntl
 import functools
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -33,6 +35,7 @@ from storage.base import (
     Chunk,
     Conversation,
     Ending,
+    Examined,
     Growth,
     IdempotencyKey,
     KeyTaken,
@@ -62,6 +65,7 @@ from storage.rows import (
     api_key_row,
     as_json,
     assignments,
+    check_version,
     chunk_in,
     chunk_row,
     conversation_in,
@@ -129,6 +133,12 @@ class SQLiteStorage(Storage):
         except StorageError:
             await self.close()
             raise
+
+    async def examine(self) -> Examined:
+        try:
+            return await self._in_thread(self._examine)
+        finally:
+            await self.close()
 
     async def close(self) -> None:
         try:
@@ -488,11 +498,55 @@ class SQLiteStorage(Storage):
         # What people wrote is the owner's to read; SQLite's other files take after this one.
         os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
 
+    def _examine(self) -> Examined:
+        folder = self.path.resolve().parent
+        while not folder.exists():  # it is made at the first start
+            folder = folder.parent
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise StorageError(f"cannot use {self.path}: {folder} may not be written to")
+        examined = Examined(
+            name="SQLite",
+            version=sqlite3.sqlite_version_info,
+            shape=f"{self.path}, which the first start makes",
+            free_bytes=shutil.disk_usage(folder).free,
+        )
+        if not self.path.exists():
+            return examined
+        if not os.access(self.path, os.R_OK | os.W_OK):
+            raise StorageError(f"cannot use {self.path}: it may not be read and written")
+        address = f"{self.path.resolve().as_uri()}?mode=ro"
+        try:
+            with closing(sqlite3.connect(address, uri=True)) as database:
+                check_version(database)
+        except ValueError as error:
+            raise StorageError(f"cannot use {self.path}: {error}") from error
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+        shape = f"{self.path}, {self.path.stat().st_size / 1e6:.1f} MB"
+        return msgspec.structs.replace(examined, shape=shape, used_by=self._holder())
+
+    def _holder(self) -> str | None:
+        """The process that has the file, by its id."""
+        try:
+            lock = os.open(self._lock_path, os.O_RDONLY)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return os.read(lock, 20).decode(errors="replace") or "unknown"
+        finally:
+            os.close(lock)
+        return None
+
+    @property
+    def _lock_path(self) -> Path:
+        path = self.path.resolve()  # two names of one file have one lock
+        return path.with_name(f"{path.name}.lock")
+
     def _take_lock(self) -> None:
         """Have the file for this process alone. Whoever has it left its process id in the lock."""
-        path = self.path.resolve()  # two names of one file have one lock
-        name = path.with_name(f"{path.name}.lock")
-        self._lock = os.open(name, os.O_CREAT | os.O_RDWR, 0o600)
+        self._lock = os.open(self._lock_path, os.O_CREAT | os.O_RDWR, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

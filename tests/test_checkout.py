@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("auth", "handlers", "providers", "relay", "storage", "telemetry")
+ROOMS = ("auth", "doctor", "handlers", "providers", "relay", "storage", "telemetry")
 MODULES = ("entrance.py", "listening.py", "server.py", "settings.py")  # those beside the rooms
 LOCK_FILES = ("constraints.txt", "requirements.txt")
 
@@ -56,6 +56,7 @@ def sources(*places: str) -> Iterator[Path]:
         ("relay", "server|entrance|handlers|auth|telemetry|tornado.web|tornado.httpserver"),
         ("auth", "server|entrance|handlers|relay|providers|settings|telemetry|tornado"),
         ("telemetry", "server|entrance|handlers|auth|storage.mongo|storage.sqlite"),
+        ("doctor", "server|entrance|handlers|relay|auth|storage.mongo|storage.sqlite"),
         ("handlers", "server|entrance"),
         ("entrance.py", "server|relay|telemetry"),
         ("listening.py", "server|entrance|handlers|relay|providers|storage|auth|telemetry"),
@@ -66,7 +67,9 @@ def test_imports_point_one_way(room: str, forbidden: str) -> None:
     assert [] == offences(sources(room), forbidden)
 
 
-@pytest.mark.parametrize("place", ["auth", "handlers", "providers", "relay", "telemetry", *MODULES])
+@pytest.mark.parametrize(
+    "place", ["auth", "doctor", "handlers", "providers", "relay", "telemetry", *MODULES]
+)
 def test_the_database_driver_is_imported_by_storage_only(place: str) -> None:
     assert [] == offences(sources(place), "motor|pymongo|bson|gridfs|sqlite3")
 

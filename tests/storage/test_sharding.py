@@ -47,7 +47,7 @@ EXEMPT = {
 }
 
 # Said once, to a server and not to a collection.
-AT_THE_ENDS = {"open", "close", "ping"}
+AT_THE_ENDS = {"open", "close", "ping", "examine"}
 
 Operation = tuple[str, Callable[[], Awaitable[object]]]
 

@@ -1,0 +1,35 @@
+"""The whole examination, told as it goes."""
+
+from collections.abc import Callable, Iterable
+
+from doctor.findings import Finding, Mark, ok, told, verdict
+from doctor.machine import limits, ports
+from doctor.store import store
+from doctor.upstreams import upstreams
+from providers.client import UpstreamClient
+from settings import Settings
+
+
+async def examine(settings: Settings, *, ask: bool, say: Callable[[str], None]) -> bool:
+    """Look at everything and `say` what was found; whether nothing is wrong.
+
+    With `ask` every provider is asked for a token, which costs about that.
+    """
+    found: list[Finding] = []
+
+    def tell(findings: Iterable[Finding]) -> None:
+        for finding in findings:
+            found.append(finding)
+            say(told(finding))
+
+    tell([ok("settings", f"understood; providers: {', '.join(settings.providers)}")])
+    client = UpstreamClient()
+    try:
+        tell(limits(settings))
+        tell(await ports(settings, client))
+        tell(await store(settings))
+        tell(await upstreams(settings, client, ask=ask))
+    finally:
+        client.close()
+    say(verdict(found))
+    return all(finding.mark is not Mark.WRONG for finding in found)

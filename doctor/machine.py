@@ -1,0 +1,163 @@
+"""What this machine gives: open files, a queue for connections, and the ports."""
+
+import asyncio
+import errno
+import os
+import resource
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from doctor.findings import Finding, look, ok, wrong
+from listening import BACKLOG
+from providers.client import UpstreamClient, UpstreamRequest
+from providers.errors import ProviderError
+from settings import UNIX, Settings
+
+# Beside streams: the database's connections, logs, libraries, whatever is being accepted.
+_SPARE_FILES = 200
+
+_SOMAXCONN = Path("/proc/sys/net/core/somaxconn")
+
+# Seconds. Whoever has the port is on this machine.
+_PATIENCE = 2.0
+
+
+def limits(settings: Settings) -> Iterator[Finding]:
+    """What the kernel allows, against what the settings ask for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    calls = settings.upstream.max_connections
+    needed = 2 * calls + _SPARE_FILES  # each answer has a reader
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        yield ok("open files", f"{_number(soft)} allowed, {needed:,} can be needed")
+    else:
+        yield look(
+            "open files",
+            f"{_number(soft)} allowed here, while upstream.max_connections = {calls:,} "
+            f"and as many readers need {needed:,}",
+            f"LimitNOFILE={needed} in the unit, or `ulimit -n {needed}` (up to {_number(hard)} "
+            f"here), or upstream.max_connections = {max((soft - _SPARE_FILES) // 2, 1)}; "
+            "a unit's limit is not this shell's",
+        )
+    try:
+        queue = int(_SOMAXCONN.read_text())
+    except (OSError, ValueError):  # not Linux
+        return
+    if queue >= BACKLOG:
+        yield ok("backlog", f"{queue:,} connections may wait to be accepted")
+    else:
+        yield look(
+            "backlog",
+            f"{queue:,} connections may wait to be accepted, and the server asks for {BACKLOG:,}: "
+            "in a rush the rest wait a second and more",
+            f"sysctl net.core.somaxconn={BACKLOG}",
+        )
+
+
+async def ports(settings: Settings, client: UpstreamClient) -> list[Finding]:
+    """Whether they are free, or taken by servers of ours."""
+    found = [
+        await _port("port", settings.host, settings.port, settings.reuse_port, "/healthz", client)
+    ]
+    metrics = settings.metrics
+    if metrics.port is not None:
+        found.append(
+            await _port("metrics.port", metrics.host, metrics.port, False, "/metrics", client)
+        )
+    return found
+
+
+async def _port(
+    about: str, host: str, port: int, shared: bool, path: str, client: UpstreamClient
+) -> Finding:
+    if host.startswith(UNIX):
+        return await _unix_socket(about, host.removeprefix(UNIX))
+    if port == 0:
+        return ok(about, "any free one")
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        _bind(host, port, shared)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            if await _is_ours(f"http://{where}{path}", client):
+                return ok(about, f"{where} is taken, by a Headrace that answers")
+            return wrong(
+                about,
+                f"{where} is taken, and not by a Headrace that answers",
+                f"`ss -ltnp 'sport = :{port}'` says who has it; or set {about}",
+            )
+        if error.errno == errno.EACCES:
+            return wrong(
+                about,
+                f"{where} may not be opened by this user",
+                "a port from 1024 on, or systemd's socket, or CAP_NET_BIND_SERVICE",
+            )
+        name = about.replace("port", "host")
+        return wrong(about, f"{where} cannot be opened: {error.strerror}", f"set {name}")
+    return ok(about, f"{where} is free")
+
+
+async def _unix_socket(about: str, path: str) -> Finding:
+    """Whether a server could listen at `path`. A socket that nobody listens on is in no way."""
+    if (trouble := _in_the_way(about, path)) is not None:
+        return trouble
+    try:
+        reader, writer = await asyncio.open_unix_connection(path)
+    except OSError:
+        return ok(about, f"{path} is free")
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            answer = await reader.read()
+    except (OSError, TimeoutError):
+        answer = b""
+    writer.close()
+    if b'{"status":"ok"}' in answer:
+        return ok(about, f"{path} is taken, by a Headrace that answers")
+    return wrong(about, f"{path} is taken, and not by a Headrace that answers", "set host")
+
+
+def _in_the_way(about: str, path: str) -> Finding | None:
+    """Why no socket can be made at `path`."""
+    place = Path(path).resolve()
+    if not os.access(place.parent, os.W_OK | os.X_OK):
+        return wrong(
+            about,
+            f"{place.parent} is not there, or may not be written to",
+            "make it (RuntimeDirectory= in a unit), or set host",
+        )
+    if place.exists() and not place.is_socket():
+        return wrong(about, f"{path} is there, and no socket", "remove it, or set host")
+    return None
+
+
+def _bind(host: str, port: int, shared: bool) -> None:
+    """Open the port as a server would, and close it. Raises OSError."""
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        trial.bind(address)
+        trial.listen(1)
+
+
+async def _is_ours(url: str, client: UpstreamClient) -> bool:
+    """Whether what listens there answers as we do."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            response = await client.fetch(UpstreamRequest(url), raise_error=False)
+    except (ProviderError, TimeoutError):
+        return False
+    if url.endswith("/metrics"):
+        return b"headrace_" in response.body
+    try:
+        return bool(msgspec.json.decode(response.body) == {"status": "ok"})
+    except msgspec.DecodeError:
+        return False
+
+
+def _number(limit: int) -> str:
+    return "any number" if limit == resource.RLIM_INFINITY else f"{limit:,}"

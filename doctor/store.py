@@ -1,0 +1,75 @@
+"""What the store says of itself, against what the server needs of it."""
+
+import secrets
+from collections.abc import Iterator
+
+from doctor.findings import Finding, look, ok, wrong
+from settings import Settings
+from storage.base import Examined, Storage, StorageError
+from storage.opening import from_url
+
+# With transactions on every shape of cluster, and `$$NOW`.
+_OLDEST_MONGODB = (4, 4, 0)
+
+# Times in answers are ours, leases are the database's. Past this a list of messages reads oddly
+# beside that of another process; nothing else depends on it.
+_CLOCK_SECONDS = 1.0
+
+# A day of writing, and of its journal, for a busy process.
+_FREE_BYTES = 2_000_000_000
+
+
+async def store(settings: Settings) -> list[Finding]:
+    """Look at it; opening it is left to the server."""
+    storage: Storage = from_url(
+        settings.storage.url,
+        process=secrets.token_hex(16),
+        lease_seconds=settings.relay.lease_seconds,
+    )
+    try:
+        examined = await storage.examine()
+    except StorageError as error:
+        remedy = "see storage.url, and whether what it names is there and lets this user in"
+        return [wrong("storage", str(error), remedy)]
+    return list(_findings(settings, examined))
+
+
+def _findings(settings: Settings, examined: Examined) -> Iterator[Finding]:
+    version = ".".join(map(str, examined.version))
+    if examined.name == "MongoDB" and examined.version < _OLDEST_MONGODB:
+        yield wrong(
+            "storage",
+            f"MongoDB {version} is too old",
+            f"MongoDB {'.'.join(map(str, _OLDEST_MONGODB))} or newer",
+        )
+    else:
+        yield ok("storage", f"{examined.name} {version}, {examined.shape}")
+    if examined.used_by is not None:
+        yield ok("storage", f"process {examined.used_by} has it: a server runs")
+    if examined.missing:
+        yield look(
+            "storage",
+            f"not there: {', '.join(examined.missing)}",
+            "nothing, if no server has been started yet: the next start makes them",
+        )
+    if abs(examined.ahead_seconds) > _CLOCK_SECONDS:
+        way = "ahead of" if examined.ahead_seconds > 0 else "behind"
+        yield look(
+            "clock",
+            f"the database's is {abs(examined.ahead_seconds):.1f} s {way} this machine's",
+            "have both machines ask the same time servers (chrony, systemd-timesyncd)",
+        )
+    elif examined.name == "MongoDB":
+        yield ok("clock", f"within {_CLOCK_SECONDS:g} s of the database's")
+    if examined.free_bytes is not None and examined.free_bytes < _FREE_BYTES:
+        yield look(
+            "disk",
+            f"{examined.free_bytes / 1e6:,.0f} MB are free where the database is",
+            "make room; a full disk refuses every question",
+        )
+    if settings.reuse_port and examined.name == "SQLite":
+        yield wrong(
+            "storage",
+            "reuse_port is for several processes, and an SQLite file has one",
+            "storage.url = mongodb://…, or reuse_port = false",
+        )

@@ -1,0 +1,165 @@
+"""Whether each provider can be reached, and with `--ask` whether it answers."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Iterator
+
+from tornado.iostream import StreamClosedError
+from tornado.netutil import Resolver
+
+from doctor.findings import Finding, look, ok, wrong
+from providers.building import build_provider
+from providers.client import UpstreamClient
+from providers.dialect import Prompt, Turn
+from providers.dialing import Origin, Proxy, break_of, dial, split_url
+from providers.errors import (
+    BadRequest,
+    ModelNotFound,
+    ProviderError,
+    QuotaExceeded,
+    RateLimited,
+    Unauthorized,
+)
+from providers.route import Via
+from settings import ProviderSettings, Settings
+
+_REMEDIES: tuple[tuple[type[ProviderError], str], ...] = (
+    (Unauthorized, "set its api_key anew; some keys are for some models or regions only"),
+    (QuotaExceeded, "the account needs money, or a higher allowance"),
+    (RateLimited, "wait, or ask the provider for a higher limit"),
+    (ModelNotFound, "name a model in its `models` that this account has"),
+    (BadRequest, "its model may not take this request; try another one in its `models`"),
+)
+
+
+async def upstreams(settings: Settings, client: UpstreamClient, *, ask: bool) -> list[Finding]:
+    """Look at all providers; with `ask`, put one question to the first model of each."""
+    found = list(_of_settings(settings))
+    resolver = Resolver()
+    for name, configured in settings.providers.items():
+        if configured.dialect == "demo":
+            continue
+        reached = await _reach(name, configured, settings, resolver)
+        found.append(reached)
+        if ask and not reached.remedy:
+            found.append(await _ask(name, configured, settings, client))
+    return found
+
+
+def _of_settings(settings: Settings) -> Iterator[Finding]:
+    for name, configured in settings.providers.items():
+        if configured.dialect == "demo":
+            yield look(
+                name,
+                "answers are the demo's, of no model",
+                "configure a provider, such as [providers.openai]",
+            )
+    name, _, model = settings.effective_default_model.partition("/")
+    if model not in settings.providers[name].models:
+        yield look(
+            "default_model",
+            f"{model} is not among the models of {name}",
+            f"list it in providers.{name}.models, or see that it is spelt right",
+        )
+
+
+async def _reach(
+    name: str, configured: ProviderSettings, settings: Settings, resolver: Resolver
+) -> Finding:
+    """Names, TCP, a proxy's tunnel and TLS: what the server does before it asks anything."""
+    origin = _origin(configured)
+    via = f" through the proxy {origin.proxy.host}:{origin.proxy.port}" if origin.proxy else ""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    try:
+        async with asyncio.timeout(settings.timeouts.connect):
+            stream = await dial(origin, resolver)
+    except TimeoutError:
+        return wrong(
+            name,
+            f"{origin.authority} took no connection within {settings.timeouts.connect:g} s{via}",
+            "let this machine out to it (firewall, proxy), or raise timeouts.connect",
+        )
+    except (OSError, UnicodeError, ProviderError) as error:
+        words, remedy = _why(error, origin)
+        return wrong(name, f"{origin.authority}{via}: {words}", remedy)
+    stream.close()
+    took = 1000 * (loop.time() - began)
+    kind = "TLS" if origin.secure else "no TLS"
+    if configured.api_key is not None and not origin.secure and not _is_near(origin.host):
+        return look(
+            name,
+            f"{origin.authority} is reached without TLS, and the key travels in the open",
+            "an https:// base_url, if it has one",
+        )
+    return ok(name, f"{origin.authority} reached{via} in {took:.0f} ms, {kind}")
+
+
+def _origin(configured: ProviderSettings) -> Origin:
+    origin, _ = split_url(configured.base_url)
+    proxy = None
+    if configured.proxy is not None:
+        via = Via.from_url(configured.proxy)
+        proxy = Proxy.of(via.host, via.port, via.username, via.password)
+    ca_certs = str(configured.ca_certs) if configured.ca_certs else None
+    return origin._replace(ca_certs=ca_certs, proxy=proxy)
+
+
+def _why(error: Exception, origin: Origin) -> tuple[str, str]:
+    """Why there is no connection, and what to do."""
+    if isinstance(error, StreamClosedError):
+        error = break_of(error) or error  # type: ignore[assignment]
+    match error:
+        case socket.gaierror():
+            return "the name has no address", "see its spelling, and this machine's DNS"
+        case ssl.SSLCertVerificationError():
+            return (
+                f"its certificate is not trusted: {error.verify_message}",
+                "ca_certs, if it is your own; the clock of this machine, if it has expired",
+            )
+        case ssl.SSLError():
+            return "it does not speak TLS as it should", "http:// in place of https://, or its port"
+        case ConnectionRefusedError() if origin.proxy is not None:
+            return "the proxy makes no tunnel to it", "see the proxy's address, and what it allows"
+        case ConnectionRefusedError():
+            return "nobody listens there", "see base_url, and whether it runs"
+        case OSError() if error.strerror:
+            return error.strerror, "see base_url and the way there (routes, firewall, proxy)"
+        case _:
+            return "no connection", "see base_url and the way there (routes, firewall, proxy)"
+
+
+async def _ask(
+    name: str, configured: ProviderSettings, settings: Settings, client: UpstreamClient
+) -> Finding:
+    """One question, one token."""
+    provider = build_provider(
+        name,
+        configured,
+        base_url=configured.base_url,
+        client=client,
+        timeouts=settings.timeouts,
+    )
+    model = configured.models[0]
+    prompt = Prompt(model=model, turns=(Turn("user", "Hi"),), max_tokens=1)
+    loop = asyncio.get_running_loop()
+    cleared = loop.create_future()
+    cleared.set_result(None)
+    began = loop.time()
+    try:
+        await provider.answer(prompt, cleared=cleared, sent=_nothing, take=_nothing)
+    except ProviderError as error:
+        remedy = next((words for kind, words in _REMEDIES if isinstance(error, kind)), "")
+        return wrong(name, f"{model}: {error} ({error.code})", remedy or "see its own status page")
+    finally:
+        await provider.close()
+    return ok(name, f"{model} answered in {1000 * (loop.time() - began):.0f} ms")
+
+
+def _is_near(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _nothing(*_: object) -> None:
+    """What comes is of no interest, only that it comes."""

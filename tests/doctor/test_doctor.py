@@ -1,0 +1,285 @@
+"""`server.py doctor` as an operator runs it: what it says, and its exit status."""
+
+import asyncio
+import resource
+import socket
+import sqlite3
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from doctor import machine
+from doctor.examination import examine
+from doctor.store import _findings
+from settings import Settings
+from storage.base import Examined
+from tests.launching import Launcher
+from tests.mongod import Mongod
+from tests.upstreams import ScriptedUpstream
+
+
+async def _said(ask: bool = False, **settings: Any) -> tuple[bool, str]:
+    """Whether nothing is wrong, and all that was said."""
+    lines: list[str] = []
+    fine = await examine(Settings(**{"port": 0, **settings}), ask=ask, say=lines.append)
+    return fine, "\n".join(lines)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> dict[str, str]:
+    return {"url": f"sqlite:///{tmp_path}/data/headrace.db"}
+
+
+# As a process
+
+
+@pytest.mark.gen_test
+async def test_a_fresh_checkout_is_fine_and_nothing_is_made(launcher: Launcher) -> None:
+    process = await launcher.start("doctor", HEADRACE_PORT="0")
+    out, err = await process.communicate()
+
+    assert (0, b"") == (process.returncode, err)
+    assert out.endswith(b"Nothing is wrong.\n")
+    assert not (launcher.folder / "data").exists()
+
+
+@pytest.mark.gen_test
+async def test_a_running_server_is_known_and_not_disturbed(launcher: Launcher) -> None:
+    launcher.settings.write_text("port = 0\n[metrics]\nport = 0\n")
+    serving, url = await launcher.serve()
+    log = launcher.log(serving)
+    beside = log.split("metrics at ")[1].partition("/metrics")[0].rpartition(":")[2]
+    port = url.rpartition(":")[2]
+    process = await launcher.start(
+        "doctor",
+        HEADRACE_PORT=port,
+        HEADRACE_METRICS__PORT=beside,
+        HEADRACE_METRICS__HOST="127.0.0.1",
+    )
+    out, _ = await process.communicate()
+
+    said = out.decode()
+    assert 0 == process.returncode, said
+    assert f"port: 127.0.0.1:{port} is taken, by a Headrace that answers" in said
+    assert f"metrics.port: 127.0.0.1:{beside} is taken, by a Headrace that answers" in said
+    assert f"process {serving.pid} has it" in said
+
+
+@pytest.mark.gen_test
+async def test_what_is_wrong_is_told_with_what_to_do_and_exit_status_1(
+    launcher: Launcher, upstream: ScriptedUpstream
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        launcher.settings.write_text(
+            f"port = {port}\n[storage]\n"
+            'url = "mongodb://u:canary@127.0.0.1:9/h?serverSelectionTimeoutMS=100"\n'
+            '[providers.openai]\nbase_url = "http://127.0.0.1:9/v1"\napi_key = "canary"\n'
+        )
+        process = await launcher.start("--config", str(launcher.settings), "doctor", "--ask")
+        out, err = await process.communicate()
+
+    said = out.decode()
+    assert (1, b"") == (process.returncode, err)
+    assert "canary" not in said
+    assert said.endswith("3 things are wrong.\n")
+    for about in ("port", "storage", "openai"):
+        assert f"wrong  {about}: " in said
+    assert 3 == said.split("wrong", 1)[1].count("\n       -> ")
+
+
+@pytest.mark.gen_test
+async def test_a_wrong_setting_is_named(launcher: Launcher) -> None:
+    said = await launcher.refused("doctor", HEADRACE_PROT="1")
+
+    assert "HEADRACE_PROT" in said
+
+
+# Providers
+
+
+def _provider(upstream: ScriptedUpstream, **more: Any) -> dict[str, Any]:
+    return {"openai": {"base_url": f"{upstream.url}/v1", **more}}
+
+
+@pytest.mark.gen_test
+async def test_a_provider_is_asked_only_on_request(
+    upstream: ScriptedUpstream, storage: dict[str, str]
+) -> None:
+    fine, said = await _said(storage=storage, providers=_provider(upstream))
+    assert (True, []) == (fine, upstream.requests)
+    assert "reached in" in said
+
+    upstream.tokens("Hi")
+    upstream.finish("length")
+    fine, said = await _said(ask=True, storage=storage, providers=_provider(upstream))
+
+    assert fine
+    assert "gpt-4o-mini answered in" in said
+    assert 1 == upstream.requests[0].json["max_tokens"]
+
+
+@pytest.mark.gen_test
+async def test_a_key_that_is_refused_is_told_without_it(
+    upstream: ScriptedUpstream, storage: dict[str, str]
+) -> None:
+    upstream.fail(401, {"error": {"code": "invalid_api_key", "message": "canary is no key"}})
+
+    fine, said = await _said(
+        ask=True, storage=storage, providers=_provider(upstream, api_key="canary")
+    )
+
+    assert not fine
+    assert "provider_unauthorized" in said
+    assert "api_key" in said
+    assert "canary" not in said
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("http://127.0.0.1:9/v1", "nobody listens there"),
+        ("http://no-such-host.invalid/v1", "the name has no address"),
+    ],
+)
+@pytest.mark.gen_test
+async def test_a_provider_that_cannot_be_reached_is_told_why(
+    storage: dict[str, str], address: str, words: str
+) -> None:
+    providers = {"own": {"dialect": "openai", "base_url": address, "models": ["m"]}}
+
+    fine, said = await _said(storage=storage, providers=providers)
+
+    assert not fine
+    assert words in said
+
+
+@pytest.mark.gen_test
+async def test_a_certificate_that_is_not_trusted_is_told(
+    storage: dict[str, str], tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+
+    def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        own = {"dialect": "openai", "base_url": f"https://127.0.0.1:{port}/v1", "models": ["m"]}
+        fine, said = await _said(storage=storage, providers={"own": own})
+        trusted = {**own, "ca_certs": str(tmp_path / "ca.pem")}
+        fine_then, said_then = await _said(storage=storage, providers={"own": trusted})
+
+    assert not fine
+    assert "certificate is not trusted" in said
+    assert fine_then, said_then
+
+
+# The database
+
+
+@pytest.mark.gen_test
+async def test_a_database_is_examined_before_and_after_its_first_start(
+    mongo_url: str, serve: Any
+) -> None:
+    fine, said = await _said(storage={"url": mongo_url})
+    assert fine
+    assert "messages.live" in said
+
+    await serve.start(storage={"url": mongo_url})
+    fine, said = await _said(storage={"url": mongo_url})
+
+    assert fine
+    assert "not there" not in said
+    assert "replica set" in said
+    assert "clock: within" in said
+
+
+@pytest.mark.slow
+@pytest.mark.gen_test
+async def test_a_server_outside_of_any_set_is_wrong(tmp_path: Path) -> None:
+    with Mongod.standing_alone(tmp_path) as alone:
+        fine, said = await _said(storage={"url": f"mongodb://{alone.address}/headrace"})
+
+    assert not fine
+    assert "replica set" in said
+
+
+@pytest.mark.gen_test
+async def test_a_file_of_a_newer_version_is_wrong(tmp_path: Path) -> None:
+    database = sqlite3.connect(tmp_path / "h.db")
+    database.execute("PRAGMA user_version = 999")
+    database.close()
+
+    fine, said = await _said(storage={"url": f"sqlite:///{tmp_path}/h.db"})
+
+    assert not fine
+    assert "newer version" in said
+
+
+@pytest.mark.parametrize(
+    ("examined", "mark", "words"),
+    [
+        ({"ahead_seconds": -3.0}, "look", "3.0 s behind"),
+        ({"ahead_seconds": 3.0}, "look", "3.0 s ahead of"),
+        ({"version": (4, 2, 0)}, "wrong", "4.2.0 is too old"),
+        ({"free_bytes": 5_000_000}, "look", "5 MB are free"),
+    ],
+)
+def test_what_a_database_says_is_weighed(examined: dict[str, Any], mark: str, words: str) -> None:
+    facts = {"name": "MongoDB", "version": (6, 0, 5), "shape": "replica set", **examined}
+
+    found = list(_findings(Settings(), Examined(**facts)))
+
+    assert [mark] == [each.mark for each in found if words in each.words]
+
+
+# The machine
+
+
+def test_too_few_files_are_told_with_the_number_that_would_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 4096))
+
+    found, *_ = machine.limits(Settings())
+
+    assert "look" == found.mark
+    assert "LimitNOFILE=20200" in found.remedy
+    assert "upstream.max_connections = 412" in found.remedy
+
+
+def test_a_short_queue_for_connections_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "somaxconn").write_text("128\n")
+    monkeypatch.setattr(machine, "_SOMAXCONN", tmp_path / "somaxconn")
+
+    *_, found = machine.limits(Settings())
+
+    assert ("look", "sysctl net.core.somaxconn=4096") == (found.mark, found.remedy)
+
+
+@pytest.mark.gen_test
+async def test_a_unix_socket_is_looked_at_like_a_port(
+    launcher: Launcher, tmp_path: Path, storage: dict[str, str]
+) -> None:
+    host = f"unix:{tmp_path}/h.sock"
+    _, said = await _said(host=host, storage=storage)
+    assert f"ok     port: {tmp_path}/h.sock is free" in said
+
+    launcher.settings.write_text(f'host = "{host}"')
+    await launcher.serve()
+    _, said = await _said(host=host, storage=storage)
+    assert "is taken, by a Headrace that answers" in said
+
+    fine, said = await _said(host="unix:/nowhere/h.sock", storage=storage)
+    assert not fine
+    assert "RuntimeDirectory=" in said
