@@ -38,8 +38,10 @@ format: $(READY) ## rewrite the sources as `check` wants them
 bench: $(READY) ## run the benchmarks, loopback only
 	$(BIN)/python bench/run.py
 lock: $(READY) ## write the lock files anew from pyproject.toml; UPGRADE=1 takes newer releases
-	$(COMPILE) $(if $(UPGRADE),--upgrade) --group test --group check -o constraints.txt pyproject.toml
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra traces --group test --group check \
+	  -o constraints.txt pyproject.toml
 	$(COMPILE) -c constraints.txt --no-annotate -o requirements.txt pyproject.toml
+	$(COMPILE) -c constraints.txt --no-annotate --extra traces -o requirements-traces.txt pyproject.toml
 	$(if $(UPGRADE),npm --prefix web update --package-lock-only)
 	npm --prefix web run --silent lock
 clean: ## remove the environment, the built page and every cache

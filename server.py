@@ -140,7 +140,10 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         stack.callback(client.close)
         models = await _models(settings, client, stack)
         metrics = Metrics(models.names())
-        relay = Relay(storage, models, _limits(settings), _told_to(log_finished, metrics.finished))
+        listeners: list[Callable[[Finished], None]] = [log_finished, metrics.finished]
+        if settings.traces.enabled:
+            listeners.append(_traced(stack))
+        relay = Relay(storage, models, _limits(settings), _told_to(*listeners))
         await relay.open()
 
         presence = Presence(
@@ -223,6 +226,20 @@ def _told_to(*listeners: Callable[[Finished], None]) -> Callable[[Finished], Non
             listener(told)
 
     return tell
+
+
+def _traced(stack: AsyncExitStack) -> Callable[[Finished], None]:
+    """What makes spans of answers. Raises SettingsError if its packages are not installed."""
+    try:
+        # Not at the top: it is an extra, and a server without it need not have it.
+        from telemetry.traces import Traces, otlp_exporter
+    except ImportError as error:
+        raise SettingsError(
+            f"traces.enabled: {error.name} is not installed; requirements-traces.txt has it"
+        ) from error
+    traces = Traces(otlp_exporter())
+    stack.push_async_callback(traces.close)
+    return traces.finished
 
 
 def _scraped(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> str | None:

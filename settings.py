@@ -363,6 +363,12 @@ class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
+class TracesSettings(Section):
+    """OpenTelemetry. Where traces go, and how many, is said by its own variables (`OTEL_…`)."""
+
+    enabled: bool = False
+
+
 class CorsSettings(Section):
     """Which web pages of other origins may call. None by default: nothing is open unasked."""
 
@@ -395,6 +401,7 @@ class Settings(BaseSettings):
     cors: CorsSettings = CorsSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
+    traces: TracesSettings = TracesSettings()
 
     @property
     def effective_default_model(self) -> str:

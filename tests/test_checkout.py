@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("auth", "doctor", "handlers", "providers", "relay", "storage", "telemetry")
 MODULES = ("entrance.py", "listening.py", "server.py", "settings.py")  # those beside the rooms
-LOCK_FILES = ("constraints.txt", "requirements.txt")
+LOCK_FILES = ("constraints.txt", "requirements.txt", "requirements-traces.txt")
 
 
 # Imports point one way: server, handlers, relay, and then providers and storage.
@@ -117,7 +117,9 @@ def test_the_lock_of_the_page_names_no_host_and_has_a_hash_for_everything() -> N
 
 
 def test_the_runtime_lock_is_a_part_of_the_whole_one() -> None:
-    assert pins("requirements.txt").items() <= pins("constraints.txt").items()
+    with_traces = pins("requirements-traces.txt").items()
+
+    assert pins("requirements.txt").items() <= with_traces <= pins("constraints.txt").items()
 
 
 def test_what_pyproject_asks_for_is_locked() -> None:
@@ -125,9 +127,11 @@ def test_what_pyproject_asks_for_is_locked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     runtime = [_name(line) for line in project["project"]["dependencies"]]
     groups = [_name(line) for group in project["dependency-groups"].values() for line in group]
+    traces = [_name(line) for line in project["project"]["optional-dependencies"]["traces"]]
 
     assert set(runtime) <= pins("requirements.txt").keys()
-    assert {*runtime, *groups} <= pins("constraints.txt").keys()
+    assert {*runtime, *traces} <= pins("requirements-traces.txt").keys()
+    assert {*runtime, *traces, *groups} <= pins("constraints.txt").keys()
 
 
 def _name(requirement: str) -> str:
