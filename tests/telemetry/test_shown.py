@@ -1,4 +1,4 @@
-"""The dashboard that is shipped shows numbers that exist."""
+"""The dashboard and the page about metrics show those that there are."""
 
 import json
 import re
@@ -55,6 +55,18 @@ async def test_every_metric_it_names_exists_and_every_metric_of_ours_is_shown(
     ours = {re.sub(r"_(sum|count|bucket)$", "", name) for name in scraped if "headrace" in name}
     shown = {name.removesuffix("_bucket") for name in _named()}
     assert set() == ours - shown
+
+
+@pytest.mark.gen_test
+async def test_the_documented_metrics_are_those_there_are(headrace: Server) -> None:
+    page = (_DASHBOARD.parents[1] / "docs" / "operating.md").read_text("utf-8")
+    documented = set(re.findall(r"^\| `(headrace_\w+)` \|", page, re.MULTILINE))
+
+    scraped = (await call(headrace.url, "GET", "/metrics")).body.decode()
+
+    # Families by their first lines: those whose first value is yet to come have these, too.
+    families = set(re.findall(r"^# TYPE (headrace_\w+) ", scraped, re.MULTILINE))
+    assert documented == families
 
 
 def test_no_two_panels_lie_on_each_other_and_each_has_a_number() -> None:
