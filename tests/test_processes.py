@@ -80,7 +80,7 @@ async def refused(url: str) -> None:
     while True:
         try:
             connection = await Connection.open(url)
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, ConnectionResetError):  # reset: while it was closing
             return
         connection.close()
 
