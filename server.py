@@ -47,6 +47,7 @@ from providers.building import build_provider
 from providers.client import UpstreamClient
 from providers.demo import DemoUpstream
 from providers.provider import Provider
+from relay.admission import Allowance
 from relay.finished import Finished, log_finished
 from relay.models import Models
 from relay.relay import Limits, Relay
@@ -207,9 +208,18 @@ async def _models(settings: Settings, client: UpstreamClient, stack: AsyncExitSt
 
 
 def _limits(settings: Settings) -> Limits:
+    limits = settings.limits
     return Limits(
+        allowance=Allowance(
+            answers=limits.answers,
+            answers_per_user=limits.answers_per_user,
+            questions_per_minute=limits.questions_per_minute,
+            tokens_per_day=limits.tokens_per_day,
+        ),
+        max_question_chars=limits.max_question_chars,
         max_answer_chars=settings.relay.max_answer_chars,
         context_chars=settings.context.max_chars,
+        context_messages=settings.context.max_messages,
         patience=0.0 if settings.relay.on_disconnect == "cancel" else None,
         grace_seconds=settings.relay.grace_seconds,
         checkpoint_seconds=settings.relay.checkpoint_seconds,

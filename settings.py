@@ -164,6 +164,7 @@ def _words(value: object) -> object:
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0)]
+Limit = Annotated[int, Field(ge=0)]  # 0: none
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 Word = Annotated[str, Field(min_length=1)]
 
@@ -319,6 +320,9 @@ class ContextSettings(Section):
 
     # 15,000 to 60,000 tokens by language: within the 128k window of today's usual models.
     max_chars: Count = 60_000
+    # Each twenty are a read of the store: without this, a conversation of thousands of one-letter
+    # messages would cost hundreds of reads a question.
+    max_messages: Count = 200
 
 
 class TimeoutSettings(Section):
@@ -338,10 +342,24 @@ class UpstreamSettings(Section):
 
 
 class LimitsSettings(Section):
-    """What one request may cost before it is understood."""
+    """What one request, one user and all of them together may cost. 0 lifts a limit on users."""
 
     # Held in memory whole. Sixteen times the default context; pictures travel as addresses.
     max_body_bytes: Count = 1_048_576
+    # With the system prompt. What models of 128k tokens take, in English; whatever is longer would
+    # be stored, sent and refused there.
+    max_question_chars: Count = 400_000
+    # Written by this process at a time. A core carries some 500 at reading speed; four times as
+    # many still arrive, in larger pieces. More would make all of them late: better some say 503.
+    answers: Count = 2_000
+    # Of one user at a time, in this process: a person's tabs and devices need a handful, a program
+    # of theirs some dozens.
+    answers_per_user: Limit = 100
+    # Of one user at all processes: five a second is no person, and a program gone wild.
+    questions_per_minute: Limit = 300
+    # Of one user at all processes, in and out, until midnight UTC. What a token costs, and who
+    # pays for it, only the operator knows.
+    tokens_per_day: Limit = 0
 
 
 class MetricsSettings(Section):

@@ -28,7 +28,7 @@ from upstream import text
 
 HERE = Path(__file__).parent
 # A database's driver opens more connections under load, up to this many, and keeps them.
-_DATABASE_CONNECTIONS = 32
+_DATABASE_CONNECTIONS = 33
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -94,6 +94,7 @@ def _settings(folder: str, storage: str | None, upstream_port: int) -> str:
         f'port = 0\n[storage]\nurl = "{storage or f"sqlite:///{folder}/bench.db"}"\n'
         '[providers.bench]\ndialect = "openai"\nmodels = ["paced-100-20"]\n'
         f'base_url = "http://127.0.0.1:{upstream_port}/v1"\n'
+        "[limits]\nanswers = 1_000_000\nanswers_per_user = 0\nquestions_per_minute = 0\n"
     )
     return str(file)
 

@@ -11,6 +11,9 @@ from providers.errors import ProviderError
 from relay.errors import (
     Elsewhere,
     KeyReused,
+    NotNow,
+    Overloaded,
+    QuestionTooLong,
     ShuttingDown,
     StorageUnavailable,
     UnknownModel,
@@ -66,6 +69,17 @@ def describe(error: BaseException | None) -> Described | None:
             return _try_again("storage_unavailable", "Conversations cannot be stored just now.")
         case KeyReused():
             return Described(HTTPStatus.UNPROCESSABLE_ENTITY, error.code, str(error))
+        case Overloaded():
+            return _try_again(error.code, str(error), error.retry_after)
+        case NotNow():
+            return Described(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                error.code,
+                str(error),
+                retry_after=error.retry_after,
+            )
+        case QuestionTooLong():
+            return Described(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error.code, str(error))
         case ShuttingDown() | Elsewhere():
             return _try_again(error.code, str(error))
         case UnknownModel() | UnknownParent():
@@ -103,7 +117,5 @@ def _of_status(code: int) -> Described:
     return Described(status, _CODES.get(status, "refused"), f"{status.phrase}.")
 
 
-def _try_again(code: str, message: str) -> Described:
-    return Described(
-        HTTPStatus.SERVICE_UNAVAILABLE, code, message, retry_after=_RETRY_AFTER_SECONDS
-    )
+def _try_again(code: str, message: str, seconds: int = _RETRY_AFTER_SECONDS) -> Described:
+    return Described(HTTPStatus.SERVICE_UNAVAILABLE, code, message, retry_after=seconds)

@@ -80,6 +80,10 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """The system prompt: the question's own, else the conversation's; an empty one is none."""
         return (conversation.system if self.system is None else self.system) or None
 
+    def chars_in(self, conversation: Conversation) -> int:
+        """How long the question is, with its system prompt."""
+        return len(self.content) + len(self.system_in(conversation) or "")
+
     def prompt(self, model: str, conversation: Conversation, history: tuple[Turn, ...]) -> Prompt:
         """What goes to the provider."""
         return Prompt(

@@ -19,18 +19,26 @@ class History(NamedTuple):
 
 
 async def history(
-    storage: Storage, user: str, conversation_id: str, parent_id: str | None, *, room: int
+    storage: Storage,
+    user: str,
+    conversation_id: str,
+    parent_id: str | None,
+    *,
+    room: int,
+    messages: int,
 ) -> History:
     """The branch up to the answer `parent_id`, or else up to the newest answer.
 
-    Its turns come oldest first: the newest whose texts fit into `room` characters. Only text goes
-    upstream again, not reasoning, which providers ask to leave out. A message without text is
-    passed over. The first turn is the user's: some providers insist.
+    Its turns come oldest first: of its newest `messages` those whose texts fit into `room`
+    characters. Only text goes upstream again, not reasoning, which providers ask to leave out. A
+    message without text is passed over. The first turn is the user's: some providers insist.
 
     Raises UnknownParent, and NotFound for the conversation.
     """
     try:
-        page = await storage.branch(user, conversation_id, limit=_PAGE, last=parent_id)
+        page = await storage.branch(
+            user, conversation_id, limit=min(messages, _PAGE), last=parent_id
+        )
     except NotFound:
         if parent_id is None:
             raise
@@ -42,6 +50,7 @@ async def history(
         raise UnknownParent
     turns: list[Turn] = []
     while True:
+        messages -= len(page.data)
         for message in reversed(page.data):
             text = text_of(message)
             room -= len(text)
@@ -49,9 +58,10 @@ async def history(
                 return History(parent.id, _from_question(turns))
             if text:
                 turns.append(Turn(message.role, text))
-        if page.next is None:
+        if page.next is None or messages <= 0:
             return History(parent.id, _from_question(turns))
-        page = await storage.branch(user, conversation_id, limit=_PAGE, last=page.next)
+        limit = min(messages, _PAGE)
+        page = await storage.branch(user, conversation_id, limit=limit, last=page.next)
 
 
 def text_of(message: Message) -> str:

@@ -4,6 +4,12 @@ RelayError
 ├── UnknownModel
 ├── UnknownParent        what the question goes on from is no answer of its conversation
 ├── KeyReused            the idempotency key was used for another question
+├── QuestionTooLong      past `limits.max_question_chars`
+├── NotNow               a limit is reached; `retry_after` says how long that lasts
+│   ├── Overloaded       this process has as many answers as it may
+│   ├── TooManyAnswers   the user has
+│   ├── TooManyQuestions the user asked as many this minute as they may
+│   └── TokenBudgetSpent the user's answers cost as much today as they may
 ├── ShuttingDown
 ├── Elsewhere            another process has the answer, and this one no longer follows it
 ├── StorageUnavailable   what was to be kept is not, or nobody knows
@@ -51,6 +57,49 @@ class KeyReused(RelayError):
 
     code = "idempotency_key_reused"
     words = "This Idempotency-Key was used for another question."
+
+
+class QuestionTooLong(RelayError):
+    """The question and its system prompt are longer than `limits.max_question_chars`."""
+
+    code = "question_too_long"
+    words = "The question, with its system prompt, is longer than this server allows."
+
+
+class NotNow(RelayError):
+    """A limit is reached. It is worth asking again in `retry_after` seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__()
+        self.retry_after = retry_after
+
+
+class Overloaded(NotNow):
+    """This process writes as many answers as it may: `limits.answers`."""
+
+    code = "overloaded"
+    words = "The server has as much to do as it can. Try again shortly."
+
+
+class TooManyAnswers(NotNow):
+    """As many of the user's answers are live here as may be: `limits.answers_per_user`."""
+
+    code = "too_many_answers"
+    words = "Too many of your answers are still being written. Wait for one of them, or stop one."
+
+
+class TooManyQuestions(NotNow):
+    """The user asked `limits.questions_per_minute` within this minute."""
+
+    code = "too_many_questions"
+    words = "You asked too many questions within this minute."
+
+
+class TokenBudgetSpent(NotNow):
+    """The user's answers took `limits.tokens_per_day` today."""
+
+    code = "token_budget_spent"
+    words = "Your tokens for today are spent."
 
 
 class Elsewhere(RelayError):

@@ -13,12 +13,13 @@ from functools import partial
 
 import msgspec
 
+from relay.admission import Admission, Allowance, Slot
 from relay.answer import Answer, Reader
 from relay.asking import Asking, Caller, messages, new_conversation, title
 from relay.checkpoints import Checkpoints
 from relay.context import History, history, text_of
 from relay.endings import ending_of, interrupted, never_asked, orphaned
-from relay.errors import LeaseLost, ShuttingDown, StorageUnavailable
+from relay.errors import LeaseLost, QuestionTooLong, ShuttingDown, StorageUnavailable
 from relay.finished import Finished, finished, log_finished
 from relay.following import Following
 from relay.heeding import Heeding
@@ -51,8 +52,11 @@ _STOP_PATIENCE = 5.0
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """The relay's settings. Times are seconds, lengths are characters."""
 
+    allowance: Allowance
+    max_question_chars: int
     max_answer_chars: int
     context_chars: int
+    context_messages: int
     patience: float | None  # as in `Running`, where a question does not say
     grace_seconds: float  # the least of it for a question that has a key
     checkpoint_seconds: float
@@ -74,7 +78,9 @@ class Relay:
         self._models = models
         self._limits = limits
         self._tell = tell
+        self._admission = Admission(storage, limits.allowance)
         self._running: dict[str, Running] = {}
+        self._slots: dict[str, Slot] = {}  # of the running ones
         self._following = Following(storage, lease_seconds=limits.lease_seconds)
         self._lease = Lease(storage, self._following, seconds=limits.lease_seconds)
         interval = limits.checkpoint_seconds
@@ -123,6 +129,7 @@ class Relay:
         yield self._checkpoints.run
         yield self._following.run
         yield self._heeding.run
+        yield self._admission.counts.run
         yield partial(self._lease.keep, self._end_lost)
         yield partial(sweep_orphans, self.end_orphans, lease_seconds=self._limits.lease_seconds)
 
@@ -131,7 +138,8 @@ class Relay:
 
         Under a key that was used before it is the answer that was begun then. Raises UnknownModel,
         UnknownParent, NotFound (the conversation), Busy (it has a live answer), KeyReused,
-        ShuttingDown and StorageError; nothing has left for the provider then.
+        QuestionTooLong, NotNow, ShuttingDown and StorageError; nothing has left for the provider
+        then.
         """
         if asking.key is not None:
             return await self._retries.ask(asking)
@@ -149,6 +157,16 @@ class Relay:
 
     async def _begin(self, asking: Asking, replaced: Answer | None) -> Answer:
         """Start the answer, beside `replaced`, whose question was kept but never asked."""
+        slot = await self._admission.enter(asking.user)
+        try:
+            return await self._begin_in(slot, asking, replaced)
+        except BaseException as error:
+            if isinstance(error, KeyTaken):
+                self._admission.was_no_question(slot)
+            self._admission.leave(slot)
+            raise
+
+    async def _begin_in(self, slot: Slot, asking: Asking, replaced: Answer | None) -> Answer:
         placed = asking
         if replaced is not None:
             placed = asking.as_kept(await self._storage.message(asking.user, replaced.question_id))
@@ -157,6 +175,8 @@ class Relay:
             conversation = new_conversation(asking)
         else:
             conversation = await self._storage.conversation(asking.user, placed.conversation_id)
+        if asking.chars_in(conversation) > self._limits.max_question_chars:
+            raise QuestionTooLong
         model = asking.model or conversation.model or self._models.default
         provider, provider_model = self._models.resolve(model)
         past = await self._history(placed, conversation)
@@ -184,6 +204,7 @@ class Relay:
         )
         running.upstream = upstream
         self._running[live.id] = running
+        self._slots[live.id] = slot
         try:
             new = conversation if is_new else None
             await self._keep(asking, question, live, new, replaced)
@@ -289,6 +310,7 @@ class Relay:
         for running in self._running.values():
             running.halt(Status.INTERRUPTED)
         await self.idle()
+        await self._admission.counts.share()
         self._following.close()
         if self._looking is not None:
             self._looking.cancel()
@@ -320,9 +342,14 @@ class Relay:
         if parent_id is None or (parent_id is msgspec.UNSET and asking.conversation_id is None):
             return History()
         last = None if parent_id is msgspec.UNSET else parent_id
-        room = self._limits.context_chars - len(asking.content)
-        room -= len(asking.system_in(conversation) or "")
-        return await history(self._storage, asking.user, conversation.id, last, room=room)
+        return await history(
+            self._storage,
+            asking.user,
+            conversation.id,
+            last,
+            room=self._limits.context_chars - asking.chars_in(conversation),
+            messages=self._limits.context_messages,
+        )
 
     async def _answer_message(self, user: str, answer_id: str) -> Message:
         message = await self._storage.message(user, answer_id)
@@ -355,9 +382,11 @@ class Relay:
             await ask()
 
     async def _end_orphan(self, message: Message) -> bool:
-        ended = await self._storage.end_answer(message.id, message.owner or "", orphaned(message))
+        ending = orphaned(message)
+        ended = await self._storage.end_answer(message.id, message.owner or "", ending)
         if ended:
             log.info("answer interrupted, its process died answer=%s", message.id)
+            self._spent(message.user, ending)
         return ended
 
     async def _halt(self, running: Running, cause: Status) -> None:
@@ -383,6 +412,7 @@ class Relay:
         told = await self._keeper.keep(answer.id, ending)
         self._checkpoints.discard(answer)
         if told is not None:
+            self._spent(running.user, ending)
             answer.end(told)
         else:
             await self._end_as_kept(running, ending)
@@ -436,8 +466,13 @@ class Relay:
             for running in unread:
                 running.abandon()
 
+    def _spent(self, user: str, ending: Ending) -> None:
+        if ending.usage is not None:
+            self._admission.spent(user, ending.usage.input_tokens + ending.usage.output_tokens)
+
     def _forget(self, running: Running) -> None:
         del self._running[running.answer.id]
+        self._admission.leave(self._slots.pop(running.answer.id), ended=running.kept)
         running.over.set()
 
 

@@ -213,6 +213,23 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     revoked_at: datetime | None = None
 
 
+class Span(msgspec.Struct, frozen=True):
+    """What of a user's is counted, and when: a minute's questions, a day's tokens."""
+
+    user: str
+    what: str
+    begins_at: datetime
+    ends_at: datetime
+
+
+class Count(msgspec.Struct, frozen=True):
+    """How much one writer has counted in a span. Writers are 16 or more hexadecimal digits."""
+
+    span: Span
+    writer: str
+    amount: int
+
+
 class Wants(msgspec.Struct, frozen=True):
     """Ids of one process's answers that others read, and that others want stopped."""
 
@@ -455,6 +472,14 @@ class Storage(ABC):
     @abstractmethod
     async def growth(self, positions: Mapping[str, int]) -> Growth:
         """What became of answers, by id, since the positions up to which they are known."""
+
+    @abstractmethod
+    async def share_counts(self, counts: Sequence[Count]) -> Mapping[Span, int]:
+        """Keep what was counted; returns what all writers together have, for each of the spans.
+
+        What a writer has counted only grows: less than is kept changes nothing, and 0 just asks.
+        A span is forgotten some time after its end.
+        """
 
     @abstractmethod
     async def own_live_answers(self) -> frozenset[str]:

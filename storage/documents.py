@@ -23,6 +23,7 @@ from storage.base import (
     IdempotencyKey,
     Message,
     Piece,
+    Span,
     Wants,
     conversation_of,
 )
@@ -121,6 +122,11 @@ def api_key_document(key: ApiKey) -> Document:
 def api_key_in(document: Mapping[str, Any]) -> ApiKey:
     """The API key that a document holds."""
     return msgspec.convert({**document, "id": document["_id"]}, ApiKey)
+
+
+def span_id(span: Span) -> str:
+    """A span's `_id`. The user comes last: the rest of it has no space."""
+    return f"{span.begins_at:%Y-%m-%dT%H:%M:%SZ} {span.what} {span.user}"
 
 
 def wants_list(wants: Mapping[str, Wants]) -> list[Document]:

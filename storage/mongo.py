@@ -55,6 +55,7 @@ from storage.base import (
     Changes,
     Chunk,
     Conversation,
+    Count,
     Ending,
     Examined,
     Growth,
@@ -63,6 +64,7 @@ from storage.base import (
     Message,
     NotFound,
     Page,
+    Span,
     Status,
     Storage,
     StorageError,
@@ -84,6 +86,7 @@ from storage.documents import (
     key_in,
     message_document,
     message_in,
+    span_id,
     wants_in,
 )
 from storage.lanes import Lane
@@ -110,7 +113,7 @@ _OPEN_TIMEOUT = 60.0
 # after 60 s, and its conversation is locked until then), to give a lease back.
 _GOODBYE_TIMEOUT = 1.0
 
-# How many commands of a kind may be in flight: 16 + 8 + 2 + 2 + 6 are 34 in all, for 36 threads. So
+# How many commands of a kind may be in flight: 16 + 8 + 2 + 2 + 7 are 35 in all, for 36 threads. So
 # a lease never waits behind a backlog of anything, nor the end of an answer behind a rush of
 # questions, nor what others want of this process behind the growth that it follows. Whoever sends
 # keys that nobody has fills the two places for looking them up, and no others.
@@ -123,6 +126,7 @@ _LANES = {
     "lease": 1,
     "wanted": 1,
     "follow": 1,
+    "counts": 1,
     "sweep": 1,
     "ping": 1,
 }
@@ -406,8 +410,7 @@ class MongoStorage(Storage):
             # Unordered: one that is there already does not keep the others out.
             await self._chunks.insert_many(documents, ordered=False)
         except BulkWriteError as error:
-            codes = {failed["code"] for failed in error.details["writeErrors"]}
-            if codes != {_DUPLICATE_KEY} or error.details["writeConcernErrors"]:
+            if not _only_duplicates(error):
                 raise
 
     @_command("ending")
@@ -462,6 +465,26 @@ class MongoStorage(Storage):
             ended += over
             gone |= lost
         return Growth(tuple(chunks), tuple(ended), frozenset(gone))
+
+    @_command("counts")
+    async def share_counts(self, counts: Sequence[Count]) -> Mapping[Span, int]:
+        if updates := [
+            pymongo.UpdateOne(queries.span_key(count.span), queries.counted(count), upsert=True)
+            for count in counts
+            if count.amount
+        ]:
+            try:
+                await self._counts.bulk_write(updates, ordered=False)
+            except BulkWriteError as error:
+                if not _only_duplicates(error):
+                    raise
+                # Made by another process in this moment: now it can be updated.
+                await self._counts.bulk_write(updates, ordered=False)
+        shared = {count.span: 0 for count in counts}
+        spans = {span_id(span): span for span in shared}
+        async for document in self._counts.find(queries.spans_by_id(spans)):
+            shared[spans[document["_id"]]] = sum(document["counts"].values())
+        return shared
 
     @_command("sweep")
     async def own_live_answers(self) -> frozenset[str]:
@@ -666,6 +689,7 @@ class MongoStorage(Storage):
         self._keys: MotorCollection[Document] = database["idempotency_keys"]
         self._api_keys: MotorCollection[Document] = database["api_keys"]
         self._processes: MotorCollection[Document] = database["processes"]
+        self._counts: MotorCollection[Document] = database["counts"]
 
     async def _check_server(self) -> Document:
         """What the server says of itself. Raises StorageError if it stands alone."""
@@ -738,6 +762,12 @@ def _is_worth_retrying(error: PyMongoError) -> bool:
         or error.has_error_label(_UNKNOWN_COMMIT)
         or _code(error) == _DUPLICATE_KEY
     )
+
+
+def _only_duplicates(error: BulkWriteError) -> bool:
+    """Whether all that failed of many writes is there already."""
+    codes = {failed["code"] for failed in error.details["writeErrors"]}
+    return codes == {_DUPLICATE_KEY} and not error.details["writeConcernErrors"]
 
 
 def _code(error: Exception) -> int | None:

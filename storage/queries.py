@@ -6,8 +6,9 @@ idempotency keys and API keys. So each goes to one shard, and finds nothing of a
 API key alone is asked for without a user: it says who the user is.
 
 Exempt is what a process asks for all its users at once, and never for one of them: the tick's
-insert and the growth it follows, for readers that were let in before, the sweep, and whether the
-API keys it knows are still good; and what an operator asks, who lists everybody's.
+insert and the growth it follows, for readers that were let in before, the sweep, whether the API
+keys it knows are still good, and what users asked and spent, which is shared for many of them at
+once; and what an operator asks, who lists everybody's.
 """
 
 import math
@@ -18,13 +19,21 @@ from typing import Any
 from storage.base import (
     SCHEMA_VERSION,
     Conversation,
+    Count,
     IdempotencyKey,
     Message,
+    Span,
     Status,
     Wants,
     conversation_of,
 )
-from storage.documents import Document, chunk_id, conversation_document, wants_list
+from storage.documents import (
+    Document,
+    chunk_id,
+    conversation_document,
+    span_id,
+    wants_list,
+)
 from storage.pages import api_key_place, conversation_place, message_place
 
 LIVE = {"status": Status.LIVE.value}
@@ -144,6 +153,24 @@ def api_keys_after(user: str | None, cursor: str | None) -> Document:
 def api_key_revoked(revoked_at: datetime) -> list[Document]:
     """The update that takes a key back; the first time counts."""
     return [{"$set": {"revoked_at": {"$ifNull": ["$revoked_at", revoked_at]}}}]
+
+
+def span_key(span: Span) -> Document:
+    """A user's count of something in a span."""
+    return {"_id": span_id(span), "user": span.user}
+
+
+def spans_by_id(ids: Collection[str]) -> Document:
+    """Several spans, whoever's."""
+    return {"_id": {"$in": list(ids)}}
+
+
+def counted(count: Count) -> Document:
+    """The update by which a span holds what a writer counted: each has a field of its own."""
+    return {
+        "$max": {f"counts.{count.writer}": count.amount},
+        "$setOnInsert": {"ends_at": count.span.ends_at, "schema": SCHEMA_VERSION},
+    }
 
 
 def lease_renewed(milliseconds: int, wants: Mapping[str, Wants]) -> list[Document]:

@@ -15,6 +15,7 @@ from storage.base import (
     Block,
     Chunk,
     Conversation,
+    Count,
     Ending,
     Failure,
     IdempotencyKey,
@@ -111,6 +112,19 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE INDEX api_keys_of_user ON api_keys (user);
     """,
+    """
+    -- What users did in a span of time; each start of the server counts for itself.
+    CREATE TABLE counts (
+        user TEXT NOT NULL,
+        what TEXT NOT NULL,
+        begins_at INTEGER NOT NULL,
+        ends_at INTEGER NOT NULL,
+        writer TEXT NOT NULL,
+        amount INTEGER NOT NULL,
+        PRIMARY KEY (user, what, begins_at, writer)
+    ) WITHOUT ROWID;
+    CREATE INDEX counts_by_end ON counts (ends_at);
+    """,
 )
 
 
@@ -170,6 +184,14 @@ def chunk_in(row: Row) -> Chunk:
     """The chunk that a row holds."""
     pieces = msgspec.json.decode(row["pieces"], type=tuple[Piece, ...])
     return Chunk(row["answer_id"], row["position"], pieces)
+
+
+def count_row(count: Count) -> dict[str, Any]:
+    """The columns of a count."""
+    row = msgspec.structs.asdict(count.span)
+    row["begins_at"] = milliseconds(count.span.begins_at)
+    row["ends_at"] = milliseconds(count.span.ends_at)
+    return row | {"writer": count.writer, "amount": count.amount}
 
 
 def key_row(key: IdempotencyKey) -> dict[str, Any]:

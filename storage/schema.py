@@ -8,8 +8,8 @@ that runs beside this one may add fields. Tightening them is for `server.py migr
 process writes any more.
 
 **Sharding**: `{user: 1}` for conversations, `{conversation: 1}` for messages and chunks, `{_id: 1}`
-for idempotency keys and API keys; processes stay whole. Unique indexes begin with the shard key, or
-the server would refuse them.
+for idempotency keys, API keys and counts; processes stay whole. Unique indexes begin with the shard
+key, or the server would refuse them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -89,6 +89,7 @@ VALIDATORS: Mapping[str, Document] = {
         revoked_at=["date", "null"],
     ),
     "processes": _document(since="date", lease_until="date"),
+    "counts": _document(user="string", counts="object", ends_at="date"),
 }
 
 _LIVE = {"status": "live"}
@@ -128,5 +129,8 @@ INDEXES: Mapping[str, Sequence[Document]] = {
         {"name": "lifetime", "key": {"lease_until": 1}, "expireAfterSeconds": _PROCESS_SECONDS},
         # For the owners, who ask what is wanted of them.
         {"name": "wanted", "key": {"wants.owner": 1}},
+    ],
+    "counts": [
+        {"name": "lifetime", "key": {"ends_at": 1}, "expireAfterSeconds": 0},
     ],
 }

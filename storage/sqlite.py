@@ -34,6 +34,7 @@ from storage.base import (
     Changes,
     Chunk,
     Conversation,
+    Count,
     Ending,
     Examined,
     Growth,
@@ -42,6 +43,7 @@ from storage.base import (
     Message,
     NotFound,
     Page,
+    Span,
     Status,
     Storage,
     StorageError,
@@ -70,6 +72,7 @@ from storage.rows import (
     chunk_row,
     conversation_in,
     conversation_row,
+    count_row,
     ending_row,
     insertion,
     is_current,
@@ -337,6 +340,24 @@ class SQLiteStorage(Storage):
             elif row["status"] != Status.LIVE:
                 ended.append(message_in(row))
         return Growth(tuple(chunks), tuple(ended), frozenset(gone))
+
+    @_command
+    def share_counts(self, counts: Sequence[Count]) -> Mapping[Span, int]:
+        self._database.execute("DELETE FROM counts WHERE ends_at <= ?", (milliseconds(now()),))
+        self._database.executemany(
+            """INSERT INTO counts VALUES (:user, :what, :begins_at, :ends_at, :writer, :amount)
+            ON CONFLICT (user, what, begins_at, writer)
+            DO UPDATE SET amount = max(amount, excluded.amount)""",
+            [count_row(count) for count in counts if count.amount],
+        )
+        shared: dict[Span, int] = {}
+        for count in counts:
+            (shared[count.span],) = self._database.execute(
+                """SELECT coalesce(sum(amount), 0) FROM counts
+                WHERE user = :user AND what = :what AND begins_at = :begins_at""",
+                count_row(count),
+            ).fetchone()
+        return shared
 
     @_command
     def own_live_answers(self) -> frozenset[str]:

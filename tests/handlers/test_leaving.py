@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import socket
+from typing import Any
 
 import pytest
 
@@ -239,8 +240,12 @@ async def test_a_silent_answer_shows_signs_of_life(
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_thousand_readers_that_leave_together_leave_nothing_behind(
-    headrace: Server, upstream: ScriptedUpstream
+    serve: Serving, providers: dict[str, dict[str, Any]], upstream: ScriptedUpstream
 ) -> None:
+    headrace = await serve.start(
+        providers=providers, limits={"answers_per_user": 0, "questions_per_minute": 0}
+    )
+
     def left_behind() -> tuple[int, int, int]:
         return (
             upstream.open,

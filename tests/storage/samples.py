@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -11,10 +12,12 @@ from storage.base import (
     Block,
     Chunk,
     Conversation,
+    Count,
     Ending,
     IdempotencyKey,
     Message,
     Piece,
+    Span,
     Status,
     Storage,
     TextBlock,
@@ -35,6 +38,13 @@ def conversation(user: str = "alice", **fields: Any) -> Conversation:
     begun = now()
     known = {"id": secrets.token_hex(16), "user": user, "created_at": begun, "updated_at": begun}
     return Conversation(**known | fields)
+
+
+def count(user: str = "alice", *, amount: int = 1, writer: str = "0a" * 8, **of: Any) -> Count:
+    """What a writer counted in this minute."""
+    begins_at = now().replace(second=0, microsecond=0)
+    known = {"what": "questions", "begins_at": begins_at, "ends_at": begins_at + timedelta(hours=1)}
+    return Count(Span(user, **known | of), writer, amount)
 
 
 def exchange(

@@ -26,6 +26,7 @@ from tests.storage.samples import (
     ask,
     begun,
     conversation,
+    count,
     ending,
     exchange,
     key,
@@ -81,6 +82,7 @@ async def test_every_document_carries_its_schema_version_and_must(
     await storage.ask(question, answer, title="t", new=new, key=key(answer))
     await storage.append_chunks(text_chunks(answer.id, "x"))
     await storage.create_api_key(api_key("k"))
+    await storage.share_counts([count()])
     for name in VALIDATORS:
         collection = database[name]
         kept = collection.find_one()
@@ -363,6 +365,7 @@ def every_operation(storage: Storage, answer: Message) -> list[Awaitable[object]
         storage.renew_lease({}),
         storage.wanted(),
         storage.growth({answer.id: 0}),
+        storage.share_counts([count()]),
         storage.own_live_answers(),
         storage.orphans(),
     ]

@@ -20,6 +20,7 @@ from tests.storage.samples import (
     begun,
     beside,
     conversation,
+    count,
     ending,
     exchange,
     key,
@@ -32,6 +33,7 @@ SHARD_KEYS = {
     "chunks": "conversation",
     "idempotency_keys": "_id",
     "api_keys": "_id",
+    "counts": "_id",
 }
 
 # Processes are few, and their collection stays whole.
@@ -39,6 +41,7 @@ WHOLE = {"processes"}
 
 # What a process asks for itself, of all its users at once.
 EXEMPT = {
+    "share_counts": "what many users asked and spent, once a second for all of them",
     "growth": "what it follows is of many conversations, and one poll serves them all",
     "own_live_answers": "its own, whosever they are",
     "orphans": "a sweep over all live answers there are",
@@ -112,6 +115,7 @@ def operations(storage: Storage) -> list[Operation]:
         ("renew_lease", lambda: storage.renew_lease({})),
         ("wanted", storage.wanted),
         ("growth", lambda: storage.growth({keyed_answer.id: 0})),
+        ("share_counts", lambda: storage.share_counts([count(user)])),
         ("own_live_answers", storage.own_live_answers),
         ("orphans", storage.orphans),
     ]

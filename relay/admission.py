@@ -1,0 +1,117 @@
+"""Who may ask now: decided before anything of a question is stored, read or sent.
+
+What a process bears is bounded by the answers that it writes at a time; what a user may take of it
+by their share of those, by questions a minute and by tokens a day. The first two are counted here
+and now, the others by all processes together (`counting.py`).
+"""
+
+import asyncio
+import math
+from collections import Counter
+
+import msgspec
+
+from relay.counting import Counts, Quota
+from relay.errors import Overloaded, TokenBudgetSpent, TooManyAnswers, TooManyQuestions
+from storage.base import Storage
+
+_MINUTE = 60
+_DAY = 24 * 3600
+
+# Seconds. How long an answer takes until some have ended: 400 tokens at 20 a second.
+_USUAL_ANSWER = 20.0
+# The part of an answer's time in the average: it follows the last fifty or so.
+_NEWEST_PART = 0.02
+
+# Seconds. Who is told more than this to wait for an answer's place comes back sooner anyway.
+_LONGEST_WAIT = 60
+
+
+class Allowance(msgspec.Struct, frozen=True, kw_only=True):
+    """How much there may be of each. 0: any number, but for `answers`."""
+
+    answers: int
+    answers_per_user: int
+    questions_per_minute: int
+    tokens_per_day: int
+
+
+class Slot:
+    """The place of one answer, from before its question is stored until its end."""
+
+    def __init__(self, user: str, began_at: float) -> None:
+        self.user = user
+        self.began_at = began_at
+        self.is_free = False
+
+
+class Admission:
+    """Lets questions in. Closing is the relay's; `run` has to run for as long as it is open."""
+
+    def __init__(self, storage: Storage, allowance: Allowance) -> None:
+        self.counts = Counts(storage)
+        self._allowance = allowance
+        self._questions = Quota(
+            self.counts, "questions", limit=allowance.questions_per_minute, seconds=_MINUTE
+        )
+        self._tokens = Quota(
+            self.counts, "tokens", limit=allowance.tokens_per_day, seconds=_DAY, careful=True
+        )
+        self._answers = 0
+        self._of_user: Counter[str] = Counter()
+        self._answer_seconds = _USUAL_ANSWER
+
+    async def enter(self, user: str) -> Slot:
+        """Take a place for an answer to a question of `user`, which is counted.
+
+        Raises Overloaded, TooManyAnswers, TooManyQuestions and TokenBudgetSpent; nothing is
+        counted then.
+        """
+        slot = self._taken(user)
+        try:
+            if await self._tokens.is_spent(user):
+                raise TokenBudgetSpent(self._tokens.seconds_left())
+            if await self._questions.is_spent(user):
+                raise TooManyQuestions(self._questions.seconds_left())
+        except BaseException:
+            self.leave(slot)
+            raise
+        self._questions.add(user, 1)
+        return slot
+
+    def was_no_question(self, slot: Slot) -> None:
+        """It was asked before, as it turned out, so it does not count."""
+        self._questions.add(slot.user, -1)
+
+    def leave(self, slot: Slot, *, ended: bool = False) -> None:
+        """Give the place to somebody else, once; `ended` after an answer."""
+        if slot.is_free:
+            return
+        slot.is_free = True
+        self._answers -= 1
+        self._of_user[slot.user] -= 1
+        if not self._of_user[slot.user]:
+            del self._of_user[slot.user]
+        if ended:
+            took = asyncio.get_running_loop().time() - slot.began_at
+            self._answer_seconds += _NEWEST_PART * (took - self._answer_seconds)
+
+    def spent(self, user: str, tokens: int) -> None:
+        """An answer of a user's cost so much."""
+        self._tokens.add(user, tokens)
+
+    def _taken(self, user: str) -> Slot:
+        """A place, taken before anything is waited for, so that no rush gets past the bound."""
+        allowance = self._allowance
+        if self._answers >= allowance.answers:
+            raise Overloaded(self._wait_among(self._answers))
+        theirs = self._of_user.get(user, 0)
+        if allowance.answers_per_user and theirs >= allowance.answers_per_user:
+            raise TooManyAnswers(self._wait_among(theirs))
+        self._answers += 1
+        self._of_user[user] += 1
+        return Slot(user, asyncio.get_running_loop().time())
+
+    def _wait_among(self, answers: int) -> int:
+        """Seconds until the first of so many has ended, if they take as long as the last ones."""
+        return min(max(1, math.ceil(self._answer_seconds / answers)), _LONGEST_WAIT)

@@ -1,0 +1,210 @@
+"""Counts that processes share: what a question costs, and by how much a limit can be passed."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+import pytest
+
+from relay import counting
+from relay.counting import Counts, Quota
+from storage.base import Count, Span, StorageError
+
+
+class CountsInMemory:
+    """Only what the counts ask of a store; each call is a command sent to it."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[Span, str], int] = {}
+        self.calls: list[int] = []
+        self.fails = False
+        self.gate: asyncio.Event | None = None
+
+    async def share_counts(self, counts: Sequence[Count]) -> Mapping[Span, int]:
+        self.calls.append(len(counts))
+        await asyncio.sleep(0)
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.fails:
+            raise StorageError("the test says so")
+        for each in counts:
+            place = (each.span, each.writer)
+            self.kept[place] = max(self.kept.get(place, 0), each.amount)
+        return {each.span: self.together(each.span) for each in counts}
+
+    def together(self, of: Span) -> int:
+        return sum(amount for (span, _), amount in self.kept.items() if span == of)
+
+
+@pytest.fixture
+def store() -> CountsInMemory:
+    return CountsInMemory()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Set the time; it stands still between two settings."""
+
+    def at(seconds: float) -> None:
+        monkeypatch.setattr(counting.time, "time", lambda: seconds)
+
+    at(1_790_000_000.0 // 3600 * 3600)
+    return at
+
+
+def quota(store: CountsInMemory, limit: int = 80, *, careful: bool = False) -> Quota:
+    """A process's own."""
+    return Quota(Counts(store), "questions", limit=limit, seconds=60, careful=careful)  # type: ignore[arg-type]
+
+
+async def asked(quota: Quota, user: str = "alice") -> bool:
+    """One question, counted if there is room for it."""
+    if await quota.is_spent(user):
+        return False
+    quota.add(user, 1)
+    return True
+
+
+@pytest.mark.gen_test
+async def test_a_process_alone_lets_in_as_many_as_the_limit_says(
+    clock: Callable[[float], None], store: CountsInMemory
+) -> None:
+    mine = quota(store)
+    assert [True] * 80 + [False] * 20 == [await asked(mine) for _ in range(100)]
+
+
+@pytest.mark.gen_test
+async def test_ordinary_questions_ask_nothing_of_the_store(
+    clock: Callable[[float], None], store: CountsInMemory
+) -> None:
+    mine = quota(store)
+    for user in range(50):
+        for _ in range(10):
+            assert await asked(mine, f"user {user}")
+        assert [] == store.calls
+
+
+@pytest.mark.parametrize("processes", [2, 8])
+@pytest.mark.gen_test
+async def test_a_limit_is_passed_by_an_eighth_for_each_process_at_most(
+    clock: Callable[[float], None], store: CountsInMemory, processes: int
+) -> None:
+    each = [quota(store) for _ in range(processes)]
+
+    async def all_asked(mine: Quota) -> int:
+        return sum([await asked(mine) for _ in range(200)])
+
+    let_in = sum(await asyncio.gather(*map(all_asked, each)))
+    assert 80 <= let_in <= 80 + processes * 80 // 8
+
+
+@pytest.mark.gen_test
+async def test_after_a_round_everybody_knows(
+    clock: Callable[[float], None], store: CountsInMemory
+) -> None:
+    mine, other = quota(store), quota(store)
+    for _ in range(80):
+        await asked(other)
+    await other._counts.share()
+    assert await asked(mine)  # unknown yet, and within the eighth
+    await mine._counts.share()
+    assert not await asked(mine)
+
+
+@pytest.mark.gen_test
+async def test_the_careful_look_first_and_only_once(
+    clock: Callable[[float], None], store: CountsInMemory
+) -> None:
+    before = quota(store, careful=True)
+    before.add("alice", 500)
+    await before._counts.share()
+    store.calls.clear()
+
+    restarted = quota(store, careful=True)
+    assert [True] * 5 == [await restarted.is_spent("alice") for _ in range(5)]
+    assert 1 == len(store.calls)
+
+
+@pytest.mark.gen_test
+async def test_a_new_span_begins_at_nothing_and_says_when(
+    clock: Callable[[float], None], store: CountsInMemory
+) -> None:
+    clock(1_789_999_230.5)
+    mine = quota(store, 3)
+    assert [True, True, True, False] == [await asked(mine) for _ in range(4)]
+    left = mine.seconds_left()
+    clock(1_789_999_230.5 + left - 1)
+    assert not await asked(mine)
+    clock(1_789_999_230.5 + left)
+    assert await asked(mine)
+
+
+@pytest.mark.gen_test
+async def test_those_who_wait_share_one_round(
+    clock: Callable[[float], None], store: CountsInMemory
+) -> None:
+    mine = quota(store, careful=True)
+    users = [f"user {number}" for number in range(200)]
+    assert [False] * 200 == await asyncio.gather(*map(mine.is_spent, users))
+    assert len(store.calls) <= 2
+
+
+@pytest.mark.gen_test
+async def test_what_is_counted_during_a_round_is_in_the_next_one(
+    clock: Callable[[float], None], store: CountsInMemory
+) -> None:
+    mine = quota(store)
+    await asked(mine)
+    store.gate = asyncio.Event()
+    round_ = asyncio.create_task(mine._counts.share())
+    await asyncio.sleep(0.01)
+    await asked(mine)
+    store.gate.set()
+    await round_
+    await mine._counts.share()
+    assert [2] == list(store.kept.values())
+
+
+@pytest.mark.gen_test
+async def test_a_store_that_fails_refuses_nobody_and_loses_nothing(
+    clock: Callable[[float], None], store: CountsInMemory, expect_log: Callable[[str, str], None]
+) -> None:
+    expect_log("headrace.counting", "counts are not shared")
+    mine = quota(store)
+    store.fails = True
+    assert [True] * 80 + [False] == [await asked(mine) for _ in range(81)]
+    store.fails = False
+    await mine._counts.share()
+    assert [80] == list(store.kept.values())
+
+
+@pytest.mark.gen_test
+async def test_what_is_taken_back_is_not_counted_by_others_for_ever(
+    clock: Callable[[float], None], store: CountsInMemory
+) -> None:
+    mine = quota(store, 3)
+    await asked(mine)
+    await mine._counts.share()
+    mine.add("alice", -1)
+    await mine._counts.share()
+    assert [True, True, True, False] == [await asked(mine) for _ in range(4)]
+
+
+@pytest.mark.gen_test
+async def test_no_limit_counts_nothing(store: CountsInMemory) -> None:
+    mine = quota(store, 0)
+    assert [True] * 50 == [await asked(mine) for _ in range(50)]
+    assert ({}, []) == (mine._counts._counters, store.calls)
+
+
+@pytest.mark.gen_test
+async def test_what_is_over_is_let_go_of(
+    clock: Callable[[float], None], store: CountsInMemory
+) -> None:
+    clock(0)
+    mine = quota(store)
+    await asked(mine)
+    mine._counts._forget()
+    assert 1 == len(mine._counts._counters)  # it is not shared yet
+    await mine._counts.share()
+    mine._counts._forget()
+    assert {} == mine._counts._counters
