@@ -34,8 +34,10 @@ import handlers.metrics
 import handlers.models
 import handlers.openapi
 import handlers.page
+from accepting import Acceptor, affordable_connections, take_all_descriptors
 from auth import managing
 from auth.managing import CannotManage, Said
+from connections import Bounds
 from doctor.examination import examine
 from entrance import entrance
 from handlers.base import NotFoundHandler, Services
@@ -63,9 +65,6 @@ log = logging.getLogger("headrace")
 # Collection took a tenth of the CPU with Python's first threshold of 700: a stream's objects are
 # freed by their counts, and cycles are few.
 _GC_FIRST_THRESHOLD = 50_000
-
-# Headers of a request: browsers stay below 8 KiB, with room for long tokens.
-_MAX_HEADER_BYTES = 32 * 1024
 
 # At the end every reader is sent its answer's ending. Who does not take it within this long has it
 # when they come back: it is stored.
@@ -98,16 +97,16 @@ class Server:
     def __init__(
         self,
         url: str,
-        http: HTTPServer,
+        acceptor: Acceptor,
         relay: Relay,
         presence: Presence,
         metrics_url: str | None = None,
     ) -> None:
         self.url = url
         self.metrics_url = metrics_url
+        self.acceptor = acceptor
         self.relay = relay
         self.presence = presence
-        self._http = http
 
     async def drain(self, *, patience: float, hurry: asyncio.Event) -> None:
         """Take nothing new, and return once no answer is live.
@@ -115,7 +114,7 @@ class Server:
         At the latest that is after `patience` seconds, or when `hurry` is set.
         """
         self.relay.refuse()
-        self._http.stop()  # a supervisor's socket stays open, for the next process to accept from
+        self.acceptor.stop()  # a supervisor's socket stays open, for the next process to use
         waits = [asyncio.create_task(self.relay.idle()), asyncio.create_task(hurry.wait())]
         await asyncio.wait(waits, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
@@ -181,12 +180,14 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         http = _http_server(settings, services)
         metrics_url = _scraped(settings, metrics, stack)
         sockets = listen(settings)
-        http.add_sockets(sockets)
+        url = url_of(sockets[0])
+        acceptor = _acceptor(settings, http)
+        acceptor.start(sockets)
         stack.push_async_callback(http.close_all_connections)
         stack.push_async_callback(presence.nobody, patience=_LAST_WORDS_SECONDS)
         stack.push_async_callback(relay.close)
-        stack.callback(http.stop)
-        yield Server(url_of(sockets[0]), http, relay, presence, metrics_url)
+        stack.callback(acceptor.stop)
+        yield Server(url, acceptor, relay, presence, metrics_url)
 
 
 async def _models(settings: Settings, client: UpstreamClient, stack: AsyncExitStack) -> Models:
@@ -280,13 +281,29 @@ def _http_server(settings: Settings, services: Services) -> HTTPServer:
         default_handler_args=values,
         log_function=_log_request,
     )
+    limits = settings.limits
     return HTTPServer(
         application,
-        max_header_size=_MAX_HEADER_BYTES,
-        # Somewhat above the limit: what is a little too large is refused in words.
-        max_body_size=2 * settings.limits.max_body_bytes,
-        max_buffer_size=2 * settings.limits.max_body_bytes + _MAX_HEADER_BYTES,
+        # Somewhat above the limits: what is a little too large is refused in words.
+        max_header_size=2 * limits.max_header_bytes,
+        max_body_size=2 * limits.max_body_bytes,
+        body_timeout=limits.body_seconds,
+        idle_connection_timeout=limits.idle_seconds,
     )
+
+
+def _acceptor(settings: Settings, http: HTTPServer) -> Acceptor:
+    limits = settings.limits
+    bounds = Bounds(
+        max_header_bytes=limits.max_header_bytes,
+        max_headers=limits.max_headers,
+        head_seconds=limits.head_seconds,
+        max_buffer_bytes=2 * (limits.max_body_bytes + limits.max_header_bytes),
+    )
+    affordable = affordable_connections(limits.connections, limits.answers)
+    if affordable < limits.connections:
+        log.info("limits.connections is more than the limit on open files bears: %d", affordable)
+    return Acceptor(http, bounds, max_connections=affordable)
 
 
 def _log_request(handler: RequestHandler) -> None:
@@ -324,6 +341,7 @@ async def serve(settings: Settings) -> None:
     def signalled() -> None:
         (hurry if stopping.is_set() else stopping).set()
 
+    take_all_descriptors()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signalled)

@@ -346,6 +346,20 @@ class LimitsSettings(Section):
 
     # Held in memory whole. Sixteen times the default context; pictures travel as addresses.
     max_body_bytes: Count = 1_048_576
+    # Browsers stay below 8 KiB, with room for long tokens.
+    max_header_bytes: Count = 32_768
+    # Apache's own limit; browsers and proxies together send thirty. Each takes 10 µs to read.
+    max_headers: Count = 100
+    # From its first byte to its empty line. It fits into a few packets, of which some may get lost.
+    head_seconds: Seconds = 20.0
+    # All of a body: 1 MiB at 17 KB a second, which is a phone at the edge of its network.
+    body_seconds: Seconds = 60.0
+    # Between requests. Longer than nginx and cloud balancers keep connections to us (60): they
+    # should be the ones to hang up, or a request sent in that very moment is lost.
+    idle_seconds: Seconds = 75.0
+    # Readers', open at a time. Less where the limit on open files wants it: an answer takes one
+    # more, to its provider.
+    connections: Count = 10_000
     # With the system prompt. What models of 128k tokens take, in English; whatever is longer would
     # be stored, sent and refused there.
     max_question_chars: Count = 400_000

@@ -13,7 +13,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("auth", "doctor", "handlers", "providers", "relay", "storage", "telemetry")
-MODULES = ("entrance.py", "listening.py", "server.py", "settings.py")  # those beside the rooms
+# Those beside the rooms.
+MODULES = (
+    "accepting.py",
+    "connections.py",
+    "entrance.py",
+    "listening.py",
+    "server.py",
+    "settings.py",
+)
 LOCK_FILES = ("constraints.txt", "requirements.txt", "requirements-traces.txt")
 
 
@@ -61,6 +69,14 @@ def sources(*places: str) -> Iterator[Path]:
         ("entrance.py", "server|relay|telemetry"),
         ("listening.py", "server|entrance|handlers|relay|providers|storage|auth|telemetry"),
         ("settings.py", "server|entrance|handlers|relay|providers|storage|auth|telemetry"),
+        (
+            "accepting.py",
+            "server|entrance|settings|handlers|relay|providers|storage|auth|telemetry",
+        ),
+        (
+            "connections.py",
+            "server|entrance|settings|handlers|relay|providers|storage|auth|telemetry",
+        ),
     ],
 )
 def test_imports_point_one_way(room: str, forbidden: str) -> None:

@@ -1,0 +1,198 @@
+"""Taking connections in: as many as there may be, and a 503 for those beyond.
+
+Tornado's own way leaves a process without descriptors in a loop that accepts nothing, answers
+nobody and fills the log: the connection that cannot be accepted stays and wakes it again at once.
+Here a descriptor is kept in reserve, to be given up for the moment that it takes to say 503.
+"""
+
+import asyncio
+import errno
+import logging
+import os
+import resource
+import socket
+from collections.abc import Iterable
+from contextlib import suppress
+
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
+
+from connections import Bounds, Connection, refusal
+
+log = logging.getLogger("headrace.accepting")
+
+# Connections taken in before others get a turn.
+_BATCH = 128
+
+# Files and sockets that are no connection of a reader: the store's, the log, what listens, the
+# system's libraries looking something up.
+_OTHER_DESCRIPTORS = 128
+
+# Who is refused has as long to read why; hung up on at once, some would see a reset connection
+# and no response. So many at a time, which is a few hundred refusals a second.
+_LINGER_SECONDS = 0.2
+_MAX_LINGERING = 64
+
+# What people are told to wait: connections come and go.
+_RETRY_AFTER = 2
+
+# Seconds to leave the system alone when it has no memory or descriptors for anybody.
+_PAUSE = 0.1
+
+# Seconds between two lines in the log about the same misery.
+_SAY_AGAIN = 10.0
+
+_OVERLOADED = refusal(
+    "503 Service Unavailable",
+    "overloaded",
+    "The server has as many connections as it can. Try again shortly.",
+    retry_after=_RETRY_AFTER,
+)
+
+
+class Acceptor:
+    """Takes in connections for `http` until stopped. Bounds are each connection's own."""
+
+    def __init__(self, http: HTTPServer, bounds: Bounds, *, max_connections: int) -> None:
+        self._http = http
+        self._bounds = bounds
+        self._max_connections = max_connections
+        self._loop = IOLoop.current()
+        self._sockets: list[socket.socket] = []
+        self._open: set[Connection] = set()
+        self._lingering: dict[socket.socket, asyncio.TimerHandle] = {}
+        self._reserve: int | None = _spare_descriptor()
+        self._said_at = -_SAY_AGAIN
+
+    def start(self, sockets: Iterable[socket.socket]) -> None:
+        """Accept from `sockets`, which are the acceptor's from now on."""
+        self._sockets = list(sockets)
+        for listening in self._sockets:
+            self._resume(listening)
+
+    def stop(self) -> None:
+        """Accept no more. Who is connected stays; doing it twice is harmless."""
+        while self._sockets:
+            listening = self._sockets.pop()
+            self._loop.remove_handler(listening)
+            listening.close()
+        for refused, timer in list(self._lingering.items()):
+            timer.cancel()
+            self._let_go(refused)
+        if self._reserve is not None:
+            os.close(self._reserve)
+            self._reserve = None
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._open)
+
+    def _ready(self, listening: socket.socket, _events: int) -> None:
+        for _ in range(_BATCH):
+            try:
+                accepted, address = listening.accept()
+            except BlockingIOError:
+                return
+            except ConnectionAbortedError:  # who wanted it has left
+                continue
+            except OSError as error:
+                if error.errno == errno.EMFILE and self._refuse_with_reserve(listening):
+                    continue
+                self._pause(listening, error)
+                return
+            self._take_in(accepted, address)
+
+    def _take_in(self, accepted: socket.socket, address: object) -> None:
+        if len(self._open) >= self._max_connections:
+            self._say("as many connections as limits.connections")
+            self._refuse(accepted)
+            return
+        connection = Connection(accepted, self._bounds, self._open.discard)
+        self._open.add(connection)
+        self._http.handle_stream(connection, address)  # type: ignore[arg-type]
+
+    def _refuse(self, accepted: socket.socket) -> None:
+        """Answer at once, whatever was asked, and hang up a little later."""
+        accepted.setblocking(False)
+        try:
+            accepted.send(_OVERLOADED)
+            accepted.shutdown(socket.SHUT_WR)
+        except OSError:  # left already
+            accepted.close()
+            return
+        if len(self._lingering) >= _MAX_LINGERING:
+            self._hang_up(accepted)
+            return
+        loop = asyncio.get_running_loop()
+        self._lingering[accepted] = loop.call_later(_LINGER_SECONDS, self._let_go, accepted)
+
+    def _let_go(self, refused: socket.socket) -> None:
+        del self._lingering[refused]
+        self._hang_up(refused)
+
+    def _hang_up(self, refused: socket.socket) -> None:
+        """Close it, in order if what came has been read: unread bytes make it a reset."""
+        with refused, suppress(OSError):
+            refused.recv(self._bounds.max_header_bytes)
+
+    def _refuse_with_reserve(self, listening: socket.socket) -> bool:
+        """Give up the descriptor in reserve for the time of a refusal. False: there is none."""
+        self._say("out of descriptors: raise the limit on open files")
+        if self._reserve is None:
+            self._reserve = _spare_descriptor()
+            return False
+        os.close(self._reserve)
+        self._reserve = None
+        try:
+            accepted, _ = listening.accept()
+        except OSError:
+            return False
+        else:
+            accepted.setblocking(False)
+            with suppress(OSError):
+                accepted.send(_OVERLOADED)
+                accepted.shutdown(socket.SHUT_WR)
+            self._hang_up(accepted)
+            return True
+        finally:
+            self._reserve = _spare_descriptor()
+
+    def _pause(self, listening: socket.socket, error: OSError) -> None:
+        self._say(f"cannot accept: {error.strerror}")
+        self._loop.remove_handler(listening)
+        self._loop.call_later(_PAUSE, self._resume, listening)
+
+    def _resume(self, listening: socket.socket) -> None:
+        if listening in self._sockets:
+            self._loop.add_handler(listening, self._ready, IOLoop.READ)
+
+    def _say(self, what: str) -> None:
+        if self._loop.time() >= self._said_at + _SAY_AGAIN:
+            self._said_at = self._loop.time()
+            log.warning("connections refused open=%d: %s", len(self._open), what)
+
+
+def affordable_connections(wanted: int, answers: int) -> int:
+    """How many connections to take in, so that descriptors are left for `answers` and the rest.
+
+    With few descriptors that is half of them, whatever is wanted.
+    """
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if descriptors == resource.RLIM_INFINITY:
+        return wanted
+    return min(wanted, max(descriptors // 2, descriptors - answers - _OTHER_DESCRIPTORS))
+
+
+def take_all_descriptors() -> None:
+    """Raise the limit on open files as far as one may: 1,024 is for programs that use select()."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # not every system bears what it says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _spare_descriptor() -> int | None:
+    try:
+        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
