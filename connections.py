@@ -42,6 +42,9 @@ class Connection(IOStream):
 
     def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
         """Tornado's way to read a head, and nothing else."""
+        if self.closed():
+            # Tornado would read on in what it has: but behind a last request there is none.
+            raise StreamClosedError
         return self._read_head(super().read_until_regex(regex, max_bytes))
 
     def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
