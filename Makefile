@@ -12,7 +12,7 @@ PAGE_SOURCES := $(shell find web/src web/build -type f 2>/dev/null) \
 MODULES := web/node_modules/ready
 NPM := command -v npm >/dev/null
 
-.PHONY: help setup run web test check format bench lock clean
+.PHONY: help setup run web test check format fuzz bench lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -35,6 +35,10 @@ format: $(READY) ## rewrite the sources as `check` wants them
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	@if $(NPM); then $(MAKE) --silent $(MODULES) && npm --prefix web run --silent format; fi
+fuzz: $(READY) ## noise for parsers, dialects and bodies; RUNS= and EXAMPLES= say how much
+	-@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r fuzz/requirements.txt
+	$(BIN)/python fuzz/streams.py $(or $(RUNS),1000000)
+	HEADRACE_TEST_EXAMPLES=$(or $(EXAMPLES),10000) $(BIN)/python -m pytest tests/handlers/test_any_body.py
 bench: $(READY) ## run the benchmarks, loopback only
 	$(BIN)/python bench/run.py
 lock: $(READY) ## write the lock files anew from pyproject.toml; UPGRADE=1 takes newer releases

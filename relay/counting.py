@@ -55,7 +55,7 @@ class Counts:
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self._counters: dict[Span, Counter] = {}
+        self._counters: dict[tuple[str, str, int], Counter] = {}  # by user, what, and since when
         self._due: set[Counter] = set()  # touched since they were shared
         self._sharing = asyncio.Lock()
         self._shared_at = 0.0  # when that was begun last, failed or not
@@ -64,10 +64,10 @@ class Counts:
     def of(self, user: str, what: str, seconds: int) -> Counter:
         """What a user did in the span of so many seconds that the clock is in."""
         began = int(time.time()) // seconds * seconds
-        span = Span(user, what, _instant(began), _instant(began + seconds))
-        counter = self._counters.get(span)
+        counter = self._counters.get((user, what, began))
         if counter is None:
-            counter = self._counters[span] = Counter(span)
+            counter = Counter(Span(user, what, _instant(began), _instant(began + seconds)))
+            self._counters[user, what, began] = counter
         counter.touched_at = asyncio.get_running_loop().time()
         self._due.add(counter)
         return counter
@@ -119,11 +119,10 @@ class Counts:
         """Let go of what is over, and of who is away: what they did is in the store."""
         clock = datetime.now(UTC)
         idle_since = asyncio.get_running_loop().time() - _IDLE_SECONDS
-        for span, counter in list(self._counters.items()):
-            if counter not in self._due and (
-                span.ends_at < clock or counter.touched_at < idle_since
-            ):
-                del self._counters[span]
+        for key, counter in list(self._counters.items()):
+            is_over = counter.span.ends_at < clock or counter.touched_at < idle_since
+            if is_over and counter not in self._due:
+                del self._counters[key]
 
 
 class Quota:
