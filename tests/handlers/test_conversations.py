@@ -63,7 +63,7 @@ async def test_the_list_is_newest_first_and_goes_on_behind_its_cursor(url: str) 
         ("POST", "/api/v1/conversations", [], 400, "invalid_body"),
         ("PUT", "/api/v1/conversations", {}, 405, "method_not_allowed"),
         ("GET", "/api/v1/nothing", None, 404, "not_found"),
-        ("GET", "/", None, 404, "not_found"),
+        ("GET", "/nowhere", None, 404, "not_found"),
         ("POST", "/api/v1/chat", {}, 400, "invalid_body"),
         ("POST", "/api/v1/chat", {"content": ""}, 400, "invalid_body"),
         ("POST", "/api/v1/chat", {"content": " \n"}, 400, "invalid_body"),

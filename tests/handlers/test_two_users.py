@@ -79,7 +79,7 @@ class Things(NamedTuple):
 
 def routes(server: Server) -> Iterator[Route]:
     """Every method of every route that is served."""
-    application = server._http.request_callback
+    application = server.acceptor._http.request_callback
     assert isinstance(application, Application)
     for rule in application.wildcard_router.rules:
         for method in RequestHandler.SUPPORTED_METHODS:
