@@ -236,7 +236,7 @@ async def test_a_reader_may_take_longer_than_any_of_these(
 async def test_who_takes_nothing_of_a_long_list_is_cut_off(
     serve: Serving, providers: Any, upstream: ScriptedUpstream
 ) -> None:
-    relay = {"heartbeat_seconds": 0.1, "reader_stall_seconds": 0.5}
+    relay = {"heartbeat_seconds": 0.1, "reader_stall_seconds": 1.2}
     server = await serve.start(providers=providers, relay=relay)
     upstream.tokens(*["x" * 100_000] * 9)
     upstream.finish()
