@@ -86,10 +86,44 @@ async def test_the_page_in_chinese(
     await tab.shot("answer-laptop-chinese")
 
     await tab.page.get_by_label("语言").select_option("en")
-    await expect(tab.button("Ask again")).to_be_visible()
+    await expect(tab.button("Regenerate")).to_be_visible()
     await tab.page.reload()
 
-    await expect(tab.button("Ask again")).to_be_visible()
+    await expect(tab.button("Regenerate")).to_be_visible()
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("locale", ["en", "zh"])
+async def test_branches_and_their_editor(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor, web: Path, locale: str
+) -> None:
+    upstream.tokens("Rayleigh scattering.")
+    upstream.finish()
+    tab = await visitor.open(headrace.url, viewport=NARROWEST, locale=locale)
+    again, edit, send, previous = {
+        "en": ("Regenerate", "Edit the question", "Send", "Previous version"),
+        "zh": ("重新生成", "修改问题", "发送", "上一个版本"),
+    }[locale]
+    await tab.ask("Why is the sky blue?")
+    await tab.ended("complete")
+    await tab.button(again).click()
+    await expect(tab.button(previous)).to_have_count(1)
+    await tab.ended("complete")
+    await tab.button(edit).click()
+    await tab.shot(f"editor-narrowest-{locale}")
+    assert [] == await axe(tab, web)
+    assert 0 == await sideways(tab)
+
+    await tab.button(send).first.click()
+    await expect(tab.button(previous)).to_have_count(1)
+    await tab.ended("complete")
+    await tab.button(again).click()
+    await expect(tab.button(previous)).to_have_count(2)
+    await tab.ended("complete")
+
+    await tab.shot(f"branches-narrowest-{locale}")
+    assert [] == await axe(tab, web)
+    assert 0 == await sideways(tab)
 
 
 @pytest.mark.gen_test
@@ -136,7 +170,7 @@ async def test_everything_can_be_done_by_keyboard(
 
     await tab.page.keyboard.press("Escape")
     await tab.ended("stopped")
-    await tab.button("Ask again").focus()
+    await tab.button("Regenerate").focus()
     await tab.page.keyboard.press("Shift+Tab")
     await expect(tab.button("Copy the answer")).to_be_focused()
 

@@ -14,6 +14,8 @@ export interface Conversation {
 export interface Message {
   id: string;
   conversation_id: string;
+  /** Of an answer its question, of a question the answer it goes on from; null of a first one. */
+  parent_id: string | null;
   role: "user" | "assistant";
   blocks: Block[];
   model: string | null;

@@ -1,14 +1,18 @@
 /** A page that stays at its end while it grows there, and lets go when its reader scrolls up. */
 
-import { onBeforeUnmount, onMounted, ref, type Ref } from "vue";
+import { nextTick, onBeforeUnmount, onMounted, ref, type Ref } from "vue";
 
 /** Pixels from the end that count as the end: a line of text, so that nobody has to aim. */
 const NEAR_PX = 32;
 
-/** Keeps the page's end in sight while `content` grows; `stick` goes there and stays. */
+/**
+ * Keeps the page's end in sight while `content` grows; `stick` goes there and stays. `hold` lets the
+ * page change and keeps `place` where it is seen.
+ */
 export function useStickyScroll(content: Ref<HTMLElement | null>): {
   sticks: Ref<boolean>;
   stick: () => void;
+  hold: (place: HTMLElement, change: () => void) => Promise<void>;
 } {
   const sticks = ref(true);
   const page = document.documentElement;
@@ -40,6 +44,14 @@ export function useStickyScroll(content: Ref<HTMLElement | null>): {
     stick: () => {
       sticks.value = true;
       toEnd();
+    },
+    hold: async (place, change) => {
+      const seenAt = place.getBoundingClientRect().top;
+      sticks.value = false;
+      change();
+      await nextTick();
+      page.scrollBy({ top: place.getBoundingClientRect().top - seenAt, behavior: "instant" });
+      scrolled();
     },
   };
 }

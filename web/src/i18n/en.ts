@@ -58,6 +58,17 @@ export const en = {
     note: "Goes ahead of every question of this conversation.",
     placeholder: "You are a patient teacher. Answer briefly.",
   },
+  edit: {
+    label: "Edit the question",
+    field: "The question in other words",
+    note: "Makes another version; this one stays.",
+  },
+  branch: {
+    label: "Versions",
+    previous: "Previous version",
+    next: "Next version",
+    shown: "Version {number} of {count}",
+  },
   role: { question: "You", answer: "Answer" },
   reasoning: {
     now: "Thinking…",
@@ -72,7 +83,7 @@ export const en = {
   },
   answer: {
     copy: "Copy the answer",
-    again: "Ask again",
+    again: "Regenerate",
     retry: "Try again",
     continue: "Continue",
     continueWords: "Please go on exactly where you stopped.",

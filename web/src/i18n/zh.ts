@@ -60,6 +60,17 @@ export const zh: typeof en = {
     note: "会放在本对话每个问题之前。",
     placeholder: "你是一位耐心的老师，回答要简短。",
   },
+  edit: {
+    label: "修改问题",
+    field: "修改后的问题",
+    note: "会产生一个新版本，原来的版本会保留。",
+  },
+  branch: {
+    label: "版本",
+    previous: "上一个版本",
+    next: "下一个版本",
+    shown: "第 {number} 个版本，共 {count} 个",
+  },
   role: { question: "您", answer: "回答" },
   reasoning: {
     now: "正在思考……",
@@ -74,7 +85,7 @@ export const zh: typeof en = {
   },
   answer: {
     copy: "复制回答",
-    again: "重新提问",
+    again: "重新生成",
     retry: "重试",
     continue: "继续",
     continueWords: "请从刚才停下的地方继续。",

@@ -1,6 +1,6 @@
 /**
- * The exchange in the middle of the page: the messages of the open conversation, along one path,
- * and the answers that are being read, in whichever conversation.
+ * The exchange in the middle of the page: the open conversation, what is asked in it, and the answers
+ * that are being read, in whichever conversation.
  *
  * An answer goes on being read while its reader looks at another conversation: leaving it would
  * stop it. Other tabs are not told what arrives; each reads the answer itself, as any device does.
@@ -8,12 +8,21 @@
 
 import { computed, ref, shallowReactive, shallowRef } from "vue";
 import { api, type Conversation, type Message } from "../api";
-import { ApiError, ask, follow, newKey, stop, type AnswerEvent, type Start } from "../stream";
+import {
+  ApiError,
+  follow,
+  newKey,
+  stop,
+  type AnswerEvent,
+  type AnswerOptions,
+  type Start,
+} from "../stream";
 import { conversations } from "./conversations";
 import { conversationId, go } from "./location";
-import { expected, question, stored, textOf, Writer, type Shown } from "./messages";
+import { expected, question, stored, Writer, type Shown } from "./messages";
 import * as outbox from "./outbox";
 import { tell } from "./tabs";
+import { thread } from "./thread";
 
 /**
  * Seconds for which an answer goes on without a reader. A page that is loaded again, a tunnel, a
@@ -21,17 +30,12 @@ import { tell } from "./tabs";
  */
 const GRACE_SECONDS = 60;
 
+const { pending, path, leaf, live } = thread;
 const conversation = shallowRef<Conversation | null>(null);
-/** From the first message to the last. With branches, this is the chosen one of each. */
-const path = shallowRef<readonly Shown[]>([]);
-const older = ref<string | null>(null);
 const state = ref<"ready" | "loading" | "missing" | "unreachable">("ready");
 const system = ref("");
 /** What stands in the composer: a question that was taken back is there again. */
 const draft = ref("");
-
-/** Whose messages `path` holds; the address may be a step ahead. */
-let shownId: string | null = null;
 
 /** Answers that are being read here, by their ids; their messages are the ones on the page. */
 const reading = shallowReactive(new Map<string, { conversation: string; message: Shown }>());
@@ -39,18 +43,14 @@ const reading = shallowReactive(new Map<string, { conversation: string; message:
 /** The question that has not begun to be answered, and what takes it back. */
 const asking = shallowRef<AbortController>();
 
-const live = computed(() => {
-  const last = path.value.at(-1);
-  return last?.status === "live" || last?.status === "asking" ? last : undefined;
-});
+/** Whether that question is on the page. */
+const isAsking = (): boolean => asking.value !== undefined && pending.value !== undefined;
 
 /** Show the conversation that the address names. */
 async function open(): Promise<void> {
-  if (shownId === conversationId.value) return;
-  shownId = conversationId.value;
+  if (thread.id.value === conversationId.value) return;
+  thread.begin(conversationId.value);
   conversation.value = null;
-  path.value = [];
-  older.value = null;
   system.value = "";
   state.value = "ready";
   await refresh();
@@ -58,33 +58,32 @@ async function open(): Promise<void> {
 
 /** Read what the server has of the open conversation; what is being written here stays. */
 async function refresh(): Promise<void> {
-  const id = shownId;
-  if (id === null || asking.value) return;
+  const id = thread.id.value;
+  if (id === null || isAsking()) return;
   if (!path.value.length) state.value = "loading";
   try {
     const [read, page] = await Promise.all([api.conversation(id), api.messages(id)]);
-    if (id !== shownId || asking.value) return; // somebody went on meanwhile
+    if (id !== thread.id.value || isAsking()) return; // somebody went on meanwhile
     conversation.value = read;
     system.value = read.system ?? "";
     conversations.put(read);
-    path.value = joined(page.data);
-    older.value = page.next;
-    state.value = "ready";
+    await thread.take(page, adopted());
+    if (id === thread.id.value) state.value = "ready";
   } catch (error) {
-    if (id !== shownId) return;
+    if (id !== thread.id.value) return;
     if (error instanceof ApiError && error.status === 404) {
+      thread.begin(id);
       state.value = "missing";
-      path.value = [];
-    } else if (!path.value.length) {
-      state.value = "unreachable";
+    } else {
+      state.value = path.value.length ? "ready" : "unreachable";
     }
   }
 }
 
-/** The messages as they are stored, in the objects that are on the page already where there are. */
-function joined(messages: readonly Message[]): Shown[] {
-  const there = new Map(path.value.map((message) => [message.id, message]));
-  return messages.map((message) => {
+/** Makes messages of those that are stored: the objects on the page already, where there are. */
+function adopted(): (message: Message) => Shown {
+  const there = new Map(thread.messages.value.map((message) => [message.id, message]));
+  return (message) => {
     const shown = reading.get(message.id)?.message ?? there.get(message.id);
     if (message.status === "live") {
       const answer = shown ?? stored(message);
@@ -93,31 +92,38 @@ function joined(messages: readonly Message[]): Shown[] {
     }
     // One that ended while it was not read here is taken as it was stored.
     return shown && shown.status === message.status ? shown : stored(message);
-  });
+  };
 }
 
-/** Older messages, in front of those that are shown. */
-async function loadOlder(): Promise<void> {
-  const id = conversation.value?.id;
-  if (!id || older.value === null) return;
-  const page = await api.messages(id, older.value);
-  if (id !== shownId) return;
-  path.value = [...page.data.map(stored), ...path.value];
-  older.value = page.next;
-}
-
-/** Ask in the open conversation, or in a new one. Resolves when the answer has ended. */
+/** Ask behind the last message shown, or in a new conversation. Resolves when the answer has ended. */
 async function send(content: string, model: string | null): Promise<void> {
-  await deliver({
-    key: newKey(),
-    question: {
-      content,
-      on_disconnect: { grace: GRACE_SECONDS },
-      ...(conversationId.value !== null && { conversation_id: conversationId.value }),
-      ...(model !== null && { model }),
-      ...(conversationId.value === null && system.value && { system: system.value }),
-    },
-  });
+  await deliver(outgoing({ content }, leaf.value, model));
+}
+
+/** Ask a question anew, in other words: beside the one there was, which stays. */
+async function edit(message: Shown, content: string, model: string | null): Promise<void> {
+  await deliver(outgoing({ content }, message.parent, model));
+}
+
+/** Have an answer's question answered once more, or sent again if it was not taken. */
+async function again(answer: Shown, model: string | null): Promise<void> {
+  const refused = pending.value?.messages.includes(answer) && pending.value.outgoing;
+  if (refused) await deliver(outgoing(refused.asked, refused.parent, model));
+  else if (answer.id) await deliver(outgoing({ beside: answer.id }, answer.parent, model));
+}
+
+function outgoing(
+  asked: outbox.Outgoing["asked"],
+  parent: string | null,
+  model: string | null,
+): outbox.Outgoing {
+  const id = thread.id.value;
+  const options: AnswerOptions = {
+    on_disconnect: { grace: GRACE_SECONDS },
+    ...(model !== null && { model }),
+    ...(id === null && system.value && { system: system.value }),
+  };
+  return { key: newKey(), conversation: id, parent, asked, options };
 }
 
 /** Send what an earlier load of this page was about to send when it was left. */
@@ -126,24 +132,33 @@ async function resume(): Promise<void> {
   if (left) await deliver(left);
 }
 
-async function deliver({ key, question: asked }: outbox.Outgoing): Promise<void> {
-  const answer = expected(asked.model ?? null);
-  const before = path.value;
+async function deliver(asked: outbox.Outgoing): Promise<void> {
+  const answer = expected(asked.options.model ?? null);
+  const added =
+    "content" in asked.asked ? [question(asked.asked.content, asked.parent), answer] : [answer];
   const withdraw = new AbortController();
-  path.value = [...before, question(asked.content), answer];
+  if (asked.conversation === thread.id.value) pending.value = { outgoing: asked, messages: added };
+  const isShown = () => pending.value?.messages === added;
   asking.value = withdraw;
-  outbox.keep({ key, question: asked });
-  const options = { key, signal: withdraw.signal, onConnection: tellsWaiting(answer) };
+  outbox.keep(asked);
+  const options = {
+    key: asked.key,
+    signal: withdraw.signal,
+    onConnection: tellsWaiting(answer),
+  };
   try {
-    await write(ask(asked, options), answer, performance.now());
+    await write(outbox.post(asked, options), answer, (start) => began(start, added, isShown()));
   } catch (error) {
     settle();
-    const busy = error instanceof ApiError && error.code === "conversation_busy";
+    const busy = error instanceof ApiError && error.code === "conversation_busy" && error.answerId;
     if (!withdraw.signal.aborted && !busy) return giveUp(answer, error);
-    // Taken back; or another tab or device asked first, and its question is what is to be seen.
-    draft.value ||= asked.content;
-    if (path.value.includes(answer)) path.value = before;
-    if (busy) await refresh();
+    // Taken back; or another tab or device asked first, and its answer is what is to be seen.
+    if ("content" in asked.asked) draft.value ||= asked.asked.content;
+    if (!isShown()) return;
+    pending.value = undefined;
+    if (!busy) return;
+    await refresh();
+    if (reading.has(busy)) await thread.choose(busy);
   }
 }
 
@@ -155,6 +170,7 @@ function settle(): void {
 
 /** There is nothing to read, or nothing more. */
 function giveUp(answer: Shown, error: unknown): void {
+  if (answer.id !== null) reading.delete(answer.id);
   answer.waiting = false;
   answer.status = answer.id === null ? "refused" : "failed";
   const { code, message, requestId } =
@@ -168,46 +184,51 @@ function giveUp(answer: Shown, error: unknown): void {
 async function read(id: string, conversationOf: string, answer: Shown): Promise<void> {
   reading.set(id, { conversation: conversationOf, message: answer });
   try {
-    await write(follow(id, { onConnection: tellsWaiting(answer) }), answer, null);
+    await write(follow(id, { onConnection: tellsWaiting(answer) }), answer);
   } catch (error) {
-    reading.delete(id);
     giveUp(answer, error);
   }
 }
 
-/** Write an answer's events into its message, to the end. `askedAt`: if it was asked for here. */
+/** Write an answer's events into its message, to the end. `onStart`: it was asked for here. */
 async function write(
   events: AsyncGenerator<AnswerEvent>,
   answer: Shown,
-  askedAt: number | null,
+  onStart?: (start: Start) => void,
 ): Promise<void> {
-  const writer = new Writer(answer, askedAt);
+  const writer = new Writer(answer, onStart ? performance.now() : null);
   for await (const event of events) {
     writer.take(event);
-    if (event.type === "start" && askedAt !== null) began(event.data, answer);
+    if (event.type === "start") onStart?.(event.data);
     if (event.type !== "end" || answer.id === null) continue;
     const place = reading.get(answer.id)?.conversation;
     reading.delete(answer.id);
-    if (place && askedAt !== null) tell({ conversation: place, what: "ended" });
+    if (place && onStart) tell({ conversation: place, what: "ended" });
   }
 }
 
-/** A question of this page's has arrived: it is stored, and its conversation has an address. */
-function began(start: Start, answer: Shown): void {
+/** What was asked for here has arrived: it is stored, and its conversation has an address. */
+function began(start: Start, added: readonly Shown[], isShown: boolean): void {
   const place = start.conversation_id;
   settle();
-  reading.set(start.answer_id, { conversation: place, message: answer });
-  const asked = path.value[path.value.indexOf(answer) - 1];
-  if (asked) asked.id = start.question_id;
-  if (shownId === null && path.value.includes(answer)) {
-    shownId = place;
+  for (const message of added) {
+    if (message.role === "user") message.id = start.question_id;
+    else {
+      message.parent = start.question_id;
+      reading.set(start.answer_id, { conversation: place, message });
+    }
+  }
+  if (isShown && thread.id.value === null) {
+    thread.id.value = place;
     go(place, true);
   }
+  if (thread.id.value === place) thread.put(added);
+  if (isShown) void thread.choose(start.answer_id);
   tell({ conversation: place, what: "asked" });
   // The list learns of it, or of the title that its first question gave it.
   void api.conversation(place).then((read) => {
     conversations.put(read);
-    if (shownId === place) conversation.value = read;
+    if (thread.id.value === place) conversation.value = read;
   }, conversations.load);
 }
 
@@ -218,12 +239,9 @@ function halt(): void {
   else asking.value?.abort();
 }
 
-/** The words of the question that `answer` answers. */
-function questionOf(answer: Shown): string {
-  const asked = path.value
-    .slice(0, path.value.indexOf(answer))
-    .findLast(({ role }) => role === "user");
-  return asked ? textOf(asked) : "";
+/** Show another branch; not while one is begun, which will be the one to show. */
+async function choose(message: Shown): Promise<void> {
+  if (message.id !== null && !isAsking()) await thread.choose(message.id);
 }
 
 /** Keep the system prompt: with the conversation if there is one, else for its first question. */
@@ -239,8 +257,10 @@ const tellsWaiting = (answer: Shown) => (connection: string) => {
 };
 
 export const exchange = {
-  ...{ conversation, path, older, state, system, draft, live },
+  ...{ conversation, path, live, state, system, draft },
+  older: thread.older,
   /** Conversations in which something is being written, for the list. */
   busy: computed(() => new Set([...reading.values()].map(({ conversation }) => conversation))),
-  ...{ open, refresh, loadOlder, send, resume, halt, questionOf, setSystem },
+  ...{ open, refresh, send, edit, again, resume, choose, halt, setSystem },
+  ...{ loadOlder: thread.loadOlder, siblings: thread.siblings },
 };

@@ -1,4 +1,7 @@
-/** The page's own addresses: `/` for a new conversation, `/c/{id}` for one that exists. */
+/**
+ * The page's own addresses: `/` for a new conversation, `/c/{id}` for one that exists, and with
+ * `?at={answer}` the branch of it that ends there.
+ */
 
 import { ref } from "vue";
 
@@ -18,4 +21,16 @@ export function go(id: string | null, replace = false): void {
   if (replace) history.replaceState(null, "", address);
   else history.pushState(null, "", address);
   conversationId.value = id;
+}
+
+/** The end of the branch that the address names; null for the newest. */
+export function chosenLeaf(): string | null {
+  return new URLSearchParams(location.search).get("at");
+}
+
+/** Name the branch that is shown. Looking at another one is no step to go back from. */
+export function nameLeaf(id: string | null): void {
+  if (id === chosenLeaf()) return;
+  const search = id === null ? "" : `?${new URLSearchParams({ at: id })}`;
+  history.replaceState(null, "", location.pathname + search);
 }

@@ -13,6 +13,8 @@ export interface Shown {
   /** Stays the same when the message gets its id. */
   readonly key: string;
   id: string | null;
+  /** The id of the message that it goes on from. */
+  parent: string | null;
   readonly role: Message["role"];
   blocks: readonly Block[];
   model: string | null;
@@ -34,6 +36,7 @@ function shown(role: Shown["role"], fields: Partial<Shown>): Shown {
   return shallowReactive({
     key: `m${++keys}`,
     id: null,
+    parent: null,
     role,
     blocks: [],
     model: null,
@@ -54,6 +57,7 @@ export function stored(message: Message): Shown {
   const { ended_at: end } = message;
   return shown(message.role, {
     id: message.id,
+    parent: message.parent_id,
     blocks: message.blocks,
     model: message.model,
     status: message.status,
@@ -65,8 +69,8 @@ export function stored(message: Message): Shown {
 }
 
 /** A question that is about to be asked. */
-export function question(content: string): Shown {
-  return shown("user", { blocks: [{ type: "text", text: content }] });
+export function question(content: string, parent: string | null): Shown {
+  return shown("user", { parent, blocks: [{ type: "text", text: content }] });
 }
 
 /** The answer that is waited for. */

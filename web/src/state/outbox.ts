@@ -5,14 +5,30 @@
  * neither lost nor asked twice.
  */
 
-import type { Question } from "../stream";
+import { ask, regenerate, type AnswerEvent, type AnswerOptions, type AskOptions } from "../stream";
 
 export interface Outgoing {
   key: string;
-  question: Question;
+  /** In which it is asked; null makes one. */
+  conversation: string | null;
+  /** The message behind which it stands: a question behind an answer, an answer behind its question. */
+  parent: string | null;
+  /** What is asked, or the answer beside which one more is wanted. */
+  asked: { content: string } | { beside: string };
+  options: AnswerOptions;
 }
 
 const PLACE = "headrace.asking";
+
+/** Ask for it, and read what is answered. `how` carries its key. */
+export function post(
+  { asked, conversation, parent, options }: Outgoing,
+  how: AskOptions,
+): AsyncGenerator<AnswerEvent> {
+  if ("beside" in asked) return regenerate(asked.beside, options, how);
+  const place = conversation === null ? {} : { conversation_id: conversation, parent_id: parent };
+  return ask({ ...asked, ...place, ...options }, how);
+}
 
 export function keep(outgoing: Outgoing): void {
   sessionStorage.setItem(PLACE, JSON.stringify(outgoing));

@@ -11,10 +11,10 @@
  *
  * Promises, each with a test:
  *
- * - A question is asked once. Its POST carries an `Idempotency-Key`, and is sent again, with the
- *   same key and body, only until its `start` has arrived; from then on the answer has a name and
- *   is read by it. No event of the page (a tab that becomes visible, a network that comes back)
- *   sends a POST that was not already on its way.
+ * - A question, or one more answer to it, is asked for once. Its POST carries an `Idempotency-Key`,
+ *   and is sent again, with the same key and body, only until its `start` has arrived; from then on
+ *   the answer has a name and is read by it. No event of the page (a tab that becomes visible, a
+ *   network that comes back) sends a POST that was not already on its way.
  * - Nothing is lost and nothing is said twice: each connection goes on behind the last event's id.
  * - It comes back for as long as the caller does not leave: with growing, jittered waits, at once
  *   on good news, and from connections that only look alive.
@@ -23,7 +23,7 @@
 import { Connection, SILENCE_MS } from "./connection";
 import { ApiError } from "./errors";
 import { read } from "./reading";
-import type { AnswerEvent, Question } from "./types";
+import type { AnswerEvent, AnswerOptions, Question } from "./types";
 import { Backoff, browserWakeUps, wait, type WakeUps } from "./waiting";
 
 /** Where the connection stands: `waiting` means it was lost and will be tried again. */
@@ -59,16 +59,20 @@ export interface FollowOptions extends StreamOptions {
 
 /** Ask, and read the answer. Throws ApiError where the server refuses for good. */
 export function ask(question: Question, options: AskOptions = {}): AsyncGenerator<AnswerEvent> {
-  const key = options.key ?? newKey();
-  const body = JSON.stringify(question);
-  return lasting(options, undefined, undefined, () => ({
-    path: "/api/v1/chat",
-    init: {
-      method: "POST",
-      headers: { "Content-Type": "application/json", "Idempotency-Key": key },
-      body,
-    },
-  }));
+  return lasting(options, undefined, undefined, posting("/api/v1/chat", question, options.key));
+}
+
+/**
+ * Have the question of an answer answered once more, and read that. It stands beside the one there
+ * was; it is asked for once, and read through, as a question's own is.
+ */
+export function regenerate(
+  answerId: string,
+  wanted: AnswerOptions = {},
+  options: AskOptions = {},
+): AsyncGenerator<AnswerEvent> {
+  const path = `/api/v1/answers/${answerId}/regenerate`;
+  return lasting(options, undefined, undefined, posting(path, wanted, options.key));
 }
 
 /** Read an answer that was asked for before, here or elsewhere, live or ended. */
@@ -106,7 +110,7 @@ async function* lasting(
   options: StreamOptions,
   answerId: string | undefined,
   lastEventId: string | undefined,
-  asking: (() => Opening) | undefined,
+  asking: Opening | undefined,
 ): AsyncGenerator<AnswerEvent> {
   const wakeUps = options.wakeUps ?? browserWakeUps;
   const backoff = new Backoff(options.random);
@@ -115,7 +119,7 @@ async function* lasting(
     options.signal?.throwIfAborted();
     options.onConnection?.("connecting");
     const { path, init } =
-      answerId === undefined && asking ? asking() : coming(answerId ?? "", lastEventId);
+      answerId === undefined && asking ? asking : coming(answerId ?? "", lastEventId);
     const connection = new Connection(options.signal, wakeUps, options.silenceMs ?? SILENCE_MS);
     try {
       const response = await attempt(options, connection.signal, path, init);
@@ -151,6 +155,11 @@ async function* lasting(
     options.onConnection?.("waiting");
     await wait(backoff.next(), options.signal, wakeUps);
   }
+}
+
+function posting(path: string, body: object, key: string = newKey()): Opening {
+  const headers = { "Content-Type": "application/json", "Idempotency-Key": key };
+  return { path, init: { method: "POST", headers, body: JSON.stringify(body) } };
 }
 
 function coming(answerId: string, lastEventId: string | undefined): Opening {

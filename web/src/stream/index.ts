@@ -9,6 +9,7 @@ export {
   ask,
   follow,
   newKey,
+  regenerate,
   stop,
   type AskOptions,
   type ConnectionState,

@@ -63,11 +63,8 @@ export type AnswerEvent =
   | { type: "reset"; data: { blocks: Block[] } }
   | { type: "end"; data: End };
 
-/** A question, as POST /chat and POST /conversations/{id}/messages take it. */
-export interface Question {
-  content: string;
-  /** The conversation to go on with; without it a new one is made. */
-  conversation_id?: string;
+/** What can be said of an answer that is wanted; POST /answers/{id}/regenerate takes just this. */
+export interface AnswerOptions {
   model?: string;
   system?: string;
   on_disconnect?: "cancel" | "finish" | { grace: number };
@@ -75,4 +72,16 @@ export interface Question {
   top_p?: number;
   max_tokens?: number;
   stop?: string[];
+}
+
+/** A question, as POST /chat and POST /conversations/{id}/messages take it. */
+export interface Question extends AnswerOptions {
+  content: string;
+  /** The conversation to go on with; without it a new one is made. */
+  conversation_id?: string;
+  /**
+   * The answer that it goes on from, null for a first question; without it the newest answer.
+   * With that of an earlier question this is an edited one, beside it.
+   */
+  parent_id?: string | null;
 }

@@ -1,5 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { ask, follow, stop, take, type AnswerEvent, type Block } from "../../src/stream";
+import {
+  ask,
+  follow,
+  regenerate,
+  stop,
+  take,
+  type AnswerEvent,
+  type Block,
+} from "../../src/stream";
 import { FakeServer, News, refusal, Streaming } from "./server";
 
 let server: FakeServer;
@@ -159,6 +167,51 @@ describe("asking", () => {
     server.answers.push(new Response("<h1>Too large</h1>", { status: 413 }));
 
     await expect(all(ask({ content: "hi" }, options))).rejects.toMatchObject({ code: "http_413" });
+  });
+});
+
+describe("regenerating", () => {
+  const PATH = "/api/v1/answers/a1/regenerate";
+
+  test("one request asks for an answer beside the one there was, and streams it", async () => {
+    server.answers.push(new Streaming().start("a2").delta(2, "Hi").end(2));
+
+    const events = await all(regenerate("a1", { model: "m" }, { ...options, key: "k" }));
+
+    expect(events.map((event) => event.type)).toEqual(["start", "delta", "end"]);
+    expect(server.requests).toEqual([
+      {
+        method: "POST",
+        path: PATH,
+        headers: {
+          Accept: "text/event-stream",
+          "Content-Type": "application/json",
+          "Idempotency-Key": "k",
+        },
+        body: '{"model":"m"}',
+      },
+    ]);
+  });
+
+  test("is sent again under its key until it has begun, and read by its own name after", async () => {
+    server.answers.push(
+      new TypeError("Failed to fetch"),
+      new Streaming().start("a2").delta(1, "a").cut(),
+      new Streaming().start("a2").delta(2, "b").end(2),
+    );
+
+    const events = await all(regenerate("a1", {}, options));
+
+    expect(text(events)).toBe("ab");
+    expect(server.requests.map(({ method, path }) => `${method} ${path}`)).toEqual([
+      `POST ${PATH}`,
+      `POST ${PATH}`,
+      "GET /api/v1/answers/a2/events",
+    ]);
+    const keys = server.requests.map(({ headers }) => headers["Idempotency-Key"]);
+    expect(keys[0]).toMatch(/^[0-9a-f]{32}$/);
+    expect(keys).toEqual([keys[0], keys[0], undefined]);
+    expect(server.requests[2]?.headers["Last-Event-ID"]).toBe("1");
   });
 });
 

@@ -1,0 +1,420 @@
+"""Regenerating, editing, and going between branches: what is shown, and what goes upstream."""
+
+import asyncio
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.async_api import Locator, Route, expect
+
+from server import Server
+from tests.readers import call
+from tests.upstreams import ScriptedUpstream
+from tests.web.browsing import PHONE, Tab, Visitor
+
+pytestmark = pytest.mark.slow  # a browser starts for each
+
+# Two pages of the list of messages, and some.
+LONG = 60
+
+
+def script(upstream: ScriptedUpstream, *answers: str) -> None:
+    """What is answered to the next requests, each once; then there is silence."""
+    for answer in answers:
+        upstream.tokens(answer)
+        upstream.finish()
+        upstream.next_request()
+
+
+def sent(upstream: ScriptedUpstream, number: int = -1) -> list[str]:
+    """The history that went upstream, the last time unless told."""
+    return [message["content"] for message in upstream.requests[number].json["messages"]]
+
+
+def switches(tab: Tab) -> Locator:
+    return tab.page.get_by_role("group", name="Versions")
+
+
+async def shows(tab: Tab, *texts: str) -> None:
+    """Wait until the page shows just these, questions and answers in turns, all of it over."""
+    await expect(tab.page.locator(".question > p, .answer .markdown")).to_have_text(texts)
+    await tab.ended("complete")
+
+
+async def talk(tab: Tab, *turns: tuple[str, str]) -> None:
+    """Have questions answered, one after the other."""
+    for question, answer in turns:
+        await tab.ask(question)
+        await tab.reads(answer)
+        await tab.ended("complete")
+
+
+async def edit(tab: Tab, question: str, words: str) -> None:
+    """Ask a question that is shown in other words."""
+    shown = tab.page.locator(".question", has_text=question)
+    await shown.hover()
+    await shown.get_by_role("button", name="Edit the question").click()
+    field = tab.page.get_by_role("textbox", name="The question in other words")
+    await expect(field).to_be_focused()
+    await expect(field).to_have_value(question)
+    await field.fill(words)
+    await field.press("Enter")
+
+
+async def ask_by_api(server: Server, **question: object) -> dict[str, str]:
+    """Ask past the page, as another device would; returns the answer."""
+    asked = await call(
+        server.url, "POST", "/api/v1/chat", question, headers={"Accept": "application/json"}
+    )
+    answer: dict[str, str] = asked.body
+    return answer
+
+
+async def long_conversation(server: Server, upstream: ScriptedUpstream) -> dict[str, str]:
+    """One of more than two pages, without a branch; returns its last answer."""
+    script(upstream, *(f"Answer {number}." for number in range(LONG)))
+    last = await ask_by_api(server, content="Question 0?")
+    for number in range(1, LONG):
+        where = {"conversation_id": last["conversation_id"], "parent_id": last["id"]}
+        last = await ask_by_api(server, content=f"Question {number}?", **where)
+    return last
+
+
+@pytest.mark.gen_test
+async def test_a_regenerated_answer_stands_beside_the_one_there_was(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    script(upstream, "Fine.", "One.", "Two.")
+    tab = await visitor.open(headrace.url)
+    await talk(tab, ("How are you?", "Fine."), ("Count", "One."))
+    await expect(switches(tab)).to_have_count(0)
+
+    await tab.button("Regenerate").last.click()
+    await shows(tab, "How are you?", "Fine.", "Count", "Two.")
+
+    assert ["How are you?", "Fine.", "Count"] == sent(upstream)
+    await expect(switches(tab)).to_have_count(1)
+    await expect(switches(tab)).to_contain_text("2 / 2")
+    await expect(switches(tab)).to_contain_text("Version 2 of 2")
+    await tab.button("Previous version").click()
+    await shows(tab, "How are you?", "Fine.", "Count", "One.")
+    await expect(switches(tab)).to_contain_text("1 / 2")
+    await tab.button("Next version").click()
+    await shows(tab, "How are you?", "Fine.", "Count", "Two.")
+
+
+@pytest.mark.gen_test
+async def test_an_answer_in_the_middle_is_regenerated_without_what_came_after(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    script(upstream, "One.", "Two.", "Eins.")
+    tab = await visitor.open(headrace.url)
+    await talk(tab, ("Count", "One."), ("Go on", "Two."))
+
+    await tab.button("Regenerate").first.click()
+    await shows(tab, "Count", "Eins.")
+
+    assert ["Count"] == sent(upstream)
+    await tab.button("Previous version").click()
+    await shows(tab, "Count", "One.", "Go on", "Two.")
+
+
+@pytest.mark.gen_test
+async def test_an_edited_question_stands_beside_the_one_there_was(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    script(upstream, "Fine.", "One.", "Eins.", "Hello.")
+    tab = await visitor.open(headrace.url)
+    await talk(tab, ("How are you?", "Fine."), ("Count", "One."))
+
+    await edit(tab, "Count", "Count in German")
+    await shows(tab, "How are you?", "Fine.", "Count in German", "Eins.")
+    assert ["How are you?", "Fine.", "Count in German"] == sent(upstream)
+
+    await edit(tab, "How are you?", "Say hello")
+    await shows(tab, "Say hello", "Hello.")
+    assert ["Say hello"] == sent(upstream)
+
+    # Back to the first question, where the newest of its branches is shown.
+    await tab.button("Previous version").click()
+    await shows(tab, "How are you?", "Fine.", "Count in German", "Eins.")
+    await expect(switches(tab)).to_have_count(2)
+    await tab.button("Previous version").last.click()
+    await shows(tab, "How are you?", "Fine.", "Count", "One.")
+
+
+@pytest.mark.gen_test
+async def test_editing_takes_no_mouse_and_escape_leaves_the_question_as_it_is(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    script(upstream, "One.", "Two.")
+    tab = await visitor.open(headrace.url)
+    await talk(tab, ("Count", "One."))
+    button = tab.button("Edit the question")
+    await button.focus()
+    await expect(button).to_have_css("opacity", "1")
+
+    await tab.page.keyboard.press("Enter")
+    await expect(tab.page.get_by_role("textbox", name="in other words")).to_be_focused()
+    await tab.page.keyboard.type(" to seven")
+    await tab.page.keyboard.press("Escape")
+    await expect(button).to_be_focused()
+    await shows(tab, "Count", "One.")
+
+    await tab.page.keyboard.press("Enter")
+    await expect(tab.page.get_by_role("textbox", name="in other words")).to_have_value("Count")
+    await tab.page.keyboard.type(" to two")
+    await tab.page.keyboard.press("Enter")
+    await shows(tab, "Count to two", "Two.")
+
+
+@pytest.mark.gen_test
+async def test_an_older_branch_is_there_again_after_a_reload_and_is_gone_on_with(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    script(upstream, "One.", "Eins.", "Two.", "Three.", "Four.")
+    tab = await visitor.open(headrace.url)
+    await talk(tab, ("Count", "One."))
+    await tab.button("Regenerate").click()
+    await shows(tab, "Count", "Eins.")
+    await tab.button("Previous version").click()
+    await shows(tab, "Count", "One.")
+
+    await tab.page.reload()
+    await shows(tab, "Count", "One.")
+    await talk(tab, ("Go on", "Two."))
+    assert ["Count", "One.", "Go on"] == sent(upstream)
+    assert "" == urlsplit(tab.page.url).query  # the newest needs no name
+
+    await tab.button("Next version").click()
+    await shows(tab, "Count", "Eins.")
+    await talk(tab, ("Weiter", "Three."))
+    assert ["Count", "Eins.", "Weiter"] == sent(upstream)
+
+    # The other branch, down to where it has got; and there once more after another reload.
+    await tab.button("Previous version").click()
+    await shows(tab, "Count", "One.", "Go on", "Two.")
+    await tab.page.reload()
+    await shows(tab, "Count", "One.", "Go on", "Two.")
+    await talk(tab, ("More", "Four."))
+    assert ["Count", "One.", "Go on", "Two.", "More"] == sent(upstream)
+
+
+@pytest.mark.gen_test
+async def test_a_switch_keeps_its_place_and_the_focus_of_who_uses_it(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    def paragraphs(count: int) -> str:
+        return "\n\n".join(f"Paragraph {number}." for number in range(count))
+
+    script(upstream, paragraphs(20), paragraphs(40), paragraphs(40))
+    tab = await visitor.open(headrace.url, viewport=PHONE)
+    await tab.ask("Write")
+    await tab.ended("complete")
+    await tab.button("Regenerate").click()
+    await expect(tab.text.get_by_text("Paragraph 39.")).to_be_visible()
+    await tab.ended("complete")
+    await tab.ask("Go on")
+    await expect(tab.answers).to_have_count(2)
+    await tab.ended("complete")
+
+    async def top_of_switch() -> float:
+        box = await switches(tab).bounding_box()
+        assert box
+        return box["y"]
+
+    await tab.button("Previous version").focus()
+    for _ in range(2):  # the second time there is nowhere to go
+        await tab.page.keyboard.press("Enter")
+        await expect(switches(tab)).to_contain_text("1 / 2")
+    await expect(tab.button("Previous version")).to_be_focused()
+    await expect(tab.button("Previous version")).to_have_attribute("aria-disabled", "true")
+
+    # The answer above it is twice as long as this one, and more follows below.
+    seen_at = await top_of_switch()
+    await tab.page.keyboard.press("Tab")
+    await tab.page.keyboard.press("Enter")
+    await expect(switches(tab)).to_contain_text("2 / 2")
+    await expect(tab.answers).to_have_count(2)
+    await expect(tab.button("To the latest words")).to_be_visible()
+    assert seen_at == pytest.approx(await top_of_switch(), abs=2)
+    await expect(tab.button("Next version")).to_be_focused()
+
+
+@pytest.mark.gen_test
+async def test_what_another_tab_asks_is_shown_where_it_grows_on_the_branch_shown(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    script(upstream, "One.", "Eins.", "Un.", "Zwei.", "Two.")
+    context = await visitor.context()
+    first = await visitor.open(headrace.url, context=context)
+    await talk(first, ("Count", "One."))
+    second = await visitor.open(first.page.url, context=context)
+    await shows(second, "Count", "One.")
+
+    # Beside what both show, the new one is shown by both.
+    await first.button("Regenerate").click()
+    await asyncio.gather(shows(first, "Count", "Eins."), shows(second, "Count", "Eins."))
+    await second.button("Regenerate").click()
+    await asyncio.gather(shows(first, "Count", "Un."), shows(second, "Count", "Un."))
+
+    # On another branch it is left to those who look at that one.
+    await second.button("Previous version").click()
+    await second.button("Previous version").click()
+    await shows(second, "Count", "One.")
+    await first.button("Previous version").click()
+    await talk(first, ("Weiter", "Zwei."))
+    assert ["Count", "Eins.", "Weiter"] == sent(upstream)
+    await expect(switches(second)).to_contain_text("1 / 3")
+    await shows(second, "Count", "One.")
+
+    # Another tab goes on with it too, and from there.
+    await talk(second, ("Go on", "Two."))
+    assert ["Count", "One.", "Go on"] == sent(upstream)
+    await shows(first, "Count", "Eins.", "Weiter", "Zwei.")
+
+
+@pytest.mark.gen_test
+async def test_while_an_answer_is_written_other_branches_can_be_read(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    script(upstream, "One.")
+    tab = await visitor.open(headrace.url)
+    await talk(tab, ("Count", "One."))
+    upstream.tokens("Ei")
+    await tab.button("Regenerate").click()
+    await tab.reads("Ei")
+
+    await tab.button("Previous version").click()
+    await shows(tab, "Count", "One.")
+    await expect(tab.button("Regenerate")).to_be_disabled()
+    await expect(tab.button("Edit the question")).to_be_disabled()
+    await expect(tab.button("Stop")).to_be_visible()
+    upstream.tokens("ns.")
+    upstream.finish()
+    await expect(tab.button("Regenerate")).to_be_enabled()
+    await tab.button("Next version").click()
+
+    await shows(tab, "Count", "Eins.")
+
+
+@pytest.mark.gen_test
+async def test_a_busy_conversation_shows_the_branch_that_is_being_written(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    """Two browsers that cannot tell each other: a phone and a laptop, on different branches."""
+    script(upstream, "One.", "Eins.")
+    laptop = await visitor.open(headrace.url)
+    await talk(laptop, ("Count", "One."))
+    await laptop.button("Regenerate").click()
+    await shows(laptop, "Count", "Eins.")
+    phone = await visitor.open(laptop.page.url)
+    await phone.button("Previous version").click()
+    await shows(phone, "Count", "One.")
+    upstream.tokens("Zw")
+    await laptop.ask("Weiter")
+    await laptop.reads("Zw")
+
+    await edit(phone, "Count", "Count to two")
+
+    await expect(phone.page.get_by_text("Weiter")).to_be_visible()
+    await phone.reads("Zw")
+    await expect(phone.field).to_have_value("Count to two")
+    upstream.finish()
+    await asyncio.gather(laptop.ended("complete"), phone.ended("complete"))
+    assert 3 == len(upstream.requests)
+
+
+@pytest.mark.gen_test
+async def test_a_page_loaded_again_before_the_server_took_it_regenerates_once(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    script(upstream, "One.", "Two.")
+    tab = await visitor.open(headrace.url)
+    await talk(tab, ("Count", "One."))
+    keys = []
+
+    async def cut(route: Route) -> None:
+        keys.append(route.request.headers["idempotency-key"])
+        await route.abort("connectionfailed")
+
+    await tab.page.route("**/regenerate", cut)
+    await tab.button("Regenerate").click()
+    await expect(tab.answer).to_contain_text("No connection yet.")
+    await tab.page.unroute("**/regenerate", cut)
+    async with tab.page.expect_request("**/regenerate") as asked:
+        await tab.page.reload()
+    await shows(tab, "Count", "Two.")
+
+    assert {(await asked.value).headers["idempotency-key"]} == set(keys)
+    assert 2 == len(upstream.requests)
+    await expect(switches(tab)).to_contain_text("2 / 2")
+
+
+@pytest.mark.gen_test
+async def test_one_more_answer_that_was_not_taken_yet_can_be_taken_back(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    script(upstream, "One.")
+    context = await visitor.context()
+    tab = await visitor.open(headrace.url, context=context)
+    await talk(tab, ("Count", "One."))
+    await context.set_offline(True)
+    await tab.button("Regenerate").click()
+    await expect(tab.answer).to_contain_text("No connection yet.")
+
+    await tab.button("Stop").click()
+
+    await shows(tab, "Count", "One.")
+    await expect(tab.field).to_have_value("")
+    assert 1 == len(upstream.requests)
+
+
+@pytest.mark.gen_test
+async def test_parents_and_siblings_on_older_pages_are_found(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    last = await long_conversation(headrace, upstream)
+    script(upstream, "Another answer.", "One more.", "And more.")
+    conversation = last["conversation_id"]
+    await ask_by_api(
+        headrace, content="Another question?", conversation_id=conversation, parent_id=None
+    )
+
+    # The branch that is shown has two messages; what it stands beside is the oldest there is.
+    tab = await visitor.open(f"{headrace.url}/c/{conversation}")
+    await shows(tab, "Another question?", "Another answer.")
+    await expect(switches(tab)).to_contain_text("2 / 2")
+    await tab.button("Previous version").click()
+    await expect(tab.answers).to_have_count(LONG)
+    await tab.reads(f"Answer {LONG - 1}.")
+    assert {"at": [last["id"]]} == parse_qs(urlsplit(tab.page.url).query)
+
+    # Loaded again, as much of it is read as is looked at; the rest when it is asked for.
+    await tab.page.reload()
+    await tab.reads(f"Answer {LONG - 1}.")
+    assert await tab.answers.count() < LONG
+    while await tab.button("Show earlier messages").count():
+        before = await tab.answers.count()
+        await tab.button("Show earlier messages").click()
+        await expect(tab.answers.nth(before)).to_be_attached()
+    await expect(tab.answers).to_have_count(LONG)
+    await expect(switches(tab)).to_contain_text("1 / 2")
+
+    await talk(tab, ("Go on", "One more."))
+    assert "Answer 59." == sent(upstream)[-2]
+    await edit(tab, "Question 1?", "Question one?")
+    await shows(tab, "Question 0?", "Answer 0.", "Question one?", "And more.")
+    assert ["Question 0?", "Answer 0.", "Question one?"] == sent(upstream)
+
+
+@pytest.mark.gen_test
+async def test_a_branch_that_there_is_not_shows_the_newest(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    script(upstream, "One.")
+    answer = await ask_by_api(headrace, content="Count")
+
+    tab = await visitor.open(f"{headrace.url}/c/{answer['conversation_id']}?at=none")
+
+    await shows(tab, "Count", "One.")
+    assert "" == urlsplit(tab.page.url).query
