@@ -228,19 +228,29 @@ async def test_twenty_crashes_of_the_database_lose_nothing_that_was_acknowledged
 
 
 async def kept(server: Launched, path: str) -> dict[str, dict[str, Any]]:
-    """The conversation's answers, by question; each has to have the one asked before it."""
-    answers: dict[str, dict[str, Any]] = {}
+    """The conversation's whole answers, by question; no question stands there twice.
+
+    A try that failed while the database was away stays beside the one that answered its question,
+    so that a question and its answers may lie on different pages.
+    """
+    messages: list[dict[str, Any]] = []
     before = ""
     while True:
         page = (await call(server.url, "GET", f"{path}?limit=50{before}")).body
-        messages = [each for each in page["data"] if each["status"] == "complete"]
-        for question, answer in zip(messages[::2], messages[1::2], strict=True):
-            assert ("user", "assistant") == (question["role"], answer["role"])
-            assert text_of(question) == text_of(answer)
-            answers[text_of(question)] = answer
+        messages = page["data"] + messages
         if page["next"] is None:
-            return answers
+            break
         before = f"&before={page['next']}"
+    questions = {each["id"]: text_of(each) for each in messages if each["role"] == "user"}
+    assert len(questions) == len(set(questions.values()))
+    answers: dict[str, dict[str, Any]] = {}
+    for answer in messages:
+        if answer["role"] == "assistant" and answer["status"] == "complete":
+            question = questions[answer["parent_id"]]
+            assert question == text_of(answer)
+            assert question not in answers
+            answers[question] = answer
+    return answers
 
 
 # An outage longer than a lease
