@@ -63,6 +63,7 @@ class Acceptor:
         self._lingering: dict[socket.socket, asyncio.TimerHandle] = {}
         self._reserve: int | None = _spare_descriptor()
         self._said_at = -_SAY_AGAIN
+        self.refused = 0  # connections that were answered with `overloaded`
 
     def start(self, sockets: Iterable[socket.socket]) -> None:
         """Accept from `sockets`, which are the acceptor's from now on."""
@@ -114,6 +115,7 @@ class Acceptor:
 
     def _refuse(self, accepted: socket.socket) -> None:
         """Answer at once, whatever was asked, and hang up a little later."""
+        self.refused += 1
         accepted.setblocking(False)
         try:
             accepted.send(_OVERLOADED)
@@ -152,6 +154,7 @@ class Acceptor:
             accepted.setblocking(False)
             with suppress(OSError):
                 accepted.send(_OVERLOADED)
+                self.refused += 1
                 accepted.shutdown(socket.SHUT_WR)
             self._hang_up(accepted)
             return True

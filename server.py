@@ -58,7 +58,7 @@ from storage.base import StorageError
 from storage.opening import from_url
 from telemetry import logs
 from telemetry.lag import watch_lag
-from telemetry.metrics import Metrics
+from telemetry.metrics import Metrics, Sockets
 
 log = logging.getLogger("headrace")
 
@@ -151,11 +151,6 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
             stall_seconds=settings.relay.reader_stall_seconds,
         )
         stack.callback(presence.close)
-        metrics.watch(
-            lambda: relay.standing,
-            lambda: presence.followers,
-            lambda: (client.connections_in_use, client.connections_resting),
-        )
         cors = Cors(settings.cors.allow_origins)
         entered = entrance(settings.auth, cors, storage, presence)
         stack.callback(entered.close)
@@ -182,6 +177,16 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         sockets = listen(settings)
         url = url_of(sockets[0])
         acceptor = _acceptor(settings, http)
+        metrics.watch(
+            lambda: relay.standing,
+            lambda: Sockets(
+                readers=presence.followers,
+                connections=acceptor.connections,
+                refused=acceptor.refused,
+                upstream_in_use=client.connections_in_use,
+                upstream_resting=client.connections_resting,
+            ),
+        )
         acceptor.start(sockets)
         stack.push_async_callback(http.close_all_connections)
         stack.push_async_callback(presence.nobody, patience=_LAST_WORDS_SECONDS)

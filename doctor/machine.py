@@ -16,7 +16,7 @@ from providers.client import UpstreamClient, UpstreamRequest
 from providers.errors import ProviderError
 from settings import UNIX, Settings
 
-# Beside streams: the database's connections, logs, libraries, whatever is being accepted.
+# Beside connections and upstream calls: the database's, the log, libraries, what listens.
 _SPARE_FILES = 200
 
 _SOMAXCONN = Path("/proc/sys/net/core/somaxconn")
@@ -27,19 +27,19 @@ _PATIENCE = 2.0
 
 def limits(settings: Settings) -> Iterator[Finding]:
     """What the kernel allows, against what the settings ask for."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    calls = settings.upstream.max_connections
-    needed = 2 * calls + _SPARE_FILES  # each answer has a reader
-    if soft == resource.RLIM_INFINITY or soft >= needed:
-        yield ok("open files", f"{_number(soft)} allowed, {needed:,} can be needed")
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # the server takes all it may have
+    calls = min(settings.limits.answers, settings.upstream.max_connections)
+    wanted = settings.limits.connections
+    needed = wanted + calls + _SPARE_FILES
+    if most == resource.RLIM_INFINITY or most >= needed:
+        yield ok("open files", f"{_number(most)} allowed, {needed:,} can be needed")
     else:
         yield look(
             "open files",
-            f"{_number(soft)} allowed here, while upstream.max_connections = {calls:,} "
-            f"and as many readers need {needed:,}",
-            f"LimitNOFILE={needed} in the unit, or `ulimit -n {needed}` (up to {_number(hard)} "
-            f"here), or upstream.max_connections = {max((soft - _SPARE_FILES) // 2, 1)}; "
-            "a unit's limit is not this shell's",
+            f"{_number(most)} allowed here, while limits.connections = {wanted:,} and {calls:,} "
+            f"upstream calls need {needed:,}: the server would take in fewer connections",
+            f"LimitNOFILE={needed} in the unit, or a higher hard limit (`ulimit -Hn`), or lower "
+            "limits.connections; a unit's limit is not this shell's",
         )
     try:
         queue = int(_SOMAXCONN.read_text())

@@ -12,7 +12,7 @@ No label takes a value that a client chose: models that the operator does not li
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from prometheus_client import (
     CollectorRegistry,
@@ -22,7 +22,7 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from relay.finished import Finished
@@ -43,6 +43,16 @@ _LAG = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 # Else every counter has a second line with its time of birth, which Prometheus does not use.
 disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+class Sockets(NamedTuple):
+    """One look at the sockets of this process."""
+
+    readers: int  # open event streams
+    connections: int  # of clients
+    refused: int  # of those, since the start
+    upstream_in_use: int
+    upstream_resting: int
 
 
 class Metrics:
@@ -106,14 +116,9 @@ class Metrics:
                 if status is not Status.LIVE:
                     self._answers.labels(model, status)
 
-    def watch(
-        self,
-        relay: Callable[[], Standing],
-        readers: Callable[[], int],
-        connections: Callable[[], tuple[int, int]],
-    ) -> None:
-        """Show how things stand: the relay, open streams, upstream connections in use and not."""
-        self._registry.register(_Standing(relay, readers, connections))
+    def watch(self, relay: Callable[[], Standing], sockets: Callable[[], Sockets]) -> None:
+        """Show how the relay and the sockets stand, whenever somebody asks."""
+        self._registry.register(_Standing(relay, sockets))
 
     def finished(self, told: Finished) -> None:
         """Count an answer that ended."""
@@ -145,22 +150,21 @@ class Metrics:
 class _Standing(Collector):
     """Gauges that are read when somebody asks."""
 
-    def __init__(
-        self,
-        relay: Callable[[], Standing],
-        readers: Callable[[], int],
-        connections: Callable[[], tuple[int, int]],
-    ) -> None:
+    def __init__(self, relay: Callable[[], Standing], sockets: Callable[[], Sockets]) -> None:
         self._relay = relay
-        self._readers = readers
-        self._connections = connections
+        self._sockets = sockets
 
     def collect(self) -> Iterator[Any]:
         """The library's hook."""
-        stands = self._relay()
-        in_use, resting = self._connections()
+        stands, sockets = self._relay(), self._sockets()
         yield _gauge("live_answers", "Answers that run in this process.", stands.live)
-        yield _gauge("readers", "Open event streams.", self._readers())
+        yield _gauge("readers", "Open event streams.", sockets.readers)
+        yield _gauge("connections", "Connections of clients.", sockets.connections)
+        yield CounterMetricFamily(
+            "headrace_connections_refused",
+            "Connections that were one too many, and told so.",
+            value=sockets.refused,
+        )
         yield _gauge(
             "followed_answers", "Answers of other processes that are read here.", stands.followed
         )
@@ -187,8 +191,8 @@ class _Standing(Collector):
         family = GaugeMetricFamily(
             "headrace_upstream_connections", "Connections to providers.", labels=["state"]
         )
-        family.add_metric(["in_use"], in_use)
-        family.add_metric(["resting"], resting)
+        family.add_metric(["in_use"], sockets.upstream_in_use)
+        family.add_metric(["resting"], sockets.upstream_resting)
         yield family
 
 

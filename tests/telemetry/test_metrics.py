@@ -9,7 +9,7 @@ from server import Server
 from tests.entering import Door
 from tests.faults import FaultyStorage
 from tests.launching import Launcher
-from tests.readers import Reader, call
+from tests.readers import Connection, Reader, call
 from tests.scraping import scrape
 from tests.serving import Serving
 from tests.upstreams import ScriptedUpstream
@@ -196,6 +196,20 @@ async def test_a_port_that_is_shared_has_no_metrics_but_those_of_its_own_listene
     assert 1 == told.value("requests_refused_total", reason="metrics_elsewhere")
     beside = await call(server.metrics_url.removesuffix("/metrics"), "GET", "/api/v1/models")
     assert 404 == beside.status
+
+
+@pytest.mark.gen_test
+async def test_connections_that_are_too_many_are_counted(serve: Serving) -> None:
+    server = await serve.start(limits={"connections": 1}, metrics={"port": 0})
+    first = await Connection.open(server.url)
+    await first.call("GET", "/healthz")
+
+    refused = await call(server.url, "GET", "/healthz")
+    assert server.metrics_url is not None
+    told = await scrape(server.metrics_url)
+
+    assert 503 == refused.status
+    assert (1, 1) == (told.value("connections"), told.value("connections_refused_total"))
 
 
 @pytest.mark.gen_test
