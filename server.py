@@ -19,7 +19,7 @@ import secrets
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -56,6 +56,7 @@ from relay.relay import Limits, Relay
 from settings import Settings, SettingsError, StorageSettings, describe, load, load_storage
 from storage.base import StorageError
 from storage.opening import from_url
+from supervision import Supervisor
 from telemetry import logs
 from telemetry.lag import watch_lag
 from telemetry.metrics import Metrics, Sockets
@@ -65,6 +66,10 @@ log = logging.getLogger("headrace")
 # Collection took a tenth of the CPU with Python's first threshold of 700: a stream's objects are
 # freed by their counts, and cycles are few.
 _GC_FIRST_THRESHOLD = 50_000
+
+# Whoever was accepted just before the listening ended sends a question within a round trip, and is
+# answered as ever. Without this wait a rolling restart under load refused some of them.
+_LAST_GUESTS_SECONDS = 1.0
 
 # At the end every reader is sent its answer's ending. Who does not take it within this long has it
 # when they come back: it is stored.
@@ -109,14 +114,19 @@ class Server:
         self.presence = presence
 
     async def drain(self, *, patience: float, hurry: asyncio.Event) -> None:
-        """Take nothing new, and return once no answer is live.
+        """Listen no more, take nothing new, and return once no answer is live.
 
         At the latest that is after `patience` seconds, or when `hurry` is set.
         """
-        self.relay.refuse()
+        self.relay.retire()
         self.acceptor.stop()  # a supervisor's socket stays open, for the next process to use
+        lingering = min(_LAST_GUESTS_SECONDS, patience)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(lingering):
+                await hurry.wait()
+        self.relay.refuse()
         waits = [asyncio.create_task(self.relay.idle()), asyncio.create_task(hurry.wait())]
-        await asyncio.wait(waits, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(waits, timeout=patience - lingering, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()
         await asyncio.wait(waits)
@@ -350,17 +360,29 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signalled)
-    async with running(settings) as server:
+    supervisor = Supervisor()
+    async with AsyncExitStack() as stack:
+        telling = asyncio.create_task(_kept_up(supervisor.keep_telling))
+        stack.push_async_callback(_cancel, telling)
+        server = await stack.enter_async_context(running(settings))
         gc.collect()
         gc.freeze()
         gc.set_threshold(_GC_FIRST_THRESHOLD)
         if server.metrics_url is not None:
             log.info("metrics at %s", server.metrics_url)
         print(f"Headrace is ready at {server.url}", flush=True)
+        supervisor.ready(partial(_in_words, server, "serving"))
         await stopping.wait()
+        supervisor.stopping(partial(_in_words, server, "draining"))
         log.info("draining live_answers=%d", server.relay.live)
         await server.drain(patience=settings.relay.drain_seconds, hurry=hurry)
         log.info("stopping live_answers=%d", server.relay.live)
+
+
+def _in_words(server: Server, what: str) -> str:
+    """How the server does, for the person who asks systemd."""
+    live, readers = server.relay.live, server.presence.followers
+    return f"{what} {live} live answer{'s' * (live != 1)} to {readers} reader{'s' * (readers != 1)}"
 
 
 async def manage_keys(options: argparse.Namespace, store: StorageSettings) -> Said:

@@ -42,6 +42,8 @@ from pydantic_settings import (
 DEFAULT_FILE = Path("headrace.toml")
 PREFIX = "HEADRACE_"
 MASK = "**********"
+# What systemd puts before a file's name where LoadCredential= names a folder, as deploy/ has it.
+CREDENTIAL_PREFIX = "headrace_"
 
 DialectName = Literal["openai", "dashscope", "qianfan", "qianfan-v1", "demo"]
 
@@ -576,13 +578,10 @@ def _credentials(environ: Mapping[str, str]) -> list[_Named]:
         return []
     try:
         return [
-            (
-                f"credential {file.name}",
-                tuple(file.name.split(".")),
-                file.read_text("utf-8").strip(),
-            )
+            (f"credential {name}", tuple(name.split(".")), file.read_text("utf-8").strip())
             for file in sorted(Path(directory).iterdir())
             if file.is_file() and not file.name.startswith(".")
+            for name in (file.name.removeprefix(CREDENTIAL_PREFIX),)
         ]
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"cannot read the credentials in {directory}") from error

@@ -99,7 +99,8 @@ class Relay:
         self._endings: set[asyncio.Task[None]] = set()  # the loop itself holds tasks only weakly
         self._unread: list[Running] = []  # whose time without a reader is over
         self._looking: asyncio.Task[None] | None = None
-        self.closing = False
+        self.closing = False  # on its way out
+        self._refusing = False
 
     @property
     def live(self) -> int:
@@ -181,7 +182,7 @@ class Relay:
         provider, provider_model = self._models.resolve(model)
         past = await self._history(placed, conversation)
         prompt = asking.prompt(provider_model, conversation, past.turns)
-        if self.closing:  # since: from here on `close` knows of the answer and ends it
+        if self._refusing:  # since: from here on `close` knows of the answer and ends it
             raise ShuttingDown
         process = self._storage.process
         question, live = messages(placed, conversation.id, past.parent_id, model, prompt, process)
@@ -300,9 +301,14 @@ class Relay:
             ended_any = True
         return ended_any
 
+    def retire(self) -> None:
+        """Be on the way out: the next request had better go to another process."""
+        self.closing = True
+
     def refuse(self) -> None:
         """Take no more questions. What is live goes on, and can be read."""
-        self.closing = True
+        self.retire()
+        self._refusing = True
 
     async def close(self) -> None:
         """Take no more questions, end every answer as INTERRUPTED, and return when all is kept."""

@@ -94,6 +94,16 @@ class Launcher:
         assert ready.startswith("Headrace is ready at "), self.log(process)
         return Launched(process, ready.split()[-1])
 
+    async def activated(self, activator: str, address: str) -> asyncio.subprocess.Process:
+        """A server that `systemd-socket-activate` makes of itself at the first connection."""
+        server = (sys.executable, str(_SERVER), "--config", str(self.settings))
+        command = (activator, f"--listen={address}", "--fdname=headrace", *server)
+        unnamed = self.folder / "log"
+        with unnamed.open("wb") as log:
+            process = await self._run(*command, stderr=log.fileno())
+        unnamed.rename(self._log(process))
+        return process
+
     async def refused(self, *arguments: str, **environ: str) -> str:
         """What a process says that must not start."""
         process = await self.start(*arguments, **environ)

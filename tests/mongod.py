@@ -67,7 +67,7 @@ class Mongod:
     @contextmanager
     def standing_alone(cls, folder: Path) -> "Iterator[Mongod]":
         """A running server outside of any replica set. Raises NoMongod."""
-        server = cls(_program(), folder, _free_ports(1)[0], in_set=False)
+        server = cls(_program(), folder, free_ports(1)[0], in_set=False)
         try:
             server.start()
             with _client(server.address) as client:
@@ -182,7 +182,7 @@ def replica_set(folder: Path, nodes: int = 1) -> Iterator[ReplicaSet]:
     """A running replica set with its files in `folder`. Raises NoMongod."""
     program = _program()
     members = []
-    for i, port in enumerate(_free_ports(nodes)):
+    for i, port in enumerate(free_ports(nodes)):
         home = folder / f"node{i}"
         home.mkdir()
         members.append(Mongod(program, home, port))
@@ -284,7 +284,7 @@ def _program() -> str:
     return str(path)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that nobody has now: all held at once, so that they differ."""
     held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [each.getsockname()[1] for each in held]

@@ -230,6 +230,16 @@ def test_a_credential_can_name_a_provider_with_a_dash(
     assert "24.abc" == token.get_secret_value()
 
 
+def test_credentials_of_a_folder_go_without_the_prefix_that_systemd_gives_them(
+    credentials: Callable[..., dict[str, str]],
+) -> None:
+    environ = credentials(**{"headrace_relay.drain_seconds": "7\n", "headrace_prot": "1"})
+
+    assert "credential prot: unknown setting" == complaint(environ=environ)
+    Path(environ["CREDENTIALS_DIRECTORY"], "headrace_prot").unlink()
+    assert 7 == load(None, environ).relay.drain_seconds
+
+
 def test_a_credentials_folder_that_cannot_be_read_is_an_error() -> None:
     assert "cannot read the credentials in gone" == complaint(
         environ={"CREDENTIALS_DIRECTORY": "gone"}

@@ -7,7 +7,7 @@ import pytest
 
 import server as composition
 from tests.faults import FaultyStorage
-from tests.readers import Reader
+from tests.readers import Connection, Reader
 from tests.serving import Serving
 from tests.steps import (
     JSON,
@@ -98,6 +98,7 @@ async def test_whoever_asks_during_a_shutdown_is_told_to_come_back(
     assert b"503 Service Unavailable" in refused
     assert b"Retry-After" in refused
     assert b"shutting_down" in refused
+    assert b"Connection: close" in refused  # what comes next is for another process
     gate.open.set()
     assert "interrupted" == (await reader.end())["status"]
     writer.close()
@@ -132,3 +133,31 @@ async def test_a_shutdown_without_a_store_ends_within_a_lease_and_tells_the_read
         await serve.stop(server)
     end = await reader.end()
     assert ("interrupted", "storage_unavailable") == (end["status"], end["error"]["code"])
+
+
+@pytest.mark.gen_test
+async def test_who_was_accepted_before_the_listening_ended_is_still_answered(
+    headrace: composition.Server, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server._LAST_GUESTS_SECONDS", 60.0)
+    upstream.tokens("a")
+    upstream.finish()
+    connection = await Connection.open(headrace.url)
+    await connection.call("GET", "/healthz")
+    hurry = asyncio.Event()
+    draining = asyncio.create_task(headrace.drain(patience=60.0, hurry=hurry))
+    await asyncio.sleep(0)
+    with pytest.raises(ConnectionRefusedError):
+        await Connection.open(headrace.url)
+
+    asked = await connection.call(
+        "POST", "/api/v1/chat", {"content": "q"}, headers={"Accept": "application/json"}
+    )
+
+    assert (200, "complete") == (asked.status, asked.body["status"])
+    assert "close" == asked.headers["connection"]  # what comes next is for another process
+    hurry.set()
+    await draining
+    refused = await connection.call("POST", "/api/v1/chat", {"content": "q"})
+    assert (503, "shutting_down") == (refused.status, refused.body["error"]["code"])
+    connection.close()
