@@ -20,7 +20,9 @@ import pytest
 from tornado.ioloop import IOLoop
 
 # Fixtures that more than one folder uses have files of their own.
-_PLUGINS = "mongod upstreams faults serving entering issuer launching"
+_PLUGINS = (
+    "mongod upstreams faults serving entering issuer launching systemd_box.box deploy.installed"
+)
 pytest_plugins = [f"tests.{name}" for name in _PLUGINS.split()]
 
 # Programs that tests may need from the system, and the Debian packages that bring them.
@@ -30,6 +32,10 @@ PACKAGES = {
     "nginx": "nginx-light",
     "node": "nodejs",
     "npm": "npm",
+    "nsenter": "util-linux",
+    "systemctl": "systemd",
+    "systemd-socket-activate": "systemd",
+    "unshare": "util-linux",
 }
 
 _left_out = pytest.StashKey[set[str]]()

@@ -21,6 +21,7 @@ MODULES = (
     "listening.py",
     "server.py",
     "settings.py",
+    "supervision.py",
 )
 LOCK_FILES = ("constraints.txt", "requirements.txt", "requirements-traces.txt")
 
@@ -75,6 +76,10 @@ def sources(*places: str) -> Iterator[Path]:
         ),
         (
             "connections.py",
+            "server|entrance|settings|handlers|relay|providers|storage|auth|telemetry",
+        ),
+        (
+            "supervision.py",
             "server|entrance|settings|handlers|relay|providers|storage|auth|telemetry",
         ),
     ],
@@ -154,6 +159,20 @@ def _name(requirement: str) -> str:
     found = re.match(r"[\w.-]+", requirement)
     assert found
     return re.sub(r"[-_.]+", "-", found[0]).lower()
+
+
+# The image
+
+
+def test_the_image_holds_every_module() -> None:
+    """Else somebody added one, and the image would not start."""
+    wanted = {*MODULES, *ROOMS, "requirements.txt"}
+    dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
+    copied = re.findall(r"^COPY (.*) \S+$", dockerfile, re.MULTILINE)
+    let_in = re.findall(r"^!(.*)$", (ROOT / ".dockerignore").read_text("utf-8"), re.MULTILINE)
+
+    assert set() == wanted - set(" ".join(copied).split())
+    assert set() == wanted - set(let_in)
 
 
 # One command

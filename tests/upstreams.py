@@ -22,8 +22,10 @@ official SDKs read it as they read the real thing (`tests/providers/test_sdks.py
 
 import asyncio
 import json
+import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -273,6 +275,14 @@ class ScriptedUpstream:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    @asynccontextmanager
+    async def behind_tls(self, context: ssl.SSLContext) -> AsyncIterator[int]:
+        """One more port, which speaks TLS, while the block runs."""
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", 0, ssl=context)
+        async with server:
+            yield server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         assert self._server is not None

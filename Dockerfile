@@ -1,0 +1,38 @@
+# One process of Headrace. compose.yaml starts several of them, with MongoDB.
+
+FROM node:22-bookworm-slim AS page
+WORKDIR /web
+COPY web/package.json web/package-lock.json web/.npmrc ./
+RUN npm ci
+COPY web ./
+RUN npm run build
+
+FROM python:3.13-slim-bookworm
+
+WORKDIR /opt/headrace
+COPY requirements.txt ./
+RUN pip install --no-cache-dir --no-compile --require-hashes -r requirements.txt
+
+COPY accepting.py connections.py entrance.py listening.py server.py settings.py supervision.py ./
+COPY auth auth
+COPY doctor doctor
+COPY handlers handlers
+COPY providers providers
+COPY relay relay
+COPY storage storage
+COPY telemetry telemetry
+COPY --from=page /web/dist web/dist
+
+# Nobody's account, with a folder for an embedded database. Mount a volume there to keep it.
+RUN useradd --uid 10001 --no-create-home headrace \
+    && install --directory --owner=headrace /var/lib/headrace
+USER 10001
+WORKDIR /var/lib/headrace
+VOLUME /var/lib/headrace
+
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONFAULTHANDLER=1
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "-c", \
+    "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/healthz', timeout=4)"]
+# SIGTERM, Docker's own, drains. Give it longer than relay.drain_seconds: `docker stop --time 75`.
+ENTRYPOINT ["python", "/opt/headrace/server.py"]
