@@ -13,12 +13,13 @@ WORKDIR /opt/headrace
 COPY requirements.txt ./
 RUN pip install --no-cache-dir --no-compile --require-hashes -r requirements.txt
 
-COPY accepting.py connections.py entrance.py listening.py server.py settings.py supervision.py ./
+COPY entrance.py server.py settings.py supervision.py ./
 COPY auth auth
 COPY doctor doctor
 COPY handlers handlers
 COPY providers providers
 COPY relay relay
+COPY sockets sockets
 COPY storage storage
 COPY telemetry telemetry
 COPY --from=page /web/dist web/dist

@@ -34,17 +34,14 @@ import handlers.metrics
 import handlers.models
 import handlers.openapi
 import handlers.page
-from accepting import Acceptor, affordable_connections, take_all_descriptors
 from auth import managing
 from auth.managing import CannotManage, Said
-from connections import Bounds
 from doctor.examination import examine
 from entrance import entrance
 from handlers.base import NotFoundHandler, Services
 from handlers.cors import Cors
 from handlers.discretion import quote_nobody
 from handlers.presence import Presence
-from listening import CannotListen, is_shared, listen, url_of
 from providers.building import build_provider
 from providers.client import UpstreamClient
 from providers.demo import DemoUpstream
@@ -54,6 +51,9 @@ from relay.finished import Finished, log_finished
 from relay.models import Models
 from relay.relay import Limits, Relay
 from settings import Settings, SettingsError, StorageSettings, describe, load, load_storage
+from sockets.accepting import Acceptor, affordable_connections, take_all_descriptors
+from sockets.connections import Bounds
+from sockets.listening import CannotListen, is_shared, listen, url_of
 from storage.base import StorageError
 from storage.opening import from_url
 from supervision import Supervisor

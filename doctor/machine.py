@@ -11,10 +11,10 @@ from pathlib import Path
 import msgspec
 
 from doctor.findings import Finding, look, ok, wrong
-from listening import BACKLOG
 from providers.client import UpstreamClient, UpstreamRequest
 from providers.errors import ProviderError
 from settings import UNIX, Settings
+from sockets.listening import BACKLOG
 
 # Beside connections and upstream calls: the database's, the log, libraries, what listens.
 _SPARE_FILES = 200

@@ -12,17 +12,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("auth", "doctor", "handlers", "providers", "relay", "storage", "telemetry")
+ROOMS = ("auth", "doctor", "handlers", "providers", "relay", "sockets", "storage", "telemetry")
 # Those beside the rooms.
-MODULES = (
-    "accepting.py",
-    "connections.py",
-    "entrance.py",
-    "listening.py",
-    "server.py",
-    "settings.py",
-    "supervision.py",
-)
+MODULES = ("entrance.py", "server.py", "settings.py", "supervision.py")
 LOCK_FILES = ("constraints.txt", "requirements.txt", "requirements-traces.txt")
 
 
@@ -68,16 +60,8 @@ def sources(*places: str) -> Iterator[Path]:
         ("doctor", "server|entrance|handlers|relay|auth|storage.mongo|storage.sqlite"),
         ("handlers", "server|entrance"),
         ("entrance.py", "server|relay|telemetry"),
-        ("listening.py", "server|entrance|handlers|relay|providers|storage|auth|telemetry"),
+        ("sockets", "server|entrance|handlers|relay|providers|storage|auth|telemetry"),
         ("settings.py", "server|entrance|handlers|relay|providers|storage|auth|telemetry"),
-        (
-            "accepting.py",
-            "server|entrance|settings|handlers|relay|providers|storage|auth|telemetry",
-        ),
-        (
-            "connections.py",
-            "server|entrance|settings|handlers|relay|providers|storage|auth|telemetry",
-        ),
         (
             "supervision.py",
             "server|entrance|settings|handlers|relay|providers|storage|auth|telemetry",
@@ -89,7 +73,7 @@ def test_imports_point_one_way(room: str, forbidden: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "place", ["auth", "doctor", "handlers", "providers", "relay", "telemetry", *MODULES]
+    "place", ["auth", "doctor", "handlers", "providers", "relay", "sockets", "telemetry", *MODULES]
 )
 def test_the_database_driver_is_imported_by_storage_only(place: str) -> None:
     assert [] == offences(sources(place), "motor|pymongo|bson|gridfs|sqlite3")

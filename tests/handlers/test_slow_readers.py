@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-import listening
 from server import Server
 from settings import Settings
+from sockets import listening
 from tests.readers import Reader
 from tests.serving import Serving
 from tests.steps import post

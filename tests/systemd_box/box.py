@@ -132,6 +132,7 @@ def _pack(packed: Path) -> str:
         "handlers/*.py",
         "providers/*.py",
         "relay/*.py",
+        "sockets/*.py",
         "storage/*.py",
         "telemetry/*.py",
         "deploy/**/*",

@@ -17,7 +17,7 @@ from contextlib import suppress
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 
-from connections import Bounds, Connection, refusal
+from sockets.connections import Bounds, Connection, refusal
 
 log = logging.getLogger("headrace.accepting")
 

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-import accepting
 from server import Server
+from sockets import accepting
 from tests.readers import Connection, Reader, call
 from tests.serving import Serving
 from tests.steps import JSON, kept_answer, post, sending, until

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from listening import CannotListen, listen, url_of
 from settings import Settings
+from sockets.listening import CannotListen, listen, url_of
 
-_ROOT = Path(__file__).parents[1]
+_ROOT = Path(__file__).parents[2]
 
 
 def _connection(listening: socket.socket) -> socket.socket:
@@ -74,7 +74,7 @@ def test_two_share_a_port_if_told_to() -> None:
 # Stands in for the supervisor: the descriptor's number and the process id are what it would set.
 _CHILD = """
 import os
-from listening import CannotListen, listen, url_of
+from sockets.listening import CannotListen, listen, url_of
 from settings import Settings
 os.environ["LISTEN_PID"] = os.environ["LISTEN_PID"] or str(os.getpid())
 try:
