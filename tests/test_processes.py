@@ -12,7 +12,7 @@ from tests.launching import Fleet, Launched, Launcher
 from tests.mongod import Stored
 from tests.readers import Connection, Reader, call
 from tests.serving import Serving
-from tests.steps import JSON, LATER, kept_answer, until
+from tests.steps import JSON, kept_answer, until
 from tests.upstreams import ScriptedUpstream
 
 pytestmark = pytest.mark.slow
@@ -262,9 +262,10 @@ async def test_a_drain_lets_the_answer_come_to_its_end_and_takes_nothing_new(
 
     ready = await connection.call("GET", "/readyz")
     assert (503, "shutting_down") == (ready.status, ready.body["error"]["code"])
-    asking = ("POST", "/api/v1/chat", {"content": "hi"})
-    # Who was just let in is answered for a moment; each look is a question.
-    while (asked := await connection.call(*asking, headers=LATER)).status == 202:
+    # Who was just let in is answered for a moment, here with a conversation that is busy.
+    conversation = reader.seen[0].data["conversation_id"]
+    messages = f"/api/v1/conversations/{conversation}/messages"
+    while (asked := await connection.call("POST", messages, {"content": "hi"})).status == 409:
         pass
     assert (503, "shutting_down") == (asked.status, asked.body["error"]["code"])
     upstream.tokens("lo")
