@@ -90,13 +90,15 @@ async def test_each_is_answered_as_it_should_be_and_leaves_nothing(
     assert 200 == (await call(headrace.url, "GET", "/healthz")).status
 
 
-@pytest.mark.parametrize("case", CORPUS.values(), ids=CORPUS.keys())
+# Longer ones would take longer than a request may.
+_SHORT = {name: case for name, case in CORPUS.items() if len(case.data) <= 1000}
+
+
+@pytest.mark.parametrize("case", _SHORT.values(), ids=_SHORT.keys())
 @pytest.mark.gen_test
 async def test_each_is_the_same_byte_by_byte(
     headrace: Server, case: Case, seen: Callable[[], list[str]]
 ) -> None:
-    if len(case.data) > 1000:
-        pytest.skip("it would take longer than a request may")
     stream, writer = await sending(headrace, b"")
     writer.transport.set_write_buffer_limits(0)
     for position in range(len(case.data)):
