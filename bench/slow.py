@@ -46,6 +46,20 @@ async def timed(bench: Bench, until: float) -> list[float]:
     return took
 
 
+async def slow_clients(command: list[str], folder: str) -> None:
+    """Keep them coming until cancelled: those that the server has hung up on end their program."""
+    while True:
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=asyncio.subprocess.DEVNULL, cwd=folder
+        )
+        try:
+            await process.wait()
+        except asyncio.CancelledError:
+            process.terminate()
+            await process.wait()
+            raise
+
+
 async def main() -> None:
     """Every way, each on a server of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -59,19 +73,16 @@ async def main() -> None:
             async with benched(None) as (bench,):
                 slow = None
                 if way is not None:
-                    slow = await asyncio.create_subprocess_exec(
-                        *[program, *way, "-c", str(_SLOW), "-r", "300", "-i", "1", "-x", "24"],
-                        *["-l", str(options.seconds + 5), "-p", "3"],
-                        *["-u", f"http://127.0.0.1:{bench.port}/api/v1/chat"],
-                        stdout=asyncio.subprocess.DEVNULL,
-                        cwd=folder,
-                    )
+                    command = [program, *way, "-c", str(_SLOW), "-r", "300", "-i", "1", "-x", "24"]
+                    command += ["-l", str(options.seconds + 5), "-p", "3"]
+                    command += ["-u", f"http://127.0.0.1:{bench.port}/api/v1/chat"]
+                    slow = asyncio.create_task(slow_clients(command, folder))
                     await asyncio.sleep(3)  # until all of them are there
                 before = bench.descriptors()
                 took = sorted(await timed(bench, time.monotonic() + options.seconds))
                 if slow is not None:
-                    slow.terminate()
-                    await slow.wait()
+                    slow.cancel()
+                    await asyncio.wait([slow])
         p50, p99 = took[len(took) // 2], took[len(took) * 99 // 100]
         print(
             f"beside {name}: {len(took)} requests, p50 {p50:.1f} ms, p99 {p99:.1f} ms, "
