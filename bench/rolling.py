@@ -1,0 +1,90 @@
+"""Measures what a rolling restart costs those who come meanwhile.
+
+    rolling.py [--per-second 100] [--rounds 3]      as root
+
+The shipped units run in the systemd that the tests boot (tests/systemd_box), two processes on one
+socket and one MongoDB. So many new connections a second each ask for a list of conversations, at
+their time whether or not others were answered, while one process is restarted after the other.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from tests.deploy.installed import URL, Installed
+from tests.mongod import replica_set
+from tests.systemd_box.box import booted, inside
+
+_REQUEST = b"GET /api/v1/conversations?limit=1 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+_PORT = int(URL.rpartition(":")[2])
+
+
+async def _once(outcomes: Counter[str], took: list[float]) -> None:
+    """One connection, one request, and how many milliseconds until the response had begun."""
+    began = time.monotonic()
+    try:
+        stream, writer = await asyncio.open_connection("127.0.0.1", _PORT)
+        writer.write(_REQUEST)
+        status = await stream.readuntil(b"\r\n")
+        outcomes[status.split()[1].decode()] += 1
+        writer.close()
+    except (OSError, asyncio.IncompleteReadError) as error:
+        outcomes[type(error).__name__] += 1
+    took.append(1000 * (time.monotonic() - began))
+
+
+async def _restarted(installed: Installed, per_second: int) -> str:
+    """Restart both under load, and say what came of it."""
+    outcomes: Counter[str] = Counter()
+    took: list[float] = []
+    restarting = asyncio.create_task(_one_after_the_other(installed))
+    began = due = time.monotonic()
+    async with asyncio.TaskGroup() as people:
+        while not restarting.done():
+            people.create_task(_once(outcomes, took))
+            due += 1 / per_second
+            await asyncio.sleep(due - time.monotonic())
+    await restarting
+    took.sort()
+    return (
+        f"{len(took)} connections in {time.monotonic() - began:.1f} s: {dict(outcomes)}, "
+        f"p50 {took[len(took) // 2]:.0f} ms, p99 {took[len(took) * 99 // 100]:.0f} ms, "
+        f"most {took[-1]:.0f} ms"
+    )
+
+
+async def _one_after_the_other(installed: Installed) -> None:
+    for instance in (1, 2):
+        await installed.restart(instance)
+
+
+async def _measured(installed: Installed, per_second: int, rounds: int) -> None:
+    await installed.start(1, 2)
+    for _ in range(rounds):
+        print(await _restarted(installed, per_second), flush=True)
+
+
+def main() -> None:
+    """Boot, install, measure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--per-second", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        of_box, of_mongod = Path(folder, "box"), Path(folder, "mongod")
+        of_box.mkdir()
+        of_mongod.mkdir()
+        with booted(of_box) as box, inside(box.pid), replica_set(of_mongod) as mongod:
+            installed = Installed(box)
+            installed.configure(f'[storage]\nurl = "{mongod.url("headrace")}"')
+            asyncio.run(_measured(installed, options.per_second, options.rounds))
+
+
+if __name__ == "__main__":
+    main()
