@@ -45,6 +45,7 @@ class Connection(IOStream):
         if self.closed():
             # Tornado would read on in what it has: but behind a last request there is none.
             raise StreamClosedError
+        self._awaits_head = True  # from here on: what is there already is read at once
         return self._read_head(super().read_until_regex(regex, max_bytes))
 
     def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
@@ -62,7 +63,6 @@ class Connection(IOStream):
         self._closed_too(self)
 
     async def _read_head(self, reading: Awaitable[bytes]) -> bytes:
-        self._awaits_head = True
         try:
             head = await reading
         finally:

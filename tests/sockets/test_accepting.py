@@ -192,6 +192,19 @@ async def test_who_sends_a_request_too_slowly_is_cut_off(
 
 
 @pytest.mark.gen_test
+async def test_a_head_that_was_begun_before_it_was_accepted_has_as_long(serve: Serving) -> None:
+    server = await serve.start(limits={"head_seconds": 0.2, "idle_seconds": 60})
+    host, port = urlsplit(server.url).netloc.split(":")
+    with socket.create_connection((host, int(port))) as waiting:
+        waiting.sendall(HEALTH)  # the loop has not turned since
+        async with asyncio.timeout(5):
+            while server.acceptor.connections == 0:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            while server.acceptor.connections:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+
+@pytest.mark.gen_test
 async def test_the_time_for_a_head_is_each_requests_own(serve: Serving) -> None:
     server = await serve.start(limits={"head_seconds": 0.2, "idle_seconds": 60})
     connection = await Connection.open(server.url)
