@@ -1,8 +1,7 @@
 """Leases and what they carry: who lives, and what one process wants of another. MongoDB only."""
 
 import asyncio
-import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -72,19 +71,21 @@ async def test_whoever_was_cut_off_judges_nobody(
 
 @pytest.mark.gen_test
 async def test_a_lease_runs_out_by_the_servers_clock_and_one_held_that_long_may_judge(
-    mongo: Place,
+    mongo: Place, database: Database[dict[str, Any]]
 ) -> None:
     judge = await mongo.open("judge", lease_seconds=0.5)
     dead = await mongo.open("dead", lease_seconds=0.2)
     answer = await begun(dead)
-    opened = time.monotonic()
 
     async with asyncio.timeout(10):
         while not (orphans := await judge.orphans()):
             await judge.renew_lease({})
 
     assert [each.id for each in orphans] == [answer.id]
-    assert time.monotonic() - opened > 0.4
+    judged_at = database.command("hello")["localTime"]
+    leases = {each["_id"]: each for each in database["processes"].find()}
+    assert leases["dead"]["lease_until"] <= judged_at
+    assert leases["judge"]["since"] + timedelta(seconds=0.5) <= judged_at
 
 
 @pytest.mark.gen_test
