@@ -91,6 +91,8 @@ from storage.documents import (
 )
 from storage.lanes import Lane
 from storage.pages import (
+    filling_with_conversations,
+    filling_with_messages,
     page_of_api_keys,
     page_of_branch,
     page_of_conversations,
@@ -265,8 +267,12 @@ class MongoStorage(Storage):
     ) -> Page[Conversation]:
         query = queries.conversations_after(user, after)
         cursor = self._conversations.find(query).sort([("created_at", -1), ("_id", -1)])
-        found = [conversation_in(document) async for document in cursor.limit(limit + 1)]
-        return page_of_conversations(found, limit)
+        filling = filling_with_conversations(limit)
+        async for document in cursor.limit(limit + 1):
+            if not filling.takes(conversation_in(document)):
+                break
+        await cursor.close()
+        return page_of_conversations(filling)
 
     @_command("request")
     async def change_conversation(
@@ -361,17 +367,22 @@ class MongoStorage(Storage):
     ) -> Page[Message]:
         query = queries.messages_before(user, conversation_id, before)
         cursor = self._messages.find(query).sort("ordinal", -1).limit(limit + 1)
-        found = [await self._grown(message_in(document)) async for document in cursor]
-        if not found:
+        filling = filling_with_messages(limit)
+        async for document in cursor:
+            if not filling.takes(await self._grown(message_in(document))):
+                break
+        await cursor.close()
+        if not filling.found:
             await self._check_conversation(user, conversation_id)
-        return page_of_messages(found, limit)
+        return page_of_messages(filling)
 
     @_command("request")
     async def branch(
         self, user: str, conversation_id: str, *, limit: int, last: str | None
     ) -> Page[Message]:
         query = messages = queries.messages_of(user, conversation_id)
-        found: list[Message] = []
+        filling = filling_with_messages(limit)
+        found = filling.found
         wanted = last
         while not found or (wanted is not None and len(found) < limit):
             if wanted is not None:
@@ -382,16 +393,21 @@ class MongoStorage(Storage):
             cursor = self._messages.find(query).sort("ordinal", -1).limit(limit - len(found))
             # Most go on from what was said just before, so that one read brings them all. Where
             # other branches lie in between, the next read begins behind those.
-            newest = [message_in(document) async for document in cursor]
-            if not newest:
+            is_first = True
+            async for document in cursor:
+                message = message_in(document)
+                if (
+                    is_first or message.id == wanted
+                ):  # the first is the wanted one, if one was named
+                    if not filling.takes(await self._grown(message)):
+                        await cursor.close()
+                        return page_of_branch(found)
+                    wanted = message.parent_id
+                is_first = False
+            if is_first:
                 await self._check_conversation(user, conversation_id)
                 break
-            wanted = newest[0].id  # the one that is wanted, if one was named
-            for message in newest:
-                if message.id == wanted:
-                    found.append(message)
-                    wanted = message.parent_id
-        return page_of_branch([await self._grown(message) for message in found])
+        return page_of_branch(found)
 
     @_command("request")
     async def live_answer(self, user: str, conversation_id: str) -> str | None:

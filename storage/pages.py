@@ -2,12 +2,15 @@
 
 A cursor names the last thing on its page, so that a list which grows meanwhile neither repeats nor
 skips anything. To clients it is opaque; what comes back is checked, for anybody can make one up.
+
+A page is bounded by its characters, too: two hundred of the longest messages would be a gigabyte of
+memory for one request, and whoever has a key may send many of those.
 """
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from storage.base import ApiKey, Conversation, Message, Page
 
@@ -16,15 +19,62 @@ T = TypeVar("T")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
+# Of all that a page holds: some 4 MB as JSON, and ten times what fifty usual messages have. What is
+# longer alone is a page of its own.
+PAGE_CHARS = 1_000_000
 
-def page_of_conversations(found: Sequence[Conversation], limit: int) -> Page[Conversation]:
-    """The page, of one conversation more than `limit` if there are more; newest first."""
-    return _page(found, limit, lambda last: f"{milliseconds(last.created_at)}.{last.id}")
+
+class Filling(Generic[T]):
+    """A page as it fills with what a store finds, in that order.
+
+    The store stops looking once something is not taken, so that what is in memory is bounded.
+    """
+
+    def __init__(self, limit: int, chars: Callable[[T], int]) -> None:
+        self.found: list[T] = []
+        self.goes_on = False  # something was not taken: there is a page behind this one
+        self._limit = limit
+        self._chars = chars
+        self._room = PAGE_CHARS
+
+    def take(self, found: Iterable[T]) -> None:
+        """Put on the page what there is room for, and look at nothing behind that."""
+        for each in found:
+            if not self.takes(each):
+                return
+
+    def takes(self, each: T) -> bool:
+        """Whether there was room for it; it is on the page then."""
+        self._room -= self._chars(each)
+        if len(self.found) == self._limit or (self.found and self._room < 0):
+            self.goes_on = True
+        else:
+            self.found.append(each)
+        return not self.goes_on
 
 
-def page_of_messages(found: Sequence[Message], limit: int) -> Page[Message]:
-    """The page, of one message more than `limit` if there are more; found newest first."""
-    page = _page(found, limit, lambda last: str(last.ordinal))
+def filling_with_conversations(limit: int) -> Filling[Conversation]:
+    """An empty page of at most `limit` conversations; what else is long of them is bounded."""
+    return Filling(limit, lambda conversation: len(conversation.system or ""))
+
+
+def filling_with_messages(limit: int) -> Filling[Message]:
+    """An empty page of at most `limit` messages."""
+    return Filling(limit, lambda message: message.position)
+
+
+def page_of_conversations(filling: Filling[Conversation]) -> Page[Conversation]:
+    """The page; newest first."""
+    return _page(
+        filling.found,
+        filling.goes_on,
+        lambda last: f"{milliseconds(last.created_at)}.{last.id}",
+    )
+
+
+def page_of_messages(filling: Filling[Message]) -> Page[Message]:
+    """The page, of messages found newest first."""
+    page = _page(filling.found, filling.goes_on, lambda last: str(last.ordinal))
     return Page(page.data[::-1], page.next)
 
 
@@ -35,7 +85,7 @@ def page_of_branch(found: Sequence[Message]) -> Page[Message]:
 
 def page_of_api_keys(found: Sequence[ApiKey], limit: int) -> Page[ApiKey]:
     """The page, of one key more than `limit` if there are more; by their ids."""
-    return _page(found, limit, lambda last: last.id)
+    return _page(found[:limit], len(found) > limit, lambda last: last.id)
 
 
 def conversation_place(cursor: str) -> tuple[datetime, str]:
@@ -69,9 +119,8 @@ def instant(count: int) -> datetime:
         raise ValueError("no such time") from None
 
 
-def _page(found: Sequence[T], limit: int, name: Callable[[T], str]) -> Page[T]:
-    data = tuple(found[:limit])
-    return Page(data, _seal(name(data[-1])) if len(found) > limit else None)
+def _page(found: Sequence[T], goes_on: bool, name: Callable[[T], str]) -> Page[T]:
+    return Page(tuple(found), _seal(name(found[-1])) if goes_on else None)
 
 
 def _seal(place: str) -> str:

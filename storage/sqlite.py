@@ -54,6 +54,8 @@ from storage.base import (
 from storage.pages import (
     api_key_place,
     conversation_place,
+    filling_with_conversations,
+    filling_with_messages,
     message_place,
     milliseconds,
     page_of_api_keys,
@@ -174,7 +176,9 @@ class SQLiteStorage(Storage):
             ORDER BY created_at DESC, id DESC LIMIT :limit""",
             {"user": user, "limit": limit + 1, **place},
         )
-        return page_of_conversations([conversation_in(row) for row in found], limit)
+        filling = filling_with_conversations(limit)
+        filling.take(map(conversation_in, found))
+        return page_of_conversations(filling)
 
     @_command
     def change_conversation(
@@ -263,7 +267,9 @@ class SQLiteStorage(Storage):
             ORDER BY ordinal DESC LIMIT ?""",
             (conversation_id, user, limit + 1),
         )
-        return page_of_messages([self._grown(message_in(row)) for row in found.fetchall()], limit)
+        filling = filling_with_messages(limit)
+        filling.take(self._grown(message_in(row)) for row in found)
+        return page_of_messages(filling)
 
     @_command
     def branch(
@@ -283,10 +289,12 @@ class SQLiteStorage(Storage):
                 LIMIT :limit
             ) SELECT * FROM branch ORDER BY ordinal DESC""",
             {"conversation": conversation_id, "user": user, "last": last, "limit": limit},
-        ).fetchall()
-        if last is not None and not found:
+        )
+        filling = filling_with_messages(limit)
+        filling.take(self._grown(message_in(row)) for row in found)
+        if last is not None and not filling.found:
             raise NotFound
-        return page_of_branch([self._grown(message_in(row)) for row in found])
+        return page_of_branch(filling.found)
 
     @_command
     def live_answer(self, user: str, conversation_id: str) -> str | None:

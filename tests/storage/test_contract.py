@@ -25,6 +25,7 @@ from storage.base import (
     Wants,
     now,
 )
+from storage.pages import PAGE_CHARS
 from tests.storage.samples import (
     TEXT,
     ask,
@@ -338,6 +339,42 @@ async def test_pages_of_messages_lead_from_the_newest_to_the_first(storage: Stor
     assert [message.ordinal for message in newest.data] == [2, 3, 4, 5]
     assert [message.ordinal for message in older.data] == [0, 1]
     assert older.next is None
+
+
+@pytest.mark.gen_test
+async def test_a_page_is_bounded_by_its_characters_and_none_is_lost(storage: Storage) -> None:
+    of = conversation()
+    await storage.create_conversation(of)
+    parent_id = None
+    for length in (PAGE_CHARS // 2, PAGE_CHARS // 2, PAGE_CHARS + 1, 1):
+        answer = await ask(storage, of, parent_id=parent_id)
+        parent_id = answer.id
+        await storage.end_answer(answer.id, storage.process, ending(TextBlock("x" * length)))
+
+    listed = [await storage.messages("alice", of.id, limit=200, before=None)]
+    while (before := listed[-1].next) is not None:
+        listed.append(await storage.messages("alice", of.id, limit=200, before=before))
+    branch = [await storage.branch("alice", of.id, limit=20, last=None)]
+    while (last := branch[-1].next) is not None:
+        branch.append(await storage.branch("alice", of.id, limit=20, last=last))
+
+    for pages in (listed, branch):
+        lengths = [[message.position for message in page.data] for page in pages]
+        assert all(len(page) == 1 or sum(page) <= PAGE_CHARS for page in lengths)
+        ordinals = [message.ordinal for page in pages[::-1] for message in page.data]
+        assert list(range(8)) == ordinals
+
+
+@pytest.mark.gen_test
+async def test_a_page_of_conversations_is_bounded_by_their_system_prompts(storage: Storage) -> None:
+    for length in (PAGE_CHARS // 2 + 1, PAGE_CHARS // 2, 0, PAGE_CHARS + 1):
+        await storage.create_conversation(conversation(system="x" * length))
+    pages = [await storage.conversations("alice", limit=200, after=None)]
+    while (after := pages[-1].next) is not None:
+        pages.append(await storage.conversations("alice", limit=200, after=after))
+    lengths = [[len(each.system or "") for each in page.data] for page in pages]
+    assert all(len(page) == 1 or sum(page) <= PAGE_CHARS for page in lengths)
+    assert 4 == sum(map(len, lengths))
 
 
 @pytest.mark.gen_test
