@@ -205,7 +205,7 @@ class MongoStorage(Storage):
             # Before any answer of ours, so that nobody ever finds one without its lease.
             if not beside:
                 await self.renew_lease({})
-        except StorageError:
+        except BaseException:  # whoever left while it was opened closes nothing
             await self.close()
             raise
 
@@ -235,14 +235,16 @@ class MongoStorage(Storage):
         if self._client is None:
             return
         client, self._client = self._client, None
-        for lane in self._lanes.values():
-            await lane.empty()
-        if self._since is not None:
-            lease = queries.lease_given_back(self.process)
-            await _let_go(lambda: self._processes.delete_one(lease))  # or it runs out
-        # AsyncMongoClient: `await client.close()`. Motor's says goodbye to the servers in this
-        # thread, which must not wait for them.
-        await asyncio.get_running_loop().run_in_executor(None, client.close)
+        try:
+            for lane in self._lanes.values():
+                await lane.empty()
+            if self._since is not None:
+                lease = queries.lease_given_back(self.process)
+                await _let_go(lambda: self._processes.delete_one(lease))  # or it runs out
+        finally:  # also if whoever closes it leaves: nobody else has the client by now
+            # AsyncMongoClient: `await client.close()`. Motor's says goodbye to the servers in this
+            # thread, which must not wait for them.
+            await asyncio.get_running_loop().run_in_executor(None, client.close)
 
     @_command("ping")
     async def ping(self) -> None:

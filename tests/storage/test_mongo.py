@@ -333,6 +333,45 @@ async def loop_watched(still: float = 1.5) -> Any:
     assert longest < still
 
 
+def connections(database: Database[dict[str, Any]]) -> int:
+    """How many the server has from our stores, idle ones too."""
+    asked = [{"$currentOp": {"idleConnections": True}}, {"$match": {"appName": "headrace"}}]
+    return len(list(database.client.admin.aggregate(asked)))
+
+
+@pytest.mark.parametrize("doing", ["opening", "closing"])
+@pytest.mark.gen_test
+async def test_whoever_leaves_while_it_opens_or_closes_leaves_no_connection(
+    mongod: ReplicaSet, local: Place, doing: str
+) -> None:
+    storage = MongoStorage(local.url, "p", 30)
+    slow = {"blockConnection": True, "blockTimeMS": 300}
+    with MongoClient[dict[str, Any]](local.url) as client:
+        database = client.get_default_database()
+        if doing == "opening":
+            with mongod.failing("hello", "listCollections", times=1, **slow):
+                leaving = asyncio.create_task(storage.open())
+                while not connections(database):
+                    await asyncio.sleep(0.01)
+                leaving.cancel()
+                await asyncio.wait([leaving])
+        else:
+            await storage.open()
+            with mongod.failing("find", times=1, **slow):
+                asking = asyncio.create_task(storage.live_answer("alice", "c"))
+                await asyncio.sleep(0)
+                leaving = asyncio.create_task(storage.close())
+                await asyncio.sleep(0)
+                leaving.cancel()
+                await asyncio.wait([leaving, asking])
+                assert asking.exception() is not None
+
+        assert leaving.cancelled()
+        async with asyncio.timeout(4):
+            while connections(database):
+                await asyncio.sleep(0.01)
+
+
 @pytest.mark.gen_test
 async def test_a_transaction_that_is_slow_to_end_does_not_hold_up_the_loop(
     mongod: ReplicaSet, local: Place
