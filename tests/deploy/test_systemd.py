@@ -66,6 +66,19 @@ async def test_it_starts_as_nobody_with_its_secrets_and_keeps_what_it_stored(
 
 
 @pytest.mark.gen_test
+async def test_a_command_for_the_service_is_given_what_the_operator_wrote(
+    installed: Installed,
+) -> None:
+    installed.ask_for_keys()
+    await installed.start(1)
+    await installed.key()
+    command = "/opt/headrace/deploy/headrace"
+    user, note = "li wei", "50% of $5, $HOME and ${HOME} 'or' \\x41"
+    await installed.box.run(command, "create-key", "--user", user, "--note", note)
+    assert (await installed.box.run(command, "list-keys", "--user", user)).endswith(note)
+
+
+@pytest.mark.gen_test
 async def test_an_unknown_credential_stops_the_start_and_is_named(installed: Installed) -> None:
     installed.keep("providers.openai.apikey", "sk-canary")
     code, _ = await installed.box.call("systemctl", "start", "headrace@1")
