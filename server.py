@@ -15,6 +15,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import secrets
 import signal
 import sys
@@ -315,7 +316,8 @@ def _acceptor(settings: Settings, http: HTTPServer) -> Acceptor:
         head_seconds=limits.head_seconds,
         max_buffer_bytes=2 * (limits.max_body_bytes + limits.max_header_bytes),
     )
-    affordable = affordable_connections(limits.connections, limits.answers)
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    affordable = affordable_connections(limits.connections, settings.most_calls, descriptors)
     if affordable < limits.connections:
         log.info("limits.connections is more than the limit on open files bears: %d", affordable)
     return Acceptor(http, bounds, max_connections=affordable)

@@ -445,6 +445,11 @@ class Settings(BaseSettings):
         name, provider = next(iter(self.providers.items()))
         return f"{name}/{provider.models[0]}"
 
+    @property
+    def most_calls(self) -> int:
+        """How many calls to providers there may be at a time: of an answer each."""
+        return min(self.limits.answers, self.upstream.max_connections)
+
     @field_validator("providers", mode="before")
     @classmethod
     def _at_least_the_demo(cls, value: object) -> object:

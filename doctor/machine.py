@@ -14,10 +14,8 @@ from doctor.findings import Finding, look, ok, wrong
 from providers.client import UpstreamClient, UpstreamRequest
 from providers.errors import ProviderError
 from settings import UNIX, Settings
+from sockets.accepting import OTHER_DESCRIPTORS, affordable_connections
 from sockets.listening import BACKLOG
-
-# Beside connections and upstream calls: the database's, the log, libraries, what listens.
-_SPARE_FILES = 200
 
 _SOMAXCONN = Path("/proc/sys/net/core/somaxconn")
 
@@ -28,16 +26,17 @@ _PATIENCE = 2.0
 def limits(settings: Settings) -> Iterator[Finding]:
     """What the kernel allows, against what the settings ask for."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # the server takes all it may have
-    calls = min(settings.limits.answers, settings.upstream.max_connections)
+    calls = settings.most_calls
     wanted = settings.limits.connections
-    needed = wanted + calls + _SPARE_FILES
+    needed = wanted + calls + OTHER_DESCRIPTORS
+    affordable = affordable_connections(wanted, calls, most)
     if most == resource.RLIM_INFINITY or most >= needed:
         yield ok("open files", f"{_number(most)} allowed, {needed:,} can be needed")
     else:
         yield look(
             "open files",
             f"{_number(most)} allowed here, while limits.connections = {wanted:,} and {calls:,} "
-            f"upstream calls need {needed:,}: the server would take in fewer connections",
+            f"upstream calls need {needed:,}: the server would take in {affordable:,} connections",
             f"LimitNOFILE={needed} in the unit, or a higher hard limit (`ulimit -Hn`), or lower "
             "limits.connections; a unit's limit is not this shell's",
         )

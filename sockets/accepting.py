@@ -26,7 +26,7 @@ _BATCH = 128
 
 # Files and sockets that are no connection of a reader: the store's, the log, what listens, the
 # system's libraries looking something up.
-_OTHER_DESCRIPTORS = 128
+OTHER_DESCRIPTORS = 128
 
 # Who is refused has as long to read why; hung up on at once, some would see a reset connection
 # and no response. So many at a time, which is a few hundred refusals a second.
@@ -56,7 +56,7 @@ class Acceptor:
     def __init__(self, http: HTTPServer, bounds: Bounds, *, max_connections: int) -> None:
         self._http = http
         self._bounds = bounds
-        self._max_connections = max_connections
+        self.max_connections = max_connections
         self._loop = IOLoop.current()
         self._sockets: list[socket.socket] = []
         self._open: set[Connection] = set()
@@ -105,7 +105,7 @@ class Acceptor:
             self._take_in(accepted, address)
 
     def _take_in(self, accepted: socket.socket, address: object) -> None:
-        if len(self._open) >= self._max_connections:
+        if len(self._open) >= self.max_connections:
             self._say("as many connections as limits.connections")
             self._refuse(accepted)
             return
@@ -176,15 +176,14 @@ class Acceptor:
             log.warning("connections refused open=%d: %s", len(self._open), what)
 
 
-def affordable_connections(wanted: int, answers: int) -> int:
-    """How many connections to take in, so that descriptors are left for `answers` and the rest.
+def affordable_connections(wanted: int, calls: int, descriptors: int) -> int:
+    """How many connections to take in, so that upstream calls and the rest have descriptors left.
 
     With few descriptors that is half of them, whatever is wanted.
     """
-    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if descriptors == resource.RLIM_INFINITY:
         return wanted
-    return min(wanted, max(descriptors // 2, descriptors - answers - _OTHER_DESCRIPTORS))
+    return min(wanted, max(descriptors // 2, descriptors - calls - OTHER_DESCRIPTORS))
 
 
 def take_all_descriptors() -> None:

@@ -18,6 +18,7 @@ from settings import Settings
 from storage.base import Examined
 from tests.launching import Launcher
 from tests.mongod import Mongod
+from tests.serving import Serving
 from tests.upstreams import ScriptedUpstream
 
 
@@ -252,7 +253,23 @@ def test_too_few_files_are_told_with_the_number_that_would_do(
     found, *_ = machine.limits(Settings())
 
     assert "look" == found.mark
-    assert "LimitNOFILE=12200" in found.remedy  # for 10,000 connections and 2,000 answers
+    assert "LimitNOFILE=12128" in found.remedy  # for 10,000 connections and 2,000 answers
+    assert "would take in 2,048 connections" in found.words
+
+
+@pytest.mark.parametrize(("descriptors", "mark"), [(1627, "look"), (1628, "ok")])
+@pytest.mark.gen_test
+async def test_files_are_enough_for_the_doctor_where_they_are_for_the_server(
+    monkeypatch: pytest.MonkeyPatch, serve: Serving, descriptors: int, mark: str
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (descriptors, descriptors))
+    few = {"limits": {"connections": 1000, "answers": 2000}, "upstream": {"max_connections": 500}}
+
+    found, *_ = machine.limits(Settings(**few))
+    server = await serve.start(**few)
+
+    assert mark == found.mark
+    assert (mark == "ok") == (server.acceptor.max_connections == 1000)
 
 
 def test_a_short_queue_for_connections_is_told(

@@ -76,17 +76,13 @@ async def test_a_rush_is_refused_whole_and_leaves_nothing(serve: Serving) -> Non
 @pytest.mark.parametrize(
     ("descriptors", "affordable"), [(100, 50), (1024, 512), (20_000, 10_000), (12_000, 9_872)]
 )
-def test_descriptors_are_left_for_answers(
-    monkeypatch: pytest.MonkeyPatch, descriptors: int, affordable: int
-) -> None:
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (descriptors, descriptors))
-    assert affordable == accepting.affordable_connections(10_000, 2_000)
+def test_descriptors_are_left_for_answers(descriptors: int, affordable: int) -> None:
+    assert affordable == accepting.affordable_connections(10_000, 2_000, descriptors)
 
 
-def test_without_a_limit_on_files_there_is_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    unlimited = (resource.RLIM_INFINITY,) * 2
-    monkeypatch.setattr(resource, "getrlimit", lambda _: unlimited)
-    assert 10_000 == accepting.affordable_connections(10_000, 2_000)
+def test_without_a_limit_on_files_there_is_the_setting() -> None:
+    unlimited = resource.RLIM_INFINITY
+    assert 10_000 == accepting.affordable_connections(10_000, 2_000, unlimited)
 
 
 # Heads

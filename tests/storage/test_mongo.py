@@ -351,7 +351,7 @@ async def test_whoever_leaves_while_it_opens_or_closes_leaves_no_connection(
         if doing == "opening":
             with mongod.failing("hello", "listCollections", times=1, **slow):
                 leaving = asyncio.create_task(storage.open())
-                while not connections(database):
+                while not connections(database):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
                 leaving.cancel()
                 await asyncio.wait([leaving])
@@ -368,7 +368,7 @@ async def test_whoever_leaves_while_it_opens_or_closes_leaves_no_connection(
 
         assert leaving.cancelled()
         async with asyncio.timeout(4):
-            while connections(database):
+            while connections(database):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
 
