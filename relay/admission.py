@@ -6,12 +6,12 @@ and now, the others by all processes together (`counting.py`).
 """
 
 import asyncio
+import collections
 import math
-from collections import Counter
 
 import msgspec
 
-from relay.counting import Counts, Quota
+from relay.counting import Counter, Counts, Quota
 from relay.errors import Overloaded, TokenBudgetSpent, TooManyAnswers, TooManyQuestions
 from storage.base import Storage
 
@@ -43,6 +43,7 @@ class Slot:
         self.user = user
         self.began_at = began_at
         self.is_free = False
+        self.counted: Counter | None = None  # where its question is
 
 
 class Admission:
@@ -58,7 +59,7 @@ class Admission:
             self.counts, "tokens", limit=allowance.tokens_per_day, seconds=_DAY, careful=True
         )
         self._answers = 0
-        self._of_user: Counter[str] = Counter()
+        self._of_user: collections.Counter[str] = collections.Counter()
         self._answer_seconds = _USUAL_ANSWER
 
     async def enter(self, user: str) -> Slot:
@@ -76,12 +77,14 @@ class Admission:
         except BaseException:
             self.leave(slot)
             raise
-        self._questions.add(user, 1)
+        slot.counted = self._questions.add(user, 1)
         return slot
 
     def was_no_question(self, slot: Slot) -> None:
         """It was asked before, as it turned out, so it does not count."""
-        self._questions.add(slot.user, -1)
+        if slot.counted is not None:  # in its own minute, which may be over
+            slot.counted.own -= 1
+            slot.counted = None
 
     def leave(self, slot: Slot, *, ended: bool = False) -> None:
         """Give the place to somebody else, once; `ended` after an answer."""

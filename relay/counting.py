@@ -120,9 +120,11 @@ class Counts:
         clock = datetime.now(UTC)
         idle_since = asyncio.get_running_loop().time() - _IDLE_SECONDS
         for key, counter in list(self._counters.items()):
-            is_over = counter.span.ends_at < clock or counter.touched_at < idle_since
-            if is_over and counter not in self._due:
+            is_over, is_idle = counter.span.ends_at < clock, counter.touched_at < idle_since
+            # What an outage keeps from being shared may still count, until its span is long over.
+            if (is_over and is_idle) or ((is_over or is_idle) and counter not in self._due):
                 del self._counters[key]
+                self._due.discard(counter)
 
 
 class Quota:
@@ -151,10 +153,13 @@ class Quota:
             await self._counts.share()
         return counter.total + counter.unshared >= self._limit
 
-    def add(self, user: str, amount: int) -> None:
-        """Count what a user did."""
-        if self._limit:
-            self._counts.of(user, self._what, self._seconds).own += amount
+    def add(self, user: str, amount: int) -> Counter | None:
+        """Count what a user did; returns where, so that it can be taken back."""
+        if not self._limit:
+            return None
+        counter = self._counts.of(user, self._what, self._seconds)
+        counter.own += amount
+        return counter
 
     def seconds_left(self) -> int:
         """Until the span is over and everybody may begin anew."""

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 import pytest
 
 from relay import counting
+from relay.admission import Admission, Allowance
 from relay.counting import Counts, Quota
+from relay.errors import TooManyQuestions
 from storage.base import Count, Span, StorageError
 
 
@@ -184,7 +186,9 @@ async def test_what_is_taken_back_is_not_counted_by_others_for_ever(
     mine = quota(store, 3)
     await asked(mine)
     await mine._counts.share()
-    mine.add("alice", -1)
+    counter = mine.add("alice", 0)
+    assert counter is not None
+    counter.own -= 1
     await mine._counts.share()
     assert [True, True, True, False] == [await asked(mine) for _ in range(4)]
 
@@ -208,3 +212,38 @@ async def test_what_is_over_is_let_go_of(
     await mine._counts.share()
     mine._counts._forget()
     assert {} == mine._counts._counters
+
+
+@pytest.mark.gen_test
+async def test_an_outage_of_hours_fills_no_memory(
+    clock: Callable[[float], None],
+    store: CountsInMemory,
+    expect_log: Callable[[str, str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expect_log("headrace.counting", "counts are not shared")
+    mine, store.fails = quota(store), True
+    for minute in range(3):
+        clock(60 * minute)
+        for user in range(10):
+            await asked(mine, f"user {user}")
+    await mine._counts.share()
+    monkeypatch.setattr(counting, "_IDLE_SECONDS", -1.0)  # nobody has come for long
+    mine._counts._forget()
+    assert ({}, set()) == (mine._counts._counters, mine._counts._due)
+
+
+@pytest.mark.gen_test
+async def test_a_question_that_was_none_is_taken_back_in_the_minute_it_was_counted(
+    clock: Callable[[float], None], store: CountsInMemory
+) -> None:
+    allowance = Allowance(answers=9, answers_per_user=0, questions_per_minute=2, tokens_per_day=0)
+    admission = Admission(store, allowance)  # type: ignore[arg-type]
+    clock(59)
+    slot = await admission.enter("alice")
+    clock(60)
+    admission.was_no_question(slot)
+    for _ in range(2):
+        await admission.enter("alice")
+    with pytest.raises(TooManyQuestions):
+        await admission.enter("alice")
