@@ -131,6 +131,7 @@ class SQLiteStorage(Storage):
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
         self._lock: int | None = None  # its file descriptor
         self._connection: sqlite3.Connection | None = None
+        self._failing = False  # a command did, and no ping has succeeded since
 
     async def open(self, *, beside: bool = False) -> None:
         try:
@@ -152,9 +153,12 @@ class SQLiteStorage(Storage):
             return
         self._thread.shutdown()
 
-    @_command
-    def ping(self) -> None:
-        """Every command begins by taking the right to write."""
+    async def ping(self) -> None:
+        # Every command begins by taking the right to write. Whether there is room on the disk only
+        # writing tells: that costs an fsync, and so is done where something has just failed.
+        work = self._write_for_a_try if self._failing else _nothing
+        await self._in_thread(functools.partial(self._transaction, work))
+        self._failing = False
 
     @_command
     def create_conversation(self, conversation: Conversation) -> None:
@@ -441,8 +445,14 @@ class SQLiteStorage(Storage):
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
         except sqlite3.Error as error:
+            self._failing = True
             raise self._failed(error) from error
         return result
+
+    def _write_for_a_try(self) -> None:
+        """Write a page and change nothing."""
+        (version,) = self._database.execute("PRAGMA user_version").fetchone()
+        self._database.execute(f"PRAGMA user_version = {version}")
 
     @property
     def _database(self) -> sqlite3.Connection:
@@ -599,6 +609,10 @@ class SQLiteStorage(Storage):
         # SQLite's words may quote a row; the name of its error never does.
         name = getattr(error, "sqlite_errorname", type(error).__name__)
         return StorageError(f"SQLite failed on {self.path}: {name}")
+
+
+def _nothing() -> None:
+    """A transaction that leaves all as it is."""
 
 
 def _oldest_key() -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -259,6 +260,27 @@ async def test_errors_name_the_file_and_quote_nobody(file: Path) -> None:
     assert TEXT[:4] not in "".join(traceback.format_exception(failed.value))
     with pytest.raises(NotFound):  # nothing was half done
         await storage.conversation("alice", new.id)
+    await storage.close()
+
+
+@pytest.mark.gen_test
+async def test_a_file_that_cannot_grow_is_told_by_a_ping_until_it_can(file: Path) -> None:
+    storage = SQLiteStorage(file, "p")
+    await storage.open()
+    await storage.create_conversation(conversation())
+    size = file.with_name(f"{file.name}-wal").stat().st_size
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))  # of this process's files, as yet
+    try:
+        with pytest.raises(StorageError):
+            await storage.create_conversation(conversation())
+        for _ in range(2):
+            with pytest.raises(StorageError):
+                await storage.ping()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    await storage.ping()
+    await storage.create_conversation(conversation())
     await storage.close()
 
 
