@@ -25,6 +25,7 @@ from functools import partial
 from pathlib import Path
 
 from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 import handlers.answers
@@ -79,6 +80,9 @@ _LAST_WORDS_SECONDS = 5.0
 # A chore that a bug ended is begun again: without its lease, say, this process would soon be taken
 # for dead. Not at once, or the log would be full of it.
 _AFTER_A_BUG_SECONDS = 1.0
+
+# Prometheus has one connection, and a person who looks another. They leave descriptors to readers.
+_MOST_SCRAPERS = 32
 
 _KEY_COMMANDS = ("create-key", "list-keys", "revoke-key")
 
@@ -278,15 +282,26 @@ def _scraped(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> str
     if port is None:
         return None
     try:
-        server, port = handlers.metrics.scrape_server(metrics, host, port)
+        sockets = bind_sockets(port, host)
     except OSError as error:
         raise CannotListen(
             f"metrics.port: cannot listen on {host}:{port}: {error.strerror}; "
             "each process needs one of its own"
         ) from error
-    stack.push_async_callback(server.close_all_connections)
-    stack.callback(server.stop)
-    return f"http://{host}:{port}/metrics"
+    most = handlers.metrics.MAX_BYTES
+    bounds = Bounds(
+        max_header_bytes=most,
+        max_headers=settings.limits.max_headers,
+        head_seconds=settings.limits.head_seconds,
+        max_buffer_bytes=2 * most,
+    )
+    http = handlers.metrics.scrape_server(metrics)
+    url = f"{url_of(sockets[0])}/metrics"
+    acceptor = Acceptor(http, bounds, max_connections=_MOST_SCRAPERS)
+    acceptor.start(sockets)
+    stack.push_async_callback(http.close_all_connections)
+    stack.callback(acceptor.stop)
+    return url
 
 
 def _http_server(settings: Settings, services: Services) -> HTTPServer:

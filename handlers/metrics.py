@@ -7,7 +7,6 @@ seem to jump back and forth between theirs. There this says so in place of numbe
 from http import HTTPStatus
 
 from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from handlers.admission import Access
@@ -16,7 +15,7 @@ from handlers.errors import ApiError
 from telemetry.metrics import CONTENT_TYPE, Metrics
 
 # A scrape is a request without a body and with a few headers.
-_MAX_BYTES = 16 * 1024
+MAX_BYTES = 16 * 1024
 
 # A scraper that sends nothing. Prometheus asks again within a minute.
 _IDLE_SECONDS = 120.0
@@ -54,20 +53,18 @@ class ScrapeHandler(RequestHandler):
         _write(self, self._metrics)
 
 
-def scrape_server(metrics: Metrics, host: str, port: int) -> tuple[HTTPServer, int]:
-    """A listener for nothing but `/metrics`, and its port. Raises OSError."""
+def scrape_server(metrics: Metrics) -> HTTPServer:
+    """A server of nothing but `/metrics`."""
     application = Application(
         [(r"/metrics", ScrapeHandler, {"metrics": metrics})], log_function=_silent
     )
-    server = HTTPServer(
+    return HTTPServer(
         application,
-        max_header_size=_MAX_BYTES,
-        max_body_size=_MAX_BYTES,
+        max_header_size=MAX_BYTES,
+        max_body_size=MAX_BYTES,
+        body_timeout=_IDLE_SECONDS,
         idle_connection_timeout=_IDLE_SECONDS,
     )
-    sockets = bind_sockets(port, host)
-    server.add_sockets(sockets)
-    return server, sockets[0].getsockname()[1]
 
 
 def _write(handler: RequestHandler, metrics: Metrics) -> None:

@@ -106,7 +106,7 @@ class Acceptor:
 
     def _take_in(self, accepted: socket.socket, address: object) -> None:
         if len(self._open) >= self.max_connections:
-            self._say("as many connections as limits.connections")
+            self._say("there are as many as there may be")
             self._refuse(accepted)
             return
         connection = Connection(accepted, self._bounds, self._open.discard)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.launching import Launched, Launcher
+from tests.mongod import free_ports
 from tests.readers import Reader, call
 from tests.upstreams import ScriptedUpstream
 
@@ -142,3 +143,24 @@ async def test_a_question_without_a_descriptor_for_its_upstream_fails_in_words(
         while (await call(server.url, "GET", "/readyz")).status != 200:
             pass
     assert "complete" == (await (await Reader.ask(server.url)).end())["status"]
+
+
+@pytest.mark.slow
+@pytest.mark.gen_test
+async def test_without_descriptors_a_scrape_is_refused_and_the_next_one_served(
+    settled: Launcher, upstream: ScriptedUpstream, clients: ExitStack
+) -> None:
+    (port,) = free_ports(1)
+    with settled.settings.open("a") as file:
+        file.write(f"[metrics]\nport = {port}\n")
+    server = await settled.serve()
+    scraped = server._replace(url=f"http://127.0.0.1:{port}")
+    assert 200 == (await call(scraped.url, "GET", "/metrics")).status
+    allow(server, 0)
+
+    scrape = connect(scraped, clients)
+    assert (await asyncio.to_thread(scrape.recv, 100)).startswith(b"HTTP/1.1 503")
+    assert await cpu_seconds(server, 1.0) < 0.5  # it does not spin
+
+    allow(server, 20)
+    assert 200 == (await call(scraped.url, "GET", "/metrics")).status
