@@ -81,6 +81,11 @@ def orphaned(message: Message) -> Ending:
     )
 
 
+def deleted(ending: Ending) -> Ending:
+    """What becomes of `ending` when its conversation is gone: deleting it stops the answer."""
+    return msgspec.structs.replace(ending, status=Status.STOPPED, finish_reason=None, error=None)
+
+
 def interrupted(ending: Ending, error: RelayError) -> Ending:
     """What becomes of `ending` when it cannot be kept as it is."""
     return msgspec.structs.replace(

@@ -124,7 +124,7 @@ class StorageUnavailable(RelayError):
 
 
 class LeaseLost(RelayError):
-    """The answer was ended, or deleted, by another process while this one still streamed it."""
+    """The answer was ended by another process while this one still streamed it."""
 
     code = "lease_lost"
     words = "The server lost track of this answer. What is stored may be shorter."

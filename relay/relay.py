@@ -18,7 +18,7 @@ from relay.answer import Answer, Reader
 from relay.asking import Asking, Caller, messages, new_conversation, title
 from relay.checkpoints import Checkpoints
 from relay.context import History, history, text_of
-from relay.endings import ending_of, interrupted, never_asked, orphaned
+from relay.endings import deleted, ending_of, interrupted, never_asked, orphaned
 from relay.errors import LeaseLost, QuestionTooLong, ShuttingDown, StorageUnavailable
 from relay.finished import Finished, finished, log_finished
 from relay.following import Following
@@ -434,7 +434,11 @@ class Relay:
         answer = running.answer
         try:
             kept = await self._storage.message(running.user, answer.id)
-        except (NotFound, StorageError):
+        except NotFound:  # deleted: nobody else has counted what it cost
+            self._spent(running.user, ending)
+            answer.end(deleted(ending))
+            return
+        except StorageError:
             pass
         except Exception as error:  # a bug; it must not leave readers waiting for ever
             log.error("ending not read answer=%s", answer.id, exc_info=error)

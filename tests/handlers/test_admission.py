@@ -180,6 +180,25 @@ async def test_estimated_tokens_of_a_cut_off_answer_count_too(
 
 
 @pytest.mark.gen_test
+async def test_tokens_of_an_answer_whose_conversation_is_deleted_count_too(
+    serve: Serving, providers: Any, upstream: ScriptedUpstream, store: FaultyStorage
+) -> None:
+    server = await serve.start(providers=providers, limits={"tokens_per_day": 30})
+    path = await new_conversation(server)
+    gate = store.hold("delete_conversation")
+    deleting = asyncio.create_task(call(server.url, "DELETE", path))
+    await gate.reached.wait()  # nothing is live, for all it knows
+    upstream.tokens("x" * 400)
+    reader = await Reader.open(server.url, "POST", f"{path}/messages", {"content": "q"})
+    await reader.text("x" * 400)
+    gate.open.set()
+    assert 204 == (await deleting).status
+    end = await reader.end()
+    assert ("stopped", None) == (end["status"], end.get("error"))
+    assert (429, "token_budget_spent") == said(await ask(server))
+
+
+@pytest.mark.gen_test
 async def test_a_question_that_no_model_takes_is_refused_with_its_system_prompt(
     serve: Serving, providers: Any, upstream: ScriptedUpstream
 ) -> None:
