@@ -32,6 +32,7 @@ import handlers.answers
 import handlers.asking
 import handlers.conversations
 import handlers.health
+import handlers.me
 import handlers.metrics
 import handlers.models
 import handlers.openapi
@@ -94,6 +95,7 @@ _ROUTES = [
     *handlers.asking.routes,
     *handlers.answers.routes,
     *handlers.models.routes,
+    *handlers.me.routes,
     *handlers.health.routes,
     *handlers.page.routes,
     *handlers.metrics.routes,

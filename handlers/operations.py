@@ -16,6 +16,7 @@ from handlers.views import (
     GivenTicket,
     Health,
     List,
+    Me,
     Message,
     ModelEntry,
     NewConversation,
@@ -199,6 +200,12 @@ OPERATIONS = (
         "/api/v1/models",
         "Which models there are, the default first.",
         {200: Reply("All of them.", {JSON: List[ModelEntry]})},
+    ),
+    Operation(
+        "get",
+        "/api/v1/me",
+        "Whose the key is.",
+        {200: Reply("The user for whom is asked.", {JSON: Me})},
     ),
     Operation(
         "get",

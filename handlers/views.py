@@ -192,6 +192,13 @@ class ModelEntry(msgspec.Struct, frozen=True):
     default: bool
 
 
+class Me(msgspec.Struct, frozen=True):
+    """For whom is asked, and whether whoever asks is an admin."""
+
+    user: str
+    admin: bool
+
+
 class Problem(msgspec.Struct, frozen=True):
     """Why: a code that is never reworded, words for people, and by what our log knows of it."""
 

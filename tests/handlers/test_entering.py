@@ -242,6 +242,13 @@ async def test_an_admin_asks_for_whom_they_name_and_nobody_else_may(door: Door) 
 
     assert 404 == (await call(server.url, "GET", path, headers=admin.headers)).status
     as_alice = admin.headers | {"Headrace-User": "李雷"}
+    for headers, user, may in (
+        (alice.headers, "李雷", False),
+        (admin.headers, "ops", True),
+        (as_alice, "李雷", True),
+    ):
+        me = await call(server.url, "GET", "/api/v1/me", headers=headers)
+        assert {"user": user, "admin": may} == me.body
     assert 200 == (await call(server.url, "GET", path, headers=as_alice)).status
     refused = await call(server.url, "GET", path, headers=alice.headers | {"Headrace-User": "ops"})
     assert (403, "admin_only") == (refused.status, refused.body["error"]["code"])

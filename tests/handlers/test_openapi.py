@@ -137,6 +137,7 @@ async def test_real_responses_are_as_they_are_described(
     await described.call("delete", one, path)
     for plain in (
         "/api/v1/models",
+        "/api/v1/me",
         "/healthz",
         "/readyz",
         "/metrics",

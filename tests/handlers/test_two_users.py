@@ -37,7 +37,11 @@ OWNED: dict[tuple[str, str], Any] = {
     ("POST", f"{ANSWER}/regenerate"): None,
 }
 # Routes that name nothing, and what they show or make is the asker's own.
-OWN = {("GET", "/api/v1/conversations"), ("POST", "/api/v1/conversations")}
+OWN = {
+    ("GET", "/api/v1/me"),
+    ("GET", "/api/v1/conversations"),
+    ("POST", "/api/v1/conversations"),
+}
 # Routes that show nothing of any user's.
 NOBODYS = {
     ("GET", "/api/v1/models"),
