@@ -18,9 +18,12 @@
  * - Nothing is lost and nothing is said twice: each connection goes on behind the last event's id.
  * - It comes back for as long as the caller does not leave: with growing, jittered waits, at once
  *   on good news, and from connections that only look alive.
+ * - A 401 ends nothing where `headers` is a function that has others to give: it goes on with those,
+ *   a question with its key, an answer behind its last event.
  */
 
 import { Connection, SILENCE_MS } from "./connection";
+import { Entering, type HeaderSource, type HeaderValues } from "./entering";
 import { ApiError } from "./errors";
 import { read } from "./reading";
 import type { AnswerEvent, AnswerOptions, Question } from "./types";
@@ -34,8 +37,8 @@ export interface StreamOptions {
   signal?: AbortSignal;
   /** Another origin's server, which has to name this page's origin in `cors.allow_origins`. */
   baseUrl?: string;
-  /** What every request carries besides, such as `Authorization`. */
-  headers?: Record<string, string>;
+  /** What every request carries besides, such as `Authorization`; as a function, whatever is good now. */
+  headers?: HeaderSource;
   /** Told of every change. */
   onConnection?: (state: ConnectionState) => void;
   /** In place of the global one. */
@@ -83,13 +86,18 @@ export function follow(answerId: string, options: FollowOptions = {}): AsyncGene
 /** End a live answer, for all its readers; their streams bring `end`. */
 export async function stop(answerId: string, options: StreamOptions = {}): Promise<void> {
   const backoff = new Backoff(options.random);
+  const entering = new Entering(options.headers, options.signal);
+  const path = `/api/v1/answers/${answerId}/stop`;
   for (;;) {
+    const headers = await entering.headers();
     // Stopping what has ended changes nothing, so that this may be sent any number of times.
-    const response = await attempt(options, options.signal, `/api/v1/answers/${answerId}/stop`, {
-      method: "POST",
-    });
+    const response = await attempt(options, headers, options.signal, path, { method: "POST" });
     if (response?.ok) return;
-    if (response && !isForNow(response)) throw await ApiError.of(response);
+    if (response?.status === 401) {
+      if (entering.refused(await ApiError.of(response), headers)) continue;
+    } else if (response && !isForNow(response)) {
+      throw await ApiError.of(response);
+    }
     await wait(backoff.next(), options.signal, options.wakeUps ?? browserWakeUps);
   }
 }
@@ -114,17 +122,23 @@ async function* lasting(
 ): AsyncGenerator<AnswerEvent> {
   const wakeUps = options.wakeUps ?? browserWakeUps;
   const backoff = new Backoff(options.random);
+  const entering = new Entering(options.headers, options.signal);
   let started = false;
   for (;;) {
     options.signal?.throwIfAborted();
+    // Ahead of the connection, whose silence is measured: somebody may be looking for a key.
+    const headers = await entering.headers();
     options.onConnection?.("connecting");
     const { path, init } =
       answerId === undefined && asking ? asking : coming(answerId ?? "", lastEventId);
     const connection = new Connection(options.signal, wakeUps, options.silenceMs ?? SILENCE_MS);
+    let atOnce = false;
     try {
-      const response = await attempt(options, connection.signal, path, init);
+      const response = await attempt(options, headers, connection.signal, path, init);
+      if (response?.ok) entering.admitted();
       if (response?.status === 204) return; // it had been read to its end
-      if (response && !response.ok && !isForNow(response)) throw await ApiError.of(response);
+      if (response?.status === 401) atOnce = entering.refused(await ApiError.of(response), headers);
+      else if (response && !response.ok && !isForNow(response)) throw await ApiError.of(response);
       if (response && !response.ok) backoff.atLeast(retryAfter(response));
       if (response?.ok && response.body && isEventStream(response)) {
         options.onConnection?.("open");
@@ -151,6 +165,7 @@ async function* lasting(
     } finally {
       connection.close();
     }
+    if (atOnce) continue;
     options.signal?.throwIfAborted();
     options.onConnection?.("waiting");
     await wait(backoff.next(), options.signal, wakeUps);
@@ -170,6 +185,7 @@ function coming(answerId: string, lastEventId: string | undefined): Opening {
 /** The response's head, or undefined if there was no connection to be had. */
 async function attempt(
   options: StreamOptions,
+  headers: HeaderValues,
   signal: AbortSignal | undefined,
   path: string,
   init: RequestInit,
@@ -177,7 +193,7 @@ async function attempt(
   try {
     return await (options.fetch ?? fetch)(`${options.baseUrl ?? ""}${path}`, {
       ...init,
-      headers: { Accept: "text/event-stream", ...options.headers, ...init.headers },
+      headers: { Accept: "text/event-stream", ...headers, ...init.headers },
       cache: "no-store",
       ...(signal && { signal }),
     });

@@ -17,6 +17,7 @@ export {
   type StreamOptions,
 } from "./client";
 export { take } from "./blocks";
+export { Entering, type HeaderSource, type HeaderValues, type Refused } from "./entering";
 export { ApiError, ProtocolError } from "./errors";
 export { browserWakeUps, type WakeUps } from "./waiting";
 export type * from "./types";

@@ -62,6 +62,17 @@ export class Backoff {
   }
 }
 
+/** What `promise` brings, unless `signal` is aborted before; then its reason is thrown. */
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return promise;
+  return new Promise((resolve, reject) => {
+    const leave = () => reject(signal.reason);
+    signal.addEventListener("abort", leave);
+    if (signal.aborted) leave();
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", leave));
+  });
+}
+
 /** Wait for so long, or until good news. Throws the signal's reason once that is aborted. */
 export function wait(
   milliseconds: number,

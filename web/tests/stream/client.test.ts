@@ -436,3 +436,134 @@ describe("stopping", () => {
     expect(server.requests.length).toBe(3);
   });
 });
+
+describe("a key that changes", () => {
+  const bearer = (key: string) => ({ Authorization: `Bearer ${key}` });
+  const sent = () => server.requests.map(({ headers }) => headers.Authorization);
+
+  test("each request carries what is good by then", async () => {
+    let key = 0;
+    server.answers.push(
+      new Streaming().start().delta(1, "a").cut(),
+      new Streaming().start().delta(2, "b").end(2),
+    );
+
+    const events = await all(
+      ask({ content: "hi" }, { ...options, headers: () => bearer(`k${++key}`) }),
+    );
+
+    expect(text(events)).toBe("ab");
+    expect(sent()).toEqual(["Bearer k1", "Bearer k2"]);
+  });
+
+  test("a question that met a 401 is asked again with another key: the same question", async () => {
+    const told: unknown[] = [];
+    server.answers.push(
+      refusal(401, "expired_credentials"),
+      new Streaming().start().delta(1, "a").end(1),
+    );
+
+    const events = await all(
+      ask(
+        { content: "hi" },
+        {
+          ...options,
+          headers: async (refused) => {
+            told.push(refused?.error.code, refused?.headers);
+            return bearer(refused ? "new" : "old");
+          },
+        },
+      ),
+    );
+
+    expect(text(events)).toBe("a");
+    expect(told).toEqual([undefined, undefined, "expired_credentials", bearer("old")]);
+    expect(sent()).toEqual(["Bearer old", "Bearer new"]);
+    const [first, second] = server.requests;
+    expect(second?.headers["Idempotency-Key"]).toBe(first?.headers["Idempotency-Key"]);
+    expect(second?.body).toBe(first?.body);
+    expect(states).toEqual(["connecting", "connecting", "open"]); // at once, without a wait
+  });
+
+  test("a stream that was cut because its key was revoked goes on behind its last event", async () => {
+    server.answers.push(
+      new Streaming().start().delta(1, "a").cut(),
+      refusal(401, "invalid_credentials"),
+      new Streaming().start().delta(2, "b").end(2),
+    );
+
+    const events = await all(
+      follow("a1", { ...options, headers: (refused) => bearer(refused ? "new" : "old") }),
+    );
+
+    expect(text(events)).toBe("ab");
+    expect(server.requests.map(({ headers }) => headers["Last-Event-ID"])).toEqual([
+      ...[undefined, "1", "1"],
+    ]);
+  });
+
+  test.each([
+    ["plain headers", bearer("old")],
+    ["a function that has no others", () => bearer("old")],
+  ])("%s: a 401 is for good", async (_name, headers) => {
+    server.answers.push(refusal(401, "invalid_credentials"));
+
+    await expect(all(ask({ content: "hi" }, { ...options, headers }))).rejects.toMatchObject({
+      status: 401,
+      code: "invalid_credentials",
+    });
+    expect(server.requests.length).toBe(1);
+  });
+
+  test("what the function throws is thrown", async () => {
+    const headers = () => Promise.reject(new Error("signed out"));
+
+    await expect(all(follow("a1", { ...options, headers }))).rejects.toThrow("signed out");
+    expect(server.requests).toEqual([]);
+  });
+
+  test("keys that are refused one after the other are tried with growing waits", async () => {
+    const asked: number[] = [];
+    let key = 0;
+    server.answers.push(
+      ...Array.from({ length: 4 }, () => refusal(401, "invalid_credentials")),
+      new Streaming().start().end(0),
+    );
+    const headers = () => {
+      asked.push(Date.now());
+      return bearer(`k${++key}`);
+    };
+
+    await all(follow("a1", { ...options, headers }));
+
+    expect(asked.map((at) => at - (asked[0] ?? 0))).toEqual([0, 0, 1000, 3000, 7000]);
+  });
+
+  test("while a key is looked for nothing counts as silent, and the caller may leave", async () => {
+    const leaving = new AbortController();
+    server.answers.push(refusal(401, "invalid_credentials"));
+    const nobody = new Promise<never>(() => undefined);
+    const reading = all(
+      follow("a1", {
+        ...options,
+        signal: leaving.signal,
+        headers: (refused) => (refused ? nobody : bearer("old")),
+      }),
+    );
+    await server.arrived(1);
+    while (vi.getTimerCount()) await turn();
+
+    leaving.abort(new Error("enough"));
+
+    await expect(reading).rejects.toThrow("enough");
+    expect(server.requests.length).toBe(1);
+  });
+
+  test("stopping goes on with another key, too", async () => {
+    server.answers.push(refusal(401, "invalid_credentials"), new Response("{}"));
+
+    await stop("a1", { ...options, headers: (refused) => bearer(refused ? "new" : "old") });
+
+    expect(sent()).toEqual(["Bearer old", "Bearer new"]);
+  });
+});
