@@ -7,7 +7,9 @@ import pytest
 
 import handlers.page
 from server import Server
+from tests.entering import SECRET
 from tests.readers import call
+from tests.serving import Serving
 
 INDEX = b'<!doctype html><script type="module" src="/assets/index-1a2b.js"></script>'
 SCRIPT = b"export {};" * 100
@@ -37,6 +39,14 @@ async def test_the_page_is_at_the_root_and_at_every_conversation(
     assert (200, INDEX) == (page.status, page.body)
     assert "text/html; charset=utf-8" == page.headers["content-type"]
     assert "no-cache" == page.headers["cache-control"]
+
+
+@pytest.mark.gen_test
+async def test_the_page_that_asks_for_a_key_is_served_without_one(serve: Serving) -> None:
+    server = await serve.start(auth={"mode": "keys", "secret": SECRET})
+    for path in ("/", "/c/0123456789abcdef", "/assets/index-1a2b.js"):
+        assert 200 == (await call(server.url, "GET", path)).status
+    assert 401 == (await call(server.url, "GET", "/api/v1/me")).status
 
 
 @pytest.mark.gen_test

@@ -39,6 +39,11 @@ class Tab:
         return self.page.locator(".composer textarea")
 
     @property
+    def sign_in(self) -> Locator:
+        """What asks for a key."""
+        return self.page.get_by_role("dialog", name="Sign in")
+
+    @property
     def answers(self) -> Locator:
         return self.page.locator("article.answer")
 
@@ -57,6 +62,13 @@ class Tab:
 
     def listed(self, title: str) -> Locator:
         return self.page.get_by_role("navigation").get_by_role("link", name=title)
+
+    async def enter(self, key: str, *, on_device: bool = False) -> None:
+        """Sign in with a key."""
+        await expect(self.sign_in.get_by_label("API key or access token")).to_be_focused()
+        await self.page.keyboard.insert_text(key)
+        await self.sign_in.get_by_role("checkbox").set_checked(on_device)
+        await self.sign_in.get_by_role("textbox").press("Enter")
 
     async def ask(self, question: str) -> None:
         await self.field.fill(question)
@@ -93,11 +105,18 @@ class Visitor:
 
     async def open(self, url: str, *, context: BrowserContext | None = None, **options: Any) -> Tab:
         """The page at `url`, in a new tab."""
+        tab = await self.knock(url, context=context, **options)
+        await expect(tab.field).to_be_focused()
+        return tab
+
+    async def knock(
+        self, url: str, *, context: BrowserContext | None = None, **options: Any
+    ) -> Tab:
+        """The same where a key may be asked for."""
         tab = Tab(await (context or await self.context(**options)).new_page())
         tab.watch()
         self.tabs.append(tab)
         await tab.page.goto(url)
-        await expect(tab.field).to_be_focused()
         return tab
 
     async def leave(self) -> list[str]:

@@ -314,14 +314,109 @@ async def test_a_busy_conversation_shows_the_branch_that_is_being_written(
     await laptop.ask("Weiter")
     await laptop.reads("Zw")
 
-    await edit(phone, "Count", "Count to two")
+    await phone.button("Regenerate").click()
 
     await expect(phone.page.get_by_text("Weiter")).to_be_visible()
     await phone.reads("Zw")
-    await expect(phone.field).to_have_value("Count to two")
+    await expect(phone.field).to_have_value("")
     upstream.finish()
     await asyncio.gather(laptop.ended("complete"), phone.ended("complete"))
     assert 3 == len(upstream.requests)
+
+
+@pytest.mark.gen_test
+async def test_an_edited_question_that_is_not_taken_stays_in_its_editor(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    script(upstream, "One.")
+    laptop = await visitor.open(headrace.url)
+    await talk(laptop, ("Count", "One."))
+    phone = await visitor.open(laptop.page.url)
+    await shows(phone, "Count", "One.")
+    upstream.tokens("Ei")
+    await laptop.button("Regenerate").click()
+    await laptop.reads("Ei")
+    await phone.field.fill("What I write meanwhile")
+
+    await edit(phone, "Count", "Count to two")
+
+    editor = phone.page.get_by_role("textbox", name="The question in other words")
+    await expect(phone.page.get_by_text("An answer is being written.")).to_be_visible()
+    await expect(editor).to_have_value("Count to two")
+    await expect(phone.field).to_have_value("What I write meanwhile")
+    await expect(switches(phone)).to_contain_text("1 / 2")
+    send = phone.page.locator(".editor").get_by_role("button", name="Send")
+    await expect(send).to_be_disabled()
+    upstream.tokens("ns.")
+    upstream.finish()
+    upstream.next_request()
+    script(upstream, "Two.")
+    await expect(send).to_be_enabled()
+    await send.click()
+    await shows(phone, "Count to two", "Two.")
+    assert ["Count to two"] == sent(upstream)
+
+
+@pytest.mark.gen_test
+async def test_words_in_an_editor_outlive_a_look_at_another_branch(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    script(upstream, "One.", "Two.", "Eins.")
+    tab = await visitor.open(headrace.url)
+    await talk(tab, ("Count", "One."), ("Go on", "Two."))
+    await tab.button("Regenerate").first.click()
+    await expect(switches(tab)).to_have_count(1)
+    await tab.ended("complete")
+    await tab.button("Previous version").click()
+    await tab.page.locator(".question", has_text="Go on").hover()
+    await tab.button("Edit the question").last.click()
+    editor = tab.page.get_by_role("textbox", name="The question in other words")
+    await editor.fill("Go on, slowly")
+
+    await tab.button("Next version").click()
+    await expect(editor).to_have_count(0)
+    await tab.button("Previous version").click()
+
+    await expect(editor).to_have_value("Go on, slowly")
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("where", ["on an older branch", "scrolled up", "in an editor"])
+async def test_who_reads_is_not_thrown_elsewhere_by_another_tab(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor, where: str
+) -> None:
+    long = "\n\n".join(f"Paragraph {number}." for number in range(60))
+    script(upstream, "Short.", long, "Another.")
+    context = await visitor.context()
+    first = await visitor.open(headrace.url, context=context)
+    await talk(first, ("Write", "Short."))
+    await first.button("Regenerate").click()
+    await expect(first.text).to_contain_text("Paragraph 59.")
+    await first.ended("complete")
+    reader = await visitor.open(first.page.url, context=context)
+    await expect(reader.page.get_by_text("Paragraph 59.")).to_be_in_viewport()
+    if where == "on an older branch":
+        await reader.button("Previous version").click()
+    elif where == "scrolled up":
+        await reader.page.mouse.move(600, 300)
+        await reader.page.mouse.wheel(0, -900)
+        await expect(reader.button("To the latest words")).to_be_visible()
+    else:
+        await reader.page.locator(".question").hover()
+        await reader.button("Edit the question").click()
+        await reader.page.keyboard.type(" something else")
+    shown = "Short." if where == "on an older branch" else "Paragraph 30."
+    await expect(reader.text).to_contain_text(shown)
+
+    await first.button("Regenerate").click()
+    await first.reads("Another.")
+    await first.ended("complete")
+
+    await expect(switches(reader)).to_contain_text("/ 3")
+    await expect(reader.text).to_contain_text(shown)
+    if where == "in an editor":
+        editor = reader.page.get_by_role("textbox", name="The question in other words")
+        await expect(editor).to_have_value("Write something else")
 
 
 @pytest.mark.gen_test

@@ -1,6 +1,7 @@
 /** The API's plain requests, those that stream nothing: `docs/api.md` as functions. */
 
-import { ApiError, type Block, type Ending, type Failure, type Usage } from "./stream";
+import { headers } from "./state/session";
+import { ApiError, Entering, type Block, type Ending, type Failure, type Usage } from "./stream";
 
 export interface Conversation {
   id: string;
@@ -38,17 +39,31 @@ export interface Page<T> {
   next: string | null;
 }
 
-async function call<T>(method: string, path: string, body?: object): Promise<T> {
-  const response = await fetch(`/api/v1${path}`, {
-    method,
-    cache: "no-store",
-    ...(body && {
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(body),
-    }),
-  });
-  if (!response.ok) throw await ApiError.of(response);
-  return response.status === 204 ? (undefined as T) : response.json();
+/** Answered 401 it waits until somebody has signed in, and is sent again. */
+async function call<T>(method: string, path: string, more: RequestInit = {}): Promise<T> {
+  const entering = new Entering(headers);
+  for (;;) {
+    const entry = await entering.headers();
+    const response = await fetch(`/api/v1${path}`, {
+      method,
+      cache: "no-store",
+      ...more,
+      headers: { ...entry, ...more.headers },
+    });
+    if (response.ok) return response.status === 204 ? (undefined as T) : response.json();
+    const error = await ApiError.of(response);
+    if (response.status !== 401) throw error;
+    entering.refused(error, entry);
+  }
+}
+
+function json(body: object): RequestInit {
+  return { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+}
+
+/** By which the page has words for it: a code of the API's, or that nobody answered. */
+export function codeOf(error: unknown): string {
+  return error instanceof ApiError ? error.code : "unreachable";
 }
 
 /** The most that the server lists at once. */
@@ -60,13 +75,11 @@ export const api = {
     call<Page<Conversation>>("GET", `/conversations?limit=${LIMIT}${parameter("after", after)}`),
   conversation: (id: string) => call<Conversation>("GET", `/conversations/${id}`),
   change: (id: string, changes: Partial<Pick<Conversation, "title" | "system">>) =>
-    call<Conversation>("PATCH", `/conversations/${id}`, changes),
+    call<Conversation>("PATCH", `/conversations/${id}`, json(changes)),
   messages: (id: string, before?: string) =>
     call<Page<Message>>("GET", `/conversations/${id}/messages?${parameter("before", before)}`),
   /** Outlives the page: a delete that waits for its undo is carried out when the page is left. */
-  remove: async (id: string): Promise<void> => {
-    await fetch(`/api/v1/conversations/${id}`, { method: "DELETE", keepalive: true });
-  },
+  remove: (id: string) => call<void>("DELETE", `/conversations/${id}`, { keepalive: true }),
 };
 
 function parameter(name: string, value: string | undefined): string {

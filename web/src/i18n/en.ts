@@ -9,6 +9,19 @@ export const en = {
   save: "Save",
   cancel: "Cancel",
   close: "Close",
+  signOut: "Sign out",
+  notice: "That did not work: {message}",
+  signIn: {
+    title: "Sign in",
+    note: "This server asks for an API key or an access token. Whoever runs it gives them out.",
+    revoked:
+      "The key of {user} is not accepted any more. With another one it goes on where it was; nothing is lost.",
+    expired:
+      "The key of {user} has expired. With another one it goes on where it was; nothing is lost.",
+    key: "API key or access token",
+    remember: "Keep it on this device; else it is forgotten with this tab",
+    enter: "Sign in",
+  },
   list: {
     label: "Conversations",
     open: "Show conversations",
@@ -17,7 +30,7 @@ export const en = {
     none: "No conversation yet.",
     noMatch: "No title matches.",
     older: "Show older",
-    unreachable: "The list cannot be read just now.",
+    unread: "The list could not be read: {message}",
     untitled: "Untitled",
     live: "is being answered",
     rename: "Rename “{title}”",
@@ -41,7 +54,7 @@ export const en = {
   state: {
     loading: "Loading…",
     missing: "There is no such conversation; it may have been deleted.",
-    unreachable: "The server cannot be reached just now.",
+    unread: "The conversation could not be read: {message}",
     again: "Try again",
     older: "Show earlier messages",
     latest: "To the latest words",
@@ -62,6 +75,7 @@ export const en = {
     label: "Edit the question",
     field: "The question in other words",
     note: "Makes another version; this one stays.",
+    locked: "An answer is being written. This can be sent once it has ended.",
   },
   branch: {
     label: "Versions",
@@ -98,6 +112,7 @@ export const en = {
   },
   ending: {
     complete: "Answer complete.",
+    empty: "The model said nothing.",
     length: "The answer reached the length that was allowed.",
     content_filter: "The provider’s content filter ended the answer.",
     stopped: "Stopped. What had arrived is kept.",
@@ -125,5 +140,18 @@ export const en = {
     storage_unavailable: "conversations cannot be stored just now.",
     body_too_large: "the question is too long.",
     not_found: "the conversation is gone.",
+    question_too_long: "the question is too long.",
+    credentials_required: "a key is needed here.",
+    invalid_credentials: "this key is not one that is good here.",
+    expired_credentials: "this key has expired.",
+    auth_unavailable: "keys cannot be checked just now.",
+    forwarded_request:
+      "without keys this server serves its own machine only, and a proxy stands in between.",
+    foreign_host: "without keys this server answers at localhost only, not under this address.",
+    foreign_origin: "this server takes nothing from pages of this address.",
+    admin_only: "this takes an admin’s key.",
+    copy_refused: "this browser does not let the page copy.",
+    unreachable: "the server cannot be reached just now.",
+    other: "the server says {code}.",
   },
 };

@@ -1,7 +1,8 @@
 /** The list at the side: all conversations, newest first, and what can be done to them. */
 
 import { computed, ref, shallowRef } from "vue";
-import { api, type Conversation } from "../api";
+import { api, codeOf, type Conversation } from "../api";
+import { ApiError } from "../stream";
 import { conversationId, go } from "./location";
 import { tell } from "./tabs";
 
@@ -13,7 +14,8 @@ const MAX_PAGES = 10;
 
 const known = shallowRef<Conversation[]>([]);
 const next = ref<string | null>(null);
-const unreachable = ref(false);
+/** Why the list could not be read; null if it could. */
+const trouble = ref<string | null>(null);
 const search = ref("");
 
 /** Deleted here, and still there: until the time for undoing is over. */
@@ -33,9 +35,9 @@ async function load(): Promise<void> {
     const page = await api.conversations();
     known.value = page.data;
     next.value = page.next;
-    unreachable.value = false;
-  } catch {
-    unreachable.value = true; // the list that is there stays; looking again loads again
+    trouble.value = null;
+  } catch (error) {
+    trouble.value = codeOf(error); // the list that is there stays; looking again loads again
   }
 }
 
@@ -84,9 +86,18 @@ function carryOut(): void {
   const { id } = gone.conversation;
   known.value = known.value.filter((conversation) => conversation.id !== id);
   void api.remove(id).then(
-    () => tell({ conversation: id, what: "deleted" }),
-    load, // it is still there, and shown again
+    () => isGone(id),
+    (error) => {
+      if (error instanceof ApiError && error.status === 404) isGone(id);
+      else void load(); // it is still there, and shown again
+    },
   );
+}
+
+/** Deleted; perhaps somebody has gone back to it meanwhile. */
+function isGone(id: string): void {
+  tell({ conversation: id, what: "deleted" });
+  if (conversationId.value === id) go(null);
 }
 
 window.addEventListener("pagehide", carryOut);
@@ -95,7 +106,7 @@ export const conversations = {
   listed,
   next,
   search,
-  unreachable,
+  trouble,
   going: computed(() => going.value?.conversation),
   ...{ load, more, all, rename, put, remove, undo },
 };

@@ -7,7 +7,7 @@
  */
 
 import { computed, ref, shallowReactive, shallowRef } from "vue";
-import { api, type Conversation, type Message } from "../api";
+import { api, codeOf, type Conversation, type Message } from "../api";
 import {
   ApiError,
   follow,
@@ -19,10 +19,11 @@ import {
 } from "../stream";
 import { conversations } from "./conversations";
 import { conversationId, go } from "./location";
-import { expected, question, stored, Writer, type Shown } from "./messages";
+import { expected, nameOf, question, stored, Writer, type Shown } from "./messages";
 import * as outbox from "./outbox";
+import { headers, user } from "./session";
 import { tell } from "./tabs";
-import { thread } from "./thread";
+import { thread, type Pending } from "./thread";
 
 /**
  * Seconds for which an answer goes on without a reader. A page that is loaded again, a tunnel, a
@@ -32,24 +33,33 @@ const GRACE_SECONDS = 60;
 
 const { pending, path, leaf, live } = thread;
 const conversation = shallowRef<Conversation | null>(null);
-const state = ref<"ready" | "loading" | "missing" | "unreachable">("ready");
+const state = ref<"ready" | "loading" | "missing" | "unread">("ready");
+/** Why it could not be read. */
+const trouble = ref("");
 const system = ref("");
 /** What stands in the composer: a question that was taken back is there again. */
 const draft = ref("");
+/** Questions that are being put in other words, by `nameOf`: the words so far. */
+const edits = shallowReactive(new Map<string, string>());
+/** Whether the page's end is in sight; who has scrolled up is reading something. */
+const atEnd = ref(true);
 
 /** Answers that are being read here, by their ids; their messages are the ones on the page. */
 const reading = shallowReactive(new Map<string, { conversation: string; message: Shown }>());
 
-/** The question that has not begun to be answered, and what takes it back. */
-const asking = shallowRef<AbortController>();
+/**
+ * What was asked for and has not begun to be answered, or was refused: by its conversation, each of
+ * which has one at most. Null is the one that is not made yet.
+ */
+const asked = new Map<string | null, Pending>();
 
-/** Whether that question is on the page. */
-const isAsking = (): boolean => asking.value !== undefined && pending.value !== undefined;
+/** Whether something that is on the page is on its way. */
+const isAsking = (): boolean => pending.value?.messages.at(-1)?.status === "asking";
 
 /** Show the conversation that the address names. */
 async function open(): Promise<void> {
   if (thread.id.value === conversationId.value) return;
-  thread.begin(conversationId.value);
+  thread.begin(conversationId.value, asked.get(conversationId.value));
   conversation.value = null;
   system.value = "";
   state.value = "ready";
@@ -59,15 +69,17 @@ async function open(): Promise<void> {
 /** Read what the server has of the open conversation; what is being written here stays. */
 async function refresh(): Promise<void> {
   const id = thread.id.value;
-  if (id === null || isAsking()) return;
+  const isHere = thread.messages.value.length > 0;
+  if (id === null || (isHere && isAsking())) return;
   if (!path.value.length) state.value = "loading";
   try {
     const [read, page] = await Promise.all([api.conversation(id), api.messages(id)]);
-    if (id !== thread.id.value || isAsking()) return; // somebody went on meanwhile
+    if (id !== thread.id.value || (isHere && isAsking())) return; // somebody went on meanwhile
+    if (!isHere && thread.messages.value.length) return await refresh(); // what was asked has begun
     conversation.value = read;
     system.value = read.system ?? "";
     conversations.put(read);
-    await thread.take(page, adopted());
+    await thread.take(page, adopted(), atEnd.value && !isEditing());
     if (id === thread.id.value) state.value = "ready";
   } catch (error) {
     if (id !== thread.id.value) return;
@@ -75,9 +87,15 @@ async function refresh(): Promise<void> {
       thread.begin(id);
       state.value = "missing";
     } else {
-      state.value = path.value.length ? "ready" : "unreachable";
+      state.value = path.value.length ? "ready" : "unread";
+      trouble.value = codeOf(error);
     }
   }
+}
+
+/** Whether a question that is shown is being put in other words. */
+function isEditing(): boolean {
+  return path.value.some((message) => edits.has(nameOf(message)));
 }
 
 /** Makes messages of those that are stored: the objects on the page already, where there are. */
@@ -102,13 +120,14 @@ async function send(content: string, model: string | null): Promise<void> {
 
 /** Ask a question anew, in other words: beside the one there was, which stays. */
 async function edit(message: Shown, content: string, model: string | null): Promise<void> {
-  await deliver(outgoing({ content }, message.parent, model));
+  edits.delete(nameOf(message));
+  await deliver(outgoing({ content }, message.parent, model, message.id));
 }
 
 /** Have an answer's question answered once more, or sent again if it was not taken. */
 async function again(answer: Shown, model: string | null): Promise<void> {
   const refused = pending.value?.messages.includes(answer) && pending.value.outgoing;
-  if (refused) await deliver(outgoing(refused.asked, refused.parent, model));
+  if (refused) await deliver(outgoing(refused.asked, refused.parent, model, refused.edited));
   else if (answer.id) await deliver(outgoing({ beside: answer.id }, answer.parent, model));
 }
 
@@ -116,6 +135,7 @@ function outgoing(
   asked: outbox.Outgoing["asked"],
   parent: string | null,
   model: string | null,
+  edited: string | null = null,
 ): outbox.Outgoing {
   const id = thread.id.value;
   const options: AnswerOptions = {
@@ -123,49 +143,59 @@ function outgoing(
     ...(model !== null && { model }),
     ...(id === null && system.value && { system: system.value }),
   };
-  return { key: newKey(), conversation: id, parent, asked, options };
+  return { key: newKey(), user: user.value, conversation: id, parent, asked, edited, options };
 }
 
 /** Send what an earlier load of this page was about to send when it was left. */
 async function resume(): Promise<void> {
-  const left = outbox.left();
-  if (left) await deliver(left);
+  const underWay = new Set([...asked.values()].map(({ outgoing }) => outgoing.key));
+  const left = outbox.left(user.value).filter(({ key }) => !underWay.has(key));
+  await Promise.all(left.map(deliver));
 }
 
-async function deliver(asked: outbox.Outgoing): Promise<void> {
-  const answer = expected(asked.options.model ?? null);
+async function deliver(outgoing: outbox.Outgoing): Promise<void> {
+  const { asked: wanted, conversation: place } = outgoing;
+  const answer = expected(outgoing.options.model ?? null);
   const added =
-    "content" in asked.asked ? [question(asked.asked.content, asked.parent), answer] : [answer];
+    "content" in wanted ? [question(wanted.content, outgoing.parent), answer] : [answer];
   const withdraw = new AbortController();
-  if (asked.conversation === thread.id.value) pending.value = { outgoing: asked, messages: added };
-  const isShown = () => pending.value?.messages === added;
-  asking.value = withdraw;
-  outbox.keep(asked);
+  const mine: Pending = { outgoing, messages: added, withdraw };
+  asked.set(place, mine);
+  if (place === thread.id.value) pending.value = mine;
+  const isShown = () => pending.value === mine;
+  outbox.keep(outgoing);
   const options = {
-    key: asked.key,
+    key: outgoing.key,
+    headers,
     signal: withdraw.signal,
     onConnection: tellsWaiting(answer),
   };
   try {
-    await write(outbox.post(asked, options), answer, (start) => began(start, added, isShown()));
+    await write(outbox.post(outgoing, options), answer, (start) => began(start, mine, isShown()));
   } catch (error) {
-    settle();
+    outbox.forget(outgoing.key);
     const busy = error instanceof ApiError && error.code === "conversation_busy" && error.answerId;
     if (!withdraw.signal.aborted && !busy) return giveUp(answer, error);
     // Taken back; or another tab or device asked first, and its answer is what is to be seen.
-    if ("content" in asked.asked) draft.value ||= asked.asked.content;
+    asked.delete(place);
+    giveBack(outgoing);
     if (!isShown()) return;
     pending.value = undefined;
     if (!busy) return;
     await refresh();
-    if (reading.has(busy)) await thread.choose(busy);
+    // Who edits stays at the editor; the others are shown what is in the way.
+    if (outgoing.edited === null && reading.has(busy)) await thread.choose(busy);
   }
 }
 
-/** Whatever became of the question, it is no longer on its way. */
-function settle(): void {
-  asking.value = undefined;
-  outbox.forget();
+/**
+ * Put words that were not sent back to where they were written: into the editor of the question that
+ * they change, or before whatever stands in the composer by now.
+ */
+function giveBack({ asked: wanted, edited }: outbox.Outgoing): void {
+  if (!("content" in wanted)) return;
+  if (edited !== null) edits.set(edited, wanted.content);
+  else draft.value = [wanted.content, draft.value].filter(Boolean).join("\n\n");
 }
 
 /** There is nothing to read, or nothing more. */
@@ -184,7 +214,7 @@ function giveUp(answer: Shown, error: unknown): void {
 async function read(id: string, conversationOf: string, answer: Shown): Promise<void> {
   reading.set(id, { conversation: conversationOf, message: answer });
   try {
-    await write(follow(id, { onConnection: tellsWaiting(answer) }), answer);
+    await write(follow(id, { headers, onConnection: tellsWaiting(answer) }), answer);
   } catch (error) {
     giveUp(answer, error);
   }
@@ -208,9 +238,10 @@ async function write(
 }
 
 /** What was asked for here has arrived: it is stored, and its conversation has an address. */
-function began(start: Start, added: readonly Shown[], isShown: boolean): void {
+function began(start: Start, { outgoing, messages: added }: Pending, isShown: boolean): void {
   const place = start.conversation_id;
-  settle();
+  asked.delete(outgoing.conversation);
+  outbox.forget(outgoing.key);
   for (const message of added) {
     if (message.role === "user") message.id = start.question_id;
     else {
@@ -235,8 +266,8 @@ function began(start: Start, added: readonly Shown[], isShown: boolean): void {
 /** Stop the open conversation's answer; a question that was not taken yet is taken back. */
 function halt(): void {
   if (live.value?.id)
-    void stop(live.value.id).catch(() => undefined); // `end` says how it went
-  else asking.value?.abort();
+    void stop(live.value.id, { headers }).catch(() => undefined); // `end` says how it went
+  else if (isAsking()) pending.value?.withdraw.abort();
 }
 
 /** Show another branch; not while one is begun, which will be the one to show. */
@@ -246,10 +277,12 @@ async function choose(message: Shown): Promise<void> {
 
 /** Keep the system prompt: with the conversation if there is one, else for its first question. */
 async function setSystem(text: string): Promise<void> {
-  system.value = text;
   if (conversation.value) {
-    conversation.value = await api.change(conversation.value.id, { system: text || null });
+    const changed = await api.change(conversation.value.id, { system: text || null });
+    if (thread.id.value === changed.id) conversation.value = changed;
+    else return;
   }
+  system.value = text;
 }
 
 const tellsWaiting = (answer: Shown) => (connection: string) => {
@@ -257,7 +290,7 @@ const tellsWaiting = (answer: Shown) => (connection: string) => {
 };
 
 export const exchange = {
-  ...{ conversation, path, live, state, system, draft },
+  ...{ conversation, path, live, state, trouble, system, draft, edits, atEnd },
   older: thread.older,
   /** Conversations in which something is being written, for the list. */
   busy: computed(() => new Set([...reading.values()].map(({ conversation }) => conversation))),

@@ -78,6 +78,11 @@ export function expected(model: string | null): Shown {
   return shown("assistant", { status: "asking", model });
 }
 
+/** By which a message is known here: also when it is read anew, unless it was never stored. */
+export function nameOf(message: Shown): string {
+  return message.id ?? message.key;
+}
+
 /** All of a message's own words. */
 export function textOf(message: Shown): string {
   return message.blocks.flatMap((block) => (block.type === "text" ? block.text : [])).join("\n\n");

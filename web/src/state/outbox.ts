@@ -1,24 +1,29 @@
 /**
- * The question that is on its way, kept by the tab until the server has said that it began.
+ * The questions that are on their way, kept by the tab until the server has said that they began.
  *
  * A page that is loaded again in between asks with the same key, which makes it the same question:
- * neither lost nor asked twice.
+ * neither lost nor asked twice. Each is its user's: nobody else asks it.
  */
 
 import { ask, regenerate, type AnswerEvent, type AnswerOptions, type AskOptions } from "../stream";
+import { tab } from "./kept";
 
 export interface Outgoing {
   key: string;
+  /** Who asks; null where the server wants nobody's name. */
+  user: string | null;
   /** In which it is asked; null makes one. */
   conversation: string | null;
   /** The message behind which it stands: a question behind an answer, an answer behind its question. */
   parent: string | null;
   /** What is asked, or the answer beside which one more is wanted. */
   asked: { content: string } | { beside: string };
+  /** The question that this one is in other words. */
+  edited: string | null;
   options: AnswerOptions;
 }
 
-const PLACE = "headrace.asking";
+const PLACE = "headrace.outbox";
 
 /** Ask for it, and read what is answered. `how` carries its key. */
 export function post(
@@ -31,15 +36,26 @@ export function post(
 }
 
 export function keep(outgoing: Outgoing): void {
-  sessionStorage.setItem(PLACE, JSON.stringify(outgoing));
+  put([...all().filter(({ key }) => key !== outgoing.key), outgoing]);
 }
 
 /** It arrived, or never will. */
-export function forget(): void {
-  sessionStorage.removeItem(PLACE);
+export function forget(key: string): void {
+  put(all().filter((outgoing) => outgoing.key !== key));
 }
 
-/** What an earlier load of this page left. */
-export function left(): Outgoing | null {
-  return JSON.parse(sessionStorage.getItem(PLACE) ?? "null");
+/** What an earlier load of this page left, of this user; of others nothing is kept once one is known. */
+export function left(user: string | null): Outgoing[] {
+  const own = all().filter((outgoing) => outgoing.user === user);
+  if (user !== null) put(own);
+  return own;
+}
+
+/** One for each conversation at most: a question waits for the answer to the one before. */
+function all(): Outgoing[] {
+  return JSON.parse(tab.read(PLACE) ?? "[]");
+}
+
+function put(outgoing: Outgoing[]): void {
+  tab.write(PLACE, outgoing.length ? JSON.stringify(outgoing) : null);
 }

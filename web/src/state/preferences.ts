@@ -1,14 +1,15 @@
 /** What this browser remembers of its reader's wishes. */
 
 import { ref, watch, type Ref } from "vue";
+import { device } from "./kept";
 
 /** A value that outlives the page, one of `allowed`; the first of them unless it was set. */
 function remembered<T extends string>(name: string, allowed: readonly T[]): Ref<T> {
   const key = `headrace.${name}`;
-  const kept = localStorage.getItem(key) as T;
+  const kept = device.read(key) as T;
   const [first] = allowed;
   const value = ref(allowed.includes(kept) ? kept : first) as Ref<T>;
-  watch(value, (chosen) => localStorage.setItem(key, chosen));
+  watch(value, (chosen) => device.write(key, chosen));
   return value;
 }
 

@@ -19,6 +19,8 @@ const ENOUGH = 20;
 export interface Pending {
   outgoing: Outgoing;
   messages: readonly Shown[];
+  /** Takes it back. */
+  withdraw: AbortController;
 }
 
 /** Whose messages these are; the address may be a step ahead. */
@@ -45,28 +47,42 @@ const live = computed(() =>
   ),
 );
 
-/** Begin with a conversation, of which nothing is here yet. */
-function begin(conversation: string | null): void {
+/** Begin with a conversation, of which nothing is here yet but what was asked for in it. */
+function begin(conversation: string | null, asked?: Pending): void {
   id.value = conversation;
   messages.value = [];
   older.value = null;
-  pending.value = undefined;
+  pending.value = asked;
   chosen.value = chosenLeaf();
 }
 
 /**
  * Take the newest page of the list, with `adopt` making messages of it, and read on until the path
- * can be shown. A path that something new has grown on leads there.
+ * can be shown.
+ *
+ * What has grown on the end of the path is shown: nothing that is being read moves for it. What has
+ * grown beside one of its messages, another tab's regenerated answer or edited question, would take
+ * away all that stands below; there the newest branch is followed by those who were on it, and only
+ * if `follows`. An older branch somebody has chosen: the switch counts one more, and nothing moves.
  */
-async function take(page: Page<Message>, adopt: (message: Message) => Shown): Promise<void> {
+async function take(
+  page: Page<Message>,
+  adopt: (message: Message) => Shown,
+  follows: boolean,
+): Promise<void> {
   const conversation = id.value;
   const before = messages.value;
   const shown = path.value;
+  const end = leaf.value;
+  const isNewest = end === newest();
   const read = page.data.map(adopt);
   const together = tree.merged(before, read);
   messages.value = together ?? read;
   if (!together) older.value = page.next;
-  if (before.length) chosen.value = tree.growth(messages.value, before, shown) ?? chosen.value;
+  if (before.length) {
+    const grown = follows && isNewest ? tree.growth(messages.value, before, shown) : null;
+    chosen.value = grown ?? end;
+  }
   chosen.value ??= newest();
   await fill();
   if (conversation !== id.value) return;

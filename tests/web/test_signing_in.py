@@ -1,0 +1,519 @@
+"""The page of a server that asks for keys: who signs in, goes on, goes away, and comes after."""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Request, Route, expect
+
+from server import Server
+from tests.entering import Door, Holder
+from tests.issuer import Issuer
+from tests.readers import call
+from tests.serving import Serving
+from tests.upstreams import ScriptedUpstream
+from tests.web.browsing import LAPTOP, NARROWEST, PHONE, Tab, Visitor
+from tests.web.test_looks import axe, sideways
+
+pytestmark = pytest.mark.slow  # a browser starts for each
+
+KEPT = "JSON.stringify([sessionStorage, localStorage])"
+
+
+@pytest.fixture
+def store_url(tmp_path: Path) -> str:
+    """One store is enough: the page cannot tell them apart."""
+    return f"sqlite:///{tmp_path}/headrace.db"
+
+
+async def entered(visitor: Visitor, server: Server, holder: Holder, **options: Any) -> Tab:
+    """A page at which somebody has signed in."""
+    tab = await visitor.knock(server.url, **options)
+    await tab.enter(holder.key)
+    await expect(tab.field).to_be_focused()
+    return tab
+
+
+async def revoke(door: Door, server: Server, holder: Holder) -> None:
+    """Take a key back, and wait until the server knows."""
+    await door.revoke(holder)
+    async with asyncio.timeout(5):
+        while (await call(server.url, "GET", "/api/v1/me", headers=holder.headers)).status == 200:
+            pass
+
+
+async def titles_of(server: Server, holder: Holder) -> list[str]:
+    listed = await call(server.url, "GET", "/api/v1/conversations", headers=holder.headers)
+    return [conversation["title"] for conversation in listed.body["data"]]
+
+
+# Coming in
+
+
+@pytest.mark.gen_test
+async def test_where_no_key_is_needed_nobody_is_asked_for_one(
+    headrace: Server, visitor: Visitor
+) -> None:
+    tab = await visitor.open(headrace.url)
+    await expect(tab.page.get_by_text("No conversation yet.")).to_be_visible()
+
+    await expect(tab.page.get_by_role("dialog")).to_have_count(0)
+    await expect(tab.button("Sign out")).to_have_count(0)
+
+
+@pytest.mark.gen_test
+async def test_a_wrong_key_is_said_to_be_and_the_right_one_opens(
+    door: Door, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    server = await door.open(providers=providers)
+    alice = await door.admit("alice")
+    tab = await visitor.knock(server.url)
+    field = tab.sign_in.get_by_label("API key or access token")
+
+    for wrong in (alice.key[:-1], "no key", "密钥"):
+        await expect(field).to_be_focused()
+        await tab.page.keyboard.insert_text(wrong)
+        await tab.page.keyboard.press("Enter")
+        await expect(tab.page.get_by_role("alert")).to_have_text(
+            "this key is not one that is good here."
+        )
+        await expect(field).to_have_attribute("aria-invalid", "true")
+        await expect(field).to_be_focused()
+    for _ in range(3):  # there is no way around it
+        await tab.page.keyboard.press("Escape")
+    await expect(tab.sign_in).to_be_visible()
+    await tab.page.keyboard.press("ControlOrMeta+a")
+    await tab.page.keyboard.insert_text(f" {alice.key}\t")
+    await tab.page.keyboard.press("Enter")
+
+    await expect(tab.field).to_be_focused()
+    await expect(tab.sign_in).to_have_count(0)
+    await expect(tab.page.get_by_text("alice", exact=True)).to_be_visible()
+    upstream.tokens("Hello")
+    upstream.finish()
+    await tab.ask("hi")
+    await tab.ended("complete")
+    assert ["hi"] == await titles_of(server, alice)
+
+
+@pytest.mark.gen_test
+async def test_a_key_is_the_tab_s_unless_it_is_to_be_kept_on_the_device(
+    door: Door, visitor: Visitor
+) -> None:
+    server = await door.open()
+    alice = await door.admit("alice")
+    context = await visitor.context()
+    tab = await entered(visitor, server, alice, context=context)
+    await tab.page.reload()
+    await expect(tab.field).to_be_focused()
+
+    other = await visitor.knock(server.url, context=context)
+    await other.enter(alice.key, on_device=True)
+    await expect(other.field).to_be_focused()
+    await visitor.open(server.url, context=context)
+
+    assert alice.key in await tab.page.evaluate("JSON.stringify(sessionStorage)")
+    assert alice.key not in await other.page.evaluate("JSON.stringify(sessionStorage)")
+    assert alice.key in await other.page.evaluate("JSON.stringify(localStorage)")
+
+
+@pytest.mark.gen_test
+async def test_a_key_that_another_tab_keeps_on_the_device_opens_those_that_wait(
+    door: Door, visitor: Visitor
+) -> None:
+    server = await door.open()
+    alice = await door.admit("alice")
+    context = await visitor.context()
+    first = await visitor.knock(server.url, context=context)
+    second = await visitor.knock(server.url, context=context)
+    await expect(first.sign_in).to_be_visible()
+
+    await second.enter(alice.key, on_device=True)
+
+    await expect(first.sign_in).to_have_count(0)
+    await expect(first.page.get_by_text("No conversation yet.")).to_be_visible()
+
+
+@pytest.mark.gen_test
+async def test_every_request_carries_the_key_in_its_header_and_it_is_nowhere_else(
+    door: Door, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    server = await door.open(providers=providers)
+    alice = await door.admit("alice")
+    context = await visitor.context()
+    told = "const told = window.told = []; const heard = new BroadcastChannel('headrace');"
+    await context.add_init_script(f"{told} heard.onmessage = ({{data}}) => told.push(data);")
+    tab = await entered(visitor, server, alice, context=context)
+    requests: list[Request] = []
+    context.on("request", lambda each: requests.append(each))
+
+    upstream.tokens("Hel")
+    await tab.ask("hi")
+    await tab.reads("Hel")
+    address = tab.page.url
+    await tab.page.reload()  # and the events are read
+    await tab.reads("Hel")
+    await tab.button("Stop").click()
+    await tab.ended("stopped")
+    upstream.next_request()
+    upstream.tokens("Hello")
+    upstream.finish()
+    await tab.button("Regenerate").click()
+    await tab.reads("Hello")
+    await tab.ended("complete")
+    title = await tab.page.title()
+    await tab.listed("hi").hover()
+    await tab.button("Rename “hi”").click()
+    await tab.page.keyboard.type("New")
+    await tab.page.keyboard.press("Enter")
+    await expect(tab.listed("New")).to_be_visible()
+    heard = await tab.page.evaluate("JSON.stringify(told)")
+    await tab.listed("New").hover()
+    await tab.button("Delete “New”").click()
+    await expect(tab.button("Undo")).to_be_visible()
+    await tab.page.goto("about:blank")
+    async with asyncio.timeout(5):
+        while await titles_of(server, alice):
+            pass
+
+    asked = {(each.method, each.url.rpartition("/")[2]) for each in requests}
+    assert {("POST", "stop"), ("POST", "regenerate"), ("GET", "events")} < asked
+    assert "PATCH" in {method for method, _ in asked}
+    entries = {each.headers.get("authorization") for each in requests if "/api/" in each.url}
+    assert {f"Bearer {alice.key}"} == entries
+    assert '"what":"ended"' in heard
+    for place in (*(each.url for each in requests), address, title, heard):
+        assert alice.key not in place
+
+
+# Going on
+
+
+@pytest.mark.gen_test
+async def test_an_answer_whose_key_is_revoked_goes_on_behind_its_last_word(
+    door: Door, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    server = await door.open(providers=providers)
+    first, second = await door.admit("alice"), await door.admit("alice")
+    tab = await entered(visitor, server, first)
+    await tab.ask("hi")
+    upstream.tokens("One ")
+    await tab.reads("One")
+    await tab.field.fill("A draft")
+    requests: list[Request] = []
+    tab.page.on("request", lambda each: requests.append(each))
+
+    await door.revoke(first)
+    await expect(tab.sign_in).to_contain_text("The key of alice is not accepted any more.")
+    await expect(tab.text).to_be_hidden()
+    assert "Headrace" == await tab.page.title()
+    assert first.key not in await tab.page.evaluate(KEPT)
+    upstream.tokens("two ")
+    await tab.enter(second.key)
+    await tab.reads("One two")
+    upstream.tokens("three")
+    upstream.finish()
+
+    await tab.reads("One two three")
+    await tab.ended("complete")
+    await expect(tab.field).to_have_value("A draft")
+    assert 1 == len(upstream.requests)
+    events = [each for each in requests if each.url.endswith("/events")]
+    assert {"4"} == {each.headers["last-event-id"] for each in events}
+
+
+@pytest.mark.gen_test
+async def test_a_question_that_met_a_401_is_asked_again_once_somebody_signed_in(
+    door: Door, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    server = await door.open(providers=providers)
+    first, second = await door.admit("alice"), await door.admit("alice")
+    tab = await entered(visitor, server, first)
+    upstream.tokens("Hello")
+    upstream.finish()
+    await revoke(door, server, first)
+    posts: list[Request] = []
+    tab.page.on("request", lambda each: posts.append(each) if "/chat" in each.url else None)
+
+    await tab.ask("hi")
+    await expect(tab.sign_in).to_be_visible()
+    await tab.enter(second.key)
+
+    await tab.reads("Hello")
+    await tab.ended("complete")
+    assert [f"Bearer {each.key}" for each in (first, second)] == [
+        each.headers["authorization"] for each in posts
+    ]
+    assert 1 == len({each.headers["idempotency-key"] for each in posts})
+    assert 1 == len(upstream.requests)
+
+
+@pytest.mark.gen_test
+async def test_a_question_survives_a_reload_while_a_key_is_asked_for(
+    door: Door, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    server = await door.open(providers=providers)
+    first, second = await door.admit("alice"), await door.admit("alice")
+    tab = await entered(visitor, server, first)
+    upstream.tokens("Hello")
+    upstream.finish()
+    await revoke(door, server, first)
+    await tab.ask("hi")
+    await expect(tab.sign_in).to_be_visible()
+
+    await tab.page.reload()
+    await tab.enter(second.key)
+
+    await tab.reads("Hello")
+    await tab.ended("complete")
+    assert 1 == len(upstream.requests)
+
+
+@pytest.mark.gen_test
+async def test_a_token_does_as_well_and_one_that_has_expired_is_said_to_have(
+    serve: Serving, issuer: Issuer, visitor: Visitor
+) -> None:
+    server = await serve.start(auth=issuer.settings())
+    over = int(time.time()) - 3600
+    tab = await visitor.knock(server.url)
+    await tab.enter(issuer.token(exp=over))
+    await expect(tab.page.get_by_role("alert")).to_have_text("this key has expired.")
+    good, late = issuer.token(), issuer.token(exp=over)
+    await tab.sign_in.get_by_role("textbox").fill(good)
+    await tab.page.keyboard.press("Enter")
+    await expect(tab.field).to_be_focused()
+
+    # An hour later, for all that the page can tell.
+    kept = {"key": late, "user": "alice"}
+    await tab.page.evaluate(
+        "kept => sessionStorage.setItem('headrace.key', JSON.stringify(kept))", kept
+    )
+    await tab.page.reload()
+    await expect(tab.sign_in).to_contain_text("The key of alice has expired.")
+    await tab.enter(good)
+
+    await expect(tab.field).to_be_focused()
+
+
+# Somebody else
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("reloads", [False, True])
+async def test_another_user_neither_sees_nor_asks_what_the_first_one_left(
+    door: Door,
+    providers: dict[str, Any],
+    upstream: ScriptedUpstream,
+    visitor: Visitor,
+    reloads: bool,
+) -> None:
+    server = await door.open(providers=providers)
+    alice, bob = await door.admit("alice"), await door.admit("bob")
+    tab = await entered(visitor, server, alice)
+    upstream.tokens("Secret words")
+    upstream.finish()
+    await tab.ask("First")
+    await tab.ended("complete")
+    address = tab.page.url
+    await revoke(door, server, alice)
+    await tab.ask("Second")
+    await expect(tab.sign_in).to_be_visible()
+    asked: list[Request] = []
+    tab.page.on("request", lambda each: asked.append(each) if each.method == "POST" else None)
+
+    if reloads:
+        await tab.page.reload()
+    await tab.enter(bob.key)
+
+    await expect(tab.page.get_by_text("bob", exact=True)).to_be_visible()
+    await expect(tab.page.get_by_text("No conversation yet.")).to_be_visible()
+    for words in ("First", "Second", "Secret words", "alice"):
+        await expect(tab.page.get_by_text(words)).to_have_count(0)
+    # A page that knew whose it was begins anew; one that did not finds nothing at that address.
+    if reloads:
+        await expect(tab.page.get_by_text("There is no such conversation")).to_be_visible()
+    else:
+        assert f"{server.url}/" == tab.page.url
+    kept = await tab.page.evaluate(KEPT)
+    assert "Second" not in kept
+    assert alice.key not in kept
+    assert [] == asked
+    assert 1 == len(upstream.requests)
+    assert [] == await titles_of(server, bob)
+    await tab.page.goto(address)
+    await expect(tab.page.get_by_text("There is no such conversation")).to_be_visible()
+
+
+# Going away
+
+
+@pytest.mark.gen_test
+async def test_signing_out_forgets_the_key_and_the_words_in_all_of_the_user_s_tabs(
+    door: Door, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    server = await door.open(providers=providers)
+    alice, bob = await door.admit("alice"), await door.admit("bob")
+    context = await visitor.context()
+    upstream.tokens("Secret")
+    upstream.finish()
+    first = await entered(visitor, server, alice, context=context)
+    await first.ask("hi")
+    await first.ended("complete")
+    kept = await visitor.knock(first.page.url, context=context)
+    await kept.enter(alice.key, on_device=True)
+    await kept.reads("Secret")
+    stranger = await entered(visitor, server, bob, context=await visitor.context())
+    neighbour = await visitor.knock(server.url, context=context)
+    await expect(neighbour.field).to_be_focused()  # by the key on the device
+    await first.listed("hi").hover()
+    await first.button("Delete “hi”").click()
+
+    await first.button("Sign out").click()
+
+    for tab in (first, kept, neighbour):
+        await expect(tab.sign_in).to_contain_text("This server asks for an API key")
+        await expect(tab.page.get_by_text("Secret")).to_have_count(0)
+        await expect(tab.page.get_by_text("alice")).to_have_count(0)
+        assert f"{server.url}/" == tab.page.url
+        assert alice.key not in await tab.page.evaluate(KEPT)
+    await expect(stranger.field).to_be_visible()
+    # The delete that waited for its undo was carried out on the way.
+    async with asyncio.timeout(5):
+        while await titles_of(server, alice):
+            pass
+
+
+@pytest.mark.gen_test
+async def test_a_tab_of_another_user_stays_when_one_signs_out(door: Door, visitor: Visitor) -> None:
+    server = await door.open()
+    alice, bob = await door.admit("alice"), await door.admit("bob")
+    context = await visitor.context()
+    hers = await entered(visitor, server, alice, context=context)
+    his = await entered(visitor, server, bob, context=context)
+
+    await hers.button("Sign out").click()
+    await expect(hers.sign_in).to_be_visible()
+
+    await his.page.reload()
+    await expect(his.field).to_be_focused()
+    await expect(his.page.get_by_text("bob", exact=True)).to_be_visible()
+
+
+@pytest.mark.gen_test
+async def test_after_signing_out_the_back_button_brings_nothing_back(
+    door: Door, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    server = await door.open(providers=providers)
+    alice = await door.admit("alice")
+    upstream.tokens("Secret")
+    upstream.finish()
+    tab = await entered(visitor, server, alice)
+    await tab.ask("hi")
+    await tab.ended("complete")
+    await tab.button("New conversation").first.click()
+    await tab.button("Sign out").click()
+    await expect(tab.sign_in).to_be_visible()
+
+    await tab.page.go_back()
+
+    await expect(tab.sign_in).to_be_visible()
+    await expect(tab.page.get_by_text("Secret")).to_have_count(0)
+
+
+# Words and looks
+
+
+@pytest.mark.gen_test
+async def test_a_403_is_said_in_words_and_asks_for_no_key(
+    headrace: Server, visitor: Visitor
+) -> None:
+    context = await visitor.context()
+
+    async def forward(route: Route) -> None:
+        await route.continue_(headers={**route.request.headers, "X-Forwarded-For": "192.0.2.1"})
+
+    await context.route("**/api/**", forward)
+    tab = await visitor.open(headrace.url, context=context)
+    words = "serves its own machine only, and a proxy stands in between"
+
+    await expect(tab.page.get_by_role("navigation")).to_contain_text(words)
+    await tab.ask("hi")
+    await expect(tab.answer).to_contain_text(words)
+    await expect(tab.sign_in).to_have_count(0)
+
+
+@pytest.mark.gen_test
+async def test_a_server_that_cannot_be_reached_is_no_wrong_key(
+    door: Door, visitor: Visitor
+) -> None:
+    server = await door.open()
+    alice = await door.admit("alice")
+    tab = await visitor.knock(server.url)
+    refused = {"error": {"code": "auth_unavailable", "message": "", "request_id": "r"}}
+
+    async def away(route: Route) -> None:
+        await route.abort("connectionfailed")
+
+    async def unable(route: Route) -> None:
+        await route.fulfill(status=503, body=json.dumps(refused))
+
+    await tab.page.route("**/me", away)
+    await tab.enter(alice.key)
+    await expect(tab.page.get_by_role("alert")).to_have_text(
+        "the server cannot be reached just now."
+    )
+    await tab.page.unroute("**/me", away)
+    await tab.page.route("**/me", unable)
+    await tab.sign_in.get_by_role("button", name="Sign in").click()
+    await expect(tab.page.get_by_role("alert")).to_have_text("keys cannot be checked just now.")
+    await tab.page.unroute("**/me", unable)
+    await tab.sign_in.get_by_role("button", name="Sign in").click()
+
+    await expect(tab.field).to_be_focused()
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("name", "look"),
+    {
+        "phone-light": {"viewport": PHONE},
+        "phone-dark": {"viewport": PHONE, "color_scheme": "dark"},
+        "laptop-light": {"viewport": LAPTOP},
+        "laptop-dark": {"viewport": LAPTOP, "color_scheme": "dark"},
+        "narrowest-chinese": {"viewport": NARROWEST, "locale": "zh-CN"},
+    }.items(),
+)
+async def test_the_sign_in(
+    door: Door, visitor: Visitor, web: Path, name: str, look: dict[str, Any]
+) -> None:
+    server = await door.open()
+    alice = await door.admit("a-name-as-long-as-an-identity-provider-makes-them@example.org")
+    tab = await visitor.knock(server.url, **look)
+    field = tab.page.locator("dialog input[type=password]")
+    await expect(field).to_be_focused()
+    assert ("password", "current-password") == (
+        await field.get_attribute("type"),
+        await field.get_attribute("autocomplete"),
+    )
+    await tab.shot(f"sign-in-{name}")
+    assert [] == await axe(tab, web)
+
+    await field.fill("wrong")
+    await field.press("Enter")
+    await expect(tab.page.get_by_role("alert")).not_to_be_empty()
+    await tab.shot(f"sign-in-wrong-{name}")
+    assert [] == await axe(tab, web)
+    assert 0 == await sideways(tab)
+
+    await field.fill(alice.key)
+    await field.press("Enter")
+    await expect(tab.field).to_be_focused()
+    if look["viewport"] != LAPTOP:
+        await tab.page.locator(".top button").first.click()
+    await expect(tab.page.locator(".who")).to_be_visible()
+    await tab.shot(f"signed-in-{name}")
+    assert [] == await axe(tab, web)
+    assert 0 == await sideways(tab)
