@@ -6,7 +6,7 @@ type Translate = (key: string, named?: Record<string, unknown>) => string;
 
 /** Nothing for an answer that is simply complete. */
 export function endingWords(
-  answer: Pick<Shown, "status" | "finishReason" | "error">,
+  answer: Pick<Shown, "status" | "finishReason" | "error" | "blocks">,
   t: Translate,
   te: (key: string) => boolean,
 ): string {
@@ -19,7 +19,7 @@ export function endingWords(
     return t(`ending.${status}`);
   if (finishReason === "length" || finishReason === "content_filter")
     return t(`ending.${finishReason}`);
-  return "";
+  return status === "complete" && !answer.blocks.length ? t("ending.empty") : "";
 }
 
 /** There is a part of it, and more would have come. */
