@@ -86,6 +86,15 @@ async def test_a_search_finds_titles_beyond_the_first_page(
     await expect(tab.listed("Needle")).to_be_visible()
     await expect(tab.page.get_by_role("navigation").get_by_role("link")).to_have_count(1)
 
+    # What another tab does has the list read anew, and what was found stays.
+    other = await visitor.open(headrace.url, context=tab.page.context)
+    await other.listed("Straw 199").hover()
+    await other.button("Rename “Straw 199”").click()
+    await other.page.keyboard.type("Needlework")
+    await other.page.keyboard.press("Enter")
+    await expect(tab.listed("Needlework")).to_be_visible()
+    await expect(tab.page.get_by_role("navigation").get_by_role("link")).to_have_count(2)
+
 
 @pytest.mark.gen_test
 async def test_a_conversation_that_is_gone_is_said_to_be(

@@ -252,6 +252,39 @@ async def test_a_question_that_met_a_401_is_asked_again_once_somebody_signed_in(
 
 
 @pytest.mark.gen_test
+async def test_what_other_tabs_did_while_a_key_was_asked_for_is_seen_after(
+    door: Door, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    server = await door.open(providers=providers)
+    first, second = await door.admit("alice"), await door.admit("alice")
+    context = await visitor.context()
+    tab = await entered(visitor, server, first, context=context)
+    other = await entered(visitor, server, second, context=context)
+    await tab.ask("hi")
+    upstream.tokens("Hel")
+    await tab.reads("Hel")
+    await other.listed("hi").click()
+    await other.reads("Hel")
+    await door.revoke(first)
+    await expect(tab.sign_in).to_be_visible()
+
+    upstream.tokens("lo")
+    upstream.finish()
+    await other.ended("complete")
+    upstream.next_request()
+    upstream.tokens("Again")
+    upstream.finish()
+    await other.ask("And now?")
+    await other.reads("Again")
+    await other.ended("complete")
+    await tab.enter(second.key)
+
+    await expect(tab.page.locator(".question > p")).to_have_text(["hi", "And now?"])
+    await tab.reads("Again")
+    await tab.ended("complete")
+
+
+@pytest.mark.gen_test
 async def test_a_question_survives_a_reload_while_a_key_is_asked_for(
     door: Door, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
 ) -> None:

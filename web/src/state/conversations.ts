@@ -29,12 +29,14 @@ const listed = computed(() => {
   );
 });
 
-/** Read the list anew. */
+/** Read the newest part of the list anew; older parts that are here, for a search perhaps, stay. */
 async function load(): Promise<void> {
   try {
     const page = await api.conversations();
-    known.value = page.data;
-    next.value = page.next;
+    const last = known.value.findIndex(({ id }) => id === page.data.at(-1)?.id);
+    const older = page.next === null || last < 0 ? [] : known.value.slice(last + 1);
+    known.value = [...page.data, ...older];
+    if (!older.length) next.value = page.next;
     trouble.value = null;
   } catch (error) {
     trouble.value = codeOf(error); // the list that is there stays; looking again loads again
@@ -97,6 +99,12 @@ function carryOut(): void {
 /** Deleted; perhaps somebody has gone back to it meanwhile. */
 function isGone(id: string): void {
   tell({ conversation: id, what: "deleted" });
+  drop(id);
+}
+
+/** It is there no more, whoever deleted it. */
+function drop(id: string): void {
+  known.value = known.value.filter((conversation) => conversation.id !== id);
   if (conversationId.value === id) go(null);
 }
 
@@ -108,5 +116,5 @@ export const conversations = {
   search,
   trouble,
   going: computed(() => going.value?.conversation),
-  ...{ load, more, all, rename, put, remove, undo },
+  ...{ load, more, all, rename, put, remove, drop, undo },
 };
