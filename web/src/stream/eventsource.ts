@@ -7,13 +7,15 @@
  * An EventSource cannot POST, so the question goes ahead by `askLater`. It comes back by itself,
  * with `Last-Event-ID`, for as long as it is answered with 200. On anything else it gives up for
  * good: then this opens another one behind the last event, after the usual waits. It sends no
- * headers of ours; where the server wants to know who reads, `ticket` fetches one for the address.
+ * headers of ours: where a key is needed, `askLater` sends it, and `ticketFor` gets with it what
+ * stands in the address in its place.
  *
  * What `./client` does beyond this: it notices a connection that only looks alive, comes back at
  * once when the network does, and can say why it was refused.
  */
 
 import { newKey } from "./client";
+import type { HeaderValues } from "./entering";
 import { ApiError } from "./errors";
 import { parse } from "./reading";
 import type { AnswerEvent, Question } from "./types";
@@ -27,11 +29,19 @@ export interface Accepted {
   events_url: string;
 }
 
-/** Ask, and leave the answer to be read; the server waits ten seconds for its first reader. */
-export async function askLater(question: Question, key: string = newKey()): Promise<Accepted> {
+/**
+ * Ask, and leave the answer to be read; the server waits ten seconds for its first reader. `headers`
+ * are sent besides, such as `Authorization`.
+ */
+export async function askLater(
+  question: Question,
+  key: string = newKey(),
+  headers: HeaderValues = {},
+): Promise<Accepted> {
   const response = await fetch("/api/v1/chat", {
     method: "POST",
     headers: {
+      ...headers,
       "Content-Type": "application/json",
       "Idempotency-Key": key,
       Prefer: "respond-async",
@@ -42,10 +52,18 @@ export async function askLater(question: Question, key: string = newKey()): Prom
   return response.json();
 }
 
+/** A ticket that reads the events of this answer, until it is over and for a minute more. */
+export async function ticketFor(answerId: string, headers: HeaderValues): Promise<string> {
+  const path = `/api/v1/answers/${answerId}/ticket`;
+  const response = await fetch(path, { method: "POST", headers });
+  if (!response.ok) throw await ApiError.of(response);
+  return (await response.json()).ticket;
+}
+
 export interface EventSourceOptions {
   onEvent: (event: AnswerEvent) => void;
   baseUrl?: string;
-  /** Fetches a ticket for this answer's events; asked again for every new EventSource. */
+  /** Fetches a ticket for this answer's events, as by `ticketFor`; asked for every new EventSource. */
   ticket?: () => Promise<string>;
   /** In place of the global one. */
   EventSource?: typeof EventSource;

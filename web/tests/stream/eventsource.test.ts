@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { AnswerEvent } from "../../src/stream";
-import { askLater, followByEventSource } from "../../src/stream/eventsource";
+import { askLater, followByEventSource, ticketFor } from "../../src/stream/eventsource";
 
 /** An EventSource whose server is the test. */
 class ScriptedSource extends EventTarget {
@@ -108,4 +108,27 @@ test("asking ahead says where the answer is", async () => {
       headers: expect.objectContaining({ Prefer: "respond-async", "Idempotency-Key": "k" }),
     }),
   );
+});
+
+test("a key goes with the question, and for the events a ticket is got by it", async () => {
+  const sent: [string, RequestInit][] = [];
+  const headers = { Authorization: "Bearer k1" };
+  vi.stubGlobal("fetch", async (path: string, init: RequestInit) => {
+    sent.push([path, init]);
+    return Response.json({ answer_id: "a1", ticket: "t1" }, { status: 201 });
+  });
+
+  await askLater({ content: "hi" }, "k", headers);
+
+  expect(await ticketFor("a1", headers)).toBe("t1");
+  expect(sent.map(([path]) => path)).toEqual(["/api/v1/chat", "/api/v1/answers/a1/ticket"]);
+  for (const [, init] of sent) expect(init.headers).toMatchObject(headers);
+});
+
+test("without a good key there is no ticket", async () => {
+  vi.stubGlobal("fetch", async () =>
+    Response.json({ error: { code: "invalid_credentials", message: "No." } }, { status: 401 }),
+  );
+
+  await expect(ticketFor("a1", {})).rejects.toMatchObject({ code: "invalid_credentials" });
 });
