@@ -77,13 +77,17 @@ async def revoke(storage: Storage, named: Iterable[str], user: str | None) -> Sa
     ids = [_id(text) for text in named]
     if user is not None:
         ids += [key.id for key in await _all(storage, user) if key.revoked_at is None]
-    lines = []
-    for key_id in ids:
+    lines, missing = [], []
+    for key_id in ids:  # all that there are: whoever takes back several is in a hurry
         try:
             key = await storage.revoke_api_key(key_id, now())
         except NotFound:
-            raise CannotManage(f"there is no key {key_id}") from None
-        lines.append(f"{key.id} of {key.user}")
+            missing.append(key_id)
+        else:
+            lines.append(f"{key.id} of {key.user}")
+    if missing:
+        revoked = f"; revoked: {', '.join(lines)}" if lines else ""
+        raise CannotManage(f"there is no key {', '.join(missing)}{revoked}")
     remark = f"{_keys(len(lines))} revoked; what was opened by them is closed within seconds."
     return Said("\n".join(lines), remark)
 

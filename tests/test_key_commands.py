@@ -121,3 +121,21 @@ async def test_a_server_without_what_its_mode_needs_does_not_start(
     said = await launcher.refused(HEADRACE_AUTH__MODE=mode)
     assert said.startswith(f'headrace: auth: secret is required for mode "{mode}"')
     assert 1 == said.count("\n")
+
+
+@pytest.mark.gen_test
+async def test_a_key_that_is_not_there_keeps_no_other_from_being_taken_back(
+    settled: Launcher,
+) -> None:
+    server = await settled.serve(**SECRET)
+    made = [(await command(settled, "create-key", "--user", "a"))[1].strip() for _ in range(2)]
+    ids = [key.split("_")[1] for key in made]
+
+    status, _, err = await command(settled, "revoke-key", ids[0], "a" * 16, ids[1])
+
+    assert 1 == status
+    said = f"there is no key {'a' * 16}; revoked: {ids[0]} of a, {ids[1]} of a"
+    assert f"headrace: {said}\n" == err
+    for key in made:
+        refused = await call(server.url, *MODELS, headers={"Authorization": f"Bearer {key}"})
+        assert 401 == refused.status
