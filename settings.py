@@ -494,6 +494,17 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _metrics_have_a_port_of_their_own(self) -> Self:
+        # Else the server would find its own port taken, and nobody would guess by whom.
+        mine, metrics = (self.host, self.port), (self.metrics.host, self.metrics.port)
+        if mine == metrics and self.port != 0:
+            raise ValueError(
+                f"metrics.port should not be the server's own, {self.port}: "
+                "leave it unset to have /metrics there"
+            )
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -179,6 +179,15 @@ def test_a_named_file_that_is_not_there_is_an_error(environ: dict[str, str]) -> 
     assert "there is no settings file gone.toml" == complaint(config, environ)
 
 
+def test_metrics_on_the_servers_own_port_are_told_before_it_is_found_taken(
+    toml: Callable[[str], Path],
+) -> None:
+    own = "metrics.port should not be the server's own, 9000"
+    assert own in complaint(toml("port = 9000\n[metrics]\nport = 9000\n"))
+    load(toml("port = 9000\nhost = '::1'\n[metrics]\nport = 9000\n"), {})
+    load(toml("port = 0\n[metrics]\nport = 0\n"), {})
+
+
 def test_a_file_that_is_not_toml_is_an_error_that_says_where(toml: Callable[..., Path]) -> None:
     line = complaint(toml(f'port = 1\n[providers.openai]\napi_key = "{SECRET}\n'))
 
