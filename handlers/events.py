@@ -61,7 +61,7 @@ def end(position: int, ending: Ending, request_id: str) -> bytes:
     """The last event of every stream that was not left before."""
     error = ending.error
     problem = msgspec.UNSET if error is None else Problem(error.code, error.message, request_id)
-    said = EndEvent(ending.status, ending.finish_reason, ending.usage, problem)
+    said = EndEvent(ending.status, ending.finish_reason, ending.usage, ending.timing, problem)
     return b"id: %d-end\nevent: end\ndata: %b\n\n" % (position, _line(said))
 
 

@@ -135,6 +135,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     status: kept.Status = kept.Status.LIVE
     finish_reason: str | None = None
     usage: kept.Usage | None = None
+    timing: kept.Timing | None = None
     error: kept.Failure | None = None
     created_at: Time
     ended_at: Time | None = None
@@ -259,6 +260,7 @@ class EndEvent(msgspec.Struct, frozen=True):
     status: kept.Status
     finish_reason: str | None
     usage: kept.Usage | None
+    timing: kept.Timing | None
     error: Problem | msgspec.UnsetType = msgspec.UNSET
 
 

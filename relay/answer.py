@@ -69,6 +69,7 @@ class Answer:
                 blocks=message.blocks,
                 finish_reason=message.finish_reason,
                 usage=message.usage,
+                timing=message.timing,
                 error=message.error,
                 ended_at=message.ended_at,
             )

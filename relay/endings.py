@@ -1,5 +1,6 @@
 """How an answer ended: one status, told alike to its readers, the store and the log."""
 
+import asyncio
 import logging
 
 import msgspec
@@ -8,7 +9,7 @@ from providers.errors import ProviderError, Refused, StreamBroken, Unreachable
 from relay.errors import InternalError, RelayError
 from relay.running import Running
 from relay.usage import estimate, estimate_output
-from storage.base import Block, Ending, Failure, Message, Status, Usage, now
+from storage.base import Block, Ending, Failure, Message, Status, Timing, Usage, now
 
 log = logging.getLogger("headrace.relay")
 
@@ -25,6 +26,7 @@ def ending_of(running: Running) -> Ending:
         blocks=blocks,
         finish_reason=finish.reason if finish else None,
         usage=_usage(running, blocks, error),
+        timing=_timing(running),
         error=Failure(error.code, str(error)) if error else None,
         ended_at=now(),
     )
@@ -57,6 +59,21 @@ def _usage(
         return Usage(running.usage.input_tokens, running.usage.output_tokens)
     refused = isinstance(error, Unreachable | Refused) and not blocks
     return estimate(running.prompt, blocks) if running.asked and not refused else _NOTHING
+
+
+def _timing(running: Running) -> Timing:
+    """How long it took, now that it ends, by the moments that were noted."""
+    now = asyncio.get_running_loop().time()
+    return Timing(
+        first_token_ms=_milliseconds(running.asked_at, running.first_token_at),
+        reasoning_ms=_milliseconds(running.reasoning_at, running.reasoned_at or now),
+        total_ms=int(1000 * (now - running.asked_at)),
+    )
+
+
+def _milliseconds(begin: float | None, end: float | None) -> int | None:
+    """From one moment to another, if both came."""
+    return None if begin is None or end is None else int(1000 * (end - begin))
 
 
 def never_asked(error: RelayError) -> Ending:

@@ -64,6 +64,8 @@ class Running:
         self.asked_at = asyncio.get_running_loop().time()
         self.sent_at: float | None = None
         self.first_token_at: float | None = None
+        self.reasoning_at: float | None = None  # its first reasoning began
+        self.reasoned_at: float | None = None  # ... and something else came behind it
         self.halted_at: float | None = None
         self.closed_at: float | None = None
         self.most_readers = 0  # at a time, in this process
@@ -72,6 +74,7 @@ class Running:
         self._followed = False  # somebody reads it in another process
         self._max_chars = max_chars
         self._full = False
+        self._blocks = 0  # whose opening was noted
         self._last_call: asyncio.TimerHandle | None = None
         self._promised_until = 0.0  # by the loop's clock: a reader has so long to come
 
@@ -89,9 +92,9 @@ class Running:
                 self.usage = delta
         elif isinstance(delta, Finish):
             self.finish = delta
-        if self.first_token_at is None and answer.position:
-            self.first_token_at = asyncio.get_running_loop().time()
-        if self._full or answer.block_count > _MAX_BLOCKS:
+        if answer.block_count != self._blocks:
+            self._note_opening(reasons=isinstance(delta, Reasoning))
+        if self._full or self._blocks > _MAX_BLOCKS:
             raise AnswerTooLong
 
     def sent(self) -> None:
@@ -168,6 +171,18 @@ class Running:
     @property
     def _is_over(self) -> bool:
         return self.upstream is None or self.upstream.done()
+
+    def _note_opening(self, *, reasons: bool) -> None:
+        """Note the moment, if it is one to be told. Openings are few, so a token pays nothing."""
+        self._blocks = self.answer.block_count
+        opened_at = asyncio.get_running_loop().time()
+        if self.first_token_at is None:
+            self.first_token_at = opened_at
+        if reasons:
+            if self.reasoning_at is None:
+                self.reasoning_at = opened_at
+        elif self.reasoning_at is not None and self.reasoned_at is None:
+            self.reasoned_at = opened_at
 
     def _take_tool_call(self, piece: ToolCall) -> None:
         if piece.index == self.answer.tool_calls:

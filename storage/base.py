@@ -116,6 +116,19 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     estimated: bool = False
 
 
+class Timing(msgspec.Struct, frozen=True):
+    """How long an answer took, in whole milliseconds by the clock of the process that asked for it.
+
+    Two count from the question: `first_token_ms` to the first of the answer, if any came, and
+    `total_ms` to its end. `reasoning_ms` is how long its first reasoning lasted, if it has any:
+    until something else came, or the end.
+    """
+
+    first_token_ms: int | None
+    reasoning_ms: int | None
+    total_ms: int
+
+
 class Failure(msgspec.Struct, frozen=True):
     """Why an answer failed; `code` is documented and never reworded, `message` is for people."""
 
@@ -143,7 +156,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     question, for a question an answer, or None if it is a first one. Messages of one parent are
     alternatives: a question worded anew, one more answer to the same. `ordinal` tells the order in
     which they were kept, parents first; the store gives it. `owner` is the process that writes a
-    live answer.
+    live answer. `timing` is known of answers whose owner ended them.
     """
 
     id: str
@@ -157,6 +170,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     status: Status = Status.COMPLETE
     finish_reason: str | None = None
     usage: Usage | None = None
+    timing: Timing | None = None
     error: Failure | None = None
     owner: str | None = None
     created_at: datetime
@@ -180,6 +194,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     blocks: tuple[Block, ...]
     finish_reason: str | None = None
     usage: Usage | None = None
+    timing: Timing | None = None
     error: Failure | None = None
     ended_at: datetime
 

@@ -1,7 +1,7 @@
 """SQLite's tables, and our types as their rows.
 
 Times are whole milliseconds since 1970. What is only ever read whole is JSON: blocks, metadata,
-usage, error and the pieces of a chunk. `sqlite3 FILE` shows all of it as text.
+usage, timing, error and the pieces of a chunk. `sqlite3 FILE` shows all of it as text.
 """
 
 import sqlite3
@@ -22,6 +22,7 @@ from storage.base import (
     Message,
     Piece,
     Status,
+    Timing,
     Usage,
 )
 from storage.pages import instant, milliseconds
@@ -125,6 +126,10 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE INDEX counts_by_end ON counts (ends_at);
     """,
+    """
+    -- How long an answer took; of those there are nobody knows.
+    ALTER TABLE messages ADD COLUMN timing TEXT;
+    """,
 )
 
 
@@ -165,6 +170,7 @@ def message_in(row: Row) -> Message:
     columns["blocks"] = msgspec.json.decode(columns["blocks"], type=tuple[Block, ...])
     columns["status"] = Status(columns["status"])
     columns["usage"] = _of_json(columns["usage"], Usage)
+    columns["timing"] = _of_json(columns["timing"], Timing)
     columns["error"] = _of_json(columns["error"], Failure)
     columns["created_at"] = instant(columns["created_at"])
     columns["ended_at"] = None if columns["ended_at"] is None else instant(columns["ended_at"])
@@ -268,6 +274,7 @@ def _ending_columns(ended: Message | Ending) -> dict[str, Any]:
         "status": ended.status.value,
         "blocks": as_json(ended.blocks),
         "usage": None if ended.usage is None else as_json(ended.usage),
+        "timing": None if ended.timing is None else as_json(ended.timing),
         "error": None if ended.error is None else as_json(ended.error),
         "ended_at": None if ended.ended_at is None else milliseconds(ended.ended_at),
     }

@@ -20,6 +20,7 @@ from storage.base import (
     Status,
     Storage,
     TextBlock,
+    Timing,
     ToolCallBlock,
     Usage,
     Wants,
@@ -198,6 +199,7 @@ async def test_a_question_and_its_live_answer_come_back_as_they_were_kept(
     assert (kept_question.created_at, kept_question.ended_at) == (question.created_at,) * 2
     assert (kept_answer.status, kept_answer.owner) == (Status.LIVE, storage.process)
     assert (kept_answer.parent_id, kept_answer.usage) == (question.id, answer.usage)
+    assert (kept_question.timing, kept_answer.timing) == (None, None)
     assert await storage.live_answer("alice", new.id) == answer.id
     made = await storage.conversation("alice", new.id)
     assert (made.title, made.metadata) == ("$title", new.metadata)
@@ -458,6 +460,7 @@ async def test_an_ending_is_kept_whole(storage: Storage) -> None:
             status=status,
             finish_reason="stop",
             usage=Usage(3, 4),
+            timing=Timing(first_token_ms=412, reasoning_ms=None, total_ms=2953),
             error=Failure("idle_timeout", "The provider fell silent."),
         )
 
@@ -465,6 +468,7 @@ async def test_an_ending_is_kept_whole(storage: Storage) -> None:
 
         kept = await storage.message("alice", answer.id)
         assert kept.has(end)
+        assert kept.timing == end.timing
         assert kept.parent_id == answer.parent_id
         page = await storage.messages("alice", answer.conversation_id, limit=1, before=None)
         assert page.data == (kept,)

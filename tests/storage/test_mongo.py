@@ -165,6 +165,23 @@ async def test_messages_from_before_there_were_branches_can_be_read_and_gone_on_
     assert [message.id for message in branch.data] == [answer.id, second.parent_id, second.id]
 
 
+@pytest.mark.gen_test
+async def test_messages_of_earlier_and_of_later_versions_can_be_read_and_ended(
+    mongo: Place, database: Database[dict[str, Any]]
+) -> None:
+    storage = await mongo.open()
+    change = database["messages"].update_many
+    for fields in ({"$unset": {"timing": ""}}, {"$set": {"of_a_later_version": {"ms": 1}}}):
+        answer = await begun(storage)
+        change({}, fields)
+        assert (await storage.message("alice", answer.id)).timing is None
+        end = ending(TextBlock("yes"))
+        assert await storage.end_answer(answer.id, storage.process, end)
+        change({}, fields)
+        assert await storage.end_answer(answer.id, storage.process, end)  # a retry
+        assert (await storage.message("alice", answer.id)).has(end)
+
+
 # Many commands and many processes
 
 

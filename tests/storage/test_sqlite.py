@@ -14,10 +14,19 @@ from pathlib import Path
 import pytest
 from tornado.ioloop import IOLoop
 
-from storage.base import KEY_SECONDS, NotFound, Status, StorageError, TextBlock, now
+from storage.base import KEY_SECONDS, NotFound, Status, StorageError, TextBlock, Timing, now
 from storage.rows import MIGRATIONS
 from storage.sqlite import SQLiteStorage
-from tests.storage.samples import TEXT, begun, conversation, ending, exchange, key, text_chunks
+from tests.storage.samples import (
+    TEXT,
+    ask,
+    begun,
+    conversation,
+    ending,
+    exchange,
+    key,
+    text_chunks,
+)
 
 # Runs in a process of its own until it is killed: two answers, one of which ended.
 _VICTIM = """
@@ -171,6 +180,31 @@ async def test_a_conversation_from_before_there_were_branches_is_one_branch(file
         assert branch == await storage.messages("alice", of, limit=9, before=None)
         expected = [None, f"{of}-q1", f"{of}-a1", f"{of}-q2"]
         assert [message.parent_id for message in branch.data] == expected
+    await storage.close()
+
+
+@pytest.mark.gen_test
+async def test_answers_from_before_they_were_timed_have_no_times_and_new_ones_have(
+    file: Path,
+) -> None:
+    file.parent.mkdir()
+    with sqlite3.connect(file) as before:
+        before.executescript(f"{''.join(MIGRATIONS[:5])} PRAGMA user_version = 5;")
+        before.execute(
+            "INSERT INTO conversations VALUES ('c', 'alice', 't', NULL, NULL, '{}', 0, 0)"
+        )
+        before.execute(
+            """INSERT INTO messages VALUES ('c-a', 'c', 'alice', 'assistant', 0, NULL,
+            '[]', NULL, 'complete', NULL, NULL, NULL, NULL, 0, 0)"""
+        )
+    before.close()
+    storage = SQLiteStorage(file, "p")
+    await storage.open()
+    assert (await storage.message("alice", "c-a")).timing is None
+    answer = await ask(storage, conversation(id="c"), parent_id="c-a")
+    timed = ending(timing=Timing(first_token_ms=1, reasoning_ms=2, total_ms=3))
+    assert await storage.end_answer(answer.id, "p", timed)
+    assert (await storage.message("alice", answer.id)).timing == timed.timing
     await storage.close()
 
 

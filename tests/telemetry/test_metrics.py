@@ -27,7 +27,7 @@ async def test_an_answer_is_counted_when_it_ends(
 
     before = await scrape(headrace.url)
     upstream.finish(usage=(7, 2))
-    await reader.end()
+    end = await reader.end()
     after = await scrape(headrace.url)
 
     assert 0 == before.value("answers_total", model=MODEL, status="complete")
@@ -37,6 +37,8 @@ async def test_an_answer_is_counted_when_it_ends(
     assert 7 == after.value("tokens_total", model=MODEL, kind="input")
     assert 2 == after.value("tokens_total", model=MODEL, kind="output")
     assert 1 == after.value("first_token_seconds_count", model=MODEL)
+    first_token_seconds = after.value("first_token_seconds_sum", model=MODEL)
+    assert end["timing"]["first_token_ms"] == int(1000 * first_token_seconds)
     assert 1 == after.value("answer_seconds_count", model=MODEL)
     assert (0, 0) == (after.value("live_answers"), after.value("readers"))
     assert 0 == after.value("cancel_seconds_count")

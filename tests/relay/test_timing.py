@@ -1,0 +1,90 @@
+"""How long an answer took, by a clock that the test turns."""
+
+import asyncio
+
+import pytest
+
+from providers.dialect import (
+    Delta,
+    Finish,
+    FinishReason,
+    Prompt,
+    Reasoning,
+    Text,
+    ToolCall,
+    Turn,
+    Usage,
+)
+from relay.answer import Answer
+from relay.endings import ending_of, interrupted, orphaned
+from relay.errors import LeaseLost
+from relay.running import Running
+from storage.base import Message, Status, Timing, now
+
+_STOP = Finish(FinishReason.STOP, "stop")
+_CALL = ToolCall(0, "id", "weather", "{}")
+
+
+async def _running() -> Running:
+    """A live answer whose upstream call is over already: what it brought is for the test to say."""
+    running = Running(
+        Answer("c-a", "c", "c-q", "openai/m"),
+        Prompt(model="m", turns=(Turn("user", "q"),)),
+        user="local",
+        provider="openai",
+        patience=0.0,
+        max_chars=1000,
+        forsaken=Running.abandon,
+    )
+    running.upstream = asyncio.create_task(asyncio.sleep(0))
+    await running.upstream
+    return running
+
+
+@pytest.mark.parametrize(
+    ("deltas", "first", "reasoning"),
+    [
+        ({}, None, None),
+        ({3: Usage(1, 0), 4: _STOP}, None, None),
+        ({3: Text(""), 4: Text("a"), 5: Text("b")}, 4, None),
+        ({3: _CALL}, 3, None),
+        ({3: Reasoning("h"), 4: Reasoning("m"), 6: Text("a"), 9: Text("b")}, 3, 3),
+        ({3: Reasoning("h"), 5: Text(""), 7: _CALL, 8: Text("a")}, 3, 4),
+        ({3: Reasoning("h"), 4: Text("a"), 5: Reasoning("m"), 9: Text("b")}, 3, 1),
+        ({3: Text("a"), 4: Reasoning("h"), 6: Text("b")}, 3, 2),
+        ({3: Reasoning("h"), 4: _STOP}, 3, 7),  # to the end
+    ],
+)
+@pytest.mark.gen_test
+async def test_times_are_those_of_the_first_token_the_first_reasoning_and_the_end(
+    monkeypatch: pytest.MonkeyPatch, deltas: dict[int, Delta], first: int, reasoning: int
+) -> None:
+    running = await _running()
+
+    with monkeypatch.context() as turned:  # nothing is awaited: the loop does not see its clock
+        for moment, delta in deltas.items():
+            turned.setattr(
+                asyncio.get_running_loop(), "time", lambda m=moment: running.asked_at + m
+            )
+            running.take(delta)
+        turned.setattr(asyncio.get_running_loop(), "time", lambda: running.asked_at + 10)
+        ending = ending_of(running)
+
+    def ms(seconds: int | None) -> int | None:
+        return None if seconds is None else seconds * 1000
+
+    assert Timing(ms(first), ms(reasoning), 10_000) == ending.timing
+    assert ending.timing == interrupted(ending, LeaseLost()).timing  # what is known stays known
+
+
+def test_nothing_is_known_of_an_answer_whose_process_died() -> None:
+    message = Message(
+        id="c-a",
+        conversation_id="c",
+        user="u",
+        role="assistant",
+        status=Status.LIVE,
+        created_at=now(),
+    )
+
+    assert None is orphaned(message).timing
