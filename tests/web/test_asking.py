@@ -1,14 +1,15 @@
 """Asking and reading, as people do it."""
 
 import asyncio
+import re
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Locator, expect
 
 from server import Server
 from tests.serving import Serving
 from tests.upstreams import ScriptedUpstream
-from tests.web.browsing import PHONE, Visitor
+from tests.web.browsing import PHONE, Tab, Visitor
 from tests.web.contents import IN_CHINESE
 
 pytestmark = pytest.mark.slow  # a browser starts for each
@@ -135,6 +136,34 @@ async def test_thinking_is_folded_and_says_how_long_it_took(
     await expect(box.locator("summary")).to_contain_text("Thought for")
     await box.locator("summary").click()
     await expect(tab.page.get_by_text("Rayleigh, of course.")).to_be_visible()
+
+
+@pytest.mark.gen_test
+async def test_an_answers_figures_are_the_servers_after_a_reload_and_on_another_device(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    tab = await visitor.open(headrace.url)
+    await tab.page.clock.install()  # its times are wrong by seconds, and may not be seen at the end
+    summary = tab.answer.locator("details summary")
+    upstream.reasoning("Hm.")
+    await tab.ask("Why?")
+    await expect(summary).to_contain_text("Thinking…")
+    await tab.page.clock.fast_forward(9_000)  # no connection is given up as silent so soon
+    upstream.tokens("Because.")
+    await expect(summary).to_contain_text(re.compile(r"Thought for (9|\d\d)"))
+    upstream.finish()
+    await tab.ended("complete")
+
+    def told(of: Tab) -> tuple[Locator, Locator]:
+        return of.answer.locator("details summary"), of.answer.locator(".figures")
+
+    thought, figures = [await each.inner_text() for each in told(tab)]
+    assert "Thought for" in thought
+    assert all(words in figures for words in ("first word after", "in all"))
+    await tab.page.reload()
+    for place in (tab, await visitor.open(tab.page.url, viewport=PHONE)):
+        for shown, words in zip(told(place), (thought, figures), strict=True):
+            await expect(shown).to_have_text(words, use_inner_text=True)
 
 
 @pytest.mark.gen_test

@@ -1,7 +1,15 @@
 /** The API's plain requests, those that stream nothing: `docs/api.md` as functions. */
 
 import { headers } from "./state/session";
-import { ApiError, Entering, type Block, type Ending, type Failure, type Usage } from "./stream";
+import {
+  ApiError,
+  Entering,
+  type Block,
+  type Ending,
+  type Failure,
+  type Timing,
+  type Usage,
+} from "./stream";
 
 export interface Conversation {
   id: string;
@@ -23,6 +31,7 @@ export interface Message {
   status: "live" | Ending;
   finish_reason: string | null;
   usage: Usage | null;
+  timing: Timing | null;
   error: Failure | null;
   created_at: string;
   ended_at: string | null;

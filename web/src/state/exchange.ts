@@ -226,7 +226,7 @@ async function write(
   answer: Shown,
   onStart?: (start: Start) => void,
 ): Promise<void> {
-  const writer = new Writer(answer, onStart ? performance.now() : null);
+  const writer = new Writer(answer, onStart !== undefined);
   for await (const event of events) {
     writer.take(event);
     if (event.type === "start") onStart?.(event.data);

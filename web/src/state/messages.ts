@@ -2,7 +2,15 @@
 
 import { shallowReactive } from "vue";
 import type { Message } from "../api";
-import { take, type AnswerEvent, type Block, type End, type Failure, type Usage } from "../stream";
+import {
+  take,
+  type AnswerEvent,
+  type Block,
+  type End,
+  type Failure,
+  type Timing,
+  type Usage,
+} from "../stream";
 import { PerFrame } from "./frames";
 
 /** `asking`: on its way. `refused`: the server did not take the question; there is no answer. */
@@ -21,13 +29,12 @@ export interface Shown {
   status: Status;
   finishReason: string | null;
   usage: Usage | null;
+  timing: Timing | null;
   error: Failure | null;
   /** The connection is lost, and being tried again. */
   waiting: boolean;
-  /** Milliseconds, of answers that were watched from their beginning. */
-  firstToken: number | null;
+  /** Milliseconds of reasoning: by the clock of this tab until the end brings the server's. */
   reasoning: number | null;
-  total: number | null;
 }
 
 let keys = 0;
@@ -43,18 +50,16 @@ function shown(role: Shown["role"], fields: Partial<Shown>): Shown {
     status: "complete",
     finishReason: null,
     usage: null,
+    timing: null,
     error: null,
     waiting: false,
-    firstToken: null,
     reasoning: null,
-    total: null,
     ...fields,
   });
 }
 
 /** A message as it is stored. */
 export function stored(message: Message): Shown {
-  const { ended_at: end } = message;
   return shown(message.role, {
     id: message.id,
     parent: message.parent_id,
@@ -63,8 +68,9 @@ export function stored(message: Message): Shown {
     status: message.status,
     finishReason: message.finish_reason,
     usage: message.usage,
+    timing: message.timing,
     error: message.error,
-    total: end === null ? null : Date.parse(end) - Date.parse(message.created_at),
+    reasoning: message.timing?.reasoning_ms ?? null,
   });
 }
 
@@ -92,17 +98,14 @@ export function textOf(message: Shown): string {
 export class Writer {
   readonly #blocks: Block[] = [];
   readonly #frame = new PerFrame(() => this.#draw());
-  readonly #askedAt: number;
   #drawn = 0;
   #reasoningSince: number | null = null;
 
-  /** `askedAt` by performance.now(), of a question asked here; without it nothing is timed. */
+  /** `watched` from its beginning: what is read later comes faster than it was thought. */
   constructor(
     private readonly message: Shown,
-    askedAt: number | null,
-  ) {
-    this.#askedAt = askedAt ?? NaN;
-  }
+    private readonly watched: boolean,
+  ) {}
 
   /** Take the next event. An end is drawn at once: it comes once, and perhaps to a hidden page. */
   take(event: AnswerEvent): void {
@@ -124,19 +127,19 @@ export class Writer {
   }
 
   #time(reasons: boolean): void {
-    const now = performance.now();
-    if (Number.isNaN(this.#askedAt)) return;
-    this.message.firstToken ??= now - this.#askedAt;
-    if (reasons) this.#reasoningSince ??= now;
-    else if (this.#reasoningSince !== null) this.message.reasoning ??= now - this.#reasoningSince;
+    if (!this.watched) return;
+    if (reasons) this.#reasoningSince ??= performance.now();
+    else if (this.#reasoningSince !== null)
+      this.message.reasoning ??= performance.now() - this.#reasoningSince;
   }
 
   #end(end: End): void {
     this.message.status = end.status;
     this.message.finishReason = end.finish_reason;
     this.message.usage = end.usage;
+    this.message.timing = end.timing;
+    this.message.reasoning = end.timing?.reasoning_ms ?? null;
     this.message.error = end.error ?? null;
-    if (!Number.isNaN(this.#askedAt)) this.message.total = performance.now() - this.#askedAt;
   }
 
   /** Blocks before the one drawn last cannot have changed; the others are new objects. */

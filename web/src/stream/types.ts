@@ -41,6 +41,14 @@ export interface Usage {
   estimated?: boolean;
 }
 
+/** Milliseconds by the server's clock; the first and the last count from the question. */
+export interface Timing {
+  first_token_ms: number | null;
+  /** From the first reasoning to what came behind it. */
+  reasoning_ms: number | null;
+  total_ms: number;
+}
+
 export interface Failure {
   code: string;
   message: string;
@@ -52,6 +60,7 @@ export interface End {
   status: Ending;
   finish_reason: string | null;
   usage: Usage | null;
+  timing: Timing | null;
   error?: Failure;
 }
 

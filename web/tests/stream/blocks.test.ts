@@ -47,7 +47,10 @@ test("start and end leave the blocks alone", () => {
     type: "start",
     data: { conversation_id: "c", question_id: "q", answer_id: "a", model: "m" },
   });
-  take(blocks, { type: "end", data: { status: "complete", finish_reason: "stop", usage: null } });
+  take(blocks, {
+    type: "end",
+    data: { status: "complete", finish_reason: "stop", usage: null, timing: null },
+  });
 
   expect(blocks).toEqual([{ type: "text", text: "a" }]);
 });

@@ -17,7 +17,7 @@ const STREAM = [
   "",
   "id: 2-end",
   "event: end",
-  'data: {"status":"complete","finish_reason":"stop","usage":null}',
+  'data: {"status":"complete","finish_reason":"stop","usage":null,"timing":null}',
   "",
   "",
 ];
@@ -26,7 +26,10 @@ const EVENTS: Read[] = [
   { event: { type: "start", data: { answer_id: "a1" } as never }, id: undefined },
   { event: { type: "delta", data: { text: "你好 🚰\u2028" } }, id: "2" },
   {
-    event: { type: "end", data: { status: "complete", finish_reason: "stop", usage: null } },
+    event: {
+      type: "end",
+      data: { status: "complete", finish_reason: "stop", usage: null, timing: null },
+    },
     id: "2-end",
   },
 ];

@@ -47,7 +47,7 @@ export class Streaming {
   }
 
   end(id: number, status = "complete"): this {
-    const data = { status, finish_reason: "stop", usage: null };
+    const data = { status, finish_reason: "stop", usage: null, timing: null };
     return this.raw(`id: ${id}-end\nevent: end\ndata: ${JSON.stringify(data)}\n\n`).close();
   }
 
