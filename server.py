@@ -55,6 +55,7 @@ from relay.models import Models
 from relay.relay import Limits, Relay
 from settings import Settings, SettingsError, StorageSettings, describe, load, load_storage
 from sockets.accepting import Acceptor, affordable_connections, take_all_descriptors
+from sockets.bodies import Bodies
 from sockets.connections import Bounds
 from sockets.listening import CannotListen, is_shared, listen, url_of
 from storage.base import StorageError
@@ -316,7 +317,7 @@ def _http_server(settings: Settings, services: Services) -> HTTPServer:
     )
     limits = settings.limits
     return HTTPServer(
-        application,
+        Bodies(application, max_bytes=limits.max_bodies_bytes, tell=services.metrics.refused),
         # Somewhat above the limits: what is a little too large is refused in words.
         max_header_size=2 * limits.max_header_bytes,
         max_body_size=2 * limits.max_body_bytes,

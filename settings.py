@@ -348,6 +348,9 @@ class LimitsSettings(Section):
 
     # Held in memory whole. Sixteen times the default context; pictures travel as addresses.
     max_body_bytes: Count = 1_048_576
+    # Of all bodies that are coming in, beyond their first 16 KiB each: two hundred of the longest.
+    # Connections may be ten thousand, and nobody has shown a key yet.
+    max_bodies_bytes: Count = 268_435_456
     # Browsers stay below 8 KiB, with room for long tokens.
     max_header_bytes: Count = 32_768
     # Apache's own limit; browsers and proxies together send thirty. Each takes 10 µs to read.
@@ -376,6 +379,12 @@ class LimitsSettings(Section):
     # Of one user at all processes, in and out, until midnight UTC. What a token costs, and who
     # pays for it, only the operator knows.
     tokens_per_day: Limit = 0
+
+    @model_validator(mode="after")
+    def _has_room_for_a_body(self) -> Self:
+        if self.max_bodies_bytes < 2 * self.max_body_bytes:
+            raise ValueError("max_bodies_bytes should be at least twice max_body_bytes")
+        return self
 
 
 class MetricsSettings(Section):

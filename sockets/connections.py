@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 import msgspec
-from tornado.httputil import HTTPInputError
+from tornado.httputil import HTTPHeaders, HTTPInputError
 from tornado.iostream import IOStream, StreamClosedError
 
 # The request line and the empty line at the end, beside the fields.
@@ -95,14 +95,24 @@ class Connection(IOStream):
 
 def refusal(status: str, code: str, message: str, *, retry_after: int | None = None) -> bytes:
     """A whole response, in the API's words, for a request that nobody handles."""
-    body = msgspec.json.encode({"error": {"code": code, "message": message, "request_id": None}})
-    lines = [
-        f"HTTP/1.1 {status}",
-        "Content-Type: application/json; charset=utf-8",
-        f"Content-Length: {len(body)}",
-        "Cache-Control: no-store",
-        "Connection: close",
-    ]
-    if retry_after is not None:
-        lines.append(f"Retry-After: {retry_after}")
+    headers, body = refused(code, message, retry_after=retry_after)
+    lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers.get_all())]
     return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def refused(
+    code: str, message: str, *, retry_after: int | None = None
+) -> tuple[HTTPHeaders, bytes]:
+    """The headers and the body of such a response."""
+    body = msgspec.json.encode({"error": {"code": code, "message": message, "request_id": None}})
+    headers = HTTPHeaders(
+        {
+            "Content-Type": "application/json; charset=utf-8",
+            "Content-Length": str(len(body)),
+            "Cache-Control": "no-store",
+            "Connection": "close",
+        }
+    )
+    if retry_after is not None:
+        headers["Retry-After"] = str(retry_after)
+    return headers, body
