@@ -79,15 +79,22 @@ def tool_calls(pieces: list[CallPiece]) -> Iterator[ToolCall]:
     """The deltas of `pieces`; one without an index goes by its place in the list."""
     for place, piece in enumerate(pieces):
         function = piece.function or CallFunction()
-        arguments = function.arguments
-        if arguments is not None and not isinstance(arguments, str):
-            arguments = msgspec.json.encode(arguments).decode()
         yield ToolCall(
             place if piece.index is None else piece.index,
             piece.id or "",
             function.name or "",
-            arguments or "",
+            _as_text(function.arguments),
         )
+
+
+def _as_text(arguments: Any) -> str:
+    """A call's arguments as the string of JSON that they mostly come as."""
+    if arguments is None or isinstance(arguments, str):
+        return arguments or ""
+    try:
+        return msgspec.json.encode(arguments).decode()
+    except UnicodeEncodeError:  # half a character in them, which stands as its escape
+        return json.dumps(arguments)
 
 
 def common_prefix(one: str, other: str) -> int:

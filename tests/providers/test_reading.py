@@ -294,6 +294,12 @@ class TestToolCalls:
         found = given_so_far(delta(tool_calls=calls))
         assert [ToolCall(0, "", "f", '{"x":1}'), ToolCall(1, "", "g", '{"x":1}')] == found
 
+    def test_half_a_character_in_an_object_of_arguments_stands_as_its_escape(self) -> None:
+        function = {"name": "f", "arguments": {"x": "\ud83d"}}
+        outcome = read_events(delta(tool_calls=[{"function": function}]), STOP)
+        assert ['{"x": "\\ud83d"}'] == [found["arguments"] for found in outcome.tool_calls]
+        assert outcome.complete
+
     def test_half_a_character_waits_in_arguments_too(self) -> None:
         outcome = read_events(
             call(0, '{"x":"\ud83d', name="f"), call(0, '\ude00"}'), call(1, '{"\ud83d', name="g")
