@@ -1,20 +1,23 @@
 """Feeds noise to the event-stream parser and to each dialect: `make fuzz`.
 
-streams.py [RUNS]     so many inputs for each of them (1,000,000 unless told)
+streams.py [RUNS [TARGET…]]     so many inputs for each of them (1,000,000 unless told)
 
-What a provider sends may be anything; nothing but a ProviderError may come of it, and where its
-bytes are cut may make no difference. With atheris the inputs are led by coverage, without it they
-are the recorded samples, changed at random. Either way an input that breaks the promise is printed,
-and the exit status says so.
+What a provider sends may be anything; nothing but a ProviderError may come of it, what comes can be
+appended to an answer as it is, and where the bytes are cut makes no difference. With atheris the
+inputs are led by coverage, without it they are the recorded samples, changed at random. Either way
+an input that breaks the promise is printed, and the exit status says so.
 """
 
+import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -26,11 +29,15 @@ except ImportError:
 if atheris is None:
     from contextlib import nullcontext as instrumented
 else:
-    from atheris import instrument_imports as instrumented
+    from functools import partial
+
+    instrumented = partial(atheris.instrument_imports, include=["providers"])
+
+import msgspec
 
 with instrumented():
     from providers.dashscope import DashScope
-    from providers.dialect import Delta, Dialect, Finish, Reasoning, Text, ToolCall, Usage
+    from providers.dialect import Delta, Dialect, Finish, Reasoning, Refusal, Text, ToolCall, Usage
     from providers.errors import ProviderError
     from providers.openai import OpenAI
     from providers.qianfan import Qianfan
@@ -40,8 +47,13 @@ with instrumented():
 
 SAMPLES = Path(__file__).resolve().parent.parent / "tests" / "providers" / "samples"
 
-# Longer ones find nothing that shorter ones do not, and take longer to try.
-_MAX_BYTES = 2048
+# As long as the longest sample. Longer ones find nothing that these do not, and take longer to try.
+_MAX_BYTES = 3072
+
+# An input's first bytes: two say where the body is cut, one how, and what status and type it has.
+_HEAD_BYTES = 3
+_STATUSES = (200, 200, 200, 200, 400, 401, 429, 503)
+_TYPES = ("text/event-stream", "application/json", "text/html; charset=utf-8", "")
 
 _DIALECTS: dict[str, Callable[[], Dialect]] = {
     "openai": OpenAI,
@@ -50,16 +62,24 @@ _DIALECTS: dict[str, Callable[[], Dialect]] = {
     "qianfan": Qianfan,
     "qianfan-v1": lambda: QianfanV1(access_token="24.example"),
 }
-# What formats trip on.
+TARGETS = ("sse", "qianfan-v1-token", *_DIALECTS)
+
+# What formats trip on, as bytes and as values.
 _WORDS = (
-    *(b"\n", b"\r", b"\n\n", b"data:", b"id:", b"[DONE]"),
-    *(b"null", b"[", b"{", b'"', b"1e99", b"-1"),
-    *(b"\\ud83d", b"\xf0\x9f", b"\xef\xbb\xbf", b"\0"),
+    *(b"\n", b"\r", b"\n\n", b"data:", b"data: ", b"event:", b"id:", b"[DONE]"),
+    *(b"null", b"[", b"{", b'"', b"1e99", b"-1", b"NaN"),
+    *(b"\\ud83d", b"\\ude00", b"\xf0\x9f", b"\xef\xbb\xbf", b"\0"),
 )
-TARGETS = ("sse", *_DIALECTS)
+_VALUES: tuple[Any, ...] = (
+    *(None, True, False, 0, -1, 2**70, 0.5, 1e300, float("nan")),
+    *("", "null", "\ud83d", "\ude00", "😀", "{}", '{"a":1}', "x" * 70),
+    *([], {}, [{}], {"a": "\ud83d"}, [None]),
+)
+# Words that the dialects read: the names and short texts in the samples.
+_NAMES = re.compile(rb'"(\w{2,32})"')
 
 
-def events(pieces: list[bytes]) -> tuple[list[object], str | None]:
+def events(pieces: Iterable[bytes]) -> tuple[list[object], str | None]:
     """What the parser makes of a body in pieces, and the error that it ended with."""
     parser = EventParser()
     found: list[object] = []
@@ -72,72 +92,183 @@ def events(pieces: list[bytes]) -> tuple[list[object], str | None]:
     return found, None
 
 
-def answer(dialect: Dialect, pieces: list[bytes], status: int) -> tuple[object, ...]:
+def answer(
+    dialect: Dialect, pieces: Iterable[bytes], status: int, content_type: str, retry_after: str
+) -> tuple[object, ...]:
     """What a dialect makes of a body in pieces: texts joined, and the error that it ended with."""
-    reading = Reading(dialect, status, "text/event-stream", {})
-    texts = {Text: "", Reasoning: ""}
-    others: list[object] = []
+    reading = Reading(dialect, status, content_type, {"Retry-After": retry_after})
+    written: list[tuple[object, str]] = []  # one for each block, as an answer has them
+    counts: list[Delta] = []
+    opened = 0
 
     def take(deltas: Iterable[Delta]) -> None:
+        nonlocal opened
         for delta in deltas:
-            if isinstance(delta, (Text, Reasoning)):
-                texts[Text if isinstance(delta, Text) else Reasoning] += delta.text
+            kind: object = type(delta)
+            match delta:
+                case Text() | Reasoning():
+                    assert type(delta) in (Text, Refusal, Reasoning), delta
+                    assert delta.text, delta
+                    kind, more = Reasoning if isinstance(delta, Reasoning) else Text, delta.text
+                case ToolCall():
+                    assert type(delta) is ToolCall, delta
+                    if delta.index == opened:
+                        opened += 1
+                        written.append((kind, f"{delta.id} {delta.name} "))
+                    else:  # more of the last one
+                        assert (opened - 1, "", "") == (delta.index, delta.id, delta.name), delta
+                        assert written[-1][0] is ToolCall, delta
+                    more = delta.arguments
+                case _:
+                    assert isinstance(delta, (Usage, Finish)), delta
+                    counts.append(delta)
+                    continue
+            more.encode()  # it can be stored and sent
+            if written and written[-1][0] is kind:
+                written[-1] = kind, written[-1][1] + more
             else:
-                assert isinstance(delta, (ToolCall, Usage, Finish)), delta
-                others.append(delta)
+                written.append((kind, more))
 
-    code = None
+    failure = None
     try:
         for piece in pieces:
             take(reading.feed(piece))
         take(reading.end())
     except ProviderError as error:
-        code = error.code
-    "".join(texts.values()).encode()  # whatever came: it can be stored and sent
-    return texts[Text], texts[Reasoning], others, code
+        failure = error.code, error.provider_code, error.retry_after
+    if failure is not None:
+        _, word, wait = failure
+        f"{word}".encode()
+        assert wait is None or wait >= 0
+    return written, counts, failure
 
 
 def check(target: str, data: bytes) -> None:
-    """Raise unless `data` is taken, whole and in two pieces: its first bytes say where to cut."""
-    if len(data) < 3:
+    """Raise unless `data` is taken, and is the same whole and in pieces."""
+    if len(data) < _HEAD_BYTES:
         return
-    place, status, body = int.from_bytes(data[:2], "big"), data[2], data[3:]
-    cut = place % (len(body) + 1)
-    pieces = [body[:cut], body[cut:]]
+    place, how, body = int.from_bytes(data[:2], "big"), data[2], data[_HEAD_BYTES:]
+    pieces = _pieces(body, place, evenly=how >= 128)
     if target == "sse":
         assert events([body]) == events(pieces)
         return
+    status = _STATUSES[how % len(_STATUSES)]
+    if target == "qianfan-v1-token":
+        dialect = QianfanV1(api_key="k", secret_key="s")
+        try:
+            credential = dialect.credential(status, body)
+        except ProviderError:
+            return
+        assert credential.token, credential
+        return
+    content_type = _TYPES[how // len(_STATUSES) % len(_TYPES)]
+    said = status, content_type, body[:32].decode("latin-1")
     dialect = _DIALECTS[target]()
-    code = 429 if status % 8 == 0 else 200
-    assert answer(dialect, [body], code) == answer(dialect, pieces, code)
+    assert answer(dialect, [body], *said) == answer(dialect, pieces, *said)
+
+
+def _pieces(body: bytes, place: int, *, evenly: bool) -> list[bytes]:
+    """`body` cut in two at `place`, or into many of the same few bytes."""
+    if evenly:
+        size = place % 64 + 1
+        return [body[start : start + size] for start in range(0, len(body), size)]
+    cut = place % (len(body) + 1)
+    return [body[:cut], body[cut:]]
 
 
 def samples() -> list[bytes]:
     """The recorded bodies, as inputs."""
-    files = sorted(SAMPLES.glob("*.sse")) + sorted(SAMPLES.glob("*.json"))
-    return [b"\0\7\1" + file.read_bytes()[:_MAX_BYTES] for file in files]
+    recorded = [*SAMPLES.glob("*.sse"), *SAMPLES.glob("*.json")]
+    bodies = [file.read_bytes() for file in sorted(recorded) if file.name != "expected.json"]
+    return [b"\0\7\0" + body for body in bodies if len(body) <= _MAX_BYTES]
 
 
 def changed(data: bytes, other: bytes, chance: random.Random) -> bytes:
-    """Some bytes of `data` changed, taken away, said again or exchanged for some of `other`."""
-    body = bytearray(data)
-    for _ in range(chance.randint(1, 8)):
-        begin = chance.randrange(len(body) + 1)
-        end = min(len(body), begin + chance.choice((0, 1, 2, 8, 64)))
-        elsewhere = chance.randrange(len(other))
-        body[begin:end] = chance.choice(
-            (
-                b"",
-                bytes((chance.randrange(256),)),
-                bytes(body[begin:end]) * 2,
-                other[elsewhere : elsewhere + chance.choice((1, 4, 32))],
-                chance.choice(
-                    (b"\n", b"\r", b"\n\n", b"data:", b"null", b"[", b"{", b'"', b"1e99")
-                ),
-                chance.choice((b"\\ud83d", b"\xf0\x9f", b"\xef\xbb\xbf", b"[DONE]", b"\0", b"-1")),
-            )
+    """`data` with something else in it: bytes, or values of its JSON."""
+    head, body = data[:_HEAD_BYTES], data[_HEAD_BYTES:]
+    for _ in range(chance.choice((1, 1, 2, 4))):
+        change = _with_other_value if chance.random() < 0.5 else _with_other_bytes
+        body = change(body, other, chance)
+    if chance.random() < 0.25:
+        head = chance.randbytes(_HEAD_BYTES)
+    return (head + body)[:_MAX_BYTES]
+
+
+def _with_other_bytes(body: bytes, other: bytes, chance: random.Random) -> bytes:
+    begin = chance.randrange(len(body) + 1)
+    end = min(len(body), begin + chance.choice((0, 1, 2, 8, 64)))
+    elsewhere = chance.randrange(len(other) + 1)
+    new = chance.choice(
+        (
+            b"",
+            chance.randbytes(1),
+            body[begin:end] * 2,
+            other[elsewhere : elsewhere + chance.choice((1, 4, 32))],
+            chance.choice(_WORDS),
         )
-    return bytes(body[:_MAX_BYTES])
+    )
+    return body[:begin] + new + body[end:]
+
+
+def _with_other_value(body: bytes, other: bytes, chance: random.Random) -> bytes:
+    """One value in one of the body's JSON texts exchanged, taken away or said under another name.
+
+    Bytes changed at random are rarely JSON any more; what a dialect reads of it lies behind that.
+    """
+    begin, end, value = _json_in(body, chance.randrange(len(body) + 1))
+    places = list(_places(value))
+    if not places:
+        return body
+    holder, name = chance.choice(places)
+    theirs = list(_places(_json_in(other, chance.randrange(len(other) + 1))[2]))
+    match chance.randrange(4):
+        case 0 if theirs:
+            their_holder, their_name = chance.choice(theirs)
+            holder[name] = their_holder[their_name]
+        case 1 if isinstance(holder, dict):
+            names = [n for h, n in (*places, *theirs) if isinstance(h, dict)]
+            holder[chance.choice(names)] = holder.pop(name)
+        case 2 if isinstance(holder, list):
+            holder.append(holder[name])
+        case _:
+            holder[name] = chance.choice(_VALUES)
+    text = json.dumps(value, ensure_ascii=chance.random() < 0.5)
+    return body[:begin] + text.encode("utf-8", "surrogatepass") + body[end:]
+
+
+def _json_in(body: bytes, place: int) -> tuple[int, int, Any]:
+    """The JSON of the line that `place` is in, and where it stands; None if there is none."""
+    begin = max(body.rfind(b"\n", 0, place), body.rfind(b"\r", 0, place)) + 1
+    end = min(found if (found := body.find(c, place)) >= 0 else len(body) for c in (b"\n", b"\r"))
+    if body.startswith(b"data:", begin):
+        begin += 5
+    try:
+        return begin, end, msgspec.json.decode(body[begin:end])
+    except (ValueError, RecursionError):
+        return begin, end, None
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every place that holds a value: an object and a name, or a list and a number."""
+    pairs = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
+    for name, inner in pairs:
+        yield value, name
+        yield from _places(inner)
+
+
+def tried(target: str, data: bytes) -> None:
+    """`check`, which says by what input it failed."""
+    try:
+        check(target, data)
+    except Exception:
+        print(f"{target}: {data!r}", flush=True)
+        raise
 
 
 def at_random(target: str, runs: int) -> None:
@@ -147,44 +278,62 @@ def at_random(target: str, runs: int) -> None:
     chance = random.Random(seed)
     known = samples()
     for _ in range(runs):
-        data = changed(chance.choice(known), chance.choice(known), chance)
-        try:
-            check(target, data)
-        except Exception:
-            print(f"{target}: {data!r}")
-            raise
+        tried(target, changed(chance.choice(known), chance.choice(known), chance))
 
 
-def led_by_coverage(target: str, runs: int, seeds: str) -> None:
-    """Inputs of atheris, from those in the folder `seeds` on. It ends the process."""
-    arguments = [sys.argv[0], f"-atheris_runs={runs}", f"-max_len={_MAX_BYTES}"]
-    arguments += ["-verbosity=0", seeds]
-    atheris.Setup(arguments, lambda data: check(target, data))
+def led_by_coverage(target: str, runs: int, folder: Path) -> None:
+    """Inputs of atheris, from the samples on. It ends the process.
+
+    Half of the changes are its own, which learn from coverage; half are ours, which know JSON.
+    """
+    known = samples()
+    seeds = folder / "seeds"
+    seeds.mkdir()
+    for number, sample in enumerate(known):
+        (seeds / str(number)).write_bytes(sample)
+    words = {*_WORDS, *(name for sample in known for name in _NAMES.findall(sample))}
+    escaped = ("".join(f"\\x{byte:02x}" for byte in word) for word in sorted(words))
+    (folder / "words").write_text("".join(f'"{word}"\n' for word in escaped))
+
+    def another(data: bytes, max_bytes: int, seed: int) -> bytes:
+        chance = random.Random(seed)
+        if chance.random() < 0.5:
+            mutated: bytes = atheris.Mutate(data, max_bytes)
+            return mutated
+        return changed(data, chance.choice(known), chance)[:max_bytes]
+
+    arguments = [sys.argv[0], f"-runs={runs}", f"-max_len={_MAX_BYTES}", "-mutate_depth=2"]
+    arguments += [f"-dict={folder / 'words'}", f"-artifact_prefix={folder}/", str(seeds)]
+    atheris.Setup(arguments, lambda data: tried(target, data), custom_mutator=another)
     atheris.Fuzz()
 
 
 def main(arguments: list[str]) -> int:
     """Each target in a process of its own: atheris ends the one that it runs in."""
-    runs = int(arguments[0]) if arguments else 1_000_000
-    if len(arguments) > 1:
-        _, target, seeds = arguments
+    if arguments[:1] == ["--only"]:
+        _, target, runs, folder = arguments
         if atheris is None:
-            at_random(target, runs)
+            at_random(target, int(runs))
         else:
-            led_by_coverage(target, runs, seeds)
+            led_by_coverage(target, int(runs), Path(folder))
         return 0
-    failed = [target for target in TARGETS if not _passed(target, runs)]
+    runs = arguments[0] if arguments else "1000000"
+    failed = [target for target in arguments[1:] or TARGETS if not _passed(target, runs)]
     print(f"failed: {', '.join(failed)}" if failed else "nothing uncaught")
     return bool(failed)
 
 
-def _passed(target: str, runs: int) -> bool:
+def _passed(target: str, runs: str) -> bool:
     print(f"{target}: {runs} inputs", flush=True)
-    with tempfile.TemporaryDirectory() as seeds:
-        for number, sample in enumerate(samples()):
-            Path(seeds, str(number)).write_bytes(sample)
-        command = [sys.executable, __file__, str(runs), target, seeds]
-        return subprocess.run(command, check=False).returncode == 0
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, __file__, "--only", target, runs, folder]
+        done = subprocess.run(command, check=False, stderr=subprocess.PIPE, text=True)
+    # libFuzzer says each step that it takes; of a good run its last word is enough.
+    words = done.stderr.splitlines()
+    print(
+        "\n".join([line for line in words if "\tDONE " in line] if not done.returncode else words)
+    )
+    return done.returncode == 0
 
 
 if __name__ == "__main__":
