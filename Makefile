@@ -35,10 +35,11 @@ format: $(READY) ## rewrite the sources as `check` wants them
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	@if $(NPM); then $(MAKE) --silent $(MODULES) && npm --prefix web run --silent format; fi
-fuzz: $(READY) ## noise for parsers, dialects and bodies; RUNS= and EXAMPLES= say how much
+fuzz: $(READY) ## noise for parsers, dialects and the API; RUNS= and EXAMPLES= say how much
 	-@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r fuzz/requirements.txt
 	$(BIN)/python fuzz/streams.py $(or $(RUNS),1000000)
 	HEADRACE_TEST_EXAMPLES=$(or $(EXAMPLES),10000) $(BIN)/python -m pytest tests/handlers/test_any_body.py
+	HEADRACE_TEST_EXAMPLES=$(or $(EXAMPLES),1000) $(BIN)/python -m pytest tests/handlers/test_conformance.py
 bench: $(READY) ## run the benchmarks, loopback only
 	$(BIN)/python bench/run.py
 lock: $(READY) ## write the lock files anew from pyproject.toml; UPGRADE=1 takes newer releases

@@ -1,7 +1,7 @@
 """Letting requests in: what `auth.mode` chooses from, and what a route asks for."""
 
 from enum import Enum
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from tornado.httputil import HTTPServerRequest
 
@@ -19,6 +19,8 @@ class Access(Enum):
 
 class Admission(Protocol):
     """One way of telling who asks."""
+
+    asks_for_keys: ClassVar[bool]  # or tokens; else credentials are not looked at
 
     def screen(self, request: HTTPServerRequest) -> None:
         """Return if the request may be looked at at all, whatever it asks; else raise ApiError."""

@@ -55,15 +55,22 @@ class EventsHandler(ReadingHandler):
 
     def _position(self) -> tuple[int, bool]:
         """Where to go on, and whether the client has seen the end already."""
-        given = self.request.headers.get("Last-Event-ID", self.get_query_argument("after", "0"))
-        match = _EVENT_ID.fullmatch(given)
-        if match is None:
-            raise ApiError(
-                HTTPStatus.BAD_REQUEST,
-                "invalid_position",
-                "Last-Event-ID and after take the id of an event of this answer.",
-            )
-        return int(match[1]), match[2] is not None
+        after = _event_id(self.get_query_argument("after", "0"))
+        last = self.request.headers.get("Last-Event-ID")
+        position, end = after if last is None else _event_id(last)
+        return int(position), end is not None
+
+
+def _event_id(given: str) -> tuple[str, str | None]:
+    """The parts of an event's id."""
+    match = _EVENT_ID.fullmatch(given)
+    if match is None:
+        raise ApiError(
+            HTTPStatus.BAD_REQUEST,
+            "invalid_position",
+            "Last-Event-ID and after take the id of an event of this answer.",
+        )
+    return match[1], match[2]
 
 
 class TicketHandler(BaseHandler):

@@ -119,6 +119,7 @@ class BaseHandler(RequestHandler):
 
     def options(self, *_: str) -> None:
         """Answer a browser's question whether another site's page may ask; the headers say it."""
+        self.set_header("Allow", self._methods())
         self.set_status(HTTPStatus.NO_CONTENT)
 
     async def enter(self) -> Principal:
@@ -185,6 +186,8 @@ class BaseHandler(RequestHandler):
             self.set_header("Retry-After", str(described.retry_after))
         if described.challenge is not None:
             self.set_header("WWW-Authenticate", described.challenge)
+        if described.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            self.set_header("Allow", self._methods())
         self.write_json(Refusal(self.problem(described)), described.status)
         self.finish()
 
@@ -212,6 +215,14 @@ class BaseHandler(RequestHandler):
             self.set_header("Connection", "close")
         for name, value in self.services.cors.headers(self.request):
             self.set_header(name, value)
+
+    def _methods(self) -> str:
+        """What this path can be asked by."""
+        return ", ".join(
+            method
+            for method in self.SUPPORTED_METHODS
+            if getattr(type(self), method.lower()) is not getattr(RequestHandler, method.lower())
+        )
 
     def _checked(self, principal: Principal) -> Principal:
         if self.access is Access.ADMINS and not principal.admin:

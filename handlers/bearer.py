@@ -4,7 +4,7 @@ Where a request comes from says nothing then, and nothing is asked about it: pro
 hosts may have names. No cookies are read, so no page can make a browser ask in its user's name.
 """
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from tornado.httputil import HTTPServerRequest
 
@@ -24,6 +24,8 @@ class Authority(Protocol):
 
 class Bearer:
     """Admits whoever bears what the authority knows."""
+
+    asks_for_keys: ClassVar[bool] = True
 
     def __init__(self, authority: Authority, tickets: Tickets) -> None:
         self._authority = authority

@@ -104,6 +104,9 @@ def _family(error: type[ProviderError]) -> Iterator[type[ProviderError]]:
 _FAILURES = {error.code: error.status for error in _family(ProviderError)}
 _FAILURES[StorageUnavailable.code] = HTTPStatus.SERVICE_UNAVAILABLE
 
+# Every status that an answer may fail with.
+FAILURE_STATUSES = frozenset({*_FAILURES.values(), HTTPStatus.BAD_GATEWAY})
+
 # What Tornado itself refuses.
 _CODES = {
     HTTPStatus.BAD_REQUEST: "bad_request",

@@ -7,6 +7,7 @@ their requests give them away.
 
 import ipaddress
 from http import HTTPStatus
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from tornado.httputil import HTTPServerRequest
@@ -32,6 +33,8 @@ _FORWARDING = frozenset(
 
 class Guard:
     """Admits requests to a server without keys."""
+
+    asks_for_keys: ClassVar[bool] = False
 
     def __init__(self, cors: Cors) -> None:
         self._cors = cors

@@ -7,6 +7,7 @@ that a new route is not served before it stands here.
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from handlers.errors import FAILURE_STATUSES
 from handlers.views import (
     Accepted,
     ChangedConversation,
@@ -23,14 +24,16 @@ from handlers.views import (
     Options,
     Question,
     Ready,
+    Refusal,
 )
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
 
-# A kind of content that no type of ours describes.
+# Kinds of content that no type of ours describes.
 TEXT = {"type": "string"}
 ANY_OBJECT = {"type": "object"}
+EVENT = {"$ref": "#/components/schemas/Event"}  # one of a stream's, as most describe streams
 
 
 class Parameter(NamedTuple):
@@ -42,15 +45,25 @@ class Parameter(NamedTuple):
     schema: Mapping[str, Any] = TEXT
 
 
+class Header(NamedTuple):
+    """What stands in a response's head, always or now and then."""
+
+    name: str
+    words: str
+    schema: Mapping[str, Any] = TEXT
+    always: bool = True
+
+
 class Reply(NamedTuple):
-    """What comes back with one status: by kind of content, a type of ours or a schema."""
+    """What comes back with one status: by kind of content, a type of ours, several, or a schema."""
 
     words: str
     content: Mapping[str, Any] = {}
+    headers: tuple[Header, ...] = ()
 
 
 class Operation(NamedTuple):
-    """One method of one path. Whatever it refuses comes as `Refusal`."""
+    """One method of one path. What it refuses beside `replies` is in REFUSALS."""
 
     method: str
     path: str
@@ -60,6 +73,54 @@ class Operation(NamedTuple):
     parameters: tuple[Parameter, ...] = ()
     needs_key: bool = True
     needs_body: bool = True
+    takes_ticket: bool = False
+    refuses: tuple[int, ...] = ()
+
+    @property
+    def refusals(self) -> tuple[int, ...]:
+        """With which statuses it may refuse a request, beside those of `replies`."""
+        credentials = (401,) if self.needs_key else ()
+        found = {*_ANYWHERE, *credentials, *self.refuses}
+        return tuple(sorted(found - self.replies.keys()))
+
+
+REQUEST_ID = Header(
+    "X-Request-Id", "By which our log knows the request: the one it carried, or one of ours."
+)
+# What may be refused unread need not have one.
+_READ_ID = REQUEST_ID._replace(always=False)
+_RETRY_AFTER = Header(
+    "Retry-After", "After how many seconds to try again.", {"type": "integer", "minimum": 0}
+)
+_REFUSED = {JSON: Refusal}
+
+REFUSALS: Mapping[int, Reply] = {
+    400: Reply("Not understood; the code says what of it.", _REFUSED, (_READ_ID,)),
+    401: Reply(
+        "Without credentials, or with such as open nothing here.",
+        _REFUSED,
+        (Header("WWW-Authenticate", "`Bearer`, and what is wrong."),),
+    ),
+    403: Reply("Not for who asks, or not from where.", _REFUSED),
+    404: Reply("There is no such thing, or it is not yours.", _REFUSED),
+    406: Reply("Neither events nor JSON would be accepted.", _REFUSED),
+    409: Reply(
+        "The conversation's last answer is still being written; `answer_id` names it.",
+        _REFUSED,
+    ),
+    413: Reply("More than is taken.", _REFUSED),
+    415: Reply("The body was not sent as `application/json`.", _REFUSED),
+    422: Reply(
+        "The Idempotency-Key was used for another question.",
+        _REFUSED,
+    ),
+    429: Reply("As much as may be asked for now.", _REFUSED, (_RETRY_AFTER,)),
+    431: Reply("A head that is too large.", _REFUSED, (_READ_ID,)),
+    500: Reply("A bug of this server.", _REFUSED),
+    503: Reply("Not just now.", _REFUSED, (_READ_ID, _RETRY_AFTER)),
+}
+# A head, a body and a moment may be wrong for any operation.
+_ANYWHERE = (400, 403, 413, 415, 431, 500, 503)
 
 
 _LIMIT = Parameter(
@@ -88,21 +149,38 @@ _LAST_EVENT = Parameter(
 _AFTER_EVENT = Parameter(
     "query", "after", "The same, for who cannot send headers.", _LAST_EVENT.schema
 )
-_TICKET = Parameter(
-    "query", "ticket", "In place of a key, for an EventSource, which can send no headers."
-)
 _STREAM = (
     "The answer as events: `start`, then `delta`, perhaps `reset`, and `end`. The data of each is "
     "one line of JSON, by the schemas StartEvent, DeltaEvent, ResetEvent and EndEvent."
 )
+_LOCATION = Header(
+    "Location", "Where it is from now on.", {"type": "string", "format": "uri-reference"}
+)
+
+
+def _failed(status: int) -> Reply:
+    """The answer failed and was waited for as JSON, or it was refused before there was one."""
+    words = "The answer failed, and was waited for as JSON."
+    refused = REFUSALS.get(status)
+    if refused is None:
+        return Reply(words, {JSON: FailedAnswer})
+    headers = tuple(header._replace(always=False) for header in refused.headers)
+    return Reply(f"{refused.words} Or: {words}", {JSON: (Refusal, FailedAnswer)}, headers)
+
+
 _ASKED = {
     200: Reply(
         "The answer: as a stream, or whole if only `application/json` is accepted.",
-        {EVENTS: TEXT, JSON: Message},
+        {EVENTS: EVENT, JSON: Message},
     ),
-    202: Reply("With `Prefer: respond-async`: where the answer can be read.", {JSON: Accepted}),
-    502: Reply("The answer failed, and was waited for as JSON.", {JSON: FailedAnswer}),
+    202: Reply(
+        "With `Prefer: respond-async`: where the answer can be read.",
+        {JSON: Accepted},
+        (_LOCATION, Header("Preference-Applied", "`respond-async`")),
+    ),
+    **{int(status): _failed(status) for status in sorted(FAILURE_STATUSES)},
 }
+_ASKING_REFUSES = (404, 406, 409, 422, 429)
 
 _CONVERSATIONS = "/api/v1/conversations"
 _CONVERSATION = "/api/v1/conversations/{conversation_id}"
@@ -115,6 +193,7 @@ OPERATIONS = (
         _ASKED,
         body=Chat,
         parameters=(_KEY, _PREFER),
+        refuses=_ASKING_REFUSES,
     ),
     Operation(
         "post",
@@ -123,6 +202,7 @@ OPERATIONS = (
         _ASKED,
         body=Question,
         parameters=(_KEY, _PREFER),
+        refuses=_ASKING_REFUSES,
     ),
     Operation(
         "get",
@@ -130,12 +210,13 @@ OPERATIONS = (
         "What was said: the newest page first, each page from old to new.",
         {200: Reply("A page of messages.", {JSON: List[Message]})},
         parameters=(_LIMIT, Parameter("query", "before", "`next` of the page behind this one.")),
+        refuses=(404,),
     ),
     Operation(
         "post",
         _CONVERSATIONS,
         "Make a conversation.",
-        {201: Reply("It is made.", {JSON: Conversation})},
+        {201: Reply("It is made.", {JSON: Conversation}, (_LOCATION,))},
         body=NewConversation,
     ),
     Operation(
@@ -146,7 +227,11 @@ OPERATIONS = (
         parameters=(_LIMIT, Parameter("query", "after", "`next` of the page before this one.")),
     ),
     Operation(
-        "get", _CONVERSATION, "Show a conversation.", {200: Reply("It.", {JSON: Conversation})}
+        "get",
+        _CONVERSATION,
+        "Show a conversation.",
+        {200: Reply("It.", {JSON: Conversation})},
+        refuses=(404,),
     ),
     Operation(
         "patch",
@@ -154,22 +239,26 @@ OPERATIONS = (
         "Change what is named; null clears.",
         {200: Reply("As it is now.", {JSON: Conversation})},
         body=ChangedConversation,
+        refuses=(404,),
     ),
     Operation(
         "delete",
         _CONVERSATION,
         "Forget a conversation and all its messages; a live answer is stopped first.",
         {204: Reply("It is gone.")},
+        refuses=(404,),
     ),
     Operation(
         "get",
         "/api/v1/answers/{answer_id}/events",
         "Read an answer from any position, live or ended.",
         {
-            200: Reply(_STREAM, {EVENTS: TEXT}),
+            200: Reply(_STREAM, {EVENTS: EVENT}),
             204: Reply("The end was seen already; an EventSource stops."),
         },
-        parameters=(_LAST_EVENT, _AFTER_EVENT, _TICKET),
+        parameters=(_LAST_EVENT, _AFTER_EVENT),
+        takes_ticket=True,
+        refuses=(404,),
     ),
     Operation(
         "post",
@@ -178,6 +267,7 @@ OPERATIONS = (
         _ASKED,
         body=Options,
         parameters=(_KEY, _PREFER),
+        refuses=_ASKING_REFUSES,
         needs_body=False,
     ),
     Operation(
@@ -185,6 +275,7 @@ OPERATIONS = (
         "/api/v1/answers/{answer_id}/ticket",
         "Get a ticket, by which an EventSource reads this answer.",
         {201: Reply("It, and the address that has it in it.", {JSON: GivenTicket})},
+        refuses=(404,),
     ),
     Operation(
         "post",
@@ -194,6 +285,7 @@ OPERATIONS = (
             200: Reply("It has ended.", {JSON: Message}),
             202: Reply("Another process has it, and was told.", {JSON: Message}),
         },
+        refuses=(404,),
     ),
     Operation(
         "get",
@@ -226,6 +318,7 @@ OPERATIONS = (
         "/metrics",
         "Numbers for Prometheus, where a port is one process's alone; for admins.",
         {200: Reply("Prometheus' text format.", {"text/plain": TEXT})},
+        refuses=(404,),
     ),
     Operation(
         "get",

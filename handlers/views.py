@@ -23,6 +23,9 @@ Model = Annotated[str, Meta(max_length=200, pattern=r"^[!-~]+\Z")]
 # Longer than any connection's patience; a reader who takes an hour to come back asks again.
 Seconds = Annotated[float, Meta(ge=0, le=3600)]
 Time = Annotated[datetime, Meta(tz=True)]  # RFC 3339
+# To JSON 2.0 is as whole as 2, and some languages write every number so; past 2**53 such a number
+# counts nothing any more.
+Count = Annotated[int, Meta(ge=1, le=2**53)] | Annotated[float, Meta(ge=1, le=2**53, multiple_of=1)]
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,7 +70,7 @@ class Options(Body, frozen=True, kw_only=True):
     on_disconnect: Literal["cancel", "finish"] | Grace | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     top_p: Annotated[float, Meta(gt=0, le=1)] | None = None
-    max_tokens: Annotated[int, Meta(ge=1)] | None = None
+    max_tokens: Count | None = None
     stop: Annotated[list[Annotated[str, Meta(min_length=1)]], Meta(max_length=4)] | None = None
 
     def of(self, asking: Asking, *, key: str | None, caller: Caller) -> Asking:
@@ -78,7 +81,7 @@ class Options(Body, frozen=True, kw_only=True):
             system=self.system,
             temperature=self.temperature,
             top_p=self.top_p,
-            max_tokens=self.max_tokens,
+            max_tokens=None if self.max_tokens is None else int(self.max_tokens),
             stop=tuple(self.stop or ()),
             patience=patience_of(self.on_disconnect),
             key=key,
@@ -205,7 +208,7 @@ class Problem(msgspec.Struct, frozen=True):
 
     code: str
     message: str
-    request_id: str
+    request_id: str | None  # None: the request was refused unread
     answer_id: str | msgspec.UnsetType = msgspec.UNSET  # the live answer that is in the way
 
 

@@ -119,6 +119,16 @@ async def test_the_question_takes_knobs_history_and_system_prompt_along(
 
 
 @pytest.mark.gen_test
+async def test_a_whole_number_may_be_written_with_a_point(
+    headrace: Server, upstream: ScriptedUpstream
+) -> None:
+    upstream.finish()
+    await (await Reader.ask(headrace.url, max_tokens=10.0)).end()
+    sent = (await upstream.request()).json["max_tokens"]
+    assert (10, int) == (sent, type(sent))
+
+
+@pytest.mark.gen_test
 async def test_history_is_the_newest_that_fits_and_begins_with_a_question(
     serve: Serving, providers, upstream: ScriptedUpstream
 ) -> None:

@@ -60,6 +60,13 @@ async def test_last_event_id_beats_the_query(headrace: Server, upstream: Scripte
 
 
 @pytest.mark.gen_test
+async def test_a_query_that_is_beaten_is_no_less_refused(headrace: Server) -> None:
+    path = "/api/v1/answers/none/events?after=x"
+    refused = await call(headrace.url, "GET", path, headers={"Last-Event-ID": "2"})
+    assert (400, "invalid_position") == (refused.status, refused.body["error"]["code"])
+
+
+@pytest.mark.gen_test
 async def test_who_has_seen_the_end_is_told_to_stop(
     headrace: Server, upstream: ScriptedUpstream
 ) -> None:

@@ -15,11 +15,14 @@ from tornado.web import RequestHandler
 import handlers.page
 import server
 from handlers.admission import Access
+from handlers.errors import FAILURE_STATUSES
 from handlers.openapi import document
 from server import Server
 from tests.readers import Reader, Response, call
 from tests.steps import JSON, LATER
 from tests.upstreams import ScriptedUpstream
+
+DOCUMENT = document(asks_for_keys=True)
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -37,8 +40,8 @@ def _served() -> dict[tuple[str, str], Access]:
 
 def test_every_route_is_documented_and_every_documented_route_exists() -> None:
     documented = {
-        (method, re.sub(r"{\w+}", "{}", path)): operation.get("security") == []
-        for path, each in document()["paths"].items()
+        (method, re.sub(r"{\w+}", "{}", path)): operation["security"] == []
+        for path, each in DOCUMENT["paths"].items()
         for method, operation in each.items()
     }
 
@@ -46,12 +49,29 @@ def test_every_route_is_documented_and_every_documented_route_exists() -> None:
     assert served == documented  # and each asks for a key where it is said to
 
 
-def test_the_document_is_openapi_as_the_standard_has_it() -> None:
-    OpenAPIV31SpecValidator(document()).validate()
+@pytest.mark.parametrize("asks_for_keys", [True, False])
+def test_the_document_is_openapi_as_the_standard_has_it(asks_for_keys: bool) -> None:
+    OpenAPIV31SpecValidator(document(asks_for_keys=asks_for_keys)).validate()
+
+
+def test_a_server_that_asks_for_no_key_says_so() -> None:
+    operations = [
+        operation
+        for path in document(asks_for_keys=False)["paths"].values()
+        for operation in path.values()
+    ]
+
+    assert all(operation["security"] == [] for operation in operations)
+
+
+def test_every_way_in_which_an_answer_may_fail_is_documented() -> None:
+    asked = DOCUMENT["paths"]["/api/v1/chat"]["post"]["responses"]
+
+    assert {str(int(status)) for status in FAILURE_STATUSES} <= asked.keys()
 
 
 def test_patterns_are_such_as_javascript_reads() -> None:
-    found = re.findall(r'"pattern": "([^"]*)"', json.dumps(document()))
+    found = re.findall(r'"pattern": "([^"]*)"', json.dumps(DOCUMENT))
 
     assert found
     assert [] == [pattern for pattern in found if re.search(r"\\[AZz]|\(\?", pattern)]
@@ -59,9 +79,15 @@ def test_patterns_are_such_as_javascript_reads() -> None:
 
 def _check(schema: dict[str, Any], value: object) -> None:
     """Hold `value` against a schema of the document."""
-    whole = {**schema, "components": document()["components"]}
+    whole = {**schema, "components": DOCUMENT["components"]}
     checker = jsonschema.Draft202012Validator.FORMAT_CHECKER
     jsonschema.Draft202012Validator(whole, format_checker=checker).validate(value)
+
+
+def _resolved(reply: dict[str, Any]) -> dict[str, Any]:
+    """A reply, or the one that it refers to."""
+    _, _, name = reply.get("$ref", "").rpartition("/")
+    return DOCUMENT["components"]["responses"][name] if name else reply
 
 
 class Described:
@@ -75,10 +101,12 @@ class Described:
         self, method: str, template: str, path: str, *rest: Any, **named: Any
     ) -> Response:
         response = await call(self._url, method.upper(), path, *rest, **named)
-        replies = document()["paths"][template][method]["responses"]
-        status = str(response.status) if str(response.status) in replies else "default"
-        self.seen.add((method, template, status))
-        content = replies[status].get("content", {})
+        replies = DOCUMENT["paths"][template][method]["responses"]
+        self.seen.add((method, template, str(response.status)))
+        reply = _resolved(replies[str(response.status)])
+        needed = {name.lower() for name, header in reply["headers"].items() if header["required"]}
+        assert needed <= response.headers.keys()
+        content = reply.get("content", {})
         if not content:
             assert b"" == response.body
             return response
@@ -148,7 +176,7 @@ async def test_real_responses_are_as_they_are_described(
 
     assert later.body["answer_id"] == conflict.body["error"]["answer_id"]
     called = {(method, path) for method, path, _ in described.seen}
-    assert called == {(m, path) for path, each in document()["paths"].items() for m in each}
+    assert called == {(m, path) for path, each in DOCUMENT["paths"].items() for m in each}
 
 
 @pytest.mark.gen_test
@@ -187,7 +215,7 @@ async def test_real_events_are_as_they_are_described(
     assert _EVENTS.keys() == {event.event for event in seen}
     assert {"text", "reasoning", "tool_call"} <= {name for event in seen for name in event.data}
     for event in seen:
-        schema = document()["components"]["schemas"][_EVENTS[event.event]]
+        schema = DOCUMENT["components"]["schemas"][_EVENTS[event.event]]
         _check(schema, event.data)
         assert event.data.keys() <= schema["properties"].keys()
 
@@ -201,9 +229,9 @@ async def test_the_page_names_all_of_it_and_loads_nothing(headrace: Server) -> N
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     assert f"style-src 'sha256-{digest}'" in page.headers["content-security-policy"]
     assert [] == re.findall(r"<script|<link|<img|https?://|\son\w+=|\sstyle=", text)
-    for path in document()["paths"]:
+    for path in DOCUMENT["paths"]:
         assert path in text
-    for schema in document()["components"]["schemas"]:
+    for schema in DOCUMENT["components"]["schemas"]:
         assert f'id="{schema}"' in text
 
 

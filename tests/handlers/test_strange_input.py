@@ -215,6 +215,26 @@ async def test_an_allowed_page_can_read_why_it_was_refused(serve: Serving) -> No
         )
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/api/v1/conversations", {"GET", "POST", "OPTIONS"}),
+        ("TRACE", "/api/v1/conversations/x", {"GET", "PATCH", "DELETE", "OPTIONS"}),
+        ("GET", "/api/v1/chat", {"POST", "OPTIONS"}),
+    ],
+)
+@pytest.mark.gen_test
+async def test_a_method_that_a_path_does_not_take_is_told_those_it_takes(
+    headrace: Server, method: str, path: str, allowed: set[str]
+) -> None:
+    refused = await call(headrace.url, method, path)
+    asked = await call(headrace.url, "OPTIONS", path)
+
+    assert (405, 204) == (refused.status, asked.status)
+    for response in (refused, asked):
+        assert allowed == set(response.headers["allow"].split(", "))
+
+
 @pytest.mark.gen_test
 async def test_every_code_that_is_sent_is_in_the_documentation(headrace: Server) -> None:
     documented = (Path(__file__).parents[2] / "docs/api.md").read_text("utf-8")
