@@ -44,17 +44,17 @@ class Bodies(HTTPServerConnectionDelegate):
         self.held = 0  # bytes beyond beginnings, of bodies that are on their way
         self.max_bytes = max_bytes
         self.tell = tell
-        self._inner = inner
+        self.inner = inner
 
     def start_request(
         self, server_conn: object, request_conn: HTTPConnection
     ) -> HTTPMessageDelegate:
         """Tornado's hook: a connection's next request."""
-        return _Body(self, self._inner.start_request(server_conn, request_conn), request_conn)
+        return _Body(self, self.inner.start_request(server_conn, request_conn), request_conn)
 
     def on_close(self, server_conn: object) -> None:
         """Tornado's hook: a connection is over."""
-        self._inner.on_close(server_conn)
+        self.inner.on_close(server_conn)
 
 
 class _Body(HTTPMessageDelegate):

@@ -206,11 +206,11 @@ async def test_a_stream_whose_key_runs_out_is_closed_as_well(
             await reader.end()
 
 
+@pytest.mark.parametrize("store_url", ["mongo"], indirect=True)
 @pytest.mark.gen_test
 async def test_every_process_learns_of_a_revocation(
-    serve: Serving, mongo_url: str, upstream: ScriptedUpstream, providers: dict[str, Any]
+    door: Door, upstream: ScriptedUpstream, providers: dict[str, Any]
 ) -> None:
-    door = Door(serve, mongo_url)
     here, there = await door.open(providers=providers), await door.open(providers=providers)
     alice = await door.admit("alice")
     upstream.tokens("Hel")
@@ -227,7 +227,6 @@ async def test_every_process_learns_of_a_revocation(
                 await stream.end()
     for server in (here, there):
         assert 401 == (await call(server.url, *MODELS, headers=alice.headers)).status
-    await door.close()
 
 
 # Acting for others

@@ -13,7 +13,6 @@ from server import Server
 from tests.entering import SECRET, Door, Holder, soon
 from tests.faults import FaultyStorage
 from tests.readers import Reader, call
-from tests.serving import Serving
 from tests.upstreams import ScriptedUpstream
 
 
@@ -157,17 +156,16 @@ async def test_revoking_the_key_ends_its_tickets_and_what_they_opened(
     assert (401, "invalid_credentials") == await refused(server, url)
 
 
+@pytest.mark.parametrize("store_url", ["mongo"], indirect=True)
 @pytest.mark.gen_test
 async def test_any_process_with_the_secret_takes_a_ticket(
-    serve: Serving, mongo_url: str, upstream: ScriptedUpstream, providers: dict[str, Any]
+    door: Door, upstream: ScriptedUpstream, providers: dict[str, Any]
 ) -> None:
-    door = Door(serve, mongo_url)
     here, there = await door.open(providers=providers), await door.open(providers=providers)
     alice = await door.admit("alice")
     live = await asked(here, alice, upstream)
     reader = await Reader.open(there.url, "GET", await ticket_url(here, alice, live.answer_id))
     await reader.text("Hel")
-    await door.close()
 
 
 @pytest.mark.gen_test

@@ -13,6 +13,7 @@ from tornado.web import Application, RequestHandler
 from handlers.admission import Access
 from handlers.base import BaseHandler
 from server import Server
+from sockets.bodies import Bodies
 from tests.entering import Door, Holder
 from tests.readers import Reader, Response, call
 from tests.steps import JSON
@@ -83,7 +84,9 @@ class Things(NamedTuple):
 
 def routes(server: Server) -> Iterator[Route]:
     """Every method of every route that is served."""
-    application = server.acceptor._http.request_callback
+    bodies = server.acceptor._http.request_callback
+    assert isinstance(bodies, Bodies)
+    application = bodies.inner
     assert isinstance(application, Application)
     for rule in application.wildcard_router.rules:
         for method in RequestHandler.SUPPORTED_METHODS:
@@ -215,11 +218,11 @@ async def test_two_users_with_one_idempotency_key_have_two_answers(
     assert answers[0][0] != answers[1][0]
 
 
+@pytest.mark.parametrize("store_url", ["mongo"], indirect=True)
 @pytest.mark.gen_test
 async def test_another_process_shows_nothing_of_anothers_live_answer(
-    serve: Any, mongo_url: str, upstream: ScriptedUpstream, providers: dict[str, Any]
+    door: Door, upstream: ScriptedUpstream, providers: dict[str, Any]
 ) -> None:
-    door = Door(serve, mongo_url)
     here, there = await door.open(providers=providers), await door.open(providers=providers)
     alice, bob = await door.admit("alice"), await door.admit("bob")
     hers = await owned(here, alice, live=True, upstream=upstream)
@@ -229,4 +232,3 @@ async def test_another_process_shows_nothing_of_anothers_live_answer(
     for route in routes(there):  # while it is followed there
         if (route.method, route.pattern) in OWNED:
             assert 404 == (await ask(there, route, bob, hers)).status, route
-    await door.close()
