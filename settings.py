@@ -382,6 +382,7 @@ class LimitsSettings(Section):
 
     @model_validator(mode="after")
     def _has_room_for_a_body(self) -> Self:
+        # Bodies are read up to twice max_body_bytes, to refuse them in words: one has to fit.
         if self.max_bodies_bytes < 2 * self.max_body_bytes:
             raise ValueError("max_bodies_bytes should be at least twice max_body_bytes")
         return self

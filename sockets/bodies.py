@@ -22,9 +22,6 @@ from sockets.connections import refused
 # Of each body, and more than a usual question has: 160 MB with ten thousand connections.
 _FREE_BYTES = 16 * 1024
 
-# What a piece takes beside its bytes: a body may come one byte at a time.
-_PIECE_BYTES = 64
-
 # What people are told to wait: bodies come in, or their time is over.
 _RETRY_AFTER = 2
 
@@ -41,7 +38,7 @@ class Bodies(HTTPServerConnectionDelegate):
         max_bytes: int,
         tell: Callable[[str], None],
     ) -> None:
-        self.held = 0  # bytes beyond beginnings, of bodies that are on their way
+        self.held = 0  # bytes beyond beginnings, of bodies that are coming in
         self.max_bytes = max_bytes
         self.tell = tell
         self.inner = inner
@@ -68,23 +65,35 @@ class _Body(HTTPMessageDelegate):
         self._connection = connection
         self._bytes = 0
         self._counted = 0
+        self._is_refused = False
+        self._is_head = False
 
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
+        self._is_head = isinstance(start_line, RequestStartLine) and start_line.method == "HEAD"
         return self._inner.headers_received(start_line, headers)
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        self._bytes += len(chunk) + _PIECE_BYTES
+        if self._is_refused:
+            return None
+        self._bytes += len(chunk)
         more = max(0, self._bytes - _FREE_BYTES) - self._counted
         if more > self._bodies.max_bytes - self._bodies.held:
-            self._refuse()
+            # Said at its end: who still sends would see a reset connection and no response. What
+            # comes until then is dropped; its length and its time have bounds.
+            self._is_refused = True
+            self._bodies.tell("overloaded")
+            self.on_connection_close()  # `inner` lets go of what it has
             return None
         self._bodies.held += more
         self._counted += more
         return self._inner.data_received(chunk)
 
     def finish(self) -> None:
+        if self._is_refused:
+            self._refuse()
+            return
         try:
             self._inner.finish()
         finally:
@@ -101,12 +110,12 @@ class _Body(HTTPMessageDelegate):
         self._counted = 0
 
     def _refuse(self) -> None:
-        """Say so, which ends the connection: its request has not been read."""
+        """Say so. The body was read to its end, so the connection goes on."""
         headers, said = refused(
             "overloaded",
-            "The server holds as much of requests as it can. Try again shortly.",
+            "The server is taking in as many long requests as it can. Try again shortly.",
             retry_after=_RETRY_AFTER,
         )
-        self._bodies.tell("overloaded")
-        self._connection.write_headers(_STATUS, headers, said)
+        del headers["Connection"]
+        self._connection.write_headers(_STATUS, headers, None if self._is_head else said)
         self._connection.finish()

@@ -398,9 +398,8 @@ class MongoStorage(Storage):
             is_first = True
             async for document in cursor:
                 message = message_in(document)
-                if (
-                    is_first or message.id == wanted
-                ):  # the first is the wanted one, if one was named
+                # The first is the wanted one, if one was named.
+                if is_first or message.id == wanted:
                     if not filling.takes(await self._grown(message)):
                         await cursor.close()
                         return page_of_branch(found)
