@@ -63,11 +63,11 @@ def _usage(
 
 def _timing(running: Running) -> Timing:
     """How long it took, now that it ends, by the moments that were noted."""
-    now = asyncio.get_running_loop().time()
+    ended_at = asyncio.get_running_loop().time()
     return Timing(
         first_token_ms=_milliseconds(running.asked_at, running.first_token_at),
-        reasoning_ms=_milliseconds(running.reasoning_at, running.reasoned_at or now),
-        total_ms=int(1000 * (now - running.asked_at)),
+        reasoning_ms=_milliseconds(running.reasoning_at, running.reasoned_at or ended_at),
+        total_ms=int(1000 * (ended_at - running.asked_at)),
     )
 
 

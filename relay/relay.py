@@ -99,8 +99,8 @@ class Relay:
         self._endings: set[asyncio.Task[None]] = set()  # the loop itself holds tasks only weakly
         self._unread: list[Running] = []  # whose time without a reader is over
         self._looking: asyncio.Task[None] | None = None
-        self.closing = False  # on its way out
-        self._refusing = False
+        self.closing = False  # on its way out: requests had better go elsewhere
+        self._refusing = False  # takes no more questions
 
     @property
     def live(self) -> int:

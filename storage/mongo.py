@@ -24,7 +24,7 @@ from collections.abc import (
     Sequence,
     Set,
 )
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -270,10 +270,10 @@ class MongoStorage(Storage):
         query = queries.conversations_after(user, after)
         cursor = self._conversations.find(query).sort([("created_at", -1), ("_id", -1)])
         filling = filling_with_conversations(limit)
-        async for document in cursor.limit(limit + 1):
-            if not filling.takes(conversation_in(document)):
-                break
-        await cursor.close()
+        async with _closing(cursor.limit(limit + 1)) as documents:
+            async for document in documents:
+                if not filling.takes(conversation_in(document)):
+                    break
         return page_of_conversations(filling)
 
     @_command("request")
@@ -370,10 +370,10 @@ class MongoStorage(Storage):
         query = queries.messages_before(user, conversation_id, before)
         cursor = self._messages.find(query).sort("ordinal", -1).limit(limit + 1)
         filling = filling_with_messages(limit)
-        async for document in cursor:
-            if not filling.takes(await self._grown(message_in(document))):
-                break
-        await cursor.close()
+        async with _closing(cursor) as documents:
+            async for document in documents:
+                if not filling.takes(await self._grown(message_in(document))):
+                    break
         if not filling.found:
             await self._check_conversation(user, conversation_id)
         return page_of_messages(filling)
@@ -396,15 +396,15 @@ class MongoStorage(Storage):
             # Most go on from what was said just before, so that one read brings them all. Where
             # other branches lie in between, the next read begins behind those.
             is_first = True
-            async for document in cursor:
-                message = message_in(document)
-                # The first is the wanted one, if one was named.
-                if is_first or message.id == wanted:
-                    if not filling.takes(await self._grown(message)):
-                        await cursor.close()
-                        return page_of_branch(found)
-                    wanted = message.parent_id
-                is_first = False
+            async with _closing(cursor) as documents:
+                async for document in documents:
+                    message = message_in(document)
+                    # The first is the wanted one, if one was named.
+                    if is_first or message.id == wanted:
+                        if not filling.takes(await self._grown(message)):
+                            return page_of_branch(found)
+                        wanted = message.parent_id
+                    is_first = False
             if is_first:
                 await self._check_conversation(user, conversation_id)
                 break
@@ -765,6 +765,15 @@ class MongoStorage(Storage):
             raise StorageError(
                 f"{doing} failed on MongoDB at {hosts(self._url)}: {what}"
             ) from cause
+
+
+@asynccontextmanager
+async def _closing(cursor: Any) -> AsyncIterator[Any]:
+    """A cursor that is not read to its end, or may fail in the middle: the server lets go of it."""
+    try:
+        yield cursor
+    finally:
+        await cursor.close()
 
 
 async def _let_go(goodbye: Callable[[], Awaitable[object]]) -> None:
