@@ -13,10 +13,11 @@ WORKDIR /opt/headrace
 COPY requirements.txt ./
 RUN pip install --no-cache-dir --no-compile --require-hashes -r requirements.txt
 
-COPY entrance.py server.py settings.py supervision.py ./
+COPY entrance.py presets.py server.py settings.py supervision.py ./
 COPY auth auth
 COPY doctor doctor
 COPY handlers handlers
+COPY model model
 COPY providers providers
 COPY relay relay
 COPY sockets sockets

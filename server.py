@@ -3,6 +3,7 @@
 server.py [--config FILE]                 serve in the foreground
 server.py [--config FILE] check-config    print the effective settings, secrets masked
 server.py [--config FILE] doctor [--ask]  look for what is wrong, and say what to do
+server.py [--config FILE] migrate         bring the store to this version, and say what was changed
 server.py [--config FILE] create-key --user NAME [--admin] [--days N] [--note TEXT]
 server.py [--config FILE] list-keys [--user NAME]
 server.py [--config FILE] revoke-key ID… | --user NAME
@@ -48,10 +49,9 @@ from handlers.presence import Presence
 from providers.building import build_provider
 from providers.client import UpstreamClient
 from providers.demo import DemoUpstream
-from providers.provider import Provider
 from relay.admission import Allowance
 from relay.finished import Finished, log_finished
-from relay.models import Models
+from relay.models import Models, Source
 from relay.relay import Limits, Relay
 from settings import Settings, SettingsError, StorageSettings, describe, load, load_storage
 from sockets.accepting import Acceptor, affordable_connections, take_all_descriptors
@@ -215,7 +215,7 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
 
 async def _models(settings: Settings, client: UpstreamClient, stack: AsyncExitStack) -> Models:
     """The configured providers, sharing one client; the demo's upstream is started here."""
-    providers: dict[str, Provider] = {}
+    providers: dict[str, Source] = {}
     for name, configured in settings.providers.items():
         base_url = configured.base_url
         if configured.dialect == "demo":
@@ -427,6 +427,12 @@ async def manage_keys(options: argparse.Namespace, store: StorageSettings) -> Sa
         await storage.close()
 
 
+async def migrate(store: StorageSettings) -> bool:
+    """Bring the store to this version; whether there was anything to do. Raises StorageError."""
+    storage = from_url(store.url, process=secrets.token_hex(16), lease_seconds=_NO_LEASE)
+    return await storage.migrate(print)
+
+
 def main(arguments: list[str]) -> int:
     """The command line. Returns the exit status."""
     options = _parser().parse_args(arguments)
@@ -435,6 +441,10 @@ def main(arguments: list[str]) -> int:
             said = asyncio.run(manage_keys(options, load_storage(options.config, os.environ)))
             print(said.result)
             print(said.remark, file=sys.stderr)
+            return 0
+        if options.command == "migrate":
+            if not asyncio.run(migrate(load_storage(options.config, os.environ))):
+                print("nothing to do")
             return 0
         settings = load(options.config, os.environ)
         logs.configure(settings.log.format, settings.log.level)
@@ -459,6 +469,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("check-config", help="print the effective settings, secrets masked")
     doctor = commands.add_parser("doctor", help="look for what is wrong, and say what to do")
     doctor.add_argument("--ask", action="store_true", help="ask each provider for a token, too")
+    commands.add_parser("migrate", help="bring the store to this version")
 
     create = commands.add_parser("create-key", help="make an API key, which is shown once")
     create.add_argument("--user", required=True, help="whose it is")

@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
@@ -39,50 +39,18 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from presets import PRESETS, DialectName, MaxTokensName, ProviderField, preset_of
+
 DEFAULT_FILE = Path("headrace.toml")
 PREFIX = "HEADRACE_"
 MASK = "**********"
 # What systemd puts before a file's name where LoadCredential= names a folder, as deploy/ has it.
 CREDENTIAL_PREFIX = "headrace_"
 
-DialectName = Literal["openai", "dashscope", "qianfan", "qianfan-v1", "demo"]
-
-# Where each dialect is spoken in public. An address ends where the vendor's own SDK lets it end.
-# The demo has no address before the server has started it.
-BASE_URLS: Mapping[DialectName, str] = {
-    "openai": "https://api.openai.com/v1",
-    "dashscope": "https://dashscope.aliyuncs.com/api/v1",
-    "qianfan": "https://qianfan.baidubce.com/v2",
-    "qianfan-v1": "https://aip.baidubce.com",
-    "demo": "",
-}
-# A cheap model that a new key can use, and that has been around for long.
-MODELS: Mapping[DialectName, tuple[str, ...]] = {
-    "openai": ("gpt-4o-mini",),
-    "dashscope": ("qwen-plus",),
-    "qianfan": ("ernie-4.5-turbo-128k",),
-    "qianfan-v1": ("ERNIE-Speed-128K",),
-    "demo": ("demo",),
-}
-# The names under which vendors' own tools read their keys, and the settings that they fill.
-KEY_VARIABLES: tuple[tuple[DialectName, Mapping[str, str]], ...] = (
-    ("openai", {"OPENAI_API_KEY": "api_key"}),
-    ("dashscope", {"DASHSCOPE_API_KEY": "api_key"}),
-    ("qianfan", {"QIANFAN_API_KEY": "api_key"}),
-    ("qianfan-v1", {"QIANFAN_ACCESS_KEY": "api_key", "QIANFAN_SECRET_KEY": "secret_key"}),
-    ("qianfan-v1", {"QIANFAN_AK": "api_key", "QIANFAN_SK": "secret_key"}),
+# The vendors' own names for their keys, in the order in which the first one's provider is default.
+_KEY_VARIABLES = tuple(
+    (name, variables) for name, preset in PRESETS.items() for variables in preset.key_variables
 )
-# Provider settings that mean something to some dialects only.
-_NETWORKED: tuple[DialectName, ...] = ("openai", "dashscope", "qianfan", "qianfan-v1")
-_ONLY_FOR: Mapping[str, tuple[DialectName, ...]] = {
-    "base_url": _NETWORKED,
-    "api_key": _NETWORKED,
-    "secret_key": ("qianfan-v1",),
-    "access_token": ("qianfan-v1",),
-    "proxy": _NETWORKED,
-    "ca_certs": _NETWORKED,
-    "incremental_output": ("dashscope",),
-}
 _PRINTABLE = re.compile(r"[!-~]+")
 
 Algorithm = Literal[
@@ -244,12 +212,16 @@ class ProviderSettings(Section):
     proxy: Annotated[str, AfterValidator(_proxy)] | None = Field(None, repr=False)
     ca_certs: FilePath | None = None  # in place of certifi's
     incremental_output: bool = True  # dashscope: false asks for cumulative events
+    # What some servers of OpenAI's dialect need; `server.py doctor --ask` finds out.
+    stream_options: bool = True  # false: not sent, for servers that refuse the field
+    max_tokens_name: MaxTokensName | None = None  # unset: `max_tokens`, but for OpenAI's own hosts
+    done_ends: bool = False  # true: `[DONE]` is a finish mark, for servers that send no other
 
     @field_validator("base_url")
     @classmethod
     def _address(cls, text: str, info: ValidationInfo) -> str:
         if not text:
-            return BASE_URLS.get(info.data.get("dialect", "demo"), "")
+            return preset_of(info.data.get("dialect", "demo")).base_url
         parts = _web_address(text)
         if parts.username is not None or parts.query or parts.fragment:
             raise ValueError("should hold neither user, password, query nor fragment")
@@ -258,20 +230,21 @@ class ProviderSettings(Section):
     @field_validator("models")
     @classmethod
     def _usual_model(cls, models: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        return models or MODELS.get(info.data.get("dialect", "demo"), ())
+        return models or preset_of(info.data.get("dialect", "demo")).models
 
     @model_validator(mode="after")
     def _fits_its_dialect(self) -> Self:
-        for name, dialects in _ONLY_FOR.items():
+        preset = preset_of(self.dialect)
+        for name in get_args(ProviderField):
             set_by_hand = getattr(self, name) != type(self).model_fields[name].default
-            if set_by_hand and self.dialect not in dialects:
+            if set_by_hand and name not in preset.fields:
                 raise ValueError(f"{name} is not for the {self.dialect} dialect")
         if self.dialect == "qianfan-v1":
             pair = (self.api_key is not None, self.secret_key is not None)
             if pair != ((False, False) if self.access_token else (True, True)):
                 raise ValueError("needs api_key and secret_key, or access_token in their place")
         # Servers of one's own often ask for no key: only the public address is known to.
-        elif self.api_key is None and self.base_url and self.base_url == BASE_URLS[self.dialect]:
+        elif self.api_key is None and self.base_url and self.base_url == preset.base_url:
             raise ValueError(f"api_key is required for {self.base_url}")
         return self
 
@@ -467,8 +440,8 @@ class Settings(BaseSettings):
         if not isinstance(value, Mapping):
             return value
         return {
-            name: {"dialect": name, **given}
-            if name in BASE_URLS and isinstance(given, Mapping)
+            name: {"dialect": PRESETS[name].dialect, **given}
+            if name in PRESETS and isinstance(given, Mapping)
             else given
             for name, given in (value or {"demo": {}}).items()
         }
@@ -657,15 +630,15 @@ class _VendorKeys(PydanticBaseSettingsSource):
             return {}
         # Named here too, so that they keep their place before ours: the first one is the default.
         providers: dict[str, Any] = {name: {} for name in configured}
-        for dialect, variables in KEY_VARIABLES:
-            keys = {name: self._environ[name] for name in variables if self._environ.get(name)}
+        for name, variables in _KEY_VARIABLES:
+            keys = {each: self._environ[each] for each in variables if self._environ.get(each)}
             if not keys:
                 continue
             if missing := sorted(variables.keys() - keys.keys()):
                 raise SettingsError(f"{', '.join(keys)} is set, but {missing[0]} is not")
-            theirs = configured.get(dialect, {})
-            if _takes_keys(theirs, dialect):
-                providers[dialect] = {variables[name]: value for name, value in keys.items()}
+            theirs = configured.get(name, {})
+            if _takes_keys(theirs, PRESETS[name].dialect):
+                providers[name] = {variables[each]: value for each, value in keys.items()}
         return {"providers": providers} if providers else {}
 
 

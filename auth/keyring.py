@@ -13,7 +13,8 @@ from collections.abc import Callable, Set
 
 from auth import keys
 from auth.principal import ExpiredCredentials, InvalidCredentials, Principal
-from storage.base import ApiKey, Storage, StorageError, now
+from model.messages import now
+from storage.base import ApiKey, Storage, StorageError
 
 log = logging.getLogger("headrace.auth")
 

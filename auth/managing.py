@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from auth import keys
 from auth.principal import MAX_USER_CHARS, is_user_name
-from storage.base import ApiKey, NotFound, Storage, now
+from model.messages import now
+from storage.base import ApiKey, NotFound, Storage
 
 # Of all keys, asked for at a time.
 _PAGE = 1000

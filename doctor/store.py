@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from doctor.findings import Finding, look, ok, wrong
 from settings import Settings
-from storage.base import Examined, Storage, StorageError
+from storage.base import Examined, Outdated, Storage, StorageError
 from storage.opening import from_url
 
 # With transactions on every shape of cluster, and `$$NOW`.
@@ -14,6 +14,8 @@ _OLDEST_MONGODB = (4, 4, 0)
 # Times in answers are ours, leases are the database's. Past this a list of messages reads oddly
 # beside that of another process; nothing else depends on it.
 _CLOCK_SECONDS = 1.0
+
+_MIGRATE = "server.py migrate"
 
 # A day of writing, and of its journal, for a busy process.
 _FREE_BYTES = 2_000_000_000
@@ -28,6 +30,8 @@ async def store(settings: Settings) -> list[Finding]:
     )
     try:
         examined = await storage.examine()
+    except Outdated as error:
+        return [wrong("storage", str(error), _MIGRATE)]
     except StorageError as error:
         remedy = "see storage.url, and whether what it names is there and lets this user in"
         return [wrong("storage", str(error), remedy)]
@@ -52,6 +56,8 @@ def _findings(settings: Settings, examined: Examined) -> Iterator[Finding]:
             f"not there: {', '.join(examined.missing)}",
             "nothing, if no server has been started yet: the next start makes them",
         )
+    if examined.due:
+        yield look("storage", f"another version's: {', '.join(examined.due)}", _MIGRATE)
     if abs(examined.ahead_seconds) > _CLOCK_SECONDS:
         way = "ahead of" if examined.ahead_seconds > 0 else "behind"
         yield look(

@@ -3,15 +3,17 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from tornado.iostream import StreamClosedError
 from tornado.netutil import Resolver
 
 from doctor.findings import Finding, look, ok, wrong
+from model.messages import Role
+from model.prompt import Prompt, said
+from presets import preset_of
 from providers.building import build_provider
 from providers.client import UpstreamClient
-from providers.dialect import Prompt, Turn
 from providers.dialing import Origin, Proxy, break_of, dial, split_url
 from providers.errors import (
     BadRequest,
@@ -19,9 +21,11 @@ from providers.errors import (
     ProviderError,
     QuotaExceeded,
     RateLimited,
+    StreamBroken,
     Unauthorized,
 )
 from providers.route import Via
+from providers.sink import Kind
 from settings import ProviderSettings, Settings
 
 _REMEDIES: tuple[tuple[type[ProviderError], str], ...] = (
@@ -31,6 +35,9 @@ _REMEDIES: tuple[tuple[type[ProviderError], str], ...] = (
     (ModelNotFound, "name a model in its `models` that this account has"),
     (BadRequest, "its model may not take this request; try another one in its `models`"),
 )
+
+# Failures behind which there may be a switch; a wrong model is another thing.
+_SWITCHABLE: tuple[type[ProviderError], ...] = (BadRequest, StreamBroken)
 
 
 async def upstreams(settings: Settings, client: UpstreamClient, *, ask: bool) -> list[Finding]:
@@ -130,10 +137,45 @@ def _why(error: Exception, origin: Origin) -> tuple[str, str]:
             return "no connection", "see base_url and the way there (routes, firewall, proxy)"
 
 
+# What to try where a provider refuses the request as it is, or ends without its mark: the settings
+# of a server that needs it otherwise, the smallest change first.
+_OTHERWISE: tuple[Mapping[str, object], ...] = (
+    {"stream_options": False},
+    {"max_tokens_name": "max_completion_tokens"},
+    {"max_tokens_name": "max_tokens"},
+    {"stream_options": False, "max_tokens_name": "max_completion_tokens"},
+    {"done_ends": True},
+    {"done_ends": True, "stream_options": False},
+)
+
+
 async def _ask(
     name: str, configured: ProviderSettings, settings: Settings, client: UpstreamClient
 ) -> Finding:
-    """One question, one token."""
+    """One question, one token; where that fails, once more with each switch that may be needed."""
+    model = configured.models[0]
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    error = await _failure(name, configured, settings, client)
+    if error is None:
+        return ok(name, f"{model} answered in {1000 * (loop.time() - began):.0f} ms")
+    if type(error) in _SWITCHABLE:
+        for switches in _OTHERWISE:
+            if not switches.keys() <= preset_of(configured.dialect).fields:
+                continue
+            switched = configured.model_copy(update=switches)
+            if await _failure(name, switched, settings, client) is None:
+                lines = ", ".join(f"{field} = {_toml(value)}" for field, value in switches.items())
+                words = f"{model} answers only if it is asked otherwise"
+                return wrong(name, words, f"in [providers.{name}]: {lines}")
+    remedy = next((words for kind, words in _REMEDIES if isinstance(error, kind)), "")
+    return wrong(name, f"{model}: {error} ({error.code})", remedy or "see its own status page")
+
+
+async def _failure(
+    name: str, configured: ProviderSettings, settings: Settings, client: UpstreamClient
+) -> ProviderError | None:
+    """Why one question gets no whole answer; None if it does."""
     provider = build_provider(
         name,
         configured,
@@ -141,25 +183,37 @@ async def _ask(
         client=client,
         timeouts=settings.timeouts,
     )
-    model = configured.models[0]
-    prompt = Prompt(model=model, turns=(Turn("user", "Hi"),), max_tokens=1)
-    loop = asyncio.get_running_loop()
-    cleared = loop.create_future()
+    prompt = Prompt(model=configured.models[0], turns=(said(Role.USER, "Hi"),), max_tokens=1)
+    cleared = asyncio.get_running_loop().create_future()
     cleared.set_result(None)
-    began = loop.time()
     try:
-        await provider.answer(prompt, cleared=cleared, sent=_nothing, take=_nothing)
+        await provider.answer(prompt, cleared=cleared, sent=_nothing, sink=_Unheard())
     except ProviderError as error:
-        remedy = next((words for kind, words in _REMEDIES if isinstance(error, kind)), "")
-        return wrong(name, f"{model}: {error} ({error.code})", remedy or "see its own status page")
+        return error
     finally:
         await provider.close()
-    return ok(name, f"{model} answered in {1000 * (loop.time() - began):.0f} ms")
+    return None
+
+
+class _Unheard:
+    """Takes an answer whose words are of no interest, only that they come."""
+
+    def written(self, kind: Kind) -> str:
+        return ""
+
+    def _nothing(self, *_: object) -> None:
+        pass
+
+    text = refusal = reasoning = tool_call = arguments = data = usage = finish = tried = _nothing
+
+
+def _toml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else f'"{value}"'
 
 
 def _is_near(host: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
-def _nothing(*_: object) -> None:
-    """What comes is of no interest, only that it comes."""
+def _nothing() -> None:
+    """That the question leaves is of no interest."""

@@ -1,4 +1,4 @@
-"""Feeds noise to the event-stream parser and to each dialect: `make fuzz`.
+"""Feeds noise to the framings and to each dialect: `make fuzz`.
 
 streams.py [RUNS [TARGET…]]     so many inputs for each of them (1,000,000 unless told)
 
@@ -15,7 +15,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,18 @@ else:
 import msgspec
 
 with instrumented():
+    from model.blocks import ProviderData
+    from model.usage import Usage
     from providers.dashscope import DashScope
-    from providers.dialect import Delta, Dialect, Finish, Reasoning, Refusal, Text, ToolCall, Usage
+    from providers.dialect import Dialect
     from providers.errors import ProviderError
+    from providers.ndjson import LineParser
+    from providers.oddities import Oddities
     from providers.openai import OpenAI
     from providers.qianfan import Qianfan
     from providers.qianfan_v1 import QianfanV1
     from providers.reading import Reading
+    from providers.sink import Finish, Kind
     from providers.sse import EventParser
 
 SAMPLES = Path(__file__).resolve().parent.parent / "tests" / "providers" / "samples"
@@ -55,14 +60,18 @@ _HEAD_BYTES = 3
 _STATUSES = (200, 200, 200, 200, 400, 401, 429, 503)
 _TYPES = ("text/event-stream", "application/json", "text/html; charset=utf-8", "")
 
-_DIALECTS: dict[str, Callable[[], Dialect]] = {
-    "openai": OpenAI,
-    "dashscope": lambda: DashScope(incremental_output=True),
-    "dashscope-cumulative": lambda: DashScope(incremental_output=False),
-    "qianfan": Qianfan,
-    "qianfan-v1": lambda: QianfanV1(access_token="24.example"),
+_URL = "https://localhost"
+_V1 = QianfanV1(_URL)
+
+_DIALECTS: dict[str, Dialect] = {
+    "openai": OpenAI(_URL),
+    "dashscope": DashScope(_URL),
+    "dashscope-cumulative": DashScope(_URL, incremental_output=False),
+    "qianfan": Qianfan(_URL),
+    "qianfan-v1": _V1,
 }
-TARGETS = ("sse", "qianfan-v1-token", *_DIALECTS)
+_FRAMINGS: dict[str, type[EventParser | LineParser]] = {"sse": EventParser, "ndjson": LineParser}
+TARGETS = (*_FRAMINGS, "qianfan-v1-token", *_DIALECTS)
 
 # What formats trip on, as bytes and as values.
 _WORDS = (
@@ -79,9 +88,11 @@ _VALUES: tuple[Any, ...] = (
 _NAMES = re.compile(rb'"(\w{2,32})"')
 
 
-def events(pieces: Iterable[bytes]) -> tuple[list[object], str | None]:
-    """What the parser makes of a body in pieces, and the error that it ended with."""
-    parser = EventParser()
+def events(
+    framing: type[EventParser | LineParser], pieces: Iterable[bytes]
+) -> tuple[list[object], str | None]:
+    """What a framing makes of a body in pieces, and the error that it ended with."""
+    parser = framing()
     found: list[object] = []
     try:
         for piece in pieces:
@@ -92,55 +103,77 @@ def events(pieces: Iterable[bytes]) -> tuple[list[object], str | None]:
     return found, None
 
 
+class _Answer:
+    """A sink that holds what comes to what an answer takes."""
+
+    def __init__(self) -> None:
+        self.written_: list[tuple[str, str]] = []  # one for each block, as an answer has them
+        self.counted: Usage | None = None
+        self.mark: Finish | None = None
+
+    def text(self, text: str) -> None:
+        self._say("text", text)
+
+    def refusal(self, text: str) -> None:
+        self._say("text", text)
+
+    def reasoning(self, text: str) -> None:
+        self._say("reasoning", text)
+
+    def tool_call(self, call_id: str, name: str) -> None:
+        f"{call_id}{name}".encode()
+        self.written_.append(("call", f"{call_id} {name} "))
+
+    def arguments(self, text: str) -> None:
+        assert self.written_[-1][0] == "call", self.written_
+        self._say("call", text)
+
+    def data(self, data: ProviderData) -> None:
+        self.written_.append(("data", data.dialect))
+
+    def usage(self, usage: Usage) -> None:
+        self.counted = usage
+
+    def finish(self, finish: Finish | None) -> None:
+        self.mark = finish
+
+    def written(self, kind: Kind) -> str:
+        wanted = "reasoning" if kind == "reasoning" else "text"
+        return "".join(text for each, text in self.written_ if each == wanted)
+
+    def tried(self, attempt: object) -> None:
+        raise AssertionError(attempt)
+
+    def _say(self, kind: str, text: str) -> None:
+        assert text
+        text.encode()  # it can be stored and sent
+        if self.written_ and self.written_[-1][0] == kind:
+            self.written_[-1] = kind, self.written_[-1][1] + text
+        else:
+            self.written_.append((kind, text))
+
+
 def answer(
     dialect: Dialect, pieces: Iterable[bytes], status: int, content_type: str, retry_after: str
 ) -> tuple[object, ...]:
     """What a dialect makes of a body in pieces: texts joined, and the error that it ended with."""
-    reading = Reading(dialect, status, content_type, {"Retry-After": retry_after})
-    written: list[tuple[object, str]] = []  # one for each block, as an answer has them
-    counts: list[Delta] = []
-    opened = 0
-
-    def take(deltas: Iterable[Delta]) -> None:
-        nonlocal opened
-        for delta in deltas:
-            kind: object = type(delta)
-            match delta:
-                case Text() | Reasoning():
-                    assert type(delta) in (Text, Refusal, Reasoning), delta
-                    assert delta.text, delta
-                    kind, more = Reasoning if isinstance(delta, Reasoning) else Text, delta.text
-                case ToolCall():
-                    assert type(delta) is ToolCall, delta
-                    if delta.index == opened:
-                        opened += 1
-                        written.append((kind, f"{delta.id} {delta.name} "))
-                    else:  # more of the last one
-                        assert (opened - 1, "", "") == (delta.index, delta.id, delta.name), delta
-                        assert written[-1][0] is ToolCall, delta
-                    more = delta.arguments
-                case _:
-                    assert isinstance(delta, (Usage, Finish)), delta
-                    counts.append(delta)
-                    continue
-            more.encode()  # it can be stored and sent
-            if written and written[-1][0] is kind:
-                written[-1] = kind, written[-1][1] + more
-            else:
-                written.append((kind, more))
-
+    sink = _Answer()
+    headers = {"Retry-After": retry_after}
+    reading = Reading(dialect, status, content_type, headers, sink, Oddities("fuzzed"))
     failure = None
     try:
         for piece in pieces:
-            take(reading.feed(piece))
-        take(reading.end())
+            reading.feed(piece)
+        reading.end()
     except ProviderError as error:
         failure = error.code, error.provider_code, error.retry_after
     if failure is not None:
         _, word, wait = failure
         f"{word}".encode()
         assert wait is None or wait >= 0
-    return written, counts, failure
+    else:
+        assert sink.mark is not None
+    return sink.written_, sink.counted, sink.mark, failure
 
 
 def check(target: str, data: bytes) -> None:
@@ -149,21 +182,21 @@ def check(target: str, data: bytes) -> None:
         return
     place, how, body = int.from_bytes(data[:2], "big"), data[2], data[_HEAD_BYTES:]
     pieces = _pieces(body, place, evenly=how >= 128)
-    if target == "sse":
-        assert events([body]) == events(pieces)
+    if target in _FRAMINGS:
+        framing = _FRAMINGS[target]
+        assert events(framing, [body]) == events(framing, pieces)
         return
     status = _STATUSES[how % len(_STATUSES)]
     if target == "qianfan-v1-token":
-        dialect = QianfanV1(api_key="k", secret_key="s")
         try:
-            credential = dialect.credential(status, body)
+            token = _V1.token(status, body)
         except ProviderError:
             return
-        assert credential.token, credential
+        assert token.text, token
         return
     content_type = _TYPES[how // len(_STATUSES) % len(_TYPES)]
     said = status, content_type, body[:32].decode("latin-1")
-    dialect = _DIALECTS[target]()
+    dialect = _DIALECTS[target]
     assert answer(dialect, [body], *said) == answer(dialect, pieces, *said)
 
 

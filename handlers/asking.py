@@ -1,14 +1,15 @@
 """Asking: a question in, its answer as a stream, as one message, or to be fetched later."""
 
+import math
 import re
 from http import HTTPStatus
 
 from handlers.errors import ApiError, failure_status
 from handlers.streaming import ReadingHandler
 from handlers.views import Accepted, Chat, FailedAnswer, List, Message, Options, Problem, Question
+from model.messages import Failure, Status
 from relay.answer import Answer
 from relay.asking import Asking
-from storage.base import Failure, Status
 
 _UNWANTED = re.compile(r"q\s*=\s*0(\.0*)?")
 
@@ -90,7 +91,9 @@ class AskingHandler(ReadingHandler):
             self.write_json(message)
             return
         failure = message.error or Failure("interrupted", "The server went away.")
-        problem = Problem(failure.code, failure.message, self.request_id)
+        problem = Problem.of(failure, self.request_id)
+        if failure.retry_after is not None:
+            self.set_header("Retry-After", str(math.ceil(failure.retry_after)))
         self.write_json(FailedAnswer(problem, message), failure_status(failure.code))
 
 

@@ -5,8 +5,9 @@ from http import HTTPStatus
 
 from handlers.base import BaseHandler
 from handlers.views import ChangedConversation, Conversation, List, NewConversation
-from storage.base import Changes, now
-from storage.base import Conversation as Kept
+from model.messages import Conversation as Kept
+from model.messages import now
+from storage.base import Changes
 
 
 class ConversationsHandler(BaseHandler):

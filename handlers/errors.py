@@ -18,6 +18,8 @@ from relay.errors import (
     StorageUnavailable,
     UnknownModel,
     UnknownParent,
+    UnsupportedContent,
+    Upgrading,
 )
 from storage.base import Busy, NotFound, StorageError
 
@@ -80,9 +82,9 @@ def describe(error: BaseException | None) -> Described | None:
             )
         case QuestionTooLong():
             return Described(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error.code, str(error))
-        case ShuttingDown() | Elsewhere():
+        case ShuttingDown() | Elsewhere() | Upgrading():
             return _try_again(error.code, str(error))
-        case UnknownModel() | UnknownParent():
+        case UnknownModel() | UnknownParent() | UnsupportedContent():
             return Described(HTTPStatus.BAD_REQUEST, error.code, str(error))
         case HTTPError():
             return _of_status(error.status_code)

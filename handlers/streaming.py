@@ -2,23 +2,29 @@
 
 import asyncio
 import logging
+import random
 from contextlib import AbstractContextManager, nullcontext, suppress
 from http import HTTPStatus
 
 from tornado.iostream import StreamClosedError
 
-from handlers import events
 from handlers.base import BaseHandler
 from handlers.progress import bytes_taken
+from handlers.wires import native
+from handlers.wires.wire import Wire
 from relay.answer import Answer, Reader
 from relay.errors import Elsewhere
 
 log = logging.getLogger("headrace.http")
 
+# Milliseconds over which those come back who have to at once: a thousand are 250 a second.
+_SPREAD_MS = (1000, 5000)
+
 
 class ReadingHandler(BaseHandler):
     """A request whose sender may leave before its answer ended; leaving may stop the upstream."""
 
+    wire: Wire = native  # the client's protocol
     moved_at = 0.0
     is_writing = False
     _taken = 0
@@ -76,7 +82,7 @@ class ReadingHandler(BaseHandler):
     def come_back(self) -> None:
         """Send an empty stream, whose client asks again in a moment."""
         self._write_stream_headers()
-        self.write(events.come_back())
+        self.write(self.wire.come_back(_a_moment()))
 
     async def wait_for(self, answer: Answer) -> bool:
         """Wait for the end of `answer`, as its reader; False if the sender left before.
@@ -102,15 +108,15 @@ class ReadingHandler(BaseHandler):
             self.connection_stream.close()
 
     async def _send(self, reader: Reader) -> None:
-        answer = reader.answer
+        answer, wire = reader.answer, self.wire
         loop = asyncio.get_running_loop()
-        self.write(events.start(answer))
+        self.write(self.wire.begin(answer))
         if reader.is_ahead:
             self._reset(reader)
         await self._flush(loop)
         position = reader.position
         while (pieces := await reader.growth()) is not None:
-            self.write(events.deltas(answer, position, pieces) if pieces else events.BEAT)
+            self.write(wire.growth(answer, position, pieces) if pieces else wire.beat())
             position = reader.position
             await self._flush(loop)
         if self._left:
@@ -118,13 +124,13 @@ class ReadingHandler(BaseHandler):
         if reader.is_ahead:
             self._reset(reader)
         if answer.ending is None or self.services.relay.closing:
-            self.write(events.come_back())
+            self.write(self.wire.come_back(_a_moment()))
         if answer.ending is not None:
-            self.write(events.end(reader.position, answer.ending, self.request_id))
+            self.write(wire.end(answer, reader.position, self.request_id))
         await self._flush(loop)
 
     def _reset(self, reader: Reader) -> None:
-        self.write(events.reset(reader.answer))
+        self.write(self.wire.reset(reader.answer))
         reader.position = reader.answer.position
 
     async def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -140,3 +146,8 @@ class ReadingHandler(BaseHandler):
         self.set_header("X-Accel-Buffering", "no")
         stays = self.request.version != "HTTP/1.0" and not self.services.relay.closing
         self.set_header("Connection", "keep-alive" if stays else "close")
+
+
+def _a_moment() -> int:
+    """When to come back, in milliseconds: not with all others."""
+    return random.randint(*_SPREAD_MS)

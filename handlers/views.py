@@ -1,12 +1,14 @@
 """What clients send and see: the API's bodies as types. What else a store keeps stays ours."""
 
 from datetime import datetime
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar, cast
 
 import msgspec
 from msgspec import Meta
 
-import storage.base as kept
+import model.messages as kept
+from model.blocks import Block, KnownBlock, ProviderData
+from model.usage import Usage
 from relay.answer import Answer
 from relay.asking import Asking, Caller
 
@@ -133,11 +135,11 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     conversation_id: str
     parent_id: str | None
     role: str
-    blocks: tuple[kept.Block, ...]
+    blocks: tuple[KnownBlock, ...]  # and those of later versions, as these store them
     model: str | None
     status: kept.Status = kept.Status.LIVE
     finish_reason: str | None = None
-    usage: kept.Usage | None = None
+    usage: Usage | None = None
     timing: kept.Timing | None = None
     error: kept.Failure | None = None
     created_at: Time
@@ -146,8 +148,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, message: kept.Message) -> "Message":
         """The view of what is kept; a live answer's usage is not known yet."""
-        view = msgspec.convert(message, cls, from_attributes=True)
-        return msgspec.structs.replace(view, usage=None) if message.ended_at is None else view
+        shown = {name: getattr(message, name) for name in cls.__struct_fields__}
+        return cls(**shown | ({} if message.ended_at is not None else {"usage": None}))
 
     @classmethod
     def of_answer(cls, answer: Answer) -> "Message":
@@ -157,13 +159,23 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
             conversation_id=answer.conversation_id,
             parent_id=answer.question_id,
             role="assistant",
-            blocks=answer.blocks(),
+            blocks=shown(answer.blocks()),
             model=answer.model,
             created_at=answer.created_at,
         )
         if answer.ending is None:
             return live
-        return msgspec.structs.replace(live, **msgspec.structs.asdict(answer.ending))
+        ended = {name: getattr(answer.ending, name) for name in _ENDED}
+        return msgspec.structs.replace(live, **ended)
+
+
+# What clients see of an ending: of which calls an answer was made is the operator's to know.
+_ENDED = ("status", "blocks", "finish_reason", "usage", "timing", "error", "ended_at")
+
+
+def shown(blocks: tuple[Block, ...]) -> tuple[KnownBlock, ...]:
+    """Blocks as they are shown: all of them, though the API describes those that it knows."""
+    return cast(tuple[KnownBlock, ...], blocks)
 
 
 class List(msgspec.Struct, Generic[T], frozen=True):
@@ -210,6 +222,21 @@ class Problem(msgspec.Struct, frozen=True):
     message: str
     request_id: str | None  # None: the request was refused unread
     answer_id: str | msgspec.UnsetType = msgspec.UNSET  # the live answer that is in the way
+    # Of a provider's failure: whether the same question may succeed later, and after how many
+    # seconds, if the provider said so.
+    retryable: bool | msgspec.UnsetType = msgspec.UNSET
+    retry_after: float | msgspec.UnsetType = msgspec.UNSET
+
+    @classmethod
+    def of(cls, failure: kept.Failure, request_id: str) -> "Problem":
+        """Why an answer failed."""
+        return cls(
+            failure.code,
+            failure.message,
+            request_id,
+            retryable=failure.retryable or msgspec.UNSET,
+            retry_after=msgspec.UNSET if failure.retry_after is None else failure.retry_after,
+        )
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -244,17 +271,23 @@ class ToolCallDelta(msgspec.Struct, frozen=True):
 
 
 class DeltaEvent(msgspec.Struct, frozen=True):
-    """`delta`: more of the answer, one of these."""
+    """`delta`: more of the answer, one of the first four.
+
+    `block` is one that comes whole, as it stands in a message. `data` comes with the reasoning or
+    the tool call that it closes: the provider's own, and nobody else's to read.
+    """
 
     text: str | msgspec.UnsetType = msgspec.UNSET
     reasoning: str | msgspec.UnsetType = msgspec.UNSET
     tool_call: ToolCallDelta | msgspec.UnsetType = msgspec.UNSET
+    block: KnownBlock | msgspec.UnsetType = msgspec.UNSET
+    data: ProviderData | msgspec.UnsetType = msgspec.UNSET
 
 
 class ResetEvent(msgspec.Struct, frozen=True):
     """`reset`: what replaces all that the client holds."""
 
-    blocks: tuple[kept.Block, ...]
+    blocks: tuple[KnownBlock, ...]
 
 
 class EndEvent(msgspec.Struct, frozen=True):
@@ -262,7 +295,7 @@ class EndEvent(msgspec.Struct, frozen=True):
 
     status: kept.Status
     finish_reason: str | None
-    usage: kept.Usage | None
+    usage: Usage | None
     timing: kept.Timing | None
     error: Problem | msgspec.UnsetType = msgspec.UNSET
 

@@ -2,7 +2,9 @@
 
 from pydantic import SecretStr
 
+from presets import Switches, preset_of
 from providers.client import UpstreamClient
+from providers.credentials import Credentials, FetchedToken, Key
 from providers.dashscope import DashScope
 from providers.dialect import Dialect
 from providers.openai import OpenAI
@@ -28,25 +30,39 @@ def build_provider(
         ca_certs=configured.ca_certs,
     )
     dialect = _dialect(configured, base_url)
-    return Provider(name, dialect, client=client, route=route, models=configured.models)
+    return Provider(
+        name,
+        dialect,
+        _credentials(configured, dialect, client, route),
+        client=client,
+        route=route,
+        models=configured.models,
+        takes=preset_of(configured.dialect).takes,
+        gives=preset_of(configured.dialect).gives,
+    )
 
 
 def _dialect(configured: ProviderSettings, base_url: str) -> Dialect:
-    api_key = _text(configured.api_key)
+    switches = Switches(configured.stream_options, configured.max_tokens_name, configured.done_ends)
     match configured.dialect:
         case "openai" | "demo":
-            return OpenAI(base_url, api_key)
+            return OpenAI(base_url, switches)
         case "dashscope":
-            return DashScope(base_url, api_key, incremental_output=configured.incremental_output)
+            return DashScope(base_url, incremental_output=configured.incremental_output)
         case "qianfan":
-            return Qianfan(base_url, api_key)
+            return Qianfan(base_url, switches)
         case "qianfan-v1":
-            return QianfanV1(
-                base_url,
-                api_key,
-                _text(configured.secret_key),
-                _text(configured.access_token),
-            )
+            return QianfanV1(base_url)
+
+
+def _credentials(
+    configured: ProviderSettings, dialect: Dialect, client: UpstreamClient, route: Route
+) -> Credentials:
+    token = _text(configured.access_token)
+    api_key, secret_key = _text(configured.api_key), _text(configured.secret_key)
+    if isinstance(dialect, QianfanV1) and token is None:
+        return FetchedToken(dialect, api_key or "", secret_key or "", client, route)
+    return Key(token or api_key)
 
 
 def _text(secret: SecretStr | None) -> str | None:

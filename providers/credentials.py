@@ -1,9 +1,10 @@
-"""Short-lived tokens, for dialects that need one: fetched, kept, renewed, one fetch at a time."""
+"""What a provider knows us by: a key that stays, or a short-lived token that is fetched."""
 
 import asyncio
+from abc import ABC, abstractmethod
 
 from providers.client import UpstreamClient
-from providers.dialect import Credential, Dialect
+from providers.dialect import Token, TokenDialect
 from providers.errors import FirstTokenTimeout
 from providers.route import Route
 
@@ -11,31 +12,68 @@ from providers.route import Route
 _SPARE_SECONDS = 24 * 60 * 60.0
 
 
-class Credentials:
-    """The token of one provider. Whoever needs it while it is fetched waits for that fetch."""
+class Credentials(ABC):
+    """Those of one provider, handed to each of its requests."""
 
-    def __init__(self, dialect: Dialect, client: UpstreamClient, route: Route) -> None:
+    @abstractmethod
+    async def current(self) -> str | None:
+        """What is good for now; None if nothing is asked for. Raises ProviderError."""
+
+    async def renewed(self, refused: str | None) -> str | None:
+        """One in place of `refused`, which the provider calls expired. Raises ProviderError."""
+        return await self.current()
+
+    @abstractmethod
+    async def close(self) -> None:
+        """End what goes on apart from answers."""
+
+
+class Key(Credentials):
+    """A key, or a token that somebody else renews."""
+
+    def __init__(self, key: str | None) -> None:
+        self._key = key
+
+    async def current(self) -> str | None:
+        return self._key
+
+    async def close(self) -> None:
+        """Nothing goes on."""
+
+
+class FetchedToken(Credentials):
+    """A token: fetched with a key pair, kept, renewed, one fetch at a time.
+
+    Whoever needs it while it is fetched waits for that fetch.
+    """
+
+    def __init__(
+        self,
+        dialect: TokenDialect,
+        api_key: str,
+        secret_key: str,
+        client: UpstreamClient,
+        route: Route,
+    ) -> None:
         self._dialect = dialect
+        self._pair = (api_key, secret_key)
         self._client = client
         self._route = route
-        self._kept: Credential | None = None
+        self._kept: Token | None = None
         self._good_until = 0.0
-        self._fetch: asyncio.Task[Credential] | None = None
+        self._fetch: asyncio.Task[Token] | None = None
 
     async def current(self) -> str:
-        """A token that is good for now. Raises ProviderError."""
         if self._kept is not None and asyncio.get_running_loop().time() < self._good_until:
-            return self._kept.token
+            return self._kept.text
         return await self._fetched()
 
     async def renewed(self, refused: str | None) -> str:
-        """A token other than `refused`, which the provider did not take. Raises ProviderError."""
-        if self._kept is not None and self._kept.token == refused:
+        if self._kept is not None and self._kept.text == refused:
             self._kept = None
         return await self.current()
 
     async def close(self) -> None:
-        """End a fetch under way."""
         if self._fetch is not None:
             self._fetch.cancel()
             await asyncio.wait({self._fetch})
@@ -45,27 +83,28 @@ class Credentials:
             self._fetch = asyncio.create_task(self._request())
             self._fetch.add_done_callback(_retrieved)
         # One who leaves must not end the fetch for the others: it is short and has its own end.
-        return (await asyncio.shield(self._fetch)).token
+        return (await asyncio.shield(self._fetch)).text
 
-    async def _request(self) -> Credential:
+    async def _request(self) -> Token:
         loop = asyncio.get_running_loop()
         timeouts = self._route.timeouts
         asked_at = loop.time()
         try:
             async with asyncio.timeout(timeouts.connect + timeouts.first_token):
                 response = await self._client.fetch(
-                    self._route.request(self._dialect.credential_request()), raise_error=False
+                    self._route.request(self._dialect.token_request(*self._pair)),
+                    raise_error=False,
                 )
         except TimeoutError as error:
             raise FirstTokenTimeout from error
-        credential = self._dialect.credential(response.code, response.body)
-        spare = min(_SPARE_SECONDS, credential.lifetime / 2)
-        self._good_until = asked_at + credential.lifetime - spare
-        self._kept = credential
-        return credential
+        token = self._dialect.token(response.code, response.body)
+        spare = min(_SPARE_SECONDS, token.lifetime / 2)
+        self._good_until = asked_at + token.lifetime - spare
+        self._kept = token
+        return token
 
 
-def _retrieved(fetch: asyncio.Task[Credential]) -> None:
+def _retrieved(fetch: asyncio.Task[Token]) -> None:
     """Nobody may be left to see a failed fetch; that is no bug."""
     if not fetch.cancelled():
         fetch.exception()

@@ -6,58 +6,55 @@ that may itself be 200 or 4xx, with their real status in a comment only, so they
 Whether texts are deltas or repeat everything so far is known from what was asked, never guessed.
 """
 
-from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
 
-from providers.dialect import (
-    Delta,
-    Dialect,
-    Finish,
-    FinishReason,
-    Outgoing,
-    Prompt,
-    Reasoning,
-    ReasoningSoFar,
-    Text,
-    TextSoFar,
-    ToolCallSoFar,
-    Usage,
-)
-from providers.errors import BadResponse, ProviderError
-from providers.payload import CallPiece, Part, decode, json_in, plain, tool_calls
-from providers.refusals import refusal, retry_after
+from model.messages import FinishReason
+from model.prompt import Prompt
+from model.usage import Usage
+from providers.assembler import Assembler
+from providers.choices import Choices
+from providers.dialect import Dialect, Interpreter, Outgoing
+from providers.errors import BadResponse
+from providers.finish import finish_of
+from providers.payload import Content, read, texts_in
+from providers.refusals import Said, error_event_in, refused, said_in
+from providers.sink import Finish, Kind
 from providers.sse import Event
+from providers.tool_calls import CallPiece
 
 _PATH: Final = "/services/aigc/text-generation/generation"
 
-_REASONS: Final[Mapping[str, FinishReason]] = {
-    "length": FinishReason.LENGTH,
-    "tool_calls": FinishReason.TOOL_CALLS,
-}
-
 
 class _Message(msgspec.Struct, gc=False):
-    content: str | list[Part] | None = None
-    reasoning_content: str | None = None
+    content: Content = None
+    reasoning_content: Content = None
     tool_calls: list[CallPiece] | None = None
 
 
 class _Choice(msgspec.Struct, gc=False):
+    index: int | None = None
     message: _Message | None = None
     finish_reason: str | None = None
 
 
 class _Output(msgspec.Struct, gc=False):
     choices: list[_Choice] | None = None
-    text: str | None = None  # with `result_format: "text"`; so is the next
+    text: Content = None  # with `result_format: "text"`; so is the next
     finish_reason: str | None = None
+
+
+class _Details(msgspec.Struct, gc=False):
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
 
 class _Usage(msgspec.Struct, gc=False):
     input_tokens: int | None = None
     output_tokens: int | None = None
+    prompt_tokens_details: _Details | None = None
+    output_tokens_details: _Details | None = None
 
 
 class _Body(msgspec.Struct, gc=False):
@@ -65,6 +62,7 @@ class _Body(msgspec.Struct, gc=False):
     usage: _Usage | None = None
     code: str | int | None = None
     message: Any = None
+    error: Any = None  # of the compatible mode, which gateways mix up with this one
 
 
 _BODY: Final = msgspec.json.Decoder(_Body)
@@ -78,27 +76,13 @@ class DashScope(Dialect):
     `openai` dialect. Thinking models demand `incremental_output`.
     """
 
-    default_base_url = "https://dashscope.aliyuncs.com/api/v1"
-
-    def __init__(
-        self,
-        base_url: str = default_base_url,
-        api_key: str | None = None,
-        incremental_output: bool = True,
-    ) -> None:
+    def __init__(self, base_url: str, *, incremental_output: bool = True) -> None:
         self._url = base_url.rstrip("/") + _PATH
         self._incremental = incremental_output
-        self._headers = {
-            "Content-Type": "application/json",
-            "Accept": "text/event-stream",  # alone it is said to do; the SDK sends both
-            "X-DashScope-SSE": "enable",
-        }
-        if api_key:
-            self._headers["Authorization"] = f"Bearer {api_key}"
 
-    def request(self, prompt: Prompt, credential: str | None = None) -> Outgoing:
+    def request(self, prompt: Prompt, credential: str | None) -> Outgoing:
         """A generation that streams: a header asks for it, the body has no `stream`."""
-        messages = [{"role": turn.role, "content": turn.text} for turn in prompt.turns]
+        messages = [{"role": turn.role.value, "content": turn.text} for turn in prompt.turns]
         if prompt.system:
             messages.insert(0, {"role": "system", "content": prompt.system})
         # Both are always sent: their defaults differ between older and newer models.
@@ -115,64 +99,139 @@ class DashScope(Dialect):
         if prompt.stop:
             parameters["stop"] = list(prompt.stop)
         body = {"model": prompt.model, "input": {"messages": messages}, "parameters": parameters}
-        return Outgoing(self._url, dict(self._headers), msgspec.json.encode(body))
+        headers = {
+            "Content-Type": "application/json",
+            "Accept": "text/event-stream",  # alone it is said to do; the SDK sends both
+            "X-DashScope-SSE": "enable",
+        }
+        if credential:
+            headers["Authorization"] = f"Bearer {credential}"
+        return Outgoing(self._url, headers, msgspec.json.encode(body))
 
-    def deltas(self, event: Event) -> Iterator[Delta]:
+    def interpreter(self, out: Assembler) -> Interpreter:
+        """What reads one response."""
+        return _DashScopeInterpreter(out, cumulative=not self._incremental)
+
+
+class _DashScopeInterpreter(Interpreter):
+    """Reads `output`. `cumulative`: every event repeats its texts from their beginning."""
+
+    def __init__(self, out: Assembler, *, cumulative: bool) -> None:
+        super().__init__(out)
+        self._cumulative = cumulative
+        self._choices = Choices(out)
+
+    def event(self, event: Event) -> bool:
         """One event: a piece of the answer or an error."""
-        if not event.data.strip():
-            return iter(())
-        body = decode(event.data, _BODY)
-        if event.type == "error":
-            raise refusal(body.code, message=body.message)
-        return self._says(body, cumulative=not self._incremental)
-
-    def whole(self, body: bytes) -> Iterator[Delta]:
-        """A single answer, or an error under HTTP 200."""
-        found = decode(body, _BODY)
-        if found.output is None and not found.code:
-            raise BadResponse(provider_code="no_output")
-        return self._says(found, cumulative=False)
-
-    def error(self, status: int, body: bytes, headers: Mapping[str, str]) -> ProviderError:
-        """By `code`, else by status; the body is JSON, or an event that holds it."""
         try:
-            found = decode(json_in(body), _BODY)
-        except BadResponse:
-            found = _Body()
-        return refusal(found.code, status=status, message=found.message, wait=retry_after(headers))
+            body = _BODY.decode(event.data)
+        except (ValueError, RecursionError):
+            self._patiently(event.data, event.type)
+        else:
+            self._says(body, event.type)
+        return False
 
-    def stray_line(self, line: bytes) -> Iterator[Delta]:
+    def whole(self, body: bytes) -> None:
+        """An answer or an error in one piece of JSON."""
+        found = read(body, _Body)
+        if not any(each.output is not None or _is_error(each) for each in found):
+            raise BadResponse(provider_code="no_output")
+        for each in found:
+            self._says(each, "message")
+
+    def stray_line(self, line: bytes) -> None:
         """A bare line of JSON may be an error; all else says nothing."""
-        if line.startswith(b"{"):
-            try:
-                return self._says(decode(line, _BODY), cumulative=not self._incremental)
-            except BadResponse:  # cut off
-                pass
-        return iter(())
+        try:
+            if line.strip().startswith(b"{"):
+                self._patiently(line, "message")
+                return
+        except BadResponse:  # cut off
+            pass
+        self._out.odd("stray_line")
 
-    def _says(self, body: _Body, *, cumulative: bool) -> Iterator[Delta]:
-        output = body.output
-        if output is None:
-            if body.code:
-                raise refusal(body.code, message=body.message)
+    def _patiently(self, data: bytes, kind: str) -> None:
+        if not data.strip():
             return
-        for choice in (output.choices or ())[:1]:
-            message = choice.message or _Message()
-            if thought := message.reasoning_content:
-                yield ReasoningSoFar(thought) if cumulative else Reasoning(thought)
-            if text := plain(message.content):
-                yield TextSoFar(text) if cumulative else Text(text)
-            for call in tool_calls(message.tool_calls or []):
-                yield (
-                    ToolCallSoFar(call.index, call.id, call.name, call.arguments)
-                    if cumulative
-                    else call
-                )
-            output.finish_reason = choice.finish_reason or output.finish_reason
-        if not output.choices and output.text:
-            yield TextSoFar(output.text) if cumulative else Text(output.text)
-        if body.usage is not None and body.usage.input_tokens is not None:
-            yield Usage(body.usage.input_tokens, body.usage.output_tokens or 0)
-        word = output.finish_reason
-        if word and word != "null":
-            yield Finish(_REASONS.get(word, FinishReason.STOP), word)
+        bodies = read(data, _Body)
+        if not bodies:
+            self._out.odd("no_json")
+        for body in bodies:
+            self._says(body, kind)
+
+    def _says(self, body: _Body, kind: str) -> None:
+        output = body.output
+        if body.error or kind == "error" or (output is None and _is_error(body)):
+            raise refused(said_in(_error_of(body)) or Said())
+        if output is None:
+            if body.usage is not None:
+                self._usage(body.usage)
+            return
+        for choice in output.choices or ():
+            self._choice(choice, output.finish_reason)
+        if not output.choices:
+            finish = finish_of(output.finish_reason)
+            self._content(0, "text", output.text, finish)
+            if finish is not None:
+                self._choices.finish(0, finish)
+        if body.usage is not None:
+            self._usage(body.usage)
+
+    def _choice(self, choice: _Choice, word: str | None) -> None:
+        index = choice.index or 0
+        finish = finish_of(choice.finish_reason or word)
+        if (message := choice.message) is not None:
+            if message.reasoning_content:
+                self._content(index, "reasoning", message.reasoning_content, finish)
+            if message.content is not None and message.content != "":
+                self._content(index, "text", message.content, finish)
+            if message.tool_calls and self._choices.has_calls(index):
+                for place, piece in enumerate(message.tool_calls):
+                    self._out.tool_call(piece, place, so_far=self._cumulative)
+        if finish is not None:
+            self._choices.finish(index, finish)
+
+    def _content(self, index: int, kind: Kind, content: Content, finish: Finish | None) -> None:
+        if type(content) is str:
+            self._write(index, kind, content, finish)
+            return
+        said: dict[Kind, str] = {}
+        for part, words in texts_in(content):
+            of = kind if part == "text" else part
+            said[of] = said.get(of, "") + words
+        for of, words in said.items():
+            self._write(index, of, words, finish)
+
+    def _write(self, index: int, kind: Kind, words: str, finish: Finish | None) -> None:
+        has = self._choices.has_reasoning if kind == "reasoning" else self._choices.has_text
+        if not words or not has(index):
+            return
+        if finish is not None and finish.reason is FinishReason.ERROR:
+            error = error_event_in(words)
+            if error is not None:
+                raise error
+        if self._cumulative:
+            self._out.so_far(kind, words)
+        else:
+            self._out.write(kind, words)
+
+    def _usage(self, usage: _Usage) -> None:
+        if usage.input_tokens is None:
+            return
+        read, made = usage.prompt_tokens_details, usage.output_tokens_details
+        self._out.usage(
+            Usage(
+                usage.input_tokens,
+                usage.output_tokens or 0,
+                cached_tokens=(read.cached_tokens or 0) if read is not None else 0,
+                reasoning_tokens=(made.reasoning_tokens or 0) if made is not None else 0,
+            )
+        )
+
+
+def _is_error(body: _Body) -> bool:
+    """Whether it says an error. An empty code beside an answer, as some gateways send, is none."""
+    return said_in(_error_of(body)) is not None
+
+
+def _error_of(body: _Body) -> dict[str, Any]:
+    return {"error": body.error, "code": body.code, "message": body.message}

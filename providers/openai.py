@@ -3,84 +3,85 @@
 What is said here of OpenAI was proved by replaying such streams through its SDK (openai 3.54.0), or
 read there. The others' habits that are catered for: usage in the finish chunk, on every chunk, in
 the last chunk or inside the choice (Moonshot); reasoning as `reasoning_content` or `reasoning`,
-sometimes both with the same text; finish reasons absent, null, "" or "null" until the end; tool
-calls without index or with repeated empty ids; error codes that are integers, errors that are a
-bare string, have no wrapper (older vLLM), come with HTTP 200, next to a finish mark (OpenRouter),
-before a `[DONE]` (vLLM), in a field called `error:` (older llama.cpp), or are DashScope's native
-ones.
+sometimes both with the same text, or as a part of the content (Mistral); finish reasons absent,
+null, "" or "null" until the end, or on every chunk; tool calls without index, with repeated empty
+ids or with an id for each piece, or as the deprecated `function_call`; the whole message once more
+behind its deltas (MiniMax); error codes that are integers, errors that are a bare string, have no
+wrapper (older vLLM), come with HTTP 200, next to a finish mark (OpenRouter), before a `[DONE]`
+(vLLM), in a field called `error:` (older llama.cpp), are DashScope's native ones, or are such a one
+framed as an event within the content (DashScope's compatible mode).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
 
-from providers.dialect import (
-    Delta,
-    Dialect,
-    Finish,
-    FinishReason,
-    Outgoing,
-    Prompt,
-    Reasoning,
-    Refusal,
-    Text,
-    Usage,
-)
+from model.messages import FinishReason
+from model.prompt import Prompt, Turn
+from model.usage import Usage
+from presets import USUAL, Switches
+from providers.assembler import Assembler
+from providers.choices import Choices
+from providers.dialect import Dialect, Interpreter, Outgoing
 from providers.errors import (
     BadResponse,
-    ContentFiltered,
     Overloaded,
     ProviderError,
     Refused,
     StreamBroken,
 )
-from providers.payload import CallPiece, Part, decode, json_in, plain, tool_calls
-from providers.refusals import refusal, retry_after, spelled
+from providers.finish import finish_of
+from providers.payload import Content, read, texts_in
+from providers.refusals import Said, error_event_in, refused, said_in
+from providers.sink import Finish, Kind
 from providers.sse import Event
+from providers.tool_calls import CallFunction, CallPiece
 
 # Hosts whose newer models refuse `max_tokens`. Everybody else understands `max_tokens`, and many
 # compatible servers nothing but that: they would silently generate without a limit.
 _OWN_HOSTS: Final = (".api.openai.com", ".openai.azure.com")
 
-# A word that is not listed is a proper end in some server's own words (`eos`, `normal`).
-_REASONS: Final[Mapping[str, FinishReason]] = {
-    "length": FinishReason.LENGTH,
-    "max_tokens": FinishReason.LENGTH,
-    "model_context_window_exceeded": FinishReason.LENGTH,  # Zhipu
-    "tool_calls": FinishReason.TOOL_CALLS,
-    "function_call": FinishReason.TOOL_CALLS,  # its deprecated form
-    "content_filter": FinishReason.CONTENT_FILTER,
-    "sensitive": FinishReason.CONTENT_FILTER,  # Zhipu
-    "insufficient_system_resource": FinishReason.ERROR,  # DeepSeek
-    "network_error": FinishReason.ERROR,  # Zhipu
-    "abort": FinishReason.ERROR,  # vLLM; so is the next
-    "repetition": FinishReason.ERROR,
-    "aborted": FinishReason.ERROR,  # reported of DeepSeek
-    "error": FinishReason.ERROR,  # vLLM, OpenRouter
-}
+_BUSY: Final = ("insufficient_system_resource", "network_error")  # DeepSeek's and Zhipu's
+
+# The shortest error that DashScope has put into a content; a token is shorter, and not looked at.
+_ERROR_EVENT_CHARS: Final = 40
+
+_DONE: Final = b"[DONE]"
 
 
-class _Message(msgspec.Struct, gc=False):
-    content: str | list[Part] | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
+class Message(msgspec.Struct, gc=False):
+    """A delta, or a message as a whole: what of it is read."""
+
+    content: Content = None
+    reasoning_content: Content = None
+    reasoning: Content = None
     refusal: str | None = None
     tool_calls: list[CallPiece] | None = None
+    function_call: CallFunction | None = None
+
+
+class _Details(msgspec.Struct, gc=False):
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
 
 class _Usage(msgspec.Struct, gc=False):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    prompt_tokens_details: _Details | None = None
+    completion_tokens_details: _Details | None = None
+    cached_tokens: int | None = None  # Moonshot
+    prompt_cache_hit_tokens: int | None = None  # DeepSeek
 
 
 class Choice(msgspec.Struct, gc=False):
     """One of the answers; we ask for one."""
 
     index: int | None = None
-    delta: _Message | None = None
-    message: _Message | None = None
+    delta: Message | None = None
+    message: Message | None = None
     finish_reason: str | None = None
     usage: _Usage | None = None
     flag: int | None = None  # Qianfan's
@@ -103,145 +104,263 @@ _CHUNK: Final = msgspec.json.Decoder(Chunk)
 class OpenAI(Dialect):
     """Chat completions. `base_url` is all before `/chat/completions`, as the SDK has it.
 
-    Every knob of a prompt is sent. Reasoning models of OpenAI refuse some of them with a 400.
+    Every option of a prompt is sent. Reasoning models of OpenAI refuse some of them with a 400.
+    `switches` are what some compatible servers need.
     """
 
-    default_base_url = "https://api.openai.com/v1"
-
-    def __init__(self, base_url: str = default_base_url, api_key: str | None = None) -> None:
+    def __init__(self, base_url: str, switches: Switches = USUAL) -> None:
         self._url = base_url.rstrip("/") + "/chat/completions"
-        self._headers = {
-            "Content-Type": "application/json",
-            "Accept": "text/event-stream, application/json",  # errors are JSON
-        }
-        if api_key:
-            self._headers["Authorization"] = f"Bearer {api_key}"
+        self._switches = switches
         host = f".{urlsplit(base_url).hostname}"
         self._is_openai = host.endswith(_OWN_HOSTS)
 
-    def request(self, prompt: Prompt, credential: str | None = None) -> Outgoing:
+    def request(self, prompt: Prompt, credential: str | None) -> Outgoing:
         """A chat completion that streams and counts its tokens."""
-        messages = [{"role": turn.role, "content": turn.text} for turn in prompt.turns]
+        messages = [_message(turn) for turn in prompt.turns]
         if prompt.system:
             messages.insert(0, {"role": "system", "content": prompt.system})
-        body: dict[str, Any] = {
-            "model": prompt.model,
-            "messages": messages,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
-        if self._is_openai:  # spares the random padding that is meant to hide token lengths
-            body["stream_options"]["include_obfuscation"] = False
+        body: dict[str, Any] = {"model": prompt.model, "messages": messages, "stream": True}
+        if self._switches.stream_options:
+            body["stream_options"] = {"include_usage": True}
+            if self._is_openai:  # spares the random padding that is meant to hide token lengths
+                body["stream_options"]["include_obfuscation"] = False
         if prompt.temperature is not None:
             body["temperature"] = prompt.temperature
         if prompt.top_p is not None:
             body["top_p"] = prompt.top_p
         if prompt.max_tokens is not None:
-            name = "max_completion_tokens" if self._is_openai else "max_tokens"
-            body[name] = prompt.max_tokens
+            own = "max_completion_tokens" if self._is_openai else "max_tokens"
+            body[self._switches.max_tokens_name or own] = prompt.max_tokens
         if prompt.stop:
             body["stop"] = list(prompt.stop)
-        return Outgoing(self._url, dict(self._headers), msgspec.json.encode(body))
+        headers = {
+            "Content-Type": "application/json",
+            "Accept": "text/event-stream, application/json",  # errors are JSON
+        }
+        if credential:
+            headers["Authorization"] = f"Bearer {credential}"
+        return Outgoing(self._url, headers, msgspec.json.encode(body))
 
-    def deltas(self, event: Event) -> Iterator[Delta]:
-        """One chunk. An event that is blank, or not JSON under a name of its own, says nothing."""
-        try:
-            chunk = _CHUNK.decode(event.data)
-        except (ValueError, RecursionError):
-            if not event.data.strip():
-                return iter(())
-            try:
-                chunk = decode(event.data, _CHUNK)
-            except BadResponse:
-                if event.type in ("message", "error"):
-                    raise
-                return iter(())
-        if event.type == "error" and not chunk.choices:  # whatever it holds
-            raise _refusal(chunk, 200, None)
-        return self._says(chunk)
-
-    def whole(self, body: bytes) -> Iterator[Delta]:
-        """An answer or an error in one piece of JSON, although a stream was asked for."""
-        chunk = decode(body, _CHUNK)
-        if not chunk.choices and not _is_error(chunk):
-            raise BadResponse(provider_code="no_choices")
-        return self._says(chunk)
+    def interpreter(self, out: Assembler) -> Interpreter:
+        """What reads one response."""
+        return OpenAIInterpreter(out, done_ends=self._switches.done_ends)
 
     def error(self, status: int, body: bytes, headers: Mapping[str, str]) -> ProviderError:
         """By what the body says, else by status."""
-        try:
-            chunk = decode(json_in(body), _CHUNK)
-        except BadResponse:
-            chunk = Chunk()
-        if status == 404 and not _is_error(chunk):
-            return Refused(provider_code="404")  # no such path, rather than no such model
-        error = _refusal(chunk, status, retry_after(headers))
+        error = super().error(status, body, headers)
         if error.retryable and headers.get("x-should-retry", "").lower() == "false":
             return Refused(provider_code=error.provider_code)  # OpenAI means it, its SDK obeys
         return error
 
     def unfinished(self, finish: Finish) -> ProviderError:
         """DeepSeek ran out of resources and Zhipu lost its network; others just broke off."""
-        if finish.word in ("insufficient_system_resource", "network_error"):
+        if finish.word.lower() in _BUSY:
             return Overloaded(provider_code=finish.word)
         return StreamBroken(provider_code=finish.word)
 
-    def ends_stream(self, event: Event) -> bool:
-        """`[DONE]`, which some send with blanks around it. It does not prove success."""
-        return len(event.data) < 16 and event.data.strip() == b"[DONE]"
 
-    def stray_line(self, line: bytes) -> Iterator[Delta]:
+class OpenAIInterpreter(Interpreter):
+    """Reads chunks of chat completions. `done_ends`: `[DONE]` is a finish mark, too."""
+
+    has_end_word = True
+
+    def __init__(self, out: Assembler, *, done_ends: bool = False) -> None:
+        super().__init__(out)
+        self._done_ends = done_ends
+        self._choices = Choices(out)
+        self._has_deltas = False
+        self._suspect: str | None = None  # a content that looks like an error of the provider's
+
+    def event(self, event: Event) -> bool:
+        """One chunk, or `[DONE]`, which some send with blanks around it. It proves no success.
+
+        An event that is blank, or holds no JSON, says nothing.
+        """
+        try:
+            chunk = _CHUNK.decode(event.data)
+        except (ValueError, RecursionError):
+            if event.data.strip() == _DONE:
+                self._done()
+                return True
+            self._patiently(event.data, event.type)
+        else:
+            self._says(chunk, event.type)
+        return False
+
+    def whole(self, body: bytes) -> None:
+        """An answer or an error in one piece of JSON, although a stream was asked for."""
+        chunks = read(body, Chunk)
+        if not any(chunk.choices or _is_error(chunk) for chunk in chunks):
+            raise BadResponse(provider_code="no_choices")
+        for chunk in chunks:
+            self._says(chunk, "message")
+
+    def stray_line(self, line: bytes) -> None:
         """A bare line of JSON, or llama.cpp's former `error:` field; all else says nothing."""
         data = line.removeprefix(b"error:").strip()
-        if data.startswith(b"{"):
-            try:
-                return self._says(decode(data, _CHUNK))
-            except BadResponse:  # cut off, or something else that has braces
-                pass
-        return iter(())
+        try:
+            if data.startswith(b"{"):
+                self._patiently(data, "message")
+                return
+        except BadResponse:  # cut off, or something else that has braces
+            pass
+        self._out.odd("stray_line")
 
-    def _says(self, chunk: Chunk) -> Iterator[Delta]:
+    def end(self) -> None:
+        """All was read: a mark of another choice will have to do."""
+        self._choices.end()
+
+    def _done(self) -> None:
+        if self._suspect is not None and self._out.finish_mark is None:
+            self._raise_error_in(self._suspect)
+        self._out.confirm()
+        if self._done_ends and self._out.finish_mark is None:
+            self._out.finish(Finish(FinishReason.STOP, "done"))
+
+    def _patiently(self, data: bytes, kind: str) -> None:
+        if not data.strip():
+            return
+        chunks = read(data, Chunk)
+        if not chunks:
+            self._out.odd("no_json")
+        for chunk in chunks:
+            self._says(chunk, kind)
+
+    def _says(self, chunk: Chunk, kind: str) -> None:
         usage = chunk.usage
         for choice in chunk.choices or ():
-            if choice.index:  # we never ask for more than one
-                continue
-            if message := choice.delta or choice.message:
-                if thought := message.reasoning_content or message.reasoning:
-                    yield Reasoning(thought)
-                if content := message.content:
-                    yield Text(content if type(content) is str else plain(content))
-                if message.refusal:
-                    yield Refusal(message.refusal)
-                if message.tool_calls:
-                    yield from tool_calls(message.tool_calls)
-            if choice.finish_reason and choice.finish_reason != "null":
-                yield Finish(self._reason(choice), choice.finish_reason)
+            index = choice.index or 0
+            word = choice.finish_reason
+            finish = None if word is None else self._finish(choice)
+            if (delta := choice.delta) is not None:
+                self._has_deltas = True
+                self._delta(index, delta, finish)
+                if choice.message is not None:
+                    self._repeated(index, choice.message)
+            elif (message := choice.message) is not None:
+                if self._has_deltas:
+                    self._repeated(index, message)
+                else:
+                    self._delta(index, message, finish)
+            if finish is not None:
+                self._settle_suspect(finish)
+                self._choices.finish(index, finish)
             usage = usage or choice.usage
-        if usage is not None and usage.prompt_tokens is not None:
-            yield Usage(usage.prompt_tokens, usage.completion_tokens or 0)
-        if _is_error(chunk):
-            raise _refusal(chunk, 200, None)
+        if usage is not None:
+            self._usage(usage)
+        if _is_error(chunk) or (kind == "error" and not chunk.choices):  # whatever it holds
+            raise _refusal(chunk)
 
-    def _reason(self, choice: Choice) -> FinishReason:
-        return _REASONS.get((choice.finish_reason or "").lower(), FinishReason.STOP)
+    def _finish(self, choice: Choice) -> Finish | None:
+        """The finish mark in a choice, if there is one."""
+        return finish_of(choice.finish_reason)
+
+    def _delta(self, index: int, delta: Message, finish: Finish | None) -> None:
+        choices = self._choices
+        if thought := delta.reasoning_content or delta.reasoning:
+            if type(thought) is not str:
+                thought = "".join(words for _, words in texts_in(thought))
+            if thought and choices.has_reasoning(index):
+                self._out.reasoning(thought)
+        content = delta.content
+        if type(content) is str:
+            if content and (index == choices.text or choices.has_text(index)):
+                if self._suspect is not None:
+                    self._clear_suspect()
+                if len(content) <= _ERROR_EVENT_CHARS or not self._is_suspect(content, finish):
+                    self._out.text(content)
+        elif content is not None:
+            for kind, words in texts_in(content):
+                self._part(index, kind, words)
+        if delta.refusal:
+            self._part(index, "refusal", delta.refusal)
+        if delta.tool_calls and choices.has_calls(index):
+            for place, piece in enumerate(delta.tool_calls):
+                self._out.tool_call(piece, place)
+        if delta.function_call is not None and choices.has_calls(index):
+            self._out.tool_call(CallPiece(0, None, delta.function_call), 0)
+
+    def _part(self, index: int, kind: Kind, words: str) -> None:
+        """A part of a content that is a list."""
+        has = self._choices.has_reasoning if kind == "reasoning" else self._choices.has_text
+        if words and has(index):
+            self._out.write(kind, words)
+
+    def _repeated(self, index: int, message: Message) -> None:
+        """A whole message behind or beside deltas: what they lacked is added."""
+        said: dict[Kind, str] = {}
+        for kind, words in texts_in(message.content):
+            said[kind] = said.get(kind, "") + words
+        thought = message.reasoning_content or message.reasoning
+        if thought:
+            said["reasoning"] = "".join(words for _, words in texts_in(thought))
+        if said.get("reasoning") and self._choices.has_reasoning(index):
+            self._out.repeat("reasoning", said["reasoning"])
+        if said.get("text") and self._choices.has_text(index):
+            self._out.repeat("text", said["text"])
+        if message.tool_calls and self._choices.has_calls(index):
+            for place, piece in enumerate(message.tool_calls):
+                self._out.repeat_call(piece, place)
+
+    def _usage(self, usage: _Usage) -> None:
+        if usage.prompt_tokens is None:
+            return
+        read, made = usage.prompt_tokens_details, usage.completion_tokens_details
+        cached = read.cached_tokens if read is not None else None
+        cached = cached or usage.cached_tokens or usage.prompt_cache_hit_tokens
+        self._out.usage(
+            Usage(
+                usage.prompt_tokens,
+                usage.completion_tokens or 0,
+                cached_tokens=cached or 0,
+                reasoning_tokens=(made.reasoning_tokens or 0) if made is not None else 0,
+            )
+        )
+
+    # DashScope's compatible mode reports what goes wrong in mid-stream as a content: its native
+    # error event, raw, in a chunk that ends with `error_finish`. Such a content is held until the
+    # next chunk, if it has no mark of its own: somebody may have asked for an example of one.
+
+    def _is_suspect(self, text: str, finish: Finish | None) -> bool:
+        """Whether it is held. Raises the error that it is, beside a mark that says so."""
+        if finish is None:
+            if error_event_in(text, framed=True) is not None:
+                self._suspect = text
+            return self._suspect is not None
+        if finish.reason is FinishReason.ERROR:
+            self._raise_error_in(text)
+        return False
+
+    def _settle_suspect(self, finish: Finish) -> None:
+        if finish.reason is FinishReason.ERROR and self._suspect is not None:
+            self._raise_error_in(self._suspect)
+        self._clear_suspect()
+
+    def _clear_suspect(self) -> None:
+        """It was text."""
+        content, self._suspect = self._suspect, None
+        if content is not None:
+            self._out.text(content)
+
+    def _raise_error_in(self, text: str) -> None:
+        if (error := error_event_in(text)) is not None:
+            raise error
+
+
+def _message(turn: Turn) -> dict[str, Any]:
+    return {"role": turn.role.value, "content": turn.text}
 
 
 def _is_error(chunk: Chunk) -> bool:
-    return bool(chunk.error or (chunk.code and chunk.choices is None))
+    if chunk.error:
+        return True
+    return bool(chunk.code) and chunk.choices is None and said_in(_unwrapped(chunk)) is not None
 
 
-def _refusal(chunk: Chunk, status: int, wait: float | None) -> ProviderError:
+def _refusal(chunk: Chunk) -> ProviderError:
     """The error in `chunk`: an object under `error`, a bare string there, or no wrapper at all."""
-    error = chunk.error or {"code": chunk.code, "type": chunk.type, "message": chunk.message}
-    if not isinstance(error, dict):
-        return refusal(None, error, status=status, wait=wait)
-    code, kind, message = error.get("code"), error.get("type"), error.get("message")
-    if _was_moderated(error):
-        return ContentFiltered(provider_code=spelled(code))
-    return refusal(code, kind, status=status, message=message, wait=wait)
+    return refused(said_in({**_unwrapped(chunk), "error": chunk.error}) or Said())
 
 
-def _was_moderated(error: dict[str, Any]) -> bool:
-    """OpenRouter reports moderation as a plain 403, and says so in its metadata only."""
-    metadata = error.get("metadata")
-    return isinstance(metadata, dict) and "flagged_input" in metadata
+def _unwrapped(chunk: Chunk) -> dict[str, Any]:
+    return {"code": chunk.code, "type": chunk.type, "message": chunk.message}

@@ -1,61 +1,235 @@
 """What the dialects share in making sense of bytes: JSON decoded as it really comes.
 
 Every event is decoded strictly by msgspec into the few fields a dialect needs. Where that fails,
-the bytes get a second, patient reading: models emit half an emoji per event as `\\ud83d` and later
-`\\ude00`, which JSON allows and msgspec rejects, and proxies cut UTF-8 characters in two.
+the bytes get a second, patient reading, which `read` does:
+
+- models emit half an emoji per event as `\\ud83d` and later `\\ude00`, which JSON allows and
+  msgspec rejects, and proxies cut UTF-8 characters in two;
+- several values stand in one event, or a list of them;
+- a field has another type than it should: a number for a text, an object for a list of one. Each
+  field is read as what it must mean, and left out if it means nothing; the others stay.
 """
 
 import json
+import math
 import re
-from collections.abc import Iterator
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any, Final, TypeVar
 
 import msgspec
 
-from providers.dialect import ToolCall
 from providers.errors import BadResponse
+from providers.sink import Kind
 from providers.sse import Event, EventParser
 
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
 
 _HALVES: Final = re.compile("[\ud800-\udfff]")
 
+# Where a value of JSON begins that is worth its name: `[heartbeat]` and `{ping}` are none.
+_VALUE: Final = re.compile(r'\[\s*[\[{"\]]|\{\s*["}]')
+# Contents nest one or two deep. What is deeper is no content.
+_MAX_DEPTH: Final = 8
 
-class Part(msgspec.Struct, gc=False):
-    """One part of a content that is a list, as multimodal models send it."""
+# Python reads no longer ones, and no field of ours is a longer number.
+_MAX_DIGITS: Final = 4000
 
-    text: str | None = None
-
-
-class CallFunction(msgspec.Struct, gc=False):
-    """What a piece of a tool call calls."""
-
-    name: str | None = None
-    arguments: Any = None  # a string of JSON; some servers send the object itself
+Content = str | list[Any] | dict[str, Any] | None  # of a message: text, or parts of whichever kind
 
 
-class CallPiece(msgspec.Struct, gc=False):
-    """A piece of a tool call, in the shape that OpenAI gave it and others took over."""
+class _Float(float):
+    """A number that knows how it was written: as a text it must not change."""
 
-    index: int | None = None
-    id: str | None = None
-    function: CallFunction | None = None
+    def __new__(cls, written: str) -> "_Float":
+        number = super().__new__(cls, written)
+        number.written = written
+        return number
+
+    written: str
 
 
-def decode(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    """`data` as the decoder's type. Raises BadResponse for what is not JSON or not of this shape.
+def _whole_number(written: str) -> int | float:
+    return int(written) if len(written) < _MAX_DIGITS else _Float(written)
 
-    Surrogate halves survive in the strings of the result: see `mend`.
+
+_DECODER: Final = json.JSONDecoder(parse_float=_Float, parse_int=_whole_number)
+
+
+def read(data: bytes, kind: type[T]) -> list[T]:
+    """The values in `data` as `kind`, read patiently; none if there is no JSON in it.
+
+    Surrogate halves survive in the strings of the result: see `mend`. Raises BadResponse for JSON
+    that is broken, since a token may have been in it, and for values of which nothing is left.
     """
+    return [loosely(value, kind) for value in values(data)]
+
+
+def values(data: bytes) -> list[Any]:
+    """The objects that `data` holds, one behind the other or in lists.
+
+    What stands between them says nothing. Raises BadResponse for JSON that is broken.
+    """
+    text = data.decode("utf-8", "replace")
+    found: list[Any] = []
+    place = 0
     try:
-        return decoder.decode(data)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        value = json.loads(data.decode("utf-8", "replace"))
-        return msgspec.convert(value, decoder.type)
+        if text.lstrip().startswith('"'):  # encoded twice
+            text = str(_DECODER.decode(text))
+        while (begin := _VALUE.search(text, place)) is not None:
+            value, place = _DECODER.raw_decode(text, begin.start())
+            found += _objects(value)
     except (ValueError, RecursionError) as error:
         raise BadResponse(provider_code="undecodable") from error
+    return found
+
+
+def _objects(value: Any, depth: int = 0) -> Iterator[Any]:
+    """The objects in a value, which may be a list of them."""
+    if isinstance(value, dict):
+        yield value
+    elif isinstance(value, list) and depth < _MAX_DEPTH:
+        for each in value:
+            yield from _objects(each, depth + 1)
+
+
+def loosely(value: dict[str, Any], kind: type[T]) -> T:
+    """An object as `kind`, each field as what it must mean.
+
+    Raises BadResponse if fields that we need are there and nothing is left of any.
+    """
+    read_any = dropped_any = False
+    fields: dict[str, Any] = {}
+    for name, convert in _converters(kind).items():
+        given = value.get(name)
+        if given is None:
+            continue
+        meant = convert(given)
+        if meant is None:
+            dropped_any = True
+        else:
+            read_any = True
+            fields[name] = meant
+    if dropped_any and not read_any:
+        raise BadResponse(provider_code="unreadable")
+    return kind(**fields)
+
+
+@cache
+def _converters(kind: type[msgspec.Struct]) -> Mapping[str, Callable[[Any], Any]]:
+    """What reads each field of a type, by the field's annotation."""
+    hints = typing.get_type_hints(kind)
+    return {name: _converter(hints[name]) for name in kind.__struct_fields__}
+
+
+def _converter(hint: Any) -> Callable[[Any], Any]:
+    if hint is Any or hint == Content:
+        return _as_it_is
+    inner, *others = (each for each in typing.get_args(hint) if each is not types.NoneType)
+    if others:  # a code: a word or a number
+        return _text
+    if inner in _PLAIN:
+        return _PLAIN[inner]
+    if typing.get_origin(inner) is list:
+        (of,) = typing.get_args(inner)
+        return lambda value: _list_of(value, of)
+    return lambda value: _object(value, inner)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _text(value: Any) -> str | None:
+    """A text: as such, as a number, or alone in a list."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, str):
+        return value
+    return None if isinstance(value, bool) else _written(value)
+
+
+def _written(value: Any) -> str | None:
+    """A number or a truth value as JSON wrote it; None for anything else."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case _Float():
+            return value.written
+        case int() | float():
+            return str(value)
+        case _:
+            return None
+
+
+def _number(value: Any) -> int | None:
+    """A whole number: as such, as a text, or alone in a list."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    real = _real(value)
+    return None if real is None or not math.isfinite(real) else int(real)
+
+
+def _real(value: Any) -> float | None:
+    """A number, whole or not, on the same terms."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _truth(value: Any) -> bool | None:
+    """A truth value: as such, as 0 or 1, or as its word."""
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "1": True, "false": False, "0": False}.get(str(value).strip().lower())
+
+
+_PLAIN: Final[Mapping[Any, Callable[[Any], Any]]] = {
+    str: _text,
+    int: _number,
+    float: _real,
+    bool: _truth,
+}
+
+
+def _object(value: Any, kind: type[T]) -> T | None:
+    """An object: as such, first in a list, or as a text of JSON."""
+    if isinstance(value, list):
+        value = next((each for each in value if isinstance(each, dict)), None)
+    elif isinstance(value, str):
+        value = json_object(value)
+    if not isinstance(value, dict):
+        return None
+    try:
+        return loosely(value, kind)
+    except BadResponse:
+        return None
+
+
+def _list_of(value: Any, kind: type[T]) -> list[T] | None:
+    """A list of objects, or one object in place of it; what is no object is left out."""
+    if isinstance(value, str) and (value := json_object(value)) is None:
+        return None
+    listed = value if isinstance(value, list) else [value]
+    found = [read for each in listed if (read := _object(each, kind)) is not None]
+    return found or ([] if value == [] or all(each is None for each in listed) else None)
+
+
+def json_object(text: str) -> Any:
+    """The value that `text` is the JSON of, if it is an object or a list; None else."""
+    if not text.lstrip().startswith(("{", "[")):
+        return None
+    try:
+        return _DECODER.decode(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def json_in(body: bytes) -> bytes:
@@ -68,32 +242,49 @@ def json_in(body: bytes) -> bytes:
     return body
 
 
-def plain(content: str | list[Part] | None) -> str:
-    """The text of a content, whichever way it is given."""
-    if isinstance(content, list):
-        return "".join(part.text or "" for part in content)
-    return content or ""
+def texts_in(content: Any, depth: int = 0) -> Iterator[tuple[Kind, str]]:
+    """What a content says, whichever way it is given.
+
+    Parts are OpenAI's, DashScope's (`{"text": …}`), Mistral's, whose reasoning is a part of kind
+    `thinking` that holds parts again, or plain values. Parts of other kinds, such as pictures, are
+    not for reading.
+    """
+    if isinstance(content, str):
+        yield "text", content
+    elif isinstance(content, list) and depth < _MAX_DEPTH:
+        for part in content:
+            yield from texts_in(part, depth + 1)
+    elif isinstance(content, dict) and depth < _MAX_DEPTH:
+        yield from _texts_of_part(content, depth + 1)
+    elif (written := _written(content)) is not None:
+        yield "text", written
 
 
-def tool_calls(pieces: list[CallPiece]) -> Iterator[ToolCall]:
-    """The deltas of `pieces`; one without an index goes by its place in the list."""
-    for place, piece in enumerate(pieces):
-        function = piece.function or CallFunction()
-        yield ToolCall(
-            place if piece.index is None else piece.index,
-            piece.id or "",
-            function.name or "",
-            _as_text(function.arguments),
-        )
+def _texts_of_part(part: dict[str, Any], depth: int) -> Iterator[tuple[Kind, str]]:
+    kind = str(part.get("type", ""))
+    for name in ("thinking", "reasoning", "reasoning_content"):
+        if part.get(name) is not None or name in kind:
+            inner = next((part[n] for n in (name, "text", "content") if part.get(n)), None)
+            yield from (("reasoning", words) for _, words in texts_in(inner, depth))
+            return
+    if part.get("refusal") is not None:
+        yield from (("refusal", words) for _, words in texts_in(part["refusal"], depth))
+        return
+    for name in ("text", "content", "value"):
+        if part.get(name) is not None:
+            yield from texts_in(part[name], depth)
+            return
 
 
-def _as_text(arguments: Any) -> str:
-    """A call's arguments as the string of JSON that they mostly come as."""
+def argument_text(arguments: Any) -> str:
+    """A call's arguments as the text of JSON that they mostly come as."""
     if arguments is None or isinstance(arguments, str):
         return arguments or ""
+    if (written := _written(arguments)) is not None:
+        return written
     try:
         return msgspec.json.encode(arguments).decode()
-    except UnicodeEncodeError:  # half a character in them, which stands as its escape
+    except (UnicodeEncodeError, TypeError):  # half a character in them, which stands as its escape
         return json.dumps(arguments)
 
 

@@ -6,11 +6,13 @@ Proved with openai 3.54.0 and qianfan 0.4.12.3. Usage comes in the finish chunk,
 own is `flag`, the verdict of Baidu's moderation on each piece.
 """
 
-from collections.abc import Iterator
 from typing import Final
 
-from providers.dialect import Delta, FinishReason
-from providers.openai import Choice, Chunk, OpenAI
+from model.messages import FinishReason
+from providers.assembler import Assembler
+from providers.dialect import Interpreter
+from providers.openai import Choice, Chunk, OpenAI, OpenAIInterpreter
+from providers.sink import Finish
 
 # 0 is safe and 1 of low risk; from 2 the conversation must end, 3 must not be shown, 4 must be
 # withdrawn.
@@ -21,19 +23,21 @@ _MUST_NOT_BE_SHOWN: Final = 3
 class Qianfan(OpenAI):
     """Qianfan v2, with a key of the kind `bce-v3/…`. `base_url` ends in `/v2`."""
 
-    default_base_url = "https://qianfan.baidubce.com/v2"
+    def interpreter(self, out: Assembler) -> Interpreter:
+        """What reads one response."""
+        return _QianfanInterpreter(out, done_ends=self._switches.done_ends)
 
-    def __init__(self, base_url: str = default_base_url, api_key: str | None = None) -> None:
-        super().__init__(base_url, api_key)
 
-    def _says(self, chunk: Chunk) -> Iterator[Delta]:
+class _QianfanInterpreter(OpenAIInterpreter):
+    def _says(self, chunk: Chunk, kind: str) -> None:
         for choice in chunk.choices or ():
             if choice.flag is not None and choice.flag >= _MUST_NOT_BE_SHOWN:
                 choice.delta = choice.message = None
-        return super()._says(chunk)
+        super()._says(chunk, kind)
 
-    def _reason(self, choice: Choice) -> FinishReason:
+    def _finish(self, choice: Choice) -> Finish | None:
         """What was shown cannot be taken back: the reason says that it should not have been."""
-        if choice.flag is not None and choice.flag >= _MUST_END:
-            return FinishReason.CONTENT_FILTER
-        return super()._reason(choice)
+        finish = super()._finish(choice)
+        if finish is not None and choice.flag is not None and choice.flag >= _MUST_END:
+            return Finish(FinishReason.CONTENT_FILTER, finish.word)
+        return finish

@@ -7,25 +7,17 @@ user; `result` is the new piece; every event says `"finish_reason": "normal"` an
 an answer. Errors come under HTTP 200, in mid-stream as a bare line of JSON without `data:`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import msgspec
 
-from providers.dialect import (
-    Credential,
-    Delta,
-    Dialect,
-    Finish,
-    FinishReason,
-    Outgoing,
-    Prompt,
-    Text,
-    ToolCall,
-    Turn,
-    Usage,
-)
+from model.messages import FinishReason, Role
+from model.prompt import Prompt, Turn
+from model.usage import Usage
+from providers.assembler import Assembler
+from providers.dialect import Interpreter, Outgoing, Token, TokenDialect
 from providers.errors import (
     BadRequest,
     BadResponse,
@@ -39,9 +31,21 @@ from providers.errors import (
     Refused,
     Unauthorized,
 )
-from providers.payload import decode, json_in
-from providers.refusals import by_status, retry_after, spelled
+from providers.finish import finish_of
+from providers.payload import Content, json_in, read, texts_in
+from providers.refusals import (
+    Said,
+    by_status,
+    error_event_in,
+    is_too_long,
+    refused,
+    retry_after,
+    said_in,
+    spelled,
+)
+from providers.sink import Finish
 from providers.sse import Event
+from providers.tool_calls import CallFunction, CallPiece
 
 _CHAT: Final = "/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/"
 _TOKEN: Final = "/oauth/2.0/token"
@@ -70,12 +74,6 @@ _LOWEST_TEMPERATURE: Final = 0.01  # of (0, 1]
 # Of a token whose lifetime is not told: far below the usual 30 days, and no request per answer.
 _LIFETIME_SECONDS: Final = 3600.0
 
-_REASONS: Final[Mapping[str, FinishReason]] = {
-    "length": FinishReason.LENGTH,
-    "content_filter": FinishReason.CONTENT_FILTER,
-    "function_call": FinishReason.TOOL_CALLS,
-}
-
 # With the seconds to wait, where waiting helps.
 _CODES: Final[Mapping[int, tuple[type[ProviderError], float | None]]] = {
     1: (Overloaded, None),
@@ -94,7 +92,6 @@ _CODES: Final[Mapping[int, tuple[type[ProviderError], float | None]]] = {
     336000: (Overloaded, None),
     336004: (Unauthorized, None),
     336005: (ModelNotFound, None),
-    336006: (ContextTooLong, None),
     336007: (ContextTooLong, None),
     336100: (Overloaded, None),
     336105: (QuotaExceeded, None),
@@ -102,14 +99,9 @@ _CODES: Final[Mapping[int, tuple[type[ProviderError], float | None]]] = {
     336502: (RateLimited, 60.0),  # tokens per minute
     500000: (Overloaded, None),
     **dict.fromkeys(
-        (100, 336001, 336002, 336003, 336101, 336102, 336103, 336104), (BadRequest, None)
+        (100, 336001, 336002, 336003, 336006, 336101, 336102, 336103, 336104), (BadRequest, None)
     ),
 }
-
-
-class _FunctionCall(msgspec.Struct, gc=False):
-    name: str | None = None
-    arguments: str | None = None
 
 
 class _Usage(msgspec.Struct, gc=False):
@@ -120,54 +112,41 @@ class _Usage(msgspec.Struct, gc=False):
 class _Body(msgspec.Struct, gc=False):
     """An event, a single answer or an error: what of it is read."""
 
-    result: str | None = None
+    result: Content = None
     is_end: bool | None = None
     is_truncated: bool | None = None
     need_clear_history: bool | None = None
     finish_reason: str | None = None
-    function_call: _FunctionCall | None = None
+    function_call: CallFunction | None = None
     usage: _Usage | None = None
     error_code: int | str | None = None
+    error_msg: Any = None
+    error: Any = None  # of the other API, which gateways mix up with this one
 
 
-class _Token(msgspec.Struct):
+class _TokenAnswer(msgspec.Struct):
     access_token: str | None = None
-    expires_in: float | None = None
+    expires_in: float | None = None  # seconds
     error: str | None = None
 
 
 _BODY: Final = msgspec.json.Decoder(_Body)
-_TOKEN_ANSWER: Final = msgspec.json.Decoder(_Token)
 
 
-class QianfanV1(Dialect):
-    """The classic chat endpoints, with a key pair or a token that somebody else renews.
+class QianfanV1(TokenDialect):
+    """The classic chat endpoints. The credential is a token.
 
-    What the API would refuse is made to fit: turns of one role in a row become one, answers before
-    the first question are left out, the temperature is brought into (0, 1], `max_tokens` to at
-    least 2. Stop words past the fourth, or of more than 20 characters, are not sent.
+    What the API would refuse is made to fit: answers before the first question are left out, the
+    temperature is brought into (0, 1], `max_tokens` to at least 2. Stop words past the fourth, or
+    of more than 20 characters, are not sent.
     """
 
-    default_base_url = "https://aip.baidubce.com"
-
-    def __init__(
-        self,
-        base_url: str = default_base_url,
-        api_key: str | None = None,
-        secret_key: str | None = None,
-        access_token: str | None = None,
-    ) -> None:
-        if not access_token and not (api_key and secret_key):
-            raise ValueError("qianfan-v1 needs api_key and secret_key, or access_token")
+    def __init__(self, base_url: str) -> None:
         self._base_url = base_url.rstrip("/")
-        self._api_key = api_key or ""
-        self._secret_key = secret_key or ""
-        self._access_token = access_token
-        self.needs_credential = not access_token
 
-    def request(self, prompt: Prompt, credential: str | None = None) -> Outgoing:
+    def request(self, prompt: Prompt, credential: str | None) -> Outgoing:
         """A chat request that streams. Its address carries the token."""
-        token = quote(credential or self._access_token or "", safe="")
+        token = quote(credential or "", safe="")
         body: dict[str, Any] = {"messages": _messages(prompt.turns), "stream": True}
         if prompt.system:
             body["system"] = prompt.system
@@ -182,77 +161,103 @@ class QianfanV1(Dialect):
         url = f"{self._base_url}{_CHAT}{_endpoint(prompt.model)}?access_token={token}"
         return Outgoing(url, _headers(), msgspec.json.encode(body))
 
-    def deltas(self, event: Event) -> Iterator[Delta]:
-        """One event: the next clause of the answer, or an error."""
-        if not event.data.strip():
-            return iter(())
-        return self._says(decode(event.data, _BODY), whole=False)
-
-    def whole(self, body: bytes) -> Iterator[Delta]:
-        """The usual way of an error, or an answer in one piece, which has no `is_end`."""
-        found = decode(body, _BODY)
-        if not found.error_code and found.result is None:
-            raise BadResponse(provider_code="no_result")
-        return self._says(found, whole=True)
+    def interpreter(self, out: Assembler) -> Interpreter:
+        """What reads one response."""
+        return _QianfanV1Interpreter(out)
 
     def error(self, status: int, body: bytes, headers: Mapping[str, str]) -> ProviderError:
-        """Rare, since errors come under 200: by `error_code` all the same, else by status."""
+        """Rare, since errors come under 200: by what it says all the same, else by status."""
+        wait = retry_after(headers)
         try:
-            code = decode(json_in(body), _BODY).error_code
+            found = read(json_in(body), _Body)
         except BadResponse:
-            code = None
-        if code is not None:
-            return _refusal(code)
-        found = by_status(status) or Refused
-        return found(retry_after=retry_after(headers) if found.retryable else None)
+            found = []
+        error = next((error for each in found if (error := _error_in(each, status, wait))), None)
+        found_by_status = by_status(status) or Refused  # 404: the model is the path
+        return error or found_by_status(retry_after=wait if found_by_status.retryable else None)
 
-    def stray_line(self, line: bytes) -> Iterator[Delta]:
-        """A bare line of JSON in the stream is an error; all else says nothing."""
-        if line.startswith(b"{"):
-            try:
-                return self._says(decode(line, _BODY), whole=False)
-            except BadResponse:  # cut off
-                pass
-        return iter(())
-
-    def credential_request(self) -> Outgoing:
+    def token_request(self, api_key: str, secret_key: str) -> Outgoing:
         """The token request. Its keys stand in the address although it is a POST."""
         query = urlencode(
             {
                 "grant_type": "client_credentials",
-                "client_id": self._api_key,
-                "client_secret": self._secret_key,
+                "client_id": api_key,
+                "client_secret": secret_key,
             }
         )
         return Outgoing(f"{self._base_url}{_TOKEN}?{query}", _headers(), b"{}")
 
-    def credential(self, status: int, body: bytes) -> Credential:
+    def token(self, status: int, body: bytes) -> Token:
         """The token. A wrong key shows in `error`, whatever the status."""
         try:
-            answer = decode(body, _TOKEN_ANSWER)
+            answer = next(iter(read(body, _TokenAnswer)), None)
         except BadResponse:
-            if status == 200:
-                raise
-            answer = _Token()
-        if answer.error:
+            answer = None
+        if answer is not None and answer.error:
             raise Unauthorized(provider_code=spelled(answer.error))
-        if status != 200:
+        if not 200 <= status < 300:
             raise (by_status(status) or Refused)
-        if not answer.access_token:
+        if answer is None or not answer.access_token:
             raise BadResponse(provider_code="no_token")
-        return Credential(answer.access_token, answer.expires_in or _LIFETIME_SECONDS)
+        return Token(answer.access_token, answer.expires_in or _LIFETIME_SECONDS)
 
-    def _says(self, body: _Body, *, whole: bool) -> Iterator[Delta]:
-        if body.error_code:
-            raise _refusal(body.error_code)
-        if body.result:
-            yield Text(body.result)
+
+class _QianfanV1Interpreter(Interpreter):
+    """Reads `result`, until `is_end`."""
+
+    def event(self, event: Event) -> bool:
+        """One event: the next clause of the answer, or an error."""
+        try:
+            body = _BODY.decode(event.data)
+        except (ValueError, RecursionError):
+            self._patiently(event.data)
+        else:
+            self._says(body, whole=False)
+        return False
+
+    def whole(self, body: bytes) -> None:
+        """The usual way of an error, or an answer in one piece, which has no `is_end`."""
+        found = read(body, _Body)
+        if not any(each.result is not None or _error_in(each) for each in found):
+            raise BadResponse(provider_code="no_result")
+        for each in found:
+            self._says(each, whole=len(found) == 1)
+
+    def stray_line(self, line: bytes) -> None:
+        """A bare line of JSON in the stream is mostly an error; all else says nothing."""
+        try:
+            if line.strip().startswith(b"{"):
+                self._patiently(line)
+                return
+        except BadResponse:  # cut off
+            pass
+        self._out.odd("stray_line")
+
+    def _patiently(self, data: bytes) -> None:
+        if not data.strip():
+            return
+        bodies = read(data, _Body)
+        if not bodies:
+            self._out.odd("no_json")
+        for body in bodies:
+            self._says(body, whole=False)
+
+    def _says(self, body: _Body, *, whole: bool) -> None:
+        if (error := _error_in(body)) is not None:
+            raise error
+        finish = _finish_of(body) if body.is_end or whole else None
+        for kind, words in texts_in(body.result):
+            if finish is not None and finish.reason is FinishReason.ERROR:
+                error = error_event_in(words)
+                if error is not None:
+                    raise error
+            self._out.write(kind, words)
         if call := body.function_call:
-            yield ToolCall(0, "", call.name or "", call.arguments or "")
+            self._out.tool_call(CallPiece(0, None, call), 0)
         if body.usage is not None and body.usage.prompt_tokens is not None:
-            yield Usage(body.usage.prompt_tokens, body.usage.completion_tokens or 0)
-        if body.is_end or whole:
-            yield Finish(_reason(body), body.finish_reason or "is_end")
+            self._out.usage(Usage(body.usage.prompt_tokens, body.usage.completion_tokens or 0))
+        if finish is not None:
+            self._out.finish(finish)
 
 
 def _headers() -> dict[str, str]:
@@ -268,26 +273,28 @@ def _endpoint(model: str) -> str:
 
 
 def _messages(turns: tuple[Turn, ...]) -> list[dict[str, str]]:
-    """`turns` in strict alternation, from the user to the user."""
-    messages: list[dict[str, str]] = []
-    for turn in turns:
-        if messages and messages[-1]["role"] == turn.role:
-            messages[-1]["content"] += "\n\n" + turn.text
-        elif messages or turn.role == "user":
-            messages.append({"role": turn.role, "content": turn.text})
-    return messages
+    """`turns`, which alternate, from the user to the user."""
+    first = next((place for place, turn in enumerate(turns) if turn.role == Role.USER), len(turns))
+    return [{"role": turn.role.value, "content": turn.text} for turn in turns[first:]]
 
 
-def _reason(body: _Body) -> FinishReason:
+def _finish_of(body: _Body) -> Finish:
+    """The finish mark of the last event: why, several fields tell."""
+    finish = finish_of(body.finish_reason) or Finish(FinishReason.STOP, "is_end")
     if body.need_clear_history:  # the question was unsafe, and `result` is a canned refusal
-        return FinishReason.CONTENT_FILTER
-    reason = _REASONS.get(body.finish_reason or "", FinishReason.STOP)
-    if reason is FinishReason.STOP and body.is_truncated:
-        return FinishReason.LENGTH
-    return reason
+        return Finish(FinishReason.CONTENT_FILTER, finish.word)
+    if finish.reason is FinishReason.STOP and body.is_truncated:
+        return Finish(FinishReason.LENGTH, finish.word)
+    return finish
 
 
-def _refusal(code: int | str) -> ProviderError:
-    word = spelled(code) or ""
-    found, wait = _CODES.get(int(word) if word.isdecimal() else -1, (Refused, None))
-    return found(provider_code=word, retry_after=wait)
+def _error_in(body: _Body, status: int = 200, wait: float | None = None) -> ProviderError | None:
+    """The error that a body says; None if it says none."""
+    if body.error_code:
+        word = spelled(body.error_code) or ""
+        found, seconds = _CODES.get(int(word) if word.isdecimal() else -1, (Refused, None))
+        if found is Refused or (found is BadRequest and is_too_long(body.error_msg)):
+            return refused(Said(body.error_code, None, body.error_msg), status, wait)
+        return found(provider_code=word, retry_after=(wait or seconds) if found.retryable else None)
+    said = said_in({"error": body.error}) if body.error else None
+    return None if said is None else refused(said, status, wait)

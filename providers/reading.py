@@ -1,48 +1,42 @@
-"""One response being read: bytes in, deltas out. It owns the parser and no socket.
+"""One response being read: bytes in, an answer's growth out. It owns framing and no socket.
 
 HTTP 200 is not success, and no content type is to be trusted: a stream may be asked for and a JSON
 error come, or a page of HTML from some proxy; a JSON answer may be labelled as an event stream. So
 the status decides first and the first byte that is not blank decides second.
 
-What comes out can be appended to an answer as it is: Text, Refusal, Reasoning, ToolCall, Usage,
-Finish. Halves of characters were joined, cumulative texts cut to what is new, tool calls put in
-order. An answer is finished when the provider's finish mark was read, never because bytes ended.
+An answer is finished when the provider's finish mark was read, never because bytes ended. A mark is
+no end of listening: more text reopens the answer, and what cannot be read behind it undoes nothing.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
-from providers.dialect import (
-    Delta,
-    Dialect,
-    Finish,
-    FinishReason,
-    Reasoning,
-    ReasoningSoFar,
-    Text,
-    TextSoFar,
-    ToolCall,
-    Usage,
-)
+from model.usage import Usage
+from providers.assembler import Assembler
+from providers.dialect import Dialect
 from providers.errors import BadResponse, ProviderError, StreamBroken
-from providers.payload import common_prefix, is_torn, mend
-from providers.sse import MAX_EVENT_BYTES, EventParser, StrayLine
-from providers.tool_calls import ToolCalls
+from providers.oddities import Oddities
+from providers.sink import Sink
+from providers.sse import MAX_EVENT_BYTES, Event, StrayLine
 
 # An answer in one piece of JSON can be as long as the longest event.
 MAX_BODY_BYTES: Final = MAX_EVENT_BYTES
 # An error says what it has to say in its first kilobytes. The rest is read over.
 MAX_ERROR_BYTES: Final = 64 * 1024
-# Text that waits behind an unfinished tool call is nowhere else counted.
-MAX_WAITING_CHARS: Final = 1_000_000
 
 _BLANK: Final = b" \t\r\n\xef\xbb\xbf"  # a BOM, whole or in part, is not yet a body
 
-Written = Text | Reasoning  # Refusal is a Text
+# What a stream begins with, whatever its label: a page labelled as one is known by its first tag.
+_FIELDS: Final = (b"data", b"event", b"id", b"retry", b":")
+# The longest of these and its colon tell.
+_TELLING_BYTES: Final = 6
 
 
 class Reading:
-    """The state of one response. Feed it the body as it comes, then say that it ended."""
+    """The state of one response. Feed it the body as it comes, then say that it ended.
+
+    What it says is handed to `sink`; what that raises is raised.
+    """
 
     def __init__(
         self,
@@ -50,6 +44,8 @@ class Reading:
         status: int,
         content_type: str,
         headers: Mapping[str, str],
+        sink: Sink,
+        oddities: Oddities,
         *,
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
@@ -57,180 +53,159 @@ class Reading:
         self.done = False  # the stream said that nothing follows
         self._dialect = dialect
         self._status = status
+        self._accepted = 200 <= status < 300
         self._headers = headers
         self._is_page = content_type.partition(";")[0].strip().lower() == "text/html"
         self._max_body_bytes = max_body_bytes
-        self._parser = EventParser()
+        self._out = Assembler(sink, oddities)
+        self._interpreter = dialect.interpreter(self._out)
+        self._framing = self._interpreter.framing()
         self._streaming = False  # the body is known to be events
         self._is_json = False
+        self._has_end = False  # the provider said that nothing follows
         self._body = bytearray()  # all that is not read as events
-        self._finish: Finish | None = None
-        self._plain = True  # nothing is held back: a whole text may pass at once
-        self._halves: dict[type[Written], str] = {}
-        self._so_far: dict[type[Written], str] = {}
-        self._calls: ToolCalls | None = None
-        self._waiting: list[Written] = []  # behind an open tool call
-        self._waiting_chars = 0
+        self._head = b""  # its first bytes, blanks left out
+
+    @property
+    def grown(self) -> bool:
+        """Whether anything of an answer came."""
+        return self._out.growths > 0
+
+    @property
+    def heard(self) -> int:
+        """How often anything was said: more of the answer, a finish mark, figures."""
+        return self._out.growths + self._out.remarks
 
     @property
     def finished(self) -> bool:
         """Whether the provider said that the answer is over, and did not mean broken."""
-        return self._finish is not None and self._finish.reason is not FinishReason.ERROR
+        return self._out.finished
 
     @property
-    def finish_word(self) -> str | None:
-        """The last finish mark in the provider's own spelling."""
-        return self._finish.word if self._finish is not None else None
+    def reopened(self) -> bool:
+        """Whether more came behind a finish mark, so that one more may not be the last."""
+        return self._out.reopened
 
-    def feed(self, chunk: bytes) -> Iterator[Delta]:
-        """What `chunk` adds. Deltas that stood before an error come before it is raised.
+    @property
+    def counted(self) -> Usage | None:
+        """The provider's figures, as far as they came."""
+        return self._out.counted
+
+    def release(self) -> None:
+        """Hand over what is held back: nothing more will come."""
+        self._out.release()
+
+    def feed(self, chunk: bytes) -> None:
+        """Hand over what `chunk` adds. What stood before an error comes before it is raised.
 
         Raises ProviderError.
         """
         if not self._streaming:
-            yield from self._begin(chunk)
+            self._begin(chunk)
             return
-        for item in self._parser.feed(chunk):
+        if self.done:
+            return
+        try:
+            found = self._framing.feed(chunk)
+        except BadResponse as error:  # nothing behind it can be told apart any more
+            self._stumble(error)
+            self.done = True
+            return
+        for item in found:
+            self._read(item)
             if self.done:
                 return
-            if isinstance(item, StrayLine):
-                yield from self._heard(self._dialect.stray_line, item.line)
-                continue
-            self.events += 1
-            if self._dialect.ends_stream(item):
-                self.done = True
-                return
-            try:
-                for delta in self._dialect.deltas(item):
-                    # The hot path: a whole text, nothing held back. `_pass` would say the same.
-                    if (
-                        isinstance(delta, (Text, Reasoning))
-                        and self._plain
-                        and not is_torn(delta.text)
-                    ):
-                        if delta.text:
-                            yield delta
-                    elif isinstance(delta, Usage):  # some send it with every event
-                        yield delta
-                    else:
-                        yield from self._pass(delta)
-            except ProviderError:
-                yield from self._release()
-                raise
 
-    def end(self) -> Iterator[Delta]:
-        """The body ended, properly or not: what was held back. Returns if the answer is finished.
+    def end(self, *, broken: bool = False) -> None:
+        """The body ended, properly or `broken` off: what was held back. Returns if it is finished.
 
         Raises what the provider said instead of an answer, or StreamBroken.
         """
-        if self._status != 200:
+        if not self._accepted:
             raise self._dialect.error(self._status, bytes(self._body), self._headers)
         if self._is_json:
-            yield from self._heard(self._dialect.whole, bytes(self._body).lstrip(_BLANK))
-        for stray in () if self.done else self._parser.end():
-            yield from self._heard(self._dialect.stray_line, stray.line)
-        yield from self._release()
-        if self._finish is None:
+            self._whole()
+        elif not self.done:
+            if self._body and not self._streaming:
+                self._stream()
+            for item in self._framing.end():
+                self._read(item)
+            if not broken and not self._interpreter.has_end_word:
+                self._out.confirm()
+        if self._is_json or self._has_end:
+            self._interpreter.end()
+        self._out.release()
+        mark = self._out.finish_mark
+        if mark is None:
             raise StreamBroken
-        if self._finish.reason is FinishReason.ERROR:
-            raise self._dialect.unfinished(self._finish)
+        if not self._out.finished:
+            raise self._dialect.unfinished(mark)
 
-    def _begin(self, chunk: bytes) -> Iterator[Delta]:
+    def _read(self, item: Event | StrayLine) -> None:
+        try:
+            if type(item) is Event:
+                self.events += 1
+                if self._interpreter.event(item):
+                    self._has_end = True
+                    self._out.confirm()
+                    self._out.release()
+                    self.done = self._out.finish_mark is not None  # else the mark may be late
+            else:
+                assert isinstance(item, StrayLine)
+                self.events += item.line.lstrip().startswith(b"{")
+                self._interpreter.stray_line(item.line)
+        except BadResponse as error:
+            self._stumble(error)
+        except ProviderError:
+            self._out.release()
+            raise
+
+    def _stumble(self, error: BadResponse) -> None:
+        """Something cannot be read: the end of it, unless the answer was finished before."""
+        if not self._out.finished:
+            self._out.release()
+            raise error
+        self._out.odd("unreadable_end", error.provider_code)
+
+    def _whole(self) -> None:
+        try:
+            self._interpreter.whole(bytes(self._body).lstrip(_BLANK))
+        except ProviderError:
+            self._out.release()
+            raise
+
+    def _begin(self, chunk: bytes) -> None:
         """Bytes of an error, of an answer in one piece, or before it is known what they are."""
-        if self._status != 200:
+        if not self._accepted:
             self._body += chunk[: MAX_ERROR_BYTES - len(self._body)]
             return
+        looked_at = max(0, len(self._body) - _TELLING_BYTES)
         self._body += chunk
         if len(self._body) > self._max_body_bytes:
             raise BadResponse(provider_code="body_too_long")
-        if self._is_json:
+        if not self._is_json and not self._is_known(chunk):
             return
-        first = chunk.lstrip(_BLANK)[:1]  # what came before was blank
-        if first == b"<" or (first and self._is_page):
+        # What began as JSON may turn out to be lines of it, or an event stream behind such a line.
+        if not self._is_json or any(
+            self._body.find(mark, looked_at) >= 0 for mark in (b"}\n{", b"\ndata:")
+        ):
+            self._stream()
+
+    def _is_known(self, chunk: bytes) -> bool:
+        """Whether it is clear by now what the body is. Raises BadResponse for a page of HTML."""
+        self._head += (chunk if self._head else chunk.lstrip(_BLANK))[:_TELLING_BYTES]
+        head = self._head
+        self._is_json = head.startswith((b"{", b"["))
+        if head.startswith(b"<"):
             raise BadResponse(provider_code="html")
-        if first in (b"{", b"["):
-            self._is_json = True
-        elif first:
-            self._streaming = True
-            chunk = bytes(self._body)
-            self._body.clear()
-            yield from self.feed(chunk)
+        if not self._is_page or self._is_json:
+            return bool(head)
+        if len(head) >= _TELLING_BYTES and not head.lower().startswith(_FIELDS):
+            raise BadResponse(provider_code="html")
+        return len(head) >= _TELLING_BYTES
 
-    def _heard(self, said: Callable[[bytes], Iterator[Delta]], data: bytes) -> Iterator[Delta]:
-        """The deltas of `data`, an error after what was held back before it."""
-        try:
-            for delta in said(data):
-                yield from self._pass(delta)
-        except ProviderError:
-            yield from self._release()
-            raise
-
-    def _pass(self, delta: Delta) -> Iterator[Delta]:
-        """`delta` as it can be appended to the answer now."""
-        match delta:
-            case Usage():
-                yield delta
-            case Text() | Reasoning():
-                yield from self._written(type(delta), delta.text)
-            case TextSoFar():
-                yield from self._written(Text, self._new(Text, delta.text))
-            case ReasoningSoFar():
-                yield from self._written(Reasoning, self._new(Reasoning, delta.text))
-            case ToolCall():
-                if self._calls is None:
-                    self._calls = ToolCalls()
-                    self._plain = False
-                yield from self._calls.add(delta)
-                yield from self._no_longer_waiting()
-            case Finish():
-                yield from self._release()
-                self._finish = delta
-                yield delta
-
-    def _written(self, kind: type[Written], text: str) -> Iterator[Delta]:
-        text = self._halves.pop(kind, "") + text
-        if is_torn(text):
-            text, half = mend(text)
-            if half:
-                self._halves[kind] = half
-        self._plain = self._calls is None and not self._halves
-        if not text:
-            return
-        if self._calls is not None and self._calls.busy:
-            self._waiting.append(kind(text))
-            self._waiting_chars += len(text)
-            if self._waiting_chars > MAX_WAITING_CHARS:
-                raise BadResponse(provider_code="tool_calls_too_long")
-            return
-        if self._calls is not None:
-            self._calls.give_way()
-        yield kind(text)
-
-    def _new(self, kind: type[Written], text: str) -> str:
-        """What a cumulative text adds. A character that is cut at its end comes again, whole."""
-        if is_torn(text):
-            text, _ = mend(text)
-        known = self._so_far.get(kind, "")
-        if known.startswith(text):  # nothing, or for once less than before
-            return ""
-        self._so_far[kind] = text
-        if text.startswith(known):
-            return text[len(known) :]
-        return text[common_prefix(known, text) :]
-
-    def _no_longer_waiting(self) -> Iterator[Delta]:
-        if self._waiting and self._calls is not None and not self._calls.busy:
-            self._calls.give_way()
-            yield from self._waiting
-            self._waiting = []
-            self._waiting_chars = 0
-
-    def _release(self) -> Iterator[Delta]:
-        """All that is held back: nothing will come that could complete it."""
-        if self._calls is not None:
-            yield from self._calls.close()
-            yield from self._no_longer_waiting()
-        for kind in self._halves:
-            yield kind("\ufffd")
-        self._halves = {}
-        self._plain = self._calls is None
+    def _stream(self) -> None:
+        self._streaming, self._is_json = True, False
+        chunk = bytes(self._body)
+        self._body.clear()
+        self.feed(chunk)

@@ -4,12 +4,16 @@ A provider's bytes arrive cut anywhere: inside a character, a field name, betwee
 the cuts fall never changes what comes out. Lines end at CR LF, LF or CR and nowhere else:
 `str.splitlines()` would also cut at U+2028, which is legal inside JSON strings.
 
-The standard forgives what it does not know; a relay must not. Baidu's v1 reports an error in
-mid-stream as a bare line of JSON, llama.cpp once did so in a field called `error`: lines that are
-no field of the standard come out as `StrayLine`, for the dialect to judge. `retry` is read over,
-since a paid answer is never reconnected to.
+The standard passes over what it does not know; a relay must not, for a token may be in it. Baidu's
+v1 reports an error in mid-stream as a bare line of JSON, llama.cpp once did so in a field called
+`error`: lines that are no field of the standard come out as `StrayLine`, for the dialect to judge.
+`retry` is read over, since a paid answer is never reconnected to.
+
+Some servers frame loosely, and are read as they mean it: blanks before a field's name or capitals
+in it; no empty line between data lines of which each is a whole object; none behind the last.
 """
 
+import json
 from typing import Final
 
 import msgspec
@@ -22,6 +26,7 @@ MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
 
 _BOM: Final = b"\xef\xbb\xbf"
 _COLON: Final = ord(":")
+_DECODER: Final = json.JSONDecoder()
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
@@ -41,10 +46,10 @@ class StrayLine(msgspec.Struct, frozen=True, gc=False):
 class EventParser:
     """Feed bytes in, take events out. No socket, no clock.
 
-    An event left open at the end is dropped, as the standard has it. What arrives between two
-    events is bounded by `max_event_bytes`, comments included: one count covers a line without an
-    end, an event without an end, and comments without an event. Past it, `feed` raises
-    BadResponse, at the next call if this one found events that must not be lost.
+    An event left open at the end is dropped, as the standard has it, unless its data is whole.
+    What arrives between two events is bounded by `max_event_bytes`, comments included: one count
+    covers a line without an end, an event without an end, and comments without an event. Past it,
+    `feed` raises BadResponse, at the next call if this one found events that must not be lost.
     """
 
     def __init__(self, *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
@@ -57,6 +62,7 @@ class EventParser:
         self._spent = 0  # bytes of whole lines since the last event
         self._data: list[bytes] = []
         self._type = ""
+        self._is_loose = False  # events end with their line: an empty one was seen to lack
         self._id = ""  # outlives its event
         self._overflowed = False
 
@@ -81,14 +87,21 @@ class EventParser:
             raise BadResponse(provider_code="event_too_long")
         return self._lines(chunk) if chunk else []
 
-    def end(self) -> list[StrayLine]:
-        """The bytes are over. An open event is dropped; an open line may still be a stray one."""
+    def end(self) -> list[Event | StrayLine]:
+        """The bytes are over: what an open line and an open event still are.
+
+        Data that is not whole is dropped: nobody knows what it lacks.
+        """
         if self._overflowed:
             raise BadResponse(provider_code="event_too_long")
         line = (self._lead or b"") + b"".join(self._line)
         self._line = []
-        stray = self._field(line) if line and line[0] != _COLON else None
-        return [stray] if stray else []
+        found: list[Event | StrayLine] = []
+        if line and line[0] != _COLON:
+            self._take(line, found)
+        if len(self._data) == 1 and _is_whole(self._data[0]):
+            self._dispatch(found)
+        return found
 
     def _past_bom(self, chunk: bytes) -> bytes:
         """`chunk` less the one BOM that may open the stream; empty while that is undecided."""
@@ -113,13 +126,12 @@ class EventParser:
             self._spent += len(line) + 1
             if self._spent > self._max_event_bytes:
                 return self._overflow(found)
-            if line.startswith(b"data:"):
-                self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
-            elif not line:
-                if event := self._dispatch():
-                    found.append(event)
-            elif line[0] != _COLON and (stray := self._field(line)):
-                found.append(stray)
+            if not line:
+                self._dispatch(found)
+            elif line.startswith(b"data:"):
+                self._take_data(line[6:] if line.startswith(b"data: ") else line[5:], found)
+            elif line[0] != _COLON:
+                self._take(line, found)
         if tail:
             self._line.append(tail)
             self._line_bytes += len(tail)
@@ -128,29 +140,44 @@ class EventParser:
         self._between = not (tail or self._data or self._type or self._skip_lf)
         return found
 
-    def _field(self, line: bytes) -> StrayLine | None:
-        """One whole line, neither empty nor a comment; itself if it is no field of the standard."""
+    def _take(self, line: bytes, found: list[Event | StrayLine]) -> None:
+        """One whole line, neither empty nor a comment."""
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")  # one space and no more
-        if name == b"data":
-            self._data.append(value)
-        elif name == b"event":
-            self._type = value.decode("utf-8", "replace")
-        elif name == b"id":
-            if b"\0" not in value:
-                self._id = value.decode("utf-8", "replace")
-        elif name != b"retry":
-            return StrayLine(line)
-        return None
+        match name.strip().lower():
+            case b"data":
+                self._take_data(value, found)
+            case b"event":
+                self._type = value.decode("utf-8", "replace")
+            case b"id":
+                if b"\0" not in value:
+                    self._id = value.decode("utf-8", "replace")
+            case b"" | b"retry":  # a comment behind blanks
+                pass
+            case _:
+                found.append(StrayLine(line))
 
-    def _dispatch(self) -> Event | None:
+    def _take_data(self, value: bytes, found: list[Event | StrayLine]) -> None:
+        # Only a first line is looked at, so that each is looked at once: where an object is spread
+        # over several, the first is no whole one.
+        held = self._data
+        if len(held) == 1 and (_is_whole(held[0]) or (_opens(value) and not _opens(held[0]))):
+            kind = self._type
+            self._dispatch(found)
+            self._type = kind  # which may have come for this line already
+            self._is_loose = True
+        self._data.append(value)
+        if self._is_loose and len(self._data) == 1 and _is_whole(value):
+            self._dispatch(found)
+
+    def _dispatch(self, found: list[Event | StrayLine]) -> None:
         kind, self._type = self._type, ""  # the type does not survive, data or not
         if not self._data:
-            return None
+            return
         data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
         self._data = []
         self._spent = 0
-        return Event(data, kind or "message", self._id)
+        found.append(Event(data, kind or "message", self._id))
 
     def _overflow(self, found: list[Event | StrayLine]) -> list[Event | StrayLine]:
         """Hold nothing more; what was found before the bound is not lost with it."""
@@ -161,3 +188,25 @@ class EventParser:
         if not found:
             raise BadResponse(provider_code="event_too_long")
         return found
+
+
+def _opens(data: bytes) -> bool:
+    """Whether `data` begins as JSON does."""
+    return data.lstrip()[:1] in (b"{", b"[", b'"')
+
+
+def _is_whole(data: bytes) -> bool:
+    """Whether nothing can follow `data`: values of JSON, or the mark of the end."""
+    data = data.strip()
+    if not data.endswith((b"}", b"]", b'"')) or data == b"[DONE]":
+        return data == b"[DONE]"
+    text = data.decode("utf-8", "replace")
+    place = 0
+    try:
+        while place < len(text):
+            if text[place] not in '{["':
+                return False
+            _, place = _DECODER.raw_decode(text, place)
+    except (ValueError, RecursionError):
+        return False
+    return True

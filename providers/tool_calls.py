@@ -1,18 +1,21 @@
 """Putting tool calls in order: an answer grows at its end only, providers may interleave.
 
-A provider sends calls in pieces that share an index, and may send two calls at once. The first
-call that is not whole is the open one: its pieces pass at once, the others' are held back until it
-is. Whether a call is whole, no provider says: either its arguments are a complete JSON object, or
-the answer is over.
+A provider sends calls in pieces and may send two calls at once. The first call that is not whole is
+the open one: its pieces pass at once, the others' are held back until it is. Whether a call is
+whole, no provider says: either its arguments are a complete JSON object, or the answer is over.
+
+Which call a piece belongs to is said by an index, an id, or neither, and none of them is reliable:
+some servers make up a new id for every piece, some give all calls the index 0.
 """
 
 import json
-from collections.abc import Iterator
 from typing import Final
 
-from providers.dialect import ToolCall, ToolCallSoFar
+import msgspec
+
 from providers.errors import BadResponse
-from providers.payload import common_prefix, is_torn, mend
+from providers.payload import Content, argument_text, common_prefix, is_torn, mend
+from providers.sink import Sink
 
 # As much as a whole answer may hold by default (relay.max_answer_chars), which cannot watch what
 # is held back here.
@@ -20,15 +23,32 @@ MAX_ARGUMENT_CHARS: Final = 1_000_000
 # A model calls a handful at once. Each call costs, even without arguments.
 MAX_CALLS: Final = 1_000
 
+_NOTHING: Final = ("", "")
+
+
+class CallFunction(msgspec.Struct, gc=False):
+    """What a piece of a tool call calls."""
+
+    name: str | None = None
+    arguments: Content = None  # a text of JSON; some servers send the object itself
+
+
+class CallPiece(msgspec.Struct, gc=False):
+    """A piece of a tool call, in the shape that OpenAI gave it and others took over."""
+
+    index: int | None = None
+    id: str | None = None
+    function: CallFunction | None = None
+
 
 class ToolCalls:
     """The tool calls of one answer: the provider's pieces in, ours out, one call after the other.
 
-    Ours are numbered 0, 1, 2 in the order in which the calls appeared. The first piece of a number
-    is its opening, and the only one with id and name, as far as the provider gave them.
+    The opening of a call brings id and name, as far as the provider gave them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
         self._calls: list[_Call] = []
         self._latest: dict[int, _Call] = {}  # by the provider's index, which some reuse
         self._open = 0  # the calls before this one are closed
@@ -39,81 +59,125 @@ class ToolCalls:
         """Whether a call is open and not whole: nothing else may be appended then."""
         return self._open < len(self._calls) and not self._calls[self._open].is_whole()
 
-    def add(self, piece: ToolCall) -> Iterator[ToolCall]:
-        """Take a piece; what may be passed on now."""
-        call = self._call_of(piece)
-        call.id = call.id or _mended(piece.id)
-        call.name = call.name or _mended(piece.name)
-        self._chars += call.append(piece) + len(piece.id) + len(piece.name)
+    def add(self, piece: CallPiece, place: int, *, so_far: bool = False) -> None:
+        """Take a piece, the `place`-th of its list, and pass on what may be.
+
+        `so_far`: the piece repeats its call from its beginning. Raises BadResponse past the bounds.
+        """
+        function = piece.function or CallFunction()
+        call_id, name = _mended(piece.id or ""), _mended(function.name or "")
+        arguments = argument_text(function.arguments)
+        call = self._call_of(piece.index, place, call_id, name, arguments)
+        call.id = call.id or call_id
+        call.name = call.name or name
+        self._chars += call.append(arguments, so_far=so_far) + len(call_id) + len(name)
         if self._chars > MAX_ARGUMENT_CHARS or len(self._calls) > MAX_CALLS:
             raise BadResponse(provider_code="tool_calls_too_long")
-        while self._open < len(self._calls):
-            call = self._calls[self._open]
-            yield from call.growth()
-            if self._open == len(self._calls) - 1 or not call.is_whole():
-                break
-            self._open += 1
+        self._pass_on()
+
+    def repeat(self, piece: CallPiece, place: int) -> None:
+        """Take a whole call that was streamed before, or was not: then it is one more."""
+        index = place if piece.index is None else piece.index
+        streamed = self._by_id(piece.id) or self._latest.get(index)
+        if streamed is None or not streamed.is_whole():
+            self.add(piece, place, so_far=streamed is not None)
 
     def give_way(self) -> None:
         """Something else is being appended: the open call, whole by now, gets nothing more."""
         if self._open < len(self._calls):
             self._open += 1
 
-    def close(self) -> Iterator[ToolCall]:
+    def close(self) -> None:
         """The answer is over: everything held back, whole or not."""
         for call in self._calls[self._open :]:
-            yield from call.growth(closing=True)
+            call.pass_on(self._sink, closing=True)
         self._open = len(self._calls)
 
-    def _call_of(self, piece: ToolCall) -> "_Call":
-        """The call that `piece` continues or opens: indexes repeat, ids and names may lack."""
-        call = self._latest.get(piece.index)
-        if call is None or (piece.id and piece.id != call.id and (call.id or call.name)):
-            call = _Call(len(self._calls))
-            self._calls.append(call)
-            self._latest[piece.index] = call
-        return call
+    def _pass_on(self) -> None:
+        while self._open < len(self._calls):
+            call = self._calls[self._open]
+            call.pass_on(self._sink)
+            if self._open == len(self._calls) - 1 or not call.is_whole():
+                break
+            self._open += 1
+
+    def _call_of(
+        self, index: int | None, place: int, call_id: str, name: str, arguments: str
+    ) -> "_Call":
+        """The call that a piece continues, or a new one."""
+        at = place if index is None else index
+        latest = self._latest.get(at)
+        known = self._by_id(call_id)
+        if known is not None and known is not latest and (index is None or not name):
+            return known  # by its id alone: there is no index, or it has moved on
+        if latest is not None and (
+            known is latest or not latest.is_followed_by(call_id, name, arguments)
+        ):
+            return latest
+        opened = _Call(at)
+        if latest is not None:
+            opened.id, opened.name = latest.announced
+        self._calls.append(opened)
+        self._latest[at] = opened
+        return opened
+
+    def _by_id(self, call_id: str | None) -> "_Call | None":
+        if not call_id:
+            return None
+        return next((call for call in reversed(self._calls) if call.id == call_id), None)
 
 
 class _Call:
     """One tool call: what came of it, and how much of that was passed on."""
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self, index: int) -> None:
+        self.index = index
         self.id = ""
         self.name = ""
         self._opened = False
         self._pieces: list[str] = []  # of the arguments
         self._passed = 0  # how many of the pieces
         self._half = ""  # of a surrogate pair, at the end of the last piece
+        self.announced = _NOTHING  # id and name of a call behind it, of which nothing came yet
 
-    def append(self, piece: ToolCall) -> int:
+    def append(self, arguments: str, *, so_far: bool) -> int:
         """Take more arguments; by how many characters they grew."""
-        arguments = self._half + piece.arguments
+        arguments = self._half + arguments
         self._half = ""
         if is_torn(arguments):
             arguments, self._half = mend(arguments)
-        if type(piece) is ToolCallSoFar:
+        if so_far:
             self._half = ""  # it comes again, with all the rest
             arguments = arguments[common_prefix("".join(self._pieces), arguments) :]
         if arguments:
             self._pieces.append(arguments)
         return len(arguments)
 
-    def growth(self, *, closing: bool = False) -> Iterator[ToolCall]:
+    def is_followed_by(self, call_id: str, name: str, arguments: str) -> bool:
+        """Whether a piece at the same index, not of the same id, begins a call behind this one.
+
+        A call has a name. Who makes up an id for every piece may repeat the name, though, and an
+        opening like that behind whole arguments is one only if arguments come: it is noted here.
+        """
+        if not self.is_whole():
+            return bool(call_id and name and self.name and name != self.name)
+        if name and (call_id or arguments):
+            self.announced = (call_id, name)
+        return self.announced != _NOTHING and (bool(arguments) or self.announced[1] != self.name)
+
+    def pass_on(self, sink: Sink, *, closing: bool = False) -> None:
         """What was not passed on yet. The opening waits for the name, unless none will come."""
         if closing and self._half:
             self._pieces.append("\ufffd")
             self._half = ""
         if not (self._opened or self.name or closing):
             return
-        arguments = "".join(self._pieces[self._passed :])
-        self._passed = len(self._pieces)
         if not self._opened:
             self._opened = True
-            yield ToolCall(self.number, self.id, self.name, arguments)
-        elif arguments:
-            yield ToolCall(self.number, "", "", arguments)
+            sink.tool_call(self.id, self.name)
+        if arguments := "".join(self._pieces[self._passed :]):
+            sink.arguments(arguments)
+        self._passed = len(self._pieces)
 
     def is_whole(self) -> bool:
         """Whether the arguments are a complete JSON object: more could only spoil it."""

@@ -1,8 +1,9 @@
 """An answer is a record that only grows, and a reader is a cursor on it.
 
-Its position is the number of code points in it so far, over all blocks in order; a tool call's
-opening, which brings id and name, counts one. Streaming, resuming, a second reader, replaying what
-ended and saving as it streams are all the same question: what lies beyond my position?
+Its position is the number of code points in it so far, over all blocks in order; what has none
+counts one: a tool call's opening, which brings id and name, a provider's data, an image, a file.
+So every growth moves it. Streaming, resuming, a second reader, replaying what ended and saving as
+it streams are all the same question: what lies beyond my position?
 """
 
 import asyncio
@@ -10,7 +11,16 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from datetime import datetime
 
-from storage.base import Block, Ending, Message, Piece, ReasoningBlock, TextBlock, block, now
+from model.blocks import (
+    Block,
+    ProviderData,
+    ReasoningBlock,
+    TextBlock,
+    ToolCallBlock,
+    kind_of,
+)
+from model.growth import Piece, block
+from model.messages import Ending, Message, now
 
 # One event's worth: a slow reader's event is longer than a quick one's, but never longer than this,
 # so that what queues for one reader stays below 100 KiB (JSON takes up to 6 bytes a character).
@@ -19,6 +29,9 @@ MAX_EVENT_CHARS = 16 * 1024
 # Tokens are short strings with 50 bytes of overhead each. This many at a time are joined into one,
 # which brings an answer's memory to about that of its text.
 _SEAL_AFTER = 64
+
+# Blocks on which a provider's data can stand.
+_WITH_DATA = ("reasoning", "tool_call")
 
 
 class Answer:
@@ -56,13 +69,7 @@ class Answer:
             message.created_at,
         )
         for kept in message.blocks:
-            if isinstance(kept, TextBlock):
-                answer.append_text(kept.text)
-            elif isinstance(kept, ReasoningBlock):
-                answer.append_reasoning(kept.text)
-            else:
-                answer.open_tool_call(kept.id, kept.name)
-                answer.append_arguments(kept.arguments)
+            answer._restore(kept)
         if message.ended_at is not None:
             answer.ending = Ending(
                 status=message.status,
@@ -71,6 +78,7 @@ class Answer:
                 usage=message.usage,
                 timing=message.timing,
                 error=message.error,
+                attempts=message.attempts,
                 ended_at=message.ended_at,
             )
         return answer
@@ -90,20 +98,41 @@ class Answer:
         self._grow(1)
 
     def append_arguments(self, arguments: str) -> None:
-        """Grow by arguments of the tool call that was opened last."""
+        """Grow by arguments of the tool call that was opened last, and that nothing came behind."""
         self._append("tool_call", arguments)
+
+    def append_data(self, data: ProviderData) -> None:
+        """Grow by a provider's data on the reasoning or the tool call that came last.
+
+        It closes that block. Behind anything else it opens reasoning without text.
+        """
+        last = self._blocks[-1] if self._blocks else None
+        if last is None or last.data is not None or last.opening.type not in _WITH_DATA:
+            self._open(Piece(len(self._blocks), "reasoning", ""))
+        self._blocks[-1].data = data
+        self._grow(1)
+
+    def append_whole(self, whole: Block) -> None:
+        """Grow by a block that comes as one: an image, a file."""
+        self._open(Piece(len(self._blocks), kind_of(whole), "", whole=whole))
+        self._grow(1)
 
     def extend(self, pieces: Iterable[Piece]) -> None:
         """Grow by what lies beyond the position."""
         for piece in pieces:
-            if piece.type == "text":
-                self.append_text(piece.text)
-            elif piece.type == "reasoning":
-                self.append_reasoning(piece.text)
-            else:
+            if piece.whole is not None:
+                self.append_whole(piece.whole)
+                continue
+            if piece.type == "tool_call":
                 if piece.id is not None:
                     self.open_tool_call(piece.id, piece.name or "")
                 self.append_arguments(piece.text)
+            elif piece.type == "reasoning":
+                self.append_reasoning(piece.text)
+            else:
+                self.append_text(piece.text)
+            if piece.data is not None:
+                self.append_data(piece.data)
 
     def beyond(self, position: int, limit: int | None = None) -> list[Piece]:
         """What lies beyond `position`, in order, one piece a block; at most `limit` long."""
@@ -123,7 +152,9 @@ class Answer:
 
     def blocks(self) -> tuple[Block, ...]:
         """All of it, as it is stored."""
-        return tuple(block(grown.opening, "".join(grown.texts)) for grown in self._blocks)
+        return tuple(
+            block(grown.opening, "".join(grown.texts), grown.data) for grown in self._blocks
+        )
 
     def tool_call_index(self, place: int) -> int:
         """The how-manieth tool call, from 0, the block at `place` is."""
@@ -176,14 +207,34 @@ class Answer:
     def _append(self, kind: str, text: str) -> None:
         if not text:
             return
-        if not self._blocks or self._blocks[-1].opening.type != kind:
-            self._open(Piece(len(self._blocks), "reasoning" if kind == "reasoning" else "text", ""))
-        self._blocks[-1].append(text)
+        last = self._blocks[-1] if self._blocks else None
+        if last is None or last.opening.type != kind or last.data is not None:
+            last = self._open(Piece(len(self._blocks), kind, ""))
+        last.append(text)
         self._grow(len(text))
 
-    def _open(self, opening: Piece) -> None:
-        self._blocks.append(_Block(opening, self.position, self.tool_calls))
+    def _restore(self, kept: Block) -> None:
+        """Grow by a whole block as it is stored."""
+        match kept:
+            case TextBlock():
+                self.append_text(kept.text)
+            case ReasoningBlock():
+                self.append_reasoning(kept.text)
+                if kept.data is not None:
+                    self.append_data(kept.data)
+            case ToolCallBlock():
+                self.open_tool_call(kept.id, kept.name)
+                self.append_arguments(kept.arguments)
+                if kept.data is not None:
+                    self.append_data(kept.data)
+            case _:
+                self.append_whole(kept)
+
+    def _open(self, opening: Piece) -> "_Block":
+        opened = _Block(opening, self.position, self.tool_calls)
+        self._blocks.append(opened)
         self._starts.append(self.position)
+        return opened
 
     def _grow(self, length: int) -> None:
         self.position += length
@@ -192,9 +243,12 @@ class Answer:
 
 
 class _Block:
-    """One block in the making: its texts, and the answer's position behind each of them."""
+    """One block in the making: its texts, and the answer's position behind each of them.
 
-    __slots__ = ("ends", "opening", "start", "texts", "tool_call_index", "unsealed")
+    `data` closes it: its place is behind all text.
+    """
+
+    __slots__ = ("data", "ends", "opening", "start", "texts", "tool_call_index", "unsealed")
 
     def __init__(self, opening: Piece, start: int, tool_call_index: int) -> None:
         self.opening = opening
@@ -203,6 +257,7 @@ class _Block:
         self.texts: list[str] = []
         self.ends: list[int] = []
         self.unsealed = 0
+        self.data: ProviderData | None = None
 
     def append(self, text: str) -> None:
         self.ends.append((self.ends[-1] if self.ends else self._text_start) + len(text))
@@ -215,6 +270,8 @@ class _Block:
 
     def beyond(self, position: int, limit: int | None) -> Piece:
         opening = self.opening
+        if opening.whole is not None:
+            return opening
         call_id = name = None
         if opening.id is not None and position == self.start:
             call_id, name = opening.id, opening.name
@@ -222,7 +279,10 @@ class _Block:
             if limit is not None:
                 limit -= 1
         text = self._text_beyond(position, limit)
-        return Piece(opening.block, opening.type, text, call_id, name)
+        data = self.data
+        if data is not None and limit is not None and len(text) == limit:
+            data = None  # it comes with the next piece
+        return Piece(opening.block, opening.type, text, call_id, name, data)
 
     def _text_beyond(self, position: int, limit: int | None) -> str:
         first = bisect_right(self.ends, position)

@@ -5,9 +5,11 @@ import secrets
 
 import msgspec
 
-from providers.dialect import Prompt, Turn
+from model.blocks import Block, TextBlock, chars_in
+from model.messages import Conversation, Message, Role, Status, now
+from model.prompt import Prompt, Turn, merged
 from relay.usage import estimate
-from storage.base import Conversation, IdempotencyKey, Message, Status, TextBlock, now
+from storage.base import IdempotencyKey
 
 # A list of conversations shows a line of it; the whole question is a click away.
 _TITLE_CHARS = 40
@@ -23,10 +25,16 @@ class Caller(msgspec.Struct, frozen=True):
 class Asking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A question, in the client's own words. Without a conversation it begins one.
 
-    It goes on from the answer `parent_id`, from nothing if that is None, and from the newest answer
-    if it is UNSET. With `question_id` it is kept already, and this asks for one more answer to it.
-    `patience` is as in `Running`; unset, the server's settings decide. `key` is the client's name
-    for the question, under which it may be asked again. Who calls is no part of what is asked.
+    `parts` are what it carries besides its text. It goes on from the answer `parent_id`, from
+    nothing if that is None, and from the newest answer if it is UNSET. With `question_id` it is
+    kept already, and this asks for one more answer to it. `patience` is as in `Running`; unset, the
+    server's settings decide. `key` is the client's name for the question, under which it may be
+    asked again. Who calls is no part of what is asked.
+
+    Two things a client protocol chooses. Whose history it has: the store's branch, or the turns of
+    `history`, which came with it. And what is kept: without `kept` neither question nor answer is
+    stored; the answer lives in this process's memory, no other process finds it, and it is over
+    when its last reader leaves.
     """
 
     user: str
@@ -43,6 +51,16 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     patience: float | msgspec.UnsetType | None = msgspec.UNSET
     key: str | None = None
     caller: Caller | None = None
+    # Behind all that the first stage has, and left out unless they are set: a key that stands for
+    # a question at one process of a rolling restart stands for it at the other, too.
+    parts: tuple[Block, ...] = ()
+    history: tuple[Turn, ...] | None = None
+    kept: bool = True
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """All of what is asked."""
+        return (*((TextBlock(self.content),) if self.content else ()), *self.parts)
 
     def as_kept(self, question: Message) -> "Asking":
         """The same for a question that is kept already, which is to get one more answer."""
@@ -82,13 +100,14 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def chars_in(self, conversation: Conversation) -> int:
         """How long the question is, with its system prompt."""
-        return len(self.content) + len(self.system_in(conversation) or "")
+        carried = sum(map(chars_in, self.parts))
+        return len(self.content) + carried + len(self.system_in(conversation) or "")
 
     def prompt(self, model: str, conversation: Conversation, history: tuple[Turn, ...]) -> Prompt:
         """What goes to the provider."""
         return Prompt(
             model=model,
-            turns=(*history, Turn("user", self.content)),
+            turns=merged((*history, Turn(Role.USER, self.blocks))),
             system=self.system_in(conversation),
             temperature=self.temperature,
             top_p=self.top_p,
@@ -126,9 +145,9 @@ def messages(
             id=_message_id(conversation_id),
             conversation_id=conversation_id,
             user=asking.user,
-            role="user",
+            role=Role.USER,
             parent_id=parent_id,
-            blocks=(TextBlock(asking.content),),
+            blocks=asking.blocks,
             created_at=asked,
             ended_at=asked,
         )
@@ -136,7 +155,7 @@ def messages(
         id=_message_id(conversation_id),
         conversation_id=conversation_id,
         user=asking.user,
-        role="assistant",
+        role=Role.ASSISTANT,
         parent_id=asking.question_id if question is None else question.id,
         model=model,
         status=Status.LIVE,

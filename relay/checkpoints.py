@@ -9,9 +9,10 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 
+from model.growth import Chunk
 from relay.answer import Answer, length
 from relay.following import FOLLOWED_SECONDS
-from storage.base import Chunk, Storage, StorageError
+from storage.base import Storage, StorageError
 
 log = logging.getLogger("headrace.checkpoints")
 

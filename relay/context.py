@@ -2,9 +2,10 @@
 
 from typing import NamedTuple
 
-from providers.dialect import Turn
+from model.messages import Role
+from model.prompt import Turn, said
 from relay.errors import UnknownParent
-from storage.base import Message, NotFound, Storage, TextBlock
+from storage.base import NotFound, Storage
 
 # One read of the store serves most questions: what fits is rarely more than ten exchanges. More at
 # a time would be held in memory for the sake of long answers that do not fit.
@@ -46,31 +47,26 @@ async def history(
     if not page.data:
         return History()
     parent = page.data[-1]
-    if parent.role != "assistant":
+    if parent.role != Role.ASSISTANT:
         raise UnknownParent
     turns: list[Turn] = []
     while True:
         messages -= len(page.data)
         for message in reversed(page.data):
-            text = text_of(message)
+            text = message.text
             room -= len(text)
             if room < 0:
                 return History(parent.id, _from_question(turns))
-            if text:
-                turns.append(Turn(message.role, text))
+            if text and message.role in (Role.USER, Role.ASSISTANT):
+                turns.append(said(message.role, text))
         if page.next is None or messages <= 0:
             return History(parent.id, _from_question(turns))
         limit = min(messages, _PAGE)
         page = await storage.branch(user, conversation_id, limit=limit, last=page.next)
 
 
-def text_of(message: Message) -> str:
-    """What was said, without what was thought or called."""
-    return "".join(block.text for block in message.blocks if isinstance(block, TextBlock))
-
-
 def _from_question(newest_first: list[Turn]) -> tuple[Turn, ...]:
     turns = newest_first[::-1]
-    while turns and turns[0].role != "user":
+    while turns and turns[0].role != Role.USER:
         turns.pop(0)
     return tuple(turns)

@@ -5,11 +5,13 @@ import logging
 
 import msgspec
 
+from model.blocks import Block
+from model.messages import Ending, Failure, Message, Status, Timing, now
+from model.usage import Usage
 from providers.errors import ProviderError, Refused, StreamBroken, Unreachable
 from relay.errors import InternalError, RelayError
 from relay.running import Running
 from relay.usage import estimate, estimate_output
-from storage.base import Block, Ending, Failure, Message, Status, Timing, Usage, now
 
 log = logging.getLogger("headrace.relay")
 
@@ -20,14 +22,15 @@ def ending_of(running: Running) -> Ending:
     """How the answer ended, now that its upstream call is over."""
     status, error = _outcome(running)
     blocks = running.answer.blocks()
-    finish = running.finish if status is Status.COMPLETE else None
+    finish = running.finish_mark if status is Status.COMPLETE else None
     return Ending(
         status=status,
         blocks=blocks,
         finish_reason=finish.reason if finish else None,
-        usage=_usage(running, blocks, error),
+        usage=_usage(running, status, blocks, error),
         timing=_timing(running),
-        error=Failure(error.code, str(error)) if error else None,
+        error=failure_of(error) if error else None,
+        attempts=tuple(running.attempts),
         ended_at=now(),
     )
 
@@ -51,13 +54,29 @@ def _outcome(running: Running) -> tuple[Status, ProviderError | RelayError | Non
     return Status.FAILED, InternalError()
 
 
+def failure_of(error: ProviderError | RelayError) -> Failure:
+    """What is told and kept of an error."""
+    if isinstance(error, ProviderError):
+        return Failure(error.code, str(error), error.retryable, error.retry_after)
+    return Failure(error.code, str(error))
+
+
 def _usage(
-    running: Running, blocks: tuple[Block, ...], error: ProviderError | RelayError | None
+    running: Running,
+    status: Status,
+    blocks: tuple[Block, ...],
+    error: ProviderError | RelayError | None,
 ) -> Usage:
-    """The provider's figures, else an estimate of what it must have generated."""
-    if running.usage is not None:
-        return Usage(running.usage.input_tokens, running.usage.output_tokens)
-    refused = isinstance(error, Unreachable | Refused) and not blocks
+    """The provider's figures, else an estimate of what it must have generated.
+
+    Nothing was generated if the provider could not be reached, or refused outright: with a status
+    that says so, and not within a response that began as an answer.
+    """
+    if running.counted is not None:
+        is_cut = status is not Status.COMPLETE
+        return msgspec.structs.replace(running.counted, running=is_cut)
+    accepted = any(200 <= (tried.http_status or 0) < 300 for tried in running.attempts)
+    refused = isinstance(error, Unreachable | Refused) and not accepted and not blocks
     return estimate(running.prompt, blocks) if running.asked and not refused else _NOTHING
 
 
@@ -82,7 +101,7 @@ def never_asked(error: RelayError) -> Ending:
         status=Status.FAILED,
         blocks=(),
         usage=_NOTHING,
-        error=Failure(error.code, str(error)),
+        error=failure_of(error),
         ended_at=now(),
     )
 
@@ -109,5 +128,5 @@ def interrupted(ending: Ending, error: RelayError) -> Ending:
         ending,
         status=Status.INTERRUPTED,
         finish_reason=None,
-        error=Failure(error.code, str(error)),
+        error=failure_of(error),
     )

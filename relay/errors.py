@@ -5,6 +5,8 @@ RelayError
 ├── UnknownParent        what the question goes on from is no answer of its conversation
 ├── KeyReused            the idempotency key was used for another question
 ├── QuestionTooLong      past `limits.max_question_chars`
+├── UnsupportedContent   the question carries what the model cannot take
+├── Upgrading            ... or what an older process, which shares the store, cannot read
 ├── NotNow               a limit is reached; `retry_after` says how long that lasts
 │   ├── Overloaded       this process has as many answers as it may
 │   ├── TooManyAnswers   the user has
@@ -64,6 +66,20 @@ class QuestionTooLong(RelayError):
 
     code = "question_too_long"
     words = "The question, with its system prompt, is longer than this server allows."
+
+
+class UnsupportedContent(RelayError):
+    """The question carries a kind of content that its target cannot take."""
+
+    code = "unsupported_content"
+    words = "This model cannot be asked with such content."
+
+
+class Upgrading(RelayError):
+    """A process of an earlier version runs beside this one, and could not read the question."""
+
+    code = "upgrading"
+    words = "The server is being upgraded, and takes such content in a moment. Try again shortly."
 
 
 class NotNow(RelayError):

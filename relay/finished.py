@@ -11,10 +11,11 @@ import re
 
 import msgspec
 
+from model.messages import Ending, Status
+from model.usage import Usage
 from providers.errors import ProviderError
 from relay.asking import Caller
 from relay.running import Running
-from storage.base import Ending, Status, Usage
 
 log = logging.getLogger("headrace.relay")
 

@@ -10,10 +10,11 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
+from model.messages import Ending, Message, Status, now
 from relay.answer import Answer
 from relay.endings import interrupted
 from relay.errors import InternalError
-from storage.base import Ending, Message, Status, Storage, StorageError, Wants, now
+from storage.base import Storage, StorageError, Wants
 
 log = logging.getLogger("headrace.following")
 
@@ -158,6 +159,8 @@ class Following:
             if followed is not None and followed.answer.position == chunk.position:
                 followed.answer.extend(chunk.pieces)
         for message in growth.ended:
+            if message.ended_at is None:  # of a status that a later version knows
+                continue
             if (followed := self._drop(message.id)) is not None:
                 followed.answer.settle(message)
         for answer_id in growth.gone:

@@ -4,10 +4,11 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
+from model.messages import Status
 from relay.checkpoints import Checkpoints
 from relay.following import FOLLOWED_SECONDS
 from relay.running import Running
-from storage.base import Status, Storage, StorageError
+from storage.base import Storage, StorageError
 
 log = logging.getLogger("headrace.heeding")
 

@@ -10,9 +10,10 @@ import asyncio
 import logging
 from typing import NamedTuple
 
+from model.messages import Ending
 from relay.endings import interrupted
 from relay.errors import InternalError, StorageUnavailable
-from storage.base import Ending, Storage, StorageError
+from storage.base import Storage, StorageError
 
 log = logging.getLogger("headrace.relay")
 

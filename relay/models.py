@@ -1,36 +1,55 @@
 """Which models there are, and whose: `<provider>/<model the provider knows>`."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
 
-from providers.provider import Provider
+from model.prompt import Prompt
+from providers.sink import Sink
 from relay.errors import UnknownModel
 
 
+class Source(Protocol):
+    """Where answers come from: a provider, or whatever chooses among several."""
+
+    name: str
+    models: tuple[str, ...]
+    takes: frozenset[str]  # the kinds of blocks that it can be asked with, besides text
+    gives: frozenset[str]  # the kinds that its answers may bring, besides the first stage's
+
+    async def answer(
+        self, prompt: Prompt, *, cleared: Awaitable[None], sent: Callable[[], None], sink: Sink
+    ) -> None:
+        """Ask, hand the answer to `sink`, and return when it is finished. See `Provider`."""
+
+    async def close(self) -> None:
+        """End what goes on apart from answers."""
+
+
 class Models:
-    """The configured providers by name, and the model that is asked when none is named."""
+    """The configured sources by name, and the model that is asked when none is named."""
 
-    def __init__(self, providers: Mapping[str, Provider], default: str) -> None:
+    def __init__(self, sources: Mapping[str, Source], default: str) -> None:
         self.default = default
-        self._providers = dict(providers)
+        self._sources = dict(sources)
 
-    def resolve(self, name: str) -> tuple[Provider, str]:
-        """The provider that `name` names, and the model as that provider knows it.
+    def resolve(self, name: str) -> tuple[Source, str]:
+        """The source that `name` names, and the model as that source knows it.
 
         Any model of a configured provider will do: providers add models faster than operators edit
         settings. Raises UnknownModel.
         """
-        provider_name, _, model = name.partition("/")
-        provider = self._providers.get(provider_name)
-        if provider is None or not model:
+        source_name, _, model = name.partition("/")
+        source = self._sources.get(source_name)
+        if source is None or not model:
             raise UnknownModel
-        return provider, model
+        return source, model
 
     def names(self) -> list[str]:
         """The models to choose from, the default first."""
-        listed = [f"{name}/{model}" for name, p in self._providers.items() for model in p.models]
+        listed = [f"{name}/{model}" for name, s in self._sources.items() for model in s.models]
         return list(dict.fromkeys([self.default, *listed]))
 
     async def close(self) -> None:
-        """Close the providers."""
-        for provider in self._providers.values():
-            await provider.close()
+        """Close the sources."""
+        for source in self._sources.values():
+            await source.close()

@@ -13,33 +13,32 @@ from functools import partial
 
 import msgspec
 
+from model.blocks import TextBlock, later_kinds
+from model.messages import Conversation, Ending, Message, Role, Status
 from relay.admission import Admission, Allowance, Slot
 from relay.answer import Answer, Reader
 from relay.asking import Asking, Caller, messages, new_conversation, title
 from relay.checkpoints import Checkpoints
-from relay.context import History, history, text_of
+from relay.context import History, history
 from relay.endings import deleted, ending_of, interrupted, never_asked, orphaned
-from relay.errors import LeaseLost, QuestionTooLong, ShuttingDown, StorageUnavailable
+from relay.errors import (
+    LeaseLost,
+    QuestionTooLong,
+    ShuttingDown,
+    StorageUnavailable,
+    UnsupportedContent,
+    Upgrading,
+)
 from relay.finished import Finished, finished, log_finished
 from relay.following import Following
 from relay.heeding import Heeding
 from relay.keeping import EndingKeeper
 from relay.leases import Lease, sweep_orphans
-from relay.models import Models
+from relay.models import Models, Source
 from relay.retries import Retries
 from relay.running import Running
 from relay.standing import Standing
-from storage.base import (
-    Busy,
-    Conversation,
-    Ending,
-    KeyTaken,
-    Message,
-    NotFound,
-    Status,
-    Storage,
-    StorageError,
-)
+from storage.base import Busy, KeyTaken, NotFound, Storage, StorageError
 
 log = logging.getLogger("headrace.relay")
 
@@ -137,12 +136,12 @@ class Relay:
     async def ask(self, asking: Asking) -> Answer:
         """Keep the question and start its answer, which the caller reads with `reader` at once.
 
-        Under a key that was used before it is the answer that was begun then. Raises UnknownModel,
-        UnknownParent, NotFound (the conversation), Busy (it has a live answer), KeyReused,
-        QuestionTooLong, NotNow, ShuttingDown and StorageError; nothing has left for the provider
-        then.
+        Under a key that was used before it is the answer that was begun then, if what is asked is
+        kept. Raises UnknownModel, UnknownParent, UnsupportedContent, Upgrading, NotFound (the
+        conversation), Busy (it has a live answer), KeyReused, QuestionTooLong, NotNow, ShuttingDown
+        and StorageError; nothing has left for the provider then.
         """
-        if asking.key is not None:
+        if asking.key is not None and asking.kept:
             return await self._retries.ask(asking)
         return await self._begin(asking, None)
 
@@ -153,7 +152,8 @@ class Relay:
         """
         answer = await self._answer_message(user, answer_id)
         question = await self._storage.message(user, answer.parent_id or "")
-        asking = Asking(user=user, content=text_of(question), model=answer.model)
+        parts = tuple(block for block in question.blocks if not isinstance(block, TextBlock))
+        asking = Asking(user=user, content=question.text, model=answer.model, parts=parts)
         return asking.as_kept(question)
 
     async def _begin(self, asking: Asking, replaced: Answer | None) -> Answer:
@@ -179,9 +179,10 @@ class Relay:
         if asking.chars_in(conversation) > self._limits.max_question_chars:
             raise QuestionTooLong
         model = asking.model or conversation.model or self._models.default
-        provider, provider_model = self._models.resolve(model)
+        source, source_model = self._models.resolve(model)
+        unreadable = await self._unreadable(placed, source)
         past = await self._history(placed, conversation)
-        prompt = asking.prompt(provider_model, conversation, past.turns)
+        prompt = asking.prompt(source_model, conversation, past.turns)
         if self._refusing:  # since: from here on `close` knows of the answer and ends it
             raise ShuttingDown
         process = self._storage.process
@@ -192,23 +193,25 @@ class Relay:
             answer,
             prompt,
             user=asking.user,
-            provider=provider.name,
-            patience=self._patience(asking),
+            provider=source.name,
+            patience=self._patience(asking) if asking.kept else 0.0,
             max_chars=self._limits.max_answer_chars,
+            keeps_data="data" not in unreadable,
             forsaken=self._forsaken,
             caller=asking.caller or Caller(),
         )
         cleared = asyncio.get_running_loop().create_future()
         upstream = asyncio.create_task(
-            provider.answer(prompt, cleared=cleared, sent=running.sent, take=running.take),
+            source.answer(prompt, cleared=cleared, sent=running.sent, sink=running),
             name=f"upstream {live.id}",
         )
         running.upstream = upstream
         self._running[live.id] = running
         self._slots[live.id] = slot
         try:
-            new = conversation if is_new else None
-            await self._keep(asking, question, live, new, replaced)
+            if asking.kept:
+                new = conversation if is_new else None
+                await self._keep(asking, question, live, new, replaced)
         except BaseException as error:
             upstream.cancel()
             upstream.add_done_callback(_retrieved)
@@ -217,9 +220,10 @@ class Relay:
                 self._keeper.keep_if_asked(live.id, never_asked(StorageUnavailable()))
             self._forget(running)
             raise
-        running.kept = True
+        running.begun, running.kept = True, asking.kept
         cleared.set_result(None)
-        self._checkpoints.add(answer)
+        if asking.kept:
+            self._checkpoints.add(answer)
         self._end_with(upstream, running)
         return answer
 
@@ -345,6 +349,8 @@ class Relay:
     async def _history(self, asking: Asking, conversation: Conversation) -> History:
         """What the question goes on from; nothing if it is a first one."""
         parent_id = asking.parent_id
+        if asking.history is not None:
+            return History(turns=asking.history)
         if parent_id is None or (parent_id is msgspec.UNSET and asking.conversation_id is None):
             return History()
         last = None if parent_id is msgspec.UNSET else parent_id
@@ -357,9 +363,25 @@ class Relay:
             messages=self._limits.context_messages,
         )
 
+    async def _unreadable(self, asking: Asking, source: Source) -> frozenset[str]:
+        """What of the answer cannot be kept, because a process beside this one could not read it.
+
+        Raises Upgrading if that is so of the question, and UnsupportedContent if it carries what
+        `source` does not take. Most questions are text, and cost no look at the store.
+        """
+        asked = later_kinds(asking.blocks)
+        if not asked <= source.takes:
+            raise UnsupportedContent
+        if not asking.kept or not (asked or source.gives):
+            return frozenset()
+        unreadable = await self._storage.unreadable(asked | source.gives)
+        if asked & unreadable:
+            raise Upgrading
+        return unreadable
+
     async def _answer_message(self, user: str, answer_id: str) -> Message:
         message = await self._storage.message(user, answer_id)
-        if message.role != "assistant":
+        if message.role != Role.ASSISTANT:
             raise NotFound
         return message
 
@@ -415,7 +437,7 @@ class Relay:
         answer = running.answer
         running.let_go()
         ending = ending_of(running)
-        told = await self._keeper.keep(answer.id, ending)
+        told = await self._keeper.keep(answer.id, ending) if running.kept else ending
         self._checkpoints.discard(answer)
         if told is not None:
             self._spent(running.user, ending)
@@ -482,7 +504,7 @@ class Relay:
 
     def _forget(self, running: Running) -> None:
         del self._running[running.answer.id]
-        self._admission.leave(self._slots.pop(running.answer.id), ended=running.kept)
+        self._admission.leave(self._slots.pop(running.answer.id), ended=running.begun)
         running.over.set()
 
 

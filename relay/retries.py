@@ -8,10 +8,11 @@ the answer too, live or ended, here or in another process.
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from model.messages import Status
 from relay.answer import Answer
 from relay.asking import Asking
 from relay.errors import KeyReused, StorageUnavailable
-from storage.base import KeyTaken, Status, Storage, StorageError
+from storage.base import KeyTaken, Storage, StorageError
 
 # Begins the answer to a question; its key stands for it then, in place of an earlier answer.
 Begin = Callable[[Asking, Answer | None], Awaitable[Answer]]

@@ -3,20 +3,16 @@
 import asyncio
 from collections.abc import Callable
 
-from providers.dialect import (
-    Delta,
-    Finish,
-    FinishReason,
-    Prompt,
-    Reasoning,
-    Text,
-    ToolCall,
-    Usage,
-)
+import msgspec
+
+from model.blocks import ProviderData, ReasoningBlock, TextBlock, text_in
+from model.messages import Attempt, FinishReason, Status
+from model.prompt import Prompt
+from model.usage import Usage
+from providers.sink import Finish, Kind
 from relay.answer import Answer
 from relay.asking import Caller
 from relay.errors import AnswerTooLong
-from storage.base import Status
 
 # Each block costs some fifty bytes beside its text, in memory and in the store, whose documents are
 # bounded. Models that think between their words change a few dozen times.
@@ -24,6 +20,10 @@ _MAX_BLOCKS = 10_000
 
 # Of a tool call's id and name together: providers' ids have some 40 characters, names at most 64.
 _MAX_NAME_CHARS = 1_000
+
+# Of providers' data in one answer. A signature has some hundred, encrypted reasoning some thousand;
+# as many as this still fit MongoDB's document beside the longest text.
+_MAX_DATA_BYTES = 1_000_000
 
 # No model reads or writes so many tokens, and every store can hold the number.
 _MAX_TOKENS = 2**31
@@ -33,7 +33,8 @@ class Running:
     """Takes what the provider sends into the answer, and stops it when there is nobody to read.
 
     `patience` is for how many seconds it goes on without a reader: 0 means not at all, None means
-    to its end, whoever reads. `forsaken` is called when they are over.
+    to its end, whoever reads. `forsaken` is called when they are over. Providers' data is dropped
+    unless `keeps_data`: a process that shares the store could not read it.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Running:
         provider: str,
         patience: float | None,
         max_chars: int,
+        keeps_data: bool = True,
         forsaken: Callable[["Running"], None],
         caller: Caller | None = None,
     ) -> None:
@@ -56,10 +58,12 @@ class Running:
         self.upstream: asyncio.Task[None] | None = None
         self.over = asyncio.Event()  # its ending is kept, and readers were told
         self.cause: Status | None = None  # why it was halted, if it was
+        self.begun = False  # the question may leave for the provider
         self.kept = False  # question and answer are in the store
         self.asked = False  # the question has left for the provider
-        self.usage: Usage | None = None
-        self.finish: Finish | None = None
+        self.counted: Usage | None = None  # by the provider
+        self.finish_mark: Finish | None = None
+        self.attempts: list[Attempt] = []
         # Moments by the loop's clock, None until they come.
         self.asked_at = asyncio.get_running_loop().time()
         self.sent_at: float | None = None
@@ -73,29 +77,66 @@ class Running:
         self._forsaken = forsaken
         self._followed = False  # somebody reads it in another process
         self._max_chars = max_chars
+        self._keeps_data = keeps_data
         self._full = False
+        self._data_bytes = 0
         self._blocks = 0  # whose opening was noted
         self._last_call: asyncio.TimerHandle | None = None
         self._promised_until = 0.0  # by the loop's clock: a reader has so long to come
 
-    def take(self, delta: Delta) -> None:
-        """Grow by what the provider sent. Raises AnswerTooLong when that is more than fits."""
-        answer = self.answer
-        if isinstance(delta, Text):
-            answer.append_text(self._fitting(delta.text))
-        elif isinstance(delta, Reasoning):
-            answer.append_reasoning(self._fitting(delta.text))
-        elif isinstance(delta, ToolCall):
-            self._take_tool_call(delta)
-        elif isinstance(delta, Usage):
-            if _means_something(delta):
-                self.usage = delta
-        elif isinstance(delta, Finish):
-            self.finish = delta
-        if answer.block_count != self._blocks:
-            self._note_opening(reasons=isinstance(delta, Reasoning))
-        if self._full or self._blocks > _MAX_BLOCKS:
+    # What a provider hands over: `providers/sink.py` says what each means. All of these raise
+    # AnswerTooLong when it is more than fits.
+
+    def text(self, text: str) -> None:
+        """Grow by text."""
+        self.answer.append_text(self._fitting(text))
+        self._grown()
+
+    refusal = text  # the model declines: readers see it as text
+
+    def reasoning(self, text: str) -> None:
+        """Grow by reasoning."""
+        self.answer.append_reasoning(self._fitting(text))
+        self._grown(reasons=True)
+
+    def tool_call(self, call_id: str, name: str) -> None:
+        """Grow by the opening of a tool call."""
+        if len(call_id) + len(name) > _MAX_NAME_CHARS or not self._fitting("."):
             raise AnswerTooLong
+        self.answer.open_tool_call(call_id, name)
+        self._grown()
+
+    def arguments(self, text: str) -> None:
+        """Grow by arguments of the tool call that was opened last."""
+        self.answer.append_arguments(self._fitting(text))
+        self._grown()
+
+    def data(self, data: ProviderData) -> None:
+        """Grow by a provider's data on what came last, if every process can read that."""
+        if self._keeps_data:
+            self._data_bytes += len(msgspec.json.encode(data))
+            if self._data_bytes > _MAX_DATA_BYTES or not self._fitting("."):
+                raise AnswerTooLong
+            self.answer.append_data(data)
+            self._grown(reasons=True)
+
+    def usage(self, usage: Usage) -> None:
+        """Note the provider's figures; the last ones that can be counts of tokens count."""
+        if _means_something(usage):
+            self.counted = usage
+
+    def finish(self, finish: Finish | None) -> None:
+        """Note the provider's finish mark, or that the one there was does not stand."""
+        self.finish_mark = finish
+
+    def written(self, kind: Kind) -> str:
+        """All of a kind so far; what is refused is text."""
+        wanted = ReasoningBlock if kind == "reasoning" else TextBlock
+        return "".join(text_in(block) for block in self.answer.blocks() if type(block) is wanted)
+
+    def tried(self, attempt: Attempt) -> None:
+        """Note a call that is over."""
+        self.attempts.append(attempt)
 
     def sent(self) -> None:
         """The question is leaving for the provider: from now on it may cost."""
@@ -106,7 +147,8 @@ class Running:
     @property
     def finished(self) -> bool:
         """Whether the provider said that the answer is over, and whole."""
-        return self.finish is not None and self.finish.reason is not FinishReason.ERROR
+        mark = self.finish_mark
+        return mark is not None and mark.reason is not FinishReason.ERROR
 
     def expect_reader(self, seconds: float) -> None:
         """Give the first reader this long to come, unless it goes on without any."""
@@ -172,6 +214,13 @@ class Running:
     def _is_over(self) -> bool:
         return self.upstream is None or self.upstream.done()
 
+    def _grown(self, *, reasons: bool = False) -> None:
+        """Look whether it outgrew its bounds, and whether a block was opened."""
+        if self.answer.block_count != self._blocks:
+            self._note_opening(reasons=reasons)
+        if self._full or self._blocks > _MAX_BLOCKS:
+            raise AnswerTooLong
+
     def _note_opening(self, *, reasons: bool) -> None:
         """Note the moment, if it is one to be told. Openings are few, so a token pays nothing."""
         self._blocks = self.answer.block_count
@@ -183,13 +232,6 @@ class Running:
                 self.reasoning_at = opened_at
         elif self.reasoning_at is not None and self.reasoned_at is None:
             self.reasoned_at = opened_at
-
-    def _take_tool_call(self, piece: ToolCall) -> None:
-        if piece.index == self.answer.tool_calls:
-            if len(piece.id) + len(piece.name) > _MAX_NAME_CHARS or not self._fitting("."):
-                raise AnswerTooLong
-            self.answer.open_tool_call(piece.id, piece.name)
-        self.answer.append_arguments(self._fitting(piece.arguments))
 
     def _fitting(self, text: str) -> str:
         """As much of `text` as the answer has room for."""

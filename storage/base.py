@@ -1,4 +1,4 @@
-"""The storage contract: what is kept, in our own types, and what each operation promises.
+"""The storage contract: what each operation promises, and what is kept besides conversations.
 
 Two stores keep it, SQLite and MongoDB, and one suite of contract tests runs against both.
 Every operation is idempotent: after any StorageError the outcome is unknown and the caller may
@@ -11,16 +11,20 @@ is kept. No error's words carry what people wrote, or the password of a store.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Generic, Literal, TypeVar
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Generic, TypeVar
 
 import msgspec
 
+from model.growth import Chunk
+from model.messages import Conversation, Ending, Message
+
 T = TypeVar("T")
 
-SCHEMA_VERSION = 1  # stored with every document, so that a later version can tell what it reads
+# Stored with every document, so that a later version can tell what it reads. Since 2 there may be
+# kinds of blocks, pieces, roles and statuses that its reader does not know.
+SCHEMA_VERSION = 2
 
 # How long an idempotency key stands for its answer: a client that lost its connection comes back
 # within minutes, one that was put away for the night the next day; and none is kept for ever.
@@ -29,6 +33,10 @@ KEY_SECONDS = 24 * 3600
 
 class StorageError(Exception):
     """The store could not be reached or failed: the outcome of the operation is unknown."""
+
+
+class Outdated(StorageError):
+    """The store is older than what this version serves; `server.py migrate` changes that."""
 
 
 class NotFound(Exception):
@@ -45,158 +53,6 @@ class Busy(Exception):
 
 class KeyTaken(Exception):
     """The idempotency key stands for another answer already."""
-
-
-class Status(StrEnum):
-    """How an answer stands. Every answer ends in exactly one of those after LIVE."""
-
-    LIVE = "live"
-    COMPLETE = "complete"  # the provider said it finished
-    STOPPED = "stopped"  # somebody asked
-    ABANDONED = "abandoned"  # the last reader left
-    FAILED = "failed"  # the error says why
-    INTERRUPTED = "interrupted"  # the server went away
-
-
-class TextBlock(msgspec.Struct, frozen=True, tag_field="type", tag="text"):
-    """What the user asked or the model answered."""
-
-    text: str
-
-
-class ReasoningBlock(msgspec.Struct, frozen=True, tag_field="type", tag="reasoning"):
-    """What the model thought."""
-
-    text: str
-
-
-class ToolCallBlock(msgspec.Struct, frozen=True, tag_field="type", tag="tool_call"):
-    """A tool the model asks for; `arguments` is JSON text as the model wrote it, valid or not."""
-
-    id: str
-    name: str
-    arguments: str
-
-
-Block = TextBlock | ReasoningBlock | ToolCallBlock
-
-
-class Piece(msgspec.Struct, frozen=True, omit_defaults=True):
-    """By how much one block of an answer grew.
-
-    `block` is the block's place in the answer; a place not seen before opens a block. `text` is
-    text, reasoning or arguments. `id` and `name` are set on the piece that opens a tool call.
-    """
-
-    block: int
-    type: Literal["text", "reasoning", "tool_call"]
-    text: str
-    id: str | None = None
-    name: str | None = None
-
-    @property
-    def length(self) -> int:
-        """By how much the answer's position grew: code points, and one for an opening call."""
-        return len(self.text) + (self.id is not None)
-
-
-class Chunk(msgspec.Struct, frozen=True):
-    """The growth of one answer since `position`, frozen: a retry writes the same bytes."""
-
-    answer_id: str
-    position: int
-    pieces: tuple[Piece, ...]
-
-
-class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Tokens of an answer: the provider's figures, or our estimate."""
-
-    input_tokens: int
-    output_tokens: int
-    estimated: bool = False
-
-
-class Timing(msgspec.Struct, frozen=True):
-    """How long an answer took, in whole milliseconds by the clock of the process that asked for it.
-
-    Two count from the question: `first_token_ms` to the first of the answer, if any came, and
-    `total_ms` to its end. `reasoning_ms` is how long its first reasoning lasted, if it has any:
-    until something else came, or the end.
-    """
-
-    first_token_ms: int | None
-    reasoning_ms: int | None
-    total_ms: int
-
-
-class Failure(msgspec.Struct, frozen=True):
-    """Why an answer failed; `code` is documented and never reworded, `message` is for people."""
-
-    code: str
-    message: str
-
-
-class Conversation(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation's own facts. `metadata` is the client's and never looked at."""
-
-    id: str
-    user: str
-    title: str | None = None
-    model: str | None = None
-    system: str | None = None
-    metadata: dict[str, str] = {}
-    created_at: datetime
-    updated_at: datetime
-
-
-class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A question (`role` user, always complete) or an answer (`role` assistant).
-
-    A conversation is a tree. `parent_id` is what a message goes on from: for an answer its
-    question, for a question an answer, or None if it is a first one. Messages of one parent are
-    alternatives: a question worded anew, one more answer to the same. `ordinal` tells the order in
-    which they were kept, parents first; the store gives it. `owner` is the process that writes a
-    live answer. `timing` is known of answers whose owner ended them.
-    """
-
-    id: str
-    conversation_id: str
-    user: str
-    role: Literal["user", "assistant"]
-    ordinal: int = -1
-    parent_id: str | None = None
-    blocks: tuple[Block, ...] = ()
-    model: str | None = None
-    status: Status = Status.COMPLETE
-    finish_reason: str | None = None
-    usage: Usage | None = None
-    timing: Timing | None = None
-    error: Failure | None = None
-    owner: str | None = None
-    created_at: datetime
-    ended_at: datetime | None = None
-
-    @property
-    def position(self) -> int:
-        """The answer's position: code points over all blocks, and one for each tool call."""
-        return sum(_length(block) for block in self.blocks)
-
-    def has(self, ending: "Ending") -> bool:
-        """Whether this very ending was written: the fruit of an earlier try, if it was ours."""
-        names = ending.__struct_fields__
-        return all(getattr(self, name) == getattr(ending, name) for name in names)
-
-
-class Ending(msgspec.Struct, frozen=True, kw_only=True):
-    """All that an answer's end writes, in one update."""
-
-    status: Status
-    blocks: tuple[Block, ...]
-    finish_reason: str | None = None
-    usage: Usage | None = None
-    timing: Timing | None = None
-    error: Failure | None = None
-    ended_at: datetime
 
 
 class IdempotencyKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -287,40 +143,10 @@ class Examined(msgspec.Struct, frozen=True, kw_only=True):
     version: tuple[int, ...]
     shape: str  # in words: which file, how many servers
     missing: tuple[str, ...] = ()  # what `open` would make, such as indexes, by name
+    due: tuple[str, ...] = ()  # what `migrate` would change, in words
     ahead_seconds: float = 0.0  # by how much its clock is ahead of ours
     used_by: str | None = None  # the process that has it for itself
     free_bytes: int | None = None  # where it keeps what it keeps, if that can be told
-
-
-def fold(chunks: Iterable[Chunk]) -> tuple[Block, ...]:
-    """The blocks that chunks of one answer, ordered by position, add up to.
-
-    Contiguous ones only: behind a gap nothing is known to belong, so the first gap ends it.
-    """
-    opened: list[Piece] = []
-    texts: list[list[str]] = []
-    position = 0
-    for chunk in chunks:
-        if chunk.position != position:
-            break
-        for piece in chunk.pieces:
-            if piece.block == len(opened):
-                opened.append(piece)
-                texts.append([])
-            texts[piece.block].append(piece.text)
-            position += piece.length
-    return tuple(block(first, "".join(text)) for first, text in zip(opened, texts, strict=True))
-
-
-def block(opening: Piece, text: str) -> Block:
-    """The block that `opening` opened, with all of its text."""
-    match opening.type:
-        case "text":
-            return TextBlock(text)
-        case "reasoning":
-            return ReasoningBlock(text)
-        case "tool_call":
-            return ToolCallBlock(opening.id or "", opening.name or "", text)
 
 
 def conversation_of(message_id: str) -> str:
@@ -329,18 +155,6 @@ def conversation_of(message_id: str) -> str:
     So a message is found by its id alone, and by its shard key all the same.
     """
     return message_id.rpartition("-")[0]
-
-
-def now() -> datetime:
-    """The time, in the precision that every store keeps: whole milliseconds."""
-    time = datetime.now(UTC)
-    return time.replace(microsecond=time.microsecond // 1000 * 1000)
-
-
-def _length(block: Block) -> int:
-    if isinstance(block, ToolCallBlock):
-        return len(block.arguments) + 1  # its opening, which brings id and name
-    return len(block.text)
 
 
 class Storage(ABC):
@@ -353,11 +167,11 @@ class Storage(ABC):
 
     @abstractmethod
     async def open(self, *, beside: bool = False) -> None:
-        """Connect and create what is missing.
+        """Connect and create what is missing; what an older version made is served as it is.
 
         `beside` servers that may run, for a command that manages API keys and leaves: it takes no
         lease, so it owns no answers. Raises StorageError, with words for the operator, if that
-        cannot be done.
+        cannot be done, and Outdated where it takes `migrate` first.
         """
 
     @abstractmethod
@@ -365,6 +179,15 @@ class Storage(ABC):
         """Look at the store from outside, in place of `open`: it changes nothing, and lets go.
 
         Raises StorageError, with words for the operator, if `open` would.
+        """
+
+    @abstractmethod
+    async def migrate(self, say: Callable[[str], None]) -> bool:
+        """Bring the store to this version, in place of `open`, and let go; whether it was due.
+
+        `say` is told each change, in words, when it was made, from whichever thread made it.
+        Nothing that is kept is taken away, and what is done already is not done again. Raises
+        StorageError, with words for the operator.
         """
 
     @abstractmethod
@@ -478,6 +301,13 @@ class Storage(ABC):
 
         `wants` has the answers of other processes by their owner; it replaces what was said
         before. False: the lease had run out, so others may have ended this process's answers.
+        """
+
+    @abstractmethod
+    async def unreadable(self, kinds: Collection[str]) -> frozenset[str]:
+        """Those of `kinds` that some process whose lease is held cannot read.
+
+        Kinds are as in `model/blocks.py`: `later_kinds` tells those of blocks.
         """
 
     @abstractmethod

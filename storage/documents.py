@@ -4,31 +4,35 @@ Knows no driver. A document is the type's fields under their own names, but for 
 `conversation`, the shard key. Every document carries `schema`, the version that wrote it.
 
 Keys that people choose are never field names: a "$" or "." there means something to the server,
-and a NUL cannot be stored. `metadata` is a list of `{k, v}`.
+and a NUL cannot be stored. `metadata` is a list of `{k, v}`. The same goes for those that providers
+choose: what they want back with a block is JSON text, which also holds numbers that BSON does not.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+from model.blocks import Block, ReasoningBlock, ToolCallBlock
+from model.growth import Chunk, Piece
+from model.messages import Conversation, Ending, Message
 from storage.base import (
     SCHEMA_VERSION,
     ApiKey,
     Changes,
-    Chunk,
-    Conversation,
-    Ending,
     IdempotencyKey,
-    Message,
-    Piece,
     Span,
     Wants,
     conversation_of,
 )
+from storage.reading import of_json, read_chunk, read_conversation, read_message
 
 Document = dict[str, Any]
+
+# What may hold a provider's data.
+Holder = TypeVar("Holder", Block, Piece)
 
 
 def conversation_document(conversation: Conversation) -> Document:
@@ -43,8 +47,9 @@ def conversation_in(document: Mapping[str, Any]) -> Conversation:
     """The conversation that a document holds."""
     fields = dict(document)
     fields["id"] = fields["_id"]
-    fields["metadata"] = {pair["k"]: pair["v"] for pair in fields["metadata"]}
-    return msgspec.convert(fields, Conversation)
+    with suppress(KeyError, TypeError):  # it stays what it is then, for `reading.py`
+        fields["metadata"] = {pair["k"]: pair["v"] for pair in fields["metadata"]}
+    return read_conversation(fields)
 
 
 def changed_fields(changes: Changes, updated_at: datetime) -> Document:
@@ -57,7 +62,7 @@ def changed_fields(changes: Changes, updated_at: datetime) -> Document:
 
 def message_document(message: Message, ordinal: int) -> Document:
     """A question or an answer, as number `ordinal` of its conversation."""
-    document: Document = _plain(message)
+    document: Document = _plain(msgspec.structs.replace(message, blocks=_sealed(message.blocks)))
     document["_id"] = document.pop("id")
     document["conversation"] = document.pop("conversation_id")
     return document | {"ordinal": ordinal, "schema": SCHEMA_VERSION}
@@ -67,13 +72,14 @@ def message_in(document: Mapping[str, Any]) -> Message:
     """The message that a document holds."""
     fields = dict(document)
     fields["id"] = fields["_id"]
-    fields["conversation_id"] = fields["conversation"]
-    return msgspec.convert(fields, Message)
+    fields["conversation_id"] = fields.get("conversation")
+    message = read_message(fields)
+    return msgspec.structs.replace(message, blocks=_opened(message.blocks))
 
 
 def ended_fields(ending: Ending) -> Document:
     """The fields of an answer that its ending sets."""
-    fields: Document = _plain(ending)
+    fields: Document = _plain(msgspec.structs.replace(ending, blocks=_sealed(ending.blocks)))
     return fields
 
 
@@ -87,17 +93,17 @@ def chunk_document(chunk: Chunk, created_at: datetime) -> Document:
     return {
         "_id": chunk_id(chunk.answer_id, chunk.position),
         "conversation": conversation_of(chunk.answer_id),
-        "pieces": _plain(chunk.pieces),
+        "pieces": _plain(_sealed(chunk.pieces)),
         "created_at": created_at,
         "schema": SCHEMA_VERSION,
     }
 
 
-def chunk_in(document: Mapping[str, Any]) -> Chunk:
-    """The chunk that a document holds."""
+def chunk_in(document: Mapping[str, Any]) -> Chunk | None:
+    """The chunk that a document holds, None if it cannot be read."""
     place = document["_id"]
-    pieces = msgspec.convert(document["pieces"], tuple[Piece, ...])
-    return Chunk(place["answer"], place["position"], pieces)
+    chunk = read_chunk(place["answer"], place["position"], document["pieces"])
+    return chunk and msgspec.structs.replace(chunk, pieces=_opened(chunk.pieces))
 
 
 def key_document(key: IdempotencyKey) -> Document:
@@ -149,6 +155,27 @@ def wants_in(listed: Iterable[Mapping[str, Any]]) -> Wants:
         follows.update(each["follows"])
         stops.update(each["stops"])
     return Wants(frozenset(follows), frozenset(stops))
+
+
+def _sealed(holders: tuple[Holder, ...]) -> tuple[Holder, ...]:
+    """The same with the data of providers as JSON text."""
+
+    def as_json(value: Any) -> str:
+        return msgspec.json.encode(value).decode()
+
+    return tuple(_with_value(each, as_json) for each in holders)
+
+
+def _opened(holders: tuple[Holder, ...]) -> tuple[Holder, ...]:
+    """The same with the data of providers as they gave it."""
+    return tuple(_with_value(each, of_json) for each in holders)
+
+
+def _with_value(holder: Holder, change: Callable[[Any], Any]) -> Holder:
+    if isinstance(holder, ReasoningBlock | ToolCallBlock | Piece) and holder.data is not None:
+        data = msgspec.structs.replace(holder.data, value=change(holder.data.value))
+        return msgspec.structs.replace(holder, data=data)
+    return holder
 
 
 def _plain(value: Any) -> Any:

@@ -46,31 +46,29 @@ from pymongo.errors import (
     DuplicateKeyError,
     OperationFailure,
     PyMongoError,
+    ServerSelectionTimeoutError,
 )
 
-from storage import queries
+from model.growth import Chunk, fold
+from model.messages import Conversation, Ending, Message, Status, now
+from storage import migration, queries
 from storage.base import (
+    SCHEMA_VERSION,
     ApiKey,
     Busy,
     Changes,
-    Chunk,
-    Conversation,
     Count,
-    Ending,
     Examined,
     Growth,
     IdempotencyKey,
     KeyTaken,
-    Message,
     NotFound,
+    Outdated,
     Page,
     Span,
-    Status,
     Storage,
     StorageError,
     Wants,
-    fold,
-    now,
 )
 from storage.documents import (
     Document,
@@ -110,6 +108,14 @@ _TIMEOUT = 5.0
 
 # Seconds. An index on a collection that somebody else filled takes longer than a command may.
 _OPEN_TIMEOUT = 60.0
+
+# Seconds that a change of a collection may wait at the server for the transactions in it, with all
+# who write there behind it: 3.7 were seen without this, and a person notices half a second. Between
+# two tries there are pauses of once to thrice as long, for those writes.
+_TRY_SECONDS = 0.1
+
+# Seconds of trying. Transactions of ours last for 5 at most, and the server ends any after 60.
+_BUSY_SECONDS = 60.0
 
 # Seconds, for what only saves others time: to end a transaction that failed (the server does it
 # after 60 s, and its conversation is locked until then), to give a lease back.
@@ -153,6 +159,9 @@ _OPTIONS: dict[str, Any] = {
     "timeoutMS": int(_TIMEOUT * 1000),
     "serverSelectionTimeoutMS": int(_TIMEOUT * 1000),
     "maxPoolSize": int(os.environ["MOTOR_MAX_WORKERS"]),
+    # What another program wrote, and Python cannot hold, would else fail whatever is read with it.
+    "datetime_conversion": "DATETIME_CLAMP",
+    "unicode_decode_error_handler": "replace",
     "tz_aware": True,
     "tzinfo": UTC,
     "appName": "headrace",
@@ -162,7 +171,6 @@ _UNKNOWN_COMMIT = "UnknownTransactionCommitResult"
 
 # The server's codes.
 _DUPLICATE_KEY = 11000
-_NAMESPACE_NOT_FOUND = 26
 _NAMESPACE_EXISTS = 48
 
 _Method = Callable[Concatenate["MongoStorage", P], Coroutine[Any, Any, T]]
@@ -218,7 +226,8 @@ class MongoStorage(Storage):
                 asked = datetime.now(UTC)
                 hello = await self._check_server()
                 middle = asked + (datetime.now(UTC) - asked) / 2
-                missing = [name async for name in self._missing()]
+                there = await self._look()
+                _check_rules(there)
         finally:
             await self.close()
         hosts = hello.get("hosts", ())
@@ -227,9 +236,29 @@ class MongoStorage(Storage):
             name="MongoDB",
             version=tuple(build["versionArray"][:3]),
             shape=shape if hosts else "sharded cluster",
-            missing=tuple(missing),
+            missing=tuple(migration.missing(there)),
+            due=migration.due(there),
             ahead_seconds=(hello["localTime"].replace(tzinfo=UTC) - middle).total_seconds(),
         )
+
+    async def migrate(self, say: Callable[[str], None]) -> bool:
+        try:
+            self._connect()
+            with self._our_errors("migration"):
+                await self._check_server()
+                there = await self._look()
+                if there.version > SCHEMA_VERSION:
+                    raise StorageError("a newer version of Headrace has migrated this database")
+                for step in migration.steps(there):
+                    await self._change(step)
+                    say(f"changed: {step.what}")
+                # Last: whoever reads it may rely on the rest.
+                if not migration.is_fresh(there) and there.version < SCHEMA_VERSION:
+                    await self._note_version()
+                    say(f"changed: {migration.version_step(there)}")
+        finally:
+            await self.close()
+        return bool(migration.due(there))
 
     async def close(self) -> None:
         if self._client is None:
@@ -461,6 +490,14 @@ class MongoStorage(Storage):
         since: datetime = renewed["since"]
         return since
 
+    @_command("request")
+    async def unreadable(self, kinds: Collection[str]) -> frozenset[str]:
+        if not kinds:
+            return frozenset()
+        cursor = self._processes.find(queries.not_reading(kinds), {"reads": 1})
+        reads = [document.get("reads", ()) async for document in cursor]
+        return frozenset(kind for kind in kinds if any(kind not in each for each in reads))
+
     @_command("wanted")
     async def wanted(self) -> Wants:
         of_ours = {"wants": {"$elemMatch": {"owner": self.process}}}  # a process names us once
@@ -475,7 +512,7 @@ class MongoStorage(Storage):
         known = iter(positions.items())
         while some := dict(islice(known, _FOLLOWED)):
             cursor = self._chunks.find(queries.next_chunks(some))
-            grown = [chunk_in(document) async for document in cursor]
+            grown = [chunk async for document in cursor if (chunk := chunk_in(document))]
             # Only now, for an ending brings all of its answer, whatever chunks it had meanwhile.
             over, lost = await self._over(some.keys() - {chunk.answer_id for chunk in grown})
             chunks += grown
@@ -636,7 +673,7 @@ class MongoStorage(Storage):
         if message.status is not Status.LIVE:
             return message
         cursor = self._chunks.find(queries.chunks_of_answer(message.id)).sort("_id", 1)
-        chunks = [chunk_in(document) async for document in cursor]
+        chunks = [chunk async for document in cursor if (chunk := chunk_in(document))]
         grown = msgspec.structs.replace(message, blocks=fold(chunks))
         if sum(piece.length for chunk in chunks for piece in chunk.pieces) == grown.position:
             return grown
@@ -707,6 +744,7 @@ class MongoStorage(Storage):
         self._api_keys: MotorCollection[Document] = database["api_keys"]
         self._processes: MotorCollection[Document] = database["processes"]
         self._counts: MotorCollection[Document] = database["counts"]
+        self._store: MotorCollection[Document] = database["store"]
 
     async def _check_server(self) -> Document:
         """What the server says of itself. Raises StorageError if it stands alone."""
@@ -718,40 +756,71 @@ class MongoStorage(Storage):
             )
         return hello
 
-    async def _missing(self) -> AsyncIterator[str]:
-        """The indexes that are not there, as collection.index."""
-        for name, indexes in INDEXES.items():
-            try:
-                listed = await self._database.command("listIndexes", name)
-            except OperationFailure as error:
-                if error.code != _NAMESPACE_NOT_FOUND:
-                    raise
-                there = set()
-            else:
-                there = {each["name"] for each in listed["cursor"]["firstBatch"]}
-            for index in indexes:
-                if index["name"] not in there:
-                    yield f"{name}.{index['name']}"
+    async def _look(self) -> migration.There:
+        """What there is of the store."""
+        listed = await self._database.command(
+            "listCollections", filter={"name": {"$in": list(VALIDATORS)}}
+        )
+        validators = {
+            each["name"]: each["options"].get("validator")
+            for each in listed["cursor"]["firstBatch"]
+        }
+        indexes = {name: await self._indexes(name) for name in validators}
+        noted = await self._store.find_one(queries.VERSION)
+        # The first stage noted none.
+        version = 1 if noted is None else noted["schema"]
+        return migration.There(validators, indexes, version)
+
+    async def _indexes(self, name: str) -> frozenset[str]:
+        listed = await self._database.command("listIndexes", name)
+        return frozenset(each["name"] for each in listed["cursor"]["firstBatch"])
 
     async def _create_missing(self) -> None:
+        there = await self._look()
+        _check_rules(there)
+        if migration.is_fresh(there):
+            await self._note_version()
         with pymongo.timeout(_OPEN_TIMEOUT):
-            listed = await self._database.command(
-                "listCollections", filter={"name": {"$in": list(VALIDATORS)}}
-            )
-            options = {each["name"]: each["options"] for each in listed["cursor"]["firstBatch"]}
-            for name, validator in VALIDATORS.items():
-                if name not in options:
-                    await self._create(name, validator)
-                elif "validator" not in options[name]:  # made by hand: to be sharded, say
-                    await self._database.command("collMod", name, validator=validator)
-                await self._database.command("createIndexes", name, indexes=INDEXES[name])
+            for name in migration.unmade(there):
+                await self._create(name)
 
-    async def _create(self, name: str, validator: Document) -> None:
+    async def _create(self, name: str) -> None:
+        """Make a collection, or what it lacks; in this order, see `migration.py`."""
         try:
-            await self._database.command("create", name, validator=validator)
+            await self._database.command("create", name)
         except OperationFailure as error:
             if error.code != _NAMESPACE_EXISTS:  # else another process opens as well
                 raise
+        await self._database.command("createIndexes", name, indexes=INDEXES[name])
+        await self._database.command("collMod", name, validator=VALIDATORS[name])
+
+    async def _note_version(self) -> None:
+        """Say that the store is of this version, or of a later one that said so meanwhile."""
+        with suppress(DuplicateKeyError):  # another process says so in this moment
+            await self._store.update_one(queries.VERSION, queries.VERSION_NOTED, upsert=True)
+
+    async def _change(self, step: migration.Step) -> None:
+        """Do it in tries so short that nobody is held up for long who writes to the collection.
+
+        Raises StorageError if the collection never was free in time.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _BUSY_SECONDS
+        patience = _TRY_SECONDS
+        while True:
+            await self._database.command("ping")  # or making a connection would be part of the try
+            try:
+                with pymongo.timeout(patience):
+                    await self._database.command(step.command)
+                return
+            except PyMongoError as error:
+                if not error.timeout or isinstance(error, ServerSelectionTimeoutError):
+                    raise
+            if loop.time() > deadline:
+                raise StorageError(f"{step.what}: the collection is busy; run it again")
+            if step.is_long:
+                patience *= 2
+            await asyncio.sleep(random.uniform(patience, 3 * patience))
 
     @contextmanager
     def _our_errors(self, doing: str) -> Iterator[None]:
@@ -779,6 +848,14 @@ async def _closing(cursor: Any) -> AsyncIterator[Any]:
 async def _let_go(goodbye: Callable[[], Awaitable[object]]) -> None:
     with suppress(PyMongoError), pymongo.timeout(_GOODBYE_TIMEOUT):
         await goodbye()
+
+
+def _check_rules(there: migration.There) -> None:
+    """Raises Outdated if nothing would keep a rule, such as one live answer to a conversation."""
+    if broken := migration.broken_rules(there):
+        raise Outdated(
+            f"unique indexes are not there: {', '.join(broken)}; `server.py migrate` makes them"
+        )
 
 
 def _is_worth_retrying(error: PyMongoError) -> bool:

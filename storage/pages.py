@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 
-from storage.base import ApiKey, Conversation, Message, Page
+from model.blocks import chars_in
+from model.messages import Conversation, Message
+from storage.base import ApiKey, Page
 
 T = TypeVar("T")
 
@@ -60,7 +62,7 @@ def filling_with_conversations(limit: int) -> Filling[Conversation]:
 
 def filling_with_messages(limit: int) -> Filling[Message]:
     """An empty page of at most `limit` messages."""
-    return Filling(limit, lambda message: message.position)
+    return Filling(limit, lambda message: sum(map(chars_in, message.blocks)))
 
 
 def page_of_conversations(filling: Filling[Conversation]) -> Page[Conversation]:

@@ -16,17 +16,9 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from storage.base import (
-    SCHEMA_VERSION,
-    Conversation,
-    Count,
-    IdempotencyKey,
-    Message,
-    Span,
-    Status,
-    Wants,
-    conversation_of,
-)
+from model.blocks import LATER_KINDS
+from model.messages import Conversation, Message, Status
+from storage.base import SCHEMA_VERSION, Count, IdempotencyKey, Span, Wants, conversation_of
 from storage.documents import (
     Document,
     chunk_id,
@@ -37,6 +29,10 @@ from storage.documents import (
 from storage.pages import api_key_place, conversation_place, message_place
 
 LIVE = {"status": Status.LIVE.value}
+
+# The one document that says which version the store was made for, or migrated to.
+VERSION = {"_id": "migrated"}
+VERSION_NOTED = {"$max": {"schema": SCHEMA_VERSION}}
 
 # Leases are measured by the server's clock alone: those of many machines need not agree.
 _LEASE_HELD = {"$gt": ["$lease_until", "$$NOW"]}
@@ -184,9 +180,15 @@ def lease_renewed(milliseconds: int, wants: Mapping[str, Wants]) -> list[Documen
         "since": {"$cond": [_LEASE_HELD, "$since", "$$NOW"]},
         "lease_until": {"$add": ["$$NOW", milliseconds]},
         "wants": {"$literal": wants_list(wants)},  # ids, whatever they begin with
+        "reads": sorted(LATER_KINDS),
         "schema": SCHEMA_VERSION,
     }
     return [{"$set": renewed}]
+
+
+def not_reading(kinds: Collection[str]) -> Document:
+    """The processes that live and cannot read all of `kinds`; one of the first stage reads none."""
+    return {"reads": {"$not": {"$all": sorted(kinds)}}, "$expr": _LEASE_HELD}
 
 
 def lease_held(processes: list[str]) -> Document:

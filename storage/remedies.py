@@ -11,7 +11,7 @@ _REMEDIES = {
     13: "the user of storage.url may not do this; it needs readWrite and dbAdmin on the database",
     18: "user name or password of storage.url are wrong",
     20: "transactions need a replica set (one server will do) or a sharded cluster",
-    121: "a document is not as the collection's validator wants it: is another version running?",
+    121: "a document is not as the collection's validator wants it: is `server.py migrate` due?",
 }
 
 

@@ -1,11 +1,11 @@
-"""What MongoDB is told about our collections when a process opens it: validators and indexes.
+"""What MongoDB is told about our collections: validators and indexes.
 
 Knows no driver: these are the server's own commands as plain values. Creating what is there already
-changes nothing, so any number of processes may open at once.
+changes nothing, so any number of processes may open at once. What is there and differs is for
+`server.py migrate` alone; `migration.py` tells the one from the other.
 
 **Validators** demand what `documents.py` needs to read a document, and no more: a later version
-that runs beside this one may add fields. Tightening them is for `server.py migrate`, once no older
-process writes any more.
+that runs beside this one may add fields, and other words where we have a few.
 
 **Sharding**: `{user: 1}` for conversations, `{conversation: 1}` for messages and chunks, `{_id: 1}`
 for idempotency keys, API keys and counts; processes stay whole. Unique indexes begin with the shard
@@ -62,10 +62,10 @@ VALIDATORS: Mapping[str, Document] = {
     "messages": _document(
         conversation="string",
         user="string",
-        role={"enum": ["user", "assistant"]},
+        role="string",  # whichever: a later version may know another one
         ordinal=_NUMBER,
         blocks=_list_of(type="string"),
-        status="string",  # whichever: a later version may know another one
+        status="string",  # so may it here
         owner=_MAYBE_TEXT,
         created_at="date",
         ended_at=["date", "null"],

@@ -9,6 +9,9 @@ however that ends, so whoever holds it knows that the owners of all other live a
 A command that manages API keys works beside the server, or without one: it owns no answers, takes
 no lock, so that it keeps no server from starting, and neither makes nor changes tables. SQLite's
 own locks keep its transactions and the server's apart.
+
+A file that an older version made is served as it is (`tables.py`). `migrate` alone changes its
+tables, with the lock, and leaves a copy of the file as it was.
 """
 
 import asyncio
@@ -17,9 +20,9 @@ import functools
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -27,30 +30,27 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
 
+from model.growth import Chunk, fold
+from model.messages import Conversation, Ending, Message, Status, now
 from storage.base import (
     KEY_SECONDS,
     ApiKey,
     Busy,
     Changes,
-    Chunk,
-    Conversation,
     Count,
-    Ending,
     Examined,
     Growth,
     IdempotencyKey,
     KeyTaken,
-    Message,
     NotFound,
+    Outdated,
     Page,
     Span,
-    Status,
     Storage,
     StorageError,
     Wants,
-    fold,
-    now,
 )
+from storage.copies import keep_copy
 from storage.pages import (
     api_key_place,
     conversation_place,
@@ -69,7 +69,6 @@ from storage.rows import (
     api_key_row,
     as_json,
     assignments,
-    check_version,
     chunk_in,
     chunk_row,
     conversation_in,
@@ -77,13 +76,12 @@ from storage.rows import (
     count_row,
     ending_row,
     insertion,
-    is_current,
     key_in,
     key_row,
     message_in,
     message_row,
-    migrate,
 )
+from storage.tables import NEWEST, SERVED, check_version, columns_of, upgrade
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -99,6 +97,9 @@ _BUSY_TIMEOUT = 5000
 
 # SQLite never shrinks its log by itself. This much stays (bytes); one commit rarely writes more.
 _LOG_SIZE = 64 * 1024 * 1024
+
+# Text that is no UTF-8 would else fail whatever reads the rows beside it.
+_AS_TEXT = functools.partial(str, encoding="utf-8", errors="replace")
 
 # How many dead processes' answers to hold in memory at once: 4 MB each at the very most.
 _ORPHANS = 50
@@ -131,6 +132,7 @@ class SQLiteStorage(Storage):
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
         self._lock: int | None = None  # its file descriptor
         self._connection: sqlite3.Connection | None = None
+        self._columns: Mapping[str, frozenset[str]] = {}  # of each table, as the file has them
         self._failing = False  # a command did, and no ping has succeeded since
 
     async def open(self, *, beside: bool = False) -> None:
@@ -143,6 +145,12 @@ class SQLiteStorage(Storage):
     async def examine(self) -> Examined:
         try:
             return await self._in_thread(self._examine)
+        finally:
+            await self.close()
+
+    async def migrate(self, say: Callable[[str], None]) -> bool:
+        try:
+            return await self._in_thread(functools.partial(self._migrate, say))
         finally:
             await self.close()
 
@@ -196,9 +204,10 @@ class SQLiteStorage(Storage):
         if "metadata" in row:
             row["metadata"] = as_json(row["metadata"])
         row["updated_at"] = milliseconds(updated_at)
+        held = self._held("conversations", row)
         self._database.execute(
-            f"UPDATE conversations SET {assignments(row)} WHERE id = :id AND user = :user",
-            {**row, "id": conversation_id, "user": user},
+            f"UPDATE conversations SET {assignments(held)} WHERE id = :id AND user = :user",
+            {**held, "id": conversation_id, "user": user},
         )
         return conversation_in(self._conversation(user, conversation_id))
 
@@ -238,8 +247,7 @@ class SQLiteStorage(Storage):
         ).fetchone()[0]
         kept = (answer,) if question is None else (question, answer)
         for place, message in enumerate(kept, ordinal):
-            row = message_row(msgspec.structs.replace(message, ordinal=place))
-            self._database.execute(insertion("messages", row), row)
+            self._insert("messages", message_row(msgspec.structs.replace(message, ordinal=place)))
         self._database.execute(
             """UPDATE conversations SET title = coalesce(title, ?), updated_at = ? WHERE id = ?""",
             (title, milliseconds(answer.created_at), conversation_id),
@@ -309,7 +317,8 @@ class SQLiteStorage(Storage):
     def append_chunks(self, chunks: Sequence[Chunk]) -> None:
         # A chunk that comes behind its answer's ending, or its deletion, would stay for ever.
         self._database.executemany(
-            """INSERT INTO chunks SELECT :answer_id, :position, :pieces
+            """INSERT INTO chunks (answer_id, position, pieces)
+            SELECT :answer_id, :position, :pieces
             WHERE EXISTS (SELECT 1 FROM messages WHERE id = :answer_id AND status = 'live')
             ON CONFLICT DO NOTHING""",
             [chunk_row(chunk) for chunk in chunks],
@@ -317,7 +326,7 @@ class SQLiteStorage(Storage):
 
     @_command
     def end_answer(self, answer_id: str, owner: str, ending: Ending) -> bool:
-        row = ending_row(ending)
+        row = self._held("messages", ending_row(ending))
         ended = self._database.execute(
             f"""UPDATE messages SET {assignments(row)}
             WHERE id = :id AND owner = :owner AND status = 'live'""",
@@ -327,11 +336,16 @@ class SQLiteStorage(Storage):
             self._database.execute("DELETE FROM chunks WHERE answer_id = ?", (answer_id,))
             return True
         kept = self._row("SELECT * FROM messages WHERE id = ? AND owner = ?", answer_id, owner)
-        return kept is not None and message_in(kept).has(ending)
+        # By what was written: of what the file has no room for nothing was.
+        return kept is not None and row.items() <= kept.items()
 
     async def renew_lease(self, wants: Mapping[str, Wants]) -> bool:
         """The lock on the file is the lease: it lasts as long as the process, which is alone."""
         return True
+
+    async def unreadable(self, kinds: Collection[str]) -> frozenset[str]:
+        """There is nobody else to read anything."""
+        return frozenset()
 
     async def wanted(self) -> Wants:
         """There is nobody to want anything."""
@@ -341,10 +355,11 @@ class SQLiteStorage(Storage):
     def growth(self, positions: Mapping[str, int]) -> Growth:
         chunks, ended, gone = [], [], set()
         for answer_id, position in positions.items():
-            if chunk := self._row(
+            found = self._row(
                 "SELECT * FROM chunks WHERE answer_id = ? AND position = ?", answer_id, position
-            ):
-                chunks.append(chunk_in(chunk))
+            )
+            if found and (chunk := chunk_in(found)):
+                chunks.append(chunk)
                 continue
             row = self._row("SELECT * FROM messages WHERE id = ?", answer_id)
             if row is None:
@@ -357,7 +372,8 @@ class SQLiteStorage(Storage):
     def share_counts(self, counts: Sequence[Count]) -> Mapping[Span, int]:
         self._database.execute("DELETE FROM counts WHERE ends_at <= ?", (milliseconds(now()),))
         self._database.executemany(
-            """INSERT INTO counts VALUES (:user, :what, :begins_at, :ends_at, :writer, :amount)
+            """INSERT INTO counts (user, what, begins_at, ends_at, writer, amount)
+            VALUES (:user, :what, :begins_at, :ends_at, :writer, :amount)
             ON CONFLICT (user, what, begins_at, writer)
             DO UPDATE SET amount = max(amount, excluded.amount)""",
             [count_row(count) for count in counts if count.amount],
@@ -388,8 +404,7 @@ class SQLiteStorage(Storage):
 
     @_command
     def create_api_key(self, key: ApiKey) -> None:
-        row = api_key_row(key)
-        self._database.execute(f"{insertion('api_keys', row)} ON CONFLICT DO NOTHING", row)
+        self._insert("api_keys", api_key_row(key), "ON CONFLICT DO NOTHING")
 
     @_command
     def api_key(self, key_id: str) -> ApiKey | None:
@@ -460,8 +475,7 @@ class SQLiteStorage(Storage):
         return self._connection
 
     def _create(self, conversation: Conversation) -> None:
-        row = conversation_row(conversation)
-        self._database.execute(f"{insertion('conversations', row)} ON CONFLICT DO NOTHING", row)
+        self._insert("conversations", conversation_row(conversation), "ON CONFLICT DO NOTHING")
 
     def _claim(self, key: IdempotencyKey, replaces: str | None) -> None:
         """Have `key` stand for its answer. Raises KeyTaken."""
@@ -471,12 +485,16 @@ class SQLiteStorage(Storage):
         taken = self._row("SELECT answer_id FROM idempotency_keys WHERE id = ?", key.id)
         if taken is not None and taken["answer_id"] not in (key.answer_id, replaces):
             raise KeyTaken
-        row = key_row(key)
-        self._database.execute(
-            f"""{insertion("idempotency_keys", row)}
-            ON CONFLICT (id) DO UPDATE SET {assignments(row)}""",
-            row,
-        )
+        row = self._held("idempotency_keys", key_row(key))
+        self._insert("idempotency_keys", row, f"ON CONFLICT (id) DO UPDATE SET {assignments(row)}")
+
+    def _insert(self, table: str, row: Row, otherwise: str = "") -> None:
+        held = self._held(table, row)
+        self._database.execute(f"{insertion(table, held)} {otherwise}", held)
+
+    def _held(self, table: str, row: Row) -> Row:
+        """What of `row` the file has columns for."""
+        return {name: value for name, value in row.items() if name in self._columns[table]}
 
     def _conversation(self, user: str, conversation_id: str) -> Row:
         row = self._row(
@@ -499,31 +517,57 @@ class SQLiteStorage(Storage):
         chunks = self._database.execute(
             "SELECT * FROM chunks WHERE answer_id = ? ORDER BY position", (message.id,)
         )
-        return msgspec.structs.replace(message, blocks=fold(map(chunk_in, chunks)))
+        readable = (chunk for row in chunks if (chunk := chunk_in(row)))
+        return msgspec.structs.replace(message, blocks=fold(readable))
 
     def _row(self, query: str, *values: str | int) -> Row | None:
         row: sqlite3.Row | None = self._database.execute(query, values).fetchone()
         return None if row is None else dict(row)
 
     def _open(self, *, beside: bool) -> None:
-        try:
+        with self._our_errors():
             if not beside:
                 self._make_own()
             elif not self.path.exists():
                 raise ValueError(f"there is no {self.path.resolve()}; starting the server makes it")
-            database = sqlite3.connect(
-                self.path, timeout=_BUSY_TIMEOUT / 1000, isolation_level=None
-            )
-            self._connection = database
-            database.row_factory = sqlite3.Row
-            if not beside:
-                migrate(database)
-            elif not is_current(database):
-                raise ValueError("it is another version's; starting the server brings it to this")
+            database = self._connect()
+            version = check_version(database)
+            if version == 0 and not beside:
+                upgrade(database, version)
+            elif version < SERVED:
+                raise self._outdated(version)
+            self._columns = columns_of(database)
             database.execute("PRAGMA journal_mode = WAL")
             database.execute(f"PRAGMA synchronous = {_SYNCHRONOUS}")
             database.execute(f"PRAGMA journal_size_limit = {_LOG_SIZE}")
             database.execute("PRAGMA foreign_keys = ON")
+
+    def _migrate(self, say: Callable[[str], None]) -> bool:
+        with self._our_errors():
+            if not self.path.exists():
+                return False  # the first start makes it, and all tables at once
+            self._take_lock("stop it first, for its tables are changed")
+            database = self._connect()
+            version = check_version(database)
+            if version in (0, NEWEST):
+                return False
+            say(f"kept: {keep_copy(database, self.path.resolve(), version)}")
+            upgrade(database, version)
+            say(f"changed: {_due(version)}")
+            return True
+
+    def _connect(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self.path, timeout=_BUSY_TIMEOUT / 1000, isolation_level=None)
+        self._connection = database
+        database.row_factory = sqlite3.Row
+        database.text_factory = _AS_TEXT
+        return database
+
+    @contextmanager
+    def _our_errors(self) -> Iterator[None]:
+        """Turn what goes wrong with the file as a whole into words for the operator."""
+        try:
+            yield
         except OSError as error:
             raise StorageError(f"cannot use {self.path}: {error.strerror}") from error
         except ValueError as error:
@@ -531,9 +575,19 @@ class SQLiteStorage(Storage):
         except sqlite3.Error as error:
             raise self._failed(error) from error
 
+    def _outdated(self, version: int) -> StorageError:
+        if version == 0:
+            return StorageError(
+                f"cannot use {self.path}: it is empty; starting the server fills it"
+            )
+        return Outdated(
+            f"cannot use {self.path}: its tables are of version {version}, those of {SERVED} and "
+            f"newer are served; `server.py migrate` brings it to {NEWEST}"
+        )
+
     def _make_own(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._take_lock()
+        self._take_lock("stop that one, give this one a file of its own, or let both use MongoDB")
         # What people wrote is the owner's to read; SQLite's other files take after this one.
         os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
 
@@ -554,15 +608,16 @@ class SQLiteStorage(Storage):
         if not os.access(self.path, os.R_OK | os.W_OK):
             raise StorageError(f"cannot use {self.path}: it may not be read and written")
         address = f"{self.path.resolve().as_uri()}?mode=ro"
-        try:
-            with closing(sqlite3.connect(address, uri=True)) as database:
-                check_version(database)
-        except ValueError as error:
-            raise StorageError(f"cannot use {self.path}: {error}") from error
-        except sqlite3.Error as error:
-            raise self._failed(error) from error
-        shape = f"{self.path}, {self.path.stat().st_size / 1e6:.1f} MB"
-        return msgspec.structs.replace(examined, shape=shape, used_by=self._holder())
+        with self._our_errors(), closing(sqlite3.connect(address, uri=True)) as database:
+            version = check_version(database)
+        if 0 < version < SERVED:
+            raise self._outdated(version)
+        return msgspec.structs.replace(
+            examined,
+            shape=f"{self.path}, {self.path.stat().st_size / 1e6:.1f} MB",
+            due=(_due(version),) if 0 < version < NEWEST else (),
+            used_by=self._holder(),
+        )
 
     def _holder(self) -> str | None:
         """The process that has the file, by its id."""
@@ -583,16 +638,18 @@ class SQLiteStorage(Storage):
         path = self.path.resolve()  # two names of one file have one lock
         return path.with_name(f"{path.name}.lock")
 
-    def _take_lock(self) -> None:
-        """Have the file for this process alone. Whoever has it left its process id in the lock."""
+    def _take_lock(self, remedy: str) -> None:
+        """Have the file for this process alone. Whoever has it left its process id in the lock.
+
+        Raises StorageError, with `remedy`, if another process has it.
+        """
         self._lock = os.open(self._lock_path, os.O_CREAT | os.O_RDWR, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.read(self._lock, 20).decode(errors="replace") or "unknown"
             raise StorageError(
-                f"{self.path} is in use by another Headrace (process {holder}): stop that one, "
-                "give this one a file of its own, or let both use MongoDB"
+                f"{self.path} is in use by another Headrace (process {holder}): {remedy}"
             ) from None
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, str(os.getpid()).encode(), 0)
@@ -609,6 +666,11 @@ class SQLiteStorage(Storage):
         # SQLite's words may quote a row; the name of its error never does.
         name = getattr(error, "sqlite_errorname", type(error).__name__)
         return StorageError(f"SQLite failed on {self.path}: {name}")
+
+
+def _due(version: int) -> str:
+    """What leads a file of `version` to the newest, in words."""
+    return f"tables from version {version} to {NEWEST}"
 
 
 def _nothing() -> None:

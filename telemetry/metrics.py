@@ -25,9 +25,9 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from model.messages import Status
 from relay.finished import Finished
 from relay.standing import Standing
-from storage.base import Status
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("auth", "doctor", "handlers", "providers", "relay", "sockets", "storage", "telemetry")
+ROOMS = (
+    *("auth", "doctor", "handlers", "model", "providers", "relay", "sockets", "storage"),
+    "telemetry",
+)
 # Those beside the rooms.
-MODULES = ("entrance.py", "server.py", "settings.py", "supervision.py")
+MODULES = ("entrance.py", "presets.py", "server.py", "settings.py", "supervision.py")
 LOCK_FILES = ("constraints.txt", "requirements.txt", "requirements-traces.txt")
 
 
@@ -52,6 +55,12 @@ def sources(*places: str) -> Iterator[Path]:
 @pytest.mark.parametrize(
     ("room", "forbidden"),
     [
+        (
+            "model",
+            "server|entrance|handlers|relay|storage|providers|auth|telemetry|doctor|sockets"
+            "|settings|presets|tornado",
+        ),
+        ("presets.py", "server|entrance|handlers|relay|storage|providers|auth|telemetry|settings"),
         ("providers", "server|entrance|handlers|relay|storage|auth|telemetry"),
         ("storage", "server|entrance|handlers|relay|providers|auth|telemetry"),
         ("relay", "server|entrance|handlers|auth|telemetry|tornado.web|tornado.httpserver"),
@@ -72,9 +81,7 @@ def test_imports_point_one_way(room: str, forbidden: str) -> None:
     assert [] == offences(sources(room), forbidden)
 
 
-@pytest.mark.parametrize(
-    "place", ["auth", "doctor", "handlers", "providers", "relay", "sockets", "telemetry", *MODULES]
-)
+@pytest.mark.parametrize("place", [*(room for room in ROOMS if room != "storage"), *MODULES])
 def test_the_database_driver_is_imported_by_storage_only(place: str) -> None:
     assert [] == offences(sources(place), "motor|pymongo|bson|gridfs|sqlite3")
 

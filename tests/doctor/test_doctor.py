@@ -1,10 +1,12 @@
 """`server.py doctor` as an operator runs it: what it says, and its exit status."""
 
 import asyncio
+import re
 import resource
 import socket
 import sqlite3
 import ssl
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,11 @@ from doctor.examination import examine
 from doctor.store import _findings
 from settings import Settings
 from storage.base import Examined
+from storage.tables import MIGRATIONS
 from tests.launching import Launcher
 from tests.mongod import Mongod
 from tests.serving import Serving
+from tests.storage.raw import leave_first_stage
 from tests.upstreams import ScriptedUpstream
 
 
@@ -199,6 +203,7 @@ async def test_a_database_is_examined_before_and_after_its_first_start(
 
     assert fine
     assert "not there" not in said
+    assert "migrate" not in said
     assert "replica set" in said
     assert "clock: within" in said
 
@@ -225,9 +230,33 @@ async def test_a_file_of_a_newer_version_is_wrong(tmp_path: Path) -> None:
     assert "newer version" in said
 
 
+@pytest.mark.gen_test
+async def test_a_file_older_than_those_served_is_wrong_and_migrate_the_remedy(
+    tmp_path: Path,
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "h.db")) as database:
+        database.executescript(f"{MIGRATIONS[0]} PRAGMA user_version = 1;")
+
+    fine, said = await _said(storage={"url": f"sqlite:///{tmp_path}/h.db"})
+
+    assert not fine
+    assert re.search(r"wrong  storage: .* version 1, .*\n       -> server\.py migrate\n", said)
+
+
+@pytest.mark.gen_test
+async def test_what_the_first_stage_left_is_fine_and_due_to_be_migrated(store_url: str) -> None:
+    leave_first_stage(store_url)
+
+    fine, said = await _said(storage={"url": store_url})
+
+    assert fine, said
+    assert re.search(r"look   storage: another version's: .*\n       -> server\.py migrate\n", said)
+
+
 @pytest.mark.parametrize(
     ("examined", "mark", "words"),
     [
+        ({"due": ("validator of messages",)}, "look", "another version's: validator of messages"),
         ({"ahead_seconds": -3.0}, "look", "3.0 s behind"),
         ({"ahead_seconds": 3.0}, "look", "3.0 s ahead of"),
         ({"version": (4, 2, 0)}, "wrong", "4.2.0 is too old"),

@@ -198,16 +198,8 @@ async def test_one_late_reader_does_not_strand_the_others_of_an_answer_followed_
         assert "complete" == (await back.end())["status"]
 
 
-@pytest.mark.gen_test
-async def test_a_document_that_cannot_be_read_does_not_end_following_for_all(
-    two: tuple[Place, Place], upstream: ScriptedUpstream, mongo_url: str, expect_log
-) -> None:
-    expect_log(
-        "headrace.following", ""
-    )  # a bug of ours, or a version of ours: once, and not the end
-    expect_log("headrace.relay", "ending not kept")  # the owner's own, at the end of the test
-    owner, other = two
-    upstream.tokens("a")
+async def followed_twice(owner: Place, other: Place) -> tuple[Reader, Reader, Reader]:
+    """Two answers with a reader at each server: the owner's two, and the second's at the other."""
     strange = await Reader.ask(owner.url)
     await strange.text("a")
     reader = await Reader.ask(owner.url)
@@ -216,11 +208,47 @@ async def test_a_document_that_cannot_be_read_does_not_end_following_for_all(
         back = await Reader.come_back(other.url, each.answer_id)
         await back.text("a")
         await followed(owner, each.answer_id)
-    # As storage/schema.py has it: "whichever: a later version may know another one".
+    return strange, reader, back
+
+
+def conversation(reader: Reader) -> str:
+    """The path of the conversation that is read."""
+    return f"/api/v1/conversations/{reader.seen[0].data['conversation_id']}"
+
+
+@pytest.mark.gen_test
+async def test_an_answer_that_cannot_be_followed_does_not_end_following_for_all(
+    two: tuple[Place, Place], upstream: ScriptedUpstream, expect_log
+) -> None:
+    expect_log("headrace.following", "")  # a bug of ours: once, and not the end
+    owner, other = two
+    upstream.tokens("a")
+    strange, _, back = await followed_twice(owner, other)
+    other.store.fail(
+        "growth",
+        error=ValueError("a bug"),
+        when=lambda positions: strange.answer_id in positions,
+    )
+    await other.store.called("growth", other.store.calls.count("growth") + 2)
+    upstream.tokens("b")
+    upstream.finish()
+    async with asyncio.timeout(5):
+        assert "complete" == (await back.end())["status"]
+
+
+@pytest.mark.gen_test
+async def test_a_status_that_a_later_version_wrote_is_no_end_and_in_nobodys_way(
+    two: tuple[Place, Place], upstream: ScriptedUpstream, mongo_url: str
+) -> None:
+    owner, other = two
+    upstream.tokens("a")
+    strange, _, back = await followed_twice(owner, other)
     with pymongo.MongoClient(mongo_url) as client:
         messages = client.get_default_database()["messages"]
         messages.update_one({"_id": strange.answer_id}, {"$set": {"status": "paused"}})
     await other.store.called("growth", other.store.calls.count("growth") + 2)
+    kept = await call(other.url, "GET", f"{conversation(strange)}/messages")
+    assert "paused" == kept.body["data"][-1]["status"]
     upstream.tokens("b")
     upstream.finish()
     async with asyncio.timeout(5):

@@ -10,7 +10,7 @@ import server as server_module
 from auth import keys
 from handlers.admission import Access
 from handlers.base import BaseHandler
-from storage.base import now
+from model.messages import now
 from tests.entering import Door, soon
 from tests.faults import FaultyStorage
 from tests.readers import Connection, Reader, call

@@ -23,7 +23,7 @@ async def ended(reader: Reader) -> tuple[str, str]:
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "identity, gzip"])
 @pytest.mark.gen_test
-async def test_what_comes_compressed_is_not_inflated(
+async def test_what_comes_compressed_is_not_inflated_without_bound(
     serve: Serving, providers: Any, upstream: ScriptedUpstream, coding: str
 ) -> None:
     server = await serve.start(providers=providers)

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from tornado.ioloop import IOLoop
 
+from model.blocks import Block
 from relay.endings import orphaned
 from server import Server
-from storage.base import Block
 from tests.faults import FaultyStorage
 from tests.mongod import Stored
 from tests.readers import Reader

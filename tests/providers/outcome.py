@@ -1,29 +1,25 @@
 """What came of reading a response: for comparing, in one value."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from model.blocks import ProviderData
+from model.messages import Attempt
+from model.usage import Usage
+from presets import PRESETS
 from providers.dashscope import DashScope
-from providers.dialect import (
-    Delta,
-    Dialect,
-    Finish,
-    Reasoning,
-    Refusal,
-    Text,
-    ToolCall,
-    Usage,
-)
+from providers.dialect import Dialect
 from providers.errors import ProviderError
+from providers.oddities import Oddities
 from providers.openai import OpenAI
 from providers.qianfan import Qianfan
 from providers.qianfan_v1 import QianfanV1
 from providers.reading import Reading
+from providers.sink import Finish, Kind
 
 SAMPLES = Path(__file__).parent / "samples"
 EXPECTED: dict[str, dict[str, Any]] = msgspec.json.decode((SAMPLES / "expected.json").read_bytes())
@@ -31,87 +27,153 @@ EXPECTED: dict[str, dict[str, Any]] = msgspec.json.decode((SAMPLES / "expected.j
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 JSON = "application/json"
 
+OPENAI = OpenAI(PRESETS["openai"].base_url)
+DASHSCOPE = DashScope(PRESETS["dashscope"].base_url)
+CUMULATIVE = DashScope(PRESETS["dashscope"].base_url, incremental_output=False)
+QIANFAN = Qianfan(PRESETS["qianfan"].base_url)
+QIANFAN_V1 = QianfanV1(PRESETS["qianfan-v1"].base_url)
 
-@dataclass
+
 class Outcome:
-    """The deltas of one response, joined, and its end. Reading it checks their order, too."""
+    """A sink that joins what one response said, checks its order, and knows how it ended."""
 
-    text: str = ""
-    reasoning: str = ""
-    refusal: str = ""
-    tool_calls: list[dict[str, Any]] = field(default_factory=list)
-    tokens: list[int] | None = None
-    finish: str | None = None
-    error: ProviderError | None = None
+    def __init__(self) -> None:
+        self.text_ = ""
+        self.reasoning_ = ""
+        self.refusal_ = ""
+        self.tool_calls: list[dict[str, Any]] = []
+        self.counted: Usage | None = None
+        self.mark: Finish | None = None
+        self.error: ProviderError | None = None
+        self.growth: list[tuple[str, ...]] = []  # as it came
+        self.odd: set[str] = set()
 
     @property
     def complete(self) -> bool:
         return self.error is None
 
-    def take(self, delta: Delta) -> None:
-        match delta:
-            case Refusal():
-                self.refusal += delta.text
-            case Text():
-                self.text += delta.text
-            case Reasoning():
-                self.reasoning += delta.text
-            case ToolCall():
-                self._take_call(delta)
-            case Usage():
-                self.tokens = [delta.input_tokens, delta.output_tokens]
-            case Finish():
-                self.finish = delta.word
-            case _:
-                raise AssertionError(f"{delta} is not for an answer")
+    @property
+    def finish_word(self) -> str | None:
+        return self.mark.word if self.mark is not None else None
 
-    def _take_call(self, piece: ToolCall) -> None:
-        if piece.index == len(self.tool_calls):
-            call = {"index": piece.index, "id": piece.id, "name": piece.name, "arguments": ""}
-            self.tool_calls.append(call)
-        else:
-            assert (piece.id, piece.name) == ("", "")
-            assert piece.arguments
-        assert piece.index == len(self.tool_calls) - 1, "an earlier call cannot grow any more"
-        self.tool_calls[-1]["arguments"] += piece.arguments
+    @property
+    def tokens(self) -> list[int] | None:
+        counted = self.counted
+        return None if counted is None else [counted.input_tokens, counted.output_tokens]
+
+    @property
+    def verdict(self) -> dict[str, object]:
+        """What a sample is expected to give."""
+        return {
+            "text": self.text_,
+            "reasoning": self.reasoning_,
+            "refusal": self.refusal_,
+            "tool_calls": self.tool_calls,
+            "tokens": self.tokens,
+            "finish": self.finish_word,
+            "complete": self.complete,
+        }
+
+    # What a sink is
+
+    def text(self, text: str) -> None:
+        self._said("text", text)
+        self.text_ += text
+
+    def refusal(self, text: str) -> None:
+        self._said("refusal", text)
+        self.refusal_ += text
+
+    def reasoning(self, text: str) -> None:
+        self._said("reasoning", text)
+        self.reasoning_ += text
+
+    def tool_call(self, call_id: str, name: str) -> None:
+        f"{call_id}{name}".encode()  # it can be stored and sent
+        self.growth.append(("tool_call", call_id, name))
+        call = {"index": len(self.tool_calls), "id": call_id, "name": name, "arguments": ""}
+        self.tool_calls.append(call)
+
+    def arguments(self, text: str) -> None:
+        assert self.growth[-1][0] in ("tool_call", "arguments"), "a call that is over cannot grow"
+        self._said("arguments", text)
+        self.tool_calls[-1]["arguments"] += text
+
+    def data(self, data: ProviderData) -> None:
+        self.growth.append(("data", data.dialect))
+
+    def usage(self, usage: Usage) -> None:
+        self.counted = usage
+
+    def finish(self, finish: Finish | None) -> None:
+        self.mark = finish
+
+    def written(self, kind: Kind) -> str:
+        return {"text": self.text_, "refusal": self.refusal_, "reasoning": self.reasoning_}[kind]
+
+    def tried(self, attempt: Attempt) -> None:
+        raise AssertionError("a reading makes no calls")
+
+    def _said(self, kind: str, text: str) -> None:
+        assert text
+        text.encode()
+        self.growth.append((kind, text))
+
+
+class _Noted(Oddities):
+    """Oddities as a value, for one response."""
+
+    def __init__(self, odd: set[str]) -> None:
+        super().__init__("scripted")
+        self._odd = odd
+
+    def note(self, what: str, word: str | None = None) -> None:
+        self._odd.add(what if word is None else f"{what}={word}")
+
+
+def reading_into(
+    outcome: Outcome,
+    dialect: Dialect = OPENAI,
+    *,
+    status: int = 200,
+    content_type: str = EVENT_STREAM,
+    headers: Mapping[str, str] | None = None,
+    **bounds: int,
+) -> Reading:
+    """The reading of a response that is still to come."""
+    odd = _Noted(outcome.odd)
+    return Reading(dialect, status, content_type, headers or {}, outcome, odd, **bounds)
 
 
 def read(
     dialect: Dialect,
     pieces: Iterable[bytes],
     *,
-    status: int = 200,
-    content_type: str = EVENT_STREAM,
-    headers: Mapping[str, str] | None = None,
+    broken: bool = False,
+    **response: Any,
 ) -> Outcome:
-    """The outcome of a response whose body came in `pieces` and then ended."""
+    """The outcome of a response whose body came in `pieces` and then ended, or was `broken` off."""
     outcome = Outcome()
-    reading = Reading(dialect, status, content_type, headers or {})
+    reading = reading_into(outcome, dialect, **response)
     try:
-        for delta in deltas(reading, pieces):
-            outcome.take(delta)
+        for piece in pieces:
+            reading.feed(piece)
+        reading.end(broken=broken)
     except ProviderError as error:
         outcome.error = error
-    assert outcome.finish == reading.finish_word
     return outcome
-
-
-def deltas(reading: Reading, pieces: Iterable[bytes]) -> Iterator[Delta]:
-    for piece in pieces:
-        yield from reading.feed(piece)
-    yield from reading.end()
 
 
 @cache
 def dialect_of(sample: str) -> Dialect:
     """The dialect that a sample is written in."""
     if sample.startswith("qianfan-v1"):
-        return QianfanV1(access_token="24.example")
+        return QIANFAN_V1
     if sample.startswith("qianfan"):
-        return Qianfan()
+        return QIANFAN
     if sample.startswith("dashscope"):
-        return DashScope(incremental_output=EXPECTED[sample].get("mode") != "cumulative")
-    return OpenAI()
+        return CUMULATIVE if EXPECTED[sample].get("mode") == "cumulative" else DASHSCOPE
+    return OPENAI
 
 
 def cuts(body: bytes) -> Iterator[list[bytes]]:

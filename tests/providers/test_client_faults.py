@@ -208,7 +208,7 @@ async def test_a_reset_does_not_end_a_body_that_closing_would_end(
         pytest.param(b"220 mail.example ESMTP\r\n", BadResponse, id="not HTTP"),
         pytest.param(OK + b"X: " + b"x" * 100_000, BadResponse, id="a head without end"),
         pytest.param(
-            OK + b"Content-Encoding: gzip\r\nContent-Length: 1\r\n\r\n\x1f", BadResponse, id="gzip"
+            OK + b"Content-Encoding: br\r\nContent-Length: 1\r\n\r\n\x1f", BadResponse, id="br"
         ),
         pytest.param(CHUNKED + b"hello", StreamBroken, id="a chunk without its size"),
     ],

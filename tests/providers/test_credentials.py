@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from providers.client import UpstreamClient
-from providers.credentials import Credentials
+from providers.credentials import FetchedToken, Key
 from providers.errors import Unauthorized, Unreachable
 from providers.qianfan_v1 import QianfanV1
 from providers.route import Route, Timeouts
@@ -15,14 +15,14 @@ ROUTE = Route(Timeouts(connect=5, first_token=5, idle=5, answer=5))
 
 
 @pytest.fixture
-def credentials(upstream: ScriptedUpstream, client: UpstreamClient) -> Credentials:
-    dialect = QianfanV1(upstream.base_url("qianfan-v1"), "ak", "sk", None)
-    return Credentials(dialect, client, ROUTE)
+def credentials(upstream: ScriptedUpstream, client: UpstreamClient) -> FetchedToken:
+    dialect = QianfanV1(upstream.base_url("qianfan-v1"))
+    return FetchedToken(dialect, "ak", "sk", client, ROUTE)
 
 
 @pytest.mark.gen_test
 async def test_a_hundred_who_need_it_at_once_cause_one_fetch(
-    credentials: Credentials, upstream: ScriptedUpstream
+    credentials: FetchedToken, upstream: ScriptedUpstream
 ) -> None:
     tokens = await asyncio.gather(*(credentials.current() for _ in range(100)))
 
@@ -31,7 +31,7 @@ async def test_a_hundred_who_need_it_at_once_cause_one_fetch(
 
 @pytest.mark.gen_test
 async def test_it_is_kept_for_those_who_come_later(
-    credentials: Credentials, upstream: ScriptedUpstream
+    credentials: FetchedToken, upstream: ScriptedUpstream
 ) -> None:
     assert await credentials.current() == await credentials.current()
     assert 1 == len(upstream.token_requests)
@@ -39,7 +39,7 @@ async def test_it_is_kept_for_those_who_come_later(
 
 @pytest.mark.gen_test
 async def test_it_is_renewed_before_it_runs_out(
-    credentials: Credentials, upstream: ScriptedUpstream
+    credentials: FetchedToken, upstream: ScriptedUpstream
 ) -> None:
     upstream.token_seconds = 1e-9  # half of its life is over as soon as it is here
     await credentials.current()
@@ -50,7 +50,7 @@ async def test_it_is_renewed_before_it_runs_out(
 
 @pytest.mark.gen_test
 async def test_many_who_were_refused_with_the_same_token_cause_one_renewal(
-    credentials: Credentials, upstream: ScriptedUpstream
+    credentials: FetchedToken, upstream: ScriptedUpstream
 ) -> None:
     refused = await credentials.current()
     upstream.expire_token()
@@ -61,7 +61,7 @@ async def test_many_who_were_refused_with_the_same_token_cause_one_renewal(
 
 @pytest.mark.gen_test
 async def test_one_who_leaves_does_not_end_the_fetch_for_the_others(
-    credentials: Credentials, upstream: ScriptedUpstream
+    credentials: FetchedToken, upstream: ScriptedUpstream
 ) -> None:
     leaving = asyncio.ensure_future(credentials.current())
     staying = asyncio.ensure_future(credentials.current())
@@ -76,15 +76,22 @@ async def test_one_who_leaves_does_not_end_the_fetch_for_the_others(
 async def test_a_fetch_that_failed_is_tried_again_by_the_next(
     upstream: ScriptedUpstream, client: UpstreamClient
 ) -> None:
-    nobody = Credentials(QianfanV1("http://127.0.0.1:9", "ak", "sk", None), client, ROUTE)
+    nobody = FetchedToken(QianfanV1("http://127.0.0.1:9"), "ak", "sk", client, ROUTE)
     for _ in range(2):
         with pytest.raises(Unreachable):
             await nobody.current()
 
 
+@pytest.mark.gen_test
+async def test_a_key_that_the_provider_calls_expired_is_not_renewed() -> None:
+    key = Key("sk")
+
+    assert ["sk", "sk"] == [await key.current(), await key.renewed("sk")]
+
+
 def test_a_wrong_key_is_told_as_such_and_not_shown() -> None:
     body = b'{"error":"invalid_client","error_description":"unknown client id sk-canary"}'
     with pytest.raises(Unauthorized) as refused:
-        QianfanV1("http://localhost", "sk-canary", "sk", None).credential(401, body)
+        QianfanV1("http://localhost").token(401, body)
 
     assert "canary" not in str(refused.value)

@@ -1,31 +1,32 @@
 """Habits of the dialects that no recorded sample shows."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from providers.dashscope import DashScope
-from providers.dialect import Delta, Dialect, Finish, FinishReason, Reasoning, Text, Usage
+from model.messages import FinishReason
+from model.usage import Usage
+from presets import PRESETS, Switches
+from providers.dialect import Dialect
+from providers.errors import Overloaded, StreamBroken
+from providers.finish import finish_of
 from providers.openai import OpenAI
-from providers.qianfan import Qianfan
-from providers.qianfan_v1 import QianfanV1
-from providers.sse import Event
-from settings import BASE_URLS
+from providers.sink import Finish
+from tests.providers.outcome import DASHSCOPE, OPENAI, QIANFAN, QIANFAN_V1, Outcome, reading_into
 
 
-def deltas(dialect: Dialect, body: dict[str, Any]) -> list[Delta]:
-    """What one event says."""
-    return list(dialect.deltas(Event(json.dumps(body).encode())))
+def heard(dialect: Dialect, *bodies: dict[str, Any]) -> Outcome:
+    """What events say, in a stream that goes on."""
+    outcome = Outcome()
+    reading = reading_into(outcome, dialect)
+    for body in bodies:
+        reading.feed(b"data: " + json.dumps(body).encode() + b"\n\n")
+    return outcome
 
 
 def choice(**fields: Any) -> dict[str, Any]:
     return {"choices": [fields]}
-
-
-def finishes(found: list[Delta]) -> Iterator[tuple[FinishReason, str]]:
-    return ((delta.reason, delta.word) for delta in found if isinstance(delta, Finish))
 
 
 @pytest.mark.parametrize(
@@ -34,47 +35,111 @@ def finishes(found: list[Delta]) -> Iterator[tuple[FinishReason, str]]:
         ("stop", FinishReason.STOP),
         ("STOP", FinishReason.STOP),
         ("eos", FinishReason.STOP),
+        ("end_turn", FinishReason.STOP),
         ("length", FinishReason.LENGTH),
+        ("MAX_TOKENS", FinishReason.LENGTH),
+        ("max-output-tokens", FinishReason.LENGTH),
+        ("LengthLimitReached", FinishReason.LENGTH),
         ("model_context_window_exceeded", FinishReason.LENGTH),
         ("tool_calls", FinishReason.TOOL_CALLS),
+        ("tool_use", FinishReason.TOOL_CALLS),
         ("function_call", FinishReason.TOOL_CALLS),
         ("content_filter", FinishReason.CONTENT_FILTER),
+        ("Content-Filtered", FinishReason.CONTENT_FILTER),
+        ("SAFETY", FinishReason.CONTENT_FILTER),
+        ("PROHIBITED_CONTENT", FinishReason.CONTENT_FILTER),
+        ("BLOCKLIST", FinishReason.CONTENT_FILTER),
+        ("RECITATION", FinishReason.CONTENT_FILTER),
+        ("guardrail_intervened", FinishReason.CONTENT_FILTER),
         ("sensitive", FinishReason.CONTENT_FILTER),
         ("network_error", FinishReason.ERROR),
+        ("error_finish", FinishReason.ERROR),
+        ("InternalError", FinishReason.ERROR),
+        ("MALFORMED_FUNCTION_CALL", FinishReason.ERROR),
+        ("UNEXPECTED_TOOL_CALL", FinishReason.ERROR),
+        ("content_filter_error", FinishReason.ERROR),
+        ("incomplete", FinishReason.ERROR),
+        ("cancelled", FinishReason.ERROR),
     ],
 )
-def test_openai_shaped_finish_words(word: str, reason: FinishReason) -> None:
-    assert [(reason, word)] == list(finishes(deltas(OpenAI(), choice(finish_reason=word))))
+def test_finish_words_have_their_kind_in_any_spelling(word: str, reason: FinishReason) -> None:
+    assert Finish(reason, word) == finish_of(word)
+    assert Finish(reason, word) == heard(OPENAI, choice(finish_reason=word)).mark
+    native = {"output": choice(message={"content": ""}, finish_reason=word)}
+    assert Finish(reason, word) == heard(DASHSCOPE, native).mark
 
 
-@pytest.mark.parametrize("word", ["null", "", None])
+def test_a_word_that_nobody_knows_is_a_proper_end_and_told() -> None:
+    outcome = heard(OPENAI, choice(delta={"content": "a"}, finish_reason="banana"))
+    assert (Finish(FinishReason.STOP, "banana"), {"finish_reason=banana"}) == (
+        outcome.mark,
+        outcome.odd,
+    )
+
+
+@pytest.mark.parametrize("word", ["null", "", " ", "None", None])
 def test_words_that_mean_still_running(word: str | None) -> None:
-    assert [] == deltas(OpenAI(), choice(finish_reason=word))
+    assert heard(OPENAI, choice(finish_reason=word)).mark is None
     for output in ({"finish_reason": word}, choice(finish_reason=word, message={"content": ""})):
-        assert [] == deltas(DashScope(), {"output": output})
+        assert heard(DASHSCOPE, {"output": output}).mark is None
 
 
 def test_reasoning_that_is_sent_under_both_names_is_taken_once() -> None:
-    found = deltas(OpenAI(), choice(delta={"reasoning": "hm", "reasoning_content": "hm"}))
-    assert [Reasoning("hm")] == found
+    body = choice(delta={"reasoning": "hm", "reasoning_content": "hm"})
+    assert [("reasoning", "hm")] == heard(OPENAI, body).growth
 
 
 def test_content_may_be_a_list_of_parts() -> None:
     parts = [{"type": "text", "text": "a"}, {"type": "image_url"}, {"type": "text", "text": "b"}]
-    assert [Text("ab")] == deltas(OpenAI(), choice(delta={"content": parts}))
+    assert "ab" == heard(OPENAI, choice(delta={"content": parts})).text_
     message = {"content": [{"text": "a"}, {"image": "…"}]}
-    assert [Text("a")] == deltas(DashScope(), {"output": choice(message=message)})
-    assert [] == deltas(DashScope(), {"output": choice(message={"content": []})})
-
-
-def test_other_choices_are_left_out() -> None:
-    assert [] == deltas(OpenAI(), choice(index=1, delta={"content": "x"}, finish_reason="stop"))
+    assert [("text", "a")] == heard(DASHSCOPE, {"output": choice(message=message)}).growth
+    assert [] == heard(DASHSCOPE, {"output": choice(message={"content": []})}).growth
 
 
 def test_usage_without_figures_is_none() -> None:
-    assert [] == deltas(DashScope(), {"output": {}, "usage": {}})
-    assert [] == deltas(OpenAI(), {"choices": [], "usage": {"prompt_tokens": None}})
-    assert [Usage(3, 0)] == deltas(OpenAI(), {"usage": {"prompt_tokens": 3}})
+    assert heard(DASHSCOPE, {"output": {}, "usage": {}}).counted is None
+    assert heard(OPENAI, {"choices": [], "usage": {"prompt_tokens": None}}).counted is None
+    assert Usage(3, 0) == heard(OPENAI, {"usage": {"prompt_tokens": 3}}).counted
+
+
+@pytest.mark.parametrize(
+    ("dialect", "usage", "counted"),
+    [
+        (
+            OPENAI,
+            {
+                "prompt_tokens": 9,
+                "completion_tokens": 5,
+                "prompt_tokens_details": {"cached_tokens": 4},
+                "completion_tokens_details": {"reasoning_tokens": 2},
+            },
+            Usage(9, 5, cached_tokens=4, reasoning_tokens=2),
+        ),
+        (
+            OPENAI,  # DeepSeek
+            {"prompt_tokens": 9, "completion_tokens": 5, "prompt_cache_hit_tokens": 8},
+            Usage(9, 5, cached_tokens=8),
+        ),
+        (
+            OPENAI,  # Moonshot
+            {"prompt_tokens": 9, "completion_tokens": 5, "cached_tokens": 7},
+            Usage(9, 5, cached_tokens=7),
+        ),
+        (
+            DASHSCOPE,
+            {
+                "input_tokens": 9,
+                "output_tokens": 5,
+                "prompt_tokens_details": {"cached_tokens": 4},
+                "output_tokens_details": {"reasoning_tokens": 2},
+            },
+            Usage(9, 5, cached_tokens=4, reasoning_tokens=2),
+        ),
+    ],
+)
+def test_the_parts_of_usage(dialect: Dialect, usage: dict[str, Any], counted: Usage) -> None:
+    assert counted == heard(dialect, {"usage": usage}).counted
 
 
 class TestQianfanFlags:
@@ -83,17 +148,19 @@ class TestQianfanFlags:
     @pytest.mark.parametrize("flag", [None, 0, 1])
     def test_what_is_safe_passes(self, flag: int | None) -> None:
         body = choice(delta={"content": "a"}, finish_reason="stop", flag=flag)
-        assert [Text("a"), Finish(FinishReason.STOP, "stop")] == deltas(Qianfan(), body)
+        outcome = heard(QIANFAN, body)
+        assert ("a", Finish(FinishReason.STOP, "stop")) == (outcome.text_, outcome.mark)
 
     def test_a_conversation_that_must_end_ends_filtered(self) -> None:
         body = choice(delta={"content": "a"}, finish_reason="normal", flag=2)
-        filtered = Finish(FinishReason.CONTENT_FILTER, "normal")
-        assert [Text("a"), filtered] == deltas(Qianfan(), body)
+        outcome = heard(QIANFAN, body)
+        assert ("a", Finish(FinishReason.CONTENT_FILTER, "normal")) == (outcome.text_, outcome.mark)
 
-    @pytest.mark.parametrize("flag", [3, 4])
-    def test_what_must_not_be_shown_is_not(self, flag: int) -> None:
+    @pytest.mark.parametrize("flag", [3, 4, "3"])
+    def test_what_must_not_be_shown_is_not(self, flag: object) -> None:
         body = choice(delta={"content": "a"}, finish_reason="stop", flag=flag)
-        assert [Finish(FinishReason.CONTENT_FILTER, "stop")] == deltas(Qianfan(), body)
+        outcome = heard(QIANFAN, body)
+        assert ("", Finish(FinishReason.CONTENT_FILTER, "stop")) == (outcome.text_, outcome.mark)
 
 
 class TestQianfanV1Ends:
@@ -114,16 +181,28 @@ class TestQianfanV1Ends:
         ],
     )  # fmt: skip
     def test_reasons(self, fields: dict[str, Any], reason: FinishReason, word: str) -> None:
-        dialect = QianfanV1(access_token="24.x")
-        ended = deltas(dialect, {"result": "", "is_end": True, **fields})
-        assert [(reason, word)] == list(finishes(ended))
-        running = deltas(dialect, {"result": "", "is_end": False, **fields})
-        assert [] == list(finishes(running))
+        ended = heard(QIANFAN_V1, {"result": "", "is_end": True, **fields})
+        assert Finish(reason, word) == ended.mark
+        assert heard(QIANFAN_V1, {"result": "", "is_end": False, **fields}).mark is None
 
 
-@pytest.mark.parametrize(
-    ("name", "dialect"),
-    [("openai", OpenAI), ("dashscope", DashScope), ("qianfan", Qianfan), ("qianfan-v1", QianfanV1)],
-)
-def test_a_dialect_alone_and_the_settings_name_the_same_public_address(name, dialect) -> None:
-    assert BASE_URLS[name] == dialect.default_base_url
+class TestSwitches:
+    """What some servers of OpenAI's dialect need otherwise."""
+
+    def test_done_may_be_an_end(self) -> None:
+        body = b'data: {"choices":[{"delta":{"content":"a"}}]}\n\ndata: [DONE]\n\n'
+        for done_ends in (False, True):
+            dialect = OpenAI("http://localhost/v1", Switches(done_ends=done_ends))
+            outcome = Outcome()
+            reading_into(outcome, dialect).feed(body)
+            assert done_ends == (outcome.mark is not None)
+
+    @pytest.mark.parametrize("word", ["insufficient_system_resource", "network_error"])
+    def test_a_busy_provider_is_told_from_a_broken_stream(self, word: str) -> None:
+        mark = Finish(FinishReason.ERROR, word)
+        assert isinstance(OPENAI.unfinished(mark), Overloaded)
+        assert isinstance(DASHSCOPE.unfinished(mark), StreamBroken)
+
+
+def test_every_dialect_has_a_preset_of_its_own_name() -> None:
+    assert {preset.dialect for preset in PRESETS.values()} <= PRESETS.keys()

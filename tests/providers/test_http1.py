@@ -1,11 +1,16 @@
 """HTTP/1.1 as bytes: what is written, and what is made of what comes, wherever it is cut."""
 
+import gzip
+import zlib
 from collections.abc import Iterator
 
 import pytest
 
 from providers.errors import BadResponse, StreamBroken
 from providers.http1 import MAX_FIELDS, MAX_OVERHEAD, ResponseParser, request_head
+from providers.inflating import MAX_INFLATED_BYTES
+
+WORDS = "data: 你好 hello\n\n".encode() * 3
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 FIVE = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -165,7 +170,7 @@ def test_an_end_too_early_is_broken(received: bytes, in_order: bool) -> None:
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", id="two codings"
         ),
         pytest.param(
-            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 5\r\n\r\nhello",
             id="content coding",
         ),
         pytest.param(b"HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n", id="NUL in a value"),
@@ -188,13 +193,54 @@ def test_what_was_not_asked_for_is_a_bad_response(received: bytes) -> None:
         parser.verdict()
 
 
-def test_an_error_may_be_encoded_for_its_status_says_enough() -> None:
-    parser, body = read(
-        b"HTTP/1.1 503 Busy\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08"
+@pytest.mark.parametrize("coding", [b"gzip", b"br", b"deflate"])
+def test_an_error_may_be_encoded_anyhow_for_its_status_says_enough(coding: bytes) -> None:
+    parser, _ = read(
+        b"HTTP/1.1 503 Busy\r\nContent-Encoding: %b\r\nContent-Length: 3\r\n\r\nabc" % coding
     )
     parser.verdict()
     assert parser.head is not None
-    assert (503, b"\x1f\x8b\x08") == (parser.head.status, body)
+    assert 503 == parser.head.status
+
+
+@pytest.mark.parametrize(
+    ("coding", "compressed"),
+    [
+        ("gzip", gzip.compress(WORDS)),
+        ("X-Gzip", gzip.compress(WORDS[:7]) + gzip.compress(WORDS[7:]) + b"\0\0"),
+        ("deflate", zlib.compress(WORDS)),
+        ("deflate", zlib.compress(WORDS)[2:-4]),  # without header and checksum, as some have it
+        ("identity", WORDS),
+    ],
+)
+def test_what_comes_compressed_is_read_at_any_cut(coding: str, compressed: bytes) -> None:
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\n".encode()
+    head += b"Content-Length: %d\r\n\r\n" % len(compressed)
+    for place in range(len(compressed)):
+        parser, body = read(head + compressed[:place], compressed[place:])
+        parser.verdict()
+        assert WORDS == body
+    _, body = read(head, *(bytes((byte,)) for byte in compressed))
+    assert WORDS == body
+
+
+def test_an_event_that_was_flushed_comes_before_the_next_is_sent() -> None:
+    stream = zlib.compressobj(wbits=31)
+    parser = ResponseParser()
+    parser.feed(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n")
+
+    for event in (b"data: a\n\n", b"data: b\n\n"):
+        assert event == parser.feed(stream.compress(event) + stream.flush(zlib.Z_SYNC_FLUSH))
+
+
+def test_what_inflates_too_far_is_a_bad_response() -> None:
+    parser = ResponseParser()
+    parser.feed(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n")
+
+    assert b"" == parser.feed(gzip.compress(bytes(MAX_INFLATED_BYTES + 1)))
+    with pytest.raises(BadResponse) as caught:
+        parser.verdict()
+    assert "inflates_too_far" == caught.value.provider_code
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from providers.dashscope import DashScope
-from providers.dialect import Delta, Finish, FinishReason, Reasoning, Refusal, Text, ToolCall, Usage
+from model.messages import FinishReason
 from providers.errors import BadResponse, Overloaded, ProviderError, RateLimited, StreamBroken
-from providers.openai import OpenAI
 from providers.reading import MAX_ERROR_BYTES, Reading
-from tests.providers.outcome import EVENT_STREAM, JSON, Outcome, deltas, read
+from providers.sink import Finish
+from tests.providers.outcome import (
+    CUMULATIVE,
+    DASHSCOPE,
+    EVENT_STREAM,
+    JSON,
+    OPENAI,
+    Outcome,
+    read,
+    reading_into,
+)
 
 STOP = {"choices": [{"delta": {}, "finish_reason": "stop"}]}
 
@@ -42,17 +50,20 @@ def call(index: int | None, arguments: str = "", *, id: str | None = None, name:
 
 
 def reading_of(*, status: int = 200, content_type: str = EVENT_STREAM) -> Reading:
-    return Reading(OpenAI(), status, content_type, {})
+    return reading_into(Outcome(), status=status, content_type=content_type)
 
 
 def read_events(*events: object) -> Outcome:
-    return read(OpenAI(), [sse(*events)])
+    return read(OPENAI, [sse(*events)])
 
 
-def given_so_far(*events: object) -> list[Delta]:
-    """The deltas of a stream that goes on, event by event."""
-    reading = reading_of()
-    return [found for event in events for found in reading.feed(sse(event))]
+def given_so_far(*events: object) -> list[tuple[str, ...]]:
+    """What a stream that goes on has handed over, event by event."""
+    outcome = Outcome()
+    reading = reading_into(outcome)
+    for event in events:
+        reading.feed(sse(event))
+    return outcome.growth
 
 
 class TestWhatABodyIs:
@@ -60,89 +71,88 @@ class TestWhatABodyIs:
         for page in (b"<html>", b"\r\n <!DOCTYPE html>"):
             for content_type in ("text/html; charset=utf-8", EVENT_STREAM, ""):
                 with pytest.raises(BadResponse):
-                    list(reading_of(content_type=content_type).feed(page))
+                    reading_of(content_type=content_type).feed(page)
 
     def test_words_labelled_as_a_page_are_no_answer(self) -> None:
         with pytest.raises(BadResponse):
-            list(reading_of(content_type="TEXT/HTML").feed(b"Bad gateway"))
+            reading_of(content_type="TEXT/HTML").feed(b"Bad gateway")
 
     def test_an_empty_body_is_a_broken_stream(self) -> None:
         for body in (b"", b"\n\n", b": keep-alive\n\n", b"Bad gateway"):
-            assert isinstance(read(OpenAI(), [body]).error, StreamBroken)
+            assert isinstance(read(OPENAI, [body]).error, StreamBroken)
 
     def test_blank_lines_before_a_json_answer_are_waited_through(self) -> None:
         answer = {"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]}
         body = b"\xef\xbb\xbf" + b"\n" * 100 + json.dumps(answer).encode()
-        outcome = read(OpenAI(), [body[place : place + 1] for place in range(len(body))])
-        assert ("hi", True) == (outcome.text, outcome.complete)
+        outcome = read(OPENAI, [body[place : place + 1] for place in range(len(body))])
+        assert ("hi", True) == (outcome.text_, outcome.complete)
 
     def test_a_body_of_json_is_bounded(self) -> None:
-        reading = Reading(OpenAI(), 200, JSON, {}, max_body_bytes=1000)
-        with pytest.raises(BadResponse):
-            list(deltas(reading, [b"{"] * 2000))
+        outcome = read(OPENAI, [b"{"] * 2000, content_type=JSON, max_body_bytes=1000)
+        assert "body_too_long" == getattr(outcome.error, "provider_code", None)
 
     def test_an_endless_error_body_is_read_over(self) -> None:
         reading = reading_of(status=503)
         for _ in range(100):
-            assert [] == list(reading.feed(b"<" * 65536))
+            reading.feed(b"<" * 65536)
         assert len(reading._body) == MAX_ERROR_BYTES
         with pytest.raises(Overloaded):
-            list(reading.end())
+            reading.end()
 
     def test_json_that_is_no_answer_is_a_bad_response(self) -> None:
         for body in (b"{}", b"[]", b'{"ok": true}', b"{" * 100_000):
-            assert isinstance(read(OpenAI(), [body], content_type=JSON).error, BadResponse)
+            assert isinstance(read(OPENAI, [body], content_type=JSON).error, BadResponse)
 
 
 class TestProgress:
     def test_only_data_events_count(self) -> None:
         reading = reading_of()
         for keep_alive in (b": ping\n\n", b"\n", b"event: ping\n\n", b"foo: bar\n"):
-            list(reading.feed(keep_alive))
+            reading.feed(keep_alive)
         assert reading.events == 0
-        list(reading.feed(sse(text("a")) + sse(text("b"))[:-1]))
+        reading.feed(sse(text("a")) + sse(text("b"))[:-1])
         assert reading.events == 1
 
     def test_finished_and_done_are_two_things(self) -> None:
         reading = reading_of()
         seen = []
         for event in (text("a"), STOP, {"choices": [], "usage": {"prompt_tokens": 1}}, b"[DONE]"):
-            list(reading.feed(sse(event)))
+            reading.feed(sse(event))
             seen.append((reading.finished, reading.done))
         assert [(False, False), (True, False), (True, False), (True, True)] == seen
 
     def test_done_alone_finishes_nothing(self) -> None:
         outcome = read_events(text("a"), b"[DONE]")
-        assert ("a", None) == (outcome.text, outcome.finish)
+        assert ("a", None) == (outcome.text_, outcome.finish_word)
         assert isinstance(outcome.error, StreamBroken)
 
 
 class TestCharacters:
     def test_a_high_surrogate_waits_for_its_other_half(self) -> None:
         found = given_so_far(text("笑\ud83d"), text("\ude00脸"))
-        assert [Text("笑"), Text("😀脸")] == found
+        assert [("text", "笑"), ("text", "😀脸")] == found
 
     def test_it_waits_for_text_of_its_own_kind(self) -> None:
         found = given_so_far(
             delta(reasoning_content="\ud83d"), text("好\ud83d"), delta(reasoning_content="\ude00")
         )
-        assert [Text("好"), Reasoning("😀")] == found
+        assert [("text", "好"), ("reasoning", "😀")] == found
 
     def test_a_half_that_stays_alone_becomes_a_replacement(self) -> None:
-        assert [Text("\ufffda\ufffdb")] == given_so_far(text("\ude00a\ud83db"))
-        assert [Text("\ufffda")] == given_so_far(text("\ud83d"), text("a"))
+        assert [("text", "\ufffda\ufffdb")] == given_so_far(text("\ude00a\ud83db"))
+        assert [("text", "\ufffda")] == given_so_far(text("\ud83d"), text("a"))
 
     @pytest.mark.parametrize("last", [STOP, {"error": {"code": "server_error"}}, b"[DONE]"])
     def test_a_half_at_the_end_becomes_a_replacement(self, last: object) -> None:
-        assert "a\ufffd" == read_events(text("a\ud83d"), last).text
+        assert "a\ufffd" == read_events(text("a\ud83d"), last).text_
 
     def test_refusals_are_kept_apart_from_text(self) -> None:
         found = given_so_far(delta(refusal="抱\ud83d"), delta(refusal="\ude00"))
-        assert [Refusal("抱"), Refusal("😀")] == found
+        assert [("refusal", "抱"), ("refusal", "😀")] == found
 
     def test_bytes_that_are_no_utf8_become_replacements(self) -> None:
         event = b'{"choices":[{"delta":{"content":"\xe5\xa5 \xff"}}]}'
-        assert [Text("\ufffd \ufffd")] == given_so_far(event)
+        assert [("text", "\ufffd \ufffd")] == given_so_far(event)
 
     def test_nothing_is_handed_on_for_an_empty_text(self) -> None:
         assert [] == given_so_far(text(""), delta(content=None), delta(), b" ", b"")
@@ -152,7 +162,7 @@ class TestCharacters:
         bounds = [0, *sorted(places), len(said)]
         pieces = [said[start:end] for start, end in pairwise(bounds)]
         outcome = read_events(*map(text, pieces), STOP)
-        assert said.encode("utf-16", "surrogatepass").decode("utf-16", "replace") == outcome.text
+        assert said.encode("utf-16", "surrogatepass").decode("utf-16", "replace") == outcome.text_
 
 
 class TestCumulative:
@@ -165,7 +175,7 @@ class TestCumulative:
         ]
         if stop:
             events[-1]["output"]["choices"][0]["finish_reason"] = "stop"
-        return read(DashScope(incremental_output=False), [sse(*events)])
+        return read(CUMULATIVE, [sse(*events)])
 
     def test_only_what_is_new_is_handed_on(self) -> None:
         outcome = self.read(
@@ -175,24 +185,24 @@ class TestCumulative:
             {"content": "哈哈", "reasoning_content": "想一想"},
             {"content": "哈哈", "reasoning_content": "想一想"},
         )
-        assert ("想一想", "哈哈") == (outcome.reasoning, outcome.text)
+        assert ("想一想", "哈哈") == (outcome.reasoning_, outcome.text_)
 
     def test_in_incremental_mode_the_same_texts_are_appended(self) -> None:
         output = {"choices": [{"message": {"content": "哈"}, "finish_reason": "null"}]}
         more = {"choices": [{"message": {"content": "哈哈"}, "finish_reason": "stop"}]}
-        outcome = read(DashScope(), [sse({"output": output}, {"output": more})])
-        assert "哈哈哈" == outcome.text
+        outcome = read(DASHSCOPE, [sse({"output": output}, {"output": more})])
+        assert "哈哈哈" == outcome.text_
 
     def test_a_character_cut_at_the_end_comes_whole_with_the_next(self) -> None:
         outcome = self.read({"content": "好\ud83d"}, {"content": "好😀"}, {"content": "好😀！"})
-        assert "好😀！" == outcome.text
+        assert "好😀！" == outcome.text_
 
     def test_what_was_said_differently_is_not_said_again(self) -> None:
-        assert "一二三四" == self.read({"content": "一二"}, {"content": "一二三四"}).text
+        assert "一二三四" == self.read({"content": "一二"}, {"content": "一二三四"}).text_
         shorter_for_once = ({"content": "一二三"}, {"content": "一二"}, {"content": "一二三四"})
-        assert "一二三四" == self.read(*shorter_for_once).text
+        assert "一二三四" == self.read(*shorter_for_once).text_
         # Rewritten: an answer cannot take back, so what follows the common beginning is appended.
-        assert "abcX" == self.read({"content": "abc"}, {"content": "abX"}, {"content": "abX"}).text
+        assert "abcX" == self.read({"content": "abc"}, {"content": "abX"}, {"content": "abX"}).text_
 
     def test_tool_calls_repeat_their_arguments(self) -> None:
         def calls(arguments: str, name: str = "f") -> dict[str, Any]:
@@ -210,19 +220,21 @@ class TestToolCalls:
             call(0, id="a", name="f"), call(0, '{"x"'), call(0, id="", name="", arguments=":1}")
         )
         assert [
-            ToolCall(0, "a", "f", ""),
-            ToolCall(0, "", "", '{"x"'),
-            ToolCall(0, "", "", ":1}"),
+            ("tool_call", "a", "f"),
+            ("arguments", '{"x"'),
+            ("arguments", ":1}"),
         ] == found
 
     def test_a_second_call_waits_until_the_first_is_whole(self) -> None:
         first = call(0, '{"x":', id="a", name="f")
         second = call(1, '{"y":2}', id="b", name="g")
-        assert [ToolCall(0, "a", "f", '{"x":')] == given_so_far(first, second)
+        assert [("tool_call", "a", "f"), ("arguments", '{"x":')] == given_so_far(first, second)
         assert [
-            ToolCall(0, "a", "f", '{"x":'),
-            ToolCall(0, "", "", "1}"),
-            ToolCall(1, "b", "g", '{"y":2}'),
+            ("tool_call", "a", "f"),
+            ("arguments", '{"x":'),
+            ("arguments", "1}"),
+            ("tool_call", "b", "g"),
+            ("arguments", '{"y":2}'),
         ] == given_so_far(first, second, call(0, "1}"))
 
     def test_calls_one_after_the_other_pass_at_once(self) -> None:
@@ -230,9 +242,11 @@ class TestToolCalls:
             call(0, "{}", id="a", name="f"), call(1, '{"y":', id="b", name="g"), call(1, "2}")
         )
         assert [
-            ToolCall(0, "a", "f", "{}"),
-            ToolCall(1, "b", "g", '{"y":'),
-            ToolCall(1, "", "", "2}"),
+            ("tool_call", "a", "f"),
+            ("arguments", "{}"),
+            ("tool_call", "b", "g"),
+            ("arguments", '{"y":'),
+            ("arguments", "2}"),
         ] == found
 
     def test_a_call_that_never_gets_whole_is_finished_by_the_finish_mark(self) -> None:
@@ -240,7 +254,7 @@ class TestToolCalls:
             call(0, '{"x', id="a", name="f"), call(1, "{}", id="b", name="g"), text("…"), STOP
         )
         assert ['{"x', "{}"] == [found["arguments"] for found in outcome.tool_calls]
-        assert ("…", "stop") == (outcome.text, outcome.finish)
+        assert ("…", "stop") == (outcome.text_, outcome.finish_word)
 
     @pytest.mark.parametrize("last", [{"error": {"code": "server_error"}}, b"[DONE]"])
     def test_what_was_held_back_is_not_lost_with_the_stream(self, last: object) -> None:
@@ -251,13 +265,13 @@ class TestToolCalls:
     def test_text_waits_for_a_call_that_is_not_whole(self) -> None:
         opened = call(0, '{"x":', id="a", name="f")
         held = given_so_far(opened, text("so"))
-        assert [ToolCall(0, "a", "f", '{"x":')] == held
+        assert [("tool_call", "a", "f"), ("arguments", '{"x":')] == held
         freed = given_so_far(opened, text("so"), text("!"), call(0, "1}"), text("go"))
-        assert [ToolCall(0, "", "", "1}"), Text("so"), Text("!"), Text("go")] == freed[1:]
+        assert [("arguments", "1}"), ("text", "so"), ("text", "!"), ("text", "go")] == freed[2:]
 
     def test_behind_text_a_whole_call_gets_nothing_more(self) -> None:
         found = given_so_far(call(0, "{}", id="a", name="f"), text("so"), call(0, " "))
-        assert [ToolCall(0, "a", "f", "{}"), Text("so")] == found
+        assert [("tool_call", "a", "f"), ("arguments", "{}"), ("text", "so")] == found
 
     def test_a_new_id_at_a_known_index_is_a_new_call(self) -> None:
         outcome = read_events(
@@ -275,24 +289,30 @@ class TestToolCalls:
     def test_the_opening_waits_for_the_name(self) -> None:
         assert [] == given_so_far(call(0, id="a"))
         found = given_so_far(call(0, id="a"), call(0, "{", name="f"))
-        assert [ToolCall(0, "a", "f", "{")] == found
+        assert [("tool_call", "a", "f"), ("arguments", "{")] == found
 
     def test_a_call_that_began_with_nothing_may_get_its_id_later(self) -> None:
         found = given_so_far(call(0, "{"), call(0, "}", id="a", name="f"))
-        assert [ToolCall(0, "a", "f", "{}")] == found
+        assert [("tool_call", "a", "f"), ("arguments", "{}")] == found
 
     def test_a_call_without_id_has_an_opening_all_the_same(self) -> None:
         found = given_so_far(call(None, name="f"), call(None, "{}"))
-        assert [ToolCall(0, "", "f", ""), ToolCall(0, "", "", "{}")] == found
+        assert [("tool_call", "", "f"), ("arguments", "{}")] == found
 
     def test_the_providers_numbers_are_not_ours(self) -> None:
         found = given_so_far(call(3, "{}", name="f"), call(1, "{}", name="g"))
-        assert [ToolCall(0, "", "f", "{}"), ToolCall(1, "", "g", "{}")] == found
+        one, other = ("tool_call", "", "f"), ("tool_call", "", "g")
+        assert [one, ("arguments", "{}"), other, ("arguments", "{}")] == found
 
     def test_a_whole_message_may_leave_out_the_numbers(self) -> None:
         calls = [{"function": {"name": name, "arguments": {"x": 1}}} for name in "fg"]
         found = given_so_far(delta(tool_calls=calls))
-        assert [ToolCall(0, "", "f", '{"x":1}'), ToolCall(1, "", "g", '{"x":1}')] == found
+        assert [
+            ("tool_call", "", "f"),
+            ("arguments", '{"x":1}'),
+            ("tool_call", "", "g"),
+            ("arguments", '{"x":1}'),
+        ] == found
 
     def test_half_a_character_in_an_object_of_arguments_stands_as_its_escape(self) -> None:
         function = {"name": "f", "arguments": {"x": "\ud83d"}}
@@ -318,15 +338,14 @@ class TestToolCalls:
             lambda _: call(1, "x" * 1000, id="b", name="g"),
             lambda number: call(number + 1, id=f"c{number}", name="g"),
         ):
-            with pytest.raises(BadResponse):
-                list(deltas(reading_of(), forever(event)))
+            assert isinstance(read(OPENAI, forever(event)).error, BadResponse)
 
 
 class TestErrors:
     def test_what_stood_before_an_error_in_its_event_is_not_lost(self) -> None:
         event = {"error": {"code": 502, "message": "boom"}, **text("last words")}
         outcome = read_events(event)
-        assert "last words" == outcome.text
+        assert "last words" == outcome.text_
         assert isinstance(outcome.error, Overloaded)
 
     @pytest.mark.parametrize(
@@ -341,30 +360,32 @@ class TestErrors:
     def test_a_finish_mark_may_say_that_it_is_none(
         self, word: str, error: type[ProviderError]
     ) -> None:
-        reading = reading_of()
-        body = sse(text("a"), {"choices": [{"finish_reason": word}]}, b"[DONE]")
-        assert [Text("a"), Finish(FinishReason.ERROR, word)] == list(reading.feed(body))
-        assert not reading.finished
-        with pytest.raises(error) as caught:
-            list(reading.end())
-        assert word == caught.value.provider_code
-        assert caught.value.retryable
+        outcome = read_events(text("a"), {"choices": [{"finish_reason": word}]}, b"[DONE]")
+        assert ("a", Finish(FinishReason.ERROR, word)) == (outcome.text_, outcome.mark)
+        assert isinstance(outcome.error, error)
+        assert word == outcome.error.provider_code
+        assert outcome.error.retryable
 
     def test_an_event_that_is_not_json_is_a_bad_response(self) -> None:
-        for broken in (b"hello", b'{"choices":', b'{"choices": 5}', b"[" * 100_000):
-            assert isinstance(read_events(text("a"), broken, STOP).error, BadResponse)
+        for broken in (b'{"choices":', b'{"choices": 5}', b"[" * 100_000, b'{"choices":[{"de'):
+            assert isinstance(read_events(text("a"), broken, STOP).error, BadResponse), broken
+
+    @pytest.mark.parametrize("words", [b"hello", b"2024-04-27 01:35:43.68", b"[ping]", b"{ping}"])
+    def test_an_event_of_no_json_is_read_over_and_told(self, words: bytes) -> None:
+        outcome = read_events(text("a"), words, text("b"), STOP)
+        assert ("ab", True, {"no_json"}) == (outcome.text_, outcome.complete, outcome.odd)
 
     def test_an_event_of_a_strangers_name_is_looked_at(self) -> None:
         body = b"event: ping\ndata: hello\n\nevent: foo\n" + sse(text("a"), STOP)
-        outcome = read(OpenAI(), [body])
-        assert ("a", True) == (outcome.text, outcome.complete)
+        outcome = read(OPENAI, [body])
+        assert ("a", True) == (outcome.text_, outcome.complete)
 
     def test_an_error_keeps_the_wait_its_headers_ask_for(self) -> None:
-        outcome = read(OpenAI(), [b"{}"], status=429, headers={"retry-after": "7"})
+        outcome = read(OPENAI, [b"{}"], status=429, headers={"retry-after": "7"})
         assert isinstance(outcome.error, RateLimited)
         assert outcome.error.retry_after == 7
 
     def test_usage_passes_wherever_it_stands(self) -> None:
         usage = {"usage": {"prompt_tokens": 3, "completion_tokens": 4}}
-        found = given_so_far(usage, {"choices": [{"delta": {}, **usage}]}, {"usage": {}})
-        assert [Usage(3, 4), Usage(3, 4)] == found
+        for event in (usage, {"choices": [{"delta": {}, **usage}]}):
+            assert [3, 4] == read_events(event, {"usage": {}}, STOP).tokens

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from tornado.httputil import HTTPHeaders
 
-from providers.dashscope import DashScope
 from providers.dialect import Dialect
 from providers.errors import (
     BadRequest,
@@ -22,11 +21,8 @@ from providers.errors import (
     Refused,
     Unauthorized,
 )
-from providers.openai import OpenAI
-from providers.qianfan import Qianfan
-from providers.qianfan_v1 import QianfanV1
 from providers.refusals import MAX_RETRY_AFTER_SECONDS, retry_after
-from tests.providers.outcome import JSON, read
+from tests.providers.outcome import DASHSCOPE, JSON, OPENAI, QIANFAN, QIANFAN_V1, read
 
 # By status, code and type: OpenAI and its relatives.
 OPENAI_SHAPED: list[tuple[int, object, object, type[ProviderError]]] = [
@@ -92,7 +88,7 @@ OPENAI_SHAPED: list[tuple[int, object, object, type[ProviderError]]] = [
     (200, True, ["x"], Refused),
 ]
 
-DASHSCOPE: list[tuple[str, type[ProviderError]]] = [
+DASHSCOPE_CODES: list[tuple[str, type[ProviderError]]] = [
     ("InvalidParameter", BadRequest),
     ("InvalidParameter.Whatever", BadRequest),
     ("InvalidParameter.DataInspection", ContentFiltered),
@@ -114,7 +110,7 @@ DASHSCOPE: list[tuple[str, type[ProviderError]]] = [
     ("ModelUnavailable", Overloaded),
 ]
 
-QIANFAN_V1: list[tuple[int, type[ProviderError], float | None]] = [
+QIANFAN_V1_CODES: list[tuple[int, type[ProviderError], float | None]] = [
     (2, Overloaded, None),
     (3, ModelNotFound, None),
     (4, RateLimited, 10),
@@ -131,7 +127,6 @@ QIANFAN_V1: list[tuple[int, type[ProviderError], float | None]] = [
     (336100, Overloaded, None),
     (336501, RateLimited, 60),
     (336502, RateLimited, 60),
-    (987654, Refused, None),
 ]
 
 
@@ -153,39 +148,45 @@ def test_openai_and_its_relatives(
     status: int, code: object, kind: object, error: type[ProviderError]
 ) -> None:
     body = {"error": {"message": "secret sk-1", "type": kind, "code": code}}
-    for dialect in (OpenAI(), Qianfan()):
+    for dialect in (OPENAI, QIANFAN):
         found = said(dialect, body, status=status)
         assert type(found) is error
         assert "secret" not in str(found) + str(found.provider_code)
     if status == 200:
-        assert type(in_stream(OpenAI(), body)) is error
+        assert type(in_stream(OPENAI, body)) is error
 
 
-@pytest.mark.parametrize(("code", "error"), DASHSCOPE)
+@pytest.mark.parametrize(("code", "error"), DASHSCOPE_CODES)
 def test_dashscope_native(code: str, error: type[ProviderError]) -> None:
     body = {"code": code, "message": "secret", "request_id": "1"}
     for found in (
-        said(DashScope(), body),
-        said(DashScope(), body, status=500),
-        in_stream(DashScope(), body),
-        in_stream(DashScope(), body, event="error"),
-        said(OpenAI(), body),  # it escapes through the compatible mode
-        in_stream(OpenAI(), body),
+        said(DASHSCOPE, body),
+        said(DASHSCOPE, body, status=500),
+        in_stream(DASHSCOPE, body),
+        in_stream(DASHSCOPE, body, event="error"),
+        said(OPENAI, body),  # it escapes through the compatible mode
+        in_stream(OPENAI, body),
     ):
         assert type(found) is error
         assert found is not None
         assert code == found.provider_code
 
 
-@pytest.mark.parametrize(("code", "error", "wait"), QIANFAN_V1)
+@pytest.mark.parametrize(("code", "error", "wait"), QIANFAN_V1_CODES)
 def test_qianfan_v1(code: int, error: type[ProviderError], wait: float | None) -> None:
     body = {"error_code": code, "error_msg": "secret"}
-    dialect = QianfanV1(access_token="24.x")
+    dialect = QIANFAN_V1
     bare = read(dialect, [b": hi\n\n" + json.dumps(body).encode()]).error
     for found in (said(dialect, body), said(dialect, body, status=400), bare):
         assert found is not None
         assert (error, str(code), wait) == (type(found), found.provider_code, found.retry_after)
     assert type(in_stream(dialect, body)) is error
+
+
+def test_a_code_of_qianfan_v1_that_nobody_knows_goes_by_the_status() -> None:
+    body = {"error_code": 987654}
+    assert type(said(QIANFAN_V1, body)) is Refused
+    assert type(said(QIANFAN_V1, body, status=400)) is BadRequest
 
 
 @pytest.mark.parametrize(
@@ -202,29 +203,29 @@ def test_qianfan_v1(code: int, error: type[ProviderError], wait: float | None) -
     ],
 )
 def test_bodies_of_other_shapes(body: object, error: type[ProviderError]) -> None:
-    assert type(said(OpenAI(), body, status=401)) is error
+    assert type(said(OPENAI, body, status=401)) is error
 
 
 def test_an_event_called_error_is_one_whatever_it_holds() -> None:
-    assert type(in_stream(OpenAI(), {"message": "m"}, event="error")) is Refused
-    assert type(in_stream(OpenAI(), {"message": "m"})) is not Refused
-    assert type(in_stream(DashScope(), {"message": "m"}, event="error")) is Refused
+    assert type(in_stream(OPENAI, {"message": "m"}, event="error")) is Refused
+    assert type(in_stream(OPENAI, {"message": "m"})) is not Refused
+    assert type(in_stream(DASHSCOPE, {"message": "m"}, event="error")) is Refused
 
 
 def test_a_wrong_path_is_not_a_wrong_model() -> None:
-    assert type(said(OpenAI(), b"<html>", status=404)) is Refused
-    assert type(said(OpenAI(), {"error": {"message": "no"}}, status=404)) is ModelNotFound
+    assert type(said(OPENAI, b"<html>", status=404)) is Refused
+    assert type(said(OPENAI, {"error": {"message": "no"}}, status=404)) is ModelNotFound
 
 
 def test_a_redirect_is_a_refusal() -> None:
-    for dialect in (OpenAI(), DashScope(), QianfanV1(access_token="24.x")):
+    for dialect in (OPENAI, DASHSCOPE, QIANFAN_V1):
         assert type(said(dialect, b"", status=302)) is Refused
 
 
 @pytest.mark.parametrize("field", ["error", "data"])
 def test_llamacpp_once_had_a_field_for_errors(field: str) -> None:
     body = b': hi\n\n%s: {"code":500,"message":"m","type":"server_error"}\n\n' % field.encode()
-    assert type(read(OpenAI(), [body]).error) is Overloaded
+    assert type(read(OPENAI, [body]).error) is Overloaded
 
 
 @pytest.mark.parametrize(
@@ -238,14 +239,14 @@ def test_llamacpp_once_had_a_field_for_errors(field: str) -> None:
 def test_a_conversation_that_is_too_long_is_known_by_its_text(message: str) -> None:
     for code, kind in ((None, "invalid_request_error"), (400, "BadRequestError")):
         body = {"error": {"message": message, "type": kind, "code": code}}
-        assert type(said(OpenAI(), body, status=400)) is ContextTooLong
+        assert type(said(OPENAI, body, status=400)) is ContextTooLong
     native = {"code": "InvalidParameter", "message": message}
-    assert type(in_stream(DashScope(), native, event="error")) is ContextTooLong
+    assert type(in_stream(DASHSCOPE, native, event="error")) is ContextTooLong
 
 
 @pytest.mark.parametrize("code", ["a sentence\nwith a line end " * 100, "", 0, {}, None])
 def test_a_code_is_fit_for_a_log_line(code: Any) -> None:
-    word = said(OpenAI(), {"error": {"code": code}}, status=400).provider_code
+    word = said(OPENAI, {"error": {"code": code}}, status=400).provider_code
     assert word is None or (len(word) <= 64 and word.isprintable())
 
 
@@ -255,8 +256,8 @@ def test_what_an_empty_code_says_is_no_error() -> None:
         "code": "",
         "message": "",
     }
-    assert read(DashScope(), [json.dumps(answer).encode()]).complete
-    assert type(said(OpenAI(), {"code": 0, "message": "ok"})) is BadResponse
+    assert read(DASHSCOPE, [json.dumps(answer).encode()]).complete
+    assert type(said(OPENAI, {"code": 0, "message": "ok"})) is BadResponse
 
 
 class TestRetryAfter:
@@ -295,13 +296,13 @@ class TestRetryAfter:
 
     def test_only_what_may_be_retried_says_when(self) -> None:
         headers = HTTPHeaders({"Retry-After": "5"})
-        quota = OpenAI().error(429, b'{"error":{"code":"insufficient_quota"}}', headers)
+        quota = OPENAI.error(429, b'{"error":{"code":"insufficient_quota"}}', headers)
         assert quota.retry_after is None
-        assert OpenAI().error(503, b"", headers).retry_after == 5
-        assert DashScope().error(429, b"", headers).retry_after == 5
-        assert QianfanV1(access_token="24.x").error(503, b"", headers).retry_after == 5
+        assert OPENAI.error(503, b"", headers).retry_after == 5
+        assert DASHSCOPE.error(429, b"", headers).retry_after == 5
+        assert QIANFAN_V1.error(503, b"", headers).retry_after == 5
 
     def test_openai_may_forbid_a_retry(self) -> None:
         headers = HTTPHeaders({"X-Should-Retry": "false"})
-        error = OpenAI().error(429, b'{"error":{"code":"slow_down"}}', headers)
+        error = OPENAI.error(429, b'{"error":{"code":"slow_down"}}', headers)
         assert (Refused, "slow_down", False) == (type(error), error.provider_code, error.retryable)

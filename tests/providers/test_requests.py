@@ -5,15 +5,16 @@ from typing import Any
 
 import pytest
 
+from model.messages import Role
+from model.prompt import Prompt, merged, said
 from providers.dashscope import DashScope
-from providers.dialect import Credential, Dialect, Prompt, Turn
+from providers.dialect import Dialect, Token
 from providers.errors import BadResponse, Overloaded, Unauthorized
 from providers.openai import OpenAI
-from providers.qianfan import Qianfan
-from providers.qianfan_v1 import QianfanV1
-from tests.providers.outcome import SAMPLES
+from tests.providers.outcome import DASHSCOPE, OPENAI, QIANFAN, QIANFAN_V1, SAMPLES
 
-HELLO = (Turn("user", "hi"),)
+HELLO = (said(Role.USER, "hi"),)
+ANY = Prompt(model="m", turns=HELLO)
 
 
 def body(dialect: Dialect, **prompt: Any) -> dict[str, Any]:
@@ -22,33 +23,40 @@ def body(dialect: Dialect, **prompt: Any) -> dict[str, Any]:
     return sent
 
 
-def v1(**settings: str) -> QianfanV1:
-    return QianfanV1(**(settings or {"api_key": "ak", "secret_key": "sk"}))
-
-
-@pytest.mark.parametrize("dialect", [OpenAI(), DashScope(), Qianfan(), v1()])
+@pytest.mark.parametrize("dialect", [OPENAI, DASHSCOPE, QIANFAN, QIANFAN_V1])
 def test_knobs_that_are_not_set_are_not_sent(dialect: Dialect) -> None:
     sent = json.dumps(body(dialect))
     for knob in ("temperature", "top_p", "max", "stop", "system"):
         assert knob not in sent
 
 
-@pytest.mark.parametrize("dialect", [OpenAI(), DashScope(), Qianfan()])
+@pytest.mark.parametrize("dialect", [OPENAI, DASHSCOPE, QIANFAN])
 def test_without_a_key_no_authorization_is_sent(dialect: Dialect) -> None:
-    assert "Authorization" not in dialect.request(Prompt(model="m", turns=HELLO)).headers
+    assert "Authorization" not in dialect.request(ANY, None).headers
 
 
-@pytest.mark.parametrize("dialect", [OpenAI(), DashScope(), Qianfan(), v1()])
+@pytest.mark.parametrize("dialect", [OPENAI, DASHSCOPE, QIANFAN, QIANFAN_V1])
 def test_nobody_can_change_the_headers_of_the_next_request(dialect: Dialect) -> None:
-    prompt = Prompt(model="m", turns=HELLO)
-    dialect.request(prompt).headers.clear()
-    assert dialect.request(prompt).headers
+    dialect.request(ANY, None).headers.clear()
+    assert dialect.request(ANY, None).headers
+
+
+def test_turns_of_one_role_in_a_row_are_one() -> None:
+    roles = [Role.USER, Role.USER, Role.ASSISTANT, Role.ASSISTANT, Role.USER]
+    words = "one two three four five".split()
+    turns = merged(said(role, text) for role, text in zip(roles, words, strict=True))
+
+    assert [
+        (Role.USER, "one\n\ntwo"),
+        (Role.ASSISTANT, "three\n\nfour"),
+        (Role.USER, "five"),
+    ] == [(turn.role, turn.text) for turn in turns]
 
 
 class TestOpenAI:
     @pytest.mark.parametrize("base_url", ["https://api.deepseek.com", "https://api.deepseek.com/"])
     def test_the_base_url_is_all_before_chat_completions(self, base_url: str) -> None:
-        request = OpenAI(base_url).request(Prompt(model="m", turns=HELLO))
+        request = OpenAI(base_url).request(ANY, None)
         assert request.url == "https://api.deepseek.com/chat/completions"
 
     @pytest.mark.parametrize(
@@ -69,68 +77,58 @@ class TestOpenAI:
         assert {name: 5} == {key: value for key, value in sent.items() if "max" in key}
 
     def test_usage_is_asked_for_and_padding_is_not(self) -> None:
-        assert body(OpenAI())["stream_options"] == {
+        assert body(OPENAI)["stream_options"] == {
             "include_usage": True,
             "include_obfuscation": False,
         }
         assert body(OpenAI("http://localhost/v1"))["stream_options"] == {"include_usage": True}
 
     def test_the_system_prompt_comes_first(self) -> None:
-        roles = [message["role"] for message in body(OpenAI(), system="short")["messages"]]
+        roles = [message["role"] for message in body(OPENAI, system="short")["messages"]]
         assert ["system", "user"] == roles
 
 
 class TestDashScope:
     def test_both_modes_are_always_said(self) -> None:
         for incremental in (True, False):
-            parameters = body(DashScope(incremental_output=incremental))["parameters"]
+            parameters = body(
+                DashScope("https://localhost/api/v1", incremental_output=incremental)
+            )["parameters"]
             assert {"result_format": "message", "incremental_output": incremental} == parameters
 
     def test_the_stream_is_asked_for_in_the_headers(self) -> None:
-        request = DashScope(api_key="sk").request(Prompt(model="m", turns=HELLO))
+        request = DASHSCOPE.request(ANY, None)
         assert request.headers["X-DashScope-SSE"] == "enable"
         assert request.headers["Accept"] == "text/event-stream"
         assert "stream" not in json.loads(request.body)
 
     def test_knobs_are_brought_into_range(self) -> None:
-        parameters = body(DashScope(), temperature=2.0, top_p=0.0)["parameters"]
+        parameters = body(DASHSCOPE, temperature=2.0, top_p=0.0)["parameters"]
         assert parameters["temperature"] < 2
         assert parameters["top_p"] > 0
 
 
 class TestQianfanV1:
-    def test_roles_alternate_from_the_user_to_the_user(self) -> None:
-        turns = (
-            Turn("assistant", "dropped"),
-            Turn("assistant", "this too"),
-            Turn("user", "one"),
-            Turn("user", "two"),
-            Turn("assistant", "three"),
-            Turn("assistant", "four"),
-            Turn("user", "five"),
-        )
-        assert [
-            {"role": "user", "content": "one\n\ntwo"},
-            {"role": "assistant", "content": "three\n\nfour"},
-            {"role": "user", "content": "five"},
-        ] == body(v1(), turns=turns)["messages"]
+    def test_the_first_turn_is_the_users(self) -> None:
+        turns = (said(Role.ASSISTANT, "dropped"), said(Role.USER, "one"))
+        assert [{"role": "user", "content": "one"}] == body(QIANFAN_V1, turns=turns)["messages"]
 
     def test_the_system_prompt_stands_outside_the_messages(self) -> None:
-        sent = body(v1(), system="short")
+        sent = body(QIANFAN_V1, system="short")
         assert ("short", 1) == (sent["system"], len(sent["messages"]))
 
     @pytest.mark.parametrize(("asked", "sent"), [(0.0, 0.01), (0.5, 0.5), (1.0, 1.0), (2.0, 1.0)])
     def test_the_temperature_is_brought_into_range(self, asked: float, sent: float) -> None:
-        assert sent == body(v1(), temperature=asked)["temperature"]
+        assert sent == body(QIANFAN_V1, temperature=asked)["temperature"]
 
     def test_the_token_limit_is_at_least_two(self) -> None:
-        assert body(v1(), max_tokens=1)["max_output_tokens"] == 2
-        assert body(v1(), max_tokens=9)["max_output_tokens"] == 9
+        assert body(QIANFAN_V1, max_tokens=1)["max_output_tokens"] == 2
+        assert body(QIANFAN_V1, max_tokens=9)["max_output_tokens"] == 9
 
     def test_stop_words_beyond_the_apis_limits_are_left_out(self) -> None:
-        assert ["a", "b" * 20] == body(v1(), stop=("a", "x" * 21, "b" * 20))["stop"]
-        assert ["1", "2", "3", "4"] == body(v1(), stop=tuple("12345"))["stop"]
-        assert "stop" not in body(v1(), stop=("x" * 21,))
+        assert ["a", "b" * 20] == body(QIANFAN_V1, stop=("a", "x" * 21, "b" * 20))["stop"]
+        assert ["1", "2", "3", "4"] == body(QIANFAN_V1, stop=tuple("12345"))["stop"]
+        assert "stop" not in body(QIANFAN_V1, stop=("x" * 21,))
 
     @pytest.mark.parametrize(
         ("model", "segment"),
@@ -147,35 +145,24 @@ class TestQianfanV1:
         ],
     )
     def test_the_model_is_the_paths_last_segment(self, model: str, segment: str) -> None:
-        request = v1().request(Prompt(model=model, turns=HELLO), "24.to/ken&x")
+        request = QIANFAN_V1.request(Prompt(model=model, turns=HELLO), "24.to/ken&x")
         path = "/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/"
         assert (
             f"https://aip.baidubce.com{path}{segment}?access_token=24.to%2Fken%26x" == request.url
         )
         assert "model" not in json.loads(request.body)
 
-    def test_a_fixed_token_needs_no_other(self) -> None:
-        assert v1().needs_credential
-        fixed = v1(access_token="24.fixed")
-        assert not fixed.needs_credential
-        request = fixed.request(Prompt(model="m", turns=HELLO))
-        assert request.url.endswith("?access_token=24.fixed")
-
-    def test_without_credentials_it_cannot_be_made(self) -> None:
-        with pytest.raises(ValueError, match="secret_key"):
-            QianfanV1(api_key="ak")
-
     def test_a_token_is_read_with_its_lifetime(self) -> None:
         answer = (SAMPLES / "qianfan-token.json").read_bytes()
         token = "24.wire0000.2592000.1792592000.000000-000000"
-        assert Credential(token, 2592000) == v1().credential(200, answer)
-        assert Credential("t", 3600) == v1().credential(200, b'{"access_token": "t"}')
+        assert Token(token, 2592000) == QIANFAN_V1.token(200, answer)
+        assert Token("t", 3600) == QIANFAN_V1.token(200, b'{"access_token": "t"}')
 
     @pytest.mark.parametrize("status", [200, 400, 401])
     def test_a_wrong_key_is_seen_whatever_the_status(self, status: int) -> None:
         answer = (SAMPLES / "qianfan-token-error.json").read_bytes()
         with pytest.raises(Unauthorized) as caught:
-            v1().credential(status, answer)
+            QIANFAN_V1.token(status, answer)
         assert caught.value.provider_code == "invalid_client"
 
     @pytest.mark.parametrize(
@@ -192,4 +179,4 @@ class TestQianfanV1:
         self, status: int, answer: bytes, error: type[Exception]
     ) -> None:
         with pytest.raises(error):
-            v1().credential(status, answer)
+            QIANFAN_V1.token(status, answer)

@@ -5,17 +5,7 @@ import re
 import pytest
 
 from providers.errors import BadResponse, ProviderError, StreamBroken
-from providers.reading import Reading
-from tests.providers.outcome import (
-    EXPECTED,
-    JSON,
-    SAMPLES,
-    Outcome,
-    cuts,
-    deltas,
-    dialect_of,
-    read,
-)
+from tests.providers.outcome import EXPECTED, JSON, SAMPLES, cuts, dialect_of, read
 
 ANSWERS = sorted(name for name, expected in EXPECTED.items() if "complete" in expected)
 STREAMS = [name for name in ANSWERS if name.endswith(".sse")]
@@ -37,10 +27,6 @@ def expected_of(sample: str) -> dict[str, object]:
     }
 
 
-def verdict(outcome: Outcome) -> dict[str, object]:
-    return {key: getattr(outcome, key) for key in expected_of("openai-text.sse")}
-
-
 def content_type_of(sample: str) -> str:
     return JSON if sample.endswith(".json") else "text/event-stream"
 
@@ -56,7 +42,7 @@ def test_an_answer_reads_the_same_at_any_cut(sample: str) -> None:
     dialect, content_type = dialect_of(sample), content_type_of(sample)
     for pieces in cuts(body):
         outcome = read(dialect, pieces, content_type=content_type)
-        assert expected_of(sample) == verdict(outcome), pieces
+        assert expected_of(sample) == outcome.verdict, pieces
     check_error(sample, outcome.error)
 
 
@@ -83,11 +69,11 @@ def test_a_stream_without_its_tail_is_complete_only_behind_the_finish_mark(sampl
         if finished:
             assert mark is not None
             assert mark.end() < length
-            assert expected["finish"] == outcome.finish
+            assert expected["finish"] == outcome.finish_word
         else:
             assert isinstance(outcome.error, ProviderError)
-        assert expected["text"].startswith(outcome.text.rstrip("\ufffd"))
-        assert expected["reasoning"].startswith(outcome.reasoning)
+        assert expected["text"].startswith(outcome.text_.rstrip("\ufffd"))
+        assert expected["reasoning"].startswith(outcome.reasoning_)
 
 
 @pytest.mark.parametrize("sample", [name for name in ANSWERS if name.endswith(".json")])
@@ -96,7 +82,7 @@ def test_a_single_answer_without_its_tail_is_never_complete(sample: str) -> None
     for length in range(len(body)):
         outcome = read(dialect_of(sample), [body[:length]], content_type=JSON)
         assert isinstance(outcome.error, (BadResponse, StreamBroken))
-        assert outcome.text == ""
+        assert outcome.text_ == ""
 
 
 @pytest.mark.parametrize("sample", ERRORS)
@@ -136,7 +122,7 @@ def test_json_is_read_as_json_whatever_it_claims_to_be(sample: str) -> None:
     for content_type in ("text/event-stream", "text/plain", ""):
         claimed = read(dialect_of(sample), [body], content_type=content_type)
         honest = read(dialect_of(sample), [body], content_type=JSON)
-        assert verdict(honest) == verdict(claimed)
+        assert honest.verdict == claimed.verdict
         assert repr(honest.error) == repr(claimed.error)
 
 
@@ -144,13 +130,11 @@ def test_a_stream_is_read_as_a_stream_whatever_it_claims_to_be() -> None:
     body = (SAMPLES / "openai-text.sse").read_bytes()
     for content_type in (JSON, "text/plain", ""):
         outcome = read(dialect_of("openai-text.sse"), [body], content_type=content_type)
-        assert expected_of("openai-text.sse") == verdict(outcome)
+        assert expected_of("openai-text.sse") == outcome.verdict
 
 
 def test_nothing_comes_after_done() -> None:
     body = (SAMPLES / "openai-text.sse").read_bytes()
-    reading = Reading(dialect_of("openai-text.sse"), 200, "text/event-stream", {})
-    once = list(deltas(reading, [body]))
-    assert reading.done
-    doubled = Reading(dialect_of("openai-text.sse"), 200, "text/event-stream", {})
-    assert once == list(deltas(doubled, [body + b"data: [DONE]\n\n" + body]))
+    once = read(dialect_of("openai-text.sse"), [body])
+    doubled = read(dialect_of("openai-text.sse"), [body + b"data: [DONE]\n\n" + body])
+    assert once.growth == doubled.growth

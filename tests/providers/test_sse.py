@@ -1,5 +1,6 @@
 """The event-stream parser, held against the standard's own examples and against a naive reader."""
 
+import json
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -89,12 +90,45 @@ def test_an_event_in_one_chunk_is_the_same_after_anything() -> None:
         assert [found] == parser.feed(b"data: a\n\n"), before
 
 
-@pytest.mark.parametrize("line", [b'{"error_code":1}', b"error: {}", b"<html>", b"Data: x", b"foo"])
+@pytest.mark.parametrize("line", [b'{"error_code":1}', b"error: {}", b"<html>", b"dat: x", b"foo"])
 def test_a_line_that_is_no_field_comes_out_as_it_is(line: bytes) -> None:
     body = b"data: a\n\n" + line + b"\ndata: b\n\n"
     expected = [Event(b"a"), StrayLine(line), Event(b"b")]
     for pieces in cuts(body):
         assert expected == parse(pieces), pieces
+
+
+ONE, TWO = b'{"n":1}', b'{"n":2}'
+
+# What servers send that do not keep to the standard, and what they mean: the data of the events.
+LOOSE = {
+    b"data: %b\ndata: %b\n" % (ONE, TWO): [ONE, TWO],
+    b"data: %b\ndata: %b\ndata: [DONE]\n" % (ONE, TWO): [ONE, TWO, b"[DONE]"],
+    b"data: %b\ndata: [DONE]" % ONE: [ONE, b"[DONE]"],
+    b"data: ping\ndata: %b\n\n" % ONE: [b"ping", ONE],
+    b"data: %b\ndata: ping\n\n" % ONE: [ONE, b"ping"],
+    b"id:1\nevent:result\ndata:%b\nid:2\nevent:result\ndata:%b\n" % (ONE, TWO): [ONE, TWO],
+    b" data: %b\n\n\tdata: %b\n\n" % (ONE, TWO): [ONE, TWO],
+    b"data : %b\n\nDATA: %b\n\n" % (ONE, TWO): [ONE, TWO],
+    b": hi\n : hi\ndata: %b\n\n" % ONE: [ONE],
+    b'data: {"n":\ndata: 1}\n\ndata: %b\n' % TWO: [b'{"n":\n1}', TWO],
+    b"data: %b" % ONE: [ONE],
+    b'data: {"n":1': [],
+}
+
+
+@pytest.mark.parametrize("body", LOOSE)
+def test_loose_framing_is_read_as_it_is_meant_at_any_cut(body: bytes) -> None:
+    for pieces in cuts(body):
+        assert LOOSE[body] == [data for _, data, _ in events(pieces)], pieces
+
+
+def test_events_that_end_with_their_line_come_with_it_once_that_is_known() -> None:
+    parser = EventParser()
+
+    assert [] == parser.feed(b"data: %b\n" % ONE)
+    assert [Event(ONE), Event(TWO)] == parser.feed(b"data: %b\n" % TWO)
+    assert [Event(ONE)] == parser.feed(b"data: %b\n" % ONE)
 
 
 def test_a_stray_line_without_its_line_end_comes_out_at_the_end() -> None:
@@ -156,35 +190,73 @@ class TestBounds:
         assert [Event(line[6:])] == parser.feed(b"\n\n")
 
 
+def is_whole(data: bytes) -> bool:
+    """Whether a line of data can be events in itself: values of JSON, or the mark of the end."""
+    rest = data.strip().decode("utf-8", "replace")
+    if rest in ("", "[DONE]"):
+        return bool(rest)
+    try:
+        while rest:
+            if rest[0] not in '{["':
+                return False
+            rest = rest[json.JSONDecoder().raw_decode(rest)[1] :]
+    except ValueError:
+        return False
+    return True
+
+
+def opens(data: bytes) -> bool:
+    return data.lstrip().startswith((b"{", b"[", b'"'))
+
+
 def naive(body: bytes) -> list[Event | StrayLine]:
-    """The standard read off the page, with the whole body at hand."""
+    """The standard read off the page, with the whole body at hand, and read as it is loosened."""
     *lines, tail = re.split(rb"\r\n|\r|\n", body.removeprefix(b"\xef\xbb\xbf"))
     found: list[Event | StrayLine] = []
-    data, kind, last_id = b"", "", ""
+    data: list[bytes] = []
+    kind, last_id, loose = "", "", False
+
+    def dispatch() -> None:
+        if data:
+            found.append(Event(b"\n".join(data), kind or "message", last_id))
+        data.clear()
+
+    if tail:
+        lines.append(tail)
     for line in lines:
-        name, _, value = line.partition(b":")
+        name, value = name_of(line), line.partition(b":")[2]
         value = value[1:] if value[:1] == b" " else value
         if not line:
-            if data:
-                found.append(Event(data[:-1], kind or "message", last_id))
-            data, kind = b"", ""
+            dispatch()
+            kind = ""
         elif name == b"data":
-            data += value + b"\n"
+            if len(data) == 1 and (is_whole(data[0]) or (opens(value) and not opens(data[0]))):
+                dispatch()
+                loose = True
+            data.append(value)
+            if loose and len(data) == 1 and is_whole(value):
+                dispatch()
+                kind = ""
         elif name == b"event":
             kind = value.decode("utf-8", "replace")
         elif name == b"id":
             last_id = last_id if b"\0" in value else value.decode("utf-8", "replace")
         elif name not in (b"", b"retry"):
             found.append(StrayLine(line))
-    if tail.partition(b":")[0] not in (b"", b"data", b"event", b"id", b"retry"):
-        found.append(StrayLine(tail))
+    if len(data) == 1 and is_whole(data[0]):
+        dispatch()
     return found
+
+
+def name_of(line: bytes) -> bytes:
+    return line.partition(b":")[0].strip().lower()
 
 
 LINE_ENDS = [b"\n", b"\r", b"\r\n", b"\n\n"]
 FIELDS = [b"data", b"data:", b"data: ", b"event: ", b"id: ", b"retry: 1", b":", b"data: x\n\n"]
-BYTES = [b" ", b"{", b"x", b"\0", "好".encode(), b"\xe5", b"\xff", b"\xef", b"\xef\xbb\xbf"]
-FRAGMENTS = [*LINE_ENDS, *FIELDS, *BYTES]
+BYTES = [b" ", b"{", b"}", b"x", b"\0", "好".encode(), b"\xe5", b"\xff", b"\xef", b"\xef\xbb\xbf"]
+WHOLE = [b"[DONE]", b'"', b"[]", b'data: {"a":1}\n', b'{"a":1}']
+FRAGMENTS = [*LINE_ENDS, *FIELDS, *BYTES, *WHOLE]
 
 
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=30), st.data())

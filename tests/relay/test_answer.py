@@ -6,19 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.blocks import ReasoningBlock, TextBlock, ToolCallBlock
+from model.growth import Chunk, Piece, fold
+from model.messages import Ending, Message, Status, now
 from relay.answer import Answer, Reader
-from storage.base import (
-    Chunk,
-    Ending,
-    Message,
-    Piece,
-    ReasoningBlock,
-    Status,
-    TextBlock,
-    ToolCallBlock,
-    fold,
-    now,
-)
 
 _words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 _growth = st.one_of(

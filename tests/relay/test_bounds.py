@@ -10,15 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers import events
-from providers.dialect import Finish, FinishReason, Prompt, Text, ToolCall, Turn
+from handlers.wires import native
+from model.blocks import ProviderData, TextBlock
+from model.messages import Ending, Message, Role, Status, now
+from model.prompt import Prompt, said
+from model.usage import Usage
 from relay.answer import MAX_EVENT_CHARS, Answer, Reader
 from relay.endings import ending_of
 from relay.errors import AnswerTooLong
 from relay.running import Running
-from storage.base import Ending, Message, Status, TextBlock, now
 
-_PROMPT = Prompt(model="m", turns=(Turn("user", "q"),))
+_PROMPT = Prompt(model="m", turns=(said(Role.USER, "q"),))
 _LONG = 3_000_000  # the most that `relay.max_answer_chars` allows
 
 
@@ -44,7 +46,7 @@ def _restored(text: str) -> Answer:
         id="c-a",
         conversation_id="c",
         user="u",
-        role="assistant",
+        role=Role.ASSISTANT,
         blocks=(TextBlock(text),),
         created_at=now(),
         ended_at=now(),
@@ -56,7 +58,7 @@ def _restored(text: str) -> Answer:
 async def test_a_call_that_was_cut_off_from_outside_is_not_complete() -> None:
     running = _running(_answer())
     running.upstream = asyncio.create_task(asyncio.Event().wait())  # type: ignore[arg-type]
-    running.take(Text("half"))
+    running.text("half")
     running.upstream.cancel()  # as closing the client does, and asyncio.run at its end
     await asyncio.wait([running.upstream])
     assert Status.COMPLETE is not ending_of(running).status
@@ -66,7 +68,7 @@ async def test_a_call_that_was_cut_off_from_outside_is_not_complete() -> None:
 async def test_a_call_that_returns_without_a_finish_mark_is_not_complete() -> None:
     running = _running(_answer())
     running.upstream = asyncio.create_task(asyncio.sleep(0))
-    running.take(Text("half"))
+    running.text("half")
     await running.upstream
     assert Status.COMPLETE is not ending_of(running).status
 
@@ -74,20 +76,25 @@ async def test_a_call_that_returns_without_a_finish_mark_is_not_complete() -> No
 @pytest.mark.gen_test
 async def test_an_answer_that_just_fits_is_not_too_long() -> None:
     running = _running(_answer(), max_chars=4)
-    for delta in (Text("ab"), Text("cd"), Finish(FinishReason.STOP, "stop")):
-        running.take(delta)
+    running.text("ab")
+    running.text("cd")
+    running.usage(Usage(1, 2))
     with pytest.raises(AnswerTooLong):
-        running.take(Text("e"))
+        running.text("e")
     assert 4 == running.answer.position
 
 
 @pytest.mark.gen_test
 async def test_an_answer_holds_no_more_than_its_bound_whatever_it_consists_of() -> None:
     running = _running(_answer(), max_chars=4)
-    for number in range(4):
-        running.take(ToolCall(number, "i", "n", ""))
+    data = ProviderData("openai", "m", "signature")
+    for _ in range(2):
+        running.tool_call("i", "n")
+        running.data(data)
     with pytest.raises(AnswerTooLong):
-        running.take(ToolCall(4, "i", "n", ""))
+        running.tool_call("i", "n")
+    with pytest.raises(AnswerTooLong):
+        running.data(data)
     assert 4 == running.answer.position
 
 
@@ -109,7 +116,7 @@ def test_an_event_of_a_long_answer_takes_no_more_memory_than_one_of_a_short_one(
 
 
 def test_a_model_of_any_name_leaves_the_start_event_one_line_to_every_client() -> None:
-    start = events.start(_answer("openai/a\u2028b\u2029c\u0085d")).decode()
+    start = native.begin(_answer("openai/a\u2028b\u2029c\u0085d")).decode()
     assert 4 == len(start.splitlines())  # which cuts where Swift's and Python's readers cut
 
 
@@ -184,7 +191,7 @@ def test_a_client_that_does_as_documented_holds_the_answer_however_often_it_was_
         position = int(client.last_id)
         if data.draw(st.booleans()) and position < answer.position:
             pieces = answer.beyond(position, data.draw(st.integers(1, 20)))
-            client.take(events.deltas(answer, position, pieces))
+            client.take(native.growth(answer, position, pieces))
     while (position := int(client.last_id)) < answer.position:
-        client.take(events.deltas(answer, position, answer.beyond(position, 7)))
+        client.take(native.growth(answer, position, answer.beyond(position, 7)))
     assert msgspec.to_builtins(list(answer.blocks())) == client.blocks

@@ -4,32 +4,24 @@ import asyncio
 
 import pytest
 
-from providers.dialect import (
-    Delta,
-    Finish,
-    FinishReason,
-    Prompt,
-    Reasoning,
-    Text,
-    ToolCall,
-    Turn,
-    Usage,
-)
+from model.messages import FinishReason, Message, Role, Status, Timing, now
+from model.prompt import Prompt, said
+from model.usage import Usage
+from providers.sink import Finish
 from relay.answer import Answer
 from relay.endings import ending_of, interrupted, orphaned
 from relay.errors import LeaseLost
 from relay.running import Running
-from storage.base import Message, Status, Timing, now
 
-_STOP = Finish(FinishReason.STOP, "stop")
-_CALL = ToolCall(0, "id", "weather", "{}")
+_STOP = ("finish", Finish(FinishReason.STOP, "stop"))
+_CALL = ("tool_call", "id", "weather")
 
 
 async def _running() -> Running:
     """A live answer whose upstream call is over already: what it brought is for the test to say."""
     running = Running(
         Answer("c-a", "c", "c-q", "openai/m"),
-        Prompt(model="m", turns=(Turn("user", "q"),)),
+        Prompt(model="m", turns=(said(Role.USER, "q"),)),
         user="local",
         provider="openai",
         patience=0.0,
@@ -42,31 +34,31 @@ async def _running() -> Running:
 
 
 @pytest.mark.parametrize(
-    ("deltas", "first", "reasoning"),
+    ("growth", "first", "reasoning"),
     [
         ({}, None, None),
-        ({3: Usage(1, 0), 4: _STOP}, None, None),
-        ({3: Text(""), 4: Text("a"), 5: Text("b")}, 4, None),
+        ({3: ("usage", Usage(1, 0)), 4: _STOP}, None, None),
+        ({4: ("text", "a"), 5: ("text", "b")}, 4, None),
         ({3: _CALL}, 3, None),
-        ({3: Reasoning("h"), 4: Reasoning("m"), 6: Text("a"), 9: Text("b")}, 3, 3),
-        ({3: Reasoning("h"), 5: Text(""), 7: _CALL, 8: Text("a")}, 3, 4),
-        ({3: Reasoning("h"), 4: Text("a"), 5: Reasoning("m"), 9: Text("b")}, 3, 1),
-        ({3: Text("a"), 4: Reasoning("h"), 6: Text("b")}, 3, 2),
-        ({3: Reasoning("h"), 4: _STOP}, 3, 7),  # to the end
+        ({3: ("reasoning", "h"), 4: ("reasoning", "m"), 6: ("text", "a"), 9: ("text", "b")}, 3, 3),
+        ({3: ("reasoning", "h"), 7: _CALL, 8: ("text", "a")}, 3, 4),
+        ({3: ("reasoning", "h"), 4: ("text", "a"), 5: ("reasoning", "m"), 9: ("text", "b")}, 3, 1),
+        ({3: ("text", "a"), 4: ("reasoning", "h"), 6: ("text", "b")}, 3, 2),
+        ({3: ("reasoning", "h"), 4: _STOP}, 3, 7),  # to the end
     ],
 )
 @pytest.mark.gen_test
 async def test_times_are_those_of_the_first_token_the_first_reasoning_and_the_end(
-    monkeypatch: pytest.MonkeyPatch, deltas: dict[int, Delta], first: int, reasoning: int
+    monkeypatch: pytest.MonkeyPatch, growth: dict[int, tuple[str, ...]], first: int, reasoning: int
 ) -> None:
     running = await _running()
 
     with monkeypatch.context() as turned:  # nothing is awaited: the loop does not see its clock
-        for moment, delta in deltas.items():
+        for moment, (method, *words) in growth.items():
             turned.setattr(
                 asyncio.get_running_loop(), "time", lambda m=moment: running.asked_at + m
             )
-            running.take(delta)
+            getattr(running, method)(*words)
         turned.setattr(asyncio.get_running_loop(), "time", lambda: running.asked_at + 10)
         ending = ending_of(running)
 
@@ -82,7 +74,7 @@ def test_nothing_is_known_of_an_answer_whose_process_died() -> None:
         id="c-a",
         conversation_id="c",
         user="u",
-        role="assistant",
+        role=Role.ASSISTANT,
         status=Status.LIVE,
         created_at=now(),
     )

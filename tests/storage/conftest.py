@@ -1,9 +1,10 @@
 """Stores to test: `storage` is each of the two in turn, open and empty.
 
 Fixtures: `mongod` (a replica set of one, for the whole session), `mongo_url` (an empty database),
-`place` (where a store is: opens as many as a test needs), `mongo` (a `place` of MongoDB's),
-`local` (one on `mongod`), `storage`, `database` (that of `mongo`, seen past our own code),
-`commands` (what is sent to MongoDB). One mongod serves all tests; whoever kills one starts it.
+`place` (where a store is: opens as many as a test needs), `first` (a `place` where the first stage
+left a store), `mongo` (a `place` of MongoDB's), `local` (one on `mongod`), `storage`, `raw` (what
+either store holds, seen past our own code), `database` (that of `mongo`, likewise),
+`commands` (what MongoDB is sent). One mongod serves all tests; whoever kills one starts it.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from storage import mongo as mongo_module
 from storage.base import Storage
 from storage.opening import from_url
 from tests.mongod import ReplicaSet, drop
+from tests.storage.raw import Raw, RawMongo, RawSQLite, leave_first_stage
 
 
 class Place:
@@ -106,6 +108,25 @@ def place(request: pytest.FixtureRequest, io_loop: IOLoop, tmp_path: Path) -> It
 
 
 @pytest.fixture
+def first(place: Place) -> Place:
+    """A place where the first stage left a store, of either kind."""
+    leave_first_stage(place.url)
+    return place
+
+
+@pytest.fixture
 def storage(place: Place, io_loop: IOLoop) -> Storage:
     """An open, empty store."""
     return io_loop.run_sync(place.open)
+
+
+@pytest.fixture
+def raw(place: Place) -> Iterator[Raw]:
+    """The store of `place`, seen past our own code."""
+    scheme, _, file = place.url.partition(":///")
+    if scheme == "sqlite":
+        yield RawSQLite(Path(file))
+        return
+    # The store reads what a majority has.
+    with MongoClient[dict[str, Any]](place.url, w="majority") as client:
+        yield RawMongo(client.get_default_database())

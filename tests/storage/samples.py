@@ -7,27 +7,28 @@ from typing import Any
 
 import msgspec
 
-from storage.base import (
-    ApiKey,
+from model.blocks import (
     Block,
-    Chunk,
-    Conversation,
-    Count,
-    Ending,
-    IdempotencyKey,
-    Message,
-    Piece,
-    Span,
-    Status,
-    Storage,
+    FileBlock,
+    ImageBlock,
+    ProviderData,
+    ReasoningBlock,
     TextBlock,
-    Usage,
-    now,
+    ToolCallBlock,
 )
+from model.growth import Chunk, Piece
+from model.messages import Conversation, Ending, Message, Status, now
+from model.usage import Usage
+from storage.base import ApiKey, Count, IdempotencyKey, Span, Storage
 
 # Four bytes in UTF-8 and two units in UTF-16, several code points that show as one, and what
 # databases trip on.
 TEXT = '急がば回れ 🚀 👩‍🚀 e\u0301 \u2028 $where: {"$gt": 1} a.b \'; -- %s NUL:\0:'
+
+# What a provider may want back: whatever JSON can say, under keys of its own.
+DATA = ProviderData(
+    "anthropic", "claude", {"$x": [1, 2**70, -0.5, None, True], "a.b": {"": "\0"}, "_id": TEXT}
+)
 
 # How a fail point has a write end: carried out, but whether a majority has it is unknown.
 UNKNOWN = {"writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out"}}
@@ -133,3 +134,31 @@ def text_chunks(answer_id: str, *texts: str) -> list[Chunk]:
         chunks.append(Chunk(answer_id, position, (Piece(0, "text", text),)))
         position += len(text)
     return chunks
+
+
+def chunks_of_every_kind(answer_id: str) -> list[Chunk]:
+    """Growth of which most pieces have no text: each moves the position by one all the same."""
+    image, file = ImageBlock(url="https://x/i"), FileBlock(file_id="f", name=TEXT)
+    pieces = {
+        0: Piece(0, "reasoning", "Hm"),
+        2: Piece(0, "reasoning", "", data=DATA),
+        3: Piece(1, "image", "", whole=image),
+        4: Piece(2, "file", "", whole=file),
+        5: Piece(3, "text", "b"),
+        6: Piece(4, "tool_call", "", "call-1", "look"),
+        7: Piece(4, "tool_call", "{}", data=DATA),
+        10: Piece(5, "reasoning", "", data=DATA),
+    }
+    return [Chunk(answer_id, position, (piece,)) for position, piece in pieces.items()]
+
+
+def blocks_of_every_kind() -> tuple[Block, ...]:
+    """What those chunks add up to."""
+    return (
+        ReasoningBlock("Hm", DATA),
+        ImageBlock(url="https://x/i"),
+        FileBlock(file_id="f", name=TEXT),
+        TextBlock("b"),
+        ToolCallBlock("call-1", "look", "{}", DATA),
+        ReasoningBlock("", DATA),
+    )

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from storage.base import NotFound, Storage, StorageError, now
-from storage.rows import MIGRATIONS
+from model.messages import now
+from storage.base import NotFound, Storage, StorageError
 from storage.sqlite import SQLiteStorage
+from storage.tables import MIGRATIONS, NEWEST, SERVED
 from tests.storage.conftest import Place
 from tests.storage.samples import TEXT, api_key, begun
 
@@ -151,9 +152,18 @@ async def test_a_command_makes_no_file(tmp_path: Path) -> None:
     assert not file.parent.exists()
 
 
-@pytest.mark.parametrize("version", [0, len(MIGRATIONS) - 1, len(MIGRATIONS) + 1])
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        (0, "another program's tables"),
+        (SERVED - 1, "`server.py migrate` brings it to"),
+        (NEWEST + 1, "newer version of Headrace"),
+    ],
+)
 @pytest.mark.gen_test
-async def test_a_command_leaves_another_versions_file_alone(tmp_path: Path, version: int) -> None:
+async def test_a_command_leaves_a_file_alone_that_no_server_would_serve(
+    tmp_path: Path, version: int, words: str
+) -> None:
     file = tmp_path / "headrace.db"
     server = SQLiteStorage(file, "server")
     await server.open()
@@ -162,7 +172,35 @@ async def test_a_command_leaves_another_versions_file_alone(tmp_path: Path, vers
         database.execute(f"PRAGMA user_version = {version}")
     before = file.read_bytes()
 
-    with pytest.raises(StorageError, match="another version's"):
+    with pytest.raises(StorageError, match=words):
         await SQLiteStorage(file, "command").open(beside=True)
 
     assert before == file.read_bytes()
+
+
+@pytest.mark.gen_test
+async def test_a_command_makes_no_tables(tmp_path: Path) -> None:
+    file = tmp_path / "headrace.db"
+    file.touch()
+
+    with pytest.raises(StorageError, match="empty; starting the server fills it"):
+        await SQLiteStorage(file, "command").open(beside=True)
+
+    assert b"" == file.read_bytes()
+
+
+@pytest.mark.parametrize("version", range(SERVED, NEWEST + 1))
+@pytest.mark.gen_test
+async def test_keys_are_made_in_files_of_every_version_that_is_served(
+    tmp_path: Path, version: int
+) -> None:
+    file = tmp_path / "headrace.db"
+    with closing(sqlite3.connect(file)) as database:
+        database.executescript(f"{''.join(MIGRATIONS[:version])} PRAGMA user_version = {version};")
+    command = SQLiteStorage(file, "command")
+    await command.open(beside=True)
+
+    await command.create_api_key(api_key("a"))
+
+    assert api_key("a").user == (await command.revoke_api_key("a", now())).user
+    await command.close()

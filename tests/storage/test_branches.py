@@ -5,18 +5,10 @@ from random import Random
 
 import pytest
 
-from storage.base import (
-    Busy,
-    Chunk,
-    Conversation,
-    Message,
-    NotFound,
-    Page,
-    Piece,
-    Status,
-    Storage,
-    TextBlock,
-)
+from model.blocks import TextBlock
+from model.growth import Chunk, Piece
+from model.messages import Conversation, Message, Status
+from storage.base import Busy, NotFound, Page, Storage
 from tests.storage.samples import ask, begun, beside, conversation, ending, key
 
 

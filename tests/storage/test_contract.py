@@ -4,33 +4,21 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+import msgspec
 import pytest
 
-from storage.base import (
-    Busy,
-    Changes,
-    Chunk,
-    Conversation,
-    Failure,
-    Message,
-    NotFound,
-    Page,
-    Piece,
-    ReasoningBlock,
-    Status,
-    Storage,
-    TextBlock,
-    Timing,
-    ToolCallBlock,
-    Usage,
-    Wants,
-    now,
-)
+from model.blocks import LATER_KINDS, ReasoningBlock, TextBlock, ToolCallBlock, ToolResultBlock
+from model.growth import Chunk, Piece
+from model.messages import Attempt, Conversation, Failure, Message, Status, Timing, now
+from model.usage import Usage
+from storage.base import Busy, Changes, NotFound, Page, Storage, Wants
 from storage.pages import PAGE_CHARS
 from tests.storage.samples import (
     TEXT,
     ask,
     begun,
+    blocks_of_every_kind,
+    chunks_of_every_kind,
     conversation,
     ending,
     exchange,
@@ -415,6 +403,20 @@ async def test_a_live_answer_comes_with_what_was_checkpointed(storage: Storage) 
 
 
 @pytest.mark.gen_test
+async def test_growth_without_text_is_kept_in_its_place(storage: Storage) -> None:
+    answer = await begun(storage)
+    for chunk in chunks_of_every_kind(answer.id) * 2:  # and once more, as retries
+        await storage.append_chunks([chunk])
+
+    kept = await storage.message("alice", answer.id)
+
+    assert kept.blocks == blocks_of_every_kind()
+    assert kept.position == 11
+    page = await storage.messages("alice", answer.conversation_id, limit=1, before=None)
+    assert page.data == (kept,)
+
+
+@pytest.mark.gen_test
 async def test_chunks_of_many_answers_are_kept_at_once(storage: Storage) -> None:
     answers = [await begun(storage) for _ in range(5)]
     await storage.append_chunks([])
@@ -457,14 +459,22 @@ async def test_an_ending_is_kept_whole(storage: Storage) -> None:
             ReasoningBlock(TEXT),
             ToolCallBlock("", "", "not JSON {"),
             TextBlock(""),
+            *blocks_of_every_kind(),
             status=status,
             finish_reason="stop",
-            usage=Usage(3, 4),
+            usage=Usage(3, 4, cached_tokens=2, reasoning_tokens=1, running=True),
             timing=Timing(first_token_ms=412, reasoning_ms=None, total_ms=2953),
-            error=Failure("idle_timeout", "The provider fell silent."),
+            error=Failure("idle_timeout", "The provider fell silent.", True, 1.5),
+            attempts=(
+                Attempt(target="demo/a", started_at=now(), ms=5, code="rate_limited"),
+                Attempt(
+                    target="demo/b", started_at=now(), ms=6, http_status=200, usage=Usage(3, 4)
+                ),
+            ),
         )
 
-        assert await storage.end_answer(answer.id, storage.process, end)
+        for _ in range(2):  # a retry, too
+            assert await storage.end_answer(answer.id, storage.process, end)
 
         kept = await storage.message("alice", answer.id)
         assert kept.has(end)
@@ -529,6 +539,26 @@ async def test_the_longest_answer_is_kept(storage: Storage) -> None:
     assert (await storage.message("alice", answer.id)).blocks == (TextBlock(text),)
 
 
+# Blocks of every kind
+
+
+@pytest.mark.gen_test
+async def test_a_question_of_blocks_of_every_kind_comes_back_as_it_was_kept(
+    storage: Storage,
+) -> None:
+    new = conversation()
+    question, answer = exchange(new, owner=storage.process)
+    result = ToolResultBlock("call-1", TEXT, is_error=True)
+    question = msgspec.structs.replace(question, blocks=(*blocks_of_every_kind(), result))
+    await storage.ask(question, answer, title="t", new=new)
+
+    listed = await storage.messages("alice", new.id, limit=9, before=None)
+    branch = await storage.branch("alice", new.id, limit=9, last=None)
+
+    for kept in (listed.data[0], branch.data[0], await storage.message("alice", question.id)):
+        assert question.blocks == kept.blocks
+
+
 # Users
 
 
@@ -587,6 +617,7 @@ async def test_ids_that_nobody_made_are_not_found(storage: Storage, strange: str
 async def test_ping_returns_and_closing_twice_is_harmless(storage: Storage) -> None:
     await storage.ping()
     assert await storage.renew_lease({})
+    assert await storage.unreadable(LATER_KINDS) == frozenset()
     assert await storage.wanted() == Wants()
     assert await storage.orphans() == []
     await storage.close()

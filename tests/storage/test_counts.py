@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from storage.base import Count, Storage, now
+from model.messages import now
+from storage.base import Count, Storage
 from tests.storage.conftest import Place
 from tests.storage.samples import count
 

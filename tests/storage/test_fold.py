@@ -6,36 +6,46 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.base import (
+from model.blocks import (
     Block,
-    Chunk,
-    Piece,
+    FileBlock,
+    ImageBlock,
+    ProviderData,
     ReasoningBlock,
     TextBlock,
     ToolCallBlock,
-    conversation_of,
-    fold,
+    kind_of,
+    text_in,
 )
+from model.growth import Chunk, Piece, fold
+from storage.base import conversation_of
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
+data = st.builds(ProviderData, st.just("anthropic"), st.just("claude"), texts)
 blocks = st.one_of(
     st.builds(TextBlock, texts),
-    st.builds(ReasoningBlock, texts),
-    st.builds(ToolCallBlock, texts, texts, st.text(max_size=8)),
+    st.builds(ReasoningBlock, texts, st.none() | data),
+    st.builds(ReasoningBlock, st.just(""), data),
+    st.builds(ToolCallBlock, texts, texts, st.text(max_size=8), st.none() | data),
+    st.builds(ImageBlock, texts),
+    st.builds(FileBlock, texts),
 )
 answers = st.lists(blocks, max_size=5).map(tuple)
 
 
 def growth(answer: tuple[Block, ...]) -> list[Piece]:
-    """The answer, a position at a time."""
+    """The answer, a position at a time: each of these moves it by one."""
     steps = []
     for place, block in enumerate(answer):
-        if isinstance(block, ToolCallBlock):
-            steps.append(Piece(place, "tool_call", "", block.id, block.name))
-            steps += [Piece(place, "tool_call", each) for each in block.arguments]
-        else:
-            kind = "text" if isinstance(block, TextBlock) else "reasoning"
-            steps += [Piece(place, kind, each) for each in block.text]
+        kind = kind_of(block)
+        match block:
+            case ImageBlock() | FileBlock():
+                steps.append(Piece(place, kind, "", whole=block))
+            case ToolCallBlock():
+                steps.append(Piece(place, kind, "", block.id, block.name))
+        steps += [Piece(place, kind, each) for each in text_in(block)]
+        if isinstance(block, ReasoningBlock | ToolCallBlock) and block.data is not None:
+            steps.append(Piece(place, kind, "", data=block.data))
     return steps
 
 
@@ -48,6 +58,7 @@ def cut(steps: list[Piece], cuts: set[int]) -> list[Chunk]:
 @given(answers, st.data())
 def test_any_cut_gives_the_answer_back(answer: tuple[Block, ...], data: st.DataObject) -> None:
     steps = growth(answer)
+    assert all(step.length == 1 for step in steps)
     cuts = data.draw(st.sets(st.integers(1, max(1, len(steps) - 1)), max_size=6))
     cuts = {each for each in cuts if each < len(steps)}
     assert fold(cut(steps, cuts)) == answer

@@ -5,19 +5,21 @@ from typing import Any
 
 import pytest
 
+from model.blocks import TextBlock, ToolCallBlock
+from model.growth import Chunk, Piece
+from model.messages import Message
 from storage import queries
-from storage.base import (
-    Chunk,
-    Growth,
-    Message,
-    Piece,
-    Storage,
-    TextBlock,
-    ToolCallBlock,
-)
+from storage.base import Growth, Storage
 from storage.mongo import MongoStorage
 from tests.storage.conftest import Place
-from tests.storage.samples import TEXT, begun, ending, text_chunks
+from tests.storage.samples import (
+    TEXT,
+    begun,
+    blocks_of_every_kind,
+    chunks_of_every_kind,
+    ending,
+    text_chunks,
+)
 
 
 async def followed(storage: Storage, answer_id: str) -> list[Chunk]:
@@ -45,6 +47,21 @@ async def test_an_answer_is_followed_one_chunk_at_a_time(storage: Storage) -> No
     assert await storage.growth({answer.id: 0}) == Growth(chunks=(chunks[0],))
     assert await followed(storage, answer.id) == chunks
     assert await storage.growth({}) == Growth()
+
+
+@pytest.mark.gen_test
+async def test_growth_without_text_is_followed_like_any_other(storage: Storage) -> None:
+    answer = await begun(storage)
+    chunks = chunks_of_every_kind(answer.id)
+    for chunk in chunks:
+        await storage.append_chunks([chunk])
+
+    assert chunks == await followed(storage, answer.id)
+    end = ending(*blocks_of_every_kind())
+    assert await storage.end_answer(answer.id, storage.process, end)
+    growth = await storage.growth({answer.id: 11})
+    assert Growth(ended=(await storage.message("alice", answer.id),)) == growth
+    assert growth.ended[0].has(end)
 
 
 @pytest.mark.gen_test

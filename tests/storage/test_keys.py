@@ -7,15 +7,8 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from storage.base import (
-    KEY_SECONDS,
-    Busy,
-    Conversation,
-    KeyTaken,
-    Message,
-    NotFound,
-    Storage,
-)
+from model.messages import Conversation, Message
+from storage.base import KEY_SECONDS, Busy, KeyTaken, NotFound, Storage
 from storage.mongo import MongoStorage
 from storage.schema import INDEXES
 from tests.mongod import ReplicaSet

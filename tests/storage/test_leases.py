@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
+from pymongo.write_concern import WriteConcern
 
-from storage.base import Status, StorageError, TextBlock, Wants
+from model.blocks import LATER_KINDS, TextBlock
+from model.messages import Status
+from storage.base import StorageError, Wants
 from tests.mongod import ReplicaSet
 from tests.storage.conftest import Commands, Place
 from tests.storage.samples import UNKNOWN, begun, ending, text_chunks
@@ -149,6 +152,71 @@ async def test_a_gap_found_by_a_renewal_whose_reply_was_lost_is_told_the_next_ti
     with mongod.failing("findAndModify", times=1, **UNKNOWN), pytest.raises(StorageError):
         await storage.renew_lease({})
     assert not await storage.renew_lease({})
+
+
+# What is read
+
+# How a process of the first stage renews its lease: commit 7b1c2e5, `lease_renewed(30_000, {})`.
+FIRST_STAGE_RENEWAL: list[dict[str, Any]] = [
+    {
+        "$set": {
+            "since": {"$cond": [{"$gt": ["$lease_until", "$$NOW"]}, "$since", "$$NOW"]},
+            "lease_until": {"$add": ["$$NOW", 30_000]},
+            "wants": {"$literal": []},
+            "schema": 1,
+        }
+    }
+]
+
+
+def first_stage(database: Database[dict[str, Any]], process: str = "first stage") -> None:
+    """Have a process of the first stage renew its lease."""
+    processes = database.get_collection("processes", write_concern=WriteConcern("majority"))
+    processes.update_one({"_id": process}, FIRST_STAGE_RENEWAL, upsert=True)
+
+
+@pytest.mark.gen_test
+async def test_a_lease_says_what_its_process_can_read(
+    mongo: Place, database: Database[dict[str, Any]]
+) -> None:
+    storage, other = await mongo.open("p"), await mongo.open("other")
+
+    assert await storage.unreadable(LATER_KINDS) == frozenset()
+    assert await other.unreadable(["video"]) == {"video"}  # nobody knows it yet
+    lease = database["processes"].find_one({"_id": "p"})
+    assert lease is not None
+    assert sorted(LATER_KINDS) == lease["reads"]
+
+
+@pytest.mark.gen_test
+async def test_a_process_of_the_first_stage_reads_nothing_that_came_later(
+    mongo: Place, database: Database[dict[str, Any]]
+) -> None:
+    storage = await mongo.open()
+    first_stage(database)
+
+    assert await storage.unreadable(LATER_KINDS) == LATER_KINDS
+    assert await storage.unreadable(["image"]) == {"image"}
+    assert await storage.unreadable([]) == frozenset()
+    run_out(database, "first stage")
+    assert await storage.unreadable(LATER_KINDS) == frozenset()
+    first_stage(database)
+    assert await storage.unreadable(LATER_KINDS) == LATER_KINDS
+
+
+@pytest.mark.gen_test
+async def test_what_any_one_of_several_processes_cannot_read_is_told(
+    mongo: Place, database: Database[dict[str, Any]]
+) -> None:
+    storage = await mongo.open()
+    for name, reads in {"one": ["image", "file"], "other": ["file", "data", "video"]}.items():
+        first_stage(database, name)
+        processes = database.get_collection("processes", write_concern=WriteConcern("majority"))
+        processes.update_one({"_id": name}, {"$set": {"reads": reads}})
+
+    assert await storage.unreadable(["file"]) == frozenset()
+    assert await storage.unreadable(["image", "file", "data"]) == {"image", "data"}
+    assert await storage.unreadable({"tool_result"}) == {"tool_result"}
 
 
 # What is wanted

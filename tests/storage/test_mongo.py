@@ -14,8 +14,10 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import WriteError
 
+from model.blocks import TextBlock
+from model.messages import Message, Status, now
 from storage import queries
-from storage.base import Changes, Message, NotFound, Status, Storage, StorageError, TextBlock, now
+from storage.base import SCHEMA_VERSION, Changes, NotFound, Storage, StorageError
 from storage.mongo import _LANES, MongoStorage
 from storage.schema import INDEXES, VALIDATORS
 from tests.mongod import Mongod, ReplicaSet, replica_set
@@ -59,6 +61,7 @@ async def test_processes_may_open_an_empty_database_at_once(
         assert set(made) == {"_id_", *(index["name"] for index in indexes)}
         assert database[name].options()["validator"] == VALIDATORS[name]
     assert database["processes"].count_documents({}) == 5
+    assert list(database["store"].find()) == [{"_id": "migrated", "schema": SCHEMA_VERSION}]
 
 
 @pytest.mark.gen_test
@@ -87,7 +90,7 @@ async def test_every_document_carries_its_schema_version_and_must(
         collection = database[name]
         kept = collection.find_one()
         assert kept is not None
-        assert kept["schema"] == 1
+        assert kept["schema"] == SCHEMA_VERSION
         with pytest.raises(WriteError, match="validation"):
             collection.update_one({"_id": kept["_id"]}, {"$unset": {"schema": ""}})
 
@@ -419,6 +422,7 @@ def every_operation(storage: Storage, answer: Message) -> list[Awaitable[object]
         storage.append_chunks(text_chunks(answer.id, "x")),
         storage.end_answer(answer.id, storage.process, ending()),
         storage.renew_lease({}),
+        storage.unreadable({"image"}),
         storage.wanted(),
         storage.growth({answer.id: 0}),
         storage.share_counts([count()]),

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from storage.base import Busy, Changes, KeyTaken, Storage, now
+from model.messages import now
+from storage.base import Busy, Changes, KeyTaken, Storage
 from storage.schema import INDEXES, VALIDATORS
 from tests.storage.conftest import Commands, Place
 from tests.storage.samples import (
@@ -50,7 +51,7 @@ EXEMPT = {
 }
 
 # Said once, to a server and not to a collection.
-AT_THE_ENDS = {"open", "close", "ping", "examine"}
+AT_THE_ENDS = {"open", "close", "ping", "examine", "migrate"}
 
 Operation = tuple[str, Callable[[], Awaitable[object]]]
 
@@ -113,6 +114,7 @@ def operations(storage: Storage) -> list[Operation]:
         ("list_api_keys", lambda: storage.list_api_keys(user, limit=1, after=None)),
         ("revoke_api_key", lambda: storage.revoke_api_key("k", now())),
         ("renew_lease", lambda: storage.renew_lease({})),
+        ("unreadable", lambda: storage.unreadable({"image"})),
         ("wanted", storage.wanted),
         ("growth", lambda: storage.growth({keyed_answer.id: 0})),
         ("share_counts", lambda: storage.share_counts([count(user)])),

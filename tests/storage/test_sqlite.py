@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 from tornado.ioloop import IOLoop
 
-from storage.base import KEY_SECONDS, NotFound, Status, StorageError, TextBlock, Timing, now
-from storage.rows import MIGRATIONS
+from model.blocks import TextBlock
+from model.messages import Status, Timing, now
+from storage.base import KEY_SECONDS, NotFound, StorageError
 from storage.sqlite import SQLiteStorage
+from storage.tables import MIGRATIONS
 from tests.storage.samples import (
     TEXT,
     ask,
@@ -32,7 +34,7 @@ from tests.storage.samples import (
 _VICTIM = """
 import asyncio, sys, time
 from pathlib import Path
-from storage.base import TextBlock
+from model.blocks import TextBlock
 from storage.sqlite import SQLiteStorage
 from tests.storage.samples import TEXT, begun, ending, text_chunks
 
@@ -52,6 +54,14 @@ asyncio.run(main())
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "data" / "headrace.db"
+
+
+async def migrated(file: Path) -> SQLiteStorage:
+    """The store at a file that an older version made, brought to this one and open."""
+    assert await SQLiteStorage(file, "migration").migrate(lambda _: None)
+    storage = SQLiteStorage(file, "p")
+    await storage.open()
+    return storage
 
 
 @pytest.mark.gen_test
@@ -144,8 +154,7 @@ async def test_a_file_of_the_first_version_is_brought_to_this_one(file: Path) ->
             "INSERT INTO conversations VALUES ('c', 'alice', 'Kept', NULL, NULL, '{}', 0, 0)"
         )
     first.close()
-    storage = SQLiteStorage(file, "p")
-    await storage.open()
+    storage = await migrated(file)
     assert (await storage.conversation("alice", "c")).title == "Kept"
     question, answer = exchange(conversation(id="c"), owner="p")
     await storage.ask(question, answer, title="t", new=None, key=key(answer))
@@ -173,8 +182,7 @@ async def test_a_conversation_from_before_there_were_branches_is_one_branch(file
                 ],
             )
     before.close()
-    storage = SQLiteStorage(file, "p")
-    await storage.open()
+    storage = await migrated(file)
     for of in ("c", "d"):
         branch = await storage.branch("alice", of, limit=9, last=None)
         assert branch == await storage.messages("alice", of, limit=9, before=None)
@@ -198,8 +206,7 @@ async def test_answers_from_before_they_were_timed_have_no_times_and_new_ones_ha
             '[]', NULL, 'complete', NULL, NULL, NULL, NULL, 0, 0)"""
         )
     before.close()
-    storage = SQLiteStorage(file, "p")
-    await storage.open()
+    storage = await migrated(file)
     assert (await storage.message("alice", "c-a")).timing is None
     answer = await ask(storage, conversation(id="c"), parent_id="c-a")
     timed = ending(timing=Timing(first_token_ms=1, reasoning_ms=2, total_ms=3))

@@ -1,0 +1,1 @@
+"""The words of this server: what is asked, answered and kept. It imports nothing of ours."""

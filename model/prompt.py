@@ -1,0 +1,62 @@
+"""What is asked of a model."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from model.blocks import Block, TextBlock
+from model.messages import Role
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """One message of what is asked."""
+
+    role: Role
+    blocks: tuple[Block, ...]
+
+    @property
+    def text(self) -> str:
+        """What is said in it."""
+        return "".join(block.text for block in self.blocks if isinstance(block, TextBlock))
+
+
+class Prompt(msgspec.Struct, frozen=True, kw_only=True):
+    """Turns oldest first, the last one the user's. Options that are unset are not sent."""
+
+    model: str
+    turns: tuple[Turn, ...]
+    system: str | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+def said(role: Role, text: str) -> Turn:
+    """A turn of text alone."""
+    return Turn(role, (TextBlock(text),))
+
+
+def merged(turns: Iterable[Turn]) -> tuple[Turn, ...]:
+    """`turns` with those of one role in a row made one, an empty line between what they say.
+
+    They come about where an answer failed before its first word: strict servers refuse two turns
+    of the user's in a row, for ever.
+    """
+    one_by_one: list[Turn] = []
+    for turn in turns:
+        if one_by_one and one_by_one[-1].role == turn.role:
+            one_by_one[-1] = _joined(one_by_one[-1], turn)
+        else:
+            one_by_one.append(turn)
+    return tuple(one_by_one)
+
+
+def _joined(one: Turn, other: Turn) -> Turn:
+    *before, last = one.blocks
+    first, *behind = other.blocks
+    if isinstance(last, TextBlock) and isinstance(first, TextBlock):
+        between: tuple[Block, ...] = (TextBlock(f"{last.text}\n\n{first.text}"),)
+    else:
+        between = (last, first)
+    return Turn(one.role, (*before, *between, *behind))

@@ -1,0 +1,228 @@
+"""From what one response says to what an answer grows by.
+
+Halves of characters are joined, cumulative texts cut to what is new, tool calls put in order, and
+the finish mark is held to what comes behind it: text behind a mark reopens the answer, for some
+servers put a mark on every event.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from model.blocks import ProviderData
+from model.messages import FinishReason
+from model.usage import Usage
+from providers.errors import BadResponse
+from providers.finish import is_known
+from providers.oddities import Oddities
+from providers.payload import common_prefix, is_torn, mend
+from providers.sink import Finish, Kind, Sink
+from providers.tool_calls import CallPiece, ToolCalls
+
+# Text that waits behind an unfinished tool call is nowhere else counted.
+MAX_WAITING_CHARS: Final = 1_000_000
+
+
+class Assembler:
+    """What one response adds to an answer. Interpreters call it, and it calls the sink."""
+
+    def __init__(self, sink: Sink, oddities: Oddities) -> None:
+        self.growths = 0  # how often something of an answer came, be it held back
+        self.remarks = 0  # ... and a finish mark, or figures
+        self.finish_mark: Finish | None = None  # the one that stands
+        self.reopened = False  # more came behind a mark: those of this provider mean little
+        self.counted: Usage | None = None  # the provider's figures so far
+        self._sink = sink
+        self._oddities = oddities
+        self._writers: dict[Kind, Callable[[str], None]] = {
+            "text": sink.text,
+            "refusal": sink.refusal,
+            "reasoning": sink.reasoning,
+        }
+        self._plain = True  # nothing is held back and no mark stands: a whole text may pass at once
+        self._mark_before: Finish | None = None  # behind which more came
+        self._halves: dict[Kind, str] = {}
+        self._so_far: dict[Kind, str] = {}
+        self._calls: ToolCalls | None = None
+        self._waiting: list[tuple[Kind, str]] = []  # behind an open tool call
+        self._waiting_chars = 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether the provider said that the answer is over, and did not mean broken."""
+        return self.finish_mark is not None and self.finish_mark.reason is not FinishReason.ERROR
+
+    def text(self, text: str) -> None:
+        """More of the answer."""
+        # The hot path: a whole text, nothing held back. `_write` would do the same.
+        if self._plain and (text.isascii() or not is_torn(text)):
+            if text:
+                self.growths += 1
+                self._sink.text(text)
+        else:
+            self._write("text", text)
+
+    def reasoning(self, text: str) -> None:
+        """More of what the model thinks."""
+        if self._plain and not is_torn(text):
+            if text:
+                self.growths += 1
+                self._sink.reasoning(text)
+        else:
+            self._write("reasoning", text)
+
+    def write(self, kind: Kind, text: str) -> None:
+        """More of either, or of a refusal."""
+        if kind == "text":
+            self.text(text)
+        elif kind == "reasoning":
+            self.reasoning(text)
+        else:
+            self._write(kind, text)
+
+    def so_far(self, kind: Kind, text: str) -> None:
+        """The text from its beginning, in a mode that repeats it with every event.
+
+        A character that is cut at its end comes again, whole. A text that was rewritten cannot be
+        taken back: what follows the common beginning is appended.
+        """
+        if is_torn(text):
+            text, _ = mend(text)
+        known = self._so_far.get(kind, "")
+        if known.startswith(text):  # nothing, or for once less than before
+            return
+        self._so_far[kind] = text
+        self.write(kind, text[common_prefix(known, text) :])
+
+    def repeat(self, kind: Kind, text: str) -> None:
+        """The whole text once more, behind or beside its deltas: what they lacked is added.
+
+        If it is another text, it was shown otherwise already, and stays as it was shown.
+        """
+        text, _ = mend(text)
+        lacked = _beyond(self._written(kind), text)
+        if lacked is None:
+            self.odd("repeated_otherwise")
+        elif lacked:
+            self._halves.pop(kind, None)  # it stands in what is added
+            self.write(kind, lacked)
+
+    def tool_call(self, piece: CallPiece, place: int, *, so_far: bool = False) -> None:
+        """A piece of a tool call, the `place`-th of its list."""
+        self._more()
+        self._opened_calls().add(piece, place, so_far=so_far)
+        self._no_longer_waiting()
+
+    def repeat_call(self, piece: CallPiece, place: int) -> None:
+        """A whole tool call once more, behind or beside its pieces."""
+        if self._calls is None:
+            self.tool_call(piece, place)
+        else:
+            self._calls.repeat(piece, place)
+            self._no_longer_waiting()
+
+    def data(self, data: ProviderData) -> None:
+        """What the provider wants back with the reasoning or tool call that came last, whole."""
+        self._more()
+        if self._calls is not None:
+            self._calls.give_way()
+        self._sink.data(data)
+
+    def usage(self, usage: Usage) -> None:
+        """Tokens so far."""
+        self.remarks += 1
+        self.counted = usage
+        self._sink.usage(usage)
+
+    def finish(self, finish: Finish) -> None:
+        """The provider's finish mark."""
+        self.remarks += 1
+        if not is_known(finish):
+            self.odd("finish_reason", finish.word)
+        self._set_finish(finish)
+
+    def confirm(self) -> None:
+        """The provider says that nothing follows: a mark that text came behind stands after all."""
+        if self.finish_mark is None and self._mark_before is not None:
+            self._set_finish(self._mark_before)
+
+    def release(self) -> None:
+        """All that is held back: nothing will come that could complete it."""
+        if self._calls is not None:
+            self._calls.close()
+            self._no_longer_waiting()
+        for kind in self._halves:
+            self._writers[kind]("\ufffd")
+        self._halves = {}
+        self._set_finish(self.finish_mark)
+
+    def odd(self, what: str, word: str | None = None) -> None:
+        """Tell the operator what was read over, or as what it must mean."""
+        self._oddities.note(what, word)
+
+    def _write(self, kind: Kind, text: str) -> None:
+        text = self._halves.pop(kind, "") + text
+        if is_torn(text):
+            text, half = mend(text)
+            if half:
+                self._halves[kind] = half
+        if text or self._halves:
+            self._more()
+        self._plain = self._calls is None and not self._halves and self.finish_mark is None
+        if not text:
+            return
+        if self._calls is not None and self._calls.busy:
+            self._waiting.append((kind, text))
+            self._waiting_chars += len(text)
+            if self._waiting_chars > MAX_WAITING_CHARS:
+                raise BadResponse(provider_code="tool_calls_too_long")
+            return
+        if self._calls is not None:
+            self._calls.give_way()
+        self._writers[kind](text)
+
+    def _more(self) -> None:
+        """Something of an answer comes: if a mark stood, it does no longer."""
+        self.growths += 1
+        if self.finish_mark is not None:
+            self._mark_before = self.finish_mark
+            self.reopened = True
+            self._set_finish(None)
+
+    def _set_finish(self, finish: Finish | None) -> None:
+        self.finish_mark = finish
+        self._plain = finish is None and self._calls is None and not self._halves
+        # Not before all of it was handed over: who is stopped behind the mark has a whole answer.
+        if finish is None or not (self._halves or (self._calls is not None and self._calls.busy)):
+            self._sink.finish(finish)
+
+    def _written(self, kind: Kind) -> str:
+        """What came of a kind so far, be it held back."""
+        waiting = "".join(text for each, text in self._waiting if each == kind)
+        return self._sink.written(kind) + waiting
+
+    def _opened_calls(self) -> ToolCalls:
+        if self._calls is None:
+            self._calls = ToolCalls(self._sink)
+            self._plain = False
+        return self._calls
+
+    def _no_longer_waiting(self) -> None:
+        if self._waiting and self._calls is not None and not self._calls.busy:
+            self._calls.give_way()
+            waiting, self._waiting = self._waiting, []
+            self._waiting_chars = 0
+            for kind, text in waiting:
+                self._writers[kind](text)
+
+
+def _beyond(known: str, text: str) -> str | None:
+    """What `text`, which says everything again, has beyond `known`; None if it is another text.
+
+    Blanks around it are nobody's words: some servers trim the whole text, and not its deltas.
+    """
+    words = known.strip()
+    begin = text.find(words)
+    if text[:begin].strip() or begin < 0:
+        return None if text.strip() else ""
+    rest = text[begin + len(words) :]
+    return rest if rest.strip() else ""

@@ -1,0 +1,84 @@
+"""What a provider's finish word means, in whatever spelling.
+
+Words that are known stand in a table. Others are judged by what they hold: a word with "error" in
+it is no success because nobody has listed it. One that holds nothing of that kind is a proper end
+in some server's own words (`eos_token`), and is told in the log once.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from model.messages import FinishReason
+from providers.sink import Finish
+
+_KNOWN: Final[Mapping[str, FinishReason]] = {
+    **dict.fromkeys(
+        (
+            *("stop", "eos", "eos_token", "stop_sequence", "stop_word", "end_turn"),  # and others:
+            *("normal", "end", "ended", "done", "complete", "completed", "finish", "finished"),
+            "is_end",  # Qianfan v1's own mark
+        ),
+        FinishReason.STOP,
+    ),
+    **dict.fromkeys(("tool_calls", "tool_call", "tool_use"), FinishReason.TOOL_CALLS),
+    "function_call": FinishReason.TOOL_CALLS,  # its deprecated form
+    "abort": FinishReason.ERROR,  # vLLM; so is the next
+    "repetition": FinishReason.ERROR,
+    "insufficient_system_resource": FinishReason.ERROR,  # DeepSeek
+}
+
+# In this order: what is not whole is never taken for whole, so that `content_filter_error` and
+# `MALFORMED_FUNCTION_CALL` are errors.
+_HOLDS: Final[tuple[tuple[re.Pattern[str], FinishReason], ...]] = tuple(
+    (re.compile(pattern), reason)
+    for pattern, reason in (
+        (
+            r"error|malformed|fail|abort|cancel|interrupt|exception|timeout|timed_?out|unavailable"
+            r"|overload|unexpected|throttl|incomplete|unfinished|broken|crash|disconnect|invalid"
+            r"|rate_?limit|quota",
+            FinishReason.ERROR,
+        ),
+        (
+            r"filter|safe|guard|sensitive|prohibit|block|moderat|censor|policy|violat|inspect"
+            r"|refus|recitation|spii|harm|risk|flagged",
+            FinishReason.CONTENT_FILTER,
+        ),
+        (r"length|max_?(output_?|new_?)?tokens?|token_?limit|context|truncat", FinishReason.LENGTH),
+        (r"tool|function", FinishReason.TOOL_CALLS),
+    )
+)
+
+# Words that say that the answer goes on. Qianfan v1 says `normal` then, too, and is not asked.
+_RUNNING: Final = ("", "null", "none")
+
+
+def finish_of(word: str | None) -> Finish | None:
+    """The finish mark that `word` is, in the provider's spelling; None while the answer goes on."""
+    if word is None or word == "null":  # DashScope's, on every event
+        return None
+    plain = word.strip().lower()
+    if plain in _RUNNING:
+        return None
+    return Finish(_reason(plain), word)
+
+
+def is_known(finish: Finish) -> bool:
+    """Whether the word of `finish` says what it means. If not, it was taken for a proper end."""
+    plain = finish.word.strip().lower()
+    return finish.reason is not FinishReason.STOP or _spelled(plain) in _KNOWN
+
+
+def _reason(plain: str) -> FinishReason:
+    spelled = _spelled(plain)
+    if (known := _KNOWN.get(spelled)) is not None:
+        return known
+    for pattern, reason in _HOLDS:
+        if pattern.search(spelled):
+            return reason
+    return FinishReason.STOP
+
+
+def _spelled(plain: str) -> str:
+    """With underscores, however its parts are kept apart."""
+    return re.sub(r"[\s.:-]+", "_", plain)

@@ -1,0 +1,147 @@
+"""SQLite's tables: the scripts that make them, and what a file of another version has of them.
+
+A server makes tables in an empty file alone. Those of older versions, from SERVED on, it serves as
+they are: columns that came later are neither written nor read. `server.py migrate` adds them.
+"""
+
+import sqlite3
+from collections.abc import Mapping
+
+# The scripts that lead from one version of the file to the next; `user_version` counts those done.
+# Files out there were made by them: they are added to, never changed. They keep to what SQLite 3.31
+# knows, since the library is the system's: no STRICT tables, no RETURNING.
+MIGRATIONS = (
+    """
+    CREATE TABLE conversations (
+        id TEXT NOT NULL PRIMARY KEY,
+        user TEXT NOT NULL,
+        title TEXT,
+        model TEXT,
+        system TEXT,
+        metadata TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL
+    );
+    CREATE INDEX conversations_of_user ON conversations (user, created_at, id);
+
+    CREATE TABLE messages (
+        id TEXT NOT NULL PRIMARY KEY,
+        conversation_id TEXT NOT NULL REFERENCES conversations ON DELETE CASCADE,
+        user TEXT NOT NULL,
+        role TEXT NOT NULL,
+        ordinal INTEGER NOT NULL,
+        question_id TEXT,
+        blocks TEXT NOT NULL,
+        model TEXT,
+        status TEXT NOT NULL,
+        finish_reason TEXT,
+        usage TEXT,
+        error TEXT,
+        owner TEXT,
+        created_at INTEGER NOT NULL,
+        ended_at INTEGER
+    );
+    CREATE UNIQUE INDEX messages_in_order ON messages (conversation_id, ordinal);
+    -- The rule: one live answer per conversation.
+    CREATE UNIQUE INDEX live_answers ON messages (conversation_id) WHERE status = 'live';
+
+    -- The growth of live answers; an ending takes its answer's chunks away.
+    CREATE TABLE chunks (
+        answer_id TEXT NOT NULL REFERENCES messages ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        pieces TEXT NOT NULL,
+        PRIMARY KEY (answer_id, position)
+    ) WITHOUT ROWID;
+    """,
+    """
+    -- What clients' keys stand for. Not bound to the answer: one that is deleted was asked for.
+    CREATE TABLE idempotency_keys (
+        id TEXT NOT NULL PRIMARY KEY,
+        user TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        answer_id TEXT NOT NULL,
+        created_at INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
+    """,
+    """
+    -- Conversations are trees; those there are were lines, where each question goes on from what
+    -- was said just before it.
+    ALTER TABLE messages RENAME COLUMN question_id TO parent_id;
+    UPDATE messages SET parent_id = (
+        SELECT parent.id FROM messages AS parent
+        WHERE parent.conversation_id = messages.conversation_id
+        AND parent.ordinal = messages.ordinal - 1
+    ) WHERE role = 'user';
+    """,
+    """
+    CREATE TABLE api_keys (
+        id TEXT NOT NULL PRIMARY KEY,
+        digest TEXT NOT NULL,
+        user TEXT NOT NULL,
+        admin INTEGER NOT NULL,
+        note TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        expires_at INTEGER,
+        revoked_at INTEGER
+    ) WITHOUT ROWID;
+    CREATE INDEX api_keys_of_user ON api_keys (user);
+    """,
+    """
+    -- What users did in a span of time; each start of the server counts for itself.
+    CREATE TABLE counts (
+        user TEXT NOT NULL,
+        what TEXT NOT NULL,
+        begins_at INTEGER NOT NULL,
+        ends_at INTEGER NOT NULL,
+        writer TEXT NOT NULL,
+        amount INTEGER NOT NULL,
+        PRIMARY KEY (user, what, begins_at, writer)
+    ) WITHOUT ROWID;
+    CREATE INDEX counts_by_end ON counts (ends_at);
+    """,
+    """
+    -- How long an answer took; of those there are nobody knows.
+    ALTER TABLE messages ADD COLUMN timing TEXT;
+    """,
+    """
+    -- The calls that were made for an answer; of those there are nobody knows.
+    ALTER TABLE messages ADD COLUMN attempts TEXT;
+    """,
+)
+
+NEWEST = len(MIGRATIONS)
+
+# The oldest version whose files are served as they are: what the first stage left. Of what came
+# before some was renamed since.
+SERVED = 6
+
+
+def check_version(database: sqlite3.Connection) -> int:
+    """The version of the file, 0 if it is empty. Raises ValueError: none of ours, or too new."""
+    version: int = database.execute("PRAGMA user_version").fetchone()[0]
+    if version > NEWEST:
+        raise ValueError("it was written by a newer version of Headrace")
+    tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if version == 0 and tables:
+        raise ValueError("it holds another program's tables")
+    return version
+
+
+def upgrade(database: sqlite3.Connection, version: int) -> None:
+    """Lead the file from `version` to the newest one."""
+    for number, script in enumerate(MIGRATIONS[version:], version + 1):
+        # A crash leaves the version before or the one behind, nothing in between.
+        database.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
+
+
+def columns_of(database: sqlite3.Connection) -> Mapping[str, frozenset[str]]:
+    """The columns of each table there is."""
+    columns: dict[str, set[str]] = {}
+    for table, column in database.execute(
+        """SELECT tables.name, columns.name
+        FROM sqlite_master AS tables JOIN pragma_table_info(tables.name) AS columns
+        WHERE tables.type = 'table'"""
+    ):
+        columns.setdefault(table, set()).add(column)
+    return {table: frozenset(names) for table, names in columns.items()}

@@ -1,0 +1,94 @@
+"""Any right stream, disturbed as the field disturbs it, gives its text once and a true ending.
+
+What removes nothing ends complete, with the exact text; what removes something never passes for a
+whole answer. Each seed is one stream; `make fuzz` tries a hundred thousand of each dialect.
+"""
+
+import os
+
+import pytest
+
+from presets import PRESETS, Switches
+from providers.dialect import Dialect
+from providers.openai import OpenAI
+from providers.qianfan import Qianfan
+from tests.providers.disturbing import CLASSES, DIALECTS, Disturbed, disturbed, pieces
+from tests.providers.outcome import (
+    CUMULATIVE,
+    DASHSCOPE,
+    OPENAI,
+    QIANFAN,
+    QIANFAN_V1,
+    Outcome,
+    read,
+)
+
+# In the suite: some seconds. Each class of disturbance alone, too, so that none hides another.
+SEEDS = int(os.environ.get("HEADRACE_TEST_SEEDS", "600"))
+SEEDS_OF_A_CLASS = 100
+
+_DIALECTS: dict[str, Dialect] = {
+    "openai": OPENAI,
+    "qianfan": QIANFAN,
+    "dashscope": DASHSCOPE,
+    "dashscope-cumulative": CUMULATIVE,
+    "qianfan-v1": QIANFAN_V1,
+}
+_WHERE_DONE_ENDS: dict[str, Dialect] = {
+    "openai": OpenAI(PRESETS["openai"].base_url, Switches(done_ends=True)),
+    "qianfan": Qianfan(PRESETS["qianfan"].base_url, Switches(done_ends=True)),
+}
+
+
+def outcome_of(stream: Disturbed, seed: int) -> Outcome:
+    dialects = _WHERE_DONE_ENDS if stream.done_ends else _DIALECTS
+    dialect = dialects[stream.dialect]
+    cut = pieces(stream.body, seed)
+    return read(dialect, cut, status=stream.status, broken=stream.broken)
+
+
+def check(dialect: str, seed: int, classes: tuple[int, ...] = CLASSES) -> None:
+    stream = disturbed(dialect, seed, classes)
+    outcome = outcome_of(stream, seed)
+    calls = [(each["id"], each["name"], each["arguments"]) for each in outcome.tool_calls]
+    what = (dialect, seed, stream.did, outcome.error, stream.body)
+
+    if stream.whole is not None:
+        assert stream.whole == outcome.complete, what
+    if outcome.complete:
+        assert (stream.text, stream.reasoning) == (outcome.text_, outcome.reasoning_), what
+        assert stream.calls == calls, what
+        assert outcome.mark is not None, what
+        assert stream.reason == outcome.mark.reason, what
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_disturbed_stream_gives_its_text_once_and_a_true_ending(dialect: str) -> None:
+    for seed in range(SEEDS):
+        check(dialect, seed)
+
+
+@pytest.mark.parametrize("number", CLASSES)
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_stream_disturbed_in_one_way_gives_its_text_once_and_a_true_ending(
+    dialect: str, number: int
+) -> None:
+    for seed in range(SEEDS_OF_A_CLASS):
+        check(dialect, seed, (number,))
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("number", CLASSES)
+def test_each_class_of_disturbance_is_tried(dialect: str, number: int) -> None:
+    """Else a change of the generator could leave one out, and nothing would fail."""
+    did = {
+        what
+        for seed in range(SEEDS_OF_A_CLASS)
+        for what in disturbed(dialect, seed, (number,)).did
+        if what.startswith(f"{number}:")
+    }
+    has_none = (dialect, number) in {
+        *((each, 7) for each in DIALECTS if each not in _WHERE_DONE_ENDS),
+        ("qianfan-v1", 4),
+    }
+    assert has_none == (not did)
