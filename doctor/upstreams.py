@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 from tornado.iostream import StreamClosedError
 from tornado.netutil import Resolver
@@ -11,7 +11,7 @@ from tornado.netutil import Resolver
 from doctor.findings import Finding, look, ok, wrong
 from model.messages import Role
 from model.prompt import Prompt, said
-from presets import preset_of
+from presets import ProviderField, preset_of
 from providers.building import build_provider
 from providers.client import UpstreamClient
 from providers.dialing import Origin, Proxy, break_of, dial, split_url
@@ -36,8 +36,17 @@ _REMEDIES: tuple[tuple[type[ProviderError], str], ...] = (
     (BadRequest, "its model may not take this request; try another one in its `models`"),
 )
 
-# Failures behind which there may be a switch; a wrong model is another thing.
-_SWITCHABLE: tuple[type[ProviderError], ...] = (BadRequest, StreamBroken)
+# What to try behind a failure: the settings of servers that need it otherwise, the smallest change
+# first. A wrong model is another failure, and has no switch.
+_OTHERWISE: Mapping[type[ProviderError], tuple[Mapping[str, object], ...]] = {
+    BadRequest: (
+        {"stream_options": False},
+        {"max_tokens_name": "max_completion_tokens"},
+        {"max_tokens_name": "max_tokens"},
+        {"stream_options": False, "max_tokens_name": "max_completion_tokens"},
+    ),
+    StreamBroken: ({"done_ends": True},),
+}
 
 
 async def upstreams(settings: Settings, client: UpstreamClient, *, ask: bool) -> list[Finding]:
@@ -137,39 +146,49 @@ def _why(error: Exception, origin: Origin) -> tuple[str, str]:
             return "no connection", "see base_url and the way there (routes, firewall, proxy)"
 
 
-# What to try where a provider refuses the request as it is, or ends without its mark: the settings
-# of a server that needs it otherwise, the smallest change first.
-_OTHERWISE: tuple[Mapping[str, object], ...] = (
-    {"stream_options": False},
-    {"max_tokens_name": "max_completion_tokens"},
-    {"max_tokens_name": "max_tokens"},
-    {"stream_options": False, "max_tokens_name": "max_completion_tokens"},
-    {"done_ends": True},
-    {"done_ends": True, "stream_options": False},
-)
-
-
 async def _ask(
     name: str, configured: ProviderSettings, settings: Settings, client: UpstreamClient
 ) -> Finding:
     """One question, one token; where that fails, once more with each switch that may be needed."""
+
+    async def failure(switches: Mapping[str, object]) -> ProviderError | None:
+        return await _failure(name, configured.model_copy(update=switches), settings, client)
+
     model = configured.models[0]
     loop = asyncio.get_running_loop()
     began = loop.time()
-    error = await _failure(name, configured, settings, client)
+    error = await failure({})
     if error is None:
         return ok(name, f"{model} answered in {1000 * (loop.time() - began):.0f} ms")
-    if type(error) in _SWITCHABLE:
-        for switches in _OTHERWISE:
-            if not switches.keys() <= preset_of(configured.dialect).fields:
-                continue
-            switched = configured.model_copy(update=switches)
-            if await _failure(name, switched, settings, client) is None:
-                lines = ", ".join(f"{field} = {_toml(value)}" for field, value in switches.items())
-                words = f"{model} answers only if it is asked otherwise"
-                return wrong(name, words, f"in [providers.{name}]: {lines}")
+    allowed = preset_of(configured.dialect).fields
+    if (switches := await _switches(failure, allowed, {}, error)) is not None:
+        lines = ", ".join(f"{field} = {_toml(value)}" for field, value in switches.items())
+        words = f"{model} answers only if it is asked otherwise"
+        return wrong(name, words, f"in [providers.{name}]: {lines}")
     remedy = next((words for kind, words in _REMEDIES if isinstance(error, kind)), "")
     return wrong(name, f"{model}: {error} ({error.code})", remedy or "see its own status page")
+
+
+async def _switches(
+    failure: Callable[[Mapping[str, object]], Awaitable[ProviderError | None]],
+    allowed: frozenset[ProviderField],
+    found: Mapping[str, object],
+    error: ProviderError,
+) -> Mapping[str, object] | None:
+    """The settings with which it answers, beside those `found` to change `error`; None: none do.
+
+    Few questions, since each switch is of one kind of failure and is tried once behind another.
+    """
+    for switches in _OTHERWISE.get(type(error), ()):
+        if switches.keys() & found.keys() or not switches.keys() <= allowed:
+            continue
+        tried = {**found, **switches}
+        other = await failure(tried)
+        if other is None:
+            return tried
+        if type(other) is not type(error):
+            return await _switches(failure, allowed, tried, other)
+    return None
 
 
 async def _failure(

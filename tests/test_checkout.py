@@ -21,7 +21,7 @@ MODULES = ("entrance.py", "presets.py", "server.py", "settings.py", "supervision
 LOCK_FILES = ("constraints.txt", "requirements.txt", "requirements-traces.txt")
 
 
-# Imports point one way: server, handlers, relay, and then providers and storage.
+# Imports point one way: server, handlers, relay, then providers and storage, and then the model.
 
 
 def imports(source: Path) -> Iterator[str]:
@@ -68,6 +68,11 @@ def sources(*places: str) -> Iterator[Path]:
         ("telemetry", "server|entrance|handlers|auth|storage.mongo|storage.sqlite"),
         ("doctor", "server|entrance|handlers|relay|auth|storage.mongo|storage.sqlite"),
         ("handlers", "server|entrance"),
+        # Client protocols are functions of the record.
+        (
+            "handlers/wires",
+            "server|entrance|settings|storage|providers|auth|telemetry|tornado|asyncio|random|time",
+        ),
         ("entrance.py", "server|relay|telemetry"),
         ("sockets", "server|entrance|handlers|relay|providers|storage|auth|telemetry"),
         ("settings.py", "server|entrance|handlers|relay|providers|storage|auth|telemetry"),

@@ -143,6 +143,72 @@ async def test_a_key_that_is_refused_is_told_without_it(
     assert "canary" not in said
 
 
+def _refuses(upstream: ScriptedUpstream, times: int) -> None:
+    """So many requests are refused, as a strict server does, and the next one is answered."""
+    for _ in range(times):
+        upstream.fail(422, {"detail": [{"msg": "extra fields not permitted"}]})
+        upstream.next_request()
+    upstream.tokens("Hi")
+    upstream.finish()
+
+
+@pytest.mark.parametrize(
+    ("refusals", "words", "sent"),
+    [
+        (1, "stream_options = false", {"max_tokens"}),
+        (2, 'max_tokens_name = "max_completion_tokens"', {"max_completion_tokens"}),
+        (
+            4,
+            'stream_options = false, max_tokens_name = "max_completion_tokens"',
+            {"max_completion_tokens"},
+        ),
+    ],
+)
+@pytest.mark.gen_test
+async def test_a_server_that_refuses_a_field_is_asked_without_it(
+    upstream: ScriptedUpstream,
+    storage: dict[str, str],
+    refusals: int,
+    words: str,
+    sent: set[str],
+) -> None:
+    _refuses(upstream, refusals)
+
+    fine, said = await _said(ask=True, storage=storage, providers=_provider(upstream))
+
+    assert not fine
+    assert f"in [providers.openai]: {words}\n" in f"{said}\n"
+    last = upstream.requests[-1].json
+    assert sent == {name for name in last if "max" in name}
+    assert ("stream_options = false" in words) == ("stream_options" not in last)
+
+
+@pytest.mark.gen_test
+async def test_a_server_without_finish_marks_is_told_to_end_at_done(
+    upstream: ScriptedUpstream, storage: dict[str, str]
+) -> None:
+    upstream.raw(b'data: {"choices":[{"delta":{"content":"Hi"}}]}\n\ndata: [DONE]\n\n')
+    upstream.end()
+
+    fine, said = await _said(ask=True, storage=storage, providers=_provider(upstream))
+
+    assert not fine
+    assert "in [providers.openai]: done_ends = true" in said
+
+
+@pytest.mark.gen_test
+async def test_what_no_switch_mends_is_told_as_it_was(
+    upstream: ScriptedUpstream, storage: dict[str, str]
+) -> None:
+    upstream.fail(400, {"error": {"code": "unsupported_value"}})
+
+    fine, said = await _said(ask=True, storage=storage, providers=_provider(upstream))
+
+    assert not fine
+    assert "provider_bad_request" in said
+    assert len(upstream.requests) <= 5
+
+
 @pytest.mark.parametrize(
     ("address", "words"),
     [

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.blocks import ReasoningBlock, TextBlock, ToolCallBlock
+from model.blocks import (
+    ImageBlock,
+    ProviderData,
+    ReasoningBlock,
+    TextBlock,
+    ToolCallBlock,
+    UnknownBlock,
+)
 from model.growth import Chunk, Piece, fold
 from model.messages import Ending, Message, Status, now
 from relay.answer import Answer, Reader
@@ -16,6 +23,9 @@ _growth = st.one_of(
     st.tuples(st.just("text"), _words),
     st.tuples(st.just("reasoning"), _words),
     st.tuples(st.just("tool_call"), st.lists(_words, max_size=3)),
+    st.tuples(st.just("data"), _words),
+    st.tuples(st.just("image"), _words),
+    st.tuples(st.just("unknown"), _words),
 )
 
 
@@ -26,6 +36,12 @@ def _grown(growths: list[tuple[str, str | list[str]]]) -> Answer:
             answer.open_tool_call("", kind)
             for arguments in value:
                 answer.append_arguments(arguments)
+        elif kind == "data":
+            answer.append_data(ProviderData("anthropic", "m", value))
+        elif kind == "image":
+            answer.append_whole(ImageBlock(url=value))
+        elif kind == "unknown":
+            answer.append_whole(UnknownBlock(type="video", words=value))
         elif kind == "text":
             answer.append_text(value)
         else:
@@ -75,6 +91,30 @@ def test_positions_count_code_points_and_one_for_a_tool_calls_opening() -> None:
     answer.open_tool_call("call_1", "get_weather")
     answer.append_arguments("{}")
     assert 7 + 1 + 2 == answer.position
+
+
+def test_what_has_no_code_points_counts_one_and_data_closes_its_block() -> None:
+    data = ProviderData("anthropic", "m", "signature")
+    answer = _empty()
+    answer.append_data(data)  # redacted: there is no reasoning to show
+    answer.append_reasoning("hm")
+    answer.append_data(data)
+    answer.append_reasoning("so")
+    answer.append_whole(ImageBlock(url="x"))
+    answer.append_text("a")
+
+    assert (
+        ReasoningBlock("", data),
+        ReasoningBlock("hm", data),
+        ReasoningBlock("so"),
+        ImageBlock(url="x"),
+        TextBlock("a"),
+    ) == answer.blocks()
+    assert 1 + (2 + 1) + 2 + 1 + 1 == answer.position
+    assert [Piece(1, "reasoning", "m"), Piece(1, "reasoning", "", data=data)] == [
+        *answer.beyond(2, 1),
+        *answer.beyond(3, 1),
+    ]
 
 
 def test_text_behind_reasoning_opens_a_block_and_text_behind_text_does_not() -> None:

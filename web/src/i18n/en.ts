@@ -90,6 +90,7 @@ export const en = {
     timed: "Thought for {seconds} s",
   },
   tool: { call: "Wants to call {name}", label: "Arguments" },
+  block: { other: "Here is something that this page cannot show yet: {kind}" },
   code: { plain: "text", copy: "Copy the code", label: "Code, {language}" },
   image: {
     load: "Image from {host}: show it",

@@ -90,6 +90,7 @@ export const zh: typeof en = {
     timed: "思考了 {seconds} 秒",
   },
   tool: { call: "想要调用 {name}", label: "参数" },
+  block: { other: "此处的内容本页面暂时无法显示：{kind}" },
   code: { plain: "文本", copy: "复制代码", label: "代码 {language}" },
   image: {
     load: "来自 {host} 的图片：点击显示",

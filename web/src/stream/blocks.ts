@@ -16,19 +16,27 @@ export function take(blocks: Block[], event: AnswerEvent): void {
   }
 }
 
-/** A delta belongs to the last block if that is of its kind, and opens a new one if not. */
+/**
+ * A delta belongs to the last block if that is of its kind and not closed by its provider's data,
+ * and opens a new one if not. What a later version may send is passed over.
+ */
 function grow(blocks: Block[], delta: Delta): void {
   const last = blocks.at(-1);
+  const open = last?.data === undefined ? last : undefined;
   if ("text" in delta) {
-    if (last?.type === "text") last.text += delta.text;
+    if (open?.type === "text") open.text += delta.text;
     else blocks.push({ type: "text", text: delta.text });
   } else if ("reasoning" in delta) {
-    if (last?.type === "reasoning") last.text += delta.reasoning;
+    if (open?.type === "reasoning") open.text += delta.reasoning;
     else blocks.push({ type: "reasoning", text: delta.reasoning });
-  } else {
+  } else if ("tool_call" in delta) {
     const { id, name, arguments: more } = delta.tool_call;
     // An id comes with an opening and with nothing else, so the index need not be remembered.
-    if (id === undefined && last?.type === "tool_call") last.arguments += more;
+    if (id === undefined && open?.type === "tool_call") open.arguments += more;
     else blocks.push({ type: "tool_call", id: id ?? "", name: name ?? "", arguments: more });
+  } else if ("block" in delta) {
+    blocks.push(delta.block);
   }
+  const grown = blocks.at(-1);
+  if (grown && "data" in delta && delta.data !== undefined) grown.data = delta.data;
 }

@@ -21,15 +21,28 @@ export interface ToolCallBlock {
   arguments: string;
 }
 
+/** What the provider wants back with a block, and nobody else can read. It closes its block. */
+export type ProviderData = { dialect: string; model: string; value: unknown };
+
+/** A block that comes whole. A later version may have kinds that are not listed here. */
+export interface OtherBlock {
+  type: "image" | "file" | "tool_result";
+}
+
 /** One part of a message. An answer's blocks grow at the end of the last one only. */
-export type Block =
-  { type: "text"; text: string } | { type: "reasoning"; text: string } | ToolCallBlock;
+export type Block = (
+  { type: "text"; text: string } | { type: "reasoning"; text: string } | ToolCallBlock | OtherBlock
+) & { data?: ProviderData };
 
 /** Growth of an answer; `id` and `name` come with a tool call's opening. */
 export type Delta =
   | { text: string }
-  | { reasoning: string }
-  | { tool_call: { index: number; id?: string; name?: string; arguments: string } };
+  | { reasoning: string; data?: ProviderData }
+  | {
+      tool_call: { index: number; id?: string; name?: string; arguments: string };
+      data?: ProviderData;
+    }
+  | { block: Block };
 
 /** The five ways in which an answer ends. */
 export type Ending = "complete" | "stopped" | "abandoned" | "failed" | "interrupted";
@@ -39,6 +52,11 @@ export interface Usage {
   output_tokens: number;
   /** The provider gave no figures: these are the server's guess. */
   estimated?: boolean;
+  /** The provider's figures up to where the answer was cut. */
+  running?: boolean;
+  cached_tokens?: number;
+  cache_written_tokens?: number;
+  reasoning_tokens?: number;
 }
 
 /** Milliseconds by the server's clock; the first and the last count from the question. */
@@ -53,6 +71,9 @@ export interface Failure {
   code: string;
   message: string;
   request_id?: string;
+  /** Of a provider's failure: the same question may succeed, after so many seconds if it said. */
+  retryable?: boolean;
+  retry_after?: number;
 }
 
 /** The last event of every stream; one that ends without it was cut off. */

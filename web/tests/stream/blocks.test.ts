@@ -31,6 +31,31 @@ test("an id opens a tool call, and what follows without one goes on with it", ()
   ]);
 });
 
+test("a provider's data closes its block, and a block of another kind comes whole", () => {
+  const data = { dialect: "d", model: "m", value: "signature" };
+
+  expect(
+    grown(
+      { reasoning: "h" },
+      { reasoning: "m", data },
+      { reasoning: "so" },
+      { block: { type: "image" } },
+      { text: "a" },
+    ),
+  ).toEqual([
+    { type: "reasoning", text: "hm", data },
+    { type: "reasoning", text: "so" },
+    { type: "image" },
+    { type: "text", text: "a" },
+  ]);
+});
+
+test("what a later version sends is passed over", () => {
+  expect(grown({ text: "a" }, { hologram: 1 } as unknown as Delta, { text: "b" })).toEqual([
+    { type: "text", text: "ab" },
+  ]);
+});
+
 test("reset replaces all blocks, and growth goes on behind them", () => {
   const blocks = grown({ text: "abc" });
 

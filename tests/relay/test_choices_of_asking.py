@@ -1,0 +1,237 @@
+"""What a client protocol chooses of an ask: whose history it has, what it carries, what is kept."""
+
+import asyncio
+import secrets
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tornado.ioloop import IOLoop
+
+from model.blocks import ImageBlock, ProviderData, ReasoningBlock, TextBlock, ToolResultBlock
+from model.messages import FinishReason, Role, Status
+from model.prompt import Prompt, said
+from providers.sink import Finish, Sink
+from relay.admission import Allowance
+from relay.answer import Answer
+from relay.asking import Asking
+from relay.errors import UnsupportedContent
+from relay.finished import Finished
+from relay.models import Models
+from relay.relay import Limits, Relay
+from storage.base import NotFound
+from storage.sqlite import SQLiteStorage
+
+STOP = Finish(FinishReason.STOP, "stop")
+
+
+class Script:
+    """A source that says what the test has it say, and is no provider: all that `Source` asks."""
+
+    name = "scripted"
+    models = ("m",)
+    takes = frozenset({"image", "tool_result"})
+    gives = frozenset({"data"})
+
+    def __init__(self) -> None:
+        self.prompts: list[Prompt] = []
+        self.sinks: list[Sink] = []
+        self.asked = asyncio.Event()
+        self.left = asyncio.Event()
+        self.ends = asyncio.Event()
+
+    async def answer(
+        self, prompt: Prompt, *, cleared: Awaitable[None], sent: Callable[[], None], sink: Sink
+    ) -> None:
+        await cleared
+        sent()
+        self.prompts.append(prompt)
+        self.sinks.append(sink)
+        self.asked.set()
+        try:
+            await self.ends.wait()
+        except asyncio.CancelledError:
+            self.left.set()
+            raise
+
+    async def close(self) -> None:
+        """Nothing goes on."""
+
+    def say(self, text: str) -> None:
+        self.sinks[-1].text(text)
+
+    def end(self) -> None:
+        self.sinks[-1].finish(STOP)
+        self.ends.set()
+
+
+class Place:
+    """A relay on a file of its own, and its source."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.told: list[Finished] = []
+
+    async def open(self) -> None:
+        self.source = Script()
+        self.storage = SQLiteStorage(self.path, secrets.token_hex(16))
+        await self.storage.open()
+        limits = Limits(
+            allowance=Allowance(
+                answers=9, answers_per_user=0, questions_per_minute=0, tokens_per_day=0
+            ),
+            max_question_chars=1000,
+            max_answer_chars=1000,
+            context_chars=1000,
+            context_messages=20,
+            patience=None,
+            grace_seconds=1.0,
+            checkpoint_seconds=1.0,
+            attach_seconds=1.0,
+            lease_seconds=10.0,
+        )
+        models = Models({"scripted": self.source}, "scripted/m")
+        self.relay = Relay(self.storage, models, limits, self.told.append)
+        await self.relay.open()
+
+    async def close(self) -> None:
+        await self.relay.close()
+        await self.storage.close()
+
+    def rows(self) -> int:
+        """How much the file holds, of conversations and all that belongs to them."""
+        tables = ("conversations", "messages", "chunks", "idempotency_keys")
+        with sqlite3.connect(self.path) as database:
+            return sum(
+                database.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables
+            )
+
+    async def whole(self, answer: Answer, text: str) -> None:
+        """Have the answer say `text` and end, and read it to its end."""
+        with self.relay.reader(answer) as reader:
+            await self.source.asked.wait()
+            self.source.say(text)
+            self.source.end()
+            await reader.ended()
+        await self.relay.idle()
+        self.source.asked.clear()
+        self.source.ends.clear()
+
+
+@pytest.fixture
+def place(io_loop: IOLoop, tmp_path: Path) -> Iterator[Place]:
+    opened = Place(tmp_path / "headrace.db")
+    io_loop.run_sync(opened.open)
+    yield opened
+    io_loop.run_sync(opened.close)
+
+
+@pytest.mark.gen_test
+async def test_what_is_not_kept_is_read_and_leaves_nothing(place: Place) -> None:
+    answer = await place.relay.ask(Asking(user="u", content="q", key="k", kept=False))
+    with place.relay.reader(answer) as reader:
+        await place.source.asked.wait()
+        place.source.say("hello")
+        pieces = await reader.growth()
+        place.source.end()
+        ending = await reader.ended()
+
+    assert pieces is not None
+    assert ["hello"] == [piece.text for piece in pieces]
+    assert ending is not None
+    assert Status.COMPLETE is ending.status
+    await place.relay.idle()
+    assert 0 == place.rows()
+    with pytest.raises(NotFound):
+        await place.relay.answer("u", answer.id)
+    assert [Status.COMPLETE] == [told.status for told in place.told]
+
+
+@pytest.mark.gen_test
+async def test_leaving_what_is_not_kept_cancels_it_whatever_the_settings_say(place: Place) -> None:
+    answer = await place.relay.ask(Asking(user="u", content="q", kept=False, patience=None))
+    with place.relay.reader(answer):
+        await place.source.asked.wait()
+    async with asyncio.timeout(5):
+        await place.source.left.wait()
+        await place.relay.idle()
+
+    assert answer.ending is not None
+    assert Status.ABANDONED is answer.ending.status
+    assert 0 == place.rows()
+
+
+@pytest.mark.gen_test
+async def test_given_messages_are_asked_in_place_of_the_stores(place: Place) -> None:
+    first = await place.relay.ask(Asking(user="u", content="stored"))
+    await place.whole(first, "kept")
+    given = (said(Role.USER, "one"), said(Role.ASSISTANT, "two"), said(Role.USER, "three"))
+    asking = Asking(user="u", content="four", conversation_id=first.conversation_id, history=given)
+    answer = await place.relay.ask(asking)
+    await place.whole(answer, "five")
+
+    assert [("user", "one"), ("assistant", "two"), ("user", "three\n\nfour")] == [
+        (turn.role, turn.text) for turn in place.source.prompts[-1].turns
+    ]
+    kept = await place.storage.messages("u", first.conversation_id, limit=9, before=None)
+    assert ["stored", "kept", "four", "five"] == [message.text for message in kept.data]
+
+
+@pytest.mark.gen_test
+async def test_the_stores_branch_can_be_asked_on_without_keeping(place: Place) -> None:
+    first = await place.relay.ask(Asking(user="u", content="stored"))
+    await place.whole(first, "kept")
+    before = place.rows()
+    asking = Asking(user="u", content="q", conversation_id=first.conversation_id, kept=False)
+    answer = await place.relay.ask(asking)
+    await place.whole(answer, "gone")
+
+    assert ["stored", "kept", "q"] == [turn.text for turn in place.source.prompts[-1].turns]
+    assert before == place.rows()
+
+
+@pytest.mark.gen_test
+async def test_parts_are_asked_kept_and_asked_again(place: Place) -> None:
+    parts = (ImageBlock(url="https://example.org/a.png"), ToolResultBlock("c1", "42"))
+    answer = await place.relay.ask(Asking(user="u", content="q", parts=parts))
+    await place.whole(answer, "yes")
+    again = await place.relay.ask(await place.relay.again("u", answer.id))
+    await place.whole(again, "once more")
+
+    for prompt in place.source.prompts:
+        assert (TextBlock("q"), *parts) == prompt.turns[-1].blocks
+    kept = await place.storage.messages("u", answer.conversation_id, limit=9, before=None)
+    assert (TextBlock("q"), *parts) == kept.data[0].blocks
+
+
+@pytest.mark.gen_test
+async def test_what_a_source_does_not_take_is_refused_before_anything_is_kept(
+    place: Place,
+) -> None:
+    place.source.takes = frozenset({"tool_result"})
+    with pytest.raises(UnsupportedContent):
+        await place.relay.ask(Asking(user="u", content="q", parts=(ImageBlock(url="x"),)))
+
+    assert (0, 0) == (place.rows(), place.relay.live)
+
+
+@pytest.mark.gen_test
+async def test_a_providers_data_is_kept_with_its_block_and_moves_the_position(
+    place: Place,
+) -> None:
+    answer = await place.relay.ask(Asking(user="u", content="q"))
+    data = ProviderData("scripted", "m", {"signature": "$.x"})
+    with place.relay.reader(answer) as reader:
+        await place.source.asked.wait()
+        sink = place.source.sinks[-1]
+        sink.reasoning("hm")
+        sink.data(data)
+        sink.text("yes")
+        place.source.end()
+        await reader.ended()
+    await place.relay.idle()
+
+    kept = await place.storage.message("u", answer.id)
+    assert (ReasoningBlock("hm", data), TextBlock("yes")) == kept.blocks
+    assert 6 == kept.position == answer.position

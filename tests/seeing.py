@@ -1,0 +1,56 @@
+"""Providers that see: asked with images and tool results, they give data back with what they think.
+
+No dialect takes or gives these yet, and the API cannot ask with them. What such a provider says is
+the real one's, without what was attached. Run as a program, this is server.py with such providers.
+"""
+
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import server
+from model.blocks import ProviderData
+from model.prompt import Prompt
+from providers.provider import Provider
+from providers.sink import Sink
+
+THOUGHT = "嗯👀"
+DATA = ProviderData("seeing", "eyes", {"signature": "$.x"})
+
+_build_provider = server.build_provider
+
+
+class Seeing:
+    """A source that thinks first, and hands over its data with that."""
+
+    takes = frozenset({"image", "tool_result"})
+    gives = frozenset({"data"})
+
+    def __init__(self, provider: Provider) -> None:
+        self.name = provider.name
+        self.models = provider.models
+        self.close = provider.close
+        self.prompts: list[Prompt] = []
+        self._provider = provider
+
+    async def answer(
+        self, prompt: Prompt, *, cleared: Awaitable[None], sent: Callable[[], None], sink: Sink
+    ) -> None:
+        await cleared
+        self.prompts.append(prompt)
+        sink.reasoning(THOUGHT)
+        sink.data(DATA)
+        await self._provider.answer(prompt, cleared=cleared, sent=sent, sink=sink)
+
+
+def build_provider(*arguments: Any, **named: Any) -> Seeing:
+    """In place of the server's own."""
+    return Seeing(_build_provider(*arguments, **named))
+
+
+if __name__ == "__main__":
+    server.build_provider = build_provider
+    sys.exit(server.main(sys.argv[1:]))
