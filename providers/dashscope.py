@@ -16,12 +16,11 @@ from model.usage import Usage
 from providers.assembler import Assembler
 from providers.choices import Choices
 from providers.dialect import Dialect, Interpreter, Outgoing
-from providers.errors import BadResponse
 from providers.finish import finish_of
-from providers.payload import Content, read, texts_in
+from providers.json_events import JsonInterpreter
+from providers.payload import Content, texts_in
 from providers.refusals import Said, error_event_in, refused, said_in
 from providers.sink import Finish, Kind
-from providers.sse import Event
 from providers.tool_calls import CallPiece
 
 _PATH: Final = "/services/aigc/text-generation/generation"
@@ -113,54 +112,22 @@ class DashScope(Dialect):
         return _DashScopeInterpreter(out, cumulative=not self._incremental)
 
 
-class _DashScopeInterpreter(Interpreter):
+class _DashScopeInterpreter(JsonInterpreter[_Body]):
     """Reads `output`. `cumulative`: every event repeats its texts from their beginning."""
 
     def __init__(self, out: Assembler, *, cumulative: bool) -> None:
-        super().__init__(out)
+        super().__init__(out, _BODY)
         self._cumulative = cumulative
         self._choices = Choices(out)
 
-    def event(self, event: Event) -> bool:
-        """One event: a piece of the answer or an error."""
-        try:
-            body = _BODY.decode(event.data)
-        except (ValueError, RecursionError):
-            self._patiently(event.data, event.type)
-        else:
-            self._says(body, event.type)
-        return False
+    def is_meant(self, body: _Body) -> bool:
+        """An output, or an error."""
+        return body.output is not None or _is_error(body)
 
-    def whole(self, body: bytes) -> None:
-        """An answer or an error in one piece of JSON."""
-        found = read(body, _Body)
-        if not any(each.output is not None or _is_error(each) for each in found):
-            raise BadResponse(provider_code="no_output")
-        for each in found:
-            self._says(each, "message")
-
-    def stray_line(self, line: bytes) -> None:
-        """A bare line of JSON may be an error; all else says nothing."""
-        try:
-            if line.strip().startswith(b"{"):
-                self._patiently(line, "message")
-                return
-        except BadResponse:  # cut off
-            pass
-        self._out.odd("stray_line")
-
-    def _patiently(self, data: bytes, kind: str) -> None:
-        if not data.strip():
-            return
-        bodies = read(data, _Body)
-        if not bodies:
-            self._out.odd("no_json")
-        for body in bodies:
-            self._says(body, kind)
-
-    def _says(self, body: _Body, kind: str) -> None:
+    def hear(self, body: _Body, event_type: str) -> None:
+        """One event, a whole answer, or an error."""
         output = body.output
-        if body.error or kind == "error" or (output is None and _is_error(body)):
+        if body.error or event_type == "error" or (output is None and _is_error(body)):
             raise refused(said_in(_error_of(body)) or Said())
         if output is None:
             if body.usage is not None:

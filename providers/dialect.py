@@ -59,9 +59,13 @@ class Interpreter(ABC):
         """A line that is no event-stream field (a bare JSON error, a line of a proxy's)."""
         self._out.odd("stray_line")
 
-    def end(self) -> None:
-        """All was read, to an end that the provider said, or to that of a body in one piece."""
-        self._out.confirm()
+    def end(self, *, proper: bool) -> None:
+        """All was read. `proper`: to an end that the provider said, and not to where it broke off.
+
+        That is its word for it, or the body's own end where there is none.
+        """
+        if proper:
+            self._out.confirm()
 
 
 class Dialect(ABC):

@@ -26,17 +26,16 @@ from providers.assembler import Assembler
 from providers.choices import Choices
 from providers.dialect import Dialect, Interpreter, Outgoing
 from providers.errors import (
-    BadResponse,
     Overloaded,
     ProviderError,
     Refused,
     StreamBroken,
 )
 from providers.finish import finish_of
-from providers.payload import Content, read, texts_in
+from providers.json_events import JsonInterpreter
+from providers.payload import Content, texts_in
 from providers.refusals import Said, error_event_in, refused, said_in
 from providers.sink import Finish, Kind
-from providers.sse import Event
 from providers.tool_calls import CallFunction, CallPiece
 
 # Hosts whose newer models refuse `max_tokens`. Everybody else understands `max_tokens`, and many
@@ -159,76 +158,47 @@ class OpenAI(Dialect):
         return StreamBroken(provider_code=finish.word)
 
 
-class OpenAIInterpreter(Interpreter):
+class OpenAIInterpreter(JsonInterpreter[Chunk]):
     """Reads chunks of chat completions. `done_ends`: `[DONE]` is a finish mark, too."""
 
     has_end_word = True
 
     def __init__(self, out: Assembler, *, done_ends: bool = False) -> None:
-        super().__init__(out)
+        super().__init__(out, _CHUNK)
         self._done_ends = done_ends
         self._choices = Choices(out)
         self._has_deltas = False
         self._suspect: str | None = None  # a content that looks like an error of the provider's
 
-    def event(self, event: Event) -> bool:
-        """One chunk, or `[DONE]`, which some send with blanks around it. It proves no success.
+    def is_meant(self, body: Chunk) -> bool:
+        """Choices, or an error."""
+        return bool(body.choices) or _is_error(body)
 
-        An event that is blank, or holds no JSON, says nothing.
-        """
-        try:
-            chunk = _CHUNK.decode(event.data)
-        except (ValueError, RecursionError):
-            if event.data.strip() == _DONE:
-                self._done()
-                return True
-            self._patiently(event.data, event.type)
-        else:
-            self._says(chunk, event.type)
-        return False
-
-    def whole(self, body: bytes) -> None:
-        """An answer or an error in one piece of JSON, although a stream was asked for."""
-        chunks = read(body, Chunk)
-        if not any(chunk.choices or _is_error(chunk) for chunk in chunks):
-            raise BadResponse(provider_code="no_choices")
-        for chunk in chunks:
-            self._says(chunk, "message")
-
-    def stray_line(self, line: bytes) -> None:
-        """A bare line of JSON, or llama.cpp's former `error:` field; all else says nothing."""
-        data = line.removeprefix(b"error:").strip()
-        try:
-            if data.startswith(b"{"):
-                self._patiently(data, "message")
-                return
-        except BadResponse:  # cut off, or something else that has braces
-            pass
-        self._out.odd("stray_line")
-
-    def end(self) -> None:
-        """All was read: a mark of another choice will have to do."""
-        self._choices.end()
-
-    def _done(self) -> None:
-        if self._suspect is not None and self._out.finish_mark is None:
-            self._raise_error_in(self._suspect)
+    def says_end(self, data: bytes) -> bool:
+        """`[DONE]`, which some send with blanks around it. It proves no success."""
+        if data.strip() != _DONE:
+            return False
+        self._raise_suspect()
         self._out.confirm()
         if self._done_ends and self._out.finish_mark is None:
             self._out.finish(Finish(FinishReason.STOP, "done"))
+        return True
 
-    def _patiently(self, data: bytes, kind: str) -> None:
-        if not data.strip():
-            return
-        chunks = read(data, Chunk)
-        if not chunks:
-            self._out.odd("no_json")
-        for chunk in chunks:
-            self._says(chunk, kind)
+    def stray_line(self, line: bytes) -> None:
+        """A bare line of JSON, or llama.cpp's former `error:` field."""
+        super().stray_line(line.removeprefix(b"error:"))
 
-    def _says(self, chunk: Chunk, kind: str) -> None:
-        usage = chunk.usage
-        for choice in chunk.choices or ():
+    def end(self, *, proper: bool) -> None:
+        """All was read: if nothing follows, a mark of another choice will have to do."""
+        self._raise_suspect()
+        super().end(proper=proper)
+        if proper:
+            self._choices.end()
+
+    def hear(self, body: Chunk, event_type: str) -> None:
+        """One chunk, a whole answer, or an error."""
+        usage = body.usage
+        for choice in body.choices or ():
             index = choice.index or 0
             word = choice.finish_reason
             finish = None if word is None else self._finish(choice)
@@ -248,8 +218,8 @@ class OpenAIInterpreter(Interpreter):
             usage = usage or choice.usage
         if usage is not None:
             self._usage(usage)
-        if _is_error(chunk) or (kind == "error" and not chunk.choices):  # whatever it holds
-            raise _refusal(chunk)
+        if _is_error(body) or (event_type == "error" and not body.choices):  # whatever it holds
+            raise _refusal(body)
 
     def _finish(self, choice: Choice) -> Finish | None:
         """The finish mark in a choice, if there is one."""
@@ -284,6 +254,7 @@ class OpenAIInterpreter(Interpreter):
         """A part of a content that is a list."""
         has = self._choices.has_reasoning if kind == "reasoning" else self._choices.has_text
         if words and has(index):
+            self._clear_suspect()
             self._out.write(kind, words)
 
     def _repeated(self, index: int, message: Message) -> None:
@@ -335,6 +306,11 @@ class OpenAIInterpreter(Interpreter):
         if finish.reason is FinishReason.ERROR and self._suspect is not None:
             self._raise_error_in(self._suspect)
         self._clear_suspect()
+
+    def _raise_suspect(self) -> None:
+        """It is an error, if nothing came behind it."""
+        if self._suspect is not None and self._out.finish_mark is None:
+            self._raise_error_in(self._suspect)
 
     def _clear_suspect(self) -> None:
         """It was text."""

@@ -29,11 +29,12 @@ class Qianfan(OpenAI):
 
 
 class _QianfanInterpreter(OpenAIInterpreter):
-    def _says(self, chunk: Chunk, kind: str) -> None:
-        for choice in chunk.choices or ():
+    def hear(self, body: Chunk, event_type: str) -> None:
+        """One chunk, without what must not be shown."""
+        for choice in body.choices or ():
             if choice.flag is not None and choice.flag >= _MUST_NOT_BE_SHOWN:
                 choice.delta = choice.message = None
-        super()._says(chunk, kind)
+        super().hear(body, event_type)
 
     def _finish(self, choice: Choice) -> Finish | None:
         """What was shown cannot be taken back: the reason says that it should not have been."""

@@ -32,6 +32,7 @@ from providers.errors import (
     Unauthorized,
 )
 from providers.finish import finish_of
+from providers.json_events import JsonInterpreter
 from providers.payload import Content, json_in, read, texts_in
 from providers.refusals import (
     Said,
@@ -44,7 +45,6 @@ from providers.refusals import (
     spelled,
 )
 from providers.sink import Finish
-from providers.sse import Event
 from providers.tool_calls import CallFunction, CallPiece
 
 _CHAT: Final = "/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/"
@@ -202,50 +202,27 @@ class QianfanV1(TokenDialect):
         return Token(answer.access_token, answer.expires_in or _LIFETIME_SECONDS)
 
 
-class _QianfanV1Interpreter(Interpreter):
+class _QianfanV1Interpreter(JsonInterpreter[_Body]):
     """Reads `result`, until `is_end`."""
 
-    def event(self, event: Event) -> bool:
-        """One event: the next clause of the answer, or an error."""
-        try:
-            body = _BODY.decode(event.data)
-        except (ValueError, RecursionError):
-            self._patiently(event.data)
-        else:
-            self._says(body, whole=False)
-        return False
+    def __init__(self, out: Assembler) -> None:
+        super().__init__(out, _BODY)
+        self._is_whole = False
+
+    def is_meant(self, body: _Body) -> bool:
+        """A result, or an error."""
+        return body.result is not None or _error_in(body) is not None
 
     def whole(self, body: bytes) -> None:
         """The usual way of an error, or an answer in one piece, which has no `is_end`."""
-        found = read(body, _Body)
-        if not any(each.result is not None or _error_in(each) for each in found):
-            raise BadResponse(provider_code="no_result")
-        for each in found:
-            self._says(each, whole=len(found) == 1)
+        self._is_whole = True
+        super().whole(body)
 
-    def stray_line(self, line: bytes) -> None:
-        """A bare line of JSON in the stream is mostly an error; all else says nothing."""
-        try:
-            if line.strip().startswith(b"{"):
-                self._patiently(line)
-                return
-        except BadResponse:  # cut off
-            pass
-        self._out.odd("stray_line")
-
-    def _patiently(self, data: bytes) -> None:
-        if not data.strip():
-            return
-        bodies = read(data, _Body)
-        if not bodies:
-            self._out.odd("no_json")
-        for body in bodies:
-            self._says(body, whole=False)
-
-    def _says(self, body: _Body, *, whole: bool) -> None:
+    def hear(self, body: _Body, event_type: str) -> None:
+        """The next clause of the answer, or an error."""
         if (error := _error_in(body)) is not None:
             raise error
-        finish = _finish_of(body) if body.is_end or whole else None
+        finish = _finish_of(body) if body.is_end or self._is_whole else None
         for kind, words in texts_in(body.result):
             if finish is not None and finish.reason is FinishReason.ERROR:
                 error = error_event_in(words)

@@ -130,10 +130,8 @@ class Reading:
                 self._stream()
             for item in self._framing.end():
                 self._read(item)
-            if not broken and not self._interpreter.has_end_word:
-                self._out.confirm()
-        if self._is_json or self._has_end:
-            self._interpreter.end()
+        has_word = self._interpreter.has_end_word and not self._is_json
+        self._finish(proper=self._has_end if has_word else not broken)
         self._out.release()
         mark = self._out.finish_mark
         if mark is None:
@@ -166,6 +164,13 @@ class Reading:
             self._out.release()
             raise error
         self._out.odd("unreadable_end", error.provider_code)
+
+    def _finish(self, *, proper: bool) -> None:
+        try:
+            self._interpreter.end(proper=proper)
+        except ProviderError:
+            self._out.release()
+            raise
 
     def _whole(self) -> None:
         try:

@@ -243,5 +243,9 @@ class Running:
 
 
 def _means_something(usage: Usage) -> bool:
-    """Whether these can be counts of tokens; what cannot is left to our estimate."""
-    return all(0 <= count < _MAX_TOKENS for count in (usage.input_tokens, usage.output_tokens))
+    """Whether these can be counts of tokens; what cannot is left to our estimate.
+
+    Zeros cannot: some servers send them with every event, and nothing costs nothing.
+    """
+    counts = (usage.input_tokens, usage.output_tokens)
+    return any(counts) and all(0 <= count < _MAX_TOKENS for count in counts)

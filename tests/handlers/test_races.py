@@ -227,13 +227,13 @@ async def test_a_refusal_in_the_middle_of_an_answer_does_not_make_its_tokens_fre
     assert end["usage"]["output_tokens"] > 0
 
 
-@pytest.mark.parametrize("tokens", [-5, 10**30])
+@pytest.mark.parametrize("usage", [(-5, 1), (10**30, 1), (0, 0)])
 @pytest.mark.gen_test
 async def test_figures_that_no_provider_can_mean_are_not_taken_for_usage(
-    headrace: Server, upstream: ScriptedUpstream, tokens: int
+    headrace: Server, upstream: ScriptedUpstream, usage: tuple[int, int]
 ) -> None:
     upstream.tokens("a")
-    upstream.finish(usage=(tokens, 1))
+    upstream.finish(usage=usage)
     reader = await Reader.ask(headrace.url)
     end = await reader.end()
     # MongoDB takes nothing beyond 8 bytes: such an ending could never be kept.
