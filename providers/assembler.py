@@ -128,10 +128,11 @@ class Assembler:
         self._sink.data(data)
 
     def usage(self, usage: Usage) -> None:
-        """Tokens so far."""
+        """Tokens so far, if these can be counts of any."""
         self.remarks += 1
-        self.counted = usage
-        self._sink.usage(usage)
+        if (meant := usage.meant()) is not None:
+            self.counted = meant
+            self._sink.usage(meant)
 
     def finish(self, finish: Finish) -> None:
         """The provider's finish mark."""

@@ -25,9 +25,6 @@ _MAX_NAME_CHARS = 1_000
 # as many as this still fit MongoDB's document beside the longest text.
 _MAX_DATA_BYTES = 1_000_000
 
-# No model reads or writes so many tokens, and every store can hold the number.
-_MAX_TOKENS = 2**31
-
 
 class Running:
     """Takes what the provider sends into the answer, and stops it when there is nobody to read.
@@ -121,9 +118,8 @@ class Running:
             self._grown(reasons=True)
 
     def usage(self, usage: Usage) -> None:
-        """Note the provider's figures; the last ones that can be counts of tokens count."""
-        if _means_something(usage):
-            self.counted = usage
+        """Note the provider's figures: the last ones count."""
+        self.counted = usage
 
     def finish(self, finish: Finish | None) -> None:
         """Note the provider's finish mark, or that the one there was does not stand."""
@@ -240,12 +236,3 @@ class Running:
             return text
         self._full = True
         return text[: max(room, 0)]
-
-
-def _means_something(usage: Usage) -> bool:
-    """Whether these can be counts of tokens; what cannot is left to our estimate.
-
-    Zeros cannot: some servers send them with every event, and nothing costs nothing.
-    """
-    counts = (usage.input_tokens, usage.output_tokens)
-    return any(counts) and all(0 <= count < _MAX_TOKENS for count in counts)

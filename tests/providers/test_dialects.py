@@ -101,6 +101,9 @@ def test_usage_without_figures_is_none() -> None:
     assert heard(DASHSCOPE, {"output": {}, "usage": {}}).counted is None
     assert heard(OPENAI, {"choices": [], "usage": {"prompt_tokens": None}}).counted is None
     assert Usage(3, 0) == heard(OPENAI, {"usage": {"prompt_tokens": 3}}).counted
+    for nothing in ((0, 0), (-1, 5), (5, 2**70)):
+        usage = {"prompt_tokens": nothing[0], "completion_tokens": nothing[1]}
+        assert heard(OPENAI, {"usage": usage}).counted is None
 
 
 @pytest.mark.parametrize(
@@ -125,6 +128,11 @@ def test_usage_without_figures_is_none() -> None:
             OPENAI,  # Moonshot
             {"prompt_tokens": 9, "completion_tokens": 5, "cached_tokens": 7},
             Usage(9, 5, cached_tokens=7),
+        ),
+        (
+            OPENAI,  # more cached than there was
+            {"prompt_tokens": 9, "completion_tokens": 5, "cached_tokens": 2**70},
+            Usage(9, 5),
         ),
         (
             DASHSCOPE,
