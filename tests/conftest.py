@@ -28,6 +28,7 @@ pytest_plugins = [f"tests.{name}" for name in _PLUGINS.split()]
 # Programs that tests may need from the system, and the Debian packages that bring them.
 PACKAGES = {
     "chromium": "chromium",
+    "git": "git",
     "ip": "iproute2",
     "nginx": "nginx-light",
     "node": "nodejs",

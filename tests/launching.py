@@ -76,9 +76,14 @@ class Launcher:
         pipe = asyncio.subprocess.PIPE
         return await self._run(sys.executable, str(_SERVER), *arguments, stderr=pipe, **environ)
 
-    async def serve(self, listening: socket.socket | None = None, **environ: str) -> Launched:
-        """A serving process and its address; `listening` is handed down to it, as systemd would."""
-        command = (sys.executable, str(_SERVER), "--config", str(self.settings))
+    async def serve(
+        self, listening: socket.socket | None = None, program: Path = _SERVER, **environ: str
+    ) -> Launched:
+        """A serving process and its address; `listening` is handed down to it, as systemd would.
+
+        `program` stands for server.py: that of another checkout, say.
+        """
+        command = (sys.executable, str(program), "--config", str(self.settings))
         fds: tuple[int, ...] = ()
         if listening is not None:
             fds = (listening.fileno(),)
@@ -158,9 +163,10 @@ class Fleet:
         port: int = 0,
         reuse_port: bool = False,
         listening: socket.socket | None = None,
+        program: Path = _SERVER,
         **relay: float,
     ) -> Launched:
-        """One more; `relay` are settings of that table."""
+        """One more; `relay` are settings of that table, `program` is as in `Launcher.serve`."""
         times = {
             "checkpoint_seconds": CHECKPOINT_SECONDS,
             "lease_seconds": LEASE_SECONDS,
@@ -174,7 +180,7 @@ class Fleet:
             "[limits]\nquestions_per_minute = 0\n"  # some tests look by asking, again and again
             f'[providers.openai]\nbase_url = "{self._upstream.url}/v1"\n'
         )
-        return await self.launcher.serve(listening)
+        return await self.launcher.serve(listening, program)
 
     async def three(self) -> tuple[Launched, Launched, Launched]:
         return await self.serve(), await self.serve(), await self.serve()
