@@ -16,7 +16,7 @@ from providers.finish import is_known
 from providers.oddities import Oddities
 from providers.payload import common_prefix, is_torn, mend
 from providers.sink import Finish, Kind, Sink
-from providers.tool_calls import CallPiece, ToolCalls
+from providers.tool_calls import CallPiece, ToolCalls, says_nothing
 
 # Text that waits behind an unfinished tool call is nowhere else counted.
 MAX_WAITING_CHARS: Final = 1_000_000
@@ -50,6 +50,13 @@ class Assembler:
     def finished(self) -> bool:
         """Whether the provider said that the answer is over, and did not mean broken."""
         return self.finish_mark is not None and self.finish_mark.reason is not FinishReason.ERROR
+
+    @property
+    def only_thought(self) -> bool:
+        """Whether reasoning came and nothing else."""
+        if self._calls is not None or self._written("text") or self._written("refusal"):
+            return False
+        return bool(self._written("reasoning"))
 
     def text(self, text: str) -> None:
         """More of the answer."""
@@ -107,7 +114,9 @@ class Assembler:
             self.write(kind, lacked)
 
     def tool_call(self, piece: CallPiece, place: int, *, so_far: bool = False) -> None:
-        """A piece of a tool call, the `place`-th of its list."""
+        """A piece of a tool call, the `place`-th of its list. One that is empty is none."""
+        if says_nothing(piece):
+            return
         self._more()
         self._opened_calls().add(piece, place, so_far=so_far)
         self._no_longer_waiting()
@@ -203,7 +212,7 @@ class Assembler:
 
     def _opened_calls(self) -> ToolCalls:
         if self._calls is None:
-            self._calls = ToolCalls(self._sink)
+            self._calls = ToolCalls(self._sink, self.odd)
             self._plain = False
         return self._calls
 

@@ -124,34 +124,32 @@ class _DashScopeInterpreter(JsonInterpreter[_Body]):
         """An output, or an error."""
         return body.output is not None or _is_error(body)
 
-    def hear(self, body: _Body, event_type: str) -> None:
+    def hear(self, body: _Body) -> bool:
         """One event, a whole answer, or an error."""
         output = body.output
-        if body.error or event_type == "error" or (output is None and _is_error(body)):
-            raise refused(said_in(_error_of(body)) or Said())
-        if output is None:
-            if body.usage is not None:
-                self._usage(body.usage)
-            return
-        for choice in output.choices or ():
-            self._choice(choice, output.finish_reason)
-        if not output.choices:
-            finish = finish_of(output.finish_reason)
-            self._content(0, "text", output.text, finish)
-            if finish is not None:
-                self._choices.finish(0, finish)
+        if output is not None:
+            for choice in output.choices or ():
+                self._choice(choice, output.finish_reason)
+            if not output.choices:
+                finish = finish_of(output.finish_reason)
+                self._content(0, "text", output.text, finish)
+                if finish is not None:
+                    self._choices.finish(0, finish)
         if body.usage is not None:
             self._usage(body.usage)
+        if (body.code or body.error) and _is_error(body):
+            raise refused(said_in(_error_of(body)) or Said())
+        return output is not None or body.usage is not None
 
     def _choice(self, choice: _Choice, word: str | None) -> None:
         index = choice.index or 0
-        finish = finish_of(choice.finish_reason or word)
+        finish = finish_of(choice.finish_reason) or finish_of(word)
         if (message := choice.message) is not None:
             if message.reasoning_content:
                 self._content(index, "reasoning", message.reasoning_content, finish)
             if message.content is not None and message.content != "":
                 self._content(index, "text", message.content, finish)
-            if message.tool_calls and self._choices.has_calls(index):
+            if message.tool_calls and self._choices.takes_calls(index):
                 for place, piece in enumerate(message.tool_calls):
                     self._out.tool_call(piece, place, so_far=self._cumulative)
         if finish is not None:
@@ -169,8 +167,12 @@ class _DashScopeInterpreter(JsonInterpreter[_Body]):
             self._write(index, of, words, finish)
 
     def _write(self, index: int, kind: Kind, words: str, finish: Finish | None) -> None:
-        has = self._choices.has_reasoning if kind == "reasoning" else self._choices.has_text
-        if not words or not has(index):
+        choices = self._choices
+        if kind == "reasoning":
+            words = words if choices.takes_reasoning(index) else ""
+        elif index != choices.text and words:
+            words = choices.text_now(index, words)
+        if not words:
             return
         if finish is not None and finish.reason is FinishReason.ERROR:
             error = error_event_in(words)

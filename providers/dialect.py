@@ -55,9 +55,10 @@ class Interpreter(ABC):
     def whole(self, body: bytes) -> None:
         """A JSON body that came in place of a stream."""
 
-    def stray_line(self, line: bytes) -> None:
-        """A line that is no event-stream field (a bare JSON error, a line of a proxy's)."""
+    def stray_line(self, line: bytes) -> bool:
+        """A line that is no event-stream field (a bare JSON error, a proxy's); likewise."""
         self._out.odd("stray_line")
+        return False
 
     def end(self, *, proper: bool) -> None:
         """All was read. `proper`: to an end that the provider said, and not to where it broke off.
@@ -66,6 +67,10 @@ class Interpreter(ABC):
         """
         if proper:
             self._out.confirm()
+
+    def release(self) -> None:
+        """Hand over what is held back: nothing will come that could complete or explain it."""
+        self._out.release()
 
 
 class Dialect(ABC):

@@ -23,54 +23,65 @@ _KNOWN: Final[Mapping[str, FinishReason]] = {
     ),
     **dict.fromkeys(("tool_calls", "tool_call", "tool_use"), FinishReason.TOOL_CALLS),
     "function_call": FinishReason.TOOL_CALLS,  # its deprecated form
-    "abort": FinishReason.ERROR,  # vLLM; so is the next
-    "repetition": FinishReason.ERROR,
-    "insufficient_system_resource": FinishReason.ERROR,  # DeepSeek
 }
 
 # In this order: what is not whole is never taken for whole, so that `content_filter_error` and
-# `MALFORMED_FUNCTION_CALL` are errors.
+# `MALFORMED_FUNCTION_CALL` are errors; but `max_tokens_exceeded` is a length.
 _HOLDS: Final[tuple[tuple[re.Pattern[str], FinishReason], ...]] = tuple(
     (re.compile(pattern), reason)
     for pattern, reason in (
         (
-            r"error|malformed|fail|abort|cancel|interrupt|exception|timeout|timed_?out|unavailable"
+            r"error|malformed|fail|abort|cancel|interrupt|exception|time_?d?_?out|unavailable"
             r"|overload|unexpected|throttl|incomplete|unfinished|broken|crash|disconnect|invalid"
-            r"|rate_?limit|quota",
+            r"|rate_?limit|quota|repetition",
             FinishReason.ERROR,
         ),
         (
             r"filter|safe|guard|sensitive|prohibit|block|moderat|censor|policy|violat|inspect"
-            r"|refus|recitation|spii|harm|risk|flagged",
+            r"|refus|reject|recitation|spii|harm|risk|flagged|armor|jailbreak|nsfw|(^|_)language",
             FinishReason.CONTENT_FILTER,
         ),
-        (r"length|max_?(output_?|new_?)?tokens?|token_?limit|context|truncat", FinishReason.LENGTH),
+        (
+            r"length|max_?(output|new|completion)?_?tokens?|max_?output|token_?limit|context|truncat"
+            r"|too_?long|(^|output_?)limit$",
+            FinishReason.LENGTH,
+        ),
+        (
+            r"exceed|exhaust|insufficient|missing|too_?many|deadline|internal|busy|killed|lost"
+            r"|connection|network|(^|_)(oom|err)($|_)|memory|panic|evict|preempt|shut_?down|stall"
+            r"|partial|cut_?off",
+            FinishReason.ERROR,
+        ),
         (r"tool|function", FinishReason.TOOL_CALLS),
     )
 )
 
 # Words that say that the answer goes on. Qianfan v1 says `normal` then, too, and is not asked.
-_RUNNING: Final = ("", "null", "none")
+_RUNNING: Final = frozenset(
+    (
+        *("", "null", "none", "nil", "undefined", "false", "0", "unspecified", "in_progress"),
+        *("running", "generating", "processing", "streaming", "pending", "continue"),
+        *("not_finish", "not_finished"),
+    )
+)
 
 
 def finish_of(word: str | None) -> Finish | None:
     """The finish mark that `word` is, in the provider's spelling; None while the answer goes on."""
     if word is None or word == "null":  # DashScope's, on every event
         return None
-    plain = word.strip().lower()
-    if plain in _RUNNING:
+    spelled = _spelled(word)
+    if spelled in _RUNNING or spelled.endswith("_unspecified"):
         return None
-    return Finish(_reason(plain), word)
+    return Finish(_reason(spelled), word)
 
 
 def is_known(finish: Finish) -> bool:
     """Whether the word of `finish` says what it means. If not, it was taken for a proper end."""
-    plain = finish.word.strip().lower()
-    return finish.reason is not FinishReason.STOP or _spelled(plain) in _KNOWN
+    return finish.reason is not FinishReason.STOP or _spelled(finish.word) in _KNOWN
 
 
-def _reason(plain: str) -> FinishReason:
-    spelled = _spelled(plain)
+def _reason(spelled: str) -> FinishReason:
     if (known := _KNOWN.get(spelled)) is not None:
         return known
     for pattern, reason in _HOLDS:
@@ -79,6 +90,6 @@ def _reason(plain: str) -> FinishReason:
     return FinishReason.STOP
 
 
-def _spelled(plain: str) -> str:
-    """With underscores, however its parts are kept apart."""
-    return re.sub(r"[\s.:-]+", "_", plain)
+def _spelled(word: str) -> str:
+    """In small letters, with underscores however its parts are kept apart."""
+    return re.sub(r"[\s.:-]+", "_", word.strip().lower())

@@ -9,9 +9,9 @@ from typing import Final
 
 from providers.errors import BadResponse
 
-# Of what one read of the socket brings, 64 KiB at most. Event streams of tokens, which repeat
-# themselves as little else does, shrink to a fiftieth: that makes 3 MB.
-MAX_INFLATED_BYTES: Final = 4 * 1024 * 1024
+# Of what one read of the socket brings: 16 KiB here. Event streams of tokens repeat themselves as
+# little else does, and shrink to a hundredth or two: that makes 4 MB. A bomb's are a thousand.
+MAX_INFLATED_BYTES: Final = 8 * 1024 * 1024
 
 # Both formats, told apart by their first bytes.
 _GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
@@ -19,15 +19,17 @@ _RAW: Final = -zlib.MAX_WBITS
 _HEAD_BYTES: Final = 2
 
 _READABLE: Final = ("gzip", "x-gzip", "deflate")
+# What some servers put there that is no compression.
+_PLAIN: Final = ("", "identity", "none", "utf-8", "utf8", "binary", "8bit")
 
 
 def inflater_for(coding: str) -> "Inflater | None":
     """What undoes a `Content-Encoding`; None if it is plain. Raises BadResponse: nobody can."""
-    coding = coding.strip().lower()
-    if coding in ("", "identity"):
+    codings = [each for part in coding.split(",") if (each := part.strip().lower()) not in _PLAIN]
+    if not codings:
         return None
-    if coding not in _READABLE:
-        raise BadResponse(provider_code=f"content-encoding-{coding[:32]}")
+    if len(codings) > 1 or codings[0] not in _READABLE:
+        raise BadResponse(provider_code=f"content-encoding-{'-'.join(codings)[:32]}")
     return Inflater()
 
 
@@ -35,15 +37,15 @@ class Inflater:
     """Feed compressed bytes, take plain ones. A cut may fall anywhere."""
 
     def __init__(self) -> None:
-        self._stream = zlib.decompressobj(_GZIP_OR_ZLIB)
-        self._head: bytes | None = b""  # until there is enough of it to tell the formats apart
+        self._head = b""  # until there is enough of it to tell the formats apart
+        self._stream: zlib._Decompress | None = None
 
     def feed(self, data: bytes) -> bytes:
         """What `data` brings. Raises BadResponse: it is not compressed, or inflates too far."""
-        if self._head is not None:
+        if self._stream is None:
             data = self._head + data
-            self._head = data if len(data) < _HEAD_BYTES else None
-            if self._head is not None:
+            if len(data) < _HEAD_BYTES:
+                self._head = data
                 return b""
             self._stream = _stream_of(data)
         found: list[bytes] = []

@@ -1,24 +1,30 @@
 """What the dialects share whose events are objects of JSON: read strictly, and patiently if odd."""
 
+import re
 from abc import abstractmethod
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
 from providers.assembler import Assembler
 from providers.dialect import Interpreter
-from providers.errors import BadResponse
+from providers.errors import BadResponse, Refused
 from providers.payload import read
+from providers.refusals import read_refusal
 from providers.sse import Event
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+# Where JSON begins in a line that should not be there.
+_JSON: Final = re.compile(rb'\{\s*"|\[\s*\{')
 
 
 class JsonInterpreter(Interpreter, Generic[T]):
     """Reads events into bodies, which a dialect understands.
 
     An event that is blank, or holds no JSON, says nothing. So does a line that is no field of an
-    event stream, unless it is a bare line of JSON: mostly an error, in some streams every event.
+    event stream, unless there is JSON in it: mostly an error, in some streams every event. What the
+    dialect does not know may be an error in another dialect's shape.
     """
 
     def __init__(self, out: Assembler, decoder: msgspec.json.Decoder[T]) -> None:
@@ -27,8 +33,11 @@ class JsonInterpreter(Interpreter, Generic[T]):
         self._kind: type[T] = decoder.type
 
     @abstractmethod
-    def hear(self, body: T, event_type: str) -> None:
-        """What one body says. Raises ProviderError where it says an error."""
+    def hear(self, body: T) -> bool:
+        """What one body says; False if nothing of the dialect's is in it.
+
+        Raises ProviderError where it says an error.
+        """
 
     @abstractmethod
     def is_meant(self, body: T) -> bool:
@@ -43,7 +52,8 @@ class JsonInterpreter(Interpreter, Generic[T]):
                 return True
             self._read(event.data, event.type)
         else:
-            self.hear(body, event.type)
+            if not self.hear(body):
+                self._unheard(event.data, event.type)
         return False
 
     def says_end(self, data: bytes) -> bool:
@@ -54,21 +64,37 @@ class JsonInterpreter(Interpreter, Generic[T]):
         """An answer or an error in one piece, or several of an answer's events in a list."""
         bodies = read(body, self._kind)
         if not any(map(self.is_meant, bodies)):
-            raise BadResponse(provider_code="no_answer")
+            raise read_refusal(body) or BadResponse(provider_code="no_answer")
         for each in bodies:
-            self.hear(each, "message")
+            self.hear(each)
 
-    def stray_line(self, line: bytes) -> None:
-        """A bare line of JSON."""
-        if line.lstrip().startswith(b"{"):
-            self._read(line, "message")
-        else:
+    def stray_line(self, line: bytes) -> bool:
+        """A line with JSON in it, or with the end."""
+        if self.says_end(line):
+            return True
+        if (found := _JSON.search(line)) is None:
+            return super().stray_line(line)
+        try:
+            self._read(line[found.start() :], "message")
+        except BadResponse:
+            if found.start() == 0:
+                raise
             super().stray_line(line)
+        return False
 
     def _read(self, data: bytes, event_type: str) -> None:
         """The bodies in data that is not what it should be."""
         bodies = read(data, self._kind)
-        if not bodies and data.strip():
-            self._out.odd("no_json")
-        for body in bodies:
-            self.hear(body, event_type)
+        heard = [self.hear(body) for body in bodies]
+        if not any(heard) and data.strip():
+            self._unheard(data, event_type)
+            if not bodies:
+                self._out.odd("no_json")
+
+    def _unheard(self, data: bytes, event_type: str) -> None:
+        """What the dialect does not know. Raises the error that it is, if it is one."""
+        error = read_refusal(data)
+        if error is None and event_type == "error":
+            error = Refused()
+        if error is not None:
+            raise error

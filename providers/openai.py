@@ -34,7 +34,7 @@ from providers.errors import (
 from providers.finish import finish_of
 from providers.json_events import JsonInterpreter
 from providers.payload import Content, texts_in
-from providers.refusals import Said, error_event_in, refused, said_in
+from providers.refusals import Said, error_event_in, is_none, refused, said_in
 from providers.sink import Finish, Kind
 from providers.tool_calls import CallFunction, CallPiece
 
@@ -81,7 +81,9 @@ class Choice(msgspec.Struct, gc=False):
     index: int | None = None
     delta: Message | None = None
     message: Message | None = None
+    text: Content = None  # of the older completions
     finish_reason: str | None = None
+    error: Any = None  # OpenRouter's
     usage: _Usage | None = None
     flag: int | None = None  # Qianfan's
 
@@ -95,6 +97,7 @@ class Chunk(msgspec.Struct, gc=False):
     code: str | int | None = None
     type: Any = None
     message: Any = None
+    base_resp: Any = None  # MiniMax's
 
 
 _CHUNK: Final = msgspec.json.Decoder(Chunk)
@@ -167,35 +170,36 @@ class OpenAIInterpreter(JsonInterpreter[Chunk]):
         super().__init__(out, _CHUNK)
         self._done_ends = done_ends
         self._choices = Choices(out)
-        self._has_deltas = False
-        self._suspect: str | None = None  # a content that looks like an error of the provider's
+        self._has_deltas = False  # ones that said something
+        self._held: str | None = None  # a content that looks like an error of the provider's
 
     def is_meant(self, body: Chunk) -> bool:
         """Choices, or an error."""
         return bool(body.choices) or _is_error(body)
 
     def says_end(self, data: bytes) -> bool:
-        """`[DONE]`, which some send with blanks around it. It proves no success."""
-        if data.strip() != _DONE:
+        """`[DONE]`, which some send in quotes, or framed twice. It proves no success."""
+        if data.strip().removeprefix(b"data:").strip(b'" ').upper() != _DONE:
             return False
-        self._raise_suspect()
+        self._raise_held()
         self._out.confirm()
-        if self._done_ends and self._out.finish_mark is None:
+        if self._done_ends and self._out.finish_mark is None and self._out.growths:
             self._out.finish(Finish(FinishReason.STOP, "done"))
         return True
 
-    def stray_line(self, line: bytes) -> None:
-        """A bare line of JSON, or llama.cpp's former `error:` field."""
-        super().stray_line(line.removeprefix(b"error:"))
+    def release(self) -> None:
+        """A content that is held back, too: it was text."""
+        self._give_out()
+        super().release()
 
     def end(self, *, proper: bool) -> None:
         """All was read: if nothing follows, a mark of another choice will have to do."""
-        self._raise_suspect()
+        self._raise_held()
         super().end(proper=proper)
         if proper:
             self._choices.end()
 
-    def hear(self, body: Chunk, event_type: str) -> None:
+    def hear(self, body: Chunk) -> bool:
         """One chunk, a whole answer, or an error."""
         usage = body.usage
         for choice in body.choices or ():
@@ -203,8 +207,8 @@ class OpenAIInterpreter(JsonInterpreter[Chunk]):
             word = choice.finish_reason
             finish = None if word is None else self._finish(choice)
             if (delta := choice.delta) is not None:
-                self._has_deltas = True
                 self._delta(index, delta, finish)
+                self._has_deltas = self._has_deltas or self._out.growths > 0
                 if choice.message is not None:
                     self._repeated(index, choice.message)
             elif (message := choice.message) is not None:
@@ -212,14 +216,19 @@ class OpenAIInterpreter(JsonInterpreter[Chunk]):
                     self._repeated(index, message)
                 else:
                     self._delta(index, message, finish)
+            elif choice.text is not None:
+                self._delta(index, Message(choice.text), finish)
             if finish is not None:
-                self._settle_suspect(finish)
+                self._settle_held(finish)
                 self._choices.finish(index, finish)
+            if choice.error is not None and not is_none(choice.error):
+                raise refused(said_in({"error": choice.error}) or Said())
             usage = usage or choice.usage
         if usage is not None:
             self._usage(usage)
-        if _is_error(body) or (event_type == "error" and not body.choices):  # whatever it holds
+        if _is_error(body):  # whatever it holds
             raise _refusal(body)
+        return body.choices is not None or usage is not None
 
     def _finish(self, choice: Choice) -> Finish | None:
         """The finish mark in a choice, if there is one."""
@@ -230,31 +239,38 @@ class OpenAIInterpreter(JsonInterpreter[Chunk]):
         if thought := delta.reasoning_content or delta.reasoning:
             if type(thought) is not str:
                 thought = "".join(words for _, words in texts_in(thought))
-            if thought and choices.has_reasoning(index):
+            if thought and choices.takes_reasoning(index):
+                if finish is not None and finish.reason is FinishReason.ERROR:
+                    _raise_error_in(thought)
                 self._out.reasoning(thought)
         content = delta.content
         if type(content) is str:
-            if content and (index == choices.text or choices.has_text(index)):
-                if self._suspect is not None:
-                    self._clear_suspect()
-                if len(content) <= _ERROR_EVENT_CHARS or not self._is_suspect(content, finish):
+            if content and (index == choices.text or (content := choices.text_now(index, content))):
+                if self._held is not None:
+                    self._give_out()
+                if len(content) <= _ERROR_EVENT_CHARS or not self._hold_back(content, finish):
                     self._out.text(content)
         elif content is not None:
             for kind, words in texts_in(content):
-                self._part(index, kind, words)
+                self._part(index, kind, words, finish)
         if delta.refusal:
-            self._part(index, "refusal", delta.refusal)
-        if delta.tool_calls and choices.has_calls(index):
+            self._part(index, "refusal", delta.refusal, finish)
+        if delta.tool_calls and choices.takes_calls(index):
             for place, piece in enumerate(delta.tool_calls):
                 self._out.tool_call(piece, place)
-        if delta.function_call is not None and choices.has_calls(index):
+        if delta.function_call is not None and choices.takes_calls(index):
             self._out.tool_call(CallPiece(0, None, delta.function_call), 0)
 
-    def _part(self, index: int, kind: Kind, words: str) -> None:
+    def _part(self, index: int, kind: Kind, words: str, finish: Finish | None) -> None:
         """A part of a content that is a list."""
-        has = self._choices.has_reasoning if kind == "reasoning" else self._choices.has_text
-        if words and has(index):
-            self._clear_suspect()
+        if kind != "reasoning":
+            words = self._choices.text_now(index, words) if words else ""
+        elif not self._choices.takes_reasoning(index):
+            return
+        if words:
+            if finish is not None and finish.reason is FinishReason.ERROR:
+                _raise_error_in(words)
+            self._give_out()
             self._out.write(kind, words)
 
     def _repeated(self, index: int, message: Message) -> None:
@@ -265,12 +281,20 @@ class OpenAIInterpreter(JsonInterpreter[Chunk]):
         thought = message.reasoning_content or message.reasoning
         if thought:
             said["reasoning"] = "".join(words for _, words in texts_in(thought))
-        if said.get("reasoning") and self._choices.has_reasoning(index):
+        if message.refusal:
+            said["refusal"] = said.get("refusal", "") + message.refusal
+        if said.get("reasoning") and self._choices.takes_reasoning(index):
             self._out.repeat("reasoning", said["reasoning"])
-        if said.get("text") and self._choices.has_text(index):
-            self._out.repeat("text", said["text"])
-        if message.tool_calls and self._choices.has_calls(index):
-            for place, piece in enumerate(message.tool_calls):
+        for kind in (each for each in ("text", "refusal") if said.get(each)):
+            if self._choices.text is None:
+                self._choices.text_now(index, said[kind])
+            if index == self._choices.text:
+                self._out.repeat(kind, said[kind])
+        pieces = message.tool_calls or []
+        if message.function_call is not None:
+            pieces = [CallPiece(0, None, message.function_call)]
+        if pieces and self._choices.takes_calls(index):
+            for place, piece in enumerate(pieces):
                 self._out.repeat_call(piece, place)
 
     def _usage(self, usage: _Usage) -> None:
@@ -292,35 +316,37 @@ class OpenAIInterpreter(JsonInterpreter[Chunk]):
     # error event, raw, in a chunk that ends with `error_finish`. Such a content is held until the
     # next chunk, if it has no mark of its own: somebody may have asked for an example of one.
 
-    def _is_suspect(self, text: str, finish: Finish | None) -> bool:
+    def _hold_back(self, text: str, finish: Finish | None) -> bool:
         """Whether it is held. Raises the error that it is, beside a mark that says so."""
         if finish is None:
             if error_event_in(text, framed=True) is not None:
-                self._suspect = text
-            return self._suspect is not None
+                self._held = text
+            return self._held is not None
         if finish.reason is FinishReason.ERROR:
-            self._raise_error_in(text)
+            _raise_error_in(text)
         return False
 
-    def _settle_suspect(self, finish: Finish) -> None:
-        if finish.reason is FinishReason.ERROR and self._suspect is not None:
-            self._raise_error_in(self._suspect)
-        self._clear_suspect()
+    def _settle_held(self, finish: Finish) -> None:
+        if finish.reason is FinishReason.ERROR:
+            self._raise_held()
+        self._give_out()
 
-    def _raise_suspect(self) -> None:
+    def _raise_held(self) -> None:
         """It is an error, if nothing came behind it."""
-        if self._suspect is not None and self._out.finish_mark is None:
-            self._raise_error_in(self._suspect)
+        if self._held is not None and self._out.finish_mark is None:
+            held, self._held = self._held, None
+            _raise_error_in(held)
 
-    def _clear_suspect(self) -> None:
+    def _give_out(self) -> None:
         """It was text."""
-        content, self._suspect = self._suspect, None
-        if content is not None:
-            self._out.text(content)
+        if self._held is not None:
+            held, self._held = self._held, None
+            self._out.text(held)
 
-    def _raise_error_in(self, text: str) -> None:
-        if (error := error_event_in(text)) is not None:
-            raise error
+
+def _raise_error_in(text: str) -> None:
+    if (error := error_event_in(text)) is not None:
+        raise error
 
 
 def _message(turn: Turn) -> dict[str, Any]:
@@ -328,14 +354,17 @@ def _message(turn: Turn) -> dict[str, Any]:
 
 
 def _is_error(chunk: Chunk) -> bool:
-    if chunk.error:
+    if chunk.error is not None and not is_none(chunk.error):
+        return True
+    if chunk.base_resp is not None and said_in({"base_resp": chunk.base_resp}) is not None:
         return True
     return bool(chunk.code) and chunk.choices is None and said_in(_unwrapped(chunk)) is not None
 
 
 def _refusal(chunk: Chunk) -> ProviderError:
     """The error in `chunk`: an object under `error`, a bare string there, or no wrapper at all."""
-    return refused(said_in({**_unwrapped(chunk), "error": chunk.error}) or Said())
+    said = {**_unwrapped(chunk), "error": chunk.error, "base_resp": chunk.base_resp}
+    return refused(said_in(said) or Said())
 
 
 def _unwrapped(chunk: Chunk) -> dict[str, Any]:

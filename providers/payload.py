@@ -34,6 +34,9 @@ _VALUE: Final = re.compile(r'\[\s*[\[{"\]]|\{\s*["}]')
 # Contents nest one or two deep. What is deeper is no content.
 _MAX_DEPTH: Final = 8
 
+# In one event. A gateway that gathers a whole answer into one list has some ten thousand.
+_MAX_VALUES: Final = 100_000
+
 # Python reads no longer ones, and no field of ours is a longer number.
 _MAX_DIGITS: Final = 4000
 
@@ -55,7 +58,8 @@ def _whole_number(written: str) -> int | float:
     return int(written) if len(written) < _MAX_DIGITS else _Float(written)
 
 
-_DECODER: Final = json.JSONDecoder(parse_float=_Float, parse_int=_whole_number)
+# Not strict: a line end or a tab that nobody escaped is in the text all the same.
+_DECODER: Final = json.JSONDecoder(parse_float=_Float, parse_int=_whole_number, strict=False)
 
 
 def read(data: bytes, kind: type[T]) -> list[T]:
@@ -81,6 +85,8 @@ def values(data: bytes) -> list[Any]:
         while (begin := _VALUE.search(text, place)) is not None:
             value, place = _DECODER.raw_decode(text, begin.start())
             found += _objects(value)
+            if len(found) > _MAX_VALUES:
+                raise BadResponse(provider_code="too_many_values")
     except (ValueError, RecursionError) as error:
         raise BadResponse(provider_code="undecodable") from error
     return found
@@ -204,7 +210,9 @@ def _object(value: Any, kind: type[T]) -> T | None:
     if isinstance(value, list):
         value = next((each for each in value if isinstance(each, dict)), None)
     elif isinstance(value, str):
-        value = json_object(value)
+        words, value = value, json_object(value)
+        if value is None and "content" in kind.__struct_fields__:  # a delta that is its text
+            value = {"content": words}
     if not isinstance(value, dict):
         return None
     try:
@@ -236,10 +244,8 @@ def json_in(body: bytes) -> bytes:
     """The JSON of an error body. Some servers frame it as an event, whatever the status."""
     if body.lstrip()[:1] in (b"{", b"["):
         return body
-    for event in EventParser(max_event_bytes=len(body) + 2).feed(body + b"\n\n"):
-        if type(event) is Event and event.data.strip():
-            return event.data
-    return body
+    found = EventParser(max_event_bytes=len(body) + 2).feed(body + b"\n\n")
+    return b"\n".join(event.data for event in found if type(event) is Event) or body
 
 
 def texts_in(content: Any, depth: int = 0) -> Iterator[tuple[Kind, str]]:
@@ -270,7 +276,7 @@ def _texts_of_part(part: dict[str, Any], depth: int) -> Iterator[tuple[Kind, str
     if part.get("refusal") is not None:
         yield from (("refusal", words) for _, words in texts_in(part["refusal"], depth))
         return
-    for name in ("text", "content", "value"):
+    for name in ("text", "content", "value", "parts"):
         if part.get(name) is not None:
             yield from texts_in(part[name], depth)
             return

@@ -29,16 +29,20 @@ class Qianfan(OpenAI):
 
 
 class _QianfanInterpreter(OpenAIInterpreter):
-    def hear(self, body: Chunk, event_type: str) -> None:
+    _left_out = False  # something that must not be shown
+
+    def hear(self, body: Chunk) -> bool:
         """One chunk, without what must not be shown."""
         for choice in body.choices or ():
             if choice.flag is not None and choice.flag >= _MUST_NOT_BE_SHOWN:
                 choice.delta = choice.message = None
-        super().hear(body, event_type)
+                self._left_out = True
+        return super().hear(body)
 
     def _finish(self, choice: Choice) -> Finish | None:
         """What was shown cannot be taken back: the reason says that it should not have been."""
         finish = super()._finish(choice)
-        if finish is not None and choice.flag is not None and choice.flag >= _MUST_END:
+        must_end = choice.flag is not None and choice.flag >= _MUST_END
+        if finish is not None and (must_end or self._left_out):
             return Finish(FinishReason.CONTENT_FILTER, finish.word)
         return finish

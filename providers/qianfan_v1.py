@@ -38,6 +38,7 @@ from providers.refusals import (
     Said,
     by_status,
     error_event_in,
+    is_none,
     is_too_long,
     refused,
     retry_after,
@@ -218,11 +219,12 @@ class _QianfanV1Interpreter(JsonInterpreter[_Body]):
         self._is_whole = True
         super().whole(body)
 
-    def hear(self, body: _Body, event_type: str) -> None:
+    def hear(self, body: _Body) -> bool:
         """The next clause of the answer, or an error."""
         if (error := _error_in(body)) is not None:
             raise error
-        finish = _finish_of(body) if body.is_end or self._is_whole else None
+        is_end = self._is_whole if body.is_end is None else body.is_end
+        finish = _finish_of(body) if is_end else None
         for kind, words in texts_in(body.result):
             if finish is not None and finish.reason is FinishReason.ERROR:
                 error = error_event_in(words)
@@ -235,6 +237,8 @@ class _QianfanV1Interpreter(JsonInterpreter[_Body]):
             self._out.usage(Usage(body.usage.prompt_tokens, body.usage.completion_tokens or 0))
         if finish is not None:
             self._out.finish(finish)
+        known = (body.result, body.is_end, body.function_call, body.usage)
+        return any(each is not None for each in known)
 
 
 def _headers() -> dict[str, str]:
@@ -267,11 +271,11 @@ def _finish_of(body: _Body) -> Finish:
 
 def _error_in(body: _Body, status: int = 200, wait: float | None = None) -> ProviderError | None:
     """The error that a body says; None if it says none."""
-    if body.error_code:
+    if not is_none(body.error_code):
         word = spelled(body.error_code) or ""
         found, seconds = _CODES.get(int(word) if word.isdecimal() else -1, (Refused, None))
         if found is Refused or (found is BadRequest and is_too_long(body.error_msg)):
             return refused(Said(body.error_code, None, body.error_msg), status, wait)
         return found(provider_code=word, retry_after=(wait or seconds) if found.retryable else None)
-    said = said_in({"error": body.error}) if body.error else None
+    said = None if is_none(body.error) else said_in({"error": body.error})
     return None if said is None else refused(said, status, wait)

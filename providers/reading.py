@@ -28,7 +28,9 @@ _BLANK: Final = b" \t\r\n\xef\xbb\xbf"  # a BOM, whole or in part, is not yet a 
 
 # What a stream begins with, whatever its label: a page labelled as one is known by its first tag.
 _FIELDS: Final = (b"data", b"event", b"id", b"retry", b":")
-# The longest of these and its colon tell.
+# What tells that a body that began as JSON is none in one piece: lines of it, or events behind one.
+_LINES: Final = (b"}\n{", b"}\r\n{", b"}\n\n{", b"}\r\n\r\n{", b"\ndata:")
+# The longest of the fields and its colon tell, and no end of a line among the others is longer.
 _TELLING_BYTES: Final = 6
 
 
@@ -93,7 +95,7 @@ class Reading:
 
     def release(self) -> None:
         """Hand over what is held back: nothing more will come."""
-        self._out.release()
+        self._interpreter.release()
 
     def feed(self, chunk: bytes) -> None:
         """Hand over what `chunk` adds. What stood before an error comes before it is raised.
@@ -123,16 +125,15 @@ class Reading:
         """
         if not self._accepted:
             raise self._dialect.error(self._status, bytes(self._body), self._headers)
-        if self._is_json:
-            self._whole()
-        elif not self.done:
-            if self._body and not self._streaming:
-                self._stream()
-            for item in self._framing.end():
-                self._read(item)
+        try:
+            self._read_rest()
+        except BadResponse as error:  # of the piece that was cut in two
+            if broken and error.provider_code == "undecodable":
+                raise StreamBroken from error
+            raise
         has_word = self._interpreter.has_end_word and not self._is_json
         self._finish(proper=self._has_end if has_word else not broken)
-        self._out.release()
+        self._interpreter.release()
         mark = self._out.finish_mark
         if mark is None:
             raise StreamBroken
@@ -145,23 +146,42 @@ class Reading:
                 self.events += 1
                 if self._interpreter.event(item):
                     self._has_end = True
-                    self._out.confirm()
-                    self._out.release()
-                    self.done = self._out.finish_mark is not None  # else the mark may be late
+                    self._said_end()
             else:
                 assert isinstance(item, StrayLine)
                 self.events += item.line.lstrip().startswith(b"{")
-                self._interpreter.stray_line(item.line)
+                if self._interpreter.stray_line(item.line):
+                    self._said_end()
         except BadResponse as error:
             self._stumble(error)
         except ProviderError:
-            self._out.release()
+            self._interpreter.release()
             raise
+
+    def _said_end(self) -> None:
+        """The provider said that nothing follows. Its mark may be late all the same.
+
+        So may the text of a pipeline in which each stage says so, the one that thinks first.
+        """
+        self._has_end = True
+        self._out.confirm()
+        self._interpreter.release()
+        self.done = self._out.finish_mark is not None and not self._out.only_thought
+
+    def _read_rest(self) -> None:
+        """What was held until the body ended."""
+        if self._is_json:
+            self._whole()
+        elif not self.done:
+            if self._body and not self._streaming:
+                self._stream()
+            for item in self._framing.end():
+                self._read(item)
 
     def _stumble(self, error: BadResponse) -> None:
         """Something cannot be read: the end of it, unless the answer was finished before."""
         if not self._out.finished:
-            self._out.release()
+            self._interpreter.release()
             raise error
         self._out.odd("unreadable_end", error.provider_code)
 
@@ -169,14 +189,14 @@ class Reading:
         try:
             self._interpreter.end(proper=proper)
         except ProviderError:
-            self._out.release()
+            self._interpreter.release()
             raise
 
     def _whole(self) -> None:
         try:
             self._interpreter.whole(bytes(self._body).lstrip(_BLANK))
         except ProviderError:
-            self._out.release()
+            self._interpreter.release()
             raise
 
     def _begin(self, chunk: bytes) -> None:
@@ -190,10 +210,7 @@ class Reading:
             raise BadResponse(provider_code="body_too_long")
         if not self._is_json and not self._is_known(chunk):
             return
-        # What began as JSON may turn out to be lines of it, or an event stream behind such a line.
-        if not self._is_json or any(
-            self._body.find(mark, looked_at) >= 0 for mark in (b"}\n{", b"\ndata:")
-        ):
+        if not self._is_json or any(self._body.find(mark, looked_at) >= 0 for mark in _LINES):
             self._stream()
 
     def _is_known(self, chunk: bytes) -> bool:

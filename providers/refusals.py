@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from providers.errors import (
     BadRequest,
@@ -40,114 +40,152 @@ _MAX_CODE_CHARS: Final = 64
 # An error within an error within a list: what is deeper is somebody's data.
 _MAX_DEPTH: Final = 4
 
-_CODES: Final[Mapping[str, type[ProviderError]]] = {
-    # OpenAI
-    "invalid_api_key": Unauthorized,
-    "invalid_organization": Unauthorized,
-    "model_not_found": ModelNotFound,
-    "context_length_exceeded": ContextTooLong,
-    "content_policy_violation": ContentFiltered,
-    "content_filter": ContentFiltered,
-    "rate_limit_exceeded": RateLimited,
-    "slow_down": RateLimited,
-    "insufficient_quota": QuotaExceeded,
-    "billing_hard_limit_reached": QuotaExceeded,
-    "credit_balance_exhausted": QuotaExceeded,
-    "organization_spend_limit_exceeded": QuotaExceeded,
-    "organization_usage_limit_exceeded": QuotaExceeded,
-    "project_spend_limit_exceeded": QuotaExceeded,
-    "server_error": Overloaded,
-    "server_is_overloaded": Overloaded,
-    # Qwen, compatible mode
-    "data_inspection_failed": ContentFiltered,
-    "invalid_parameter_error": BadRequest,
-    "limit_requests": RateLimited,
-    "limit_burst_rate": RateLimited,
-    "internal_error": Overloaded,
-    # Qianfan v2; its many `…rate_limit_exceeded` go by their ending
-    "malformed_json": BadRequest,
-    "invalid_argument": BadRequest,
-    "invalid_messages": BadRequest,
-    "method_not_supported": BadRequest,
-    "invalid_model": ModelNotFound,
-    "characters_too_long": ContextTooLong,
-    "tokens_too_long": ContextTooLong,
-    "invalid_iam_token": Unauthorized,
-    "invalid_appid": Unauthorized,
-    "no_parameter_permission": Unauthorized,
-    "access_denied": Unauthorized,
-    "system_unsafe": ContentFiltered,
-    "user_setting_unsafe": ContentFiltered,
-    "functions_unsafe": ContentFiltered,
-    "dispatch_internal_error": Overloaded,
-    # DashScope, native; `A.B` goes by `A` where it is not listed
-    "InvalidApiKey": Unauthorized,
-    "AccessDenied": Unauthorized,
-    "Workspace": Unauthorized,
-    "WorkSpaceNotFound": Unauthorized,
-    "Model": ModelNotFound,
-    "ModelNotFound": ModelNotFound,
-    "InvalidParameter": BadRequest,
-    "InvalidParameter.DataInspection": ContentFiltered,
-    "DataInspectionFailed": ContentFiltered,
-    "BadRequest": BadRequest,
-    "BadRequest.TooLarge": ContextTooLong,
-    "InvalidURL": BadRequest,
-    "UnsupportedOperation": BadRequest,
-    "Arrearage": QuotaExceeded,
-    "AllocationQuota": QuotaExceeded,
-    "CommodityNotPurchased": QuotaExceeded,
-    "PrepaidBillOverdue": QuotaExceeded,
-    "PostpaidBillOverdue": QuotaExceeded,
-    "Throttling": RateLimited,
-    "LimitRequests": RateLimited,
-    "ResourceExhausted": RateLimited,
-    "InternalError": Overloaded,
-    "SystemError": Overloaded,
-    "RequestTimeOut": Overloaded,
-    "ModelServiceFailed": Overloaded,
-    "ModelServingError": Overloaded,
-    "ModelUnavailable": Overloaded,
-    "ServiceUnavailable": Overloaded,
-    # Zhipu: numbers, as strings
-    **dict.fromkeys(("1000", "1001", "1002", "1003", "1004", "1100"), Unauthorized),
-    **dict.fromkeys(("1110", "1111", "1112", "1120", "1121"), Unauthorized),
-    **dict.fromkeys(("1220", "1221", "1222"), Unauthorized),
-    **dict.fromkeys(("1200", "1210", "1212", "1213", "1214", "1215", "1231"), BadRequest),
-    **dict.fromkeys(("1300", "1301"), ContentFiltered),
-    **dict.fromkeys(("1302", "1303"), RateLimited),
-    **dict.fromkeys(("1113", "1304", "1308", "1309", "1310", "1311", "1313"), QuotaExceeded),
-    **dict.fromkeys(("1230", "1234", "1305", "1312"), Overloaded),
-    "1211": ModelNotFound,
-    "1261": ContextTooLong,
+
+def _plain(name: str) -> str:
+    """A name as the tables have it: some spell in capitals what others spell apart."""
+    return re.sub(r"[\s_-]+", "", name).lower()
+
+
+def _table(errors: Mapping[str, type[ProviderError]]) -> Mapping[str, type[ProviderError]]:
+    return {_plain(name): error for name, error in errors.items()}
+
+
+_CODES: Final = _table(
+    {
+        # OpenAI
+        "invalid_api_key": Unauthorized,
+        "invalid_organization": Unauthorized,
+        "model_not_found": ModelNotFound,
+        "context_length_exceeded": ContextTooLong,
+        "content_policy_violation": ContentFiltered,
+        "content_filter": ContentFiltered,
+        "rate_limit_exceeded": RateLimited,
+        "slow_down": RateLimited,
+        "insufficient_quota": QuotaExceeded,
+        "billing_hard_limit_reached": QuotaExceeded,
+        "credit_balance_exhausted": QuotaExceeded,
+        "organization_spend_limit_exceeded": QuotaExceeded,
+        "organization_usage_limit_exceeded": QuotaExceeded,
+        "project_spend_limit_exceeded": QuotaExceeded,
+        "server_error": Overloaded,
+        "server_is_overloaded": Overloaded,
+        # Qwen, compatible mode
+        "data_inspection_failed": ContentFiltered,
+        "invalid_parameter_error": BadRequest,
+        "limit_requests": RateLimited,
+        "limit_burst_rate": RateLimited,
+        "internal_error": Overloaded,
+        # Qianfan v2; its many `…rate_limit_exceeded` go by their ending
+        "malformed_json": BadRequest,
+        "invalid_argument": BadRequest,
+        "invalid_messages": BadRequest,
+        "method_not_supported": BadRequest,
+        "invalid_model": ModelNotFound,
+        "characters_too_long": ContextTooLong,
+        "tokens_too_long": ContextTooLong,
+        "invalid_iam_token": Unauthorized,
+        "invalid_appid": Unauthorized,
+        "no_parameter_permission": Unauthorized,
+        "access_denied": Unauthorized,
+        "system_unsafe": ContentFiltered,
+        "user_setting_unsafe": ContentFiltered,
+        "functions_unsafe": ContentFiltered,
+        "dispatch_internal_error": Overloaded,
+        # Google's, where a code or a type is a word
+        "not_found": ModelNotFound,
+        "failed_precondition": BadRequest,
+        "deadline_exceeded": Overloaded,
+        "resource_exhausted": RateLimited,
+        # Anthropic's
+        "request_too_large": ContextTooLong,
+        "rate_limit_error": RateLimited,
+        "billing_error": QuotaExceeded,
+        "overloaded_error": Overloaded,
+        "timeout_error": Overloaded,
+        # others'
+        "validation_error": BadRequest,
+        # DashScope, native; `A.B` goes by `A` where it is not listed
+        "InvalidApiKey": Unauthorized,
+        "AccessDenied": Unauthorized,
+        "Workspace": Unauthorized,
+        "WorkSpaceNotFound": Unauthorized,
+        "Model": ModelNotFound,
+        "ModelNotFound": ModelNotFound,
+        "InvalidParameter": BadRequest,
+        "InvalidParameter.DataInspection": ContentFiltered,
+        "DataInspectionFailed": ContentFiltered,
+        "BadRequest": BadRequest,
+        "BadRequest.TooLarge": ContextTooLong,
+        "InvalidURL": BadRequest,
+        "UnsupportedOperation": BadRequest,
+        "Arrearage": QuotaExceeded,
+        "AllocationQuota": QuotaExceeded,
+        "CommodityNotPurchased": QuotaExceeded,
+        "PrepaidBillOverdue": QuotaExceeded,
+        "PostpaidBillOverdue": QuotaExceeded,
+        "Throttling": RateLimited,
+        "LimitRequests": RateLimited,
+        "InternalError": Overloaded,
+        "InternalError.Algo.InvalidParameter": BadRequest,
+        "SystemError": Overloaded,
+        "RequestTimeOut": Overloaded,
+        "ModelServiceFailed": Overloaded,
+        "ModelServingError": Overloaded,
+        "ModelUnavailable": Overloaded,
+        "ServiceUnavailable": Overloaded,
+        # Zhipu: numbers, as strings
+        **dict.fromkeys(("1000", "1001", "1002", "1003", "1004", "1100"), Unauthorized),
+        **dict.fromkeys(("1110", "1111", "1112", "1120", "1121"), Unauthorized),
+        **dict.fromkeys(("1220", "1221", "1222"), Unauthorized),
+        **dict.fromkeys(("1200", "1210", "1212", "1213", "1214", "1215", "1231"), BadRequest),
+        **dict.fromkeys(("1300", "1301"), ContentFiltered),
+        **dict.fromkeys(("1302", "1303"), RateLimited),
+        **dict.fromkeys(("1113", "1304", "1308", "1309", "1310", "1311", "1313"), QuotaExceeded),
+        **dict.fromkeys(("1230", "1234", "1305", "1312"), Overloaded),
+        "1211": ModelNotFound,
+        "1261": ContextTooLong,
+    }
+)
+
+# MiniMax's own numbers, which stand in a wrapper of their own.
+_MINIMAX: Final[Mapping[str, type[ProviderError]]] = {
+    **dict.fromkeys(("1002", "1041"), RateLimited),
+    **dict.fromkeys(("1004", "2049"), Unauthorized),
+    **dict.fromkeys(("1026", "1027"), ContentFiltered),
+    **dict.fromkeys(("1000", "1001", "1013", "1024", "1033"), Overloaded),
+    "1008": QuotaExceeded,
+    "1039": ContextTooLong,
+    "2013": BadRequest,
 }
 
-_TYPES: Final[Mapping[str, type[ProviderError]]] = {
-    # OpenAI says of a rate limit what it counts
-    "requests": RateLimited,
-    "tokens": RateLimited,
-    "service_unavailable_error": Overloaded,
-    # Moonshot
-    "invalid_authentication_error": Unauthorized,
-    "incorrect_api_key_error": Unauthorized,
-    "permission_denied_error": Unauthorized,
-    "resource_not_found_error": ModelNotFound,
-    "rate_limit_reached_error": RateLimited,
-    "exceeded_current_quota_error": QuotaExceeded,
-    "engine_overloaded_error": Overloaded,
-    "unexpected_output": Overloaded,
-    # vLLM
-    "BadRequestError": BadRequest,
-    "NotFoundError": ModelNotFound,
-    "InternalServerError": Overloaded,
-    # llama.cpp
-    "exceed_context_size_error": ContextTooLong,
-    "authentication_error": Unauthorized,
-    "permission_error": Unauthorized,
-    "not_found_error": ModelNotFound,
-    "not_supported_error": BadRequest,
-    "unavailable_error": Overloaded,
-}
+_TYPES: Final = _table(
+    {
+        # OpenAI says of a rate limit what it counts
+        "requests": RateLimited,
+        "tokens": RateLimited,
+        "service_unavailable_error": Overloaded,
+        # Moonshot
+        "invalid_authentication_error": Unauthorized,
+        "incorrect_api_key_error": Unauthorized,
+        "permission_denied_error": Unauthorized,
+        "resource_not_found_error": ModelNotFound,
+        "rate_limit_reached_error": RateLimited,
+        "exceeded_current_quota_error": QuotaExceeded,
+        "engine_overloaded_error": Overloaded,
+        "unexpected_output": Overloaded,
+        # vLLM
+        "BadRequestError": BadRequest,
+        "NotFoundError": ModelNotFound,
+        "InternalServerError": Overloaded,
+        # llama.cpp
+        "exceed_context_size_error": ContextTooLong,
+        "authentication_error": Unauthorized,
+        "permission_error": Unauthorized,
+        "not_found_error": ModelNotFound,
+        "not_supported_error": BadRequest,
+        "unavailable_error": Overloaded,
+    }
+)
 
 _STATUSES: Final[Mapping[int, type[ProviderError]]] = {
     400: BadRequest,
@@ -170,13 +208,14 @@ _HOLDS: Final[tuple[tuple[re.Pattern[str], type[ProviderError]], ...]] = tuple(
     (re.compile(pattern), error)
     for pattern, error in (
         (
-            "insufficient_?(user_?|account_?)?(quota|balance|credit|fund)|balance|billing|arrear"
-            "|overdue|payment|credits?_?(exhaust|insufficient|required)|out_of_credit|quota_?exhaust",
+            "insufficient_?(user_?|account_?)?(quota|balance|credit|fund)|(?<!load_)balance(?!r)"
+            "|billing|arrear|overdue|payment|(^|_)credits?_?(exhaust|insuff|requir|error|limit)"
+            "|out_of_credit|quota_?exhaust|budget_?(has_been_)?(exceed|exhaust)|spend(ing)?_?limit",
             QuotaExceeded,
         ),
         (
             "rate_?limit|too_?many_?requests|throttl|concurren|qps|(^|_)[rt]p[md](_|$)"
-            "|limit_?requests?|requests?_?limit",
+            "|limit_?requests?|requests?_?limit|(daily|hourly|weekly|monthly)_.*limit",
             RateLimited,
         ),
         (
@@ -185,12 +224,19 @@ _HOLDS: Final[tuple[tuple[re.Pattern[str], type[ProviderError]], ...]] = tuple(
             ContextTooLong,
         ),
         (
-            "content_?(filter|policy)|sensitive|moderat|unsafe|safety|prohibited|inspection|censor",
+            "content_?(filter|policy)|sensitive|moderat|unsafe|safety|prohibited|inspection|censor"
+            "|violat|guardrail|jailbreak|flagged|infring|risk_?control"
+            "|(content|prompt|input|output|response)_?(is_)?block",
             ContentFiltered,
         ),
-        ("models?_?(is_)?not_?(found|exist|support)|(no|unknown)_?(such_?)?model", ModelNotFound),
         (
-            "unauthori[sz]ed|unauthenticated|authentication|api_?key|permission|forbidden"
+            "models?_?(is_)?(not_?(found|exist|support|avail)|decommission|deprecat|unavailable)"
+            "|(no|unknown|unavailable|unsupported|invalid)_?(such_?)?model",
+            ModelNotFound,
+        ),
+        (
+            "unauthori[sz]ed|unauthenticated|auth(entication|orization)?_?fail|authentication"
+            "|api_?key|expired_?key|permission|forbidden"
             "|access_?denied|token_?(is_)?(expired|invalid)|invalid_?token",
             Unauthorized,
         ),
@@ -208,19 +254,32 @@ _TOO_LONG: Final = re.compile(
     "context (length|window|size)|range of input length|model token limit|maximum model length"
     "|max_model_len|maximum (input|prompt|context|sequence)|(prompt|input|conversation) is too long"
     "|too many (input |prompt )?tokens|reduce the length|(exceeds?|longer than) the (model|maximum)"
-    ".{0,40}(length|tokens|context)",
+    ".{0,40}(length|tokens|context)|exceeds? (context|max message tokens)|too many tokens"
+    "|max_seq_len|tokens.{0,40}must be (<=|less than)"
+    "|must have (less|fewer) than.{0,20}tokens",
     re.IGNORECASE,
 )
 
 # How a code and a message are called where there is an error.
-_CODE_NAMES: Final = ("code", "error_code", "err_code")
-_MESSAGE_NAMES: Final = ("message", "msg", "error_msg")
+_CODE_NAMES: Final = ("code", "error_code", "err_code", "statuscode", "status_code")
+_MESSAGE_NAMES: Final = ("message", "msg", "error_msg", "status_msg")
 # Where a code says that nothing is wrong.
-_NO_ERROR: Final = ("0", "200", "success", "ok", "null", "none", "")
+_NO_ERROR: Final = ("0", "200", "success", "ok", "null", "none", "false", "")
+# What else an error may be wrapped in.
+_WRAPPERS: Final = ("response", "data", "header")
 
+# A type or a status that says of what has no wrapper that it is an error.
+_KIND_OF_ERROR: Final = re.compile("error|fail|exception|denied|exceed|exhaust", re.IGNORECASE)
 
-# What frameworks answer where a provider has nothing: it is no model that was not found.
-_NO_SUCH_PATH: Final = ("not found", "method not allowed")
+# What servers answer where they have nothing: it is no model that was not found.
+_NO_SUCH_PATH: Final = re.compile(
+    r"(page |file )?not found\.?$|method not allowed|invalid url|cannot post|no route|no such route"
+    "|the requested url",
+    re.IGNORECASE,
+)
+
+# Google's wait, in the body alone: "17s", or "1.5s".
+_DELAY: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]+)?)s")
 
 
 class Said(NamedTuple):
@@ -229,7 +288,8 @@ class Said(NamedTuple):
     code: object = None
     kind: object = None  # its type
     message: object = None
-    was_moderated: bool = False
+    found: type[ProviderError] | None = None  # what else in it tells
+    wait: float | None = None  # seconds
 
 
 def read_refusal(
@@ -240,49 +300,115 @@ def read_refusal(
         found = values(json_in(body))
     except BadResponse:
         return None
-    return next((refused(said, status, wait) for value in found if (said := said_in(value))), None)
+    said = next((said for value in found if (said := said_in(value))), None)
+    if said is None and status >= 400:  # then a message alone is enough
+        said = next((each for each in map(_fields_of, found) if each.message is not None), None)
+    return None if said is None else refused(said, status, wait)
+
+
+def is_none(value: object) -> bool:
+    """Whether what stands in an error's place says that there is none."""
+    if isinstance(value, dict):
+        return all(map(is_none, value.values()))
+    if isinstance(value, list):
+        return all(map(is_none, value))
+    return value is None or str(value).strip().lower() in _NO_ERROR
 
 
 def said_in(value: object, depth: int = 0) -> Said | None:
     """The error that a value of JSON says; None if it says none."""
-    if isinstance(value, list):
-        value = next((each for each in value if isinstance(each, dict)), None)
-    if not isinstance(value, dict) or depth > _MAX_DEPTH:
+    value = _named(value)
+    if not value or depth > _MAX_DEPTH:
         return None
+    if not is_none(value.get("base_resp")):
+        return _minimax(value["base_resp"])
     for name in ("error", "errors", "error_msg", "detail"):
         inner = value.get(name)
         if isinstance(inner, str) and (read := json_object(inner)) is not None:
             inner = read
-        if isinstance(inner, dict | list) and inner:
+        if is_none(inner):
+            continue
+        if isinstance(inner, dict | list) and _named(inner):
             found = said_in(inner, depth + 1) or _fields_of(inner)
             return found._replace(code=found.code or value.get("code"))
-        if isinstance(inner, str) and inner.strip().lower() in _NO_SUCH_PATH:
+        if isinstance(inner, str) and _NO_SUCH_PATH.match(inner.strip()):
             return None
-        if inner and name != "error_msg":  # a text, or a mere true
-            return Said(value.get("code"), value.get("type") or inner, inner)
+        if name != "error_msg":  # a text, or a mere true
+            code = value.get("code") or _status_in(value)
+            return Said(code, value.get("type") or inner, inner)
+    for name in _WRAPPERS:
+        inner = _named(value.get(name))
+        if not is_none(inner.get("error")) or (name == "header" and not is_none(inner.get("code"))):
+            return said_in(inner, depth + 1)
     found = _fields_of(value)
+    if found.code is not None:
+        return found
     # Without a wrapper there has to be more to it than a message.
-    return found if found.code is not None or None not in (found.kind, found.message) else None
+    is_error = (
+        value.get("success") is False
+        or value.get("object") == "error"
+        or _KIND_OF_ERROR.search(str(found.kind or "")) is not None
+    )
+    return found if is_error and found.message is not None else None
+
+
+def _named(value: object) -> dict[str, Any]:
+    """An object, or the first in a list, with its names in small letters; empty if it is none."""
+    if isinstance(value, list):
+        value = next((each for each in value if isinstance(each, dict)), None)
+    if not isinstance(value, dict):
+        return {}
+    return {name.lower(): each for name, each in value.items()}
 
 
 def _fields_of(value: object) -> Said:
     """The error that an object is in itself."""
-    if isinstance(value, list):
-        value = next((each for each in value if isinstance(each, dict)), None)
-    if not isinstance(value, dict):
-        return Said()
+    value = _named(value)
     code, message = _first(value, _CODE_NAMES), _first(value, _MESSAGE_NAMES)
     if isinstance(message, str) and (inner := said_in(json_object(message), 1)) is not None:
         return inner
-    if str(code or "").strip().lower() in _NO_ERROR:
+    if is_none(code):
         code = None
     # OpenRouter reports moderation as a plain 403, and says so in its metadata only.
     metadata = value.get("metadata")
     was_moderated = isinstance(metadata, dict) and "flagged_input" in metadata
-    return Said(code, value.get("type") or value.get("status"), message, was_moderated)
+    said = Said(
+        code or _status_in(value),
+        value.get("type") or value.get("__type") or value.get("status"),
+        message,
+        ContentFiltered if was_moderated else None,
+    )
+    return _with_details(said, value.get("details"))
 
 
-def _first(value: dict[str, object], names: tuple[str, ...]) -> object:
+def _with_details(said: Said, details: object) -> Said:
+    """With what Google says there alone: why it is no mere bad request, and how long to wait."""
+    for detail in details if isinstance(details, list) else ():
+        if not isinstance(detail, dict):
+            continue
+        found = _by_what_it_holds(spelled(detail.get("reason")), 200)
+        delay = _DELAY.fullmatch(str(detail.get("retryDelay", "")))
+        said = said._replace(
+            found=said.found or found, wait=said.wait or (float(delay[1]) if delay else None)
+        )
+    return said
+
+
+def _status_in(value: dict[str, Any]) -> object:
+    """The status that an object repeats as a number."""
+    status = value.get("status")
+    return status if _STATUS.fullmatch(str(status)) else None
+
+
+def _minimax(value: object) -> Said | None:
+    """What MiniMax's `base_resp` says, whose status 0 is success."""
+    said = _fields_of(value)
+    if said.code is None:
+        return None
+    return said._replace(found=_MINIMAX.get(str(said.code), Refused))
+
+
+def _first(value: dict[str, Any], names: tuple[str, ...]) -> object:
     return next((value[name] for name in names if value.get(name)), None)
 
 
@@ -306,20 +432,25 @@ def refused(said: Said, status: int = 200, wait: float | None = None) -> Provide
     status as the code, also in a stream whose own status is 200.
     """
     word, type_word = spelled(said.code), spelled(said.kind)
-    if said.was_moderated:
-        return ContentFiltered(provider_code=word)
     code_status = int(word) if word and _STATUS.fullmatch(word) else status
     found = (
-        _by_name(word, _CODES)
+        said.found
+        or _by_name(word, _CODES)
+        or _by_what_it_holds(word, code_status)
         or _by_name(type_word, _TYPES)
         or _by_name(type_word, _CODES)
-        or _by_what_it_holds(word, code_status)
         or _by_what_it_holds(type_word, code_status)
         or by_status(code_status)
-        or (BadRequest if said.kind == "invalid_request_error" else Refused)
+        or (Overloaded if said.kind == "api_error" else None)  # Anthropic's; others' for anything
+        or (BadRequest if str(said.kind).startswith("invalid_request") else Refused)
     )
-    if found in (BadRequest, Refused) and is_too_long(said.message):
+    message = said.message if isinstance(said.message, str) else ""
+    if found in (BadRequest, Refused) and is_too_long(message):
         found = ContextTooLong
+    if found is ModelNotFound and status == 404 and _NO_SUCH_PATH.match(message.strip()):
+        found = Refused
+    if wait is None and said.wait is not None:
+        wait = min(said.wait, MAX_RETRY_AFTER_SECONDS)
     return found(provider_code=word or type_word, retry_after=wait if found.retryable else None)
 
 
@@ -345,6 +476,8 @@ def by_status(status: int) -> type[ProviderError] | None:
 
 def spelled(code: object) -> str | None:
     """A code as a word fit for a log line: bounded, without line ends; None if it is none."""
+    if isinstance(code, float) and code.is_integer():
+        code = int(code)
     if not isinstance(code, str | int) or isinstance(code, bool) or code == "":
         return None
     return "".join(c if c.isprintable() else "?" for c in str(code)[:_MAX_CODE_CHARS])
@@ -371,9 +504,9 @@ def _by_name(
         return None
     if name.endswith("rate_limit_exceeded"):
         return RateLimited
-    while name not in table and "." in name:
+    while (found := table.get(_plain(name))) is None and "." in name:
         name = name.rpartition(".")[0]
-    return table.get(name)
+    return found
 
 
 def _by_what_it_holds(word: str | None, status: int) -> type[ProviderError] | None:
@@ -382,7 +515,8 @@ def _by_what_it_holds(word: str | None, status: int) -> type[ProviderError] | No
     plain = re.sub(r"[\s.:/-]+", "_", re.sub("(?<=[a-z])(?=[A-Z])", "_", word)).lower()
     for pattern, error in _HOLDS:
         if pattern.search(plain):
-            return error
+            # Of tokens a 429 counts how many a minute.
+            return RateLimited if error is ContextTooLong and status == 429 else error
     return QuotaExceeded if status in _BILLED and _QUOTA.search(plain) else None
 
 

@@ -26,7 +26,8 @@ MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
 
 _BOM: Final = b"\xef\xbb\xbf"
 _COLON: Final = ord(":")
-_DECODER: Final = json.JSONDecoder()
+_BLANKS: Final = b" \t\0" + _BOM  # around a field's name
+_DECODER: Final = json.JSONDecoder(strict=False)
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
@@ -144,10 +145,12 @@ class EventParser:
         """One whole line, neither empty nor a comment."""
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")  # one space and no more
-        match name.strip().lower():
+        match name.strip(_BLANKS).lower():
             case b"data":
                 self._take_data(value, found)
             case b"event":
+                if self._type:  # it is the next one's: an event has one type
+                    self._end_whole(found)
                 self._type = value.decode("utf-8", "replace")
             case b"id":
                 if b"\0" not in value:
@@ -155,6 +158,7 @@ class EventParser:
             case b"" | b"retry":  # a comment behind blanks
                 pass
             case _:
+                self._end_whole(found)  # which came before it
                 found.append(StrayLine(line))
 
     def _take_data(self, value: bytes, found: list[Event | StrayLine]) -> None:
@@ -169,6 +173,12 @@ class EventParser:
         self._data.append(value)
         if self._is_loose and len(self._data) == 1 and _is_whole(value):
             self._dispatch(found)
+
+    def _end_whole(self, found: list[Event | StrayLine]) -> None:
+        """End the open event if its data is whole, though no empty line has said so."""
+        if len(self._data) == 1 and _is_whole(self._data[0]):
+            self._dispatch(found)
+            self._is_loose = True
 
     def _dispatch(self, found: list[Event | StrayLine]) -> None:
         kind, self._type = self._type, ""  # the type does not survive, data or not

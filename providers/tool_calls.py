@@ -9,6 +9,8 @@ some servers make up a new id for every piece, some give all calls the index 0.
 """
 
 import json
+import re
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -24,6 +26,12 @@ MAX_ARGUMENT_CHARS: Final = 1_000_000
 MAX_CALLS: Final = 1_000
 
 _NOTHING: Final = ("", "")
+
+# What some servers write where a call has no id.
+_NO_IDS: Final = ("null", "none", "undefined")
+
+# What tells in a text of JSON where an object ends. A backslash takes the next character with it.
+_STRUCTURE: Final = re.compile(r'\\.?|["{}\[\]]', re.DOTALL)
 
 
 class CallFunction(msgspec.Struct, gc=False):
@@ -41,14 +49,24 @@ class CallPiece(msgspec.Struct, gc=False):
     function: CallFunction | None = None
 
 
+def says_nothing(piece: CallPiece) -> bool:
+    """Whether a piece is empty, as some servers add one to every delta."""
+    function = piece.function
+    if piece.id:
+        return False
+    return function is None or not (function.name or argument_text(function.arguments))
+
+
 class ToolCalls:
     """The tool calls of one answer: the provider's pieces in, ours out, one call after the other.
 
-    The opening of a call brings id and name, as far as the provider gave them.
+    The opening of a call brings id and name, as far as the provider gave them. What comes for a
+    call that is whole is read over, and `odd` is told: some say all arguments again.
     """
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, odd: Callable[[str], None]) -> None:
         self._sink = sink
+        self._odd = odd
         self._calls: list[_Call] = []
         self._latest: dict[int, _Call] = {}  # by the provider's index, which some reuse
         self._open = 0  # the calls before this one are closed
@@ -65,26 +83,29 @@ class ToolCalls:
         `so_far`: the piece repeats its call from its beginning. Raises BadResponse past the bounds.
         """
         function = piece.function or CallFunction()
-        call_id, name = _mended(piece.id or ""), _mended(function.name or "")
+        call_id, name = _id_of(piece), _mended(function.name or "")
         arguments = argument_text(function.arguments)
         call = self._call_of(piece.index, place, call_id, name, arguments)
-        call.id = call.id or call_id
-        call.name = call.name or name
-        self._chars += call.append(arguments, so_far=so_far) + len(call_id) + len(name)
-        if self._chars > MAX_ARGUMENT_CHARS or len(self._calls) > MAX_CALLS:
-            raise BadResponse(provider_code="tool_calls_too_long")
-        self._pass_on()
+        self._take(call, call_id, name, arguments, so_far=so_far)
 
     def repeat(self, piece: CallPiece, place: int) -> None:
         """Take a whole call that was streamed before, or was not: then it is one more."""
-        index = place if piece.index is None else piece.index
-        streamed = self._by_id(piece.id) or self._latest.get(index)
-        if streamed is None or not streamed.is_whole():
-            self.add(piece, place, so_far=streamed is not None)
+        streamed = self._by_id(_id_of(piece))
+        if streamed is None and place < len(self._calls):
+            streamed = self._calls[place]
+        if streamed is None:
+            self.add(piece, place)
+        elif not streamed.is_whole():
+            function = piece.function or CallFunction()
+            name = _mended(function.name or "")
+            self._take(
+                streamed, _id_of(piece), name, argument_text(function.arguments), so_far=True
+            )
 
     def give_way(self) -> None:
         """Something else is being appended: the open call, whole by now, gets nothing more."""
         if self._open < len(self._calls):
+            self._calls[self._open].pass_on(self._sink, closing=True)
             self._open += 1
 
     def close(self) -> None:
@@ -93,12 +114,26 @@ class ToolCalls:
             call.pass_on(self._sink, closing=True)
         self._open = len(self._calls)
 
+    def _take(
+        self, call: "_Call", call_id: str, name: str, arguments: str, *, so_far: bool
+    ) -> None:
+        call.id = call.id or call_id
+        call.name = call.name or name
+        if call.is_spoiled_by(arguments):
+            self._odd("arguments_behind_a_call")
+            arguments = ""
+        self._chars += call.append(arguments, so_far=so_far) + len(call_id) + len(name)
+        if self._chars > MAX_ARGUMENT_CHARS or len(self._calls) > MAX_CALLS:
+            raise BadResponse(provider_code="tool_calls_too_long")
+        self._pass_on()
+
     def _pass_on(self) -> None:
         while self._open < len(self._calls):
             call = self._calls[self._open]
             call.pass_on(self._sink)
             if self._open == len(self._calls) - 1 or not call.is_whole():
                 break
+            call.pass_on(self._sink, closing=True)
             self._open += 1
 
     def _call_of(
@@ -107,12 +142,13 @@ class ToolCalls:
         """The call that a piece continues, or a new one."""
         at = place if index is None else index
         latest = self._latest.get(at)
-        known = self._by_id(call_id)
-        if known is not None and known is not latest and (index is None or not name):
+        # Two calls of one id are told apart by their index.
+        is_latest = latest is not None and call_id != "" and latest.id == call_id
+        known = latest if is_latest else self._by_id(call_id)
+        is_another = known is not None and known.is_whole() and name not in ("", known.name)
+        if known is not None and not is_another and (is_latest or index is None or not name):
             return known  # by its id alone: there is no index, or it has moved on
-        if latest is not None and (
-            known is latest or not latest.is_followed_by(call_id, name, arguments)
-        ):
+        if latest is not None and not latest.is_followed_by(call_id, name, arguments):
             return latest
         opened = _Call(at)
         if latest is not None:
@@ -137,6 +173,10 @@ class _Call:
         self._opened = False
         self._pieces: list[str] = []  # of the arguments
         self._passed = 0  # how many of the pieces
+        self._depth = 0  # of the objects and lists that are open at the end of the pieces
+        self._in_string = False
+        self._is_escaped = False  # the next character is: a backslash stands at the end
+        self._is_whole: bool | None = None  # once an end of all objects was seen
         self._half = ""  # of a surrogate pair, at the end of the last piece
         self.announced = _NOTHING  # id and name of a call behind it, of which nothing came yet
 
@@ -150,8 +190,20 @@ class _Call:
             self._half = ""  # it comes again, with all the rest
             arguments = arguments[common_prefix("".join(self._pieces), arguments) :]
         if arguments:
+            if self._is_empty_so_far() and arguments.strip():
+                self._pieces, self._is_whole = [], None  # `{}` was said before the arguments
             self._pieces.append(arguments)
+            self._follow(arguments)
         return len(arguments)
+
+    def is_spoiled_by(self, arguments: str) -> bool:
+        """Whether the arguments are whole already, so that more would be too much.
+
+        `{}` may still give way to arguments that follow it: some servers open each call with it.
+        """
+        if not arguments or not self.is_whole():
+            return False
+        return not self._is_empty_so_far() or arguments.strip()[:2] in ("", "{}")
 
     def is_followed_by(self, call_id: str, name: str, arguments: str) -> bool:
         """Whether a piece at the same index, not of the same id, begins a call behind this one.
@@ -160,10 +212,13 @@ class _Call:
         opening like that behind whole arguments is one only if arguments come: it is noted here.
         """
         if not self.is_whole():
-            return bool(call_id and name and self.name and name != self.name)
+            return bool(name and self.name and name != self.name)
+        if name == self.name and not call_id and arguments == "".join(self._pieces):
+            return False  # the same once more
         if name and (call_id or arguments):
             self.announced = (call_id, name)
-        return self.announced != _NOTHING and (bool(arguments) or self.announced[1] != self.name)
+        announced, name_before = self.announced != _NOTHING, self.name
+        return announced and (bool(arguments.strip()) or self.announced[1] != name_before)
 
     def pass_on(self, sink: Sink, *, closing: bool = False) -> None:
         """What was not passed on yet. The opening waits for the name, unless none will come."""
@@ -175,18 +230,61 @@ class _Call:
         if not self._opened:
             self._opened = True
             sink.tool_call(self.id, self.name)
+        if self._is_empty_so_far() and not closing:
+            return
         if arguments := "".join(self._pieces[self._passed :]):
             sink.arguments(arguments)
         self._passed = len(self._pieces)
 
     def is_whole(self) -> bool:
         """Whether the arguments are a complete JSON object: more could only spoil it."""
-        if not (self._opened and self._pieces and self._pieces[-1].rstrip().endswith("}")):
-            return False
+        return self._opened and self._is_whole is True
+
+    def _is_empty_so_far(self) -> bool:
+        """Whether the arguments are `{}`, and that was not passed on."""
+        return (
+            self._is_whole is True and self._passed == 0 and "".join(self._pieces).strip() == "{}"
+        )
+
+    def _follow(self, piece: str) -> None:
+        """Go through one more piece, looking for the end of the object.
+
+        What follows an end that is none cannot become whole any more, and is not looked at.
+        """
+        if self._is_whole is not None:
+            return
+        end = None
+        for found in _STRUCTURE.finditer(piece, int(self._is_escaped)):
+            mark = found[0]
+            if mark[0] == "\\":
+                continue
+            if mark == '"':
+                self._in_string = not self._in_string
+            elif not self._in_string:
+                self._depth += 1 if mark in "{[" else -1
+                if self._depth <= 0:
+                    end = found.end()
+                    break
+        self._is_escaped = _ends_escaped(piece, self._is_escaped)
+        if end is not None:
+            self._is_whole = not piece[end:].strip() and self._is_object()
+
+    def _is_object(self) -> bool:
         try:
             return isinstance(json.loads("".join(self._pieces)), dict)
         except (ValueError, RecursionError):
             return False
+
+
+def _ends_escaped(piece: str, was: bool) -> bool:
+    """Whether the character behind a piece is escaped by a backslash at its end."""
+    marks = len(piece) - len(piece.rstrip("\\"))
+    return (marks + (was and marks == len(piece))) % 2 == 1
+
+
+def _id_of(piece: CallPiece) -> str:
+    call_id = _mended(piece.id or "")
+    return "" if call_id.lower() in _NO_IDS else call_id
 
 
 def _mended(name: str) -> str:

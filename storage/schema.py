@@ -8,8 +8,8 @@ changes nothing, so any number of processes may open at once. What is there and 
 that runs beside this one may add fields, and other words where we have a few.
 
 **Sharding**: `{user: 1}` for conversations, `{conversation: 1}` for messages and chunks, `{_id: 1}`
-for idempotency keys, API keys and counts; processes stay whole. Unique indexes begin with the shard
-key, or the server would refuse them.
+for idempotency keys, API keys and counts; processes and store stay whole. Unique indexes begin with
+the shard key, or the server would refuse them.
 """
 
 from collections.abc import Mapping, Sequence

@@ -143,6 +143,25 @@ WORDS = (
         ending="stream_broken",
         dialect="qianfan-v1",
     ),
+    Case("a word that says that it goes on, and then a cut",
+         sse(d(content="Hel", fin="FINISH_REASON_UNSPECIFIED"), d(content="lo", fin=0), end=b""),
+         "Hello", ending="stream_broken"),
+    Case("a limit as others call it", sse(*HELLO, fin("max_output")), "Hello", finish="length"),
+    Case("a filter as others call it", sse(*HELLO, fin("MODEL_ARMOR")), "Hello",
+         finish="content_filter"),
+    Case("too many calls are no calls", sse(*HELLO, fin("TOO_MANY_TOOL_CALLS")), "Hello",
+         ending="stream_broken"),
+    Case("an error within the choice", sse(*HELLO, {"choices": [
+        {"index": 0, "delta": {"content": ""}, "finish_reason": "error",
+         "error": {"code": 502, "message": "gone"}}]}), "Hello", ending="provider_overloaded"),
+    Case("an error's JSON as a part of the content",
+         sse(d(content=[{"type": "text", "text": '{"error":{"code":"rate_limit_exceeded"}}'}],
+               fin="error")), ending="provider_rate_limited"),
+    Case("Qianfan v1's answer in one piece that is no end",
+         b'{"result":"Hel","is_end":false}', "Hel", ending="stream_broken", dialect="qianfan-v1"),
+    Case("Qianfan's piece that must not be shown",
+         sse({"choices": [{"index": 0, "flag": 3, "delta": {"content": "bad"}}]},
+             d(content="good"), fin("stop")), "good", finish="content_filter", dialect="qianfan"),
 )  # fmt: skip
 
 # 2. A finish mark is not the end of listening.
@@ -169,6 +188,9 @@ MARKS = (
     Case("an end ahead of the text, of Qianfan v1",
          sse(clause("Hel", end=True), clause("lo", end=True), end=b""), "Hello",
          dialect="qianfan-v1"),
+    Case("each stage of a pipeline with a [DONE] of its own",
+         sse(d(reasoning_content="Hm"), fin("stop"), b"[DONE]", *HELLO, fin("stop")),
+         "Hello", "Hm"),
 )  # fmt: skip
 
 # 3. One odd field does not kill an event.
@@ -218,6 +240,18 @@ FIELDS = (
     Case("Qianfan's flag as a text",
          sse({"choices": [{"index": 0, "flag": "0", "delta": {"content": "Hi"}}]}, fin("stop")),
          "Hi", dialect="qianfan"),
+    Case("a delta that is its text", sse({"choices": [{"index": 0, "delta": "Hi"}]}, fin("stop")),
+         "Hi"),
+    Case("the older completions", sse({"choices": [{"index": 0, "text": "Hi"}]}, fin("stop")),
+         "Hi"),
+    Case("a tab and a line end that nobody escaped",
+         sse(b'{"choices":[{"index":0,"delta":{"content":"a\tb"}}]}', fin("stop")), "a\tb"),
+    Case("errors that are none", sse(*({**each, "error": {"message": "", "type": "", "code": None}}
+                                       for each in HELLO), {**fin("stop"), "error": "0"}),
+         "Hello"),
+    Case("Qianfan v1's error that is none",
+         sse(clause("Hi", error_code="0"), clause("", end=True, error_code=0), end=b""), "Hi",
+         dialect="qianfan-v1"),
 )  # fmt: skip
 
 # 4. Identity is not taken on trust.
@@ -311,6 +345,52 @@ IDENTITY = (
                    ({"index": 0, "id": "c2", "function": {"arguments": ":1}"}}, "tool_calls"))),
              end=b""),
          calls=(("c1", "weather", '{"x":1}'),), finish="tool_calls", dialect="dashscope"),
+    Case("an index that counts chunks",
+         sse(d(index=0, role="assistant"), d(index=1, content="He"), d(index=2, content="ll"),
+             d(index=3, content="o"), d(index=4, content="!"), fin("stop", 5)), "Hello!"),
+    Case("an index that counts two chunks",
+         sse(d(index=0, content="Hel"), d(index=1, content="lo"), fin("stop", 2)), "Hello"),
+    Case("two answers that take turns",
+         sse(d(index=0, content="A"), d(index=1, content="B"), d(index=0, content="a"),
+             d(index=1, content="b"), d(index=2, content="C"), fin("stop", 0)), "Aa"),
+    Case("two answers, of which only the other was finished",
+         sse(d(index=0, content="A"), d(index=1, content="B"), d(index=1, content="b"),
+             fin("stop", 1)), "A", ending="stream_broken"),
+    Case("an empty call beside every text",
+         sse(*(d(content=words, tool_calls=[{"index": 0, "id": "", "function":
+                                             {"name": "", "arguments": ""}}], function_call={})
+               for words in ("Hel", "lo")), fin("stop")), "Hello"),
+    Case("a call that opens with an empty object",
+         sse(call(index=0, id="c1", function={"name": "weather", "arguments": "{}"}),
+             call(index=0, function={"arguments": '{"x"'}),
+             call(index=0, function={"arguments": ":1}"}), fin("tool_calls")),
+         calls=(("c1", "weather", '{"x":1}'),), finish="tool_calls"),
+    Case("a call without arguments, and text behind it",
+         sse(call(index=0, id="c1", function={"name": "weather", "arguments": "{}"}),
+             d(content="Hi"), fin("tool_calls")), "Hi",
+         calls=(("c1", "weather", "{}"),), finish="tool_calls"),
+    Case("arguments said once more",
+         sse(call(index=0, id="c1", function={"name": "weather", "arguments": '{"x"'}),
+             call(index=0, function={"arguments": ':"}"}'}),
+             call(index=0, id="c1", function={"name": "weather", "arguments": '{"x":"}"}'}),
+             call(index=0, function={"arguments": "\n"}), fin("tool_calls")),
+         calls=(("c1", "weather", '{"x":"}"}'),), finish="tool_calls"),
+    Case("one id for two calls",
+         sse(call(index=0, id="c", function={"name": "weather", "arguments": ""}),
+             call(index=1, id="c", function={"name": "time", "arguments": ""}),
+             call(index=0, id="c", function={"arguments": '{"x":1}'}),
+             call(index=1, id="c", function={"arguments": '{"y":2}'}), fin("tool_calls")),
+         calls=(("c", "weather", '{"x":1}'), ("c", "time", '{"y":2}')), finish="tool_calls"),
+    Case("the word null for an id",
+         sse(d(tool_calls=[
+             {"id": "null", "function": {"name": "weather", "arguments": "{}"}},
+             {"id": "null", "function": {"name": "time", "arguments": '{"y":2}'}}]),
+             fin("tool_calls")),
+         calls=(("", "weather", "{}"), ("", "time", '{"y":2}')), finish="tool_calls"),
+    Case("messages in place of deltas",
+         sse(d(role="assistant"), *({"choices": [{"index": 0, "message": {"content": words},
+                                                  "finish_reason": None}]}
+                                    for words in ("Hel", "lo")), fin("stop")), "Hello"),
 )  # fmt: skip
 
 _A, _B = (json.dumps(each).encode() for each in HELLO)
@@ -357,6 +437,25 @@ FRAMING = (
          b"".join(b" data: %b\n\n" % json.dumps(each).encode()
                   for each in (clause("Hel"), clause("lo", end=True))),
          "Hello", dialect="qianfan-v1"),
+    Case("[DONE] without its field", sse(*HELLO, fin("stop"), d(content="!"), b"[DONE]\n\n",
+                                         end=b""), "Hello!"),
+    Case("a line that lost its colon", b"data %b\n\ndata=%b\n\n" % (_A, _B) + sse(_STOP),
+         "Hello"),
+    Case("a bare line ahead of the empty one", b"data: %b\n%b\ndata: %b\n\ndata: [DONE]\n\n"
+         % (_A, _B, _STOP), "Hello"),
+    Case("an error in a bare line ahead of the empty one",
+         b'data: %b\n{"error":{"code":"rate_limit_exceeded"}}\n' % _A, "Hel",
+         ending="provider_rate_limited"),
+    Case("a name that is the next event's, and no empty lines",
+         b'event:result\ndata:%b\nevent:error\ndata:{"code":"Throttling"}\n'
+         % json.dumps(native("Hel")).encode(), "Hel", ending="provider_rate_limited",
+         dialect="dashscope"),
+    Case("a byte order mark in the middle", b"data: %b\n\n\xef\xbb\xbfdata: %b\n\n" % (_A, _B)
+         + sse(_STOP), "Hello"),
+    Case("lines of JSON that end as others do", b"%b\r\n\r\n%b\r\n%b\r\n" % (_A, _B, _STOP),
+         "Hello"),
+    Case("an error that is an event of plain words", sse(*HELLO, b"event: error\ndata: gone\n\n"),
+         "Hello", ending="provider_refused"),
 )  # fmt: skip
 
 
@@ -424,6 +523,52 @@ REFUSALS = (
          ending="content_filtered"),
     Case("nothing wrong, by its code", sse({"code": 200, "message": "success", "choices": None},
                                            *HELLO, fin("stop")), "Hello"),
+    refusal("MiniMax: no balance", 200, {"base_resp": {"status_code": 1008, "status_msg": "no"}},
+            "provider_quota_exceeded"),
+    Case("MiniMax: filtered behind text", sse(*HELLO, {
+        "choices": None, "base_resp": {"status_code": 1027, "status_msg": "x"}}), "Hello",
+         ending="content_filtered"),
+    Case("MiniMax: nothing wrong", sse(*HELLO, {
+        **fin("stop"), "base_resp": {"status_code": 0, "status_msg": ""}}), "Hello"),
+    Case("an object that says it is an error", sse(*HELLO, {
+        "object": "error", "type": "InternalServerError", "message": "x", "code": None}), "Hello",
+         ending="provider_overloaded"),
+    Case("ERNIE's error in another's stream", sse(*HELLO, {"error_code": 4, "error_msg": "x"}),
+         "Hello", ending="provider_refused"),
+    Case("a detail in a stream", sse(*HELLO, {"detail": "Internal error"}), "Hello",
+         ending="provider_overloaded"),
+    Case("Anthropic's error", sse(b'event: error\ndata: {"type":"error","error":'
+                                  b'{"type":"overloaded_error","message":"x"}}\n\n'),
+         ending="provider_overloaded"),
+    Case("a report that is no error", sse({"type": "status", "message": "thinking"}, *HELLO,
+                                          fin("stop")), "Hello"),
+    refusal("Tencent's wrapper and capitals", 200,
+            {"Response": {"Error": {"Code": "RequestLimitExceeded", "Message": "x"}}},
+            "provider_rate_limited"),
+    refusal("Google's key, under 400", 400, [error(
+        code=400, status="INVALID_ARGUMENT", details=[{"reason": "API_KEY_INVALID"}])],
+            "provider_unauthorized"),
+    refusal("Google's wait", 429, [error(
+        code=429, status="RESOURCE_EXHAUSTED", details=[{"retryDelay": "17s"}])],
+            "provider_rate_limited", retry_after=17.0),
+    refusal("a code that says more than its type", 400, error(
+        code="SensitiveContentDetected.SevereViolation", type="BadRequest"), "content_filtered"),
+    refusal("a balancer is no balance", 502, error(code="load_balancer_error"),
+            "provider_overloaded"),
+    refusal("a message alone", 400, {"message": "too many tokens: size limit exceeded"},
+            "context_too_long"),
+    refusal("too long, as TGI says it", 422, {"error": "Input validation error: `inputs` tokens + "
+            "`max_new_tokens` must be <= 4096", "error_type": "validation"}, "context_too_long"),
+    refusal("a wrong path", 404, error(message="Invalid URL (POST /chat/completions)",
+                                       type="invalid_request_error"), "provider_refused"),
+    refusal("tokens a day", 429, error(code="daily_token_limit_exceeded"),
+            "provider_rate_limited"),
+    refusal("a sign of life ahead of the refusal", 429,
+            b'data: {"type":"ping"}\n\ndata: {"error":{"code":"insufficient_quota"}}\n\n',
+            "provider_quota_exceeded"),
+    Case("DashScope: an error beside an empty output",
+         sse(native("Hel"), {"code": "Throttling", "message": "x", "output": {}}, end=b""), "Hel",
+         ending="provider_rate_limited", dialect="dashscope"),
 )  # fmt: skip
 
 CASES = (*WORDS, *MARKS, *FIELDS, *IDENTITY, *FRAMING, *REFUSALS)

@@ -150,6 +150,10 @@ class TestCharacters:
         found = given_so_far(delta(refusal="抱\ud83d"), delta(refusal="\ude00"))
         assert [("refusal", "抱"), ("refusal", "😀")] == found
 
+    def test_a_message_behind_a_delta_may_be_a_refusal(self) -> None:
+        message = {"choices": [{"index": 0, "message": {"refusal": "No."}}]}
+        assert [("refusal", "No.")] == given_so_far(delta(role="assistant"), message)
+
     def test_bytes_that_are_no_utf8_become_replacements(self) -> None:
         event = b'{"choices":[{"delta":{"content":"\xe5\xa5 \xff"}}]}'
         assert [("text", "\ufffd \ufffd")] == given_so_far(event)
@@ -292,17 +296,17 @@ class TestToolCalls:
         assert [("tool_call", "a", "f"), ("arguments", "{")] == found
 
     def test_a_call_that_began_with_nothing_may_get_its_id_later(self) -> None:
-        found = given_so_far(call(0, "{"), call(0, "}", id="a", name="f"))
-        assert [("tool_call", "a", "f"), ("arguments", "{}")] == found
+        found = given_so_far(call(0, '{"q":'), call(0, "1}", id="a", name="f"))
+        assert [("tool_call", "a", "f"), ("arguments", '{"q":1}')] == found
 
     def test_a_call_without_id_has_an_opening_all_the_same(self) -> None:
-        found = given_so_far(call(None, name="f"), call(None, "{}"))
-        assert [("tool_call", "", "f"), ("arguments", "{}")] == found
+        found = given_so_far(call(None, name="f"), call(None, '{"q":1}'))
+        assert [("tool_call", "", "f"), ("arguments", '{"q":1}')] == found
 
     def test_the_providers_numbers_are_not_ours(self) -> None:
-        found = given_so_far(call(3, "{}", name="f"), call(1, "{}", name="g"))
+        found = given_so_far(call(3, "{}", name="f"), call(1, '{"q":1}', name="g"))
         one, other = ("tool_call", "", "f"), ("tool_call", "", "g")
-        assert [one, ("arguments", "{}"), other, ("arguments", "{}")] == found
+        assert [one, ("arguments", "{}"), other, ("arguments", '{"q":1}')] == found
 
     def test_a_whole_message_may_leave_out_the_numbers(self) -> None:
         calls = [{"function": {"name": name, "arguments": {"x": 1}}} for name in "fg"]

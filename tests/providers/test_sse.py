@@ -37,8 +37,8 @@ EXAMPLES = {
     b"data:  x\n\n": [("message", b" x", "")],
     b"data:\tx\n\n": [("message", b"\tx", "")],
     b"\xef\xbb\xbfdata: a\n\n": [("message", b"a", "")],
-    b"data: a\n\n\xef\xbb\xbfdata: b\n\n": [("message", b"a", "")],
-    b"\xef\xbb\xbf\xef\xbb\xbfdata: a\n\n": [],
+    b"data: a\n\n\xef\xbb\xbfdata: b\n\n": [("message", b"a", ""), ("message", b"b", "")],
+    b"\xef\xbb\xbf\xef\xbb\xbfdata: a\n\n": [("message", b"a", "")],
     b"data: [DONE]\n\n": [("message", b"[DONE]", "")],
     b"retry: 3000\ndata: x\n\n": [("message", b"x", "")],
     b"event: \xff\ndata: \xff\n\n": [("\ufffd", b"\xff", "")],
@@ -221,6 +221,12 @@ def naive(body: bytes) -> list[Event | StrayLine]:
             found.append(Event(b"\n".join(data), kind or "message", last_id))
         data.clear()
 
+    def end_whole() -> None:
+        nonlocal kind, loose
+        if len(data) == 1 and is_whole(data[0]):
+            dispatch()
+            kind, loose = "", True
+
     if tail:
         lines.append(tail)
     for line in lines:
@@ -238,10 +244,13 @@ def naive(body: bytes) -> list[Event | StrayLine]:
                 dispatch()
                 kind = ""
         elif name == b"event":
+            if kind:
+                end_whole()
             kind = value.decode("utf-8", "replace")
         elif name == b"id":
             last_id = last_id if b"\0" in value else value.decode("utf-8", "replace")
         elif name not in (b"", b"retry"):
+            end_whole()
             found.append(StrayLine(line))
     if len(data) == 1 and is_whole(data[0]):
         dispatch()
@@ -249,7 +258,7 @@ def naive(body: bytes) -> list[Event | StrayLine]:
 
 
 def name_of(line: bytes) -> bytes:
-    return line.partition(b":")[0].strip().lower()
+    return line.partition(b":")[0].strip(b" \t\0\xef\xbb\xbf").lower()
 
 
 LINE_ENDS = [b"\n", b"\r", b"\r\n", b"\n\n"]
