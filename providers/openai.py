@@ -201,7 +201,7 @@ class OpenAIInterpreter(JsonInterpreter[Chunk]):
 
     def hear(self, body: Chunk) -> bool:
         """One chunk, a whole answer, or an error."""
-        usage = body.usage
+        usage, error = body.usage, None
         for choice in body.choices or ():
             index = choice.index or 0
             word = choice.finish_reason
@@ -221,11 +221,12 @@ class OpenAIInterpreter(JsonInterpreter[Chunk]):
             if finish is not None:
                 self._settle_held(finish)
                 self._choices.finish(index, finish)
-            if choice.error is not None and not is_none(choice.error):
-                raise refused(said_in({"error": choice.error}) or Said())
             usage = usage or choice.usage
+            error = error or choice.error
         if usage is not None:
             self._usage(usage)
+        if error is not None and not is_none(error):
+            raise refused(said_in({"error": error}) or Said())
         if _is_error(body):  # whatever it holds
             raise _refusal(body)
         return body.choices is not None or usage is not None

@@ -262,7 +262,7 @@ _TOO_LONG: Final = re.compile(
 
 # How a code and a message are called where there is an error.
 _CODE_NAMES: Final = ("code", "error_code", "err_code", "statuscode", "status_code")
-_MESSAGE_NAMES: Final = ("message", "msg", "error_msg", "status_msg")
+_MESSAGE_NAMES: Final = ("message", "msg", "error_msg", "status_msg", "detail")
 # Where a code says that nothing is wrong.
 _NO_ERROR: Final = ("0", "200", "success", "ok", "null", "none", "false", "")
 # What else an error may be wrapped in.
@@ -326,7 +326,7 @@ def said_in(value: object, depth: int = 0) -> Said | None:
         inner = value.get(name)
         if isinstance(inner, str) and (read := json_object(inner)) is not None:
             inner = read
-        if is_none(inner):
+        if is_none(inner) or (name == "detail" and len(value) > 1):  # FastAPI's stands alone
             continue
         if isinstance(inner, dict | list) and _named(inner):
             found = said_in(inner, depth + 1) or _fields_of(inner)

@@ -119,7 +119,7 @@ class ToolCalls:
     ) -> None:
         call.id = call.id or call_id
         call.name = call.name or name
-        if call.is_spoiled_by(arguments):
+        if not so_far and call.is_spoiled_by(arguments):
             self._odd("arguments_behind_a_call")
             arguments = ""
         self._chars += call.append(arguments, so_far=so_far) + len(call_id) + len(name)
@@ -150,7 +150,7 @@ class ToolCalls:
             return known  # by its id alone: there is no index, or it has moved on
         if latest is not None and not latest.is_followed_by(call_id, name, arguments):
             return latest
-        opened = _Call(at)
+        opened = _Call()
         if latest is not None:
             opened.id, opened.name = latest.announced
         self._calls.append(opened)
@@ -166,8 +166,7 @@ class ToolCalls:
 class _Call:
     """One tool call: what came of it, and how much of that was passed on."""
 
-    def __init__(self, index: int) -> None:
-        self.index = index
+    def __init__(self) -> None:
         self.id = ""
         self.name = ""
         self._opened = False
@@ -186,12 +185,15 @@ class _Call:
         self._half = ""
         if is_torn(arguments):
             arguments, self._half = mend(arguments)
+        if self._is_empty_so_far() and arguments.strip() not in (
+            "",
+            "{}",
+        ):  # `{}` was said before the arguments
+            self._pieces, self._is_whole = [], None
         if so_far:
             self._half = ""  # it comes again, with all the rest
             arguments = arguments[common_prefix("".join(self._pieces), arguments) :]
         if arguments:
-            if self._is_empty_so_far() and arguments.strip():
-                self._pieces, self._is_whole = [], None  # `{}` was said before the arguments
             self._pieces.append(arguments)
             self._follow(arguments)
         return len(arguments)

@@ -540,8 +540,9 @@ REFUSALS = (
     Case("Anthropic's error", sse(b'event: error\ndata: {"type":"error","error":'
                                   b'{"type":"overloaded_error","message":"x"}}\n\n'),
          ending="provider_overloaded"),
-    Case("a report that is no error", sse({"type": "status", "message": "thinking"}, *HELLO,
-                                          fin("stop")), "Hello"),
+    Case("reports that are no errors",
+         sse({"type": "status", "message": "thinking"}, {"event": "search", "detail": "the web"},
+             {"status": "running", "progress": 3}, *HELLO, fin("stop")), "Hello"),
     refusal("Tencent's wrapper and capitals", 200,
             {"Response": {"Error": {"Code": "RequestLimitExceeded", "Message": "x"}}},
             "provider_rate_limited"),

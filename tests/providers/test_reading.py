@@ -216,6 +216,8 @@ class TestCumulative:
         outcome = self.read(calls('{"a'), calls('{"a": "\ud83d'), calls('{"a": "😀"}'))
         expected = {"index": 0, "id": "c", "name": "f", "arguments": '{"a": "😀"}'}
         assert [expected] == outcome.tool_calls
+        outcome = self.read(calls("{}"), calls("{}"), calls('{"a"'), calls('{"a":1}'))
+        assert [{**expected, "arguments": '{"a":1}'}] == outcome.tool_calls
 
 
 class TestToolCalls:
