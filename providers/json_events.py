@@ -9,7 +9,7 @@ import msgspec
 from providers.assembler import Assembler
 from providers.dialect import Interpreter
 from providers.errors import BadResponse, Refused
-from providers.payload import read
+from providers.payload import object_of, read, values
 from providers.refusals import read_refusal
 from providers.sse import Event
 
@@ -17,6 +17,9 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 # Where JSON begins in a line that should not be there.
 _JSON: Final = re.compile(rb'\{\s*"|\[\s*\{')
+
+# What some gateways wrap events and answers in.
+_WRAPPERS: Final = ("data", "response", "result", "body")
 
 
 class JsonInterpreter(Interpreter, Generic[T]):
@@ -31,6 +34,7 @@ class JsonInterpreter(Interpreter, Generic[T]):
         super().__init__(out)
         self._decode = decoder.decode
         self._kind: type[T] = decoder.type
+        self._spread: list[bytes] = []  # an object spread over lines, as far as it came
 
     @abstractmethod
     def hear(self, body: T) -> bool:
@@ -64,14 +68,25 @@ class JsonInterpreter(Interpreter, Generic[T]):
         """An answer or an error in one piece, or several of an answer's events in a list."""
         bodies = read(body, self._kind)
         if not any(map(self.is_meant, bodies)):
+            bodies = self._wrapped_in(body)
+        if not any(map(self.is_meant, bodies)):
             raise read_refusal(body) or BadResponse(provider_code="no_answer")
         for each in bodies:
             self.hear(each)
 
     def stray_line(self, line: bytes) -> bool:
-        """A line with JSON in it, or with the end."""
+        """A line with JSON in it, or with the end; or one of those that an object is spread over.
+
+        So an answer or an error in one piece looks behind comments, if it is written for people.
+        """
         if self.says_end(line):
             return True
+        if self._spread or line.strip() in (b"{", b"["):
+            self._spread.append(line)
+            if line[:1] in (b"}", b"]"):
+                body, self._spread = b"\n".join(self._spread), []
+                self.whole(body)
+            return False
         if (found := _JSON.search(line)) is None:
             return super().stray_line(line)
         try:
@@ -92,9 +107,18 @@ class JsonInterpreter(Interpreter, Generic[T]):
                 self._out.odd("no_json")
 
     def _unheard(self, data: bytes, event_type: str) -> None:
-        """What the dialect does not know. Raises the error that it is, if it is one."""
+        """What the dialect does not know: wrapped, or an error, which it raises."""
+        heard = [self.hear(body) for body in self._wrapped_in(data)]
+        if any(heard):
+            return
         error = read_refusal(data)
         if error is None and event_type == "error":
             error = Refused()
         if error is not None:
             raise error
+
+    def _wrapped_in(self, data: bytes) -> list[T]:
+        """The bodies that stand one level deeper than they should."""
+        inner = (value.get(name) for value in values(data) for name in _WRAPPERS)
+        found = (object_of(each, self._kind) for each in inner if isinstance(each, dict))
+        return [body for body in found if body is not None]

@@ -141,7 +141,7 @@ def _converter(hint: Any) -> Callable[[Any], Any]:
     if typing.get_origin(inner) is list:
         (of,) = typing.get_args(inner)
         return lambda value: _list_of(value, of)
-    return lambda value: _object(value, inner)
+    return lambda value: object_of(value, inner)
 
 
 def _as_it_is(value: Any) -> Any:
@@ -205,8 +205,11 @@ _PLAIN: Final[Mapping[Any, Callable[[Any], Any]]] = {
 }
 
 
-def _object(value: Any, kind: type[T]) -> T | None:
-    """An object: as such, first in a list, or as a text of JSON."""
+def object_of(value: Any, kind: type[T]) -> T | None:
+    """A value as an object of a kind: it is one, the first in a list, or a text of JSON.
+
+    None if it is none of these, or nothing is left of it.
+    """
     if isinstance(value, list):
         value = next((each for each in value if isinstance(each, dict)), None)
     elif isinstance(value, str):
@@ -226,7 +229,7 @@ def _list_of(value: Any, kind: type[T]) -> list[T] | None:
     if isinstance(value, str) and (value := json_object(value)) is None:
         return None
     listed = value if isinstance(value, list) else [value]
-    found = [read for each in listed if (read := _object(each, kind)) is not None]
+    found = [read for each in listed if (read := object_of(each, kind)) is not None]
     return found or ([] if value == [] or all(each is None for each in listed) else None)
 
 

@@ -21,8 +21,8 @@ from providers.sse import MAX_EVENT_BYTES, Event, StrayLine
 
 # An answer in one piece of JSON can be as long as the longest event.
 MAX_BODY_BYTES: Final = MAX_EVENT_BYTES
-# An error says what it has to say in its first kilobytes. The rest is read over.
-MAX_ERROR_BYTES: Final = 64 * 1024
+# An error is small, but some repeat the whole question ahead of their code. The rest is read over.
+MAX_ERROR_BYTES: Final = 1024 * 1024
 
 _BLANK: Final = b" \t\r\n\xef\xbb\xbf"  # a BOM, whole or in part, is not yet a body
 

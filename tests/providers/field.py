@@ -73,6 +73,7 @@ THROTTLED = (
     "id:1\nevent:error\n:HTTP_STATUS/429\n"
     'data:{"code":"Throttling.AllocationQuota","message":"Allocated quota exceeded."}'
 )
+THROTTLING = {"error": {"code": "rate_limit_exceeded", "message": "slow down"}}
 F = {"name": "weather", "arguments": ""}
 
 # 1. An unknown word does not mean success.
@@ -246,6 +247,8 @@ FIELDS = (
          "Hi"),
     Case("a tab and a line end that nobody escaped",
          sse(b'{"choices":[{"index":0,"delta":{"content":"a\tb"}}]}', fin("stop")), "a\tb"),
+    Case("events in a wrapper", sse(*({"data": each} for each in HELLO),
+                                    {"response": fin("stop")}), "Hello"),
     Case("errors that are none", sse(*({**each, "error": {"message": "", "type": "", "code": None}}
                                        for each in HELLO), {**fin("stop"), "error": "0"}),
          "Hello"),
@@ -452,6 +455,13 @@ FRAMING = (
          dialect="dashscope"),
     Case("a byte order mark in the middle", b"data: %b\n\n\xef\xbb\xbfdata: %b\n\n" % (_A, _B)
          + sse(_STOP), "Hello"),
+    Case("an answer written for people, behind signs of life",
+         b": processing\n\n" * 3 + json.dumps({"choices": [
+             {"index": 0, "finish_reason": "stop", "message": {"content": "Hello"}}]},
+             indent=2).encode(), "Hello"),
+    Case("an error written for people, behind text",
+         sse(*HELLO, end=b"") + json.dumps(THROTTLING, indent=4).encode() + b"\n", "Hello",
+         ending="provider_rate_limited"),
     Case("lines of JSON that end as others do", b"%b\r\n\r\n%b\r\n%b\r\n" % (_A, _B, _STOP),
          "Hello"),
     Case("an error that is an event of plain words", sse(*HELLO, b"event: error\ndata: gone\n\n"),

@@ -217,6 +217,11 @@ def test_a_wrong_path_is_not_a_wrong_model() -> None:
     assert type(said(OPENAI, {"error": {"message": "no"}}, status=404)) is ModelNotFound
 
 
+def test_an_error_may_repeat_the_question_ahead_of_its_code() -> None:
+    body = {"error": {"message": "x" * 200_000, "code": "insufficient_quota"}}
+    assert type(said(OPENAI, body, status=429)) is QuotaExceeded
+
+
 def test_a_redirect_is_a_refusal() -> None:
     for dialect in (OPENAI, DASHSCOPE, QIANFAN_V1):
         assert type(said(dialect, b"", status=302)) is Refused
