@@ -54,9 +54,14 @@ class Assembler:
     @property
     def only_thought(self) -> bool:
         """Whether reasoning came and nothing else."""
-        if self._calls is not None or self._written("text") or self._written("refusal"):
+        if self._calls is not None or self.written("text") or self.written("refusal"):
             return False
-        return bool(self._written("reasoning"))
+        return bool(self.written("reasoning"))
+
+    def written(self, kind: Kind) -> str:
+        """What came of a kind so far, be it held back."""
+        waiting = "".join(text for each, text in self._waiting if each == kind)
+        return self._sink.written(kind) + waiting
 
     def text(self, text: str) -> None:
         """More of the answer."""
@@ -106,7 +111,7 @@ class Assembler:
         If it is another text, it was shown otherwise already, and stays as it was shown.
         """
         text, _ = mend(text)
-        lacked = _beyond(self._written(kind), text)
+        lacked = _beyond(self.written(kind), text)
         if lacked is None:
             self.odd("repeated_otherwise")
         elif lacked:
@@ -202,13 +207,10 @@ class Assembler:
         self.finish_mark = finish
         self._plain = finish is None and self._calls is None and not self._halves
         # Not before all of it was handed over: who is stopped behind the mark has a whole answer.
-        if finish is None or not (self._halves or (self._calls is not None and self._calls.busy)):
+        if finish is None or not (
+            self._halves or (self._calls is not None and self._calls.holds_back)
+        ):
             self._sink.finish(finish)
-
-    def _written(self, kind: Kind) -> str:
-        """What came of a kind so far, be it held back."""
-        waiting = "".join(text for each, text in self._waiting if each == kind)
-        return self._sink.written(kind) + waiting
 
     def _opened_calls(self) -> ToolCalls:
         if self._calls is None:

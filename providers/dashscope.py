@@ -168,11 +168,8 @@ class _DashScopeInterpreter(JsonInterpreter[_Body]):
 
     def _write(self, index: int, kind: Kind, words: str, finish: Finish | None) -> None:
         choices = self._choices
-        if kind == "reasoning":
-            words = words if choices.takes_reasoning(index) else ""
-        elif index != choices.text and words:
-            words = choices.text_now(index, words)
-        if not words:
+        takes = choices.takes_reasoning if kind == "reasoning" else choices.takes_text
+        if not words or not takes(index):
             return
         if finish is not None and finish.reason is FinishReason.ERROR:
             error = error_event_in(words)

@@ -33,7 +33,7 @@ _HOLDS: Final[tuple[tuple[re.Pattern[str], FinishReason], ...]] = tuple(
         (
             r"error|malformed|fail|abort|cancel|interrupt|exception|time_?d?_?out|unavailable"
             r"|overload|unexpected|throttl|incomplete|unfinished|broken|crash|disconnect|invalid"
-            r"|rate_?limit|quota|repetition",
+            r"|rate_?limit|quota|repetition|not_?complete",
             FinishReason.ERROR,
         ),
         (
@@ -43,7 +43,7 @@ _HOLDS: Final[tuple[tuple[re.Pattern[str], FinishReason], ...]] = tuple(
         ),
         (
             r"length|max_?(output|new|completion)?_?tokens?|max_?output|token_?limit|context|truncat"
-            r"|too_?long|(^|output_?)limit$",
+            r"|too_?long|(^|_)limit(_|$)|max_?time",
             FinishReason.LENGTH,
         ),
         (

@@ -8,7 +8,7 @@ import msgspec
 
 from providers.assembler import Assembler
 from providers.dialect import Interpreter
-from providers.errors import BadResponse, Refused
+from providers.errors import BadResponse, ProviderError, Refused
 from providers.payload import object_of, read, values
 from providers.refusals import read_refusal
 from providers.sse import Event
@@ -17,6 +17,9 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 # Where JSON begins in a line that should not be there.
 _JSON: Final = re.compile(rb'\{\s*"|\[\s*\{')
+
+# What may stand ahead of it: nothing, a field that lost its colon, llama.cpp's former own one.
+_FIELDS: Final = (b"", b"data", b"error")
 
 # What some gateways wrap events and answers in.
 _WRAPPERS: Final = ("data", "response", "result", "body")
@@ -56,7 +59,9 @@ class JsonInterpreter(Interpreter, Generic[T]):
                 return True
             self._read(event.data, event.type)
         else:
-            if not self.hear(body):
+            if event.type == "error":
+                self._hear_error(body, event.data)
+            elif not self.hear(body):
                 self._unheard(event.data, event.type)
         return False
 
@@ -91,10 +96,10 @@ class JsonInterpreter(Interpreter, Generic[T]):
             return super().stray_line(line)
         try:
             self._read(line[found.start() :], "message")
-        except BadResponse:
-            if found.start() == 0:
+        except ProviderError:
+            if line[: found.start()].strip(b" \t:=").lower() in _FIELDS:
                 raise
-            super().stray_line(line)
+            super().stray_line(line)  # somebody's report
         return False
 
     def _read(self, data: bytes, event_type: str) -> None:
@@ -106,19 +111,33 @@ class JsonInterpreter(Interpreter, Generic[T]):
             if not bodies:
                 self._out.odd("no_json")
 
+    def _hear_error(self, body: T, data: bytes) -> None:
+        """An event that is called an error, and is one unless it is more of the answer."""
+        before = self._out.growths, self._out.finish_mark
+        self.hear(body)
+        if before == (self._out.growths, self._out.finish_mark):
+            self._unheard(data, "error")
+
     def _unheard(self, data: bytes, event_type: str) -> None:
-        """What the dialect does not know: wrapped, or an error, which it raises."""
+        """What the dialect does not know: wrapped, or an error, which it raises.
+
+        Behind the finish mark it undoes nothing.
+        """
         heard = [self.hear(body) for body in self._wrapped_in(data)]
         if any(heard):
             return
         error = read_refusal(data)
         if error is None and event_type == "error":
             error = Refused()
-        if error is not None:
+        if error is None:
+            return
+        if not self._out.finished:
             raise error
+        self._out.odd("unreadable_end", error.provider_code)
 
     def _wrapped_in(self, data: bytes) -> list[T]:
-        """The bodies that stand one level deeper than they should."""
-        inner = (value.get(name) for value in values(data) for name in _WRAPPERS)
-        found = (object_of(each, self._kind) for each in inner if isinstance(each, dict))
+        """The bodies that stand one level deeper than they should. An error is read elsewhere."""
+        inner = [value.get(name) for value in values(data) for name in _WRAPPERS]
+        answers = (each for each in inner if isinstance(each, dict) and "error" not in each)
+        found = (object_of(each, self._kind) for each in answers)
         return [body for body in found if body is not None]

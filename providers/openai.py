@@ -12,7 +12,7 @@ wrapper (older vLLM), come with HTTP 200, next to a finish mark (OpenRouter), be
 framed as an event within the content (DashScope's compatible mode).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -33,6 +33,7 @@ from providers.errors import (
 )
 from providers.finish import finish_of
 from providers.json_events import JsonInterpreter
+from providers.numbering import Numbering
 from providers.payload import Content, texts_in
 from providers.refusals import Said, error_event_in, is_none, refused, said_in
 from providers.sink import Finish, Kind
@@ -170,6 +171,7 @@ class OpenAIInterpreter(JsonInterpreter[Chunk]):
         super().__init__(out, _CHUNK)
         self._done_ends = done_ends
         self._choices = Choices(out)
+        self._numbering: Numbering[Choice] | None = Numbering()  # until it is settled
         self._has_deltas = False  # ones that said something
         self._held: str | None = None  # a content that looks like an error of the provider's
 
@@ -181,6 +183,7 @@ class OpenAIInterpreter(JsonInterpreter[Chunk]):
         """`[DONE]`, which some send in quotes, or framed twice. It proves no success."""
         if data.strip().removeprefix(b"data:").strip(b'" ').upper() != _DONE:
             return False
+        self._hear_rest()
         self._raise_held()
         self._out.confirm()
         if self._done_ends and self._out.finish_mark is None and self._out.growths:
@@ -188,12 +191,14 @@ class OpenAIInterpreter(JsonInterpreter[Chunk]):
         return True
 
     def release(self) -> None:
-        """A content that is held back, too: it was text."""
+        """What is held back here, too: choices, and a content that was text."""
+        self._hear_rest()
         self._give_out()
         super().release()
 
     def end(self, *, proper: bool) -> None:
         """All was read: if nothing follows, a mark of another choice will have to do."""
+        self._hear_rest()
         self._raise_held()
         super().end(proper=proper)
         if proper:
@@ -202,25 +207,11 @@ class OpenAIInterpreter(JsonInterpreter[Chunk]):
     def hear(self, body: Chunk) -> bool:
         """One chunk, a whole answer, or an error."""
         usage, error = body.usage, None
-        for choice in body.choices or ():
-            index = choice.index or 0
-            word = choice.finish_reason
-            finish = None if word is None else self._finish(choice)
-            if (delta := choice.delta) is not None:
-                self._delta(index, delta, finish)
-                self._has_deltas = self._has_deltas or self._out.growths > 0
-                if choice.message is not None:
-                    self._repeated(index, choice.message)
-            elif (message := choice.message) is not None:
-                if self._has_deltas:
-                    self._repeated(index, message)
-                else:
-                    self._delta(index, message, finish)
-            elif choice.text is not None:
-                self._delta(index, Message(choice.text), finish)
-            if finish is not None:
-                self._settle_held(finish)
-                self._choices.finish(index, finish)
+        choices: Sequence[Choice] = body.choices or ()
+        if self._numbering is not None:
+            choices = self._numbered(self._numbering, choices)
+        for choice in choices:
+            self._hear_choice(choice)
             usage = usage or choice.usage
             error = error or choice.error
         if usage is not None:
@@ -229,7 +220,43 @@ class OpenAIInterpreter(JsonInterpreter[Chunk]):
             raise refused(said_in({"error": error}) or Said())
         if _is_error(body):  # whatever it holds
             raise _refusal(body)
-        return body.choices is not None or usage is not None
+        return bool(body.choices) or usage is not None
+
+    def _hear_choice(self, choice: Choice) -> None:
+        index = choice.index or 0
+        word = choice.finish_reason
+        finish = None if word is None else self._finish(choice)
+        if (delta := choice.delta) is not None:
+            growths = self._out.growths
+            self._delta(index, delta, finish)
+            self._has_deltas = self._has_deltas or self._out.growths > growths
+        if (message := choice.message) is not None:
+            if self._has_deltas or (delta is not None and self._extends(message)):
+                self._repeated(index, message)
+            else:
+                self._delta(index, message, finish)
+        if choice.text is not None and choice.delta is None and choice.message is None:
+            self._delta(index, Message(choice.text), finish)
+        if finish is not None:
+            self._settle_held(finish)
+            self._choices.finish(index, finish)
+
+    def _numbered(
+        self, numbering: Numbering[Choice], choices: Sequence[Choice]
+    ) -> Sequence[Choice]:
+        """The choices that can be read by now, by what their index means."""
+        if self._out.growths:
+            choices = numbering.known(choices)
+        elif any(map(_says_something, choices)):
+            numbering.begin(choices)
+        if numbering.is_settled:
+            self._numbering = None
+        return choices
+
+    def _hear_rest(self) -> None:
+        if self._numbering is not None:
+            for choice in self._numbering.rest():
+                self._hear_choice(choice)
 
     def _finish(self, choice: Choice) -> Finish | None:
         """The finish mark in a choice, if there is one."""
@@ -246,7 +273,7 @@ class OpenAIInterpreter(JsonInterpreter[Chunk]):
                 self._out.reasoning(thought)
         content = delta.content
         if type(content) is str:
-            if content and (index == choices.text or (content := choices.text_now(index, content))):
+            if content and (index == choices.text or choices.takes_text(index)):
                 if self._held is not None:
                     self._give_out()
                 if len(content) <= _ERROR_EVENT_CHARS or not self._hold_back(content, finish):
@@ -264,15 +291,18 @@ class OpenAIInterpreter(JsonInterpreter[Chunk]):
 
     def _part(self, index: int, kind: Kind, words: str, finish: Finish | None) -> None:
         """A part of a content that is a list."""
-        if kind != "reasoning":
-            words = self._choices.text_now(index, words) if words else ""
-        elif not self._choices.takes_reasoning(index):
-            return
-        if words:
+        choices = self._choices
+        takes = choices.takes_reasoning if kind == "reasoning" else choices.takes_text
+        if words and takes(index):
             if finish is not None and finish.reason is FinishReason.ERROR:
                 _raise_error_in(words)
             self._give_out()
             self._out.write(kind, words)
+
+    def _extends(self, message: Message) -> bool:
+        """Whether a message says again what came, and is none of its pieces."""
+        so_far = self._out.written("text")
+        return so_far != "" and type(message.content) is str and message.content.startswith(so_far)
 
     def _repeated(self, index: int, message: Message) -> None:
         """A whole message behind or beside deltas: what they lacked is added."""
@@ -287,9 +317,7 @@ class OpenAIInterpreter(JsonInterpreter[Chunk]):
         if said.get("reasoning") and self._choices.takes_reasoning(index):
             self._out.repeat("reasoning", said["reasoning"])
         for kind in (each for each in ("text", "refusal") if said.get(each)):
-            if self._choices.text is None:
-                self._choices.text_now(index, said[kind])
-            if index == self._choices.text:
+            if self._choices.takes_text(index):
                 self._out.repeat(kind, said[kind])
         pieces = message.tool_calls or []
         if message.function_call is not None:
@@ -350,6 +378,15 @@ def _raise_error_in(text: str) -> None:
         raise error
 
 
+def _says_something(choice: Choice) -> bool:
+    said = choice.delta or choice.message
+    if said is None:
+        return choice.text is not None
+    return any(
+        (said.content, said.reasoning_content, said.reasoning, said.refusal, said.tool_calls)
+    )
+
+
 def _message(turn: Turn) -> dict[str, Any]:
     return {"role": turn.role.value, "content": turn.text}
 
@@ -359,7 +396,7 @@ def _is_error(chunk: Chunk) -> bool:
         return True
     if chunk.base_resp is not None and said_in({"base_resp": chunk.base_resp}) is not None:
         return True
-    return bool(chunk.code) and chunk.choices is None and said_in(_unwrapped(chunk)) is not None
+    return bool(chunk.code) and not chunk.choices and said_in(_unwrapped(chunk)) is not None
 
 
 def _refusal(chunk: Chunk) -> ProviderError:

@@ -35,7 +35,7 @@ class _QianfanInterpreter(OpenAIInterpreter):
         """One chunk, without what must not be shown."""
         for choice in body.choices or ():
             if choice.flag is not None and choice.flag >= _MUST_NOT_BE_SHOWN:
-                choice.delta = choice.message = None
+                choice.delta = choice.message = choice.text = None
                 self._left_out = True
         return super().hear(body)
 

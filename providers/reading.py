@@ -11,6 +11,7 @@ no end of listening: more text reopens the answer, and what cannot be read behin
 from collections.abc import Mapping
 from typing import Final
 
+from model.messages import FinishReason
 from model.usage import Usage
 from providers.assembler import Assembler
 from providers.dialect import Dialect
@@ -166,7 +167,9 @@ class Reading:
         self._has_end = True
         self._out.confirm()
         self._interpreter.release()
-        self.done = self._out.finish_mark is not None and not self._out.only_thought
+        mark = self._out.finish_mark
+        has_more = mark is not None and mark.reason is FinishReason.STOP and self._out.only_thought
+        self.done = mark is not None and not has_more
 
     def _read_rest(self) -> None:
         """What was held until the body ended."""

@@ -263,13 +263,19 @@ _TOO_LONG: Final = re.compile(
 # How a code and a message are called where there is an error.
 _CODE_NAMES: Final = ("code", "error_code", "err_code", "statuscode", "status_code")
 _MESSAGE_NAMES: Final = ("message", "msg", "error_msg", "status_msg", "detail")
-# Where a code says that nothing is wrong.
-_NO_ERROR: Final = ("0", "200", "success", "ok", "null", "none", "false", "")
+# Where a code, or a word in its place, says that nothing is wrong.
+_NO_ERROR: Final = re.compile(
+    r"0*(\.0+)?|2[0-9][0-9](\.0+)?|20000|success|ok|null|none|false|n/a|no[ _]?error", re.IGNORECASE
+)
 # What else an error may be wrapped in.
 _WRAPPERS: Final = ("response", "data", "header")
 
-# A type or a status that says of what has no wrapper that it is an error.
-_KIND_OF_ERROR: Final = re.compile("error|fail|exception|denied|exceed|exhaust", re.IGNORECASE)
+# Of a text that may be a report as well: what tells that it is an error.
+_SOUNDS_WRONG: Final = re.compile(
+    "error|fail|exception|denied|exceed|exhaust|unauthori|forbidden|invalid|not found|too many"
+    "|overload|unavailable|timed? ?out",
+    re.IGNORECASE,
+)
 
 # What servers answer where they have nothing: it is no model that was not found.
 _NO_SUCH_PATH: Final = re.compile(
@@ -306,13 +312,13 @@ def read_refusal(
     return None if said is None else refused(said, status, wait)
 
 
-def is_none(value: object) -> bool:
+def is_none(value: object, depth: int = 0) -> bool:
     """Whether what stands in an error's place says that there is none."""
     if isinstance(value, dict):
-        return all(map(is_none, value.values()))
+        value = list(value.values())
     if isinstance(value, list):
-        return all(map(is_none, value))
-    return value is None or str(value).strip().lower() in _NO_ERROR
+        return depth <= _MAX_DEPTH and all(is_none(each, depth + 1) for each in value)
+    return value is None or _NO_ERROR.fullmatch(str(value).strip(" .!")) is not None
 
 
 def said_in(value: object, depth: int = 0) -> Said | None:
@@ -326,7 +332,7 @@ def said_in(value: object, depth: int = 0) -> Said | None:
         inner = value.get(name)
         if isinstance(inner, str) and (read := json_object(inner)) is not None:
             inner = read
-        if is_none(inner) or (name == "detail" and len(value) > 1):  # FastAPI's stands alone
+        if is_none(inner) or (name == "detail" and not _is_wrong(value)):
             continue
         if isinstance(inner, dict | list) and _named(inner):
             found = said_in(inner, depth + 1) or _fields_of(inner)
@@ -338,18 +344,40 @@ def said_in(value: object, depth: int = 0) -> Said | None:
             return Said(code, value.get("type") or inner, inner)
     for name in _WRAPPERS:
         inner = _named(value.get(name))
-        if not is_none(inner.get("error")) or (name == "header" and not is_none(inner.get("code"))):
+        is_error = isinstance(inner.get("error"), dict | str) and not is_none(inner["error"])
+        if is_error or (name == "header" and not is_none(inner.get("code"))):
             return said_in(inner, depth + 1)
     found = _fields_of(value)
-    if found.code is not None:
-        return found
-    # Without a wrapper there has to be more to it than a message.
-    is_error = (
-        value.get("success") is False
-        or value.get("object") == "error"
-        or _KIND_OF_ERROR.search(str(found.kind or "")) is not None
-    )
-    return found if is_error and found.message is not None else None
+    return found if _is_error(found, value) else None
+
+
+def _is_error(said: Said, value: dict[str, Any]) -> bool:
+    """Whether what stands without a wrapper is an error, and no report of what is being done."""
+    word, kind = spelled(said.code), spelled(said.kind)
+    if not all(is_none(value.get(name)) for name in ("error_code", "err_code")):
+        return True
+    if word is not None and (_STATUS.fullmatch(word) is None and _meaning(word, _CODES)):
+        return True
+    if said.message is None:
+        return False
+    kind_is_error = kind == "error" or (kind is not None and _meaning(kind, _TYPES) is not None)
+    if value.get("object") == "error" or kind_is_error:
+        return True
+    is_report = "type" in value or "event" in value
+    return not is_report and (word is not None or value.get("success") is False)
+
+
+def _meaning(word: str, table: Mapping[str, type[ProviderError]]) -> type[ProviderError] | None:
+    """What a word means by itself, under whichever status."""
+    return _by_name(word, table) or _by_name(word, _CODES) or _by_what_it_holds(word, 200)
+
+
+def _is_wrong(value: dict[str, Any]) -> bool:
+    """Whether FastAPI's `detail`, which stands alone, is an error's."""
+    detail = value["detail"]
+    if isinstance(detail, str):
+        return len(value) == 1 and _SOUNDS_WRONG.search(detail) is not None
+    return isinstance(detail, dict | list)
 
 
 def _named(value: object) -> dict[str, Any]:
@@ -373,7 +401,7 @@ def _fields_of(value: object) -> Said:
     metadata = value.get("metadata")
     was_moderated = isinstance(metadata, dict) and "flagged_input" in metadata
     said = Said(
-        code or _status_in(value),
+        code or (_status_in(value) if message is not None else None),
         value.get("type") or value.get("__type") or value.get("status"),
         message,
         ContentFiltered if was_moderated else None,

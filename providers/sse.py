@@ -62,6 +62,7 @@ class EventParser:
         self._line_bytes = 0
         self._spent = 0  # bytes of whole lines since the last event
         self._data: list[bytes] = []
+        self._is_cut = False  # its first line is not whole, as far as anybody asked
         self._type = ""
         self._is_loose = False  # events end with their line: an empty one was seen to lack
         self._id = ""  # outlives its event
@@ -176,11 +177,16 @@ class EventParser:
 
     def _end_whole(self, found: list[Event | StrayLine]) -> None:
         """End the open event if its data is whole, though no empty line has said so."""
-        if len(self._data) == 1 and _is_whole(self._data[0]):
+        if len(self._data) != 1 or self._is_cut:
+            return
+        if _is_whole(self._data[0]):
             self._dispatch(found)
             self._is_loose = True
+        else:
+            self._is_cut = True
 
     def _dispatch(self, found: list[Event | StrayLine]) -> None:
+        self._is_cut = False
         kind, self._type = self._type, ""  # the type does not survive, data or not
         if not self._data:
             return

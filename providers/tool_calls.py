@@ -52,7 +52,7 @@ class CallPiece(msgspec.Struct, gc=False):
 def says_nothing(piece: CallPiece) -> bool:
     """Whether a piece is empty, as some servers add one to every delta."""
     function = piece.function
-    if piece.id:
+    if _id_of(piece):
         return False
     return function is None or not (function.name or argument_text(function.arguments))
 
@@ -85,6 +85,8 @@ class ToolCalls:
         function = piece.function or CallFunction()
         call_id, name = _id_of(piece), _mended(function.name or "")
         arguments = argument_text(function.arguments)
+        if not (call_id or name or self.busy) and arguments.strip() == "{}":
+            return  # of no call
         call = self._call_of(piece.index, place, call_id, name, arguments)
         self._take(call, call_id, name, arguments, so_far=so_far)
 
@@ -101,6 +103,11 @@ class ToolCalls:
             self._take(
                 streamed, _id_of(piece), name, argument_text(function.arguments), so_far=True
             )
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether anything of the open call is still to be passed on, or to come."""
+        return self._open < len(self._calls) and (self.busy or self._calls[self._open].is_held_back)
 
     def give_way(self) -> None:
         """Something else is being appended: the open call, whole by now, gets nothing more."""
@@ -119,8 +126,9 @@ class ToolCalls:
     ) -> None:
         call.id = call.id or call_id
         call.name = call.name or name
-        if not so_far and call.is_spoiled_by(arguments):
-            self._odd("arguments_behind_a_call")
+        if call.is_spoiled_by(arguments):
+            if not (so_far and call.has(arguments)):
+                self._odd("arguments_behind_a_call")
             arguments = ""
         self._chars += call.append(arguments, so_far=so_far) + len(call_id) + len(name)
         if self._chars > MAX_ARGUMENT_CHARS or len(self._calls) > MAX_CALLS:
@@ -176,6 +184,7 @@ class _Call:
         self._in_string = False
         self._is_escaped = False  # the next character is: a backslash stands at the end
         self._is_whole: bool | None = None  # once an end of all objects was seen
+        self._is_empty = False  # it is `{}`
         self._half = ""  # of a surrogate pair, at the end of the last piece
         self.announced = _NOTHING  # id and name of a call behind it, of which nothing came yet
 
@@ -185,11 +194,8 @@ class _Call:
         self._half = ""
         if is_torn(arguments):
             arguments, self._half = mend(arguments)
-        if self._is_empty_so_far() and arguments.strip() not in (
-            "",
-            "{}",
-        ):  # `{}` was said before the arguments
-            self._pieces, self._is_whole = [], None
+        if self.is_held_back and arguments.strip() not in ("", "{}"):  # they replace it
+            self._pieces, self._is_whole, self._is_empty = [], None, False
         if so_far:
             self._half = ""  # it comes again, with all the rest
             arguments = arguments[common_prefix("".join(self._pieces), arguments) :]
@@ -203,9 +209,18 @@ class _Call:
 
         `{}` may still give way to arguments that follow it: some servers open each call with it.
         """
-        if not arguments or not self.is_whole():
+        if not arguments or self._is_whole is not True:
             return False
-        return not self._is_empty_so_far() or arguments.strip()[:2] in ("", "{}")
+        return not self.is_held_back or arguments.strip()[:2] in ("", "{}")
+
+    def has(self, arguments: str) -> bool:
+        """Whether these are its arguments."""
+        return arguments == "".join(self._pieces)
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether its arguments are `{}`, and were not passed on: others may follow."""
+        return self._is_empty and self._passed == 0
 
     def is_followed_by(self, call_id: str, name: str, arguments: str) -> bool:
         """Whether a piece at the same index, not of the same id, begins a call behind this one.
@@ -214,8 +229,9 @@ class _Call:
         opening like that behind whole arguments is one only if arguments come: it is noted here.
         """
         if not self.is_whole():
-            return bool(name and self.name and name != self.name)
-        if name == self.name and not call_id and arguments == "".join(self._pieces):
+            is_another = bool(self.name) and name not in ("", self.name)
+            return is_another and (call_id != "" or self._pieces != [])
+        if name == self.name and not call_id and self.has(arguments):
             return False  # the same once more
         if name and (call_id or arguments):
             self.announced = (call_id, name)
@@ -232,7 +248,7 @@ class _Call:
         if not self._opened:
             self._opened = True
             sink.tool_call(self.id, self.name)
-        if self._is_empty_so_far() and not closing:
+        if self.is_held_back and not closing:
             return
         if arguments := "".join(self._pieces[self._passed :]):
             sink.arguments(arguments)
@@ -241,12 +257,6 @@ class _Call:
     def is_whole(self) -> bool:
         """Whether the arguments are a complete JSON object: more could only spoil it."""
         return self._opened and self._is_whole is True
-
-    def _is_empty_so_far(self) -> bool:
-        """Whether the arguments are `{}`, and that was not passed on."""
-        return (
-            self._is_whole is True and self._passed == 0 and "".join(self._pieces).strip() == "{}"
-        )
 
     def _follow(self, piece: str) -> None:
         """Go through one more piece, looking for the end of the object.
@@ -270,6 +280,7 @@ class _Call:
         self._is_escaped = _ends_escaped(piece, self._is_escaped)
         if end is not None:
             self._is_whole = not piece[end:].strip() and self._is_object()
+            self._is_empty = self._is_whole and "".join(self._pieces).strip() == "{}"
 
     def _is_object(self) -> bool:
         try:

@@ -163,6 +163,13 @@ WORDS = (
     Case("Qianfan's piece that must not be shown",
          sse({"choices": [{"index": 0, "flag": 3, "delta": {"content": "bad"}}]},
              d(content="good"), fin("stop")), "good", finish="content_filter", dialect="qianfan"),
+    Case("a limit that was reached", sse(*HELLO, fin("limit_reached")), "Hello", finish="length"),
+    Case("an error within the choice that is none", sse(*HELLO, {"choices": [
+        {"index": 0, "delta": {}, "finish_reason": "stop",
+         "error": {"code": 200, "message": "OK."}}]}), "Hello"),
+    Case("an error that holds a field of an answer's",
+         sse(*HELLO, b'event: error\ndata: {"choices":[],"message":"gone"}\n\n'), "Hello",
+         ending="provider_refused"),
 )  # fmt: skip
 
 # 2. A finish mark is not the end of listening.
@@ -394,6 +401,34 @@ IDENTITY = (
          sse(d(role="assistant"), *({"choices": [{"index": 0, "message": {"content": words},
                                                   "finish_reason": None}]}
                                     for words in ("Hel", "lo")), fin("stop")), "Hello"),
+    Case("three answers of a word each",
+         sse(d(index=0, content="A"), d(index=1, content="B"), d(index=2, content="C"),
+             fin("stop", 0), fin("length", 1), fin("length", 2)), "A"),
+    Case("three answers side by side",
+         sse({"choices": [{"index": n, "delta": {"content": words}, "finish_reason": "stop"}
+                          for n, words in enumerate("ABC")]}), "A"),
+    Case("an index that counts chunks, some of which are empty",
+         sse(d(index=0, reasoning_content="H"), d(index=1, reasoning_content="m"),
+             d(index=2, content=""), d(index=3, content="Hel"), d(index=4, content="lo"),
+             fin("stop", 5)), "Hello", "Hm"),
+    Case("an index that counts many chunks",
+         sse(*(d(index=n, content=words) for n, words in enumerate("Hello, hello!", 1)),
+             fin("stop", 14)), "Hello, hello!"),
+    Case("two answers that come one behind the other",
+         sse(d(index=0, content="A"), d(index=1, content="B"), fin("stop", 0)), "A"),
+    Case("arguments said once more, while another call is open",
+         sse(call(index=0, id="a", function={"name": "weather", "arguments": '{"x":'}),
+             call(index=1, id="b", function={"name": "time", "arguments": '{"y":1}'}),
+             call(index=1, id="b", function={"arguments": '{"y":1}'}),
+             call(index=0, function={"arguments": "1}"}), fin("tool_calls")),
+         calls=(("a", "weather", '{"x":1}'), ("b", "time", '{"y":1}')), finish="tool_calls"),
+    Case("an empty call that is called null",
+         sse(*(d(content=words, tool_calls=[{"index": 0, "id": "null",
+                                             "function": {"name": "", "arguments": {}}}])
+               for words in ("Hel", "lo")), fin("stop")), "Hello"),
+    Case("messages beside empty deltas",
+         sse(*({"choices": [{"index": 0, "delta": {}, "message": {"content": words}}]}
+               for words in ("Hel", "lo")), fin("stop")), "Hello"),
 )  # fmt: skip
 
 _A, _B = (json.dumps(each).encode() for each in HELLO)
@@ -466,6 +501,8 @@ FRAMING = (
          "Hello"),
     Case("an error that is an event of plain words", sse(*HELLO, b"event: error\ndata: gone\n\n"),
          "Hello", ending="provider_refused"),
+    Case("a proxy's line with an error in it",
+         sse(*HELLO, b'Report: {"error": "x"}\n\n', fin("stop")), "Hello"),
 )  # fmt: skip
 
 
@@ -580,6 +617,16 @@ REFUSALS = (
     Case("DashScope: an error beside an empty output",
          sse(native("Hel"), {"code": "Throttling", "message": "x", "output": {}}, end=b""), "Hel",
          ending="provider_rate_limited", dialect="dashscope"),
+    Case("more reports that are no errors", sse(
+        {"status": 404, "type": "fetch", "url": "x"}, {"status": "500"}, {"status_code": 204},
+        {"header": {"code": "0000"}}, {"type": "stats", "data": {"error": 0.02}},
+        {"detail": "searching"}, {"type": "tool_error", "message": "retrying"},
+        {"type": "x", "success": False, "message": "cache miss"},
+        {"type": "code_interpreter", "code": "import math"}, {"code": "00000", "message": "ok"},
+        {"code": 200.0}, *HELLO, fin("stop"), {"type": "rate_limit_error", "message": "0"}),
+         "Hello"),
+    Case("an error as deep as nobody reads", sse(
+        b'{"error":' + b"[" * 700 + b"]" * 700 + b"}"), ending="provider_refused"),
 )  # fmt: skip
 
 CASES = (*WORDS, *MARKS, *FIELDS, *IDENTITY, *FRAMING, *REFUSALS)
