@@ -360,11 +360,15 @@ def _is_error(said: Said, value: dict[str, Any]) -> bool:
         return True
     if said.message is None:
         return False
-    kind_is_error = kind == "error" or (kind is not None and _meaning(kind, _TYPES) is not None)
-    if value.get("object") == "error" or kind_is_error:
+    if value.get("object") == "error" or (kind is not None and _is_kind_of_error(kind)):
         return True
     is_report = "type" in value or "event" in value
     return not is_report and (word is not None or value.get("success") is False)
+
+
+def _is_kind_of_error(kind: str) -> bool:
+    named = kind == "error" or kind.startswith("invalid_request") or kind.endswith("Error")
+    return named or _meaning(kind, _TYPES) is not None
 
 
 def _meaning(word: str, table: Mapping[str, type[ProviderError]]) -> type[ProviderError] | None:

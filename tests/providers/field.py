@@ -575,6 +575,9 @@ REFUSALS = (
     Case("MiniMax: filtered behind text", sse(*HELLO, {
         "choices": None, "base_resp": {"status_code": 1027, "status_msg": "x"}}), "Hello",
          ending="content_filtered"),
+    Case("an error without a wrapper in a stream", sse(*HELLO, {
+        "type": "invalid_request_error", "code": "no_such_thing", "message": "x"}), "Hello",
+         ending="provider_bad_request"),
     Case("MiniMax: nothing wrong", sse(*HELLO, {
         **fin("stop"), "base_resp": {"status_code": 0, "status_msg": ""}}), "Hello"),
     Case("an object that says it is an error", sse(*HELLO, {
