@@ -194,7 +194,7 @@ class _Call:
         self._half = ""
         if is_torn(arguments):
             arguments, self._half = mend(arguments)
-        if self.is_held_back and arguments.strip() not in ("", "{}"):  # they replace it
+        if self.is_held_back and arguments.strip() not in ("", "{}"):  # it gives way
             self._pieces, self._is_whole, self._is_empty = [], None, False
         if so_far:
             self._half = ""  # it comes again, with all the rest
@@ -211,7 +211,8 @@ class _Call:
         """
         if not arguments or self._is_whole is not True:
             return False
-        return not self.is_held_back or arguments.strip()[:2] in ("", "{}")
+        is_real = arguments.lstrip().startswith("{") and arguments.strip() != "{}"
+        return not (self.is_held_back and is_real)
 
     def has(self, arguments: str) -> bool:
         """Whether these are its arguments."""
