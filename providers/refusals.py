@@ -371,9 +371,12 @@ def _is_kind_of_error(kind: str) -> bool:
     return named or _meaning(kind, _TYPES) is not None
 
 
-def _meaning(word: str, table: Mapping[str, type[ProviderError]]) -> type[ProviderError] | None:
-    """What a word means by itself, under whichever status."""
-    return _by_name(word, table) or _by_name(word, _CODES) or _by_what_it_holds(word, 200)
+def _meaning(
+    word: str | None, table: Mapping[str, type[ProviderError]], status: int = 200
+) -> type[ProviderError] | None:
+    """What a word means by itself: by its table, by that of the codes, by what it holds."""
+    found = _by_name(word, table) or (_by_name(word, _CODES) if table is not _CODES else None)
+    return found or _by_what_it_holds(word, status)
 
 
 def _is_wrong(value: dict[str, Any]) -> bool:
@@ -467,11 +470,8 @@ def refused(said: Said, status: int = 200, wait: float | None = None) -> Provide
     code_status = int(word) if word and _STATUS.fullmatch(word) else status
     found = (
         said.found
-        or _by_name(word, _CODES)
-        or _by_what_it_holds(word, code_status)
-        or _by_name(type_word, _TYPES)
-        or _by_name(type_word, _CODES)
-        or _by_what_it_holds(type_word, code_status)
+        or _meaning(word, _CODES, code_status)
+        or _meaning(type_word, _TYPES, code_status)
         or by_status(code_status)
         or (Overloaded if said.kind == "api_error" else None)  # Anthropic's; others' for anything
         or (BadRequest if str(said.kind).startswith("invalid_request") else Refused)

@@ -51,10 +51,7 @@ class CallPiece(msgspec.Struct, gc=False):
 
 def says_nothing(piece: CallPiece) -> bool:
     """Whether a piece is empty, as some servers add one to every delta."""
-    function = piece.function
-    if _id_of(piece):
-        return False
-    return function is None or not (function.name or argument_text(function.arguments))
+    return not any(_said_by(piece))
 
 
 class ToolCalls:
@@ -82,9 +79,7 @@ class ToolCalls:
 
         `so_far`: the piece repeats its call from its beginning. Raises BadResponse past the bounds.
         """
-        function = piece.function or CallFunction()
-        call_id, name = _id_of(piece), _mended(function.name or "")
-        arguments = argument_text(function.arguments)
+        call_id, name, arguments = _said_by(piece)
         if not (call_id or name or self.busy) and arguments.strip() == "{}":
             return  # of no call
         call = self._call_of(piece.index, place, call_id, name, arguments)
@@ -98,11 +93,7 @@ class ToolCalls:
         if streamed is None:
             self.add(piece, place)
         elif not streamed.is_whole():
-            function = piece.function or CallFunction()
-            name = _mended(function.name or "")
-            self._take(
-                streamed, _id_of(piece), name, argument_text(function.arguments), so_far=True
-            )
+            self._take(streamed, *_said_by(piece), so_far=True)
 
     @property
     def holds_back(self) -> bool:
@@ -294,6 +285,12 @@ def _ends_escaped(piece: str, was: bool) -> bool:
     """Whether the character behind a piece is escaped by a backslash at its end."""
     marks = len(piece) - len(piece.rstrip("\\"))
     return (marks + (was and marks == len(piece))) % 2 == 1
+
+
+def _said_by(piece: CallPiece) -> tuple[str, str, str]:
+    """Id, name and arguments in a piece, each empty if it has none."""
+    function = piece.function or CallFunction()
+    return _id_of(piece), _mended(function.name or ""), argument_text(function.arguments)
 
 
 def _id_of(piece: CallPiece) -> str:
