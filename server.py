@@ -53,7 +53,16 @@ from relay.admission import Allowance
 from relay.finished import Finished, log_finished
 from relay.models import Models, Source
 from relay.relay import Limits, Relay
-from settings import Settings, SettingsError, StorageSettings, describe, load, load_storage
+from service_links import service_links
+from settings import (
+    PREFIX,
+    Settings,
+    SettingsError,
+    StorageSettings,
+    describe,
+    load,
+    load_storage,
+)
 from sockets.accepting import Acceptor, affordable_connections, take_all_descriptors
 from sockets.bodies import Bodies
 from sockets.connections import Bounds
@@ -453,6 +462,8 @@ def main(arguments: list[str]) -> int:
         elif options.command == "doctor":
             return 0 if asyncio.run(examine(settings, ask=options.ask, say=print)) else 1
         else:
+            if links := service_links(os.environ, PREFIX):
+                log.info("a Kubernetes Service's, and no settings: %s", ", ".join(sorted(links)))
             asyncio.run(serve(settings))
     except (SettingsError, StorageError, CannotListen, CannotManage) as error:
         print(f"headrace: {error}", file=sys.stderr)

@@ -40,6 +40,7 @@ from pydantic_settings import (
 )
 
 from presets import PRESETS, DialectName, MaxTokensName, ProviderField, preset_of
+from service_links import service_links
 
 DEFAULT_FILE = Path("headrace.toml")
 PREFIX = "HEADRACE_"
@@ -562,10 +563,12 @@ _Named = tuple[str, tuple[str, ...], str]
 
 
 def _variables(environ: Mapping[str, str]) -> list[_Named]:
+    links = service_links(environ, PREFIX)
     return [
         (name, tuple(name.removeprefix(PREFIX).lower().split("__")), value)
         for name, value in sorted(environ.items())
         if name.startswith(PREFIX)
+        and name not in links
         and name != "HEADRACE_CONFIG"
         and not name.startswith("HEADRACE_TEST_")
     ]

@@ -17,7 +17,10 @@ ROOMS = (
     "telemetry",
 )
 # Those beside the rooms.
-MODULES = ("entrance.py", "presets.py", "server.py", "settings.py", "supervision.py")
+MODULES = (
+    *("entrance.py", "presets.py", "server.py", "service_links.py", "settings.py"),
+    "supervision.py",
+)
 LOCK_FILES = ("constraints.txt", "requirements.txt", "requirements-traces.txt")
 
 
@@ -61,6 +64,10 @@ def sources(*places: str) -> Iterator[Path]:
             "|settings|presets|tornado",
         ),
         ("presets.py", "server|entrance|handlers|relay|storage|providers|auth|telemetry|settings"),
+        (
+            "service_links.py",
+            "server|entrance|handlers|relay|storage|providers|auth|telemetry|settings",
+        ),
         ("providers", "server|entrance|handlers|relay|storage|auth|telemetry"),
         ("storage", "server|entrance|handlers|relay|providers|auth|telemetry"),
         ("relay", "server|entrance|handlers|auth|telemetry|tornado.web|tornado.httpserver"),
