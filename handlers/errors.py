@@ -21,7 +21,7 @@ from relay.errors import (
     UnsupportedContent,
     Upgrading,
 )
-from storage.base import Busy, NotFound, StorageError
+from storage.base import Busy, NotFound, StorageError, TooLarge
 
 # Long enough for an election of a replica set's primary, or a restart of this server.
 _RETRY_AFTER_SECONDS = 5
@@ -66,6 +66,19 @@ def describe(error: BaseException | None) -> Described | None:
                 "conversation_busy",
                 "This conversation's last answer is still being written.",
                 answer_id=error.answer_id,
+            )
+        case TooLarge():
+            return Described(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                "too_large",
+                "This is more than can be stored in one piece.",
+            )
+        case StorageError() if error.reason.lasts:
+            # Not "try again": it stays so until the operator has seen to it.
+            return Described(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "storage_unavailable",
+                "Conversations cannot be stored: whoever runs this server has to see to it.",
             )
         case StorageError():
             return _try_again("storage_unavailable", "Conversations cannot be stored just now.")

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from storage.base import StorageError
+from storage.base import Reason, StorageError
 
 T = TypeVar("T")
 
@@ -31,7 +31,9 @@ class Lane:
             async with asyncio.timeout(self._patience):
                 await self._room.acquire()
         except TimeoutError:
-            raise StorageError("too many commands wait for the store") from None
+            raise StorageError(
+                "too many commands wait for the store", reason=Reason.OVERLOADED
+            ) from None
         task = asyncio.create_task(command())
         self._running.add(task)
         task.add_done_callback(self._ended)

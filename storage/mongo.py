@@ -69,6 +69,7 @@ from storage.base import (
     Storage,
     StorageError,
     Wants,
+    failure,
 )
 from storage.documents import (
     Document,
@@ -96,7 +97,7 @@ from storage.pages import (
     page_of_conversations,
     page_of_messages,
 )
-from storage.remedies import hosts, words
+from storage.remedies import hosts, reason, words
 from storage.schema import INDEXES, VALIDATORS
 
 P = ParamSpec("P")
@@ -830,9 +831,12 @@ class MongoStorage(Storage):
         except (PyMongoError, BSONError) as error:
             # What goes wrong with a connection quotes addresses only; it stays as the cause.
             cause = error if isinstance(error, ConnectionFailure) else None
-            what = words(type(error).__name__, _code(error))
-            raise StorageError(
-                f"{doing} failed on MongoDB at {hosts(self._url)}: {what}"
+            code = _code(error)
+            what = words(type(error).__name__, code)
+            timed_out = isinstance(error, PyMongoError) and error.timeout
+            raise failure(
+                f"{doing} failed on MongoDB at {hosts(self._url)}: {what}",
+                reason(type(error).__mro__, code, timed_out=timed_out),
             ) from cause
 
 

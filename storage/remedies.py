@@ -4,7 +4,10 @@ Made of names and numbers alone. The driver's own words may quote a document, wh
 wrote, or the URL with its password.
 """
 
+from collections.abc import Iterable
 from urllib.parse import urlsplit
+
+from storage.base import Reason
 
 # By the server's code.
 _REMEDIES = {
@@ -13,6 +16,42 @@ _REMEDIES = {
     20: "transactions need a replica set (one server will do) or a sharded cluster",
     121: "a document is not as the collection's validator wants it: is `server.py migrate` due?",
 }
+
+# By the server's code, and by the name of the driver's class; what is found first counts.
+_REASONS: dict[int | str | None, Reason] = {
+    13: Reason.DENIED,
+    18: Reason.DENIED,
+    50: Reason.TIMEOUT,
+    257: Reason.TOO_LARGE,  # a transaction
+    10334: Reason.TOO_LARGE,  # a document
+    17280: Reason.TOO_LARGE,  # a key of an index
+    17419: Reason.TOO_LARGE,  # a document, once changed
+    17420: Reason.TOO_LARGE,
+    14031: Reason.FULL,
+    91: Reason.NOT_PRIMARY,
+    189: Reason.NOT_PRIMARY,
+    10107: Reason.NOT_PRIMARY,
+    11600: Reason.NOT_PRIMARY,
+    11602: Reason.NOT_PRIMARY,
+    13435: Reason.NOT_PRIMARY,
+    13436: Reason.NOT_PRIMARY,
+    "DocumentTooLarge": Reason.TOO_LARGE,
+    "NotPrimaryError": Reason.NOT_PRIMARY,
+    "ServerSelectionTimeoutError": Reason.UNREACHABLE,
+    "NetworkTimeout": Reason.TIMEOUT,
+    "ExecutionTimeout": Reason.TIMEOUT,
+    "WTimeoutError": Reason.TIMEOUT,
+    "ConnectionFailure": Reason.UNREACHABLE,
+}
+
+
+def reason(kinds: Iterable[type], code: int | None, *, timed_out: bool) -> Reason:
+    """Why, by the classes of an error, the nearest first, and the server's code for it."""
+    known = [code, *(kind.__name__ for kind in kinds)]
+    for each in known:
+        if (found := _REASONS.get(each)) is not None:
+            return found
+    return Reason.TIMEOUT if timed_out else Reason.FAILED
 
 
 def words(error: str, code: int | None) -> str:

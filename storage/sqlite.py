@@ -45,10 +45,12 @@ from storage.base import (
     NotFound,
     Outdated,
     Page,
+    Reason,
     Span,
     Storage,
     StorageError,
     Wants,
+    failure,
 )
 from storage.copies import keep_copy
 from storage.pages import (
@@ -81,6 +83,7 @@ from storage.rows import (
     message_in,
     message_row,
 )
+from storage.sqlite_reasons import reason
 from storage.tables import NEWEST, SERVED, check_version, columns_of, upgrade
 
 P = ParamSpec("P")
@@ -459,7 +462,7 @@ class SQLiteStorage(Storage):
             finally:
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OverflowError) as error:
             self._failing = True
             raise self._failed(error) from error
         return result
@@ -569,7 +572,9 @@ class SQLiteStorage(Storage):
         try:
             yield
         except OSError as error:
-            raise StorageError(f"cannot use {self.path}: {error.strerror}") from error
+            raise StorageError(
+                f"cannot use {self.path}: {error.strerror}", reason=Reason.UNREACHABLE
+            ) from error
         except ValueError as error:
             raise StorageError(f"cannot use {self.path}: {error}") from error
         except sqlite3.Error as error:
@@ -649,7 +654,8 @@ class SQLiteStorage(Storage):
         except BlockingIOError:
             holder = os.read(self._lock, 20).decode(errors="replace") or "unknown"
             raise StorageError(
-                f"{self.path} is in use by another Headrace (process {holder}): {remedy}"
+                f"{self.path} is in use by another Headrace (process {holder}): {remedy}",
+                reason=Reason.LOCKED,
             ) from None
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, str(os.getpid()).encode(), 0)
@@ -662,10 +668,10 @@ class SQLiteStorage(Storage):
             os.close(self._lock)  # and so let go of; its file stays, for the next one to lock
             self._lock = None
 
-    def _failed(self, error: sqlite3.Error) -> StorageError:
+    def _failed(self, error: sqlite3.Error | OverflowError) -> StorageError:
         # SQLite's words may quote a row; the name of its error never does.
         name = getattr(error, "sqlite_errorname", type(error).__name__)
-        return StorageError(f"SQLite failed on {self.path}: {name}")
+        return failure(f"SQLite failed on {self.path}: {name}", reason(name))
 
 
 def _due(version: int) -> str:

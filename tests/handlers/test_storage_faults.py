@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from relay.asking import Asking
+from storage.base import Reason, StorageError, TooLarge
 from tests.faults import FaultyStorage
 from tests.readers import Reader, call
 from tests.serving import Serving
@@ -273,3 +274,17 @@ async def test_readiness_does_not_wait_for_a_store_that_hangs(
     server = await serve.start()
     store.hold("ping")
     assert 503 == (await call(server.url, "GET", "/readyz")).status
+
+
+@pytest.mark.gen_test
+async def test_what_lasts_is_not_told_as_try_again(serve: Serving, store: FaultyStorage) -> None:
+    server = await serve.start()
+    path = await new_conversation(server)
+    for error, status, code in (
+        (StorageError("damaged", reason=Reason.CORRUPT), 503, "storage_unavailable"),
+        (TooLarge("past what a document holds"), 413, "too_large"),
+    ):
+        store.fail("ask", error=error)
+        refused = await call(server.url, "POST", f"{path}/messages", {"content": "q"})
+        assert (status, code) == (refused.status, refused.body["error"]["code"])
+        assert "retry-after" not in refused.headers

@@ -140,6 +140,7 @@ export const en = {
     answer_too_long: "the answer is longer than this server allows.",
     storage_unavailable: "conversations cannot be stored just now.",
     body_too_large: "the question is too long.",
+    too_large: "the question is too long.",
     not_found: "the conversation is gone.",
     question_too_long: "the question is too long.",
     credentials_required: "a key is needed here.",

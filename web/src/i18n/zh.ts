@@ -140,6 +140,7 @@ export const zh: typeof en = {
     answer_too_long: "回答超过了本服务器允许的长度。",
     storage_unavailable: "暂时无法保存对话。",
     body_too_large: "问题太长。",
+    too_large: "问题太长。",
     not_found: "对话已不存在。",
     question_too_long: "问题太长。",
     credentials_required: "这里需要密钥。",

@@ -1,0 +1,97 @@
+"""Why a store failed, in a word: what lasts is told from what passes."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from storage import remedies, sqlite_reasons
+from storage.base import NotFound, Reason, StorageError, TooLarge
+from storage.sqlite import SQLiteStorage
+from tests.storage.conftest import Place
+from tests.storage.samples import begun, conversation, exchange
+
+
+@pytest.mark.gen_test
+async def test_a_question_that_no_document_holds_is_too_large_and_not_kept(mongo: Place) -> None:
+    storage = await mongo.open()
+    new = conversation()
+    question, answer = exchange(new, owner=storage.process, text="x" * 17_000_000)
+
+    with pytest.raises(TooLarge) as failed:
+        await storage.ask(question, answer, title="t", new=new)
+
+    assert failed.value.reason.lasts
+    with pytest.raises(NotFound):
+        await storage.conversation("alice", new.id)
+
+
+@pytest.mark.gen_test
+async def test_a_file_that_is_no_database_lasts(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("not a database, but long enough to be looked at " * 100)
+
+    with pytest.raises(StorageError) as failed:
+        await SQLiteStorage(file, "p").open()
+
+    assert (Reason.CORRUPT, True) == (failed.value.reason, failed.value.reason.lasts)
+
+
+@pytest.mark.gen_test
+async def test_damaged_pages_are_told_as_corrupt(tmp_path: Path) -> None:
+    file = tmp_path / "headrace.db"
+    storage = SQLiteStorage(file, "p")
+    await storage.open()
+    answer = await begun(storage)
+    await storage.close()
+    pages = file.read_bytes()
+    file.write_bytes(pages[:8192] + b"\x5a" * (len(pages) - 8192))
+    storage = SQLiteStorage(file, "p")
+    await storage.open()  # its first page, with the tables' names, is whole
+
+    with pytest.raises(StorageError) as failed:
+        await storage.message("alice", answer.id)
+
+    await storage.close()
+    assert Reason.CORRUPT is failed.value.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("SQLITE_BUSY_SNAPSHOT", Reason.LOCKED),
+        ("SQLITE_FULL", Reason.FULL),
+        ("SQLITE_IOERR_FSYNC", Reason.IO),
+        ("SQLITE_READONLY_DBMOVED", Reason.REPLACED),
+        ("SQLITE_READONLY_DIRECTORY", Reason.READ_ONLY),
+        ("SQLITE_TOOBIG", Reason.TOO_LARGE),
+        ("SQLITE_CANTOPEN_ISDIR", Reason.UNREACHABLE),
+        ("SQLITE_MISUSE", Reason.FAILED),
+        ("ProgrammingError", Reason.FAILED),
+    ],
+)
+def test_sqlites_names_have_their_reasons(name: str, why: Reason) -> None:
+    assert why is sqlite_reasons.reason(name)
+
+
+def test_the_names_are_those_that_sqlite_has() -> None:
+    known = {name for name in vars(sqlite3) if name.startswith("SQLITE_")}
+    assert {name for name in sqlite_reasons._REASONS if name.startswith("SQLITE_")} <= known
+
+
+@pytest.mark.parametrize(
+    ("classes", "code", "why"),
+    [
+        ("WriteError OperationFailure PyMongoError", 10334, Reason.TOO_LARGE),
+        ("OperationFailure PyMongoError", 14031, Reason.FULL),
+        ("NotPrimaryError AutoReconnect ConnectionFailure", None, Reason.NOT_PRIMARY),
+        ("ServerSelectionTimeoutError AutoReconnect ConnectionFailure", None, Reason.UNREACHABLE),
+        ("NetworkTimeout AutoReconnect ConnectionFailure", None, Reason.TIMEOUT),
+        ("AutoReconnect ConnectionFailure PyMongoError", None, Reason.UNREACHABLE),
+        ("OperationFailure PyMongoError", 18, Reason.DENIED),
+        ("OperationFailure PyMongoError", 1, Reason.FAILED),
+    ],
+)
+def test_mongodbs_errors_have_their_reasons(classes: str, code: int | None, why: Reason) -> None:
+    kinds = [type(name, (), {}) for name in classes.split()]
+    assert why is remedies.reason(kinds, code, timed_out=False)
