@@ -7,6 +7,7 @@ a port with `reuse_port`. Connections inherit what is set here.
 
 import ipaddress
 import os
+import re
 import socket
 import stat
 from collections.abc import Mapping
@@ -31,6 +32,7 @@ _UNIX_MODE = 0o660
 _FIRST_DESCRIPTOR = 3
 _NAMES = ("headrace", "headrace.socket")
 _UNNAMED = ""  # a supervisor that names none means all of them
+_FAMILIES = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 
 # Seconds of silence after which the kernel asks whether a peer is there at all. It is for those who
 # wait and are sent nothing; streams have signs of life.
@@ -110,24 +112,45 @@ def _clear(path: str) -> None:
 
 
 def _inherited(environ: Mapping[str, str]) -> list[socket.socket]:
+    """The sockets that were handed down: all of them, for a client of one left out would hang."""
     if environ.get("LISTEN_PID") != str(os.getpid()):  # none, or meant for our parent
         return []
+    count, names = environ.get("LISTEN_FDS", ""), environ.get("LISTEN_FDNAMES")
+    given = names.split(":") if names else [_UNNAMED]
+    if not re.fullmatch("[0-9]{1,4}", count) or (names and len(given) != int(count)):
+        raise CannotListen("LISTEN_FDS and LISTEN_FDNAMES are not what was handed down")
+    if foreign := sorted({name for name in given if name not in (*_NAMES, _UNNAMED)}):
+        raise CannotListen(
+            f"sockets handed down under other names: {', '.join(map(repr, foreign))}; those meant "
+            f"for this server have FileDescriptorName={_NAMES[0]}, or no name"
+        )
+    return [_taken(_FIRST_DESCRIPTOR + each) for each in range(int(count))]
+
+
+def _taken(descriptor: int) -> socket.socket:
+    """A descriptor that was handed down, as a listening socket of ours."""
     try:
-        count = int(environ.get("LISTEN_FDS", ""))
-        descriptors = range(_FIRST_DESCRIPTOR, _FIRST_DESCRIPTOR + count)
-        names = environ.get("LISTEN_FDNAMES")
-        given = names.split(":") if names else [_UNNAMED] * count
-        found = [
-            socket.socket(fileno=descriptor)
-            for descriptor, name in zip(descriptors, given, strict=True)
-            if name in (*_NAMES, _UNNAMED)
-        ]
-    except (OSError, ValueError) as error:
-        raise CannotListen("LISTEN_FDS and LISTEN_FDNAMES are not what was handed down") from error
-    for listening in found:
-        listening.setblocking(False)
-        listening.set_inheritable(False)
-    return found
+        taken = socket.socket(fileno=descriptor)
+    except OSError as error:
+        raise CannotListen(
+            f"LISTEN_FDS: descriptor {descriptor} is no socket: {error.strerror}"
+        ) from error
+    # What is refused is left open: it is the supervisor's.
+    if taken.family not in _FAMILIES or taken.type != socket.SOCK_STREAM:
+        kind = f"{taken.family!s} {taken.type!s}"  # plain numbers where Python has no name
+        taken.detach()
+        raise CannotListen(
+            f"LISTEN_FDS: descriptor {descriptor} is no stream socket of IP or UNIX, but {kind}"
+        )
+    if not taken.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        taken.detach()
+        raise CannotListen(
+            f"LISTEN_FDS: descriptor {descriptor} does not listen: "
+            "a socket unit of this server has Accept=no"
+        )
+    taken.setblocking(False)
+    taken.set_inheritable(False)
+    return taken
 
 
 def _is_private(listening: socket.socket) -> bool:

@@ -5,6 +5,7 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -112,13 +113,80 @@ def _said_by_child(*handed_down: socket.socket, pid: str = "", **environ: str) -
 
 
 @pytest.mark.parametrize("name", ["headrace", "headrace.socket"])
-def test_an_inherited_socket_is_taken_by_its_name(name: str) -> None:
+def test_inherited_sockets_are_taken_by_their_name(name: str) -> None:
     with (
-        socket.create_server(("127.0.0.1", 0)) as other,
-        socket.create_server(("::1", 0), family=socket.AF_INET6) as ours,
+        socket.create_server(("127.0.0.1", 0)) as first,
+        socket.create_server(("::1", 0), family=socket.AF_INET6) as second,
     ):
-        said = _said_by_child(other, ours, LISTEN_FDNAMES=f"metrics:{name}")
-        assert url_of(ours) == said
+        said = _said_by_child(first, second, LISTEN_FDNAMES=f"{name}:headrace")
+        assert f"{url_of(first)} {url_of(second)}" == said
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ("metrics:headrace", "'metrics'"),
+        ("headrace:metrics", "'metrics'"),
+        ("web:headrace-web.socket", "'headrace-web.socket', 'web'"),
+        ("connection:connection", "'connection'"),
+        (":unknown", "'unknown'"),
+        ("Headrace:headrace ", "'Headrace', 'headrace '"),
+        ("a\nb:headrace", r"'a\nb'"),
+    ],
+)
+def test_sockets_under_other_names_are_refused_by_their_names(names: str, told: str) -> None:
+    with _loopback() as one, _loopback() as two:
+        said = _said_by_child(one, two, LISTEN_FDNAMES=names)
+    assert f"under other names: {told}; " in said
+    assert "FileDescriptorName=headrace" in said
+
+
+def _loopback() -> socket.socket:
+    return socket.create_server(("127.0.0.1", 0))
+
+
+def _datagram() -> socket.socket:
+    bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    bound.bind(("127.0.0.1", 0))
+    return bound
+
+
+def _seqpacket() -> socket.socket:
+    return socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def _netlink() -> socket.socket:
+    return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)
+
+
+def _bound_only() -> socket.socket:
+    bound = socket.socket()
+    bound.bind(("127.0.0.1", 0))
+    return bound
+
+
+def _connected() -> socket.socket:
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    return ours
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (_datagram, "is no stream socket of IP or UNIX, but"),
+        (_seqpacket, "is no stream socket of IP or UNIX, but"),
+        (_netlink, "is no stream socket of IP or UNIX, but"),
+        (_bound_only, "does not listen: a socket unit of this server has Accept=no"),
+        (_connected, "does not listen"),
+    ],
+)
+def test_what_nobody_can_be_accepted_from_is_refused_by_its_place(
+    make: Callable[[], socket.socket], problem: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as ours, make() as wrong:
+        said = _said_by_child(ours, wrong, LISTEN_FDNAMES="headrace:headrace")
+    assert said.startswith(f"LISTEN_FDS: descriptor 4 {problem}")
 
 
 def test_sockets_for_another_process_are_left_alone() -> None:
@@ -142,8 +210,11 @@ def test_a_supervisor_that_names_no_socket_means_it_for_us() -> None:
     "environ",
     [
         {"LISTEN_FDNAMES": "headrace:headrace"},  # more names than sockets
-        {"LISTEN_FDS": "2", "LISTEN_FDNAMES": "headrace:headrace"},  # more than are open
+        {"LISTEN_FDS": "2"},  # more than are open
+        {"LISTEN_FDS": "2", "LISTEN_FDNAMES": "headrace"},
         {"LISTEN_FDS": "some"},
+        {"LISTEN_FDS": "-1"},
+        {"LISTEN_FDS": "1000000000"},
     ],
 )
 def test_a_supervisor_that_is_confused_is_told_in_one_line(environ: dict[str, str]) -> None:
