@@ -67,6 +67,8 @@ from sockets.accepting import Acceptor, affordable_connections, take_all_descrip
 from sockets.bodies import Bodies
 from sockets.connections import Bounds
 from sockets.listening import CannotListen, is_shared, listen, url_of
+from sockets.peers import Peers
+from sockets.progress import Patience
 from storage.base import StorageError
 from storage.opening import from_url
 from supervision import Supervisor
@@ -173,10 +175,7 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         relay = Relay(storage, models, _limits(settings), _told_to(*listeners))
         await relay.open()
 
-        presence = Presence(
-            heartbeat_seconds=settings.relay.heartbeat_seconds,
-            stall_seconds=settings.relay.reader_stall_seconds,
-        )
+        presence = Presence(heartbeat_seconds=settings.relay.heartbeat_seconds)
         stack.callback(presence.close)
         cors = Cors(settings.cors.allow_origins)
         entered = entrance(settings.auth, cors, storage, presence)
@@ -215,6 +214,9 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
             ),
         )
         acceptor.start(sockets)
+        peers = Peers(acceptor.open, _patience(settings))
+        peers.start()
+        stack.callback(peers.stop)
         stack.push_async_callback(http.close_all_connections)
         stack.push_async_callback(presence.nobody, patience=_LAST_WORDS_SECONDS)
         stack.push_async_callback(relay.close)
@@ -348,6 +350,13 @@ def _acceptor(settings: Settings, http: HTTPServer) -> Acceptor:
     if affordable < limits.connections:
         log.info("limits.connections is more than the limit on open files bears: %d", affordable)
     return Acceptor(http, bounds, max_connections=affordable)
+
+
+def _patience(settings: Settings) -> Patience:
+    relay = settings.relay
+    return Patience(
+        dead_seconds=relay.reader_dead_seconds, stall_seconds=relay.reader_stall_seconds
+    )
 
 
 def _log_request(handler: RequestHandler) -> None:

@@ -268,8 +268,12 @@ class RelaySettings(Section):
     # Who asks under an Idempotency-Key intends to come back: a change of networks takes a phone
     # some seconds, and an EventSource or a library's backoff a few more.
     grace_seconds: Seconds = 15.0
-    # A reader that takes nothing for so long is cut. A phone in a tunnel comes back and resumes.
-    reader_stall_seconds: float = Field(30.0, gt=0, le=86_400)  # a day; the kernel counts to 24
+    # A reader whose machine acknowledges nothing for so long, no probe either, is gone: a phone in
+    # a tunnel, which comes back and resumes. An hour: the kernel's keepalive counts so far.
+    reader_dead_seconds: float = Field(60.0, ge=1, le=3600)
+    # A reader that is there and takes nothing for so long is cut. Who takes 500 bytes a second may
+    # take none for 100: a machine opens its window again when half of it is free.
+    reader_stall_seconds: float = Field(180.0, ge=1, le=86_400)
     # At SIGTERM: most answers are over within it, and supervisors wait for longer (systemd: 90).
     drain_seconds: float = Field(30.0, ge=0, allow_inf_nan=False)
     # How long a silent process counts as alive: longer than any pause of a healthy one, shorter
@@ -285,9 +289,9 @@ class RelaySettings(Section):
 
     @model_validator(mode="after")
     def _readers_hear_before_they_are_cut(self) -> Self:
-        # The kernel gives up on a silent peer after the difference: a second is three tries.
-        if self.reader_stall_seconds < self.heartbeat_seconds + 1:
-            raise ValueError("reader_stall_seconds should be a second more than heartbeat_seconds")
+        # A sign of life has to be sent within it, and has a second to be acknowledged.
+        if self.reader_dead_seconds < self.heartbeat_seconds + 1:
+            raise ValueError("reader_dead_seconds should be a second more than heartbeat_seconds")
         return self
 
 

@@ -12,7 +12,6 @@ from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 import msgspec
 from msgspec import structs
 from tornado.http1connection import HTTP1Connection
-from tornado.iostream import IOStream
 from tornado.web import HTTPError, RequestHandler
 
 from auth.principal import Principal, is_user_name
@@ -25,6 +24,7 @@ from handlers.views import Problem, Refusal
 from relay.asking import Caller
 from relay.models import Models
 from relay.relay import Relay
+from sockets.connections import Connection
 from storage.base import Storage
 from telemetry.metrics import Metrics
 
@@ -91,6 +91,7 @@ class BaseHandler(RequestHandler):
     async def prepare(self) -> None:
         """Refuse what may not enter, before anything is read of it."""
         self.services.presence.came(self)
+        self.connection_stream.request_id = self.request_id
         self._set_current_headers()
         self.services.admission.screen(self.request)
         # A browser asks by OPTIONS whether it may send a key, and sends none with that.
@@ -248,9 +249,9 @@ class BaseHandler(RequestHandler):
         raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_user", "Headrace-User names no user.")
 
     @property
-    def connection_stream(self) -> IOStream:
+    def connection_stream(self) -> Connection:
         """The reader's socket."""
-        return cast(HTTP1Connection, self.request.connection).stream
+        return cast(Connection, cast(HTTP1Connection, self.request.connection).stream)
 
 
 class NotFoundHandler(BaseHandler):

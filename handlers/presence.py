@@ -18,17 +18,11 @@ from tornado.ioloop import IOLoop, PeriodicCallback
 class Follower(Protocol):
     """A stream of events to somebody."""
 
-    moved_at: float  # by the event loop's clock: when something was written, or taken, last
-    is_writing: bool  # what was written has not all left for the reader's machine
+    moved_at: float  # by the event loop's clock: when something was written last
+    is_writing: bool  # what was written is still on its way out of this process
 
     def beat(self) -> None:
         """Send a sign of life."""
-
-    def has_taken(self) -> bool:
-        """Whether the reader's machine has taken anything since this was asked before."""
-
-    def cut(self) -> None:
-        """Close the connection: nothing is taken from it."""
 
 
 class Request(Protocol):
@@ -45,7 +39,7 @@ class Request(Protocol):
 class Presence:
     """The readers of this process: one epoll and one sweep, whatever their number."""
 
-    def __init__(self, *, heartbeat_seconds: float, stall_seconds: float) -> None:
+    def __init__(self, *, heartbeat_seconds: float) -> None:
         self._loop = IOLoop.current()
         self._watched: dict[int, Callable[[], None]] = {}
         self._followers: set[Follower] = set()
@@ -58,7 +52,6 @@ class Presence:
             self._loop.add_handler(self._epoll.fileno(), self._heard, IOLoop.READ)
         # Four looks a heartbeat: whoever will be silent for a heartbeat before the next is due.
         self._due_after = heartbeat_seconds * 3 / 4
-        self._stall_seconds = stall_seconds
         self._sweep = PeriodicCallback(self._look, heartbeat_seconds * 1000 / 4)
         self._sweep.start()
 
@@ -86,10 +79,7 @@ class Presence:
 
     @contextmanager
     def following(self, follower: Follower) -> Iterator[None]:
-        """Have `follower` send a sign of life whenever it has been silent for too long.
-
-        It is cut if what it writes is not taken for too long: Tornado waits for ever.
-        """
+        """Have `follower` send a sign of life whenever it has been silent for too long."""
         self._followers.add(follower)
         try:
             yield
@@ -142,12 +132,6 @@ class Presence:
 
     def _look(self) -> None:
         time = asyncio.get_running_loop().time()
-        for follower in list(self._followers):  # one that is cut goes at once
-            still_for = time - follower.moved_at
-            if not follower.is_writing:
-                if still_for >= self._due_after:
-                    follower.beat()
-            elif follower.has_taken():
-                follower.moved_at = time
-            elif still_for >= self._stall_seconds:
-                follower.cut()
+        for follower in self._followers:
+            if not follower.is_writing and time - follower.moved_at >= self._due_after:
+                follower.beat()

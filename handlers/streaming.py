@@ -1,7 +1,6 @@
 """A reader of an answer: a cursor on it, and the noticing that it left."""
 
 import asyncio
-import logging
 import random
 from contextlib import AbstractContextManager, nullcontext, suppress
 from http import HTTPStatus
@@ -9,13 +8,10 @@ from http import HTTPStatus
 from tornado.iostream import StreamClosedError
 
 from handlers.base import BaseHandler
-from handlers.progress import bytes_taken
 from handlers.wires import native
 from handlers.wires.wire import Wire
 from relay.answer import Answer, Reader
 from relay.errors import Elsewhere
-
-log = logging.getLogger("headrace.http")
 
 # Milliseconds over which those come back who have to at once: a thousand are 250 a second.
 _SPREAD_MS = (1000, 5000)
@@ -27,7 +23,6 @@ class ReadingHandler(BaseHandler):
     wire: Wire = native  # the client's protocol
     moved_at = 0.0
     is_writing = False
-    _taken = 0
     _reader: Reader | None = None
     _left = False
 
@@ -53,16 +48,6 @@ class ReadingHandler(BaseHandler):
         """A sign of life is due."""
         if self._reader is not None:
             self._reader.beat()
-
-    def has_taken(self) -> bool:
-        """Whether their machine has taken anything since this was asked before."""
-        before, self._taken = self._taken, bytes_taken(self.connection_stream.socket)
-        return self._taken > before
-
-    def cut(self) -> None:
-        """They take nothing."""
-        log.info("reader cut, it reads nothing request=%s", self.request_id)
-        self.connection_stream.close()  # and so they have left
 
     async def follow(self, answer: Answer, position: int = 0) -> None:
         """Send what lies beyond `position`, then what comes, until the end or until they leave."""

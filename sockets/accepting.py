@@ -59,7 +59,7 @@ class Acceptor:
         self.max_connections = max_connections
         self._loop = IOLoop.current()
         self._sockets: list[socket.socket] = []
-        self._open: set[Connection] = set()
+        self.open: set[Connection] = set()  # to be looked at, not changed, by others
         self._lingering: dict[socket.socket, asyncio.TimerHandle] = {}
         self._reserve: int | None = _spare_descriptor()
         self._said_at = -_SAY_AGAIN
@@ -87,7 +87,7 @@ class Acceptor:
     @property
     def connections(self) -> int:
         """How many are open."""
-        return len(self._open)
+        return len(self.open)
 
     def _ready(self, listening: socket.socket, _events: int) -> None:
         for _ in range(_BATCH):
@@ -105,12 +105,12 @@ class Acceptor:
             self._take_in(accepted, address)
 
     def _take_in(self, accepted: socket.socket, address: object) -> None:
-        if len(self._open) >= self.max_connections:
+        if len(self.open) >= self.max_connections:
             self._say("there are as many as there may be")
             self._refuse(accepted)
             return
-        connection = Connection(accepted, self._bounds, self._open.discard)
-        self._open.add(connection)
+        connection = Connection(accepted, self._bounds, self.open.discard)
+        self.open.add(connection)
         self._http.handle_stream(connection, address)  # type: ignore[arg-type]
 
     def _refuse(self, accepted: socket.socket) -> None:
@@ -173,7 +173,7 @@ class Acceptor:
     def _say(self, what: str) -> None:
         if self._loop.time() >= self._said_at + _SAY_AGAIN:
             self._said_at = self._loop.time()
-            log.warning("connections refused open=%d: %s", len(self._open), what)
+            log.warning("connections refused open=%d: %s", len(self.open), what)
 
 
 def affordable_connections(wanted: int, calls: int, descriptors: int) -> int:

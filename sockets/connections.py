@@ -7,6 +7,7 @@ server takes for the end of a head, another may not.
 """
 
 import asyncio
+import logging
 import socket
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
@@ -14,6 +15,10 @@ from typing import NamedTuple
 import msgspec
 from tornado.httputil import HTTPHeaders, HTTPInputError
 from tornado.iostream import IOStream, StreamClosedError
+
+from sockets.progress import Progress
+
+log = logging.getLogger("headrace.connections")
 
 # The request line and the empty line at the end, beside the fields.
 _OTHER_LINES = 2
@@ -31,12 +36,16 @@ class Bounds(NamedTuple):
 class Connection(IOStream):
     """A client's connection. `closed_too` is called once its descriptor is free again."""
 
+    request_id = "-"  # of the request that is, or was last, answered on it: for the log
+    sent = 0  # bytes that the kernel has taken
+
     def __init__(
         self, accepted: socket.socket, bounds: Bounds, closed_too: Callable[["Connection"], None]
     ) -> None:
         super().__init__(accepted, max_buffer_size=bounds.max_buffer_bytes)
         self._bounds = bounds
         self._closed_too = closed_too
+        self.progress = Progress()
         self._awaits_head = False
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -55,6 +64,22 @@ class Connection(IOStream):
             loop = asyncio.get_running_loop()
             self._deadline = loop.call_later(self._bounds.head_seconds, self.close)
         return count
+
+    def write_to_fd(self, data: memoryview) -> int:
+        """Tornado's hook for every write."""
+        try:
+            sent = self.socket.send(data)
+        finally:
+            del data  # as Tornado's own: kept by a traceback, it would keep the buffer from growing
+        self.sent += sent
+        return sent
+
+    def set_nodelay(self, value: bool) -> None:
+        """Tornado's hook; Nagle's algorithm stays off, as the listening socket has it.
+
+        Tornado turns it on between two requests. From the second one on a connection, a browser's
+        or a proxy's, each token would wait until the one before it was acknowledged.
+        """
 
     def close_fd(self) -> None:
         """Tornado's hook: the connection is over."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import json
 import secrets
 import socket
 import subprocess
@@ -42,14 +43,20 @@ def conversation(reader: Reader) -> str:
     return f"/api/v1/conversations/{reader.seen[0].data['conversation_id']}"
 
 
-async def connected(sock: socket.socket, server: Launched) -> Connection:
+async def connected(sock: socket.socket, server: Launched, receive_buffer: int = 0) -> Connection:
     parts = urlsplit(server.url)
+    if receive_buffer:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     sock.setblocking(False)
     await asyncio.get_running_loop().sock_connect(sock, (parts.hostname, parts.port))
     return await Connection.open(server.url, sock)
 
 
 # A wire that is cut
+
+DEAD_SECONDS = 3
+# Signs of life, of which there are at most two a heartbeat, for twice as long.
+DEAD_BEATS = int(4 * DEAD_SECONDS / HEARTBEAT_SECONDS) + 1
 
 
 class Link:
@@ -82,9 +89,9 @@ class Link:
         """A socket that listens at the server's end."""
         return self._inside(self._ends[0], lambda: socket.create_server((self._ADDRESSES[0], 0)))
 
-    async def connected(self, server: Launched) -> Connection:
-        """A connection from the reader's end."""
-        return await connected(self._inside(self._ends[1], socket.socket), server)
+    async def connected(self, server: Launched, *, receive_buffer: int = 0) -> Connection:
+        """A connection from the reader's end; its machine takes so much unread, 0: as it likes."""
+        return await connected(self._inside(self._ends[1], socket.socket), server, receive_buffer)
 
     def cut(self) -> None:
         """Nothing gets through any more, and nobody is told."""
@@ -132,7 +139,7 @@ async def test_a_reader_whose_link_goes_dead_is_noticed_and_the_upstream_let_go(
     fleet: Fleet, link: Link, upstream: ScriptedUpstream
 ) -> None:
     with link.listening() as listening:
-        server = await fleet.serve(listening=listening, reader_stall_seconds=3)
+        server = await fleet.serve(listening=listening, reader_dead_seconds=DEAD_SECONDS)
     upstream.tokens("half")
     reader = await Reader.on(await link.connected(server), *CHAT, QUESTION)
     await reader.text("half")
@@ -150,7 +157,7 @@ async def test_who_waits_for_a_whole_answer_on_a_dead_link_is_noticed_too(
     fleet: Fleet, link: Link, upstream: ScriptedUpstream
 ) -> None:
     with link.listening() as listening:
-        server = await fleet.serve(listening=listening, reader_stall_seconds=3)
+        server = await fleet.serve(listening=listening, reader_dead_seconds=DEAD_SECONDS)
     upstream.tokens("half")
     connection = await link.connected(server)
     waiting = asyncio.create_task(connection.call(*CHAT, QUESTION, headers=JSON))
@@ -161,10 +168,40 @@ async def test_who_waits_for_a_whole_answer_on_a_dead_link_is_noticed_too(
     waiting.cancel()
 
 
+@pytest.mark.gen_test(timeout=120)
+async def test_who_reads_nothing_and_is_gone_then_is_noticed_before_who_only_reads_nothing(
+    fleet: Fleet, link: Link, upstream: ScriptedUpstream
+) -> None:
+    # Its window is shut: nothing is on the way that could be acknowledged, but for the probes.
+    with link.listening() as listening:
+        server = await fleet.serve(
+            listening=listening,
+            reader_dead_seconds=DEAD_SECONDS,
+            reader_stall_seconds=3600,
+            max_answer_chars=ROOM,
+        )
+    long_answer(upstream)
+    reader = await Reader.on(await link.connected(server), *CHAT, QUESTION)
+    await reader.start()
+    await idler(await link.connected(server, receive_buffer=SMALL), "GET", events(reader))
+    await read_to(reader, LONG)
+    await reader.next(until_beats=reader.beats + DEAD_BEATS)
+    assert "connection cut" not in fleet.log(server)  # it answers all probes
+    link.cut()
+
+    await upstream.closed.wait()
+    assert 2 == fleet.log(server).count("connection cut, its peer is gone")
+
+
 # A reader who reads nothing
+
+SMALL = 4096  # bytes that a reader's machine takes unread, or twice as many
 
 LONG = 2_000_000  # characters: many times what all buffers on the way hold
 ROOM = 3_000_000
+
+# Several times what a peer may be silent for.
+SIPPING_SECONDS = 4 * DEAD_SECONDS
 
 STALL_SECONDS = 2
 # Signs of life, of which there are at most two a heartbeat, for longer than that.
@@ -191,9 +228,7 @@ async def idler(connection: Connection, method: str, path: str, body: object = N
 
 async def small_connection(server: Launched) -> Connection:
     """A connection from a machine that takes next to nothing unless it is read."""
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    return await connected(sock, server)
+    return await connected(socket.socket(), server, SMALL)
 
 
 async def left_to_read(reader: Reader) -> str:
@@ -271,7 +306,67 @@ async def test_who_reads_nothing_is_cut_where_the_kernel_counts_no_seconds(
     await idler(await Connection.open("http://localhost", sock), *CHAT, QUESTION)
 
     await upstream.closed.wait()
-    assert "reader cut, it reads nothing" in fleet.log(server)
+    assert "connection cut, its peer takes nothing" in fleet.log(server)
+
+
+async def sipped(server: Launched, path: str, receive_buffer: int, bytes_a_second: int) -> bytes:
+    """All that `path` answers with, of which little is taken for a while, and the rest at once."""
+    loop, received = asyncio.get_running_loop(), b""
+    with socket.socket() as sock:
+        if receive_buffer:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        parts = urlsplit(server.url)
+        sock.setblocking(False)
+        await loop.sock_connect(sock, (parts.hostname, parts.port))
+        head = f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n"
+        await loop.sock_sendall(sock, head.encode())
+        until = loop.time() + SIPPING_SECONDS
+        while loop.time() < until:
+            received += await loop.sock_recv(sock, bytes_a_second // 4)
+            await asyncio.sleep(0.25)
+        while some := await loop.sock_recv(sock, 2**20):
+            received += some
+    return received
+
+
+@pytest.mark.gen_test(timeout=120)
+async def test_slow_but_steady_readers_stay(fleet: Fleet, upstream: ScriptedUpstream) -> None:
+    # By the kernel's own clock some of them are absent: it counts while their windows are shut.
+    server = await fleet.serve(
+        reader_dead_seconds=DEAD_SECONDS, reader_stall_seconds=60, max_answer_chars=ROOM
+    )
+    text = long_answer(upstream)
+    reader = await Reader.ask(server.url)
+    await read_to(reader, LONG)
+    upstream.finish()
+    await reader.end()
+
+    all_received = await asyncio.gather(
+        *(
+            sipped(server, events(reader), receive_buffer, bytes_a_second)
+            for receive_buffer in (SMALL, 32_768, 0)
+            for bytes_a_second in (500, 2000, 8000)
+        )
+    )
+
+    for received in all_received:
+        assert text == text_in(received)
+
+
+def text_in(response: bytes) -> str:
+    """Of the events in a whole response; the last one has to be the end."""
+    body, start = b"", response.index(b"\r\n\r\n") + 4
+    while (line_end := response.index(b"\r\n", start)) > 0 and response[start:line_end] != b"0":
+        size = int(response[start:line_end], 16)
+        body += response[line_end + 2 : line_end + 2 + size]
+        start = line_end + 2 + size + 2
+    events = [
+        dict(line.split(": ", 1) for line in event.splitlines() if not line.startswith(":"))
+        for event in body.decode().split("\n\n")
+    ]
+    assert ["end", None] == [event.get("event") for event in events[-2:]]
+    deltas = [json.loads(event["data"]) for event in events if event.get("event") == "delta"]
+    return "".join(delta["text"] for delta in deltas)
 
 
 @pytest.mark.gen_test(timeout=60)

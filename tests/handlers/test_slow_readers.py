@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 
 from server import Server
-from settings import Settings
-from sockets import listening
 from tests.readers import Reader
 from tests.serving import Serving
 from tests.steps import post
@@ -35,11 +33,10 @@ async def _reading_little(server: Server, *, bytes_a_second: int) -> int:
 
 
 @pytest.mark.gen_test
-async def test_a_reader_who_pauses_for_a_second_is_not_cut_after_thirty(
+async def test_a_reader_who_pauses_for_a_second_is_not_cut(
     serve: Serving, providers: Providers, upstream: ScriptedUpstream
 ) -> None:
     server = await serve.start(providers=providers, relay={"heartbeat_seconds": 0.4})
-    assert 30 == Settings().relay.reader_stall_seconds
     upstream.tokens(*["水" * 16_000] * 12)
     reader = await Reader.ask(server.url)
     reader.writer.transport.pause_reading()
@@ -66,13 +63,8 @@ async def test_signs_of_life_come_once_a_heartbeat(
 
 @pytest.mark.gen_test
 async def test_a_slow_reader_who_takes_something_all_the_time_is_not_cut(
-    serve: Serving,
-    providers: Providers,
-    upstream: ScriptedUpstream,
-    monkeypatch: pytest.MonkeyPatch,
+    serve: Serving, providers: Providers, upstream: ScriptedUpstream
 ) -> None:
-    # The kernel's watch is by the second here, too, and takes a full window for an absent peer.
-    monkeypatch.setattr(listening, "_notice_dead_peers", lambda *_, **__: None)
     # docs/api.md: "One that takes nothing for `relay.reader_stall_seconds` is cut off". This one
     # takes longer than that for a single event.
     relay = {"heartbeat_seconds": 0.2, "reader_stall_seconds": 2.5}

@@ -1,0 +1,66 @@
+"""Peers that are gone, and peers that take nothing: both are found here, and hung up on.
+
+The kernel has a clock for it, TCP_USER_TIMEOUT, which is not set: it runs as well while a peer's
+window is shut and every probe of it is answered. So looks a reader who takes half a kilobyte a
+second, or two, or eight: of eighteen such the kernel reset twelve before their time. What it knows
+of a peer tells those apart (`progress.py`). Where nothing is on the way to a peer, the kernel's
+keepalive asks whether it is there, and ends the connection by itself (`listening.py`).
+"""
+
+import math
+from collections.abc import Collection
+
+from tornado.ioloop import IOLoop, PeriodicCallback
+
+from sockets.connections import Connection, log
+from sockets.progress import Patience, told_of
+
+# Looks at a connection within the time after which it is cut, which may so be a sixth late.
+_LOOKS = 6
+
+# The looks at all connections are dealt out over so many turns: ten thousand at once would hold up
+# every token for 20 ms.
+_TURNS = 10
+
+
+class Peers:
+    """Looks at the peers of `connections`, some at a time, until stopped."""
+
+    def __init__(self, connections: Collection[Connection], patience: Patience) -> None:
+        self._connections = connections
+        self._patience = patience
+        self._loop = IOLoop.current()
+        self._due: list[Connection] = []
+        self._share = 1
+        seconds = min(patience) / _LOOKS / _TURNS
+        self._turns = PeriodicCallback(self._look, seconds * 1000)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._turns.start()
+
+    def stop(self) -> None:
+        """Look no more; doing it twice is harmless."""
+        self._turns.stop()
+
+    def _look(self) -> None:
+        if not self._due:
+            self._due = list(self._connections)
+            self._share = math.ceil(len(self._due) / _TURNS)
+        time = self._loop.time()
+        for connection in self._due[-self._share :]:
+            if not connection.closed():
+                self._judge(connection, time)
+        del self._due[-self._share :]
+
+    def _judge(self, connection: Connection, time: float) -> None:
+        why = connection.progress.verdict(
+            time,
+            self._patience,
+            told=told_of(connection.socket),
+            sent=connection.sent,
+            waits=connection.writing(),
+        )
+        if why is not None:
+            log.info("connection cut, its peer %s request=%s", why, connection.request_id)
+            connection.close()

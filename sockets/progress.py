@@ -1,0 +1,77 @@
+"""How a peer takes what it is sent: what the kernel knows of it, and when that is too little.
+
+Two ways of it are told apart. *Gone* is a peer whose machine acknowledges nothing, no probe of its
+window either, while there is something to acknowledge. *Stalled* is a peer whose machine is there
+and whose program takes nothing, while bytes wait in this process for the room that would make; what
+waits in the kernel's buffer alone costs nobody anything.
+"""
+
+import socket
+import struct
+from typing import NamedTuple
+
+# Of the kernel's `struct tcp_info`: probes of a shut window without an answer, packets without one,
+# milliseconds since anything was acknowledged, and, since Linux 4.1, the bytes acknowledged so far.
+_INFO = struct.Struct("@3xB20xI28xI60xQ")
+
+
+class Told(NamedTuple):
+    """What the kernel says of a peer."""
+
+    is_unanswered: bool  # something was sent that it has not acknowledged yet
+    silent_seconds: float  # since it acknowledged anything
+    taken: int  # bytes, of all that it was sent
+
+
+def told_of(connection: socket.socket) -> Told | None:
+    """What the kernel says of the peer; None where it says nothing: UNIX sockets, other systems."""
+    if connection.family not in (socket.AF_INET, socket.AF_INET6):
+        return None
+    option = getattr(socket, "TCP_INFO", None)
+    if option is None:
+        return None
+    info = connection.getsockopt(socket.IPPROTO_TCP, option, _INFO.size)
+    if len(info) < _INFO.size:
+        return None
+    probes, packets, silent, taken = _INFO.unpack(info)
+    return Told(bool(probes or packets), silent / 1000, taken)
+
+
+class Patience(NamedTuple):
+    """How long a peer may be silent, or take nothing. Seconds."""
+
+    dead_seconds: float
+    stall_seconds: float
+
+
+class Progress:
+    """One connection's, from look to look."""
+
+    __slots__ = ("_taken", "_unanswered", "_waits_since")
+
+    def __init__(self) -> None:
+        self._taken = 0
+        self._waits_since: float | None = None
+        self._unanswered = False
+
+    def verdict(
+        self, time: float, patience: Patience, *, told: Told | None, sent: int, waits: bool
+    ) -> str | None:
+        """Why the connection is to be cut, in words for the log; None if it is not.
+
+        `sent` is what the kernel has taken for the peer, and `waits` says that it takes no more.
+        """
+        taken = sent if told is None else told.taken
+        if not waits:
+            self._waits_since = None
+        elif self._waits_since is None or taken != self._taken:
+            self._waits_since = time
+        elif time - self._waits_since >= patience.stall_seconds:
+            return "takes nothing"
+        self._taken = taken
+        # Twice in a row: probes of a window that stays shut are minutes apart, and one that was
+        # sent a moment ago is on its way to somebody who has been asked nothing for long.
+        before, self._unanswered = self._unanswered, told is not None and told.is_unanswered
+        if told is not None and before and self._unanswered:
+            return "is gone" if told.silent_seconds >= patience.dead_seconds else None
+        return None
