@@ -4,8 +4,8 @@ SQLite calls block, so all of them run in one thread, which alone holds the conn
 queue there, each is one transaction, and none ever sees another half done. A caller that is
 cancelled leaves; its command, once begun, runs to its end.
 
-A lock on `FILE.lock` says that one server has the file. It is the kernel's, gone with the process
-however that ends, so whoever holds it knows that the owners of all other live answers are dead.
+A lock says that one server has the file (`file_lock.py`). It is gone with the process however that
+ends, so whoever holds it knows that the owners of all other live answers are dead.
 A command that manages API keys works beside the server, or without one: it owns no answers, takes
 no lock, so that it keeps no server from starting, and neither makes nor changes tables. SQLite's
 own locks keep its transactions and the server's apart.
@@ -15,7 +15,6 @@ tables, with the lock, and leaves a copy of the file as it was.
 """
 
 import asyncio
-import fcntl
 import functools
 import os
 import shutil
@@ -53,6 +52,7 @@ from storage.base import (
     failure,
 )
 from storage.copies import keep_copy
+from storage.file_lock import FileLock, holder
 from storage.pages import (
     api_key_place,
     conversation_place,
@@ -133,7 +133,7 @@ class SQLiteStorage(Storage):
         self.process = process
         self.path = path
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
-        self._lock: int | None = None  # its file descriptor
+        self._lock = FileLock(path)
         self._connection: sqlite3.Connection | None = None
         self._columns: Mapping[str, frozenset[str]] = {}  # of each table, as the file has them
         self._failing = False  # a command did, and no ping has succeeded since
@@ -458,6 +458,7 @@ class SQLiteStorage(Storage):
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 result = work()
+                self._lock.check()  # or it would be written where nobody will find it any more
                 self._database.execute("COMMIT")
             finally:
                 if self._database.in_transaction:
@@ -530,9 +531,14 @@ class SQLiteStorage(Storage):
     def _open(self, *, beside: bool) -> None:
         with self._our_errors():
             if not beside:
-                self._make_own()
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._lock.take(
+                    "stop that one, give this one a file of its own, or let both use MongoDB"
+                )
             elif not self.path.exists():
                 raise ValueError(f"there is no {self.path.resolve()}; starting the server makes it")
+            else:
+                self._lock.share()
             database = self._connect()
             version = check_version(database)
             if version == 0 and not beside:
@@ -549,7 +555,7 @@ class SQLiteStorage(Storage):
         with self._our_errors():
             if not self.path.exists():
                 return False  # the first start makes it, and all tables at once
-            self._take_lock("stop it first, for its tables are changed")
+            self._lock.take("stop it first, for its tables are changed")
             database = self._connect()
             version = check_version(database)
             if version in (0, NEWEST):
@@ -590,12 +596,6 @@ class SQLiteStorage(Storage):
             f"newer are served; `server.py migrate` brings it to {NEWEST}"
         )
 
-    def _make_own(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._take_lock("stop that one, give this one a file of its own, or let both use MongoDB")
-        # What people wrote is the owner's to read; SQLite's other files take after this one.
-        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-
     def _examine(self) -> Examined:
         folder = self.path.resolve().parent
         while not folder.exists():  # it is made at the first start
@@ -621,52 +621,14 @@ class SQLiteStorage(Storage):
             examined,
             shape=f"{self.path}, {self.path.stat().st_size / 1e6:.1f} MB",
             due=(_due(version),) if 0 < version < NEWEST else (),
-            used_by=self._holder(),
+            used_by=holder(self.path),
         )
-
-    def _holder(self) -> str | None:
-        """The process that has the file, by its id."""
-        try:
-            lock = os.open(self._lock_path, os.O_RDONLY)
-        except OSError:
-            return None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return os.read(lock, 20).decode(errors="replace") or "unknown"
-        finally:
-            os.close(lock)
-        return None
-
-    @property
-    def _lock_path(self) -> Path:
-        path = self.path.resolve()  # two names of one file have one lock
-        return path.with_name(f"{path.name}.lock")
-
-    def _take_lock(self, remedy: str) -> None:
-        """Have the file for this process alone. Whoever has it left its process id in the lock.
-
-        Raises StorageError, with `remedy`, if another process has it.
-        """
-        self._lock = os.open(self._lock_path, os.O_CREAT | os.O_RDWR, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(self._lock, 20).decode(errors="replace") or "unknown"
-            raise StorageError(
-                f"{self.path} is in use by another Headrace (process {holder}): {remedy}",
-                reason=Reason.LOCKED,
-            ) from None
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, str(os.getpid()).encode(), 0)
 
     def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-        if self._lock is not None:
-            os.close(self._lock)  # and so let go of; its file stays, for the next one to lock
-            self._lock = None
+        self._lock.release()
 
     def _failed(self, error: sqlite3.Error | OverflowError) -> StorageError:
         # SQLite's words may quote a row; the name of its error never does.

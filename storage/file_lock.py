@@ -1,0 +1,231 @@
+"""One server for an SQLite file, by whichever name it comes, and whether the file is still there.
+
+Two locks say that a server has the file. The one on the file itself holds for all its names: links
+of both kinds, other mounts, paths through other folders. The one on FILE.lock beside it keeps out
+servers of earlier versions, which know no other, and has the server's process id to tell whoever is
+refused. Both are the kernel's and gone with the process, however that ends.
+
+When a process closes *any* descriptor of a file, it loses all the fcntl locks it has there, those
+of SQLite too. Another program that opens and closes the database then takes itself for the last
+one and deletes the log, with what was acknowledged. So the descriptor that is locked is opened
+before SQLite opens the file and closed after SQLite has, and in between nobody here opens the file:
+what it is, `stat` tells. flock and fcntl are apart on Linux alone; elsewhere, good for development,
+FILE.lock has to do.
+"""
+
+import fcntl
+import os
+import platform
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+from storage.base import Reason, StorageError
+
+_IS_LINUX = platform.system() == "Linux"
+
+# Seconds: `doctor` tries a lock to see whether somebody has it, and lets go of it at once.
+_PATIENCE = 0.2
+_PAUSE = 0.02
+
+# Which file it is, whatever it is called: its device and its number there.
+_Identity = tuple[int, int]
+
+# What this process has open, by how many stores, and what is to be closed behind the last of them.
+_users: Counter[_Identity] = Counter()
+_unclosed: dict[_Identity, list[int]] = {}
+_guard = threading.Lock()
+
+
+class FileLock:
+    """The right to the file at `path`: a server's, or that of a command beside it.
+
+    Whoever has SQLite open the file says so here first, and afterwards that it was closed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: int | None = None  # descriptors
+        self._beside: int | None = None
+        self._identity: _Identity | None = None
+        resolved = path.resolve()
+        self._log_path = resolved.with_name(f"{resolved.name}-wal")  # as SQLite names it
+        self._log: _Identity | None = None
+
+    def take(self, remedy: str) -> None:
+        """Have the file, made if there is none, for this process alone.
+
+        Raises StorageError, with `remedy`, if another process has it, and OSError.
+        """
+        self._beside = os.open(_lock_path(self.path), os.O_CREAT | os.O_RDWR, 0o600)
+        if not _locked(self._beside, fcntl.LOCK_EX):
+            raise self._in_use(_written(self._beside) or "unknown", remedy)
+        # What people wrote is the owner's to read; SQLite's other files take after this one.
+        self._file = os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600)
+        self._use(_identity(os.fstat(self._file)))
+        if _IS_LINUX and not _locked(self._file, fcntl.LOCK_EX):
+            raise self._in_use(_holder_in_proc(os.fstat(self._file)) or "unknown", remedy)
+        os.ftruncate(self._beside, 0)
+        os.pwrite(self._beside, str(os.getpid()).encode(), 0)
+        self._check_file()
+
+    def share(self) -> None:
+        """Have the file beside a server that may run. Raises StorageError, OSError.
+
+        By another hard link SQLite would have another log, and ruin the file.
+        """
+        found = self.path.stat()
+        if found.st_nlink > 1 and not _is_held(_lock_path(self.path)) and holder(self.path):
+            raise StorageError(
+                f"{self.path} is another name of a file that a server has: "
+                "use the one in its storage.url",
+                reason=Reason.LOCKED,
+            )
+        self._use(_identity(found))
+
+    def check(self) -> None:
+        """Raise StorageError if the file, or its log, is no longer what has its name.
+
+        For whoever has the file open, and has written to it: the log is there then.
+        """
+        self._check_file()
+        log = _identity_of(self._log_path)
+        if self._log is None:
+            self._log = log
+        if log is None or log != self._log:
+            raise StorageError(
+                f"{self._log_path} was removed or replaced: restart to keep what is in it",
+                reason=Reason.REPLACED,
+            )
+
+    def _check_file(self) -> None:
+        try:
+            found = os.stat(self.path)
+        except OSError as error:
+            raise StorageError(
+                f"{self.path} was removed, or cannot be reached: {error.strerror}",
+                reason=Reason.REPLACED,
+            ) from error
+        if _identity(found) != self._identity:
+            raise StorageError(
+                f"another file has the place of {self.path}: restart to serve that one",
+                reason=Reason.REPLACED,
+            )
+
+    def release(self) -> None:
+        """Let go of it, once SQLite has closed it. FILE.lock stays, for the next one to lock."""
+        if self._identity is not None:
+            self._leave(self._identity)
+        elif self._file is not None:
+            os.close(self._file)
+        if self._beside is not None:
+            os.close(self._beside)
+        self._file = self._beside = self._identity = self._log = None
+
+    def _use(self, identity: _Identity) -> None:
+        with _guard:
+            _users[identity] += 1
+        self._identity = identity
+
+    def _leave(self, identity: _Identity) -> None:
+        with _guard:
+            if self._file is not None:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+                _unclosed.setdefault(identity, []).append(self._file)
+            _users[identity] -= 1
+            if not _users[identity]:
+                del _users[identity]
+                for descriptor in _unclosed.pop(identity, ()):
+                    os.close(descriptor)
+
+    def _in_use(self, holder: str, remedy: str) -> StorageError:
+        return StorageError(
+            f"{self.path} is in use by another Headrace (process {holder}): {remedy}",
+            reason=Reason.LOCKED,
+        )
+
+
+def holder(path: Path) -> str | None:
+    """The process whose server has the file, by its id if that can be told."""
+    found = path.stat()
+    if _is_held(_lock_path(path)):
+        return _written_at(_lock_path(path)) or "unknown"
+    if not _IS_LINUX:
+        return None
+    with _guard:
+        is_open_here = _identity(found) in _users
+    if is_open_here:
+        return _holder_in_proc(found)
+    return (_holder_in_proc(found) or "unknown") if _is_held(path) else None
+
+
+def _lock_path(path: Path) -> Path:
+    path = path.resolve()
+    return path.with_name(f"{path.name}.lock")
+
+
+def _identity(found: os.stat_result) -> _Identity:
+    return found.st_dev, found.st_ino
+
+
+def _identity_of(path: Path) -> _Identity | None:
+    try:
+        return _identity(os.stat(path))
+    except OSError:
+        return None
+
+
+def _locked(descriptor: int, how: int) -> bool:
+    """Lock it, unless somebody keeps it locked."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                return False
+        else:
+            return True
+        time.sleep(_PAUSE)
+
+
+def _is_held(path: Path) -> bool:
+    """Whether somebody has it locked. It must not be a file that SQLite has open here."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _written(descriptor: int) -> str:
+    return os.pread(descriptor, 20, 0).decode(errors="replace")
+
+
+def _written_at(path: Path) -> str:
+    try:
+        return path.read_bytes()[:20].decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _holder_in_proc(found: os.stat_result) -> str | None:
+    """Who has the file locked, by the kernel's list, which shows processes of our namespace."""
+    device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+    try:
+        listed = Path("/proc/locks").read_text()
+    except OSError:
+        return None
+    for line in listed.splitlines():
+        # 1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF
+        fields = line.split()
+        if len(fields) > 5 and fields[1] == "FLOCK" and fields[5] == device:
+            return fields[4]
+    return None
