@@ -1,18 +1,14 @@
 """Answers: reading one from any position, live or ended, a ticket for that, and stopping it."""
 
-import re
 from http import HTTPStatus
 
 from auth.principal import KeysUnavailable, Principal
 from auth.tickets import Ticket
 from handlers.base import BaseHandler
-from handlers.errors import ApiError
+from handlers.positions import position_in
 from handlers.streaming import ReadingHandler
 from handlers.views import GivenTicket, Message
 from storage.base import StorageError
-
-# Positions are code points of one answer; nine digits are a thousand times the longest.
-_EVENT_ID = re.compile(r"([0-9]{1,9})(-end)?")
 
 
 class EventsHandler(ReadingHandler):
@@ -38,10 +34,10 @@ class EventsHandler(ReadingHandler):
         return await super().enter()
 
     async def get(self, answer_id: str) -> None:
-        """Send what lies beyond Last-Event-ID, or `?after=`, or all of it."""
-        position, ended = self._position()
-        if ended:
-            self.set_status(HTTPStatus.NO_CONTENT)  # which stops an EventSource
+        """Send what lies beyond the position that the request says, or all of it."""
+        position = position_in(self.request)
+        if position.ended:
+            self.stop_coming_back()
             return
         with self.watched():
             try:
@@ -51,26 +47,7 @@ class EventsHandler(ReadingHandler):
                 return
             if self._ticket is not None:
                 self._ticket.check(None if answer.ending is None else answer.ending.ended_at)
-            await self.follow(answer, position)
-
-    def _position(self) -> tuple[int, bool]:
-        """Where to go on, and whether the client has seen the end already."""
-        after = _event_id(self.get_query_argument("after", "0"))
-        last = self.request.headers.get("Last-Event-ID")
-        position, end = after if last is None else _event_id(last)
-        return int(position), end is not None
-
-
-def _event_id(given: str) -> tuple[str, str | None]:
-    """The parts of an event's id."""
-    match = _EVENT_ID.fullmatch(given)
-    if match is None:
-        raise ApiError(
-            HTTPStatus.BAD_REQUEST,
-            "invalid_position",
-            "Last-Event-ID and after take the id of an event of this answer.",
-        )
-    return match[1], match[2]
+            await self.follow(answer, position.seen)
 
 
 class TicketHandler(BaseHandler):

@@ -5,6 +5,7 @@ import re
 from http import HTTPStatus
 
 from handlers.errors import ApiError, failure_status
+from handlers.positions import position_in
 from handlers.streaming import ReadingHandler
 from handlers.views import Accepted, Chat, FailedAnswer, List, Message, Options, Problem, Question
 from model.messages import Failure, Status
@@ -34,18 +35,22 @@ class AskingHandler(ReadingHandler):
 
     async def answer(self, asking: Asking, options: Options) -> None:
         """Keep the question, start its answer, and send it in the form the client wants."""
-        form, key = self._form(), self._key()
+        form, key, position = self._form(), self._key(), position_in(self.request)
         if self.connection_stream.closed():
             return  # left before the question was looked at: nothing is asked for nobody
         asking = options.of(asking, key=key, caller=self.caller)
         with self.watched():
-            answer = await self.services.relay.ask(asking)
+            answer, is_new = await self.services.relay.ask(asking)
             if form == "later":
                 self._answer_later(answer)
             elif form == "json":
                 await self._answer_whole(answer)
+            elif is_new:
+                await self.follow(answer)  # a position is none of an answer that nobody read yet
+            elif position.ended:
+                self.stop_coming_back()
             else:
-                await self.follow(answer)
+                await self.follow(answer, position.seen)
 
     def _form(self) -> str:
         """`later`, `json` or `stream`, by the request's Prefer and Accept headers."""

@@ -140,15 +140,19 @@ _PREFER = Parameter(
     "Prefer",
     "`respond-async` says where the answer can be read, and does not wait for it.",
 )
-_LAST_EVENT = Parameter(
-    "header",
-    "Last-Event-ID",
-    "The id of the last event that was seen; the stream goes on behind it.",
-    {"type": "string", "pattern": "^[0-9]{1,9}(-end)?$"},
+_EVENT_ID = "[ \\t]*([0-9]{1,9}(-end)?)?[ \\t]*"
+_ONE_EVENT_ID = {"type": "string", "pattern": f"^{_EVENT_ID}$"}
+_POSITION = (
+    Parameter(
+        "header",
+        "Last-Event-ID",
+        "The id of the last event seen; the stream goes on behind it. Of several, the last.",
+        {"type": "string", "pattern": f"^{_EVENT_ID}(,{_EVENT_ID})*$"},
+    ),
+    Parameter("query", "lastEventId", "The same, for who cannot send headers.", _ONE_EVENT_ID),
+    Parameter("query", "after", "The same, for an address that is opened.", _ONE_EVENT_ID),
 )
-_AFTER_EVENT = Parameter(
-    "query", "after", "The same, for who cannot send headers.", _LAST_EVENT.schema
-)
+_SEEN_THE_END = Reply("The end was seen already; an EventSource stops.")
 _STREAM = (
     "The answer as events: `start`, then `delta`, perhaps `reset`, and `end`. The data of each is "
     "one line of JSON, by the schemas StartEvent, DeltaEvent, ResetEvent and EndEvent."
@@ -178,6 +182,7 @@ _ASKED = {
         {JSON: Accepted},
         (_LOCATION, Header("Preference-Applied", "`respond-async`")),
     ),
+    204: _SEEN_THE_END._replace(words="With a key that was used before: the end was seen already."),
     **{int(status): _failed(status) for status in sorted(FAILURE_STATUSES)},
 }
 _ASKING_REFUSES = (404, 406, 409, 422, 429)
@@ -192,7 +197,7 @@ OPERATIONS = (
         "Ask, in a new conversation or the named one.",
         _ASKED,
         body=Chat,
-        parameters=(_KEY, _PREFER),
+        parameters=(_KEY, _PREFER, *_POSITION),
         refuses=_ASKING_REFUSES,
     ),
     Operation(
@@ -201,7 +206,7 @@ OPERATIONS = (
         "Ask in a conversation.",
         _ASKED,
         body=Question,
-        parameters=(_KEY, _PREFER),
+        parameters=(_KEY, _PREFER, *_POSITION),
         refuses=_ASKING_REFUSES,
     ),
     Operation(
@@ -254,9 +259,9 @@ OPERATIONS = (
         "Read an answer from any position, live or ended.",
         {
             200: Reply(_STREAM, {EVENTS: EVENT}),
-            204: Reply("The end was seen already; an EventSource stops."),
+            204: _SEEN_THE_END,
         },
-        parameters=(_LAST_EVENT, _AFTER_EVENT),
+        parameters=_POSITION,
         takes_ticket=True,
         refuses=(404,),
     ),
@@ -266,7 +271,7 @@ OPERATIONS = (
         "Have its question answered once more, beside the answers it has.",
         _ASKED,
         body=Options,
-        parameters=(_KEY, _PREFER),
+        parameters=(_KEY, _PREFER, *_POSITION),
         refuses=_ASKING_REFUSES,
         needs_body=False,
     ),

@@ -69,6 +69,10 @@ class ReadingHandler(BaseHandler):
         self._write_stream_headers()
         self.write(self.wire.come_back(_a_moment()))
 
+    def stop_coming_back(self) -> None:
+        """Tell a client that has seen the end: an EventSource is done then."""
+        self.set_status(HTTPStatus.NO_CONTENT)
+
     async def wait_for(self, answer: Answer) -> bool:
         """Wait for the end of `answer`, as its reader; False if the sender left before.
 

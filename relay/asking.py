@@ -2,12 +2,14 @@
 
 import hashlib
 import secrets
+from typing import NamedTuple
 
 import msgspec
 
 from model.blocks import Block, TextBlock, chars_in
 from model.messages import Conversation, Message, Role, Status, now
 from model.prompt import Prompt, Turn, merged
+from relay.answer import Answer
 from relay.usage import estimate
 from storage.base import IdempotencyKey
 
@@ -114,6 +116,16 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             max_tokens=self.max_tokens,
             stop=self.stop,
         )
+
+
+class Asked(NamedTuple):
+    """What comes of a question: its answer, and whether that was begun just now.
+
+    It was not if the question's key was used before. Then it may have been read, too.
+    """
+
+    answer: Answer
+    is_new: bool
 
 
 def new_conversation(asking: Asking) -> Conversation:

@@ -17,7 +17,7 @@ from model.blocks import TextBlock, later_kinds
 from model.messages import Conversation, Ending, Message, Role, Status
 from relay.admission import Admission, Allowance, Slot
 from relay.answer import Answer, Reader
-from relay.asking import Asking, Caller, messages, new_conversation, title
+from relay.asking import Asked, Asking, Caller, messages, new_conversation, title
 from relay.checkpoints import Checkpoints
 from relay.context import History, history
 from relay.endings import deleted, ending_of, interrupted, never_asked, orphaned
@@ -133,7 +133,7 @@ class Relay:
         yield partial(self._lease.keep, self._end_lost)
         yield partial(sweep_orphans, self.end_orphans, lease_seconds=self._limits.lease_seconds)
 
-    async def ask(self, asking: Asking) -> Answer:
+    async def ask(self, asking: Asking) -> Asked:
         """Keep the question and start its answer, which the caller reads with `reader` at once.
 
         Under a key that was used before it is the answer that was begun then, if what is asked is
@@ -143,7 +143,7 @@ class Relay:
         """
         if asking.key is not None and asking.kept:
             return await self._retries.ask(asking)
-        return await self._begin(asking, None)
+        return Asked(await self._begin(asking, None), is_new=True)
 
     async def again(self, user: str, answer_id: str) -> Asking:
         """The question of an answer, for one more answer beside it, of the same model.

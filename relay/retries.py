@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from model.messages import Status
 from relay.answer import Answer
-from relay.asking import Asking
+from relay.asking import Asked, Asking
 from relay.errors import KeyReused, StorageUnavailable
 from storage.base import KeyTaken, Storage, StorageError
 
@@ -40,9 +40,9 @@ class Retries:
         self._find = find
         self._settle = settle
         # Tries that are under way: those of the same moment share one. By key.
-        self._trying: dict[str, asyncio.Task[Answer]] = {}
+        self._trying: dict[str, asyncio.Task[Asked]] = {}
 
-    async def ask(self, asking: Asking) -> Answer:
+    async def ask(self, asking: Asking) -> Asked:
         """The answer that the key stands for; if it stands for none yet, one that is begun now.
 
         Raises KeyReused if it was used for another question, and what `begin` and `find` raise.
@@ -56,13 +56,13 @@ class Retries:
             trying.add_done_callback(lambda _: self._trying.pop(name))
         return await asyncio.shield(trying)
 
-    async def _try(self, asking: Asking) -> Answer:
+    async def _try(self, asking: Asking) -> Asked:
         for _ in range(_MOST_ROUNDS):
             earlier = await self._earlier(asking)
             if earlier is not None and not _was_never_asked(earlier):
-                return earlier
+                return Asked(earlier, is_new=False)
             try:
-                return await self._begin(asking, earlier)
+                return Asked(await self._begin(asking, earlier), is_new=True)
             except KeyTaken:
                 continue
         raise StorageError("the store has a key and shows it to nobody")

@@ -205,7 +205,7 @@ async def once_taken(server: Server, asking: Asking) -> Answer:
     async with asyncio.timeout(20):
         while True:
             with suppress(Upgrading):
-                return await server.relay.ask(asking)
+                return (await server.relay.ask(asking)).answer
 
 
 async def asked_whole(server: Server, asking: Asking) -> Answer:
