@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import cached_property
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, ClassVar, NamedTuple, TypeVar, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import msgspec
 from msgspec import structs
@@ -18,6 +18,7 @@ from auth.principal import Principal, is_user_name
 from auth.tickets import Tickets
 from handlers.admission import Access, Admission
 from handlers.cors import Cors
+from handlers.decoding import Body, decoded
 from handlers.errors import ApiError, Described, describe
 from handlers.presence import Presence
 from handlers.views import Problem, Refusal
@@ -31,7 +32,6 @@ from telemetry.metrics import Metrics
 log = logging.getLogger("headrace.http")
 
 _encoder = msgspec.json.Encoder()
-Body = TypeVar("Body")
 
 # A caller's own request id is taken over if it is short and plain, so that it can be put in a log.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -146,7 +146,7 @@ class BaseHandler(RequestHandler):
     def body(self, kind: type[Body]) -> Body:
         """The request's JSON body as `kind`. Raises ApiError 400, whose words quote no value."""
         try:
-            return msgspec.json.decode(self.request.body, type=kind)
+            return decoded(self.request.body, kind)
         except msgspec.ValidationError as error:
             said = _QUOTED.sub(r"\1", str(error))
             raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", f"{said}.") from None

@@ -78,7 +78,7 @@ async def test_the_list_is_newest_first_and_goes_on_behind_its_cursor(url: str) 
         ("GET", "/api/v1/answers/none/events", None, 404, "not_found"),
         ("POST", "/api/v1/answers/none/stop", None, 404, "not_found"),
         ("GET", "/api/v1/answers/none/events?after=-1", None, 400, "invalid_position"),
-        ("GET", "/api/v1/answers/none/events?after=", None, 400, "invalid_position"),
+        ("GET", "/api/v1/answers/none/events?after=", None, 404, "not_found"),
         ("GET", "/api/v1/answers/none/events?after=1e3", None, 400, "invalid_position"),
     ],
 )

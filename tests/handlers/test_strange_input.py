@@ -8,7 +8,7 @@ import pytest
 from server import Server
 from tests.readers import Reader, call
 from tests.serving import Serving
-from tests.steps import JSON, messages_of, sending
+from tests.steps import JSON, LATER, messages_of, sending
 from tests.upstreams import ScriptedUpstream
 
 
@@ -114,6 +114,74 @@ async def test_any_character_comes_back_as_it_was_sent(
     blocks = [{"type": "text", "text": text}]
     assert [blocks, blocks] == [message["blocks"] for message in await messages_of(headrace, path)]
     assert made.body["metadata"] == (await call(headrace.url, "GET", path)).body["metadata"]
+
+
+HALVES = [
+    (rb"\ud83d", "\ufffd"),
+    (rb"cut \ud83d", "cut \ufffd"),
+    (rb"\uDE00 cut", "\ufffd cut"),
+    (rb"\ud83d\uD83D\uDe00", "\ufffd😀"),
+    (rb"\ud83d\ude00\ude00", "😀\ufffd"),
+    (rb"\ude00\ud83d", "\ufffd\ufffd"),
+    (rb"\ud83d\u0041\n", "\ufffdA\n"),
+    (rb"\ud83d\\ude00", "\ufffd\\ude00"),  # an escaped backslash, and letters
+    (rb"\\ud83d\ud83d", "\\ud83d\ufffd"),
+    (rb"\\\ud83d\\\\ud83d", "\\\ufffd\\\\ud83d"),
+]
+
+
+@pytest.mark.parametrize(("raw", "text"), HALVES)
+@pytest.mark.gen_test
+async def test_half_an_emoji_costs_nothing_but_itself(
+    headrace: Server, upstream: ScriptedUpstream, raw: bytes, text: str
+) -> None:
+    body = b'{"title": "_", "system": "_", "metadata": {"_": "_"}}'.replace(b"_", raw)
+    made = await call(headrace.url, "POST", "/api/v1/conversations", raw=body)
+    path = f"/api/v1/conversations/{made.body['id']}"
+    changed = await call(headrace.url, "PATCH", path, raw=body)
+    upstream.tokens("a")
+    upstream.finish()
+    question = b'{"content": "_", "stop": ["_"]}'.replace(b"_", raw)
+    parts = b'{"content": [{"type": "text", "text": "_"}], "system": "_"}'.replace(b"_", raw)
+    for each in (question, parts):
+        asked = await call(headrace.url, "POST", f"{path}/messages", headers=JSON, raw=each)
+        assert 200 == asked.status
+
+    kept = {"title": text, "system": text, "metadata": {text: text}}
+    for told in (made, changed):
+        assert kept == {name: told.body[name] for name in kept}
+    sent = [(await upstream.request(number)).json for number in range(2)]
+    assert [text] == sent[0]["stop"]
+    for each in sent:
+        assert ("system", text) == (each["messages"][0]["role"], each["messages"][0]["content"])
+        assert ("user", text) == (each["messages"][-1]["role"], each["messages"][-1]["content"])
+    questions = [each for each in await messages_of(headrace, path) if each["role"] == "user"]
+    assert [text, text] == ["".join(b["text"] for b in each["blocks"]) for each in questions]
+
+
+@pytest.mark.gen_test
+async def test_a_half_is_one_question_under_its_key_and_passes_no_bound(headrace: Server) -> None:
+    async def ask(raw: bytes, **headers: str) -> tuple[int, str]:
+        asked = await call(headrace.url, "POST", "/api/v1/chat", headers=LATER | headers, raw=raw)
+        error = asked.body.get("error")
+        return asked.status, asked.body["answer_id"] if error is None else error["code"]
+
+    key = {"Idempotency-Key": "k"}
+    assert await ask(rb'{"content": "\ud83d"}', **key) == await ask(
+        rb'{"content": "\ufffd"}', **key
+    )
+    for raw, told in (
+        (rb'{"content": "%b"}' % (rb"\ud83d" * 174_763), (413, "body_too_large")),
+        (rb'{"title": "\ud83d"}', (400, "invalid_body")),
+        (b'{"content": "\\ud83d\0"}', (400, "invalid_json")),
+        (rb'{"content": "\ud83d}', (400, "invalid_json")),
+        (b'{"content": "\\ud83d\xed\xa0\xbd"}', (400, "invalid_json")),
+        (rb'{"content": "\ud83"}', (400, "invalid_json")),
+    ):
+        assert told == await ask(raw)
+    title = rb'{"title": "%b"}' % (rb"\ud83d" * 201)
+    long = await call(headrace.url, "POST", "/api/v1/conversations", raw=title)
+    assert (400, "invalid_body") == (long.status, long.body["error"]["code"])
 
 
 @pytest.mark.parametrize("end", ["\nERROR headrace.relay forged", "\n", "\r", "\x9b2J", "\x1b[2J"])
