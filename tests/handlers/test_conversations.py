@@ -93,7 +93,7 @@ async def test_bad_input_gets_a_status_and_a_stable_code(
 
 @pytest.mark.gen_test
 async def test_what_is_no_json_is_refused_and_not_repeated(url: str) -> None:
-    for raw in (b"{", b"\xff\xfe", b'{"content": "\\ud83d"}', b"null"):
+    for raw in (b"{", b"\xff\xfe", b'{"content": "\\ud83d', b"null"):
         refused = await call(url, "POST", "/api/v1/chat", raw=raw)
         assert 400 == refused.status
         assert "ud83d" not in str(refused.body)
