@@ -80,10 +80,12 @@ def _fetching(configured: JwtSettings, client: UpstreamClient) -> Callable[[], A
         try:
             async with asyncio.timeout(_FETCH_SECONDS):
                 response: HTTPResponse = await client.fetch(request, raise_error=False)
-        except (ProviderError, TimeoutError) as error:
-            raise KeysUnavailable from error
+        except TimeoutError as error:
+            raise KeysUnavailable("timed_out") from error
+        except ProviderError as error:
+            raise KeysUnavailable(error.reason or error.code) from error
         if response.code != 200:
-            raise KeysUnavailable from ValueError(f"the issuer answers {response.code}")
+            raise KeysUnavailable(f"http_{response.code}")
         return response.body
 
     return fetch

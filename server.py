@@ -44,8 +44,10 @@ from doctor.examination import examine
 from entrance import entrance
 from handlers.base import NotFoundHandler, Services
 from handlers.cors import Cors
-from handlers.discretion import quote_nobody
+from handlers.discretion import discreet
 from handlers.presence import Presence
+from handlers.readiness import Readiness
+from handlers.refusals import Refusals
 from providers.building import build_provider
 from providers.client import UpstreamClient
 from providers.demo import DemoUpstream
@@ -75,6 +77,7 @@ from supervision import Supervisor
 from telemetry import logs
 from telemetry.lag import watch_lag
 from telemetry.metrics import Metrics, Sockets
+from telemetry.sparing import Sparing
 
 log = logging.getLogger("headrace")
 
@@ -182,12 +185,20 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         stack.callback(entered.close)
         chores: list[Callable[[], Awaitable[None]]] = [*relay.chores(), *entered.chores]
         chores.append(partial(watch_lag, metrics.lagged))
+        readiness = Readiness(storage)
+        stack.push_async_callback(readiness.close)
+        chores.append(readiness.run)
+        refusals = Refusals(readiness)
+        stack.callback(refusals.close)
+        unread = stack.enter_context(discreet())
         for chore in chores:
             stack.push_async_callback(_cancel, asyncio.create_task(_kept_up(chore)))
 
         services = Services(
             relay=relay,
             storage=storage,
+            readiness=readiness,
+            refusals=refusals,
             models=models,
             presence=presence,
             admission=entered.admission,
@@ -197,12 +208,11 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
             metrics=metrics,
             metrics_here=settings.metrics.port is None and not is_shared(settings),
         )
-        quote_nobody()
-        http = _http_server(settings, services)
-        metrics_url = _scraped(settings, metrics, stack)
+        http = _http_server(settings, services, unread)
+        metrics_url = _scraped(settings, metrics, unread, stack)
         sockets = listen(settings)
         url = url_of(sockets[0])
-        acceptor = _acceptor(settings, http)
+        acceptor = _acceptor(settings, http, unread)
         metrics.watch(
             lambda: relay.standing,
             lambda: Sockets(
@@ -287,7 +297,9 @@ def _traced(stack: AsyncExitStack) -> Callable[[Finished], None]:
     return traces.finished
 
 
-def _scraped(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> str | None:
+def _scraped(
+    settings: Settings, metrics: Metrics, unread: Sparing, stack: AsyncExitStack
+) -> str | None:
     """The address of the metrics' own listener, which is started here, if they have one.
 
     Raises CannotListen: also of a port that another process of ours has.
@@ -311,14 +323,14 @@ def _scraped(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> str
     )
     http = handlers.metrics.scrape_server(metrics)
     url = f"{url_of(sockets[0])}/metrics"
-    acceptor = Acceptor(http, bounds, max_connections=_MOST_SCRAPERS)
+    acceptor = Acceptor(http, bounds, max_connections=_MOST_SCRAPERS, unread=unread)
     acceptor.start(sockets)
     stack.push_async_callback(http.close_all_connections)
     stack.callback(acceptor.stop)
     return url
 
 
-def _http_server(settings: Settings, services: Services) -> HTTPServer:
+def _http_server(settings: Settings, services: Services, unread: Sparing) -> HTTPServer:
     values = {"services": services}
     application = Application(
         [(pattern, handler, values) for pattern, handler in _ROUTES],
@@ -327,8 +339,13 @@ def _http_server(settings: Settings, services: Services) -> HTTPServer:
         log_function=_log_request,
     )
     limits = settings.limits
+
+    def tell(code: str) -> None:
+        services.metrics.refused(code)
+        unread.say(code, example="-", level=logging.WARNING)
+
     return HTTPServer(
-        Bodies(application, max_bytes=limits.max_bodies_bytes, tell=services.metrics.refused),
+        Bodies(application, max_bytes=limits.max_bodies_bytes, tell=tell),
         # Somewhat above the limits: what is a little too large is refused in words.
         max_header_size=2 * limits.max_header_bytes,
         max_body_size=2 * limits.max_body_bytes,
@@ -337,7 +354,7 @@ def _http_server(settings: Settings, services: Services) -> HTTPServer:
     )
 
 
-def _acceptor(settings: Settings, http: HTTPServer) -> Acceptor:
+def _acceptor(settings: Settings, http: HTTPServer, unread: Sparing) -> Acceptor:
     limits = settings.limits
     bounds = Bounds(
         max_header_bytes=limits.max_header_bytes,
@@ -349,7 +366,7 @@ def _acceptor(settings: Settings, http: HTTPServer) -> Acceptor:
     affordable = affordable_connections(limits.connections, settings.most_calls, descriptors)
     if affordable < limits.connections:
         log.info("limits.connections is more than the limit on open files bears: %d", affordable)
-    return Acceptor(http, bounds, max_connections=affordable)
+    return Acceptor(http, bounds, max_connections=affordable, unread=unread)
 
 
 def _patience(settings: Settings) -> Patience:

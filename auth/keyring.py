@@ -15,6 +15,7 @@ from auth import keys
 from auth.principal import ExpiredCredentials, InvalidCredentials, Principal
 from model.messages import now
 from storage.base import ApiKey, Storage, StorageError
+from telemetry.sparing import Outage
 
 log = logging.getLogger("headrace.auth")
 
@@ -63,19 +64,23 @@ class Keyring:
         self._held: OrderedDict[str, _Held] = OrderedDict()  # used last comes last
         self._looking: dict[str, asyncio.Task[_Held | None]] = {}
         self._looked_at = float("-inf")  # when the last look that succeeded began
-        self._failing = False
+        self._outage = Outage(
+            log,
+            "API keys cannot be looked after: %s reason=%s",
+            "API keys can be looked after again after_seconds=%d times=%d",
+        )
 
     async def enter(self, credentials: str) -> Principal:
         """Whose key this is. Raises Unauthenticated, or StorageError if nobody can tell."""
         held = await self._known(keys.id_of(credentials))
         if not keys.opens(credentials, held.key.digest):
-            raise InvalidCredentials
+            raise InvalidCredentials("key_secret")
         return _checked(held)
 
     async def check(self, principal: Principal) -> None:
         """Return if the key by which the principal got a ticket is still good. As `enter`."""
         if principal.key_id is None:  # given while tokens were taken
-            raise InvalidCredentials
+            raise InvalidCredentials("ticket_of_a_token")
         _checked(await self._known(principal.key_id))
 
     async def run(self) -> None:
@@ -85,13 +90,9 @@ class Keyring:
             try:
                 await self._look()
             except StorageError as error:
-                if not self._failing:  # once an outage
-                    log.warning("API keys cannot be looked after: %s", error)
-                self._failing = True
+                self._outage.met(error.reason, error)
             else:
-                if self._failing:
-                    log.info("API keys can be looked after again")
-                self._failing = False
+                self._outage.over()
 
     async def _known(self, key_id: str) -> _Held:
         time = asyncio.get_running_loop().time()
@@ -100,7 +101,7 @@ class Keyring:
         if held is None or max(held.read_at, self._looked_at) < trusted_since:
             held = await self._looked_up(key_id)
         if held is None:
-            raise InvalidCredentials
+            raise InvalidCredentials("key_unknown")
         held.used_at = time
         if key_id in self._held:
             self._held.move_to_end(key_id)
@@ -174,7 +175,7 @@ def _is_expired(key: ApiKey) -> bool:
 
 def _checked(held: _Held) -> Principal:
     if held.key.revoked_at is not None:
-        raise InvalidCredentials
+        raise InvalidCredentials("key_revoked")
     if _is_expired(held.key):
-        raise ExpiredCredentials
+        raise ExpiredCredentials("key_expired")
     return held.principal

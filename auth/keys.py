@@ -45,7 +45,7 @@ def id_of(text: str) -> str:
     """The id within a key. Raises InvalidCredentials if `text` is none."""
     match = _KEY.fullmatch(text)
     if match is None:
-        raise InvalidCredentials
+        raise InvalidCredentials("key_malformed")
     return match[1]
 
 

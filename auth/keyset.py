@@ -14,6 +14,7 @@ import jwt
 import msgspec
 
 from auth.principal import KeysUnavailable
+from telemetry.sparing import Outage
 
 log = logging.getLogger("headrace.auth")
 
@@ -58,7 +59,12 @@ class KeySet:
         self._fetched_at = float("-inf")  # by the loop's clock, as the next one
         self._tried_at = float("-inf")
         self._fetching: asyncio.Task[None] | None = None
-        self._failing = False
+        self._reason = "not_fetched"  # why the last fetch that failed did
+        self._outage = Outage(
+            log,
+            "the issuer's keys cannot be fetched reason=%s",
+            "the issuer's keys can be fetched again after_seconds=%d times=%d",
+        )
         self.generation = (
             0  # counts the sets that differ: what was judged by another is judged anew
         )
@@ -73,8 +79,8 @@ class KeySet:
         if found is None or not self._is_trusted:
             await self.refresh()
             found = self._find(kid, algorithm)
-        if not self._is_trusted or (found is None and self._failing):
-            raise KeysUnavailable
+        if not self._is_trusted or (found is None and self._outage.lasts):
+            raise KeysUnavailable(self._reason)
         return found
 
     async def refresh(self) -> None:
@@ -92,7 +98,7 @@ class KeySet:
         """Keep the set fresh until cancelled."""
         while True:
             await self.refresh()
-            await asyncio.sleep(SOONEST_SECONDS if self._failing else _REFRESH_SECONDS)
+            await asyncio.sleep(SOONEST_SECONDS if self._outage.lasts else _REFRESH_SECONDS)
 
     @property
     def _is_trusted(self) -> bool:
@@ -113,13 +119,10 @@ class KeySet:
                 self.generation += 1
             self._fetched_at = asyncio.get_running_loop().time()
         except KeysUnavailable as error:
-            if not self._failing:  # once an outage
-                log.warning("the issuer's keys cannot be fetched: %s", error.__cause__ or error)
-            self._failing = True
+            self._reason = error.reason
+            self._outage.met(error.reason)
         else:
-            if self._failing:
-                log.info("the issuer's keys can be fetched again")
-            self._failing = False
+            self._outage.over()
         finally:
             self._fetching = None
 
@@ -129,14 +132,14 @@ def _keys(published: bytes, algorithms: tuple[str, ...]) -> dict[tuple[str | Non
     try:
         listed = msgspec.json.decode(published, type=_Set).keys
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise KeysUnavailable from error
+        raise KeysUnavailable("no_key_set") from error
     keys = {}
     for data in listed[:_MOST]:
         for algorithm in algorithms:
             if (key := _usable(data, algorithm)) is not None:
                 keys[_text(data.get("kid")), algorithm] = key
     if not keys:
-        raise KeysUnavailable from ValueError("none of them serves auth.jwt.algorithms")
+        raise KeysUnavailable("no_key_for_auth.jwt.algorithms")
     return keys
 
 

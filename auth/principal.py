@@ -7,7 +7,8 @@ Unauthenticated     401: come with other credentials
 └── TicketExpired        the answer it let its holder read ended a while ago
 KeysUnavailable     503: nobody can tell now whether a token is good
 
-Their words are fixed: nothing of what was sent is in them.
+Their words are fixed: nothing of what was sent is in them. Why it is so, in a word of ours such as
+the claim that failed, is for the log of the operator and for nobody else.
 """
 
 import re
@@ -39,8 +40,9 @@ class Unauthenticated(Exception):
     words: ClassVar[str] = "This takes a key."
     challenge: ClassVar[str] = 'Bearer realm="headrace", error="invalid_token"'
 
-    def __init__(self) -> None:
+    def __init__(self, reason: str) -> None:
         super().__init__(self.words)
+        self.reason = reason
 
 
 class NoCredentials(Unauthenticated):
@@ -78,8 +80,9 @@ class KeysUnavailable(Exception):
     code: ClassVar[str] = "auth_unavailable"
     words: ClassVar[str] = "Tokens cannot be checked just now. Try again shortly."
 
-    def __init__(self) -> None:
+    def __init__(self, reason: str) -> None:
         super().__init__(self.words)
+        self.reason = reason
 
 
 def is_user_name(text: str) -> bool:

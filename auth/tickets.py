@@ -51,11 +51,11 @@ class Ticket(msgspec.Struct, frozen=True):
         """Raise TicketExpired if it is over, for an answer that ended then or is live (None)."""
         at = time.time()
         if at > self.given_at + _LONGEST_SECONDS:
-            raise TicketExpired
+            raise TicketExpired("ticket_old")
         if ended_at is not None:
             last = max(self.given_at, ended_at.timestamp())
             if at > last + _AFTER_END_SECONDS:
-                raise TicketExpired
+                raise TicketExpired("ticket_of_an_ended_answer")
 
 
 class Tickets:
@@ -79,15 +79,15 @@ class Tickets:
         sealed, _, signature = text.partition(".")
         try:
             if len(text) > _LONGEST_TICKET:
-                raise InvalidCredentials
+                raise InvalidCredentials("ticket_malformed")
             payload = _opened(sealed)
             if not hmac.compare_digest(_opened(signature), self._signature(payload, answer_id)):
-                raise InvalidCredentials
+                raise InvalidCredentials("ticket_signature")
             said = msgspec.json.decode(payload, type=_Said)
         except (ValueError, binascii.Error):  # msgspec's and UnicodeError are ValueErrors
-            raise InvalidCredentials from None
+            raise InvalidCredentials("ticket_malformed") from None
         if said.given_at > time.time() + _SKEW_SECONDS:
-            raise InvalidCredentials
+            raise InvalidCredentials("ticket_of_the_future")
         return Ticket(Principal(said.user, key_id=said.key_id), said.given_at)
 
     def _signature(self, payload: bytes, answer_id: str) -> bytes:

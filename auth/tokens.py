@@ -9,6 +9,7 @@ signature.
 """
 
 import hashlib
+import re
 import time
 from collections import OrderedDict
 from typing import Any, NamedTuple
@@ -31,8 +32,11 @@ _MOST = 10_000
 # Characters. Real ones have one or two thousand; with many groups in them, ten.
 _LONGEST_TOKEN = 16 * 1024
 
+# Claims that have to be there.
+_REQUIRED = ("exp", "iss", "aud", "sub")
+
 _OPTIONS: Any = {
-    "require": ["exp", "iss", "aud", "sub"],
+    "require": [*_REQUIRED],
     "enforce_minimum_key_length": True,
 }
 
@@ -83,7 +87,7 @@ class Verifier:
                 self._good.popitem(last=False)
         elif good.expires_at <= time.time():
             del self._good[digest]
-            raise ExpiredCredentials
+            raise ExpiredCredentials("token_exp")
         else:
             self._good.move_to_end(digest)
         return good.principal
@@ -91,7 +95,7 @@ class Verifier:
     async def check(self, principal: Principal) -> None:
         """Return if a ticket of the principal's is good: a token, once let in, is not asked for."""
         if principal.key_id is not None:  # given while API keys were taken
-            raise InvalidCredentials
+            raise InvalidCredentials("ticket_of_a_key")
 
     async def run(self) -> None:
         """Keep the issuer's keys fresh until cancelled."""
@@ -100,10 +104,10 @@ class Verifier:
     async def _checked(self, token: str) -> _Good:
         header = _header(token)
         if header.alg not in self._rules.algorithms:
-            raise InvalidCredentials
+            raise InvalidCredentials("token_alg")
         key = await self._keys.key(header.kid, header.alg)
         if key is None:
-            raise InvalidCredentials
+            raise InvalidCredentials("token_kid_unknown" if header.kid else "token_kid_missing")
         try:
             claims = jwt.decode(
                 token,
@@ -116,14 +120,14 @@ class Verifier:
             )
             expires_at = float(claims["exp"]) + self._rules.leeway
         except jwt.ExpiredSignatureError:
-            raise ExpiredCredentials from None
+            raise ExpiredCredentials("token_exp") from None
         # Beside its own errors PyJWT lets some through: for a number that no clock shows, or for
         # brackets within brackets.
-        except (jwt.PyJWTError, ValueError, TypeError, ArithmeticError, RecursionError):
-            raise InvalidCredentials from None
+        except (jwt.PyJWTError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
+            raise InvalidCredentials(_reason(error)) from None
         user = claims["sub"]
         if not is_user_name(user):
-            raise InvalidCredentials
+            raise InvalidCredentials("token_sub")
         return _Good(Principal(user, self._is_admin(claims)), expires_at)
 
     def _is_admin(self, claims: dict[str, Any]) -> bool:
@@ -140,12 +144,37 @@ def _scopes(claim: object) -> list[object]:
     return claim if isinstance(claim, list) else []
 
 
+# What PyJWT found wrong, by its own classes: its words may quote the token. The first that fits.
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (jwt.InvalidSignatureError, "token_signature"),
+    (jwt.InvalidAudienceError, "token_aud"),
+    (jwt.InvalidIssuerError, "token_iss"),
+    (jwt.InvalidIssuedAtError, "token_iat"),
+    (jwt.exceptions.InvalidSubjectError, "token_sub"),
+    (jwt.exceptions.InvalidJTIError, "token_jti"),
+    (jwt.InvalidAlgorithmError, "token_alg"),
+    (jwt.InvalidKeyError, "token_key_too_short"),
+)
+
+# Where it has one class for several, it names the claim in brackets; and it names `crit`.
+_NAMED = re.compile(r"\((exp|nbf|iat)\)|\b(crit)")
+
+
+def _reason(error: Exception) -> str:
+    """Why a token is refused, in a word that nobody else wrote."""
+    if isinstance(error, jwt.MissingRequiredClaimError) and error.claim in _REQUIRED:
+        return f"token_{error.claim}_missing"
+    if isinstance(error, jwt.InvalidTokenError) and (named := _NAMED.search(str(error))):
+        return f"token_{named[1] or named[2]}"
+    return next((word for kind, word in _REASONS if isinstance(error, kind)), "token_malformed")
+
+
 def _header(token: str) -> _Header:
     """What a token says of its own signature: a claim until it is verified."""
     if len(token) > _LONGEST_TOKEN:
-        raise InvalidCredentials
+        raise InvalidCredentials("token_too_long")
     try:
         sealed, _, _ = token.partition(".")
         return msgspec.json.decode(jwt.utils.base64url_decode(sealed), type=_Header)
     except (ValueError, RecursionError):  # msgspec's and binascii's are ValueErrors
-        raise InvalidCredentials from None
+        raise InvalidCredentials("token_malformed") from None

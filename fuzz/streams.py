@@ -166,7 +166,7 @@ def answer(
             reading.feed(piece)
         reading.end()
     except ProviderError as error:
-        failure = error.code, error.provider_code, error.retry_after
+        failure = error.code, error.provider_code, error.reason, error.retry_after
     if failure is not None:
         _, word, wait = failure
         f"{word}".encode()

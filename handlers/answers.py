@@ -20,7 +20,8 @@ class EventsHandler(ReadingHandler):
         """Refuse what may not enter; if that cannot be told for now, have it come back."""
         try:
             await super().prepare()
-        except (StorageError, KeysUnavailable):
+        except (StorageError, KeysUnavailable) as error:
+            self.log_exception(type(error), error, None)
             self.come_back()  # an EventSource gives up for good on any status but 200
             self.finish()
 
@@ -42,7 +43,8 @@ class EventsHandler(ReadingHandler):
         with self.watched():
             try:
                 answer = await self.services.relay.answer(self.user, answer_id)
-            except StorageError:
+            except StorageError as error:
+                self.log_exception(type(error), error, None)
                 self.come_back()  # as above
                 return
             if self._ticket is not None:

@@ -21,6 +21,8 @@ from handlers.cors import Cors
 from handlers.decoding import Body, decoded
 from handlers.errors import ApiError, Described, describe
 from handlers.presence import Presence
+from handlers.readiness import Readiness
+from handlers.refusals import Refusals
 from handlers.views import Problem, Refusal
 from relay.asking import Caller
 from relay.models import Models
@@ -48,6 +50,8 @@ class Services(NamedTuple):
 
     relay: Relay
     storage: Storage
+    readiness: Readiness
+    refusals: Refusals
     models: Models
     presence: Presence
     admission: Admission
@@ -195,7 +199,8 @@ class BaseHandler(RequestHandler):
     def problem(self, error: Described) -> Problem:
         """`error` as it stands in a response."""
         busy = msgspec.UNSET if error.answer_id is None else error.answer_id
-        return Problem(error.code, error.message, self.request_id, busy)
+        reason = msgspec.UNSET if error.reason is None else error.reason
+        return Problem(error.code, error.message, self.request_id, busy, reason=reason)
 
     def log_exception(
         self,
@@ -207,8 +212,8 @@ class BaseHandler(RequestHandler):
         described = describe(value)
         if described is None:
             log.error("request failed request=%s", self.request_id, exc_info=value)
-        elif described.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            log.warning("request refused request=%s code=%s", self.request_id, described.code)
+        else:
+            self.services.refusals.tell(described, value, request_id=self.request_id)
 
     def _set_current_headers(self) -> None:
         """Those that depend on the request and on the moment."""

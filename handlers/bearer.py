@@ -38,7 +38,7 @@ class Bearer:
         """By the Authorization header, and by nothing else."""
         scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
-            raise NoCredentials
+            raise NoCredentials("no_bearer" if scheme else "no_authorization")
         return await self._authority.enter(credentials.strip())
 
     async def enter_with(self, ticket: str, answer_id: str) -> Ticket:

@@ -1,26 +1,90 @@
-"""Keeps what clients send out of Tornado's own log lines.
+"""Requests that no handler sees, as the log has them: why, and not a line each.
 
-Our lines quote nobody. Tornado's name what was wrong with a request that it could not read, and
-quote it: the header with the key in it, or the address with the ticket.
+Tornado says what was wrong with a request that it could not read, once each, and quotes it: the
+header with the key in it, or the address with the ticket. A scanner makes thousands of them. So its
+lines become ours, which quote nobody and are one a minute for each reason.
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from telemetry.sparing import Sparing
+
+log = logging.getLogger("headrace.http")
 
 _MALFORMED = "Malformed HTTP message"
 
+# What else it says of a connection, as often as strangers like.
+_OTHERS = (
+    ("Timeout reading body", "body_too_slow"),
+    ("Unsatisfiable read", "head_without_end"),
+    ("Reached maximum read buffer size", "buffer_full"),
+    ("error on read", "connection_broke"),
+    ("Write error on", "connection_broke"),
+)
+
+# By the beginnings of what it says of a malformed request. What follows may be a quotation.
+_REASONS = (
+    ("Malformed HTTP request line", "request_line"),  # also TLS, to a port that speaks none
+    ("Unexpected HTTP version", "http_version"),
+    ("a line of the head ends in LF alone", "lf_alone"),
+    ("no colon in header line", "header"),
+    ("header line", "header"),
+    ("Invalid header", "header"),
+    ("Missing Host", "host"),
+    ("Invalid Host", "host"),
+    ("Multiple host", "host"),
+    ("Message with both", "content_length_and_transfer_encoding"),
+    ("Multiple unequal Content-Length", "content_length"),
+    ("Only integer Content-Length", "content_length"),
+    ("Content-Length too long", "body_too_large"),
+    ("Body too long", "body_too_large"),
+    ("chunked body too large", "body_too_large"),
+    ("invalid chunk", "chunks"),
+    ("improperly terminated", "chunks"),
+    ("Unsupported Transfer-Encoding", "transfer_encoding"),
+    ("Unsupported Content-Encoding", "content_encoding"),
+    ("Invalid query string", "query"),
+    ("Invalid x-www-form-urlencoded", "form"),
+    ("Invalid content type", "form"),
+    ("Invalid multipart", "form"),
+    ("multipart", "form"),
+)
+
 
 class _Unquoted(logging.Filter):
+    def __init__(self, unread: Sparing) -> None:
+        super().__init__()
+        self._unread = unread
+
     def filter(self, record: logging.LogRecord) -> bool:
-        """Leave who sent it, and leave out what."""
-        if isinstance(record.msg, str) and record.msg.startswith(_MALFORMED):
-            sender = record.args[0] if isinstance(record.args, tuple) and record.args else "?"
-            record.msg, record.args = f"{_MALFORMED} from %s", (sender,)
+        """Say it in our words, and have it dropped, if it is about a request that is not read."""
+        words = str(record.msg)
+        args = record.args if isinstance(record.args, tuple) else ()
+        if words.startswith(_MALFORMED):
+            sender, said = (*args, "-", "-")[:2]
+            self._unread.say(_first(_REASONS, str(said)) or "malformed", example=sender)
+            return False
+        if reason := _first(_OTHERS, words):
+            self._unread.say(reason, example="-")
+            return False
         return True
 
 
-_unquoted = _Unquoted()
+@contextmanager
+def discreet() -> Iterator[Sparing]:
+    """Have Tornado's log quote no request within this block; what is yielded says them instead."""
+    unread = Sparing(log, "request not read reason=%s from=%s untold=%d")
+    unquoted = _Unquoted(unread)
+    tornado = logging.getLogger("tornado.general")
+    tornado.addFilter(unquoted)
+    try:
+        yield unread
+    finally:
+        tornado.removeFilter(unquoted)
+        unread.close()
 
 
-def quote_nobody() -> None:
-    """Have Tornado's log quote no request from now on; doing it twice changes nothing."""
-    logging.getLogger("tornado.general").addFilter(_unquoted)
+def _first(table: tuple[tuple[str, str], ...], said: str) -> str | None:
+    return next((reason for beginning, reason in table if said.startswith(beginning)), None)

@@ -45,6 +45,7 @@ class Described(NamedTuple):
     answer_id: str | None = None
     retry_after: int | None = None
     challenge: str | None = None  # how to come back, for WWW-Authenticate
+    reason: str | None = None  # of a store that fails, in a word that anybody may hear
 
 
 def describe(error: BaseException | None) -> Described | None:
@@ -79,9 +80,11 @@ def describe(error: BaseException | None) -> Described | None:
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "storage_unavailable",
                 "Conversations cannot be stored: whoever runs this server has to see to it.",
+                reason=error.reason,
             )
         case StorageError():
-            return _try_again("storage_unavailable", "Conversations cannot be stored just now.")
+            again = _try_again("storage_unavailable", "Conversations cannot be stored just now.")
+            return again._replace(reason=error.reason)
         case KeyReused():
             return Described(HTTPStatus.UNPROCESSABLE_ENTITY, error.code, str(error))
         case Overloaded():

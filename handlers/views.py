@@ -226,6 +226,7 @@ class Problem(msgspec.Struct, frozen=True):
     # seconds, if the provider said so.
     retryable: bool | msgspec.UnsetType = msgspec.UNSET
     retry_after: float | msgspec.UnsetType = msgspec.UNSET
+    reason: str | msgspec.UnsetType = msgspec.UNSET  # why the store fails, in a word
 
     @classmethod
     def of(cls, failure: kept.Failure, request_id: str) -> "Problem":

@@ -189,7 +189,7 @@ class Assembler:
             self._waiting.append((kind, text))
             self._waiting_chars += len(text)
             if self._waiting_chars > MAX_WAITING_CHARS:
-                raise BadResponse(provider_code="tool_calls_too_long")
+                raise BadResponse(reason="tool_calls_too_long")
             return
         if self._calls is not None:
             self._calls.give_way()

@@ -29,6 +29,7 @@ from providers.errors import (
     Unreachable,
 )
 from providers.http1 import Head, request_head
+from providers.reasons import reason_of
 
 # Connections in use at a time. Each takes a descriptor and some 14 KB here, 40 KB with TLS.
 MAX_CONNECTIONS = 10_000
@@ -220,7 +221,7 @@ class UpstreamClient(AsyncHTTPClient):
                 connection = await self._dial(origin, limit)
                 await connection.exchange(head + body, reception.on_head, take)
         except Stale as error:
-            raise Unreachable from error
+            raise Unreachable(reason="closed_before_it_was_asked") from error
         finally:
             self._pool.put(connection)
 
@@ -230,9 +231,11 @@ class UpstreamClient(AsyncHTTPClient):
             async with asyncio.timeout(limit) as timeout:
                 return Connection(await dial(origin, self._resolver), origin)
         except TimeoutError as error:  # also what the kernel says of an address that never answers
-            raise (ConnectTimeout if timeout.expired() else Unreachable) from error
+            if timeout.expired():
+                raise ConnectTimeout from error
+            raise Unreachable(reason=_way(origin, "timed_out")) from error
         except (OSError, UnicodeError, ProviderError) as error:
-            raise Unreachable from error
+            raise Unreachable(reason=_way(origin, reason_of(error))) from error
 
     def _prepared(self, request: HTTPRequest) -> tuple[Origin, bytes]:
         """Where to connect, and the request's head. Raises ValueError."""
@@ -291,7 +294,7 @@ class _Reception:
     def keep(self, chunk: bytes) -> None:
         """The body of a request without a `streaming_callback`."""
         if self._buffer.tell() + len(chunk) > MAX_BUFFERED_BYTES:
-            raise BadResponse
+            raise BadResponse(reason="body_too_long")
         self._buffer.write(chunk)
 
     def response(self, seconds: float) -> HTTPResponse:
@@ -306,6 +309,11 @@ class _Reception:
             request_time=seconds,
             start_time=time.time() - seconds,
         )
+
+
+def _way(origin: Origin, reason: str) -> str:
+    """Why there is no connection, and whether a proxy is on the way, which may be the reason."""
+    return reason if origin.proxy is None else f"by_proxy_{reason.removeprefix('proxy_')}"
 
 
 async def _success_of(cleared: Awaitable[None]) -> None:

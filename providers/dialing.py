@@ -20,6 +20,7 @@ from tornado.iostream import IOStream, StreamClosedError
 from tornado.netutil import Resolver
 
 from providers.http1 import ResponseParser
+from providers.reasons import NotTls, ProxyRefused
 
 # One read. A TLS record is at most this long; a streamed token is a few hundred bytes.
 READ_BYTES = 16 * 1024
@@ -115,7 +116,7 @@ async def _connect(host: str, port: int, resolver: Resolver) -> IOStream:
     """TCP to the address that answers first: families take turns, a slow address gets company."""
     addresses = _alternating(await resolver.resolve(host, port))
     attempts: dict[asyncio.Future[IOStream], IOStream] = {}
-    last_error = OSError("the name has no address")
+    last_error: OSError = socket.gaierror(socket.EAI_NONAME, "the name has no address")
     try:
         while addresses or attempts:
             if addresses:
@@ -174,7 +175,7 @@ async def _tunnel(stream: IOStream, origin: Origin, proxy: Proxy) -> None:
         early = response.feed(await stream.read_bytes(READ_BYTES, partial=True))
         response.verdict()
     if not 200 <= response.head.status < 300:
-        raise ConnectionRefusedError(f"the proxy answered CONNECT with {response.head.status}")
+        raise ProxyRefused(response.head.status)
     if early:  # it would be taken for the provider's
         raise ConnectionAbortedError("the proxy went on talking after it made the tunnel")
 
@@ -184,7 +185,7 @@ async def _handshake(stream: IOStream, context: ssl.SSLContext, host: str) -> IO
         handshake = stream.start_tls(False, context, server_hostname=host)
     except ValueError as error:  # something was received already: not a TLS server's way
         stream.close()
-        raise ConnectionAbortedError("the other side does not speak TLS") from error
+        raise NotTls("the other side does not speak TLS") from error
     try:
         return await handshake
     except asyncio.CancelledError:

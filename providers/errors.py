@@ -32,7 +32,8 @@ class ProviderError(Exception):
 
     `code` is what clients match on; it is never reworded. `status` serves while no header has been
     sent. `retryable` says that the same request may succeed later, `retry_after` (seconds) when.
-    `provider_code` is the provider's own word for it, for the log of the operator.
+    For the log of the operator: `provider_code` is the provider's own word for it, `reason` ours,
+    where `code` alone says too little: which bound, which header, what TLS or DNS said.
     """
 
     code: ClassVar[str] = "provider_error"
@@ -45,10 +46,12 @@ class ProviderError(Exception):
         *,
         provider_code: str | None = None,
         retry_after: float | None = None,
+        reason: str | None = None,
     ) -> None:
         super().__init__(self.words)
         self.provider_code = provider_code
         self.retry_after = retry_after
+        self.reason = reason
 
 
 class Unreachable(ProviderError):

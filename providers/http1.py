@@ -13,6 +13,7 @@ from tornado.httputil import HTTPHeaders
 
 from providers.errors import BadResponse, ProviderError, StreamBroken
 from providers.inflating import Inflater, inflater_for
+from providers.reasons import reason_of
 
 # Bytes that may come in a row with no body among them: a head and the 1xx heads before it, chunk
 # extensions, trailers. Servers in common use allow a head 8 to 64 KiB.
@@ -103,7 +104,7 @@ class ResponseParser:
             return chunk if self._inflater is None else self._inflated(self._inflater, chunk)
         self._overhead += len(data)
         if self._overhead > MAX_OVERHEAD and not self.done:
-            self._fail(BadResponse(), None)
+            self._fail(BadResponse(reason="head_too_long"), None)
         return b""
 
     def end(self, error: BaseException, *, in_order: bool) -> None:
@@ -111,7 +112,8 @@ class ResponseParser:
         if self._until_close and in_order:
             self.done = True
         else:
-            self._fail(StreamBroken(), error)
+            where = "before_the_head" if self.head is None else "in_the_body"
+            self._fail(StreamBroken(reason=f"{reason_of(error)}_{where}"), error)
 
     def verdict(self) -> None:
         """Raise BadResponse or StreamBroken unless the response was whole."""
@@ -137,14 +139,14 @@ class ResponseParser:
         if self.head is not None:
             return  # a trailer: nobody asked for it
         if len(self._fields) >= MAX_FIELDS:
-            raise ValueError("too many fields")
+            raise _Unfit("too_many_headers")
         self._fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         version = self._parser.get_http_version()
         if status < 100 or status == 101 or not version.startswith("1."):
-            raise ValueError(f"HTTP/{version} {status} was not asked for")
+            raise _Unfit("http_version" if status >= 200 else f"http_{status}")
         fields, self._fields = self._fields, []
         if status < 200:
             self._informational = True
@@ -183,9 +185,9 @@ class ResponseParser:
         if self.done:  # bytes behind the end: nobody knows whose they are
             self.reusable = False
         elif self.head is None:
-            self._fail(BadResponse(), cause)
+            self._fail(BadResponse(reason=_why(cause)), cause)
         else:
-            self._fail(StreamBroken(), cause)
+            self._fail(StreamBroken(reason=f"{_why(cause)}_in_the_body"), cause)
 
     def _fail(self, failure: ProviderError, cause: BaseException | None) -> None:
         failure.__cause__ = cause
@@ -193,10 +195,20 @@ class ResponseParser:
         self.done = True
 
 
+class _Unfit(ValueError):
+    """A head that is HTTP, and none that was asked for. Its words are a word of ours."""
+
+
+def _why(cause: BaseException) -> str:
+    if isinstance(cause, HttpParserUpgrade):
+        return "http_upgrade"
+    return str(cause) if isinstance(cause, _Unfit) else reason_of(cause)
+
+
 def _ends_with_connection(status: int, headers: HTTPHeaders) -> bool:
-    """Whether only the connection's end ends the body. Raises ValueError for one we cannot read."""
+    """Whether only the connection's end ends the body. Raises _Unfit for one we cannot read."""
     coding = headers.get("Transfer-Encoding", "chunked").lower()
     if coding != "chunked":
-        raise ValueError("a transfer coding was not asked for")
+        raise _Unfit("transfer_encoding")
     framed = "Transfer-Encoding" in headers or "Content-Length" in headers
     return not framed and status not in (204, 304)

@@ -19,6 +19,11 @@ _RAW: Final = -zlib.MAX_WBITS
 _HEAD_BYTES: Final = 2
 
 _READABLE: Final = ("gzip", "x-gzip", "deflate")
+# Of what nobody reads here, what may be named in the log: a provider may put our key in any header.
+_NAMES: Final = frozenset(
+    (*_READABLE, "br", "zstd", "compress", "x-compress", "lz4", "snappy", "bzip2", "xz", "lzma")
+)
+_MOST_NAMED: Final = 3
 # What some servers put there that is no compression.
 _PLAIN: Final = ("", "identity", "none", "utf-8", "utf8", "binary", "8bit")
 
@@ -29,7 +34,7 @@ def inflater_for(coding: str) -> "Inflater | None":
     if not codings:
         return None
     if len(codings) > 1 or codings[0] not in _READABLE:
-        raise BadResponse(provider_code=f"content-encoding-{'-'.join(codings)[:32]}")
+        raise BadResponse(reason=f"content_encoding_{_named(codings)}")
     return Inflater()
 
 
@@ -54,7 +59,7 @@ class Inflater:
             try:
                 plain = self._stream.decompress(data, room)
             except zlib.error as error:
-                raise BadResponse(provider_code="not_compressed") from error
+                raise BadResponse(reason="not_compressed") from error
             found.append(plain)
             room -= len(plain)
             data = self._stream.unconsumed_tail
@@ -64,8 +69,13 @@ class Inflater:
                     break  # padding
                 self._stream = zlib.decompressobj(_GZIP_OR_ZLIB)
         if room <= 0:
-            raise BadResponse(provider_code="inflates_too_far")
+            raise BadResponse(reason="inflates_too_far")
         return b"".join(found)
+
+
+def _named(codings: list[str]) -> str:
+    """Which codings they are, as far as they are known."""
+    return "+".join(each if each in _NAMES else "unknown" for each in codings[:_MOST_NAMED])
 
 
 def _stream_of(head: bytes) -> "zlib._Decompress":

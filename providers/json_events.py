@@ -75,7 +75,7 @@ class JsonInterpreter(Interpreter, Generic[T]):
         if not any(map(self.is_meant, bodies)):
             bodies = self._wrapped_in(body)
         if not any(map(self.is_meant, bodies)):
-            raise read_refusal(body) or BadResponse(provider_code="no_answer")
+            raise read_refusal(body) or BadResponse(reason="no_answer")
         for each in bodies:
             self.hear(each)
 
@@ -133,7 +133,7 @@ class JsonInterpreter(Interpreter, Generic[T]):
             return
         if not self._out.finished:
             raise error
-        self._out.odd("unreadable_end", error.provider_code)
+        self._out.odd("unreadable_end", error.reason)
 
     def _wrapped_in(self, data: bytes) -> list[T]:
         """The bodies that stand one level deeper than they should. An error is read elsewhere."""

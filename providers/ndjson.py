@@ -26,7 +26,7 @@ class LineParser:
     def feed(self, chunk: bytes) -> list[Event | StrayLine]:
         """The lines that `chunk` completes, in order. Raises BadResponse past the bound."""
         if self._overflowed:
-            raise BadResponse(provider_code="event_too_long")
+            raise BadResponse(reason="event_too_long")
         *lines, tail = chunk.split(b"\n")
         found: list[Event | StrayLine] = []
         for line in lines:
@@ -37,13 +37,13 @@ class LineParser:
             self._overflowed = True
             self._line = []
             if not found:
-                raise BadResponse(provider_code="event_too_long")
+                raise BadResponse(reason="event_too_long")
         return found
 
     def end(self) -> list[Event | StrayLine]:
         """The bytes are over: the open line. Raises BadResponse past the bound."""
         if self._overflowed:
-            raise BadResponse(provider_code="event_too_long")
+            raise BadResponse(reason="event_too_long")
         return self._ended()
 
     def _hold(self, piece: bytes) -> None:

@@ -152,7 +152,8 @@ class OpenAI(Dialect):
         """By what the body says, else by status."""
         error = super().error(status, body, headers)
         if error.retryable and headers.get("x-should-retry", "").lower() == "false":
-            return Refused(provider_code=error.provider_code)  # OpenAI means it, its SDK obeys
+            # OpenAI means it, its SDK obeys.
+            return Refused(provider_code=error.provider_code, reason=error.reason)
         return error
 
     def unfinished(self, finish: Finish) -> ProviderError:

@@ -86,9 +86,9 @@ def values(data: bytes) -> list[Any]:
             value, place = _DECODER.raw_decode(text, begin.start())
             found += _objects(value)
             if len(found) > _MAX_VALUES:
-                raise BadResponse(provider_code="too_many_values")
+                raise BadResponse(reason="too_many_values")
     except (ValueError, RecursionError) as error:
-        raise BadResponse(provider_code="undecodable") from error
+        raise BadResponse(reason="undecodable") from error
     return found
 
 
@@ -119,7 +119,7 @@ def loosely(value: dict[str, Any], kind: type[T]) -> T:
             read_any = True
             fields[name] = meant
     if dropped_any and not read_any:
-        raise BadResponse(provider_code="unreadable")
+        raise BadResponse(reason="unreadable")
     return kind(**fields)
 
 

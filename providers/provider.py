@@ -143,7 +143,7 @@ class _Call:
         try:
             whole = await self._response()
             if self._reading is None:
-                raise StreamBroken
+                raise StreamBroken(reason="no_response")
             self._reading.end(broken=not whole)
         except ProviderError as error:
             code = error.code

@@ -175,7 +175,10 @@ class QianfanV1(TokenDialect):
             found = []
         error = next((error for each in found if (error := _error_in(each, status, wait))), None)
         found_by_status = by_status(status) or Refused  # 404: the model is the path
-        return error or found_by_status(retry_after=wait if found_by_status.retryable else None)
+        if error is not None:
+            return error
+        wait = wait if found_by_status.retryable else None
+        return found_by_status(retry_after=wait, reason=f"http_{status}")
 
     def token_request(self, api_key: str, secret_key: str) -> Outgoing:
         """The token request. Its keys stand in the address although it is a POST."""
@@ -197,9 +200,9 @@ class QianfanV1(TokenDialect):
         if answer is not None and answer.error:
             raise Unauthorized(provider_code=spelled(answer.error))
         if not 200 <= status < 300:
-            raise (by_status(status) or Refused)
+            raise (by_status(status) or Refused)(reason=f"http_{status}")
         if answer is None or not answer.access_token:
-            raise BadResponse(provider_code="no_token")
+            raise BadResponse(reason="no_token")
         return Token(answer.access_token, answer.expires_in or _LIFETIME_SECONDS)
 
 

@@ -129,15 +129,15 @@ class Reading:
         try:
             self._read_rest()
         except BadResponse as error:  # of the piece that was cut in two
-            if broken and error.provider_code == "undecodable":
-                raise StreamBroken from error
+            if broken and error.reason == "undecodable":
+                raise StreamBroken(reason="cut_in_an_event") from error
             raise
         has_word = self._interpreter.has_end_word and not self._is_json
         self._finish(proper=self._has_end if has_word else not broken)
         self._interpreter.release()
         mark = self._out.finish_mark
         if mark is None:
-            raise StreamBroken
+            raise StreamBroken(reason="no_finish_mark")
         if not self._out.finished:
             raise self._dialect.unfinished(mark)
 
@@ -186,7 +186,7 @@ class Reading:
         if not self._out.finished:
             self._interpreter.release()
             raise error
-        self._out.odd("unreadable_end", error.provider_code)
+        self._out.odd("unreadable_end", error.reason)
 
     def _finish(self, *, proper: bool) -> None:
         try:
@@ -210,7 +210,7 @@ class Reading:
         looked_at = max(0, len(self._body) - _TELLING_BYTES)
         self._body += chunk
         if len(self._body) > self._max_body_bytes:
-            raise BadResponse(provider_code="body_too_long")
+            raise BadResponse(reason="body_too_long")
         if not self._is_json and not self._is_known(chunk):
             return
         if not self._is_json or any(self._body.find(mark, looked_at) >= 0 for mark in _LINES):
@@ -222,11 +222,11 @@ class Reading:
         head = self._head
         self._is_json = head.startswith((b"{", b"["))
         if head.startswith(b"<"):
-            raise BadResponse(provider_code="html")
+            raise BadResponse(reason="html")
         if not self._is_page or self._is_json:
             return bool(head)
         if len(head) >= _TELLING_BYTES and not head.lower().startswith(_FIELDS):
-            raise BadResponse(provider_code="html")
+            raise BadResponse(reason="html")
         return len(head) >= _TELLING_BYTES
 
     def _stream(self) -> None:

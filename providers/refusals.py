@@ -489,9 +489,9 @@ def refused(said: Said, status: int = 200, wait: float | None = None) -> Provide
 def refused_by_status(status: int, wait: float | None) -> ProviderError:
     """Our error for a response that says nothing but its status."""
     if status == 404:
-        return Refused(provider_code="404")  # no such path, rather than no such model
+        return Refused(reason="http_404")  # no such path, rather than no such model
     found = by_status(status) or Refused
-    return found(retry_after=wait if found.retryable else None)
+    return found(retry_after=wait if found.retryable else None, reason=f"http_{status}")
 
 
 def is_too_long(message: object) -> bool:

@@ -86,7 +86,7 @@ class EventParser:
             chunk = chunk.removeprefix(b"\n")
             self._skip_lf = False
         if self._overflowed:
-            raise BadResponse(provider_code="event_too_long")
+            raise BadResponse(reason="event_too_long")
         return self._lines(chunk) if chunk else []
 
     def end(self) -> list[Event | StrayLine]:
@@ -95,7 +95,7 @@ class EventParser:
         Data that is not whole is dropped: nobody knows what it lacks.
         """
         if self._overflowed:
-            raise BadResponse(provider_code="event_too_long")
+            raise BadResponse(reason="event_too_long")
         line = (self._lead or b"") + b"".join(self._line)
         self._line = []
         found: list[Event | StrayLine] = []
@@ -202,7 +202,7 @@ class EventParser:
         self._line = []
         self._data = []
         if not found:
-            raise BadResponse(provider_code="event_too_long")
+            raise BadResponse(reason="event_too_long")
         return found
 
 

@@ -123,7 +123,7 @@ class ToolCalls:
             arguments = ""
         self._chars += call.append(arguments, so_far=so_far) + len(call_id) + len(name)
         if self._chars > MAX_ARGUMENT_CHARS or len(self._calls) > MAX_CALLS:
-            raise BadResponse(provider_code="tool_calls_too_long")
+            raise BadResponse(reason="tool_calls_too_long")
         self._pass_on()
 
     def _pass_on(self) -> None:

@@ -13,6 +13,7 @@ from model.growth import Chunk
 from relay.answer import Answer, length
 from relay.following import FOLLOWED_SECONDS
 from storage.base import Storage, StorageError
+from telemetry.sparing import Outage
 
 log = logging.getLogger("headrace.checkpoints")
 
@@ -30,7 +31,11 @@ class Checkpoints:
         self._stored: dict[Answer, int] = {}  # up to which position
         self._frozen: dict[Answer, Chunk] = {}
         self._hurried: set[Answer] = set()
-        self._failing = False
+        self._outage = Outage(
+            log,
+            "checkpoints fail, answers go on: %s reason=%s",
+            "checkpoints work again after_seconds=%d times=%d",
+        )
         self._saved_at = 0.0  # by the loop's clock: what had grown by then is stored
 
     def add(self, answer: Answer) -> None:
@@ -91,16 +96,12 @@ class Checkpoints:
         try:
             await self._storage.append_chunks(list(writing.values()))
         except StorageError as error:
-            if not self._failing:  # once an outage, not once a second
-                log.warning("checkpoints fail, answers go on: %s", error)
-            self._failing = True
+            self._outage.met(error.reason, error)
             return False
         except Exception as error:  # a bug, about one of them: it must not cost all the others
             log.error("checkpoints fail by a bug", exc_info=error)
             writing = await self._written_singly(writing)
-        if self._failing:
-            log.info("checkpoints work again")
-        self._failing = False
+        self._outage.over()
         for answer, chunk in writing.items():
             if self._frozen.pop(answer, None) is not None:  # else it ended meanwhile
                 self._stored[answer] = chunk.position + length(chunk.pieces)

@@ -14,6 +14,7 @@ import time
 from datetime import UTC, datetime
 
 from storage.base import Count, Span, Storage, StorageError
+from telemetry.sparing import Outage
 
 log = logging.getLogger("headrace.counting")
 
@@ -59,7 +60,11 @@ class Counts:
         self._due: set[Counter] = set()  # touched since they were shared
         self._sharing = asyncio.Lock()
         self._shared_at = 0.0  # when that was begun last, failed or not
-        self._failing = False
+        self._outage = Outage(
+            log,
+            "counts are not shared, each process has its own: %s reason=%s",
+            "counts are shared again after_seconds=%d times=%d",
+        )
 
     def of(self, user: str, what: str, seconds: int) -> Counter:
         """What a user did in the span of so many seconds that the clock is in."""
@@ -104,11 +109,9 @@ class Counts:
             self._due.update(counters)
             if not isinstance(error, StorageError):
                 raise
-            if not self._failing:  # once an outage, not once a second
-                log.warning("counts are not shared, each process has its own: %s", error)
-            self._failing = True
+            self._outage.met(error.reason, error)
             return False
-        self._failing = False
+        self._outage.over()
         for counter, count in zip(counters, counts, strict=True):
             counter.shared = max(counter.shared, count.amount)
             counter.total = totals[count.span]

@@ -47,7 +47,7 @@ def _outcome(running: Running) -> tuple[Status, ProviderError | RelayError | Non
     if upstream.cancelled():
         return Status.INTERRUPTED, None
     if error is None:
-        return Status.FAILED, StreamBroken()
+        return Status.FAILED, StreamBroken(reason="no_finish_mark")
     if isinstance(error, ProviderError | RelayError):
         return Status.FAILED, error
     log.error("upstream call failed answer=%s", running.answer.id, exc_info=error)

@@ -42,7 +42,8 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: str | None
     code: str | None  # of the error that its readers were told
     upstream_code: str | None  # ... of the provider's failure, if that is what ended it
-    provider_code: str | None  # ... and the provider's own word for it
+    provider_code: str | None  # ... the provider's own word for it
+    reason: str | None  # ... and ours, where the code says too little
     usage: Usage
     chars: int
     most_readers: int  # at a time
@@ -87,6 +88,7 @@ def finished(running: Running, ending: Ending) -> Finished:
         code=ending.error.code if ending.error else None,
         upstream_code=error.code if error else None,
         provider_code=_word(error.provider_code) if error else None,
+        reason=error.reason if error else None,
         usage=ending.usage or Usage(0, 0),
         chars=answer.position,
         most_readers=running.most_readers,
@@ -104,12 +106,13 @@ def log_finished(told: Finished) -> None:
     first = told.first_token_seconds
     log.log(
         logging.WARNING if told.code else logging.INFO,
-        "answer ended status=%s code=%s provider_code=%s provider=%s model=%s answer=%s user=%s "
-        "request=%s chars=%d input_tokens=%d output_tokens=%d estimated=%s readers=%d "
+        "answer ended status=%s code=%s provider_code=%s reason=%s provider=%s model=%s answer=%s "
+        "user=%s request=%s chars=%d input_tokens=%d output_tokens=%d estimated=%s readers=%d "
         "first_token_ms=%d total_ms=%d",
         told.status,
         told.code or "-",
         told.provider_code or "-",
+        told.reason or "-",
         told.provider,
         told.provider_model,
         told.answer_id,

@@ -15,6 +15,7 @@ from relay.answer import Answer
 from relay.endings import interrupted
 from relay.errors import InternalError
 from storage.base import Storage, StorageError, Wants
+from telemetry.sparing import Outage
 
 log = logging.getLogger("headrace.following")
 
@@ -58,7 +59,11 @@ class Following:
         self._lease_seconds = lease_seconds
         self._followed: dict[str, _Followed] = {}
         self._any = asyncio.Event()
-        self._failing = False
+        self._outage = Outage(
+            log,
+            "answers of other processes cannot be read: %s reason=%s",
+            "answers of other processes can be read again after_seconds=%d times=%d",
+        )
         self._closing = False
         self.changed = asyncio.Event()  # what `wants` says is news; whoever tells it clears this
 
@@ -137,17 +142,13 @@ class Following:
         try:
             await self._grow(known)
         except StorageError as error:
-            if not self._failing:  # once an outage
-                log.warning("answers of other processes cannot be read: %s", error)
-            self._failing = True
+            self._outage.met(error.reason, error)
             return
         except Exception as error:  # a bug, about one of them: it must not cost all the others
             log.error("answers of other processes cannot be read", exc_info=error)
             await self._grow_singly(known)
             return
-        if self._failing:
-            log.info("answers of other processes can be read again")
-        self._failing = False
+        self._outage.over()
 
     async def _grow(self, known: Iterable[_Followed]) -> None:
         """Have these grow, and end, as far as the store knows. Raises StorageError."""

@@ -9,6 +9,7 @@ from relay.checkpoints import Checkpoints
 from relay.following import FOLLOWED_SECONDS
 from relay.running import Running
 from storage.base import Storage, StorageError
+from telemetry.sparing import Outage
 
 log = logging.getLogger("headrace.heeding")
 
@@ -31,7 +32,11 @@ class Heeding:
         self._interval = interval  # seconds
         self._lease_seconds = lease_seconds
         self._follows: frozenset[str] = frozenset()
-        self._failing = False
+        self._outage = Outage(
+            log,
+            "what other processes want is not known: %s reason=%s",
+            "what other processes want is known again after_seconds=%d times=%d",
+        )
         self._looked_at = asyncio.get_running_loop().time()
         self._believe_at = 0.0  # by the loop's clock: from when on who is not named has left
 
@@ -48,11 +53,9 @@ class Heeding:
             try:
                 await self.look()
             except StorageError as error:
-                if not self._failing:
-                    log.warning("what other processes want is not known: %s", error)
-                self._failing = True
+                self._outage.met(error.reason, error)
             else:
-                self._failing = False
+                self._outage.over()
 
     async def look(self) -> None:
         """Learn what is wanted now, and heed it. Raises StorageError.

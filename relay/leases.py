@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from relay.following import Following
 from storage.base import Storage, StorageError
+from telemetry.sparing import Outage
 
 log = logging.getLogger("headrace.leases")
 
@@ -33,6 +34,11 @@ class Lease:
         self._renewed_at = -seconds  # by the loop's clock, before the renewal was sent
         self._losses = 0  # how often it had run out, for all that is known
         self._looked_into = 0  # of these: the others may have cost answers
+        self._outage = Outage(
+            log,
+            "lease not renewed: %s reason=%s",
+            "lease renewed again after_seconds=%d times=%d",
+        )
 
     @property
     def is_held(self) -> bool:
@@ -69,10 +75,11 @@ class Lease:
                     await end_lost()
                     self._looked_into = losses
             except StorageError as error:
-                log.warning("lease not renewed: %s", error)
+                self._outage.met(error.reason, error)
                 self._losses += 1
                 await asyncio.sleep(self._pause)
                 continue
+            self._outage.over()
             await asyncio.sleep(min(_SHORTEST_PAUSE, self._pause))
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._pause):
@@ -90,9 +97,14 @@ async def sweep_orphans(
 
     At random moments, so that many processes do not all look at once.
     """
+    outage = Outage(
+        log, "orphans not ended: %s reason=%s", "orphans ended again after_seconds=%d times=%d"
+    )
     while True:
         await asyncio.sleep(lease_seconds / _SWEEPS_PER_LEASE * random.uniform(0.5, 1.5))
         try:
             await end_orphans()
         except StorageError as error:
-            log.warning("orphans not ended: %s", error)
+            outage.met(error.reason, error)
+        else:
+            outage.over()

@@ -13,11 +13,13 @@ import resource
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 
 from sockets.connections import Bounds, Connection, refusal
+from telemetry.sparing import Sparing
 
 log = logging.getLogger("headrace.accepting")
 
@@ -39,9 +41,6 @@ _RETRY_AFTER = 2
 # Seconds to leave the system alone when it has no memory or descriptors for anybody.
 _PAUSE = 0.1
 
-# Seconds between two lines in the log about the same misery.
-_SAY_AGAIN = 10.0
-
 _OVERLOADED = refusal(
     "503 Service Unavailable",
     "overloaded",
@@ -51,9 +50,14 @@ _OVERLOADED = refusal(
 
 
 class Acceptor:
-    """Takes in connections for `http` until stopped. Bounds are each connection's own."""
+    """Takes in connections for `http` until stopped. Bounds are each connection's own.
 
-    def __init__(self, http: HTTPServer, bounds: Bounds, *, max_connections: int) -> None:
+    `unread` says which requests are refused before anybody reads them.
+    """
+
+    def __init__(
+        self, http: HTTPServer, bounds: Bounds, *, max_connections: int, unread: Sparing
+    ) -> None:
         self._http = http
         self._bounds = bounds
         self.max_connections = max_connections
@@ -62,7 +66,8 @@ class Acceptor:
         self.open: set[Connection] = set()  # to be looked at, not changed, by others
         self._lingering: dict[socket.socket, asyncio.TimerHandle] = {}
         self._reserve: int | None = _spare_descriptor()
-        self._said_at = -_SAY_AGAIN
+        self._unread = unread
+        self._sparing = Sparing(log, "connections refused: %s open=%d untold=%d")
         self.refused = 0  # connections that were answered with `overloaded`
 
     def start(self, sockets: Iterable[socket.socket]) -> None:
@@ -83,6 +88,7 @@ class Acceptor:
         if self._reserve is not None:
             os.close(self._reserve)
             self._reserve = None
+        self._sparing.close()
 
     @property
     def connections(self) -> int:
@@ -109,7 +115,8 @@ class Acceptor:
             self._say("there are as many as there may be")
             self._refuse(accepted)
             return
-        connection = Connection(accepted, self._bounds, self.open.discard)
+        tell = partial(self._unread.say, example=_host(address))
+        connection = Connection(accepted, self._bounds, self.open.discard, tell)
         self.open.add(connection)
         self._http.handle_stream(connection, address)  # type: ignore[arg-type]
 
@@ -171,9 +178,7 @@ class Acceptor:
             self._loop.add_handler(listening, self._ready, IOLoop.READ)
 
     def _say(self, what: str) -> None:
-        if self._loop.time() >= self._said_at + _SAY_AGAIN:
-            self._said_at = self._loop.time()
-            log.warning("connections refused open=%d: %s", len(self.open), what)
+        self._sparing.say(what, example=len(self.open), level=logging.WARNING)
 
 
 def affordable_connections(wanted: int, calls: int, descriptors: int) -> int:
@@ -191,6 +196,11 @@ def take_all_descriptors() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # not every system bears what it says
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _host(address: object) -> object:
+    """Who it is, of a socket's address; one in the file system has none."""
+    return address[0] if isinstance(address, tuple) else "-"
 
 
 def _spare_descriptor() -> int | None:

@@ -34,18 +34,26 @@ class Bounds(NamedTuple):
 
 
 class Connection(IOStream):
-    """A client's connection. `closed_too` is called once its descriptor is free again."""
+    """A client's connection. `closed_too` is called once its descriptor is free again.
+
+    `tell` hears, by a code, of a request that is refused here.
+    """
 
     request_id = "-"  # of the request that is, or was last, answered on it: for the log
     sent = 0  # bytes that the kernel has taken
 
     def __init__(
-        self, accepted: socket.socket, bounds: Bounds, closed_too: Callable[["Connection"], None]
+        self,
+        accepted: socket.socket,
+        bounds: Bounds,
+        closed_too: Callable[["Connection"], None],
+        tell: Callable[[str], None],
     ) -> None:
         super().__init__(accepted, max_buffer_size=bounds.max_buffer_bytes)
         self._bounds = bounds
         self._closed_too = closed_too
         self.progress = Progress()
+        self._tell = tell
         self._awaits_head = False
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -113,6 +121,7 @@ class Connection(IOStream):
 
     async def _refuse(self, status: str, code: str, message: str) -> None:
         """Say why, and hang up: where a body would begin is not known."""
+        self._tell(code)
         await self.write(refusal(status, code, message))
         self.close()
         raise StreamClosedError

@@ -23,6 +23,9 @@ MODULES = (
 )
 LOCK_FILES = ("constraints.txt", "requirements.txt", "requirements-traces.txt")
 
+# All of it but how lines are said sparingly, which needs nothing and is for everybody.
+TELEMETRY = r"telemetry(?!\.sparing\b)"
+
 
 # Imports point one way: server, handlers, relay, then providers and storage, and then the model.
 
@@ -70,8 +73,12 @@ def sources(*places: str) -> Iterator[Path]:
         ),
         ("providers", "server|entrance|handlers|relay|storage|auth|telemetry"),
         ("storage", "server|entrance|handlers|relay|providers|auth|telemetry"),
-        ("relay", "server|entrance|handlers|auth|telemetry|tornado.web|tornado.httpserver"),
-        ("auth", "server|entrance|handlers|relay|providers|settings|telemetry|tornado"),
+        ("relay", rf"server|entrance|handlers|auth|{TELEMETRY}|tornado.web|tornado.httpserver"),
+        ("auth", rf"server|entrance|handlers|relay|providers|settings|{TELEMETRY}|tornado"),
+        (
+            "telemetry/sparing.py",
+            "server|entrance|handlers|relay|storage|providers|auth|model|settings|tornado",
+        ),
         ("telemetry", "server|entrance|handlers|auth|storage.mongo|storage.sqlite"),
         ("doctor", "server|entrance|handlers|relay|auth|storage.mongo|storage.sqlite"),
         ("handlers", "server|entrance"),
@@ -81,7 +88,7 @@ def sources(*places: str) -> Iterator[Path]:
             "server|entrance|settings|storage|providers|auth|telemetry|tornado|asyncio|random|time",
         ),
         ("entrance.py", "server|relay|telemetry"),
-        ("sockets", "server|entrance|handlers|relay|providers|storage|auth|telemetry"),
+        ("sockets", rf"server|entrance|handlers|relay|providers|storage|auth|{TELEMETRY}"),
         ("settings.py", "server|entrance|handlers|relay|providers|storage|auth|telemetry"),
         (
             "supervision.py",

@@ -46,7 +46,7 @@ class Published:
     async def fetch(self) -> bytes:
         self.fetches += 1
         if self.away:
-            raise KeysUnavailable from ValueError("away")
+            raise KeysUnavailable("away")
         return json.dumps({"keys": list(self.issuer.published.values())}).encode()
 
 
@@ -444,7 +444,7 @@ async def test_a_server_whose_issuer_is_away_starts_and_says_503(
     assert "retry-after" in refused.headers
     assert 1 == issuer.fetches  # no redirect was followed, and nothing tried again at once
     assert 200 == (await call(server.url, "GET", "/readyz")).status
-    expect_log("headrace.auth", f"cannot be fetched: the issuer answers {status}")
+    expect_log("headrace.auth", f"cannot be fetched reason=http_{status}")
 
 
 @pytest.mark.gen_test

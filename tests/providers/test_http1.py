@@ -240,7 +240,7 @@ def test_what_inflates_too_far_is_a_bad_response() -> None:
     assert b"" == parser.feed(gzip.compress(bytes(MAX_INFLATED_BYTES + 1)))
     with pytest.raises(BadResponse) as caught:
         parser.verdict()
-    assert "inflates_too_far" == caught.value.provider_code
+    assert "inflates_too_far" == caught.value.reason
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ class TestWhatABodyIs:
 
     def test_a_body_of_json_is_bounded(self) -> None:
         outcome = read(OPENAI, [b"{"] * 2000, content_type=JSON, max_body_bytes=1000)
-        assert "body_too_long" == getattr(outcome.error, "provider_code", None)
+        assert "body_too_long" == getattr(outcome.error, "reason", None)
 
     def test_an_endless_error_body_is_read_over(self) -> None:
         reading = reading_of(status=503)

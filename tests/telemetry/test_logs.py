@@ -112,6 +112,7 @@ async def test_an_answer_leaves_one_line_under_its_requests_id(
             "status": "complete",
             "code": None,
             "provider_code": None,
+            "reason": None,
             "provider": "openai",
             "model": "gpt-4o-mini",
             "answer": reader.answer_id,

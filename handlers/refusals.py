@@ -1,0 +1,37 @@
+"""What the log says of requests that are refused: why, in our words, and not once each.
+
+Strangers can be refused as often as they like. So a code and a reason are one line a minute, with
+an example by which to find a client's report; and a store that fails is told once an outage.
+"""
+
+import logging
+from http import HTTPStatus
+
+from handlers.errors import Described
+from handlers.readiness import Readiness
+from storage.base import StorageError, TooLarge
+from telemetry.sparing import Sparing
+
+log = logging.getLogger("headrace.http")
+
+
+class Refusals:
+    """Those of this process."""
+
+    def __init__(self, readiness: Readiness) -> None:
+        self._readiness = readiness
+        self._sparing = Sparing(log, "request refused code=%s reason=%s request=%s untold=%d")
+
+    def tell(self, described: Described, error: BaseException | None, *, request_id: str) -> None:
+        """A request was refused as `described`, because of `error`."""
+        if isinstance(error, StorageError) and not isinstance(error, TooLarge):
+            self._readiness.refused(error)
+            return
+        reason = getattr(error, "reason", None) or "-"
+        is_ours = described.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        level = logging.WARNING if is_ours else logging.INFO
+        self._sparing.say(described.code, str(reason), example=request_id, level=level)
+
+    def close(self) -> None:
+        """Say what is untold."""
+        self._sparing.close()

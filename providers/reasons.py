@@ -1,0 +1,108 @@
+"""Why there is no connection, or why it broke, in a word: for the log, and never a quotation.
+
+Errors of sockets, of TLS and of the HTTP parser say it in words of many makes, which may quote an
+address or a certificate. What is kept of them is which kind they are.
+"""
+
+import errno
+import re
+import socket
+import ssl
+from typing import Final
+
+from httptools import HttpParserError
+from tornado.iostream import StreamClosedError
+
+from providers.errors import ProviderError
+
+# OpenSSL's numbers for what is wrong with a certificate (X509_V_ERR_…).
+_CERTIFICATE: Final = {
+    9: "tls_certificate_not_yet_valid",
+    10: "tls_certificate_expired",
+    18: "tls_certificate_self_signed",
+    19: "tls_unknown_ca",
+    20: "tls_unknown_ca",
+    21: "tls_unknown_ca",
+    23: "tls_certificate_revoked",
+    62: "tls_hostname_mismatch",
+    64: "tls_hostname_mismatch",  # of an address
+}
+
+_SYSTEM: Final = {
+    errno.ECONNREFUSED: "refused",
+    errno.ECONNRESET: "reset",
+    errno.EPIPE: "reset",
+    errno.ECONNABORTED: "reset",
+    errno.ETIMEDOUT: "timed_out",
+    errno.EHOSTUNREACH: "no_route",
+    errno.ENETUNREACH: "no_route",
+    errno.EADDRNOTAVAIL: "no_local_address",
+    errno.EMFILE: "out_of_descriptors",
+    errno.ENFILE: "out_of_descriptors",
+    errno.EACCES: "forbidden_here",
+    errno.EPERM: "forbidden_here",
+    errno.ENOENT: "file_missing",  # of the setting ca_certs
+}
+
+# What DNS says of a name itself, rather than of itself.
+_NO_SUCH_NAME: Final = frozenset(
+    number
+    for name in ("EAI_NONAME", "EAI_NODATA", "EAI_ADDRFAMILY")
+    if (number := getattr(socket, name, None)) is not None
+)
+
+_WORD: Final = re.compile(r"[A-Z0-9_]{1,48}")
+
+
+def reason_of(error: BaseException) -> str:
+    """The word for what went wrong with a connection."""
+    if isinstance(error, StreamClosedError):
+        if error.real_error is None:
+            return "closed"
+        error = error.real_error
+    match error:
+        case ProviderError():  # a proxy's answer that cannot be read
+            return error.reason or error.code
+        case ProxyRefused():
+            return f"proxy_http_{error.status}"
+        case socket.gaierror():
+            return "no_address" if error.errno in _NO_SUCH_NAME else "name_server_silent"
+        case UnicodeError():
+            return "no_address"
+        case ssl.SSLCertVerificationError():
+            return _CERTIFICATE.get(error.verify_code, "tls_certificate_not_trusted")
+        case ssl.SSLError():
+            return f"tls_{_openssl(error)}"
+        case HttpParserError():
+            name = type(error).__name__.removeprefix("HttpParser").removesuffix("Error")
+            return f"http_{_snake(name) or 'framing'}"
+        case TimeoutError():
+            return "timed_out"
+        case NotTls():
+            return "no_tls"
+        case OSError():
+            return _SYSTEM.get(error.errno or 0, "no_connection")
+        case _:
+            return "no_connection"
+
+
+class ProxyRefused(ConnectionRefusedError):
+    """The proxy makes no tunnel; `status` is what it answered."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the proxy answered CONNECT with {status}")
+        self.status = status
+
+
+class NotTls(ConnectionAbortedError):
+    """The other side does not speak TLS."""
+
+
+def _openssl(error: ssl.SSLError) -> str:
+    """OpenSSL's own word for it, such as `wrong_version_number`: one of a list in its library."""
+    word = error.reason or ""
+    return word.lower() if _WORD.fullmatch(word) else "failed"
+
+
+def _snake(name: str) -> str:
+    return re.sub("(?<!^)(?=[A-Z])", "_", name).lower()

@@ -1,0 +1,207 @@
+"""Why requests are refused, as the operator reads it: once, in our words, and nothing of theirs."""
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from auth import keys
+from model.messages import now
+from tests.auth.test_tokens import confused, sealed, tampered, unsigned
+from tests.entering import SECRET, Door, soon
+from tests.issuer import Issuer
+from tests.readers import call
+from tests.serving import Serving
+from tests.steps import sending
+
+MODELS = ("GET", "/api/v1/models")
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """The log so far, of our own loggers."""
+    for name in ("headrace", "tornado.general"):  # as the server has them
+        caplog.set_level(logging.INFO, name)
+    return lambda: [
+        record.getMessage() for record in caplog.records if record.name.startswith("headrace")
+    ]
+
+
+def bearing(credentials: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {credentials}"}
+
+
+def changed(**claims: Any) -> Callable[[Issuer], str]:
+    return lambda issuer: issuer.token(**claims)
+
+
+TOKENS: dict[str, tuple[Callable[[Issuer], str], str]] = {
+    "expired": (changed(exp=int(time.time()) - 3600), "token_exp"),
+    "not yet good": (changed(nbf=int(time.time()) + 3600), "token_nbf"),
+    "of the future": (changed(iat=int(time.time()) + 3600), "token_iat"),
+    "for another": (changed(aud="another"), "token_aud"),
+    "for nobody": (changed(aud=None), "token_aud_missing"),
+    "of another issuer": (changed(iss="https://id.example.org"), "token_iss"),
+    "of nobody's": (changed(sub=None), "token_sub_missing"),
+    "of an odd name": (changed(sub="a\nb"), "token_sub"),
+    "without an end": (changed(exp=None), "token_exp_missing"),
+    "of an unknown key": (changed(kid="next"), "token_kid_unknown"),
+    "of another algorithm": (changed(algorithm="RS384"), "token_alg"),
+    "unsigned": (unsigned, "token_alg"),
+    "confused": (confused, "token_alg"),
+    "tampered with": (tampered, "token_signature"),
+    "critical": (
+        lambda issuer: issuer.token(headers={"kid": "rsa", "crit": ["x"], "x": 1}),
+        "token_crit",
+    ),
+    "no token": (lambda _: "none", "token_malformed"),
+    "a key": (lambda _: keys.make().text, "token_malformed"),
+    "half a token": (lambda issuer: issuer.token().rpartition(".")[0], "token_malformed"),
+    "endless": (lambda _: "a" * 20_000, "token_too_long"),
+    "of lists": (lambda _: f"{sealed({'alg': ['RS256']})}.e30.e30", "token_malformed"),
+}
+
+
+@pytest.mark.parametrize("kind", TOKENS)
+@pytest.mark.gen_test
+async def test_a_refused_token_is_told_by_the_claim_that_failed_and_never_quoted(
+    serve: Serving, issuer: Issuer, lines: Callable[[], list[str]], kind: str
+) -> None:
+    make, reason = TOKENS[kind]
+    server = await serve.start(auth=issuer.settings())
+    token = make(issuer)
+
+    refused = await call(server.url, *MODELS, headers={**bearing(token), "X-Request-Id": "mine-1"})
+
+    assert 401 == refused.status
+    code = refused.body["error"]["code"]
+    said = [line for line in lines() if "request refused" in line]
+    assert [f"request refused code={code} reason={reason} request=mine-1 untold=0"] == said
+    assert reason not in str(refused.body)  # which of them it is is nobody's business
+    assert not any(part in "\n".join(lines()) for part in token.split(".") if len(part) > 8)
+
+
+@pytest.mark.gen_test
+async def test_refused_keys_are_told_apart(
+    door: Door, lines: Callable[[], list[str]], serve: Serving
+) -> None:
+    server = await door.open()
+    alice, bob, gone = [await door.admit(name) for name in ("alice", "bob", "gone")]
+    for holder in (bob, gone):
+        assert 200 == (await call(server.url, *MODELS, headers=holder.headers)).status
+    await door.revoke(bob)
+    desk = await door.desk()
+    made = keys.make()
+    key = (await desk.api_keys([alice.key_id]))[0]
+    changes = {"id": made.id, "digest": keys.digest(made.text), "expires_at": now()}
+    await desk.create_api_key(type(key)(**{**_fields(key), **changes}))
+    await soon()
+    other = f"hr_{alice.key_id}_{keys.make().text.rpartition('_')[2]}"
+
+    for credentials in ("hr_none", keys.make().text, other, bob.key, made.text):
+        assert 401 == (await call(server.url, *MODELS, headers=bearing(credentials))).status
+    for headers in ({}, {"Authorization": "Basic YWxpY2U6eA=="}):
+        assert 401 == (await call(server.url, *MODELS, headers=headers)).status
+
+    reasons = [match[1] for line in lines() if (match := re.search(r"reason=(\S+)", line))]
+    assert [
+        *("key_malformed", "key_unknown", "key_secret", "key_revoked", "key_expired"),
+        *("no_authorization", "no_bearer"),
+    ] == reasons
+    for secret in (alice.key, bob.key, made.text, other):
+        assert secret.rpartition("_")[2] not in "\n".join(lines())
+
+
+def _fields(struct: Any) -> dict[str, Any]:
+    return {name: getattr(struct, name) for name in struct.__struct_fields__}
+
+
+@pytest.mark.gen_test
+async def test_who_is_refused_a_thousand_times_leaves_one_line_and_how_often(
+    serve: Serving, lines: Callable[[], list[str]]
+) -> None:
+    server = await serve.start(auth={"mode": "keys", "secret": SECRET})
+
+    for _ in range(10):
+        await asyncio.gather(
+            *(call(server.url, *MODELS, headers=bearing("hr_none")) for _ in range(100))
+        )
+
+    told = [line for line in lines() if "key_malformed" in line]
+    assert 1 == len(told)
+    await serve.stop(server)
+    assert "untold=999" in [line for line in lines() if "key_malformed" in line][1]
+
+
+@pytest.mark.gen_test
+async def test_refusals_of_a_server_without_keys_are_told_too(
+    serve: Serving, lines: Callable[[], list[str]]
+) -> None:
+    server = await serve.start()
+
+    await call(server.url, *MODELS, headers={"X-Forwarded-For": "203.0.113.9"})
+    await call(server.url, *MODELS, headers={"Host": "chat.example.org"})
+    await call(server.url, *MODELS, headers={"Origin": "https://evil.example"})
+
+    codes = [match[1] for line in lines() if (match := re.search(r"refused code=(\S+)", line))]
+    assert ["forwarded_request", "foreign_host", "foreign_origin"] == codes
+    assert "203.0.113.9" not in "\n".join(lines())
+
+
+MALFORMED = {
+    b"GET /x\r\n\r\n": "request_line",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\r\n\r\n": "request_line",
+    b"GET /x HTTP/9.9\r\nHost: localhost\r\n\r\n": "http_version",
+    b"GET /x HTTP/1.1\r\nHost: localhost\r\nAuthorization Bearer hr_x\r\n\r\n": "header",
+    b"GET /x HTTP/1.1\r\nHost: localhost\r\nX: hr_x\x00\r\n\r\n": "header",
+    b"GET /x HTTP/1.1\r\n\r\n": "host",
+    b"GET /x HTTP/1.1\r\nHost: localhost\n\r\n": "lf_alone",
+    b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: hr_x\r\n\r\n": "content_length",
+    b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n": "body_too_large",
+    b"POST /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: hr_x\r\n\r\n": "transfer_encoding",
+    b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n"
+    b"\r\n": "content_length_and_transfer_encoding",
+    b"POST /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nhr_x\r\n": "chunks",
+    b"GET /x HTTP/1.1\r\nHost: localhost\r\n" + b"X: x\r\n" * 200 + b"\r\n": "headers_too_large",
+}
+
+
+@pytest.mark.parametrize("data", MALFORMED, ids=MALFORMED.values())
+@pytest.mark.gen_test
+async def test_a_request_that_cannot_be_read_is_told_by_what_is_wrong_with_it(
+    serve: Serving, lines: Callable[[], list[str]], caplog: pytest.LogCaptureFixture, data: bytes
+) -> None:
+    server = await serve.start()
+
+    stream, writer = await sending(server, data)
+    await stream.read()
+    writer.close()
+
+    assert [f"request not read reason={MALFORMED[data]} from=127.0.0.1 untold=0"] == lines()
+    assert "hr_x" not in caplog.text
+    assert "Malformed" not in caplog.text  # Tornado's own line
+
+
+@pytest.mark.gen_test
+async def test_a_scanner_leaves_one_line_a_minute(
+    serve: Serving, lines: Callable[[], list[str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    server = await serve.start()
+
+    async def probe(number: int) -> None:
+        stream, writer = await sending(server, b"GET /%d\r\n\r\n" % number)
+        await stream.read()
+        writer.close()
+
+    for _ in range(10):
+        await asyncio.gather(*map(probe, range(50)))
+
+    assert 1 == len(lines())
+    await serve.stop(server)
+    assert "reason=request_line" in lines()[1]
+    assert "untold=499" in lines()[1]
+    assert [] == [record for record in caplog.records if record.name == "tornado.general"]
