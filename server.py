@@ -38,6 +38,7 @@ import handlers.metrics
 import handlers.models
 import handlers.openapi
 import handlers.page
+import handlers.whole
 from auth import managing
 from auth.managing import CannotManage, Said
 from doctor.examination import examine
@@ -66,7 +67,7 @@ from settings import (
     load_storage,
 )
 from sockets.accepting import Acceptor, affordable_connections, take_all_descriptors
-from sockets.bodies import Bodies
+from sockets.bodies import UNBOUNDED, Bodies
 from sockets.connections import Bounds
 from sockets.listening import CannotListen, is_shared, listen, url_of
 from sockets.peers import Peers
@@ -115,6 +116,7 @@ _ROUTES = [
     *handlers.page.routes,
     *handlers.metrics.routes,
     *handlers.openapi.routes,
+    *handlers.whole.routes,
 ]
 
 
@@ -345,10 +347,15 @@ def _http_server(settings: Settings, services: Services, unread: Sparing) -> HTT
         unread.say(code, example="-", level=logging.WARNING)
 
     return HTTPServer(
-        Bodies(application, max_bytes=limits.max_bodies_bytes, tell=tell),
-        # Somewhat above the limits: what is a little too large is refused in words.
+        Bodies(
+            application,
+            max_body_bytes=limits.max_body_bytes,
+            max_bytes=limits.max_bodies_bytes,
+            tell=tell,
+        ),
+        # Somewhat above the limit: what is a little too large is refused in words.
         max_header_size=2 * limits.max_header_bytes,
-        max_body_size=2 * limits.max_body_bytes,
+        max_body_size=UNBOUNDED,
         body_timeout=limits.body_seconds,
         idle_connection_timeout=limits.idle_seconds,
     )

@@ -51,6 +51,21 @@ class EventsHandler(ReadingHandler):
                 self._ticket.check(None if answer.ending is None else answer.ending.ended_at)
             await self.follow(answer, position.seen)
 
+    async def head(self, *names: str) -> None:
+        """Whether there is such a stream: its headers, and no reader of it for that."""
+        if position_in(self.request).ended:
+            self.stop_coming_back()
+            return
+        try:
+            answer = await self.services.relay.glance(self.user, *names)
+        except StorageError:
+            self.come_back()
+            return
+        if self._ticket is not None:
+            self._ticket.check(None if answer.ending is None else answer.ending.ended_at)
+        self.write_stream_headers()
+        await self.flush()  # nobody knows how long it is: with `finish` it would be 0
+
 
 class TicketHandler(BaseHandler):
     """A way in for an EventSource, which can send no headers."""

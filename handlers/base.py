@@ -3,6 +3,7 @@
 import logging
 import re
 import secrets
+from collections.abc import Awaitable
 from contextlib import suppress
 from functools import cached_property
 from http import HTTPStatus
@@ -101,12 +102,8 @@ class BaseHandler(RequestHandler):
         # A browser asks by OPTIONS whether it may send a key, and sends none with that.
         if self.access is not Access.EVERYBODY and self.request.method != "OPTIONS":
             self.principal = self._acting(self._checked(await self.enter()))
-        if self.request.body and not _is_json(self.request.headers.get("Content-Type", "")):
-            raise ApiError(
-                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                "not_json",
-                "The body must be sent as application/json.",
-            )
+        if self.request.body:
+            self._check_form()
         if len(self.request.body) > self.services.max_body_bytes:
             limit = self.services.max_body_bytes
             raise ApiError(
@@ -115,12 +112,32 @@ class BaseHandler(RequestHandler):
                 f"The body exceeds {limit} bytes.",
             )
 
+    def _check_form(self) -> None:
+        """Whether the body is what its headers have to say that it is."""
+        if not _is_json(self.request.headers.get("Content-Type", "")):
+            raise ApiError(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                "not_json",
+                "The body must be sent as application/json.",
+            )
+        codings = self.request.headers.get("Content-Encoding", "").lower().split(",")
+        if any(coding.strip() not in ("", "identity") for coding in codings):
+            raise ApiError(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                _COMPRESSED,
+                "The body must be sent as it is, without a Content-Encoding.",
+            )
+
     def on_finish(self) -> None:
         """Tornado's hook: the response is sent, or there is nobody to send it to."""
         self.services.presence.went(self)
 
     def compute_etag(self) -> None:
         """Tornado's hook. Nothing here may be stored by caches: an ETag would only cost a hash."""
+
+    def head(self, *names: str) -> Awaitable[None] | None:
+        """What GET would answer, less its body, which Tornado leaves out and counts."""
+        return self.get(*names)
 
     def options(self, *_: str) -> None:
         """Answer a browser's question whether another site's page may ask; the headers say it."""
@@ -193,6 +210,8 @@ class BaseHandler(RequestHandler):
             self.set_header("WWW-Authenticate", described.challenge)
         if described.status == HTTPStatus.METHOD_NOT_ALLOWED:
             self.set_header("Allow", self._methods())
+        if described.code == _COMPRESSED:
+            self.set_header("Accept-Encoding", "identity")
         self.write_json(Refusal(self.problem(described)), described.status)
         self.finish()
 
@@ -224,11 +243,13 @@ class BaseHandler(RequestHandler):
 
     def _methods(self) -> str:
         """What this path can be asked by."""
-        return ", ".join(
-            method
-            for method in self.SUPPORTED_METHODS
-            if getattr(type(self), method.lower()) is not getattr(RequestHandler, method.lower())
-        )
+        return ", ".join(filter(self.takes, self.SUPPORTED_METHODS))
+
+    @classmethod
+    def takes(cls, method: str) -> bool:
+        """Whether these paths can be asked by it: by HEAD where there is something to get."""
+        name = "get" if method == "HEAD" else method.lower()
+        return getattr(cls, name) is not getattr(RequestHandler, name)
 
     def _checked(self, principal: Principal) -> Principal:
         if self.access is Access.ADMINS and not principal.admin:
@@ -273,6 +294,7 @@ class NotFoundHandler(BaseHandler):
 _BUG = Described(
     HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "The server failed. That is a bug."
 )
+_COMPRESSED = "unsupported_encoding"
 _PAGE_DEFAULT = 50
 _PAGE_MAX = 200  # a page of long answers is megabytes; more of them are more pages
 

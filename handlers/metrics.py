@@ -52,6 +52,10 @@ class ScrapeHandler(RequestHandler):
         """Write them."""
         _write(self, self._metrics)
 
+    def head(self) -> None:
+        """Tell how much there is to write."""
+        self.get()
+
 
 def scrape_server(metrics: Metrics) -> HTTPServer:
     """A server of nothing but `/metrics`."""

@@ -34,7 +34,8 @@ _EVENT_IDS = {"delta": "^[0-9]+$", "reset": "^[0-9]+$", "end": "^[0-9]+-end$"}
 _ABOUT = (
     "Streams of LLM answers that outlive the connections of their readers. Ids are opaque, times "
     "are RFC 3339 in UTC. Every response carries `X-Request-Id`: the one that the request carried, "
-    "or one of ours. A method that a path does not take is 405, and `Allow` names those it takes."
+    "or one of ours. A method that a path does not take is 405, and `Allow` names those it takes. "
+    "Whatever takes GET takes HEAD."
 )
 
 # `\Z` is Python's; everybody else's `$` is as strict, for without a flag it does not pass over a

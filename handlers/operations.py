@@ -109,7 +109,7 @@ REFUSALS: Mapping[int, Reply] = {
         _REFUSED,
     ),
     413: Reply("More than is taken.", _REFUSED),
-    415: Reply("The body was not sent as `application/json`.", _REFUSED),
+    415: Reply("The body was not sent as `application/json`, or was compressed.", _REFUSED),
     422: Reply(
         "The Idempotency-Key was used for another question.",
         _REFUSED,

@@ -78,10 +78,6 @@ class PageHandler(BaseHandler):
             return
         self.write_built(index)
 
-    async def head(self, *names: str) -> None:
-        """The same without a body, as Tornado sees to."""
-        await self.get(*names)
-
     def write_built(self, file: Built) -> None:
         """Send `file`, as small as the client takes it."""
         self.set_header("Content-Type", file.content_type)

@@ -51,7 +51,7 @@ class ReadingHandler(BaseHandler):
 
     async def follow(self, answer: Answer, position: int = 0) -> None:
         """Send what lies beyond `position`, then what comes, until the end or until they leave."""
-        self._write_stream_headers()
+        self.write_stream_headers()
         with (
             self.services.relay.reader(answer, position) as reader,
             self.services.presence.following(self),
@@ -66,7 +66,7 @@ class ReadingHandler(BaseHandler):
 
     def come_back(self) -> None:
         """Send an empty stream, whose client asks again in a moment."""
-        self._write_stream_headers()
+        self.write_stream_headers()
         self.write(self.wire.come_back(_a_moment()))
 
     def stop_coming_back(self) -> None:
@@ -128,7 +128,8 @@ class ReadingHandler(BaseHandler):
         await self.flush()  # a slow reader's next growth is simply longer
         self.is_writing = False
 
-    def _write_stream_headers(self) -> None:
+    def write_stream_headers(self) -> None:
+        """Those of a stream of events."""
         self.set_status(HTTPStatus.OK)
         self.set_header("Content-Type", "text/event-stream; charset=utf-8")
         self.set_header("Cache-Control", "no-cache, no-transform")

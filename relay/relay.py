@@ -264,6 +264,15 @@ class Relay:
             return self._following.follow(message)
         return Answer.restored(message)
 
+    async def glance(self, user: str, answer_id: str) -> Answer:
+        """The answer as it stands, for who will not read it: nothing goes on or ends by that.
+
+        Raises as `answer` does.
+        """
+        if running := self._running_of(user, answer_id):
+            return running.answer
+        return Answer.restored(await self._answer_message(user, answer_id))
+
     async def stop(self, user: str, answer_id: str) -> Answer:
         """End the answer as STOPPED if it is live, and return it. Raises as `answer` does.
 

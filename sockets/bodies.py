@@ -1,13 +1,23 @@
-"""The bodies of requests as they come in: what all of them together may hold in memory.
+"""The bodies of requests as they come in: what each, and all of them together, may hold in memory.
 
 A body is held whole before anybody reads it, or asks for a key. Each has a bound, and so has the
 number of connections; but ten thousand that stop short of the end of a long one would be more than
 a machine has. So bodies share what they take beyond their beginnings, and one that finds nothing
 left is refused. Beginnings are free: whoever holds long bodies keeps no usual question out.
+
+What is refused is told in the API's words. Tornado would hang up on a body that is too long, and
+its sender see a reset connection: here what they still send is dropped until they have read why.
 """
 
+import re
+import socket
+from asyncio import Future
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from http import HTTPStatus
+from typing import NamedTuple, cast
 
+from tornado.http1connection import HTTP1Connection
 from tornado.httputil import (
     HTTPConnection,
     HTTPHeaders,
@@ -16,16 +26,45 @@ from tornado.httputil import (
     RequestStartLine,
     ResponseStartLine,
 )
+from tornado.iostream import IOStream
 
-from sockets.connections import refused
+from sockets.connections import refusal, refused
+from sockets.targets import origin_form
 
 # Of each body, and more than a usual question has: 160 MB with ten thousand connections.
 _FREE_BYTES = 16 * 1024
 
+# What is dropped of a body that is too long. Most clients read a response only when they have sent
+# everything, and a recording or a handful of pictures, put into a question by mistake, is less. Who
+# sends more is cut off; for how long they may send is bounded as for any body.
+_MOST_DROPPED = 64 * 1024 * 1024
+
 # What people are told to wait: bodies come in, or their time is over.
 _RETRY_AFTER = 2
 
-_STATUS = ResponseStartLine("HTTP/1.1", 503, "Service Unavailable")
+# Tornado's own bound, past which a number is a mistake: its answer is a bare 400.
+UNBOUNDED = 10**12
+_LENGTH = re.compile(r"[0-9]{1,12}")
+
+
+class _Refusal(NamedTuple):
+    """Why a request is not handed on, as its sender is told."""
+
+    status: HTTPStatus
+    code: str
+    message: str
+    retry_after: int | None = None
+
+
+_OVERLOADED = _Refusal(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "overloaded",
+    "The server is taking in as many long requests as it can. Try again shortly.",
+    _RETRY_AFTER,
+)
+_NO_TARGET = _Refusal(
+    HTTPStatus.BAD_REQUEST, "bad_request", "What is asked for is no address of this server."
+)
 
 
 class Bodies(HTTPServerConnectionDelegate):
@@ -35,11 +74,19 @@ class Bodies(HTTPServerConnectionDelegate):
         self,
         inner: HTTPServerConnectionDelegate,
         *,
+        max_body_bytes: int,
         max_bytes: int,
         tell: Callable[[str], None],
     ) -> None:
         self.held = 0  # bytes beyond beginnings, of bodies that are coming in
         self.max_bytes = max_bytes
+        # Up to twice the limit it is for handlers to say, who know whose it is.
+        self.most_of_one = 2 * max_body_bytes
+        self.too_large = _Refusal(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            "body_too_large",
+            f"The body exceeds {max_body_bytes} bytes.",
+        )
         self.tell = tell
         self.inner = inner
 
@@ -65,34 +112,50 @@ class _Body(HTTPMessageDelegate):
         self._connection = connection
         self._bytes = 0
         self._counted = 0
-        self._is_refused = False
+        self._refusal: _Refusal | None = None
+        self._was_told = False  # why it is refused, ahead of its end
         self._is_head = False
 
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
-        self._is_head = isinstance(start_line, RequestStartLine) and start_line.method == "HEAD"
-        return self._inner.headers_received(start_line, headers)
+        assert isinstance(start_line, RequestStartLine), "a server's"
+        self._is_head = start_line.method == "HEAD"
+        if self._announces_too_much(headers):
+            headers.pop("Expect", None)  # else Tornado would ask for what nobody wants
+            self._refuse_at_once(self._bodies.too_large)
+            return None
+        asked = origin_form(start_line, headers)
+        if asked is None:
+            self._refusal = _NO_TARGET
+            return None
+        return self._inner.headers_received(asked, headers)
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        if self._is_refused:
-            return None
         self._bytes += len(chunk)
+        if self._bytes > self._bodies.most_of_one and not self._was_told:
+            self._drop_what_came()
+            self._refuse_at_once(self._bodies.too_large)
+        if self._was_told and self._bytes > self._bodies.most_of_one + _MOST_DROPPED:
+            self._stream.close()
+        if self._refusal is not None:
+            return None
         more = max(0, self._bytes - _FREE_BYTES) - self._counted
         if more > self._bodies.max_bytes - self._bodies.held:
-            # Said at its end: who still sends would see a reset connection and no response. What
-            # comes until then is dropped; its length and its time have bounds.
-            self._is_refused = True
-            self._bodies.tell("overloaded")
-            self.on_connection_close()  # `inner` lets go of what it has
+            # Said at its end: there is not much more of it, and the connection can go on.
+            self._drop_what_came()
+            self._refusal = _OVERLOADED
             return None
         self._bodies.held += more
         self._counted += more
         return self._inner.data_received(chunk)
 
     def finish(self) -> None:
-        if self._is_refused:
-            self._refuse()
+        if self._was_told:
+            self._stream.close()
+            return
+        if self._refusal is not None:
+            self._refuse(self._refusal)
             return
         try:
             self._inner.finish()
@@ -100,22 +163,58 @@ class _Body(HTTPMessageDelegate):
             self._let_go()
 
     def on_connection_close(self) -> None:
+        if self._refusal is not None:
+            return  # `inner` never heard of it, or has let go already
         try:
             self._inner.on_connection_close()
         finally:
             self._let_go()
 
+    @property
+    def _stream(self) -> IOStream:
+        return cast(HTTP1Connection, self._connection).stream
+
+    def _announces_too_much(self, headers: HTTPHeaders) -> bool:
+        """Whether that is certain. Of lengths that are none, and of chunks beside one, Tornado."""
+        length = headers.get("Content-Length", "")
+        if "Transfer-Encoding" in headers or not _LENGTH.fullmatch(length):
+            return False
+        return int(length) > self._bodies.most_of_one
+
+    def _drop_what_came(self) -> None:
+        if self._refusal is None:
+            self.on_connection_close()  # `inner` lets go of what it has
+
     def _let_go(self) -> None:
         self._bodies.held -= self._counted
         self._counted = 0
 
-    def _refuse(self) -> None:
+    def _refuse(self, why: _Refusal) -> None:
         """Say so. The body was read to its end, so the connection goes on."""
-        headers, said = refused(
-            "overloaded",
-            "The server is taking in as many long requests as it can. Try again shortly.",
-            retry_after=_RETRY_AFTER,
-        )
+        self._bodies.tell(why.code)
+        headers, said = refused(why.code, why.message, retry_after=why.retry_after)
         del headers["Connection"]
-        self._connection.write_headers(_STATUS, headers, None if self._is_head else said)
+        line = ResponseStartLine("HTTP/1.1", why.status, why.status.phrase)
+        self._connection.write_headers(line, headers, None if self._is_head else said)
         self._connection.finish()
+
+    def _refuse_at_once(self, why: _Refusal) -> None:
+        """Say so while the body still comes, and nothing more on this connection.
+
+        It goes past Tornado, which closes a connection as soon as a response has been sent.
+        """
+        self._refusal = why
+        self._was_told = True
+        self._bodies.tell(why.code)
+        if self._stream.closed():
+            return
+        said = refusal(f"{why.status.value} {why.status.phrase}", why.code, why.message)
+        head_ends = said.index(b"\r\n\r\n") + 4
+        written = self._stream.write(said[:head_ends] if self._is_head else said)
+        written.add_done_callback(self._say_no_more)
+
+    def _say_no_more(self, written: Future[None]) -> None:
+        """Let who reads to the end of the connection see it."""
+        if written.exception() is None and not self._stream.closed():
+            with suppress(OSError):  # they hung up
+                self._stream.socket.shutdown(socket.SHUT_WR)

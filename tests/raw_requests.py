@@ -126,15 +126,37 @@ CORPUS = {
     ),
     "TLS": Case(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500), [], []),
     "a whole address": Case(
-        _get(line=b"GET http://localhost/healthz HTTP/1.1"), [404], ["http://localhost/healthz"]
+        _get(line=b"GET http://localhost/healthz HTTP/1.1"), [200], ["/healthz"]
     ),
+    "a whole address and another host": Case(
+        _get(line=b"GET http://localhost/healthz HTTP/1.1").replace(b": localhost", b": x"),
+        [200],
+        ["/healthz"],
+    ),
+    "a whole address and no host": Case(
+        b"GET http://localhost/healthz HTTP/1.1\r\n\r\n", [400], []
+    ),
+    "a whole address and two hosts": Case(
+        _get(b"Host: localhost", line=b"GET http://localhost/healthz HTTP/1.1"), [400], []
+    ),
+    "a whole address with a user": Case(
+        _get(line=b"GET http://u:p@localhost/healthz HTTP/1.1"), [400], []
+    ),
+    "a whole address of another kind": Case(
+        _get(line=b"GET ftp://localhost/healthz HTTP/1.1"), [400], []
+    ),
+    "a path that begins nowhere": Case(_get(line=b"GET healthz HTTP/1.1"), [400], []),
+    "a path with a fragment": Case(_get(line=b"GET /healthz#x HTTP/1.1"), [400], []),
+    "a host alone": Case(_get(line=b"GET localhost:80 HTTP/1.1"), [400], []),
     "somebody else's address": Case(
-        _get(line=b"GET http://example.org/healthz HTTP/1.1"), [404], ["http://example.org/healthz"]
+        _get(line=b"GET http://example.org/healthz HTTP/1.1"), [403], ["/healthz"]
     ),
     "a tunnel": Case(_get(line=b"CONNECT example.org:443 HTTP/1.1"), [405], ["example.org:443"]),
     "a method in small letters": Case(_get(line=b"get /healthz HTTP/1.1"), [405], ["/healthz"]),
     "a method of no use": Case(_get(line=b"TRACE /healthz HTTP/1.1"), [405], ["/healthz"]),
-    "the server as such": Case(_get(line=b"OPTIONS * HTTP/1.1"), [404], ["*"]),
+    "the server as such": Case(_get(line=b"OPTIONS * HTTP/1.1"), [204], ["*"]),
+    "the server as such, to be read": Case(_get(line=b"GET * HTTP/1.1"), [400], []),
+    "the server at an address": Case(_get(line=b"OPTIONS http://localhost HTTP/1.1"), [204], ["*"]),
     "a path that climbs": Case(
         _get(line=b"GET /api/../../etc/passwd HTTP/1.1"), [404], ["/api/../../etc/passwd"]
     ),
@@ -160,11 +182,20 @@ CORPUS = {
     "a body that was to be announced": Case(
         _post(_LENGTH, b"Expect: 100-continue", body=BODY), [100, 200], [CHAT]
     ),
-    "a body that is not wanted": Case(_post(b"Content-Length: 99999999"), [400], []),
+    "a body that is not wanted": Case(_post(b"Content-Length: 99999999"), [413], []),
+    "a body that is not wanted, announced": Case(
+        _post(b"Content-Length: 99999999", b"Expect: 100-continue"), [413], []
+    ),
     "a compressed body": Case(
         _post(b"Content-Encoding: gzip", b"Content-Length: %d" % len(_BOMB), body=_BOMB),
-        [400],
+        [415],
         [CHAT],
+    ),
+    "a body that is compressed twice": Case(
+        _post(b"Content-Encoding: identity, BR", _LENGTH, body=BODY), [415], [CHAT]
+    ),
+    "a body that is not compressed": Case(
+        _post(b"Content-Encoding: Identity", _LENGTH, body=BODY), [200], [CHAT]
     ),
     "a form": Case(
         _post(b"Content-Length: 9", body=b"content=q").replace(b"json", b"x-www-form-urlencoded"),

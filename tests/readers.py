@@ -85,8 +85,8 @@ class Connection:
         """One request, and all of its response."""
         self.writer.write(_request(self.url, method, path, body, headers or {}, raw))
         status, received = await _head(self.stream)
-        content = await _body(self.stream, received)
-        if received.get("content-type", "").startswith("application/json"):
+        content = b"" if method == "HEAD" else await _body(self.stream, received)
+        if content and received.get("content-type", "").startswith("application/json"):
             return Response(status, received, json.loads(content))
         return Response(status, received, content)
 

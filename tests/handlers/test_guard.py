@@ -76,3 +76,25 @@ async def test_a_listed_origin_may_ask_and_read(serve: Serving) -> None:
     assert "Origin" == made.headers["vary"]
     other = await call(server.url, *ASK, headers={"Origin": "https://example.org"})
     assert 403 == other.status
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "status"),
+    [
+        ("http://localhost/api/v1/me", "localhost", 200),
+        ("http://[::1]:80/api/v1/me", "example.org", 200),  # that beside it counts for nothing
+        ("http://example.org/api/v1/me", "localhost", 403),
+        ("http://127.0.0.1.example.org/api/v1/me", "127.0.0.1", 403),
+        ("http://localhost@example.org/api/v1/me", "localhost", 400),
+        ("//example.org/api/v1/me", "localhost", 404),
+    ],
+)
+@pytest.mark.gen_test
+async def test_the_host_in_a_whole_address_is_the_one_that_is_asked(
+    url: str, target: str, host: str, status: int
+) -> None:
+    answered = await call(url, "GET", target, headers={"Host": host})
+
+    assert status == answered.status
+    if status == 403:
+        assert "foreign_host" == answered.body["error"]["code"]

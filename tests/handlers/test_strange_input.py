@@ -286,8 +286,8 @@ async def test_an_allowed_page_can_read_why_it_was_refused(serve: Serving) -> No
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("PUT", "/api/v1/conversations", {"GET", "POST", "OPTIONS"}),
-        ("TRACE", "/api/v1/conversations/x", {"GET", "PATCH", "DELETE", "OPTIONS"}),
+        ("PUT", "/api/v1/conversations", {"GET", "HEAD", "POST", "OPTIONS"}),
+        ("TRACE", "/api/v1/conversations/x", {"GET", "HEAD", "PATCH", "DELETE", "OPTIONS"}),
         ("GET", "/api/v1/chat", {"POST", "OPTIONS"}),
     ],
 )

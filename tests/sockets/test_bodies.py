@@ -1,7 +1,9 @@
 """Long bodies share what they may hold; usual ones are never kept out."""
 
 import asyncio
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from tornado.httpserver import HTTPServer
@@ -9,11 +11,13 @@ from tornado.ioloop import IOLoop
 from tornado.testing import bind_unused_port
 from tornado.web import Application, RequestHandler
 
-from sockets.bodies import Bodies
+import sockets.bodies
+from sockets.bodies import UNBOUNDED, Bodies
 from tests.readers import Connection, Response, call
 from tests.steps import until
 
 LONG = 90_000
+MOST = 1_000_000
 
 
 class LengthHandler(RequestHandler):
@@ -29,8 +33,10 @@ class Site:
     def __init__(self) -> None:
         self.told: list[str] = []
         application = Application([("/", LengthHandler)], log_function=lambda _: None)
-        self.bodies = Bodies(application, max_bytes=110_000, tell=self.told.append)
-        self.http = HTTPServer(self.bodies)
+        self.bodies = Bodies(
+            application, max_body_bytes=MOST // 2, max_bytes=110_000, tell=self.told.append
+        )
+        self.http = HTTPServer(self.bodies, max_body_size=UNBOUNDED)
         listening, port = bind_unused_port()
         self.http.add_sockets([listening])
         self.address = ("127.0.0.1", port)
@@ -89,7 +95,7 @@ async def test_who_leaves_in_the_middle_gives_the_room_back(site: Site) -> None:
 @pytest.mark.gen_test
 async def test_who_still_sends_reads_the_refusal(site: Site, method: str) -> None:
     held = await site.half()
-    body = b"x" * 1_000_000
+    body = b"x" * MOST
     stream, writer = await asyncio.open_connection(*site.address)
     head = f"{method} / HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
 
@@ -113,3 +119,88 @@ async def test_a_usual_body_passes_byte_by_byte(site: Site) -> None:
     assert b"200 OK" in await connection.stream.readline()
     connection.close()
     held.close()
+
+
+def _chunks(length: int, size: int) -> bytes:
+    """A body of so many bytes, in chunks."""
+    chunk = f"{size:x}\r\n".encode() + b"x" * size + b"\r\n"
+    return chunk * (length // size) + b"0\r\n\r\n"
+
+
+async def _refused(stream: asyncio.StreamReader) -> dict[str, Any]:
+    """The error of a 413, which has to be the last thing on its connection."""
+    head = await stream.readuntil(b"\r\n\r\n")
+    assert b"HTTP/1.1 413 " == head[:13]
+    assert b"\r\nConnection: close\r\n" in head
+    error: dict[str, Any] = json.loads(await stream.read())["error"]  # to the connection's end
+    return error
+
+
+EXPECT = "Expect: 100-continue\r\n"
+TOO_LONG = {
+    "at once": (MOST + 1, "", b"x" * (MOST + 1)),
+    "many times": (20 * MOST, "", b"x" * 20 * MOST),
+    "announced": (20 * MOST, EXPECT, b""),
+    "announced and not sent": (10**11, "", b""),
+    "in chunks": (None, "", _chunks(2 * MOST, 1000)),
+    "in chunks, announced": (None, EXPECT, _chunks(4 * MOST, 9999)),
+    "in one chunk": (None, "", _chunks(8 * MOST, 8 * MOST)),
+    "in chunks without end": (None, "", _chunks(3 * MOST, 50_000)[:-5]),
+}
+
+
+@pytest.mark.parametrize(("length", "fields", "body"), TOO_LONG.values(), ids=TOO_LONG.keys())
+@pytest.mark.gen_test
+async def test_a_body_past_all_measure_is_refused_in_words_that_its_sender_reads(
+    site: Site, length: int | None, fields: str, body: bytes
+) -> None:
+    stream, writer = await asyncio.open_connection(*site.address)
+    framing = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
+    writer.write(f"POST / HTTP/1.1\r\nHost: x\r\n{framing}\r\n{fields}\r\n".encode())
+
+    async with asyncio.timeout(10):
+        if length is None and fields:  # how much will come nobody knows yet
+            assert b"HTTP/1.1 100 (Continue)" in await stream.readuntil(b"\r\n\r\n")
+        writer.write(body)
+        await writer.drain()  # all of it, as most clients do before they look
+        error = await _refused(stream)
+
+    assert ("body_too_large", f"The body exceeds {MOST // 2} bytes.") == (
+        error["code"],
+        error["message"],
+    )
+    assert ["body_too_large"] == site.told
+    assert 0 == site.bodies.held
+    writer.close()
+    assert 5 == (await site.post(5)).body["length"]
+
+
+async def _send_for_ever(writer: asyncio.StreamWriter) -> None:
+    while True:
+        writer.write(_chunks(MOST, MOST)[:-5])
+        await writer.drain()
+
+
+@pytest.mark.gen_test
+async def test_who_goes_on_sending_is_cut_off(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets.bodies, "_MOST_DROPPED", 3 * MOST)
+    _, writer = await asyncio.open_connection(*site.address)
+    writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+
+    with pytest.raises(ConnectionError):
+        await asyncio.wait_for(_send_for_ever(writer), 10)
+
+    assert ["body_too_large"] == site.told
+    writer.close()
+
+
+@pytest.mark.gen_test
+async def test_a_head_request_has_no_words_with_it(site: Site) -> None:
+    stream, writer = await asyncio.open_connection(*site.address)
+    writer.write(f"HEAD / HTTP/1.1\r\nHost: x\r\nContent-Length: {MOST + 1}\r\n\r\n".encode())
+
+    received = await stream.read()
+
+    assert received.startswith(b"HTTP/1.1 413 ")
+    assert received.endswith(b"\r\n\r\n")
+    writer.close()
