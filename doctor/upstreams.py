@@ -166,7 +166,8 @@ async def _ask(
         words = f"{model} answers only if it is asked otherwise"
         return wrong(name, words, f"in [providers.{name}]: {lines}")
     remedy = next((words for kind, words in _REMEDIES if isinstance(error, kind)), "")
-    return wrong(name, f"{model}: {error} ({error.code})", remedy or "see its own status page")
+    why = ", ".join(filter(None, (error.code, error.provider_code, error.reason)))
+    return wrong(name, f"{model}: {error} ({why})", remedy or "see its own status page")
 
 
 async def _switches(

@@ -100,7 +100,7 @@ class NotTls(ConnectionAbortedError):
 
 def _openssl(error: ssl.SSLError) -> str:
     """OpenSSL's own word for it, such as `wrong_version_number`: one of a list in its library."""
-    word = error.reason or ""
+    word = getattr(error, "reason", None) or ""
     return word.lower() if _WORD.fullmatch(word) else "failed"
 
 
