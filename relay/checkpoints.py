@@ -21,13 +21,22 @@ log = logging.getLogger("headrace.checkpoints")
 class Checkpoints:
     """The growing answers of this process, and how much of each is stored.
 
-    Nothing is written while `may_write` says no: others may have ended these answers.
+    Nothing is written while `may_write` says no: others may have ended these answers. `gone` is
+    called with those whose conversation was deleted, wherever that was.
     """
 
-    def __init__(self, storage: Storage, *, interval: float, may_write: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        interval: float,
+        may_write: Callable[[], bool],
+        gone: Callable[[Answer], None],
+    ) -> None:
         self._storage = storage
         self._interval = interval  # seconds
         self._may_write = may_write
+        self._gone = gone
         self._stored: dict[Answer, int] = {}  # up to which position
         self._frozen: dict[Answer, Chunk] = {}
         self._hurried: set[Answer] = set()
@@ -93,8 +102,9 @@ class Checkpoints:
         if not self._frozen:
             return True
         writing = dict(self._frozen)
+        gone: frozenset[str] = frozenset()
         try:
-            await self._storage.append_chunks(list(writing.values()))
+            gone = await self._storage.append_chunks(list(writing.values()))
         except StorageError as error:
             self._outage.met(error.reason, error)
             return False
@@ -105,6 +115,9 @@ class Checkpoints:
         for answer, chunk in writing.items():
             if self._frozen.pop(answer, None) is not None:  # else it ended meanwhile
                 self._stored[answer] = chunk.position + length(chunk.pieces)
+            if answer.id in gone:
+                self.discard(answer)
+                self._gone(answer)
         return not self._frozen
 
     async def _written_singly(self, chunks: dict[Answer, Chunk]) -> dict[Answer, Chunk]:

@@ -19,6 +19,7 @@ from relay.admission import Admission, Allowance, Slot
 from relay.answer import Answer, Reader
 from relay.asking import Asked, Asking, Caller, messages, new_conversation, title
 from relay.checkpoints import Checkpoints
+from relay.clearing import Clearing
 from relay.context import History, history
 from relay.endings import deleted, ending_of, interrupted, never_asked, orphaned
 from relay.errors import (
@@ -84,8 +85,12 @@ class Relay:
         self._lease = Lease(storage, self._following, seconds=limits.lease_seconds)
         interval = limits.checkpoint_seconds
         self._checkpoints = Checkpoints(
-            storage, interval=interval, may_write=lambda: self._lease.is_held
+            storage,
+            interval=interval,
+            may_write=lambda: self._lease.is_held,
+            gone=self._deleted_elsewhere,
         )
+        self._clearing = Clearing(storage, lease_seconds=limits.lease_seconds)
         self._heeding = Heeding(
             storage,
             self._checkpoints,
@@ -130,6 +135,7 @@ class Relay:
         yield self._following.run
         yield self._heeding.run
         yield self._admission.counts.run
+        yield self._clearing.run
         yield partial(self._lease.keep, self._end_lost)
         yield partial(sweep_orphans, self.end_orphans, lease_seconds=self._limits.lease_seconds)
 
@@ -300,6 +306,7 @@ class Relay:
                     async with asyncio.timeout(_STOP_PATIENCE):
                         await reader.ended()
         await self._storage.delete_conversation(user, conversation_id)
+        self._clearing.begin()
         for running in list(self._running.values()):  # a question may have slipped in between
             if running.answer.conversation_id == conversation_id:
                 running.halt(Status.STOPPED)
@@ -489,6 +496,11 @@ class Relay:
             if running.answer.id not in live:
                 self._checkpoints.discard(running.answer)  # not one chunk more
                 running.halt(Status.INTERRUPTED)
+
+    def _deleted_elsewhere(self, answer: Answer) -> None:
+        """A question had slipped in here between its conversation's last answer and its end."""
+        if running := self._running.get(answer.id):
+            running.halt(Status.STOPPED)
 
     def _forsaken(self, running: Running) -> None:
         """Its time without a reader is over. But somebody may just have come elsewhere."""

@@ -159,6 +159,17 @@ class Count(msgspec.Struct, frozen=True):
     amount: int
 
 
+class Deletion(msgspec.Struct, frozen=True):
+    """A deleted conversation of which something may be left in the store.
+
+    `again`: it was cleared before, and only what came late can be left.
+    """
+
+    conversation_id: str
+    user: str
+    again: bool = False
+
+
 class Wants(msgspec.Struct, frozen=True):
     """Ids of one process's answers that others read, and that others want stopped."""
 
@@ -282,7 +293,22 @@ class Storage(ABC):
 
     @abstractmethod
     async def delete_conversation(self, user: str, conversation_id: str) -> None:
-        """Forget a conversation with all its messages. Raises NotFound, also when done twice."""
+        """Forget a conversation with all its messages. Raises NotFound, also when done twice.
+
+        It takes as long for many messages as for one: none of it is seen any more from then on,
+        and what is left of it in the store is for `clear`.
+        """
+
+    @abstractmethod
+    async def deletion(self) -> Deletion | None:
+        """A deleted conversation for this process to clear; for some time it is nobody else's.
+
+        None if there is none. One that a process began to clear and left comes up again.
+        """
+
+    @abstractmethod
+    async def clear(self, deletion: Deletion) -> bool:
+        """Take away some of what is left of a conversation. False once there is nothing more."""
 
     @abstractmethod
     async def ask(
@@ -342,8 +368,11 @@ class Storage(ABC):
         """The id of the conversation's live answer, if there is one. Raises NotFound."""
 
     @abstractmethod
-    async def append_chunks(self, chunks: Sequence[Chunk]) -> None:
-        """Keep growth. A chunk that is already there is success: chunks never change."""
+    async def append_chunks(self, chunks: Sequence[Chunk]) -> frozenset[str]:
+        """Keep growth. A chunk that is already there is success: chunks never change.
+
+        Returns those of the answers whose conversation is deleted: no growth of theirs stays.
+        """
 
     @abstractmethod
     async def end_answer(self, answer_id: str, owner: str, ending: Ending) -> bool:

@@ -22,6 +22,7 @@ from storage.base import (
     SCHEMA_VERSION,
     ApiKey,
     Changes,
+    Deletion,
     IdempotencyKey,
     Span,
     Wants,
@@ -116,6 +117,11 @@ def key_document(key: IdempotencyKey) -> Document:
 def key_in(document: Mapping[str, Any]) -> IdempotencyKey:
     """The idempotency key that a document holds."""
     return msgspec.convert({**document, "id": document["_id"]}, IdempotencyKey)
+
+
+def deletion_in(document: Mapping[str, Any]) -> Deletion:
+    """The deleted conversation that a document tells of."""
+    return Deletion(document["_id"], document["user"], document["again"])
 
 
 def api_key_document(key: ApiKey) -> Document:

@@ -35,7 +35,7 @@ import msgspec
 # told otherwise before it is imported. 30 hung commands were seen to hold up an unrelated healthy
 # one for 3 s: hence a number of ours, and the lanes below, which together are narrower. More
 # threads would only wait for the same interpreter.
-os.environ["MOTOR_MAX_WORKERS"] = "36"
+os.environ["MOTOR_MAX_WORKERS"] = "39"
 
 import pymongo
 from bson.errors import BSONError
@@ -58,6 +58,7 @@ from storage.base import (
     Busy,
     Changes,
     Count,
+    Deletion,
     Examined,
     Growth,
     IdempotencyKey,
@@ -69,6 +70,7 @@ from storage.base import (
     Storage,
     StorageError,
     Wants,
+    conversation_of,
     failure,
 )
 from storage.documents import (
@@ -80,6 +82,7 @@ from storage.documents import (
     chunk_in,
     conversation_document,
     conversation_in,
+    deletion_in,
     ended_fields,
     key_document,
     key_in,
@@ -122,15 +125,18 @@ _BUSY_SECONDS = 60.0
 # after 60 s, and its conversation is locked until then), to give a lease back.
 _GOODBYE_TIMEOUT = 1.0
 
-# How many commands of a kind may be in flight: 16 + 8 + 2 + 2 + 7 are 35 in all, for 36 threads. So
-# a lease never waits behind a backlog of anything, nor the end of an answer behind a rush of
+# How many commands of a kind may be in flight: 16 + 8 + 6 + 8 are 38 in all, for 39 threads. So a
+# lease never waits behind a backlog of anything, nor the end of an answer behind a rush of
 # questions, nor what others want of this process behind the growth that it follows. Whoever sends
-# keys that nobody has fills the two places for looking them up, and no others.
+# keys that nobody has fills the two places for looking them up, and no others; whoever deletes
+# conversations by the hundred, the two for that.
 _LANES = {
     "request": 16,
     "ending": 8,
     "chunks": 2,
     "api_key": 2,
+    "deletion": 2,
+    "clearing": 1,
     "api_keys": 1,
     "lease": 1,
     "wanted": 1,
@@ -139,6 +145,14 @@ _LANES = {
     "sweep": 1,
     "ping": 1,
 }
+
+# How many messages to look through for those of one branch: 100 bytes each, a hundred in the first
+# reply and the rest in another, if it comes to that.
+_LINKS = 1000
+
+# How many messages of a deleted conversation, or chunks, to take away at once: 20 ms here. Others
+# wait for one such batch at most.
+_CLEARED = 500
 
 # How many dead processes' answers to hold in memory at once: 4 MB each at the very most.
 _ORPHANS = 50
@@ -319,23 +333,60 @@ class MongoStorage(Storage):
             raise NotFound
         return conversation_in(changed)
 
-    @_command("request")
+    @_command("deletion")
     async def delete_conversation(self, user: str, conversation_id: str) -> None:
         key = queries.conversation_key(user, conversation_id)
-        messages = queries.messages_of(user, conversation_id)
-        chunks = queries.chunks_of_conversation(conversation_id)
+        live = queries.messages_of(user, conversation_id) | queries.LIVE
 
         async def forget(session: MotorClientSession) -> None:
             gone = await self._conversations.delete_one(key, session=session)
             if not gone.deleted_count:
                 raise NotFound
-            await self._messages.delete_many(messages, session=session)
-            await self._chunks.delete_many(chunks, session=session)
+            await self._deletions.update_one(
+                queries.deletion_key(conversation_id),
+                queries.deleted(user),
+                upsert=True,
+                session=session,
+            )
+            # Whoever writes an answer there finds it gone when it ends.
+            await self._messages.delete_one(live, session=session)
 
         async def is_forgotten() -> bool:
             return await self._conversations.find_one(key, {"_id": 1}) is None
 
         await self._transact(forget, is_forgotten)
+
+    @_command("clearing")
+    async def deletion(self) -> Deletion | None:
+        # The one that is due first, if any is: which that is the server's clock decides, by the id.
+        found = await self._deletions.find_one(sort=[("due_at", 1)])
+        if found is None:
+            return None
+        due = queries.deletion_due(found["_id"])
+        claimed = await self._deletions.update_one(due, queries.CLAIMED)
+        return deletion_in(found) if claimed.matched_count else None
+
+    @_command("clearing")
+    async def clear(self, deletion: Deletion) -> bool:
+        user, conversation_id = deletion.user, deletion.conversation_id
+        messages = queries.messages_of(user, conversation_id)
+        first = await self._messages.find_one(messages, {"ordinal": 1}, sort=[("ordinal", 1)])
+        if first is not None:
+            batch = queries.messages_below(user, conversation_id, first["ordinal"] + _CLEARED)
+            await self._messages.delete_many(batch)
+            return True
+        chunks = queries.chunks_of_conversation(conversation_id)
+        last = await self._chunks.find_one(chunks, {"_id": 1}, sort=[("_id", 1)], skip=_CLEARED - 1)
+        if last is not None:
+            await self._chunks.delete_many(queries.chunks_up_to(conversation_id, last["_id"]))
+            return True
+        await self._chunks.delete_many(chunks)
+        key = queries.deletion_key(conversation_id)
+        if deletion.again:
+            await self._deletions.delete_one(key)
+        else:
+            await self._deletions.update_one(key, queries.CLEARED)
+        return False
 
     @_command("request")
     async def ask(
@@ -391,7 +442,9 @@ class MongoStorage(Storage):
         found = await self._messages.find_one(queries.message_key(message_id) | {"user": user})
         if found is None:
             raise NotFound
-        return await self._grown(message_in(found))
+        message = await self._grown(message_in(found))
+        await self._check_conversation(user, conversation_of(message_id))
+        return message
 
     @_command("request")
     async def messages(
@@ -404,53 +457,50 @@ class MongoStorage(Storage):
             async for document in documents:
                 if not filling.takes(await self._grown(message_in(document))):
                     break
-        if not filling.found:
-            await self._check_conversation(user, conversation_id)
+        await self._check_conversation(user, conversation_id)
         return page_of_messages(filling)
 
     @_command("request")
     async def branch(
         self, user: str, conversation_id: str, *, limit: int, last: str | None
     ) -> Page[Message]:
-        query = messages = queries.messages_of(user, conversation_id)
+        query = queries.messages_of(user, conversation_id)
+        if last is not None:
+            place = await self._place(user, conversation_id, last)
+            query = queries.messages_up_to(user, conversation_id, place)
+        cursor = self._messages.find(query).sort("ordinal", -1).limit(limit)
         filling = filling_with_messages(limit)
         found = filling.found
-        wanted = last
-        while not found or (wanted is not None and len(found) < limit):
-            if wanted is not None:
-                place = await self._messages.find_one(messages | {"_id": wanted}, {"ordinal": 1})
-                if place is None:
-                    raise NotFound
-                query = queries.messages_up_to(user, conversation_id, place["ordinal"])
-            cursor = self._messages.find(query).sort("ordinal", -1).limit(limit - len(found))
-            # Most go on from what was said just before, so that one read brings them all. Where
-            # other branches lie in between, the next read begins behind those.
-            is_first = True
-            async with _closing(cursor) as documents:
+        # Most go on from what was said just before, so that this one read brings them all.
+        async with _closing(cursor) as documents:
+            async for document in documents:
+                place = document["ordinal"]
+                if found and document["_id"] != found[-1].parent_id:
+                    continue  # of another branch
+                if not filling.takes(await self._grown(message_in(document))):
+                    break
+        parent_id = found[-1].parent_id if found and not filling.goes_on else None
+        if parent_id is not None and len(found) < limit:
+            room = limit - len(found)
+            line = await self._line(user, conversation_id, parent_id, below=place, limit=room)
+            query = queries.messages_at(user, conversation_id, line)
+            async with _closing(self._messages.find(query).sort("ordinal", -1)) as documents:
                 async for document in documents:
-                    message = message_in(document)
-                    # The first is the wanted one, if one was named.
-                    if is_first or message.id == wanted:
-                        if not filling.takes(await self._grown(message)):
-                            return page_of_branch(found)
-                        wanted = message.parent_id
-                    is_first = False
-            if is_first:
-                await self._check_conversation(user, conversation_id)
-                break
+                    if not filling.takes(message_in(document)):
+                        break
+        await self._check_conversation(user, conversation_id)
         return page_of_branch(found)
 
     @_command("request")
     async def live_answer(self, user: str, conversation_id: str) -> str | None:
         live = await self._live(user, conversation_id)
-        if live is None:
-            await self._check_conversation(user, conversation_id)
+        await self._check_conversation(user, conversation_id)
         return live
 
     @_command("chunks")
-    async def append_chunks(self, chunks: Sequence[Chunk]) -> None:
+    async def append_chunks(self, chunks: Sequence[Chunk]) -> frozenset[str]:
         if not chunks:
-            return
+            return frozenset()
         written_at = now()
         documents = [chunk_document(chunk, written_at) for chunk in chunks]
         try:
@@ -459,6 +509,11 @@ class MongoStorage(Storage):
         except BulkWriteError as error:
             if not _only_duplicates(error):
                 raise
+        # Only now: what is written before it is deleted is found by whoever clears it.
+        gone = await self._deleted({chunk.answer_id for chunk in chunks})
+        for conversation_id in {conversation_of(answer_id) for answer_id in gone}:
+            await self._chunks.delete_many(queries.chunks_of_conversation(conversation_id))
+        return gone
 
     @_command("ending")
     async def end_answer(self, answer_id: str, owner: str, ending: Ending) -> bool:
@@ -516,8 +571,10 @@ class MongoStorage(Storage):
             grown = [chunk async for document in cursor if (chunk := chunk_in(document))]
             # Only now, for an ending brings all of its answer, whatever chunks it had meanwhile.
             over, lost = await self._over(some.keys() - {chunk.answer_id for chunk in grown})
-            chunks += grown
-            ended += over
+            seen = {chunk.answer_id for chunk in grown} | {message.id for message in over}
+            lost |= await self._deleted(seen)
+            chunks += [chunk for chunk in grown if chunk.answer_id not in lost]
+            ended += [message for message in over if message.id not in lost]
             gone |= lost
         return Growth(tuple(chunks), tuple(ended), frozenset(gone))
 
@@ -649,7 +706,54 @@ class MongoStorage(Storage):
         found = await self._messages.find_one(live, {"_id": 1})
         return None if found is None else str(found["_id"])
 
+    async def _place(self, user: str, conversation_id: str, message_id: str) -> int:
+        """The ordinal of a message of a conversation. Raises NotFound."""
+        key = queries.messages_of(user, conversation_id) | {"_id": message_id}
+        found = await self._messages.find_one(key, {"ordinal": 1})
+        if found is None:
+            raise NotFound
+        place: int = found["ordinal"]
+        return place
+
+    async def _line(
+        self, user: str, conversation_id: str, last: str, *, below: int, limit: int
+    ) -> list[int]:
+        """The ordinals of the message `last` and of the nearest it goes on from, `limit` in all.
+
+        All of them lie below one that goes on from it. The messages of other branches that lie in
+        between are read as well, without what they say; past very many of them it is looked up
+        where the next one is.
+        """
+        line: list[int] = []
+        query = queries.messages_below(user, conversation_id, below)
+        while True:
+            cursor = self._messages.find(query, {"ordinal": 1, "parent_id": 1})
+            async with _closing(cursor.sort("ordinal", -1).limit(_LINKS)) as documents:
+                async for document in documents:
+                    if document["_id"] == last:
+                        line.append(document["ordinal"])
+                        last = document.get("parent_id")
+                        if last is None or len(line) == limit:
+                            return line
+            place = await self._place(user, conversation_id, last)
+            query = queries.messages_up_to(user, conversation_id, place)
+
+    async def _deleted(self, answer_ids: Set[str]) -> frozenset[str]:
+        """Those of the answers whose conversation is deleted."""
+        if not answer_ids:
+            return frozenset()
+        found = self._deletions.find(
+            queries.deletions_of({conversation_of(answer_id) for answer_id in answer_ids}),
+            {"_id": 1},
+        )
+        deleted = {document["_id"] async for document in found}
+        return frozenset(each for each in answer_ids if conversation_of(each) in deleted)
+
     async def _check_conversation(self, user: str, conversation_id: str) -> None:
+        """Raise NotFound if it is deleted, or never was: its messages may still be there.
+
+        Asked behind what was read of it: whoever deletes it meanwhile takes that away as well.
+        """
         key = queries.conversation_key(user, conversation_id)
         if await self._conversations.find_one(key, {"_id": 1}) is None:
             raise NotFound
@@ -745,6 +849,7 @@ class MongoStorage(Storage):
         self._api_keys: MotorCollection[Document] = database["api_keys"]
         self._processes: MotorCollection[Document] = database["processes"]
         self._counts: MotorCollection[Document] = database["counts"]
+        self._deletions: MotorCollection[Document] = database["deletions"]
         self._store: MotorCollection[Document] = database["store"]
 
     async def _check_server(self) -> Document:

@@ -6,9 +6,10 @@ idempotency keys and API keys. So each goes to one shard, and finds nothing of a
 API key alone is asked for without a user: it says who the user is.
 
 Exempt is what a process asks for all its users at once, and never for one of them: the tick's
-insert and the growth it follows, for readers that were let in before, the sweep, whether the API
-keys it knows are still good, and what users asked and spent, which is shared for many of them at
-once; and what an operator asks, who lists everybody's.
+insert and the growth it follows, for readers that were let in before, with the look whether any of
+their conversations is deleted; the sweeps; whether the API keys it knows are still good; and what
+users asked and spent, which is shared for many of them at once. So is what an operator asks, who
+lists everybody's.
 """
 
 import math
@@ -18,7 +19,14 @@ from typing import Any
 
 from model.blocks import LATER_KINDS
 from model.messages import Conversation, Message, Status
-from storage.base import SCHEMA_VERSION, Count, IdempotencyKey, Span, Wants, conversation_of
+from storage.base import (
+    SCHEMA_VERSION,
+    Count,
+    IdempotencyKey,
+    Span,
+    Wants,
+    conversation_of,
+)
 from storage.documents import (
     Document,
     chunk_id,
@@ -36,6 +44,15 @@ VERSION_NOTED = {"$max": {"schema": SCHEMA_VERSION}}
 
 # Leases are measured by the server's clock alone: those of many machines need not agree.
 _LEASE_HELD = {"$gt": ["$lease_until", "$$NOW"]}
+
+# Milliseconds that a process has for clearing a deleted conversation before another one helps:
+# enough for half a million messages. Two at one of them do no harm.
+_CLAIM = 60_000
+
+# Milliseconds. A deletion is remembered for so long after it was cleared, so that whoever was
+# saving an answer of that conversation finds out, however long it was held up; then it is cleared
+# once more, of what was left by somebody who died before finding out.
+_LATE = 3600_000
 
 
 def conversation_key(user: str, conversation_id: str) -> Document:
@@ -71,6 +88,11 @@ def messages_up_to(user: str, conversation_id: str, ordinal: int) -> Document:
     return messages_of(user, conversation_id) | {"ordinal": {"$lte": ordinal}}
 
 
+def messages_at(user: str, conversation_id: str, ordinals: Collection[int]) -> Document:
+    """The messages of a conversation that have these places in it."""
+    return messages_of(user, conversation_id) | {"ordinal": {"$in": list(ordinals)}}
+
+
 def message_key(message_id: str) -> Document:
     """One message, whoever's: the rest of the filter tells whose."""
     return {"_id": message_id, "conversation": conversation_of(message_id)}
@@ -86,6 +108,51 @@ def chunks_of_conversation(conversation_id: str) -> Document:
     """All chunks of a conversation: its answers' ids lie between these two, "." follows "-"."""
     ids = {"$gte": {"answer": f"{conversation_id}-"}, "$lt": {"answer": f"{conversation_id}."}}
     return {"conversation": conversation_id, "_id": ids}
+
+
+def chunks_up_to(conversation_id: str, last: Document) -> Document:
+    """The chunks of a conversation up to the one with the `_id` `last`."""
+    query = chunks_of_conversation(conversation_id)
+    return query | {"_id": {"$gte": query["_id"]["$gte"], "$lte": last}}
+
+
+def messages_below(user: str, conversation_id: str, ordinal: int) -> Document:
+    """The messages of a conversation ahead of a place in it."""
+    return messages_of(user, conversation_id) | {"ordinal": {"$lt": ordinal}}
+
+
+def deletion_key(conversation_id: str) -> Document:
+    """That a conversation is deleted."""
+    return {"_id": conversation_id}
+
+
+def deletions_of(conversation_ids: Collection[str]) -> Document:
+    """Which of these conversations are deleted, whosever."""
+    return {"_id": {"$in": list(conversation_ids)}}
+
+
+def deleted(user: str) -> list[Document]:
+    """The update that says so."""
+    return [
+        {
+            "$set": {
+                "user": {"$literal": user},  # whatever it begins with
+                "again": False,
+                "due_at": "$$NOW",
+                "schema": SCHEMA_VERSION,
+            }
+        }
+    ]
+
+
+def deletion_due(conversation_id: str) -> Document:
+    """A deletion, if somebody has to clear the conversation by now."""
+    return deletion_key(conversation_id) | {"$expr": {"$lte": ["$due_at", "$$NOW"]}}
+
+
+CLAIMED: list[Document] = [{"$set": {"due_at": {"$add": ["$$NOW", _CLAIM]}}}]
+
+CLEARED: list[Document] = [{"$set": {"again": True, "due_at": {"$add": ["$$NOW", _LATE]}}}]
 
 
 def next_chunks(positions: Mapping[str, int]) -> Document:

@@ -8,8 +8,8 @@ changes nothing, so any number of processes may open at once. What is there and 
 that runs beside this one may add fields, and other words where we have a few.
 
 **Sharding**: `{user: 1}` for conversations, `{conversation: 1}` for messages and chunks, `{_id: 1}`
-for idempotency keys, API keys and counts; processes and store stay whole. Unique indexes begin with
-the shard key, or the server would refuse them.
+for idempotency keys, API keys, counts and deletions; processes and store stay whole. Unique indexes
+begin with the shard key, or the server would refuse them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -90,6 +90,7 @@ VALIDATORS: Mapping[str, Document] = {
     ),
     "processes": _document(since="date", lease_until="date"),
     "counts": _document(user="string", counts="object", ends_at="date"),
+    "deletions": _document(user="string", again="bool", due_at="date"),
 }
 
 _LIVE = {"status": "live"}
@@ -132,5 +133,8 @@ INDEXES: Mapping[str, Sequence[Document]] = {
     ],
     "counts": [
         {"name": "lifetime", "key": {"ends_at": 1}, "expireAfterSeconds": 0},
+    ],
+    "deletions": [
+        {"name": "due", "key": {"due_at": 1}},
     ],
 }

@@ -19,6 +19,7 @@ import functools
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -37,6 +38,7 @@ from storage.base import (
     Busy,
     Changes,
     Count,
+    Deletion,
     Examined,
     Growth,
     IdempotencyKey,
@@ -49,6 +51,7 @@ from storage.base import (
     Storage,
     StorageError,
     Wants,
+    conversation_of,
     failure,
 )
 from storage.copies import keep_copy
@@ -103,6 +106,16 @@ _LOG_SIZE = 64 * 1024 * 1024
 
 # Text that is no UTF-8 would else fail whatever reads the rows beside it.
 _AS_TEXT = functools.partial(str, encoding="utf-8", errors="replace")
+
+# A message, if it is of a conversation: of one that is deleted they may still be there.
+_MESSAGE = """SELECT messages.* FROM messages
+    JOIN conversations ON conversations.id = messages.conversation_id WHERE messages.id = ?"""
+
+# How many messages of a deleted conversation to take away in one statement, and for how long
+# (seconds) to go on with that in one transaction: short ones go by the thousand, and twenty of the
+# longest take no longer than that either.
+_CLEARED = 20
+_CLEARING_SECONDS = 0.01
 
 # How many dead processes' answers to hold in memory at once: 4 MB each at the very most.
 _ORPHANS = 50
@@ -216,12 +229,38 @@ class SQLiteStorage(Storage):
 
     @_command
     def delete_conversation(self, user: str, conversation_id: str) -> None:
-        # Its messages and their chunks go with it: ON DELETE CASCADE.
         gone = self._database.execute(
             "DELETE FROM conversations WHERE id = ? AND user = ?", (conversation_id, user)
         )
         if not gone.rowcount:
             raise NotFound
+        # Whoever writes an answer there finds it gone.
+        self._database.execute(
+            "DELETE FROM messages WHERE conversation_id = ? AND status = 'live'", (conversation_id,)
+        )
+        if self._columns.get("deletions"):
+            self._insert("deletions", {"id": conversation_id, "user": user})
+        else:  # an older file: all of it now, since nobody would remember to
+            self._take_chunks(conversation_id)
+            self._take_messages(conversation_id, -1)
+
+    @_command
+    def deletion(self) -> Deletion | None:
+        if not self._columns.get("deletions"):
+            return None
+        row = self._row("SELECT * FROM deletions LIMIT 1")
+        return None if row is None else Deletion(row["id"], row["user"])
+
+    @_command
+    def clear(self, deletion: Deletion) -> bool:
+        conversation_id = deletion.conversation_id
+        self._take_chunks(conversation_id)
+        until = time.monotonic() + _CLEARING_SECONDS
+        while self._take_messages(conversation_id, _CLEARED) == _CLEARED:
+            if time.monotonic() > until:
+                return True
+        self._database.execute("DELETE FROM deletions WHERE id = ?", (conversation_id,))
+        return False
 
     @_command
     def ask(
@@ -266,7 +305,7 @@ class SQLiteStorage(Storage):
 
     @_command
     def message(self, user: str, message_id: str) -> Message:
-        row = self._row("SELECT * FROM messages WHERE id = ? AND user = ?", message_id, user)
+        row = self._row(f"{_MESSAGE} AND messages.user = ?", message_id, user)
         if row is None:
             raise NotFound
         return self._grown(message_in(row))
@@ -317,7 +356,7 @@ class SQLiteStorage(Storage):
         return self._live(conversation_id)
 
     @_command
-    def append_chunks(self, chunks: Sequence[Chunk]) -> None:
+    def append_chunks(self, chunks: Sequence[Chunk]) -> frozenset[str]:
         # A chunk that comes behind its answer's ending, or its deletion, would stay for ever.
         self._database.executemany(
             """INSERT INTO chunks (answer_id, position, pieces)
@@ -326,6 +365,11 @@ class SQLiteStorage(Storage):
             ON CONFLICT DO NOTHING""",
             [chunk_row(chunk) for chunk in chunks],
         )
+        if not self._columns.get("deletions"):
+            return frozenset()
+        deleted = {row["id"] for row in self._database.execute("SELECT id FROM deletions")}
+        gone = (chunk.answer_id for chunk in chunks if conversation_of(chunk.answer_id) in deleted)
+        return frozenset(gone)
 
     @_command
     def end_answer(self, answer_id: str, owner: str, ending: Ending) -> bool:
@@ -358,15 +402,15 @@ class SQLiteStorage(Storage):
     def growth(self, positions: Mapping[str, int]) -> Growth:
         chunks, ended, gone = [], [], set()
         for answer_id, position in positions.items():
+            row = self._row(_MESSAGE, answer_id)
+            if row is None:
+                gone.add(answer_id)
+                continue
             found = self._row(
                 "SELECT * FROM chunks WHERE answer_id = ? AND position = ?", answer_id, position
             )
             if found and (chunk := chunk_in(found)):
                 chunks.append(chunk)
-                continue
-            row = self._row("SELECT * FROM messages WHERE id = ?", answer_id)
-            if row is None:
-                gone.add(answer_id)
             elif row["status"] != Status.LIVE:
                 ended.append(message_in(row))
         return Growth(tuple(chunks), tuple(ended), frozenset(gone))
@@ -508,6 +552,22 @@ class SQLiteStorage(Storage):
             raise NotFound
         return row
 
+    def _take_messages(self, conversation_id: str, count: int) -> int:
+        """Take away the oldest messages of a conversation; -1: all of them. Returns how many."""
+        return self._database.execute(
+            """DELETE FROM messages WHERE id IN (
+                SELECT id FROM messages WHERE conversation_id = ? ORDER BY ordinal LIMIT ?
+            )""",
+            (conversation_id, count),
+        ).rowcount
+
+    def _take_chunks(self, conversation_id: str) -> None:
+        """Take away what there is of its one live answer's growth: "." follows "-"."""
+        self._database.execute(
+            "DELETE FROM chunks WHERE answer_id > ? AND answer_id < ?",
+            (f"{conversation_id}-", f"{conversation_id}."),
+        )
+
     def _live(self, conversation_id: str) -> str | None:
         row = self._row(
             "SELECT id FROM messages WHERE conversation_id = ? AND status = 'live'", conversation_id
@@ -549,7 +609,9 @@ class SQLiteStorage(Storage):
             database.execute("PRAGMA journal_mode = WAL")
             database.execute(f"PRAGMA synchronous = {_SYNCHRONOUS}")
             database.execute(f"PRAGMA journal_size_limit = {_LOG_SIZE}")
-            database.execute("PRAGMA foreign_keys = ON")
+            # Off in SQLite unless it was built otherwise: ON DELETE CASCADE, as the tables have it,
+            # would take all of a conversation's messages in one statement.
+            database.execute("PRAGMA foreign_keys = OFF")
 
     def _migrate(self, say: Callable[[str], None]) -> bool:
         with self._our_errors():

@@ -108,6 +108,13 @@ MIGRATIONS = (
     -- The calls that were made for an answer; of those there are nobody knows.
     ALTER TABLE messages ADD COLUMN attempts TEXT;
     """,
+    """
+    -- Deleted conversations whose messages are still to be taken away.
+    CREATE TABLE deletions (
+        id TEXT NOT NULL PRIMARY KEY,
+        user TEXT NOT NULL
+    ) WITHOUT ROWID;
+    """,
 )
 
 NEWEST = len(MIGRATIONS)

@@ -13,9 +13,10 @@ from relay.answer import Answer
 from server import Server
 from storage.base import NotFound
 from tests.faults import FaultyStorage
+from tests.mongod import Stored
 from tests.readers import Reader, call
 from tests.serving import Serving
-from tests.steps import JSON, LATER, kept_answer, until
+from tests.steps import JSON, LATER, kept_answer, new_conversation, until
 from tests.upstreams import ScriptedUpstream
 
 LEASE = 1.0
@@ -393,3 +394,30 @@ async def test_a_stop_a_deletion_and_a_question_at_once_on_two_processes_leave_n
         async with asyncio.timeout(10):
             await asyncio.gather(owner.server.relay.idle(), other.server.relay.idle())
         upstream.next_request()
+
+
+@pytest.mark.gen_test
+async def test_a_question_that_slips_in_while_its_conversation_is_deleted_elsewhere_is_stopped(
+    two: tuple[Place, Place], upstream: ScriptedUpstream, mongo_url: str
+) -> None:
+    owner, other = two
+    path = await new_conversation(owner.server)
+    gate = other.store.hold("delete_conversation")
+    deleting = asyncio.create_task(call(other.url, "DELETE", path))
+    await gate.reached.wait()
+    upstream.tokens("a")
+    reader = await Reader.open(owner.url, "POST", f"{path}/messages", {"content": "q"})
+    await reader.text("a")
+    gate.open.set()
+    assert 204 == (await deleting).status
+
+    upstream.tokens("b")  # growth, which the owner saves
+
+    assert "stopped" == (await reader.end())["status"]
+    assert upstream.closed.is_set()
+    for place in two:
+        events = f"/api/v1/answers/{reader.answer_id}/events"
+        assert 404 == (await call(place.url, "GET", events)).status
+    await other.store.called("deletion", other.store.calls.count("deletion") + 1)
+    with Stored.at(mongo_url) as stored:
+        assert 0 == stored.count("messages") + stored.count("chunks")

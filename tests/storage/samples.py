@@ -122,6 +122,16 @@ async def begun(storage: Storage, user: str = "alice", *, owner: str | None = No
     return answer
 
 
+async def clear(storage: Storage) -> int:
+    """Clear all deleted conversations, as the relay does; returns how many batches it took."""
+    batches = 0
+    while (deletion := await storage.deletion()) is not None:
+        batches += 1
+        while await storage.clear(deletion):
+            batches += 1
+    return batches
+
+
 def ending(*blocks: Block, status: Status = Status.COMPLETE, **fields: Any) -> Ending:
     """An answer's end."""
     return Ending(status=status, blocks=blocks, ended_at=now(), **fields)

@@ -165,7 +165,7 @@ def database_contents(url: str) -> Plain:
 
 
 @pytest.mark.gen_test
-async def test_opening_and_reading_change_nothing(first: Place) -> None:
+async def test_opening_and_reading_change_nothing_that_is_there(first: Place) -> None:
     contents: Callable[[str], Any]
     contents = file_contents if first.url.startswith("sqlite") else database_contents
     before = contents(first.url)
@@ -174,4 +174,7 @@ async def test_opening_and_reading_change_nothing(first: Place) -> None:
     await stored(storage)
     await storage.close()
 
-    assert before == contents(first.url)
+    after = contents(first.url)
+    if isinstance(after, dict):
+        assert [] == after.pop("deletions")[-1]  # a collection that came since
+    assert before == after

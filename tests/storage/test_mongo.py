@@ -27,6 +27,7 @@ from tests.storage.samples import (
     api_key,
     ask,
     begun,
+    clear,
     conversation,
     count,
     ending,
@@ -86,6 +87,7 @@ async def test_every_document_carries_its_schema_version_and_must(
     await storage.append_chunks(text_chunks(answer.id, "x"))
     await storage.create_api_key(api_key("k"))
     await storage.share_counts([count()])
+    await storage.delete_conversation("alice", (await begun(storage)).conversation_id)
     for name in VALIDATORS:
         collection = database[name]
         kept = collection.find_one()
@@ -145,6 +147,7 @@ async def test_a_deleted_conversation_leaves_nothing_behind(
     for answer in (deleted, other):
         await storage.append_chunks(text_chunks(answer.id, "a", "b"))
     await storage.delete_conversation("alice", deleted.conversation_id)
+    await clear(storage)
     left = {
         each["conversation"] for name in ("messages", "chunks") for each in database[name].find()
     }

@@ -12,7 +12,7 @@ import pytest
 from pymongo.database import Database
 
 from model.messages import now
-from storage.base import Busy, Changes, KeyTaken, Storage
+from storage.base import Busy, Changes, Deletion, KeyTaken, Storage
 from storage.schema import INDEXES, VALIDATORS
 from tests.storage.conftest import Commands, Place
 from tests.storage.samples import (
@@ -35,6 +35,7 @@ SHARD_KEYS = {
     "idempotency_keys": "_id",
     "api_keys": "_id",
     "counts": "_id",
+    "deletions": "_id",
 }
 
 # Processes are few, and their collection stays whole.
@@ -44,6 +45,8 @@ WHOLE = {"processes"}
 EXEMPT = {
     "share_counts": "what many users asked and spent, once a second for all of them",
     "growth": "what it follows is of many conversations, and one poll serves them all",
+    "append_chunks": "whether any of the conversations that it writes to is deleted",
+    "deletion": "a sweep for whichever is due first",
     "own_live_answers": "its own, whosever they are",
     "orphans": "a sweep over all live answers there are",
     "api_keys": "those of all its users, in one look",
@@ -107,6 +110,10 @@ def operations(storage: Storage) -> list[Operation]:
         ("branch", lambda: storage.branch(user, of, limit=2, last=None)),  # past the first answer
         ("branch", lambda: storage.branch(user, of, limit=1, last=question.id)),
         ("delete_conversation", lambda: storage.delete_conversation(user, of)),
+        ("deletion", storage.deletion),
+        ("clear", lambda: storage.clear(Deletion(of, user))),  # messages
+        ("clear", lambda: storage.clear(Deletion(of, user))),  # chunks
+        ("clear", lambda: storage.clear(Deletion(of, user, again=True))),
         ("create_api_key", lambda: storage.create_api_key(api_key("k"))),
         ("create_api_key", lambda: storage.create_api_key(api_key("k"))),
         ("api_key", lambda: storage.api_key("k")),

@@ -23,6 +23,7 @@ from tests.storage.samples import (
     TEXT,
     ask,
     begun,
+    clear,
     conversation,
     ending,
     exchange,
@@ -278,6 +279,7 @@ async def test_an_ending_clears_its_chunks_and_late_ones_do_not_stay(file: Path)
     await storage.end_answer(answer.id, "p", ending(TextBlock("ab")))
     await storage.delete_conversation("alice", deleted.conversation_id)
     await storage.append_chunks(chunks)
+    await clear(storage)
     await storage.close()
 
     with sqlite3.connect(file) as shell:
