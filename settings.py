@@ -12,9 +12,10 @@ itself reads nothing but its arguments. Times are seconds unless a name says oth
 import ipaddress
 import json
 import re
+import ssl
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar, get_args
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar, get_args
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
@@ -23,7 +24,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    FilePath,
     SecretStr,
     ValidationError,
     ValidationInfo,
@@ -126,6 +126,17 @@ def _key_address(text: str) -> str:
     return text
 
 
+def _ca_file(path: Path) -> Path:
+    # Looked into at the start: else every question would fail, and nobody would see why.
+    try:
+        ssl.create_default_context(cafile=path)
+    except ssl.SSLError as error:  # an OSError, too
+        raise ValueError(f"{path} holds no certificates in PEM") from error
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from error
+    return path
+
+
 def _words(value: object) -> object:
     """Let a variable, which is always one string, hold a list."""
     if isinstance(value, str):
@@ -138,6 +149,7 @@ Count = Annotated[int, Field(gt=0)]
 Limit = Annotated[int, Field(ge=0)]  # 0: none
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 Word = Annotated[str, Field(min_length=1)]
+CaFile = Annotated[Path, AfterValidator(_ca_file)]
 
 
 class Section(BaseModel):
@@ -168,7 +180,7 @@ class JwtSettings(Section):
     # forged with a published key.
     algorithms: Annotated[tuple[Algorithm, ...], BeforeValidator(_words), Field(min_length=1)]
     jwks_url: Annotated[str, AfterValidator(_key_address)]
-    ca_certs: FilePath | None = None  # in place of certifi's
+    ca_certs: CaFile | None = None  # in place of certifi's
     # Clocks of machines that are looked after differ by less; more would prolong every token.
     leeway_seconds: float = Field(30.0, ge=0, le=300)
     # A word among a token's scopes. Unset, no token makes an admin.
@@ -211,7 +223,7 @@ class ProviderSettings(Section):
     secret_key: Secret | None = None  # qianfan-v1: the other half of its key pair
     access_token: Secret | None = None  # qianfan-v1: in place of the pair
     proxy: Annotated[str, AfterValidator(_proxy)] | None = Field(None, repr=False)
-    ca_certs: FilePath | None = None  # in place of certifi's
+    ca_certs: CaFile | None = None  # in place of certifi's
     incremental_output: bool = True  # dashscope: false asks for cumulative events
     # What some servers of OpenAI's dialect need; `server.py doctor --ask` finds out.
     stream_options: bool = True  # false: not sent, for servers that refuse the field
@@ -529,17 +541,19 @@ def load(config: Path | None, environ: Mapping[str, str]) -> Settings:
 def _built(kind: type[_S], config: Path | None, environ: Mapping[str, str]) -> _S:
     variables = _variables(environ)
     credentials = _credentials(environ)
+    path, file = _file(config, environ)
     sources: tuple[PydanticBaseSettingsSource, ...] = (  # the strongest first
         InitSettingsSource(Settings, _tree(credentials)),
         InitSettingsSource(Settings, _tree(variables)),
-        _file(config, environ),
+        file,
         _VendorKeys(Settings, environ),
     )
     try:
         return kind(_build_sources=(sources, {}))
     except ValidationError as error:
-        origins = {path: name for name, path, _ in (*variables, *credentials)}
-        found = "; ".join(_complaint(details, origins) for details in error.errors())
+        origins = {named: name for name, named, _ in (*variables, *credentials)}
+        written = _Written(path, file())
+        found = "; ".join(_complaint(details, origins, written) for details in error.errors())
         raise SettingsError(" ".join(found.split())) from error  # a name may hold a line end
 
 
@@ -583,14 +597,27 @@ def _credentials(environ: Mapping[str, str]) -> list[_Named]:
     if not directory:
         return []
     try:
-        return [
-            (f"credential {name}", tuple(name.split(".")), file.read_text("utf-8").strip())
+        files = [
+            file
             for file in sorted(Path(directory).iterdir())
             if file.is_file() and not file.name.startswith(".")
-            for name in (file.name.removeprefix(CREDENTIAL_PREFIX),)
         ]
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"cannot read the credentials in {directory}") from error
+    except OSError as error:
+        raise SettingsError(
+            f"cannot read the credentials in {directory}: {error.strerror}"
+        ) from error
+    return [_credential(file) for file in files]
+
+
+def _credential(file: Path) -> _Named:
+    name = file.name.removeprefix(CREDENTIAL_PREFIX)
+    try:
+        text = file.read_text("utf-8")
+    except OSError as error:
+        raise SettingsError(f"cannot read the credential {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"the credential {file} is not UTF-8 text") from error
+    return f"credential {name} (in {file})", tuple(name.split(".")), text.strip()
 
 
 def _tree(named: Iterable[_Named]) -> dict[str, Any]:
@@ -606,13 +633,16 @@ def _tree(named: Iterable[_Named]) -> dict[str, Any]:
     return tree
 
 
-def _file(config: Path | None, environ: Mapping[str, str]) -> TomlConfigSettingsSource:
+def _file(
+    config: Path | None, environ: Mapping[str, str]
+) -> tuple[Path, PydanticBaseSettingsSource]:
+    """The settings file, whether or not it is there, and what it says."""
     named = config or (Path(name) if (name := environ.get("HEADRACE_CONFIG")) else None)
     path = named or DEFAULT_FILE
-    if named is not None and not named.is_file():
-        raise SettingsError(f"there is no settings file {named}")
     try:
-        return TomlConfigSettingsSource(Settings, toml_file=path)
+        if named is not None and not named.is_file():
+            raise SettingsError(f"there is no settings file {named}")
+        return path, TomlConfigSettingsSource(Settings, toml_file=path)
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -665,12 +695,40 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _complaint(details: ErrorDetails, origins: Mapping[tuple[str, ...], str]) -> str:
-    """One of pydantic's errors in our words: the setting, by the name its user gave it, and why."""
+class _Written(NamedTuple):
+    """What the settings file says."""
+
+    file: Path
+    tree: Mapping[str, Any]
+
+    def has(self, path: tuple[str, ...]) -> bool:
+        """Whether there is anything at `path`."""
+        found: Any = self.tree
+        for part in path:
+            if isinstance(found, list) and part.isdecimal():
+                return True
+            if not isinstance(found, Mapping) or part not in found:
+                return False
+            found = found[part]
+        return True
+
+
+def _complaint(
+    details: ErrorDetails, origins: Mapping[tuple[str, ...], str], written: _Written
+) -> str:
+    """One of pydantic's errors in our words: the setting, by the name its user gave it, and why.
+
+    What the file says is told with the file: it may not be the one that the operator looks at.
+    """
     path = tuple(str(part) for part in details["loc"] if part != "[key]")
     match details["type"]:
         case "value_error":  # a validator's of ours: about this very path, or a table as a whole
-            return _named(origins.get(path, ".".join(path)), str(details["ctx"]["error"]))
+            problem = str(details["ctx"]["error"])
+            of_its_table = (*path, *problem.split(" ")[0].split("."))
+            name = origins.get(path) or origins.get(of_its_table)
+            if name is None and (written.has(of_its_table) or (path and written.has(path))):
+                problem = f"{problem} (in {written.file})"
+            return _named(name or ".".join(path), problem)
         case "extra_forbidden":
             problem = "unknown setting"
         case "missing":
@@ -681,7 +739,11 @@ def _complaint(details: ErrorDetails, origins: Mapping[tuple[str, ...], str]) ->
             problem = details["msg"].removeprefix("Input ")
     # A variable may name something beneath the place that is wrong, or the table around it.
     near = (name for known, name in origins.items() if known[: len(path)] == path[: len(known)])
-    return _named(next(near, ".".join(path)), problem)
+    name = next(near, None)
+    table = path[:-1] if details["type"] == "missing" else path
+    if name is None and table and written.has(table):
+        problem = f"{problem} (in {written.file})"
+    return _named(name or ".".join(path), problem)
 
 
 def _named(name: str, problem: str) -> str:

@@ -1,12 +1,15 @@
 """The settings: what sets what, what is refused and how it is said, and that no secret shows."""
 
+import os
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from pydantic import ValidationError
 
 from settings import MASK, Settings, SettingsError, describe, load, load_storage, masked
@@ -54,6 +57,13 @@ def complaint(config: Path | None = None, environ: dict[str, str] | None = None)
     line = str(caught.value)
     assert "\n" not in line
     return line
+
+
+def ca_file(folder: Path) -> Path:
+    """A file of certificates."""
+    file = folder / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(str(file))
+    return file
 
 
 # Defaults
@@ -244,13 +254,14 @@ def test_credentials_of_a_folder_go_without_the_prefix_that_systemd_gives_them(
 ) -> None:
     environ = credentials(**{"headrace_relay.drain_seconds": "7\n", "headrace_prot": "1"})
 
-    assert "credential prot: unknown setting" == complaint(environ=environ)
-    Path(environ["CREDENTIALS_DIRECTORY"], "headrace_prot").unlink()
+    file = Path(environ["CREDENTIALS_DIRECTORY"], "headrace_prot")
+    assert f"credential prot (in {file}): unknown setting" == complaint(environ=environ)
+    file.unlink()
     assert 7 == load(None, environ).relay.drain_seconds
 
 
 def test_a_credentials_folder_that_cannot_be_read_is_an_error() -> None:
-    assert "cannot read the credentials in gone" == complaint(
+    assert "cannot read the credentials in gone: No such file or directory" == complaint(
         environ={"CREDENTIALS_DIRECTORY": "gone"}
     )
 
@@ -295,7 +306,9 @@ def test_an_unknown_setting_in_the_file_is_named(
 def test_an_unknown_credential_is_named(credentials: Callable[..., dict[str, str]]) -> None:
     environ = credentials(**{"provider.openai.api_key": SECRET})
 
-    assert "credential provider.openai.api_key: unknown setting" == complaint(environ=environ)
+    file = Path(environ["CREDENTIALS_DIRECTORY"], "provider.openai.api_key")
+    line = complaint(environ=environ)
+    assert f"credential provider.openai.api_key (in {file}): unknown setting" == line
 
 
 # What is wrong
@@ -326,6 +339,90 @@ def test_a_wrong_value_is_named_and_explained(
     assert complaint(toml(text)).startswith(line)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "prot = 1",
+        "port = 65536",
+        "[relay]\nlease_seconds = 2",
+        "[providers.x]\nmodels = ['m']",
+        "[providers.x]\ndialect = 'openai'\nbase_url = 'ftp://x'\nmodels = ['m']",
+        "[cors]\nallow_origins = ['*']",
+        "default_model = 'x'",
+        "[auth]\nmode = 'keys'",
+    ],
+)
+def test_what_the_file_says_is_told_with_the_file(toml: Callable[..., Path], text: str) -> None:
+    file = toml(text, "of the operator.toml")
+
+    assert f"(in {file})" in complaint(file)
+
+
+def test_what_a_variable_says_is_not_laid_at_the_files_door(toml: Callable[..., Path]) -> None:
+    file = toml("port = 1\n[relay]\nlease_seconds = 30\n")
+
+    for name in ("HEADRACE_PORT", "HEADRACE_RELAY__LEASE_SECONDS"):
+        line = complaint(file, {name: "-1"})
+        assert line.startswith(f"{name}: ")
+        assert "some.toml" not in line
+    line = complaint(file, {"HEADRACE_RELAY__LEASE_SECONDS": "2"})  # wrong beside another one
+    assert line.startswith("HEADRACE_RELAY__LEASE_SECONDS: lease_seconds should be at least")
+
+
+@contextmanager
+def no_root() -> Iterator[None]:
+    """Be nobody in particular: root may read everything."""
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_a_file_that_may_not_be_read_is_named(
+    toml: Callable[..., Path], tmp_path: Path, what: str
+) -> None:
+    file = toml("port = 1")
+    closed = file if what == "file" else tmp_path
+    closed.chmod(0)
+    try:
+        with no_root():
+            line = complaint(file)
+    finally:
+        closed.chmod(0o700)
+    assert f"cannot read {file}: Permission denied" == line
+
+
+def test_a_credential_that_cannot_be_read_is_named(credentials: Callable[..., Any]) -> None:
+    environ = credentials(**{"auth.secret": "x"})
+    file = Path(environ["CREDENTIALS_DIRECTORY"], "auth.secret")
+
+    file.write_bytes(b"\xff\xfe")
+
+    assert f"the credential {file} is not UTF-8 text" == complaint(environ=environ)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [(None, "cannot read {}: No such file or directory"), ("x", "{} holds no certificates in PEM")],
+)
+def test_a_ca_file_that_is_none_is_named_at_the_start(
+    toml: Callable[..., Path], tmp_path: Path, text: str | None, problem: str
+) -> None:
+    file = tmp_path / "ca.pem"
+    if text is not None:
+        file.write_text(text)
+    table = f"[providers.openai]\napi_key = 'k'\nca_certs = '{file}'"
+
+    line = complaint(toml(table))
+
+    assert line.startswith(f"providers.openai.ca_certs: {problem.format(file)} (in ")
+
+
 def test_a_wrong_variable_is_called_by_its_own_name() -> None:
     line = complaint(environ={"HEADRACE_PORT": "http"})
 
@@ -346,7 +443,8 @@ def test_a_variable_cannot_be_a_value_and_a_table() -> None:
 
 
 def test_a_name_with_a_line_end_still_makes_one_line(toml: Callable[..., Path]) -> None:
-    assert "a b: unknown setting" == complaint(toml('"a\\nb" = 1'))
+    file = toml('"a\\nb" = 1')
+    assert f"a b: unknown setting (in {file})" == complaint(file)
 
 
 @pytest.mark.parametrize("name", ["OpenAI", "my provider", "a/b", "-x"])
@@ -517,7 +615,7 @@ def test_a_provider_named_after_a_dialect_speaks_it(toml: Callable[..., Path]) -
         ),
         ({"dialect": "openai", "api_key": ""}, "printable ASCII"),
         ({"dialect": "openai", "api_key": "a\r\nX-Evil: 1"}, "printable ASCII"),
-        ({"dialect": "openai", "api_key": "a", "ca_certs": "gone.pem"}, "not point to a file"),
+        ({"dialect": "openai", "api_key": "a", "ca_certs": "gone.pem"}, "cannot read gone.pem"),
         ({"dialect": "openai", "base_url": "ftp://x/v1"}, "should be an address"),
         ({"dialect": "openai", "base_url": "api.openai.com"}, "should be an address"),
         ({"dialect": "openai", "base_url": "http://h/v1\r\nX-Evil: 1"}, "should be an address"),
@@ -736,7 +834,7 @@ def test_the_description_can_be_read_back(toml: Callable[..., Path], tmp_path: P
                     "dialect": "openai",
                     "base_url": "http://h/v1",
                     "models": ["a", "b"],
-                    "ca_certs": toml("", "ca.pem"),
+                    "ca_certs": ca_file(tmp_path),
                 },
                 "demo": {},
             },
