@@ -24,6 +24,7 @@ from providers.errors import (
     StreamBroken,
     Unauthorized,
 )
+from providers.names import Names
 from providers.route import Via
 from providers.sink import Kind
 from settings import ProviderSettings, Settings
@@ -52,7 +53,7 @@ _OTHERWISE: Mapping[type[ProviderError], tuple[Mapping[str, object], ...]] = {
 async def upstreams(settings: Settings, client: UpstreamClient, *, ask: bool) -> list[Finding]:
     """Look at all providers; with `ask`, put one question to the first model of each."""
     found = list(_of_settings(settings))
-    resolver = Resolver()
+    resolver = Names()
     for name, configured in settings.providers.items():
         if configured.dialect == "demo":
             continue

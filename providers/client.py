@@ -29,6 +29,7 @@ from providers.errors import (
     Unreachable,
 )
 from providers.http1 import Head, request_head
+from providers.names import Names
 from providers.reasons import reason_of
 
 # Connections in use at a time. Each takes a descriptor and some 14 KB here, 40 KB with TLS.
@@ -123,7 +124,7 @@ class UpstreamClient(AsyncHTTPClient):
         self._slots = asyncio.Semaphore(max_connections)
         self._in_use = 0
         self._pool = Pool()
-        self._resolver = resolver or Resolver()
+        self._resolver = resolver or Names()
         self._own_resolver = resolver is None
         self._fetches: set[asyncio.Task[HTTPResponse]] = set()
 
