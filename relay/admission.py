@@ -11,7 +11,7 @@ import math
 
 import msgspec
 
-from relay.counting import Counter, Counts, Quota
+from relay.counting import Counts, Hold, Quota
 from relay.errors import Overloaded, TokenBudgetSpent, TooManyAnswers, TooManyQuestions
 from storage.base import Storage
 
@@ -43,7 +43,7 @@ class Slot:
         self.user = user
         self.began_at = began_at
         self.is_free = False
-        self.counted: Counter | None = None  # where its question is
+        self.question: Hold | None = None  # until it is kept
 
 
 class Admission:
@@ -63,10 +63,9 @@ class Admission:
         self._answer_seconds = _USUAL_ANSWER
 
     async def enter(self, user: str) -> Slot:
-        """Take a place for an answer to a question of `user`, which is counted.
+        """Take a place for an answer to a question of `user`, who has room for it.
 
-        Raises Overloaded, TooManyAnswers, TooManyQuestions and TokenBudgetSpent; nothing is
-        counted then.
+        Raises Overloaded, TooManyAnswers, TooManyQuestions and TokenBudgetSpent.
         """
         slot = self._taken(user)
         try:
@@ -77,20 +76,25 @@ class Admission:
         except BaseException:
             self.leave(slot)
             raise
-        slot.counted = self._questions.add(user, 1)
+        slot.question = self._questions.hold(user)
         return slot
 
-    def was_no_question(self, slot: Slot) -> None:
-        """It was asked before, as it turned out, so it does not count."""
-        if slot.counted is not None:  # in its own minute, which may be over
-            slot.counted.own -= 1
-            slot.counted = None
+    def kept(self, slot: Slot) -> None:
+        """Its question is kept: it counts, in the minute in which it came."""
+        if slot.question is not None:
+            slot.question.use()
+            slot.question = None
 
     def leave(self, slot: Slot, *, ended: bool = False) -> None:
-        """Give the place to somebody else, once; `ended` after an answer."""
+        """Give the place to somebody else, once; `ended` after an answer.
+
+        A question that was not kept was refused, or had been asked before, and does not count.
+        """
         if slot.is_free:
             return
         slot.is_free = True
+        if slot.question is not None:
+            slot.question.give_back()
         self._answers -= 1
         self._of_user[slot.user] -= 1
         if not self._of_user[slot.user]:

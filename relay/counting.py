@@ -34,12 +34,13 @@ _IDLE_SECONDS = 600.0
 class Counter:
     """What one user did in one span. Each is a writer of its own, and so never counts twice."""
 
-    __slots__ = ("own", "shared", "shared_at", "span", "total", "touched_at", "writer")
+    __slots__ = ("held", "own", "shared", "shared_at", "span", "total", "touched_at", "writer")
 
     def __init__(self, span: Span) -> None:
         self.span = span
         self.writer = secrets.token_hex(8)
-        self.own = 0  # counted here
+        self.held = 0  # let in here, and perhaps refused yet: nobody else hears of it
+        self.own = 0  # counted here; what is shared can only grow
         self.shared = 0  # of it
         self.total = 0  # counted anywhere, as was known when it was shared
         self.shared_at: float | None = None  # by the loop's clock, like `touched_at`
@@ -47,8 +48,8 @@ class Counter:
 
     @property
     def unshared(self) -> int:
-        """What was counted here since it was shared."""
-        return self.own - self.shared
+        """What was let in here since it was shared."""
+        return self.held + self.own - self.shared
 
 
 class Counts:
@@ -73,9 +74,13 @@ class Counts:
         if counter is None:
             counter = Counter(Span(user, what, _instant(began), _instant(began + seconds)))
             self._counters[user, what, began] = counter
+        self.touch(counter)
+        return counter
+
+    def touch(self, counter: Counter) -> None:
+        """Have it shared in the next round."""
         counter.touched_at = asyncio.get_running_loop().time()
         self._due.add(counter)
-        return counter
 
     async def share(self) -> None:
         """Have every counter in use know what others counted until now.
@@ -156,17 +161,42 @@ class Quota:
             await self._counts.share()
         return counter.total + counter.unshared >= self._limit
 
-    def add(self, user: str, amount: int) -> Counter | None:
-        """Count what a user did; returns where, so that it can be taken back."""
+    def add(self, user: str, amount: int) -> None:
+        """Count what a user did."""
+        if self._limit:
+            self._counts.of(user, self._what, self._seconds).own += amount
+
+    def hold(self, user: str) -> "Hold | None":
+        """Keep room for one thing that a user may turn out to have done."""
         if not self._limit:
             return None
-        counter = self._counts.of(user, self._what, self._seconds)
-        counter.own += amount
-        return counter
+        return Hold(self._counts, self._counts.of(user, self._what, self._seconds))
 
     def seconds_left(self) -> int:
         """Until the span is over and everybody may begin anew."""
         return self._seconds - int(time.time()) % self._seconds
+
+
+class Hold:
+    """Room in a user's quota, in the span in which it was taken; used or given back, once.
+
+    The store's counts only grow, so what may be taken back must not have reached them.
+    """
+
+    def __init__(self, counts: Counts, counter: Counter) -> None:
+        self._counts = counts
+        self._counter = counter
+        counter.held += 1
+
+    def use(self) -> None:
+        """It was done, and counts."""
+        self._counter.held -= 1
+        self._counter.own += 1
+        self._counts.touch(self._counter)
+
+    def give_back(self) -> None:
+        """It was not."""
+        self._counter.held -= 1
 
 
 def _instant(seconds: int) -> datetime:

@@ -167,9 +167,7 @@ class Relay:
         slot = await self._admission.enter(asking.user)
         try:
             return await self._begin_in(slot, asking, replaced)
-        except BaseException as error:
-            if isinstance(error, KeyTaken):
-                self._admission.was_no_question(slot)
+        except BaseException:
             self._admission.leave(slot)
             raise
 
@@ -226,6 +224,7 @@ class Relay:
                 self._keeper.keep_if_asked(live.id, never_asked(StorageUnavailable()))
             self._forget(running)
             raise
+        self._admission.kept(slot)
         running.begun, running.kept = True, asking.kept
         cleared.set_result(None)
         if asking.kept:

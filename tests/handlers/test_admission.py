@@ -1,12 +1,15 @@
 """Who may ask now: refused in words, with the time to wait, and before anything is stored."""
 
 import asyncio
+import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from relay import counting
 from server import Server
-from storage.base import StorageError
+from storage.base import KeyTaken, StorageError
 from tests.faults import FaultyStorage
 from tests.readers import Reader, Response, call
 from tests.serving import Serving
@@ -14,6 +17,13 @@ from tests.steps import JSON, LATER, kept_answer, new_conversation, until
 from tests.upstreams import ScriptedUpstream
 
 KEY = {"Idempotency-Key": "k"}
+
+
+@pytest.fixture
+def one_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have all questions come in one minute, which does not end while the test runs."""
+    later = time.time() + 3600
+    monkeypatch.setattr(counting, "time", SimpleNamespace(time=lambda: later))
 
 
 async def ask(server: Server, content: str = "hi", **headers: str) -> Response:
@@ -120,6 +130,76 @@ async def test_a_question_that_fails_gives_its_place_back(
     ):
         answer = await call(server.url, "POST", path, body | fields, headers=JSON)
         assert status == answer.status
+
+
+@pytest.mark.gen_test
+async def test_refused_questions_use_up_nothing(
+    serve: Serving,
+    providers: Any,
+    upstream: ScriptedUpstream,
+    store: FaultyStorage,
+    one_minute: None,
+) -> None:
+    limits = {"questions_per_minute": 2, "answers": 2, "answers_per_user": 2}
+    limits |= {"max_question_chars": 100, "max_body_bytes": 1000}
+    server = await serve.start(providers=providers, limits=limits)
+    path = await new_conversation(server)
+    upstream.tokens("a")
+    live = await Reader.open(server.url, "POST", f"{path}/messages", {"content": "q"})
+    await live.text("a")
+    busy, none = f"{path}/messages", "/api/v1/conversations/none/messages"
+    chat, again = "/api/v1/chat", f"/api/v1/answers/{live.answer_id}/regenerate"
+    unknown = {"content": "hi", "model": "nobody/x"}
+    refusals: list[tuple[str, Any, int]] = [
+        (busy, {"content": "hi"}, 409),
+        (again, {}, 409),
+        ("/api/v1/answers/none/regenerate", {}, 404),
+        (none, {"content": "hi"}, 404),
+        (chat, {"content": "hi", "conversation_id": "none"}, 404),
+        (chat, unknown, 400),
+        (busy, {"content": "hi", "parent_id": "none"}, 400),
+        (chat, {"content": " "}, 400),
+        (chat, {"content": "hi", "titel": "x"}, 400),
+        (f"{chat}?after=x", {"content": "hi"}, 400),
+        (chat, {"content": "x" * 101}, 413),
+        (chat, {"content": "x" * 1001}, 413),
+    ]
+
+    for where, body, status in refusals:
+        for key in ({}, KEY):
+            refused = await call(server.url, "POST", where, body, headers=key | JSON)
+            assert status == refused.status
+        await server.relay._admission.counts.share()  # as once a second
+    for name in ("ask", "conversation", "branch"):
+        store.fail(name, times=2)
+        for key in ({}, KEY):
+            refused = await call(server.url, "POST", busy, {"content": "hi"}, headers=key | JSON)
+            assert (503, "storage_unavailable") == said(refused)
+        store.heal()
+
+    assert 202 == (await ask(server, **KEY, **LATER)).status  # its key is as it was
+    assert (503, "overloaded") == said(await ask(server))
+    live.close()
+    await until(lambda: server.relay.live < 2)
+    assert (429, "too_many_questions") == said(await ask(server))  # two were asked
+
+
+@pytest.mark.gen_test
+async def test_tries_that_find_their_key_taken_are_one_question(
+    serve: Serving,
+    providers: Any,
+    upstream: ScriptedUpstream,
+    store: FaultyStorage,
+    one_minute: None,
+) -> None:
+    server = await serve.start(providers=providers, limits={"questions_per_minute": 1})
+    upstream.finish()
+    store.fail("ask", error=KeyTaken(), times=3)
+
+    asked = await ask(server, **KEY, **JSON)
+
+    assert 200 == asked.status
+    assert (429, "too_many_questions") == said(await ask(server, **JSON))
 
 
 @pytest.mark.gen_test

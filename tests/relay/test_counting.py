@@ -180,17 +180,33 @@ async def test_a_store_that_fails_refuses_nobody_and_loses_nothing(
 
 
 @pytest.mark.gen_test
-async def test_what_is_taken_back_is_not_counted_by_others_for_ever(
+async def test_what_is_given_back_was_never_told_to_others(
+    clock: Callable[[float], None], store: CountsInMemory
+) -> None:
+    mine, other = quota(store, 3), quota(store, 3)
+    held = [mine.hold("alice") for _ in range(3)]
+    assert await mine.is_spent("alice")
+    await mine._counts.share()
+    for hold in held:
+        assert hold is not None
+        hold.give_back()
+    assert {0} == set(store.kept.values())
+    assert [True, True, True, False] == [await asked(mine) for _ in range(4)]
+    await mine._counts.share()
+    assert not await asked(other) or not await asked(other)
+
+
+@pytest.mark.gen_test
+async def test_what_was_held_during_a_round_and_used_behind_it_is_in_the_next_one(
     clock: Callable[[float], None], store: CountsInMemory
 ) -> None:
     mine = quota(store, 3)
-    await asked(mine)
+    hold = mine.hold("alice")
+    assert hold is not None
     await mine._counts.share()
-    counter = mine.add("alice", 0)
-    assert counter is not None
-    counter.own -= 1
+    hold.use()
     await mine._counts.share()
-    assert [True, True, True, False] == [await asked(mine) for _ in range(4)]
+    assert [1] == list(store.kept.values())
 
 
 @pytest.mark.gen_test
@@ -234,7 +250,7 @@ async def test_an_outage_of_hours_fills_no_memory(
 
 
 @pytest.mark.gen_test
-async def test_a_question_that_was_none_is_taken_back_in_the_minute_it_was_counted(
+async def test_a_question_that_was_none_gives_its_room_back_in_its_own_minute(
     clock: Callable[[float], None], store: CountsInMemory
 ) -> None:
     allowance = Allowance(answers=9, answers_per_user=0, questions_per_minute=2, tokens_per_day=0)
@@ -242,7 +258,7 @@ async def test_a_question_that_was_none_is_taken_back_in_the_minute_it_was_count
     clock(59)
     slot = await admission.enter("alice")
     clock(60)
-    admission.was_no_question(slot)
+    admission.leave(slot)
     for _ in range(2):
         await admission.enter("alice")
     with pytest.raises(TooManyQuestions):
