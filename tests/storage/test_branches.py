@@ -8,7 +8,9 @@ import pytest
 from model.blocks import TextBlock
 from model.growth import Chunk, Piece
 from model.messages import Conversation, Message, Status
+from storage import mongo as mongo_module
 from storage.base import Busy, NotFound, Page, Storage
+from tests.storage.conftest import Commands, Place
 from tests.storage.samples import ask, begun, beside, conversation, ending, key
 
 
@@ -131,11 +133,12 @@ async def test_a_deleted_conversation_takes_no_more_answers_and_leaves_no_branch
 # Branches
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("seed", "links"), [(0, 1000), (1, 1000), (2, 1000), (3, 4)])
 @pytest.mark.gen_test
 async def test_the_branch_of_every_message_is_followed_to_its_beginning(
-    storage: Storage, seed: int
+    storage: Storage, seed: int, links: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(mongo_module, "_LINKS", links)
     chance = Random(seed)
     of = await kept(storage)
     answers: list[Message] = []
@@ -216,3 +219,83 @@ async def test_a_branch_is_of_its_user_and_its_conversation_alone(storage: Stora
     ):
         with pytest.raises(NotFound):
             await storage.branch(user, conversation_id, limit=9, last=last)
+
+
+# What MongoDB is asked for a page of one
+
+
+async def interleaved(storage: Storage, exchanges: int) -> list[list[Message]]:
+    """The answers of two branches that grew in turn."""
+    of = await kept(storage)
+    branches: list[list[Message]] = [[], []]
+    for _ in range(exchanges):
+        for branch in branches:
+            branch.append(await said(storage, of, branch[-1].id if branch else None))
+    return branches
+
+
+@pytest.mark.gen_test
+async def test_a_branch_that_others_are_interleaved_with_is_read_in_a_handful_of_commands(
+    mongo: Place, commands: Commands
+) -> None:
+    storage = await mongo.open()
+    branches = await interleaved(storage, 30)
+
+    for branch in branches:
+        commands.sent.clear()
+        of = branch[-1].conversation_id
+        page = await storage.branch("alice", of, limit=50, last=branch[-1].id)
+
+        expected = [each for answer in branch for each in (answer.parent_id, answer.id)]
+        assert expected[-50:] == ids(page)
+        assert expected[-51] == page.next
+        assert 6 >= len(commands.sent)  # with the place of the one that is named
+
+
+@pytest.mark.gen_test
+async def test_a_branch_that_nothing_lies_between_is_read_in_one_command_and_a_look(
+    mongo: Place, commands: Commands
+) -> None:
+    storage = await mongo.open()
+    of = await kept(storage)
+    last = None
+    for _ in range(10):
+        last = (await said(storage, of, last)).id
+    commands.sent.clear()
+
+    page = await storage.branch("alice", of.id, limit=20, last=None)
+
+    assert 20 == len(page.data)
+    assert ["find", "find"] == [next(iter(command)) for command in commands.sent]
+
+
+@pytest.mark.gen_test
+async def test_what_lies_between_is_read_without_its_texts(
+    mongo: Place, commands: Commands
+) -> None:
+    storage = await mongo.open()
+    first = (await interleaved(storage, 5))[0]
+    commands.sent.clear()
+    await storage.branch("alice", first[-1].conversation_id, limit=9, last=None)
+    links = [each for each in commands.sent if each.get("limit") == mongo_module._LINKS]
+    assert [{"ordinal": 1, "parent_id": 1}] == [each["projection"] for each in links]
+
+
+@pytest.mark.gen_test
+async def test_very_many_messages_in_between_are_passed_over_by_a_look_up(
+    mongo: Place, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = await mongo.open()
+    monkeypatch.setattr(mongo_module, "_LINKS", 10)
+    of = await kept(storage)
+    first = await said(storage, of, None)
+    other = None
+    for _ in range(30):
+        other = (await said(storage, of, other)).id
+    last = await said(storage, of, first.id)
+    commands.sent.clear()
+
+    page = await storage.branch("alice", of.id, limit=4, last=None)
+
+    assert [first.parent_id, first.id, last.parent_id, last.id] == ids(page)
+    assert 7 >= len(commands.sent)
