@@ -99,6 +99,13 @@ class FileLock:
                 reason=Reason.REPLACED,
             )
 
+    def log_size(self) -> int:
+        """The bytes of the log."""
+        try:
+            return os.stat(self._log_path).st_size
+        except OSError:
+            return 0
+
     def _check_file(self) -> None:
         try:
             found = os.stat(self.path)

@@ -1,28 +1,23 @@
 """The embedded store: one file, one process, no server to install.
 
-SQLite calls block, so all of them run in one thread, which alone holds the connection: commands
-queue there, each is one transaction, and none ever sees another half done. A caller that is
-cancelled leaves; its command, once begun, runs to its end.
+SQLite calls block, so they run in threads of their own: one that writes (`writer.py`), a few that
+read (`readers.py`). Each has a connection, and a method finds that of the thread which it runs in.
+A caller that is cancelled leaves: its command is dropped, or runs to its end once it has begun.
 
 A lock says that one server has the file (`file_lock.py`). It is gone with the process however that
-ends, so whoever holds it knows that the owners of all other live answers are dead.
-A command that manages API keys works beside the server, or without one: it owns no answers, takes
-no lock, so that it keeps no server from starting, and neither makes nor changes tables. SQLite's
-own locks keep its transactions and the server's apart.
-
-A file that an older version made is served as it is (`tables.py`). `migrate` alone changes its
-tables, with the lock, and leaves a copy of the file as it was.
+ends, so whoever holds it knows that the owners of all other live answers are dead. A command that
+manages API keys works beside the server, or without one: it owns no answers, takes no lock, so that
+it keeps no server from starting, and neither makes nor changes tables. SQLite's own locks keep its
+transactions and the server's apart.
 """
 
 import asyncio
 import functools
-import os
-import shutil
 import sqlite3
+import threading
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -44,7 +39,6 @@ from storage.base import (
     IdempotencyKey,
     KeyTaken,
     NotFound,
-    Outdated,
     Page,
     Reason,
     Span,
@@ -52,10 +46,7 @@ from storage.base import (
     StorageError,
     Wants,
     conversation_of,
-    failure,
 )
-from storage.copies import keep_copy
-from storage.file_lock import FileLock, holder
 from storage.pages import (
     api_key_place,
     conversation_place,
@@ -68,6 +59,7 @@ from storage.pages import (
     page_of_conversations,
     page_of_messages,
 )
+from storage.readers import Readers
 from storage.rows import (
     Row,
     api_key_in,
@@ -86,26 +78,15 @@ from storage.rows import (
     message_in,
     message_row,
 )
-from storage.sqlite_reasons import reason
-from storage.tables import NEWEST, SERVED, check_version, columns_of, upgrade
+from storage.sqlite_file import SQLiteFile
+from storage.writer import Writer
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Part = TypeVar("Part", Writer, Readers)
 
-# FULL: a commit is on the disk before it is acknowledged, so that neither `kill -9` nor a power cut
-# takes it back. NORMAL would do for `kill -9`, but a power cut could take back all that the system
-# had not written of its own accord: half a minute, say. The price is an fsync for each question and
-# ending (0.4 ms of 0.65 here), and one a tick for all the chunks.
-_SYNCHRONOUS = "FULL"
-
-# Milliseconds to wait for another program's transaction: an operator's shell, a backup.
-_BUSY_TIMEOUT = 5000
-
-# SQLite never shrinks its log by itself. This much stays (bytes); one commit rarely writes more.
-_LOG_SIZE = 64 * 1024 * 1024
-
-# Text that is no UTF-8 would else fail whatever reads the rows beside it.
-_AS_TEXT = functools.partial(str, encoding="utf-8", errors="replace")
+# Seconds for a ping. Whoever asks whether we are ready has not much longer: a balancer, a person.
+_PING_SECONDS = 1.0
 
 # A message, if it is of a conversation: of one that is deleted they may still be there.
 _MESSAGE = """SELECT messages.* FROM messages
@@ -128,15 +109,32 @@ _Method = Callable[Concatenate["SQLiteStorage", P], T]
 _Command = Callable[Concatenate["SQLiteStorage", P], Coroutine[Any, Any, T]]
 
 
-def _command(method: _Method[P, T]) -> _Command[P, T]:
-    """Have a method run in the storage's thread, as one transaction that raises our errors."""
+def _writes(lane: str) -> Callable[[_Method[P, T]], _Command[P, T]]:
+    """Have a method run in the writer's thread, wholly or not at all."""
 
-    @functools.wraps(method)
-    async def run(storage: "SQLiteStorage", /, *args: P.args, **kwargs: P.kwargs) -> T:
-        work = functools.partial(method, storage, *args, **kwargs)
-        return await storage._in_thread(functools.partial(storage._transaction, work))
+    def decorate(method: _Method[P, T]) -> _Command[P, T]:
+        @functools.wraps(method)
+        async def run(storage: "SQLiteStorage", /, *args: P.args, **kwargs: P.kwargs) -> T:
+            work = functools.partial(method, storage, *args, **kwargs)
+            return await storage._opened(storage._writer).run(lane, work)
 
-    return run
+        return run
+
+    return decorate
+
+
+def _reads(lane: str) -> Callable[[_Method[P, T]], _Command[P, T]]:
+    """Have a method run in a reader's thread; it sees one state of all that is kept."""
+
+    def decorate(method: _Method[P, T]) -> _Command[P, T]:
+        @functools.wraps(method)
+        async def run(storage: "SQLiteStorage", /, *args: P.args, **kwargs: P.kwargs) -> T:
+            work = functools.partial(method, storage, *args, **kwargs)
+            return await storage._opened(storage._readers).run(lane, work)
+
+        return run
+
+    return decorate
 
 
 class SQLiteStorage(Storage):
@@ -145,28 +143,40 @@ class SQLiteStorage(Storage):
     def __init__(self, path: Path, process: str) -> None:
         self.process = process
         self.path = path
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
-        self._lock = FileLock(path)
-        self._connection: sqlite3.Connection | None = None
-        self._columns: Mapping[str, frozenset[str]] = {}  # of each table, as the file has them
-        self._failing = False  # a command did, and no ping has succeeded since
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")  # to open and to close
+        self._file = SQLiteFile(path)
+        self._here = threading.local()  # each thread's own `database`
+        self._writer: Writer | None = None
+        self._readers: Readers | None = None
+        # Until a ping has written: what keeps others from it shows at once, a full disk not before.
+        self._in_doubt = True
+        self._damage: Exception | None = None  # was met; it does not go away
 
     async def open(self, *, beside: bool = False) -> None:
         try:
-            await self._in_thread(functools.partial(self._open, beside=beside))
-        except StorageError:
+            opened = functools.partial(self._file.open, beside=beside)
+            writing, reading = await self._in_thread(opened)
+        except BaseException:  # whoever left while it was opened closes nothing
             await self.close()
             raise
+        self._writer = Writer(
+            writing,
+            enter=self._enter,
+            check=self._file.lock.check,
+            tidy=functools.partial(self._file.tidy, writing),
+            failed=self._failed,
+        )
+        self._readers = Readers(reading, enter=self._enter, failed=self._failed)
 
     async def examine(self) -> Examined:
         try:
-            return await self._in_thread(self._examine)
+            return await self._in_thread(self._file.examine)
         finally:
             await self.close()
 
     async def migrate(self, say: Callable[[str], None]) -> bool:
         try:
-            return await self._in_thread(functools.partial(self._migrate, say))
+            return await self._in_thread(functools.partial(self._file.migrate, say))
         finally:
             await self.close()
 
@@ -178,21 +188,23 @@ class SQLiteStorage(Storage):
         self._thread.shutdown()
 
     async def ping(self) -> None:
-        # Every command begins by taking the right to write. Whether there is room on the disk only
-        # writing tells: that costs an fsync, and so is done where something has just failed.
-        work = self._write_for_a_try if self._failing else _nothing
-        await self._in_thread(functools.partial(self._transaction, work))
-        self._failing = False
+        if self._damage is not None:
+            raise self._failed(self._damage)
+        # Whether there is room on the disk only writing tells: that costs an fsync, and so is done
+        # where something has just failed, or nothing was tried yet.
+        work = self._write_for_a_try if self._in_doubt else _nothing
+        await self._opened(self._writer).run("ping", work, patience=_PING_SECONDS)
+        self._in_doubt = False
 
-    @_command
+    @_writes("request")
     def create_conversation(self, conversation: Conversation) -> None:
         self._create(conversation)
 
-    @_command
+    @_reads("request")
     def conversation(self, user: str, conversation_id: str) -> Conversation:
         return conversation_in(self._conversation(user, conversation_id))
 
-    @_command
+    @_reads("request")
     def conversations(self, user: str, *, limit: int, after: str | None) -> Page[Conversation]:
         where, place = "", {}
         if after is not None:
@@ -208,7 +220,7 @@ class SQLiteStorage(Storage):
         filling.take(map(conversation_in, found))
         return page_of_conversations(filling)
 
-    @_command
+    @_writes("request")
     def change_conversation(
         self, user: str, conversation_id: str, changes: Changes, updated_at: datetime
     ) -> Conversation:
@@ -227,7 +239,7 @@ class SQLiteStorage(Storage):
         )
         return conversation_in(self._conversation(user, conversation_id))
 
-    @_command
+    @_writes("deletion")
     def delete_conversation(self, user: str, conversation_id: str) -> None:
         gone = self._database.execute(
             "DELETE FROM conversations WHERE id = ? AND user = ?", (conversation_id, user)
@@ -238,20 +250,20 @@ class SQLiteStorage(Storage):
         self._database.execute(
             "DELETE FROM messages WHERE conversation_id = ? AND status = 'live'", (conversation_id,)
         )
-        if self._columns.get("deletions"):
+        if self._file.columns.get("deletions"):
             self._insert("deletions", {"id": conversation_id, "user": user})
         else:  # an older file: all of it now, since nobody would remember to
             self._take_chunks(conversation_id)
             self._take_messages(conversation_id, -1)
 
-    @_command
+    @_reads("relay")
     def deletion(self) -> Deletion | None:
-        if not self._columns.get("deletions"):
+        if not self._file.columns.get("deletions"):
             return None
         row = self._row("SELECT * FROM deletions LIMIT 1")
         return None if row is None else Deletion(row["id"], row["user"])
 
-    @_command
+    @_writes("clearing")
     def clear(self, deletion: Deletion) -> bool:
         conversation_id = deletion.conversation_id
         self._take_chunks(conversation_id)
@@ -262,7 +274,7 @@ class SQLiteStorage(Storage):
         self._database.execute("DELETE FROM deletions WHERE id = ?", (conversation_id,))
         return False
 
-    @_command
+    @_writes("request")
     def ask(
         self,
         question: Message | None,
@@ -295,7 +307,7 @@ class SQLiteStorage(Storage):
             (title, milliseconds(answer.created_at), conversation_id),
         )
 
-    @_command
+    @_reads("request")
     def idempotency_key(self, user: str, key_id: str) -> IdempotencyKey | None:
         row = self._row(
             "SELECT * FROM idempotency_keys WHERE id = ? AND user = ? AND created_at > ?",
@@ -303,14 +315,14 @@ class SQLiteStorage(Storage):
         )
         return None if row is None else key_in(row)
 
-    @_command
+    @_reads("request")
     def message(self, user: str, message_id: str) -> Message:
         row = self._row(f"{_MESSAGE} AND messages.user = ?", message_id, user)
         if row is None:
             raise NotFound
         return self._grown(message_in(row))
 
-    @_command
+    @_reads("request")
     def messages(
         self, user: str, conversation_id: str, *, limit: int, before: str | None
     ) -> Page[Message]:
@@ -325,7 +337,7 @@ class SQLiteStorage(Storage):
         filling.take(self._grown(message_in(row)) for row in found)
         return page_of_messages(filling)
 
-    @_command
+    @_reads("request")
     def branch(
         self, user: str, conversation_id: str, *, limit: int, last: str | None
     ) -> Page[Message]:
@@ -350,12 +362,12 @@ class SQLiteStorage(Storage):
             raise NotFound
         return page_of_branch(filling.found)
 
-    @_command
+    @_reads("request")
     def live_answer(self, user: str, conversation_id: str) -> str | None:
         self._conversation(user, conversation_id)
         return self._live(conversation_id)
 
-    @_command
+    @_writes("chunks")
     def append_chunks(self, chunks: Sequence[Chunk]) -> frozenset[str]:
         # A chunk that comes behind its answer's ending, or its deletion, would stay for ever.
         self._database.executemany(
@@ -365,13 +377,13 @@ class SQLiteStorage(Storage):
             ON CONFLICT DO NOTHING""",
             [chunk_row(chunk) for chunk in chunks],
         )
-        if not self._columns.get("deletions"):
+        if not self._file.columns.get("deletions"):
             return frozenset()
         deleted = {row["id"] for row in self._database.execute("SELECT id FROM deletions")}
         gone = (chunk.answer_id for chunk in chunks if conversation_of(chunk.answer_id) in deleted)
         return frozenset(gone)
 
-    @_command
+    @_writes("ending")
     def end_answer(self, answer_id: str, owner: str, ending: Ending) -> bool:
         row = self._held("messages", ending_row(ending))
         ended = self._database.execute(
@@ -398,7 +410,7 @@ class SQLiteStorage(Storage):
         """There is nobody to want anything."""
         return Wants()
 
-    @_command
+    @_reads("relay")
     def growth(self, positions: Mapping[str, int]) -> Growth:
         chunks, ended, gone = [], [], set()
         for answer_id, position in positions.items():
@@ -415,7 +427,7 @@ class SQLiteStorage(Storage):
                 ended.append(message_in(row))
         return Growth(tuple(chunks), tuple(ended), frozenset(gone))
 
-    @_command
+    @_writes("counts")
     def share_counts(self, counts: Sequence[Count]) -> Mapping[Span, int]:
         self._database.execute("DELETE FROM counts WHERE ends_at <= ?", (milliseconds(now()),))
         self._database.executemany(
@@ -434,14 +446,14 @@ class SQLiteStorage(Storage):
             ).fetchone()
         return shared
 
-    @_command
+    @_reads("relay")
     def own_live_answers(self) -> frozenset[str]:
         found = self._database.execute(
             "SELECT id FROM messages WHERE status = 'live' AND owner = ?", (self.process,)
         )
         return frozenset(row["id"] for row in found)
 
-    @_command
+    @_reads("relay")
     def orphans(self) -> list[Message]:
         found = self._database.execute(
             "SELECT * FROM messages WHERE status = 'live' AND owner IS NOT ? LIMIT ?",
@@ -449,16 +461,16 @@ class SQLiteStorage(Storage):
         )
         return [self._grown(message_in(row)) for row in found.fetchall()]
 
-    @_command
+    @_writes("request")
     def create_api_key(self, key: ApiKey) -> None:
         self._insert("api_keys", api_key_row(key), "ON CONFLICT DO NOTHING")
 
-    @_command
+    @_reads("api_key")
     def api_key(self, key_id: str) -> ApiKey | None:
         row = self._row("SELECT * FROM api_keys WHERE id = ?", key_id)
         return None if row is None else api_key_in(row)
 
-    @_command
+    @_reads("relay")
     def api_keys(self, key_ids: Collection[str]) -> list[ApiKey]:
         found: list[ApiKey] = []
         known = iter(key_ids)
@@ -468,7 +480,7 @@ class SQLiteStorage(Storage):
             found += map(api_key_in, rows)
         return found
 
-    @_command
+    @_reads("request")
     def list_api_keys(self, user: str | None, *, limit: int, after: str | None) -> Page[ApiKey]:
         found = self._database.execute(
             """SELECT * FROM api_keys WHERE (:user IS NULL OR user = :user) AND id > :after
@@ -481,7 +493,7 @@ class SQLiteStorage(Storage):
         )
         return page_of_api_keys([api_key_in(row) for row in found], limit)
 
-    @_command
+    @_writes("request")
     def revoke_api_key(self, key_id: str, revoked_at: datetime) -> ApiKey:
         self._database.execute(
             "UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?",
@@ -496,22 +508,6 @@ class SQLiteStorage(Storage):
         """Have `work` done in the storage's thread, and wait for it."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def _transaction(self, work: Callable[[], T]) -> T:
-        """Do `work` wholly or not at all. In the storage's thread only."""
-        try:
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                result = work()
-                self._lock.check()  # or it would be written where nobody will find it any more
-                self._database.execute("COMMIT")
-            finally:
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
-        except (sqlite3.Error, OverflowError) as error:
-            self._failing = True
-            raise self._failed(error) from error
-        return result
-
     def _write_for_a_try(self) -> None:
         """Write a page and change nothing."""
         (version,) = self._database.execute("PRAGMA user_version").fetchone()
@@ -519,8 +515,33 @@ class SQLiteStorage(Storage):
 
     @property
     def _database(self) -> sqlite3.Connection:
-        assert self._connection is not None, "the storage is not open"
-        return self._connection
+        """The connection of the thread that asks."""
+        database: sqlite3.Connection = self._here.database
+        return database
+
+    def _enter(self, database: sqlite3.Connection) -> None:
+        self._here.database = database
+
+    def _opened(self, part: Part | None) -> Part:
+        if part is None:
+            raise StorageError("the store is not open", reason=Reason.UNREACHABLE)
+        return part
+
+    def _failed(self, error: Exception) -> Exception:
+        """An error as it is told, and what it says about the file."""
+        told = self._file.failed(error)
+        if isinstance(told, StorageError):
+            self._in_doubt = True
+            if told.reason is Reason.CORRUPT:
+                self._damage = error
+        return told
+
+    def _close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        if self._readers is not None:
+            self._readers.close()
+        self._file.close()
 
     def _create(self, conversation: Conversation) -> None:
         self._insert("conversations", conversation_row(conversation), "ON CONFLICT DO NOTHING")
@@ -542,7 +563,7 @@ class SQLiteStorage(Storage):
 
     def _held(self, table: str, row: Row) -> Row:
         """What of `row` the file has columns for."""
-        return {name: value for name, value in row.items() if name in self._columns[table]}
+        return {name: value for name, value in row.items() if name in self._file.columns[table]}
 
     def _conversation(self, user: str, conversation_id: str) -> Row:
         row = self._row(
@@ -587,120 +608,6 @@ class SQLiteStorage(Storage):
     def _row(self, query: str, *values: str | int) -> Row | None:
         row: sqlite3.Row | None = self._database.execute(query, values).fetchone()
         return None if row is None else dict(row)
-
-    def _open(self, *, beside: bool) -> None:
-        with self._our_errors():
-            if not beside:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._lock.take(
-                    "stop that one, give this one a file of its own, or let both use MongoDB"
-                )
-            elif not self.path.exists():
-                raise ValueError(f"there is no {self.path.resolve()}; starting the server makes it")
-            else:
-                self._lock.share()
-            database = self._connect()
-            version = check_version(database)
-            if version == 0 and not beside:
-                upgrade(database, version)
-            elif version < SERVED:
-                raise self._outdated(version)
-            self._columns = columns_of(database)
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute(f"PRAGMA synchronous = {_SYNCHRONOUS}")
-            database.execute(f"PRAGMA journal_size_limit = {_LOG_SIZE}")
-            # Off in SQLite unless it was built otherwise: ON DELETE CASCADE, as the tables have it,
-            # would take all of a conversation's messages in one statement.
-            database.execute("PRAGMA foreign_keys = OFF")
-
-    def _migrate(self, say: Callable[[str], None]) -> bool:
-        with self._our_errors():
-            if not self.path.exists():
-                return False  # the first start makes it, and all tables at once
-            self._lock.take("stop it first, for its tables are changed")
-            database = self._connect()
-            version = check_version(database)
-            if version in (0, NEWEST):
-                return False
-            say(f"kept: {keep_copy(database, self.path.resolve(), version)}")
-            upgrade(database, version)
-            say(f"changed: {_due(version)}")
-            return True
-
-    def _connect(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self.path, timeout=_BUSY_TIMEOUT / 1000, isolation_level=None)
-        self._connection = database
-        database.row_factory = sqlite3.Row
-        database.text_factory = _AS_TEXT
-        return database
-
-    @contextmanager
-    def _our_errors(self) -> Iterator[None]:
-        """Turn what goes wrong with the file as a whole into words for the operator."""
-        try:
-            yield
-        except OSError as error:
-            raise StorageError(
-                f"cannot use {self.path}: {error.strerror}", reason=Reason.UNREACHABLE
-            ) from error
-        except ValueError as error:
-            raise StorageError(f"cannot use {self.path}: {error}") from error
-        except sqlite3.Error as error:
-            raise self._failed(error) from error
-
-    def _outdated(self, version: int) -> StorageError:
-        if version == 0:
-            return StorageError(
-                f"cannot use {self.path}: it is empty; starting the server fills it"
-            )
-        return Outdated(
-            f"cannot use {self.path}: its tables are of version {version}, those of {SERVED} and "
-            f"newer are served; `server.py migrate` brings it to {NEWEST}"
-        )
-
-    def _examine(self) -> Examined:
-        folder = self.path.resolve().parent
-        while not folder.exists():  # it is made at the first start
-            folder = folder.parent
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise StorageError(f"cannot use {self.path}: {folder} may not be written to")
-        examined = Examined(
-            name="SQLite",
-            version=sqlite3.sqlite_version_info,
-            shape=f"{self.path}, which the first start makes",
-            free_bytes=shutil.disk_usage(folder).free,
-        )
-        if not self.path.exists():
-            return examined
-        if not os.access(self.path, os.R_OK | os.W_OK):
-            raise StorageError(f"cannot use {self.path}: it may not be read and written")
-        address = f"{self.path.resolve().as_uri()}?mode=ro"
-        with self._our_errors(), closing(sqlite3.connect(address, uri=True)) as database:
-            version = check_version(database)
-        if 0 < version < SERVED:
-            raise self._outdated(version)
-        return msgspec.structs.replace(
-            examined,
-            shape=f"{self.path}, {self.path.stat().st_size / 1e6:.1f} MB",
-            due=(_due(version),) if 0 < version < NEWEST else (),
-            used_by=holder(self.path),
-        )
-
-    def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-        self._lock.release()
-
-    def _failed(self, error: sqlite3.Error | OverflowError) -> StorageError:
-        # SQLite's words may quote a row; the name of its error never does.
-        name = getattr(error, "sqlite_errorname", type(error).__name__)
-        return failure(f"SQLite failed on {self.path}: {name}", reason(name))
-
-
-def _due(version: int) -> str:
-    """What leads a file of `version` to the newest, in words."""
-    return f"tables from version {version} to {NEWEST}"
 
 
 def _nothing() -> None:

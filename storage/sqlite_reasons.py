@@ -20,6 +20,11 @@ _REASONS = {
 }
 
 
+def name_of(error: Exception) -> str:
+    """The name that SQLite has for it, or else its class's."""
+    return getattr(error, "sqlite_errorname", type(error).__name__)
+
+
 def reason(name: str) -> Reason:
     """Why, by an error's name, or that of its class if SQLite itself did not fail."""
     return next((why for known, why in _REASONS.items() if name.startswith(known)), Reason.FAILED)

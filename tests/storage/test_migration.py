@@ -171,7 +171,7 @@ async def test_a_file_older_than_those_served_is_refused_until_it_is_migrated(
             await look(SQLiteStorage(file, "p"))
     assert before == file.read_bytes()
 
-    assert 2 == len(await migrate(url(file)))
+    assert 3 == len(await migrate(url(file)))
 
     assert contents(made_by(NEWEST, tmp_path / "new.db")) == contents(file)
     storage = SQLiteStorage(file, "p")
@@ -186,7 +186,8 @@ async def test_the_file_as_it_was_is_kept_for_its_owner_alone(file: Path) -> Non
     said = await migrate(url(file))
 
     copy = file.with_name(f"headrace.db.before-{SERVED}")
-    assert [f"kept: {copy}", f"changed: tables from version {SERVED} to {NEWEST}"] == said
+    tables, room = f"tables from version {SERVED} to {NEWEST}", "room that is no longer needed"
+    assert [f"kept: {copy}", f"changed: {tables}", f"changed: {room} is given back"] == said
     assert before == contents(copy)
     assert 0o600 == copy.stat().st_mode & 0o777
     assert {file.name, copy.name, "headrace.db.lock"} == set(os.listdir(file.parent))
@@ -260,7 +261,7 @@ async def test_a_script_that_fails_leaves_the_version_before_it(
         await migrate(url(file))
     monkeypatch.undo()
 
-    assert () == await due(url(file))
+    assert ("room that is no longer needed is given back",) == await due(url(file))
     assert before == contents(file.with_name(f"headrace.db.before-{SERVED}"))
     assert not [line for line in contents(file) if "half_made" in line]
 

@@ -1,0 +1,79 @@
+"""SQLite's readers: a few threads with a connection each, which wait for no writer.
+
+In WAL mode a reader sees what was committed when it began, whoever writes meanwhile. Each command
+is one such look.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from storage.commands import Command, Commands, Outcome
+
+T = TypeVar("T")
+
+# Three: a page of long messages takes some 20 ms, and a short look need not wait for that of one or
+# two ahead of it. More would wait for the same interpreter.
+THREADS = 3
+
+# Seconds to wait for one's turn.
+_PATIENCE = 5.0
+
+# What may wait, by lanes: requests' own reads, looks at keys, which made-up ones may fill, and what
+# the relay asks for itself.
+_LANES = {"request": 1_000, "api_key": 100, "relay": 100}
+
+
+class Readers:
+    """Owns the connections that read, a thread for each.
+
+    `enter` is called in each thread as it begins; `failed` makes our errors of SQLite's.
+    """
+
+    def __init__(
+        self,
+        databases: Sequence[sqlite3.Connection],
+        *,
+        enter: Callable[[sqlite3.Connection], None],
+        failed: Callable[[Exception], Exception],
+    ) -> None:
+        self._enter = enter
+        self._failed = failed
+        self._commands = Commands(_LANES, patience=_PATIENCE)
+        self._threads = [
+            threading.Thread(
+                target=self._serve, args=(database,), name="sqlite reader", daemon=True
+            )
+            for database in databases
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    async def run(self, lane: str, work: Callable[[], T]) -> T:
+        """Have `work` done on what is committed by now."""
+        return await self._commands.run(lane, work)
+
+    def close(self) -> None:
+        """Do what waits, and end. Blocks."""
+        self._commands.close()
+        for thread in self._threads:
+            thread.join()
+
+    def _serve(self, database: sqlite3.Connection) -> None:
+        self._enter(database)
+        while not self._commands.is_over:
+            self._commands.wait()
+            if (command := self._commands.next()) is not None:
+                self._commands.tell([self._do(database, command)])
+
+    def _do(self, database: sqlite3.Connection, command: Command) -> Outcome:
+        try:
+            database.execute("BEGIN")
+            try:
+                return Outcome(command, command.work())
+            finally:
+                if database.in_transaction:
+                    database.execute("ROLLBACK")  # there is nothing to keep
+        except Exception as error:  # noqa: BLE001 - whoever waits is told
+            return Outcome(command, error=self._failed(error))

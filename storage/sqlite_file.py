@@ -1,0 +1,209 @@
+"""The SQLite file as a whole: opened, looked at, migrated, closed, and kept in shape.
+
+A server makes tables in an empty file alone. A file that an older version made is served as it is
+(`tables.py`); `migrate` alone changes it, with the lock, and leaves a copy of what was there.
+"""
+
+import errno
+import functools
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from storage.base import Examined, Outdated, Reason, StorageError, failure
+from storage.copies import keep_copy
+from storage.file_lock import FileLock, holder
+from storage.readers import THREADS
+from storage.space import LOG_SIZE, cut_log, give_back, is_giving, make_giving, rebuild
+from storage.sqlite_reasons import name_of, reason
+from storage.tables import NEWEST, SERVED, check_version, columns_of, upgrade
+from storage.writer import BUSY_MS
+
+# FULL: a commit is on the disk before it is acknowledged, so that neither `kill -9` nor a power cut
+# takes it back. NORMAL would do for `kill -9`, but a power cut could take back all that the system
+# had not written of its own accord: half a minute, say. The price is an fsync for each group of
+# questions and endings (0.4 ms here), and one a tick for all the chunks.
+_SYNCHRONOUS = "FULL"
+
+# Seconds to wait for another program where nobody waits for us: at a start, in a migration. Readers
+# wait so long for one that changes the whole file.
+_BUSY_SECONDS = 5.0
+
+# Text that is no UTF-8 would else fail whatever reads the rows beside it.
+_AS_TEXT = functools.partial(str, encoding="utf-8", errors="replace")
+
+_REASONS = {
+    errno.EACCES: Reason.DENIED,
+    errno.EPERM: Reason.DENIED,
+    errno.EROFS: Reason.READ_ONLY,
+    errno.ENOSPC: Reason.FULL,
+    errno.EDQUOT: Reason.FULL,
+}
+
+
+class SQLiteFile:
+    """The file at `path`, for a server, or for a command beside one. All of it blocks."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lock = FileLock(path)
+        self.columns: Mapping[str, frozenset[str]] = {}  # of each table, as the file has them
+        self._connections: list[sqlite3.Connection] = []
+
+    def open(self, *, beside: bool) -> tuple[sqlite3.Connection, list[sqlite3.Connection]]:
+        """The connection that writes, and those that read. Raises StorageError."""
+        with self._our_errors():
+            if not beside:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self.lock.take(
+                    "stop that one, give this one a file of its own, or let both use MongoDB"
+                )
+            elif not self.path.exists():
+                raise ValueError(f"there is no {self.path.resolve()}; starting the server makes it")
+            else:
+                self.lock.share()
+            writing = self._connect()
+            version = check_version(writing)
+            if version == 0 and not beside:
+                make_giving(writing)
+                upgrade(writing, version)
+            elif version < SERVED:
+                raise self._outdated(version)
+            self.columns = columns_of(writing)
+            (mode,) = writing.execute("PRAGMA journal_mode = WAL").fetchone()
+            if mode != "wal":
+                raise ValueError("its file system does not carry SQLite's write-ahead log")
+            writing.execute(f"PRAGMA synchronous = {_SYNCHRONOUS}")
+            writing.execute(f"PRAGMA journal_size_limit = {LOG_SIZE}")
+            # Off in SQLite unless it was built otherwise: ON DELETE CASCADE, as the tables have it,
+            # would take all of a conversation's messages in one statement.
+            writing.execute("PRAGMA foreign_keys = OFF")
+            writing.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+            reading = [self._connect() for _ in range(THREADS)]
+            for database in reading:
+                database.execute("PRAGMA query_only = ON")
+            return writing, reading
+
+    def migrate(self, say: Callable[[str], None]) -> bool:
+        """Bring it to this version; whether that was due. Raises StorageError."""
+        with self._our_errors():
+            if not self.path.exists():
+                return False  # the first start makes it, and all tables at once
+            self.lock.take("stop it first, for its tables are changed")
+            database = self._connect()
+            version = check_version(database)
+            due = _due(database, version)
+            if 0 < version < NEWEST:
+                say(f"kept: {keep_copy(database, self.path.resolve(), version)}")
+                upgrade(database, version)
+                say(f"changed: {due[0]}")
+            if version and not is_giving(database):
+                rebuild(database)
+                say(f"changed: {due[-1]}")
+            return bool(due)
+
+    def examine(self) -> Examined:
+        """What there is of it, without changing anything. Raises StorageError."""
+        folder = self.path.resolve().parent
+        while not folder.exists():  # it is made at the first start
+            folder = folder.parent
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise self._denied(f"{folder} may not be written to")
+        examined = Examined(
+            name="SQLite",
+            version=sqlite3.sqlite_version_info,
+            shape=f"{self.path}, which the first start makes",
+            free_bytes=shutil.disk_usage(folder).free,
+        )
+        if not self.path.exists():
+            return examined
+        if not os.access(self.path, os.R_OK | os.W_OK):
+            raise self._denied("it may not be read and written")
+        address = f"{self.path.resolve().as_uri()}?mode=ro"
+        with self._our_errors(), closing(sqlite3.connect(address, uri=True)) as database:
+            version = check_version(database)
+            due = _due(database, version)
+        if 0 < version < SERVED:
+            raise self._outdated(version)
+        return msgspec.structs.replace(
+            examined,
+            shape=f"{self.path}, {self.path.stat().st_size / 1e6:.1f} MB",
+            due=due,
+            used_by=holder(self.path),
+        )
+
+    def tidy(self, database: sqlite3.Connection) -> bool:
+        """A step of what keeps it in shape; whether there is more to do. Raises sqlite3.Error."""
+        cut_log(database, self.lock.log_size())
+        return give_back(database)
+
+    def close(self) -> None:
+        """Close all connections, the one that writes last, and let go of the file."""
+        while self._connections:
+            self._connections.pop().close()
+        self.lock.release()
+
+    def failed(self, error: Exception) -> Exception:
+        """An error as it may be told: SQLite's words may quote a row, the name of one never does.
+
+        Errors that are ours are made anew, for each of those who are told.
+        """
+        match error:
+            case sqlite3.Error() | OverflowError():
+                name = name_of(error)
+                return failure(f"SQLite failed on {self.path}: {name}", reason(name))
+            case StorageError():
+                return failure(str(error), error.reason)
+            case _:
+                return error
+
+    def _connect(self) -> sqlite3.Connection:
+        # Each is used by one thread at a time, if not by the one that makes it.
+        database = sqlite3.connect(
+            self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        self._connections.append(database)
+        database.row_factory = sqlite3.Row
+        database.text_factory = _AS_TEXT
+        return database
+
+    @contextmanager
+    def _our_errors(self) -> Iterator[None]:
+        """Turn what goes wrong with the file as a whole into words for the operator."""
+        try:
+            yield
+        except OSError as error:
+            why = _REASONS.get(error.errno or 0, Reason.UNREACHABLE)
+            raise StorageError(f"cannot use {self.path}: {error.strerror}", reason=why) from error
+        except ValueError as error:
+            raise StorageError(f"cannot use {self.path}: {error}") from error
+        except sqlite3.Error as error:
+            raise self.failed(error) from error
+
+    def _denied(self, words: str) -> StorageError:
+        return StorageError(f"cannot use {self.path}: {words}", reason=Reason.DENIED)
+
+    def _outdated(self, version: int) -> StorageError:
+        if version == 0:
+            return StorageError(
+                f"cannot use {self.path}: it is empty; starting the server fills it"
+            )
+        return Outdated(
+            f"cannot use {self.path}: its tables are of version {version}, those of {SERVED} and "
+            f"newer are served; `server.py migrate` brings it to {NEWEST}"
+        )
+
+
+def _due(database: sqlite3.Connection, version: int) -> tuple[str, ...]:
+    """What `migrate` would change, in words."""
+    due = []
+    if 0 < version < NEWEST:
+        due.append(f"tables from version {version} to {NEWEST}")
+    if version and not is_giving(database):
+        due.append("room that is no longer needed is given back")
+    return tuple(due)

@@ -1,0 +1,251 @@
+"""SQLite under contention: what waits is kept together, told together, and read meanwhile."""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tornado.ioloop import IOLoop
+
+from model.blocks import TextBlock
+from model.messages import Message, Status
+from storage import writer
+from storage.base import Busy, NotFound, Reason, StorageError
+from storage.sqlite import SQLiteStorage
+from tests.storage.samples import begun, conversation, ending, exchange, text_chunks
+
+
+class Shell:
+    """Another program, which may hold the right to write."""
+
+    def __init__(self, file: Path) -> None:
+        self.database = sqlite3.connect(file, isolation_level=None)
+
+    def hold(self) -> None:
+        """Take it."""
+        self.database.execute("BEGIN IMMEDIATE")
+
+    def let_go(self) -> None:
+        """Give it back."""
+        self.database.execute("ROLLBACK")
+
+
+@pytest.fixture
+def storage(tmp_path: Path, io_loop: IOLoop) -> Iterator[SQLiteStorage]:
+    """An open, empty store."""
+    storage = SQLiteStorage(tmp_path / "headrace.db", "p")
+    io_loop.run_sync(storage.open)
+    yield storage
+    io_loop.run_sync(storage.close)
+
+
+@pytest.fixture
+def shell(storage: SQLiteStorage) -> Iterator[Shell]:
+    """Another program on the same file."""
+    shell = Shell(storage.path)
+    yield shell
+    shell.database.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the writer of the store that is opened next give up soon."""
+    monkeypatch.setattr("storage.writer.PATIENCE", 0.3)
+
+
+def statements(storage: SQLiteStorage) -> list[str]:
+    """What the writer says to SQLite from now on."""
+    said: list[str] = []
+    storage._file._connections[0].set_trace_callback(said.append)
+    return said
+
+
+async def queued(*commands: asyncio.Task[object]) -> None:
+    """Return when they wait for the writer, which cannot begin."""
+    await asyncio.sleep(0)  # each runs up to where it waits
+    assert not any(command.done() for command in commands)
+
+
+def asked(storage: SQLiteStorage, of: str | None = None) -> "asyncio.Task[Message]":
+    """Have a question asked, in a new conversation or in that one."""
+
+    async def ask() -> Message:
+        new = conversation() if of is None else conversation(id=of)
+        question, answer = exchange(new, owner="p")
+        await storage.ask(question, answer, title="t", new=new if of is None else None)
+        return answer
+
+    return asyncio.create_task(ask())
+
+
+@pytest.mark.gen_test
+async def test_what_waits_is_one_transaction_and_what_is_refused_fails_no_other(
+    storage: SQLiteStorage, shell: Shell
+) -> None:
+    busy = await begun(storage)
+    said = statements(storage)
+    shell.hold()
+    commands = [asked(storage), asked(storage, busy.conversation_id), asked(storage)]
+    commands += [asked(storage, "nowhere"), asked(storage)]
+    await queued(*commands)
+    shell.let_go()
+    outcomes = await asyncio.gather(*commands, return_exceptions=True)
+
+    kept = [outcome for outcome in outcomes if isinstance(outcome, Message)]
+    assert [Message, Busy, Message, NotFound, Message] == [type(each) for each in outcomes]
+    for answer in kept:
+        assert (await storage.message("alice", answer.id)).status is Status.LIVE
+    assert 1 == said.count("COMMIT")
+
+
+@pytest.mark.gen_test
+async def test_a_full_disk_takes_all_that_was_kept_together_and_each_is_told(
+    storage: SQLiteStorage, shell: Shell
+) -> None:
+    writing = storage._file._connections[0]
+    (pages,) = writing.execute("PRAGMA page_count").fetchone()
+    writing.execute(f"PRAGMA max_page_count = {pages + 1}")
+    shell.hold()
+    commands = [asked(storage) for _ in range(40)]
+    await queued(*commands)
+    shell.let_go()
+    outcomes = await asyncio.gather(*commands, return_exceptions=True)
+
+    refused = [each for each in outcomes if isinstance(each, StorageError)]
+    kept = {each.conversation_id for each in outcomes if isinstance(each, Message)}
+    listed = (await storage.conversations("alice", limit=99, after=None)).data
+    assert {Reason.FULL} == {each.reason for each in refused}
+    assert 1 < len(refused)  # and not the one alone for which there was no room
+    assert kept == {each.id for each in listed}  # of those behind it some had room
+    assert len(commands) == len(refused) + len(kept)
+    writing.execute(f"PRAGMA max_page_count = {pages + 1000}")
+    await begun(storage)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.gen_test
+async def test_all_who_wait_for_another_program_are_told_together(tmp_path: Path) -> None:
+    storage = SQLiteStorage(tmp_path / "headrace.db", "p")
+    await storage.open()
+    answer = await begun(storage)
+    shell = Shell(storage.path)
+    shell.hold()
+    commands = [asked(storage) for _ in range(100)]
+    async with asyncio.timeout(10):  # one after another they would take half a minute
+        outcomes = await asyncio.gather(*commands, return_exceptions=True)
+        with pytest.raises(StorageError) as failed:
+            await storage.end_answer(answer.id, "p", ending(TextBlock("x")))
+
+    assert {Reason.LOCKED} == {each.reason for each in outcomes if isinstance(each, StorageError)}
+    assert len(commands) == sum(isinstance(each, StorageError) for each in outcomes)
+    assert (Reason.LOCKED, False) == (failed.value.reason, failed.value.reason.lasts)
+    shell.let_go()
+    assert await storage.end_answer(answer.id, "p", ending(TextBlock("x")))
+    await storage.close()
+    shell.database.close()
+
+
+@pytest.mark.gen_test
+async def test_a_ping_says_soon_that_another_program_writes(
+    storage: SQLiteStorage, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.sqlite._PING_SECONDS", 0.1)
+    shell.hold()
+    with pytest.raises(StorageError) as failed:
+        await storage.ping()
+    assert Reason.LOCKED is failed.value.reason
+    shell.let_go()
+    await storage.ping()
+
+
+@pytest.mark.gen_test
+async def test_who_reads_waits_for_no_writer(storage: SQLiteStorage, shell: Shell) -> None:
+    answer = await begun(storage)
+    await storage.append_chunks(text_chunks(answer.id, "Hel", "lo"))
+    shell.hold()
+    asking = asked(storage)
+    await queued(asking)
+    of = answer.conversation_id
+
+    assert (await storage.message("alice", answer.id)).blocks == (TextBlock("Hello"),)
+    assert 2 == len((await storage.messages("alice", of, limit=9, before=None)).data)
+    assert 2 == len((await storage.branch("alice", of, limit=9, last=None)).data)
+    assert 1 == len((await storage.conversations("alice", limit=9, after=None)).data)
+    assert answer.id == await storage.live_answer("alice", of)
+    assert await storage.api_key("nobody's") is None
+    assert not asking.done()
+    shell.let_go()
+    await asking
+
+
+@pytest.mark.gen_test
+async def test_nothing_is_kept_for_who_has_left(storage: SQLiteStorage, shell: Shell) -> None:
+    shell.hold()
+    leaving, staying = [asked(storage) for _ in range(20)], asked(storage)
+    await queued(*leaving)
+    for each in leaving:
+        each.cancel()
+    await asyncio.wait(leaving)
+    shell.let_go()
+    answer = await staying
+
+    [kept] = (await storage.conversations("alice", limit=9, after=None)).data
+    assert answer.conversation_id == kept.id
+
+
+@pytest.mark.gen_test
+async def test_endings_and_checkpoints_do_not_wait_behind_a_rush_of_questions(
+    storage: SQLiteStorage, shell: Shell
+) -> None:
+    answers = [await begun(storage) for _ in range(2)]
+    shell.hold()
+    rush = [asked(storage) for _ in range(500)]
+    chunks = asyncio.create_task(storage.append_chunks(text_chunks(answers[0].id, "x")))
+    ended = asyncio.create_task(storage.end_answer(answers[1].id, "p", ending()))
+    await queued(*rush, chunks, ended)
+    shell.let_go()
+    await asyncio.gather(chunks, ended)
+
+    assert 100 > sum(question.done() for question in rush)
+    await asyncio.gather(*rush)
+
+
+@pytest.mark.gen_test
+async def test_more_than_may_wait_are_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(writer._LANES, "request", 3)
+    storage = SQLiteStorage(tmp_path / "headrace.db", "p")
+    await storage.open()
+    shell = Shell(storage.path)
+    shell.hold()
+    commands = [asked(storage) for _ in range(5)]
+    done, waiting = await asyncio.wait(commands, return_when=asyncio.FIRST_COMPLETED)
+    refusals = [each.exception() for each in done]
+    shell.let_go()
+    await asyncio.gather(*waiting)
+
+    assert [Reason.OVERLOADED] * 2 == [each.reason for each in refusals]  # type: ignore[union-attr]
+    await storage.close()
+    shell.database.close()
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.gen_test
+async def test_closing_ends_although_another_program_writes(tmp_path: Path) -> None:
+    storage = SQLiteStorage(tmp_path / "headrace.db", "p")
+    await storage.open()
+    shell = Shell(storage.path)
+    shell.hold()
+    asking = asked(storage)
+    await queued(asking)
+
+    await storage.close()
+
+    with pytest.raises(StorageError):
+        await asking
+    shell.let_go()
+    shell.database.close()
+    with pytest.raises(StorageError):
+        await begun(storage)
