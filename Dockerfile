@@ -13,7 +13,7 @@ WORKDIR /opt/headrace
 COPY requirements.txt ./
 RUN pip install --no-cache-dir --no-compile --require-hashes -r requirements.txt
 
-COPY entrance.py presets.py server.py service_links.py settings.py supervision.py ./
+COPY commands.py entrance.py presets.py server.py service_links.py settings.py supervision.py ./
 COPY auth auth
 COPY doctor doctor
 COPY handlers handlers

@@ -4,11 +4,14 @@ server.py [--config FILE]                 serve in the foreground
 server.py [--config FILE] check-config    print the effective settings, secrets masked
 server.py [--config FILE] doctor [--ask]  look for what is wrong, and say what to do
 server.py [--config FILE] migrate         bring the store to this version, and say what was changed
+server.py [--config FILE] backup FILE     copy the SQLite file, also beside a server that runs
+server.py [--config FILE] restore FILE    put a backup in its place
+server.py [--config FILE] check [FILE]    look through it, or a backup of it
 server.py [--config FILE] create-key --user NAME [--admin] [--days N] [--note TEXT]
 server.py [--config FILE] list-keys [--user NAME]
 server.py [--config FILE] revoke-key ID… | --user NAME
 
-The commands for keys need no server and disturb none: they work on the store itself.
+Those from `migrate` on work on the store itself (`commands.py`), and need no server.
 """
 
 import argparse
@@ -29,6 +32,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
+import commands
 import handlers.answers
 import handlers.asking
 import handlers.conversations
@@ -39,8 +43,7 @@ import handlers.models
 import handlers.openapi
 import handlers.page
 import handlers.whole
-from auth import managing
-from auth.managing import CannotManage, Said
+from auth.managing import CannotManage
 from doctor.examination import examine
 from entrance import entrance
 from handlers.base import NotFoundHandler, Services
@@ -61,7 +64,6 @@ from settings import (
     PREFIX,
     Settings,
     SettingsError,
-    StorageSettings,
     describe,
     load,
     load_storage,
@@ -100,11 +102,6 @@ _AFTER_A_BUG_SECONDS = 1.0
 
 # Prometheus has one connection, and a person who looks another. They leave descriptors to readers.
 _MOST_SCRAPERS = 32
-
-_KEY_COMMANDS = ("create-key", "list-keys", "revoke-key")
-
-# Seconds: a command beside the servers takes none, so its length means nothing.
-_NO_LEASE = 1.0
 
 _ROUTES = [
     *handlers.conversations.routes,
@@ -447,47 +444,12 @@ def _in_words(server: Server, what: str) -> str:
     return f"{what} {live} live answer{'s' * (live != 1)} to {readers} reader{'s' * (readers != 1)}"
 
 
-async def manage_keys(options: argparse.Namespace, store: StorageSettings) -> Said:
-    """Do what a command for API keys asks. Raises CannotManage and StorageError."""
-    storage = from_url(store.url, process=secrets.token_hex(16), lease_seconds=_NO_LEASE)
-    await storage.open(beside=True)
-    try:
-        match options.command:
-            case "create-key":
-                return await managing.create(
-                    storage,
-                    user=options.user,
-                    admin=options.admin,
-                    note=options.note,
-                    days=options.days,
-                )
-            case "list-keys":
-                return await managing.listing(storage, options.user)
-            case _:
-                return await managing.revoke(storage, options.key, options.user)
-    finally:
-        await storage.close()
-
-
-async def migrate(store: StorageSettings) -> bool:
-    """Bring the store to this version; whether there was anything to do. Raises StorageError."""
-    storage = from_url(store.url, process=secrets.token_hex(16), lease_seconds=_NO_LEASE)
-    return await storage.migrate(print)
-
-
 def main(arguments: list[str]) -> int:
     """The command line. Returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        if options.command in _KEY_COMMANDS:
-            said = asyncio.run(manage_keys(options, load_storage(options.config, os.environ)))
-            print(said.result)
-            print(said.remark, file=sys.stderr)
-            return 0
-        if options.command == "migrate":
-            if not asyncio.run(migrate(load_storage(options.config, os.environ))):
-                print("nothing to do")
-            return 0
+        if options.command in commands.NAMES:
+            return commands.run(options, load_storage(options.config, os.environ))
         settings = load(options.config, os.environ)
         logs.configure(settings.log.format, settings.log.level)
         if options.command == "check-config":
@@ -507,27 +469,13 @@ def main(arguments: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="server.py", description="Relays LLM streams to readers.")
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings (headrace.toml)")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
     parser.set_defaults(command="serve")
-    commands.add_parser("serve", help="serve in the foreground; the default")
-    commands.add_parser("check-config", help="print the effective settings, secrets masked")
-    doctor = commands.add_parser("doctor", help="look for what is wrong, and say what to do")
+    subparsers.add_parser("serve", help="serve in the foreground; the default")
+    subparsers.add_parser("check-config", help="print the effective settings, secrets masked")
+    doctor = subparsers.add_parser("doctor", help="look for what is wrong, and say what to do")
     doctor.add_argument("--ask", action="store_true", help="ask each provider for a token, too")
-    commands.add_parser("migrate", help="bring the store to this version")
-
-    create = commands.add_parser("create-key", help="make an API key, which is shown once")
-    create.add_argument("--user", required=True, help="whose it is")
-    create.add_argument("--admin", action="store_true", help="for others' data and /metrics")
-    create.add_argument("--days", type=int, help="for how long it is good (until revoked)")
-    create.add_argument("--note", default="", help="what for, as list-keys shows it")
-
-    listing = commands.add_parser("list-keys", help="show what is known of the API keys")
-    listing.add_argument("--user", help="only this one's")
-
-    revoke = commands.add_parser("revoke-key", help="take API keys back")
-    which = revoke.add_mutually_exclusive_group(required=True)
-    which.add_argument("key", nargs="*", default=[], help="its id, or all of it")
-    which.add_argument("--user", help="all of this one's")
+    commands.add_to(subparsers)
     return parser
 
 

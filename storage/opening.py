@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from storage.base import Storage
+from storage.base import Storage, StorageError
 from storage.sqlite import SQLiteStorage
 
 
@@ -24,3 +24,13 @@ def from_url(url: str, *, process: str, lease_seconds: float) -> Storage:
 
         return MongoStorage(url, process, lease_seconds)
     raise ValueError("storage is sqlite:///FILE or mongodb://HOST/DATABASE")
+
+
+def file_of(url: str) -> Path:
+    """The SQLite file that `url` names. Raises StorageError, with what to do, if it names none."""
+    if not url.startswith("sqlite:"):
+        raise StorageError(
+            "this command is for an SQLite file; a MongoDB is kept and brought back by mongodump "
+            'and mongorestore: see "Backup" in docs/operating.md'
+        )
+    return Path(url.removeprefix("sqlite:///"))

@@ -130,9 +130,18 @@ def check_version(database: sqlite3.Connection) -> int:
     if version > NEWEST:
         raise ValueError("it was written by a newer version of Headrace")
     tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if version == 0 and tables:
+    if tables if version == 0 else not _has_ours(database):
         raise ValueError("it holds another program's tables")
     return version
+
+
+def _has_ours(database: sqlite3.Connection) -> bool:
+    """Whether the tables are there that every version has. Others count their versions, too."""
+    names = database.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name IN (?, ?, ?)",
+        ("conversations", "messages", "chunks"),
+    ).fetchall()
+    return len(names) == 3
 
 
 def upgrade(database: sqlite3.Connection, version: int) -> None:

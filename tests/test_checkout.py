@@ -18,7 +18,7 @@ ROOMS = (
 )
 # Those beside the rooms.
 MODULES = (
-    *("entrance.py", "presets.py", "server.py", "service_links.py", "settings.py"),
+    *("commands.py", "entrance.py", "presets.py", "server.py", "service_links.py", "settings.py"),
     "supervision.py",
 )
 LOCK_FILES = ("constraints.txt", "requirements.txt", "requirements-traces.txt")
@@ -87,7 +87,11 @@ def sources(*places: str) -> Iterator[Path]:
             "handlers/wires",
             "server|entrance|settings|storage|providers|auth|telemetry|tornado|asyncio|random|time",
         ),
-        ("entrance.py", "server|relay|telemetry"),
+        (
+            "commands.py",
+            rf"server|entrance|handlers|relay|providers|doctor|sockets|tornado|{TELEMETRY}",
+        ),
+        ("entrance.py", "server|commands|relay|telemetry"),
         ("sockets", rf"server|entrance|handlers|relay|providers|storage|auth|{TELEMETRY}"),
         ("settings.py", "server|entrance|handlers|relay|providers|storage|auth|telemetry"),
         (

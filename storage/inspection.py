@@ -1,0 +1,179 @@
+"""A look at an SQLite file from outside of any server: what is in it, and whether it is whole."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from storage.base import Reason, StorageError, failure
+from storage.sqlite_reasons import reason
+from storage.tables import SERVED, check_version, columns_of
+
+# Seconds to wait for another program's transaction, such as that of a command for keys.
+_PATIENCE = 5.0
+
+# Of SQLite's own steps, between two looks whether to stop: a few milliseconds, and no cost.
+_STEPS = 10_000
+
+# Of one kind. The first few say what to do as well as all would.
+_MOST_FAULTS = 20
+
+# What every version that is served promises of its rows, by what is counted where it does not hold.
+# The index that keeps the first promise may be what is damaged, hence not through it. What is left
+# of a deleted conversation is on its way out: `{deleted}` are the ids of those.
+_PROMISES = {
+    "conversations have more than one live answer": """
+        SELECT count(*) FROM (
+            SELECT 1 FROM messages NOT INDEXED WHERE status = 'live'
+            GROUP BY conversation_id HAVING count(*) > 1
+        )""",
+    "messages are of a conversation that is not there": """
+        SELECT count(*) FROM messages
+        WHERE conversation_id NOT IN (SELECT id FROM conversations)
+            AND conversation_id NOT IN ({deleted})""",
+    "messages are another user's than their conversation": """
+        SELECT count(*) FROM messages
+        JOIN conversations ON conversations.id = messages.conversation_id
+        WHERE conversations.user <> messages.user""",
+    "messages go on from one that is not there, or that came later": """
+        SELECT count(*) FROM messages
+        LEFT JOIN messages AS parent ON parent.id = messages.parent_id
+            AND parent.conversation_id = messages.conversation_id
+        WHERE messages.parent_id IS NOT NULL
+            AND (parent.id IS NULL OR parent.ordinal >= messages.ordinal)
+            AND messages.conversation_id NOT IN ({deleted})""",
+    "chunks are of no live answer": """
+        SELECT count(*) FROM chunks LEFT JOIN messages ON messages.id = chunks.answer_id
+        WHERE messages.status IS NOT 'live' AND NOT EXISTS (
+            SELECT 1 FROM ({deleted}) AS deleted
+            WHERE substr(chunks.answer_id, 1, length(deleted.id) + 1) = deleted.id || '-'
+        )""",
+}
+
+_REMEDIES = {
+    Reason.FULL: "no room is left on the disk",
+    Reason.LOCKED: "another program is writing to it",
+    Reason.CORRUPT: "it is damaged, or no SQLite file",
+    Reason.READ_ONLY: "it may not be written to by this user",
+    Reason.UNREACHABLE: "it, or its folder, may not be read and written by this user",
+}
+
+
+class Contents(msgspec.Struct, frozen=True):
+    """What is in a file."""
+
+    version: int
+    size: int  # bytes
+    conversations: int
+    messages: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.size:,} bytes, {self.conversations:,} conversations, "
+            f"{self.messages:,} messages, version {self.version}"
+        )
+
+
+def stopped() -> StorageError:
+    """That somebody wants no more of it."""
+    return StorageError("stopped before it was done")
+
+
+def never() -> bool:
+    """That nobody stops it."""
+    return False
+
+
+def connect(file: Path, how: str, stop: Callable[[], bool]) -> sqlite3.Connection:
+    """Open a file that is there; `how` are options of SQLite's for an address.
+
+    Whatever it does fails with SQLITE_INTERRUPT once `stop` says so.
+    """
+    database = sqlite3.connect(
+        f"{file.resolve().as_uri()}?{how}", uri=True, timeout=_PATIENCE, isolation_level=None
+    )
+    database.set_progress_handler(stop, _STEPS)
+    return database
+
+
+@contextmanager
+def in_words(doing: str) -> Iterator[None]:
+    """Turn what goes wrong within this block into words for the operator.
+
+    None of them is SQLite's own, which may quote a row.
+    """
+    try:
+        yield
+    except OSError as error:
+        at = f" ({error.filename})" if error.filename else ""
+        raise StorageError(f"cannot {doing}: {error.strerror}{at}") from error
+    except ValueError as error:
+        raise StorageError(f"cannot {doing}: {error}") from error
+    except sqlite3.Error as error:
+        name = getattr(error, "sqlite_errorname", type(error).__name__)
+        if name == "SQLITE_INTERRUPT":
+            raise stopped() from None
+        why = reason(name)
+        remedy = f": {_REMEDIES[why]}" if why in _REMEDIES else ""
+        raise failure(f"cannot {doing}: {name}{remedy}", why) from error
+
+
+def version_of(database: sqlite3.Connection) -> int:
+    """The version of a file with our tables. Raises ValueError for any other."""
+    version = check_version(database)
+    if version == 0:
+        raise ValueError("it is empty")
+    return version
+
+
+def contents_of(database: sqlite3.Connection) -> Contents:
+    """What is in a file. Raises ValueError if it is none of ours."""
+
+    def one(query: str) -> int:
+        number: int = database.execute(query).fetchone()[0]
+        return number
+
+    return Contents(
+        version=version_of(database),
+        size=one("PRAGMA page_count") * one("PRAGMA page_size"),
+        conversations=one("SELECT count(*) FROM conversations"),
+        messages=one("SELECT count(*) FROM messages"),
+    )
+
+
+def faults(database: sqlite3.Connection, *, thoroughly: bool) -> list[str]:
+    """What is wrong with a file of ours, in words; nothing if it is whole.
+
+    Quickly is to read each page once. Thoroughly is to hold the indexes against their tables, too,
+    and the rows against what we promise of them.
+    """
+    found: list[str] = []
+    try:
+        found += _damage(database, "integrity_check" if thoroughly else "quick_check")
+        if thoroughly and not found and version_of(database) >= SERVED:
+            found += _broken_promises(database)
+    except sqlite3.DatabaseError as error:
+        name = getattr(error, "sqlite_errorname", "")
+        if reason(name) is not Reason.CORRUPT:
+            raise
+        found.append(f"{name}: it cannot be read to its end")
+    return found
+
+
+def _damage(database: sqlite3.Connection, pragma: str) -> Iterator[str]:
+    for (text,) in database.execute(f"PRAGMA {pragma}({_MOST_FAULTS})"):
+        for line in str(text).splitlines():
+            if line != "ok" and not line.startswith("***"):
+                yield line
+
+
+def _broken_promises(database: sqlite3.Connection) -> Iterator[str]:
+    deleted = "SELECT id FROM deletions"
+    if "deletions" not in columns_of(database):  # an older file
+        deleted = "SELECT NULL AS id WHERE false"
+    for words, query in _PROMISES.items():
+        (count,) = database.execute(query.format(deleted=deleted)).fetchone()
+        if count:
+            yield f"{count:,} {words}"

@@ -1,0 +1,146 @@
+"""A backup in the place of the SQLite file, and what was there kept beside it.
+
+At each moment the file's name leads to what was there or to what is to be there, so that `kill -9`
+or a power cut leaves one of the two. The danger is the log: SQLite takes one that lies beside a
+file for its own, whichever file it was written for, and puts the two together. So the old file
+takes in its log before the new one gets its name, and nobody can write another one in between.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, nullcontext
+from itertools import chain, count
+from pathlib import Path
+
+from storage.backups import LOGS, logs, looked_through
+from storage.base import Reason, StorageError
+from storage.copies import sync
+from storage.file_lock import FileLock
+from storage.inspection import connect, contents_of, in_words, never, stopped
+from storage.sqlite_reasons import reason
+from storage.tables import SERVED, check_version
+
+# Bytes copied between two looks whether to stop.
+_PIECE = 1024 * 1024
+
+
+def restore(
+    file: Path, copy: Path, say: Callable[[str], None], stop: Callable[[], bool] = never
+) -> None:
+    """Put what is kept at `copy` in the place of the database at `file`, which no server has.
+
+    Raises StorageError, with words for the operator, also if `stop` says so in time.
+    """
+    file = file.resolve()
+    lock = FileLock(file)
+    making = file.with_name(f"{file.name}.restoring")
+    with in_words(f"restore {copy}"):
+        _see_what_it_is(file, copy)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            stack.callback(lock.release)
+            lock.take("stop it first, for its file is replaced")
+            stack.callback(making.unlink, missing_ok=True)
+            _write(copy, making, file, stop)
+            contents = looked_through(making, copy, stop)
+            kept = _replace(file, making)
+    if kept is not None:
+        say(f"kept: {kept}: what was there before")
+    say(f"restored: {file}: {contents}")
+    if contents.version < SERVED:
+        say("its tables are older than what is served: `server.py migrate` is next")
+
+
+def _see_what_it_is(file: Path, copy: Path) -> None:
+    """Raises ValueError if `copy` cannot be put at `file`."""
+    if not copy.is_file():
+        raise ValueError(f"there is no file {copy.resolve()}")
+    if file.exists() and copy.samefile(file):
+        raise ValueError("that is the database itself")
+    for log in logs(copy):
+        raise ValueError(
+            f"{log.name} lies beside it, and only who put it there knows whether it belongs to it. "
+            "If not, move it away; if so, have SQLite put the two together: "
+            f"sqlite3 {copy} 'PRAGMA wal_checkpoint(TRUNCATE)'"
+        )
+    with closing(connect(copy, "immutable=1", never)) as database:
+        contents_of(database)
+
+
+def _write(copy: Path, making: Path, file: Path, stop: Callable[[], bool]) -> None:
+    """Copy `copy` to `making`, on the disk, for whoever `file` belongs to."""
+    making.unlink(missing_ok=True)  # of a process that was killed
+    descriptor = os.open(making, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with open(descriptor, "wb") as written, copy.open("rb") as read:
+        if os.geteuid() == 0:  # the server has a user of its own, and root restores its file
+            owner = (file if file.stat().st_size else file.parent).stat()
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+            os.chown(f"{file}.lock", owner.st_uid, owner.st_gid)
+        while piece := read.read(_PIECE):
+            if stop():
+                raise stopped()
+            written.write(piece)
+        written.flush()
+        os.fsync(descriptor)
+
+
+def _replace(file: Path, making: Path) -> Path | None:
+    """Give `making` the name of `file`; returns where that is kept, if it was of any use."""
+    holds_something = file.stat().st_size > 0  # else it was made just now, to be locked
+    with _still(file) if holds_something else nullcontext(), ExitStack() as stack:
+        kept = _free(file)
+        if holds_something and not kept.exists():
+            os.link(file, kept)
+            stack.callback(kept.unlink)
+        # Of a file that was not there, or so damaged that SQLite could not take them in.
+        for name in LOGS:
+            log = file.with_name(file.name + name)
+            if log.exists():
+                log.rename(kept.with_name(kept.name + name))
+        file.with_name(f"{file.name}-shm").unlink(missing_ok=True)  # an index of the log
+        sync(file.parent)
+        stack.pop_all()  # from here on it may be all that is left of the old file
+        making.rename(file)
+    sync(file.parent)
+    return kept if holds_something else None
+
+
+@contextmanager
+def _still(file: Path) -> Iterator[None]:
+    """Within this block all that was written for `file` is in it, and nobody else can write to it.
+
+    Whoever has opened it and waits finds it moved when the block is over, for SQLite looks before
+    it makes a log. Nobody can open a file that SQLite does not know for one: it is left as it is.
+    """
+    with in_words(f"replace {file}"), ExitStack() as stack:
+        database = stack.enter_context(closing(connect(file, "mode=rw", never)))
+        try:
+            check_version(database)
+            database.execute("PRAGMA journal_mode = DELETE").fetchone()
+            database.execute("BEGIN EXCLUSIVE")
+        except sqlite3.DatabaseError as error:
+            why = reason(getattr(error, "sqlite_errorname", ""))
+            if why is Reason.LOCKED:
+                raise StorageError(
+                    f"{file} is open in another program: close it first", reason=why
+                ) from error
+            if why is not Reason.CORRUPT:
+                raise
+            database.close()
+        yield
+
+
+def _free(file: Path) -> Path:
+    """A name for the old file that nothing has, or that is the old file's already.
+
+    The latter is what a process leaves that was killed before the new file had its name.
+    """
+    first = file.with_name(f"{file.name}.before-restore")
+    numbered = (first.with_name(f"{first.name}.{number}") for number in count(2))
+    for place in chain((first,), numbered):
+        if place.exists() and place.samefile(file):
+            return place
+        if not any(place.with_name(place.name + name).exists() for name in ("", *LOGS)):
+            return place
+    raise AssertionError("numbers do not end")
