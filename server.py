@@ -204,6 +204,7 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
             tickets=entered.tickets,
             cors=cors,
             max_body_bytes=settings.limits.max_body_bytes,
+            base_path=settings.base_path,
             metrics=metrics,
             metrics_here=settings.metrics.port is None and not is_shared(settings),
         )
@@ -331,8 +332,9 @@ def _scraped(
 
 def _http_server(settings: Settings, services: Services, unread: Sparing) -> HTTPServer:
     values = {"services": services}
+    routes = [*_ROUTES, *handlers.page.door(settings.base_path)]
     application = Application(
-        [(pattern, handler, values) for pattern, handler in _ROUTES],
+        [(pattern, handler, values) for pattern, handler in routes],
         default_handler_class=NotFoundHandler,
         default_handler_args=values,
         log_function=_log_request,
@@ -349,6 +351,7 @@ def _http_server(settings: Settings, services: Services, unread: Sparing) -> HTT
             max_body_bytes=limits.max_body_bytes,
             max_bytes=limits.max_bodies_bytes,
             tell=tell,
+            base_path=settings.base_path,
         ),
         # Somewhat above the limit: what is a little too large is refused in words.
         max_header_size=2 * limits.max_header_bytes,

@@ -61,6 +61,9 @@ Algorithm = Literal[
 # As many as 128 random bits have in hex: nobody finds those by trying tickets.
 _SECRET_CHARS = 32
 
+# What would be taken off paths that never had it put before them.
+_OWN_PATHS = re.compile(r"/(api(/(v1(/.*)?|docs|openapi\.json))?|assets|c|healthz|metrics|readyz)")
+
 # How `host` names a socket in the file system in place of an address.
 UNIX = "unix:"
 
@@ -108,6 +111,15 @@ def _origin(text: str) -> str:
             "an origin is written as the browser sends it, such as https://example.org"
         )
     return text
+
+
+def _base_path(text: str) -> str:
+    path = text.rstrip("/")
+    if not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", path):
+        raise ValueError('should be a path such as "/chat", of letters, digits, ., _, ~ and -')
+    if _OWN_PATHS.fullmatch(path):  # nobody could tell whether a proxy has taken it off
+        raise ValueError(f"{path} is an address of the server itself: take another one")
+    return path
 
 
 def _long(value: SecretStr) -> SecretStr:
@@ -420,6 +432,8 @@ class Settings(BaseSettings):
 
     host: Word = "127.0.0.1"  # or "unix:/path": a socket for this user and its group
     port: int = Field(8080, ge=0, le=65535)  # 0: any free one
+    # Below which path of a site a proxy has it, such as "/chat", whether it takes that off or not.
+    base_path: Annotated[str, AfterValidator(_base_path)] = ""
     reuse_port: bool = False  # several processes on one port: the kernel deals out connections
     default_model: str | None = None  # "<provider>/<model>"; see `effective_default_model`
     storage: StorageSettings = StorageSettings()

@@ -76,7 +76,7 @@ class TicketHandler(BaseHandler):
         assert principal is not None
         answer = await self.services.relay.answer(self.user, answer_id)
         ticket = self.services.tickets.give(principal, answer.id)
-        url = f"/api/v1/answers/{answer.id}/events?ticket={ticket}"
+        url = self.address(f"/api/v1/answers/{answer.id}/events?ticket={ticket}")
         self.write_json(GivenTicket(ticket, url), HTTPStatus.CREATED)
 
 

@@ -82,7 +82,7 @@ class AskingHandler(ReadingHandler):
 
     def _answer_later(self, answer: Answer) -> None:
         self.services.relay.expect_reader(answer)
-        url = f"/api/v1/answers/{answer.id}/events"
+        url = self.address(f"/api/v1/answers/{answer.id}/events")
         self.set_header("Preference-Applied", "respond-async")
         self.set_header("Location", url)
         accepted = Accepted(answer.conversation_id, answer.question_id, answer.id, url)

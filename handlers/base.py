@@ -59,6 +59,7 @@ class Services(NamedTuple):
     tickets: Tickets
     cors: Cors
     max_body_bytes: int
+    base_path: str  # before every path of ours, where clients see one
     metrics: Metrics
     metrics_here: bool  # this port is one process's alone, and metrics have no other
 
@@ -175,6 +176,10 @@ class BaseHandler(RequestHandler):
             raise ApiError(
                 HTTPStatus.BAD_REQUEST, "invalid_json", "The body is not valid JSON."
             ) from None
+
+    def address(self, path: str) -> str:
+        """Where clients find `path` of ours."""
+        return self.services.base_path + path
 
     def page_limit(self) -> int:
         """`?limit=`: how many to list."""

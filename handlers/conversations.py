@@ -43,7 +43,7 @@ class ConversationsHandler(BaseHandler):
             updated_at=created_at,
         )
         await self.services.storage.create_conversation(conversation)
-        self.set_header("Location", f"/api/v1/conversations/{conversation.id}")
+        self.set_header("Location", self.address(f"/api/v1/conversations/{conversation.id}"))
         self.write_json(Conversation.of(conversation), HTTPStatus.CREATED)
 
 

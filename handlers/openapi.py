@@ -67,7 +67,7 @@ _PAGE = Template(
 <p>{{ document["info"]["description"] }}</p>
 <p><a href="openapi.json">openapi.json</a> is this page for programs.</p>
 {% for path, methods in document["paths"].items() %}{% for method, operation in methods.items() %}
-<h2><code>{{ method.upper() }} {{ path }}</code></h2>
+<h2><code>{{ method.upper() }} {{ base_path }}{{ path }}</code></h2>
 <p>{{ operation["summary"] }}</p>
 <table>
 {% for each in operation.get("parameters", []) %}
@@ -103,7 +103,7 @@ class DocumentHandler(BaseHandler):
     def get(self) -> None:
         """Write it."""
         self.set_header("Content-Type", "application/json; charset=utf-8")
-        self.write(_encoded(self.services.admission.asks_for_keys))
+        self.write(_encoded(self.services.admission.asks_for_keys, self.services.base_path))
 
 
 class PageHandler(BaseHandler):
@@ -120,11 +120,11 @@ class PageHandler(BaseHandler):
             f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; "
             "form-action 'none'; frame-ancestors 'none'",
         )
-        self.write(_page(self.services.admission.asks_for_keys))
+        self.write(_page(self.services.admission.asks_for_keys, self.services.base_path))
 
 
 @cache
-def document(*, asks_for_keys: bool) -> dict[str, Any]:
+def document(*, asks_for_keys: bool, base_path: str = "") -> dict[str, Any]:
     """The API as OpenAPI 3.1 has it, of a server that asks for keys or of one that does not."""
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
@@ -136,6 +136,7 @@ def document(*, asks_for_keys: bool) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Headrace", "version": "1", "description": _ABOUT},
+        "servers": [{"url": base_path or "/"}],
         "paths": paths,
         "components": {
             "schemas": _portable(schemas),
@@ -281,15 +282,20 @@ def _portable(schema: Any) -> Any:
 
 
 @cache
-def _encoded(asks_for_keys: bool) -> bytes:
-    return msgspec.json.encode(document(asks_for_keys=asks_for_keys))
+def _encoded(asks_for_keys: bool, base_path: str) -> bytes:
+    return msgspec.json.encode(document(asks_for_keys=asks_for_keys, base_path=base_path))
 
 
 @cache
-def _page(asks_for_keys: bool) -> bytes:
-    said = document(asks_for_keys=asks_for_keys)
+def _page(asks_for_keys: bool, base_path: str) -> bytes:
+    said = document(asks_for_keys=asks_for_keys, base_path=base_path)
     return _PAGE.generate(
-        document=said, style=_STYLE, named=_named, reply_of=_reply_of, shown=_shown
+        document=said,
+        base_path=base_path,
+        style=_STYLE,
+        named=_named,
+        reply_of=_reply_of,
+        shown=_shown,
     )
 
 

@@ -2,12 +2,14 @@
 
 The built files are a few hundred kilobytes and never change under a running server, so they are
 read once, and a request can name nothing but one of them: no path of a client's touches the disk.
+They name each other by relative addresses, and so work below any path of somebody's site.
 
 Whatever a model writes ends up in this page. The headers are what holds should its renderer fail:
 no script but the built ones, no inline style, no HTML from strings, no frame, no form, no request
 to another host but for images, which the page loads only when told to.
 """
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from http import HTTPStatus
@@ -76,7 +78,7 @@ class PageHandler(BaseHandler):
             self.set_header("Content-Type", "text/plain; charset=utf-8")
             self.write(_NOT_BUILT)
             return
-        self.write_built(index)
+        self.write_built(_at(self.request.path.count("/") - 1, index))
 
     def write_built(self, file: Built) -> None:
         """Send `file`, as small as the client takes it."""
@@ -91,6 +93,18 @@ class PageHandler(BaseHandler):
             self.write(file.zipped)
         else:
             self.write(file.body)
+
+
+class DoorHandler(BaseHandler):
+    """The path below which a proxy has us, as people type it: what is relative needs the slash."""
+
+    access = Access.EVERYBODY
+
+    def get(self) -> None:
+        """Say where the page is."""
+        query = f"?{self.request.query}" if self.request.query else ""
+        self.set_header("Location", self.address(f"/{query}"))
+        self.set_status(HTTPStatus.PERMANENT_REDIRECT)
 
 
 class AssetHandler(PageHandler):
@@ -121,6 +135,13 @@ def built(folder: Path) -> Mapping[str, Built]:
     }
 
 
+def _at(depth: int, index: Built) -> Built:
+    """index.html for an address so many folders below the page's own."""
+    if depth == 0:
+        return index
+    return index._replace(body=index.body.replace(b'"./', b'"' + depth * b"../"), zipped=None)
+
+
 def _read(path: Path) -> bytes | None:
     return path.read_bytes() if path.exists() else None
 
@@ -130,3 +151,8 @@ routes = [
     (r"/c/[^/]+", PageHandler),
     (r"/assets/([^/]+)", AssetHandler),
 ]
+
+
+def door(base_path: str) -> list[tuple[str, type[BaseHandler]]]:
+    """The route of a path below which a proxy has us."""
+    return [(re.escape(base_path), DoorHandler)] if base_path else []

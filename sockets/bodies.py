@@ -77,6 +77,7 @@ class Bodies(HTTPServerConnectionDelegate):
         max_body_bytes: int,
         max_bytes: int,
         tell: Callable[[str], None],
+        base_path: str = "",
     ) -> None:
         self.held = 0  # bytes beyond beginnings, of bodies that are coming in
         self.max_bytes = max_bytes
@@ -88,6 +89,7 @@ class Bodies(HTTPServerConnectionDelegate):
             f"The body exceeds {max_body_bytes} bytes.",
         )
         self.tell = tell
+        self.base_path = base_path
         self.inner = inner
 
     def start_request(
@@ -125,7 +127,7 @@ class _Body(HTTPMessageDelegate):
             headers.pop("Expect", None)  # else Tornado would ask for what nobody wants
             self._refuse_at_once(self._bodies.too_large)
             return None
-        asked = origin_form(start_line, headers)
+        asked = origin_form(start_line, headers, self._bodies.base_path)
         if asked is None:
             self._refusal = _NO_TARGET
             return None

@@ -18,11 +18,21 @@ _ADDRESS = re.compile(rf"https?://({_HOST})(/[^#]*|\?[^#]*)?", re.IGNORECASE)
 WHOLE = "*"
 
 
-def origin_form(start_line: RequestStartLine, headers: HTTPHeaders) -> RequestStartLine | None:
+def origin_form(
+    start_line: RequestStartLine, headers: HTTPHeaders, base_path: str = ""
+) -> RequestStartLine | None:
     """The request with a path for its target; None if it has none that means anything here.
 
-    The host of a whole address takes the place of that in `headers`.
+    The host of a whole address takes the place of that in `headers`. What a proxy left of the path
+    below which it has us is taken off.
     """
+    asked = _pathed(start_line, headers)
+    if asked is None or not base_path or not asked.path.startswith(f"{base_path}/"):
+        return asked
+    return asked._replace(path=asked.path.removeprefix(base_path))
+
+
+def _pathed(start_line: RequestStartLine, headers: HTTPHeaders) -> RequestStartLine | None:
     method, target, version = start_line
     if target.startswith("/"):
         return None if "#" in target else start_line

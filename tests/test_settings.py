@@ -560,6 +560,47 @@ def test_commands_for_keys_need_to_know_where_the_store_is_and_nothing_else(
         load_storage(toml('[storage]\nurl = "x"'), {})
 
 
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ("", ""),
+        ("/", ""),
+        ("/chat", "/chat"),
+        ("/chat/", "/chat"),
+        ("/tools/chat-2.0/", "/tools/chat-2.0"),
+        ("/~ada/chat", "/~ada/chat"),
+        ("/api/chat", "/api/chat"),
+    ],
+)
+def test_the_path_below_which_a_proxy_has_it_goes_without_the_last_slash(
+    given: str, path: str
+) -> None:
+    assert path == load(None, {"HEADRACE_BASE_PATH": given}).base_path
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "chat",
+            "//chat",
+            "/a//b",
+            "/..",
+            "/a/../b",
+            "/.",
+            "/a b",
+            "/a%20b",
+            "/a?b",
+            "/a#b",
+            "/é",
+        ),
+        *("http://x/chat", "/a\n", "/api", "/api/v1", "/api/v1/chat", "/assets", "/c/", "/healthz"),
+    ],
+)
+def test_a_path_that_could_be_another_one_stops_the_start(path: str) -> None:
+    assert complaint(environ={"HEADRACE_BASE_PATH": path}).startswith("HEADRACE_BASE_PATH: ")
+
+
 # Providers
 
 

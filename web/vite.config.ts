@@ -4,6 +4,7 @@ import { delivery } from "./build/delivery.ts";
 
 export default defineConfig({
   plugins: [vue(), delivery()],
+  base: "./", // it may be served below any path of a site
   define: {
     // The page uses neither: left out, they cost nothing.
     __VUE_OPTIONS_API__: false,

@@ -11,7 +11,7 @@ from tests.entering import SECRET
 from tests.readers import call
 from tests.serving import Serving
 
-INDEX = b'<!doctype html><script type="module" src="/assets/index-1a2b.js"></script>'
+INDEX = b'<!doctype html><script type="module" src="./assets/index-1a2b.js"></script>'
 SCRIPT = b"export {};" * 100
 ZIP = {"Accept-Encoding": "br, gzip"}
 
@@ -30,13 +30,15 @@ def dist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.gen_test
-@pytest.mark.parametrize("path", ["/", "/c/0123456789abcdef"])
+@pytest.mark.parametrize(
+    ("path", "assets"), [("/", b'"./assets/'), ("/c/0123456789abcdef", b'"../assets/')]
+)
 async def test_the_page_is_at_the_root_and_at_every_conversation(
-    headrace: Server, path: str
+    headrace: Server, path: str, assets: bytes
 ) -> None:
     page = await call(headrace.url, "GET", path)
 
-    assert (200, INDEX) == (page.status, page.body)
+    assert (200, INDEX.replace(b'"./assets/', assets)) == (page.status, page.body)
     assert "text/html; charset=utf-8" == page.headers["content-type"]
     assert "no-cache" == page.headers["cache-control"]
 

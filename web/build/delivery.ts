@@ -33,7 +33,7 @@ export function delivery(): Plugin {
         const index = bundle["index.html"];
         const html = index?.type === "asset" ? String(index.source) : "";
         // What index.html names: scripts, what they import at once, and styles.
-        for (const [, name] of html.matchAll(/(?:src|href)="\/([^"]+)"/g))
+        for (const [, name] of html.matchAll(/(?:src|href)="\.\/([^"]+)"/g))
           if (name) first.add(name);
         const total = [...first].reduce((sum, name) => sum + (sizes.get(name) ?? NaN), 0);
         if (!(total <= FIRST_LOAD_BYTES))

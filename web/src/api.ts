@@ -1,5 +1,6 @@
 /** The API's plain requests, those that stream nothing: `docs/api.md` as functions. */
 
+import { base } from "./base";
 import { headers } from "./state/session";
 import {
   ApiError,
@@ -53,7 +54,7 @@ async function call<T>(method: string, path: string, more: RequestInit = {}): Pr
   const entering = new Entering(headers);
   for (;;) {
     const entry = await entering.headers();
-    const response = await fetch(`/api/v1${path}`, {
+    const response = await fetch(`${base}/api/v1${path}`, {
       method,
       cache: "no-store",
       ...more,

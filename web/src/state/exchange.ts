@@ -7,6 +7,7 @@
  */
 
 import { computed, ref, shallowReactive, shallowRef } from "vue";
+import { base } from "../base";
 import { api, codeOf, type Conversation, type Message } from "../api";
 import {
   ApiError,
@@ -166,6 +167,7 @@ async function deliver(outgoing: outbox.Outgoing): Promise<void> {
   outbox.keep(outgoing);
   const options = {
     key: outgoing.key,
+    baseUrl: base,
     headers,
     signal: withdraw.signal,
     onConnection: tellsWaiting(answer),
@@ -214,7 +216,7 @@ function giveUp(answer: Shown, error: unknown): void {
 async function read(id: string, conversationOf: string, answer: Shown): Promise<void> {
   reading.set(id, { conversation: conversationOf, message: answer });
   try {
-    await write(follow(id, { headers, onConnection: tellsWaiting(answer) }), answer);
+    await write(follow(id, { baseUrl: base, headers, onConnection: tellsWaiting(answer) }), answer);
   } catch (error) {
     giveUp(answer, error);
   }
@@ -266,7 +268,7 @@ function began(start: Start, { outgoing, messages: added }: Pending, isShown: bo
 /** Stop the open conversation's answer; a question that was not taken yet is taken back. */
 function halt(): void {
   if (live.value?.id)
-    void stop(live.value.id, { headers }).catch(() => undefined); // `end` says how it went
+    void stop(live.value.id, { baseUrl: base, headers }).catch(() => undefined); // `end` says how it went
   else if (isAsking()) pending.value?.withdraw.abort();
 }
 

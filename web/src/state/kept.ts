@@ -4,12 +4,17 @@
  * Where it keeps nothing (storage that is full, or forbidden to pages), nothing is kept; the page works.
  */
 
+import { base } from "../base";
+
 interface Keeping {
   read(name: string): string | null;
   /** Null takes it away. */
   write(name: string, value: string | null): void;
   clear(): void;
 }
+
+/** The name under which it is kept: the rest of a site may be somebody else's, or another server's. */
+export const placed = (name: string): string => (base ? `${name} ${base}` : name);
 
 function keeping(storage: () => Storage): Keeping {
   /** Even to name the storage throws where it is forbidden. */
@@ -21,11 +26,19 @@ function keeping(storage: () => Storage): Keeping {
     }
   }
   return {
-    read: (name) => tried((there) => there.getItem(name)),
+    read: (name) => tried((there) => there.getItem(placed(name))),
     write: (name, value) => {
-      tried((there) => (value === null ? there.removeItem(name) : there.setItem(name, value)));
+      const place = placed(name);
+      tried((there) => (value === null ? there.removeItem(place) : there.setItem(place, value)));
     },
-    clear: () => void tried((there) => there.clear()),
+    clear: () => {
+      tried((there) => {
+        for (const place of Object.keys(there)) {
+          const name = /^headrace\.\S+/.exec(place)?.[0];
+          if (name && placed(name) === place) there.removeItem(place);
+        }
+      });
+    },
   };
 }
 

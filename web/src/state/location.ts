@@ -1,12 +1,18 @@
 /**
- * The page's own addresses: `/` for a new conversation, `/c/{id}` for one that exists, and with
- * `?at={answer}` the branch of it that ends there.
+ * The page's own addresses, below the server's: `/` for a new conversation, `/c/{id}` for one that
+ * exists, and with `?at={answer}` the branch of it that ends there.
  */
 
 import { ref } from "vue";
+import { base } from "../base";
 
 function named(): string | null {
-  return /^\/c\/([^/]+)$/.exec(location.pathname)?.[1] ?? null;
+  return /^\/c\/([^/]+)$/.exec(location.pathname.slice(base.length))?.[1] ?? null;
+}
+
+/** The address of a conversation, or of a new one. */
+export function addressOf(id: string | null): string {
+  return id === null ? `${base}/` : `${base}/c/${id}`;
 }
 
 /** The conversation that the address names; null for a new one. */
@@ -17,9 +23,8 @@ window.addEventListener("popstate", () => (conversationId.value = named()));
 /** Go to a conversation, or to a new one. `replace`: the place where one is has got a name. */
 export function go(id: string | null, replace = false): void {
   if (id === conversationId.value) return;
-  const address = id === null ? "/" : `/c/${id}`;
-  if (replace) history.replaceState(null, "", address);
-  else history.pushState(null, "", address);
+  if (replace) history.replaceState(null, "", addressOf(id));
+  else history.pushState(null, "", addressOf(id));
   conversationId.value = id;
 }
 

@@ -9,8 +9,9 @@
  */
 
 import { ref } from "vue";
+import { base } from "../base";
 import { ApiError, newKey, type HeaderValues, type Refused } from "../stream";
-import { device, tab } from "./kept";
+import { device, placed, tab } from "./kept";
 
 /** A key or token, and whose it is. */
 interface Pass {
@@ -53,7 +54,7 @@ export async function headers(refused?: Refused): Promise<HeaderValues> {
 /** Come in with a key, kept for this tab or on this device. Throws if the server does not take it. */
 export async function signIn(key: string, onDevice: boolean): Promise<void> {
   if (!SENDABLE.test(key)) throw new ApiError(401, "invalid_credentials", "This is no key.");
-  const response = await fetch("/api/v1/me", {
+  const response = await fetch(`${base}/api/v1/me`, {
     headers: { Authorization: `Bearer ${key}` },
     cache: "no-store",
     signal: AbortSignal.timeout(PATIENCE_MS),
@@ -112,13 +113,14 @@ function take(next: Pass): void {
 function leave(next?: Pass): void {
   tab.clear(); // all of it was the user's
   if (next && !isOnDevice.value) tab.write(PLACE, JSON.stringify(next));
-  location.replace("/");
+  location.replace(`${base}/`);
 }
 
 window.addEventListener("storage", ({ key, newValue }) => {
   if (newValue === null) return;
-  if (key === SIGNED_OUT && newValue.slice(newValue.indexOf(" ") + 1) === user.value) leave();
-  if (key === PLACE && asksBecause.value !== null) {
+  if (key === placed(SIGNED_OUT) && newValue.slice(newValue.indexOf(" ") + 1) === user.value)
+    leave();
+  if (key === placed(PLACE) && asksBecause.value !== null) {
     isOnDevice.value = true;
     take(JSON.parse(newValue));
   }

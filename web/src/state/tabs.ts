@@ -1,12 +1,14 @@
 /** What the tabs of one browser tell each other, so that all show the same. */
 
+import { placed } from "./kept";
+
 /** Something about this conversation is new: a question, an ending, a title; or it is gone. */
 export interface News {
   conversation: string;
   what: "asked" | "ended" | "changed" | "deleted";
 }
 
-const channel = new BroadcastChannel("headrace");
+const channel = new BroadcastChannel(placed("headrace"));
 
 /** Tell the other tabs. */
 export function tell(news: News): void {

@@ -35,7 +35,10 @@ export type ConnectionState = "connecting" | "open" | "waiting";
 export interface StreamOptions {
   /** Ends it all; its reason is thrown. */
   signal?: AbortSignal;
-  /** Another origin's server, which has to name this page's origin in `cors.allow_origins`. */
+  /**
+   * Where the server is, if not at the root of the page's own site: below a path (`/chat`), or at another
+   * origin, which has to name the page's in `cors.allow_origins`.
+   */
   baseUrl?: string;
   /** What every request carries besides, such as `Authorization`; as a function, whatever is good now. */
   headers?: HeaderSource;

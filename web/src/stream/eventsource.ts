@@ -37,8 +37,9 @@ export async function askLater(
   question: Question,
   key: string = newKey(),
   headers: HeaderValues = {},
+  baseUrl = "",
 ): Promise<Accepted> {
-  const response = await fetch("/api/v1/chat", {
+  const response = await fetch(`${baseUrl}/api/v1/chat`, {
     method: "POST",
     headers: {
       ...headers,
@@ -53,9 +54,13 @@ export async function askLater(
 }
 
 /** A ticket that reads the events of this answer, until it is over and for a minute more. */
-export async function ticketFor(answerId: string, headers: HeaderValues): Promise<string> {
+export async function ticketFor(
+  answerId: string,
+  headers: HeaderValues,
+  baseUrl = "",
+): Promise<string> {
   const path = `/api/v1/answers/${answerId}/ticket`;
-  const response = await fetch(path, { method: "POST", headers });
+  const response = await fetch(`${baseUrl}${path}`, { method: "POST", headers });
   if (!response.ok) throw await ApiError.of(response);
   return (await response.json()).ticket;
 }
