@@ -11,6 +11,9 @@ from storage.base import NotFound, Storage
 # a time would be held in memory for the sake of long answers that do not fit.
 _PAGE = 20
 
+# Characters. No read is for less: reasoning is read too, and messages may have nothing else.
+_LEAST_ROOM = 20_000
+
 
 class History(NamedTuple):
     """The answer that a question goes on from, if there is any, and the turns that led there."""
@@ -38,7 +41,11 @@ async def history(
     """
     try:
         page = await storage.branch(
-            user, conversation_id, limit=min(messages, _PAGE), last=parent_id
+            user,
+            conversation_id,
+            limit=min(messages, _PAGE),
+            last=parent_id,
+            room=max(room, _LEAST_ROOM),
         )
     except NotFound:
         if parent_id is None:
@@ -61,8 +68,13 @@ async def history(
                 turns.append(said(message.role, text))
         if page.next is None or messages <= 0:
             return History(parent.id, _from_question(turns))
-        limit = min(messages, _PAGE)
-        page = await storage.branch(user, conversation_id, limit=limit, last=page.next)
+        page = await storage.branch(
+            user,
+            conversation_id,
+            limit=min(messages, _PAGE),
+            last=page.next,
+            room=max(room, _LEAST_ROOM),
+        )
 
 
 def _from_question(newest_first: list[Turn]) -> tuple[Turn, ...]:

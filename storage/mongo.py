@@ -462,14 +462,20 @@ class MongoStorage(Storage):
 
     @_command("request")
     async def branch(
-        self, user: str, conversation_id: str, *, limit: int, last: str | None
+        self,
+        user: str,
+        conversation_id: str,
+        *,
+        limit: int,
+        last: str | None,
+        room: int | None = None,
     ) -> Page[Message]:
         query = queries.messages_of(user, conversation_id)
         if last is not None:
             place = await self._place(user, conversation_id, last)
             query = queries.messages_up_to(user, conversation_id, place)
         cursor = self._messages.find(query).sort("ordinal", -1).limit(limit)
-        filling = filling_with_messages(limit)
+        filling = filling_with_messages(limit, room)
         found = filling.found
         # Most go on from what was said just before, so that this one read brings them all.
         async with _closing(cursor) as documents:
@@ -481,8 +487,9 @@ class MongoStorage(Storage):
                     break
         parent_id = found[-1].parent_id if found and not filling.goes_on else None
         if parent_id is not None and len(found) < limit:
-            room = limit - len(found)
-            line = await self._line(user, conversation_id, parent_id, below=place, limit=room)
+            line = await self._line(
+                user, conversation_id, parent_id, below=place, limit=limit - len(found)
+            )
             query = queries.messages_at(user, conversation_id, line)
             async with _closing(self._messages.find(query).sort("ordinal", -1)) as documents:
                 async for document in documents:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 
-from model.blocks import chars_in
+from model.blocks import Block, FileBlock, ImageBlock, chars_in
 from model.messages import Conversation, Message
 from storage.base import ApiKey, Page
 
@@ -32,12 +32,12 @@ class Filling(Generic[T]):
     The store stops looking once something is not taken, so that what is in memory is bounded.
     """
 
-    def __init__(self, limit: int, chars: Callable[[T], int]) -> None:
+    def __init__(self, limit: int, chars: Callable[[T], int], *, room: int | None = None) -> None:
         self.found: list[T] = []
         self.goes_on = False  # something was not taken: there is a page behind this one
         self._limit = limit
         self._chars = chars
-        self._room = PAGE_CHARS
+        self._room = PAGE_CHARS if room is None else min(room, PAGE_CHARS)
 
     def take(self, found: Iterable[T]) -> None:
         """Put on the page what there is room for, and look at nothing behind that."""
@@ -60,9 +60,9 @@ def filling_with_conversations(limit: int) -> Filling[Conversation]:
     return Filling(limit, lambda conversation: len(conversation.system or ""))
 
 
-def filling_with_messages(limit: int) -> Filling[Message]:
-    """An empty page of at most `limit` messages."""
-    return Filling(limit, lambda message: sum(map(chars_in, message.blocks)))
+def filling_with_messages(limit: int, room: int | None = None) -> Filling[Message]:
+    """An empty page of at most `limit` messages, and of `room` characters, if that is less."""
+    return Filling(limit, lambda message: sum(map(_chars_held, message.blocks)), room=room)
 
 
 def page_of_conversations(filling: Filling[Conversation]) -> Page[Conversation]:
@@ -119,6 +119,12 @@ def instant(count: int) -> datetime:
         return _EPOCH + count * _MILLISECOND
     except OverflowError:
         raise ValueError("no such time") from None
+
+
+def _chars_held(block: Block) -> int:
+    """What a block takes in memory; a picture's address may be all of the picture."""
+    address = block.url if isinstance(block, ImageBlock | FileBlock) else None
+    return chars_in(block) + len(address or "")
 
 
 def _page(found: Sequence[T], goes_on: bool, name: Callable[[T], str]) -> Page[T]:

@@ -339,25 +339,33 @@ class SQLiteStorage(Storage):
 
     @_reads("request")
     def branch(
-        self, user: str, conversation_id: str, *, limit: int, last: str | None
+        self,
+        user: str,
+        conversation_id: str,
+        *,
+        limit: int,
+        last: str | None,
+        room: int | None = None,
     ) -> Page[Message]:
         self._conversation(user, conversation_id)
+        # Their ids first: what is sorted is held, all of it.
         found = self._database.execute(
-            """WITH RECURSIVE branch AS (
-                SELECT * FROM messages
+            """WITH RECURSIVE branch (id, parent_id, ordinal) AS (
+                SELECT id, parent_id, ordinal FROM messages
                 WHERE conversation_id = :conversation AND user = :user AND id = coalesce(:last, (
                     SELECT id FROM messages WHERE conversation_id = :conversation
                     ORDER BY ordinal DESC LIMIT 1
                 ))
                 UNION ALL
-                SELECT messages.* FROM branch JOIN messages ON messages.id = branch.parent_id
+                SELECT messages.id, messages.parent_id, messages.ordinal
+                FROM branch JOIN messages ON messages.id = branch.parent_id
                 WHERE messages.user = :user
                 LIMIT :limit
-            ) SELECT * FROM branch ORDER BY ordinal DESC""",
+            ) SELECT id FROM branch ORDER BY ordinal DESC""",
             {"conversation": conversation_id, "user": user, "last": last, "limit": limit},
         )
-        filling = filling_with_messages(limit)
-        filling.take(self._grown(message_in(row)) for row in found)
+        filling = filling_with_messages(limit, room)
+        filling.take(self._message(row["id"]) for row in found)
         if last is not None and not filling.found:
             raise NotFound
         return page_of_branch(filling.found)
@@ -588,6 +596,12 @@ class SQLiteStorage(Storage):
             "DELETE FROM chunks WHERE answer_id > ? AND answer_id < ?",
             (f"{conversation_id}-", f"{conversation_id}."),
         )
+
+    def _message(self, message_id: str) -> Message:
+        """One that is there, of a conversation that is."""
+        row = self._row("SELECT * FROM messages WHERE id = ?", message_id)
+        assert row is not None
+        return self._grown(message_in(row))
 
     def _live(self, conversation_id: str) -> str | None:
         row = self._row(

@@ -7,7 +7,14 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from model.blocks import LATER_KINDS, ReasoningBlock, TextBlock, ToolCallBlock, ToolResultBlock
+from model.blocks import (
+    LATER_KINDS,
+    ImageBlock,
+    ReasoningBlock,
+    TextBlock,
+    ToolCallBlock,
+    ToolResultBlock,
+)
 from model.growth import Chunk, Piece
 from model.messages import Attempt, Conversation, Failure, Message, Status, Timing, now
 from model.usage import Usage
@@ -353,6 +360,29 @@ async def test_a_page_is_bounded_by_its_characters_and_none_is_lost(storage: Sto
         assert all(len(page) == 1 or sum(page) <= PAGE_CHARS for page in lengths)
         ordinals = [message.ordinal for page in pages[::-1] for message in page.data]
         assert list(range(8)) == ordinals
+
+
+@pytest.mark.gen_test
+async def test_of_a_branch_no_more_is_read_than_there_is_room_for(storage: Storage) -> None:
+    of = conversation()
+    await storage.create_conversation(of)
+    answers: list[Message] = []
+    for blocks in ((TextBlock("x" * 100),), (ImageBlock(url="data:" + "x" * 500),), ()):
+        answers.append(await ask(storage, of, parent_id=answers[-1].id if answers else None))
+        await storage.end_answer(answers[-1].id, storage.process, ending(*blocks))
+    question = len("What is a headrace?")
+
+    async def read(room: int) -> list[int]:
+        page = await storage.branch("alice", of.id, limit=20, last=None, room=room)
+        if page.data[0].ordinal:
+            older = await storage.branch("alice", of.id, limit=1, last=page.next)
+            assert older.data[0].ordinal == page.data[0].ordinal - 1
+        return [message.ordinal for message in page.data]
+
+    assert [5] == await read(0)
+    assert [4, 5] == await read(500)  # a picture takes what its address does
+    assert [2, 3, 4, 5] == await read(600)
+    assert [0, 1, 2, 3, 4, 5] == await read(620 + 3 * question)
 
 
 @pytest.mark.gen_test

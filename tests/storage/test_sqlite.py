@@ -243,6 +243,27 @@ async def test_a_key_stands_for_a_day_and_goes_when_another_is_kept(file: Path) 
 
 
 @pytest.mark.gen_test
+async def test_of_a_branch_sqlite_holds_what_is_read_and_not_what_it_sorts(file: Path) -> None:
+    storage = SQLiteStorage(file, "p")
+    await storage.open()
+    of, parent_id = conversation(), None
+    await storage.create_conversation(of)
+    for _ in range(10):
+        parent_id = (await ask(storage, of, parent_id=parent_id)).id
+        await storage.end_answer(parent_id, "p", ending(TextBlock("x" * 100_000)))
+    read: list[str] = []
+    for database in storage._file._connections[1:]:
+        database.set_trace_callback(read.append)
+
+    page = await storage.branch("alice", of.id, limit=20, last=None, room=250_000)
+
+    assert 4 == len(page.data)
+    whole = [query for query in read if query.startswith("SELECT * FROM messages")]
+    assert 5 == len(whole)  # and one for which there was no room
+    await storage.close()
+
+
+@pytest.mark.gen_test
 async def test_a_place_that_cannot_be_written_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match=str(tmp_path)):
