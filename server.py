@@ -62,6 +62,7 @@ from relay.relay import Limits, Relay
 from service_links import service_links
 from settings import (
     PREFIX,
+    UNIX,
     Settings,
     SettingsError,
     describe,
@@ -72,6 +73,7 @@ from sockets.accepting import Acceptor, affordable_connections, take_all_descrip
 from sockets.bodies import UNBOUNDED, Bodies
 from sockets.connections import Bounds
 from sockets.listening import CannotListen, is_shared, listen, url_of
+from sockets.owners import CAN_TELL, Owners
 from sockets.peers import Peers
 from sockets.progress import Patience
 from storage.base import StorageError
@@ -212,7 +214,7 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         metrics_url = _scraped(settings, metrics, unread, stack)
         sockets = listen(settings)
         url = url_of(sockets[0])
-        acceptor = _acceptor(settings, http, unread)
+        acceptor = _acceptor(settings, http, unread, _owners(settings, stack))
         metrics.watch(
             lambda: relay.standing,
             lambda: Sockets(
@@ -361,7 +363,23 @@ def _http_server(settings: Settings, services: Services, unread: Sparing) -> HTT
     )
 
 
-def _acceptor(settings: Settings, http: HTTPServer, unread: Sparing) -> Acceptor:
+def _owners(settings: Settings, stack: AsyncExitStack) -> Owners | None:
+    """What tells whose program connects, where nobody shows a key."""
+    if settings.auth.mode != "none":
+        return None
+    if not CAN_TELL:
+        log.warning('auth.mode "none": this system does not tell who connects, only headers do')
+        return None
+    owners = Owners()
+    stack.callback(owners.close)
+    if owners.trouble is not None and not settings.host.startswith(UNIX):
+        log.warning('auth.mode "none" refuses everybody: %s (see doctor)', owners.trouble)
+    return owners
+
+
+def _acceptor(
+    settings: Settings, http: HTTPServer, unread: Sparing, owners: Owners | None
+) -> Acceptor:
     limits = settings.limits
     bounds = Bounds(
         max_header_bytes=limits.max_header_bytes,
@@ -373,7 +391,7 @@ def _acceptor(settings: Settings, http: HTTPServer, unread: Sparing) -> Acceptor
     affordable = affordable_connections(limits.connections, settings.most_calls, descriptors)
     if affordable < limits.connections:
         log.info("limits.connections is more than the limit on open files bears: %d", affordable)
-    return Acceptor(http, bounds, max_connections=affordable, unread=unread)
+    return Acceptor(http, bounds, max_connections=affordable, unread=unread, owners=owners)
 
 
 def _patience(settings: Settings) -> Patience:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 from doctor.findings import Finding, Mark, ok, told, verdict
 from doctor.machine import limits, ports
+from doctor.neighbours import neighbours
 from doctor.store import store
 from doctor.upstreams import upstreams
 from providers.client import UpstreamClient
@@ -27,6 +28,7 @@ async def examine(settings: Settings, *, ask: bool, say: Callable[[str], None]) 
     try:
         tell(limits(settings))
         tell(await ports(settings, client))
+        tell(neighbours(settings))
         tell(await store(settings))
         tell(await upstreams(settings, client, ask=ask))
     finally:

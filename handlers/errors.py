@@ -30,10 +30,13 @@ _RETRY_AFTER_SECONDS = 5
 class ApiError(Exception):
     """What a handler raises for a request that it refuses."""
 
-    def __init__(self, status: HTTPStatus, code: str, message: str) -> None:
+    def __init__(
+        self, status: HTTPStatus, code: str, message: str, *, reason: str | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
+        self.reason = reason  # what the log says beside it
 
 
 class Described(NamedTuple):

@@ -2,33 +2,103 @@
 
 A server without keys is an open wallet as soon as anything forwards to it. A local proxy, a
 hostile web page in the user's browser and a rebound DNS name all look like loopback to the socket;
-their requests give them away.
+their requests give them away, or the user who runs them.
 """
 
 import ipaddress
 from http import HTTPStatus
-from typing import ClassVar
+from typing import ClassVar, cast
 from urllib.parse import urlsplit
 
+from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPServerRequest
 
 from auth.principal import LOCAL_USER, Principal
 from handlers.cors import Cors
 from handlers.errors import ApiError
+from sockets.connections import Connection
 
-# What proxies, balancers and content networks add to a request, beside everything `X-Forwarded-…`.
+# What programs between a client and us add to a request: names that no client sends of itself.
+# Those that clients send too (X-Request-Id, traceparent, X-Client-Version) tell nothing.
 _FORWARDING = frozenset(
     {
-        "cf-connecting-ip",
+        # Whom they forward for, and by what it was asked
+        "client-ip",
         "forwarded",
+        "front-end-https",
+        "proxy-client-ip",
         "true-client-ip",
         "via",
         "x-client-ip",
-        "x-envoy-external-address",
-        "x-original-forwarded-for",
-        "x-real-ip",
+        "x-host",
+        "x-http-host-override",
+        "x-originating-ip",
+        "x-rewrite-url",
+        "x-scheme",
+        "x-url-scheme",
+        # When it came to them, and that it did not come to them before
+        "cdn-loop",
+        "surrogate-capability",
+        "x-queue-start",
+        "x-request-start",
+        # Content networks, clouds and gateways that are told by one name
+        "do-connecting-ip",
+        "eagleid",
+        "x-amz-cf-id",
+        "x-cloud-trace-context",
+        "x-varnish",
+        # Whom they let in
+        "x-webauth-user",
     }
 )
+_FORWARDING_KINDS = (
+    # Of any proxy
+    "x-cluster-client-",
+    "x-forwarded",
+    "x-original-",
+    "x-prox",
+    "x-real-",
+    # Content networks, clouds and gateways
+    "akamai-",
+    "ali-cdn-",
+    "cf-",
+    "cloudfront-",
+    "fastly-",
+    "fly-",
+    "incap-",
+    "wl-proxy-",
+    "x-akamai-",
+    "x-amzn-",
+    "x-appengine-",
+    "x-arr-",
+    "x-azure-",
+    "x-consumer-",
+    "x-envoy-",
+    "x-fd-",
+    "x-goog-authenticated-",
+    "x-goog-iap-",
+    "x-kong-",
+    "x-nf-",
+    "x-nginx-",
+    "x-sucuri-",
+    "x-vercel-",
+    # Tunnels
+    "ngrok-",
+    "tailscale-",
+    "x-ngrok-",
+    # Those that ask who it is, and pass on the name
+    "remote-",
+    "ssl-client-",
+    "x-auth-request-",
+    "x-authentik-",
+    "x-pomerium-",
+    "x-remote-",
+    "x-ssl-",
+)
+
+# It says nothing of anybody's, and who looks after a machine asks for it in old words and as a user
+# of their own.
+_FOR_ALL_OF_THE_MACHINE = "/healthz"
 
 
 class Guard:
@@ -41,7 +111,7 @@ class Guard:
 
     def screen(self, request: HTTPServerRequest) -> None:
         """Return if the request may enter; raise ApiError if not."""
-        if any(_tells_of_a_proxy(name.lower()) for name in request.headers):
+        if any(map(_tells_of_a_proxy, request.headers)):
             raise ApiError(
                 HTTPStatus.FORBIDDEN,
                 "forwarded_request",
@@ -53,6 +123,8 @@ class Guard:
                 "foreign_host",
                 'auth.mode = "none" answers to localhost only.',
             )
+        if request.path != _FOR_ALL_OF_THE_MACHINE:
+            self._screen_program(request)
         if self._is_foreign_page(request):
             raise ApiError(
                 HTTPStatus.FORBIDDEN,
@@ -67,14 +139,35 @@ class Guard:
     async def enter_with(self, ticket: str, answer_id: str) -> None:
         """Who is let in needs no ticket."""
 
+    def _screen_program(self, request: HTTPServerRequest) -> None:
+        """Refuse what comes from a proxy that says nothing of itself."""
+        owner = cast(Connection, cast(HTTP1Connection, request.connection).stream).owner
+        if owner is not None and not owner.is_ours:
+            raise ApiError(
+                HTTPStatus.FORBIDDEN,
+                "foreign_user",
+                'auth.mode = "none" serves the programs of the user that the server runs as, and '
+                "no proxy of another's. Run yours as that user, or let the server ask for keys: "
+                'auth.mode = "keys".',
+                reason="unknown" if owner.uid is None else f"uid={owner.uid}",
+            )
+        if request.version == "HTTP/1.0":  # as nginx speaks unless told, and hardly a client
+            raise ApiError(
+                HTTPStatus.FORBIDDEN,
+                "forwarded_request",
+                'auth.mode = "none" takes HTTP/1.0 for a proxy, and does not serve what one '
+                "forwards.",
+            )
+
     def _is_foreign_page(self, request: HTTPServerRequest) -> bool:
         origin = request.headers.get("Origin")
         own = f"{request.protocol}://{request.host}"
         return origin is not None and origin != own and not self._cors.allows(origin)
 
 
-def _tells_of_a_proxy(name: str) -> bool:
-    return name in _FORWARDING or name.startswith("x-forwarded-")
+def _tells_of_a_proxy(header: str) -> bool:
+    name = header.lower().replace("_", "-")
+    return name in _FORWARDING or name.startswith(_FORWARDING_KINDS)
 
 
 def _is_loopback(host: str) -> bool:

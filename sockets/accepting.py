@@ -19,6 +19,7 @@ from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 
 from sockets.connections import Bounds, Connection, refusal
+from sockets.owners import Owners
 from telemetry.sparing import Sparing
 
 log = logging.getLogger("headrace.accepting")
@@ -52,15 +53,23 @@ _OVERLOADED = refusal(
 class Acceptor:
     """Takes in connections for `http` until stopped. Bounds are each connection's own.
 
-    `unread` says which requests are refused before anybody reads them.
+    `unread` says which requests are refused before anybody reads them. With `owners` each
+    connection knows whose program is at its other end.
     """
 
     def __init__(
-        self, http: HTTPServer, bounds: Bounds, *, max_connections: int, unread: Sparing
+        self,
+        http: HTTPServer,
+        bounds: Bounds,
+        *,
+        max_connections: int,
+        unread: Sparing,
+        owners: Owners | None = None,
     ) -> None:
         self._http = http
         self._bounds = bounds
         self.max_connections = max_connections
+        self._owners = owners
         self._loop = IOLoop.current()
         self._sockets: list[socket.socket] = []
         self.open: set[Connection] = set()  # to be looked at, not changed, by others
@@ -117,6 +126,8 @@ class Acceptor:
             return
         tell = partial(self._unread.say, example=_host(address))
         connection = Connection(accepted, self._bounds, self.open.discard, tell)
+        if self._owners is not None:  # now: who asks and leaves at once has no name later
+            connection.owner = self._owners.of(accepted)
         self.open.add(connection)
         self._http.handle_stream(connection, address)  # type: ignore[arg-type]
 

@@ -16,6 +16,7 @@ import msgspec
 from tornado.httputil import HTTPHeaders, HTTPInputError
 from tornado.iostream import IOStream, StreamClosedError
 
+from sockets.owners import Owner
 from sockets.progress import Progress
 
 log = logging.getLogger("headrace.connections")
@@ -50,6 +51,7 @@ class Connection(IOStream):
         tell: Callable[[str], None],
     ) -> None:
         super().__init__(accepted, max_buffer_size=bounds.max_buffer_bytes)
+        self.owner: Owner | None = None  # of the other end, where that matters
         self._bounds = bounds
         self._closed_too = closed_too
         self.progress = Progress()

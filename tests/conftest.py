@@ -21,7 +21,8 @@ from tornado.ioloop import IOLoop
 
 # Fixtures that more than one folder uses have files of their own.
 _PLUGINS = (
-    "mongod upstreams faults serving entering issuer launching systemd_box.box deploy.installed"
+    "mongod upstreams faults serving entering issuer launching strangers systemd_box.box "
+    "deploy.installed"
 )
 pytest_plugins = [f"tests.{name}" for name in _PLUGINS.split()]
 

@@ -58,9 +58,12 @@ async def sending(server: Server, data: bytes) -> tuple[asyncio.StreamReader, as
     return stream, writer
 
 
-def post(body: bytes, *, version: str = "1.1", connection: str = "keep-alive") -> bytes:
+def post(
+    body: bytes, *, version: str = "1.1", connection: str = "keep-alive", key: str | None = None
+) -> bytes:
+    authorization = "" if key is None else f"Authorization: Bearer {key}\r\n"
     head = (
         f"POST /api/v1/chat HTTP/{version}\r\nHost: localhost\r\nConnection: {connection}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"{authorization}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

@@ -1,11 +1,14 @@
 """`server.py doctor` as an operator runs it: what it says, and its exit status."""
 
 import asyncio
+import errno
+import os
 import re
 import resource
 import socket
 import sqlite3
 import ssl
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,14 +16,17 @@ from typing import Any
 import pytest
 import trustme
 
-from doctor import machine
+from doctor import machine, neighbours
 from doctor.examination import examine
 from doctor.store import _findings
 from settings import Settings
+from sockets import owners
+from sockets.owners import Owner
 from storage.base import Examined
 from storage.tables import MIGRATIONS
 from tests.launching import Launcher
 from tests.mongod import Mongod
+from tests.readers import call
 from tests.serving import Serving
 from tests.storage.raw import leave_first_stage
 from tests.upstreams import ScriptedUpstream
@@ -93,7 +99,7 @@ async def test_what_is_wrong_is_told_with_what_to_do_and_exit_status_1(
     assert said.endswith("3 things are wrong.\n")
     for about in ("port", "storage", "openai"):
         assert f"wrong  {about}: " in said
-    assert 3 == said.split("wrong", 1)[1].count("\n       -> ")
+    assert 3 == len(re.findall(r"^wrong .*\n       -> ", said, re.MULTILINE))
 
 
 @pytest.mark.gen_test
@@ -394,3 +400,85 @@ async def test_a_unix_socket_is_looked_at_like_a_port(
     fine, said = await _said(host="unix:/nowhere/h.sock", storage=storage)
     assert not fine
     assert "RuntimeDirectory=" in said
+
+
+# While there are no keys
+
+
+_TABLE = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid
+   0: {} {} {} 00000000:00000000 00:00000000 00000000     0
+"""
+
+
+@pytest.mark.parametrize(
+    ("local", "state", "found"),
+    [
+        ("00000000:0050", "0A", [80]),
+        ("0100000A:01BB", "0A", [443]),
+        ("00000000000000000000000000000000:0050", "0A", [80]),
+        ("0100007F:0050", "0A", []),
+        ("00000000000000000000000001000000:01BB", "0A", []),
+        ("00000000:0050", "01", []),
+        ("00000000:1F90", "0A", []),
+    ],
+)
+def test_who_listens_to_the_world_is_found(local: str, state: str, found: list[int]) -> None:
+    table = _TABLE.format(local, "00000000:0000", state)
+    assert found == neighbours.ports_to_the_world(iter([table]))
+
+
+@pytest.mark.gen_test
+async def test_a_proxy_beside_a_server_without_keys_is_looked_at(
+    storage: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    table = tmp_path / "tcp"
+    table.write_text(_TABLE.format("00000000:0050", "00000000:0000", "0A"))
+    monkeypatch.setattr(neighbours, "_TABLES", (table, tmp_path / "missing"))
+    said_of_port = (
+        'look   auth.mode "none": something on this machine listens to the world on port 80'
+    )
+
+    _, without = await _said(storage=storage)
+    _, with_keys = await _said(storage=storage, auth={"mode": "keys", "secret": "s" * 32})
+
+    assert said_of_port in without
+    assert "auth.mode" not in with_keys
+
+
+@pytest.mark.parametrize(("uid", "said"), [(0, "look   {}: this is root"), (1000, "ok     {}: ")])
+@pytest.mark.gen_test
+async def test_root_is_told_that_proxies_often_are_root_too(
+    storage: dict[str, str], monkeypatch: pytest.MonkeyPatch, uid: int, said: str
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    monkeypatch.setattr(Owner, "is_ours", True)
+    monkeypatch.setattr(neighbours, "_TABLES", ())
+    _, lines = await _said(storage=storage)
+    assert said.format('auth.mode "none"') in lines
+
+
+@pytest.mark.gen_test
+async def test_where_the_kernel_may_not_be_asked_everybody_is_refused_and_that_is_wrong(
+    storage: dict[str, str],
+    serve: Serving,
+    monkeypatch: pytest.MonkeyPatch,
+    expect_log: Callable[[str, str], None],
+) -> None:
+    family = socket.AF_NETLINK
+    real = socket.socket
+
+    def without_netlink(*given: Any, **named: Any) -> socket.socket:
+        if given and given[0] == family:  # as RestrictAddressFamilies= has it
+            raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+        return real(*given, **named)
+
+    monkeypatch.setattr(owners.socket, "socket", without_netlink)
+    expect_log("headrace", "refuses everybody: the kernel may not be asked: Address family")
+
+    fine, lines = await _said(storage=storage)
+    server = await serve.start()
+    refused = await call(server.url, "GET", "/api/v1/models")
+
+    assert not fine
+    assert "AF_NETLINK in the unit's RestrictAddressFamilies" in lines
+    assert (403, "foreign_user") == (refused.status, refused.body["error"]["code"])

@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
 from server import Server
+from tests.entering import Door
 from tests.readers import Reader, call
 from tests.serving import Serving
+from tests.steps import post, sending
 from tests.upstreams import ScriptedUpstream
 
 
@@ -282,17 +285,14 @@ async def test_a_conversations_own_model_is_asked_unless_the_question_names_one(
 
 @pytest.mark.gen_test
 async def test_an_http_1_0_clients_connection_is_closed_behind_the_answer(
-    headrace: Server, upstream: ScriptedUpstream
+    door: Door, providers: Any, upstream: ScriptedUpstream
 ) -> None:
     upstream.tokens("a")
     upstream.finish()
-    host, port = headrace.url.removeprefix("http://").split(":")
-    stream, writer = await asyncio.open_connection(host, int(port))
-    body = b'{"content": "q"}'
-    writer.write(
-        b"POST /api/v1/chat HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n"
-        b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
-    )
+    server = await door.open(providers=providers)
+    alice = await door.admit("alice")
+    question = post(b'{"content": "q"}', version="1.0", key=alice.key)
+    stream, writer = await sending(server, question)
     response = await stream.read()  # which returns only when the other side closes
     assert response.endswith(b"\n\n")
     assert b'"status":"complete"' in response

@@ -11,6 +11,7 @@ import pytest
 
 from relay.answer import Answer
 from server import Server
+from tests.entering import Door
 from tests.faults import FaultyStorage
 from tests.readers import Reader, call, close_all
 from tests.serving import Serving
@@ -155,17 +156,19 @@ async def test_a_second_question_on_the_same_connection_is_streamed_and_left_lik
 
 @pytest.mark.gen_test
 async def test_nothing_is_asked_behind_the_answer_of_an_http_1_0_client(
-    headrace: Server, upstream: ScriptedUpstream
+    door: Door, providers, upstream: ScriptedUpstream
 ) -> None:
     upstream.tokens("a")
     upstream.finish()
-    question = post(b'{"content": "q"}', version="1.0")
-    stream, writer = await sending(headrace, question + question)
+    server = await door.open(providers=providers)
+    alice = await door.admit("alice")
+    question = post(b'{"content": "q"}', version="1.0", key=alice.key)
+    stream, writer = await sending(server, question + question)
     await stream.read()  # to the end: the connection is closed behind the first answer
     writer.close()
-    await call(headrace.url, "GET", "/healthz")
-    await headrace.relay.idle()
-    listed = await call(headrace.url, "GET", "/api/v1/conversations")
+    await call(server.url, "GET", "/healthz")
+    await server.relay.idle()
+    listed = await call(server.url, "GET", "/api/v1/conversations", headers=alice.headers)
     assert 1 == len(listed.body["data"])
 
 

@@ -1,0 +1,148 @@
+"""Whose program is at the other end of a connection within this machine.
+
+A proxy that forwards without a word (nginx's bare `proxy_pass` sends our own Host and no header of
+its own) looks like a program of this machine in all that it says. It is one, too; but seldom one of
+the user that runs the server. The kernel knows who opened a socket: it is asked once for each
+connection, which takes microseconds however many there are (`/proc/net/tcp` has the same, and takes
+milliseconds to read).
+
+Only Linux is asked. It tells of the server's own network namespace, where loopback is.
+"""
+
+import ipaddress
+import os
+import socket
+import struct
+from contextlib import suppress
+from typing import NamedTuple
+
+# From linux/sock_diag.h, linux/netlink.h and linux/inet_diag.h.
+_NETLINK_SOCK_DIAG = 4
+_SOCK_DIAG_BY_FAMILY = 20
+_NLM_F_REQUEST = 1
+_HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
+_WANTED = struct.Struct("=BBBxI")  # family, protocol, extensions, states
+_PORTS = struct.Struct(">HH")  # its own, and that of its peer, as they travel
+_ADDRESS_BYTES = 16  # room for an IPv6 address; an IPv4 one is followed by zeros
+_ANY_COOKIE = struct.pack("=III", 0, 0xFFFFFFFF, 0xFFFFFFFF)  # of any interface, any socket
+_FOUND = struct.Struct("=BBBB")  # family, state, timer, retransmits
+_OWNER = struct.Struct("=II")  # uid, inode
+_BEFORE_OWNER = 12  # bytes: when the timer ends, what waits to be read and to be sent
+
+# Of a UNIX socket: process, user and group at the time of connecting.
+_UCRED = struct.Struct("=iII")
+
+# In which somebody still has the socket at hand: established, and closed for writing alone.
+_HELD_STATES = frozenset({1, 4, 5})
+
+# An answer about one socket is a tenth of this.
+_MOST_BYTES = 4096
+
+# The only user whom every other has to trust.
+_ROOT = 0
+
+CAN_TELL = hasattr(socket, "AF_NETLINK")
+"""Whether this system is one that says who is at the other end."""
+
+
+class Owner(NamedTuple):
+    """Who is at the other end: a user, or nobody can tell."""
+
+    uid: int | None
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is a program of the server's own user, or of root, who may do all it may."""
+        return self.uid is not None and self.uid in (os.geteuid(), _ROOT)
+
+
+class Owners:
+    """Asks the kernel, which answers before the question's sending returns: it never waits.
+
+    Only where `CAN_TELL` is True.
+    """
+
+    def __init__(self) -> None:
+        self._asked = 0
+        self._kernel: socket.socket | None = None
+        self.trouble: str | None = None  # why nobody who connects by TCP is known, if so
+        try:
+            kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+            self._kernel = socket.socket(socket.AF_NETLINK, kind, _NETLINK_SOCK_DIAG)
+            self.trouble = self._tried()
+        except OSError as error:
+            self.trouble = f"the kernel may not be asked: {error.strerror}"
+
+    def of(self, accepted: socket.socket) -> Owner:
+        """Who opened the other end of an accepted connection.
+
+        A peer that has closed has no owner any more: nobody can tell, and it is not root, although
+        the kernel then says 0.
+        """
+        try:
+            if accepted.family == socket.AF_UNIX:
+                told = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+                return Owner(_UCRED.unpack(told)[1])
+            return Owner(self._owner(accepted.getpeername(), accepted.getsockname()))
+        except OSError:  # left already, or the kernel does not say
+            return Owner(None)
+
+    def close(self) -> None:
+        """Ask no more."""
+        if self._kernel is not None:
+            self._kernel.close()
+
+    def _tried(self) -> str | None:
+        """Why it does not work, if so: tried with a connection of our own. Raises OSError."""
+        with (
+            socket.create_server(("127.0.0.1", 0)) as listening,
+            socket.create_connection(listening.getsockname()),
+            listening.accept()[0] as accepted,
+        ):
+            return None if self.of(accepted).is_ours else "the kernel does not say"
+
+    def _owner(self, peer: tuple[str, int], us: tuple[str, int]) -> int | None:
+        """The user who has the socket from `peer` to `us`. Raises OSError."""
+        if self._kernel is None:
+            return None
+        family, ends = _ends(peer, us)
+        self._asked = (self._asked + 1) % 2**32
+        question = _WANTED.pack(family, socket.IPPROTO_TCP, 0, 0xFFFFFFFF) + ends + _ANY_COOKIE
+        length = _HEADER.size + len(question)
+        header = _HEADER.pack(length, _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, self._asked, 0)
+        self._kernel.send(header + question)
+        while True:
+            answer = self._kernel.recv(_MOST_BYTES)
+            if _HEADER.unpack_from(answer)[3] == self._asked:  # not one that was left lying
+                return owner_in(answer, ends)
+
+
+def _ends(peer: tuple[str, int], us: tuple[str, int]) -> tuple[int, bytes]:
+    """The family, and how the kernel names the peer's socket: its ports and addresses."""
+    addresses = [_unmapped(peer[0]), _unmapped(us[0])]
+    packed = b"".join(each.packed.ljust(_ADDRESS_BYTES, b"\0") for each in addresses)
+    family = socket.AF_INET if addresses[0].version == 4 else socket.AF_INET6
+    return family, _PORTS.pack(peer[1], us[1]) + packed
+
+
+def _unmapped(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An address as its own socket has it: on a dual stack IPv4 comes in IPv6's clothes."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+def owner_in(answer: bytes, ends: bytes) -> int | None:
+    """The user whom the kernel names, if it speaks of the very socket and somebody has that."""
+    with suppress(struct.error):
+        _, kind, _, _, _ = _HEADER.unpack_from(answer)
+        _, state, _, _ = _FOUND.unpack_from(answer, _HEADER.size)
+        begin = _HEADER.size + _FOUND.size
+        owner_at = begin + len(ends) + len(_ANY_COOKIE) + _BEFORE_OWNER
+        uid, inode = _OWNER.unpack_from(answer, owner_at)
+        # For a socket that is gone the kernel looks among those that listen.
+        is_that = kind == _SOCK_DIAG_BY_FAMILY and answer[begin : begin + len(ends)] == ends
+        if is_that and state in _HELD_STATES and inode != 0:
+            return int(uid)
+    return None
