@@ -263,6 +263,7 @@ def _limits(settings: Settings) -> Limits:
             questions_per_minute=limits.questions_per_minute,
             tokens_per_day=limits.tokens_per_day,
         ),
+        max_unsent_bytes=limits.max_unsent_bytes,
         max_question_chars=limits.max_question_chars,
         max_answer_chars=settings.relay.max_answer_chars,
         context_chars=settings.context.max_chars,

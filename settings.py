@@ -353,6 +353,10 @@ class LimitsSettings(Section):
     # Of all bodies that are coming in, beyond their first 16 KiB each: two hundred of the longest.
     # Connections may be ten thousand, and nobody has shown a key yet.
     max_bodies_bytes: Count = 268_435_456
+    # Of all responses that nobody has taken yet, beyond their first 64 KiB each, and of the ended
+    # answers that are being read: two hundred of the longest pages. A user has an eighth of it, so
+    # that seven of them who read nothing keep nobody out.
+    max_unsent_bytes: Count = 268_435_456
     # Browsers stay below 8 KiB, with room for long tokens.
     max_header_bytes: Count = 32_768
     # Apache's own limit; browsers and proxies together send thirty. Each takes 10 µs to read.

@@ -8,6 +8,7 @@ from handlers.base import BaseHandler
 from handlers.positions import position_in
 from handlers.streaming import ReadingHandler
 from handlers.views import GivenTicket, Message
+from relay.errors import Overloaded, TooMuchUnread
 from storage.base import StorageError
 
 
@@ -43,7 +44,7 @@ class EventsHandler(ReadingHandler):
         with self.watched():
             try:
                 answer = await self.services.relay.answer(self.user, answer_id)
-            except StorageError as error:
+            except (StorageError, Overloaded, TooMuchUnread) as error:
                 self.log_exception(type(error), error, None)
                 self.come_back()  # as above
                 return
@@ -74,9 +75,9 @@ class TicketHandler(BaseHandler):
         """Give a ticket for reading the answer."""
         principal = self.principal
         assert principal is not None
-        answer = await self.services.relay.answer(self.user, answer_id)
-        ticket = self.services.tickets.give(principal, answer.id)
-        url = self.address(f"/api/v1/answers/{answer.id}/events?ticket={ticket}")
+        await self.services.relay.check_answer(self.user, answer_id)
+        ticket = self.services.tickets.give(principal, answer_id)
+        url = self.address(f"/api/v1/answers/{answer_id}/events?ticket={ticket}")
         self.write_json(GivenTicket(ticket, url), HTTPStatus.CREATED)
 
 

@@ -3,7 +3,8 @@
 import logging
 import re
 import secrets
-from collections.abc import Awaitable
+from asyncio import Future
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import cached_property
 from http import HTTPStatus
@@ -13,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple, cast
 import msgspec
 from msgspec import structs
 from tornado.http1connection import HTTP1Connection
+from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError, RequestHandler
 
 from auth.principal import Principal, is_user_name
@@ -28,6 +30,7 @@ from handlers.views import Problem, Refusal
 from relay.asking import Caller
 from relay.models import Models
 from relay.relay import Relay
+from relay.unsent import FREE_BYTES
 from sockets.connections import Connection
 from storage.base import Storage
 from telemetry.metrics import Metrics
@@ -70,6 +73,7 @@ class BaseHandler(RequestHandler):
     services: Services
     access: ClassVar[Access] = Access.USERS
     principal: Principal | None = None
+    _unsent_bytes = 0  # what the response has of `limits.max_unsent_bytes`
 
     def initialize(self, services: Services) -> None:
         """Tornado's constructor for handlers: the route table's values."""
@@ -197,10 +201,31 @@ class BaseHandler(RequestHandler):
         )
 
     def write_json(self, value: object, status: HTTPStatus = HTTPStatus.OK) -> None:
-        """Write `value`, a struct of ours, as the whole response."""
+        """Write `value`, a struct of ours, as the whole response.
+
+        Raises Overloaded and TooMuchUnread if it is a long one, and there are too many.
+        """
+        data = _encoder.encode(value)
+        if len(data) > FREE_BYTES:
+            self._unsent_bytes = self.services.relay.unsent.take(self.user, len(data))
         self.set_status(status)
         self.set_header("Content-Type", "application/json; charset=utf-8")
-        self.write(_encoder.encode(value))
+        self.write(data)
+
+    async def write_shared(self, data: bytes) -> None:
+        """Write what is in memory anyway, as the whole response, and hold little of it for it."""
+        self.set_header("Content-Length", str(len(data)))
+        with suppress(StreamClosedError):
+            for start in range(0, len(data), FREE_BYTES):
+                self.write(data[start : start + FREE_BYTES])
+                await self.flush()
+
+    def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> "Future[None]":
+        """Tornado's way to end a response, which may have to wait for its reader."""
+        written = super().finish(chunk)
+        if self._unsent_bytes:
+            self._when_sent(self._give_back)
+        return written
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Tornado's hook for every exception and every status that it sends itself."""
@@ -238,6 +263,19 @@ class BaseHandler(RequestHandler):
             log.error("request failed request=%s", self.request_id, exc_info=value)
         else:
             self.services.refusals.tell(described, value, request_id=self.request_id)
+
+    def _when_sent(self, call: Callable[[], None]) -> None:
+        """Call `call` once the response has left for its reader, or its reader has."""
+        try:
+            sent = self.connection_stream.write(b"")
+        except StreamClosedError:
+            call()
+        else:
+            sent.add_done_callback(lambda _: call())
+
+    def _give_back(self) -> None:
+        self.services.relay.unsent.give(self.user, self._unsent_bytes)
+        self._unsent_bytes = 0
 
     def _set_current_headers(self) -> None:
         """Those that depend on the request and on the moment."""

@@ -100,10 +100,11 @@ class DocumentHandler(BaseHandler):
 
     access = Access.EVERYBODY
 
-    def get(self) -> None:
+    async def get(self) -> None:
         """Write it."""
         self.set_header("Content-Type", "application/json; charset=utf-8")
-        self.write(_encoded(self.services.admission.asks_for_keys, self.services.base_path))
+        services = self.services
+        await self.write_shared(_encoded(services.admission.asks_for_keys, services.base_path))
 
 
 class PageHandler(BaseHandler):
@@ -111,7 +112,7 @@ class PageHandler(BaseHandler):
 
     access = Access.EVERYBODY
 
-    def get(self) -> None:
+    async def get(self) -> None:
         """Write it."""
         digest = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
         self.set_header("Content-Type", "text/html; charset=utf-8")
@@ -120,7 +121,8 @@ class PageHandler(BaseHandler):
             f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; "
             "form-action 'none'; frame-ancestors 'none'",
         )
-        self.write(_page(self.services.admission.asks_for_keys, self.services.base_path))
+        services = self.services
+        await self.write_shared(_page(services.admission.asks_for_keys, services.base_path))
 
 
 @cache

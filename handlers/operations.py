@@ -79,8 +79,8 @@ class Operation(NamedTuple):
     @property
     def refusals(self) -> tuple[int, ...]:
         """With which statuses it may refuse a request, beside those of `replies`."""
-        credentials = (401,) if self.needs_key else ()
-        found = {*_ANYWHERE, *credentials, *self.refuses}
+        users = (401, 429) if self.needs_key else ()
+        found = {*_ANYWHERE, *users, *self.refuses}
         return tuple(sorted(found - self.replies.keys()))
 
 
@@ -185,7 +185,7 @@ _ASKED = {
     204: _SEEN_THE_END._replace(words="With a key that was used before: the end was seen already."),
     **{int(status): _failed(status) for status in sorted(FAILURE_STATUSES)},
 }
-_ASKING_REFUSES = (404, 406, 409, 422, 429)
+_ASKING_REFUSES = (404, 406, 409, 422)
 
 _CONVERSATIONS = "/api/v1/conversations"
 _CONVERSATION = "/api/v1/conversations/{conversation_id}"

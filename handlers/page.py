@@ -78,21 +78,21 @@ class PageHandler(BaseHandler):
             self.set_header("Content-Type", "text/plain; charset=utf-8")
             self.write(_NOT_BUILT)
             return
-        self.write_built(_at(self.request.path.count("/") - 1, index))
+        await self.write_built(_at(self.request.path.count("/") - 1, index))
 
-    def write_built(self, file: Built) -> None:
+    async def write_built(self, file: Built) -> None:
         """Send `file`, as small as the client takes it."""
         self.set_header("Content-Type", file.content_type)
         self.set_header("Cross-Origin-Resource-Policy", "same-origin")
         if file.zipped is None:
-            self.write(file.body)
+            await self.write_shared(file.body)
             return
         self.set_header("Vary", "Accept-Encoding")
         if "gzip" in self.request.headers.get("Accept-Encoding", ""):
             self.set_header("Content-Encoding", "gzip")
-            self.write(file.zipped)
+            await self.write_shared(file.zipped)
         else:
-            self.write(file.body)
+            await self.write_shared(file.body)
 
 
 class DoorHandler(BaseHandler):
@@ -116,7 +116,7 @@ class AssetHandler(PageHandler):
         if file is None:
             raise HTTPError(HTTPStatus.NOT_FOUND)
         self.set_header("Cache-Control", "public, max-age=31536000, immutable")
-        self.write_built(file)
+        await self.write_built(file)
 
 
 @cache

@@ -11,7 +11,8 @@ from handlers.base import BaseHandler
 from handlers.wires import native
 from handlers.wires.wire import Wire
 from relay.answer import Answer, Reader
-from relay.errors import Elsewhere
+from relay.errors import Elsewhere, Overloaded, TooMuchUnread
+from relay.unsent import FREE_BYTES
 
 # Milliseconds over which those come back who have to at once: a thousand are 250 a second.
 _SPREAD_MS = (1000, 5000)
@@ -59,9 +60,15 @@ class ReadingHandler(BaseHandler):
             self._read_with(reader)
             # Left while we were writing is as ordinary as left while we waited.
             with suppress(StreamClosedError):
-                await self._send(reader)
+                try:
+                    await self._send(reader)
+                except (Overloaded, TooMuchUnread) as error:  # for an event longer than a write
+                    self.log_exception(type(error), error, None)
+                    self.write(self.wire.come_back(_a_moment()))
+                    await self.flush()
                 if self.request.version == "HTTP/1.0":
                     self.connection_stream.close()  # which is how such a client knows the end
+        self._reader = None  # or the request would hold the record, for as long as it is there
         self._hang_up_if_left()
 
     def come_back(self) -> None:
@@ -81,6 +88,7 @@ class ReadingHandler(BaseHandler):
         with self.services.relay.reader(answer) as reader:
             self._read_with(reader)
             ended = await reader.ended() is not None
+        self._reader = None
         self._hang_up_if_left()
         if not ended and not self._left:
             raise Elsewhere
@@ -101,26 +109,42 @@ class ReadingHandler(BaseHandler):
         loop = asyncio.get_running_loop()
         self.write(self.wire.begin(answer))
         if reader.is_ahead:
-            self._reset(reader)
+            await self._reset(reader, loop)
         await self._flush(loop)
         position = reader.position
         while (pieces := await reader.growth()) is not None:
-            self.write(wire.growth(answer, position, pieces) if pieces else wire.beat())
+            data = wire.growth(answer, position, pieces) if pieces else wire.beat()
             position = reader.position
+            if len(data) > FREE_BYTES:
+                await self._write_long(data, loop)
+                continue
+            self.write(data)
+            del data, pieces  # while it waits to be taken it is there once
             await self._flush(loop)
         if self._left:
             return
         if reader.is_ahead:
-            self._reset(reader)
+            await self._reset(reader, loop)
         if answer.ending is None or self.services.relay.closing:
             self.write(self.wire.come_back(_a_moment()))
         if answer.ending is not None:
             self.write(wire.end(answer, reader.position, self.request_id))
         await self._flush(loop)
 
-    def _reset(self, reader: Reader) -> None:
-        self.write(self.wire.reset(reader.answer))
-        reader.position = reader.answer.position
+    async def _reset(self, reader: Reader, loop: asyncio.AbstractEventLoop) -> None:
+        kept = reader.answer.snapshot()
+        reader.position = kept.position
+        for data in self.wire.reset(kept):
+            if self._left:
+                return
+            await self._write_long(data, loop)
+
+    async def _write_long(self, data: bytes, loop: asyncio.AbstractEventLoop) -> None:
+        """Write what may be longer than one write, such as a picture that comes as one event."""
+        with self.services.relay.unsent.holding(self.user, len(data)):
+            for start in range(0, len(data), FREE_BYTES):
+                self.write(data[start : start + FREE_BYTES])
+                await self._flush(loop)
 
     async def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
         self.moved_at = loop.time()

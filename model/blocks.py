@@ -8,6 +8,7 @@ Kinds that this version does not know are kept and shown as they are (`UnknownBl
 version, which wrote them, may share the store.
 """
 
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -183,3 +184,17 @@ def length_of(block: Block) -> int:
 def chars_in(block: Block) -> int:
     """How much there is to hold of a block: its text, and one for all that has none."""
     return len(text_in(block)) + (not isinstance(block, TextBlock | ReasoningBlock))
+
+
+def bytes_in(block: Block) -> int:
+    """About what a block takes in memory: a string takes up to four bytes a character."""
+    if isinstance(block, UnknownBlock):
+        return len(msgspec.json.encode(block))
+    count = 0
+    for name in block.__struct_fields__:
+        value = getattr(block, name)
+        if isinstance(value, str):
+            count += sys.getsizeof(value)
+        elif isinstance(value, ProviderData):
+            count += len(msgspec.json.encode(value))
+    return count

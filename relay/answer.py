@@ -7,6 +7,7 @@ it streams are all the same question: what lies beyond my position?
 """
 
 import asyncio
+import copy
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from datetime import datetime
@@ -22,9 +23,11 @@ from model.blocks import (
 from model.growth import Piece, block
 from model.messages import Ending, Message, now
 
-# One event's worth: a slow reader's event is longer than a quick one's, but never longer than this,
-# so that what queues for one reader stays below 100 KiB (JSON takes up to 6 bytes a character).
-MAX_EVENT_CHARS = 16 * 1024
+# One write's worth: a slow reader's is longer than a quick one's, but never longer than this, so
+# that what queues for one reader stays below 64 KiB. JSON takes up to 6 bytes a character, and each
+# block's event some 60 more.
+MAX_EVENT_CHARS = 8 * 1024
+MAX_EVENT_BLOCKS = 256
 
 # Tokens are short strings with 50 bytes of overhead each. This many at a time are joined into one,
 # which brings an answer's memory to about that of its text.
@@ -135,12 +138,16 @@ class Answer:
                 self.append_data(piece.data)
 
     def beyond(self, position: int, limit: int | None = None) -> list[Piece]:
-        """What lies beyond `position`, in order, one piece a block; at most `limit` long."""
+        """What lies beyond `position`, in order, one piece a block.
+
+        With `limit` at most that long, and of at most MAX_EVENT_BLOCKS.
+        """
         if position >= self.position:
             return []
         first = bisect_right(self._starts, position) - 1
+        last = None if limit is None else first + MAX_EVENT_BLOCKS
         pieces = []
-        for grown in self._blocks[first:]:
+        for grown in self._blocks[first:last]:
             piece = grown.beyond(position, limit)
             pieces.append(piece)
             position += piece.length
@@ -149,6 +156,12 @@ class Answer:
                 if limit <= 0:
                     break
         return pieces
+
+    def snapshot(self) -> "Answer":
+        """The record as it is now, and its text shared: what comes later is not in it."""
+        taken = copy.copy(self)
+        taken._readers = set()
+        return taken
 
     def blocks(self) -> tuple[Block, ...]:
         """All of it, as it is stored."""

@@ -11,6 +11,7 @@ RelayError
 │   ├── Overloaded       this process has as many answers as it may
 │   ├── TooManyAnswers   the user has
 │   ├── TooManyQuestions the user asked as many this minute as they may
+│   ├── TooMuchUnread    the user reads too little of what they asked for
 │   └── TokenBudgetSpent the user's answers cost as much today as they may
 ├── ShuttingDown
 ├── Elsewhere            another process has the answer, and this one no longer follows it
@@ -109,6 +110,13 @@ class TooManyQuestions(NotNow):
 
     code = "too_many_questions"
     words = "You asked too many questions within this minute."
+
+
+class TooMuchUnread(NotNow):
+    """The user's part of `limits.max_unsent_bytes` is held for them, and they do not read it."""
+
+    code = "too_much_unread"
+    words = "Too much of what you asked for has not been read yet. Read it, or hang up."
 
 
 class TokenBudgetSpent(NotNow):

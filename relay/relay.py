@@ -36,9 +36,11 @@ from relay.heeding import Heeding
 from relay.keeping import EndingKeeper
 from relay.leases import Lease, sweep_orphans
 from relay.models import Models, Source
+from relay.records import Records
 from relay.retries import Retries
 from relay.running import Running
 from relay.standing import Standing
+from relay.unsent import Unsent
 from storage.base import Busy, KeyTaken, NotFound, Storage, StorageError
 
 log = logging.getLogger("headrace.relay")
@@ -53,6 +55,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """The relay's settings. Times are seconds, lengths are characters."""
 
     allowance: Allowance
+    max_unsent_bytes: int
     max_question_chars: int
     max_answer_chars: int
     context_chars: int
@@ -82,6 +85,8 @@ class Relay:
         self._running: dict[str, Running] = {}
         self._slots: dict[str, Slot] = {}  # of the running ones
         self._following = Following(storage, lease_seconds=limits.lease_seconds)
+        self.unsent = Unsent(limits.max_unsent_bytes)
+        self._records = Records(storage, self.unsent, self._following.follow)
         self._lease = Lease(storage, self._following, seconds=limits.lease_seconds)
         interval = limits.checkpoint_seconds
         self._checkpoints = Checkpoints(
@@ -259,15 +264,20 @@ class Relay:
             self._following.expect_reader(answer, self._limits.attach_seconds)
 
     async def answer(self, user: str, answer_id: str) -> Answer:
-        """The answer, live or ended. Raises NotFound and StorageError."""
+        """The answer, live or ended.
+
+        Raises NotFound and StorageError; Overloaded and TooMuchUnread if it is a long one to load.
+        """
         if running := self._running_of(user, answer_id):
             return running.answer
         if followed := self._following.answer(user, answer_id):
             return followed
-        message = await self._answer_message(user, answer_id)
-        if message.status is Status.LIVE:
-            return self._following.follow(message)
-        return Answer.restored(message)
+        return await self._records.answer(user, answer_id)
+
+    async def check_answer(self, user: str, answer_id: str) -> None:
+        """Return if there is such an answer. Raises NotFound and StorageError."""
+        if self._running_of(user, answer_id) is None:
+            await self._storage.answer_status(user, answer_id)
 
     async def glance(self, user: str, answer_id: str) -> Answer:
         """The answer as it stands, for who will not read it: nothing goes on or ends by that.
@@ -337,6 +347,7 @@ class Relay:
         await self.idle()
         await self._admission.counts.share()
         self._following.close()
+        await self._records.close()
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.wait({self._looking})

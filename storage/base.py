@@ -342,6 +342,10 @@ class Storage(ABC):
         """One message; a live answer comes with the blocks checkpointed so far. Raises NotFound."""
 
     @abstractmethod
+    async def answer_status(self, user: str, answer_id: str) -> str:
+        """How an answer stands, without its text. Raises NotFound, also for what is no answer."""
+
+    @abstractmethod
     async def messages(
         self, user: str, conversation_id: str, *, limit: int, before: str | None
     ) -> Page[Message]:

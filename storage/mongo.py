@@ -50,7 +50,7 @@ from pymongo.errors import (
 )
 
 from model.growth import Chunk, fold
-from model.messages import Conversation, Ending, Message, Status, now
+from model.messages import Conversation, Ending, Message, Role, Status, now
 from storage import migration, queries
 from storage.base import (
     SCHEMA_VERSION,
@@ -445,6 +445,15 @@ class MongoStorage(Storage):
         message = await self._grown(message_in(found))
         await self._check_conversation(user, conversation_of(message_id))
         return message
+
+    @_command("request")
+    async def answer_status(self, user: str, answer_id: str) -> str:
+        key = queries.message_key(answer_id) | {"user": user, "role": Role.ASSISTANT.value}
+        found = await self._messages.find_one(key, {"_id": 0, "status": 1})
+        if found is None:
+            raise NotFound
+        await self._check_conversation(user, conversation_of(answer_id))
+        return str(found["status"])
 
     @_command("request")
     async def messages(

@@ -26,7 +26,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import msgspec
 
 from model.growth import Chunk, fold
-from model.messages import Conversation, Ending, Message, Status, now
+from model.messages import Conversation, Ending, Message, Role, Status, now
 from storage.base import (
     KEY_SECONDS,
     ApiKey,
@@ -89,8 +89,9 @@ Part = TypeVar("Part", Writer, Readers)
 _PING_SECONDS = 1.0
 
 # A message, if it is of a conversation: of one that is deleted they may still be there.
-_MESSAGE = """SELECT messages.* FROM messages
+_KEPT_MESSAGE = """FROM messages
     JOIN conversations ON conversations.id = messages.conversation_id WHERE messages.id = ?"""
+_MESSAGE = f"SELECT messages.* {_KEPT_MESSAGE}"
 
 # How many messages of a deleted conversation to take away in one statement, and for how long
 # (seconds) to go on with that in one transaction: short ones go by the thousand, and twenty of the
@@ -321,6 +322,16 @@ class SQLiteStorage(Storage):
         if row is None:
             raise NotFound
         return self._grown(message_in(row))
+
+    @_reads("request")
+    def answer_status(self, user: str, answer_id: str) -> str:
+        row = self._row(
+            f"SELECT status {_KEPT_MESSAGE} AND messages.user = ? AND role = ?",
+            *(answer_id, user, Role.ASSISTANT),
+        )
+        if row is None:
+            raise NotFound
+        return str(row["status"])
 
     @_reads("request")
     def messages(

@@ -4,13 +4,13 @@ Data is always one line of JSON, which needs no line end inside it; some mobile 
 and some split them at U+2028, U+2029 and U+0085, so these are escaped too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from handlers.views import EndEvent, Problem, ResetEvent, StartEvent, shown
+from handlers.views import EndEvent, Problem, StartEvent
 from model.growth import Piece
-from relay.answer import Answer
+from relay.answer import MAX_EVENT_CHARS, Answer
 
 _encode = msgspec.json.Encoder().encode
 
@@ -52,10 +52,22 @@ def growth(answer: Answer, position: int, pieces: Sequence[Piece]) -> bytes:
     return events[0] if len(events) == 1 else b"".join(events)
 
 
-def reset(answer: Answer) -> bytes:
-    """`reset`, with all blocks."""
-    blocks = _line(ResetEvent(shown(answer.blocks())))
-    return b"id: %d\nevent: reset\ndata: %b\n\n" % (answer.position, blocks)
+def reset(answer: Answer) -> Iterator[bytes]:
+    """`reset`, with all blocks as they stand in a message."""
+    yield b'id: %d\nevent: reset\ndata: {"blocks":[' % answer.position
+    position, block, closing = 0, -1, b""
+    while left := answer.position - position:
+        data = []
+        for piece in answer.beyond(position, min(left, MAX_EVENT_CHARS)):
+            position += piece.length
+            if piece.block != block:
+                data += [closing, b"," if block >= 0 else b"", _opening(piece)]
+                block, closing = piece.block, b"" if piece.whole is not None else b'"}'
+            data.append(_line(piece.text)[1:-1])
+            if piece.data is not None:
+                closing = b'","data":%b}' % _line(piece.data)
+        yield b"".join(data)
+    yield closing + b"]}\n\n"
 
 
 def end(answer: Answer, position: int, request_id: str) -> bytes:
@@ -66,6 +78,16 @@ def end(answer: Answer, position: int, request_id: str) -> bytes:
     problem = msgspec.UNSET if error is None else Problem.of(error, request_id)
     said = EndEvent(ending.status, ending.finish_reason, ending.usage, ending.timing, problem)
     return b"id: %d-end\nevent: end\ndata: %b\n\n" % (position, _line(said))
+
+
+def _opening(piece: Piece) -> bytes:
+    """The beginning of a block, up to its text; all of one that comes whole."""
+    if piece.whole is not None:
+        return _line(piece.whole)
+    if piece.type == "tool_call":
+        name = _line(piece.id), _line(piece.name)
+        return b'{"type":"tool_call","id":%b,"name":%b,"arguments":"' % name
+    return b'{"type":"%b","text":"' % piece.type.encode()
 
 
 def _rare(answer: Answer, piece: Piece) -> dict[str, object]:

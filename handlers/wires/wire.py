@@ -5,7 +5,7 @@ has the same bytes whether it is written live, in a replay, merged with its neig
 process. A module with these functions is a wire.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from model.growth import Piece
@@ -21,8 +21,11 @@ class Wire(Protocol):
     def growth(self, answer: Answer, position: int, pieces: Sequence[Piece]) -> bytes:
         """What the answer grew by from `position` on; `pieces` are not empty."""
 
-    def reset(self, answer: Answer) -> bytes:
-        """What replaces all that the client holds: it had seen more than was kept."""
+    def reset(self, answer: Answer) -> Iterator[bytes]:
+        """What replaces all that the client holds: it had seen more than was kept.
+
+        It is as long as the answer, and so it is made as it is read: `answer` is a snapshot.
+        """
 
     def beat(self) -> bytes:
         """A sign of life."""

@@ -172,7 +172,7 @@ async def test_a_slow_readers_events_are_longer_but_bounded() -> None:
         pieces = await reader.growth()
         assert pieces is not None
         lengths.append(sum(piece.length for piece in pieces))
-    assert [16_384, 3_616] == lengths
+    assert [8_192, 8_192, 3_616] == lengths
 
 
 @pytest.mark.gen_test

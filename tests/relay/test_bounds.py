@@ -15,10 +15,11 @@ from model.blocks import ProviderData, TextBlock
 from model.messages import Ending, Message, Role, Status, now
 from model.prompt import Prompt, said
 from model.usage import Usage
-from relay.answer import MAX_EVENT_CHARS, Answer, Reader
+from relay.answer import MAX_EVENT_CHARS, Answer, Reader, length
 from relay.endings import ending_of
 from relay.errors import AnswerTooLong
 from relay.running import Running
+from relay.unsent import FREE_BYTES
 
 _PROMPT = Prompt(model="m", turns=(said(Role.USER, "q"),))
 _LONG = 3_000_000  # the most that `relay.max_answer_chars` allows
@@ -40,9 +41,9 @@ def _running(answer: Answer, *, max_chars: int = 1000) -> Running:
     )
 
 
-def _restored(text: str) -> Answer:
-    """An ended answer as it comes from the store: one block, one string."""
-    message = Message(
+def _kept(text: str) -> Message:
+    """An ended answer as the store has it: one block, one string."""
+    return Message(
         id="c-a",
         conversation_id="c",
         user="u",
@@ -51,7 +52,10 @@ def _restored(text: str) -> Answer:
         created_at=now(),
         ended_at=now(),
     )
-    return Answer.restored(message)
+
+
+def _restored(text: str) -> Answer:
+    return Answer.restored(_kept(text))
 
 
 @pytest.mark.gen_test
@@ -163,6 +167,45 @@ class _Client:
             if last["type"] != kind:
                 self.blocks.append({"type": kind, "text": ""})
             self.blocks[-1]["text"] += value
+
+
+@pytest.mark.parametrize("letter", ["x", "😀", "\0", "\u2028", '"'])
+@pytest.mark.parametrize("chars", [1, 700, 50_000])
+def test_what_is_written_at_once_stays_below_64_kib_whatever_it_says(
+    letter: str, chars: int
+) -> None:
+    answer, longest, position = _answer(), 0, 0
+    for _ in range(-(-50_000 // chars)):
+        answer.append_text(letter * chars)
+        answer.append_reasoning(letter)
+        answer.open_tool_call("call_0123456789abcdef", "search")
+
+    while pieces := answer.beyond(position, MAX_EVENT_CHARS):
+        longest = max(longest, len(native.growth(answer, position, pieces)))
+        position += length(pieces)
+    reset = list(native.reset(answer.snapshot()))
+
+    assert FREE_BYTES // 8 < longest <= FREE_BYTES
+    assert max(map(len, reset)) <= FREE_BYTES
+    _, _, data = b"".join(reset).decode().rstrip("\n").split("\n")
+    assert msgspec.to_builtins(answer.blocks()) == tuple(json.loads(data[6:])["blocks"])
+
+
+def test_a_reset_that_is_read_slowly_is_of_one_moment() -> None:
+    answer = _answer()
+    answer.append_text("x" * 20_000)
+    answer.open_tool_call("id", "name")
+    reset = native.reset(answer.snapshot())
+    begun = next(reset) + next(reset)
+
+    answer.append_arguments("{}")
+    answer.append_text("more")
+    answer.settle(_kept("short"))
+
+    _, _, data = b"".join([begun, *reset]).decode().rstrip("\n").split("\n")
+    blocks = json.loads(data[6:])["blocks"]
+    assert ["x" * 20_000, ""] == [blocks[0]["text"], blocks[1]["arguments"]]
+    assert b"id: 20001\n" in begun
 
 
 _words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)

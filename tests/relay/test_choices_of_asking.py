@@ -81,6 +81,7 @@ class Place:
             allowance=Allowance(
                 answers=9, answers_per_user=0, questions_per_minute=0, tokens_per_day=0
             ),
+            max_unsent_bytes=1000,
             max_question_chars=1000,
             max_answer_chars=1000,
             context_chars=1000,

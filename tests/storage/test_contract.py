@@ -593,6 +593,19 @@ async def test_a_question_of_blocks_of_every_kind_comes_back_as_it_was_kept(
 
 
 @pytest.mark.gen_test
+async def test_how_an_answer_stands_can_be_asked_without_its_text(storage: Storage) -> None:
+    answer = await begun(storage)
+    assert Status.LIVE == await storage.answer_status("alice", answer.id)
+    await storage.end_answer(answer.id, storage.process, ending(TextBlock("x")))
+    assert Status.COMPLETE == await storage.answer_status("alice", answer.id)
+    with pytest.raises(NotFound):
+        await storage.answer_status("alice", answer.parent_id or "")
+    await storage.delete_conversation("alice", answer.conversation_id)
+    with pytest.raises(NotFound):
+        await storage.answer_status("alice", answer.id)
+
+
+@pytest.mark.gen_test
 async def test_what_is_another_users_is_not_found(storage: Storage) -> None:
     answer = await begun(storage, "alice")
     of, message_id = answer.conversation_id, answer.id
@@ -603,6 +616,7 @@ async def test_what_is_another_users_is_not_found(storage: Storage) -> None:
 
     lookups: list[Callable[[], Awaitable[object]]] = [
         lambda: storage.conversation("bob", of),
+        lambda: storage.answer_status("bob", message_id),
         lambda: storage.change_conversation("bob", of, Changes(title="mine"), now()),
         lambda: storage.delete_conversation("bob", of),
         lambda: storage.messages("bob", of, limit=9, before=None),

@@ -100,6 +100,7 @@ def operations(storage: Storage) -> list[Operation]:
         ("change_conversation", lambda: change(storage, user, of)),
         ("append_chunks", lambda: storage.append_chunks(text_chunks(answer.id, "a", "b")[1:])),
         ("message", lambda: storage.message(user, answer.id)),  # with a gap, so it is read again
+        ("answer_status", lambda: storage.answer_status(user, answer.id)),
         ("messages", lambda: storage.messages(user, of, limit=1, before=None)),
         ("live_answer", lambda: storage.live_answer(user, of)),
         ("end_answer", lambda: storage.end_answer(answer.id, storage.process, end)),

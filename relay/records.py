@@ -1,0 +1,76 @@
+"""Answers out of the store, for who reads them: one record for all readers of one, and one load.
+
+A record is shared for as long as anybody reads it, and known by whose it is and its id. Whoever
+comes while it is there is checked against the store all the same, without its text: a record does
+not outlive its conversation for those who come after its deletion.
+"""
+
+import asyncio
+import weakref
+from collections.abc import Callable
+from functools import partial
+
+from model.blocks import bytes_in
+from model.messages import Message, Role, Status
+from relay.answer import Answer
+from relay.unsent import Unsent
+from storage.base import NotFound, Storage
+
+# What a record takes for each of its blocks, beside its text.
+_BLOCK_BYTES = 500
+
+
+class Records:
+    """The answers that are read out of the store just now. `follow` takes on one that is live."""
+
+    def __init__(
+        self, storage: Storage, unsent: Unsent, follow: Callable[[Message], Answer]
+    ) -> None:
+        self._storage = storage
+        self._unsent = unsent
+        self._follow = follow
+        self._records: weakref.WeakValueDictionary[tuple[str, str], Answer] = (
+            weakref.WeakValueDictionary()
+        )
+        self._loads: dict[tuple[str, str], asyncio.Task[Answer]] = {}
+
+    async def answer(self, user: str, answer_id: str) -> Answer:
+        """The answer. Raises NotFound, StorageError, and Overloaded or TooMuchUnread for its text.
+
+        Whoever is cancelled here cancels nothing that others wait for.
+        """
+        which = user, answer_id
+        if (record := self._records.get(which)) is not None:
+            await self._storage.answer_status(user, answer_id)
+            return record
+        load = self._loads.get(which)
+        if load is None:
+            load = self._loads[which] = asyncio.create_task(self._load(user, answer_id))
+            load.add_done_callback(partial(self._loaded, which))
+        else:
+            await self._storage.answer_status(user, answer_id)
+        return await asyncio.shield(load)
+
+    async def close(self) -> None:
+        """Return when nothing is being loaded; the store's patience bounds that."""
+        while self._loads:
+            await asyncio.wait(self._loads.values())
+
+    def _loaded(self, which: tuple[str, str], load: asyncio.Task[Answer]) -> None:
+        del self._loads[which]
+        if not load.cancelled():
+            load.exception()  # looked at: all who waited may have left
+
+    async def _load(self, user: str, answer_id: str) -> Answer:
+        message = await self._storage.message(user, answer_id)
+        if message.role != Role.ASSISTANT:
+            raise NotFound
+        if message.status is Status.LIVE:
+            return self._follow(message)
+        size = sum(_BLOCK_BYTES + bytes_in(block) for block in message.blocks)
+        counted = self._unsent.take(user, size)
+        answer = Answer.restored(message)
+        if counted:
+            weakref.finalize(answer, self._unsent.give, user, counted).atexit = False
+        self._records[user, answer_id] = answer
+        return answer

@@ -1,0 +1,64 @@
+"""What responses hold that nobody has taken yet: what all of them together may, and one user's.
+
+Whoever asks for something long and reads none of it has it held in memory, as often as they ask,
+for as long as their connection is borne. So what is long is counted from when it is in memory until
+it has left: a page of messages, an ended answer that is read, an event that comes in one piece.
+What is short is free: whoever holds much keeps nobody's usual response back.
+"""
+
+import collections
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from relay.errors import Overloaded, TooMuchUnread
+
+# Of each response. A kernel's send buffer takes about as much, so most of them are gone at once.
+FREE_BYTES = 64 * 1024
+
+# One user may have this part of it all, so that it takes several to keep others out.
+_USERS_PART = 8
+
+# What people are told to wait: responses are read, or their readers cut.
+_RETRY_AFTER = 2
+
+
+class Unsent:
+    """Bytes held for readers. One thing alone is always let through, however long it is."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.held = 0
+        self._of_user: collections.Counter[str] = collections.Counter()
+
+    def take(self, user: str, count: int) -> int:
+        """Count so many bytes, held for `user`; returns what is to be given back.
+
+        Raises Overloaded and TooMuchUnread; nothing is counted then.
+        """
+        counted = max(0, count - FREE_BYTES)
+        if not counted:
+            return 0
+        theirs = self._of_user[user]
+        if theirs and theirs + counted > self.max_bytes // _USERS_PART:
+            raise TooMuchUnread(_RETRY_AFTER)
+        if self.held and self.held + counted > self.max_bytes:
+            raise Overloaded(_RETRY_AFTER)
+        self.held += counted
+        self._of_user[user] += counted
+        return counted
+
+    def give(self, user: str, counted: int) -> None:
+        """So many bytes are held no more."""
+        self.held -= counted
+        self._of_user[user] -= counted
+        if not self._of_user[user]:
+            del self._of_user[user]
+
+    @contextmanager
+    def holding(self, user: str, count: int) -> Iterator[None]:
+        """So many bytes are held while this block runs. Raises as `take` does."""
+        counted = self.take(user, count)
+        try:
+            yield
+        finally:
+            self.give(user, counted)
