@@ -4,27 +4,39 @@ import secrets
 from http import HTTPStatus
 
 from handlers.base import BaseHandler
+from handlers.errors import ApiError
 from handlers.views import ChangedConversation, Conversation, List, NewConversation
 from model.messages import Conversation as Kept
 from model.messages import now
-from storage.base import Changes
+from storage.base import Changes, Order
 
 
 class ConversationsHandler(BaseHandler):
     """All of the user's."""
 
     async def get(self) -> None:
-        """List them, newest first."""
-        limit = self.page_limit()
+        """List them, newest first, or those first that something was asked in last."""
+        limit, order = self.page_limit(), self._order()
         try:
             page = await self.services.storage.conversations(
                 self.user,
                 limit=limit,
                 after=self.get_query_argument("after", None),
+                order=order,
             )
         except ValueError:
             raise self.bad_cursor("after") from None
         self.write_json(List([Conversation.of(kept) for kept in page.data], page.next))
+
+    def _order(self) -> Order:
+        """`?order=`: by which time to list."""
+        given = self.get_query_argument("order", Order.CREATED)
+        try:
+            return Order(given)
+        except ValueError:
+            raise ApiError(
+                HTTPStatus.BAD_REQUEST, "invalid_order", "order is created or updated."
+            ) from None
 
     async def post(self) -> None:
         """Make one."""

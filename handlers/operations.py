@@ -26,6 +26,7 @@ from handlers.views import (
     Ready,
     Refusal,
 )
+from storage.base import Order
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
@@ -129,6 +130,12 @@ _LIMIT = Parameter(
     "How many to list.",
     {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
 )
+_ORDER = Parameter(
+    "query",
+    "order",
+    "By which time: that of their creation, or of the last question in them or change of them.",
+    {"type": "string", "enum": list(Order), "default": Order.CREATED},
+)
 _KEY = Parameter(
     "header",
     "Idempotency-Key",
@@ -229,7 +236,7 @@ OPERATIONS = (
         _CONVERSATIONS,
         "List conversations, newest first.",
         {200: Reply("A page of conversations.", {JSON: List[Conversation]})},
-        parameters=(_LIMIT, Parameter("query", "after", "`next` of the page before this one.")),
+        parameters=(_LIMIT, _ORDER, Parameter("query", "after", "`next` of the page before.")),
     ),
     Operation(
         "get",

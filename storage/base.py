@@ -196,6 +196,18 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     next: str | None
 
 
+class Order(StrEnum):
+    """By which of their times conversations are listed."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+
+    @property
+    def field(self) -> str:
+        """The field that has it."""
+        return f"{self}_at"
+
+
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
     """What to change of a conversation; a field left UNSET stays as it is."""
 
@@ -281,9 +293,13 @@ class Storage(ABC):
 
     @abstractmethod
     async def conversations(
-        self, user: str, *, limit: int, after: str | None
+        self, user: str, *, limit: int, after: str | None, order: Order = Order.CREATED
     ) -> Page[Conversation]:
-        """Newest (created last) first. `after` is an earlier page's `next`; ValueError if not."""
+        """Newest (created or updated last) first.
+
+        `after` is an earlier page's `next`, of the same order; ValueError if not. What is updated
+        meanwhile moves ahead of all pages; of the rest nothing is passed over or comes twice.
+        """
 
     @abstractmethod
     async def change_conversation(

@@ -64,6 +64,7 @@ from storage.base import (
     IdempotencyKey,
     KeyTaken,
     NotFound,
+    Order,
     Outdated,
     Page,
     Span,
@@ -309,16 +310,17 @@ class MongoStorage(Storage):
 
     @_command("request")
     async def conversations(
-        self, user: str, *, limit: int, after: str | None
+        self, user: str, *, limit: int, after: str | None, order: Order = Order.CREATED
     ) -> Page[Conversation]:
-        query = queries.conversations_after(user, after)
-        cursor = self._conversations.find(query).sort([("created_at", -1), ("_id", -1)])
+        query = queries.conversations_after(user, after, order)
+        cursor = self._conversations.find(query).sort([(order.field, -1), ("_id", -1)])
+        cursor.allow_disk_use(True)  # for a store that is not migrated, which sorts them
         filling = filling_with_conversations(limit)
         async with _closing(cursor.limit(limit + 1)) as documents:
             async for document in documents:
                 if not filling.takes(conversation_in(document)):
                     break
-        return page_of_conversations(filling)
+        return page_of_conversations(filling, order)
 
     @_command("request")
     async def change_conversation(

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from model.blocks import Block, FileBlock, ImageBlock, chars_in
 from model.messages import Conversation, Message
-from storage.base import ApiKey, Page
+from storage.base import ApiKey, Order, Page
 
 T = TypeVar("T")
 
@@ -24,6 +24,9 @@ _MILLISECOND = timedelta(milliseconds=1)
 # Of all that a page holds: some 4 MB as JSON, and ten times what fifty usual messages have. What is
 # longer alone is a page of its own.
 PAGE_CHARS = 1_000_000
+
+# What the cursors of a list by activity begin with, so that neither list takes the other's.
+_MARKS = {Order.CREATED: "", Order.UPDATED: "updated."}
 
 
 class Filling(Generic[T]):
@@ -65,13 +68,13 @@ def filling_with_messages(limit: int, room: int | None = None) -> Filling[Messag
     return Filling(limit, lambda message: sum(map(_chars_held, message.blocks)), room=room)
 
 
-def page_of_conversations(filling: Filling[Conversation]) -> Page[Conversation]:
+def page_of_conversations(filling: Filling[Conversation], order: Order) -> Page[Conversation]:
     """The page; newest first."""
-    return _page(
-        filling.found,
-        filling.goes_on,
-        lambda last: f"{milliseconds(last.created_at)}.{last.id}",
-    )
+
+    def name(last: Conversation) -> str:
+        return f"{_MARKS[order]}{milliseconds(getattr(last, order.field))}.{last.id}"
+
+    return _page(filling.found, filling.goes_on, name)
 
 
 def page_of_messages(filling: Filling[Message]) -> Page[Message]:
@@ -90,12 +93,14 @@ def page_of_api_keys(found: Sequence[ApiKey], limit: int) -> Page[ApiKey]:
     return _page(found[:limit], len(found) > limit, lambda last: last.id)
 
 
-def conversation_place(cursor: str) -> tuple[datetime, str]:
-    """When the last conversation on the page before was created, and its id."""
-    created, dot, conversation_id = _open(cursor).partition(".")
-    if not dot:
+def conversation_place(cursor: str, order: Order) -> tuple[datetime, str]:
+    """When the last conversation on the page before was created, or updated, and its id."""
+    mark = _MARKS[order]
+    place = _open(cursor)
+    time, dot, conversation_id = place.removeprefix(mark).partition(".")
+    if not dot or not place.startswith(mark):
         raise ValueError("no cursor")
-    return instant(_whole(created)), conversation_id
+    return instant(_whole(time)), conversation_id
 
 
 def message_place(cursor: str) -> int:

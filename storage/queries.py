@@ -23,6 +23,7 @@ from storage.base import (
     SCHEMA_VERSION,
     Count,
     IdempotencyKey,
+    Order,
     Span,
     Wants,
     conversation_of,
@@ -60,15 +61,15 @@ def conversation_key(user: str, conversation_id: str) -> Document:
     return {"_id": conversation_id, "user": user}
 
 
-def conversations_after(user: str, cursor: str | None) -> Document:
+def conversations_after(user: str, cursor: str | None, order: Order) -> Document:
     """The conversations behind a page's end, newest first. Raises ValueError."""
     if cursor is None:
         return {"user": user}
-    created_at, conversation_id = conversation_place(cursor)
+    time, conversation_id = conversation_place(cursor, order)
     return {
         "user": user,
-        "created_at": {"$lte": created_at},  # bounds the index
-        "$or": [{"created_at": {"$lt": created_at}}, {"_id": {"$lt": conversation_id}}],
+        order.field: {"$lte": time},  # bounds the index
+        "$or": [{order.field: {"$lt": time}}, {"_id": {"$lt": conversation_id}}],
     }
 
 

@@ -98,6 +98,7 @@ _LIVE = {"status": "live"}
 INDEXES: Mapping[str, Sequence[Document]] = {
     "conversations": [
         {"name": "of_user", "key": {"user": 1, "created_at": -1, "_id": -1}},
+        {"name": "by_activity", "key": {"user": 1, "updated_at": -1, "_id": -1}},
     ],
     "messages": [
         {"name": "in_order", "key": {"conversation": 1, "ordinal": -1}, "unique": True},

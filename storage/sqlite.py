@@ -39,6 +39,7 @@ from storage.base import (
     IdempotencyKey,
     KeyTaken,
     NotFound,
+    Order,
     Page,
     Reason,
     Span,
@@ -206,20 +207,22 @@ class SQLiteStorage(Storage):
         return conversation_in(self._conversation(user, conversation_id))
 
     @_reads("request")
-    def conversations(self, user: str, *, limit: int, after: str | None) -> Page[Conversation]:
+    def conversations(
+        self, user: str, *, limit: int, after: str | None, order: Order = Order.CREATED
+    ) -> Page[Conversation]:
         where, place = "", {}
         if after is not None:
-            created_at, conversation_id = conversation_place(after)
-            where = "AND (created_at, id) < (:created_at, :id)"
-            place = {"created_at": milliseconds(created_at), "id": conversation_id}
+            time, conversation_id = conversation_place(after, order)
+            where = f"AND ({order.field}, id) < (:time, :id)"
+            place = {"time": milliseconds(time), "id": conversation_id}
         found = self._database.execute(
             f"""SELECT * FROM conversations WHERE user = :user {where}
-            ORDER BY created_at DESC, id DESC LIMIT :limit""",
+            ORDER BY {order.field} DESC, id DESC LIMIT :limit""",
             {"user": user, "limit": limit + 1, **place},
         )
         filling = filling_with_conversations(limit)
         filling.take(map(conversation_in, found))
-        return page_of_conversations(filling)
+        return page_of_conversations(filling, order)
 
     @_writes("request")
     def change_conversation(

@@ -115,6 +115,9 @@ MIGRATIONS = (
         user TEXT NOT NULL
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE INDEX conversations_by_activity ON conversations (user, updated_at, id);
+    """,
 )
 
 NEWEST = len(MIGRATIONS)

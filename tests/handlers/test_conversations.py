@@ -1,9 +1,11 @@
 """Conversations over HTTP. They are answered without any upstream: the demo stands in."""
 
+import asyncio
+
 import pytest
 
 from server import Server
-from tests.readers import call
+from tests.readers import Reader, call
 from tests.serving import Serving
 
 
@@ -49,12 +51,36 @@ async def test_the_list_is_newest_first_and_goes_on_behind_its_cursor(url: str) 
     assert [3, 2, None] == [len(first["data"]), len(rest["data"]), rest["next"]]
 
 
+@pytest.mark.gen_test
+async def test_the_list_by_activity_has_those_first_that_were_talked_in(url: str) -> None:
+    path = "/api/v1/conversations"
+    made = [(await call(url, "POST", path, {"title": str(n)})).body["id"] for n in range(4)]
+    reader = await Reader.open(url, "POST", f"{path}/{made[1]}/messages", {"content": "q"})
+    await reader.start()
+    await asyncio.sleep(0.002)  # times are kept to the millisecond
+    await call(url, "PATCH", f"{path}/{made[0]}", {"title": "renamed"})
+
+    first = (await call(url, "GET", f"{path}?order=updated&limit=2")).body
+    rest = (await call(url, "GET", f"{path}?order=updated&after={first['next']}")).body
+    created = (await call(url, "GET", f"{path}?order=created&limit=2")).body
+
+    assert made[:2] == [entry["id"] for entry in first["data"]]
+    assert ({*made[2:]}, None) == ({entry["id"] for entry in rest["data"]}, rest["next"])
+    for after, order in ((first["next"], "created"), (created["next"], "updated")):
+        refused = await call(url, "GET", f"{path}?order={order}&after={after}")
+        assert (400, "invalid_cursor") == (refused.status, refused.body["error"]["code"])
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "code"),
     [
         ("GET", "/api/v1/conversations?limit=0", None, 400, "invalid_limit"),
         ("GET", "/api/v1/conversations?limit=x", None, 400, "invalid_limit"),
         ("GET", "/api/v1/conversations?after=x", None, 400, "invalid_cursor"),
+        ("GET", "/api/v1/conversations?order=updated&after=x", None, 400, "invalid_cursor"),
+        ("GET", "/api/v1/conversations?order=title", None, 400, "invalid_order"),
+        ("GET", "/api/v1/conversations?order=Updated", None, 400, "invalid_order"),
+        ("GET", "/api/v1/conversations?order=", None, 400, "invalid_order"),
         ("POST", "/api/v1/conversations", {"titel": "x"}, 400, "invalid_body"),
         ("POST", "/api/v1/conversations", {"title": 7}, 400, "invalid_body"),
         ("POST", "/api/v1/conversations", {"title": {"$gt": ""}}, 400, "invalid_body"),

@@ -18,7 +18,7 @@ from model.blocks import (
 from model.growth import Chunk, Piece
 from model.messages import Attempt, Conversation, Failure, Message, Status, Timing, now
 from model.usage import Usage
-from storage.base import Busy, Changes, NotFound, Page, Storage, Wants
+from storage.base import Busy, Changes, NotFound, Order, Page, Storage, Wants
 from storage.pages import PAGE_CHARS
 from tests.storage.samples import (
     TEXT,
@@ -113,6 +113,54 @@ async def test_pages_of_conversations_are_newest_first_and_hold_each_once(
     assert [len(each.data) for each in pages] == [3, 3, 3, 1]
     found = [each for page in pages for each in page.data]
     assert found == sorted(kept, key=lambda each: (each.created_at, each.id), reverse=True)
+
+
+@pytest.mark.gen_test
+async def test_pages_by_activity_pass_over_nothing_that_did_not_move(storage: Storage) -> None:
+    time = now()
+    # Created in one order, used in another, many in one millisecond.
+    kept = [
+        conversation(
+            created_at=time + timedelta(milliseconds=n),
+            updated_at=time + timedelta(milliseconds=n * 7 % 12 // 4),
+        )
+        for n in range(12)
+    ]
+    for each in kept:
+        await storage.create_conversation(each)
+    await storage.create_conversation(conversation("bob"))
+    expected = sorted(kept, key=lambda each: (each.updated_at, each.id), reverse=True)
+
+    async def page(after: str | None) -> Page[Conversation]:
+        return await storage.conversations("alice", limit=3, after=after, order=Order.UPDATED)
+
+    pages = [await page(None)]
+    asked_in = expected[7]
+    later = time + timedelta(seconds=1)
+    question, answer = exchange(asked_in, owner=storage.process)
+    answer = msgspec.structs.replace(answer, created_at=later)
+    await storage.ask(question, answer, title="t", new=None)
+    changed = await storage.change_conversation("alice", expected[1].id, Changes(title="t"), later)
+    while pages[-1].next is not None:
+        pages.append(await page(pages[-1].next))
+
+    found = [each.id for page in pages for each in page.data]
+    assert [each.id for each in expected if each is not asked_in] == found
+    first = await page(None)
+    assert {asked_in.id, changed.id} == {each.id for each in first.data[:2]}
+    by_creation = await storage.conversations("alice", limit=99, after=None)
+    assert [each.id for each in kept[::-1]] == [each.id for each in by_creation.data]
+
+
+@pytest.mark.gen_test
+async def test_a_cursor_of_the_other_order_is_a_value_error(storage: Storage) -> None:
+    for _ in range(2):
+        await storage.create_conversation(conversation())
+    for order, other in ((Order.CREATED, Order.UPDATED), (Order.UPDATED, Order.CREATED)):
+        page = await storage.conversations("alice", limit=1, after=None, order=order)
+        assert page.next is not None
+        with pytest.raises(ValueError):  # noqa: PT011
+            await storage.conversations("alice", limit=1, after=page.next, order=other)
 
 
 @pytest.mark.gen_test

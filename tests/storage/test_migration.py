@@ -4,8 +4,9 @@ import asyncio
 import os
 import resource
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from pymongo.monitoring import CommandFailedEvent
 
 from model.messages import Attempt, Message, now
 from storage import mongo as mongo_module
-from storage.base import SCHEMA_VERSION, Outdated, Storage, StorageError
+from storage.base import SCHEMA_VERSION, Order, Outdated, Storage, StorageError
 from storage.mongo import MongoStorage
 from storage.opening import from_url
 from storage.schema import INDEXES, VALIDATORS
@@ -24,7 +25,7 @@ from storage.sqlite import SQLiteStorage
 from storage.tables import MIGRATIONS, NEWEST, SERVED
 from tests.storage.conftest import Commands, Place
 from tests.storage.raw import leave_first_stage
-from tests.storage.samples import api_key, begun, ending
+from tests.storage.samples import api_key, begun, conversation, ending
 
 Plain = dict[str, Any]
 
@@ -98,10 +99,10 @@ async def test_the_first_stages_store_is_migrated_once_and_reads_as_before(first
 
 
 async def everything(storage: Storage) -> list[Message]:
-    """All messages of both users."""
+    """All messages of both users, by each list of their conversations."""
     found: list[Message] = []
-    for user in ("alice", "bob"):
-        conversations = await storage.conversations(user, limit=99, after=None)
+    for user, order in product(("alice", "bob"), Order):
+        conversations = await storage.conversations(user, limit=99, after=None, order=order)
         for each in conversations.data:
             page = await storage.messages(user, each.id, limit=99, before=None)
             found += page.data
@@ -289,6 +290,24 @@ async def test_a_file_that_is_not_ours_to_change_is_left_alone(
     assert {file.name, "headrace.db.lock"} == set(os.listdir(tmp_path))
 
 
+def plan(file: Path, order: str) -> str:
+    """How SQLite finds a page of conversations that is not the first."""
+    asked = f"""EXPLAIN QUERY PLAN SELECT * FROM conversations WHERE user = 'alice'
+        AND ({order}, id) < (7, 'x') ORDER BY {order} DESC, id DESC LIMIT 3"""
+    with closing(sqlite3.connect(file)) as database:
+        return " / ".join(step[-1] for step in database.execute(asked))
+
+
+@pytest.mark.gen_test
+async def test_the_index_of_a_list_by_activity_is_made_by_a_migration(file: Path) -> None:
+    assert "TEMP B-TREE" in plan(file, "updated_at")
+
+    await migrate(url(file))
+
+    assert "conversations_by_activity" in plan(file, "updated_at")
+    assert "TEMP B-TREE" not in plan(file, "updated_at") + plan(file, "created_at")
+
+
 # MongoDB
 
 
@@ -320,7 +339,8 @@ async def test_a_validator_that_differs_is_left_by_a_start_and_changed_by_a_migr
 
     said = await migrate(mongo.url)
 
-    expected = ["changed: validator of messages", "changed: schema from version 1 to 2"]
+    expected = ["changed: index by_activity of conversations", "changed: validator of messages"]
+    expected += ["changed: schema from version 1 to 2"]
     assert expected == said
     assert VALIDATORS == validators(database)
 
@@ -368,6 +388,56 @@ async def test_an_index_that_was_lost_is_made_by_a_migration_alone(
     assert ["changed: index live_owners of messages"] == await migrate(mongo.url)
 
     assert "live_owners" in database["messages"].index_information()
+
+
+@pytest.mark.gen_test
+async def test_each_list_of_conversations_is_in_the_order_of_its_index(
+    mongo: Place, database: Database[Plain], commands: Commands
+) -> None:
+    storage = await mongo.open()
+    for _ in range(2):
+        await storage.create_conversation(conversation())
+    for order in Order:
+        page = await storage.conversations("alice", limit=1, after=None, order=order)
+        commands.sent.clear()
+        await storage.conversations("alice", limit=1, after=page.next, order=order)
+        [sent] = commands.sent
+
+        asked = {name: sent[name] for name in ("find", "filter", "sort", "limit")}
+        plan = database.command("explain", asked)["queryPlanner"]["winningPlan"]
+
+        index = "of_user" if order is Order.CREATED else "by_activity"
+        assert f"'indexName': '{index}'" in str(plan)
+        assert "'stage': 'SORT'" not in str(plan)
+
+
+@contextmanager
+def as_before_mongodb_6(database: Database[Plain]) -> Iterator[None]:
+    """Have sorts that need the disk fail unless they say that they may."""
+    admin = database.client.admin
+    admin.command("setParameter", 1, allowDiskUseByDefault=False)
+    try:
+        yield
+    finally:
+        admin.command("setParameter", 1, allowDiskUseByDefault=True)
+
+
+@pytest.mark.gen_test
+async def test_a_list_by_activity_of_a_store_that_is_not_migrated_is_sorted_however_long(
+    mongo: Place, database: Database[Plain]
+) -> None:
+    storage = await mongo.open()
+    database["conversations"].drop_index("by_activity")
+    system = "x" * 1_000_000
+    kept = [conversation(system=system) for _ in range(120)]  # more than a sort's 100 MB
+    for each in kept:
+        await storage.create_conversation(each)
+
+    with as_before_mongodb_6(database):
+        page = await storage.conversations("alice", limit=200, after=None, order=Order.UPDATED)
+
+    last = max(kept, key=lambda each: (each.updated_at, each.id))
+    assert (last.id, True) == (page.data[0].id, page.next is not None)
 
 
 @pytest.mark.gen_test
