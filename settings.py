@@ -61,6 +61,12 @@ Algorithm = Literal[
 # As many as 128 random bits have in hex: nobody finds those by trying tickets.
 _SECRET_CHARS = 32
 
+# Apps and extensions of browsers have schemes of their own, and their hosts may have capitals.
+_APP_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9._~-]+(:[1-9][0-9]{0,4})?")
+
+# Origins of these kinds are told as "null", and would let in whatever somebody saved or framed.
+_ANONYMOUS = ("about", "blob", "data", "file", "filesystem", "javascript")
+
 # What would be taken off paths that never had it put before them.
 _OWN_PATHS = re.compile(r"/(api(/(v1(/.*)?|docs|openapi\.json))?|assets|c|healthz|metrics|readyz)")
 
@@ -105,10 +111,19 @@ def _provider_name(text: str) -> str:
 
 
 def _origin(text: str) -> str:
-    # Compared whole with what the browser sends: a path or a capital would never match.
-    if not re.fullmatch(r"https?://[^/?#@\sA-Z*]+", text):
+    # Compared whole with what the browser sends: what it would never send is a mistake.
+    if text == "null" or text.partition(":")[0] in _ANONYMOUS:
         raise ValueError(
-            "an origin is written as the browser sends it, such as https://example.org"
+            f"{text} names nobody: every sandboxed frame or file has it. Give the app's page an "
+            "origin of its own, such as capacitor://localhost"
+        )
+    web = re.fullmatch(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[1-9][0-9]{0,4})?", text)
+    is_usual = web is not None and web[3] == {"http": ":80", "https": ":443"}[web[1]]
+    is_of_an_app = _APP_ORIGIN.fullmatch(text) and not text.startswith(("http:", "https:"))
+    if is_usual or not (web or is_of_an_app):
+        raise ValueError(
+            "an origin is written as the browser sends it, such as https://example.org: without a "
+            "path, its usual port or capitals"
         )
     return text
 

@@ -1,14 +1,21 @@
 """Which web pages of other origins a browser lets ask and read: those that the operator lists."""
 
+import re
 from collections.abc import Iterator
 
 from tornado.httputil import HTTPServerRequest
 
 _MAY_READ = "Location, Preference-Applied, Retry-After, WWW-Authenticate, X-Request-Id"
+
+# What we read ourselves. Whatever else an allowed page asks for it may send too: each kind of
+# tracing has headers of its own (traceparent, b3, sentry-trace, …), put in by libraries, and one
+# that is refused stops every request of the page. What we do not know means nothing here.
 _MAY_SEND = (
-    "Authorization, Content-Type, Headrace-User, Idempotency-Key, Last-Event-ID, Prefer, "
-    "X-Request-Id"
+    *("Authorization", "Content-Type", "Headrace-User", "Idempotency-Key", "Last-Event-ID"),
+    *("Prefer", "X-Request-Id"),
 )
+_KNOWN = {name.lower() for name in _MAY_SEND}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class Cors:
@@ -33,5 +40,13 @@ class Cors:
         yield "Access-Control-Expose-Headers", _MAY_READ
         if request.method == "OPTIONS":
             yield "Access-Control-Allow-Methods", "GET, POST, PATCH, DELETE"
-            yield "Access-Control-Allow-Headers", _MAY_SEND
+            yield "Access-Control-Allow-Headers", ", ".join(_may_send(request))
             yield "Access-Control-Max-Age", "7200"  # seconds; the most that Chromium heeds
+
+
+def _may_send(request: HTTPServerRequest) -> Iterator[str]:
+    yield from _MAY_SEND
+    asked = request.headers.get("Access-Control-Request-Headers", "")
+    for name in (name.strip() for name in asked.split(",")):
+        if _NAME.fullmatch(name) and name.lower() not in _KNOWN:
+            yield name

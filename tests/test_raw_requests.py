@@ -50,7 +50,9 @@ def seen(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     caplog.set_level(logging.DEBUG, "headrace")
 
     def paths() -> list[str]:
-        found = (re.match(r"request (\S+) (\S+) [0-9]", each.getMessage()) for each in caplog.records)
+        found = (
+            re.match(r"request (\S+) (\S+) [0-9]", each.getMessage()) for each in caplog.records
+        )
         return [match[2] for match in found if match]
 
     return paths

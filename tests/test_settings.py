@@ -225,6 +225,58 @@ def test_a_list_in_a_variable_is_separated_by_commas() -> None:
     assert ("slow", "quick") == settings.providers["demo"].models
 
 
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://example.org",
+        "http://localhost:5173",
+        "http://[::1]:8080",
+        "http://tauri.localhost",
+        "https://xn--bcher-kva.example",
+        "capacitor://localhost",
+        "ionic://localhost",
+        "tauri://localhost",
+        "app://obsidian.md",
+        "vscode-webview://1b2c3d",
+        "chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllcleb",
+        "moz-extension://0f3a4b1e-7c1d-4d3a-9a55-3f0f5a1b2c3d",
+        "safari-web-extension://FE2C5A54-8D21-4E9B-9E2C-0A5B7C1D2E3F",
+    ],
+)
+def test_an_origin_may_be_a_pages_or_an_apps(origin: str) -> None:
+    assert (origin,) == load(None, {"HEADRACE_CORS__ALLOW_ORIGINS": origin}).cors.allow_origins
+
+
+@pytest.mark.parametrize(
+    ("origin", "words"),
+    [
+        ("null", "null names nobody"),
+        ("file://", "names nobody"),
+        ("file:///index.html", "names nobody"),
+        ("data:text/html", "names nobody"),
+        *(
+            (origin, "an origin is written")
+            for origin in (
+                *("*", "https://*.example.org", "chrome-extension://*", "example.org"),
+                *("https://example.org/", "https://example.org/app", "capacitor://localhost/"),
+                *("https://example.org:443", "http://example.org:80", "https://example.org:0"),
+                *("https://Example.org", "HTTPS://example.org", "Capacitor://localhost"),
+                *("https://u:p@example.org", "capacitor://u@localhost", "capacitor://"),
+                *("capacitor:localhost", "https://example.org?a", "https://bücher.example"),
+                *("https://a b", "https://", "tauri://localhost#x", "https://a\\b"),
+            )
+        ),
+    ],
+)
+def test_an_origin_that_no_browser_sends_stops_the_start(
+    toml: Callable[..., Path], origin: str, words: str
+) -> None:
+    line = complaint(toml(f"[cors]\nallow_origins = ['{origin}']"))
+
+    assert line.startswith("cors.allow_origins.0: ")
+    assert words in line
+
+
 def test_a_whole_provider_can_come_from_the_environment() -> None:
     environ = {
         "HEADRACE_PROVIDERS__LOCAL__DIALECT": "openai",

@@ -1,0 +1,108 @@
+"""Pages and apps of other origins: what a browser is told before it asks, and may read after."""
+
+import pytest
+
+from server import Server
+from tests.entering import Door
+from tests.readers import Response, call
+from tests.serving import Serving
+
+APPS = (
+    "capacitor://localhost",
+    "ionic://localhost",
+    "tauri://localhost",
+    "http://tauri.localhost",
+    "chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllcleb",
+    "moz-extension://0f3a4b1e-7c1d-4d3a-9a55-3f0f5a1b2c3d",
+    "safari-web-extension://FE2C5A54-8D21-4E9B-9E2C-0A5B7C1D2E3F",
+)
+OURS = {
+    *("authorization", "content-type", "headrace-user", "idempotency-key", "last-event-id"),
+    *("prefer", "x-request-id"),
+}
+
+
+async def _preflight(server: Server, origin: str, *names: str) -> Response:
+    headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+    if names:
+        headers["Access-Control-Request-Headers"] = ",".join(names)
+    return await call(server.url, "OPTIONS", "/api/v1/chat", headers=headers)
+
+
+def _allowed(response: Response) -> set[str]:
+    return set(response.headers["access-control-allow-headers"].lower().split(", "))
+
+
+@pytest.mark.parametrize("origin", APPS)
+@pytest.mark.gen_test
+async def test_an_app_that_is_listed_may_ask_without_keys_and_with(
+    serve: Serving, door: Door, origin: str
+) -> None:
+    cors = {"allow_origins": APPS}
+    for server, headers in (
+        (await serve.start(file="own.db", cors=cors), {}),
+        (await door.open(cors=cors), (await door.admit("alice")).headers),
+    ):
+        asked = await _preflight(server, origin, "authorization", "content-type")
+        made = await call(
+            *(server.url, "POST", "/api/v1/conversations", {}),
+            headers={"Origin": origin, **headers},
+        )
+
+        assert (204, 201) == (asked.status, made.status)
+        for response in (asked, made):
+            assert origin == response.headers["access-control-allow-origin"]
+            assert "Origin" == response.headers["vary"]
+        assert "Location" in made.headers["access-control-expose-headers"]
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *("null", "file://", "capacitor://localhost.example.org", "Capacitor://localhost"),
+        *("capacitor://localhost/", "tauri://localhost:80", "capacitor://localhost, tauri://x"),
+    ],
+)
+@pytest.mark.gen_test
+async def test_one_that_is_not_listed_is_told_nothing(serve: Serving, origin: str) -> None:
+    server = await serve.start(cors={"allow_origins": APPS})
+
+    asked = await _preflight(server, origin, "traceparent")
+    made = await call(server.url, "POST", "/api/v1/conversations", {}, headers={"Origin": origin})
+
+    for response in (asked, made):
+        assert 403 == response.status
+        assert not [name for name in response.headers if name.startswith("access-control-")]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("traceparent", "tracestate", "baggage"),
+        ("sentry-trace", "baggage"),
+        ("b3", "x-b3-traceid", "x-b3-spanid", "x-b3-sampled"),
+        ("x-datadog-trace-id", "x-datadog-parent-id", "x-datadog-origin"),
+        ("uber-trace-id", "newrelic", "x-honeycomb-trace", "elastic-apm-traceparent"),
+        ("cache-control", "x-requested-with", "idempotency-key", "last-event-id"),
+        ("X-Request-Id", "Traceparent"),
+        (),
+    ],
+)
+@pytest.mark.gen_test
+async def test_headers_of_tracing_may_come_along(serve: Serving, names: tuple[str, ...]) -> None:
+    server = await serve.start(cors={"allow_origins": APPS})
+
+    asked = await _preflight(server, APPS[0], *names)
+
+    assert OURS | {name.lower() for name in names} == _allowed(asked)
+    traced = {"Origin": APPS[0], **dict.fromkeys(names, "x")}
+    assert 200 == (await call(server.url, "GET", "/api/v1/models", headers=traced)).status
+
+
+@pytest.mark.gen_test
+async def test_what_is_no_header_is_not_said_back(serve: Serving) -> None:
+    server = await serve.start(cors={"allow_origins": APPS})
+
+    asked = await _preflight(server, APPS[0], "*", "", "a b", "<script>", "x:y", "\xe9", " b3 ")
+
+    assert OURS | {"b3"} == _allowed(asked)
