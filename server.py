@@ -260,6 +260,8 @@ def _limits(settings: Settings) -> Limits:
         allowance=Allowance(
             answers=limits.answers,
             answers_per_user=limits.answers_per_user,
+            requests_per_user=limits.requests_per_user,
+            streams_per_user=limits.streams_per_user,
             questions_per_minute=limits.questions_per_minute,
             tokens_per_day=limits.tokens_per_day,
         ),

@@ -395,6 +395,13 @@ class LimitsSettings(Section):
     # Of one user at a time, in this process: a person's tabs and devices need a handful, a program
     # of theirs some dozens.
     answers_per_user: Limit = 100
+    # Of one user at a time, in this process. As many as answers may be waited for as JSON, and as
+    # many again for all else, which takes milliseconds. Streams do not count: they last.
+    requests_per_user: Limit = 200
+    # The same. A person's tabs need a dozen, and as many again have connections that are dead, and
+    # nobody has noticed yet; but a backend may read for all its people as one user. With a tenth of
+    # `connections` it takes ten of them to keep others out.
+    streams_per_user: Limit = 1_000
     # Of one user at all processes: five a second is no person, and a program gone wild.
     questions_per_minute: Limit = 300
     # Of one user at all processes, in and out, until midnight UTC. What a token costs, and who

@@ -41,6 +41,7 @@ class EventsHandler(ReadingHandler):
         if position.ended:
             self.stop_coming_back()
             return
+        self.take_place(self.services.relay.streams)
         with self.watched():
             try:
                 answer = await self.services.relay.answer(self.user, answer_id)

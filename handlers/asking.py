@@ -38,6 +38,8 @@ class AskingHandler(ReadingHandler):
         form, key, position = self._form(), self._key(), position_in(self.request)
         if self.connection_stream.closed():
             return  # left before the question was looked at: nothing is asked for nobody
+        if form == "stream":
+            self.take_place(self.services.relay.streams)  # before anything is asked in vain
         asking = options.of(asking, key=key, caller=self.caller)
         with self.watched():
             answer, is_new = await self.services.relay.ask(asking)

@@ -4,7 +4,7 @@ import logging
 import re
 import secrets
 from asyncio import Future
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from contextlib import suppress
 from functools import cached_property
 from http import HTTPStatus
@@ -29,6 +29,7 @@ from handlers.refusals import Refusals
 from handlers.views import Problem, Refusal
 from relay.asking import Caller
 from relay.models import Models
+from relay.places import Places
 from relay.relay import Relay
 from relay.unsent import FREE_BYTES
 from sockets.connections import Connection
@@ -73,6 +74,7 @@ class BaseHandler(RequestHandler):
     services: Services
     access: ClassVar[Access] = Access.USERS
     principal: Principal | None = None
+    _place: Places | None = None  # where it is counted
     _unsent_bytes = 0  # what the response has of `limits.max_unsent_bytes`
 
     def initialize(self, services: Services) -> None:
@@ -107,6 +109,7 @@ class BaseHandler(RequestHandler):
         # A browser asks by OPTIONS whether it may send a key, and sends none with that.
         if self.access is not Access.EVERYBODY and self.request.method != "OPTIONS":
             self.principal = self._acting(self._checked(await self.enter()))
+            self.take_place(self.services.relay.requests)
         if self.request.body:
             self._check_form()
         if len(self.request.body) > self.services.max_body_bytes:
@@ -223,9 +226,19 @@ class BaseHandler(RequestHandler):
     def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> "Future[None]":
         """Tornado's way to end a response, which may have to wait for its reader."""
         written = super().finish(chunk)
-        if self._unsent_bytes:
-            self._when_sent(self._give_back)
+        stream = self.connection_stream
+        if stream.closed() or not stream.writing():
+            self._give_back()
+        else:  # it waits for its reader, or for them to leave
+            stream.write(b"").add_done_callback(lambda _: self._give_back())
         return written
+
+    def take_place(self, places: Places) -> None:
+        """Count among the user's of a kind from now on, in place of another kind."""
+        places.take(self.user)
+        if self._place is not None:
+            self._place.give(self.user)
+        self._place = places
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Tornado's hook for every exception and every status that it sends itself."""
@@ -264,18 +277,14 @@ class BaseHandler(RequestHandler):
         else:
             self.services.refusals.tell(described, value, request_id=self.request_id)
 
-    def _when_sent(self, call: Callable[[], None]) -> None:
-        """Call `call` once the response has left for its reader, or its reader has."""
-        try:
-            sent = self.connection_stream.write(b"")
-        except StreamClosedError:
-            call()
-        else:
-            sent.add_done_callback(lambda _: call())
-
     def _give_back(self) -> None:
-        self.services.relay.unsent.give(self.user, self._unsent_bytes)
-        self._unsent_bytes = 0
+        """The response has left for its reader, or its reader has left."""
+        if self._place is not None:
+            self._place.give(self.user)
+            self._place = None
+        if self._unsent_bytes:
+            self.services.relay.unsent.give(self.user, self._unsent_bytes)
+            self._unsent_bytes = 0
 
     def _set_current_headers(self) -> None:
         """Those that depend on the request and on the moment."""

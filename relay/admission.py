@@ -32,6 +32,8 @@ class Allowance(msgspec.Struct, frozen=True, kw_only=True):
 
     answers: int
     answers_per_user: int
+    requests_per_user: int
+    streams_per_user: int
     questions_per_minute: int
     tokens_per_day: int
 

@@ -11,6 +11,8 @@ RelayError
 │   ├── Overloaded       this process has as many answers as it may
 │   ├── TooManyAnswers   the user has
 │   ├── TooManyQuestions the user asked as many this minute as they may
+│   ├── TooManyRequests  the user has as many under way as they may
+│   ├── TooManyStreams   ... or open
 │   ├── TooMuchUnread    the user reads too little of what they asked for
 │   └── TokenBudgetSpent the user's answers cost as much today as they may
 ├── ShuttingDown
@@ -110,6 +112,20 @@ class TooManyQuestions(NotNow):
 
     code = "too_many_questions"
     words = "You asked too many questions within this minute."
+
+
+class TooManyRequests(NotNow):
+    """As many of the user's requests are being answered here as may be."""
+
+    code = "too_many_requests"
+    words = "Too many of your requests are being answered. Wait for one of them."
+
+
+class TooManyStreams(NotNow):
+    """The user has `limits.streams_per_user` open here."""
+
+    code = "too_many_streams"
+    words = "You read too many answers at a time. Close one of the streams."
 
 
 class TooMuchUnread(NotNow):

@@ -27,6 +27,8 @@ from relay.errors import (
     QuestionTooLong,
     ShuttingDown,
     StorageUnavailable,
+    TooManyRequests,
+    TooManyStreams,
     UnsupportedContent,
     Upgrading,
 )
@@ -36,6 +38,7 @@ from relay.heeding import Heeding
 from relay.keeping import EndingKeeper
 from relay.leases import Lease, sweep_orphans
 from relay.models import Models, Source
+from relay.places import Places
 from relay.records import Records
 from relay.retries import Retries
 from relay.running import Running
@@ -85,6 +88,9 @@ class Relay:
         self._running: dict[str, Running] = {}
         self._slots: dict[str, Slot] = {}  # of the running ones
         self._following = Following(storage, lease_seconds=limits.lease_seconds)
+        allowance = limits.allowance
+        self.requests = Places(allowance.requests_per_user, TooManyRequests)
+        self.streams = Places(allowance.streams_per_user, TooManyStreams)
         self.unsent = Unsent(limits.max_unsent_bytes)
         self._records = Records(storage, self.unsent, self._following.follow)
         self._lease = Lease(storage, self._following, seconds=limits.lease_seconds)

@@ -79,7 +79,12 @@ class Place:
         await self.storage.open()
         limits = Limits(
             allowance=Allowance(
-                answers=9, answers_per_user=0, questions_per_minute=0, tokens_per_day=0
+                answers=9,
+                answers_per_user=0,
+                requests_per_user=0,
+                streams_per_user=0,
+                questions_per_minute=0,
+                tokens_per_day=0,
             ),
             max_unsent_bytes=1000,
             max_question_chars=1000,

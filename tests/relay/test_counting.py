@@ -253,7 +253,14 @@ async def test_an_outage_of_hours_fills_no_memory(
 async def test_a_question_that_was_none_gives_its_room_back_in_its_own_minute(
     clock: Callable[[float], None], store: CountsInMemory
 ) -> None:
-    allowance = Allowance(answers=9, answers_per_user=0, questions_per_minute=2, tokens_per_day=0)
+    allowance = Allowance(
+        answers=9,
+        answers_per_user=0,
+        requests_per_user=0,
+        streams_per_user=0,
+        questions_per_minute=2,
+        tokens_per_day=0,
+    )
     admission = Admission(store, allowance)  # type: ignore[arg-type]
     clock(59)
     slot = await admission.enter("alice")
