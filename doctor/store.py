@@ -20,6 +20,9 @@ _MIGRATE = "server.py migrate"
 # A day of writing, and of its journal, for a busy process.
 _FREE_BYTES = 2_000_000_000
 
+# A start and its first questions need that.
+_NO_BYTES = 1_000_000
+
 
 async def store(settings: Settings) -> list[Finding]:
     """Look at it; opening it is left to the server."""
@@ -48,8 +51,27 @@ def _findings(settings: Settings, examined: Examined) -> Iterator[Finding]:
         )
     else:
         yield ok("storage", f"{examined.name} {version}, {examined.shape}")
-    if examined.used_by is not None:
+    if examined.replaced:
+        yield wrong(
+            "storage",
+            f"process {examined.used_by} has another file that had this name, and loses what it "
+            "is asked to keep",
+            "put that one back, or restart the server to serve this one",
+        )
+    elif examined.used_by is not None:
         yield ok("storage", f"process {examined.used_by} has it: a server runs")
+    if examined.faults:
+        yield wrong(
+            "storage",
+            f"it is damaged: {examined.faults[0]}",
+            "server.py check has all of it; server.py restore puts a backup in its place",
+        )
+    elif not examined.is_looked_through:
+        yield look(
+            "storage",
+            "it was not looked through to its end, which takes longer than a few seconds",
+            "server.py check takes its time",
+        )
     if examined.missing:
         yield look(
             "storage",
@@ -67,7 +89,13 @@ def _findings(settings: Settings, examined: Examined) -> Iterator[Finding]:
         )
     elif examined.name == "MongoDB":
         yield ok("clock", f"within {_CLOCK_SECONDS:g} s of the database's")
-    if examined.free_bytes is not None and examined.free_bytes < _FREE_BYTES:
+    if examined.free_bytes is not None and examined.free_bytes < _NO_BYTES:
+        yield wrong(
+            "disk",
+            f"{examined.free_bytes / 1e6:,.1f} MB are free where the database is",
+            "make room; every question is refused until then",
+        )
+    elif examined.free_bytes is not None and examined.free_bytes < _FREE_BYTES:
         yield look(
             "disk",
             f"{examined.free_bytes / 1e6:,.0f} MB are free where the database is",

@@ -228,6 +228,9 @@ class Examined(msgspec.Struct, frozen=True, kw_only=True):
     ahead_seconds: float = 0.0  # by how much its clock is ahead of ours
     used_by: str | None = None  # the process that has it for itself
     free_bytes: int | None = None  # where it keeps what it keeps, if that can be told
+    replaced: bool = False  # the process that has it for itself has another file by this name
+    faults: tuple[str, ...] = ()  # what a quick look through it found wrong
+    is_looked_through: bool = True  # whether that came to its end
 
 
 def conversation_of(message_id: str) -> str:

@@ -167,6 +167,23 @@ def holder(path: Path) -> str | None:
     return (_holder_in_proc(found) or "unknown") if _is_held(path) else None
 
 
+def serves_another(path: Path) -> bool:
+    """Whether the server that has FILE.lock has another file open than the one at `path`.
+
+    That is so once somebody has replaced it. False where it cannot be told.
+    """
+    lock = _lock_path(path)
+    with _guard:
+        if not _is_held(lock) or _identity(path.stat()) in _users:
+            return False
+    folder = Path("/proc") / _written_at(lock) / "fd"
+    try:
+        opened = {_identity_of(each) for each in folder.iterdir()}
+    except OSError:  # another user's, in another container, or there is no /proc
+        return False
+    return _identity(path.stat()) not in opened
+
+
 def _lock_path(path: Path) -> Path:
     path = path.resolve()
     return path.with_name(f"{path.name}.lock")

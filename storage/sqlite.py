@@ -48,6 +48,7 @@ from storage.base import (
     Wants,
     conversation_of,
 )
+from storage.looking import Looking
 from storage.pages import (
     api_key_place,
     conversation_place,
@@ -150,6 +151,7 @@ class SQLiteStorage(Storage):
         self._here = threading.local()  # each thread's own `database`
         self._writer: Writer | None = None
         self._readers: Readers | None = None
+        self._looking: Looking | None = None
         # Until a ping has written: what keeps others from it shows at once, a full disk not before.
         self._in_doubt = True
         self._damage: Exception | None = None  # was met; it does not go away
@@ -169,6 +171,8 @@ class SQLiteStorage(Storage):
             failed=self._failed,
         )
         self._readers = Readers(reading, enter=self._enter, failed=self._failed)
+        if not beside:
+            self._looking = Looking(self.path, self._is_damaged)
 
     async def examine(self) -> Examined:
         try:
@@ -193,8 +197,9 @@ class SQLiteStorage(Storage):
         if self._damage is not None:
             raise self._failed(self._damage)
         # Whether there is room on the disk only writing tells: that costs an fsync, and so is done
-        # where something has just failed, or nothing was tried yet.
-        work = self._write_for_a_try if self._in_doubt else _nothing
+        # where something has just failed, nothing was tried yet, or little room is left.
+        in_doubt = self._in_doubt or self._file.seems_full()
+        work = self._write_for_a_try if in_doubt else _nothing
         await self._opened(self._writer).run("ping", work, patience=_PING_SECONDS)
         self._in_doubt = False
 
@@ -558,7 +563,12 @@ class SQLiteStorage(Storage):
                 self._damage = error
         return told
 
+    def _is_damaged(self, fault: str) -> None:
+        self._damage = StorageError(f"{self.path} is damaged: {fault}", reason=Reason.CORRUPT)
+
     def _close(self) -> None:
+        if self._looking is not None:
+            self._looking.close()
         if self._writer is not None:
             self._writer.close()
         if self._readers is not None:

@@ -17,7 +17,8 @@ import msgspec
 
 from storage.base import Examined, Outdated, Reason, StorageError, failure
 from storage.copies import keep_copy
-from storage.file_lock import FileLock, holder
+from storage.file_lock import FileLock, holder, serves_another
+from storage.looking import faults_within
 from storage.readers import THREADS
 from storage.space import LOG_SIZE, cut_log, give_back, is_giving, make_giving, rebuild
 from storage.sqlite_reasons import name_of, reason
@@ -36,6 +37,13 @@ _BUSY_SECONDS = 5.0
 
 # Text that is no UTF-8 would else fail whatever reads the rows beside it.
 _AS_TEXT = functools.partial(str, encoding="utf-8", errors="replace")
+
+# Less than this is free: the next question may find no room. The log grows by less in a second, in
+# which nobody looks again.
+_SHORT_BYTES = 16_000_000
+
+# Seconds for a look through a file by whoever waits for the doctor.
+_LOOK_SECONDS = 10.0
 
 _REASONS = {
     errno.EACCES: Reason.DENIED,
@@ -130,12 +138,27 @@ class SQLiteFile:
             due = _due(database, version)
         if 0 < version < SERVED:
             raise self._outdated(version)
+        for beside in (self.path.with_name(f"{self.path.name}{name}") for name in ("-wal", "-shm")):
+            if beside.exists() and not os.access(beside, os.R_OK | os.W_OK):
+                raise self._denied(f"{beside} may not be read and written")
+        found = faults_within(self.path, _LOOK_SECONDS)
         return msgspec.structs.replace(
             examined,
             shape=f"{self.path}, {self.path.stat().st_size / 1e6:.1f} MB",
             due=due,
             used_by=holder(self.path),
+            replaced=serves_another(self.path),
+            faults=tuple(found or ()),
+            is_looked_through=found is not None,
         )
+
+    def seems_full(self) -> bool:
+        """Whether its disk is short of room or takes no writes, as far as the system tells."""
+        try:
+            disk = os.statvfs(self.path)
+        except OSError:
+            return True
+        return bool(disk.f_flag & os.ST_RDONLY) or disk.f_bavail * disk.f_frsize < _SHORT_BYTES
 
     def tidy(self, database: sqlite3.Connection) -> bool:
         """A step of what keeps it in shape; whether there is more to do. Raises sqlite3.Error."""

@@ -2,16 +2,14 @@
 
 import asyncio
 import signal
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from storage.tables import MIGRATIONS, NEWEST
 from tests.launching import Launcher
 from tests.readers import call
 from tests.steps import until
+from tests.storage.filled import damaged, filled
 
 pytestmark = pytest.mark.slow  # each command is a process
 
@@ -32,24 +30,6 @@ def settled(launcher: Launcher) -> Launcher:
         "[limits]\nquestions_per_minute = 0\nanswers_per_user = 2000\n"
     )
     return launcher
-
-
-def filled(file: Path, megabytes: int) -> None:
-    """Have a file that a server could have left, so large that a copy of it takes its time."""
-    with closing(sqlite3.connect(file, isolation_level=None)) as database:
-        database.executescript(f"{''.join(MIGRATIONS)} PRAGMA user_version = {NEWEST};")
-        database.execute(
-            "INSERT INTO conversations VALUES ('c', 'nobody', 't', NULL, NULL, '{}', 0, 0)"
-        )
-        database.execute(
-            """WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers LIMIT ?)
-            INSERT INTO messages (id, conversation_id, user, role, ordinal, blocks, status,
-                created_at)
-            SELECT 'c-' || n, 'c', 'nobody', 'user', n,
-                '[{"type": "text", "text": "' || hex(randomblob(5000)) || '"}]', 'complete', 0
-            FROM numbers""",
-            (100 * megabytes,),
-        )
 
 
 @pytest.mark.gen_test
@@ -168,9 +148,7 @@ async def test_a_backup_that_is_stopped_leaves_nothing(
 @pytest.mark.gen_test
 async def test_what_is_damaged_has_an_exit_status_of_its_own_words(settled: Launcher) -> None:
     filled(settled.folder / "headrace.db", 1)
-    with (settled.folder / "headrace.db").open("r+b") as file:
-        file.seek(500_000)
-        file.write(b"\x5a" * 8192)
+    damaged(settled.folder / "headrace.db", at=500_000)
 
     status, said, err = await command(settled, "check")
 

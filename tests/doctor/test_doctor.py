@@ -8,6 +8,7 @@ import resource
 import socket
 import sqlite3
 import ssl
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -28,6 +29,7 @@ from tests.launching import Launcher
 from tests.mongod import Mongod
 from tests.readers import call
 from tests.serving import Serving
+from tests.storage.filled import damaged, filled
 from tests.storage.raw import leave_first_stage
 from tests.upstreams import ScriptedUpstream
 
@@ -325,6 +327,64 @@ async def test_what_the_first_stage_left_is_fine_and_due_to_be_migrated(store_ur
     assert re.search(r"look   storage: another version's: .*\n       -> server\.py migrate\n", said)
 
 
+@pytest.mark.gen_test
+async def test_a_damaged_file_is_wrong_and_what_helps_is_named(tmp_path: Path) -> None:
+    filled(tmp_path / "h.db", 1)
+    damaged(tmp_path / "h.db", at=500_000)
+
+    fine, said = await _said(storage={"url": f"sqlite:///{tmp_path}/h.db"})
+
+    assert not fine
+    assert re.search(r"wrong  storage: it is damaged: .*\n       -> .*restore", said)
+
+
+@pytest.mark.gen_test
+async def test_a_file_that_was_replaced_under_a_server_is_wrong(launcher: Launcher) -> None:
+    launcher.settings.write_text("port = 0\n")
+    serving, _ = await launcher.serve()
+    file = launcher.folder / "data" / "headrace.db"
+    filled(launcher.folder / "other.db", 1)
+    (launcher.folder / "other.db").rename(file)
+
+    fine, said = await _said(storage={"url": f"sqlite:///{file}"})
+
+    assert not fine
+    assert f"wrong  storage: process {serving.pid} has another file that had this name" in said
+
+
+@pytest.mark.parametrize(
+    ("readonly", "words"),
+    [("", "data may not be written to"), ("headrace.db-wal", "headrace.db-wal may not be read")],
+)
+@pytest.mark.gen_test
+async def test_what_may_not_be_written_is_wrong_and_named(
+    needs: Callable[[str], str], launcher: Launcher, readonly: str, words: str
+) -> None:
+    launcher.settings.write_text("port = 0\n")
+    await launcher.serve()
+    place = launcher.folder / "data" / readonly
+    script = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
+    in_a_world_of_its_own = (
+        *(needs("unshare"), "--user", "--map-root-user", "--mount"),
+        *("sh", "-c", script, "sh", str(place)),
+    )
+
+    process = await asyncio.create_subprocess_exec(
+        *(
+            *in_a_world_of_its_own,
+            sys.executable,
+            str(Path(machine.__file__).parents[1] / "server.py"),
+        ),
+        *("--config", str(launcher.settings), "doctor"),
+        cwd=launcher.folder,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await process.communicate()
+
+    assert 1 == process.returncode
+    assert words in out.decode()
+
+
 @pytest.mark.parametrize(
     ("examined", "mark", "words"),
     [
@@ -333,6 +393,8 @@ async def test_what_the_first_stage_left_is_fine_and_due_to_be_migrated(store_ur
         ({"ahead_seconds": 3.0}, "look", "3.0 s ahead of"),
         ({"version": (4, 2, 0)}, "wrong", "4.2.0 is too old"),
         ({"free_bytes": 5_000_000}, "look", "5 MB are free"),
+        ({"free_bytes": 100_000}, "wrong", "0.1 MB are free"),
+        ({"is_looked_through": False}, "look", "not looked through to its end"),
     ],
 )
 def test_what_a_database_says_is_weighed(examined: dict[str, Any], mark: str, words: str) -> None:

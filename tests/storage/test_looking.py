@@ -1,0 +1,110 @@
+"""A database that is damaged or full is known by a look at it, ahead of any question."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from storage.looking import Looking, faults_within
+from tests.readers import call
+from tests.serving import Serving
+from tests.storage.filled import damaged, filled
+
+# What a ping says on a disk of its own as that gets full, and has room again.
+_DISK = """
+import asyncio, subprocess, sys
+from pathlib import Path
+from storage.base import StorageError
+from storage.sqlite import SQLiteStorage
+
+folder = Path(sys.argv[1])
+
+async def main():
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], check=True)
+    storage = SQLiteStorage(folder / "headrace.db", "p")
+    await storage.open()
+
+    async def ping():
+        try:
+            await storage.ping()
+        except StorageError as error:
+            return error.reason.value
+        return "ok"
+
+    said = [await ping()]
+    filling = folder / "filling"
+    with filling.open("wb", buffering=0) as file:
+        try:
+            while file.write(bytes(4096)):
+                pass
+        except OSError:
+            pass
+    said.append(await ping())
+    said.append(await ping())
+    filling.unlink()
+    said.append(await ping())
+    print(*said)
+    await storage.close()
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "headrace.db"
+
+
+@pytest.mark.gen_test
+async def test_damage_that_nobody_asks_for_is_known_right_after_a_start(
+    serve: Serving, file: Path, expect_log: Callable[[str, str], None]
+) -> None:
+    filled(file, 2)
+    damaged(file, at=1_000_000)
+    expect_log("headrace.storage", "the database is damaged, see `server.py check`: ")
+    server = await serve.start()
+
+    async with asyncio.timeout(10):
+        while (ready := await call(server.url, "GET", "/readyz")).status == 200:
+            pass
+
+    assert (503, "corrupt") == (ready.status, ready.body["error"]["reason"])
+    assert "retry-after" not in ready.headers
+    assert 200 == (await call(server.url, "GET", "/healthz")).status
+
+
+def test_a_look_ends_in_time_and_says_that_it_did_not_see_all(file: Path) -> None:
+    filled(file, 40)
+
+    assert [] == faults_within(file, 60)
+    assert None is faults_within(file, 0)
+
+
+def test_a_look_that_is_under_way_is_no_reason_to_wait(file: Path) -> None:
+    filled(file, 40)
+    found: list[str] = []
+
+    Looking(file, found.append).close()
+
+    assert [] == found
+    assert "sqlite look" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_disk_that_has_become_full_is_told_by_a_ping_until_it_has_room(
+    needs: Callable[[str], str], tmp_path: Path
+) -> None:
+    unshare = (needs("unshare"), "--user", "--map-root-user", "--mount")
+
+    ran = subprocess.run(
+        [*unshare, sys.executable, "-c", _DISK, str(tmp_path)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ("", "ok full full ok\n") == (ran.stderr, ran.stdout)
