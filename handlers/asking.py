@@ -42,7 +42,13 @@ class AskingHandler(ReadingHandler):
             self.take_place(self.services.relay.streams)  # before anything is asked in vain
         asking = options.of(asking, key=key, caller=self.caller)
         with self.watched():
-            answer, is_new = await self.services.relay.ask(asking)
+            begun = self.services.relay.ask(asking)
+            if self.services.relay.outlives_its_reader(asking):
+                answer, is_new = await begun
+            elif (kept := await self.unless_they_leave(begun)) is not None:
+                answer, is_new = kept
+            else:
+                return  # the store was busy, they gave up: nothing is kept for nobody
             if form == "later":
                 self._answer_later(answer)
             elif form == "json":

@@ -6,12 +6,13 @@ from http import HTTPStatus
 from handlers.base import BaseHandler
 from handlers.errors import ApiError
 from handlers.views import ChangedConversation, Conversation, List, NewConversation
+from handlers.watched import WatchedHandler
 from model.messages import Conversation as Kept
 from model.messages import now
 from storage.base import Changes, Order
 
 
-class ConversationsHandler(BaseHandler):
+class ConversationsHandler(WatchedHandler):
     """All of the user's."""
 
     async def get(self) -> None:
@@ -54,7 +55,10 @@ class ConversationsHandler(BaseHandler):
             created_at=created_at,
             updated_at=created_at,
         )
-        await self.services.storage.create_conversation(conversation)
+        with self.watched():
+            await self.unless_they_leave(self.services.storage.create_conversation(conversation))
+        if self.left:
+            return
         self.set_header("Location", self.address(f"/api/v1/conversations/{conversation.id}"))
         self.write_json(Conversation.of(conversation), HTTPStatus.CREATED)
 

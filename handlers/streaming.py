@@ -2,12 +2,12 @@
 
 import asyncio
 import random
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from http import HTTPStatus
 
 from tornado.iostream import StreamClosedError
 
-from handlers.base import BaseHandler
+from handlers.watched import WatchedHandler
 from handlers.wires import native
 from handlers.wires.wire import Wire
 from relay.answer import Answer, Reader
@@ -18,30 +18,17 @@ from relay.unsent import FREE_BYTES
 _SPREAD_MS = (1000, 5000)
 
 
-class ReadingHandler(BaseHandler):
+class ReadingHandler(WatchedHandler):
     """A request whose sender may leave before its answer ended; leaving may stop the upstream."""
 
     wire: Wire = native  # the client's protocol
     moved_at = 0.0
     is_writing = False
     _reader: Reader | None = None
-    _left = False
-
-    def on_connection_close(self) -> None:
-        """Tornado's hook."""
-        self.leave()
-
-    def watched(self) -> AbstractContextManager[None]:
-        """While this block runs, `leave` is called should the sender hang up."""
-        stream = self.connection_stream
-        if stream.closed():
-            self.leave()
-            return nullcontext()
-        return self.services.presence.watching(stream.socket.fileno(), self.leave)
 
     def leave(self) -> None:
         """The sender is gone: stop reading, now or as soon as there is something to read."""
-        self._left = True
+        super().leave()
         if self._reader is not None:
             self._reader.leave()
 
@@ -69,7 +56,7 @@ class ReadingHandler(BaseHandler):
                 if self.request.version == "HTTP/1.0":
                     self.connection_stream.close()  # which is how such a client knows the end
         self._reader = None  # or the request would hold the record, for as long as it is there
-        self._hang_up_if_left()
+        self.hang_up_if_left()
 
     def come_back(self) -> None:
         """Send an empty stream, whose client asks again in a moment."""
@@ -89,20 +76,15 @@ class ReadingHandler(BaseHandler):
             self._read_with(reader)
             ended = await reader.ended() is not None
         self._reader = None
-        self._hang_up_if_left()
-        if not ended and not self._left:
+        self.hang_up_if_left()
+        if not ended and not self.left:
             raise Elsewhere
         return ended
 
     def _read_with(self, reader: Reader) -> None:
         self._reader = reader
-        if self._left:
+        if self.left:
             reader.leave()
-
-    def _hang_up_if_left(self) -> None:
-        """Half a connection is no connection: a peer that closed only its side learns it so."""
-        if self._left:
-            self.connection_stream.close()
 
     async def _send(self, reader: Reader) -> None:
         answer, wire = reader.answer, self.wire
@@ -121,7 +103,7 @@ class ReadingHandler(BaseHandler):
             self.write(data)
             del data, pieces  # while it waits to be taken it is there once
             await self._flush(loop)
-        if self._left:
+        if self.left:
             return
         if reader.is_ahead:
             await self._reset(reader, loop)
@@ -135,7 +117,7 @@ class ReadingHandler(BaseHandler):
         kept = reader.answer.snapshot()
         reader.position = kept.position
         for data in self.wire.reset(kept):
-            if self._left:
+            if self.left:
                 return
             await self._write_long(data, loop)
 

@@ -106,6 +106,11 @@ def never_asked(error: RelayError) -> Ending:
     )
 
 
+def left_before() -> Ending:
+    """The ending of an answer whose asker left before its question could be sent."""
+    return Ending(status=Status.ABANDONED, blocks=(), usage=_NOTHING, ended_at=now())
+
+
 def orphaned(message: Message) -> Ending:
     """The ending of a live answer whose process died."""
     asked = message.usage.input_tokens if message.usage else 0

@@ -67,7 +67,9 @@ class EndingKeeper:
 
     def keep_if_asked(self, answer_id: str, ending: Ending) -> None:
         """Write `ending` if the answer turns out to have been stored; nobody waits for it."""
-        arrives_until = asyncio.get_running_loop().time() + self._lease_seconds
+        arrives_until = asyncio.get_running_loop().time()
+        if not self._storage.is_prompt:
+            arrives_until += self._lease_seconds
         self._try_late(answer_id, _Late(ending, arrives_until, asyncio.Event()))
 
     async def settled(self, answer_id: str) -> None:

@@ -21,7 +21,7 @@ from relay.asking import Asked, Asking, Caller, messages, new_conversation, titl
 from relay.checkpoints import Checkpoints
 from relay.clearing import Clearing
 from relay.context import History, history
-from relay.endings import deleted, ending_of, interrupted, never_asked, orphaned
+from relay.endings import deleted, ending_of, interrupted, left_before, never_asked, orphaned
 from relay.errors import (
     LeaseLost,
     QuestionTooLong,
@@ -162,6 +162,14 @@ class Relay:
             return await self._retries.ask(asking)
         return Asked(await self._begin(asking, None), is_new=True)
 
+    def outlives_its_reader(self, asking: Asking) -> bool:
+        """Whether it is to be answered although whoever asked has left before it was kept.
+
+        So want those who sent a key, to ask again under it, and those whose answers run to their
+        end without them.
+        """
+        return asking.key is not None or self._patience(asking) is None
+
     async def again(self, user: str, answer_id: str) -> Asking:
         """The question of an answer, for one more answer beside it, of the same model.
 
@@ -232,7 +240,9 @@ class Relay:
             upstream.add_done_callback(_retrieved)
             if not isinstance(error, NotFound | Busy | KeyTaken):
                 # Nobody knows whether it was kept. If it was, its answer must not stay live.
-                self._keeper.keep_if_asked(live.id, never_asked(StorageUnavailable()))
+                left = isinstance(error, asyncio.CancelledError)
+                ending = left_before() if left else never_asked(StorageUnavailable())
+                self._keeper.keep_if_asked(live.id, ending)
             self._forget(running)
             raise
         self._admission.kept(slot)

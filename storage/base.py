@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import msgspec
 
@@ -248,6 +248,9 @@ class Storage(ABC):
     """
 
     process: str
+
+    # What failed, or whose caller was cancelled, is carried out by the next command or never.
+    is_prompt: ClassVar[bool] = False
 
     @abstractmethod
     async def open(self, *, beside: bool = False) -> None:

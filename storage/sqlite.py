@@ -143,6 +143,8 @@ def _reads(lane: str) -> Callable[[_Method[P, T]], _Command[P, T]]:
 class SQLiteStorage(Storage):
     """Conversations in one SQLite file; see the contract for what each operation promises."""
 
+    is_prompt = True  # commands have one order, and what was dropped is in it no more
+
     def __init__(self, path: Path, process: str) -> None:
         self.process = process
         self.path = path
