@@ -8,13 +8,13 @@ had opened is closed.
 
 import asyncio
 import logging
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Set
 
 from auth import keys
 from auth.principal import ExpiredCredentials, InvalidCredentials, Principal
 from model.messages import now
-from storage.base import ApiKey, Storage, StorageError
+from storage.base import ApiKey, Reason, Storage, StorageError, failure
 from telemetry.sparing import Outage
 
 log = logging.getLogger("headrace.auth")
@@ -24,6 +24,16 @@ _MOST = 10_000
 
 # Seconds without use after which a key is looked after no more.
 _IDLE_SECONDS = 600.0
+
+# Keys that are looked up in one query: a few milliseconds in either store.
+_AT_ONCE = 1_000
+
+# Keys that are looked up, or wait for that, at a time: as many as there may be connections, unless
+# people hang up and come again while the store is silent.
+_MOST_ASKED = 10_000
+
+# Seconds to wait for that: the store's own patience with one query, where it does not answer.
+_PATIENCE_SECONDS = 5.0
 
 # Looks that may fail before what is known is too old to let anybody in: 60 s with the usual 3. An
 # election of a replica set's primary is over by then. What is open stays open: see the README.
@@ -62,7 +72,9 @@ class Keyring:
         self._in_use = in_use
         self._expel = expel
         self._held: OrderedDict[str, _Held] = OrderedDict()  # used last comes last
-        self._looking: dict[str, asyncio.Task[_Held | None]] = {}
+        self._asked: dict[str, asyncio.Future[_Held | None]] = {}  # what is being looked up
+        self._queue: deque[str] = deque()  # those of them that no query has begun for
+        self._looking: asyncio.Task[None] | None = None
         self._looked_at = float("-inf")  # when the last look that succeeded began
         self._outage = Outage(
             log,
@@ -112,28 +124,53 @@ class Keyring:
 
         Remembering ids that nobody has would be a memory for strangers to fill.
         """
-        task = self._looking.get(key_id)
-        if task is None:
-            task = self._looking[key_id] = asyncio.create_task(self._look_up(key_id))
-            task.add_done_callback(lambda done: self._looked_for(key_id, done))
-        # One who leaves must not end it for the others: it is short and has its own end.
-        return await asyncio.shield(task)
+        asked = self._asked.get(key_id)
+        if asked is None:
+            if len(self._asked) >= _MOST_ASKED:
+                raise failure("too many keys are being looked up", Reason.OVERLOADED)
+            asked = self._asked[key_id] = asyncio.get_running_loop().create_future()
+            self._queue.append(key_id)
+            if self._looking is None:
+                self._looking = asyncio.create_task(self._look_up())
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                # One who leaves must not end it for the others: it is short and has its own end.
+                return await asyncio.shield(asked)
+        except TimeoutError:
+            raise failure("keys are not looked up in time", Reason.OVERLOADED) from None
 
-    async def _look_up(self, key_id: str) -> _Held | None:
+    async def _look_up(self) -> None:
+        """Ask the store for what is waited for, all of it together, until nothing is.
+
+        Whoever makes up keys by the thousand so costs a query or two for each round trip to the
+        store, and a real key waits for one or two of them. One by one it would wait for thousands.
+        """
+        try:
+            while self._queue:
+                some = [self._queue.popleft() for _ in range(min(len(self._queue), _AT_ONCE))]
+                try:
+                    await self._look_up_these(some)
+                except Exception as error:  # noqa: BLE001 - whoever waits is told, of bugs as well
+                    for key_id in some:
+                        asked = self._asked.pop(key_id)
+                        asked.set_exception(error)
+                        asked.exception()  # looked at: nobody may be left to see it
+        finally:
+            self._looking = None
+
+    async def _look_up_these(self, key_ids: list[str]) -> None:
         read_at = asyncio.get_running_loop().time()
-        key = await self._storage.api_key(key_id)
-        if key is None:
-            self._held.pop(key_id, None)
-            return None
-        held = self._held[key_id] = _Held(key, read_at)
-        if len(self._held) > _MOST:
-            self._held.popitem(last=False)
-        return held
-
-    def _looked_for(self, key_id: str, task: "asyncio.Task[_Held | None]") -> None:
-        del self._looking[key_id]
-        if not task.cancelled():
-            task.exception()  # looked at: nobody may be left to see it
+        found = {key.id: key for key in await self._storage.api_keys(key_ids)}
+        for key_id in key_ids:
+            key = found.get(key_id)
+            if key is None:
+                self._held.pop(key_id, None)
+                self._asked.pop(key_id).set_result(None)
+                continue
+            held = self._held[key_id] = _Held(key, read_at)
+            self._asked.pop(key_id).set_result(held)
+            if len(self._held) > _MOST:
+                self._held.popitem(last=False)
 
     async def _look(self) -> None:
         """See how all known keys stand, and close what those that are no longer good have open."""

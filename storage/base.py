@@ -464,12 +464,11 @@ class Storage(ABC):
         """Keep a new API key."""
 
     @abstractmethod
-    async def api_key(self, key_id: str) -> ApiKey | None:
-        """One API key, revoked and expired ones too. It is asked who the user is: it names none."""
-
-    @abstractmethod
     async def api_keys(self, key_ids: Collection[str]) -> list[ApiKey]:
-        """Those of the API keys that exist, in any order."""
+        """Those of the API keys that exist, revoked and expired ones too, in any order.
+
+        It is asked who the user is: it names none.
+        """
 
     @abstractmethod
     async def list_api_keys(

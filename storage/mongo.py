@@ -128,17 +128,16 @@ _GOODBYE_TIMEOUT = 1.0
 
 # How many commands of a kind may be in flight: 16 + 8 + 6 + 8 are 38 in all, for 39 threads. So a
 # lease never waits behind a backlog of anything, nor the end of an answer behind a rush of
-# questions, nor what others want of this process behind the growth that it follows. Whoever sends
-# keys that nobody has fills the two places for looking them up, and no others; whoever deletes
-# conversations by the hundred, the two for that.
+# questions, nor what others want of this process behind the growth that it follows. Whoever deletes
+# conversations by the hundred fills the two places for that, and no others. Of keys there are two
+# queries at a time: one that looks after those that are known, and one for all that are not.
 _LANES = {
     "request": 16,
     "ending": 8,
     "chunks": 2,
-    "api_key": 2,
     "deletion": 2,
     "clearing": 1,
-    "api_keys": 1,
+    "api_keys": 2,
     "lease": 1,
     "wanted": 1,
     "follow": 1,
@@ -642,11 +641,6 @@ class MongoStorage(Storage):
     async def create_api_key(self, key: ApiKey) -> None:
         with suppress(DuplicateKeyError):  # by an earlier try
             await self._api_keys.insert_one(api_key_document(key))
-
-    @_command("api_key")
-    async def api_key(self, key_id: str) -> ApiKey | None:
-        found = await self._api_keys.find_one(queries.api_key(key_id))
-        return None if found is None else api_key_in(found)
 
     @_command("api_keys")
     async def api_keys(self, key_ids: Collection[str]) -> list[ApiKey]:

@@ -20,9 +20,8 @@ THREADS = 3
 # Seconds to wait for one's turn.
 _PATIENCE = 5.0
 
-# What may wait, by lanes: requests' own reads, looks at keys, which made-up ones may fill, and what
-# the relay asks for itself.
-_LANES = {"request": 1_000, "api_key": 100, "relay": 100}
+# What may wait, by lanes: requests' own reads, looks at keys, and what the relay asks for itself.
+_LANES = {"request": 1_000, "api_keys": 100, "relay": 100}
 
 
 class Readers:

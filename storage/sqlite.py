@@ -494,12 +494,7 @@ class SQLiteStorage(Storage):
     def create_api_key(self, key: ApiKey) -> None:
         self._insert("api_keys", api_key_row(key), "ON CONFLICT DO NOTHING")
 
-    @_reads("api_key")
-    def api_key(self, key_id: str) -> ApiKey | None:
-        row = self._row("SELECT * FROM api_keys WHERE id = ?", key_id)
-        return None if row is None else api_key_in(row)
-
-    @_reads("relay")
+    @_reads("api_keys")
     def api_keys(self, key_ids: Collection[str]) -> list[ApiKey]:
         found: list[ApiKey] = []
         known = iter(key_ids)

@@ -92,7 +92,7 @@ async def test_branches_and_positions_are_what_they_were(first: Place) -> None:
 async def test_keys_are_known_and_taken(first: Place) -> None:
     storage = await first.open()
     for known in STORED["api_keys"]:
-        found = await storage.api_key(known["id"])
+        (found,) = await storage.api_keys([known["id"]])
         assert known == msgspec.json.decode(msgspec.json.encode(found))
     new = conversation("bob")
     question, answer = exchange(new, owner=storage.process)

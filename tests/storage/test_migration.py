@@ -231,7 +231,7 @@ async def test_a_command_for_keys_goes_on_beside_a_migration(file: Path) -> None
 
     await command.create_api_key(api_key("made-beside"))
 
-    assert await command.api_key("made-beside") is not None
+    assert 1 == len(await command.api_keys(["made-beside"]))
     await command.close()
 
 

@@ -117,7 +117,6 @@ def operations(storage: Storage) -> list[Operation]:
         ("clear", lambda: storage.clear(Deletion(of, user, again=True))),
         ("create_api_key", lambda: storage.create_api_key(api_key("k"))),
         ("create_api_key", lambda: storage.create_api_key(api_key("k"))),
-        ("api_key", lambda: storage.api_key("k")),
         ("api_keys", lambda: storage.api_keys(["k", "l"])),
         ("list_api_keys", lambda: storage.list_api_keys(user, limit=1, after=None)),
         ("revoke_api_key", lambda: storage.revoke_api_key("k", now())),

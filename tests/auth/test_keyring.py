@@ -1,0 +1,143 @@
+"""Looking keys up: all that are waited for together, so that made-up ones delay no real one."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tornado.ioloop import IOLoop
+
+from auth import keyring as keyring_module
+from auth import keys, managing
+from auth.keyring import Keyring
+from auth.principal import InvalidCredentials
+from storage.base import Reason, StorageError
+from storage.sqlite import SQLiteStorage
+from tests.faults import FaultyStorage
+
+
+@pytest.fixture
+def store(io_loop: IOLoop, tmp_path: Path) -> Iterator[FaultyStorage]:
+    faulty = FaultyStorage()
+    faulty.behind = SQLiteStorage(tmp_path / "headrace.db", "server")
+    io_loop.run_sync(faulty.behind.open)
+    yield faulty
+    faulty.heal()
+    io_loop.run_sync(faulty.behind.close)
+
+
+@pytest.fixture
+def keyring(store: FaultyStorage) -> Keyring:
+    return Keyring(
+        store,  # type: ignore[arg-type]
+        recheck_seconds=50,
+        in_use=frozenset,
+        expel=lambda _: None,
+    )
+
+
+async def made(store: FaultyStorage) -> str:
+    """A real key, which nobody has shown yet."""
+    assert store.behind is not None
+    said = await managing.create(store.behind, user="alice", admin=False, note="", days=None)
+    return said.result
+
+
+def flood(keyring: Keyring, count: int) -> list[asyncio.Task[object]]:
+    """So many strangers at once, each with a key of their own making."""
+    return [asyncio.create_task(keyring.enter(keys.make().text)) for _ in range(count)]
+
+
+async def refused(strangers: list[asyncio.Task[object]]) -> set[type]:
+    return {type(each) for each in await asyncio.gather(*strangers, return_exceptions=True)}
+
+
+@pytest.mark.gen_test
+async def test_a_real_key_waits_for_one_query_however_many_made_up_ones_came_first(
+    keyring: Keyring, store: FaultyStorage
+) -> None:
+    real = await made(store)
+    gate = store.hold("api_keys")
+    strangers = flood(keyring, 1)
+    await gate.reached.wait()
+    strangers += flood(keyring, 900)
+    entering = asyncio.create_task(keyring.enter(real))
+    await asyncio.sleep(0)  # each has asked by then
+
+    gate.open.set()
+
+    assert "alice" == (await entering).user
+    assert 2 == store.calls.count("api_keys")
+    assert {InvalidCredentials} == await refused(strangers)
+
+
+@pytest.mark.gen_test
+async def test_more_than_one_query_holds_are_looked_up_in_the_order_in_which_they_came(
+    keyring: Keyring, store: FaultyStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keyring_module, "_AT_ONCE", 10)
+    real = await made(store)
+    before = flood(keyring, 15)
+    entering = asyncio.create_task(keyring.enter(real))
+    behind = flood(keyring, 100)
+
+    assert "alice" == (await entering).user
+
+    assert store.calls.count("api_keys") <= 3
+    assert {InvalidCredentials} == await refused(before + behind)
+    assert 12 == store.calls.count("api_keys")
+
+
+@pytest.mark.gen_test
+async def test_of_what_strangers_ask_nothing_is_kept(
+    keyring: Keyring, store: FaultyStorage
+) -> None:
+    strangers = flood(keyring, 50)
+    leaving = flood(keyring, 50)
+    await asyncio.sleep(0)
+    for each in leaving:
+        each.cancel()
+
+    await refused(strangers)
+    await keyring.enter(await made(store))
+
+    assert [1, 0, 0] == [len(keyring._held), len(keyring._asked), len(keyring._queue)]
+
+
+@pytest.mark.gen_test
+async def test_while_the_store_is_silent_so_many_may_wait_and_none_for_ever(
+    keyring: Keyring, store: FaultyStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keyring_module, "_MOST_ASKED", 20)
+    monkeypatch.setattr(keyring_module, "_PATIENCE_SECONDS", 0.05)
+    real = await made(store)
+    gate = store.hold("api_keys")
+
+    waited = await asyncio.gather(*flood(keyring, 30), return_exceptions=True)
+
+    assert [Reason.OVERLOADED] * 30 == [each.reason for each in waited]  # type: ignore[union-attr]
+    assert 20 == len(keyring._asked)
+    gate.open.set()
+    monkeypatch.setattr(keyring_module, "_PATIENCE_SECONDS", 5.0)
+    while keyring._asked:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    assert "alice" == (await keyring.enter(real)).user
+
+
+@pytest.mark.gen_test
+async def test_a_query_that_fails_fails_those_who_wait_for_it_and_nobody_behind(
+    keyring: Keyring, store: FaultyStorage
+) -> None:
+    real = await made(store)
+    gate = store.hold("api_keys")
+    store.fail("api_keys", times=1)
+    strangers = flood(keyring, 5)
+    await gate.reached.wait()
+    entering = asyncio.create_task(keyring.enter(real))
+    await asyncio.sleep(0)
+
+    gate.open.set()
+
+    assert {StorageError} == await refused(strangers[:1])
+    assert "alice" == (await entering).user
+    await refused(strangers)
