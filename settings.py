@@ -402,8 +402,13 @@ class LimitsSettings(Section):
     # nobody has noticed yet; but a backend may read for all its people as one user. With a tenth of
     # `connections` it takes ten of them to keep others out.
     streams_per_user: Limit = 1_000
-    # Of one user at all processes: five a second is no person, and a program gone wild.
+    # Of one user at all processes: five a second is no person, and a program gone wild. So many
+    # conversations may be made or changed as well.
     questions_per_minute: Limit = 300
+    # What one user may keep: a thousand for each conversation, and what they put into them. It is
+    # a hundred questions a day for fifty years, and filled within minutes by who means to. Where
+    # a program asks for many people by one key, it wants more.
+    kept_bytes_per_user: Limit = 1_000_000_000
     # Of one user at all processes, in and out, until midnight UTC. What a token costs, and who
     # pays for it, only the operator knows.
     tokens_per_day: Limit = 0

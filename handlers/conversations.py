@@ -56,7 +56,7 @@ class ConversationsHandler(WatchedHandler):
             updated_at=created_at,
         )
         with self.watched():
-            await self.unless_they_leave(self.services.storage.create_conversation(conversation))
+            await self.unless_they_leave(self.services.relay.create_conversation(conversation))
         if self.left:
             return
         self.set_header("Location", self.address(f"/api/v1/conversations/{conversation.id}"))
@@ -82,7 +82,7 @@ class ConversationHandler(BaseHandler):
             system=changed.system,
             metadata=changed.metadata,
         )
-        kept = await self.services.storage.change_conversation(
+        kept = await self.services.relay.change_conversation(
             self.user, conversation_id, changes, now()
         )
         self.write_json(Conversation.of(kept))

@@ -15,6 +15,7 @@ from relay.errors import (
     Overloaded,
     QuestionTooLong,
     ShuttingDown,
+    StorageQuotaExceeded,
     StorageUnavailable,
     UnknownModel,
     UnknownParent,
@@ -99,6 +100,8 @@ def describe(error: BaseException | None) -> Described | None:
                 str(error),
                 retry_after=error.retry_after,
             )
+        case StorageQuotaExceeded():
+            return Described(HTTPStatus.FORBIDDEN, error.code, str(error))
         case QuestionTooLong():
             return Described(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error.code, str(error))
         case ShuttingDown() | Elsewhere() | Upgrading():

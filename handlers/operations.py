@@ -102,7 +102,7 @@ REFUSALS: Mapping[int, Reply] = {
         _REFUSED,
         (Header("WWW-Authenticate", "`Bearer`, and what is wrong."),),
     ),
-    403: Reply("Not for who asks, or not from where.", _REFUSED),
+    403: Reply("Not for who asks, or not from where; or there is no room for it.", _REFUSED),
     404: Reply("There is no such thing, or it is not yours.", _REFUSED),
     406: Reply("Neither events nor JSON would be accepted.", _REFUSED),
     409: Reply(
@@ -230,6 +230,7 @@ OPERATIONS = (
         "Make a conversation.",
         {201: Reply("It is made.", {JSON: Conversation}, (_LOCATION,))},
         body=NewConversation,
+        refuses=(429,),
     ),
     Operation(
         "get",
@@ -251,7 +252,7 @@ OPERATIONS = (
         "Change what is named; null clears.",
         {200: Reply("As it is now.", {JSON: Conversation})},
         body=ChangedConversation,
-        refuses=(404,),
+        refuses=(404, 429),
     ),
     Operation(
         "delete",

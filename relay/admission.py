@@ -8,11 +8,20 @@ and now, the others by all processes together (`counting.py`).
 import asyncio
 import collections
 import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import msgspec
 
 from relay.counting import Counts, Hold, Quota
-from relay.errors import Overloaded, TokenBudgetSpent, TooManyAnswers, TooManyQuestions
+from relay.errors import (
+    Overloaded,
+    TokenBudgetSpent,
+    TooManyAnswers,
+    TooManyChanges,
+    TooManyQuestions,
+)
+from relay.room import Room, Taken
 from storage.base import Storage
 
 _MINUTE = 60
@@ -36,6 +45,7 @@ class Allowance(msgspec.Struct, frozen=True, kw_only=True):
     streams_per_user: int
     questions_per_minute: int
     tokens_per_day: int
+    kept_bytes: int
 
 
 class Slot:
@@ -45,7 +55,7 @@ class Slot:
         self.user = user
         self.began_at = began_at
         self.is_free = False
-        self.question: Hold | None = None  # until it is kept
+        self.held: list[Hold | Taken] = []  # for its question, until that is kept
 
 
 class Admission:
@@ -57,9 +67,13 @@ class Admission:
         self._questions = Quota(
             self.counts, "questions", limit=allowance.questions_per_minute, seconds=_MINUTE
         )
+        self._changes = Quota(
+            self.counts, "changes", limit=allowance.questions_per_minute, seconds=_MINUTE
+        )
         self._tokens = Quota(
             self.counts, "tokens", limit=allowance.tokens_per_day, seconds=_DAY, careful=True
         )
+        self._room = Room(storage, allowance.kept_bytes)
         self._answers = 0
         self._of_user: collections.Counter[str] = collections.Counter()
         self._answer_seconds = _USUAL_ANSWER
@@ -78,14 +92,43 @@ class Admission:
         except BaseException:
             self.leave(slot)
             raise
-        slot.question = self._questions.hold(user)
+        if (question := self._questions.hold(user)) is not None:
+            slot.held.append(question)
         return slot
+
+    async def make_room(self, slot: Slot, size: int) -> None:
+        """Have room in the store for what the slot's question brings, so many bytes.
+
+        Raises StorageQuotaExceeded and StorageError.
+        """
+        if (taken := await self._room.take(slot.user, size)) is not None:
+            slot.held.append(taken)
+
+    @asynccontextmanager
+    async def changing(self, user: str, size: int) -> AsyncIterator[None]:
+        """Within this block a conversation is made or changed, by so many bytes.
+
+        It counts if nothing is raised there. Raises TooManyChanges, StorageQuotaExceeded and
+        StorageError.
+        """
+        if await self._changes.is_spent(user):
+            raise TooManyChanges(self._changes.seconds_left())
+        change, taken = self._changes.hold(user), None
+        is_done = False
+        try:
+            taken = await self._room.take(user, size)
+            yield
+            is_done = True
+        finally:
+            for held in (change, taken):
+                if held is not None:
+                    held.use() if is_done else held.give_back()
 
     def kept(self, slot: Slot) -> None:
         """Its question is kept: it counts, in the minute in which it came."""
-        if slot.question is not None:
-            slot.question.use()
-            slot.question = None
+        for each in slot.held:
+            each.use()
+        slot.held.clear()
 
     def leave(self, slot: Slot, *, ended: bool = False) -> None:
         """Give the place to somebody else, once; `ended` after an answer.
@@ -95,8 +138,8 @@ class Admission:
         if slot.is_free:
             return
         slot.is_free = True
-        if slot.question is not None:
-            slot.question.give_back()
+        for each in slot.held:
+            each.give_back()
         self._answers -= 1
         self._of_user[slot.user] -= 1
         if not self._of_user[slot.user]:

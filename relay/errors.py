@@ -5,6 +5,7 @@ RelayError
 ├── UnknownParent        what the question goes on from is no answer of its conversation
 ├── KeyReused            the idempotency key was used for another question
 ├── QuestionTooLong      past `limits.max_question_chars`
+├── StorageQuotaExceeded ... or the user keeps as much as `limits.kept_bytes_per_user` allows
 ├── UnsupportedContent   the question carries what the model cannot take
 ├── Upgrading            ... or what an older process, which shares the store, cannot read
 ├── NotNow               a limit is reached; `retry_after` says how long that lasts
@@ -14,6 +15,7 @@ RelayError
 │   ├── TooManyRequests  the user has as many under way as they may
 │   ├── TooManyStreams   ... or open
 │   ├── TooMuchUnread    the user reads too little of what they asked for
+│   ├── TooManyChanges   ... or made and changed as many conversations
 │   └── TokenBudgetSpent the user's answers cost as much today as they may
 ├── ShuttingDown
 ├── Elsewhere            another process has the answer, and this one no longer follows it
@@ -69,6 +71,13 @@ class QuestionTooLong(RelayError):
 
     code = "question_too_long"
     words = "The question, with its system prompt, is longer than this server allows."
+
+
+class StorageQuotaExceeded(RelayError):
+    """With what is to be stored the user would keep more than `limits.kept_bytes_per_user`."""
+
+    code = "storage_quota_exceeded"
+    words = "You keep as much here as you may. Delete a conversation to make room."
 
 
 class UnsupportedContent(RelayError):
@@ -133,6 +142,13 @@ class TooMuchUnread(NotNow):
 
     code = "too_much_unread"
     words = "Too much of what you asked for has not been read yet. Read it, or hang up."
+
+
+class TooManyChanges(NotNow):
+    """The user made or changed `limits.questions_per_minute` conversations within this minute."""
+
+    code = "too_many_changes"
+    words = "You made or changed too many conversations within this minute."
 
 
 class TokenBudgetSpent(NotNow):

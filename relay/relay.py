@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from functools import partial
 
 import msgspec
@@ -44,7 +45,8 @@ from relay.retries import Retries
 from relay.running import Running
 from relay.standing import Standing
 from relay.unsent import Unsent
-from storage.base import Busy, KeyTaken, NotFound, Storage, StorageError
+from storage.base import Busy, Changes, KeyTaken, NotFound, Storage, StorageError
+from storage.sizes import conversation_bytes, facts_bytes, messages_bytes
 
 log = logging.getLogger("headrace.relay")
 
@@ -155,8 +157,8 @@ class Relay:
 
         Under a key that was used before it is the answer that was begun then, if what is asked is
         kept. Raises UnknownModel, UnknownParent, UnsupportedContent, Upgrading, NotFound (the
-        conversation), Busy (it has a live answer), KeyReused, QuestionTooLong, NotNow, ShuttingDown
-        and StorageError; nothing has left for the provider then.
+        conversation), Busy (it has a live answer), KeyReused, QuestionTooLong, NotNow,
+        StorageQuotaExceeded, ShuttingDown and StorageError; nothing has left for the provider then.
         """
         if asking.key is not None and asking.kept:
             return await self._retries.ask(asking)
@@ -206,10 +208,15 @@ class Relay:
         unreadable = await self._unreadable(placed, source)
         past = await self._history(placed, conversation)
         prompt = asking.prompt(source_model, conversation, past.turns)
-        if self._refusing:  # since: from here on `close` knows of the answer and ends it
-            raise ShuttingDown
         process = self._storage.process
         question, live = messages(placed, conversation.id, past.parent_id, model, prompt, process)
+        if asking.kept:
+            brought = messages_bytes(() if question is None else (question,))
+            if is_new:
+                brought += conversation_bytes(conversation)
+            await self._admission.make_room(slot, brought)
+        if self._refusing:  # since: from here on `close` knows of the answer and ends it
+            raise ShuttingDown
 
         answer = Answer.restored(live)
         running = Running(
@@ -318,6 +325,21 @@ class Relay:
         answer = self._following.stop(message)
         await self._lease.renew()
         return answer
+
+    async def create_conversation(self, conversation: Conversation) -> None:
+        """Keep a new one. Raises TooManyChanges, StorageQuotaExceeded and StorageError."""
+        size = conversation_bytes(conversation)
+        async with self._admission.changing(conversation.user, size):
+            await self._storage.create_conversation(conversation)
+
+    async def change_conversation(
+        self, user: str, conversation_id: str, changes: Changes, updated_at: datetime
+    ) -> Conversation:
+        """Apply `changes`. Raises NotFound, and as `create_conversation` does."""
+        async with self._admission.changing(user, facts_bytes(changes)):
+            return await self._storage.change_conversation(
+                user, conversation_id, changes, updated_at
+            )
 
     async def delete_conversation(self, user: str, conversation_id: str) -> None:
         """Forget a conversation; its live answer is stopped first. Raises NotFound."""

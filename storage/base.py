@@ -333,6 +333,10 @@ class Storage(ABC):
         """Take away some of what is left of a conversation. False once there is nothing more."""
 
     @abstractmethod
+    async def kept_bytes(self, user: str) -> int:
+        """How much of the store is a user's, as `sizes.py` counts it."""
+
+    @abstractmethod
     async def ask(
         self,
         question: Message | None,

@@ -29,6 +29,7 @@ from storage.base import (
     conversation_of,
 )
 from storage.reading import of_json, read_chunk, read_conversation, read_message
+from storage.sizes import facts_bytes
 
 Document = dict[str, Any]
 
@@ -37,11 +38,12 @@ Holder = TypeVar("Holder", Block, Piece)
 
 
 def conversation_document(conversation: Conversation) -> Document:
-    """A conversation. `ordinals` counts the messages it had so far."""
+    """A conversation. `ordinals` counts the messages it had so far, `bytes` what was put in."""
     document: Document = _plain(conversation)
     document["_id"] = document.pop("id")
     document["metadata"] = _pairs(conversation.metadata)
-    return document | {"ordinals": 0, "schema": SCHEMA_VERSION}
+    counted = {"ordinals": 0, "bytes": facts_bytes(conversation)}
+    return document | counted | {"schema": SCHEMA_VERSION}
 
 
 def conversation_in(document: Mapping[str, Any]) -> Conversation:

@@ -78,7 +78,6 @@ from storage.documents import (
     Document,
     api_key_document,
     api_key_in,
-    changed_fields,
     chunk_document,
     chunk_in,
     conversation_document,
@@ -103,6 +102,7 @@ from storage.pages import (
 )
 from storage.remedies import hosts, reason, words
 from storage.schema import INDEXES, VALIDATORS
+from storage.sizes import CONVERSATION_BYTES
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -327,7 +327,7 @@ class MongoStorage(Storage):
     ) -> Conversation:
         changed = await self._conversations.find_one_and_update(
             queries.conversation_key(user, conversation_id),
-            {"$set": changed_fields(changes, updated_at)},
+            queries.changed(changes, updated_at),
             return_document=pymongo.ReturnDocument.AFTER,
         )
         if changed is None:
@@ -388,6 +388,12 @@ class MongoStorage(Storage):
         else:
             await self._deletions.update_one(key, queries.CLEARED)
         return False
+
+    @_command("request")
+    async def kept_bytes(self, user: str) -> int:
+        found = self._conversations.aggregate(queries.sum_of_bytes(user))
+        sums = [each["count"] * CONVERSATION_BYTES + each["bytes"] async for each in found]
+        return sum(sums)
 
     @_command("request")
     async def ask(

@@ -21,6 +21,7 @@ from model.blocks import LATER_KINDS
 from model.messages import Conversation, Message, Status
 from storage.base import (
     SCHEMA_VERSION,
+    Changes,
     Count,
     IdempotencyKey,
     Order,
@@ -30,12 +31,14 @@ from storage.base import (
 )
 from storage.documents import (
     Document,
+    changed_fields,
     chunk_id,
     conversation_document,
     span_id,
     wants_list,
 )
 from storage.pages import api_key_place, conversation_place, message_place
+from storage.sizes import facts_bytes, messages_bytes
 
 LIVE = {"status": Status.LIVE.value}
 
@@ -185,17 +188,30 @@ def entered(kept: Sequence[Message], new: Conversation | None, title: str) -> Do
 
     It makes the conversation if `new`, titled at once.
     """
-    update: Document = {
-        "$inc": {"ordinals": len(kept)},
-        "$set": {"updated_at": kept[-1].created_at},
-    }
+    counted = {"ordinals": len(kept), "bytes": messages_bytes(kept)}
+    update: Document = {"$inc": counted, "$set": {"updated_at": kept[-1].created_at}}
     if new is not None:
         made = conversation_document(new)
-        for elsewhere in ("_id", "user", "ordinals", "updated_at"):  # in the key and above
+        counted["bytes"] += made["bytes"]
+        for elsewhere in ("_id", "user", *counted, "updated_at"):  # in the key and above
             del made[elsewhere]
         made["title"] = title if new.title is None else new.title
         update["$setOnInsert"] = made
     return update
+
+
+def changed(changes: Changes, updated_at: datetime) -> Document:
+    """The update of a conversation that `changes` are made to."""
+    fields = changed_fields(changes, updated_at)
+    return {"$set": fields, "$inc": {"bytes": facts_bytes(changes)}}
+
+
+def sum_of_bytes(user: str) -> list[Document]:
+    """How many conversations a user has, and what was put into them: found in the index alone."""
+    return [
+        {"$match": {"user": user}},
+        {"$group": {"_id": None, "count": {"$sum": 1}, "bytes": {"$sum": "$bytes"}}},
+    ]
 
 
 def api_key(key_id: str) -> Document:

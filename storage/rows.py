@@ -16,6 +16,7 @@ from model.messages import Conversation, Ending, Message
 from storage.base import ApiKey, Count, IdempotencyKey
 from storage.pages import instant, milliseconds
 from storage.reading import of_json, read_chunk, read_conversation, read_message
+from storage.sizes import facts_bytes
 
 _API_KEY_TIMES = ("created_at", "expires_at", "revoked_at")
 
@@ -25,6 +26,7 @@ Row = Mapping[str, Any]
 def conversation_row(conversation: Conversation) -> dict[str, Any]:
     """The columns of a conversation."""
     row = msgspec.structs.asdict(conversation)
+    row["bytes"] = facts_bytes(conversation)
     row["metadata"] = as_json(conversation.metadata)
     row["created_at"] = milliseconds(conversation.created_at)
     row["updated_at"] = milliseconds(conversation.updated_at)

@@ -99,6 +99,8 @@ INDEXES: Mapping[str, Sequence[Document]] = {
     "conversations": [
         {"name": "of_user", "key": {"user": 1, "created_at": -1, "_id": -1}},
         {"name": "by_activity", "key": {"user": 1, "updated_at": -1, "_id": -1}},
+        # What a user put into all of them is added up from this alone.
+        {"name": "by_size", "key": {"user": 1, "bytes": 1}},
     ],
     "messages": [
         {"name": "in_order", "key": {"conversation": 1, "ordinal": -1}, "unique": True},

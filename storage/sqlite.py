@@ -80,6 +80,7 @@ from storage.rows import (
     message_in,
     message_row,
 )
+from storage.sizes import CONVERSATION_BYTES, facts_bytes, messages_bytes
 from storage.sqlite_file import SQLiteFile
 from storage.writer import Writer
 
@@ -248,7 +249,9 @@ class SQLiteStorage(Storage):
             f"UPDATE conversations SET {assignments(held)} WHERE id = :id AND user = :user",
             {**held, "id": conversation_id, "user": user},
         )
-        return conversation_in(self._conversation(user, conversation_id))
+        changed = conversation_in(self._conversation(user, conversation_id))
+        self._add_bytes(conversation_id, facts_bytes(changes))
+        return changed
 
     @_writes("deletion")
     def delete_conversation(self, user: str, conversation_id: str) -> None:
@@ -317,6 +320,16 @@ class SQLiteStorage(Storage):
             """UPDATE conversations SET title = coalesce(title, ?), updated_at = ? WHERE id = ?""",
             (title, milliseconds(answer.created_at), conversation_id),
         )
+        self._add_bytes(conversation_id, messages_bytes(kept))
+
+    @_reads("request")
+    def kept_bytes(self, user: str) -> int:
+        brought = "sum(bytes)" if self._counts_bytes else "0"
+        count, found = self._database.execute(
+            f"SELECT count(*), coalesce({brought}, 0) FROM conversations WHERE user = ?", (user,)
+        ).fetchone()
+        total: int = count * CONVERSATION_BYTES + found
+        return total
 
     @_reads("request")
     def idempotency_key(self, user: str, key_id: str) -> IdempotencyKey | None:
@@ -574,6 +587,18 @@ class SQLiteStorage(Storage):
 
     def _create(self, conversation: Conversation) -> None:
         self._insert("conversations", conversation_row(conversation), "ON CONFLICT DO NOTHING")
+
+    @property
+    def _counts_bytes(self) -> bool:
+        """Whether the file has room for what is brought."""
+        return "bytes" in self._file.columns["conversations"]
+
+    def _add_bytes(self, conversation_id: str, brought: int) -> None:
+        if brought and self._counts_bytes:
+            self._database.execute(
+                "UPDATE conversations SET bytes = bytes + ? WHERE id = ?",
+                (brought, conversation_id),
+            )
 
     def _claim(self, key: IdempotencyKey, replaces: str | None) -> None:
         """Have `key` stand for its answer. Raises KeyTaken."""

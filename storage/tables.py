@@ -118,6 +118,15 @@ MIGRATIONS = (
     """
     CREATE INDEX conversations_by_activity ON conversations (user, updated_at, id);
     """,
+    """
+    -- What a user put into each conversation, in bytes; all of it together is found in the index.
+    ALTER TABLE conversations ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+    UPDATE conversations SET bytes = length(CAST(coalesce(system, '') || metadata AS BLOB)) + (
+        SELECT coalesce(sum(length(CAST(blocks AS BLOB))), 0) FROM messages
+        WHERE conversation_id = conversations.id AND role = 'user'
+    );
+    CREATE INDEX conversations_by_size ON conversations (user, bytes);
+    """,
 )
 
 NEWEST = len(MIGRATIONS)
