@@ -2,10 +2,12 @@
 
 import math
 import re
+from contextlib import suppress
 from http import HTTPStatus
 
 from handlers.errors import ApiError, failure_status
 from handlers.positions import position_in
+from handlers.sole import SentTwice, sole
 from handlers.streaming import ReadingHandler
 from handlers.views import Accepted, Chat, FailedAnswer, List, Message, Options, Problem, Question
 from model.messages import Failure, Status
@@ -79,14 +81,15 @@ class AskingHandler(ReadingHandler):
 
     def _key(self) -> str | None:
         """The client's name for this question, under which it may ask again."""
-        key = self.request.headers.get("Idempotency-Key")
-        if key is not None and not _KEY.fullmatch(key):
-            raise ApiError(
-                HTTPStatus.BAD_REQUEST,
-                "invalid_idempotency_key",
-                "An Idempotency-Key is 1 to 255 printable ASCII characters.",
-            )
-        return key
+        with suppress(SentTwice):
+            key = sole(self.request, "Idempotency-Key")
+            if key is None or _KEY.fullmatch(key):
+                return key
+        raise ApiError(
+            HTTPStatus.BAD_REQUEST,
+            "invalid_idempotency_key",
+            "An Idempotency-Key is 1 to 255 printable ASCII characters, sent once.",
+        )
 
     def _answer_later(self, answer: Answer) -> None:
         self.services.relay.expect_reader(answer)

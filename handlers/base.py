@@ -26,6 +26,7 @@ from handlers.errors import ApiError, Described, describe
 from handlers.presence import Presence
 from handlers.readiness import Readiness
 from handlers.refusals import Refusals
+from handlers.sole import SentTwice, sole
 from handlers.views import Problem, Refusal
 from relay.asking import Caller
 from relay.models import Models
@@ -310,13 +311,13 @@ class BaseHandler(RequestHandler):
 
     def _acting(self, principal: Principal) -> Principal:
         """An admin may name whom they ask for, as a backend with users of its own does."""
-        named = self.request.headers.get("Headrace-User")
-        if named is None:
+        if "Headrace-User" not in self.request.headers:
             return principal
         if not principal.admin:
             raise _admin_only()
-        with suppress(UnicodeError):
-            named = named.encode("latin-1").decode()  # header bytes are UTF-8 in our API
+        with suppress(UnicodeError, SentTwice):
+            text = sole(self.request, "Headrace-User") or ""
+            named = text.encode("latin-1").decode()  # header bytes are UTF-8 in our API
             if is_user_name(named):
                 log.info(
                     "admin asks for another user request=%s key=%s",
@@ -324,7 +325,11 @@ class BaseHandler(RequestHandler):
                     principal.key_id,
                 )
                 return structs.replace(principal, user=named)
-        raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_user", "Headrace-User names no user.")
+        raise ApiError(
+            HTTPStatus.BAD_REQUEST,
+            "invalid_user",
+            "Headrace-User names no user, or was sent twice.",
+        )
 
     @property
     def connection_stream(self) -> Connection:

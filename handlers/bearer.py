@@ -8,8 +8,9 @@ from typing import ClassVar, Protocol
 
 from tornado.httputil import HTTPServerRequest
 
-from auth.principal import NoCredentials, Principal
+from auth.principal import InvalidCredentials, NoCredentials, Principal
 from auth.tickets import Ticket, Tickets
+from handlers.sole import SentTwice, sole
 
 
 class Authority(Protocol):
@@ -36,7 +37,10 @@ class Bearer:
 
     async def enter(self, request: HTTPServerRequest) -> Principal:
         """By the Authorization header, and by nothing else."""
-        scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+        try:
+            scheme, _, credentials = (sole(request, "Authorization") or "").partition(" ")
+        except SentTwice:
+            raise InvalidCredentials("sent_twice") from None
         if scheme.lower() != "bearer":
             raise NoCredentials("no_bearer" if scheme else "no_authorization")
         return await self._authority.enter(credentials.strip())

@@ -260,6 +260,38 @@ async def test_an_admin_asks_for_whom_they_name_and_nobody_else_may(door: Door) 
         assert (400, "invalid_user") == (bad.status, bad.body["error"]["code"])
 
 
+@pytest.mark.parametrize("values", [("alice", "bob"), ("alice", "alice"), ("alice", ""), ("", "")])
+@pytest.mark.gen_test
+async def test_two_users_at_once_are_no_user(door: Door, values: tuple[str, str]) -> None:
+    server = await door.open()
+    admin, alice = await door.admit("ops", admin=True), await door.admit("alice")
+    twice = dict(zip(("Headrace-User", "headrace-user"), values, strict=True))
+
+    refused = await call(server.url, "GET", "/api/v1/me", headers=admin.headers | twice)
+    assert (400, "invalid_user") == (refused.status, refused.body["error"]["code"])
+    refused = await call(server.url, "GET", "/api/v1/me", headers=alice.headers | twice)
+    assert (403, "admin_only") == (refused.status, refused.body["error"]["code"])
+
+
+@pytest.mark.gen_test
+async def test_a_user_may_have_a_comma_in_their_name(door: Door) -> None:
+    server = await door.open()
+    admin = await door.admit("ops", admin=True)
+    headers = admin.headers | {"Headrace-User": "alice,bob"}
+    me = await call(server.url, "GET", "/api/v1/me", headers=headers)
+    assert "alice,bob" == me.body["user"]
+
+
+@pytest.mark.gen_test
+async def test_two_keys_at_once_open_nothing(door: Door) -> None:
+    server = await door.open()
+    alice, bob = await door.admit("alice"), await door.admit("bob")
+    for other in (bob.key, alice.key, ""):
+        twice = alice.headers | {"authorization": f"Bearer {other}"}
+        refused = await call(server.url, *MODELS, headers=twice)
+        assert (401, "invalid_credentials") == (refused.status, refused.body["error"]["code"])
+
+
 class Figures(BaseHandler):
     """A route as operators have them."""
 

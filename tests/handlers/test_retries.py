@@ -84,6 +84,17 @@ async def test_one_question_may_be_written_differently(
     assert 1 == len(upstream.requests)
 
 
+@pytest.mark.parametrize("second", ["one", "two", ""])
+@pytest.mark.gen_test
+async def test_two_keys_at_once_are_no_key(
+    headrace: Server, upstream: ScriptedUpstream, second: str
+) -> None:
+    twice = {"Idempotency-Key": "one", "idempotency-key": second}
+    refused = await call(headrace.url, "POST", "/api/v1/chat", {"content": "hi"}, headers=twice)
+    assert (400, "invalid_idempotency_key") == (refused.status, refused.body["error"]["code"])
+    assert [] == upstream.requests
+
+
 @pytest.mark.parametrize("key", ["", "x" * 256, "schlüssel"])
 @pytest.mark.gen_test
 async def test_what_is_no_key_is_refused(headrace: Server, key: str) -> None:
