@@ -29,7 +29,6 @@ from functools import partial
 from pathlib import Path
 
 from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 import commands
@@ -70,6 +69,7 @@ from settings import (
     load_storage,
 )
 from sockets.accepting import Acceptor, affordable_connections, take_all_descriptors
+from sockets.binding import bind, shown
 from sockets.bodies import UNBOUNDED, Bodies
 from sockets.connections import Bounds
 from sockets.listening import CannotListen, is_shared, listen, url_of
@@ -314,10 +314,10 @@ def _scraped(
     if port is None:
         return None
     try:
-        sockets = bind_sockets(port, host)
+        sockets = bind(host, port)
     except OSError as error:
         raise CannotListen(
-            f"metrics.port: cannot listen on {host}:{port}: {error.strerror}; "
+            f"metrics.port: cannot listen on {shown(host, port)}: {error.strerror}; "
             "each process needs one of its own"
         ) from error
     most = handlers.metrics.MAX_BYTES

@@ -128,6 +128,20 @@ def _origin(text: str) -> str:
     return text
 
 
+def _host(text: str) -> str:
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    if text.startswith(UNIX) or not (":" in text or "/" in text or bare != text):
+        return text
+    try:
+        address = ipaddress.IPv6Address(bare)
+        return str(address.ipv4_mapped or address)
+    except ValueError:
+        raise ValueError(
+            "should be an address or a name alone, such as 0.0.0.0, ::1 or localhost: the port is "
+            "a setting of its own"
+        ) from None
+
+
 def _base_path(text: str) -> str:
     path = text.rstrip("/")
     if not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", path):
@@ -176,6 +190,7 @@ Count = Annotated[int, Field(gt=0)]
 Limit = Annotated[int, Field(ge=0)]  # 0: none
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 Word = Annotated[str, Field(min_length=1)]
+Host = Annotated[Word, AfterValidator(_host)]
 CaFile = Annotated[Path, AfterValidator(_ca_file)]
 
 
@@ -428,7 +443,7 @@ class MetricsSettings(Section):
     address may read them: there are no keys, and no words of anybody's in it.
     """
 
-    host: Word = "127.0.0.1"
+    host: Host = "127.0.0.1"
     port: int | None = Field(None, ge=0, le=65535)  # 0: any free one
 
 
@@ -461,7 +476,8 @@ class Settings(BaseSettings):
         frozen=True, extra="forbid", hide_input_in_errors=True, case_sensitive=True
     )
 
-    host: Word = "127.0.0.1"  # or "unix:/path": a socket for this user and its group
+    # Or "unix:/path": a socket for this user and its group. "::" is IPv6 and IPv4 both.
+    host: Host = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)  # 0: any free one
     # Below which path of a site a proxy has it, such as "/chat", whether it takes that off or not.
     base_path: Annotated[str, AfterValidator(_base_path)] = ""

@@ -4,7 +4,6 @@ import asyncio
 import errno
 import os
 import resource
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from providers.client import UpstreamClient, UpstreamRequest
 from providers.errors import ProviderError
 from settings import UNIX, Settings
 from sockets.accepting import OTHER_DESCRIPTORS, affordable_connections
-from sockets.listening import BACKLOG
+from sockets.binding import BACKLOG, bind, shown
 
 _SOMAXCONN = Path("/proc/sys/net/core/somaxconn")
 
@@ -75,9 +74,9 @@ async def _port(
         return await _unix_socket(about, host.removeprefix(UNIX))
     if port == 0:
         return ok(about, "any free one")
-    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    where = shown(host, port)
     try:
-        _bind(host, port, shared)
+        _try(host, port, shared)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             if await _is_ours(f"http://{where}{path}", client):
@@ -132,15 +131,11 @@ def _in_the_way(about: str, path: str) -> Finding | None:
     return None
 
 
-def _bind(host: str, port: int, shared: bool) -> None:
+def _try(host: str, port: int, shared: bool) -> None:
     """Open the port as a server would, and close it. Raises OSError."""
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family) as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        trial.bind(address)
-        trial.listen(1)
+    # Where several share it, whoever listens, were it for a moment, is dealt connections.
+    for trial in bind(host, port, reuse_port=shared, listens=not shared):
+        trial.close()
 
 
 async def _is_ours(url: str, client: UpstreamClient) -> bool:

@@ -13,12 +13,8 @@ import stat
 from collections.abc import Mapping
 from contextlib import suppress
 
-from tornado.netutil import bind_sockets
-
 from settings import UNIX, Settings
-
-# Tornado's 128 costs the 129th client that connects at the same time a SYN retry of one second.
-BACKLOG = 4096
+from sockets.binding import BACKLOG, bind, shown
 
 # With the kernel's default a reader that reads nothing is given megabytes before a flush waits;
 # with this it is about a hundred kilobytes.
@@ -67,8 +63,7 @@ def url_of(listening: socket.socket) -> str:
     """Where clients find it."""
     if listening.family == socket.AF_UNIX:
         return f"unix:{listening.getsockname()}"
-    host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http://{shown(*listening.getsockname()[:2])}"
 
 
 def _bound(settings: Settings) -> list[socket.socket]:
@@ -76,9 +71,9 @@ def _bound(settings: Settings) -> list[socket.socket]:
     try:
         if host.startswith(UNIX):
             return [_unix_socket(host.removeprefix(UNIX))]
-        return bind_sockets(port, host, backlog=BACKLOG, reuse_port=settings.reuse_port)
+        return bind(host, port, reuse_port=settings.reuse_port)
     except (OSError, ValueError) as error:
-        where = host if host.startswith(UNIX) else f"{host}:{port}"
+        where = host if host.startswith(UNIX) else shown(host, port)
         reason = getattr(error, "strerror", None) or error
         raise CannotListen(f"cannot listen on {where}: {reason}") from error
 
@@ -151,10 +146,10 @@ def _taken(descriptor: int) -> socket.socket:
 
 
 def _is_private(listening: socket.socket) -> bool:
-    return (
-        listening.family == socket.AF_UNIX
-        or ipaddress.ip_address(listening.getsockname()[0]).is_loopback
-    )
+    if listening.family == socket.AF_UNIX:
+        return True
+    address = ipaddress.ip_address(listening.getsockname()[0])
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def _notice_dead_peers(listening: socket.socket, dead_seconds: float) -> None:

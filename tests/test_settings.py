@@ -522,6 +522,23 @@ def test_without_authentication_nothing_but_loopback_is_open(host: str) -> None:
     assert f"host should be loopback, not {host}" in line
 
 
+@pytest.mark.parametrize(
+    ("given", "host"), [("[::1]", "::1"), ("[::]", "::"), ("0:0::0", "::"), ("::1", "::1")]
+)
+def test_brackets_around_an_address_are_none_of_it(given: str, host: str) -> None:
+    assert host == Settings(host=given, auth={"mode": "keys", "secret": LONG}).host
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1:8080", "[::1]:8080", "localhost:80", "http://0.0.0.0", "[127.0.0.1]", "[::"],
+)
+def test_a_host_with_more_than_a_host_in_it_stops_the_start(host: str) -> None:
+    line = complaint(environ={"HEADRACE_HOST": host})
+
+    assert line.startswith("HEADRACE_HOST: should be an address or a name alone")
+
+
 def test_a_socket_in_the_file_system_is_open_without_authentication() -> None:
     assert "unix:/run/headrace.sock" == Settings(host="unix:/run/headrace.sock").host
 

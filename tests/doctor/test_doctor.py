@@ -446,6 +446,21 @@ def test_a_short_queue_for_connections_is_told(
     assert ("look", "sysctl net.core.somaxconn=4096") == (found.mark, found.remedy)
 
 
+@pytest.mark.parametrize(("taken", "family"), [("127.0.0.1", "AF_INET"), ("::1", "AF_INET6")])
+@pytest.mark.gen_test
+async def test_a_port_of_both_kinds_is_looked_at_as_both(
+    storage: dict[str, str], taken: str, family: str
+) -> None:
+    auth = {"mode": "keys", "secret": "x" * 32}
+    with socket.create_server((taken, 0), family=getattr(socket, family)) as other:
+        port = other.getsockname()[1]
+        _, said = await _said(host="::", port=port, storage=storage, auth=auth)
+    assert f"wrong  port: [::]:{port} is taken, and not by a Headrace" in said
+
+    _, said = await _said(host="::", port=port, storage=storage, auth=auth)
+    assert f"ok     port: [::]:{port} is free" in said
+
+
 @pytest.mark.gen_test
 async def test_a_unix_socket_is_looked_at_like_a_port(
     launcher: Launcher, tmp_path: Path, storage: dict[str, str]
