@@ -76,6 +76,7 @@ from sockets.listening import CannotListen, is_shared, listen, url_of
 from sockets.owners import CAN_TELL, Owners
 from sockets.peers import Peers
 from sockets.progress import Patience
+from sockets.spares import Spares
 from storage.base import StorageError
 from storage.opening import from_url
 from supervision import Supervisor
@@ -210,11 +211,13 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
             metrics=metrics,
             metrics_here=settings.metrics.port is None and not is_shared(settings),
         )
-        http = _http_server(settings, services, unread)
+        bodies = _bodies(settings, services, unread)
+        http = _http_server(settings, bodies)
+        spare_http = _http_server(settings, bodies, keeps=False)
         metrics_url = _scraped(settings, metrics, unread, stack)
         sockets = listen(settings)
         url = url_of(sockets[0])
-        acceptor = _acceptor(settings, http, unread, _owners(settings, stack))
+        acceptor = _acceptor(settings, http, spare_http, unread, _owners(settings, stack))
         metrics.watch(
             lambda: relay.standing,
             lambda: Sockets(
@@ -230,6 +233,7 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         peers.start()
         stack.callback(peers.stop)
         stack.push_async_callback(http.close_all_connections)
+        stack.push_async_callback(spare_http.close_all_connections)
         stack.push_async_callback(presence.nobody, patience=_LAST_WORDS_SECONDS)
         stack.push_async_callback(relay.close)
         stack.callback(acceptor.stop)
@@ -336,7 +340,8 @@ def _scraped(
     return url
 
 
-def _http_server(settings: Settings, services: Services, unread: Sparing) -> HTTPServer:
+def _bodies(settings: Settings, services: Services, unread: Sparing) -> Bodies:
+    """The application, and ahead of it what bounds the bodies of requests."""
     values = {"services": services}
     routes = [*_ROUTES, *handlers.page.door(settings.base_path)]
     application = Application(
@@ -351,14 +356,20 @@ def _http_server(settings: Settings, services: Services, unread: Sparing) -> HTT
         services.metrics.refused(code)
         unread.say(code, example="-", level=logging.WARNING)
 
+    return Bodies(
+        application,
+        max_body_bytes=limits.max_body_bytes,
+        max_bytes=limits.max_bodies_bytes,
+        tell=tell,
+        base_path=settings.base_path,
+    )
+
+
+def _http_server(settings: Settings, bodies: Bodies, *, keeps: bool = True) -> HTTPServer:
+    limits = settings.limits
     return HTTPServer(
-        Bodies(
-            application,
-            max_body_bytes=limits.max_body_bytes,
-            max_bytes=limits.max_bodies_bytes,
-            tell=tell,
-            base_path=settings.base_path,
-        ),
+        bodies,
+        no_keep_alive=not keeps,
         # Somewhat above the limit: what is a little too large is refused in words.
         max_header_size=2 * limits.max_header_bytes,
         max_body_size=UNBOUNDED,
@@ -382,7 +393,11 @@ def _owners(settings: Settings, stack: AsyncExitStack) -> Owners | None:
 
 
 def _acceptor(
-    settings: Settings, http: HTTPServer, unread: Sparing, owners: Owners | None
+    settings: Settings,
+    http: HTTPServer,
+    spare_http: HTTPServer,
+    unread: Sparing,
+    owners: Owners | None,
 ) -> Acceptor:
     limits = settings.limits
     bounds = Bounds(
@@ -395,7 +410,16 @@ def _acceptor(
     affordable = affordable_connections(limits.connections, settings.most_calls, descriptors)
     if affordable < limits.connections:
         log.info("limits.connections is more than the limit on open files bears: %d", affordable)
-    return Acceptor(http, bounds, max_connections=affordable, unread=unread, owners=owners)
+    health = [path for path, _ in handlers.health.routes]
+    below = [f"{settings.base_path}{path}" for path in health]
+    return Acceptor(
+        http,
+        bounds,
+        max_connections=affordable,
+        unread=unread,
+        owners=owners,
+        spares=Spares(spare_http, {*health, *below}),
+    )
 
 
 def _patience(settings: Settings) -> Patience:

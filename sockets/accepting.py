@@ -1,4 +1,4 @@
-"""Taking connections in: as many as there may be, and a 503 for those beyond.
+"""Taking connections in: as many as there may be, and a 503 for those beyond but a few spare ones.
 
 Tornado's own way leaves a process without descriptors in a loop that accepts nothing, answers
 nobody and fills the log: the connection that cannot be accepted stays and wakes it again at once.
@@ -20,6 +20,7 @@ from tornado.ioloop import IOLoop
 
 from sockets.connections import Bounds, Connection, refusal
 from sockets.owners import Owners
+from sockets.spares import SPARES, Spares
 from telemetry.sparing import Sparing
 
 log = logging.getLogger("headrace.accepting")
@@ -28,8 +29,8 @@ log = logging.getLogger("headrace.accepting")
 _BATCH = 128
 
 # Files and sockets that are no connection of a reader: the store's, the log, what listens, the
-# system's libraries looking something up.
-OTHER_DESCRIPTORS = 128
+# system's libraries looking something up, and the spare connections, which may be two for a moment.
+OTHER_DESCRIPTORS = 128 + 2 * SPARES
 
 # Who is refused has as long to read why; hung up on at once, some would see a reset connection
 # and no response. So many at a time, which is a few hundred refusals a second.
@@ -54,7 +55,8 @@ class Acceptor:
     """Takes in connections for `http` until stopped. Bounds are each connection's own.
 
     `unread` says which requests are refused before anybody reads them. With `owners` each
-    connection knows whose program is at its other end.
+    connection knows whose program is at its other end. With `spares` the server can be asked how it
+    does when it takes in nobody else.
     """
 
     def __init__(
@@ -65,11 +67,13 @@ class Acceptor:
         max_connections: int,
         unread: Sparing,
         owners: Owners | None = None,
+        spares: Spares | None = None,
     ) -> None:
         self._http = http
         self._bounds = bounds
         self.max_connections = max_connections
         self._owners = owners
+        self._spares = spares
         self._loop = IOLoop.current()
         self._sockets: list[socket.socket] = []
         self.open: set[Connection] = set()  # to be looked at, not changed, by others
@@ -91,6 +95,8 @@ class Acceptor:
             listening = self._sockets.pop()
             self._loop.remove_handler(listening)
             listening.close()
+        if self._spares is not None:
+            self._spares.close()
         for refused, timer in list(self._lingering.items()):
             timer.cancel()
             self._let_go(refused)
@@ -120,16 +126,23 @@ class Acceptor:
             self._take_in(accepted, address)
 
     def _take_in(self, accepted: socket.socket, address: object) -> None:
+        http, spares = self._http, None
         if len(self.open) >= self.max_connections:
             self._say("there are as many as there may be")
-            self._refuse(accepted)
-            return
+            spares = self._spares
+            if spares is None or not spares.has_room():
+                self._refuse(accepted)
+                return
         tell = partial(self._unread.say, example=_host(address))
-        connection = Connection(accepted, self._bounds, self.open.discard, tell)
+        if spares is not None:
+            http = spares.http
+            connection: Connection = spares.connection(accepted, self._bounds, tell, self._refuse)
+        else:
+            connection = Connection(accepted, self._bounds, self.open.discard, tell)
+            self.open.add(connection)
         if self._owners is not None:  # now: who asks and leaves at once has no name later
             connection.owner = self._owners.of(accepted)
-        self.open.add(connection)
-        self._http.handle_stream(connection, address)  # type: ignore[arg-type]
+        http.handle_stream(connection, address)  # type: ignore[arg-type]
 
     def _refuse(self, accepted: socket.socket) -> None:
         """Answer at once, whatever was asked, and hang up a little later."""

@@ -416,11 +416,11 @@ def test_too_few_files_are_told_with_the_number_that_would_do(
     found, *_ = machine.limits(Settings())
 
     assert "look" == found.mark
-    assert "LimitNOFILE=12128" in found.remedy  # for 10,000 connections and 2,000 answers
+    assert "LimitNOFILE=12160" in found.remedy  # for 10,000 connections and 2,000 answers
     assert "would take in 2,048 connections" in found.words
 
 
-@pytest.mark.parametrize(("descriptors", "mark"), [(1627, "look"), (1628, "ok")])
+@pytest.mark.parametrize(("descriptors", "mark"), [(1659, "look"), (1660, "ok")])
 @pytest.mark.gen_test
 async def test_files_are_enough_for_the_doctor_where_they_are_for_the_server(
     monkeypatch: pytest.MonkeyPatch, serve: Serving, descriptors: int, mark: str

@@ -1,0 +1,115 @@
+"""A full server can be asked how it does, and nothing else."""
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from server import Server
+from sockets import spares
+from sockets.spares import SPARES
+from tests.readers import Connection, call
+from tests.serving import Serving
+from tests.sockets.test_accepting import answered
+from tests.steps import post, sending, until
+
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+async def full(serve: Serving, **settings: object) -> tuple[Server, Connection]:
+    """A server that has its only connection."""
+    server = await serve.start(limits={"connections": 1}, **settings)
+    kept = await Connection.open(server.url)
+    assert 200 == (await kept.call("GET", "/healthz")).status
+    return server, kept
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/healthz?why"])
+@pytest.mark.gen_test
+async def test_a_full_server_says_how_it_does_once_a_connection(serve: Serving, path: str) -> None:
+    server, kept = await full(serve)
+
+    for _ in range(2 * SPARES):
+        told = await call(server.url, "GET", path)
+        assert (200, "close") == (told.status, told.headers["connection"])
+
+    assert 0 == server.acceptor.refused
+    assert 200 == (await kept.call("GET", "/api/v1/models")).status
+    kept.close()
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /api/v1/models?/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /healthz/x HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"POST /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
+        post(b'{"content": "%s"}' % (b"x" * 20_000)),
+    ],
+)
+@pytest.mark.gen_test
+async def test_whatever_else_is_asked_of_it_is_refused(serve: Serving, request_: bytes) -> None:
+    server, kept = await full(serve)
+
+    status, body = await answered(server, request_)
+
+    assert (503, "overloaded") == (status, body["error"]["code"])
+    assert 1 == server.acceptor.refused
+    kept.close()
+
+
+@pytest.mark.gen_test
+async def test_below_a_path_it_is_asked_there(serve: Serving) -> None:
+    server, kept = await full(serve, base_path="/chat")
+    assert 200 == (await call(server.url, "GET", "/chat/healthz")).status
+    whole = b"GET http://localhost/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    assert 200 == (await answered(server, whole))[0]
+    kept.close()
+
+
+@pytest.mark.gen_test
+async def test_a_second_request_on_one_is_not_read(serve: Serving) -> None:
+    server, kept = await full(serve)
+    stream, writer = await sending(server, HEALTH + HEALTH)
+    assert 1 == (await stream.read()).count(b"HTTP/1.1 ")
+    writer.close()
+    kept.close()
+
+
+@pytest.mark.gen_test
+async def test_who_asks_gets_through_however_many_say_nothing(serve: Serving) -> None:
+    server, kept = await full(serve)
+    silent = [await sending(server, b"GET /healthz") for _ in range(3 * SPARES)]
+
+    assert 200 == (await call(server.url, "GET", "/healthz")).status
+
+    refused = [stream for stream, _ in silent if stream._buffer.startswith(b"HTTP/1.1 503")]  # type: ignore[attr-defined]
+    assert 2 * SPARES + 1 == len(refused) == server.acceptor.refused
+    assert silent[0][0] in refused  # the one that was silent for longest
+    for _, writer in silent:
+        writer.close()
+    kept.close()
+
+
+@pytest.mark.gen_test
+async def test_who_says_nothing_or_takes_nothing_is_let_go(
+    serve: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spares, "_ASKING_SECONDS", 0.05)
+    monkeypatch.setattr(spares, "_ANSWERING_SECONDS", 0.05)
+    server, kept = await full(serve)
+    slow = HEALTH[:-2] + b"Content-Length: 9\r\n\r\n"  # a body that does not come
+
+    said = []
+    for data in (b"", b"GET", slow):
+        stream, writer = await sending(server, data)
+        with suppress(ConnectionResetError):
+            async with asyncio.timeout(5):
+                said.append((await stream.read())[:12])
+        writer.close()
+
+    assert [b"HTTP/1.1 503", b"HTTP/1.1 503", b""] == said
+    await until(lambda: not server.acceptor._spares._open)  # type: ignore[union-attr]
+    assert 200 == (await call(server.url, "GET", "/healthz")).status
+    kept.close()
