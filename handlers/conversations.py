@@ -9,6 +9,7 @@ from handlers.views import ChangedConversation, Conversation, List, NewConversat
 from handlers.watched import WatchedHandler
 from model.messages import Conversation as Kept
 from model.messages import now
+from relay.titles import shown
 from storage.base import Changes, Order
 
 
@@ -48,7 +49,7 @@ class ConversationsHandler(WatchedHandler):
         conversation = Kept(
             id=secrets.token_hex(16),
             user=self.user,
-            title=new.title,
+            title=shown(new.title),
             model=new.model,
             system=new.system,
             metadata=new.metadata,
@@ -77,7 +78,7 @@ class ConversationHandler(BaseHandler):
         if isinstance(changed.model, str):
             self.services.models.resolve(changed.model)
         changes = Changes(
-            title=changed.title,
+            title=shown(changed.title) if isinstance(changed.title, str) else changed.title,
             model=changed.model,
             system=changed.system,
             metadata=changed.metadata,

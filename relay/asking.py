@@ -13,9 +13,6 @@ from relay.answer import Answer
 from relay.usage import estimate
 from storage.base import IdempotencyKey
 
-# A list of conversations shows a line of it; the whole question is a click away.
-_TITLE_CHARS = 40
-
 
 class Caller(msgspec.Struct, frozen=True):
     """The request that asked, as log and traces name it."""
@@ -181,12 +178,6 @@ def messages(
 def _message_id(conversation_id: str) -> str:
     """Begins with the conversation's, so that a message is found by its id on one shard."""
     return f"{conversation_id}-{secrets.token_hex(16)}"
-
-
-def title(content: str) -> str:
-    """The title of a conversation that got none, by its first question."""
-    beginning = content.lstrip()[: 10 * _TITLE_CHARS]  # a question may be a megabyte
-    return " ".join(beginning.split())[:_TITLE_CHARS]
 
 
 def _digest(data: bytes) -> str:

@@ -18,7 +18,7 @@ from model.blocks import TextBlock, later_kinds
 from model.messages import Conversation, Ending, Message, Role, Status
 from relay.admission import Admission, Allowance, Slot
 from relay.answer import Answer, Reader
-from relay.asking import Asked, Asking, Caller, messages, new_conversation, title
+from relay.asking import Asked, Asking, Caller, messages, new_conversation
 from relay.checkpoints import Checkpoints
 from relay.clearing import Clearing
 from relay.context import History, history
@@ -44,6 +44,7 @@ from relay.records import Records
 from relay.retries import Retries
 from relay.running import Running
 from relay.standing import Standing
+from relay.titles import title_of
 from relay.unsent import Unsent
 from storage.base import Busy, Changes, KeyTaken, NotFound, Storage, StorageError
 from storage.sizes import conversation_bytes, facts_bytes, messages_bytes
@@ -463,7 +464,7 @@ class Relay:
 
         async def ask() -> None:
             await self._storage.ask(
-                question, live, title=title(asking.content), new=new, key=key, replaces=replaces
+                question, live, title=title_of(asking.content), new=new, key=key, replaces=replaces
             )
 
         try:

@@ -342,7 +342,7 @@ class Storage(ABC):
         question: Message | None,
         answer: Message,
         *,
-        title: str,
+        title: str | None,
         new: Conversation | None,
         key: IdempotencyKey | None = None,
         replaces: str | None = None,
@@ -351,9 +351,9 @@ class Storage(ABC):
 
         Without `question` it is one more answer to a question that is kept; parents are the
         caller's to check. `new` is the conversation to be made in the same step; without it the
-        named one must exist (NotFound). `title` becomes the conversation's title if it has none.
-        `answer.created_at` becomes its `updated_at`. Raises Busy if another answer is live there.
-        Asking again with the same ids changes nothing.
+        named one must exist (NotFound). `title`, unless it is None, becomes the conversation's if
+        that has none. `answer.created_at` becomes its `updated_at`. Raises Busy if another answer
+        is live there. Asking again with the same ids changes nothing.
 
         Raises KeyTaken, ahead of NotFound and Busy, if `key` stands for another answer, unless
         that is the one with the id `replaces`: then it stands for the new one from now on.

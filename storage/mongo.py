@@ -401,7 +401,7 @@ class MongoStorage(Storage):
         question: Message | None,
         answer: Message,
         *,
-        title: str,
+        title: str | None,
         new: Conversation | None,
         key: IdempotencyKey | None = None,
         replaces: str | None = None,
@@ -695,7 +695,7 @@ class MongoStorage(Storage):
         self,
         session: MotorClientSession,
         kept: Sequence[Message],
-        title: str,
+        title: str | None,
         new: Conversation | None,
     ) -> int:
         """Take places in the conversation, made first if `new`, for `kept`; return the first."""
@@ -710,7 +710,7 @@ class MongoStorage(Storage):
         )
         if conversation is None:
             raise NotFound
-        if conversation["title"] is None:
+        if title is not None and conversation["title"] is None:
             await self._conversations.update_one(key, {"$set": {"title": title}}, session=session)
         ordinals: int = conversation["ordinals"]
         return ordinals - len(kept)

@@ -183,7 +183,7 @@ def claimed(key: IdempotencyKey, replaces: str | None) -> Document:
     return idempotency_key(key.user, key.id) | {"answer_id": {"$in": may_be}}
 
 
-def entered(kept: Sequence[Message], new: Conversation | None, title: str) -> Document:
+def entered(kept: Sequence[Message], new: Conversation | None, title: str | None) -> Document:
     """The update of a conversation that messages enter, made at one time.
 
     It makes the conversation if `new`, titled at once.

@@ -294,7 +294,7 @@ class SQLiteStorage(Storage):
         question: Message | None,
         answer: Message,
         *,
-        title: str,
+        title: str | None,
         new: Conversation | None,
         key: IdempotencyKey | None = None,
         replaces: str | None = None,

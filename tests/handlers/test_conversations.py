@@ -7,6 +7,7 @@ import pytest
 from server import Server
 from tests.readers import Reader, call
 from tests.serving import Serving
+from tests.steps import JSON
 
 
 @pytest.fixture
@@ -49,6 +50,35 @@ async def test_the_list_is_newest_first_and_goes_on_behind_its_cursor(url: str) 
     rest = (await call(url, "GET", f"/api/v1/conversations?limit=3&after={first['next']}")).body
     assert set(made) == {entry["id"] for entry in first["data"] + rest["data"]}
     assert [3, 2, None] == [len(first["data"]), len(rest["data"]), rest["next"]]
+
+
+@pytest.mark.gen_test
+async def test_the_first_question_that_can_be_seen_gives_the_title(url: str) -> None:
+    path, kept = "/api/v1/conversations", []
+    asked = await call(url, "POST", "/api/v1/chat", {"content": "\u200b\u2060"}, headers=JSON)
+    name = asked.body["conversation_id"]
+    for question in ("\u202e\ufeff", "🇩🇪" * 21 + "\n", "Another one"):
+        kept.append((await call(url, "GET", f"{path}/{name}")).body["title"])
+        await call(url, "POST", f"{path}/{name}/messages", {"content": question}, headers=JSON)
+    kept.append((await call(url, "GET", f"{path}/{name}")).body["title"])
+
+    assert [None, None, "🇩🇪" * 20, "🇩🇪" * 20] == kept
+
+
+@pytest.mark.parametrize("title", ["", " \n", "\u200b", "\u202e\ufe0f", None])
+@pytest.mark.gen_test
+async def test_a_title_of_which_nothing_can_be_seen_is_none(url: str, title: str | None) -> None:
+    path = "/api/v1/conversations"
+    made = await call(url, "POST", path, {"title": title})
+    named = (await call(url, "POST", path, {"title": "\u200b named\n"})).body
+
+    changed = await call(url, "PATCH", f"{path}/{named['id']}", {"title": title})
+
+    assert [None, "\u200b named\n", None] == [
+        made.body["title"],
+        named["title"],
+        changed.body["title"],
+    ]
 
 
 @pytest.mark.gen_test

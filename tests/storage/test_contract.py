@@ -259,6 +259,13 @@ async def test_the_first_question_titles_a_conversation_that_has_no_title(
         kept = await storage.conversation("alice", each.id)
         assert kept.updated_at == answer.created_at
         assert kept.title == (each.title or "A title")
+    of_nothing = conversation()
+    await storage.ask(*exchange(of_nothing, owner="p"), title=None, new=of_nothing)
+    assert (await storage.conversation("alice", of_nothing.id)).title is None
+    untitled = conversation()
+    await storage.create_conversation(untitled)
+    await storage.ask(*exchange(untitled, owner="p"), title=None, new=None)
+    assert (await storage.conversation("alice", untitled.id)).title is None
     with_title = conversation(title="")  # an empty one is one
     await storage.ask(*exchange(with_title, owner="p"), title="A title", new=with_title)
     assert (await storage.conversation("alice", with_title.id)).title == ""
