@@ -5,11 +5,11 @@ import logging
 
 import msgspec
 
-from model.blocks import Block
+from model.blocks import Block, TextBlock
 from model.messages import Ending, Failure, Message, Status, Timing, now
 from model.usage import Usage
 from providers.errors import ProviderError, Refused, StreamBroken, Unreachable
-from relay.errors import InternalError, RelayError
+from relay.errors import AnswerTooLong, InternalError, RelayError
 from relay.running import Running
 from relay.usage import estimate, estimate_output
 
@@ -134,4 +134,18 @@ def interrupted(ending: Ending, error: RelayError) -> Ending:
         status=Status.INTERRUPTED,
         finish_reason=None,
         error=failure_of(error),
+    )
+
+
+def too_long(ending: Ending) -> Ending:
+    """What becomes of `ending` when no store could hold it: its text, which always fits.
+
+    That is bounded by `relay.max_answer_chars`; a provider's data and what else comes whole is not.
+    """
+    return msgspec.structs.replace(
+        ending,
+        status=Status.FAILED,
+        blocks=tuple(block for block in ending.blocks if isinstance(block, TextBlock)),
+        finish_reason=None,
+        error=failure_of(AnswerTooLong()),
     )

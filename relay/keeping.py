@@ -2,8 +2,8 @@
 
 After a lease others may take this process for dead, so readers are told `interrupted` then, and
 that is also what goes on being written until the store takes it or says that the answer is no
-longer ours. Otherwise the answer would stay live, and its conversation busy, for as long as this
-process runs.
+longer ours. What the store can never hold is written without what makes it so large. Otherwise the
+answer would stay live, and its conversation busy, for as long as this process runs.
 """
 
 import asyncio
@@ -11,9 +11,9 @@ import logging
 from typing import NamedTuple
 
 from model.messages import Ending
-from relay.endings import interrupted
+from relay.endings import interrupted, too_long
 from relay.errors import InternalError, StorageUnavailable
-from storage.base import Storage, StorageError
+from storage.base import Reason, Storage, StorageError, TooLarge
 
 log = logging.getLogger("headrace.relay")
 
@@ -55,6 +55,8 @@ class EndingKeeper:
         """
         try:
             kept = await self._tried_for_a_lease(answer_id, ending)
+        except TooLarge:
+            return await self.keep(answer_id, too_long(ending))
         except StorageError:
             told = interrupted(ending, StorageUnavailable())
             self._try_late(answer_id, _Late(told, 0.0, asyncio.Event()))
@@ -91,8 +93,8 @@ class EndingKeeper:
         while True:
             try:
                 return await self._storage.end_answer(answer_id, self._storage.process, ending)
-            except StorageError:
-                if loop.time() + pause > deadline:
+            except StorageError as error:
+                if isinstance(error, TooLarge) or loop.time() + pause > deadline:
                     raise
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
@@ -106,19 +108,27 @@ class EndingKeeper:
             self._task = asyncio.create_task(self._try_all())
 
     async def _try_all(self) -> None:
-        """Round after round until nothing is left. A round ends where the store fails again."""
+        """Round after round until nothing is left. A round ends where the store fails again.
+
+        Unless it is damaged: that may be where this one answer is, and keeps back no others.
+        """
         pause = _FIRST_PAUSE
         while self._late:
-            try:
-                for answer_id, late in list(self._late.items()):
+            for answer_id, late in list(self._late.items()):
+                try:
                     await self._try_once(answer_id, late)
-            except StorageError:
-                pause = min(2 * pause, _LONGEST_PAUSE)
+                except StorageError as error:
+                    pause = min(2 * pause, _LONGEST_PAUSE)
+                    if error.reason is not Reason.CORRUPT:
+                        break
             await asyncio.sleep(pause)
 
     async def _try_once(self, answer_id: str, late: _Late) -> None:
         try:
             kept = await self._storage.end_answer(answer_id, self._storage.process, late.ending)
+        except TooLarge:
+            self._late[answer_id] = late._replace(ending=too_long(late.ending))
+            return
         except StorageError:
             raise
         except Exception as error:  # a bug; it must not keep the others from being written

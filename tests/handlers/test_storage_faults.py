@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from model.messages import Ending
 from relay.asking import Asking
 from storage.base import Reason, StorageError, TooLarge
 from tests.faults import FaultyStorage
@@ -288,3 +289,54 @@ async def test_what_lasts_is_not_told_as_try_again(serve: Serving, store: Faulty
         refused = await call(server.url, "POST", f"{path}/messages", {"content": "q"})
         assert (status, code) == (refused.status, refused.body["error"]["code"])
         assert "retry-after" not in refused.headers
+
+
+@pytest.mark.gen_test
+async def test_an_answer_that_no_store_can_hold_is_kept_as_its_text_at_once(
+    serve: Serving, providers, upstream: ScriptedUpstream, store: FaultyStorage
+) -> None:
+    server = await serve.start(providers=providers)
+    path = await new_conversation(server)
+    store.fail("end_answer", error=TooLarge("past what a document holds"), times=1)
+    upstream.reasoning("hm")
+    upstream.tokens("a")
+    upstream.finish()
+
+    reader = await Reader.open(server.url, "POST", f"{path}/messages", {"content": "q"})
+
+    end = await reader.end()
+    assert ("failed", "answer_too_long") == (end["status"], end["error"]["code"])
+    kept = await kept_answer(server, path)
+    assert [{"type": "text", "text": "a"}] == kept["blocks"]
+    assert "answer_too_long" == kept["error"]["code"]
+
+
+@pytest.mark.parametrize("error", [TooLarge("no"), StorageError("no", reason=Reason.CORRUPT)])
+@pytest.mark.gen_test
+async def test_one_end_that_can_never_be_kept_keeps_back_no_other(
+    serve: Serving,
+    providers,
+    upstream: ScriptedUpstream,
+    store: FaultyStorage,
+    error: StorageError,
+) -> None:
+    server = await serve.start(providers=providers, relay=SHORT_LEASE)
+    store.fail("end_answer")
+    paths = [await new_conversation(server) for _ in range(2)]
+    answers = []
+    for path in paths:
+        upstream.tokens("a")
+        upstream.finish()
+        reader = await Reader.open(server.url, "POST", f"{path}/messages", {"content": "q"})
+        await reader.end()
+        answers.append(reader.answer_id)
+
+    def is_firsts(answer_id: str, _: str, ending: Ending) -> bool:
+        is_as_it_was = ending.error is not None and ending.error.code == "storage_unavailable"
+        return answer_id == answers[0] and is_as_it_was
+
+    store.fail("end_answer", error=error, when=is_firsts)
+
+    assert "interrupted" == (await kept_answer(server, paths[1]))["status"]
+    store.heal()
+    assert "live" != (await kept_answer(server, paths[0]))["status"]
