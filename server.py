@@ -458,7 +458,7 @@ async def _cancel(chore: asyncio.Task[None]) -> None:
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, and drain then; a second one cuts that short."""
+    """Serve until SIGTERM, SIGINT or SIGHUP, and drain then; a second one cuts that short."""
     stopping, hurry = asyncio.Event(), asyncio.Event()
 
     def signalled() -> None:
@@ -468,6 +468,10 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signalled)
+    # A terminal that was closed, or a habit: there is nothing that could be read anew. Who started
+    # the server by nohup does not mean it to hear of that.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        loop.add_signal_handler(signal.SIGHUP, signalled)
     supervisor = Supervisor()
     async with AsyncExitStack() as stack:
         telling = asyncio.create_task(_kept_up(supervisor.keep_telling))
