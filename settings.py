@@ -354,8 +354,8 @@ class ContextSettings(Section):
 
     # 15,000 to 60,000 tokens by language: within the 128k window of today's usual models.
     max_chars: Count = 60_000
-    # Each twenty are a read of the store: without this, a conversation of thousands of one-letter
-    # messages would cost hundreds of reads a question.
+    # Each hundred are a read of the store: without this, a conversation of thousands of one-letter
+    # messages would cost dozens of reads a question.
     max_messages: Count = 200
 
 

@@ -8,8 +8,11 @@ from relay.errors import UnknownParent
 from storage.base import NotFound, Storage
 
 # One read of the store serves most questions: what fits is rarely more than ten exchanges. More at
-# a time would be held in memory for the sake of long answers that do not fit.
-_PAGE = 20
+# once would be looked at for the sake of long answers that do not fit.
+_FIRST_PAGE = 20
+
+# Where those were short there may be many more, and each read costs several looks.
+_NEXT_PAGE = 100
 
 # Characters. No read is for less: reasoning is read too, and messages may have nothing else.
 _LEAST_ROOM = 20_000
@@ -43,7 +46,7 @@ async def history(
         page = await storage.branch(
             user,
             conversation_id,
-            limit=min(messages, _PAGE),
+            limit=min(messages, _FIRST_PAGE),
             last=parent_id,
             room=max(room, _LEAST_ROOM),
         )
@@ -71,7 +74,7 @@ async def history(
         page = await storage.branch(
             user,
             conversation_id,
-            limit=min(messages, _PAGE),
+            limit=min(messages, _NEXT_PAGE),
             last=page.next,
             room=max(room, _LEAST_ROOM),
         )

@@ -8,6 +8,7 @@ import pytest
 from model.blocks import TextBlock
 from model.growth import Chunk, Piece
 from model.messages import Conversation, Message, Status
+from relay.context import history
 from storage import mongo as mongo_module
 from storage.base import Busy, NotFound, Page, Storage
 from tests.storage.conftest import Commands, Place
@@ -299,3 +300,20 @@ async def test_very_many_messages_in_between_are_passed_over_by_a_look_up(
 
     assert [first.parent_id, first.id, last.parent_id, last.id] == ids(page)
     assert 7 >= len(commands.sent)
+
+
+@pytest.mark.gen_test
+async def test_a_question_costs_a_handful_of_reads_whatever_lies_between_its_history(
+    mongo: Place, commands: Commands
+) -> None:
+    storage = await mongo.open()
+    branches = await interleaved(storage, 30)
+    answer = branches[0][-1]
+    commands.sent.clear()
+
+    found = await history(
+        storage, "alice", answer.conversation_id, answer.id, room=60_000, messages=50
+    )
+
+    assert 50 // 2 == len(found.turns)  # the answers are without a word
+    assert 10 >= len(commands.sent)
