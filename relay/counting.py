@@ -4,7 +4,8 @@ A process counts in memory, and once a second tells the store its counts and hea
 commands for all of its users together, so that a question costs no round trip of its own. In
 between it lets a user have an eighth of what was left, and at least one; who wants more has the
 processes compare at once. So with n processes a limit L is passed by at most n times L/8, or by n
-where that is more, and that only within the second in which it is reached.
+where that is more, and that only within the second in which it is reached. What is held for things
+that may come to nothing is known here alone, and may be on top of that.
 """
 
 import asyncio
