@@ -41,7 +41,8 @@ def give_back(database: sqlite3.Connection) -> bool:
     if free <= _SPARE_PAGES or not is_giving(database):
         return False
     step = min(free - _SPARE_PAGES, _STEP_PAGES)
-    database.execute(f"PRAGMA incremental_vacuum({step})").fetchall()  # a row for each page
+    # A page each time it is stepped, and a row without columns: `execute` would step it once.
+    database.executescript(f"PRAGMA incremental_vacuum({step})")
     if free - step > _SPARE_PAGES:
         return True
     # Until it is copied from the log, the file is as long as it was.
@@ -49,13 +50,13 @@ def give_back(database: sqlite3.Connection) -> bool:
     return False
 
 
-def cut_log(database: sqlite3.Connection, size: int) -> None:
-    """Have a log of `size` bytes begin anew if it has grown past its size.
+def cut_log(database: sqlite3.Connection) -> None:
+    """Have the log begin anew, with nothing in it, unless somebody reads from it for long.
 
-    SQLite does so when nobody happens to read from it; where somebody always does, it never would.
+    SQLite does so of its own accord when nobody happens to read from it. Where somebody always
+    does, it would grow for ever.
     """
-    if size > LOG_SIZE:
-        database.execute("PRAGMA wal_checkpoint(RESTART)")
+    database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
 
 def _number(database: sqlite3.Connection, query: str) -> int:

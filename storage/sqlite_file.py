@@ -9,6 +9,7 @@ import functools
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -30,6 +31,10 @@ from storage.writer import BUSY_MS
 # had not written of its own accord: half a minute, say. The price is an fsync for each group of
 # questions and endings (0.4 ms here), and one a tick for all the chunks.
 _SYNCHRONOUS = "FULL"
+
+# Seconds between two tries to cut a long log: while somebody reads for long, each is in vain and
+# holds up who writes, for a quarter of a second.
+_CUT_SECONDS = 10.0
 
 # Seconds to wait for another program where nobody waits for us: at a start, in a migration. Readers
 # wait so long for one that changes the whole file.
@@ -62,6 +67,7 @@ class SQLiteFile:
         self.lock = FileLock(path)
         self.columns: Mapping[str, frozenset[str]] = {}  # of each table, as the file has them
         self._connections: list[sqlite3.Connection] = []
+        self._cut_at = 0.0  # by the monotonic clock: no sooner may the log be cut
 
     def open(self, *, beside: bool) -> tuple[sqlite3.Connection, list[sqlite3.Connection]]:
         """The connection that writes, and those that read. Raises StorageError."""
@@ -162,7 +168,9 @@ class SQLiteFile:
 
     def tidy(self, database: sqlite3.Connection) -> bool:
         """A step of what keeps it in shape; whether there is more to do. Raises sqlite3.Error."""
-        cut_log(database, self.lock.log_size())
+        if self.lock.log_size() > LOG_SIZE and time.monotonic() > self._cut_at:
+            cut_log(database)
+            self._cut_at = time.monotonic() + _CUT_SECONDS
         return give_back(database)
 
     def close(self) -> None:
