@@ -13,7 +13,8 @@ def filled(file: Path, megabytes: int) -> None:
         database.execute("PRAGMA auto_vacuum = INCREMENTAL")
         database.executescript(f"{''.join(MIGRATIONS)} PRAGMA user_version = {NEWEST};")
         database.execute(
-            "INSERT INTO conversations VALUES ('c', 'nobody', 't', NULL, NULL, '{}', 0, 0)"
+            """INSERT INTO conversations (id, user, metadata, created_at, updated_at)
+            VALUES ('c', 'nobody', '{}', 0, 0)"""
         )
         database.execute(
             """WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers LIMIT ?)

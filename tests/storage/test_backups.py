@@ -101,7 +101,9 @@ def _crashed(file: Path) -> None:
 
 def _insert(database: sqlite3.Connection, title: str) -> None:
     database.execute(
-        "INSERT INTO conversations VALUES (?, 'alice', ?, NULL, NULL, '{}', 0, 0)", (title, title)
+        """INSERT INTO conversations (id, user, title, metadata, created_at, updated_at)
+        VALUES (?, 'alice', ?, '{}', 0, 0)""",
+        (title, title),
     )
 
 
