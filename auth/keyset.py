@@ -3,12 +3,15 @@
 Keys change: a new one appears in the set shortly before tokens are signed with it, a withdrawn one
 is left out. So the set is fetched every ten minutes, and at once when a token names a key that is
 not known; but not more often than every ten seconds, whatever strangers send.
+
+Names (`kid`) are optional, and issuers leave them out of tokens, of sets, or of both. What a name
+does not decide is tried out, among keys of the issuer's alone, and those that fit the algorithm.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jwt
 import msgspec
@@ -47,6 +50,25 @@ _TRUSTED_SECONDS = 24 * 3600.0
 # Keys of a set that are looked at: issuers publish two or three, with certificates some KB each.
 _MOST = 100
 
+# Keys that are tried where no name says which: the one in use, the one before and the one to come.
+# Each costs a tenth of a millisecond, also for a token that a stranger made up.
+_MOST_TRIED = 4
+
+
+class _Usable(NamedTuple):
+    """A key, for one of the algorithms that it may serve."""
+
+    kid: str | None
+    algorithm: str
+    key: jwt.PyJWK
+
+
+class Candidates(NamedTuple):
+    """The keys that a token may be signed with, and whether it named them."""
+
+    keys: tuple[jwt.PyJWK, ...]
+    are_named: bool
+
 
 class KeySet:
     """The issuer's keys. `fetch` brings the set as it is published, or raises KeysUnavailable."""
@@ -54,7 +76,7 @@ class KeySet:
     def __init__(self, fetch: Callable[[], Awaitable[bytes]], algorithms: tuple[str, ...]) -> None:
         self._fetch = fetch
         self._algorithms = algorithms
-        self._keys: dict[tuple[str | None, str], jwt.PyJWK] = {}  # by kid and algorithm
+        self._keys: list[_Usable] = []
         self._published: bytes | None = None
         self._fetched_at = float("-inf")  # by the loop's clock, as the next one
         self._tried_at = float("-inf")
@@ -69,19 +91,30 @@ class KeySet:
             0  # counts the sets that differ: what was judged by another is judged anew
         )
 
-    async def key(self, kid: str | None, algorithm: str) -> jwt.PyJWK | None:
-        """The key that a token names; without a name the only one of its kind, if there is one.
+    async def candidates(self, kid: str | None, algorithm: str) -> Candidates:
+        """The keys that a token names, or the few that it may mean; none if there is none such.
 
-        Raises KeysUnavailable if no set was fetched, or none for a day; or if the key is not known
-        and may be a new one, for all that can be told while the issuer is away.
+        Raises KeysUnavailable if no set was fetched, or none for a day; or if no key is known and
+        there may be a new one, for all that can be told while the issuer is away.
         """
         found = self._find(kid, algorithm)
-        if found is None or not self._is_trusted:
+        if not found.keys or not self._is_trusted:
             await self.refresh()
             found = self._find(kid, algorithm)
-        if not self._is_trusted or (found is None and self._outage.lasts):
+        if not self._is_trusted or (not found.keys and self._outage.lasts):
             raise KeysUnavailable(self._reason)
         return found
+
+    async def has_others(self) -> bool:
+        """Whether the set is another one by now; for who tried out all that there were.
+
+        Raises KeysUnavailable while that cannot be told.
+        """
+        before = self.generation
+        await self.refresh()
+        if self._outage.lasts:
+            raise KeysUnavailable(self._reason)
+        return self.generation != before
 
     async def refresh(self) -> None:
         """Fetch the set, unless that was tried just now; whoever waits shares one fetch."""
@@ -104,11 +137,11 @@ class KeySet:
     def _is_trusted(self) -> bool:
         return asyncio.get_running_loop().time() < self._fetched_at + _TRUSTED_SECONDS
 
-    def _find(self, kid: str | None, algorithm: str) -> jwt.PyJWK | None:
-        if kid is not None:
-            return self._keys.get((kid, algorithm))
-        candidates = [key for (_, name), key in self._keys.items() if name == algorithm]
-        return candidates[0] if len(candidates) == 1 else None
+    def _find(self, kid: str | None, algorithm: str) -> Candidates:
+        fitting = [each for each in self._keys if each.algorithm == algorithm]
+        named = [each for each in fitting if kid and each.kid == kid]
+        meant = named or [each for each in fitting if not (kid and each.kid)]
+        return Candidates(tuple(each.key for each in meant[:_MOST_TRIED]), bool(named))
 
     async def _renew(self) -> None:
         try:
@@ -127,17 +160,18 @@ class KeySet:
             self._fetching = None
 
 
-def _keys(published: bytes, algorithms: tuple[str, ...]) -> dict[tuple[str | None, str], jwt.PyJWK]:
+def _keys(published: bytes, algorithms: tuple[str, ...]) -> list[_Usable]:
     """The usable keys of a set, for each algorithm that they may serve. Raises KeysUnavailable."""
     try:
         listed = msgspec.json.decode(published, type=_Set).keys
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise KeysUnavailable("no_key_set") from error
-    keys = {}
-    for data in listed[:_MOST]:
-        for algorithm in algorithms:
-            if (key := _usable(data, algorithm)) is not None:
-                keys[_text(data.get("kid")), algorithm] = key
+    keys = [
+        _Usable(_text(data.get("kid")), algorithm, key)
+        for data in listed[:_MOST]
+        for algorithm in algorithms
+        if (key := _usable(data, algorithm)) is not None
+    ]
     if not keys:
         raise KeysUnavailable("no_key_for_auth.jwt.algorithms")
     return keys

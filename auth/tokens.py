@@ -105,19 +105,8 @@ class Verifier:
         header = _header(token)
         if header.alg not in self._rules.algorithms:
             raise InvalidCredentials("token_alg")
-        key = await self._keys.key(header.kid, header.alg)
-        if key is None:
-            raise InvalidCredentials("token_kid_unknown" if header.kid else "token_kid_missing")
         try:
-            claims = jwt.decode(
-                token,
-                key,
-                algorithms=[header.alg],
-                audience=self._rules.audience,
-                issuer=self._rules.issuer,
-                leeway=self._rules.leeway,
-                options=_OPTIONS,
-            )
+            claims = await self._verified(token, header)
             expires_at = float(claims["exp"]) + self._rules.leeway
         except jwt.ExpiredSignatureError:
             raise ExpiredCredentials("token_exp") from None
@@ -129,6 +118,35 @@ class Verifier:
         if not is_user_name(user):
             raise InvalidCredentials("token_sub")
         return _Good(Principal(user, self._is_admin(claims)), expires_at)
+
+    async def _verified(self, token: str, header: _Header) -> dict[str, Any]:
+        """The claims, by the key that is named; without a name by whichever of the few it is.
+
+        Raises what PyJWT does, and InvalidCredentials or KeysUnavailable if there is no key.
+        """
+        while True:
+            found = await self._keys.candidates(header.kid, header.alg)
+            if not found.keys:
+                raise InvalidCredentials("token_kid_unknown" if header.kid else "token_kid_missing")
+            for key in found.keys:
+                try:
+                    return self._claims(token, key, header.alg)
+                except (jwt.InvalidSignatureError, jwt.InvalidKeyError) as error:
+                    refused = error
+            # Who has no names cannot say that a key is new.
+            if found.are_named or not await self._keys.has_others():
+                raise refused
+
+    def _claims(self, token: str, key: jwt.PyJWK, algorithm: str) -> dict[str, Any]:
+        return jwt.decode(
+            token,
+            key,
+            algorithms=[algorithm],
+            audience=self._rules.audience,
+            issuer=self._rules.issuer,
+            leeway=self._rules.leeway,
+            options=_OPTIONS,
+        )
 
     def _is_admin(self, claims: dict[str, Any]) -> bool:
         wanted = self._rules.admin_scope

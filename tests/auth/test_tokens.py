@@ -7,6 +7,7 @@ import hmac
 import json
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -204,9 +205,26 @@ def tampered(signer: Issuer) -> str:
 
 
 def nameless(signer: Issuer) -> str:
-    """The set has two keys of the kind then, and it is not tried out which one it is."""
+    """All keys of its kind are tried then, and none but those of the issuer."""
+    signer.publish("rsa", "next", "ec")
+    signer.private["evil"] = rsa.generate_private_key(65537, 2048)
+    return signer.token("evil", headers={"jwk": signer.public("evil")})
+
+
+def nameless_and_confused(signer: Issuer) -> str:
+    signer.publish("rsa")
+    del signer.published["rsa"]["kid"]
+    return confused(signer).replace(sealed({"alg": "HS256", "kid": "rsa"}), "e30")
+
+
+def under_anothers_name(signer: Issuer) -> str:
+    """Nothing is tried out for a token that says which of the keys it is."""
     signer.publish("rsa", "next")
-    return signer.token(headers={})
+    return signer.token("next", headers={"kid": "rsa"})
+
+
+def of_a_key_with_another_name(signer: Issuer) -> str:
+    return signer.token("rsa", headers={"kid": "unheard of"})
 
 
 def of_unknown_key(signer: Issuer) -> str:
@@ -222,6 +240,9 @@ ATTACKS = [
     not_listed,
     tampered,
     nameless,
+    nameless_and_confused,
+    under_anothers_name,
+    of_a_key_with_another_name,
     of_unknown_key,
 ]
 
@@ -287,6 +308,76 @@ async def test_without_a_name_the_only_key_of_its_kind_will_do(
     verifier: Verifier, signer: Issuer
 ) -> None:
     await verifier.enter(signer.token(headers={}))
+
+
+NAMELESS = {
+    "the token": (("rsa", "next", "ec"), (), {}),
+    "the token, by an empty name": (("rsa", "next", "ec"), (), {"kid": ""}),
+    "the only key": (("rsa",), ("rsa",), {"kid": "rsa"}),
+    "all keys": (("next", "rsa", "ec"), ("next", "rsa", "ec"), {"kid": "rsa"}),
+    "all keys and the token": (("next", "rsa", "ec"), ("next", "rsa", "ec"), {}),
+    "its key": (("next", "rsa", "ec"), ("rsa",), {"kid": "whatever"}),
+    "the other key": (("next", "rsa", "ec"), ("next",), {}),
+}
+
+
+@pytest.mark.parametrize(("keys", "without", "headers"), NAMELESS.values(), ids=NAMELESS.keys())
+@pytest.mark.gen_test
+async def test_where_a_name_is_left_out_the_issuers_few_keys_are_tried(
+    verifier: Verifier,
+    signer: Issuer,
+    keys: tuple[str, ...],
+    without: tuple[str, ...],
+    headers: dict[str, str],
+) -> None:
+    signer.publish(*keys)
+    for kid in without:
+        del signer.published[kid]["kid"]
+
+    assert Principal("alice") == await verifier.enter(signer.token(headers=headers))
+    with pytest.raises(ExpiredCredentials):  # and all else is looked at as ever
+        await verifier.enter(signer.token(headers=headers, exp=1))
+
+
+@pytest.mark.gen_test
+async def test_a_new_key_without_a_name_is_fetched_when_no_other_fits(
+    verifier: Verifier, signer: Issuer, published: Published, impatient: None
+) -> None:
+    signer.publish("rsa", kid=None)
+    await verifier.enter(signer.token(headers={}))
+    signer.publish("next", kid=None)
+
+    await verifier.enter(signer.token("next", headers={}))
+
+    assert 2 == published.fetches
+    with pytest.raises(InvalidCredentials):  # the old one opens nothing more
+        await verifier.enter(signer.token(headers={}))
+    published.away = True
+    with pytest.raises(KeysUnavailable):  # it may be a new one
+        await verifier.enter(signer.token(headers={}))
+
+
+@pytest.mark.gen_test
+async def test_tokens_without_a_name_cannot_make_us_ask_the_issuer_all_the_time(
+    verifier: Verifier, signer: Issuer, published: Published
+) -> None:
+    for number in range(20):
+        with pytest.raises(InvalidCredentials):
+            await verifier.enter(signer.token("next", headers={}, jti=f"{number}"))
+
+    assert 1 == published.fetches
+
+
+@pytest.mark.parametrize(("others", "good"), [(3, True), (4, False)])
+@pytest.mark.gen_test
+async def test_so_many_keys_are_tried_and_no_more(
+    verifier: Verifier, signer: Issuer, others: int, good: bool
+) -> None:
+    ahead = {f"{number}": signer.public("next") for number in range(others)}
+    signer.published = {**ahead, "rsa": signer.public("rsa")}
+
+    with nullcontext() if good else pytest.raises(InvalidCredentials):
+        await verifier.enter(signer.token(headers={}))
 
 
 @pytest.mark.gen_test
@@ -376,7 +467,7 @@ async def test_a_set_that_is_none_is_as_if_the_issuer_were_away(answer: bytes) -
 
     keys = KeySet(fetch, ("RS256",))
     with pytest.raises(KeysUnavailable):
-        await keys.key("rsa", "RS256")
+        await keys.candidates("rsa", "RS256")
 
 
 # Admins
