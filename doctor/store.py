@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from doctor.findings import Finding, look, ok, wrong
 from settings import Settings
-from storage.base import Examined, Outdated, Storage, StorageError
+from storage.base import Examined, Outdated, Reason, Storage, StorageError
 from storage.opening import from_url
 
 # With transactions on every shape of cluster, and `$$NOW`.
@@ -16,6 +16,16 @@ _OLDEST_MONGODB = (4, 4, 0)
 _CLOCK_SECONDS = 1.0
 
 _MIGRATE = "server.py migrate"
+
+_LOOK = "see storage.url, and whether what it names is there and lets this user in"
+_RESTORE = "server.py check says what is wrong; server.py restore puts a backup in its place"
+_REMEDIES = {
+    Reason.CORRUPT: _RESTORE,
+    Reason.DENIED: "let this user in, or run it as the server's: what it names and, of a file, its "
+    "folder, -wal and -shm have to be read and written",
+    Reason.READ_ONLY: "mount its disk for writing",
+    Reason.FULL: "make room",
+}
 
 # A day of writing, and of its journal, for a busy process.
 _FREE_BYTES = 2_000_000_000
@@ -36,8 +46,7 @@ async def store(settings: Settings) -> list[Finding]:
     except Outdated as error:
         return [wrong("storage", str(error), _MIGRATE)]
     except StorageError as error:
-        remedy = "see storage.url, and whether what it names is there and lets this user in"
-        return [wrong("storage", str(error), remedy)]
+        return [wrong("storage", str(error), _REMEDIES.get(error.reason, _LOOK))]
     return list(_findings(settings, examined))
 
 
@@ -64,7 +73,7 @@ def _findings(settings: Settings, examined: Examined) -> Iterator[Finding]:
         yield wrong(
             "storage",
             f"it is damaged: {examined.faults[0]}",
-            "server.py check has all of it; server.py restore puts a backup in its place",
+            _RESTORE,
         )
     elif not examined.is_looked_through:
         yield look(

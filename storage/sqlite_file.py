@@ -43,6 +43,8 @@ _BUSY_SECONDS = 5.0
 # Text that is no UTF-8 would else fail whatever reads the rows beside it.
 _AS_TEXT = functools.partial(str, encoding="utf-8", errors="replace")
 
+_DAMAGED = "it is damaged, or no database; `server.py restore` puts a backup in its place"
+
 # Less than this is free: the next question may find no room. The log grows by less in a second, in
 # which nobody looks again.
 _SHORT_BYTES = 16_000_000
@@ -214,7 +216,10 @@ class SQLiteFile:
         except ValueError as error:
             raise StorageError(f"cannot use {self.path}: {error}") from error
         except sqlite3.Error as error:
-            raise self.failed(error) from error
+            told = self.failed(error)
+            if isinstance(told, StorageError) and told.reason is Reason.CORRUPT:
+                told = failure(f"{told}: {_DAMAGED}", told.reason)
+            raise told from error
 
     def _denied(self, words: str) -> StorageError:
         return StorageError(f"cannot use {self.path}: {words}", reason=Reason.DENIED)

@@ -339,6 +339,22 @@ async def test_a_damaged_file_is_wrong_and_what_helps_is_named(tmp_path: Path) -
 
 
 @pytest.mark.gen_test
+async def test_a_file_that_is_no_database_any_more_is_refused_in_words_that_help(
+    launcher: Launcher,
+) -> None:
+    file = launcher.folder / "h.db"
+    launcher.settings.write_text(f'port = 0\n[storage]\nurl = "sqlite:///{file}"\n')
+    filled(file, 1)
+    damaged(file, at=0)
+
+    fine, said = await _said(storage={"url": f"sqlite:///{file}"})
+
+    assert not fine
+    assert re.search(r"wrong  storage: .*SQLITE_NOTADB.*\n       -> .*restore", said)
+    assert "`server.py restore`" in await launcher.refused("--config", str(launcher.settings))
+
+
+@pytest.mark.gen_test
 async def test_a_file_that_was_replaced_under_a_server_is_wrong(launcher: Launcher) -> None:
     launcher.settings.write_text("port = 0\n")
     serving, _ = await launcher.serve()
