@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from model.growth import Chunk
 from relay.answer import Answer, length
 from relay.following import FOLLOWED_SECONDS
-from storage.base import Storage, StorageError
+from storage.base import Storage, StorageError, TooLarge
 from telemetry.sparing import Outage
 
 log = logging.getLogger("headrace.checkpoints")
@@ -105,6 +105,8 @@ class Checkpoints:
         gone: frozenset[str] = frozenset()
         try:
             gone = await self._storage.append_chunks(list(writing.values()))
+        except TooLarge:  # so is one of them, and it must not cost all the others
+            writing = await self._written_singly(writing)
         except StorageError as error:
             self._outage.met(error.reason, error)
             return False
@@ -126,6 +128,9 @@ class Checkpoints:
         for answer, chunk in chunks.items():
             try:
                 await self._storage.append_chunks([chunk])
+            except TooLarge:
+                log.warning("growth of an answer is too large to be saved answer=%s", answer.id)
+                self.discard(answer)
             except StorageError:
                 continue
             except Exception as error:

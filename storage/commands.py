@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 from storage.base import Reason, StorageError
@@ -18,7 +19,7 @@ T = TypeVar("T")
 
 # Seconds for one that has begun, beyond its patience. A disk that hangs for longer holds the
 # thread, and nobody could tell those who wait.
-_HUNG_SECONDS = 5.0
+HUNG_SECONDS = 5.0
 
 
 class Command(NamedTuple):
@@ -69,7 +70,7 @@ class Commands:
             waiting.append(Command(work, future, time.monotonic() + patience))
             self._awake.notify()
         try:
-            async with asyncio.timeout(patience + _HUNG_SECONDS):
+            async with asyncio.timeout(patience + HUNG_SECONDS):
                 return await future
         except TimeoutError:
             raise StorageError("the disk does not answer", reason=Reason.TIMEOUT) from None
@@ -127,7 +128,8 @@ class Commands:
     def tell(self, outcomes: Sequence[Outcome]) -> None:
         """Let those who wait know; one call of the loop for all of them."""
         if outcomes:
-            self._loop.call_soon_threadsafe(_settle, outcomes)
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self._loop.call_soon_threadsafe(_settle, outcomes)
 
 
 def _settle(outcomes: Sequence[Outcome]) -> None:

@@ -6,10 +6,11 @@ is one such look.
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from storage.commands import Command, Commands, Outcome
+from storage.commands import HUNG_SECONDS, Command, Commands, Outcome
 
 T = TypeVar("T")
 
@@ -53,11 +54,13 @@ class Readers:
         """Have `work` done on what is committed by now."""
         return await self._commands.run(lane, work)
 
-    def close(self) -> None:
-        """Do what waits, and end. Blocks."""
+    def close(self) -> bool:
+        """Do what waits, and end. Blocks. False: a thread hangs in the disk, and stays there."""
         self._commands.close()
+        until = time.monotonic() + _PATIENCE + HUNG_SECONDS
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, until - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
 
     def _serve(self, database: sqlite3.Connection) -> None:
         self._enter(database)

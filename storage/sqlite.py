@@ -579,11 +579,10 @@ class SQLiteStorage(Storage):
     def _close(self) -> None:
         if self._looking is not None:
             self._looking.close()
-        if self._writer is not None:
-            self._writer.close()
-        if self._readers is not None:
-            self._readers.close()
-        self._file.close()
+        written = self._writer is None or self._writer.close()
+        read = self._readers is None or self._readers.close()
+        if written and read:  # what a thread that hangs still uses is left to the process's end
+            self._file.close()
 
     def _create(self, conversation: Conversation) -> None:
         self._insert("conversations", conversation_row(conversation), "ON CONFLICT DO NOTHING")

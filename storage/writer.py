@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from storage.base import Reason
-from storage.commands import Command, Commands, Outcome
+from storage.commands import HUNG_SECONDS, Command, Commands, Outcome
 from storage.sqlite_reasons import name_of, reason
 
 T = TypeVar("T")
@@ -87,10 +87,11 @@ class Writer:
         """Have `work` done, in one transaction with others, and wait until that is on the disk."""
         return await self._commands.run(lane, work, patience=patience)
 
-    def close(self) -> None:
-        """Do what waits, and end. Blocks."""
+    def close(self) -> bool:
+        """Do what waits, and end. Blocks. False: the thread hangs in the disk, and stays there."""
         self._commands.close()
-        self._thread.join()
+        self._thread.join(PATIENCE + HUNG_SECONDS)
+        return not self._thread.is_alive()
 
     def _serve(self) -> None:
         self._enter(self._database)

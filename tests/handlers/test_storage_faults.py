@@ -181,6 +181,9 @@ async def test_half_a_character_in_a_tool_calls_name_spoils_nothing(
         assert "complete" == (await reader.end())["status"]
 
 
+@pytest.mark.parametrize(
+    "error", [UnicodeEncodeError("utf-8", "\ud83d", 0, 1, "no"), TooLarge("past a document")]
+)
 @pytest.mark.gen_test
 async def test_checkpoints_of_other_answers_go_on_when_one_cannot_be_written(
     serve: Serving,
@@ -188,6 +191,7 @@ async def test_checkpoints_of_other_answers_go_on_when_one_cannot_be_written(
     upstream: ScriptedUpstream,
     store: FaultyStorage,
     expect_log: Callable[[str, str], None],
+    error: Exception,
 ) -> None:
     server = await serve.start(providers=providers, relay=SHORT_LEASE)
     upstream.tokens("abc")
@@ -195,7 +199,7 @@ async def test_checkpoints_of_other_answers_go_on_when_one_cannot_be_written(
     await spoiled_one.start()
     store.fail(
         "append_chunks",
-        error=UnicodeEncodeError("utf-8", "\ud83d", 0, 1, "no"),
+        error=error,
         when=lambda chunks: spoiled_one.answer_id in {chunk.answer_id for chunk in chunks},
     )
     expect_log("headrace.checkpoints", "")

@@ -52,6 +52,27 @@ asyncio.run(main())
 """
 
 
+# The same, with many questions at a time, each of which is told as soon as it is acknowledged.
+_BUSY_VICTIM = """
+import asyncio, sys
+from pathlib import Path
+from storage.sqlite import SQLiteStorage
+from tests.storage.samples import begun
+
+async def main():
+    storage = SQLiteStorage(Path(sys.argv[1]), "victim")
+    await storage.open()
+
+    async def ask():
+        while True:
+            print((await begun(storage)).id, flush=True)
+
+    await asyncio.gather(*(ask() for _ in range(32)))
+
+asyncio.run(main())
+"""
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "data" / "headrace.db"
@@ -85,6 +106,25 @@ async def test_what_was_acknowledged_survives_kill_9(file: Path) -> None:
     interrupted = ending(*orphan.blocks, status=Status.INTERRUPTED)
     assert await storage.end_answer(live, "victim", interrupted)
     assert await storage.orphans() == []
+    await storage.close()
+
+
+@pytest.mark.gen_test
+async def test_what_was_acknowledged_of_many_at_a_time_survives_kill_9(file: Path) -> None:
+    victim = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _BUSY_VICTIM, str(file), stdout=subprocess.PIPE
+    )
+    assert victim.stdout is not None
+    told = [await victim.stdout.readline() for _ in range(200)]
+    victim.send_signal(signal.SIGKILL)
+    told += (await victim.stdout.read()).splitlines(keepends=True)
+    await victim.wait()
+
+    storage = SQLiteStorage(file, "next")
+    await storage.open()
+    for line in told:
+        if line.endswith(b"\n"):  # the last may have been cut
+            assert (await storage.message("alice", line.decode().strip())).status is Status.LIVE
     await storage.close()
 
 

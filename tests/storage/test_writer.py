@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -249,3 +250,29 @@ async def test_closing_ends_although_another_program_writes(tmp_path: Path) -> N
     shell.database.close()
     with pytest.raises(StorageError):
         await begun(storage)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.gen_test
+async def test_a_disk_that_hangs_is_told_and_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("commands", "writer"):
+        monkeypatch.setattr(f"storage.{module}.HUNG_SECONDS", 0.1)
+    storage = SQLiteStorage(tmp_path / "headrace.db", "p")
+    await storage.open()
+    answer = await begun(storage)
+    works_again = threading.Event()
+    assert storage._writer is not None
+    hanging = asyncio.create_task(storage._writer.run("request", works_again.wait))
+    await queued(hanging)
+
+    outcomes = await asyncio.gather(
+        hanging, *(asked(storage) for _ in range(5)), storage.ping(), return_exceptions=True
+    )
+
+    assert {Reason.TIMEOUT} == {each.reason for each in outcomes if isinstance(each, StorageError)}
+    assert 7 == len(outcomes)
+    assert answer.id == (await storage.message("alice", answer.id)).id
+    await storage.close()  # ends, and leaves the file to the process's end
+    works_again.set()
