@@ -108,7 +108,7 @@ async def test_keys_and_tickets_are_in_no_log_no_error_and_no_header(
     for secret in (admin.key, wrong, ticket):
         said += await misuse(server.url, secret, reader.answer_id)
         await send_broken(server, secret)
-    store.fail("api_key")
+    store.fail("api_keys")
     store.fail("conversations")
     store.fail("message")
     for secret in (wrong, keys.make().text):

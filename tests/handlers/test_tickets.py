@@ -211,7 +211,7 @@ async def test_a_ticket_that_cannot_be_checked_for_now_has_its_holder_come_back(
     await soon()
     bob = await door.admit("bob")
     unknown = Tickets(SECRET).give(Principal("bob", key_id=bob.key_id), live.answer_id)
-    store.fail("api_key")
+    store.fail("api_keys")
     reader = await Reader.open(here.url, "GET", f"{url.partition('=')[0]}={unknown}")
     assert (200, None, 1) == (reader.status, await reader.next(), len(reader.retries))
 
