@@ -418,12 +418,12 @@ class LimitsSettings(Section):
     # `connections` it takes ten of them to keep others out.
     streams_per_user: Limit = 1_000
     # Of one user at all processes: five a second is no person, and a program gone wild. So many
-    # conversations may be made or changed as well.
+    # conversations may be made or changed as well; one that brings 10,000 bytes counts as two.
     questions_per_minute: Limit = 300
     # What one user may keep: a thousand for each conversation, and what they put into them. It is
-    # a hundred questions a day for fifty years, and filled within minutes by who means to. Where
-    # a program asks for many people by one key, it wants more.
-    kept_bytes_per_user: Limit = 1_000_000_000
+    # a hundred questions a day for fifteen years. Where a program asks for many people by one key,
+    # it wants more.
+    kept_bytes_per_user: Limit = 268_435_456
     # Of one user at all processes, in and out, until midnight UTC. What a token costs, and who
     # pays for it, only the operator knows.
     tokens_per_day: Limit = 0

@@ -167,11 +167,11 @@ class Quota:
         if self._limit:
             self._counts.of(user, self._what, self._seconds).own += amount
 
-    def hold(self, user: str) -> "Hold | None":
-        """Keep room for one thing that a user may turn out to have done."""
+    def hold(self, user: str, amount: int = 1) -> "Hold | None":
+        """Keep room for what a user may turn out to have done."""
         if not self._limit:
             return None
-        return Hold(self._counts, self._counts.of(user, self._what, self._seconds))
+        return Hold(self._counts, self._counts.of(user, self._what, self._seconds), amount)
 
     def seconds_left(self) -> int:
         """Until the span is over and everybody may begin anew."""
@@ -184,20 +184,21 @@ class Hold:
     The store's counts only grow, so what may be taken back must not have reached them.
     """
 
-    def __init__(self, counts: Counts, counter: Counter) -> None:
+    def __init__(self, counts: Counts, counter: Counter, amount: int) -> None:
         self._counts = counts
         self._counter = counter
-        counter.held += 1
+        self._amount = amount
+        counter.held += amount
 
     def use(self) -> None:
         """It was done, and counts."""
-        self._counter.held -= 1
-        self._counter.own += 1
+        self._counter.held -= self._amount
+        self._counter.own += self._amount
         self._counts.touch(self._counter)
 
     def give_back(self) -> None:
         """It was not."""
-        self._counter.held -= 1
+        self._counter.held -= self._amount
 
 
 def _instant(seconds: int) -> datetime:

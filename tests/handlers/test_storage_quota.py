@@ -15,7 +15,7 @@ from tests.steps import JSON
 from tests.upstreams import ScriptedUpstream
 
 QUOTA = 100_000
-LIMITS = {"kept_bytes_per_user": QUOTA}
+LIMITS = {"kept_bytes_per_user": QUOTA, "questions_per_minute": 0}
 CONVERSATIONS = "/api/v1/conversations"
 
 
@@ -153,7 +153,7 @@ async def test_far_from_the_quota_the_store_is_asked_once(
 async def test_zero_lifts_it_and_nothing_is_looked_at(
     serve: Serving, settings: dict[str, Any], store: FaultyStorage
 ) -> None:
-    server = await serve.start(**{**settings, "limits": {"kept_bytes_per_user": 0}})
+    server = await serve.start(**{**settings, "limits": LIMITS | {"kept_bytes_per_user": 0}})
     for _ in range(12):
         assert 201 == (await make(server)).status
     assert "kept_bytes" not in store.calls
@@ -174,3 +174,16 @@ async def test_conversations_are_made_and_changed_so_often_a_minute(serve: Servi
     assert (429, "too_many_changes") == said(last)
     assert 0 < int(last.headers["retry-after"]) <= 60
     assert len(done) in range(2, 9)
+
+
+@pytest.mark.gen_test
+async def test_megabytes_of_system_prompts_are_not_brought_within_a_minute(
+    serve: Serving,
+) -> None:
+    server = await serve.start()  # with the limits that it has of its own
+
+    made = await asyncio.gather(*(make(server, 200_000) for _ in range(100)))
+
+    done = Counter(each.status for each in made)
+    assert {201, 429} == set(done)
+    assert done[201] <= 2 * 16  # and twice that at a turn of the minute
