@@ -79,6 +79,30 @@ async def test_a_command_for_the_service_is_given_what_the_operator_wrote(
 
 
 @pytest.mark.gen_test
+async def test_the_nights_backup_is_made_beside_the_service_and_old_ones_go(
+    installed: Installed,
+) -> None:
+    units = [f"/etc/systemd/system/headrace-backup{kind}" for kind in (".service", ".timer")]
+    assert "" == await installed.box.run("systemd-analyze", "verify", *units)
+    await installed.start(1)
+    folder = "/var/lib/private/headrace"
+    for name in ("backup-2020-01-01.db", "backup.db"):
+        await installed.box.run("touch", "--date=2020-01-01", f"{folder}/{name}")
+
+    await installed.box.run("systemctl", "start", "headrace-backup.service")
+
+    kept = await installed.box.run("sh", "-c", f"cd {folder} && ls -l backup*")
+    assert re.fullmatch(
+        r"-rw------- .* backup-20[0-9]{2}-[0-9]{2}-[0-9]{2}\.db\n.* backup\.db", kept
+    )
+    assert " backup-2020-" not in kept
+    code, _ = await installed.box.call("systemctl", "start", "headrace-backup.service")
+    assert code != 0  # today's is there
+    said = await installed.box.journal("-u", "headrace-backup.service")
+    assert "is there already" in said
+
+
+@pytest.mark.gen_test
 async def test_an_unknown_credential_stops_the_start_and_is_named(installed: Installed) -> None:
     installed.keep("providers.openai.apikey", "sk-canary")
     code, _ = await installed.box.call("systemctl", "start", "headrace@1")
