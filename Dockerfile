@@ -1,13 +1,17 @@
 # One process of Headrace. compose.yaml starts several of them, with MongoDB.
 
-FROM node:22-bookworm-slim AS page
+# By tags, which bring the fixes of what is in them. deploy/README.md says how to give digests instead.
+ARG NODE_IMAGE=node:22-bookworm-slim
+ARG PYTHON_IMAGE=python:3.13-slim-bookworm
+
+FROM ${NODE_IMAGE} AS page
 WORKDIR /web
 COPY web/package.json web/package-lock.json web/.npmrc ./
 RUN npm ci
 COPY web ./
 RUN npm run build
 
-FROM python:3.13-slim-bookworm
+FROM ${PYTHON_IMAGE}
 
 WORKDIR /opt/headrace
 COPY requirements.txt ./

@@ -189,6 +189,18 @@ def test_the_image_holds_every_module() -> None:
     assert set() == wanted - set(let_in)
 
 
+def test_every_base_image_can_be_given_by_its_digest() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
+    compose = (ROOT / "compose.yaml").read_text("utf-8")
+    taken = dict(re.findall(r"^ARG (\w+)=(\S+)$", dockerfile, re.MULTILINE))
+    named = re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)
+
+    assert named == [f"${{{name}}}" for name in taken]
+    assert all(":" in tagged for tagged in taken.values())
+    assert f"args: [{', '.join(taken)}]" in compose
+    assert [] == re.findall(r"image: (?!\$\{\w+:-[\w.-]+:[\w.-]+\}$).*", compose, re.MULTILINE)
+
+
 # One command
 
 
