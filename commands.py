@@ -65,6 +65,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     create.add_argument("--user", required=True, help="whose it is")
     create.add_argument("--admin", action="store_true", help="for others' data and /metrics")
     create.add_argument("--days", type=int, help="for how long it is good (until revoked)")
+    create.add_argument(
+        "--models", metavar="PATTERNS", help="which it may ask: openai/*,qwen/qwen-plus (any)"
+    )
     create.add_argument("--note", default="", help="what for, as list-keys shows it")
 
     listing = commands.add_parser("list-keys", help="show what is known of the API keys")
@@ -89,6 +92,7 @@ async def _manage_keys(options: argparse.Namespace, store: StorageSettings) -> S
                     admin=options.admin,
                     note=options.note,
                     days=options.days,
+                    models=options.models,
                 )
             case "list-keys":
                 return await managing.listing(storage, options.user)

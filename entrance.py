@@ -64,6 +64,7 @@ def _taking_tokens(configured: JwtSettings, tickets: Tickets) -> Entrance:
         algorithms=configured.algorithms,
         leeway=configured.leeway_seconds,
         admin_scope=configured.admin_scope,
+        models_claim=configured.models_claim,
     )
     verifier = Verifier(rules, keys)
     return Entrance(Bearer(verifier, tickets), tickets, (verifier.run,), client.close)

@@ -7,7 +7,7 @@ server.py [--config FILE] migrate         bring the store to this version, and s
 server.py [--config FILE] backup FILE     copy the SQLite file, also beside a server that runs
 server.py [--config FILE] restore FILE    put a backup in its place
 server.py [--config FILE] check [FILE]    look through it, or a backup of it
-server.py [--config FILE] create-key --user NAME [--admin] [--days N] [--note TEXT]
+server.py [--config FILE] create-key --user NAME [--admin] [--days N] [--models …] [--note TEXT]
 server.py [--config FILE] list-keys [--user NAME]
 server.py [--config FILE] revoke-key ID… | --user NAME
 

@@ -227,6 +227,9 @@ class JwtSettings(Section):
     leeway_seconds: float = Field(30.0, ge=0, le=300)
     # A word among a token's scopes. Unset, no token makes an admin.
     admin_scope: Word | None = None
+    # The claim that says which models its holder may ask, as `create-key --models` does for keys.
+    # Unset, any. Set, a token without it may ask none: else forgetting it would open them all.
+    models_claim: Word | None = None
 
 
 class AuthSettings(Section):

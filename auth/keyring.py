@@ -52,7 +52,7 @@ class _Held:
     def learn(self, key: ApiKey, read_at: float) -> None:
         """This is how it stands by now."""
         self.key = key
-        self.principal = Principal(key.user, key.admin, key.id)
+        self.principal = Principal(key.user, key.admin, key.id, key.models)
         self.read_at = read_at
 
 

@@ -3,6 +3,7 @@
 No server is asked. A running one sees what became of a key when it looks after those it knows.
 """
 
+import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -15,10 +16,14 @@ from storage.base import ApiKey, NotFound, Storage
 # Of all keys, asked for at a time.
 _PAGE = 1000
 
-_COLUMNS = ["ID", "USER", "ADMIN", "CREATED", "EXPIRES", "REVOKED", "NOTE"]
+_COLUMNS = ["ID", "USER", "ADMIN", "CREATED", "EXPIRES", "REVOKED", "MODELS", "NOTE"]
 
 _MAX_DAYS = 36_500
 _MAX_NOTE_CHARS = 200
+
+# Each is held against the model of each question.
+_MAX_MODELS = 100
+_MODEL = re.compile(r"[!-~]{1,256}")
 
 
 class CannotManage(Exception):
@@ -32,7 +37,15 @@ class Said(NamedTuple):
     remark: str
 
 
-async def create(storage: Storage, *, user: str, admin: bool, note: str, days: int | None) -> Said:
+async def create(
+    storage: Storage,
+    *,
+    user: str,
+    admin: bool,
+    note: str,
+    days: int | None,
+    models: str | None,
+) -> Said:
     """Make a key; the result is the key, which nobody can be told again. Raises CannotManage."""
     if not is_user_name(user):
         raise CannotManage(
@@ -44,6 +57,7 @@ async def create(storage: Storage, *, user: str, admin: bool, note: str, days: i
         )
     if days is not None and not 0 < days <= _MAX_DAYS:
         raise CannotManage(f"--days: from 1 to {_MAX_DAYS}")
+    may_ask = None if models is None else _patterns(models)
     made = keys.make()
     created_at = now()
     key = ApiKey(
@@ -54,11 +68,13 @@ async def create(storage: Storage, *, user: str, admin: bool, note: str, days: i
         note=note,
         created_at=created_at,
         expires_at=None if days is None else created_at + timedelta(days=days),
+        models=may_ask,
     )
     await storage.create_api_key(key)
     until = "until it is revoked" if key.expires_at is None else f"until {_time(key.expires_at)}"
     whose = f"{user}, an admin" if admin else user
-    return Said(made.text, f"Key {made.id} of {whose}, good {until}. It is shown this once.")
+    what = "" if may_ask is None else f" for {_listed(may_ask)}"
+    return Said(made.text, f"Key {made.id} of {whose}{what}, good {until}. It is shown this once.")
 
 
 async def listing(storage: Storage, user: str | None) -> Said:
@@ -104,6 +120,22 @@ async def _all(storage: Storage, user: str | None) -> list[ApiKey]:
         after = page.next
 
 
+def _patterns(text: str) -> tuple[str, ...]:
+    """Of models, as `--models` names them. Raises CannotManage."""
+    patterns = tuple(dict.fromkeys(word.strip() for word in text.split(",")))
+    # A model's name has its provider's before it: what has no slash would never fit, but by a star.
+    usable = (_MODEL.fullmatch(each) and ("/" in each or "*" in each) for each in patterns)
+    if len(patterns) > _MAX_MODELS or not all(usable):
+        raise CannotManage(
+            f"--models: up to {_MAX_MODELS} of <provider>/<model> or <provider>/*, with commas"
+        )
+    return patterns
+
+
+def _listed(patterns: Iterable[str]) -> str:
+    return ",".join(patterns)
+
+
 def _id(text: str) -> str:
     key_id = keys.named(text)
     if key_id is None:  # not repeated: it may be most of a key
@@ -119,6 +151,7 @@ def _row(key: ApiKey) -> list[str]:
         _time(key.created_at),
         "" if key.expires_at is None else _time(key.expires_at),
         "" if key.revoked_at is None else _time(key.revoked_at),
+        "" if key.models is None else _listed(key.models),
         key.note,
     ]
 

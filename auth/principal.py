@@ -26,11 +26,15 @@ LOCAL_USER = "local"
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """The one who asks. `key_id` is the API key by which they came in, if it was one."""
+    """The one who asks. `key_id` is the API key by which they came in, if it was one.
+
+    `models` are patterns of those they may ask; None: any.
+    """
 
     user: str
     admin: bool = False
     key_id: str | None = None
+    models: tuple[str, ...] | None = None
 
 
 class Unauthenticated(Exception):

@@ -44,7 +44,8 @@ _OPTIONS: Any = {
 class Rules(NamedTuple):
     """What a token has to say. `admin_scope` among its scopes makes an admin; None: nothing does.
 
-    `leeway` is by how many seconds the issuer's clock may differ.
+    `leeway` is by how many seconds the issuer's clock may differ. `models_claim` names the claim
+    that lists the models its holder may ask; None: they may ask any.
     """
 
     issuer: str
@@ -52,6 +53,7 @@ class Rules(NamedTuple):
     algorithms: tuple[str, ...]
     leeway: float
     admin_scope: str | None
+    models_claim: str | None = None
 
 
 class _Good(NamedTuple):
@@ -117,7 +119,8 @@ class Verifier:
         user = claims["sub"]
         if not is_user_name(user):
             raise InvalidCredentials("token_sub")
-        return _Good(Principal(user, self._is_admin(claims)), expires_at)
+        principal = Principal(user, self._is_admin(claims), models=self._models(claims))
+        return _Good(principal, expires_at)
 
     async def _verified(self, token: str, header: _Header) -> dict[str, Any]:
         """The claims, by the key that is named; without a name by whichever of the few it is.
@@ -153,6 +156,13 @@ class Verifier:
         return wanted is not None and any(
             wanted in _scopes(claims.get(name)) for name in ("scope", "scp")
         )
+
+    def _models(self, claims: dict[str, Any]) -> tuple[str, ...] | None:
+        """Which it is for, where a claim says so; without that claim none at all."""
+        name = self._rules.models_claim
+        if name is None:
+            return None
+        return tuple(word for word in _scopes(claims.get(name)) if isinstance(word, str))
 
 
 def _scopes(claim: object) -> list[object]:

@@ -42,7 +42,7 @@ class AskingHandler(ReadingHandler):
             return  # left before the question was looked at: nothing is asked for nobody
         if form == "stream":
             self.take_place(self.services.relay.streams)  # before anything is asked in vain
-        asking = options.of(asking, key=key, caller=self.caller)
+        asking = options.of(asking, key=key, caller=self.caller, allowed=self.allowed)
         with self.watched():
             begun = self.services.relay.ask(asking)
             if self.services.relay.outlives_its_reader(asking):

@@ -29,6 +29,7 @@ from handlers.refusals import Refusals
 from handlers.sole import SentTwice, sole
 from handlers.views import Problem, Refusal
 from relay.asking import Caller
+from relay.choosing import Allowed
 from relay.models import Models
 from relay.places import Places
 from relay.relay import Relay
@@ -162,6 +163,11 @@ class BaseHandler(RequestHandler):
         """For whom is asked. Every read and write of the store carries it."""
         assert self.principal is not None, "a route for everybody has no user"
         return self.principal.user
+
+    @property
+    def allowed(self) -> Allowed:
+        """The models that who asks may have; an admin's own also where they ask for another."""
+        return None if self.principal is None else self.principal.models
 
     @property
     def key_id(self) -> str | None:

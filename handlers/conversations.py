@@ -44,7 +44,7 @@ class ConversationsHandler(WatchedHandler):
         """Make one."""
         new = self.body(NewConversation)
         if new.model is not None:
-            self.services.models.resolve(new.model)
+            self.services.models.resolve(new.model, self.allowed)
         created_at = now()
         conversation = Kept(
             id=secrets.token_hex(16),
@@ -76,7 +76,7 @@ class ConversationHandler(BaseHandler):
         """Change what the body names."""
         changed = self.body(ChangedConversation)
         if isinstance(changed.model, str):
-            self.services.models.resolve(changed.model)
+            self.services.models.resolve(changed.model, self.allowed)
         changes = Changes(
             title=shown(changed.title) if isinstance(changed.title, str) else changed.title,
             model=changed.model,

@@ -11,6 +11,7 @@ from providers.errors import ProviderError
 from relay.errors import (
     Elsewhere,
     KeyReused,
+    ModelNotAllowed,
     NotNow,
     Overloaded,
     QuestionTooLong,
@@ -106,6 +107,8 @@ def describe(error: BaseException | None) -> Described | None:
             return Described(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error.code, str(error))
         case ShuttingDown() | Elsewhere() | Upgrading():
             return _try_again(error.code, str(error))
+        case ModelNotAllowed():
+            return Described(HTTPStatus.FORBIDDEN, error.code, str(error))
         case UnknownModel() | UnknownParent() | UnsupportedContent():
             return Described(HTTPStatus.BAD_REQUEST, error.code, str(error))
         case HTTPError():

@@ -5,12 +5,12 @@ from handlers.views import List, ModelEntry
 
 
 class ModelsHandler(BaseHandler):
-    """The models that the operator lists."""
+    """The models that the operator lists, as far as they are for who asks."""
 
     def get(self) -> None:
         """List them, the default first."""
-        models = self.services.models
-        entries = [ModelEntry(name, default=name == models.default) for name in models.names()]
+        names = self.services.models.names(self.allowed)
+        entries = [ModelEntry(name, default=name == names[0]) for name in names]
         self.write_json(List(entries, None))
 
 

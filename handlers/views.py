@@ -11,6 +11,7 @@ from model.blocks import Block, KnownBlock, ProviderData
 from model.usage import Usage
 from relay.answer import Answer
 from relay.asking import Asking, Caller
+from relay.choosing import Allowed
 
 T = TypeVar("T")
 
@@ -75,7 +76,7 @@ class Options(Body, frozen=True, kw_only=True):
     max_tokens: Count | None = None
     stop: Annotated[list[Annotated[str, Meta(min_length=1)]], Meta(max_length=4)] | None = None
 
-    def of(self, asking: Asking, *, key: str | None, caller: Caller) -> Asking:
+    def of(self, asking: Asking, *, key: str | None, caller: Caller, allowed: Allowed) -> Asking:
         """The question with these; without a model they leave it its own."""
         return msgspec.structs.replace(
             asking,
@@ -88,6 +89,7 @@ class Options(Body, frozen=True, kw_only=True):
             patience=patience_of(self.on_disconnect),
             key=key,
             caller=caller,
+            allowed=allowed,
         )
 
 

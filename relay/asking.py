@@ -10,6 +10,7 @@ from model.blocks import Block, TextBlock, chars_in
 from model.messages import Conversation, Message, Role, Status, now
 from model.prompt import Prompt, Turn, merged
 from relay.answer import Answer
+from relay.choosing import Allowed
 from relay.usage import estimate
 from storage.base import IdempotencyKey
 
@@ -28,7 +29,7 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     nothing if that is None, and from the newest answer if it is UNSET. With `question_id` it is
     kept already, and this asks for one more answer to it. `patience` is as in `Running`; unset, the
     server's settings decide. `key` is the client's name for the question, under which it may be
-    asked again. Who calls is no part of what is asked.
+    asked again. Who calls, and which models are `allowed` to them, is no part of what is asked.
 
     Two things a client protocol chooses. Whose history it has: the store's branch, or the turns of
     `history`, which came with it. And what is kept: without `kept` neither question nor answer is
@@ -55,6 +56,7 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     parts: tuple[Block, ...] = ()
     history: tuple[Turn, ...] | None = None
     kept: bool = True
+    allowed: Allowed = None
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -78,7 +80,7 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def fingerprint(self) -> str:
         """The same for every try of one question, and for no other question."""
-        asked = msgspec.structs.replace(self, key=None, caller=None)
+        asked = msgspec.structs.replace(self, key=None, caller=None, allowed=None)
         return _digest(msgspec.json.encode(asked))
 
     def idempotency_key(self, answer: Message) -> IdempotencyKey | None:

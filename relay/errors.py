@@ -2,6 +2,7 @@
 
 RelayError
 ├── UnknownModel
+├── ModelNotAllowed      who asks may have others only
 ├── UnknownParent        what the question goes on from is no answer of its conversation
 ├── KeyReused            the idempotency key was used for another question
 ├── QuestionTooLong      past `limits.max_question_chars`
@@ -43,6 +44,13 @@ class UnknownModel(RelayError):
 
     code = "unknown_model"
     words = "There is no such model here; GET /api/v1/models lists them."
+
+
+class ModelNotAllowed(RelayError):
+    """The model is none of those that the asker's key or token is for."""
+
+    code = "model_not_allowed"
+    words = "Your key is not for this model; GET /api/v1/models lists those it is for."
 
 
 class UnknownParent(RelayError):

@@ -5,7 +5,8 @@ from typing import Protocol
 
 from model.prompt import Prompt
 from providers.sink import Sink
-from relay.errors import UnknownModel
+from relay.choosing import Allowed, choices, is_allowed
+from relay.errors import ModelNotAllowed, UnknownModel
 
 
 class Source(Protocol):
@@ -29,25 +30,38 @@ class Models:
     """The configured sources by name, and the model that is asked when none is named."""
 
     def __init__(self, sources: Mapping[str, Source], default: str) -> None:
-        self.default = default
+        self._default = default
         self._sources = dict(sources)
 
-    def resolve(self, name: str) -> tuple[Source, str]:
+    def resolve(self, name: str, allowed: Allowed = None) -> tuple[Source, str]:
         """The source that `name` names, and the model as that source knows it.
 
         Any model of a configured provider will do: providers add models faster than operators edit
-        settings. Raises UnknownModel.
+        settings. Raises UnknownModel, and ModelNotAllowed where it is not `allowed`.
         """
+        if not is_allowed(name, allowed):
+            raise ModelNotAllowed
         source_name, _, model = name.partition("/")
         source = self._sources.get(source_name)
         if source is None or not model:
             raise UnknownModel
         return source, model
 
-    def names(self) -> list[str]:
+    def default_for(self, allowed: Allowed) -> str:
+        """The model that is asked when none is named: the default, else the first that is allowed.
+
+        Raises ModelNotAllowed if none is.
+        """
+        names = self.names(allowed)
+        if not names:
+            raise ModelNotAllowed
+        return names[0]
+
+    def names(self, allowed: Allowed = None) -> list[str]:
         """The models to choose from, the default first."""
         listed = [f"{name}/{model}" for name, s in self._sources.items() for model in s.models]
-        return list(dict.fromkeys([self.default, *listed]))
+        chosen = choices(dict.fromkeys([self._default, *listed]), allowed)
+        return [name for name in chosen if name.partition("/")[0] in self._sources]
 
     async def close(self) -> None:
         """Close the sources."""

@@ -157,9 +157,10 @@ class Relay:
         """Keep the question and start its answer, which the caller reads with `reader` at once.
 
         Under a key that was used before it is the answer that was begun then, if what is asked is
-        kept. Raises UnknownModel, UnknownParent, UnsupportedContent, Upgrading, NotFound (the
-        conversation), Busy (it has a live answer), KeyReused, QuestionTooLong, NotNow,
-        StorageQuotaExceeded, ShuttingDown and StorageError; nothing has left for the provider then.
+        kept. Raises UnknownModel, ModelNotAllowed, UnknownParent, UnsupportedContent, Upgrading,
+        NotFound (the conversation), Busy (it has a live answer), KeyReused, QuestionTooLong,
+        NotNow, StorageQuotaExceeded, ShuttingDown and StorageError; nothing has left for the
+        provider then.
         """
         if asking.key is not None and asking.kept:
             return await self._retries.ask(asking)
@@ -204,8 +205,8 @@ class Relay:
             conversation = await self._storage.conversation(asking.user, placed.conversation_id)
         if asking.chars_in(conversation) > self._limits.max_question_chars:
             raise QuestionTooLong
-        model = asking.model or conversation.model or self._models.default
-        source, source_model = self._models.resolve(model)
+        model = asking.model or conversation.model or self._models.default_for(asking.allowed)
+        source, source_model = self._models.resolve(model, asking.allowed)
         unreadable = await self._unreadable(placed, source)
         past = await self._history(placed, conversation)
         prompt = asking.prompt(source_model, conversation, past.turns)

@@ -130,6 +130,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a key by which its user enters; `digest` is a hash of the key itself.
 
     `id` is the part of the key that may be shown. A revoked key is kept, to tell whose it was.
+    `models` are patterns of those that it may ask, None stands for any.
     """
 
     id: str
@@ -140,6 +141,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    models: tuple[str, ...] | None = None
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -465,7 +467,7 @@ class Storage(ABC):
 
     @abstractmethod
     async def create_api_key(self, key: ApiKey) -> None:
-        """Keep a new API key."""
+        """Keep a new API key. Raises StorageError if there is no room for what limits it."""
 
     @abstractmethod
     async def api_keys(self, key_ids: Collection[str]) -> list[ApiKey]:

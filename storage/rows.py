@@ -104,6 +104,7 @@ def api_key_row(key: ApiKey) -> dict[str, Any]:
     row = msgspec.structs.asdict(key)
     for name in _API_KEY_TIMES:
         row[name] = None if row[name] is None else milliseconds(row[name])
+    row["models"] = None if key.models is None else as_json(key.models)
     return row
 
 
@@ -113,6 +114,8 @@ def api_key_in(row: Row) -> ApiKey:
     columns["admin"] = bool(columns["admin"])
     for name in _API_KEY_TIMES:
         columns[name] = None if columns[name] is None else instant(columns[name])
+    if columns.get("models") is not None:
+        columns["models"] = tuple(of_json(columns["models"]))
     return ApiKey(**columns)
 
 
@@ -146,8 +149,9 @@ def _ending_columns(ended: Message | Ending) -> dict[str, Any]:
 
 
 def _known(row: Row, kind: type[msgspec.Struct]) -> dict[str, Any]:
-    """The columns of a row that are fields of ours."""
-    return {name: row[name] for name in kind.__struct_fields__}
+    """The columns of a row that are fields of ours; some came later than the file."""
+    columns = dict(row)
+    return {name: columns[name] for name in kind.__struct_fields__ if name in columns}
 
 
 def _time(stored: Any) -> Any:

@@ -47,6 +47,7 @@ from storage.base import (
     StorageError,
     Wants,
     conversation_of,
+    failure,
 )
 from storage.looking import Looking
 from storage.pages import (
@@ -505,6 +506,12 @@ class SQLiteStorage(Storage):
 
     @_writes("request")
     def create_api_key(self, key: ApiKey) -> None:
+        if key.models is not None and "models" not in self._file.columns["api_keys"]:
+            # It would be a key for all of them.
+            raise failure(
+                f"{self.path} cannot keep which models a key may ask; `server.py migrate` first",
+                Reason.OUTDATED,
+            )
         self._insert("api_keys", api_key_row(key), "ON CONFLICT DO NOTHING")
 
     @_reads("api_keys")

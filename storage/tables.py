@@ -127,6 +127,10 @@ MIGRATIONS = (
     );
     CREATE INDEX conversations_by_size ON conversations (user, bytes);
     """,
+    """
+    -- Which models a key may ask; NULL: any.
+    ALTER TABLE api_keys ADD COLUMN models TEXT;
+    """,
 )
 
 NEWEST = len(MIGRATIONS)

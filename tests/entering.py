@@ -53,10 +53,19 @@ class Door:
         values = {"auth": auth, "storage": {"url": self.url}, **settings}
         return await self._serve.start(**values)
 
-    async def admit(self, user: str, *, admin: bool = False, days: int | None = None) -> Holder:
+    async def admit(
+        self,
+        user: str,
+        *,
+        admin: bool = False,
+        days: int | None = None,
+        models: str | None = None,
+    ) -> Holder:
         """A new key."""
         desk = await self.desk()
-        said = await managing.create(desk, user=user, admin=admin, note="", days=days)
+        said = await managing.create(
+            desk, user=user, admin=admin, note="", days=days, models=models
+        )
         return Holder(user, said.result)
 
     async def revoke(self, holder: Holder) -> None:

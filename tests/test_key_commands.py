@@ -40,7 +40,9 @@ async def test_from_making_a_key_to_taking_it_back_beside_a_running_server(
     assert 401 == refused.status
 
     status, out, err = await command(
-        settled, "create-key", "--user", "alice", "--days", "30", "--note", "her laptop"
+        settled,
+        *("create-key", "--user", "alice", "--days", "30", "--note", "her laptop"),
+        *("--models", "openai/*"),
     )
     key = out.strip()
     assert (0, True) == (status, key.startswith("hr_"))
@@ -53,7 +55,7 @@ async def test_from_making_a_key_to_taking_it_back_beside_a_running_server(
 
     status, out, _ = await command(settled, "list-keys")
     assert (0, 2) == (status, len(out.splitlines()))
-    assert re.search(r"^[a-z2-7]{16}  alice .*Z .*her laptop$", out, re.MULTILINE)
+    assert re.search(r"^[a-z2-7]{16}  alice .*Z .*openai/\*  her laptop$", out, re.MULTILINE)
     assert key not in out
 
     status, out, err = await command(settled, "revoke-key", out.splitlines()[1].split()[0])
@@ -87,6 +89,10 @@ async def test_all_keys_of_one_user_go_at_once_and_a_leaked_key_names_itself(
         (("create-key", "--user", "a\nb"), "--user: a name is"),
         (("create-key", "--user", "a", "--days", "0"), "--days: from 1"),
         (("create-key", "--user", "a", "--note", "x" * 201), "--note: at most"),
+        (("create-key", "--user", "a", "--models", ""), "--models: up to"),
+        (("create-key", "--user", "a", "--models", "openai/*,"), "--models: up to"),
+        (("create-key", "--user", "a", "--models", "gpt-4o"), "--models: up to"),
+        (("create-key", "--user", "a", "--models", "a/b c"), "--models: up to"),
         (("revoke-key", "a" * 16), "there is no key"),
         (("revoke-key", "hr_half-a-key"), "a key is named by its id"),
     ],

@@ -39,7 +39,9 @@ def keyring(store: FaultyStorage) -> Keyring:
 async def made(store: FaultyStorage) -> str:
     """A real key, which nobody has shown yet."""
     assert store.behind is not None
-    said = await managing.create(store.behind, user="alice", admin=False, note="", days=None)
+    said = await managing.create(
+        store.behind, user="alice", admin=False, note="", days=None, models=None
+    )
     return said.result
 
 

@@ -494,6 +494,30 @@ async def test_the_scope_that_is_set_makes_an_admin_and_nothing_else(
     assert not (await unset.enter(token)).admin
 
 
+@pytest.mark.parametrize(
+    ("claims", "models"),
+    [
+        ({"models": ["openai/*", "qwen/qwen-plus"]}, ("openai/*", "qwen/qwen-plus")),
+        ({"models": "openai/* qwen/qwen-plus"}, ("openai/*", "qwen/qwen-plus")),
+        ({"models": ["openai/*", 7, None]}, ("openai/*",)),
+        ({"models": []}, ()),
+        ({"models": {"openai/*": True}}, ()),
+        ({"models": 7}, ()),
+        ({}, ()),
+    ],
+)
+@pytest.mark.gen_test
+async def test_a_claim_says_for_which_models_a_token_is_and_without_it_for_none(
+    signer: Issuer, published: Published, claims: dict[str, Any], models: tuple[str, ...]
+) -> None:
+    token = signer.token(**claims)
+    rules = RULES._replace(models_claim="models")
+    named = Verifier(rules, KeySet(published.fetch, RULES.algorithms))
+    assert models == (await named.enter(token)).models
+    unset = Verifier(RULES, KeySet(published.fetch, RULES.algorithms))
+    assert (await unset.enter(token)).models is None
+
+
 # The whole server
 
 

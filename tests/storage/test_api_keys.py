@@ -40,9 +40,10 @@ async def everybodys(storage: Storage, user: str | None = None) -> list[str]:
 async def test_a_key_comes_back_as_it_was_kept(storage: Storage) -> None:
     plain = api_key("a")
     whole = api_key("b", TEXT, admin=True, note=TEXT, expires_at=now() + timedelta(days=1))
-    for key in (plain, whole, whole):  # a retry is fine
+    bound, shut = api_key("c", models=("openai/*", TEXT)), api_key("d", models=())
+    for key in (plain, whole, whole, bound, shut):  # a retry is fine
         await storage.create_api_key(key)
-    assert [plain, whole] == [await kept(storage, "a"), await kept(storage, "b")]
+    assert [plain, whole, bound, shut] == [await kept(storage, key_id) for key_id in "abcd"]
 
 
 @pytest.mark.parametrize("key_id", ["", "missing", "$gt", TEXT])
@@ -208,4 +209,21 @@ async def test_keys_are_made_in_files_of_every_version_that_is_served(
     await command.create_api_key(api_key("a"))
 
     assert api_key("a").user == (await command.revoke_api_key("a", now())).user
+    await command.close()
+
+
+@pytest.mark.gen_test
+async def test_a_file_that_cannot_keep_which_models_a_key_may_ask_gets_no_key_for_all_of_them(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "headrace.db"
+    with closing(sqlite3.connect(file)) as database:
+        database.executescript(f"{''.join(MIGRATIONS[:SERVED])} PRAGMA user_version = {SERVED};")
+    command = SQLiteStorage(file, "command")
+    await command.open(beside=True)
+
+    with pytest.raises(StorageError, match=r"`server\.py migrate` first"):
+        await command.create_api_key(api_key("a", models=("openai/*",)))
+
+    assert await kept(command, "a") is None
     await command.close()

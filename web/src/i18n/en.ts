@@ -134,6 +134,7 @@ export const en = {
     provider_overloaded: "the provider is overloaded just now.",
     model_not_found: "the provider has no such model.",
     unknown_model: "no such model is set up here.",
+    model_not_allowed: "your key is not for this model.",
     context_too_long: "the conversation has become too long for this model.",
     content_filtered: "the provider’s content filter objects.",
     stream_broken: "the provider broke off.",

@@ -134,6 +134,7 @@ export const zh: typeof en = {
     provider_overloaded: "服务商当前负载过高。",
     model_not_found: "服务商没有这个模型。",
     unknown_model: "这里没有配置这个模型。",
+    model_not_allowed: "您的密钥不能使用这个模型。",
     context_too_long: "对话太长，超出了该模型的上限。",
     content_filtered: "服务商的内容过滤不允许。",
     stream_broken: "服务商中途断开。",
