@@ -189,7 +189,9 @@ class SQLiteFile:
         match error:
             case sqlite3.Error() | OverflowError():
                 name = name_of(error)
-                return failure(f"SQLite failed on {self.path}: {name}", reason(name))
+                why = reason(name)
+                remedy = f": {_DAMAGED}" if why is Reason.CORRUPT else ""
+                return failure(f"SQLite failed on {self.path}: {name}{remedy}", why)
             case StorageError():
                 return failure(str(error), error.reason)
             case _:
@@ -216,10 +218,7 @@ class SQLiteFile:
         except ValueError as error:
             raise StorageError(f"cannot use {self.path}: {error}") from error
         except sqlite3.Error as error:
-            told = self.failed(error)
-            if isinstance(told, StorageError) and told.reason is Reason.CORRUPT:
-                told = failure(f"{told}: {_DAMAGED}", told.reason)
-            raise told from error
+            raise self.failed(error) from error
 
     def _denied(self, words: str) -> StorageError:
         return StorageError(f"cannot use {self.path}: {words}", reason=Reason.DENIED)

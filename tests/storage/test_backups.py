@@ -390,8 +390,13 @@ async def test_beside_a_server_nothing_is_restored(file: Path, kept: Path) -> No
     storage = SQLiteStorage(file, "p")
     await storage.open()
 
-    _refused(file, kept, "is in use by another Headrace .*: stop it first")
+    before = file.stat()
 
+    with pytest.raises(StorageError, match=r"is in use by another Headrace .*: stop it first"):
+        _restore(file, kept)
+
+    assert before.st_ino == file.stat().st_ino
+    await begun(storage)  # the server goes on
     await storage.close()
 
 
@@ -413,6 +418,32 @@ def test_a_backup_of_an_older_version_is_restored_and_due_to_be_migrated(
     said = _restore(file, beyond / "old.db")
 
     assert "`server.py migrate` is next" in said[-1]
+
+
+def test_a_restore_that_is_stopped_leaves_what_was_there(file: Path, kept: Path) -> None:
+    _crashed(file)
+    before = {path.name: path.read_bytes() for path in file.parent.iterdir()}
+
+    with pytest.raises(StorageError, match="stopped before it was done"):
+        restore(file, kept, _nothing, lambda: True)
+
+    file.with_name("headrace.db.lock").unlink()
+    assert before == {path.name: path.read_bytes() for path in file.parent.iterdir()}
+
+
+def test_links_to_the_file_go_on_leading_to_it_whatever_it_is_called(
+    tmp_path: Path, file: Path, kept: Path
+) -> None:
+    odd = file.with_name("ü ?x=1&y#%20.db")
+    _crashed(odd)
+    (tmp_path / "link.db").symlink_to(odd)
+
+    backup(tmp_path / "link.db", tmp_path / "%41 ?mode=ro.db", _nothing)
+    _restore(tmp_path / "link.db", kept)
+
+    assert ["logged", "old"] == _titles(tmp_path / "%41 ?mode=ro.db")
+    assert (tmp_path / "link.db").is_symlink()
+    assert ["new"] == _titles(odd)
 
 
 @pytest.mark.parametrize("damaged", [False, True])
