@@ -79,6 +79,7 @@ class Writer:
         self._tidy = tidy
         self._failed = failed
         self._tidy_at: float | None = None
+        self._busy: sqlite3.Error | None = None  # since then another program has the right to write
         self._commands = Commands(_LANES, patience=PATIENCE)
         self._thread = threading.Thread(target=self._serve, name="sqlite writer", daemon=True)
         self._thread.start()
@@ -107,12 +108,18 @@ class Writer:
         try:
             self._database.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
-            why = error  # the name is gone behind this block
             is_busy = reason(name_of(error)) is Reason.LOCKED
-            self._commands.expire(lambda: self._failed(why), all_of_them=not is_busy)
+            self._tell_late(error, all_of_them=not is_busy)
+            self._busy = error if is_busy else None
             time.sleep(_PAUSE)
             return False
+        if self._busy is not None:
+            self._tell_late(self._busy)  # the program let go just behind their time
+            self._busy = None
         return True
+
+    def _tell_late(self, error: sqlite3.Error, *, all_of_them: bool = False) -> None:
+        self._commands.expire(lambda: self._failed(error), all_of_them=all_of_them)
 
     def _transact(self) -> None:
         """Do what waits in the transaction that has begun."""
