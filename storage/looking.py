@@ -1,4 +1,4 @@
-"""A look through the SQLite file, behind a start and once a day: is it whole?
+"""Looks through the SQLite file, behind a start and from then on: is it whole?
 
 SQLite reads what it is asked for, and so meets damage when somebody asks for what is damaged, which
 may be in a year. By then no backup is without it.
@@ -20,7 +20,10 @@ log = logging.getLogger("headrace.storage")
 # where they were in memory; a disk may need ten times that.
 PATIENCE = 60.0
 
-_EVERY_SECONDS = 24 * 3600
+# Seconds from one look to the next, or so many times what the look took: it reads all of the file,
+# and the disk and a core are there for others.
+_PAUSE_SECONDS = 60.0
+_PAUSES = 100
 
 
 class Looking:
@@ -39,15 +42,18 @@ class Looking:
         self._thread.join()
 
     def _run(self) -> None:
-        while True:
+        pause = 0.0
+        while not self._closing.wait(pause):
+            began = time.monotonic()
             found = faults_within(self._path, PATIENCE, self._closing.is_set)
-            if found is None and not self._closing.is_set():
+            took = time.monotonic() - began
+            if took >= PATIENCE:
                 log.info("the database was not looked through: not done in %d s", PATIENCE)
             if found:
                 log.warning("the database is damaged, see `server.py check`: %s", found[0])
                 self._found(found[0])
-            if self._closing.wait(_EVERY_SECONDS):
                 return
+            pause = max(_PAUSE_SECONDS, _PAUSES * took)
 
 
 def faults_within(

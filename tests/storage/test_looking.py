@@ -77,6 +77,28 @@ async def test_damage_that_nobody_asks_for_is_known_right_after_a_start(
     assert 200 == (await call(server.url, "GET", "/healthz")).status
 
 
+@pytest.mark.gen_test
+async def test_damage_that_comes_later_is_known_by_the_next_look(
+    serve: Serving,
+    file: Path,
+    expect_log: Callable[[str, str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("storage.looking._PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("storage.looking._PAUSES", 1)
+    filled(file, 2)
+    server = await serve.start()
+    assert 200 == (await call(server.url, "GET", "/readyz")).status
+    expect_log("headrace.storage", "the database is damaged, see `server.py check`: ")
+
+    damaged(file, at=1_000_000)
+
+    async with asyncio.timeout(10):
+        while (ready := await call(server.url, "GET", "/readyz")).status == 200:
+            pass
+    assert "corrupt" == ready.body["error"]["reason"]
+
+
 def test_a_look_ends_in_time_and_says_that_it_did_not_see_all(file: Path) -> None:
     filled(file, 40)
 
