@@ -362,6 +362,7 @@ def _bodies(settings: Settings, services: Services, unread: Sparing) -> Bodies:
         max_bytes=limits.max_bodies_bytes,
         tell=tell,
         base_path=settings.base_path,
+        readable=services.cors.readable,
     )
 
 

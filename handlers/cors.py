@@ -30,18 +30,21 @@ class Cors:
 
     def headers(self, request: HTTPServerRequest) -> Iterator[tuple[str, str]]:
         """The headers by which a browser lets an allowed origin's page ask and read."""
-        if not self._allow_origins:
-            return
-        yield "Vary", "Origin"
         origin = request.headers.get("Origin")
-        if origin not in self._allow_origins:
-            return
-        yield "Access-Control-Allow-Origin", origin
-        yield "Access-Control-Expose-Headers", _MAY_READ
-        if request.method == "OPTIONS":
+        yield from self.readable(origin)
+        if origin in self._allow_origins and request.method == "OPTIONS":
             yield "Access-Control-Allow-Methods", "GET, POST, PATCH, DELETE"
             yield "Access-Control-Allow-Headers", ", ".join(_may_send(request))
             yield "Access-Control-Max-Age", "7200"  # seconds; the most that Chromium heeds
+
+    def readable(self, origin: str | None) -> Iterator[tuple[str, str]]:
+        """Those of them by which it may read, also what is refused ahead of any handler."""
+        if not self._allow_origins:
+            return
+        yield "Vary", "Origin"
+        if origin is not None and origin in self._allow_origins:
+            yield "Access-Control-Allow-Origin", origin
+            yield "Access-Control-Expose-Headers", _MAY_READ
 
 
 def _may_send(request: HTTPServerRequest) -> Iterator[str]:

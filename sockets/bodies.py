@@ -12,7 +12,7 @@ its sender see a reset connection: here what they still send is dropped until th
 import re
 import socket
 from asyncio import Future
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import NamedTuple, cast
@@ -28,7 +28,7 @@ from tornado.httputil import (
 )
 from tornado.iostream import IOStream
 
-from sockets.connections import refusal, refused
+from sockets.connections import refused, response_head
 from sockets.targets import origin_form
 
 # Of each body, and more than a usual question has: 160 MB with ten thousand connections.
@@ -78,9 +78,11 @@ class Bodies(HTTPServerConnectionDelegate):
         max_bytes: int,
         tell: Callable[[str], None],
         base_path: str = "",
+        readable: Callable[[str | None], Iterable[tuple[str, str]]] = lambda _: (),
     ) -> None:
         self.held = 0  # bytes beyond beginnings, of bodies that are coming in
         self.max_bytes = max_bytes
+        self.most_to_ask_for = max_body_bytes
         # Up to twice the limit it is for handlers to say, who know whose it is.
         self.most_of_one = 2 * max_body_bytes
         self.too_large = _Refusal(
@@ -90,6 +92,7 @@ class Bodies(HTTPServerConnectionDelegate):
         )
         self.tell = tell
         self.base_path = base_path
+        self.readable = readable  # headers by which a page of this origin may read a refusal
         self.inner = inner
 
     def start_request(
@@ -117,12 +120,14 @@ class _Body(HTTPMessageDelegate):
         self._refusal: _Refusal | None = None
         self._was_told = False  # why it is refused, ahead of its end
         self._is_head = False
+        self._origin: str | None = None
 
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
         assert isinstance(start_line, RequestStartLine), "a server's"
         self._is_head = start_line.method == "HEAD"
+        self._origin = headers.get("Origin")
         if self._announces_too_much(headers):
             headers.pop("Expect", None)  # else Tornado would ask for what nobody wants
             self._refuse_at_once(self._bodies.too_large)
@@ -181,7 +186,9 @@ class _Body(HTTPMessageDelegate):
         length = headers.get("Content-Length", "")
         if "Transfer-Encoding" in headers or not _LENGTH.fullmatch(length):
             return False
-        return int(length) > self._bodies.most_of_one
+        # Who waits to be asked for it is not asked for what would be refused anyway.
+        bodies = self._bodies
+        return int(length) > (bodies.most_to_ask_for if "Expect" in headers else bodies.most_of_one)
 
     def _drop_what_came(self) -> None:
         if self._refusal is None:
@@ -194,7 +201,7 @@ class _Body(HTTPMessageDelegate):
     def _refuse(self, why: _Refusal) -> None:
         """Say so. The body was read to its end, so the connection goes on."""
         self._bodies.tell(why.code)
-        headers, said = refused(why.code, why.message, retry_after=why.retry_after)
+        headers, said = self._said(why)
         del headers["Connection"]
         line = ResponseStartLine("HTTP/1.1", why.status, why.status.phrase)
         self._connection.write_headers(line, headers, None if self._is_head else said)
@@ -210,10 +217,15 @@ class _Body(HTTPMessageDelegate):
         self._bodies.tell(why.code)
         if self._stream.closed():
             return
-        said = refusal(f"{why.status.value} {why.status.phrase}", why.code, why.message)
-        head_ends = said.index(b"\r\n\r\n") + 4
-        written = self._stream.write(said[:head_ends] if self._is_head else said)
+        headers, said = self._said(why)
+        head = response_head(f"{why.status.value} {why.status.phrase}", headers)
+        written = self._stream.write(head if self._is_head else head + said)
         written.add_done_callback(self._say_no_more)
+
+    def _said(self, why: _Refusal) -> tuple[HTTPHeaders, bytes]:
+        headers, said = refused(why.code, why.message, retry_after=why.retry_after)
+        headers.update(self._bodies.readable(self._origin))
+        return headers, said
 
     def _say_no_more(self, written: Future[None]) -> None:
         """Let who reads to the end of the connection see it."""

@@ -132,8 +132,13 @@ class Connection(IOStream):
 def refusal(status: str, code: str, message: str, *, retry_after: int | None = None) -> bytes:
     """A whole response, in the API's words, for a request that nobody handles."""
     headers, body = refused(code, message, retry_after=retry_after)
+    return response_head(status, headers) + body
+
+
+def response_head(status: str, headers: HTTPHeaders) -> bytes:
+    """The bytes ahead of a response's body."""
     lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers.get_all())]
-    return "\r\n".join([*lines, "", ""]).encode() + body
+    return "\r\n".join([*lines, "", ""]).encode()
 
 
 def refused(

@@ -106,3 +106,24 @@ async def test_what_is_no_header_is_not_said_back(serve: Serving) -> None:
     asked = await _preflight(server, APPS[0], "*", "", "a b", "<script>", "x:y", "\xe9", " b3 ")
 
     assert OURS | {"b3"} == _allowed(asked)
+
+
+@pytest.mark.parametrize(
+    ("path", "length", "status"),
+    [("/api/v1/chat", 3000, 413), ("/api/v1/chat", 1500, 413), ("/#x", 1, 400)],
+)
+@pytest.mark.gen_test
+async def test_what_is_refused_ahead_of_any_handler_may_be_read(
+    serve: Serving, path: str, length: int, status: int
+) -> None:
+    limits = {"max_body_bytes": 1000}
+    server = await serve.start(cors={"allow_origins": APPS}, limits=limits)
+
+    for origin, allowed in ((APPS[0], APPS[0]), ("https://example.org", None)):
+        refused = await call(
+            server.url, "POST", path, raw=b"x" * length, headers={"Origin": origin}
+        )
+        if allowed is not None:
+            assert status == refused.status
+        assert allowed == refused.headers.get("access-control-allow-origin")
+        assert "Origin" == refused.headers["vary"]

@@ -141,6 +141,7 @@ TOO_LONG = {
     "at once": (MOST + 1, "", b"x" * (MOST + 1)),
     "many times": (20 * MOST, "", b"x" * 20 * MOST),
     "announced": (20 * MOST, EXPECT, b""),
+    "announced, and more than is taken": (MOST // 2 + 1, EXPECT, b""),
     "announced and not sent": (10**11, "", b""),
     "in chunks": (None, "", _chunks(2 * MOST, 1000)),
     "in chunks, announced": (None, EXPECT, _chunks(4 * MOST, 9999)),
