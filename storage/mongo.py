@@ -364,12 +364,15 @@ class MongoStorage(Storage):
         if found is None:
             return None
         due = queries.deletion_due(found["_id"])
-        claimed = await self._deletions.update_one(due, queries.CLAIMED)
+        claimed = await self._deletions.update_one(due, queries.deletion_claimed(self._lease))
         return deletion_in(found) if claimed.matched_count else None
 
     @_command("clearing")
     async def clear(self, deletion: Deletion) -> bool:
         user, conversation_id = deletion.user, deletion.conversation_id
+        key = queries.deletion_key(conversation_id)
+        # For as long as a lease: two that clear one conversation do no harm, only work for nothing.
+        await self._deletions.update_one(key, queries.deletion_claimed(self._lease))
         messages = queries.messages_of(user, conversation_id)
         first = await self._messages.find_one(messages, {"ordinal": 1}, sort=[("ordinal", 1)])
         if first is not None:
@@ -382,7 +385,6 @@ class MongoStorage(Storage):
             await self._chunks.delete_many(queries.chunks_up_to(conversation_id, last["_id"]))
             return True
         await self._chunks.delete_many(chunks)
-        key = queries.deletion_key(conversation_id)
         if deletion.again:
             await self._deletions.delete_one(key)
         else:
@@ -514,7 +516,7 @@ class MongoStorage(Storage):
         await self._check_conversation(user, conversation_id)
         return page_of_branch(found)
 
-    @_command("request")
+    @_command("deletion")  # which asks for it first
     async def live_answer(self, user: str, conversation_id: str) -> str | None:
         live = await self._live(user, conversation_id)
         await self._check_conversation(user, conversation_id)

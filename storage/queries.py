@@ -49,10 +49,6 @@ VERSION_NOTED = {"$max": {"schema": SCHEMA_VERSION}}
 # Leases are measured by the server's clock alone: those of many machines need not agree.
 _LEASE_HELD = {"$gt": ["$lease_until", "$$NOW"]}
 
-# Milliseconds that a process has for clearing a deleted conversation before another one helps:
-# enough for half a million messages. Two at one of them do no harm.
-_CLAIM = 60_000
-
 # Milliseconds. A deletion is remembered for so long after it was cleared, so that whoever was
 # saving an answer of that conversation finds out, however long it was held up; then it is cleared
 # once more, of what was left by somebody who died before finding out.
@@ -154,7 +150,10 @@ def deletion_due(conversation_id: str) -> Document:
     return deletion_key(conversation_id) | {"$expr": {"$lte": ["$due_at", "$$NOW"]}}
 
 
-CLAIMED: list[Document] = [{"$set": {"due_at": {"$add": ["$$NOW", _CLAIM]}}}]
+def deletion_claimed(milliseconds: int) -> list[Document]:
+    """The update by which a process has so long for some of it, before another one may go on."""
+    return [{"$set": {"due_at": {"$add": ["$$NOW", milliseconds]}}}]
+
 
 CLEARED: list[Document] = [{"$set": {"again": True, "due_at": {"$add": ["$$NOW", _LATE]}}}]
 

@@ -95,6 +95,36 @@ def next_question_is_answered(upstream: ScriptedUpstream, text: str) -> None:
 
 
 @pytest.mark.gen_test
+async def test_kill_9_in_the_middle_of_a_deletion_leaves_the_rest_to_another(
+    fleet: Fleet, upstream: ScriptedUpstream, stored: Stored
+) -> None:
+    deleting, other = await fleet.two()
+    upstream.tokens("a")
+    upstream.finish()
+    asked = await call(deleting.url, "POST", "/api/v1/chat", {"content": "q"}, headers=JSON)
+    of = asked.body["conversation_id"]
+    kept = stored.message(asked.body["id"])
+    many = [
+        kept | {"_id": f"{of}-{ordinal:032x}", "ordinal": ordinal} for ordinal in range(2, 20_000)
+    ]
+    stored.database["messages"].insert_many(many)
+
+    gone = await call(deleting.url, "DELETE", f"/api/v1/conversations/{of}")
+    assert 204 == gone.status
+    while stored.count("messages") == 20_000:  # each look is a request
+        pass
+    await deleting.kill()
+    assert 0 < stored.count("messages")
+
+    for answer_id in (asked.body["id"], many[-1]["_id"]):
+        events = await call(other.url, "GET", f"/api/v1/answers/{answer_id}/events")
+        assert 404 == events.status
+    async with asyncio.timeout(30):
+        while stored.count("messages"):  # noqa: ASYNC110 - the other process tells nobody
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.gen_test
 async def test_kill_9_of_the_owner_interrupts_its_answer_once_and_frees_the_conversation(
     fleet: Fleet, upstream: ScriptedUpstream, stored: Stored
 ) -> None:

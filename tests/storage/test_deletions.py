@@ -171,10 +171,9 @@ async def test_clearing_takes_all_of_it_by_batches_and_nothing_of_others(
 
 @pytest.mark.gen_test
 async def test_a_start_goes_on_where_the_process_before_it_was_killed(
-    place: Place, small_batches: None, monkeypatch: pytest.MonkeyPatch
+    place: Place, small_batches: None
 ) -> None:
-    monkeypatch.setattr(queries, "CLAIMED", [{"$set": {"due_at": "$$NOW"}}])  # long ago
-    dying = await place.open()
+    dying = await place.open(lease_seconds=0.01)
     of, _ = await told(dying, 4)
     await dying.delete_conversation("alice", of.id)
     deletion = await dying.deletion()
