@@ -354,7 +354,8 @@ def _bodies(settings: Settings, services: Services, unread: Sparing) -> Bodies:
 
     def tell(code: str) -> None:
         services.metrics.refused(code)
-        unread.say(code, example="-", level=logging.WARNING)
+        level = logging.WARNING if code == "overloaded" else logging.INFO
+        unread.say(code, example="-", level=level)
 
     return Bodies(
         application,

@@ -141,10 +141,10 @@ class _Call:
         self._timer = self._loop.call_at(self._deadline(), self._look)
         code: str | None = None
         try:
-            whole = await self._response()
+            broke = await self._response()
             if self._reading is None:
                 raise StreamBroken(reason="no_response")
-            self._reading.end(broken=not whole)
+            self._reading.end(broke)
         except ProviderError as error:
             code = error.code
             raise
@@ -163,8 +163,8 @@ class _Call:
             usage=self._reading.counted if self._reading is not None else None,
         )
 
-    async def _response(self) -> bool:
-        """Return when nothing more will come: whether the body came to a proper end."""
+    async def _response(self) -> StreamBroken | None:
+        """Return when nothing more will come: how the body broke off, None after a proper end."""
         try:
             await self._fetch
         except asyncio.CancelledError:
@@ -174,11 +174,11 @@ class _Call:
                 raise self._expired from None
             if not self._lingered:
                 raise
-        except StreamBroken:
+        except StreamBroken as error:
             if self._reading is None or self._said is not None:
                 raise
-            return False
-        return True
+            return error
+        return None
 
     def _on_send(self) -> None:
         self._sent()

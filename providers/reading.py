@@ -119,25 +119,25 @@ class Reading:
             if self.done:
                 return
 
-    def end(self, *, broken: bool = False) -> None:
-        """The body ended, properly or `broken` off: what was held back. Returns if it is finished.
+    def end(self, broke: StreamBroken | None = None) -> None:
+        """The body ended, properly unless it `broke`: what was held back.
 
-        Raises what the provider said instead of an answer, or StreamBroken.
+        Returns if the answer is finished. Raises what the provider said instead, or StreamBroken.
         """
         if not self._accepted:
             raise self._dialect.error(self._status, bytes(self._body), self._headers)
         try:
             self._read_rest()
         except BadResponse as error:  # of the piece that was cut in two
-            if broken and error.reason == "undecodable":
-                raise StreamBroken(reason="cut_in_an_event") from error
+            if broke is not None and error.reason == "undecodable":
+                raise broke from error
             raise
         has_word = self._interpreter.has_end_word and not self._is_json
-        self._finish(proper=self._has_end if has_word else not broken)
+        self._finish(proper=self._has_end if has_word else broke is None)
         self._interpreter.release()
         mark = self._out.finish_mark
         if mark is None:
-            raise StreamBroken(reason="no_finish_mark")
+            raise broke or StreamBroken(reason="no_finish_mark")
         if not self._out.finished:
             raise self._dialect.unfinished(mark)
 

@@ -11,6 +11,7 @@ import random
 from contextlib import suppress
 
 from storage.base import Storage, StorageError
+from telemetry.sparing import Outage
 
 log = logging.getLogger("headrace.clearing")
 
@@ -25,7 +26,11 @@ class Clearing:
         self._storage = storage
         self._lease_seconds = lease_seconds
         self._due = asyncio.Event()
-        self._failing = False
+        self._outage = Outage(
+            log,
+            "deleted conversations are not cleared: %s reason=%s",
+            "deleted conversations are cleared again after_seconds=%d times=%d",
+        )
 
     def begin(self) -> None:
         """A conversation was deleted here."""
@@ -38,11 +43,9 @@ class Clearing:
             try:
                 await self._clear_all()
             except StorageError as error:
-                if not self._failing:  # once an outage
-                    log.warning("deleted conversations are not cleared: %s", error)
-                self._failing = True
+                self._outage.met(error.reason, error)
             else:
-                self._failing = False
+                self._outage.over()
             pause = self._lease_seconds / _SWEEPS_PER_LEASE * random.uniform(0.5, 1.5)
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):

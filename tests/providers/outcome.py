@@ -13,7 +13,7 @@ from model.usage import Usage
 from presets import PRESETS
 from providers.dashscope import DashScope
 from providers.dialect import Dialect
-from providers.errors import ProviderError
+from providers.errors import ProviderError, StreamBroken
 from providers.oddities import Oddities
 from providers.openai import OpenAI
 from providers.qianfan import Qianfan
@@ -158,7 +158,7 @@ def read(
     try:
         for piece in pieces:
             reading.feed(piece)
-        reading.end(broken=broken)
+        reading.end(StreamBroken() if broken else None)
     except ProviderError as error:
         outcome.error = error
     return outcome
