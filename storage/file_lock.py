@@ -71,18 +71,25 @@ class FileLock:
         self._check_file()
 
     def share(self) -> None:
-        """Have the file beside a server that may run. Raises StorageError, OSError.
-
-        By another hard link SQLite would have another log, and ruin the file.
-        """
+        """Have the file beside a server that may run. Raises StorageError, OSError."""
         found = self.path.stat()
-        if found.st_nlink > 1 and not _is_held(_lock_path(self.path)) and holder(self.path):
+        self.check_name()
+        self._use(_identity(found))
+
+    def check_name(self) -> None:
+        """Raise StorageError if a server has the file by a name with which SQLite has another log.
+
+        Such is another hard link, or another mount of the file alone. To write by it would ruin the
+        file. The server's log is where the server's name for the file is.
+        """
+        if self._log_path.exists() or _is_held(_lock_path(self.path)):
+            return
+        if holder(self.path):
             raise StorageError(
                 f"{self.path} is another name of a file that a server has: "
                 "use the one in its storage.url",
                 reason=Reason.LOCKED,
             )
-        self._use(_identity(found))
 
     def check(self) -> None:
         """Raise StorageError if the file, or its log, is no longer what has its name.

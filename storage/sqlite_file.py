@@ -140,6 +140,7 @@ class SQLiteFile:
             return examined
         if not os.access(self.path, os.R_OK | os.W_OK):
             raise self._denied("it may not be read and written")
+        self.lock.check_name()
         address = f"{self.path.resolve().as_uri()}?mode=ro"
         with self._our_errors(), closing(sqlite3.connect(address, uri=True)) as database:
             version = check_version(database)
