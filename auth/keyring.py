@@ -150,13 +150,19 @@ class Keyring:
                 some = [self._queue.popleft() for _ in range(min(len(self._queue), _AT_ONCE))]
                 try:
                     await self._look_up_these(some)
-                except Exception as error:  # noqa: BLE001 - whoever waits is told, of bugs as well
+                except StorageError as error:
+                    for key_id in some:  # each an error of their own
+                        self._fail(key_id, failure(str(error), error.reason))
+                except Exception as error:  # noqa: BLE001 - whoever waits is told of bugs, too
                     for key_id in some:
-                        asked = self._asked.pop(key_id)
-                        asked.set_exception(error)
-                        asked.exception()  # looked at: nobody may be left to see it
+                        self._fail(key_id, error)
         finally:
             self._looking = None
+
+    def _fail(self, key_id: str, error: Exception) -> None:
+        asked = self._asked.pop(key_id)
+        asked.set_exception(error)
+        asked.exception()  # looked at: nobody may be left to see it
 
     async def _look_up_these(self, key_ids: list[str]) -> None:
         read_at = asyncio.get_running_loop().time()

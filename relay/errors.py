@@ -16,6 +16,7 @@ RelayError
 │   ├── TooManyRequests  the user has as many under way as they may
 │   ├── TooManyStreams   ... or open
 │   ├── TooMuchUnread    the user reads too little of what they asked for
+│   ├── TooManyStops     ... or had as many answers stopped at other processes
 │   ├── TooManyChanges   ... or made and changed as many conversations
 │   └── TokenBudgetSpent the user's answers cost as much today as they may
 ├── ShuttingDown
@@ -150,6 +151,13 @@ class TooMuchUnread(NotNow):
 
     code = "too_much_unread"
     words = "Too much of what you asked for has not been read yet. Read it, or hang up."
+
+
+class TooManyStops(NotNow):
+    """As many answers of other processes are being stopped from here as may be."""
+
+    code = "too_many_stops"
+    words = "Too many answers are being stopped. Wait until some have ended."
 
 
 class TooManyChanges(NotNow):

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from model.messages import Ending, Message, Status, now
 from relay.answer import Answer
 from relay.endings import interrupted
-from relay.errors import InternalError
+from relay.errors import InternalError, TooManyStops
 from storage.base import Storage, StorageError, Wants
 from telemetry.sparing import Outage
 
@@ -22,6 +22,13 @@ log = logging.getLogger("headrace.following")
 # Seconds. An owner checkpoints an answer that others follow about so often, in place of the usual
 # second: people see text come in pieces, but not late.
 FOLLOWED_SECONDS = 0.2
+
+# Answers of others that may be wanted stopped at a time: of one user, and of all. They are held
+# here with their text, and named in this process's document, until their owner has heard of it: a
+# second or so, a lease if it is dead. Nobody has more than a handful of answers that they see.
+_STOPS_PER_USER = 32
+_STOPS = 1_000
+_STOPS_RETRY_AFTER = 2
 
 # Seconds. Between finding an answer and reading it there are some turns of the loop.
 _FIRST_READER_SECONDS = 1.0
@@ -58,6 +65,7 @@ class Following:
         self._storage = storage
         self._lease_seconds = lease_seconds
         self._followed: dict[str, _Followed] = {}
+        self._stopping: dict[str, str] = {}  # the users of those that are to be stopped
         self._any = asyncio.Event()
         self._outage = Outage(
             log,
@@ -103,12 +111,21 @@ class Following:
             followed.keep_for(seconds)
 
     def stop(self, message: Message) -> Answer:
-        """Follow the answer and want it stopped, for a lease at least, or until it has ended."""
+        """Follow the answer and want it stopped, for a lease at least, or until it has ended.
+
+        Raises TooManyStops.
+        """
+        if message.id not in self._stopping:
+            theirs = sum(each == message.user for each in self._stopping.values())
+            if theirs >= _STOPS_PER_USER or len(self._stopping) >= _STOPS:
+                raise TooManyStops(_STOPS_RETRY_AFTER)
         followed = self._entered(message)
-        followed.stop = True
         # By then its owner has heard of it, or is dead and the answer is the sweep's.
         followed.keep_for(self._lease_seconds)
-        self.changed.set()
+        if not followed.stop:  # said once, however often it is asked for
+            followed.stop = True
+            self._stopping[message.id] = message.user
+            self.changed.set()
         return followed.answer
 
     def joined(self, answer: Answer) -> bool:
@@ -205,6 +222,7 @@ class Following:
 
     def _drop(self, answer_id: str) -> _Followed | None:
         followed = self._followed.pop(answer_id, None)
+        self._stopping.pop(answer_id, None)
         if not self._followed:
             self._any.clear()
         self.changed.set()

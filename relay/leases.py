@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from relay.following import Following
-from storage.base import Storage, StorageError
+from storage.base import Storage, StorageError, failure
 from telemetry.sparing import Outage
 
 log = logging.getLogger("headrace.leases")
@@ -34,6 +34,7 @@ class Lease:
         self._renewed_at = -seconds  # by the loop's clock, before the renewal was sent
         self._losses = 0  # how often it had run out, for all that is known
         self._looked_into = 0  # of these: the others may have cost answers
+        self._telling: asyncio.Task[None] | None = None
         self._outage = Outage(
             log,
             "lease not renewed: %s reason=%s",
@@ -59,6 +60,31 @@ class Lease:
             self._following.changed.set()  # not said yet
             raise
         self._renewed_at = begun
+
+    async def tell(self) -> None:
+        """Have said what is wanted by now. Raises StorageError.
+
+        Whoever asks meanwhile shares a renewal: the one under way may have begun too early for
+        them, the one behind it has not. One for each who asks would keep the lease itself waiting.
+        """
+        if self._telling is not None:
+            await self._told(self._telling)
+        if self._following.changed.is_set():
+            if self._telling is None:
+                self._telling = asyncio.create_task(self.renew())
+                self._telling.add_done_callback(self._told_all)
+            await self._told(self._telling)
+
+    async def _told(self, telling: asyncio.Task[None]) -> None:
+        await asyncio.wait({telling})  # who leaves must not end it for the others
+        if isinstance(error := telling.exception(), StorageError):
+            raise failure(str(error), error.reason)  # each has an error of their own
+        telling.result()
+
+    def _told_all(self, telling: asyncio.Task[None]) -> None:
+        self._telling = None
+        if not telling.cancelled():
+            telling.exception()  # looked at: nobody may be left to see it
 
     async def keep(self, end_lost: Callable[[], Awaitable[None]]) -> None:
         """Renew it until cancelled; whenever it had run out, await `end_lost`.

@@ -316,7 +316,8 @@ class Relay:
     async def stop(self, user: str, answer_id: str) -> Answer:
         """End the answer as STOPPED if it is live, and return it. Raises as `answer` does.
 
-        If another process has it, that one is told, and the answer returned may still be live.
+        If another process has it, that one is told, and the answer returned may still be live;
+        raises TooManyStops where it cannot be told of one more.
         """
         if running := self._running_of(user, answer_id):
             await self._halt(running, Status.STOPPED)
@@ -325,7 +326,7 @@ class Relay:
         if message.status is not Status.LIVE:
             return Answer.restored(message)
         answer = self._following.stop(message)
-        await self._lease.renew()
+        await self._lease.tell()
         return answer
 
     async def create_conversation(self, conversation: Conversation) -> None:

@@ -1,12 +1,17 @@
 """Two servers on one database: an answer of one is read, stopped and deleted at the other."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import pytest
 from tornado.ioloop import IOLoop
 
+from relay import following
+from relay.answer import Answer
+from relay.errors import TooManyStops
 from server import Server
+from storage.base import Wants
 from tests.readers import Reader, call
 from tests.serving import Serving
 from tests.steps import JSON, kept_answer, messages_of, until
@@ -84,6 +89,73 @@ async def test_a_stop_sent_to_the_wrong_process_is_202_and_heeded(
     assert ("stopped", "half") == (kept["status"], kept["blocks"][0]["text"])
     again = await call(two.other.url, "POST", f"/api/v1/answers/{reader.answer_id}/stop")
     assert (200, "stopped") == (again.status, again.body["status"])
+
+
+@pytest.mark.gen_test
+async def test_stops_sent_by_the_hundred_share_a_renewal_of_the_lease(
+    two: Pair, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream.tokens("half")
+    reader = await Reader.ask(two.owner.url)
+    await reader.text("half")
+    store = two.other.relay._lease._storage
+    renew, renewals = store.renew_lease, 0
+
+    async def counted(wants: Mapping[str, Wants]) -> bool:
+        nonlocal renewals
+        renewals += 1
+        return await renew(wants)
+
+    monkeypatch.setattr(store, "renew_lease", counted)
+
+    stopped = await asyncio.gather(
+        *(two.other.relay.stop("local", reader.answer_id) for _ in range(500))
+    )
+
+    assert {reader.answer_id} == {answer.id for answer in stopped}
+    assert renewals < 10  # some of which are the lease's own
+    assert "stopped" == (await reader.end())["status"]
+
+
+@pytest.mark.gen_test
+async def test_so_many_answers_of_a_user_may_be_stopped_from_elsewhere_at_a_time(
+    two: Pair, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "_STOPS_PER_USER", 2)
+    upstream.tokens("half")
+    readers = {}
+    for _ in range(3):
+        reader = await Reader.ask(two.owner.url)
+        await reader.text("half")
+        readers[reader.answer_id] = reader
+    relay, owners_store = two.other.relay, two.owner.relay._heeding._storage
+    wanted, heeds = owners_store.wanted, asyncio.Event()
+
+    async def later() -> Wants:
+        await heeds.wait()
+        return await wanted()
+
+    monkeypatch.setattr(owners_store, "wanted", later)
+
+    outcomes = await asyncio.gather(
+        *(relay.stop("local", answer_id) for answer_id in [*readers, *readers]),
+        return_exceptions=True,
+    )
+
+    stopped = {each.id for each in outcomes if isinstance(each, Answer)}
+    (left,) = readers.keys() - stopped
+    assert 2 == sum(isinstance(each, TooManyStops) for each in outcomes)
+    heeds.set()
+    for answer_id in stopped:
+        assert "stopped" == (await readers[answer_id].end())["status"]
+    async with asyncio.timeout(5):
+        await until(lambda: not relay._following._stopping)
+    path = f"/api/v1/answers/{left}/stop"
+    monkeypatch.setattr(following, "_STOPS", 0)
+    refused = await call(two.other.url, "POST", path)
+    assert (429, "too_many_stops") == (refused.status, refused.body["error"]["code"])
+    assert "retry-after" in refused.headers
+    assert 200 == (await call(two.owner.url, "POST", path)).status  # it is its own
 
 
 @pytest.mark.gen_test
