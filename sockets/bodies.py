@@ -35,9 +35,9 @@ from sockets.targets import origin_form
 _FREE_BYTES = 16 * 1024
 
 # What is dropped of a body that is too long. Most clients read a response only when they have sent
-# everything, and a recording or a handful of pictures, put into a question by mistake, is less. Who
-# sends more is cut off; for how long they may send is bounded as for any body.
-_MOST_DROPPED = 64 * 1024 * 1024
+# everything, and even a film that is put into a question by mistake is less. It takes half a second
+# of CPU. Who sends more is cut off; for how long they may send is bounded as for any body.
+_MOST_DROPPED = 1024 * 1024 * 1024
 
 # What people are told to wait: bodies come in, or their time is over.
 _RETRY_AFTER = 2
