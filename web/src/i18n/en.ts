@@ -144,6 +144,8 @@ export const en = {
     too_large: "the question is too long.",
     not_found: "the conversation is gone.",
     question_too_long: "the question is too long.",
+    storage_quota_exceeded: "you keep as much here as you may. Delete a conversation to make room.",
+    too_many_changes: "too many conversations were made or changed within this minute.",
     credentials_required: "a key is needed here.",
     invalid_credentials: "this key is not one that is good here.",
     expired_credentials: "this key has expired.",

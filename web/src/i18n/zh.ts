@@ -144,6 +144,8 @@ export const zh: typeof en = {
     too_large: "问题太长。",
     not_found: "对话已不存在。",
     question_too_long: "问题太长。",
+    storage_quota_exceeded: "保存的内容已达上限，请删除一些对话。",
+    too_many_changes: "这一分钟内新建或修改的对话太多。",
     credentials_required: "这里需要密钥。",
     invalid_credentials: "此密钥在这里无效。",
     expired_credentials: "此密钥已过期。",
