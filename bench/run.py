@@ -95,7 +95,7 @@ def _settings(folder: str, storage: str | None, upstream_port: int) -> str:
         '[providers.bench]\ndialect = "openai"\nmodels = ["paced-100-20"]\n'
         f'base_url = "http://127.0.0.1:{upstream_port}/v1"\n'
         "[limits]\nanswers = 1_000_000\nanswers_per_user = 0\nquestions_per_minute = 0\n"
-        "requests_per_user = 0\nstreams_per_user = 0\n"
+        "kept_bytes_per_user = 0\nrequests_per_user = 0\nstreams_per_user = 0\n"
     )
     return str(file)
 
