@@ -95,6 +95,10 @@ _GC_FIRST_THRESHOLD = 50_000
 # answered as ever. Without this wait a rolling restart under load refused some of them.
 _LAST_GUESTS_SECONDS = 1.0
 
+# From glibc's malloc.h, and what it begins with itself: bytes.
+_M_MMAP_THRESHOLD = -3
+_MMAP_THRESHOLD = 128 * 1024
+
 # At the end every reader is sent its answer's ending. Who does not take it within this long has it
 # when they come back: it is stored.
 _LAST_WORDS_SECONDS = 5.0
@@ -467,6 +471,7 @@ async def serve(settings: Settings) -> None:
         (hurry if stopping.is_set() else stopping).set()
 
     take_all_descriptors()
+    _give_memory_back()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signalled)
@@ -491,6 +496,20 @@ async def serve(settings: Settings) -> None:
         log.info("draining live_answers=%d", server.relay.live)
         await server.drain(patience=settings.relay.drain_seconds, hurry=hurry)
         log.info("stopping live_answers=%d", server.relay.live)
+
+
+def _give_memory_back() -> None:
+    """Have glibc give long pages back to the system when they are freed, whatever it has seen.
+
+    Else it learns from the first that is freed to keep such, and 35 of a megabyte each, between
+    others that were freed, take 117 MB. This costs half a millisecond a megabyte.
+    """
+    # Another C library has no such function; and where memory cannot be made executable, ctypes
+    # may not load.
+    with suppress(ImportError, AttributeError, OSError, MemoryError):
+        import ctypes
+
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD)
 
 
 def _in_words(server: Server, what: str) -> str:

@@ -1,10 +1,11 @@
 """A provider for benchmarks: OpenAI's dialect at a given pace, and a record of who hung up when.
 
 The model says what to send: `paced-200-20` is 200 tokens, 20 ms apart; `essay-200-20` the same of
-Markdown as models write it; `silent` is headers and then nothing; `mute` is not even headers. Each
-answer's first token is the question's last word, so that every stream's text is its own.
-`GET /stats` tells open requests, and when each reader's upstream request was closed, by the
-machine's monotonic clock.
+Markdown as models write it; `long-1000-0` has a thousand characters in each token, `emoji-1000-0`
+the same with one emoji in all of them, and `held-1000-0` does not end; `silent` is headers and then
+nothing; `mute` is not even headers. Each answer's first token is the question's last word, so that
+every stream's text is its own. `GET /stats` tells open requests, and when each reader's upstream
+request was closed, by the machine's monotonic clock.
 """
 
 import asyncio
@@ -36,6 +37,13 @@ $$ \frac{I_{450}}{I_{700}} = \left( \frac{700}{450} \right)^4 $$
 """
 # Four characters each, as tokens of English have.
 _ESSAY_TOKENS = tuple(_ESSAY[at : at + 4] for at in range(0, len(_ESSAY), 4))
+_LONG = ("x" * 1000,)
+_KINDS = {
+    "essay": _ESSAY_TOKENS,
+    "long": _LONG,
+    "held": _LONG,
+    "emoji": ("x" * 999 + "🚰", *_LONG * 999),
+}
 _HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n"
@@ -61,6 +69,7 @@ class Upstream(asyncio.Protocol):
         self.tag: str | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.words: tuple[str, ...] = WORDS
+        self.holds = False
 
     def data_received(self, data: bytes) -> None:
         self.received += data
@@ -107,12 +116,14 @@ class Upstream(asyncio.Protocol):
         if model == "silent":
             return
         kind, tokens, pause = model.split("-")
-        self.words = _ESSAY_TOKENS if kind == "essay" else WORDS
+        self.words = _KINDS.get(kind, WORDS)
+        self.holds = kind == "held"
         self._token(0, int(tokens), int(pause) / 1000)
 
     def _token(self, number: int, tokens: int, pause: float) -> None:
         if number == tokens:
-            self._finish(tokens)
+            if not self.holds:
+                self._finish(tokens)
             return
         token = f"[{self.tag}]" if number == 0 else self._word(number - 1)
         self._event({"choices": [{"index": 0, "delta": {"content": token}}]})

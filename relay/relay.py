@@ -132,6 +132,7 @@ class Relay:
         return Standing(
             live=self.live,
             followed=self._following.count,
+            unsent_bytes=self.unsent.held,
             unsaved_chars=unsaved_chars,
             unsaved_seconds=unsaved_seconds,
             late_endings=self._keeper.late,

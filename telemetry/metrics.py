@@ -169,6 +169,9 @@ class _Standing(Collector):
             "followed_answers", "Answers of other processes that are read here.", stands.followed
         )
         yield _gauge(
+            "unsent_bytes", "Long responses that nobody has taken yet.", stands.unsent_bytes
+        )
+        yield _gauge(
             "checkpoint_backlog_chars",
             "Characters of live answers that are not stored yet.",
             stands.unsaved_chars,

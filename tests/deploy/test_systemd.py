@@ -9,6 +9,8 @@ from contextlib import suppress
 import pytest
 import trustme
 
+from relay.unsent import FREE_BYTES
+from settings import Settings
 from tests.deploy.installed import CREDENTIALS, URL, Installed
 from tests.deploy.load import Load
 from tests.readers import Reader, call
@@ -40,6 +42,23 @@ async def test_the_units_pass_systemds_own_judgement(installed: Installed) -> No
         f"--threshold={_EXPOSURE_AT_MOST}",
         "headrace@.service",
     )
+
+
+@pytest.mark.gen_test
+async def test_its_memory_has_a_bound_with_room_for_what_the_settings_allow_at_once(
+    installed: Installed,
+) -> None:
+    limits = Settings().limits
+    unread = 40_000 + FREE_BYTES + 2 * 32 * 1024  # a stream, a write, what its kernel takes
+    held = limits.connections * unread + limits.max_bodies_bytes + limits.max_unsent_bytes
+
+    await installed.start(1)
+
+    allowed = int(await installed.show(1, "MemoryMax"))
+    assert held < allowed < 2 * held
+    # Hardened as it is, it can tell the C library to give memory back.
+    maps = installed.box.root / f"proc/{await installed.pid(1)}/maps"
+    assert "_ctypes" in maps.read_text()
 
 
 @pytest.mark.gen_test

@@ -206,7 +206,7 @@ async def test_connections_that_are_too_many_are_counted(serve: Serving) -> None
     first = await Connection.open(server.url)
     await first.call("GET", "/healthz")
 
-    refused = await call(server.url, "GET", "/healthz")
+    refused = await call(server.url, "GET", "/api/v1/models")
     assert server.metrics_url is not None
     told = await scrape(server.metrics_url)
 
