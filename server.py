@@ -323,9 +323,10 @@ def _scraped(
         return None
     try:
         sockets = bind(host, port)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a UnicodeError, of what is no name
+        reason = getattr(error, "strerror", None) or error
         raise CannotListen(
-            f"metrics.port: cannot listen on {shown(host, port)}: {error.strerror}; "
+            f"metrics.port: cannot listen on {shown(host, port)}: {reason}; "
             "each process needs one of its own"
         ) from error
     most = handlers.metrics.MAX_BYTES

@@ -208,7 +208,7 @@ class StorageSettings(Section):
     @field_validator("url")
     @classmethod
     def _known_kind(cls, url: str) -> str:
-        if not re.match(r"sqlite:///.|mongodb(\+srv)?://.", url):
+        if not re.match(r"sqlite:///.|mongodb(\+srv)?://.", url) or "\0" in url:
             raise ValueError("should be sqlite:///path, mongodb://… or mongodb+srv://…")
         return url
 
@@ -711,7 +711,7 @@ def _file(
         raise SettingsError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path} is not UTF-8 text") from error
-    except ValueError as error:  # tomllib says where, and not what stands there
+    except (ValueError, RecursionError) as error:  # tomllib says where, not what stands there
         raise SettingsError(f"{path} is not TOML: {error}") from error
 
 

@@ -27,7 +27,8 @@ class Supervisor:
         self._address = address.replace("@", "\0", 1) if address.startswith("@") else address
         self._interval = _INTERVAL
         if environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid()):
-            patience = int(environ.get("WATCHDOG_USEC", "0")) / 1_000_000
+            given = environ.get("WATCHDOG_USEC", "")
+            patience = int(given) / 1_000_000 if given.isdecimal() else 0
             self._interval = min(_INTERVAL, patience / 2 or _INTERVAL)
         self._phase: tuple[str, ...] = ()
         self._status: Callable[[], str] = lambda: "starting"

@@ -58,6 +58,8 @@ def words(error: str, code: int | None) -> str:
     """An error, by the name of its class and the server's code for it, and its remedy if known."""
     if error == "ServerSelectionTimeoutError":
         return "no server that takes writes was found"
+    if error == "ConfigurationError":  # of what was looked up: the rest was judged before
+        return "its name has no servers: is the mongodb+srv:// address right?"
     if code is None:
         return error
     remedy = _REMEDIES.get(code)

@@ -100,6 +100,10 @@ async def test_check_config_prints_what_is_in_effect_and_no_secret(launcher: Lau
     assert b"canary" not in out
 
 
+# With it a server may listen beyond its machine.
+KEYS = f'[auth]\nmode = "keys"\nsecret = "{"s" * 32}"\n'
+
+
 @pytest.mark.parametrize(
     ("settings", "environ", "named"),
     [
@@ -107,6 +111,8 @@ async def test_check_config_prints_what_is_in_effect_and_no_secret(launcher: Lau
         ("", {"HEADRACE_PROT": "1"}, "HEADRACE_PROT"),
         ('host = "0.0.0.0"', {}, "auth.mode"),
         ('[storage]\nurl = "mysql://x"', {}, "storage.url"),
+        (f'port = 0\n[metrics]\nport = 0\nhost = "{"a" * 70}.x"\n{KEYS}', {}, "metrics.port"),
+        ('host = "unix:/nowhere/x"', {}, "cannot listen on unix:/nowhere/x: No such file"),
     ],
 )
 @pytest.mark.gen_test

@@ -206,6 +206,10 @@ def test_a_file_that_is_not_toml_is_an_error_that_says_where(toml: Callable[...,
     assert SECRET not in line
 
 
+def test_brackets_without_end_are_not_toml_either(toml: Callable[..., Path]) -> None:
+    assert "some.toml is not TOML" in complaint(toml("x = " + "[" * 5000 + "]" * 5000))
+
+
 def test_a_file_that_is_not_utf_8_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "latin.toml"
     file.write_bytes('host = "caf\xe9"'.encode("latin-1"))
@@ -379,6 +383,7 @@ def test_an_unknown_credential_is_named(credentials: Callable[..., dict[str, str
         ("[providers.x]\nmodels = ['m']", "providers.x.dialect: is required"),
         ("[storage]\nurl = 'postgres://x'", "storage.url: should be sqlite:///path, mongodb"),
         ("[storage]\nurl = 'sqlite:///'", "storage.url: should be sqlite:///path, mongodb"),
+        ('[storage]\nurl = "sqlite:///a\\u0000"', "storage.url: should be sqlite:///path, mongodb"),
         ("[cors]\nallow_origins = ['*']", "cors.allow_origins.0: an origin is written"),
         ("[cors]\nallow_origins = ['https://a/']", "cors.allow_origins.0: an origin is written"),
         ("[relay]\nmax_answer_chars = 3_000_001", "relay.max_answer_chars: should be less"),

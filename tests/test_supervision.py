@@ -54,6 +54,10 @@ def ear(tmp_path: Path) -> Iterator[Ear]:
     listening.close()
 
 
+def test_a_watchdog_that_is_no_number_is_none() -> None:
+    Supervisor({"NOTIFY_SOCKET": "/nowhere", "WATCHDOG_USEC": "soon"})
+
+
 async def _over(telling: asyncio.Task[None]) -> None:
     telling.cancel()
     await asyncio.wait({telling})

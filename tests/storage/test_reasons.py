@@ -95,3 +95,7 @@ def test_the_names_are_those_that_sqlite_has() -> None:
 def test_mongodbs_errors_have_their_reasons(classes: str, code: int | None, why: Reason) -> None:
     kinds = [type(name, (), {}) for name in classes.split()]
     assert why is remedies.reason(kinds, code, timed_out=False)
+
+
+def test_a_name_without_servers_is_told_so() -> None:
+    assert "its name has no servers" in remedies.words("ConfigurationError", None)
