@@ -119,6 +119,16 @@ async def test_the_nights_backup_is_made_beside_the_service_and_old_ones_go(
     assert code != 0  # today's is there
     said = await installed.box.journal("-u", "headrace-backup.service")
     assert "is there already" in said
+    installed.box.borrow("dbus.service", "dbus.socket")
+    await installed.box.run("systemctl", "start", "dbus.socket")
+    await installed.box.run("systemctl", "stop", "headrace.socket")
+    name = kept.split()[8]
+
+    said = await installed.box.run("/opt/headrace/deploy/headrace", "restore", name)
+
+    assert "restored: " in said
+    await installed.start(1)
+    assert 200 == (await call(URL, "GET", "/readyz")).status
 
 
 @pytest.mark.gen_test
