@@ -14,7 +14,8 @@ from tornado.web import Application, RequestHandler
 import sockets.bodies
 from sockets.bodies import UNBOUNDED, Bodies
 from tests.readers import Connection, Response, call
-from tests.steps import until
+from tests.serving import Serving
+from tests.steps import sending, until
 
 LONG = 90_000
 MOST = 1_000_000
@@ -205,3 +206,24 @@ async def test_a_head_request_has_no_words_with_it(site: Site) -> None:
     assert received.startswith(b"HTTP/1.1 413 ")
     assert received.endswith(b"\r\n\r\n")
     writer.close()
+
+
+@pytest.mark.gen_test
+async def test_the_setting_bounds_what_a_server_takes_in(serve: Serving) -> None:
+    limits = {"max_body_bytes": 50_000, "max_bodies_bytes": 100_000}
+    server = await serve.start(limits=limits)
+    head = "POST /api/v1/chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    _, held = await sending(server, f"{head}Content-Length: 99999\r\n\r\n".encode() + b"x" * 99_998)
+    await held.drain()
+
+    async with asyncio.timeout(5):
+        while True:  # until the other one's bytes have been read
+            stream, writer = await sending(
+                server, f"{head}Content-Length: 45000\r\n\r\n".encode() + b"x" * 45_000
+            )
+            status = (await stream.readuntil(b"\r\n")).split()[1]
+            writer.close()
+            if status == b"503":
+                break
+    assert 200 == (await call(server.url, "GET", "/api/v1/models")).status
+    held.close()

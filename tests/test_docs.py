@@ -1,0 +1,104 @@
+"""What the documents promise names the tests that hold it, and those are there."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+TESTS = ROOT / "tests"
+
+_TESTED_IN = re.compile(r"<!-- tested in: (.*?) -->", re.DOTALL)
+_SETTING = re.compile(
+    r"`(?:auth|context|cors|limits|metrics|relay|storage|timeouts|upstream)\.([a-z_]+)`"
+)
+
+
+class Promise(NamedTuple):
+    """A row of a table, or a section, and the tests that it names, by their places in `tests/`."""
+
+    document: str
+    said: str
+    tests: list[str]
+
+    def __str__(self) -> str:
+        return f"{self.document}: {self.said[:60]}"
+
+
+def rows(document: str) -> Iterator[Promise]:
+    """The rows of every table whose last column is `tested in`."""
+    is_tested = False
+    for line in (ROOT / document).read_text("utf-8").splitlines():
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if not cells or set("".join(cells)) <= {"-"}:
+            is_tested = is_tested and bool(cells)
+        elif cells[-1] == "tested in":
+            is_tested = True
+        elif is_tested:
+            yield Promise(document, " ".join(cells[:-1]), re.findall(r"`([\w/.]+)`", cells[-1]))
+
+
+def sections(document: str) -> Iterator[Promise]:
+    """The sections of a document, whose tests stand in a comment at their ends."""
+    parts = re.split(r"^(?=#{1,3} )", (ROOT / document).read_text("utf-8"), flags=re.MULTILINE)
+    for part in filter(None, parts):
+        found = _TESTED_IN.search(part)
+        yield Promise(document, part.splitlines()[0], found[1].split() if found else [])
+
+
+PROMISES = [*rows("SECURITY.md"), *rows("docs/failures.md"), *sections("docs/api.md")]
+
+
+def source(places: list[str]) -> str:
+    """The text of test files, and of all in a folder."""
+    files = [
+        file
+        for place in places
+        for file in ([TESTS / place] if place.endswith(".py") else (TESTS / place).rglob("*.py"))
+    ]
+    return "\n".join(file.read_text("utf-8") for file in files)
+
+
+@pytest.mark.parametrize("promise", PROMISES, ids=str)
+def test_a_promise_names_its_tests_and_they_are_there(promise: Promise) -> None:
+    assert promise.tests
+    assert [] == [place for place in promise.tests if not (TESTS / place).exists()]
+
+
+@pytest.mark.parametrize("promise", PROMISES, ids=str)
+def test_the_tests_of_a_promise_are_not_left_out(promise: Promise) -> None:
+    assert not re.search(r"mark\.(skip|xfail)\b", source(promise.tests))
+
+
+def test_tests_of_a_setting_set_it() -> None:
+    """Else they may hold what the row says for another reason, or with it switched off."""
+    unset = [
+        f"{promise}: {name}"
+        for promise in PROMISES
+        if promise.document != "docs/api.md"  # which names them to say where they are
+        for name in _SETTING.findall(promise.said)
+        if name not in source(promise.tests)
+    ]
+
+    assert [] == unset
+
+
+def test_the_promises_are_found() -> None:
+    counts = {
+        document: sum(promise.document == document for promise in PROMISES)
+        for document in ("SECURITY.md", "docs/failures.md", "docs/api.md")
+    }
+
+    assert all(count >= 10 for count in counts.values()), counts
+
+
+def test_every_code_of_the_api_is_met_by_a_test() -> None:
+    errors = (ROOT / "docs/api.md").read_text("utf-8").partition("## Errors")[2]
+    listed = re.findall(r"^\| (`[a-z_]+`(?:, `[a-z_]+`)*) \|", errors, re.MULTILINE)
+    codes = {code for cell in listed for code in re.findall(r"[a-z_]+", cell)}
+    tests = source(["."])
+
+    assert len(codes) > 50
+    assert [] == sorted(code for code in codes if f'"{code}"' not in tests)
