@@ -38,7 +38,6 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch is two messages, or two chunks."""
     monkeypatch.setattr(mongo_module, "_CLEARED", 2)
     monkeypatch.setattr(sqlite_module, "_CLEARED", 2)
-    monkeypatch.setattr(sqlite_module, "_CLEARING_SECONDS", 0)
 
 
 def left(place: Place) -> dict[str, int]:
@@ -334,3 +333,19 @@ async def test_a_file_without_room_for_deletions_forgets_all_at_once(tmp_path: P
         ]
     assert [2, 0] == counts
     assert other.conversation_id != of.id
+
+
+@pytest.mark.gen_test
+async def test_a_batch_of_an_sqlite_file_is_bounded_by_its_bytes(tmp_path: Path) -> None:
+    file = tmp_path / "headrace.db"
+    storage = SQLiteStorage(file, "p")
+    await storage.open()
+    of = conversation()
+    await storage.create_conversation(of)
+    for _ in range(4):
+        answer = await ask(storage, of)
+        await storage.end_answer(answer.id, "p", ending(TextBlock("界" * 400_000)))
+    await storage.delete_conversation("alice", of.id)
+
+    assert 4 < await clear(storage)
+    await storage.close()
