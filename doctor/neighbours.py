@@ -8,7 +8,7 @@ from pathlib import Path
 
 from doctor.findings import Finding, look, ok, wrong
 from settings import UNIX, Settings
-from sockets.owners import CAN_TELL, Owners
+from sockets.owners import CAN_TELL, NOBODY, Owners
 
 # Where proxies listen to the world.
 _WEB_PORTS = (80, 443)
@@ -50,7 +50,14 @@ def neighbours(settings: Settings) -> Iterator[Finding]:
             "forwards here without a word is refused unless it runs as this user or root",
             f"if it is to serve Headrace: {_KEYS}",
         )
-    if os.geteuid() == 0:
+    if os.geteuid() == NOBODY:
+        yield look(
+            about,
+            "this is nobody, as whom many programs run, proxies among them: no program but root's "
+            "is served",
+            f"a user of its own for the server, or {_KEYS}",
+        )
+    elif os.geteuid() == 0:
         yield look(
             about,
             "this is root, and so every proxy that runs as root (in a container, most do) would "

@@ -9,12 +9,14 @@ milliseconds to read).
 Only Linux is asked. It tells of the server's own network namespace, where loopback is.
 """
 
-import ipaddress
 import os
 import socket
 import struct
 from contextlib import suppress
 from typing import NamedTuple
+
+# What an IPv4 address has before it on a dual stack.
+_MAPPED = "::ffff:"
 
 # From linux/sock_diag.h, linux/netlink.h and linux/inet_diag.h.
 _NETLINK_SOCK_DIAG = 4
@@ -41,6 +43,10 @@ _MOST_BYTES = 4096
 # The only user whom every other has to trust.
 _ROOT = 0
 
+# As whom many programs run that have nothing to do with each other, nginx among them unless told;
+# and as whom the kernel names users that the server's own namespace does not have.
+NOBODY = 65_534
+
 CAN_TELL = hasattr(socket, "AF_NETLINK")
 """Whether this system is one that says who is at the other end."""
 
@@ -53,7 +59,7 @@ class Owner(NamedTuple):
     @property
     def is_ours(self) -> bool:
         """Whether it is a program of the server's own user, or of root, who may do all it may."""
-        return self.uid is not None and self.uid in (os.geteuid(), _ROOT)
+        return self.uid in (os.geteuid(), _ROOT) and self.uid != NOBODY
 
 
 class Owners:
@@ -99,7 +105,7 @@ class Owners:
             socket.create_connection(listening.getsockname()),
             listening.accept()[0] as accepted,
         ):
-            return None if self.of(accepted).is_ours else "the kernel does not say"
+            return "the kernel does not say" if self.of(accepted).uid is None else None
 
     def _owner(self, peer: tuple[str, int], us: tuple[str, int]) -> int | None:
         """The user who has the socket from `peer` to `us`. Raises OSError."""
@@ -119,18 +125,17 @@ class Owners:
 
 def _ends(peer: tuple[str, int], us: tuple[str, int]) -> tuple[int, bytes]:
     """The family, and how the kernel names the peer's socket: its ports and addresses."""
-    addresses = [_unmapped(peer[0]), _unmapped(us[0])]
-    packed = b"".join(each.packed.ljust(_ADDRESS_BYTES, b"\0") for each in addresses)
-    family = socket.AF_INET if addresses[0].version == 4 else socket.AF_INET6
-    return family, _PORTS.pack(peer[1], us[1]) + packed
+    theirs, ours = _unmapped(peer[0]), _unmapped(us[0])
+    family = socket.AF_INET6 if ":" in theirs else socket.AF_INET
+    packed = [
+        socket.inet_pton(family, each).ljust(_ADDRESS_BYTES, b"\0") for each in (theirs, ours)
+    ]
+    return family, _PORTS.pack(peer[1], us[1]) + b"".join(packed)
 
 
-def _unmapped(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+def _unmapped(address: str) -> str:
     """An address as its own socket has it: on a dual stack IPv4 comes in IPv6's clothes."""
-    address = ipaddress.ip_address(text.partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    return address
+    return address.removeprefix(_MAPPED) if "." in address else address
 
 
 def owner_in(answer: bytes, ends: bytes) -> int | None:

@@ -22,7 +22,6 @@ from doctor.examination import examine
 from doctor.store import _findings
 from settings import Settings
 from sockets import owners
-from sockets.owners import Owner
 from storage.base import Examined
 from storage.tables import MIGRATIONS
 from tests.launching import Launcher
@@ -538,13 +537,15 @@ async def test_a_proxy_beside_a_server_without_keys_is_looked_at(
     assert "auth.mode" not in with_keys
 
 
-@pytest.mark.parametrize(("uid", "said"), [(0, "look   {}: this is root"), (1000, "ok     {}: ")])
+@pytest.mark.parametrize(
+    ("uid", "said"),
+    [(0, "look   {}: this is root"), (65_534, "look   {}: this is nobody"), (1000, "ok     {}: ")],
+)
 @pytest.mark.gen_test
-async def test_root_is_told_that_proxies_often_are_root_too(
+async def test_who_shares_their_user_with_proxies_is_told_so(
     storage: dict[str, str], monkeypatch: pytest.MonkeyPatch, uid: int, said: str
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: uid)
-    monkeypatch.setattr(Owner, "is_ours", True)
     monkeypatch.setattr(neighbours, "_TABLES", ())
     _, lines = await _said(storage=storage)
     assert said.format('auth.mode "none"') in lines

@@ -149,6 +149,11 @@ def test_root_may_do_what_we_may_and_nobody_else(monkeypatch: pytest.MonkeyPatch
     assert [False] * 4 == [Owner(uid).is_ours for uid in (None, 33, NOBODY, 2**32 - 1)]
 
 
+def test_nobody_is_too_many_to_be_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
+    assert [False, True] == [Owner(uid).is_ours for uid in (NOBODY, 0)]
+
+
 def test_an_answer_that_is_cut_anywhere_names_nobody() -> None:
     ends = b"\1\2\3\4" + bytes(32)
     answer = _answer(ends, state=1, uid=7, inode=9)
