@@ -13,7 +13,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from model.messages import Attempt, Status, now
-from storage import sqlite
+from storage import sqlite_keys
 from storage.base import Count, KeyTaken, Span, Storage
 from tests.storage.conftest import Place
 from tests.storage.raw import FIRST_STAGE, Raw, leave_first_stage
@@ -33,7 +33,7 @@ THAT_DAY = datetime(2026, 11, 23, 10, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def _that_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "now", lambda: THAT_DAY)
+    monkeypatch.setattr(sqlite_keys, "now", lambda: THAT_DAY)
 
 
 async def stored(storage: Storage) -> Plain:
