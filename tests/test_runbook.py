@@ -393,10 +393,15 @@ async def not_on_linux(stage: Stage) -> None:
     await stage.serve.start()
 
 
-@scene('auth.mode "none" refuses everybody: …', needs="serve monkeypatch")
+@scene(
+    'auth.mode "none" refuses everybody: …',
+    "request refused code=foreign_user reason=…",
+    needs="serve monkeypatch",
+)
 async def the_kernel_may_not_be_asked(stage: Stage) -> None:
     stage.monkeypatch.setattr("sockets.owners._NETLINK_SOCK_DIAG", 31)  # no such protocol
-    await stage.serve.start()
+    server = await stage.serve.start()
+    assert 403 == (await call(server.url, *MODELS)).status
 
 
 @scene(

@@ -6,7 +6,9 @@ import pytest
 
 from server import Server
 from tests.entering import Door, Holder
+from tests.issuer import Issuer
 from tests.readers import Reader, Response, call
+from tests.serving import Serving
 from tests.steps import JSON
 from tests.upstreams import ScriptedUpstream
 
@@ -140,3 +142,16 @@ async def test_an_admin_who_asks_for_another_has_their_own_models(
     refusal = await ask(server, admin, model="dear/large", headers=for_bob)
     assert NOT_ALLOWED == refused(refusal)
     assert 200 == (await ask(server, admin, model="cheap/small", headers=for_bob)).status
+
+
+@pytest.mark.gen_test
+async def test_a_token_is_for_the_models_that_its_claim_names(
+    serve: Serving, issuer: Issuer, two: dict[str, Any]
+) -> None:
+    server = await serve.start(auth=issuer.settings(models_claim="may_ask"), providers=two)
+    bound = Holder("alice", issuer.token(may_ask=["cheap/*"]))
+    silent = Holder("alice", issuer.token())
+
+    assert "cheap/small" == (await ask(server, bound)).body["model"]
+    assert NOT_ALLOWED == refused(await ask(server, bound, model="dear/large"))
+    assert NOT_ALLOWED == refused(await ask(server, silent))
