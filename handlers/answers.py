@@ -60,7 +60,8 @@ class EventsHandler(ReadingHandler):
             return
         try:
             answer = await self.services.relay.glance(self.user, *names)
-        except StorageError:
+        except StorageError as error:
+            self.log_exception(type(error), error, None)
             self.come_back()
             return
         if self._ticket is not None:

@@ -483,7 +483,12 @@ def refused(said: Said, status: int = 200, wait: float | None = None) -> Provide
         found = Refused
     if wait is None and said.wait is not None:
         wait = min(said.wait, MAX_RETRY_AFTER_SECONDS)
-    return found(provider_code=word or type_word, retry_after=wait if found.retryable else None)
+    said_why = word or type_word
+    return found(
+        provider_code=said_why,
+        retry_after=wait if found.retryable else None,
+        reason=None if said_why else _where(status),
+    )
 
 
 def refused_by_status(status: int, wait: float | None) -> ProviderError:
@@ -491,7 +496,12 @@ def refused_by_status(status: int, wait: float | None) -> ProviderError:
     if status == 404:
         return Refused(reason="http_404")  # no such path, rather than no such model
     found = by_status(status) or Refused
-    return found(retry_after=wait if found.retryable else None, reason=f"http_{status}")
+    return found(retry_after=wait if found.retryable else None, reason=_where(status))
+
+
+def _where(status: int) -> str:
+    """What tells of a refusal without a code: its status, or that the status was a success."""
+    return f"http_{status}" if status >= 300 else "in_the_answer"
 
 
 def is_too_long(message: object) -> bool:

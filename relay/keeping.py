@@ -14,6 +14,7 @@ from model.messages import Ending
 from relay.endings import interrupted, too_long
 from relay.errors import InternalError, StorageUnavailable
 from storage.base import Reason, Storage, StorageError, TooLarge
+from telemetry.sparing import Outage
 
 log = logging.getLogger("headrace.relay")
 
@@ -42,6 +43,11 @@ class EndingKeeper:
         self._lease_seconds = lease_seconds
         self._late: dict[str, _Late] = {}
         self._task: asyncio.Task[None] | None = None
+        self._outage = Outage(
+            log,
+            "endings of answers are not kept: %s reason=%s",
+            "endings of answers are kept again after_seconds=%d times=%d",
+        )
 
     @property
     def late(self) -> int:
@@ -92,10 +98,14 @@ class EndingKeeper:
         pause = _FIRST_PAUSE
         while True:
             try:
-                return await self._storage.end_answer(answer_id, self._storage.process, ending)
+                kept = await self._storage.end_answer(answer_id, self._storage.process, ending)
             except StorageError as error:
+                self._outage.met(error.reason, error)
                 if isinstance(error, TooLarge) or loop.time() + pause > deadline:
                     raise
+            else:
+                self._outage.over()
+                return kept
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
@@ -118,6 +128,7 @@ class EndingKeeper:
                 try:
                     await self._try_once(answer_id, late)
                 except StorageError as error:
+                    self._outage.met(error.reason, error)
                     pause = min(2 * pause, _LONGEST_PAUSE)
                     if error.reason is not Reason.CORRUPT:
                         break
@@ -135,6 +146,7 @@ class EndingKeeper:
             log.error("ending not kept, given up answer=%s", answer_id, exc_info=error)
             self._give_up(answer_id)
             return
+        self._outage.over()
         if kept:
             log.info("answer ended late status=%s answer=%s", late.ending.status, answer_id)
         if kept or asyncio.get_running_loop().time() > late.arrives_until:

@@ -359,7 +359,11 @@ async def the_primary_steps_down(stage: Stage) -> None:
             pass  # tried again until its time is over, which is what it may say, too
 
 
-@scene("ending left to the next sweep answer=…", needs="store serve providers upstream monkeypatch")
+@scene(
+    "ending left to the next sweep answer=…",
+    "endings of answers are not kept: … reason=…",
+    needs="store serve providers upstream monkeypatch",
+)
 async def an_outage_outlasts_ten_thousand_answers(stage: Stage) -> None:
     stage.monkeypatch.setattr("relay.keeping._MAX_LATE", 0)
     relay = {"checkpoint_seconds": 0.02, "lease_seconds": 0.2}
@@ -565,6 +569,7 @@ async def _wants_a_password(stream: asyncio.StreamReader, writer: asyncio.Stream
 
 @scene(
     f"{FAILED}provider_unauthorized provider_code=… reason=…",
+    f"{FAILED}provider_bad_request provider_code=- reason=http_400 …",
     f"{FAILED}provider_quota_exceeded provider_code=… reason=…",
     f"{FAILED}provider_overloaded provider_code=- reason=http_502 …",
     f"{FAILED}provider_bad_response provider_code=- reason=html …",
@@ -577,6 +582,8 @@ async def _wants_a_password(stream: asyncio.StreamReader, writer: asyncio.Stream
 async def providers_answer_badly(stage: Stage) -> None:
     upstream: ScriptedUpstream = stage.upstream
     upstream.fail(401, {"error": {"code": "invalid_api_key"}})
+    upstream.next_request()
+    upstream.fail(400, {"error": {"message": "I do not like it"}})
     upstream.next_request()
     upstream.fail(429, {"error": {"code": "insufficient_quota"}})
     upstream.next_request()
@@ -594,7 +601,7 @@ async def providers_answer_badly(stage: Stage) -> None:
     upstream.next_request()
     upstream.silent()
     server = await stage.serve.start(providers=stage.providers, timeouts={"first_token": 0.3})
-    for _ in range(8):
+    for _ in range(9):
         await (await Reader.ask(server.url)).end()
 
 
