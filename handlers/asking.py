@@ -4,9 +4,10 @@ import math
 import re
 from contextlib import suppress
 from http import HTTPStatus
+from typing import NamedTuple
 
 from handlers.errors import ApiError, failure_status
-from handlers.positions import position_in
+from handlers.positions import Position, position_in
 from handlers.sole import SentTwice, sole
 from handlers.streaming import ReadingHandler
 from handlers.views import Accepted, Chat, FailedAnswer, List, Message, Options, Problem, Question
@@ -20,11 +21,26 @@ _UNWANTED = re.compile(r"q\s*=\s*0(\.0*)?")
 _KEY = re.compile(r"[ -~]{1,255}")
 
 
-class AskingHandler(ReadingHandler):
-    """What the ways of asking share."""
+class Begun(NamedTuple):
+    """An answer, and how its client wants it."""
 
-    async def ask(self, question: Question, conversation_id: str | None) -> None:
-        """Answer a new question."""
+    answer: Answer
+    is_new: bool
+    form: str
+    position: Position
+
+
+class AskingHandler(ReadingHandler):
+    """What the ways of asking share: first the question, and then, without it, the answer.
+
+    A question may be a megabyte, and answers last. So whatever holds it is over before the answer
+    is sent: no caller here keeps it.
+    """
+
+    async def ask(self, question: Question, conversation_id: str | None = None) -> Begun | None:
+        """Begin the answer to a new question. None: its sender left before."""
+        if isinstance(question, Chat):
+            conversation_id = question.conversation_id
         if not question.text.strip():
             raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", "The question is empty.")
         asking = Asking(
@@ -33,34 +49,40 @@ class AskingHandler(ReadingHandler):
             conversation_id=conversation_id,
             parent_id=question.parent_id,
         )
-        await self.answer(asking, question)
+        return await self.begin(asking, question)
 
-    async def answer(self, asking: Asking, options: Options) -> None:
-        """Keep the question, start its answer, and send it in the form the client wants."""
+    async def begin(self, asking: Asking, options: Options) -> Begun | None:
+        """Keep the question and start its answer. None: its sender left before."""
         form, key, position = self._form(), self._key(), position_in(self.request)
         if self.connection_stream.closed():
-            return  # left before the question was looked at: nothing is asked for nobody
+            return None  # left before the question was looked at: nothing is asked for nobody
         if form == "stream":
             self.take_place(self.services.relay.streams)  # before anything is asked in vain
         asking = options.of(asking, key=key, caller=self.caller, allowed=self.allowed)
-        with self.watched():
-            begun = self.services.relay.ask(asking)
-            if self.services.relay.outlives_its_reader(asking):
-                answer, is_new = await begun
-            elif (kept := await self.unless_they_leave(begun)) is not None:
-                answer, is_new = kept
-            else:
-                return  # the store was busy, they gave up: nothing is kept for nobody
-            if form == "later":
-                self._answer_later(answer)
-            elif form == "json":
-                await self._answer_whole(answer)
-            elif is_new:
-                await self.follow(answer)  # a position is none of an answer that nobody read yet
-            elif position.ended:
-                self.stop_coming_back()
-            else:
-                await self.follow(answer, position.seen)
+        begun = self.services.relay.ask(asking)
+        if self.services.relay.outlives_its_reader(asking):
+            answer, is_new = await begun
+        elif (kept := await self.unless_they_leave(begun)) is not None:
+            answer, is_new = kept
+        else:
+            return None  # the store was busy, they gave up: nothing is kept for nobody
+        return Begun(answer, is_new, form, position)
+
+    async def send(self, begun: Begun | None) -> None:
+        """Send the answer in the form the client wants."""
+        if begun is None:
+            return
+        answer, position = begun.answer, begun.position
+        if begun.form == "later":
+            self._answer_later(answer)
+        elif begun.form == "json":
+            await self._answer_whole(answer)
+        elif begun.is_new:
+            await self.follow(answer)  # a position is none of an answer that nobody read yet
+        elif position.ended:
+            self.stop_coming_back()
+        else:
+            await self.follow(answer, position.seen)
 
     def _form(self) -> str:
         """`later`, `json` or `stream`, by the request's Prefer and Accept headers."""
@@ -142,7 +164,8 @@ class MessagesHandler(AskingHandler):
 
     async def post(self, conversation_id: str) -> None:
         """Ask."""
-        await self.ask(self.body(Question), conversation_id)
+        with self.watched():
+            await self.send(await self.ask(self.body(Question), conversation_id))
 
 
 class ChatHandler(AskingHandler):
@@ -150,8 +173,8 @@ class ChatHandler(AskingHandler):
 
     async def post(self) -> None:
         """Ask."""
-        chat = self.body(Chat)
-        await self.ask(chat, chat.conversation_id)
+        with self.watched():
+            await self.send(await self.ask(self.body(Chat)))
 
 
 class RegenerateHandler(AskingHandler):
@@ -159,8 +182,14 @@ class RegenerateHandler(AskingHandler):
 
     async def post(self, answer_id: str) -> None:
         """Ask its question again."""
-        options = self.body(Options) if self.request.body else Options()
-        await self.answer(await self.services.relay.again(self.user, answer_id), options)
+        with self.watched():
+            await self.send(await self._again(answer_id, self._options()))
+
+    async def _again(self, answer_id: str, options: Options) -> Begun | None:
+        return await self.begin(await self.services.relay.again(self.user, answer_id), options)
+
+    def _options(self) -> Options:
+        return self.body(Options) if self.request.body else Options()
 
 
 routes = [

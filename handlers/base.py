@@ -181,8 +181,9 @@ class BaseHandler(RequestHandler):
 
     def body(self, kind: type[Body]) -> Body:
         """The request's JSON body as `kind`. Raises ApiError 400, whose words quote no value."""
+        data, self.request.body = self.request.body, b""  # read once; a stream would hold it
         try:
-            return decoded(self.request.body, kind)
+            return decoded(data, kind)
         except msgspec.ValidationError as error:
             said = _QUOTED.sub(r"\1", str(error))
             raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", f"{said}.") from None

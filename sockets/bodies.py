@@ -106,6 +106,10 @@ class Bodies(HTTPServerConnectionDelegate):
         self.inner.on_close(server_conn)
 
 
+# Who hears of a request that was handed on: nothing more is said of it.
+_NOBODY = HTTPMessageDelegate()
+
+
 class _Body(HTTPMessageDelegate):
     """One request's, from its head to its end; Tornado calls the methods."""
 
@@ -164,8 +168,9 @@ class _Body(HTTPMessageDelegate):
         if self._refusal is not None:
             self._refuse(self._refusal)
             return
+        inner, self._inner = self._inner, _NOBODY  # and with it go the pieces of which it made one
         try:
-            self._inner.finish()
+            inner.finish()
         finally:
             self._let_go()
 

@@ -4,6 +4,7 @@ import fcntl
 import socket
 import struct
 import termios
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from typing import Any
@@ -12,13 +13,15 @@ import pytest
 
 from handlers import page
 from handlers.page import Built
+from model.blocks import ImageBlock
 from relay.unsent import FREE_BYTES
 from server import Server
 from tests.entering import Door
 from tests.faults import FaultyStorage
 from tests.readers import Reader, call
 from tests.serving import Serving
-from tests.steps import JSON, sending, until
+from tests.steps import JSON, post, sending, until
+from tests.storage.samples import begun, ending
 from tests.upstreams import ScriptedUpstream
 
 # What a write has around its events: the response's head, or a chunk's length.
@@ -177,6 +180,61 @@ async def test_a_reset_is_made_as_it_is_read(
         ahead.close()
         reader.close()
         upstream.finish()
+
+
+@pytest.mark.gen_test
+async def test_a_picture_that_comes_as_one_event_is_written_in_pieces_and_counted(
+    serve: Serving, store: FaultyStorage
+) -> None:
+    server = await serve.start(limits={"max_unsent_bytes": 40_000_000})
+    assert store.behind is not None
+    answer = await begun(store.behind, "local")
+    picture = ImageBlock(url="data:image/png;base64," + "x" * 1_000_000)
+    await store.behind.end_answer(answer.id, store.behind.process, ending(picture))
+    path = f"/api/v1/answers/{answer.id}/events"
+
+    async with unread(server) as clients:
+        clients.ask(path, times=4)  # and the record is the fifth of a user's five megabytes
+        await clients.all_wait()
+        assert clients.held <= FREE_BYTES + FRAME
+        assert 4_500_000 < server.relay.unsent.held < 5_000_000
+
+        late = await Reader.come_back(server.url, answer.id)
+        assert await late.start()
+        assert await late.next() is None  # no `end`: it is to come back
+        assert 1000 <= late.retries[-1] <= 5000
+        late.close()
+
+    await until(lambda: server.relay.unsent.held == 0)
+    whole = await Reader.come_back(server.url, answer.id)
+    await whole.end()
+    assert picture.url == whole.seen[1].data["block"]["url"]
+
+
+@pytest.mark.gen_test
+async def test_a_stream_holds_nothing_of_its_question(
+    server: Server, upstream: ScriptedUpstream
+) -> None:
+    upstream.tokens("a")
+    body = b'{"content": "%b", "system": "%b"}' % (b"x" * 200_000, "😀".encode() * 100_000)
+    head = post(body).removesuffix(b"\r\n\r\n" + body)
+    asking = head + b"\r\nIdempotency-Key: k\r\n\r\n" + body
+    first, writer = await sending(server, asking)
+    assert b"event: start" in await first.readuntil(b"event: start")
+
+    tracemalloc.start()
+    try:
+        others = [await sending(server, asking) for _ in range(20)]
+        for stream, _ in others:
+            await stream.readuntil(b'{"text":"a"}')
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert 21 == server.presence.followers
+    assert held < len(others) * len(body) / 4
+    for _, other in [*others, (first, writer)]:
+        other.close()
 
 
 # Whole responses
