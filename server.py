@@ -107,6 +107,10 @@ _LAST_WORDS_SECONDS = 5.0
 # for dead. Not at once, or the log would be full of it.
 _AFTER_A_BUG_SECONDS = 1.0
 
+# A terminal that is closed says so twice, by the kernel and by its shell: the second time is no
+# second thought of anybody's.
+_ONE_HANGUP_SECONDS = 0.2
+
 # Prometheus has one connection, and a person who looks another. They leave descriptors to readers.
 _MOST_SCRAPERS = 32
 
@@ -471,6 +475,14 @@ async def serve(settings: Settings) -> None:
     def signalled() -> None:
         (hurry if stopping.is_set() else stopping).set()
 
+    hung_up_at = -_ONE_HANGUP_SECONDS
+
+    def hung_up() -> None:
+        nonlocal hung_up_at
+        before, hung_up_at = hung_up_at, loop.time()
+        if hung_up_at >= before + _ONE_HANGUP_SECONDS:
+            signalled()
+
     take_all_descriptors()
     _give_memory_back()
     loop = asyncio.get_running_loop()
@@ -479,7 +491,7 @@ async def serve(settings: Settings) -> None:
     # A terminal that was closed, or a habit: there is nothing that could be read anew. Who started
     # the server by nohup does not mean it to hear of that.
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        loop.add_signal_handler(signal.SIGHUP, signalled)
+        loop.add_signal_handler(signal.SIGHUP, hung_up)
     supervisor = Supervisor()
     async with AsyncExitStack() as stack:
         telling = asyncio.create_task(_kept_up(supervisor.keep_telling))

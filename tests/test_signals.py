@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from server import _ONE_HANGUP_SECONDS
 from tests.launching import Launched, Launcher
 from tests.readers import Reader, call
 from tests.upstreams import ScriptedUpstream
@@ -64,6 +65,24 @@ async def test_sighup_waits_for_the_answer_and_ends_the_process(
 
 
 @pytest.mark.slow
+@pytest.mark.gen_test
+async def test_the_two_of_a_terminal_and_its_shell_are_one(
+    settled: Launcher, upstream: ScriptedUpstream
+) -> None:
+    launched = await settled.serve()
+    reader = await _half(launched, upstream)
+
+    for _ in range(20):  # of some of which the kernel makes one
+        launched.process.send_signal(HUP)
+    await _drains(settled, launched)
+    upstream.tokens(" and half")
+    upstream.finish()
+
+    assert "complete" == (await reader.end())["status"]
+    assert 0 == await launched.process.wait()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("first", "second"), [(HUP, HUP), (HUP, TERM), (TERM, HUP), (INT, HUP)])
 @pytest.mark.gen_test
 async def test_a_second_signal_of_any_kind_hurries(
@@ -74,6 +93,7 @@ async def test_a_second_signal_of_any_kind_hurries(
 
     launched.process.send_signal(first)
     await _drains(settled, launched)
+    await asyncio.sleep(2 * _ONE_HANGUP_SECONDS)  # it is by their time that two are told from one
     launched.process.send_signal(second)
 
     assert "interrupted" == (await reader.end())["status"]
