@@ -50,8 +50,9 @@ class FileLock:
         self._beside: int | None = None
         self._identity: _Identity | None = None
         resolved = path.resolve()
-        self._log_path = resolved.with_name(f"{resolved.name}-wal")  # as SQLite names it
-        self._log: _Identity | None = None
+        self._log_path = resolved.with_name(f"{resolved.name}-wal")  # as SQLite names it, …
+        self._index_path = resolved.with_name(f"{resolved.name}-shm")  # … and what finds its pages
+        self._log: tuple[_Identity | None, _Identity | None] | None = None
 
     def take(self, remedy: str) -> None:
         """Have the file, made if there is none, for this process alone.
@@ -92,17 +93,17 @@ class FileLock:
             )
 
     def check(self) -> None:
-        """Raise StorageError if the file, or its log, is no longer what has its name.
+        """Raise StorageError if the file, its log or the index of that no longer have their names.
 
-        For whoever has the file open, and has written to it: the log is there then.
+        For whoever has the file open, and has written to it: they are there then.
         """
         self._check_file()
-        log = _identity_of(self._log_path)
+        log = _identity_of(self._log_path), _identity_of(self._index_path)
         if self._log is None:
             self._log = log
-        if log is None or log != self._log:
+        if None in log or log != self._log:
             raise StorageError(
-                f"{self._log_path} was removed or replaced: restart to keep what is in it",
+                f"{self._log_path} or -shm was removed or replaced: restart to keep what is in it",
                 reason=Reason.REPLACED,
             )
 

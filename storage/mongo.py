@@ -93,6 +93,7 @@ from storage.documents import (
 )
 from storage.lanes import Lane
 from storage.pages import (
+    ORPHANS,
     filling_with_conversations,
     filling_with_messages,
     page_of_api_keys,
@@ -153,9 +154,6 @@ _LINKS = 1000
 # How many messages of a deleted conversation, or chunks, to take away at once: 20 ms here. Others
 # wait for one such batch at most.
 _CLEARED = 500
-
-# How many dead processes' answers to hold in memory at once: 4 MB each at the very most.
-_ORPHANS = 50
 
 # How many followed answers to ask for at once: it takes 30 ms here, and 1.7 for a single one. Their
 # ids are 100 KB then, far from the 16 MB that a command may have.
@@ -641,9 +639,12 @@ class MongoStorage(Storage):
         if not dead:
             return []
         theirs = queries.LIVE | {"owner": {"$in": list(dead)}}
-        cursor = self._messages.find(theirs).limit(_ORPHANS)
-        found = [await self._grown(message_in(document)) async for document in cursor]
-        return [message for message in found if message.status is Status.LIVE]
+        filling = filling_with_messages(ORPHANS)
+        async with _closing(self._messages.find(theirs).limit(ORPHANS)) as documents:
+            async for document in documents:
+                if not filling.takes(await self._grown(message_in(document))):
+                    break
+        return [message for message in filling.found if message.status is Status.LIVE]
 
     @_command("request")
     async def create_api_key(self, key: ApiKey) -> None:

@@ -25,6 +25,9 @@ _MILLISECOND = timedelta(milliseconds=1)
 # longer alone is a page of its own.
 PAGE_CHARS = 1_000_000
 
+# How many dead processes' answers to hold in memory at once, and no more of them than of a page.
+ORPHANS = 50
+
 # What the cursors of a list by activity begin with, so that neither list takes the other's.
 _MARKS = {Order.CREATED: "", Order.UPDATED: "updated."}
 

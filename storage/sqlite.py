@@ -61,13 +61,14 @@ class SQLiteStorage(SQLiteAnswers, SQLiteKeys):
             time, conversation_id = conversation_place(after, order)
             where = f"AND ({order.field}, id) < (:time, :id)"
             place = {"time": milliseconds(time), "id": conversation_id}
+        # Their ids first: what is sorted is held, all of it.
         found = self._database.execute(
-            f"""SELECT * FROM conversations WHERE user = :user {where}
+            f"""SELECT id FROM conversations WHERE user = :user {where}
             ORDER BY {order.field} DESC, id DESC LIMIT :limit""",
             {"user": user, "limit": limit + 1, **place},
         )
         filling = filling_with_conversations(limit)
-        filling.take(map(conversation_in, found))
+        filling.take(conversation_in(self._conversation(user, row["id"])) for row in found)
         return page_of_conversations(filling, order)
 
     @writes("request")

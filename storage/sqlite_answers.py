@@ -7,6 +7,7 @@ import msgspec
 from model.growth import Chunk, fold
 from model.messages import Ending, Message, Status
 from storage.base import Growth, conversation_of
+from storage.pages import ORPHANS, filling_with_messages
 from storage.rows import assignments, chunk_in, chunk_row, ending_row, message_in
 from storage.sqlite_threads import SQLiteThreads, reads, writes
 
@@ -14,9 +15,6 @@ from storage.sqlite_threads import SQLiteThreads, reads, writes
 KEPT_MESSAGE = """FROM messages
     JOIN conversations ON conversations.id = messages.conversation_id WHERE messages.id = ?"""
 MESSAGE = f"SELECT messages.* {KEPT_MESSAGE}"
-
-# How many dead processes' answers to hold in memory at once: 4 MB each at the very most.
-_ORPHANS = 50
 
 
 class SQLiteAnswers(SQLiteThreads):
@@ -81,9 +79,11 @@ class SQLiteAnswers(SQLiteThreads):
     def orphans(self) -> list[Message]:
         found = self._database.execute(
             "SELECT * FROM messages WHERE status = 'live' AND owner IS NOT ? LIMIT ?",
-            (self.process, _ORPHANS),
+            (self.process, ORPHANS),
         )
-        return [self._grown(message_in(row)) for row in found.fetchall()]
+        filling = filling_with_messages(ORPHANS)
+        filling.take(self._grown(message_in(row)) for row in found)
+        return filling.found
 
     def _grown(self, message: Message) -> Message:
         """A live answer with the blocks checkpointed so far; any other message as it is."""

@@ -291,9 +291,17 @@ def without_its_log(file: Path) -> None:
     file.with_name(f"{file.name}-wal").unlink()
 
 
-@pytest.mark.parametrize(
-    "change", [removed, renamed, replaced_by_a_copy, without_its_folder, without_its_log]
-)
+def without_the_logs_index(file: Path) -> None:
+    file.with_name(f"{file.name}-shm").unlink()
+
+
+CHANGES = [
+    *(removed, renamed, replaced_by_a_copy, without_its_folder),
+    *(without_its_log, without_the_logs_index),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.gen_test
 async def test_nothing_is_written_to_a_file_that_is_no_longer_there(
     file: Path, change: Callable[[Path], None]

@@ -17,6 +17,7 @@ from tornado.ioloop import IOLoop
 from model.blocks import TextBlock
 from model.messages import Status, Timing, now
 from storage.base import KEY_SECONDS, NotFound, StorageError
+from storage.pages import PAGE_CHARS
 from storage.sqlite import SQLiteStorage
 from storage.tables import MIGRATIONS
 from tests.storage.samples import (
@@ -125,6 +126,27 @@ async def test_what_was_acknowledged_of_many_at_a_time_survives_kill_9(file: Pat
     for line in told:
         if line.endswith(b"\n"):  # the last may have been cut
             assert (await storage.message("alice", line.decode().strip())).status is Status.LIVE
+    await storage.close()
+
+
+@pytest.mark.gen_test
+async def test_what_a_dead_process_left_is_read_a_page_at_a_time(file: Path) -> None:
+    dead = SQLiteStorage(file, "dead")
+    await dead.open()
+    left = {(await begun(dead)).id for _ in range(3)}
+    for answer_id in left:
+        await dead.append_chunks(text_chunks(answer_id, "x" * (PAGE_CHARS // 2 + 1)))
+    await dead.close()
+    storage = SQLiteStorage(file, "next")
+    await storage.open()
+    ended: set[str] = set()
+    while orphans := await storage.orphans():
+        assert 1 == len(orphans)
+        interrupted = ending(*orphans[0].blocks, status=Status.INTERRUPTED)
+        assert await storage.end_answer(orphans[0].id, "dead", interrupted)
+        ended.add(orphans[0].id)
+
+    assert left == ended
     await storage.close()
 
 
