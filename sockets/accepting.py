@@ -130,7 +130,7 @@ class Acceptor:
         if len(self.open) >= self.max_connections:
             self._say("there are as many as there may be")
             spares = self._spares
-            if spares is None or not spares.has_room():
+            if spares is None or not spares.has_room(accepted):
                 self._refuse(accepted)
                 return
         tell = partial(self._unread.say, example=_host(address))

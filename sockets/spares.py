@@ -3,13 +3,16 @@
 A supervisor that is told 503 by a server which is full, and well, would kill it, and all that it
 carries. So some more are taken in, for a moment each: who asks for something else, or says nothing,
 is told that there is no room. When all are taken, the one that has been silent for longest goes:
-who connects to ask does so at once, and gets through whoever else is connecting.
+who connects to ask does so at once, and gets through whoever else is connecting. A hundred may come
+in one turn of the loop, before any of them is read: so what has come of a request is looked at
+where it lies.
 """
 
 import asyncio
 import re
 import socket
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 
 from tornado.httpserver import HTTPServer
 from tornado.iostream import StreamClosedError
@@ -25,8 +28,11 @@ _ASKING_SECONDS = 1.0
 # Seconds. All the rest; whoever asks has given up by then.
 _ANSWERING_SECONDS = 5.0
 
-# A request line, and the path in it; the target may be a whole address.
-_ASKS = re.compile(rb"[\r\n]*(?:GET|HEAD) (?:(?i:https?)://[^/?# ]*)?([^?# ]*)[^ ]* HTTP/1")
+# What says that a body follows, and how long it is.
+_BODY = re.compile(rb"\r\n(?:transfer-encoding|content-length):([^\r]*)", re.IGNORECASE)
+
+# As much of a request is looked at before it is read; a probe's has some hundred.
+_GLANCE_BYTES = 1024
 
 
 class Spares:
@@ -37,8 +43,10 @@ class Spares:
         self.paths = frozenset(path.encode() for path in paths)
         self._open: dict[Spare, None] = {}  # in the order in which they came
 
-    def has_room(self) -> bool:
-        """Whether one more may come; one that says nothing has to make room for it."""
+    def has_room(self, accepted: socket.socket) -> bool:
+        """Whether it may come; one that says nothing has to make room for it."""
+        if asks(_came_on(accepted), self.paths) is False:
+            return False
         if len(self._open) >= SPARES:
             silent = next((spare for spare in self._open if not spare.has_asked), None)
             if silent is None:
@@ -82,11 +90,16 @@ class Spare(Connection):
         refuse: Callable[[socket.socket], None],
     ) -> None:
         super().__init__(accepted, bounds, closed_too, tell)
-        self.has_asked = False
+        self._begun = b""  # the beginning of the request, as far as it was read
         self._paths = paths
         self._refuse_it = refuse
         loop = asyncio.get_running_loop()
         self._until = loop.call_later(_ASKING_SECONDS, self.give_up)
+
+    @property
+    def has_asked(self) -> bool:
+        """Whether it asked for what it may, be that read or not."""
+        return asks(self._begun + _came_on(self.socket), self._paths) is True
 
     def give_up(self) -> None:
         """Say that there is no room, and hang up."""
@@ -98,6 +111,12 @@ class Spare(Connection):
         self.close()
         self._refuse_it(left)
 
+    def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
+        """Tornado's hook for every read."""
+        count = super().read_from_fd(buf)
+        self._begun += bytes(buf[: min(count or 0, _GLANCE_BYTES - len(self._begun))])
+        return count
+
     def close_fd(self) -> None:
         """Tornado's hook: the connection is over."""
         self._until.cancel()
@@ -105,12 +124,38 @@ class Spare(Connection):
 
     async def _read_head(self, reading: Awaitable[bytes]) -> bytes:
         head = await super()._read_head(reading)
-        asked = _ASKS.match(head)
-        if asked is None or asked[1] not in self._paths:
-            self.give_up()
+        if self.closed():  # it had to make room when all of the head was there
             raise StreamClosedError
-        self.has_asked = True
+        if not asks(head, self._paths) or any(each.strip(b" \t0") for each in _BODY.findall(head)):
+            self.give_up()  # a body might never come
+            raise StreamClosedError
         self._until.cancel()
         loop = asyncio.get_running_loop()
         self._until = loop.call_later(_ANSWERING_SECONDS, self.close)
         return head
+
+
+def asks(begun: bytes, paths: Collection[bytes]) -> bool | None:
+    """Whether a request that begins so asks for one of `paths`; None if that is not said yet.
+
+    Its target may be a whole address. It may also be thirty thousand characters long, and the loop
+    waits: so there is nothing here that would look at any of them often.
+    """
+    line, ends, _ = begun.lstrip(b"\r\n").partition(b"\n")
+    if not ends:
+        return None
+    method, _, rest = line.partition(b" ")
+    target, _, version = rest.partition(b" ")
+    path = target.partition(b"?")[0].partition(b"#")[0]
+    scheme, is_address, place = path.partition(b"://")
+    if is_address and scheme.lower() in (b"http", b"https"):
+        _, slash, below = place.partition(b"/")
+        path = slash + below
+    return method in (b"GET", b"HEAD") and path in paths and version.startswith(b"HTTP/1")
+
+
+def _came_on(accepted: socket.socket) -> bytes:
+    """What lies there of a request, and stays there to be read."""
+    with suppress(OSError):  # nothing does
+        return accepted.recv(_GLANCE_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    return b""

@@ -1,13 +1,15 @@
 """A full server can be asked how it does, and nothing else."""
 
 import asyncio
-from contextlib import suppress
+import socket
+from contextlib import ExitStack, suppress
 
 import pytest
 
 from server import Server
 from sockets import spares
-from sockets.spares import SPARES
+from sockets.spares import SPARES, asks
+from tests.faults import FaultyStorage
 from tests.readers import Connection, call
 from tests.serving import Serving
 from tests.sockets.test_accepting import answered
@@ -59,6 +61,51 @@ async def test_whatever_else_is_asked_of_it_is_refused(serve: Serving, request_:
     kept.close()
 
 
+@pytest.mark.parametrize(
+    "header", ["Content-Length: 9", "content-length:0x9", "Transfer-Encoding: chunked"]
+)
+@pytest.mark.gen_test
+async def test_no_body_is_waited_for(serve: Serving, header: str) -> None:
+    server, kept = await full(serve)
+    for head, status in ((header, 503), ("Content-Length: 0", 200)):
+        request = HEALTH[:-2] + f"{head}\r\n\r\n".encode()
+        assert status == (await answered(server, request))[0]
+    kept.close()
+
+
+@pytest.mark.parametrize("begun", ["GET /", "GET http://", "GET ", "GET http:///?"])
+@pytest.mark.gen_test
+async def test_a_long_target_holds_nobody_up(serve: Serving, begun: str) -> None:
+    # An expression that tried its parts in all ways took minutes for 4,000 characters.
+    server, kept = await full(serve)
+    request = begun.encode() + b"a" * 30_000 + b" HTTX/1.1\r\nHost: localhost\r\n\r\n"
+
+    assert 503 == (await answered(server, request))[0]
+
+    kept.close()
+
+
+@pytest.mark.parametrize(
+    ("begun", "expected"),
+    [
+        (b"", None),
+        (b"\r\nGET /healthz HTTP/1.1", None),
+        (b"\r\n\r\nGET /healthz HTTP/1.1\r\n", True),
+        (b"HEAD /healthz?a=/#b HTTP/1.0\r\n", True),
+        (b"GET HTTP://localhost:8080/healthz HTTP/1.1\r\n", True),
+        (b"GET http://localhost?/healthz HTTP/1.1\r\n", False),
+        (b"GET ftp://localhost/healthz HTTP/1.1\r\n", False),
+        (b"GET /x#/healthz HTTP/1.1\r\n", False),
+        (b"GET  /healthz HTTP/1.1\r\n", False),
+        (b"GET /healthz\r\n", False),
+        (b"get /healthz HTTP/1.1\r\n", False),
+        (b"\x16\x03\x01\n", False),
+    ],
+)
+def test_what_a_beginning_asks_for(begun: bytes, expected: bool | None) -> None:
+    assert expected is asks(begun, {b"/healthz"})
+
+
 @pytest.mark.gen_test
 async def test_below_a_path_it_is_asked_there(serve: Serving) -> None:
     server, kept = await full(serve, base_path="/chat")
@@ -92,17 +139,41 @@ async def test_who_asks_gets_through_however_many_say_nothing(serve: Serving) ->
     kept.close()
 
 
+@pytest.mark.parametrize(
+    "said", [b"", b"GET /he", b"GET /api/v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n"]
+)
 @pytest.mark.gen_test
-async def test_who_says_nothing_or_takes_nothing_is_let_go(
-    serve: Serving, monkeypatch: pytest.MonkeyPatch
+async def test_who_asks_gets_through_a_rush_that_comes_in_the_same_turn(
+    serve: Serving, said: bytes
+) -> None:
+    server, kept = await full(serve)
+    port = int(server.url.rpartition(":")[2])
+
+    for _ in range(3):
+        with ExitStack() as rush:
+            clients = []
+            for place in range(100):  # before the server has a turn
+                client = rush.enter_context(socket.create_connection(("127.0.0.1", port)))
+                client.sendall(HEALTH if place == 10 else said)
+                clients.append(client)
+            stream, writer = await asyncio.open_connection(sock=clients[10].dup())
+            assert (await stream.read()).startswith(b"HTTP/1.1 200 ")
+            writer.close()
+
+    kept.close()
+
+
+@pytest.mark.gen_test
+async def test_who_says_nothing_or_waits_for_long_is_let_go(
+    serve: Serving, store: FaultyStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spares, "_ASKING_SECONDS", 0.05)
     monkeypatch.setattr(spares, "_ANSWERING_SECONDS", 0.05)
     server, kept = await full(serve)
-    slow = HEALTH[:-2] + b"Content-Length: 9\r\n\r\n"  # a body that does not come
+    store.hold("ping")
 
     said = []
-    for data in (b"", b"GET", slow):
+    for data in (b"", b"GET", HEALTH.replace(b"health", b"ready")):
         stream, writer = await sending(server, data)
         with suppress(ConnectionResetError):
             async with asyncio.timeout(5):
