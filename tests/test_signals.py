@@ -80,7 +80,9 @@ async def test_the_two_of_a_terminal_and_its_shell_are_one(
     launched.process.send_signal(HUP)
     await _drains(settled, launched)  # so that the kernel does not make one of them
     launched.process.send_signal(HUP)
-    upstream.tokens(" and half")
+    for count in range(1, 51):  # long enough to be interrupted in
+        upstream.tokens("!")
+        await reader.text("half" + count * "!")
     upstream.finish()
 
     assert "complete" == (await reader.end())["status"]
