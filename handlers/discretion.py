@@ -26,7 +26,7 @@ _OTHERS = (
 
 # By the beginnings of what it says of a malformed request. What follows may be a quotation.
 _REASONS = (
-    ("Malformed HTTP request line", "request_line"),  # also TLS, to a port that speaks none
+    ("Malformed HTTP request line", "request_line"),
     ("Unexpected HTTP version", "http_version"),
     ("a line of the head ends in LF alone", "lf_alone"),
     ("no colon in header line", "header"),

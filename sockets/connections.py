@@ -21,6 +21,9 @@ from sockets.progress import Progress
 
 log = logging.getLogger("headrace.connections")
 
+# How a TLS client begins: no method does.
+_TLS = b"\x16\x03"
+
 # The request line and the empty line at the end, beside the fields.
 _OTHER_LINES = 2
 
@@ -72,7 +75,10 @@ class Connection(IOStream):
         count = super().read_from_fd(buf)
         if count and self._awaits_head and self._deadline is None:
             loop = asyncio.get_running_loop()
-            self._deadline = loop.call_later(self._bounds.head_seconds, self.close)
+            self._deadline = loop.call_later(self._bounds.head_seconds, self._drop, "head_too_slow")
+            if bytes(buf[: len(_TLS)]) == _TLS:
+                # Who speaks it waits for an answer in kind, and not for the end of a head.
+                loop.call_soon(self._drop, "tls")
         return count
 
     def write_to_fd(self, data: memoryview) -> int:
@@ -114,6 +120,12 @@ class Connection(IOStream):
         if lines != head.count(b"\r\n"):
             raise HTTPInputError("a line of the head ends in LF alone")
         return head
+
+    def _drop(self, reason: str) -> None:
+        """Hang up without a word: none would be understood, or waited for."""
+        if not self.closed():
+            self._tell(reason)
+            self.close()
 
     def _head_is_here(self) -> None:
         self._awaits_head = False

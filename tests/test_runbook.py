@@ -483,14 +483,18 @@ async def who_may_not_ask(stage: Stage) -> None:
 
 
 @scene(
+    "request not read reason=tls from=… untold=…",
     "request not read reason=request_line from=… untold=…",
+    "request not read reason=head_too_slow from=… untold=…",
     "request not read reason=headers_too_large from=… untold=…",
     "connections refused: there are as many as there may be open=… untold=…",
 )
 async def strangers_connect(stage: Stage) -> None:
-    server = await stage.serve.start(limits={"connections": 1})
+    server = await stage.serve.start(limits={"connections": 1, "head_seconds": 0.2})
     for data in (
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01",
+        b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
+        b"GET / HTTP/1.1\r\n",
         b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: x\r\n" * 200 + b"\r\n",
     ):
         stream, writer = await sending(server, data)
