@@ -63,7 +63,7 @@ def _findings(settings: Settings, examined: Examined) -> Iterator[Finding]:
     if examined.replaced:
         yield wrong(
             "storage",
-            f"process {examined.used_by} has another file that had this name, and loses what it "
+            f"process {examined.used_by} has another file that had this name, and refuses what it "
             "is asked to keep",
             "put that one back, or restart the server to serve this one",
         )

@@ -75,6 +75,11 @@ class FileLock:
         """Have the file beside a server that may run. Raises StorageError, OSError."""
         found = self.path.stat()
         self.check_name()
+        if serves_another(self.path):  # whose log is beside this one, and would be put into it
+            raise StorageError(
+                f"{self.path} has the place of a file that a server still has: stop that server",
+                reason=Reason.REPLACED,
+            )
         self._use(_identity(found))
 
     def check_name(self) -> None:

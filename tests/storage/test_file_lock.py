@@ -323,6 +323,18 @@ async def test_nothing_is_written_to_a_file_that_is_no_longer_there(
 
 
 @pytest.mark.gen_test
+async def test_a_command_is_refused_by_a_file_in_the_place_of_a_servers(file: Path) -> None:
+    async with serving(file) as server:
+        await server.asked()
+        replaced_by_a_copy(file)
+        log = file.with_name(f"{file.name}-wal").read_bytes()
+        with pytest.raises(StorageError, match="has the place of a file") as refused:
+            await SQLiteStorage(file, "keys").open(beside=True)
+        assert Reason.REPLACED is refused.value.reason
+        assert log == file.with_name(f"{file.name}-wal").read_bytes()
+
+
+@pytest.mark.gen_test
 async def test_a_file_that_is_put_back_is_written_to_again(file: Path) -> None:
     storage = SQLiteStorage(file, "p")
     await storage.open()
