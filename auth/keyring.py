@@ -160,9 +160,10 @@ class Keyring:
             self._looking = None
 
     def _fail(self, key_id: str, error: Exception) -> None:
-        asked = self._asked.pop(key_id)
-        asked.set_exception(error)
-        asked.exception()  # looked at: nobody may be left to see it
+        asked = self._asked.pop(key_id, None)
+        if asked is not None:  # else it was told before a bug struck
+            asked.set_exception(error)
+            asked.exception()  # looked at: nobody may be left to see it
 
     async def _look_up_these(self, key_ids: list[str]) -> None:
         read_at = asyncio.get_running_loop().time()

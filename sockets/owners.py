@@ -12,6 +12,7 @@ Only Linux is asked. It tells of the server's own network namespace, where loopb
 import os
 import socket
 import struct
+import sys
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -47,7 +48,7 @@ _ROOT = 0
 # and as whom the kernel names users that the server's own namespace does not have.
 NOBODY = 65_534
 
-CAN_TELL = hasattr(socket, "AF_NETLINK")
+CAN_TELL = sys.platform == "linux"  # others may have netlink, but not this of it
 """Whether this system is one that says who is at the other end."""
 
 
