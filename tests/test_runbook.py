@@ -31,6 +31,7 @@ from supervision import Supervisor
 from tests.auth.test_tokens import tampered
 from tests.entering import Door
 from tests.faults import FaultyStorage
+from tests.handlers.test_unread import unread
 from tests.issuer import Issuer
 from tests.launching import Launcher
 from tests.mongod import ReplicaSet, free_ports, replica_set
@@ -480,6 +481,26 @@ async def who_may_not_ask(stage: Stage) -> None:
         for _ in range(3)  # a minute may end in between
     }
     assert 429 in statuses
+
+
+@scene(
+    "request refused code=too_many_streams …",
+    "request refused code=too_much_unread …",
+    needs="serve providers upstream",
+)
+async def what_was_asked_for_is_not_read(stage: Stage) -> None:
+    limits = {"streams_per_user": 1, "max_unsent_bytes": 1_000_000}
+    server = await stage.serve.start(providers=stage.providers, limits=limits)
+    stage.upstream.tokens("x" * 900_000)
+    stage.upstream.finish()
+    asked = await call(server.url, "POST", "/api/v1/chat", {"content": "q"}, headers=JSON)
+    events = f"/api/v1/answers/{asked.body['id']}/events"
+    messages = f"/api/v1/conversations/{asked.body['conversation_id']}/messages"
+    async with unread(server) as clients:
+        clients.ask(events)
+        await clients.all_wait()
+        for path in (events, messages):
+            assert 429 == (await call(server.url, "GET", path)).status
 
 
 @scene(
