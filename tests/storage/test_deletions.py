@@ -349,3 +349,28 @@ async def test_a_batch_of_an_sqlite_file_is_bounded_by_its_bytes(tmp_path: Path)
 
     assert 4 < await clear(storage)
     await storage.close()
+
+
+@pytest.mark.gen_test
+async def test_what_the_first_stage_stored_is_deleted_as_well(first: Place) -> None:
+    storage = await first.open()
+    theirs = await storage.conversations("alice", limit=99, after=None)
+    assert theirs.data
+    for each in theirs.data:
+        messages = await storage.messages("alice", each.id, limit=99, before=None)
+        await storage.delete_conversation("alice", each.id)
+        for message in messages.data:
+            with pytest.raises(NotFound):
+                await storage.message("alice", message.id)
+
+    await clear(storage)
+
+    await storage.close()
+    if first.url.startswith("sqlite"):
+        with closing(sqlite3.connect(first.url.partition(":///")[2])) as shell:
+            count = "SELECT count(*) FROM messages WHERE user = 'alice'"
+            assert (0,) == shell.execute(count).fetchone()
+    else:
+        with MongoClient[dict[str, Any]](first.url) as client:
+            messages_there = client.get_default_database()["messages"]
+            assert 0 == messages_there.count_documents({"user": "alice"})
