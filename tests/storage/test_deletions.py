@@ -310,6 +310,25 @@ async def test_a_transaction_of_a_deletion_is_as_small_for_many_messages_as_for_
 
 
 @pytest.mark.gen_test
+async def test_deletions_that_hang_keep_nobody_from_asking(
+    mongod: ReplicaSet, local: Place
+) -> None:
+    storage = await local.open()
+    answers = [await begun(storage) for _ in range(32)]
+    with mongod.failing("delete", times=32, blockConnection=True, blockTimeMS=1500):
+        deleting = [
+            asyncio.create_task(storage.delete_conversation("alice", each.conversation_id))
+            for each in answers
+        ]
+        await asyncio.sleep(0)
+
+        await begun(storage)
+
+        assert not any(each.done() for each in deleting)
+    assert [None] * 32 == await asyncio.gather(*deleting)
+
+
+@pytest.mark.gen_test
 async def test_a_file_without_room_for_deletions_forgets_all_at_once(tmp_path: Path) -> None:
     file = tmp_path / "headrace.db"
     with closing(sqlite3.connect(file)) as shell:
