@@ -1,6 +1,9 @@
 """Answers: reading one from any position, live or ended, a ticket for that, and stopping it."""
 
+from contextlib import suppress
 from http import HTTPStatus
+
+from tornado.iostream import StreamClosedError
 
 from auth.principal import KeysUnavailable, Principal
 from auth.tickets import Ticket
@@ -67,7 +70,8 @@ class EventsHandler(ReadingHandler):
         if self._ticket is not None:
             self._ticket.check(None if answer.ending is None else answer.ending.ended_at)
         self.write_stream_headers()
-        await self.flush()  # nobody knows how long it is: with `finish` it would be 0
+        with suppress(StreamClosedError):
+            await self.flush()  # nobody knows how long it is: with `finish` it would be 0
 
 
 class TicketHandler(BaseHandler):

@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from server import Server
+from tests.faults import FaultyStorage
 from tests.readers import Connection, Reader, Response, call
 from tests.serving import Serving
-from tests.steps import LATER
+from tests.steps import LATER, sending, until
 from tests.upstreams import ScriptedUpstream
 
 # What differs from one response to the next, or says how a body is framed.
@@ -72,6 +73,28 @@ async def test_numbers_have_it_on_a_port_of_their_own_too(serve: Serving) -> Non
 
     assert 200 == head.status
     assert int(head.headers["content-length"]) > 0
+
+
+@pytest.mark.gen_test
+async def test_leaving_before_it_is_answered_is_no_error(
+    store: FaultyStorage, headrace: Server, upstream: ScriptedUpstream
+) -> None:
+    upstream.tokens("Hello")
+    upstream.finish()
+    reader = await Reader.ask(headrace.url)
+    await reader.end()
+    reader.close()
+    path = f"/api/v1/answers/{reader.answer_id}/events"
+    gate = store.hold("message")
+    head = f"HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    _, writer = await sending(headrace, head)
+    await gate.reached.wait()
+
+    writer.close()
+    await until(lambda: headrace.acceptor.connections == 0)
+    gate.open.set()
+
+    await until(lambda: not headrace.presence._requests)  # and no traceback in the log
 
 
 @pytest.mark.gen_test
