@@ -108,6 +108,10 @@ class Admission:
         if (taken := await self._room.take(slot.user, size)) is not None:
             slot.held.append(taken)
 
+    def freed(self, user: str) -> None:
+        """A conversation of a user's was deleted."""
+        self._room.freed(user)
+
     @asynccontextmanager
     async def changing(self, user: str, size: int) -> AsyncIterator[None]:
         """Within this block a conversation is made or changed, by so many bytes.

@@ -358,6 +358,7 @@ class Relay:
                         await reader.ended()
         await self._storage.delete_conversation(user, conversation_id)
         self._clearing.begin()
+        self._admission.freed(user)
         for running in list(self._running.values()):  # a question may have slipped in between
             if running.answer.conversation_id == conversation_id:
                 running.halt(Status.STOPPED)

@@ -17,7 +17,7 @@ from storage.base import Storage
 _GOOD = 600.0
 
 # Seconds between two looks, at the soonest: who is at their limit and goes on trying costs no more.
-# It is also how long somebody waits who has just deleted a conversation to make room.
+# It is also how long somebody waits who has made room at another process.
 _SOONEST = 3.0
 
 # What may be let in by this process alone, of what was left when it last looked.
@@ -35,6 +35,7 @@ class _Kept:
         self.looked_at = -_GOOD  # by the loop's clock
         self.added = 0  # by this process since then
         self.pending = 0  # let in, and not stored yet
+        self.freed = False  # something was deleted here since it was looked at
         self.looking = asyncio.Lock()
 
     @property
@@ -84,9 +85,16 @@ class Room:
         async with kept.looking:  # one after the other, so that no rush gets past it
             if kept.is_due(size, self._limit):
                 await self._look(user, kept)
+            if kept.total + size > self._limit and kept.freed:
+                await self._look(user, kept)
             if kept.total + size > self._limit:
                 raise StorageQuotaExceeded
             return Taken(kept, size)
+
+    def freed(self, user: str) -> None:
+        """A conversation of a user's was deleted here: who would be refused is looked up first."""
+        if (kept := self._users.get(user)) is not None:
+            kept.freed = True
 
     def _of(self, user: str) -> _Kept:
         kept = self._users.setdefault(user, _Kept())
@@ -97,6 +105,7 @@ class Room:
 
     async def _look(self, user: str, kept: _Kept) -> None:
         looked_at, added = asyncio.get_running_loop().time(), kept.added
+        kept.freed = False
         kept.stored = await self._storage.kept_bytes(user)
         kept.looked_at = looked_at
         # What is stored in this moment may be in both: rather counted too much than too little.

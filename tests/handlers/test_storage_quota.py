@@ -187,3 +187,16 @@ async def test_megabytes_of_system_prompts_are_not_brought_within_a_minute(
     done = Counter(each.status for each in made)
     assert {201, 429} == set(done)
     assert done[201] <= 2 * 16  # and twice that at a turn of the minute
+
+
+@pytest.mark.gen_test
+async def test_who_makes_room_is_let_in_at_once(
+    serve: Serving, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "_SOONEST", 3600.0)
+    server = await serve.start(**settings)
+    paths = await fill(server)
+    for path in paths[:2]:
+        assert 204 == (await call(server.url, "DELETE", path)).status
+
+    assert 2 == len(await fill(server))
