@@ -156,6 +156,18 @@ class Fleet:
         self.launcher = launcher
         self._mongo_url = mongo_url
         self._upstream = upstream
+        self._environ: dict[str, str] = {}
+
+    def ask_for_keys(self) -> None:
+        """Have the servers that are started from now on ask for API keys."""
+        self._environ = {"HEADRACE_AUTH__MODE": "keys", "HEADRACE_AUTH__SECRET": "s" * 32}
+
+    async def key(self) -> str:
+        """A new API key, made beside the servers."""
+        command = ("--config", str(self.launcher.settings), "create-key", "--user", "local")
+        process = await self.launcher.start(*command)
+        made, _ = await process.communicate()
+        return made.decode().strip()
 
     async def serve(
         self,
@@ -180,7 +192,7 @@ class Fleet:
             "[limits]\nquestions_per_minute = 0\n"  # some tests look by asking, again and again
             f'[providers.openai]\nbase_url = "{self._upstream.url}/v1"\n'
         )
-        return await self.launcher.serve(listening, program)
+        return await self.launcher.serve(listening, program, **self._environ)
 
     async def three(self) -> tuple[Launched, Launched, Launched]:
         return await self.serve(), await self.serve(), await self.serve()

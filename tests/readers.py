@@ -67,6 +67,7 @@ class Connection:
     url: str
     stream: asyncio.StreamReader
     writer: asyncio.StreamWriter
+    headers: dict[str, str] = field(default_factory=dict)  # of each of its requests
 
     @classmethod
     async def open(cls, url: str, sock: socket.socket | None = None) -> Self:
@@ -83,7 +84,8 @@ class Connection:
         raw: bytes | None = None,
     ) -> Response:
         """One request, and all of its response."""
-        self.writer.write(_request(self.url, method, path, body, headers or {}, raw))
+        sent = {**self.headers, **(headers or {})}
+        self.writer.write(_request(self.url, method, path, body, sent, raw))
         status, received = await _head(self.stream)
         content = b"" if method == "HEAD" else await _body(self.stream, received)
         if content and received.get("content-type", "").startswith("application/json"):
@@ -153,8 +155,8 @@ class Reader:
         stray: bytes = b"",
     ) -> Self:
         """The same, on a connection that is there."""
-        accept = {"Accept": "text/event-stream", **(headers or {})}
-        request = _request(connection.url, method, path, body, accept, None)
+        sent = {"Accept": "text/event-stream", **connection.headers, **(headers or {})}
+        request = _request(connection.url, method, path, body, sent, None)
         connection.writer.write(request + stray)
         status, received = await _head(connection.stream)
         return cls(status, received, connection.stream, connection.writer)

@@ -66,12 +66,15 @@ class Link:
     at its end, the test connects one from the other.
     """
 
-    # Without a login the server listens on loopback addresses only. These are, and with no `lo` up
-    # and `route_localnet` set they are routed like any other.
+    # Loopback's, which can be nobody else's: with no `lo` up and `route_localnet` set they are
+    # routed like any other.
     _ADDRESSES = ("127.0.5.1", "127.0.5.2")
 
-    def __init__(self, ip: str, undo: ExitStack) -> None:
+    def __init__(self, ip: str, undo: ExitStack, fleet: Fleet) -> None:
         self._ip = ip
+        self._fleet = fleet
+        self._key: str | None = None
+        fleet.ask_for_keys()  # programs of another machine are nobody's here
         name = f"headrace-{secrets.token_hex(4)}"
         self._ends = (f"{name}-server", f"{name}-reader")
         for end in self._ends:
@@ -91,7 +94,11 @@ class Link:
 
     async def connected(self, server: Launched, *, receive_buffer: int = 0) -> Connection:
         """A connection from the reader's end; its machine takes so much unread, 0: as it likes."""
-        return await connected(self._inside(self._ends[1], socket.socket), server, receive_buffer)
+        sock = self._inside(self._ends[1], socket.socket)
+        connection = await connected(sock, server, receive_buffer)
+        self._key = self._key or await self._fleet.key()
+        connection.headers["Authorization"] = f"Bearer {self._key}"
+        return connection
 
     def cut(self) -> None:
         """Nothing gets through any more, and nobody is told."""
@@ -124,11 +131,13 @@ class Link:
 
 
 @pytest.fixture
-def link(needs: Callable[[str], str], leave_out: Callable[[str, str], NoReturn]) -> Iterator[Link]:
+def link(
+    needs: Callable[[str], str], leave_out: Callable[[str, str], NoReturn], fleet: Fleet
+) -> Iterator[Link]:
     ip = needs("ip")
     with ExitStack() as undo:
         try:
-            made = Link(ip, undo)
+            made = Link(ip, undo, fleet)
         except (OSError, subprocess.SubprocessError):
             leave_out("needs network namespaces, which only root can make", "run as root")
         yield made
@@ -190,7 +199,10 @@ async def test_who_reads_nothing_and_is_gone_then_is_noticed_before_who_only_rea
     link.cut()
 
     await upstream.closed.wait()
-    assert 2 == fleet.log(server).count("connection cut, its peer is gone")
+    server.terminate()
+    await server.process.wait()
+    told = [line for line in fleet.log(server).splitlines() if "its peer is gone" in line]
+    assert ["untold=0", "untold=1"] == [line.split()[-1] for line in told]  # both of them
 
 
 # A reader who reads nothing
