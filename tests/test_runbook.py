@@ -37,7 +37,7 @@ from tests.launching import Launcher
 from tests.mongod import ReplicaSet, free_ports, replica_set
 from tests.providers.test_names import AT_A_LOSS, NO_NAME, V4, V6, NameServer
 from tests.readers import Reader, call
-from tests.steps import JSON, new_conversation, sending
+from tests.steps import JSON, new_conversation, post, sending
 from tests.storage.raw import RawSQLite
 from tests.upstreams import ScriptedUpstream
 
@@ -525,6 +525,22 @@ async def strangers_connect(stage: Stage) -> None:
     await held[1][0].read()
     for _, writer in held:
         writer.close()
+
+
+@scene(
+    "connection cut, its peer takes nothing request=… untold=…",
+    needs="serve providers upstream",
+)
+async def a_reader_takes_nothing(stage: Stage) -> None:
+    relay = {"heartbeat_seconds": 0.1, "reader_stall_seconds": 1}
+    server = await stage.serve.start(providers=stage.providers, relay=relay)
+    stage.upstream.tokens(*["x" * 16_000] * 20)
+    with socket.socket() as reader:
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        place = urlsplit(server.url)
+        reader.connect((place.hostname, place.port))
+        reader.sendall(post(b'{"content": "q"}'))
+        await stage.shows("connection cut, its peer takes nothing…")
 
 
 @scene("connections refused: out of descriptors: raise the limit on open files open=… untold=…")
