@@ -46,12 +46,13 @@ class Silent:
         return sum(self._begins(each) != b"" for each in self._sockets)
 
     def served(self) -> int:
-        """How many of those are no refusal."""
-        return sum(self._begins(each).startswith(b"HTTP/1.1 200") for each in self._sockets)
+        """How many of those have something of what they asked for."""
+        begins = (self._begins(each) for each in self._sockets)
+        return sum(b"event: start" in begun or b'{"data":' in begun for begun in begins)
 
     def _begins(self, asking: socket.socket) -> bytes:
         try:
-            return asking.recv(12, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            return asking.recv(2000, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:
             return b""
 

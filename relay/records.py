@@ -7,10 +7,10 @@ not outlive its conversation for those who come after its deletion.
 
 import asyncio
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
-from model.blocks import bytes_in
+from model.blocks import Block, bytes_in
 from model.messages import Message, Role, Status
 from relay.answer import Answer
 from relay.unsent import Unsent
@@ -51,6 +51,12 @@ class Records:
             await self._storage.answer_status(user, answer_id)
         return await asyncio.shield(load)
 
+    def adopt(self, user: str, answer: Answer) -> None:
+        """Share a record that grew here, has ended as the store has it, and is still read."""
+        assert answer.ending is not None
+        if answer.readers:
+            self._share(user, answer, self._unsent.count(user, _size(answer.ending.blocks)))
+
     async def close(self) -> None:
         """Return when nothing is being loaded; the store's patience bounds that."""
         while self._loads:
@@ -67,10 +73,17 @@ class Records:
             raise NotFound
         if message.status is Status.LIVE:
             return self._follow(message)
-        size = sum(_BLOCK_BYTES + bytes_in(block) for block in message.blocks)
-        counted = self._unsent.take(user, size)
+        counted = self._unsent.take(user, _size(message.blocks))
         answer = Answer.restored(message)
+        self._share(user, answer, counted)
+        return answer
+
+    def _share(self, user: str, answer: Answer, counted: int) -> None:
+        self._records[user, answer.id] = answer
         if counted:
             weakref.finalize(answer, self._unsent.give, user, counted).atexit = False
-        self._records[user, answer_id] = answer
-        return answer
+
+
+def _size(blocks: Iterable[Block]) -> int:
+    """About what a record of these takes in memory."""
+    return sum(_BLOCK_BYTES + bytes_in(block) for block in blocks)

@@ -514,6 +514,9 @@ class Relay:
         else:
             await self._end_as_kept(running, ending)
         self._forget(running)
+        if told is ending and running.kept and answer.readers:
+            # Behind those whom the end has woken: who waited for nothing else is gone by then.
+            asyncio.get_running_loop().call_soon(self._records.adopt, running.user, answer)
         assert answer.ending is not None
         self._tell(finished(running, answer.ending))
         # Its task holds what it ended with, the frames of that hold `running`: broken here, all of

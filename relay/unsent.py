@@ -43,8 +43,14 @@ class Unsent:
             raise TooMuchUnread(_RETRY_AFTER)
         if self.held and self.held + counted > self.max_bytes:
             raise Overloaded(_RETRY_AFTER)
-        self.held += counted
-        self._of_user[user] += counted
+        return self.count(user, count)
+
+    def count(self, user: str, count: int) -> int:
+        """The same of what is held already, and cannot be refused any more."""
+        counted = max(0, count - FREE_BYTES)
+        if counted:
+            self.held += counted
+            self._of_user[user] += counted
         return counted
 
     def give(self, user: str, counted: int) -> None:

@@ -152,6 +152,33 @@ async def test_readers_of_a_live_answer_hold_one_write_each(
         reader.close()
 
 
+@pytest.mark.gen_test
+async def test_an_answer_that_ends_under_its_readers_counts_and_is_shared_with_who_comes_then(
+    server: Server, upstream: ScriptedUpstream, store: FaultyStorage
+) -> None:
+    upstream.tokens(*["x" * 90_000] * 10)
+    reader = await Reader.ask(server.url)
+    await reader.text("x" * 900_000)
+
+    async with unread(server) as clients:
+        path = f"/api/v1/answers/{reader.answer_id}/events"
+        clients.ask(path, times=5)
+        await until(lambda: server.presence.followers == 6)
+        assert 0 == server.relay.unsent.held
+        upstream.finish()
+        await reader.end()
+        reader.close()
+        store.calls.clear()
+
+        clients.ask(path, times=5)
+        await clients.all_wait()
+
+        assert (0, 5) == (store.calls.count("message"), store.calls.count("answer_status"))
+        assert 900_000 - FREE_BYTES < server.relay.unsent.held < 910_000
+
+    await until(lambda: server.relay.unsent.held == 0)
+
+
 @pytest.mark.parametrize("live", [True, False], ids=["live", "ended"])
 @pytest.mark.gen_test
 async def test_a_reset_is_made_as_it_is_read(
