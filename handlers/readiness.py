@@ -38,7 +38,7 @@ class Readiness:
         self._outage = Outage(
             log,
             "requests are refused, the store fails: %s reason=%s",
-            "the store serves again after_seconds=%d times=%d",
+            "the store serves again after_seconds=%d refused=%d",
         )
         self._met = asyncio.Event()
         self._met_at = float("-inf")

@@ -51,6 +51,7 @@ _NO_SUCH_NAME: Final = frozenset(
     if (number := getattr(socket, name, None)) is not None
 )
 
+_MOST_CHARS: Final = 64
 _WORD: Final = re.compile(r"[A-Z0-9_]{1,48}")
 
 
@@ -74,8 +75,7 @@ def reason_of(error: BaseException) -> str:
         case ssl.SSLError():
             return f"tls_{_openssl(error)}"
         case HttpParserError():
-            name = type(error).__name__.removeprefix("HttpParser").removesuffix("Error")
-            return f"http_{_snake(name) or 'framing'}"
+            return _llhttp(error)
         case TimeoutError():
             return "timed_out"
         case NotTls():
@@ -104,5 +104,9 @@ def _openssl(error: ssl.SSLError) -> str:
     return word.lower() if _WORD.fullmatch(word) else "failed"
 
 
-def _snake(name: str) -> str:
-    return re.sub("(?<!^)(?=[A-Z])", "_", name).lower()
+def _llhttp(error: HttpParserError) -> str:
+    """What the parser says: fixed words of its own, which name a header and quote nothing."""
+    words = re.sub("[^a-z]+", "_", str(error).lower()).strip("_")[:_MOST_CHARS]
+    if not words or words.startswith("expected_http"):
+        return "no_http"
+    return f"http_{words}"

@@ -84,7 +84,7 @@ class Outage:
     """Something that fails and works again: told when it begins, for each reason, and when it ends.
 
     `fails` has places for words, if there are any, and `reason=%s`; `works` for `after_seconds=%d`
-    and `times=%d`. What comes and goes by the second is told once a minute.
+    and for how often it was met. What comes and goes by the second is told once a minute.
     """
 
     def __init__(self, log: logging.Logger, fails: str, works: str) -> None:

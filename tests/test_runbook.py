@@ -232,7 +232,7 @@ async def somebody_writes_to_the_file(stage: Stage) -> None:
 
 @scene(
     "requests are refused, the store fails: … reason=full",
-    "the store serves again after_seconds=… times=…",
+    "the store serves again after_seconds=… refused=…",
     needs="store serve",
 )
 async def the_disk_is_full(stage: Stage) -> None:
@@ -245,7 +245,7 @@ async def the_disk_is_full(stage: Stage) -> None:
     assert "full" == await refused_for_now(server.url)
     await store.called("ping")
     store.heal()
-    await stage.shows("the store serves again after_seconds=… times=…")
+    await stage.shows("the store serves again after_seconds=… refused=…")
 
 
 @scene("requests are refused, the store fails: … reason=io")

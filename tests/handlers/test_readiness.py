@@ -113,7 +113,7 @@ async def test_an_outage_is_told_once_however_many_requests_meet_it_and_when_it_
         "requests are refused, the store fails: SQLite failed on x.db: SQLITE_FULL reason=full"
         == begun
     )
-    assert re.fullmatch(r"the store serves again after_seconds=\d+ times=50", over)
+    assert re.fullmatch(r"the store serves again after_seconds=\d+ refused=50", over)
     assert 201 == (await call(server.url, "POST", "/api/v1/conversations", {})).status
 
 

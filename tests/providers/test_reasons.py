@@ -122,9 +122,21 @@ RESPONSES: dict[str, tuple[bytes, Callable[[Peer], Awaitable[None]], type[Provid
         CHUNKED + SECRET + b"\r\n",
         stays,
         StreamBroken,
-        "http_framing_in_the_body",
+        "http_invalid_character_in_chunk_size_in_the_body",
     ),
-    "no http": (SECRET + b"\r\n\r\n", stays, BadResponse, "http_"),
+    "no http": (SECRET + b"\r\n\r\n", stays, BadResponse, "no_http"),
+    "an odd length": (
+        OK + b"Content-Length: " + SECRET + b"\r\n\r\n",
+        stays,
+        BadResponse,
+        "http_invalid_character_in_content_length",
+    ),
+    "an odd header": (
+        OK + b"X " + SECRET + b": x\r\n\r\n",
+        stays,
+        BadResponse,
+        "http_invalid_header_token",
+    ),
     "brotli": (OK + b"Content-Encoding: br\r\n\r\n", stays, BadResponse, "content_encoding_br"),
     "two codings": (
         OK + b"Content-Encoding: gzip, zstd\r\n\r\n",
