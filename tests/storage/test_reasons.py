@@ -1,10 +1,13 @@
 """Why a store failed, in a word: what lasts is told from what passes."""
 
+import asyncio
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from model.messages import Message
 from storage import remedies, sqlite_reasons
 from storage.base import NotFound, Reason, StorageError, TooLarge
 from storage.sqlite import SQLiteStorage
@@ -24,6 +27,29 @@ async def test_a_question_that_no_document_holds_is_too_large_and_not_kept(mongo
     assert failed.value.reason.lasts
     with pytest.raises(NotFound):
         await storage.conversation("alice", new.id)
+
+
+@pytest.mark.gen_test
+async def test_what_sqlite_cannot_hold_is_too_large_and_fails_nothing_beside_it(
+    tmp_path: Path,
+) -> None:
+    storage = SQLiteStorage(tmp_path / "headrace.db", "p")
+    await storage.open()
+    storage._file._connections[0].setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 100_000)
+    new = conversation()
+    question, answer = exchange(new, owner="p", text="x" * 200_000)
+    with closing(sqlite3.connect(storage.path, isolation_level=None)) as shell:
+        shell.execute("BEGIN IMMEDIATE")  # so that they wait for it together
+        asking = storage.ask(question, answer, title="t", new=new)
+        commands = [asyncio.create_task(each) for each in (begun(storage), asking, begun(storage))]
+        await asyncio.sleep(0)
+        shell.execute("ROLLBACK")
+    outcomes = await asyncio.gather(*commands, return_exceptions=True)
+
+    assert [Message, TooLarge, Message] == [type(each) for each in outcomes]
+    with pytest.raises(NotFound):
+        await storage.conversation("alice", new.id)
+    await storage.close()
 
 
 @pytest.mark.gen_test
@@ -52,8 +78,12 @@ async def test_damaged_pages_are_told_as_corrupt(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as failed:
         await storage.message("alice", answer.id)
 
-    await storage.close()
     assert Reason.CORRUPT is failed.value.reason
+    for _ in range(2):  # and whoever asks whether it is ready is told so from then on
+        with pytest.raises(StorageError) as told:
+            await storage.ping()
+        assert Reason.CORRUPT is told.value.reason
+    await storage.close()
 
 
 @pytest.mark.parametrize(
