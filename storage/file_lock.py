@@ -15,27 +15,28 @@ FILE.lock has to do.
 
 import fcntl
 import os
-import platform
-import threading
 import time
-from collections import Counter
 from pathlib import Path
 
 from storage.base import Reason, StorageError
-
-_IS_LINUX = platform.system() == "Linux"
+from storage.file_holders import (
+    IS_LINUX,
+    Identity,
+    begin_use,
+    end_use,
+    holder,
+    holder_in_proc,
+    identity,
+    identity_of,
+    is_held,
+    lock_path,
+    serves_another,
+    written,
+)
 
 # Seconds: `doctor` tries a lock to see whether somebody has it, and lets go of it at once.
 _PATIENCE = 0.2
 _PAUSE = 0.02
-
-# Which file it is, whatever it is called: its device and its number there.
-_Identity = tuple[int, int]
-
-# What this process has open, by how many stores, and what is to be closed behind the last of them.
-_users: Counter[_Identity] = Counter()
-_unclosed: dict[_Identity, list[int]] = {}
-_guard = threading.Lock()
 
 
 class FileLock:
@@ -48,25 +49,25 @@ class FileLock:
         self.path = path
         self._file: int | None = None  # descriptors
         self._beside: int | None = None
-        self._identity: _Identity | None = None
+        self._identity: Identity | None = None
         resolved = path.resolve()
         self._log_path = resolved.with_name(f"{resolved.name}-wal")  # as SQLite names it, …
         self._index_path = resolved.with_name(f"{resolved.name}-shm")  # … and what finds its pages
-        self._log: tuple[_Identity | None, _Identity | None] | None = None
+        self._log: tuple[Identity | None, Identity | None] | None = None
 
     def take(self, remedy: str) -> None:
         """Have the file, made if there is none, for this process alone.
 
         Raises StorageError, with `remedy`, if another process has it, and OSError.
         """
-        self._beside = os.open(_lock_path(self.path), os.O_CREAT | os.O_RDWR, 0o600)
+        self._beside = os.open(lock_path(self.path), os.O_CREAT | os.O_RDWR, 0o600)
         if not _locked(self._beside, fcntl.LOCK_EX):
-            raise self._in_use(_written(self._beside) or "unknown", remedy)
+            raise self._in_use(written(self._beside) or "unknown", remedy)
         # What people wrote is the owner's to read; SQLite's other files take after this one.
         self._file = os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600)
-        self._use(_identity(os.fstat(self._file)))
-        if _IS_LINUX and not _locked(self._file, fcntl.LOCK_EX):
-            raise self._in_use(_holder_in_proc(os.fstat(self._file)) or "unknown", remedy)
+        self._use(identity(os.fstat(self._file)))
+        if IS_LINUX and not _locked(self._file, fcntl.LOCK_EX):
+            raise self._in_use(holder_in_proc(os.fstat(self._file)) or "unknown", remedy)
         os.ftruncate(self._beside, 0)
         os.pwrite(self._beside, str(os.getpid()).encode(), 0)
         self._check_file()
@@ -80,7 +81,7 @@ class FileLock:
                 f"{self.path} has the place of a file that a server still has: stop that server",
                 reason=Reason.REPLACED,
             )
-        self._use(_identity(found))
+        self._use(identity(found))
 
     def check_name(self) -> None:
         """Raise StorageError if a server has the file by a name with which SQLite has another log.
@@ -88,7 +89,7 @@ class FileLock:
         Such is another hard link, or another mount of the file alone. To write by it would ruin the
         file. The server's log is where the server's name for the file is.
         """
-        if self._log_path.exists() or _is_held(_lock_path(self.path)):
+        if self._log_path.exists() or is_held(lock_path(self.path)):
             return
         if holder(self.path):
             raise StorageError(
@@ -103,7 +104,7 @@ class FileLock:
         For whoever has the file open, and has written to it: they are there then.
         """
         self._check_file()
-        log = _identity_of(self._log_path), _identity_of(self._index_path)
+        log = identity_of(self._log_path), identity_of(self._index_path)
         if self._log is None:
             self._log = log
         if None in log or log != self._log:
@@ -127,7 +128,7 @@ class FileLock:
                 f"{self.path} was removed, or cannot be reached: {error.strerror}",
                 reason=Reason.REPLACED,
             ) from error
-        if _identity(found) != self._identity:
+        if identity(found) != self._identity:
             raise StorageError(
                 f"another file has the place of {self.path}: restart to serve that one",
                 reason=Reason.REPLACED,
@@ -135,82 +136,23 @@ class FileLock:
 
     def release(self) -> None:
         """Let go of it, once SQLite has closed it. FILE.lock stays, for the next one to lock."""
+        if self._file is not None:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
         if self._identity is not None:
-            self._leave(self._identity)
-        elif self._file is not None:
-            os.close(self._file)
+            end_use(self._identity, self._file)
         if self._beside is not None:
             os.close(self._beside)
         self._file = self._beside = self._identity = self._log = None
 
-    def _use(self, identity: _Identity) -> None:
-        with _guard:
-            _users[identity] += 1
+    def _use(self, identity: Identity) -> None:
+        begin_use(identity)
         self._identity = identity
-
-    def _leave(self, identity: _Identity) -> None:
-        with _guard:
-            if self._file is not None:
-                fcntl.flock(self._file, fcntl.LOCK_UN)
-                _unclosed.setdefault(identity, []).append(self._file)
-            _users[identity] -= 1
-            if not _users[identity]:
-                del _users[identity]
-                for descriptor in _unclosed.pop(identity, ()):
-                    os.close(descriptor)
 
     def _in_use(self, holder: str, remedy: str) -> StorageError:
         return StorageError(
             f"{self.path} is in use by another Headrace (process {holder}): {remedy}",
             reason=Reason.LOCKED,
         )
-
-
-def holder(path: Path) -> str | None:
-    """The process whose server has the file, by its id if that can be told."""
-    found = path.stat()
-    if _is_held(_lock_path(path)):
-        return _written_at(_lock_path(path)) or "unknown"
-    if not _IS_LINUX:
-        return None
-    with _guard:
-        is_open_here = _identity(found) in _users
-    if is_open_here:
-        return _holder_in_proc(found)
-    return (_holder_in_proc(found) or "unknown") if _is_held(path) else None
-
-
-def serves_another(path: Path) -> bool:
-    """Whether the server that has FILE.lock has another file open than the one at `path`.
-
-    That is so once somebody has replaced it. False where it cannot be told.
-    """
-    lock = _lock_path(path)
-    with _guard:
-        if not _is_held(lock) or _identity(path.stat()) in _users:
-            return False
-    folder = Path("/proc") / _written_at(lock) / "fd"
-    try:
-        opened = {_identity_of(each) for each in folder.iterdir()}
-    except OSError:  # another user's, in another container, or there is no /proc
-        return False
-    return _identity(path.stat()) not in opened
-
-
-def _lock_path(path: Path) -> Path:
-    path = path.resolve()
-    return path.with_name(f"{path.name}.lock")
-
-
-def _identity(found: os.stat_result) -> _Identity:
-    return found.st_dev, found.st_ino
-
-
-def _identity_of(path: Path) -> _Identity | None:
-    try:
-        return _identity(os.stat(path))
-    except OSError:
-        return None
 
 
 def _locked(descriptor: int, how: int) -> bool:
@@ -225,44 +167,3 @@ def _locked(descriptor: int, how: int) -> bool:
         else:
             return True
         time.sleep(_PAUSE)
-
-
-def _is_held(path: Path) -> bool:
-    """Whether somebody has it locked. It must not be a file that SQLite has open here."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
-def _written(descriptor: int) -> str:
-    return os.pread(descriptor, 20, 0).decode(errors="replace")
-
-
-def _written_at(path: Path) -> str:
-    try:
-        return path.read_bytes()[:20].decode(errors="replace")
-    except OSError:
-        return ""
-
-
-def _holder_in_proc(found: os.stat_result) -> str | None:
-    """Who has the file locked, by the kernel's list, which shows processes of our namespace."""
-    device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
-    try:
-        listed = Path("/proc/locks").read_text()
-    except OSError:
-        return None
-    for line in listed.splitlines():
-        # 1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF
-        fields = line.split()
-        if len(fields) > 5 and fields[1] == "FLOCK" and fields[5] == device:
-            return fields[4]
-    return None

@@ -18,7 +18,8 @@ import msgspec
 
 from storage.base import Examined, Outdated, Reason, StorageError, failure
 from storage.copies import keep_copy
-from storage.file_lock import FileLock, holder, serves_another
+from storage.file_holders import holder, serves_another
+from storage.file_lock import FileLock
 from storage.looking import faults_within
 from storage.readers import THREADS
 from storage.space import LOG_SIZE, cut_log, give_back, is_giving, make_giving, rebuild
