@@ -11,6 +11,7 @@ import pytest
 
 from relay.answer import Answer
 from server import Server
+from sockets.connections import Connection
 from tests.entering import Door
 from tests.faults import FaultyStorage
 from tests.readers import Reader, call, close_all
@@ -97,7 +98,7 @@ async def test_an_ended_answer_is_let_go_of_whatever_patience_it_had(
     await server.relay.idle()
     await call(server.url, "GET", "/healthz")  # another turn for what is on its way out
     gc.collect()
-    held = [thing for thing in gc.get_objects() if isinstance(thing, Answer)]
+    held = [thing for thing in gc.get_objects() if type(thing) is Answer]
     assert answer_id not in {answer.id for answer in held}
 
 
@@ -129,7 +130,7 @@ async def test_a_reader_who_never_reads_is_sent_little_and_their_leaving_is_noti
         queued = sum(
             len(thing._write_buffer)
             for thing in gc.get_objects()
-            if type(thing).__name__ == "IOStream" and thing._write_buffer is not None
+            if type(thing) is Connection and thing._write_buffer is not None
         )
         assert queued < 128 * 1024
         other.close()
