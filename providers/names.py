@@ -36,8 +36,12 @@ _FAMILIES = (socket.AF_INET6, socket.AF_INET)
 _FRESH = 5.0
 
 # Seconds that a lookup may be silent before what it said last serves. From here to the other end of
-# the world and back it takes less.
+# the world and back it takes less. Whoever asks later waits for the rest of that, if any is left.
 _SILENCE = 0.5
+
+# Seconds of silence before the log says so: a lost packet costs five with most resolvers, and is
+# nobody's trouble.
+_OUTAGE = 6.0
 
 # Seconds to wait for the second family once the first one is there, as RFC 8305 has it.
 _OTHER_FAMILY = 0.05
@@ -79,24 +83,25 @@ class Names(Resolver):
         """Wait until there is something to try."""
         has_before = any(each.hosts for each in known)
         while waiting := {each.lookup for each in known if each.lookup is not None}:
-            patience = _SILENCE if has_before else None
+            left = max(0.0, _SILENCE - max(each.silent_seconds for each in known))
+            patience = left if has_before else None
             if any(each.hosts and not each.is_old for each in known):
-                patience = _OTHER_FAMILY
+                patience = min(_OTHER_FAMILY, left)
             done, _ = await asyncio.wait(
                 waiting, timeout=patience, return_when=asyncio.FIRST_COMPLETED
             )
             if not done:
                 break
-        if all(each.is_old for each in known if each.hosts):
-            for each in known:
-                each.tell()
+        serving = [each for each in known if each.hosts]
+        if serving and all(each.is_failing for each in serving):
+            serving[0].tell()
 
     def _asked(self, host: str, family: int) -> "_Known":
         """What is known of a name, being looked up if that is old."""
         known = self._known.setdefault((host, family), _Known(host))
         if known.lookup is None and not known.is_fresh:
             loop = asyncio.get_running_loop()
-            known.lookup = loop.create_future()
+            known.begin(loop.create_future())
             thread = threading.Thread(
                 target=self._ask,
                 args=(loop, known, host, family),
@@ -113,13 +118,14 @@ class Names(Resolver):
         self, loop: asyncio.AbstractEventLoop, known: "_Known", host: str, family: int
     ) -> None:
         """In a thread of its own."""
-        said: list[Any] | Exception
+        said: list[Any] | Exception = OSError(errno.EIO, "the lookup broke")
         try:
             said = self._lookup(host, None, family, socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             said = error
-        with suppress(RuntimeError):  # the loop is over, and nobody waits
-            loop.call_soon_threadsafe(known.hear, said)
+        finally:  # whatever else is raised, there is no other lookup until this one is heard of
+            with suppress(RuntimeError):  # the loop is over, and nobody waits
+                loop.call_soon_threadsafe(known.hear, said)
 
 
 class _Known:
@@ -130,8 +136,14 @@ class _Known:
         self.hosts: list[tuple[int, tuple[Any, ...]]] = []  # family, and an address without a port
         self.error: Exception | None = None
         self._host = host
+        self._asked_at = 0.0  # by the loop's clock, as all times here
         self._fresh_until = 0.0
         self._is_told = False
+
+    def begin(self, lookup: asyncio.Future[None]) -> None:
+        """A lookup begins."""
+        self.lookup = lookup
+        self._asked_at = asyncio.get_running_loop().time()
 
     @property
     def is_fresh(self) -> bool:
@@ -141,6 +153,19 @@ class _Known:
     def is_old(self) -> bool:
         """Whether what is known is from before: a lookup is under way, or has failed."""
         return self.lookup is not None or self.error is not None
+
+    @property
+    def silent_seconds(self) -> float:
+        """For how long the lookup under way has been, if one is."""
+        if self.lookup is None:
+            return 0.0
+        return asyncio.get_running_loop().time() - self._asked_at
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last lookup failed, or one is silent for so long that it is worth telling."""
+        is_silent = self.lookup is not None and self.silent_seconds >= _OUTAGE
+        return is_silent or self.error is not None
 
     def addresses(self, port: int) -> Iterator[Address]:
         for family, (host, _, *rest) in self.hosts:

@@ -112,6 +112,7 @@ async def test_while_the_name_server_fails_the_last_good_address_serves(
     trouble: Exception | None,
 ) -> None:
     monkeypatch.setattr(names, "_FRESH", 0)
+    monkeypatch.setattr(names, "_OUTAGE", 0)
     caplog.set_level(logging.INFO)
     server.say("p.example", V6, NO_NAME)
     server.say("p.example", V4, "192.0.2.1")
@@ -133,7 +134,64 @@ async def test_while_the_name_server_fails_the_last_good_address_serves(
     assert [
         "the name server is silent, old addresses serve name=p.example",
         "the name server answers again name=p.example",
-    ] == [record.getMessage() for record in caplog.records if record.name == "headrace.names"]
+    ] == said(caplog)
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "headrace.names"]
+
+
+async def known(server: NameServer, monkeypatch: pytest.MonkeyPatch) -> Names:
+    """What has looked `p.example` up, and is to look it up anew each time."""
+    monkeypatch.setattr(names, "_FRESH", 0)
+    server.say("p.example", V6, "2001:db8::1")
+    server.say("p.example", V4, "192.0.2.1")
+    looking = Names(lookup=server.lookup)
+    assert 2 == len(await looking.resolve("p.example", 443))
+    return looking
+
+
+@pytest.mark.gen_test
+async def test_a_silence_is_waited_for_once_and_not_by_everybody_who_comes(
+    server: NameServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looking = await known(server, monkeypatch)
+    server.says.clear()
+
+    async with asyncio.timeout(20 * names._SILENCE):
+        for _ in range(100):
+            assert 2 == len(await looking.resolve("p.example", 443))
+
+
+@pytest.mark.gen_test
+async def test_a_name_server_that_is_slow_is_not_told_of_and_one_that_is_silent_once_a_name(
+    server: NameServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(names, "_SILENCE", 0.01)
+    looking = await known(server, monkeypatch)
+    server.says.clear()
+    await looking.resolve("p.example", 443)
+    assert [] == said(caplog)
+
+    monkeypatch.setattr(names, "_OUTAGE", 0)
+    for _ in range(3):
+        await looking.resolve("p.example", 443)
+
+    assert ["the name server is silent, old addresses serve name=p.example"] == said(caplog)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.gen_test
+async def test_a_lookup_that_breaks_is_the_last_one_of_no_name(server: NameServer) -> None:
+    server.say("p.example", V6, NO_NAME)
+    server.say("p.example", V4, MemoryError())  # type: ignore[arg-type]
+    looking = Names(lookup=server.lookup)
+    with pytest.raises(OSError, match="the lookup broke"):
+        await looking.resolve("p.example", 443)
+
+    server.say("p.example", V4, "192.0.2.1")
+
+    assert [(V4, ("192.0.2.1", 443))] == await looking.resolve("p.example", 443)
 
 
 @pytest.mark.gen_test
