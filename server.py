@@ -76,6 +76,7 @@ from sockets.listening import CannotListen, is_shared, listen, url_of
 from sockets.owners import CAN_TELL, Owners
 from sockets.peers import Peers
 from sockets.progress import Patience
+from sockets.room import Room
 from sockets.spares import Spares
 from storage.base import StorageError
 from storage.opening import from_url
@@ -215,6 +216,7 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
             tickets=entered.tickets,
             cors=cors,
             max_body_bytes=settings.limits.max_body_bytes,
+            room=Room(settings.limits.max_bodies_bytes),
             base_path=settings.base_path,
             metrics=metrics,
             metrics_here=settings.metrics.port is None and not is_shared(settings),
@@ -369,7 +371,7 @@ def _bodies(settings: Settings, services: Services, unread: Sparing) -> Bodies:
     return Bodies(
         application,
         max_body_bytes=limits.max_body_bytes,
-        max_bytes=limits.max_bodies_bytes,
+        room=services.room,
         tell=tell,
         base_path=settings.base_path,
         readable=services.cors.readable,

@@ -383,7 +383,8 @@ class LimitsSettings(Section):
 
     # Held in memory whole. Sixteen times the default context; pictures travel as addresses.
     max_body_bytes: Count = 1_048_576
-    # Of all bodies that are coming in, beyond their first 16 KiB each: two hundred of the longest.
+    # Of all bodies until it is known whose they are, beyond their first 16 KiB each: two hundred of
+    # the longest.
     # Connections may be ten thousand, and nobody has shown a key yet.
     max_bodies_bytes: Count = 268_435_456
     # Of all responses that nobody has taken yet, beyond their first 64 KiB each, and of the ended

@@ -35,6 +35,7 @@ from relay.places import Places
 from relay.relay import Relay
 from relay.unsent import FREE_BYTES
 from sockets.connections import Connection
+from sockets.room import Room
 from storage.base import Storage
 from telemetry.metrics import Metrics
 
@@ -65,6 +66,7 @@ class Services(NamedTuple):
     tickets: Tickets
     cors: Cors
     max_body_bytes: int
+    room: Room  # for bodies
     base_path: str  # before every path of ours, where clients see one
     metrics: Metrics
     metrics_here: bool  # this port is one process's alone, and metrics have no other
@@ -110,7 +112,9 @@ class BaseHandler(RequestHandler):
         self.services.admission.screen(self.request)
         # A browser asks by OPTIONS whether it may send a key, and sends none with that.
         if self.access is not Access.EVERYBODY and self.request.method != "OPTIONS":
-            self.principal = self._acting(self._checked(await self.enter()))
+            with self.services.room.holding(len(self.request.body)):
+                principal = await self.enter()
+            self.principal = self._acting(self._checked(principal))
             self.take_place(self.services.relay.requests)
         if self.request.body:
             self._check_form()
@@ -121,6 +125,8 @@ class BaseHandler(RequestHandler):
                 "body_too_large",
                 f"The body exceeds {limit} bytes.",
             )
+        if self.request.method == "GET":
+            self.request.body = b""  # it means nothing, and a stream would hold it
 
     def _check_form(self) -> None:
         """Whether the body is what its headers have to say that it is."""

@@ -3,7 +3,7 @@
 A body is held whole before anybody reads it, or asks for a key. Each has a bound, and so has the
 number of connections; but ten thousand that stop short of the end of a long one would be more than
 a machine has. So bodies share what they take beyond their beginnings, and one that finds nothing
-left is refused. Beginnings are free: whoever holds long bodies keeps no usual question out.
+left is refused (`room.py`).
 
 What is refused is told in the API's words. Tornado would hang up on a body that is too long, and
 its sender see a reset connection: here what they still send is dropped until they have read why.
@@ -29,10 +29,8 @@ from tornado.httputil import (
 from tornado.iostream import IOStream
 
 from sockets.connections import refused, response_head
+from sockets.room import Room, beyond_free
 from sockets.targets import origin_form
-
-# Of each body, and more than a usual question has: 160 MB with ten thousand connections.
-_FREE_BYTES = 16 * 1024
 
 # What is dropped of a body that is too long. Most clients read a response only when they have sent
 # everything, and even a film that is put into a question by mistake is less. It takes half a second
@@ -68,20 +66,19 @@ _NO_TARGET = _Refusal(
 
 
 class Bodies(HTTPServerConnectionDelegate):
-    """Hands requests on to `inner`, with a bound on all their bodies. `tell` hears of refusals."""
+    """Hands requests on to `inner`, with `room` for all their bodies. `tell` hears of refusals."""
 
     def __init__(
         self,
         inner: HTTPServerConnectionDelegate,
         *,
         max_body_bytes: int,
-        max_bytes: int,
+        room: Room,
         tell: Callable[[str], None],
         base_path: str = "",
         readable: Callable[[str | None], Iterable[tuple[str, str]]] = lambda _: (),
     ) -> None:
-        self.held = 0  # bytes beyond beginnings, of bodies that are coming in
-        self.max_bytes = max_bytes
+        self.room = room
         self.most_to_ask_for = max_body_bytes
         # Up to twice the limit it is for handlers to say, who know whose it is.
         self.most_of_one = 2 * max_body_bytes
@@ -151,13 +148,13 @@ class _Body(HTTPMessageDelegate):
             self._stream.close()
         if self._refusal is not None:
             return None
-        more = max(0, self._bytes - _FREE_BYTES) - self._counted
-        if more > self._bodies.max_bytes - self._bodies.held:
+        more = beyond_free(self._bytes) - self._counted
+        if more > self._bodies.room.left:
             # Said at its end: there is not much more of it, and the connection can go on.
             self._drop_what_came()
             self._refusal = _OVERLOADED
             return None
-        self._bodies.held += more
+        self._bodies.room.held += more
         self._counted += more
         return self._inner.data_received(chunk)
 
@@ -200,7 +197,7 @@ class _Body(HTTPMessageDelegate):
             self.on_connection_close()  # `inner` lets go of what it has
 
     def _let_go(self) -> None:
-        self._bodies.held -= self._counted
+        self._bodies.room.held -= self._counted
         self._counted = 0
 
     def _refuse(self, why: _Refusal) -> None:

@@ -12,10 +12,15 @@ from tornado.testing import bind_unused_port
 from tornado.web import Application, RequestHandler
 
 import sockets.bodies
+from handlers.streaming import ReadingHandler
+from server import Server
 from sockets.bodies import UNBOUNDED, Bodies
-from tests.readers import Connection, Response, call
+from sockets.room import Room
+from tests.issuer import Issuer
+from tests.readers import Connection, Reader, Response, call
 from tests.serving import Serving
-from tests.steps import sending, until
+from tests.steps import post, sending, until
+from tests.upstreams import ScriptedUpstream
 
 LONG = 90_000
 MOST = 1_000_000
@@ -35,7 +40,7 @@ class Site:
         self.told: list[str] = []
         application = Application([("/", LengthHandler)], log_function=lambda _: None)
         self.bodies = Bodies(
-            application, max_body_bytes=MOST // 2, max_bytes=110_000, tell=self.told.append
+            application, max_body_bytes=MOST // 2, room=Room(110_000), tell=self.told.append
         )
         self.http = HTTPServer(self.bodies, max_body_size=UNBOUNDED)
         listening, port = bind_unused_port()
@@ -45,11 +50,11 @@ class Site:
 
     async def half(self) -> Connection:
         """A connection on which a long body has come in but for its last byte."""
-        before = self.bodies.held
+        before = self.bodies.room.held
         connection = await Connection.open(self.url)
         head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {LONG}\r\n\r\n"
         connection.writer.write(head.encode() + b"x" * (LONG - 1))
-        await until(lambda: self.bodies.held > before + LONG - 20_000)
+        await until(lambda: self.bodies.room.held > before + LONG - 20_000)
         return connection
 
     async def post(self, length: int) -> Response:
@@ -77,7 +82,7 @@ async def test_a_long_body_beside_another_is_refused_and_a_usual_one_is_not(site
     assert 15_000 == usual.body["length"]
     held.writer.write(b"x")
     assert b"200 OK" in await held.stream.readline()
-    await until(lambda: site.bodies.held == 0)
+    await until(lambda: site.bodies.room.held == 0)
     assert LONG == (await site.post(LONG)).body["length"]
     held.close()
 
@@ -88,7 +93,7 @@ async def test_who_leaves_in_the_middle_gives_the_room_back(site: Site) -> None:
 
     held.writer.transport.abort()
 
-    await until(lambda: site.bodies.held == 0)
+    await until(lambda: site.bodies.room.held == 0)
     assert LONG == (await site.post(LONG)).body["length"]
 
 
@@ -172,7 +177,7 @@ async def test_a_body_past_all_measure_is_refused_in_words_that_its_sender_reads
         error["message"],
     )
     assert ["body_too_large"] == site.told
-    assert 0 == site.bodies.held
+    assert 0 == site.bodies.room.held
     writer.close()
     assert 5 == (await site.post(5)).body["length"]
 
@@ -227,3 +232,48 @@ async def test_the_setting_bounds_what_a_server_takes_in(serve: Serving) -> None
                 break
     assert 200 == (await call(server.url, "GET", "/api/v1/models")).status
     held.close()
+
+
+@pytest.mark.gen_test
+async def test_a_body_counts_until_it_is_known_whose_it_is(serve: Serving, issuer: Issuer) -> None:
+    issuer.hold = asyncio.Event()  # it takes its time
+    limits = {"max_body_bytes": 50_000, "max_bodies_bytes": 100_000}
+    server = await serve.start(auth=issuer.settings(), limits=limits)
+    key = issuer.token("next")
+    _, waiting = await sending(server, post(b"x" * 90_000, key=key))
+    await until(lambda: len(server.presence._requests) == 1)  # it has all come in
+
+    stream, another = await sending(server, post(b"x" * 45_000, key=key))
+
+    assert b"HTTP/1.1 503" == (await stream.readuntil(b"\r\n"))[:12]
+    waiting.close()
+    another.close()
+    issuer.hold.set()
+
+
+@pytest.mark.gen_test
+async def test_a_stream_holds_no_body_that_came_with_asking_for_it(
+    headrace: Server, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = []
+    begin = ReadingHandler.write_stream_headers
+
+    def spied(self: ReadingHandler) -> None:
+        held.append(len(self.request.body))
+        begin(self)
+
+    monkeypatch.setattr(ReadingHandler, "write_stream_headers", spied)
+    upstream.tokens("a")
+    reader = await Reader.ask(headrace.url)
+    await reader.text("a")
+    head = (
+        f"GET /api/v1/answers/{reader.answer_id}/events HTTP/1.1\r\nHost: localhost\r\n"
+        "Content-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
+    )
+
+    stream, writer = await sending(headrace, head.encode() + b" " * 100_000)
+
+    assert b"HTTP/1.1 200" in await stream.readuntil(b"\r\n")
+    assert [0, 0] == held
+    writer.close()
+    upstream.finish()
