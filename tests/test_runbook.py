@@ -29,7 +29,7 @@ from providers.names import Names
 from storage.base import Reason, StorageError, TooLarge
 from supervision import Supervisor
 from tests.auth.test_tokens import tampered
-from tests.entering import Door
+from tests.entering import SECRET, Door
 from tests.faults import FaultyStorage
 from tests.handlers.test_unread import unread
 from tests.issuer import Issuer
@@ -348,6 +348,15 @@ async def _away(stage: Stage, mongod: ReplicaSet) -> None:
     node.start()
     await stage.shows("the lease had run out")
     await stage.serve.stop_all()  # as long as there is a database to say goodbye to
+
+
+@scene("requests are refused, the store fails: … reason=overloaded", needs="serve monkeypatch")
+async def strangers_make_up_keys(stage: Stage) -> None:
+    stage.monkeypatch.setattr("auth.keyring._MOST_ASKED", 0)
+    server = await stage.serve.start(auth={"mode": "keys", "secret": SECRET})
+    headers = {"Authorization": f"Bearer {keys.make().text}"}
+    refused = await call(server.url, *MODELS, headers=headers)
+    assert (503, "overloaded") == (refused.status, refused.body["error"]["reason"])
 
 
 @scene("requests are refused, the store fails: … reason=not_primary", needs="mongod serve")

@@ -61,7 +61,8 @@ async def test_it_is_the_same_without_the_body(headrace: Server, path: str, stat
     assert status == got.status
     body = await call(headrace.url, "GET", path)
     assert int(length) > 0
-    assert isinstance(body.body, dict) or int(length) == len(body.body)
+    if path != "/metrics":  # whose figures have changed by then, and so their digits
+        assert isinstance(body.body, dict) or int(length) == len(body.body)
 
 
 @pytest.mark.gen_test
