@@ -86,7 +86,7 @@ class Keyring:
         """Whose key this is. Raises Unauthenticated, or StorageError if nobody can tell."""
         held = await self._known(keys.id_of(credentials))
         if not keys.opens(credentials, held.key.digest):
-            raise InvalidCredentials("key_secret")
+            raise InvalidCredentials("key_secret", held.key.id)
         return _checked(held)
 
     async def check(self, principal: Principal) -> None:
@@ -219,7 +219,7 @@ def _is_expired(key: ApiKey) -> bool:
 
 def _checked(held: _Held) -> Principal:
     if held.key.revoked_at is not None:
-        raise InvalidCredentials("key_revoked")
+        raise InvalidCredentials("key_revoked", held.key.id)
     if _is_expired(held.key):
-        raise ExpiredCredentials("key_expired")
+        raise ExpiredCredentials("key_expired", held.key.id)
     return held.principal

@@ -44,9 +44,10 @@ class Unauthenticated(Exception):
     words: ClassVar[str] = "This takes a key."
     challenge: ClassVar[str] = 'Bearer realm="headrace", error="invalid_token"'
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, key_id: str | None = None) -> None:
         super().__init__(self.words)
         self.reason = reason
+        self.key_id = key_id  # of an API key that there is, or was
 
 
 class NoCredentials(Unauthenticated):

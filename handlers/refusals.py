@@ -20,7 +20,9 @@ class Refusals:
 
     def __init__(self, readiness: Readiness) -> None:
         self._readiness = readiness
-        self._sparing = Sparing(log, "request refused code=%s reason=%s request=%s untold=%d")
+        self._sparing = Sparing(
+            log, "request refused code=%s reason=%s key=%s request=%s untold=%d"
+        )
 
     def tell(self, described: Described, error: BaseException | None, *, request_id: str) -> None:
         """A request was refused as `described`, because of `error`."""
@@ -28,9 +30,10 @@ class Refusals:
             self._readiness.refused(error)
             return
         reason = getattr(error, "reason", None) or "-"
+        key_id = getattr(error, "key_id", None) or "-"  # whose holder has to be told
         is_ours = described.status >= HTTPStatus.INTERNAL_SERVER_ERROR
         level = logging.WARNING if is_ours else logging.INFO
-        self._sparing.say(described.code, str(reason), example=request_id, level=level)
+        self._sparing.say(described.code, str(reason), key_id, example=request_id, level=level)
 
     def close(self) -> None:
         """Say what is untold."""

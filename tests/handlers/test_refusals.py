@@ -80,7 +80,7 @@ async def test_a_refused_token_is_told_by_the_claim_that_failed_and_never_quoted
     assert 401 == refused.status
     code = refused.body["error"]["code"]
     said = [line for line in lines() if "request refused" in line]
-    assert [f"request refused code={code} reason={reason} request=mine-1 untold=0"] == said
+    assert [f"request refused code={code} reason={reason} key=- request=mine-1 untold=0"] == said
     assert reason not in str(refused.body)  # which of them it is is nobody's business
     assert not any(part in "\n".join(lines()) for part in token.split(".") if len(part) > 8)
 
@@ -112,6 +112,8 @@ async def test_refused_keys_are_told_apart(
         *("key_malformed", "key_unknown", "key_secret", "key_revoked", "key_expired"),
         *("no_authorization", "no_bearer"),
     ] == reasons
+    named = [match[1] for line in lines() if (match := re.search(r"key=([a-z2-7]+) ", line))]
+    assert [alice.key_id, bob.key_id, made.id] == named
     for secret in (alice.key, bob.key, made.text, other):
         assert secret.rpartition("_")[2] not in "\n".join(lines())
 
