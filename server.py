@@ -108,8 +108,8 @@ _LAST_WORDS_SECONDS = 5.0
 # for dead. Not at once, or the log would be full of it.
 _AFTER_A_BUG_SECONDS = 1.0
 
-# A terminal that is closed says so twice, by the kernel and by its shell: the second time is no
-# second thought of anybody's.
+# A terminal that is closed says so twice, by the kernel and by its shell, and systemd ends a
+# session by SIGTERM and SIGHUP at once: the second time is no second thought of anybody's.
 _ONE_HANGUP_SECONDS = 0.2
 
 # Prometheus has one connection, and a person who looks another. They leave descriptors to readers.
@@ -474,26 +474,24 @@ async def serve(settings: Settings) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP, and drain then; a second one cuts that short."""
     stopping, hurry = asyncio.Event(), asyncio.Event()
 
-    def signalled() -> None:
-        (hurry if stopping.is_set() else stopping).set()
+    last, last_at = 0, float("-inf")
 
-    hung_up_at = -_ONE_HANGUP_SECONDS
-
-    def hung_up() -> None:
-        nonlocal hung_up_at
-        before, hung_up_at = hung_up_at, loop.time()
-        if hung_up_at >= before + _ONE_HANGUP_SECONDS:
-            signalled()
+    def signalled(number: int) -> None:
+        nonlocal last, last_at
+        is_one = signal.SIGHUP in (last, number) and loop.time() < last_at + _ONE_HANGUP_SECONDS
+        last, last_at = number, loop.time()
+        if not is_one:
+            (hurry if stopping.is_set() else stopping).set()
 
     take_all_descriptors()
     _give_memory_back()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, signalled)
+        loop.add_signal_handler(number, signalled, number)
     # A terminal that was closed, or a habit: there is nothing that could be read anew. Who started
     # the server by nohup does not mean it to hear of that.
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        loop.add_signal_handler(signal.SIGHUP, hung_up)
+        loop.add_signal_handler(signal.SIGHUP, signalled, signal.SIGHUP)
     supervisor = Supervisor()
     async with AsyncExitStack() as stack:
         telling = asyncio.create_task(_kept_up(supervisor.keep_telling))

@@ -168,13 +168,18 @@ def _keys(published: bytes, algorithms: tuple[str, ...]) -> list[_Usable]:
         raise KeysUnavailable("no_key_set") from error
     keys = [
         _Usable(_text(data.get("kid")), algorithm, key)
-        for data in listed[:_MOST]
+        for data in map(_said, listed[:_MOST])
         for algorithm in algorithms
         if (key := _usable(data, algorithm)) is not None
     ]
     if not keys:
         raise KeysUnavailable("no_key_for_auth.jwt.algorithms")
     return keys
+
+
+def _said(data: dict[str, Any]) -> dict[str, Any]:
+    """A key without what is null or empty in it: some libraries write out what is left out."""
+    return {name: value for name, value in data.items() if value not in (None, "")}
 
 
 def _usable(data: dict[str, Any], algorithm: str) -> jwt.PyJWK | None:

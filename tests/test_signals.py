@@ -65,9 +65,10 @@ async def test_sighup_waits_for_the_answer_and_ends_the_process(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("first", "second"), [(HUP, HUP), (HUP, TERM), (TERM, HUP)])
 @pytest.mark.gen_test
-async def test_the_two_of_a_terminal_and_its_shell_are_one(
-    settled: Launcher, upstream: ScriptedUpstream, tmp_path: Path
+async def test_the_two_of_a_terminal_or_a_session_that_ends_are_one(
+    settled: Launcher, upstream: ScriptedUpstream, tmp_path: Path, first: int, second: int
 ) -> None:
     unhurried = tmp_path / "unhurried.py"  # no machine is so slow that they would be two
     unhurried.write_text(
@@ -77,9 +78,9 @@ async def test_the_two_of_a_terminal_and_its_shell_are_one(
     launched = await settled.serve(program=unhurried)
     reader = await _half(launched, upstream)
 
-    launched.process.send_signal(HUP)
+    launched.process.send_signal(first)
     await _drains(settled, launched)  # so that the kernel does not make one of them
-    launched.process.send_signal(HUP)
+    launched.process.send_signal(second)
     for count in range(1, 51):  # long enough to be interrupted in
         upstream.tokens("!")
         await reader.text("half" + count * "!")

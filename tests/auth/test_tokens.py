@@ -446,6 +446,17 @@ async def test_a_key_for_something_else_is_no_key(
         await verifier.enter(token)
 
 
+@pytest.mark.parametrize("nothing", [None, ""])
+@pytest.mark.gen_test
+async def test_what_a_key_says_by_null_it_does_not_say(
+    verifier: Verifier, signer: Issuer, nothing: str | None
+) -> None:
+    left_out = dict.fromkeys(("use", "alg", "d", "kid", "key_ops", "x5c", "x5t"), nothing)
+    signer.published = {"rsa": signer.published["rsa"] | left_out}
+
+    assert Principal("alice") == await verifier.enter(signer.token())
+
+
 @pytest.mark.gen_test
 async def test_a_short_key_is_no_key(verifier: Verifier, signer: Issuer) -> None:
     signer.private["short"] = rsa.generate_private_key(65537, 1024)
