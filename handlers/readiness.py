@@ -64,6 +64,8 @@ class Readiness:
     def refused(self, error: StorageError) -> None:
         """A request failed for want of the store: told once an outage."""
         self._met_at = asyncio.get_running_loop().time()
+        if not self._outage.lasts:
+            self._good_until = float("-inf")  # what was seen before is no longer so
         self._outage.met(error.reason, error)
         self._met.set()
 

@@ -118,6 +118,20 @@ async def test_an_outage_is_told_once_however_many_requests_meet_it_and_when_it_
 
 
 @pytest.mark.gen_test
+async def test_what_was_seen_before_a_request_failed_is_seen_anew(
+    serve: Serving, store: FaultyStorage
+) -> None:
+    server = await serve.start()
+    assert 200 == (await call(server.url, *READY)).status
+    store.fail("create_conversation")
+    store.fail("ping")
+
+    assert 503 == (await call(server.url, "POST", "/api/v1/conversations", {})).status
+
+    assert 503 == (await call(server.url, *READY)).status
+
+
+@pytest.mark.gen_test
 async def test_a_question_that_is_too_large_is_no_outage(
     serve: Serving, store: FaultyStorage, caplog: pytest.LogCaptureFixture
 ) -> None:
