@@ -228,12 +228,13 @@ class UpstreamClient(AsyncHTTPClient):
 
     async def _dial(self, origin: Origin, limit: float | None) -> Connection:
         """A new connection within `limit` seconds, names, proxy and TLS included."""
+        stages = ["dns"]
         try:
             async with asyncio.timeout(limit) as timeout:
-                return Connection(await dial(origin, self._resolver), origin)
+                return Connection(await dial(origin, self._resolver, stages.append), origin)
         except TimeoutError as error:  # also what the kernel says of an address that never answers
             if timeout.expired():
-                raise ConnectTimeout from error
+                raise ConnectTimeout(reason=_way(origin, f"{stages[-1]}_is_silent")) from error
             raise Unreachable(reason=_way(origin, "timed_out")) from error
         except (OSError, UnicodeError, ProviderError) as error:
             raise Unreachable(reason=_way(origin, reason_of(error))) from error

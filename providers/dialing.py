@@ -10,6 +10,7 @@ import re
 import socket
 import ssl
 from base64 import b64encode
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import zip_longest
 from typing import Any, NamedTuple, cast
@@ -92,8 +93,16 @@ def split_url(url: str) -> tuple[Origin, str]:
     return Origin(_checked(parts.hostname or ""), port, secure), target
 
 
-async def dial(origin: Origin, resolver: Resolver) -> IOStream:
+def _unheard(_: str) -> None:
+    """Nobody wants to know how far it is."""
+
+
+async def dial(
+    origin: Origin, resolver: Resolver, at: Callable[[str], None] = _unheard
+) -> IOStream:
     """An open stream to `origin`. Raises OSError (ssl.SSLError is one) or, of a proxy, BadResponse.
+
+    `at` is told what it waits for from now on: `dns`, `tcp`, a `proxy`, `tls`.
 
     A proxy makes a tunnel for http:// too. Through a tunnel our close is the provider's close at
     once; a proxy that forwards may read an answer to its end after we left (Squid does, if little
@@ -101,20 +110,26 @@ async def dial(origin: Origin, resolver: Resolver) -> IOStream:
     """
     context = _tls_context(origin.ca_certs, origin.validate_cert) if origin.secure else None
     if origin.proxy is None:
-        stream = await _connect(origin.host, origin.port, resolver)
+        stream = await _connect(origin.host, origin.port, resolver, at)
     else:
-        stream = await _connect(origin.proxy.host, origin.proxy.port, resolver)
+        stream = await _connect(origin.proxy.host, origin.proxy.port, resolver, at)
+        at("proxy")
         try:
             await _tunnel(stream, origin, origin.proxy)
         except BaseException:
             stream.close()
             raise
-    return stream if context is None else await _handshake(stream, context, origin.host)
+    if context is None:
+        return stream
+    at("tls")
+    return await _handshake(stream, context, origin.host)
 
 
-async def _connect(host: str, port: int, resolver: Resolver) -> IOStream:
+async def _connect(host: str, port: int, resolver: Resolver, at: Callable[[str], None]) -> IOStream:
     """TCP to the address that answers first: families take turns, a slow address gets company."""
+    at("dns")
     addresses = _alternating(await resolver.resolve(host, port))
+    at("tcp")
     attempts: dict[asyncio.Future[IOStream], IOStream] = {}
     last_error: OSError = socket.gaierror(socket.EAI_NONAME, "the name has no address")
     try:

@@ -247,5 +247,5 @@ class _Call:
         if moment >= self._began + self._timeouts.answer:
             return AnswerTimeout()
         if self._sent_at is None:
-            return ConnectTimeout()
+            return ConnectTimeout(reason="no_connection_was_free")
         return IdleTimeout() if self._grown else FirstTokenTimeout()

@@ -35,6 +35,7 @@ from tests.handlers.test_unread import unread
 from tests.issuer import Issuer
 from tests.launching import Launcher
 from tests.mongod import ReplicaSet, free_ports, replica_set
+from tests.providers.far_side import FullBacklog
 from tests.providers.test_names import AT_A_LOSS, NO_NAME, V4, V6, NameServer
 from tests.readers import Reader, call
 from tests.steps import JSON, new_conversation, post, sending
@@ -578,6 +579,7 @@ FAILED = "answer ended status=failed code="
     f"{FAILED}provider_unreachable provider_code=- reason=tls_hostname_mismatch …",
     f"{FAILED}provider_unreachable provider_code=- reason=tls_certificate_expired …",
     f"{FAILED}provider_unreachable provider_code=- reason=by_proxy_http_407 …",
+    f"{FAILED}connect_timeout provider_code=- reason=tcp_is_silent …",
     needs="serve upstream tmp_path",
 )
 async def providers_cannot_be_reached(stage: Stage) -> None:
@@ -598,7 +600,10 @@ async def providers_cannot_be_reached(stage: Stage) -> None:
         "nobody": {**common, "base_url": f"http://127.0.0.1:{free_ports(1)[0]}/v1"},
         "proxied": {**common, "base_url": "http://upstream.example/v1", "proxy": proxied},
     }
+    full = FullBacklog()
+    providers["full"] = {**common, "base_url": f"http://127.0.0.1:{full.port}/v1"}
     async with proxy, AsyncExitStack() as stack:
+        stack.callback(full.close)
         for name, certificate in certificates.items():
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             certificate.configure_cert(context)
@@ -606,7 +611,7 @@ async def providers_cannot_be_reached(stage: Stage) -> None:
             trusts = {} if name == "unknown" else {"ca_certs": stage.tmp_path / "ca.pem"}
             base_url = f"https://localhost:{port}/v1"
             providers[name] = {**common, **trusts, "base_url": base_url}
-        server = await stage.serve.start(providers=providers)
+        server = await stage.serve.start(providers=providers, timeouts={"connect": 2})
         for name in providers:
             await (await Reader.ask(server.url, model=f"{name}/m")).end()
 
