@@ -8,6 +8,7 @@ import os
 import platform
 import threading
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 IS_LINUX = platform.system() == "Linux"
@@ -66,9 +67,12 @@ def serves_another(path: Path) -> bool:
     if not is_held(lock) or is_open_here(identity(path.stat())):
         return False
     folder = Path("/proc") / _written_at(lock) / "fd"
+    opened = set()
     try:
-        opened = {identity_of(each) for each in folder.iterdir()}
-    except OSError:  # another user's, in another container, or there is no /proc
+        for each in folder.iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                opened.add(identity(each.stat()))
+    except OSError:  # another user's, in another container or user namespace, or there is no /proc
         return False
     return identity(path.stat()) not in opened
 
