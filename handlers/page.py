@@ -87,7 +87,7 @@ class PageHandler(BaseHandler):
         if file.zipped is None:
             await self.write_shared(file.body)
             return
-        self.set_header("Vary", "Accept-Encoding")
+        self.add_header("Vary", "Accept-Encoding")  # beside Origin, where origins are listed
         if "gzip" in self.request.headers.get("Accept-Encoding", ""):
             self.set_header("Content-Encoding", "gzip")
             await self.write_shared(file.zipped)

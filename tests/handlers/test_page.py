@@ -10,6 +10,7 @@ from server import Server
 from tests.entering import SECRET
 from tests.readers import call
 from tests.serving import Serving
+from tests.steps import sending
 
 INDEX = b'<!doctype html><script type="module" src="./assets/index-1a2b.js"></script>'
 SCRIPT = b"export {};" * 100
@@ -68,6 +69,20 @@ async def test_the_policy_allows_no_script_and_no_style_but_the_built_ones(
     assert "no-referrer" == page.headers["referrer-policy"]
     assert "nosniff" == page.headers["x-content-type-options"]
     assert "same-origin" == page.headers["cross-origin-opener-policy"]
+
+
+@pytest.mark.parametrize("accepted", ["gzip", "identity"])
+@pytest.mark.gen_test
+async def test_what_caches_keep_for_good_they_keep_by_origin(serve: Serving, accepted: str) -> None:
+    server = await serve.start(cors={"allow_origins": ["capacitor://localhost"]})
+    asked = f"GET /assets/index-1a2b.js HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: {accepted}"
+
+    stream, writer = await sending(server, f"{asked}\r\n\r\n".encode())
+    fields = (await stream.readuntil(b"\r\n\r\n")).split(b"\r\n")
+
+    varying = [field for field in fields if field.startswith(b"Vary")]
+    assert [b"Vary: Origin", b"Vary: Accept-Encoding"] == varying
+    writer.close()
 
 
 @pytest.mark.gen_test
