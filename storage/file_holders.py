@@ -61,7 +61,8 @@ def holder(path: Path) -> str | None:
 def serves_another(path: Path) -> bool:
     """Whether the server that has FILE.lock has another file open than the one at `path`.
 
-    That is so once somebody has replaced it. False where it cannot be told.
+    That is so once somebody has replaced it. False where it cannot be told: the number in FILE.lock
+    is another process's here if the server is in a container of its own.
     """
     lock = lock_path(path)
     if not is_held(lock) or is_open_here(identity(path.stat())):
@@ -74,7 +75,7 @@ def serves_another(path: Path) -> bool:
                 opened.add(identity(each.stat()))
     except OSError:  # another user's, in another container or user namespace, or there is no /proc
         return False
-    return identity(path.stat()) not in opened
+    return identity_of(lock) in opened and identity(path.stat()) not in opened
 
 
 def lock_path(path: Path) -> Path:

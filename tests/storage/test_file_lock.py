@@ -335,6 +335,21 @@ async def test_a_command_is_refused_by_a_file_in_the_place_of_a_servers(file: Pa
 
 
 @pytest.mark.gen_test
+async def test_a_server_in_a_container_of_its_own_is_no_reason_to_refuse_a_command(
+    file: Path,
+) -> None:
+    async with serving(file) as server:
+        await server.asked()
+        # There it has another number, often 1, which is another process's here.
+        file.with_name(f"{file.name}.lock").write_text(str(os.getpid()))
+        storage = SQLiteStorage(file, "keys")
+        await storage.open(beside=True)
+        await storage.close()
+        examined = await SQLiteStorage(file, "doctor").examine()
+    assert not examined.replaced
+
+
+@pytest.mark.gen_test
 async def test_a_file_that_is_put_back_is_written_to_again(file: Path) -> None:
     storage = SQLiteStorage(file, "p")
     await storage.open()
