@@ -76,8 +76,7 @@ def check(
 
 def logs(file: Path) -> list[Path]:
     """What lies beside a file, is not empty, and would be read as a part of it."""
-    beside = (file.with_name(file.name + name) for name in LOGS)
-    return [log for log in beside if log.exists() and log.stat().st_size]
+    return [log for log in _beside_it(file) if log.exists() and log.stat().st_size]
 
 
 def looked_through(making: Path, name: Path, stop: Callable[[], bool]) -> Contents:
@@ -103,10 +102,17 @@ def _beside(file: Path, stop: Callable[[], bool]) -> Iterator[sqlite3.Connection
 
 @contextmanager
 def _apart(file: Path, stop: Callable[[], bool]) -> Iterator[sqlite3.Connection]:
-    """A file that nobody writes to, such as a backup: it is left as it is."""
-    how = "mode=ro" if logs(file) else "immutable=1"
+    """A file that may be nobody's, such as a backup: it is left as it is.
+
+    Beside its log it may also be a server's, and would change while it is read without locks.
+    """
+    how = "mode=ro" if any(log.exists() for log in _beside_it(file)) else "immutable=1"
     with closing(connect(file, how, stop)) as database:
         yield database
+
+
+def _beside_it(file: Path) -> Iterator[Path]:
+    return (file.with_name(file.name + name) for name in LOGS)
 
 
 def _see_that_it_is_free(file: Path, place: Path) -> None:

@@ -104,7 +104,7 @@ class FileLock:
         For whoever has the file open, and has written to it: they are there then.
         """
         self._check_file()
-        log = identity_of(self._log_path), identity_of(self._index_path)
+        log = self._found_log()
         if self._log is None:
             self._log = log
         if None in log or log != self._log:
@@ -113,12 +113,23 @@ class FileLock:
                 reason=Reason.REPLACED,
             )
 
+    def is_in_place(self) -> bool:
+        """Whether the file, and its log once that was written to, have their names. Any thread."""
+        try:
+            self._check_file()
+        except StorageError:
+            return False
+        return self._log is None or self._found_log() == self._log
+
     def log_size(self) -> int:
         """The bytes of the log."""
         try:
             return os.stat(self._log_path).st_size
         except OSError:
             return 0
+
+    def _found_log(self) -> tuple[Identity | None, Identity | None]:
+        return identity_of(self._log_path), identity_of(self._index_path)
 
     def _check_file(self) -> None:
         try:

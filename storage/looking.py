@@ -27,11 +27,16 @@ _PAUSES = 100
 
 
 class Looking:
-    """Looks through the file at `path`, in a thread of its own; `found` is told what is wrong."""
+    """Looks through the file at `path`, in a thread of its own; `found` is told what is wrong.
 
-    def __init__(self, path: Path, found: Callable[[str], None]) -> None:
+    `is_it` says whether that is the file which is served: of another one in its place, read with
+    what is in our log, it would tell damage that is none.
+    """
+
+    def __init__(self, path: Path, found: Callable[[str], None], is_it: Callable[[], bool]) -> None:
         self._path = path
         self._found = found
+        self._is_it = is_it
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sqlite look", daemon=True)
         self._thread.start()
@@ -45,11 +50,12 @@ class Looking:
         pause = 0.0
         while not self._closing.wait(pause):
             began = time.monotonic()
+            was_it = self._is_it()
             found = faults_within(self._path, PATIENCE, self._closing.is_set)
             took = time.monotonic() - began
             if took >= PATIENCE:
                 log.info("the database was not looked through: not done in %d s", PATIENCE)
-            if found:
+            if found and was_it and self._is_it():
                 log.warning("the database is damaged, see `server.py check`: %s", found[0])
                 self._found(found[0])
                 return

@@ -151,13 +151,15 @@ class SQLiteFile:
         for beside in (self.path.with_name(f"{self.path.name}{name}") for name in ("-wal", "-shm")):
             if beside.exists() and not os.access(beside, os.R_OK | os.W_OK):
                 raise self._denied(f"{beside} may not be read and written")
-        found = faults_within(self.path, _LOOK_SECONDS)
+        is_replaced = serves_another(self.path)
+        # With the log of the file that was there before it would be a mixture, and tell nothing.
+        found = [] if is_replaced else faults_within(self.path, _LOOK_SECONDS)
         return msgspec.structs.replace(
             examined,
             shape=f"{self.path}, {self.path.stat().st_size / 1e6:.1f} MB",
             due=due,
             used_by=holder(self.path),
-            replaced=serves_another(self.path),
+            replaced=is_replaced,
             faults=tuple(found or ()),
             is_looked_through=found is not None,
         )

@@ -101,7 +101,7 @@ class SQLiteThreads(Storage):
         )
         self._readers = Readers(reading, enter=self._enter, failed=self._failed)
         if not beside:
-            self._looking = Looking(self.path, self._is_damaged)
+            self._looking = Looking(self.path, self._is_damaged, self._file.lock.is_in_place)
 
     async def examine(self) -> Examined:
         try:

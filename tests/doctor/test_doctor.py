@@ -359,12 +359,14 @@ async def test_a_file_that_was_replaced_under_a_server_is_wrong(launcher: Launch
     serving, _ = await launcher.serve()
     file = launcher.folder / "data" / "headrace.db"
     filled(launcher.folder / "other.db", 1)
+    damaged(launcher.folder / "other.db", at=500_000)
     (launcher.folder / "other.db").rename(file)
 
     fine, said = await _said(storage={"url": f"sqlite:///{file}"})
 
     assert not fine
     assert f"wrong  storage: process {serving.pid} has another file that had this name" in said
+    assert "damaged" not in said
 
 
 @pytest.mark.parametrize(

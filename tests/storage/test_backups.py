@@ -19,6 +19,7 @@ from storage.base import Reason, StorageError
 from storage.restoring import restore
 from storage.sqlite import SQLiteStorage
 from storage.tables import MIGRATIONS, NEWEST
+from tests.storage.filled import filled
 from tests.storage.raw import FIRST_STAGE
 from tests.storage.samples import begun, conversation, ending, exchange
 
@@ -506,6 +507,30 @@ def test_a_backup_is_looked_through_and_left_as_it_is(kept: Path) -> None:
     assert _checked(kept, is_ours=False)[0]
 
     assert (before, {"kept.db"}) == (kept.read_bytes(), _names(kept.parent))
+
+
+def test_what_another_server_writes_to_it_meanwhile_is_no_damage(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.inspection._STEPS", 1_000)
+    filled(file, 4)
+    with closing(sqlite3.connect(file, isolation_level=None)) as server:
+        server.execute("PRAGMA journal_mode = WAL").fetchone()
+        server.execute("DELETE FROM messages WHERE ordinal < 10")
+        server.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        assert 0 == file.with_name(f"{file.name}-wal").stat().st_size
+        steps = itertools.count()
+
+        def stop() -> bool:
+            if next(steps) == 3:
+                server.execute("DELETE FROM messages WHERE ordinal % 2")
+                server.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            return False
+
+        fine = check(file, is_ours=False, say=_nothing, stop=stop)
+
+    assert next(steps) > 3
+    assert fine
 
 
 def test_a_file_of_the_first_stage_is_ok() -> None:

@@ -1,18 +1,25 @@
 """A database that is damaged or full is known by a look at it, ahead of any question."""
 
 import asyncio
+import os
+import queue
+import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from storage.base import Reason, StorageError
 from storage.looking import Looking, faults_within
+from storage.sqlite import SQLiteStorage
 from tests.readers import call
 from tests.serving import Serving
 from tests.storage.filled import damaged, filled
+from tests.storage.samples import begun
 
 # What a ping says on a disk of its own as that gets full, and has room again.
 _DISK = """
@@ -99,6 +106,45 @@ async def test_damage_that_comes_later_is_known_by_the_next_look(
     assert "corrupt" == ready.body["error"]["reason"]
 
 
+@pytest.mark.gen_test
+async def test_another_file_in_its_place_is_told_as_that_and_not_as_damage(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.looking._PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("storage.looking._PAUSES", 1)
+    filled(file, 2)
+    shutil.copyfile(file, file.with_name("other.db"))
+    damaged(file.with_name("other.db"), at=1_000_000)
+    storage = SQLiteStorage(file, "p")
+    await storage.open()
+    await begun(storage)
+    os.rename(file, file.with_name("moved.db"))
+    os.rename(file.with_name("other.db"), file)
+
+    await _seen_damaged(monkeypatch)
+
+    with pytest.raises(StorageError) as refused:
+        await storage.ping()
+    assert Reason.REPLACED is refused.value.reason
+    os.rename(file.with_name("moved.db"), file)
+    await storage.ping()
+    await storage.close()
+
+
+async def _seen_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait until the looks have found damage, and have come back for another one."""
+    looks: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
+
+    def look(*args: Any) -> list[str] | None:
+        found = faults_within(*args)
+        looks.put(found)
+        return found
+
+    monkeypatch.setattr("storage.looking.faults_within", look)
+    found = [await asyncio.to_thread(looks.get, timeout=10) for _ in range(2)]
+    assert all(found)
+
+
 def test_a_look_ends_in_time_and_says_that_it_did_not_see_all(file: Path) -> None:
     filled(file, 40)
 
@@ -110,7 +156,7 @@ def test_a_look_that_is_under_way_is_no_reason_to_wait(file: Path) -> None:
     filled(file, 40)
     found: list[str] = []
 
-    Looking(file, found.append).close()
+    Looking(file, found.append, lambda: True).close()
 
     assert [] == found
     assert "sqlite look" not in {thread.name for thread in threading.enumerate()}
