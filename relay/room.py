@@ -10,7 +10,7 @@ import asyncio
 from collections import OrderedDict
 
 from relay.errors import StorageQuotaExceeded
-from storage.base import Storage
+from storage.base import Storage, StorageError, failure
 
 # Seconds for which a sum is good, whatever others bring: who is far from their limit is asked about
 # six times an hour at most.
@@ -37,6 +37,8 @@ class _Kept:
         self.pending = 0  # let in, and not stored yet
         self.freed = False  # something was deleted here since it was looked at
         self.looking = asyncio.Lock()
+        self.failed: StorageError | None = None  # what the last look met
+        self.failed_at = -_GOOD
 
     @property
     def total(self) -> int:
@@ -82,7 +84,11 @@ class Room:
         if not self._limit or not size:
             return None
         kept = self._of(user)
+        came_at = asyncio.get_running_loop().time()
         async with kept.looking:  # one after the other, so that no rush gets past it
+            if kept.failed is not None and kept.failed_at >= came_at:
+                # The look that they waited for: each of their own would take the store's patience.
+                raise failure(str(kept.failed), kept.failed.reason)
             if kept.is_due(size, self._limit):
                 await self._look(user, kept)
             if kept.total + size > self._limit and kept.freed:
@@ -106,7 +112,13 @@ class Room:
     async def _look(self, user: str, kept: _Kept) -> None:
         looked_at, added = asyncio.get_running_loop().time(), kept.added
         kept.freed = False
-        kept.stored = await self._storage.kept_bytes(user)
+        try:
+            kept.stored = await self._storage.kept_bytes(user)
+        except StorageError as error:
+            kept.failed = failure(str(error), error.reason)  # without the frames it went through
+            kept.failed_at = asyncio.get_running_loop().time()
+            raise
+        kept.failed = None
         kept.looked_at = looked_at
         # What is stored in this moment may be in both: rather counted too much than too little.
         kept.added -= added

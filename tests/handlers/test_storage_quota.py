@@ -8,6 +8,7 @@ import pytest
 
 from relay import room
 from server import Server
+from storage.base import Reason, StorageError
 from tests.faults import FaultyStorage
 from tests.readers import Response, call
 from tests.serving import Serving
@@ -137,6 +138,25 @@ async def test_what_is_not_kept_takes_no_room(
     for _ in range(9):
         assert 503 == (await make(server)).status
     assert 9 == len(await fill(server))
+
+
+@pytest.mark.gen_test
+async def test_who_waits_for_a_look_that_fails_is_told_so_and_looks_no_more(
+    serve: Serving, store: FaultyStorage
+) -> None:
+    await serve.start()
+    look = store.hold("kept_bytes")
+    store.fail("kept_bytes", error=StorageError("locked", reason=Reason.LOCKED), times=1)
+    quota = room.Room(store, QUOTA)  # type: ignore[arg-type]
+    asked = [asyncio.create_task(quota.take("ada", 1)) for _ in range(5)]
+    await look.reached.wait()
+
+    look.open.set()
+
+    told = await asyncio.gather(*asked, return_exceptions=True)
+    assert [Reason.LOCKED] * 5 == [each.reason for each in told if isinstance(each, StorageError)]
+    assert 1 == store.calls.count("kept_bytes")
+    assert await quota.take("ada", 1) is not None
 
 
 @pytest.mark.gen_test
