@@ -68,7 +68,9 @@ _APP_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9._~-]+(:[1-9][0-9]{0,4}
 _ANONYMOUS = ("about", "blob", "data", "file", "filesystem", "javascript")
 
 # What would be taken off paths that never had it put before them.
-_OWN_PATHS = re.compile(r"/(api(/(v1(/.*)?|docs|openapi\.json))?|assets|c|healthz|metrics|readyz)")
+_OWN_PATHS = re.compile(
+    r"/(api(/(v1(/.*)?|docs|openapi\.json))?|(assets|c)(/[^/]*)?|healthz|metrics|readyz)"
+)
 
 # How `host` names a socket in the file system in place of an address.
 UNIX = "unix:"
@@ -130,7 +132,7 @@ def _origin(text: str) -> str:
 
 def _host(text: str) -> str:
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
-    if text.startswith(UNIX) or not (":" in text or "/" in text or bare != text):
+    if text.startswith(UNIX) or not (re.search(r"[:/\s]", text) or bare != text):
         return text
     try:
         address = ipaddress.IPv6Address(bare)
@@ -210,6 +212,8 @@ class StorageSettings(Section):
     def _known_kind(cls, url: str) -> str:
         if not re.match(r"sqlite:///.|mongodb(\+srv)?://.", url) or "\0" in url:
             raise ValueError("should be sqlite:///path, mongodb://… or mongodb+srv://…")
+        if url != url.strip():  # such as the CR of a file that another system wrote
+            raise ValueError("has a blank or a line end at its end: that would be another file")
         return url
 
 
@@ -790,7 +794,8 @@ def _complaint(
         case "value_error":  # a validator's of ours: about this very path, or a table as a whole
             problem = str(details["ctx"]["error"])
             of_its_table = (*path, *problem.split(" ")[0].split("."))
-            name = origins.get(path) or origins.get(of_its_table)
+            listed = path[:-1] if path and path[-1].isdecimal() else path  # a variable has it whole
+            name = origins.get(path) or origins.get(of_its_table) or origins.get(listed)
             if name is None and (written.has(of_its_table) or (path and written.has(path))):
                 problem = f"{problem} (in {written.file})"
             return _named(name or ".".join(path), problem)

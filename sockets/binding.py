@@ -2,7 +2,7 @@
 
 `::` is one socket for IPv6 and IPv4 both, whose peers of the older kind have addresses such as
 `::ffff:192.0.2.1`; a machine without IPv6 has `0.0.0.0` for it. A name is listened on at all of its
-addresses, so that `localhost` is found whichever of its two a client tries.
+addresses, so that `localhost` is found whichever of its two a client tries; `*` is a name for both.
 """
 
 import errno
@@ -56,7 +56,8 @@ def _bound(host: str, port: int, reuse_port: bool, listens: bool) -> list[socket
     for family, address in _addresses(host, port):
         chosen = found[0].getsockname()[1] if found else port
         try:
-            found.append(_open(family, (address[0], chosen, *address[2:]), reuse_port, listens))
+            here = (address[0], chosen, *address[2:])
+            found.append(_open(family, here, host == _EVERYWHERE, reuse_port, listens))
         except OSError as error:
             reason = _NOT_HERE.get(error.errno or 0)
             if reason is not None and family == socket.AF_INET6:
@@ -84,7 +85,7 @@ def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, Any]]:
 
 
 def _open(
-    family: socket.AddressFamily, address: Any, reuse_port: bool, listens: bool
+    family: socket.AddressFamily, address: Any, takes_both: bool, reuse_port: bool, listens: bool
 ) -> socket.socket:
     opened = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -93,8 +94,7 @@ def _open(
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             # Systems differ in what they take for granted.
-            is_only = address[0] != _EVERYWHERE
-            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, is_only)
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not takes_both)
         opened.setblocking(False)
         opened.bind(address)
         if listens:

@@ -384,6 +384,10 @@ def test_an_unknown_credential_is_named(credentials: Callable[..., dict[str, str
         ("[storage]\nurl = 'postgres://x'", "storage.url: should be sqlite:///path, mongodb"),
         ("[storage]\nurl = 'sqlite:///'", "storage.url: should be sqlite:///path, mongodb"),
         ('[storage]\nurl = "sqlite:///a\\u0000"', "storage.url: should be sqlite:///path, mongodb"),
+        (
+            '[storage]\nurl = "sqlite:///a.db\\r"',
+            "storage.url: has a blank or a line end at its end",
+        ),
         ("[cors]\nallow_origins = ['*']", "cors.allow_origins.0: an origin is written"),
         ("[cors]\nallow_origins = ['https://a/']", "cors.allow_origins.0: an origin is written"),
         ("[relay]\nmax_answer_chars = 3_000_001", "relay.max_answer_chars: should be less"),
@@ -422,6 +426,8 @@ def test_what_a_variable_says_is_not_laid_at_the_files_door(toml: Callable[..., 
         line = complaint(file, {name: "-1"})
         assert line.startswith(f"{name}: ")
         assert "some.toml" not in line
+    line = complaint(file, {"HEADRACE_CORS__ALLOW_ORIGINS": "https://a.example, *"})
+    assert line.startswith("HEADRACE_CORS__ALLOW_ORIGINS: an origin is written")
     line = complaint(file, {"HEADRACE_RELAY__LEASE_SECONDS": "2"})  # wrong beside another one
     assert line.startswith("HEADRACE_RELAY__LEASE_SECONDS: lease_seconds should be at least")
 
@@ -536,7 +542,10 @@ def test_brackets_around_an_address_are_none_of_it(given: str, host: str) -> Non
 
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1:8080", "[::1]:8080", "localhost:80", "http://0.0.0.0", "[127.0.0.1]", "[::"],
+    [
+        *("127.0.0.1:8080", "[::1]:8080", "localhost:80", "http://0.0.0.0", "[127.0.0.1]", "[::"),
+        *("127.0.0.1\r", " localhost", "::1 "),  # of a file that another system wrote
+    ],
 )
 def test_a_host_with_more_than_a_host_in_it_stops_the_start(host: str) -> None:
     line = complaint(environ={"HEADRACE_HOST": host})
@@ -669,6 +678,7 @@ def test_the_path_below_which_a_proxy_has_it_goes_without_the_last_slash(
             "/é",
         ),
         *("http://x/chat", "/a\n", "/api", "/api/v1", "/api/v1/chat", "/assets", "/c/", "/healthz"),
+        *("/c/chat", "/assets/chat"),
     ],
 )
 def test_a_path_that_could_be_another_one_stops_the_start(path: str) -> None:

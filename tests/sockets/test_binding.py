@@ -60,6 +60,7 @@ def _listening(closing: ExitStack, host: str, **settings: Any) -> list[socket.so
         ("[::1]", False, True),
         ("::ffff:127.0.0.1", True, False),
         ("both", True, True),
+        ("*", True, True),
     ],
 )
 def test_a_host_is_found_at_all_of_its_addresses(
