@@ -107,6 +107,7 @@ class Connection(IOStream):
         try:
             head = await reading
         finally:
+            del reading  # an error in it has this frame, and with it the connection
             self._head_is_here()
         lines = head.count(b"\n")
         if len(head) > self._bounds.max_header_bytes or lines > (
