@@ -98,10 +98,10 @@ class KeySet:
         there may be a new one, for all that can be told while the issuer is away.
         """
         found = self._find(kid, algorithm)
-        if not found.keys or not self._is_trusted:
+        if not found.keys or not self.is_trusted:
             await self.refresh()
             found = self._find(kid, algorithm)
-        if not self._is_trusted or (not found.keys and self._outage.lasts):
+        if not self.is_trusted or (not found.keys and self._outage.lasts):
             raise KeysUnavailable(self._reason)
         return found
 
@@ -134,7 +134,8 @@ class KeySet:
             await asyncio.sleep(SOONEST_SECONDS if self._outage.lasts else _REFRESH_SECONDS)
 
     @property
-    def _is_trusted(self) -> bool:
+    def is_trusted(self) -> bool:
+        """Whether the set is no older than a day: what it once said counts no more then."""
         return asyncio.get_running_loop().time() < self._fetched_at + _TRUSTED_SECONDS
 
     def _find(self, kid: str | None, algorithm: str) -> Candidates:

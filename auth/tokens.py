@@ -77,7 +77,8 @@ class Verifier:
 
     async def enter(self, credentials: str) -> Principal:
         """Whose token this is. Raises Unauthenticated, or KeysUnavailable if nobody can tell."""
-        if self._generation != self._keys.generation:  # a key may have been withdrawn
+        if self._generation != self._keys.generation or not self._keys.is_trusted:
+            # A key may have been withdrawn, or nobody knows for a day whether it was.
             self._good.clear()
             self._generation = self._keys.generation
         digest = hashlib.sha256(credentials.encode()).digest()

@@ -430,6 +430,8 @@ async def test_known_keys_outlast_the_issuer_for_a_day(
     monkeypatch.setattr(keyset, "_TRUSTED_SECONDS", 0.0)
     with pytest.raises(KeysUnavailable):
         await verifier.enter(signer.token(jti="a third"))
+    with pytest.raises(KeysUnavailable):  # also what was found good while there was an issuer
+        await verifier.enter(with_keys)
 
 
 @pytest.mark.parametrize(
