@@ -421,17 +421,17 @@ async def test_known_keys_outlast_the_issuer_for_a_day(
     impatient: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with_keys = signer.token()
-    await verifier.enter(with_keys)
+    await verifier.enter(signer.token())
     published.away = True
-    await verifier.enter(signer.token(jti="another"))
+    another = signer.token(jti="another")
+    await verifier.enter(another)
     with pytest.raises(KeysUnavailable):  # it may be a new one: nobody is told that it is wrong
         await verifier.enter(signer.token("next"))
     monkeypatch.setattr(keyset, "_TRUSTED_SECONDS", 0.0)
     with pytest.raises(KeysUnavailable):
         await verifier.enter(signer.token(jti="a third"))
     with pytest.raises(KeysUnavailable):  # also what was found good while there was an issuer
-        await verifier.enter(with_keys)
+        await verifier.enter(another)
 
 
 @pytest.mark.parametrize(
