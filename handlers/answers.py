@@ -93,7 +93,8 @@ class StopHandler(BaseHandler):
     async def post(self, answer_id: str) -> None:
         """Stop it if it is live; what is kept of it comes back.
 
-        If another process has it, that one is told, and what comes back may not have ended yet.
+        If another process has it, that one is told, and what comes back may not have ended yet; nor
+        may what the store is too long over.
         """
         answer = await self.services.relay.stop(self.user, answer_id)
         status = HTTPStatus.ACCEPTED if answer.ending is None else HTTPStatus.OK

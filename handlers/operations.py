@@ -296,7 +296,10 @@ OPERATIONS = (
         "Stop an answer.",
         {
             200: Reply("It has ended.", {JSON: Message}),
-            202: Reply("Another process has it, and was told.", {JSON: Message}),
+            202: Reply(
+                "Another process has it, and was told, or its end is not stored yet.",
+                {JSON: Message},
+            ),
         },
         refuses=(404,),
     ),

@@ -52,8 +52,9 @@ from storage.sizes import conversation_bytes, facts_bytes, messages_bytes
 log = logging.getLogger("headrace.relay")
 
 
-# Seconds. A live answer is stopped before its conversation is deleted; the stop has reached another
-# process by then, or that process is dead or cut off, and finds the answer gone when it comes back.
+# Seconds for an answer that is stopped to end, as the store has it: somebody waits. It is stopped
+# before its conversation is deleted, too; the stop has reached another process by then, or that
+# process is dead or cut off, and finds the answer gone when it comes back.
 _STOP_PATIENCE = 5.0
 
 
@@ -317,8 +318,9 @@ class Relay:
     async def stop(self, user: str, answer_id: str) -> Answer:
         """End the answer as STOPPED if it is live, and return it. Raises as `answer` does.
 
-        If another process has it, that one is told, and the answer returned may still be live;
-        raises TooManyStops where it cannot be told of one more.
+        If another process has it, that one is told, and the answer returned may still be live, as
+        it may if the store does not take its end; raises TooManyStops where that process cannot be
+        told of one more.
         """
         if running := self._running_of(user, answer_id):
             await self._halt(running, Status.STOPPED)
@@ -352,9 +354,9 @@ class Relay:
             if answer_id not in self._running:
                 await self.end_orphans()  # a dead process's need not be waited for
             with suppress(TimeoutError, NotFound):
-                answer = await self.stop(user, answer_id)
-                with self.reader(answer) as reader:
-                    async with asyncio.timeout(_STOP_PATIENCE):
+                async with asyncio.timeout(_STOP_PATIENCE):
+                    answer = await self.stop(user, answer_id)
+                    with self.reader(answer) as reader:
                         await reader.ended()
         await self._storage.delete_conversation(user, conversation_id)
         self._clearing.begin()
@@ -487,9 +489,11 @@ class Relay:
         return ended
 
     async def _halt(self, running: Running, cause: Status) -> None:
-        """Halt and wait until the ending is kept."""
+        """Halt and wait until the ending is kept, unless the store takes too long over that."""
         running.halt(cause)
-        await running.over.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_PATIENCE):
+                await running.over.wait()
 
     def _end_with(self, upstream: asyncio.Task[None], running: Running) -> None:
         """Have the answer end when its upstream call does, however that ends."""

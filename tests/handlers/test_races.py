@@ -323,6 +323,34 @@ async def test_everybody_who_stops_an_answer_is_told_the_same(
     assert "stopped" == (await reader.end())["status"]
 
 
+@pytest.mark.gen_test
+async def test_a_stop_waits_for_a_store_that_fails_no_longer_than_a_person_does(
+    serve: Serving,
+    providers,
+    upstream: ScriptedUpstream,
+    store: FaultyStorage,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("relay.relay._STOP_PATIENCE", 0.1)
+    server = await serve.start(providers=providers)
+    upstream.tokens("a")
+    reader = await Reader.ask(server.url)
+    start = await reader.start()
+    await reader.text("a")
+    store.fail("end_answer")
+
+    stopped = await call(server.url, "POST", f"/api/v1/answers/{start['answer_id']}/stop")
+    path = f"/api/v1/conversations/{start['conversation_id']}"
+    deleted = await call(server.url, "DELETE", path)
+
+    assert (202, "live") == (stopped.status, stopped.body["status"])
+    assert 1 == server.relay.live  # its end is still being tried
+    assert (204, 404) == (deleted.status, (await call(server.url, "GET", path)).status)
+    await upstream.closed.wait()
+    store.heal()
+    assert "stopped" == (await reader.end())["status"]
+
+
 # Deleting while asking
 
 
