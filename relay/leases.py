@@ -35,6 +35,8 @@ class Lease:
         self._losses = 0  # how often it had run out, for all that is known
         self._looked_into = 0  # of these: the others may have cost answers
         self._telling: asyncio.Task[None] | None = None
+        # Two at once might be kept the wrong way round, and the older one's wants would stand.
+        self._one_at_a_time = asyncio.Lock()
         self._outage = Outage(
             log,
             "lease not renewed: %s reason=%s",
@@ -50,16 +52,17 @@ class Lease:
 
     async def renew(self) -> None:
         """Renew it and say what is wanted. Raises StorageError."""
-        self._following.changed.clear()
-        begun = asyncio.get_running_loop().time()
-        try:
-            if not await self._storage.renew_lease(self._following.wants):
-                log.warning("the lease had run out")
-                self._losses += 1
-        except BaseException:
-            self._following.changed.set()  # not said yet
-            raise
-        self._renewed_at = begun
+        async with self._one_at_a_time:
+            self._following.changed.clear()
+            begun = asyncio.get_running_loop().time()
+            try:
+                if not await self._storage.renew_lease(self._following.wants):
+                    log.warning("the lease had run out")
+                    self._losses += 1
+            except BaseException:
+                self._following.changed.set()  # not said yet
+                raise
+            self._renewed_at = begun
 
     async def tell(self) -> None:
         """Have said what is wanted by now. Raises StorageError.
@@ -69,7 +72,8 @@ class Lease:
         """
         if self._telling is not None:
             await self._told(self._telling)
-        if self._following.changed.is_set():
+        # What is being said now is not said yet, and may fail.
+        if self._following.changed.is_set() or self._one_at_a_time.locked():
             if self._telling is None:
                 self._telling = asyncio.create_task(self.renew())
                 self._telling.add_done_callback(self._told_all)

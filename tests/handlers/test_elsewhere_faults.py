@@ -1,7 +1,7 @@
 """Two servers on one database, each with a store that a test can spoil: what tears between them."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pymongo
@@ -345,6 +345,32 @@ async def test_one_user_can_neither_read_nor_stop_nor_delete_anothers_answer_any
     assert "complete" == (await back.end())["status"]
     kept = await kept_answer(owner.server, f"/api/v1/conversations/{conversation_id}")
     assert "complete" == kept["status"]
+
+
+@pytest.mark.gen_test
+async def test_a_stop_is_not_taken_before_it_is_kept_also_when_it_was_asked_for_before(
+    two: tuple[Place, Place], upstream: ScriptedUpstream, expect_log: Callable[[str, str], None]
+) -> None:
+    owner, other = two
+    upstream.tokens("half")
+    reader = await Reader.ask(owner.url)
+    await reader.text("half")
+    expect_log("headrace.leases", "lease not renewed: ")
+    expect_log("headrace.storage", "requests are refused, the store fails: ")
+    other.store.fail("renew_lease")
+    path = f"/api/v1/answers/{reader.answer_id}/stop"
+    assert 503 == (await call(other.url, "POST", path)).status
+    renewal = other.store.hold("renew_lease")  # of the lease's own accord
+    await renewal.reached.wait()
+
+    stopping = asyncio.create_task(call(other.url, "POST", path))
+
+    await asyncio.wait({stopping}, timeout=0.2)
+    renewal.open.set()
+    assert 503 == (await stopping).status
+    other.store.heal()
+    assert 202 == (await call(other.url, "POST", path)).status
+    assert "stopped" == (await reader.end())["status"]
 
 
 @pytest.mark.gen_test

@@ -54,6 +54,40 @@ async def test_what_comes_from_beyond_this_machine_is_refused(
         assert (403, code) == (refused.status, refused.body["error"]["code"])
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        # Written by hand into many configurations of proxies
+        *("X-Forward-For", "X-Forward-Proto", "X-Source-IP", "X-True-Client-IP", "X-Script-Name"),
+        *("X-Real-IP", "X-Client-IP", "X-Original-URI", "X-Ingress-Path", "X-Request-Start"),
+        # What proxies add by themselves
+        *("Max-Forwards", "Proxy-Connection", "X-HAProxy-Unique-ID", "X-Traefik-Router"),
+        *("X-AppGW-Trace-Id", "Disguised-Host", "X-WAWS-Unencoded-URL", "X-Site-Deployment-Id"),
+        *("X-Envoy-Peer-Metadata", "CF-Connecting-IP", "Fly-Client-IP", "X-Amzn-Trace-Id"),
+        # What those add who ask who it is
+        *("OIDC_CLAIM_sub", "Shib-Session-ID", "X-MS-Client-Principal-Name", "X-MS-Token-AAD"),
+        *("Teleport-JWT-Assertion", "X-Auth-Request-User", "Remote-User", "SSL-Client-Cert"),
+    ],
+)
+@pytest.mark.gen_test
+async def test_a_header_that_a_proxy_adds_gives_it_away(url: str, name: str) -> None:
+    refused = await call(url, "GET", "/api/v1/me", headers={name: "x"})
+
+    assert (403, "forwarded_request") == (refused.status, refused.body["error"]["code"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("X-Request-Id", "Traceparent", "X-B3-TraceId", "X-Client-Version", "X-Forge"),
+        *("X-MS-Client-Request-Id", "X-Stainless-Lang", "Origin-Agent-Cluster", "X-Trace-Id"),
+    ],
+)
+@pytest.mark.gen_test
+async def test_a_header_that_clients_send_does_not(url: str, name: str) -> None:
+    assert 200 == (await call(url, "GET", "/api/v1/me", headers={name: "x"})).status
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
 @pytest.mark.gen_test
 async def test_a_body_that_a_form_could_send_is_refused(url: str, kind: str) -> None:
