@@ -8,7 +8,12 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+from httptools import (
+    HttpParserCallbackError,
+    HttpParserError,
+    HttpParserUpgrade,
+    HttpResponseParser,
+)
 from tornado.httputil import HTTPHeaders
 
 from providers.errors import BadResponse, ProviderError, StreamBroken
@@ -179,9 +184,10 @@ class ResponseParser:
             return b""
 
     def _stumbled(self, error: HttpParserError | HttpParserUpgrade) -> None:
-        cause = (
-            error.__context__ or error
-        )  # an exception of a callback is the context of httptools'
+        # A callback's exception is the context of httptools' own; of any other error the context is
+        # whatever its caller is just dealing with, such as a connection that went stale.
+        is_ours = isinstance(error, HttpParserCallbackError)
+        cause = error.__context__ if is_ours and error.__context__ is not None else error
         if self.done:  # bytes behind the end: nobody knows whose they are
             self.reusable = False
         elif self.head is None:

@@ -179,6 +179,27 @@ RESPONSES: dict[str, tuple[bytes, Callable[[Peer], Awaitable[None]], type[Provid
 }
 
 
+@pytest.mark.gen_test
+async def test_what_comes_in_place_of_a_connection_that_went_stale_has_its_own_reason(
+    client: UpstreamClient, far_side: FarSide
+) -> None:
+    url = f"http://127.0.0.1:{await far_side.listen()}/"
+    first = client.fetch(UpstreamRequest(url))
+    peer = await far_side.peer()
+    await peer.request()
+    peer.say(OK + b"Content-Length: 0\r\n\r\n")
+    await first
+
+    again = asyncio.create_task(failure(client, url))
+    await peer.request()
+    await peer.close()
+    another = await far_side.peer()
+    await another.request()
+    another.say(b"SSH-2.0-x\r\n")
+
+    assert "no_http" == (await again).reason
+
+
 @pytest.mark.parametrize("kind", RESPONSES)
 @pytest.mark.gen_test
 async def test_why_a_response_is_none(client: UpstreamClient, far_side: FarSide, kind: str) -> None:
