@@ -30,6 +30,7 @@ from handlers.sole import SentTwice, sole
 from handlers.views import Problem, Refusal
 from relay.asking import Caller
 from relay.choosing import Allowed
+from relay.errors import forget_frames
 from relay.models import Models
 from relay.places import Places
 from relay.relay import Relay
@@ -290,7 +291,7 @@ class BaseHandler(RequestHandler):
             log.error("request failed request=%s", self.request_id, exc_info=value)
         else:
             self.services.refusals.tell(described, value, request_id=self.request_id)
-            _forget_frames(value)
+            forget_frames(value)
 
     def _give_back(self) -> None:
         """The response has left for its reader, or its reader has left."""
@@ -368,17 +369,6 @@ _BUG = Described(
 _COMPRESSED = "unsupported_encoding"
 _PAGE_DEFAULT = 50
 _PAGE_MAX = 200  # a page of long answers is megabytes; more of them are more pages
-
-
-def _forget_frames(error: BaseException | None) -> None:
-    """Let go of what was at hand where it was raised, and nobody will look at.
-
-    A frame that waited for a task holds it, that holds the error, and the error the frame: with all
-    of a question in it, until a collector comes. Hundreds of refused ones were hundreds of MB.
-    """
-    while error is not None:
-        error.__traceback__ = None
-        error = error.__cause__ or error.__context__
 
 
 def _is_json(content_type: str) -> bool:

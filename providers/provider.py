@@ -166,7 +166,8 @@ class _Call:
     async def _response(self) -> StreamBroken | None:
         """Return when nothing more will come: how the body broke off, None after a proper end."""
         try:
-            await self._fetch
+            response = await self._fetch
+            response.error = None  # of a status that is one: it holds the response, and that us
         except asyncio.CancelledError:
             if self._expired is not None:
                 if self._reading is not None:

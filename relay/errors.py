@@ -207,3 +207,14 @@ class InternalError(RelayError):
 
     code = "internal_error"
     words = "The server failed. That is a bug."
+
+
+def forget_frames(error: BaseException | None) -> None:
+    """Let go of what was at hand where it was raised, once nobody will look at that.
+
+    A frame that waited for a task holds it, the task holds the error, and the error the frame: with
+    all of a question in it, until a collector comes. Hundreds of refused ones were hundreds of MB.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__

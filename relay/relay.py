@@ -32,6 +32,7 @@ from relay.errors import (
     TooManyStreams,
     UnsupportedContent,
     Upgrading,
+    forget_frames,
 )
 from relay.finished import Finished, finished, log_finished
 from relay.following import Following
@@ -525,6 +526,8 @@ class Relay:
         self._tell(finished(running, answer.ending))
         # Its task holds what it ended with, the frames of that hold `running`: broken here, all of
         # the answer's memory goes at once and waits for no collector.
+        if running.upstream is not None and not running.upstream.cancelled():
+            forget_frames(running.upstream.exception())
         running.upstream = None
 
     async def _end_as_kept(self, running: Running, ending: Ending) -> None:

@@ -4,12 +4,14 @@ That has a threshold of 50,000 objects here (`server.py`), and a refused questio
 """
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from tornado.httpclient import HTTPResponse
 
+from relay.running import Running
 from server import Server
 from tests.handlers.test_unread import answered, unread
 from tests.readers import Reader, call
@@ -24,13 +26,15 @@ NOWHERE = "/api/v1/conversations/none"
 
 @contextmanager
 def letting_go() -> Iterator[None]:
-    """Fail if an error outlives this block, with the frames that it came through."""
+    """Fail if an error outlives this block, with the frames that it came through, or an answer."""
     gc.collect()
     gc.disable()
     try:
         yield
-        left = [each for each in gc.get_objects() if issubclass(type(each), Exception)]
-        assert [] == [each for each in left if each.__traceback__ is not None]
+        left = gc.get_objects()
+        errors = [each for each in left if issubclass(type(each), Exception)]
+        assert [] == [each for each in errors if each.__traceback__ is not None]
+        assert [] == [each for each in left if type(each) in (Running, HTTPResponse)]
     finally:
         gc.enable()
 
@@ -85,3 +89,28 @@ async def test_nor_does_an_answer_for_which_there_is_no_room(
             reader.close()
             await until(lambda: server.acceptor.connections == 2)
             await call(server.url, "GET", "/api/v1/conversations")
+
+
+FAILURES: dict[str, Callable[[ScriptedUpstream], object]] = {
+    "provider_rate_limited": lambda upstream: upstream.fail(429, {"error": {"message": "no"}}),
+    "provider_overloaded": lambda upstream: upstream.fail(500),
+    "stream_broken": lambda upstream: (upstream.tokens("a"), upstream.cut()),
+    "first_token_timeout": ScriptedUpstream.silent,
+}
+
+
+@pytest.mark.parametrize("code", FAILURES)
+@pytest.mark.gen_test
+async def test_nor_does_an_answer_that_failed(
+    serve: Serving, providers: Any, upstream: ScriptedUpstream, code: str
+) -> None:
+    server = await serve.start(providers=providers, timeouts={"first_token": 0.2})
+    FAILURES[code](upstream)
+
+    with letting_go():
+        failed = await call(server.url, "POST", CHAT, {"content": "q"}, headers=JSON)
+        assert code == failed.body["error"]["code"]
+        await until(lambda: server.acceptor.connections == 0)
+        await call(server.url, "GET", "/api/v1/conversations")
+        await new_conversation(server)
+        await until(lambda: server.acceptor.connections == 0)
