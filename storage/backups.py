@@ -66,7 +66,7 @@ def check(
             raise ValueError(f"there is no {file.resolve()}")
         with _beside(file, stop) if is_ours else _apart(file, stop) as database:
             database.execute("BEGIN")  # what a server writes meanwhile is not half of it seen
-            found = faults(database, thoroughly=True)
+            found = faults(database, thoroughly=True, stop=stop)
             words = "damaged" if found else f"ok: {contents_of(database)}"
     for fault in found:
         say(f"wrong: {fault}")
@@ -83,7 +83,7 @@ def looked_through(making: Path, name: Path, stop: Callable[[], bool]) -> Conten
     """What is in a copy that nobody else has. Raises StorageError about `name` if it is damaged."""
     with in_words(f"use {name}"), closing(connect(making, "immutable=1", stop)) as database:
         contents = contents_of(database)
-        for fault in faults(database, thoroughly=False):
+        for fault in faults(database, thoroughly=False, stop=stop):
             raise StorageError(f"cannot use {name}, it is damaged: {fault}", reason=Reason.CORRUPT)
     return contents
 

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from storage.base import StorageError
+from storage.commands import HUNG_SECONDS
 from storage.inspection import connect, faults
 
 log = logging.getLogger("headrace.storage")
@@ -41,10 +43,11 @@ class Looking:
         self._thread = threading.Thread(target=self._run, name="sqlite look", daemon=True)
         self._thread.start()
 
-    def close(self) -> None:
-        """Look no more. Blocks, for some milliseconds."""
+    def close(self) -> bool:
+        """Look no more. Blocks. False: the thread hangs in the disk, and stays there."""
         self._closing.set()
-        self._thread.join()
+        self._thread.join(HUNG_SECONDS)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         pause = 0.0
@@ -70,8 +73,12 @@ def faults_within(
     The file is not written to. Other errors than damage are left to whoever meets them: none here.
     """
     until = time.monotonic() + seconds
+
+    def is_over() -> bool:
+        return stop() or time.monotonic() > until
+
     try:
-        with closing(connect(file, "mode=ro", lambda: stop() or time.monotonic() > until)) as found:
-            return faults(found, thoroughly=False)
-    except (sqlite3.Error, ValueError):
+        with closing(connect(file, "mode=ro", is_over)) as found:
+            return faults(found, thoroughly=False, stop=is_over)
+    except (sqlite3.Error, ValueError, StorageError):
         return None

@@ -181,11 +181,12 @@ class SQLiteThreads(Storage):
         self._damage = StorageError(f"{self.path} is damaged: {fault}", reason=Reason.CORRUPT)
 
     def _close(self) -> None:
-        if self._looking is not None:
-            self._looking.close()
+        looked = self._looking is None or self._looking.close()
         written = self._writer is None or self._writer.close()
         read = self._readers is None or self._readers.close()
-        if written and read:  # what a thread that hangs still uses is left to the process's end
+        if (
+            looked and written and read
+        ):  # what a thread that hangs still uses is left to the process's end
             self._file.close()
 
     def _insert(self, table: str, row: Row, otherwise: str = "") -> None:

@@ -4,16 +4,19 @@ import asyncio
 import os
 import queue
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from storage.base import Reason, StorageError
+from storage.inspection import connect, faults
 from storage.looking import Looking, faults_within
 from storage.sqlite import SQLiteStorage
 from tests.readers import call
@@ -150,6 +153,45 @@ def test_a_look_ends_in_time_and_says_that_it_did_not_see_all(file: Path) -> Non
 
     assert [] == faults_within(file, 60)
     assert None is faults_within(file, 0)
+
+
+def test_a_look_ends_in_the_middle_of_its_one_long_step(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.inspection._WATCH_SECONDS", 0.001)
+    filled(file, 40)
+
+    def is_asked_from_outside() -> bool:
+        return threading.current_thread() is not threading.main_thread()
+
+    with (
+        closing(connect(file, "mode=ro", lambda: False)) as database,
+        pytest.raises(sqlite3.OperationalError, match="interrupted"),
+    ):
+        faults(database, thoroughly=False, stop=is_asked_from_outside)
+
+
+@pytest.mark.gen_test
+async def test_a_look_at_a_disk_that_hangs_keeps_nobody_from_closing(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.looking.HUNG_SECONDS", 0.1)
+    works_again, looks = threading.Event(), threading.Event()
+
+    def hangs(*_: Any) -> None:
+        looks.set()
+        works_again.wait()
+
+    monkeypatch.setattr("storage.looking.faults_within", hangs)
+    storage = SQLiteStorage(file, "p")
+    await storage.open()
+    await asyncio.to_thread(looks.wait)
+
+    await storage.close()
+
+    with pytest.raises(StorageError, match="in use"):  # it is left to the process's end
+        await SQLiteStorage(file, "q").open()
+    works_again.set()
 
 
 def test_a_look_that_is_under_way_is_no_reason_to_wait(file: Path) -> None:
