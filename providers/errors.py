@@ -26,6 +26,9 @@ query, or the provider's raw body: a provider may echo the key or the prompt in 
 from http import HTTPStatus
 from typing import ClassVar
 
+# Of a key: what is shorter is found in many by chance.
+_TELLING_CHARS = 6
+
 
 class ProviderError(Exception):
     """Base of everything a provider may raise.
@@ -52,6 +55,12 @@ class ProviderError(Exception):
         self.provider_code = provider_code
         self.retry_after = retry_after
         self.reason = reason
+
+    def hide(self, secret: str | None) -> None:
+        """Forget the provider's word if there is `secret` in it, or it is some of that."""
+        word = self.provider_code
+        if word and secret and (secret in word or (len(word) >= _TELLING_CHARS and word in secret)):
+            self.provider_code = None
 
 
 class Unreachable(ProviderError):

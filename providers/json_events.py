@@ -128,7 +128,7 @@ class JsonInterpreter(Interpreter, Generic[T]):
             return
         error = read_refusal(data)
         if error is None and event_type == "error":
-            error = Refused()
+            error = Refused(reason="in_the_answer")
         if error is None:
             return
         if not self._out.finished:

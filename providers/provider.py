@@ -79,7 +79,11 @@ class Provider:
             request.cleared = cleared
             call = _Call(self._dialect, self._route.timeouts, began, sent, sink, self._oddities)
             target = f"{self.name}/{prompt.model}"
-            await call.run(self._client, request, target=target)
+            try:
+                await call.run(self._client, request, target=target)
+            except ProviderError as error:
+                error.hide(credential)  # who refuses a key may say which
+                raise
 
         credential = await self._credentials.current()
         try:

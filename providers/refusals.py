@@ -483,11 +483,10 @@ def refused(said: Said, status: int = 200, wait: float | None = None) -> Provide
         found = Refused
     if wait is None and said.wait is not None:
         wait = min(said.wait, MAX_RETRY_AFTER_SECONDS)
-    said_why = word or type_word
     return found(
-        provider_code=said_why,
+        provider_code=word or type_word,
         retry_after=wait if found.retryable else None,
-        reason=None if said_why else _where(status),
+        reason=_where(status),  # the code may be a text, which is not for the log
     )
 
 
@@ -500,7 +499,7 @@ def refused_by_status(status: int, wait: float | None) -> ProviderError:
 
 
 def _where(status: int) -> str:
-    """What tells of a refusal without a code: its status, or that the status was a success."""
+    """Where it was said no: by which status, or in an answer whose status was a success."""
     return f"http_{status}" if status >= 300 else "in_the_answer"
 
 

@@ -255,6 +255,18 @@ def test_a_code_is_fit_for_a_log_line(code: Any) -> None:
     assert word is None or (len(word) <= 64 and word.isprintable())
 
 
+def test_where_it_was_said_no_is_told_beside_a_code_which_may_be_a_text() -> None:
+    body = {"error": {"code": "no word at all", "message": "m"}}
+    found = (
+        *(said(OPENAI, body, status=400), in_stream(OPENAI, body)),
+        in_stream(OPENAI, {"message": "m"}, event="error"),
+    )
+
+    assert ["http_400", "in_the_answer", "in_the_answer"] == [
+        error and error.reason for error in found
+    ]
+
+
 def test_what_an_empty_code_says_is_no_error() -> None:
     answer = {
         "output": {"text": None, "choices": [{"finish_reason": "stop", "message": {}}]},
