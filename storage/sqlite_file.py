@@ -130,7 +130,7 @@ class SQLiteFile:
         while not folder.exists():  # it is made at the first start
             folder = folder.parent
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise self._denied(f"{folder} may not be written to")
+            raise self._denied(folder, f"{folder} may not be written to")
         examined = Examined(
             name="SQLite",
             version=sqlite3.sqlite_version_info,
@@ -140,7 +140,7 @@ class SQLiteFile:
         if not self.path.exists():
             return examined
         if not os.access(self.path, os.R_OK | os.W_OK):
-            raise self._denied("it may not be read and written")
+            raise self._denied(self.path, "it may not be read and written")
         self.lock.check_name()
         address = f"{self.path.resolve().as_uri()}?mode=ro"
         with self._our_errors(), closing(sqlite3.connect(address, uri=True)) as database:
@@ -148,9 +148,10 @@ class SQLiteFile:
             due = _due(database, version)
         if 0 < version < SERVED:
             raise self._outdated(version)
-        for beside in (self.path.with_name(f"{self.path.name}{name}") for name in ("-wal", "-shm")):
+        file = self.path.resolve()  # as SQLite does, to name what lies beside it
+        for beside in (file.with_name(f"{file.name}{name}") for name in ("-wal", "-shm")):
             if beside.exists() and not os.access(beside, os.R_OK | os.W_OK):
-                raise self._denied(f"{beside} may not be read and written")
+                raise self._denied(beside, f"{beside} may not be read and written")
         is_replaced = serves_another(self.path)
         # With the log of the file that was there before it would be a mixture, and tell nothing.
         found = [] if is_replaced else faults_within(self.path, _LOOK_SECONDS)
@@ -224,8 +225,10 @@ class SQLiteFile:
         except sqlite3.Error as error:
             raise self.failed(error) from error
 
-    def _denied(self, words: str) -> StorageError:
-        return StorageError(f"cannot use {self.path}: {words}", reason=Reason.DENIED)
+    def _denied(self, place: Path, words: str) -> StorageError:
+        is_readonly = bool(os.statvfs(place).f_flag & os.ST_RDONLY)
+        why = Reason.READ_ONLY if is_readonly else Reason.DENIED
+        return StorageError(f"cannot use {self.path}: {words}", reason=why)
 
     def _outdated(self, version: int) -> StorageError:
         if version == 0:

@@ -400,6 +400,7 @@ async def test_what_may_not_be_written_is_wrong_and_named(
 
     assert 1 == process.returncode
     assert words in out.decode()
+    assert "-> mount its disk for writing" in out.decode()
 
 
 @pytest.mark.parametrize(
