@@ -60,13 +60,13 @@ class Commands:
         Raises what it raises, and StorageError if it could not begin in time.
         """
         waiting = self._lanes[lane]
-        if self._closed:
-            raise StorageError("the store is closed", reason=Reason.UNREACHABLE)
         if len(waiting) >= self._most[lane]:
             raise StorageError("too many commands wait for the store", reason=Reason.OVERLOADED)
         patience = self._patience if patience is None else patience
         future: asyncio.Future[T] = self._loop.create_future()
         with self._awake:
+            if self._closed:  # its threads may have seen by now that nothing waits
+                raise StorageError("the store is closed", reason=Reason.UNREACHABLE)
             waiting.append(Command(work, future, time.monotonic() + patience))
             self._awake.notify()
         try:

@@ -13,6 +13,7 @@ from model.blocks import TextBlock
 from model.messages import Message, Status
 from storage import writer
 from storage.base import Busy, NotFound, Reason, StorageError
+from storage.commands import Commands
 from storage.sqlite import SQLiteStorage
 from tests.storage.samples import begun, conversation, ending, exchange, text_chunks
 
@@ -250,6 +251,28 @@ async def test_closing_ends_although_another_program_writes(tmp_path: Path) -> N
     shell.database.close()
     with pytest.raises(StorageError):
         await begun(storage)
+
+
+class ClosedMeanwhile(dict[str, int]):
+    """Lanes whose commands are closed, by another thread, as somebody looks for room in one."""
+
+    def __getitem__(self, lane: str) -> int:
+        closing = threading.Thread(target=self.commands.close)
+        closing.start()
+        closing.join()
+        return super().__getitem__(lane)
+
+    commands: Commands
+
+
+@pytest.mark.gen_test
+async def test_who_comes_in_the_moment_of_closing_is_refused_and_not_left_waiting() -> None:
+    lanes = ClosedMeanwhile(request=1)
+    lanes.commands = Commands(lanes, patience=5.0)
+
+    with pytest.raises(StorageError, match="closed"):
+        await lanes.commands.run("request", list)
+    assert lanes.commands.is_over  # or its thread would have ended with something in it
 
 
 @pytest.mark.usefixtures("impatient")
