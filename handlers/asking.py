@@ -150,17 +150,15 @@ class MessagesHandler(AskingHandler):
 
     async def get(self, conversation_id: str) -> None:
         """List them, the newest page first, each page from old to new."""
-        limit = self.page_limit()
-        try:
-            page = await self.services.storage.messages(
-                self.user,
-                conversation_id,
-                limit=limit,
-                before=self.get_query_argument("before", None),
-            )
-        except ValueError:
-            raise self.bad_cursor("before") from None
-        self.write_json(List([Message.of(message) for message in page.data], page.next))
+        limit, before = self.page_limit(), self.get_query_argument("before", None)
+        async with self.services.relay.unsent.loading(self.user):
+            try:
+                page = await self.services.storage.messages(
+                    self.user, conversation_id, limit=limit, before=before
+                )
+            except ValueError:
+                raise self.bad_cursor("before") from None
+            self.write_json(List([Message.of(message) for message in page.data], page.next))
 
     async def post(self, conversation_id: str) -> None:
         """Ask."""

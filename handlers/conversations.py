@@ -19,16 +19,15 @@ class ConversationsHandler(WatchedHandler):
     async def get(self) -> None:
         """List them, newest first, or those first that something was asked in last."""
         limit, order = self.page_limit(), self._order()
-        try:
-            page = await self.services.storage.conversations(
-                self.user,
-                limit=limit,
-                after=self.get_query_argument("after", None),
-                order=order,
-            )
-        except ValueError:
-            raise self.bad_cursor("after") from None
-        self.write_json(List([Conversation.of(kept) for kept in page.data], page.next))
+        after = self.get_query_argument("after", None)
+        async with self.services.relay.unsent.loading(self.user):
+            try:
+                page = await self.services.storage.conversations(
+                    self.user, limit=limit, after=after, order=order
+                )
+            except ValueError:
+                raise self.bad_cursor("after") from None
+            self.write_json(List([Conversation.of(kept) for kept in page.data], page.next))
 
     def _order(self) -> Order:
         """`?order=`: by which time to list."""

@@ -68,15 +68,16 @@ class Records:
             load.exception()  # looked at: all who waited may have left
 
     async def _load(self, user: str, answer_id: str) -> Answer:
-        message = await self._storage.message(user, answer_id)
-        if message.role != Role.ASSISTANT:
-            raise NotFound
-        if message.status is Status.LIVE:
-            return self._follow(message)
-        counted = self._unsent.take(user, _size(message.blocks))
-        answer = Answer.restored(message)
-        self._share(user, answer, counted)
-        return answer
+        async with self._unsent.loading(user):
+            message = await self._storage.message(user, answer_id)
+            if message.role != Role.ASSISTANT:
+                raise NotFound
+            if message.status is Status.LIVE:
+                return self._follow(message)
+            counted = self._unsent.take(user, _size(message.blocks))
+            answer = Answer.restored(message)
+            self._share(user, answer, counted)
+            return answer
 
     def _share(self, user: str, answer: Answer, counted: int) -> None:
         self._records[user, answer.id] = answer

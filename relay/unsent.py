@@ -4,11 +4,16 @@ Whoever asks for something long and reads none of it has it held in memory, as o
 for as long as their connection is borne. So what is long is counted from when it is in memory until
 it has left: a page of messages, an ended answer that is read, an event that comes in one piece.
 What is short is free: whoever holds much keeps nobody's usual response back.
+
+How long something is, is known when it has been loaded. So only a few are loaded at a time: the
+store's threads are quicker than the loop, and a thousand of a megabyte each came to one gigabyte.
 """
 
+import asyncio
 import collections
-from collections.abc import Iterator
-from contextlib import contextmanager
+import weakref
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 from relay.errors import Overloaded, TooMuchUnread
 
@@ -17,6 +22,14 @@ FREE_BYTES = 64 * 1024
 
 # One user may have this part of it all, so that it takes several to keep others out.
 _USERS_PART = 8
+
+# Loaded at a time, and not counted yet: of the longest it is some 150 MB. A user has a quarter of
+# it, which is some hundred a second; whoever asks for a thousand at once queues behind themselves.
+_LOADS = 16
+_USERS_LOADS = 4
+
+# Seconds. As long as the store may take for any one of them.
+_LOADING_SECONDS = 5.0
 
 # What people are told to wait: responses are read, or their readers cut.
 _RETRY_AFTER = 2
@@ -29,6 +42,26 @@ class Unsent:
         self.max_bytes = max_bytes
         self.held = 0
         self._of_user: collections.Counter[str] = collections.Counter()
+        self._loads = asyncio.Semaphore(_LOADS)
+        self._loads_of: weakref.WeakValueDictionary[str, asyncio.Semaphore] = (
+            weakref.WeakValueDictionary()
+        )
+
+    @asynccontextmanager
+    async def loading(self, user: str) -> AsyncIterator[None]:
+        """Within this block something may be loaded for `user` that is long, perhaps: `take` it.
+
+        Raises Overloaded if it is too long until others are done.
+        """
+        theirs = self._loads_of.setdefault(user, asyncio.Semaphore(_USERS_LOADS))
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(_LOADING_SECONDS):
+                    await stack.enter_async_context(theirs)
+                    await stack.enter_async_context(self._loads)
+            except TimeoutError:
+                raise Overloaded(_RETRY_AFTER) from None
+            yield
 
     def take(self, user: str, count: int) -> int:
         """Count so many bytes, held for `user`; returns what is to be given back.

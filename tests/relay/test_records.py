@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from model.blocks import TextBlock
+from relay import unsent
 from relay.following import Following
 from relay.records import Records
 from relay.unsent import FREE_BYTES, Unsent
@@ -75,6 +76,23 @@ async def test_a_thousand_who_come_at_once_cost_one_load(tmp_path: Path) -> None
         assert all(each is first for each in others)
         assert (1, 999) == (shelf.loads, shelf.checks)
         assert LONG == first.beyond(0)[0].text
+
+
+@pytest.mark.gen_test
+async def test_of_many_different_ones_a_few_are_loaded_at_a_time(tmp_path: Path) -> None:
+    async with shelves(tmp_path) as shelf:
+        answer_ids = [await shelf.ended("x") for _ in range(20)]
+        gates = [shelf.store.hold("message") for _ in answer_ids]
+        coming = [asyncio.create_task(shelf.records.answer("alice", each)) for each in answer_ids]
+        await shelf.store.called("message", unsent._USERS_LOADS)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert unsent._USERS_LOADS == shelf.loads
+
+        for gate in gates:
+            gate.open.set()
+
+        assert answer_ids == [each.id for each in await asyncio.gather(*coming)]
 
 
 @pytest.mark.gen_test

@@ -1,7 +1,11 @@
 """What is held for readers is counted, shared, and given back."""
 
+import asyncio
+from contextlib import AsyncExitStack
+
 import pytest
 
+from relay import unsent as module
 from relay.errors import Overloaded, TooMuchUnread
 from relay.unsent import FREE_BYTES, Unsent
 
@@ -38,3 +42,57 @@ def test_a_user_has_a_part_and_all_of_them_have_no_more_than_there_is() -> None:
     assert 2 == too_much.value.retry_after == overloaded.value.retry_after
     unsent.give("0", taken["0"])
     assert taken["0"] == unsent.take("0", MB)
+
+
+@pytest.mark.gen_test
+async def test_few_are_loaded_at_a_time_and_a_user_who_wants_many_waits_for_their_own() -> None:
+    unsent, done, loading, most = Unsent(MB), asyncio.Event(), 0, 0
+
+    async def load(user: str) -> None:
+        nonlocal loading, most
+        async with unsent.loading(user):
+            loading += 1
+            most = max(most, loading)
+            try:
+                await done.wait()
+            finally:
+                loading -= 1
+
+    alices = [asyncio.create_task(load("alice")) for _ in range(100)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert module._USERS_LOADS == loading
+    others = [asyncio.create_task(load(str(number))) for number in range(100)]
+    async with unsent.loading("bob"):
+        pass
+    while loading < module._LOADS:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+
+    alices[0].cancel()  # one that loads, and one that waits
+    alices[50].cancel()
+    done.set()
+    await asyncio.wait(alices + others)
+
+    assert (0, module._LOADS) == (loading, most)
+    async with AsyncExitStack() as stack:
+        for number in range(module._LOADS):
+            await stack.enter_async_context(unsent.loading(str(number)))
+
+
+@pytest.mark.gen_test
+async def test_who_waits_too_long_to_load_is_told_to_come_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_LOADING_SECONDS", 0.05)
+    unsent = Unsent(MB)
+
+    async with AsyncExitStack() as stack:
+        for _ in range(module._USERS_LOADS):
+            await stack.enter_async_context(unsent.loading("alice"))
+        with pytest.raises(Overloaded):
+            await stack.enter_async_context(unsent.loading("alice"))
+        async with unsent.loading("bob"):
+            pass
+
+    async with unsent.loading("alice"):
+        pass
