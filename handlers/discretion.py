@@ -29,6 +29,7 @@ _REASONS = (
     ("Malformed HTTP request line", "request_line"),
     ("Unexpected HTTP version", "http_version"),
     ("a line of the head ends in LF alone", "lf_alone"),
+    ("chunks in HTTP/1.0", "transfer_encoding"),
     ("no colon in header line", "header"),
     ("header line", "header"),
     ("Invalid header", "header"),

@@ -120,6 +120,10 @@ class Connection(IOStream):
             )
         if lines != head.count(b"\r\n"):
             raise HTTPInputError("a line of the head ends in LF alone")
+        is_old = head.partition(b"\r\n")[0].endswith(b" HTTP/1.0")
+        if is_old and b"\ntransfer-encoding:" in head.lower():
+            # Who speaks it may not know chunks, and end the request elsewhere (RFC 9112, 6.1).
+            raise HTTPInputError("chunks in HTTP/1.0")
         return head
 
     def _drop(self, reason: str) -> None:
