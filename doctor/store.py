@@ -17,7 +17,7 @@ _CLOCK_SECONDS = 1.0
 
 _MIGRATE = "server.py migrate"
 
-_LOOK = "see storage.url, and whether what it names is there and lets this user in"
+_LOOK = "see storage.url: whether what it names is there, is this version's, and lets this user in"
 _RESTORE = "server.py check says what is wrong; server.py restore puts a backup in its place"
 _REMEDIES = {
     Reason.CORRUPT: _RESTORE,

@@ -143,9 +143,9 @@ SERVED = 6
 def check_version(database: sqlite3.Connection) -> int:
     """The version of the file, 0 if it is empty. Raises ValueError: none of ours, or too new."""
     version: int = database.execute("PRAGMA user_version").fetchone()[0]
-    if version > NEWEST:
-        raise ValueError("it was written by a newer version of Headrace")
     tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if version > NEWEST and (not tables or _has_ours(database)):
+        raise ValueError("it was written by a newer version of Headrace")
     if tables if version == 0 else not _has_ours(database):
         raise ValueError("it holds another program's tables")
     return version

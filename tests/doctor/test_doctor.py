@@ -301,6 +301,18 @@ async def test_a_file_of_a_newer_version_is_wrong(tmp_path: Path) -> None:
 
     assert not fine
     assert "newer version" in said
+    assert "is this version's" in said
+
+
+@pytest.mark.gen_test
+async def test_another_programs_file_is_told_from_one_of_a_newer_version(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "places.sqlite")) as database:
+        database.executescript("CREATE TABLE moz_places (id); PRAGMA user_version = 77;")
+
+    fine, said = await _said(storage={"url": f"sqlite:///{tmp_path}/places.sqlite"})
+
+    assert not fine
+    assert "it holds another program's tables" in said
 
 
 @pytest.mark.gen_test

@@ -1,10 +1,12 @@
 """Backups of the SQLite file, what is put back of them, and what a look through one finds."""
 
+import errno
 import itertools
 import os
 import re
 import shutil
 import sqlite3
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -191,6 +193,22 @@ def test_a_backup_of_nothing_is_refused(file: Path, beyond: Path) -> None:
         backup(file, beyond / "kept.db", _nothing)
 
     assert set() == _names(beyond)
+
+
+def test_where_the_file_system_has_no_links_a_backup_gets_its_name_as_well(
+    titled: Callable[..., None], file: Path, beyond: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    titled(file, "one")
+    monkeypatch.setattr(os, "link", no_links)
+
+    backup(file, beyond / "kept.db", _nothing)
+
+    assert {"kept.db"} == _names(beyond)
+    assert 0o600 == stat.S_IMODE((beyond / "kept.db").stat().st_mode)
+    assert ["one"] == _titles(beyond / "kept.db")
 
 
 def test_a_damaged_database_is_not_kept_as_a_backup(
