@@ -105,7 +105,8 @@ async def test_the_nights_backup_is_made_beside_the_service_and_old_ones_go(
     assert "" == await installed.box.run("systemd-analyze", "verify", *units)
     await installed.start(1)
     folder = "/var/lib/private/headrace"
-    for name in ("backup-2020-01-01.db", "backup.db"):
+    killed = "headrace-backup-3ooufwcn.making"
+    for name in ("backup-2020-01-01.db", "backup.db", killed, f"{killed}-journal"):
         await installed.box.run("touch", "--date=2020-01-01", f"{folder}/{name}")
 
     await installed.box.run("systemctl", "start", "headrace-backup.service")
@@ -115,6 +116,7 @@ async def test_the_nights_backup_is_made_beside_the_service_and_old_ones_go(
         r"-rw------- .* backup-20[0-9]{2}-[0-9]{2}-[0-9]{2}\.db\n.* backup\.db", kept
     )
     assert " backup-2020-" not in kept
+    assert ".making" not in await installed.box.run("ls", folder)
     code, _ = await installed.box.call("systemctl", "start", "headrace-backup.service")
     assert code != 0  # today's is there
     said = await installed.box.journal("-u", "headrace-backup.service")
