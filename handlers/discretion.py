@@ -65,7 +65,8 @@ class _Unquoted(logging.Filter):
         args = record.args if isinstance(record.args, tuple) else ()
         if words.startswith(_MALFORMED):
             sender, said = (*args, "-", "-")[:2]
-            self._unread.say(_first(_REASONS, str(said)) or "malformed", example=sender)
+            reason = _first(_REASONS, str(said)) or "malformed"
+            self._unread.say(reason, example=sender or "-")  # a UNIX socket's peer has no address
             return False
         if reason := _first(_OTHERS, words):
             self._unread.say(reason, example="-")

@@ -5,6 +5,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -190,6 +191,21 @@ async def test_a_request_that_cannot_be_read_is_told_by_what_is_wrong_with_it(
     assert [f"request not read reason={MALFORMED[data]} from={sender} untold=0"] == lines()
     assert "hr_x" not in caplog.text
     assert "Malformed" not in caplog.text  # Tornado's own line
+
+
+@pytest.mark.gen_test
+async def test_who_comes_by_a_socket_in_the_file_system_has_no_address(
+    serve: Serving, lines: Callable[[], list[str]], tmp_path: Path
+) -> None:
+    await serve.start(host=f"unix:{tmp_path}/socket")
+    for data, reason in ((b"GET /x\r\n\r\n", "request_line"), (b"\x16\x03\x01", "tls")):
+        stream, writer = await asyncio.open_unix_connection(tmp_path / "socket")
+        writer.write(data)
+
+        await stream.read()
+
+        assert f"request not read reason={reason} from=- untold=0" == lines()[-1]
+        writer.close()
 
 
 @pytest.mark.gen_test
