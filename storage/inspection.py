@@ -3,7 +3,8 @@
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -18,7 +19,7 @@ _PATIENCE = 5.0
 # Of SQLite's own steps, between two looks whether to stop: a few milliseconds, and no cost.
 _STEPS = 10_000
 
-# Seconds between two such looks from another thread, where SQLite itself makes none.
+# Seconds between two such looks where SQLite itself makes none.
 _WATCH_SECONDS = 0.02
 
 # Of one kind. The first few say what to do as well as all would.
@@ -96,7 +97,11 @@ def connect(file: Path, how: str, stop: Callable[[], bool]) -> sqlite3.Connectio
     Whatever it does fails with SQLITE_INTERRUPT once `stop` says so.
     """
     database = sqlite3.connect(
-        f"{file.resolve().as_uri()}?{how}", uri=True, timeout=_PATIENCE, isolation_level=None
+        f"{file.resolve().as_uri()}?{how}",
+        uri=True,
+        timeout=_PATIENCE,
+        isolation_level=None,
+        check_same_thread=False,  # see `_damage`
     )
     database.set_progress_handler(stop, _STEPS)
     return database
@@ -157,8 +162,7 @@ def faults(
     """
     found: list[str] = []
     try:
-        with _interrupting(database, stop):
-            found += _damage(database, "integrity_check" if thoroughly else "quick_check")
+        found += _damage(database, "integrity_check" if thoroughly else "quick_check", stop)
         if stop():  # what it had not come to by then it takes for missing
             raise stopped()
         if thoroughly and not found and version_of(database) >= SERVED:
@@ -171,30 +175,29 @@ def faults(
     return found
 
 
-@contextmanager
-def _interrupting(database: sqlite3.Connection, stop: Callable[[], bool]) -> Iterator[None]:
-    """Have SQLite end what it does within this block once `stop` says so.
+def _damage(database: sqlite3.Connection, pragma: str, stop: Callable[[], bool]) -> list[str]:
+    """What is wrong with its pages. Fails with SQLITE_INTERRUPT once `stop` says so.
 
-    Checking all pages of a file is one step of SQLite's, in which 3.40, Debian's, asks no progress
-    handler.
+    To check them all is one step of SQLite's, in which 3.40, Debian's, asks no progress handler. So
+    it is done in another thread: this one may be the one in which signals are heard.
     """
-    done = threading.Event()
+    checked: Future[list[str]] = Future()
 
-    def watch() -> None:
-        while not done.wait(_WATCH_SECONDS):
-            if stop():
-                database.interrupt()
+    def check() -> None:
+        try:
+            checked.set_result(list(_lines(database, pragma)))
+        except Exception as error:  # noqa: BLE001 - raised where it is waited for
+            checked.set_exception(error)
 
-    watching = threading.Thread(target=watch, name="sqlite stop", daemon=True)
-    watching.start()
-    try:
-        yield
-    finally:
-        done.set()
-        watching.join()
+    threading.Thread(target=check, name="sqlite check", daemon=True).start()
+    while True:
+        with suppress(TimeoutError):
+            return checked.result(_WATCH_SECONDS)
+        if stop():
+            database.interrupt()
 
 
-def _damage(database: sqlite3.Connection, pragma: str) -> Iterator[str]:
+def _lines(database: sqlite3.Connection, pragma: str) -> Iterator[str]:
     for (text,) in database.execute(f"PRAGMA {pragma}({_MOST_FAULTS})"):
         for line in str(text).splitlines():
             if line != "ok" and not line.startswith("***"):

@@ -4,6 +4,7 @@ import asyncio
 import os
 import queue
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -155,20 +156,25 @@ def test_a_look_ends_in_time_and_says_that_it_did_not_see_all(file: Path) -> Non
     assert None is faults_within(file, 0)
 
 
-def test_a_look_ends_in_the_middle_of_its_one_long_step(
+def test_a_look_hears_a_signal_in_the_middle_of_its_one_long_step(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("storage.inspection._WATCH_SECONDS", 0.001)
-    filled(file, 40)
+    filled(file, 1)
+    with closing(sqlite3.connect(file)) as database, database:
+        # Many pages and few rows: it is rows between which SQLite looks up.
+        database.execute("UPDATE messages SET blocks = zeroblob(10000000) WHERE ordinal < 15")
+    came: list[int] = []
+    before = signal.signal(signal.SIGALRM, lambda number, _: came.append(number))
 
-    def is_asked_from_outside() -> bool:
-        return threading.current_thread() is not threading.main_thread()
-
-    with (
-        closing(connect(file, "mode=ro", lambda: False)) as database,
-        pytest.raises(sqlite3.OperationalError, match="interrupted"),
-    ):
-        faults(database, thoroughly=False, stop=is_asked_from_outside)
+    try:
+        with closing(connect(file, "mode=ro", lambda: False)) as database:
+            signal.setitimer(signal.ITIMER_REAL, 0.01)
+            with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+                faults(database, thoroughly=False, stop=lambda: bool(came))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.mark.gen_test
