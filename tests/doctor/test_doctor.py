@@ -381,16 +381,18 @@ async def test_a_file_that_was_replaced_under_a_server_is_wrong(launcher: Launch
     assert "damaged" not in said
 
 
+@pytest.mark.parametrize("name", ["data/headrace.db", "link.db"])
 @pytest.mark.parametrize(
     ("readonly", "words"),
     [("", "data may not be written to"), ("headrace.db-wal", "headrace.db-wal may not be read")],
 )
 @pytest.mark.gen_test
 async def test_what_may_not_be_written_is_wrong_and_named(
-    needs: Callable[[str], str], launcher: Launcher, readonly: str, words: str
+    needs: Callable[[str], str], launcher: Launcher, name: str, readonly: str, words: str
 ) -> None:
     launcher.settings.write_text("port = 0\n")
     await launcher.serve()
+    os.symlink("data/headrace.db", launcher.folder / "link.db")
     place = launcher.folder / "data" / readonly
     script = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
     in_a_world_of_its_own = (
@@ -406,6 +408,7 @@ async def test_what_may_not_be_written_is_wrong_and_named(
         ),
         *("--config", str(launcher.settings), "doctor"),
         cwd=launcher.folder,
+        env={**os.environ, "HEADRACE_STORAGE__URL": f"sqlite:///{name}"},
         stdout=asyncio.subprocess.PIPE,
     )
     out, _ = await process.communicate()
