@@ -532,7 +532,7 @@ def test_what_another_server_writes_to_it_meanwhile_is_no_damage(
 ) -> None:
     monkeypatch.setattr("storage.inspection._STEPS", 1_000)
     filled(file, 4)
-    with closing(sqlite3.connect(file, isolation_level=None)) as server:
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as server:
         server.execute("PRAGMA journal_mode = WAL").fetchone()
         server.execute("DELETE FROM messages WHERE ordinal < 10")
         server.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
