@@ -65,8 +65,8 @@ class _Unquoted(logging.Filter):
         args = record.args if isinstance(record.args, tuple) else ()
         if words.startswith(_MALFORMED):
             sender, said = (*args, "-", "-")[:2]
-            reason = _first(_REASONS, str(said)) or "malformed"
-            self._unread.say(reason, example=sender or "-")  # a UNIX socket's peer has no address
+            why = _first(_REASONS, str(said)) or "malformed"
+            self._unread.say(why, example=str(sender) or "-")  # UNIX sockets have no addresses
             return False
         if reason := _first(_OTHERS, words):
             self._unread.say(reason, example="-")
