@@ -155,7 +155,11 @@ async def test_without_descriptors_a_scrape_is_refused_and_the_next_one_served(
         file.write(f"[metrics]\nport = {port}\n")
     server = await settled.serve()
     scraped = server._replace(url=f"http://127.0.0.1:{port}")
+    before = descriptors(server)
     assert 200 == (await call(scraped.url, "GET", "/metrics")).status
+    async with asyncio.timeout(10):
+        while descriptors(server) > before:  # noqa: ASYNC110 - its end of that connection
+            await asyncio.sleep(0.01)
     allow(server, 0)
 
     scrape = connect(scraped, clients)
