@@ -12,6 +12,8 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 
+from telemetry.sparing import Outage
+
 log = logging.getLogger("headrace.supervision")
 
 # Seconds. What `systemctl status` shows is not older than this.
@@ -30,6 +32,11 @@ class Supervisor:
             given = environ.get("WATCHDOG_USEC", "")
             patience = int(given) / 1_000_000 if given.isdecimal() else 0
             self._interval = min(_INTERVAL, patience / 2 or _INTERVAL)
+        self._outage = Outage(
+            log,
+            "the supervisor could not be told error=%s",
+            "the supervisor can be told again after_seconds=%d times=%d",
+        )
         self._phase: tuple[str, ...] = ()
         self._status: Callable[[], str] = lambda: "starting"
 
@@ -63,4 +70,6 @@ class Supervisor:
                 sender.setblocking(False)  # a supervisor that is busy is told the next time
                 sender.sendto(message.encode(), self._address)
         except OSError as error:
-            log.warning("the supervisor could not be told error=%s", error.strerror)
+            self._outage.met(error.strerror or "unknown")
+        else:
+            self._outage.over()

@@ -96,7 +96,7 @@ def sources(*places: str) -> Iterator[Path]:
         ("settings.py", "server|entrance|handlers|relay|providers|storage|auth|telemetry"),
         (
             "supervision.py",
-            "server|entrance|settings|handlers|relay|providers|storage|auth|telemetry",
+            rf"server|entrance|settings|handlers|relay|providers|storage|auth|{TELEMETRY}",
         ),
     ],
 )

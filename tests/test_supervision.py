@@ -1,6 +1,7 @@
 """What systemd hears of us: real datagrams, and its own program that hands sockets down."""
 
 import asyncio
+import logging
 import os
 import socket
 import time
@@ -128,6 +129,25 @@ async def test_a_message_that_is_lost_does_not_matter(
 
     assert "1" == (await ear.hear())["READY"]
     await _over(telling)
+    ear.close()
+
+
+def test_one_that_nobody_listens_for_is_told_once_and_not_each_time(
+    tmp_path: Path, expect_log: Callable[[str, str], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    expect_log("headrace.supervision", "could not be told")
+    caplog.set_level(logging.INFO, "headrace.supervision")
+    supervisor = Supervisor({"NOTIFY_SOCKET": str(tmp_path / "notify")})
+
+    for _ in range(50):
+        supervisor.ready(lambda: "")
+    ear = Ear(str(tmp_path / "notify"))
+    supervisor.ready(lambda: "")
+
+    assert [
+        "the supervisor could not be told error=No such file or directory",
+        "the supervisor can be told again after_seconds=0 times=50",
+    ] == caplog.messages
     ear.close()
 
 
