@@ -39,6 +39,7 @@ def url(io_loop, serve: Serving) -> str:
         ({"Host": "chat.example.org"}, "foreign_host"),
         ({"Host": "127.0.0.1.example.org"}, "foreign_host"),
         ({"Host": "[::"}, "foreign_host"),
+        ({"Host": "[::ffff:203.0.113.9]"}, "foreign_host"),
         ({"Origin": "https://example.org"}, "foreign_origin"),
         ({"Origin": "null"}, "foreign_origin"),
         ({"Origin": "http://127.0.0.1:1"}, "foreign_origin"),
@@ -95,7 +96,9 @@ async def test_a_body_that_a_form_could_send_is_refused(url: str, kind: str) -> 
     assert (415, "not_json") == (refused.status, refused.body["error"]["code"])
 
 
-@pytest.mark.parametrize("host", ["localhost", "localhost:8080", "127.0.0.1", "[::1]:8080"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:8080", "127.0.0.1", "[::1]:8080", "[::ffff:127.0.0.1]"]
+)
 @pytest.mark.gen_test
 async def test_every_name_of_this_machine_is_served(url: str, host: str) -> None:
     assert 201 == (await call(url, *ASK, headers={"Host": host})).status
