@@ -13,8 +13,8 @@ from pathlib import Path
 from auth import managing
 from auth.managing import Said
 from settings import StorageSettings
-from storage import backups, restoring
 from storage.opening import file_of, from_url
+from storage.sqlite import backups, restoring
 
 _KEY_COMMANDS = ("create-key", "list-keys", "revoke-key")
 NAMES = frozenset({*_KEY_COMMANDS, "migrate", "backup", "restore", "check"})

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from storage.base import Storage, StorageError
-from storage.sqlite import SQLiteStorage
+from storage.sqlite.store import SQLiteStorage
 
 
 def from_url(url: str, *, process: str, lease_seconds: float) -> Storage:

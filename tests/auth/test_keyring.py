@@ -12,7 +12,7 @@ from auth import keys, managing
 from auth.keyring import Keyring
 from auth.principal import InvalidCredentials
 from storage.base import Reason, StorageError
-from storage.sqlite import SQLiteStorage
+from storage.sqlite.store import SQLiteStorage
 from tests.faults import FaultyStorage
 
 

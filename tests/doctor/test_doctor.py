@@ -23,7 +23,7 @@ from doctor.store import _findings
 from settings import Settings
 from sockets import owners
 from storage.base import Examined
-from storage.tables import MIGRATIONS
+from storage.sqlite.tables import MIGRATIONS
 from tests.launching import Launcher
 from tests.mongod import Mongod
 from tests.readers import call

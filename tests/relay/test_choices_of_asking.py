@@ -21,7 +21,7 @@ from relay.finished import Finished
 from relay.models import Models
 from relay.relay import Limits, Relay
 from storage.base import NotFound
-from storage.sqlite import SQLiteStorage
+from storage.sqlite.store import SQLiteStorage
 
 STOP = Finish(FinishReason.STOP, "stop")
 

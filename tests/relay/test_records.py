@@ -14,7 +14,7 @@ from relay.following import Following
 from relay.records import Records
 from relay.unsent import FREE_BYTES, Unsent
 from storage.base import NotFound, StorageError
-from storage.sqlite import SQLiteStorage
+from storage.sqlite.store import SQLiteStorage
 from tests.faults import FaultyStorage
 from tests.storage.samples import begun, ending
 

@@ -4,7 +4,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from storage.tables import MIGRATIONS, NEWEST
+from storage.sqlite.tables import MIGRATIONS, NEWEST
 
 
 def filled(file: Path, megabytes: int) -> None:

@@ -12,8 +12,8 @@ from pymongo.database import Database
 
 from model.messages import now
 from storage.base import ApiKey, NotFound, Storage, StorageError
-from storage.sqlite import SQLiteStorage
-from storage.tables import MIGRATIONS, NEWEST, SERVED
+from storage.sqlite.store import SQLiteStorage
+from storage.sqlite.tables import MIGRATIONS, NEWEST, SERVED
 from tests.storage.conftest import Place
 from tests.storage.samples import TEXT, api_key, begun
 

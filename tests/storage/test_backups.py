@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 from tornado.ioloop import IOLoop
 
-from storage.backups import backup, check
 from storage.base import Reason, StorageError
-from storage.restoring import restore
-from storage.sqlite import SQLiteStorage
-from storage.tables import MIGRATIONS, NEWEST
+from storage.sqlite.backups import backup, check
+from storage.sqlite.restoring import restore
+from storage.sqlite.store import SQLiteStorage
+from storage.sqlite.tables import MIGRATIONS, NEWEST
 from tests.storage.filled import filled
 from tests.storage.raw import FIRST_STAGE
 from tests.storage.samples import begun, conversation, ending, exchange
@@ -29,7 +29,7 @@ from tests.storage.samples import begun, conversation, ending, exchange
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from storage.restoring import restore
+from storage.sqlite.restoring import restore
 
 file, copy, left = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 
@@ -238,7 +238,7 @@ def test_a_disk_without_room_is_named_and_nothing_is_left_on_it(
         'mount -t tmpfs -o size=64k tmpfs "$1" && { "$3" -c "$4" "$2" "$1/kept.db"; ls -A "$1"; }'
     )
     code = (
-        "import sys; from pathlib import Path; from storage.backups import backup\n"
+        "import sys; from pathlib import Path; from storage.sqlite.backups import backup\n"
         "try: backup(Path(sys.argv[1]), Path(sys.argv[2]), print)\n"
         "except Exception as error: print(error)"
     )
@@ -530,7 +530,7 @@ def test_a_backup_is_looked_through_and_left_as_it_is(kept: Path) -> None:
 def test_what_another_server_writes_to_it_meanwhile_is_no_damage(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.inspection._STEPS", 1_000)
+    monkeypatch.setattr("storage.sqlite.inspection._STEPS", 1_000)
     filled(file, 4)
     with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as server:
         server.execute("PRAGMA journal_mode = WAL").fetchone()

@@ -14,10 +14,10 @@ from model.blocks import TextBlock
 from model.messages import Conversation, Message
 from storage import mongo as mongo_module
 from storage import queries
-from storage import sqlite as sqlite_module
 from storage.base import Growth, NotFound, Storage
-from storage.sqlite import SQLiteStorage
-from storage.tables import MIGRATIONS, SERVED
+from storage.sqlite import store as sqlite_module
+from storage.sqlite.store import SQLiteStorage
+from storage.sqlite.tables import MIGRATIONS, SERVED
 from tests.mongod import ReplicaSet
 from tests.storage.conftest import Place
 from tests.storage.samples import (

@@ -14,7 +14,7 @@ import pytest
 
 from model.messages import Status
 from storage.base import Reason, StorageError
-from storage.sqlite import SQLiteStorage
+from storage.sqlite.store import SQLiteStorage
 from tests.storage.samples import begun, ending
 
 # A server's store in a process of its own: it writes a line for each answer that was acknowledged,
@@ -22,7 +22,7 @@ from tests.storage.samples import begun, ending
 _SERVER = """
 import asyncio, sys
 from pathlib import Path
-from storage.sqlite import SQLiteStorage
+from storage.sqlite.store import SQLiteStorage
 from tests.storage.samples import begun
 
 async def main():
@@ -365,3 +365,16 @@ async def test_a_file_that_is_put_back_is_written_to_again(file: Path) -> None:
         found = shell.execute("SELECT count(*) FROM messages WHERE id = ?", (answer.id,))
         assert found.fetchone() == (1,)
     shell.close()
+
+
+@pytest.mark.gen_test
+async def test_a_link_in_the_place_of_the_lock_is_not_followed(file: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_text("kept")
+    file.with_name(f"{file.name}.lock").symlink_to(other)
+    storage = SQLiteStorage(file, "p")
+
+    with pytest.raises(StorageError, match="is a link"):
+        await storage.open()
+
+    assert "kept" == other.read_text()

@@ -13,8 +13,8 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from model.messages import Attempt, Status, now
-from storage import sqlite_keys
 from storage.base import Count, KeyTaken, Span, Storage
+from storage.sqlite import keys as sqlite_keys
 from tests.storage.conftest import Place
 from tests.storage.raw import FIRST_STAGE, Raw, leave_first_stage
 from tests.storage.samples import ask, beside, conversation, ending, exchange, key

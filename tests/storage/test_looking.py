@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from storage.base import Reason, StorageError
-from storage.inspection import connect, faults
-from storage.looking import Looking, faults_within
-from storage.sqlite import SQLiteStorage
+from storage.sqlite.inspection import connect, faults
+from storage.sqlite.looking import Looking, faults_within
+from storage.sqlite.store import SQLiteStorage
 from tests.readers import call
 from tests.serving import Serving
 from tests.storage.filled import damaged, filled
@@ -30,7 +30,7 @@ _DISK = """
 import asyncio, subprocess, sys
 from pathlib import Path
 from storage.base import StorageError
-from storage.sqlite import SQLiteStorage
+from storage.sqlite.store import SQLiteStorage
 
 folder = Path(sys.argv[1])
 
@@ -95,8 +95,8 @@ async def test_damage_that_comes_later_is_known_by_the_next_look(
     expect_log: Callable[[str, str], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("storage.looking._PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr("storage.looking._PAUSES", 1)
+    monkeypatch.setattr("storage.sqlite.looking._PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("storage.sqlite.looking._PAUSES", 1)
     filled(file, 2)
     server = await serve.start()
     assert 200 == (await call(server.url, "GET", "/readyz")).status
@@ -114,8 +114,8 @@ async def test_damage_that_comes_later_is_known_by_the_next_look(
 async def test_another_file_in_its_place_is_told_as_that_and_not_as_damage(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.looking._PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr("storage.looking._PAUSES", 1)
+    monkeypatch.setattr("storage.sqlite.looking._PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("storage.sqlite.looking._PAUSES", 1)
     filled(file, 2)
     shutil.copyfile(file, file.with_name("other.db"))
     damaged(file.with_name("other.db"), at=1_000_000)
@@ -144,7 +144,7 @@ async def _seen_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
         looks.put(found)
         return found
 
-    monkeypatch.setattr("storage.looking.faults_within", look)
+    monkeypatch.setattr("storage.sqlite.looking.faults_within", look)
     found = [await asyncio.to_thread(looks.get, timeout=10) for _ in range(2)]
     assert all(found)
 
@@ -159,7 +159,7 @@ def test_a_look_ends_in_time_and_says_that_it_did_not_see_all(file: Path) -> Non
 def test_a_look_hears_a_signal_in_the_middle_of_its_one_long_step(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.inspection._WATCH_SECONDS", 0.001)
+    monkeypatch.setattr("storage.sqlite.inspection._WATCH_SECONDS", 0.001)
     filled(file, 1)
     with closing(sqlite3.connect(file)) as database, database:
         # Many pages and few rows: it is rows between which SQLite looks up.
@@ -181,14 +181,14 @@ def test_a_look_hears_a_signal_in_the_middle_of_its_one_long_step(
 async def test_a_look_at_a_disk_that_hangs_keeps_nobody_from_closing(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.looking.HUNG_SECONDS", 0.1)
+    monkeypatch.setattr("storage.sqlite.looking.HUNG_SECONDS", 0.1)
     works_again, looks = threading.Event(), threading.Event()
 
     def hangs(*_: Any) -> None:
         looks.set()
         works_again.wait()
 
-    monkeypatch.setattr("storage.looking.faults_within", hangs)
+    monkeypatch.setattr("storage.sqlite.looking.faults_within", hangs)
     storage = SQLiteStorage(file, "p")
     await storage.open()
     await asyncio.to_thread(looks.wait)

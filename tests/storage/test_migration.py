@@ -21,8 +21,8 @@ from storage.base import SCHEMA_VERSION, Order, Outdated, Storage, StorageError
 from storage.mongo import MongoStorage
 from storage.opening import from_url
 from storage.schema import INDEXES, VALIDATORS
-from storage.sqlite import SQLiteStorage
-from storage.tables import MIGRATIONS, NEWEST, SERVED
+from storage.sqlite.store import SQLiteStorage
+from storage.sqlite.tables import MIGRATIONS, NEWEST, SERVED
 from tests.storage.conftest import Commands, Place
 from tests.storage.raw import leave_first_stage
 from tests.storage.samples import api_key, begun, conversation, ending
@@ -256,7 +256,7 @@ async def test_a_script_that_fails_leaves_the_version_before_it(
 ) -> None:
     before = contents(file)
     broken = (*MIGRATIONS, "ALTER TABLE messages ADD COLUMN half_made TEXT; DROP TABLE nowhere;")
-    monkeypatch.setattr("storage.tables.MIGRATIONS", broken)
+    monkeypatch.setattr("storage.sqlite.tables.MIGRATIONS", broken)
 
     with pytest.raises(StorageError, match="SQLITE_ERROR"):
         await migrate(url(file))

@@ -8,7 +8,7 @@ import pytest
 
 from storage.base import Storage
 from storage.opening import from_url
-from storage.sqlite import SQLiteStorage
+from storage.sqlite.store import SQLiteStorage
 
 
 def opened(url: str) -> Storage:

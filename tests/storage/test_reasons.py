@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from model.messages import Message
-from storage import remedies, sqlite_reasons
+from storage import remedies
 from storage.base import NotFound, Reason, StorageError, TooLarge
-from storage.sqlite import SQLiteStorage
+from storage.sqlite import reasons as sqlite_reasons
+from storage.sqlite.store import SQLiteStorage
 from tests.storage.conftest import Place
 from tests.storage.samples import begun, conversation, exchange
 

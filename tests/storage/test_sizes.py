@@ -15,7 +15,7 @@ from storage import queries
 from storage.base import Changes, NotFound, Storage
 from storage.opening import from_url
 from storage.sizes import CONVERSATION_BYTES, conversation_bytes, messages_bytes
-from storage.tables import NEWEST
+from storage.sqlite.tables import NEWEST
 from tests.storage.conftest import Place
 from tests.storage.raw import leave_first_stage
 from tests.storage.samples import TEXT, ask, begun, beside, conversation, ending, exchange

@@ -10,9 +10,10 @@ import pytest
 from tornado.ioloop import IOLoop
 
 from model.blocks import TextBlock
-from storage import sqlite_file, writer
-from storage.sqlite import SQLiteStorage
-from storage.tables import MIGRATIONS, NEWEST
+from storage.sqlite import file as sqlite_file
+from storage.sqlite import writer
+from storage.sqlite.store import SQLiteStorage
+from storage.sqlite.tables import MIGRATIONS, NEWEST
 from tests.storage.samples import begun, conversation, ending
 
 _MEGABYTE = 1_000_000

@@ -18,8 +18,8 @@ from model.blocks import TextBlock
 from model.messages import Status, Timing, now
 from storage.base import KEY_SECONDS, NotFound, StorageError
 from storage.pages import PAGE_CHARS
-from storage.sqlite import SQLiteStorage
-from storage.tables import MIGRATIONS
+from storage.sqlite.store import SQLiteStorage
+from storage.sqlite.tables import MIGRATIONS
 from tests.storage.samples import (
     TEXT,
     ask,
@@ -37,7 +37,7 @@ _VICTIM = """
 import asyncio, sys, time
 from pathlib import Path
 from model.blocks import TextBlock
-from storage.sqlite import SQLiteStorage
+from storage.sqlite.store import SQLiteStorage
 from tests.storage.samples import TEXT, begun, ending, text_chunks
 
 async def main():
@@ -57,7 +57,7 @@ asyncio.run(main())
 _BUSY_VICTIM = """
 import asyncio, sys
 from pathlib import Path
-from storage.sqlite import SQLiteStorage
+from storage.sqlite.store import SQLiteStorage
 from tests.storage.samples import begun
 
 async def main():

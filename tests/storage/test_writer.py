@@ -11,10 +11,10 @@ from tornado.ioloop import IOLoop
 
 from model.blocks import TextBlock
 from model.messages import Message, Status
-from storage import writer
 from storage.base import Busy, NotFound, Reason, StorageError
-from storage.commands import Commands
-from storage.sqlite import SQLiteStorage
+from storage.sqlite import writer
+from storage.sqlite.commands import Commands
+from storage.sqlite.store import SQLiteStorage
 from tests.storage.samples import begun, conversation, ending, exchange, text_chunks
 
 
@@ -53,7 +53,7 @@ def shell(storage: SQLiteStorage) -> Iterator[Shell]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the writer of the store that is opened next give up soon."""
-    monkeypatch.setattr("storage.writer.PATIENCE", 0.3)
+    monkeypatch.setattr("storage.sqlite.writer.PATIENCE", 0.3)
 
 
 def statements(storage: SQLiteStorage) -> list[str]:
@@ -152,7 +152,7 @@ async def test_all_who_wait_for_another_program_are_told_together(tmp_path: Path
 async def test_a_ping_says_soon_that_another_program_writes(
     storage: SQLiteStorage, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.sqlite_threads._PING_SECONDS", 0.1)
+    monkeypatch.setattr("storage.sqlite.threads._PING_SECONDS", 0.1)
     shell.hold()
     with pytest.raises(StorageError) as failed:
         await storage.ping()
@@ -281,7 +281,7 @@ async def test_a_disk_that_hangs_is_told_and_holds_nobody_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("commands", "writer"):
-        monkeypatch.setattr(f"storage.{module}.HUNG_SECONDS", 0.1)
+        monkeypatch.setattr(f"storage.sqlite.{module}.HUNG_SECONDS", 0.1)
     storage = SQLiteStorage(tmp_path / "headrace.db", "p")
     await storage.open()
     answer = await begun(storage)

@@ -4,7 +4,7 @@ SQLite calls block, so they run in threads of their own: one that writes (`write
 read (`readers.py`). Each has a connection, and a method finds that of the thread which it runs in.
 A caller that is cancelled leaves: its command is dropped, or runs to its end once it has begun.
 
-A lock says that one server has the file (`file_lock.py`). It is gone with the process however that
+A lock says that one server has the file (`lock.py`). It is gone with the process however that
 ends, so whoever holds it knows that the owners of all other live answers are dead. A command that
 manages API keys works beside the server, or without one: it owns no answers, takes no lock, so that
 it keeps no server from starting, and neither makes nor changes tables. SQLite's own locks keep its
@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from storage.base import Examined, Reason, Storage, StorageError, Wants
-from storage.looking import Looking
-from storage.readers import Readers
-from storage.rows import Row, insertion
-from storage.sqlite_file import SQLiteFile
-from storage.writer import Writer
+from storage.sqlite.file import SQLiteFile
+from storage.sqlite.looking import Looking
+from storage.sqlite.readers import Readers
+from storage.sqlite.rows import Row, insertion
+from storage.sqlite.writer import Writer
 
 P = ParamSpec("P")
 T = TypeVar("T")

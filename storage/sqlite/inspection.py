@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 
 from storage.base import Reason, StorageError, failure
-from storage.sqlite_reasons import reason
-from storage.tables import SERVED, check_version, columns_of
+from storage.sqlite.reasons import reason
+from storage.sqlite.tables import SERVED, check_version, columns_of
 
 # Seconds to wait for another program's transaction, such as that of a command for keys.
 _PATIENCE = 5.0

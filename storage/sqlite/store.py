@@ -1,7 +1,7 @@
-"""The embedded store: one file, one process, no server to install.
+"""What the embedded store keeps of conversations: each operation of the contract, in SQL.
 
-Here is what it keeps of conversations. `sqlite_answers.py` has live answers, `sqlite_keys.py` keys
-and counts, and `sqlite_threads.py` says how a command gets to the file.
+`answers.py` has live answers, `keys.py` keys and counts, and `threads.py` says how a command gets
+to the file.
 """
 
 from datetime import datetime
@@ -20,7 +20,10 @@ from storage.pages import (
     page_of_conversations,
     page_of_messages,
 )
-from storage.rows import (
+from storage.sizes import CONVERSATION_BYTES, facts_bytes, messages_bytes
+from storage.sqlite.answers import KEPT_MESSAGE, MESSAGE, SQLiteAnswers
+from storage.sqlite.keys import SQLiteKeys
+from storage.sqlite.rows import (
     Row,
     as_json,
     assignments,
@@ -29,10 +32,7 @@ from storage.rows import (
     message_in,
     message_row,
 )
-from storage.sizes import CONVERSATION_BYTES, facts_bytes, messages_bytes
-from storage.sqlite_answers import KEPT_MESSAGE, MESSAGE, SQLiteAnswers
-from storage.sqlite_keys import SQLiteKeys
-from storage.sqlite_threads import reads, writes
+from storage.sqlite.threads import reads, writes
 
 # How many messages of a deleted conversation to take away at once, and of how many bytes: 15 ms
 # here. Debian's SQLite overwrites what is deleted: a megabyte is 50 ms of writing then, and others

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from storage.base import Reason, StorageError
-from storage.file_holders import (
+from storage.sqlite.holders import (
     IS_LINUX,
     Identity,
     begin_use,
@@ -60,7 +60,10 @@ class FileLock:
 
         Raises StorageError, with `remedy`, if another process has it, and OSError.
         """
-        self._beside = os.open(lock_path(self.path), os.O_CREAT | os.O_RDWR, 0o600)
+        beside = lock_path(self.path)
+        if beside.is_symlink():  # root, who restores by hand, would empty the file it leads to
+            raise StorageError(f"{beside} is a link, and nothing that we made: remove it")
+        self._beside = os.open(beside, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
         if not _locked(self._beside, fcntl.LOCK_EX):
             raise self._in_use(written(self._beside) or "unknown", remedy)
         # What people wrote is the owner's to read; SQLite's other files take after this one.

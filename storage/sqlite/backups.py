@@ -11,9 +11,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from storage.base import Reason, StorageError
-from storage.copies import sync
-from storage.file_lock import FileLock
-from storage.inspection import Contents, connect, contents_of, faults, in_words, never
+from storage.sqlite.copies import sync
+from storage.sqlite.inspection import Contents, connect, contents_of, faults, in_words, never
+from storage.sqlite.lock import FileLock
 
 # What SQLite keeps beside a file and takes for a part of it, whichever file it was written for.
 LOGS = ("-wal", "-journal")

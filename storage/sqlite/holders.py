@@ -1,6 +1,6 @@
 """Who has an SQLite file: which of its names are one file, and which process has that locked.
 
-Nothing here opens a file that SQLite has open in this process; `file_lock.py` says why.
+Nothing here opens a file that SQLite has open in this process; `lock.py` says why.
 """
 
 import fcntl

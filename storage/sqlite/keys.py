@@ -18,8 +18,8 @@ from storage.base import (
     failure,
 )
 from storage.pages import api_key_place, milliseconds, page_of_api_keys
-from storage.rows import api_key_in, api_key_row, assignments, count_row, key_in, key_row
-from storage.sqlite_threads import SQLiteThreads, reads, writes
+from storage.sqlite.rows import api_key_in, api_key_row, assignments, count_row, key_in, key_row
+from storage.sqlite.threads import SQLiteThreads, reads, writes
 
 # How many API keys to ask for in one query: SQLite takes 999 values before its version 3.32.
 _API_KEYS = 900

@@ -13,8 +13,8 @@ from contextlib import closing
 from pathlib import Path
 
 from storage.base import StorageError
-from storage.commands import HUNG_SECONDS
-from storage.inspection import connect, faults
+from storage.sqlite.commands import HUNG_SECONDS
+from storage.sqlite.inspection import connect, faults
 
 log = logging.getLogger("headrace.storage")
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from storage.commands import HUNG_SECONDS, Command, Commands, Outcome
+from storage.sqlite.commands import HUNG_SECONDS, Command, Commands, Outcome
 
 T = TypeVar("T")
 

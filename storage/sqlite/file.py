@@ -17,15 +17,15 @@ from pathlib import Path
 import msgspec
 
 from storage.base import Examined, Outdated, Reason, StorageError, failure
-from storage.copies import keep_copy
-from storage.file_holders import holder, serves_another
-from storage.file_lock import FileLock
-from storage.looking import faults_within
-from storage.readers import THREADS
-from storage.space import LOG_SIZE, cut_log, give_back, is_giving, make_giving, rebuild
-from storage.sqlite_reasons import name_of, reason
-from storage.tables import NEWEST, SERVED, check_version, columns_of, upgrade
-from storage.writer import BUSY_MS
+from storage.sqlite.copies import keep_copy
+from storage.sqlite.holders import holder, serves_another
+from storage.sqlite.lock import FileLock
+from storage.sqlite.looking import faults_within
+from storage.sqlite.readers import THREADS
+from storage.sqlite.reasons import name_of, reason
+from storage.sqlite.space import LOG_SIZE, cut_log, give_back, is_giving, make_giving, rebuild
+from storage.sqlite.tables import NEWEST, SERVED, check_version, columns_of, upgrade
+from storage.sqlite.writer import BUSY_MS
 
 # FULL: a commit is on the disk before it is acknowledged, so that neither `kill -9` nor a power cut
 # takes it back. NORMAL would do for `kill -9`, but a power cut could take back all that the system

@@ -8,8 +8,8 @@ from model.growth import Chunk, fold
 from model.messages import Ending, Message, Status
 from storage.base import Growth, conversation_of
 from storage.pages import ORPHANS, filling_with_messages
-from storage.rows import assignments, chunk_in, chunk_row, ending_row, message_in
-from storage.sqlite_threads import SQLiteThreads, reads, writes
+from storage.sqlite.rows import assignments, chunk_in, chunk_row, ending_row, message_in
+from storage.sqlite.threads import SQLiteThreads, reads, writes
 
 # A message, if it is of a conversation: of one that is deleted they may still be there.
 KEPT_MESSAGE = """FROM messages

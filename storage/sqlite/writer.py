@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from storage.base import Reason
-from storage.commands import HUNG_SECONDS, Command, Commands, Outcome
-from storage.sqlite_reasons import name_of, reason
+from storage.sqlite.commands import HUNG_SECONDS, Command, Commands, Outcome
+from storage.sqlite.reasons import name_of, reason
 
 T = TypeVar("T")
 

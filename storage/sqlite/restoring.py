@@ -13,13 +13,13 @@ from contextlib import ExitStack, closing, contextmanager, nullcontext
 from itertools import chain, count
 from pathlib import Path
 
-from storage.backups import LOGS, logs, looked_through
 from storage.base import Reason, StorageError
-from storage.copies import sync
-from storage.file_lock import FileLock
-from storage.inspection import connect, contents_of, in_words, never, stopped
-from storage.sqlite_reasons import reason
-from storage.tables import SERVED, check_version
+from storage.sqlite.backups import LOGS, logs, looked_through
+from storage.sqlite.copies import sync
+from storage.sqlite.inspection import connect, contents_of, in_words, never, stopped
+from storage.sqlite.lock import FileLock
+from storage.sqlite.reasons import reason
+from storage.sqlite.tables import SERVED, check_version
 
 # Bytes copied between two looks whether to stop.
 _PIECE = 1024 * 1024
