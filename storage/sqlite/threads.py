@@ -41,26 +41,22 @@ _PING_SECONDS = 1.0
 
 def writes(lane: str) -> Callable[[_Method[S, P, T]], _Command[S, P, T]]:
     """Have a method run in the writer's thread, wholly or not at all."""
-
-    def decorate(method: _Method[S, P, T]) -> _Command[S, P, T]:
-        @functools.wraps(method)
-        async def run(storage: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
-            work = functools.partial(method, storage, *args, **kwargs)
-            return await storage._opened(storage._writer).run(lane, work)
-
-        return run
-
-    return decorate
+    return _run_by(lambda storage: storage._writer, lane)
 
 
 def reads(lane: str) -> Callable[[_Method[S, P, T]], _Command[S, P, T]]:
     """Have a method run in a reader's thread; it sees one state of all that is kept."""
+    return _run_by(lambda storage: storage._readers, lane)
 
+
+def _run_by(
+    part: Callable[["SQLiteThreads"], Part | None], lane: str
+) -> Callable[[_Method[S, P, T]], _Command[S, P, T]]:
     def decorate(method: _Method[S, P, T]) -> _Command[S, P, T]:
         @functools.wraps(method)
         async def run(storage: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
             work = functools.partial(method, storage, *args, **kwargs)
-            return await storage._opened(storage._readers).run(lane, work)
+            return await storage._opened(part(storage)).run(lane, work)
 
         return run
 
