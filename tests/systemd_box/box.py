@@ -127,15 +127,15 @@ def _pack(packed: Path) -> str:
     headrace = packed / "opt/headrace"
     wanted = (
         "*.py",
-        "auth/*.py",
-        "doctor/*.py",
+        "auth/**/*.py",
+        "doctor/**/*.py",
         "handlers/**/*.py",
-        "model/*.py",
-        "providers/*.py",
-        "relay/*.py",
-        "sockets/*.py",
-        "storage/*.py",
-        "telemetry/*.py",
+        "model/**/*.py",
+        "providers/**/*.py",
+        "relay/**/*.py",
+        "sockets/**/*.py",
+        "storage/**/*.py",
+        "telemetry/**/*.py",
         "deploy/**/*",
     )
     for pattern in wanted:
