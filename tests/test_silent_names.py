@@ -26,7 +26,9 @@ def in_a_network_of_its_own(
     # Longer than the test: a server that waited for its lookups would be noticed.
     resolving.write_text("nameserver 127.0.0.1\noptions timeout:30 attempts:5\n")
     steps = f'{ip} link set lo up && mount --bind {resolving} /etc/resolv.conf && exec "$@"'
-    command = [unshare, "--net", "--mount", "sh", "-c", steps, "sh"]
+    # With processes of its own, too: whoever ends the first of them ends all.
+    own = ("--net", "--mount", "--mount-proc", "--pid", "--kill-child")
+    command = [unshare, *own, "sh", "-c", steps, "sh"]
     tried = subprocess.run([*command, "true"], capture_output=True, check=False, timeout=20)
     if tried.returncode:
         leave_out("needs network namespaces, which only root can make", "run as root")
