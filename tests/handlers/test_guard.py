@@ -65,6 +65,13 @@ async def test_what_comes_from_beyond_this_machine_is_refused(
         *("Max-Forwards", "Proxy-Connection", "X-HAProxy-Unique-ID", "X-Traefik-Router"),
         *("X-AppGW-Trace-Id", "Disguised-Host", "X-WAWS-Unencoded-URL", "X-Site-Deployment-Id"),
         *("X-Envoy-Peer-Metadata", "CF-Connecting-IP", "Fly-Client-IP", "X-Amzn-Trace-Id"),
+        *("X-Forwarded", "X-Forwarded-Port", "X-Forwarded-Server", "X-Original-Forwarded-For"),
+        *("X-Original-Host", "X-Original-URL", "X-Cluster-Client-Ip", "X-Real-Port", "X-Scheme"),
+        *("X-ProxyUser-Ip", "X-ARR-SSL", "X-Azure-ClientIP", "X-Cloud-Trace-Context", "CF-Ray"),
+        *("True-Client-IP", "Fastly-Client-IP", "X-AppEngine-Country", "CDN-Loop"),
+        *("X-Envoy-External-Address", "X-Envoy-Expected-Rq-Timeout-Ms", "Tailscale-User-Login"),
+        # nginx as most people set it up, with Host left at its default
+        "X-Forwarded-Proto",
         # What those add who ask who it is
         *("OIDC_CLAIM_sub", "Shib-Session-ID", "X-MS-Client-Principal-Name", "X-MS-Token-AAD"),
         *("Teleport-JWT-Assertion", "X-Auth-Request-User", "Remote-User", "SSL-Client-Cert"),
@@ -82,6 +89,7 @@ async def test_a_header_that_a_proxy_adds_gives_it_away(url: str, name: str) -> 
     [
         *("X-Request-Id", "Traceparent", "X-B3-TraceId", "X-Client-Version", "X-Forge"),
         *("X-MS-Client-Request-Id", "X-Stainless-Lang", "Origin-Agent-Cluster", "X-Trace-Id"),
+        *("X-Requested-With", "Remote", "Client-Version"),
     ],
 )
 @pytest.mark.gen_test
