@@ -118,14 +118,16 @@ class Names(Resolver):
         self, loop: asyncio.AbstractEventLoop, known: "_Known", host: str, family: int
     ) -> None:
         """In a thread of its own."""
-        said: list[Any] | Exception = OSError(errno.EIO, "the lookup broke")
+        said: list[Any] | Exception
         try:
             said = self._lookup(host, None, family, socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             said = error
-        finally:  # whatever else is raised, there is no other lookup until this one is heard of
-            with suppress(RuntimeError):  # the loop is over, and nobody waits
-                loop.call_soon_threadsafe(known.hear, said)
+        except Exception as error:  # there is no other lookup until this one is heard of
+            log.error("a lookup broke name=%s", host, exc_info=error)
+            said = OSError(errno.EIO, "the lookup broke")
+        with suppress(RuntimeError):  # the loop is over, and nobody waits
+            loop.call_soon_threadsafe(known.hear, said)
 
 
 class _Known:

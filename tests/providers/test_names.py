@@ -180,9 +180,11 @@ async def test_a_name_server_that_is_slow_is_not_told_of_and_one_that_is_silent_
     assert ["the name server is silent, old addresses serve name=p.example"] == said(caplog)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.gen_test
-async def test_a_lookup_that_breaks_is_the_last_one_of_no_name(server: NameServer) -> None:
+async def test_a_lookup_that_breaks_is_the_last_one_of_no_name(
+    server: NameServer, expect_log: Any
+) -> None:
+    expect_log("headrace.names", "a lookup broke name=p.example")
     server.say("p.example", V6, NO_NAME)
     server.say("p.example", V4, MemoryError())  # type: ignore[arg-type]
     looking = Names(lookup=server.lookup)
