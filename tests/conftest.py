@@ -13,6 +13,7 @@ import logging
 import os
 import re
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
@@ -41,6 +42,16 @@ PACKAGES = {
 }
 
 _left_out = pytest.StashKey[set[str]]()
+
+
+def pytest_configure() -> None:
+    """Have servers that are started here hear signals, also when the tests run in the background.
+
+    A shell has what it puts there ignore SIGINT, and whatever is started from that inherits it.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def pytest_collection_finish() -> None:
