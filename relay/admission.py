@@ -21,7 +21,7 @@ from relay.errors import (
     TooManyChanges,
     TooManyQuestions,
 )
-from relay.room import Room, Taken
+from relay.storage_quota import StorageQuota, Taken
 from storage.base import Storage
 
 _MINUTE = 60
@@ -77,7 +77,7 @@ class Admission:
         self._tokens = Quota(
             self.counts, "tokens", limit=allowance.tokens_per_day, seconds=_DAY, careful=True
         )
-        self._room = Room(storage, allowance.kept_bytes)
+        self._storage_quota = StorageQuota(storage, allowance.kept_bytes)
         self._answers = 0
         self._of_user: collections.Counter[str] = collections.Counter()
         self._answer_seconds = _USUAL_ANSWER
@@ -105,12 +105,12 @@ class Admission:
 
         Raises StorageQuotaExceeded and StorageError.
         """
-        if (taken := await self._room.take(slot.user, size)) is not None:
+        if (taken := await self._storage_quota.take(slot.user, size)) is not None:
             slot.held.append(taken)
 
     def freed(self, user: str) -> None:
         """A conversation of a user's was deleted."""
-        self._room.freed(user)
+        self._storage_quota.freed(user)
 
     @asynccontextmanager
     async def changing(self, user: str, size: int) -> AsyncIterator[None]:
@@ -124,7 +124,7 @@ class Admission:
         change, taken = self._changes.hold(user, 1 + size // _CHANGE_BYTES), None
         is_done = False
         try:
-            taken = await self._room.take(user, size)
+            taken = await self._storage_quota.take(user, size)
             yield
             is_done = True
         finally:

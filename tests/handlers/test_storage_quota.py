@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from relay import room
+from relay import storage_quota
 from server import Server
 from storage.base import Reason, StorageError
 from tests.faults import FaultyStorage
@@ -32,7 +32,7 @@ def settings(request: pytest.FixtureRequest, providers: dict[str, Any]) -> dict[
 @pytest.fixture(autouse=True)
 def looks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for the next look."""
-    monkeypatch.setattr(room, "_SOONEST", 0.0)
+    monkeypatch.setattr(storage_quota, "_SOONEST", 0.0)
 
 
 def said(response: Response) -> tuple[int, str]:
@@ -147,7 +147,7 @@ async def test_who_waits_for_a_look_that_fails_is_told_so_and_looks_no_more(
     await serve.start()
     look = store.hold("kept_bytes")
     store.fail("kept_bytes", error=StorageError("locked", reason=Reason.LOCKED), times=1)
-    quota = room.Room(store, QUOTA)  # type: ignore[arg-type]
+    quota = storage_quota.StorageQuota(store, QUOTA)  # type: ignore[arg-type]
     asked = [asyncio.create_task(quota.take("ada", 1)) for _ in range(5)]
     await look.reached.wait()
 
@@ -213,7 +213,7 @@ async def test_megabytes_of_system_prompts_are_not_brought_within_a_minute(
 async def test_who_makes_room_is_let_in_at_once(
     serve: Serving, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "_SOONEST", 3600.0)
+    monkeypatch.setattr(storage_quota, "_SOONEST", 3600.0)
     server = await serve.start(**settings)
     paths = await fill(server)
     for path in paths[:2]:

@@ -71,7 +71,7 @@ class Taken:
         self._kept.pending -= self._size
 
 
-class Room:
+class StorageQuota:
     """So many bytes for each user; with a limit of 0 nothing is looked at."""
 
     def __init__(self, storage: Storage, limit: int) -> None:
