@@ -84,7 +84,7 @@ from supervision import Supervisor
 from telemetry import logs
 from telemetry.lag import watch_lag
 from telemetry.metrics import Metrics, Sockets
-from telemetry.sparing import Sparing
+from telemetry.rate_limited_log import RateLimitedLog
 
 log = logging.getLogger("headrace")
 
@@ -318,7 +318,7 @@ def _traced(stack: AsyncExitStack) -> Callable[[Finished], None]:
 
 
 def _scraped(
-    settings: Settings, metrics: Metrics, unread: Sparing, stack: AsyncExitStack
+    settings: Settings, metrics: Metrics, unread: RateLimitedLog, stack: AsyncExitStack
 ) -> str | None:
     """The address of the metrics' own listener, which is started here, if they have one.
 
@@ -351,7 +351,7 @@ def _scraped(
     return url
 
 
-def _bodies(settings: Settings, services: Services, unread: Sparing) -> Bodies:
+def _bodies(settings: Settings, services: Services, unread: RateLimitedLog) -> Bodies:
     """The application, and ahead of it what bounds the bodies of requests."""
     values = {"services": services}
     routes = [*_ROUTES, *handlers.page.door(settings.base_path)]
@@ -409,7 +409,7 @@ def _acceptor(
     settings: Settings,
     http: HTTPServer,
     spare_http: HTTPServer,
-    unread: Sparing,
+    unread: RateLimitedLog,
     owners: Owners | None,
 ) -> Acceptor:
     limits = settings.limits

@@ -12,7 +12,7 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 
-from telemetry.sparing import Outage
+from telemetry.rate_limited_log import OutageLog
 
 log = logging.getLogger("headrace.supervision")
 
@@ -32,7 +32,7 @@ class Supervisor:
             given = environ.get("WATCHDOG_USEC", "")
             patience = int(given) / 1_000_000 if given.isdecimal() else 0
             self._interval = min(_INTERVAL, patience / 2 or _INTERVAL)
-        self._outage = Outage(
+        self._outage = OutageLog(
             log,
             "the supervisor could not be told error=%s",
             "the supervisor can be told again after_seconds=%d times=%d",

@@ -15,7 +15,7 @@ from auth import keys
 from auth.principal import ExpiredCredentials, InvalidCredentials, Principal
 from model.messages import now
 from storage.base import ApiKey, Reason, Storage, StorageError, failure
-from telemetry.sparing import Outage
+from telemetry.rate_limited_log import OutageLog
 
 log = logging.getLogger("headrace.auth")
 
@@ -76,7 +76,7 @@ class Keyring:
         self._queue: deque[str] = deque()  # those of them that no query has begun for
         self._looking: asyncio.Task[None] | None = None
         self._looked_at = float("-inf")  # when the last look that succeeded began
-        self._outage = Outage(
+        self._outage = OutageLog(
             log,
             "API keys cannot be looked after: %s reason=%s",
             "API keys can be looked after again after_seconds=%d times=%d",

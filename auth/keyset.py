@@ -17,7 +17,7 @@ import jwt
 import msgspec
 
 from auth.principal import KeysUnavailable
-from telemetry.sparing import Outage
+from telemetry.rate_limited_log import OutageLog
 
 log = logging.getLogger("headrace.auth")
 
@@ -82,7 +82,7 @@ class KeySet:
         self._tried_at = float("-inf")
         self._fetching: asyncio.Task[None] | None = None
         self._reason = "not_fetched"  # why the last fetch that failed did
-        self._outage = Outage(
+        self._outage = OutageLog(
             log,
             "the issuer's keys cannot be fetched reason=%s",
             "the issuer's keys can be fetched again after_seconds=%d times=%d",

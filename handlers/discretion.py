@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from telemetry.sparing import Sparing
+from telemetry.rate_limited_log import RateLimitedLog
 
 log = logging.getLogger("headrace.http")
 
@@ -55,7 +55,7 @@ _REASONS = (
 
 
 class _Unquoted(logging.Filter):
-    def __init__(self, unread: Sparing) -> None:
+    def __init__(self, unread: RateLimitedLog) -> None:
         super().__init__()
         self._unread = unread
 
@@ -75,9 +75,9 @@ class _Unquoted(logging.Filter):
 
 
 @contextmanager
-def discreet() -> Iterator[Sparing]:
+def discreet() -> Iterator[RateLimitedLog]:
     """Have Tornado's log quote no request within this block; what is yielded says them instead."""
-    unread = Sparing(log, "request not read reason=%s from=%s untold=%d")
+    unread = RateLimitedLog(log, "request not read reason=%s from=%s untold=%d")
     unquoted = _Unquoted(unread)
     tornado = logging.getLogger("tornado.general")
     tornado.addFilter(unquoted)

@@ -8,7 +8,7 @@ import asyncio
 import logging
 
 from storage.base import Reason, Storage, StorageError
-from telemetry.sparing import Outage
+from telemetry.rate_limited_log import OutageLog
 
 log = logging.getLogger("headrace.storage")
 
@@ -35,7 +35,7 @@ class Readiness:
         self._began_at = float("-inf")  # by the loop's clock, as all times here
         self._good_until = float("-inf")
         self._failure: StorageError | None = None  # of the last look
-        self._outage = Outage(
+        self._outage = OutageLog(
             log,
             "requests are refused, the store fails: %s reason=%s",
             "the store serves again after_seconds=%d refused=%d",

@@ -13,7 +13,7 @@ from model.growth import Chunk
 from relay.answer import Answer, length
 from relay.following import FOLLOWED_SECONDS
 from storage.base import Storage, StorageError, TooLarge
-from telemetry.sparing import Outage
+from telemetry.rate_limited_log import OutageLog
 
 log = logging.getLogger("headrace.checkpoints")
 
@@ -40,7 +40,7 @@ class Checkpoints:
         self._stored: dict[Answer, int] = {}  # up to which position
         self._frozen: dict[Answer, Chunk] = {}
         self._hurried: set[Answer] = set()
-        self._outage = Outage(
+        self._outage = OutageLog(
             log,
             "checkpoints fail, answers go on: %s reason=%s",
             "checkpoints work again after_seconds=%d times=%d",

@@ -11,7 +11,7 @@ import random
 from contextlib import suppress
 
 from storage.base import Storage, StorageError
-from telemetry.sparing import Outage
+from telemetry.rate_limited_log import OutageLog
 
 log = logging.getLogger("headrace.clearing")
 
@@ -26,7 +26,7 @@ class Clearing:
         self._storage = storage
         self._lease_seconds = lease_seconds
         self._due = asyncio.Event()
-        self._outage = Outage(
+        self._outage = OutageLog(
             log,
             "deleted conversations are not cleared: %s reason=%s",
             "deleted conversations are cleared again after_seconds=%d times=%d",

@@ -15,7 +15,7 @@ import time
 from datetime import UTC, datetime
 
 from storage.base import Count, Span, Storage, StorageError
-from telemetry.sparing import Outage
+from telemetry.rate_limited_log import OutageLog
 
 log = logging.getLogger("headrace.counting")
 
@@ -62,7 +62,7 @@ class Counts:
         self._due: set[Counter] = set()  # touched since they were shared
         self._sharing = asyncio.Lock()
         self._shared_at = 0.0  # when that was begun last, failed or not
-        self._outage = Outage(
+        self._outage = OutageLog(
             log,
             "counts are not shared, each process has its own: %s reason=%s",
             "counts are shared again after_seconds=%d times=%d",

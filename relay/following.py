@@ -15,7 +15,7 @@ from relay.answer import Answer
 from relay.endings import interrupted
 from relay.errors import InternalError, TooManyStops
 from storage.base import Storage, StorageError, Wants
-from telemetry.sparing import Outage
+from telemetry.rate_limited_log import OutageLog
 
 log = logging.getLogger("headrace.following")
 
@@ -67,7 +67,7 @@ class Following:
         self._followed: dict[str, _Followed] = {}
         self._stopping: dict[str, str] = {}  # the users of those that are to be stopped
         self._any = asyncio.Event()
-        self._outage = Outage(
+        self._outage = OutageLog(
             log,
             "answers of other processes cannot be read: %s reason=%s",
             "answers of other processes can be read again after_seconds=%d times=%d",

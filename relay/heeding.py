@@ -9,7 +9,7 @@ from relay.checkpoints import Checkpoints
 from relay.following import FOLLOWED_SECONDS
 from relay.running import Running
 from storage.base import Storage, StorageError
-from telemetry.sparing import Outage
+from telemetry.rate_limited_log import OutageLog
 
 log = logging.getLogger("headrace.heeding")
 
@@ -32,7 +32,7 @@ class Heeding:
         self._interval = interval  # seconds
         self._lease_seconds = lease_seconds
         self._follows: frozenset[str] = frozenset()
-        self._outage = Outage(
+        self._outage = OutageLog(
             log,
             "what other processes want is not known: %s reason=%s",
             "what other processes want is known again after_seconds=%d times=%d",

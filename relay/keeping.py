@@ -14,7 +14,7 @@ from model.messages import Ending
 from relay.endings import interrupted, too_long
 from relay.errors import InternalError, StorageUnavailable
 from storage.base import Reason, Storage, StorageError, TooLarge
-from telemetry.sparing import Outage
+from telemetry.rate_limited_log import OutageLog
 
 log = logging.getLogger("headrace.relay")
 
@@ -43,7 +43,7 @@ class EndingKeeper:
         self._lease_seconds = lease_seconds
         self._late: dict[str, _Late] = {}
         self._task: asyncio.Task[None] | None = None
-        self._outage = Outage(
+        self._outage = OutageLog(
             log,
             "endings of answers are not kept: %s reason=%s",
             "endings of answers are kept again after_seconds=%d times=%d",

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from relay.following import Following
 from storage.base import Storage, StorageError, failure
-from telemetry.sparing import Outage
+from telemetry.rate_limited_log import OutageLog
 
 log = logging.getLogger("headrace.leases")
 
@@ -37,7 +37,7 @@ class Lease:
         self._telling: asyncio.Task[None] | None = None
         # Two at once might be kept the wrong way round, and the older one's wants would stand.
         self._one_at_a_time = asyncio.Lock()
-        self._outage = Outage(
+        self._outage = OutageLog(
             log,
             "lease not renewed: %s reason=%s",
             "lease renewed again after_seconds=%d times=%d",
@@ -127,7 +127,7 @@ async def sweep_orphans(
 
     At random moments, so that many processes do not all look at once.
     """
-    outage = Outage(
+    outage = OutageLog(
         log, "orphans not ended: %s reason=%s", "orphans ended again after_seconds=%d times=%d"
     )
     while True:

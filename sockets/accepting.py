@@ -21,7 +21,7 @@ from tornado.ioloop import IOLoop
 from sockets.connections import Bounds, Connection, refusal
 from sockets.owners import Owners
 from sockets.spares import SPARES, Spares
-from telemetry.sparing import Sparing
+from telemetry.rate_limited_log import RateLimitedLog
 
 log = logging.getLogger("headrace.accepting")
 
@@ -65,7 +65,7 @@ class Acceptor:
         bounds: Bounds,
         *,
         max_connections: int,
-        unread: Sparing,
+        unread: RateLimitedLog,
         owners: Owners | None = None,
         spares: Spares | None = None,
     ) -> None:
@@ -80,7 +80,7 @@ class Acceptor:
         self._lingering: dict[socket.socket, asyncio.TimerHandle] = {}
         self._reserve: int | None = _spare_descriptor()
         self._unread = unread
-        self._sparing = Sparing(log, "connections refused: %s open=%d untold=%d")
+        self._limited_log = RateLimitedLog(log, "connections refused: %s open=%d untold=%d")
         self.refused = 0  # connections that were answered with `overloaded`
 
     def start(self, sockets: Iterable[socket.socket]) -> None:
@@ -103,7 +103,7 @@ class Acceptor:
         if self._reserve is not None:
             os.close(self._reserve)
             self._reserve = None
-        self._sparing.close()
+        self._limited_log.close()
 
     @property
     def connections(self) -> int:
@@ -202,7 +202,7 @@ class Acceptor:
             self._loop.add_handler(listening, self._ready, IOLoop.READ)
 
     def _say(self, what: str) -> None:
-        self._sparing.say(what, example=len(self.open), level=logging.WARNING)
+        self._limited_log.say(what, example=len(self.open), level=logging.WARNING)
 
 
 def affordable_connections(wanted: int, calls: int, descriptors: int) -> int:

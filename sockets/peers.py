@@ -14,7 +14,7 @@ from tornado.ioloop import IOLoop, PeriodicCallback
 
 from sockets.connections import Connection, log
 from sockets.progress import Patience, told_of
-from telemetry.sparing import Sparing
+from telemetry.rate_limited_log import RateLimitedLog
 
 # Looks at a connection within the time after which it is cut, which may so be a sixth late.
 _LOOKS = 6
@@ -35,7 +35,7 @@ class Peers:
         self._share = 1
         seconds = min(patience) / _LOOKS / _TURNS
         self._turns = PeriodicCallback(self._look, seconds * 1000)
-        self._sparing = Sparing(log, "connection cut, its peer %s request=%s untold=%d")
+        self._limited_log = RateLimitedLog(log, "connection cut, its peer %s request=%s untold=%d")
 
     def start(self) -> None:
         """Begin to look."""
@@ -44,7 +44,7 @@ class Peers:
     def stop(self) -> None:
         """Look no more; doing it twice is harmless."""
         self._turns.stop()
-        self._sparing.close()
+        self._limited_log.close()
 
     def _look(self) -> None:
         if not self._due:
@@ -65,5 +65,5 @@ class Peers:
             waits=connection.writing(),
         )
         if why is not None:
-            self._sparing.say(why, example=connection.request_id)
+            self._limited_log.say(why, example=connection.request_id)
             connection.close()

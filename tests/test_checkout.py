@@ -23,8 +23,8 @@ MODULES = (
 )
 LOCK_FILES = ("constraints.txt", "requirements.txt", "requirements-traces.txt")
 
-# All of it but how lines are said sparingly, which needs nothing and is for everybody.
-TELEMETRY = r"telemetry(?!\.sparing\b)"
+# All of it but what writes log lines, which needs nothing and is for everybody.
+TELEMETRY = r"telemetry(?!\.rate_limited_log\b)"
 
 
 # Imports point one way: server, handlers, relay, then providers and storage, and then the model.
@@ -76,7 +76,7 @@ def sources(*places: str) -> Iterator[Path]:
         ("relay", rf"server|entrance|handlers|auth|{TELEMETRY}|tornado.web|tornado.httpserver"),
         ("auth", rf"server|entrance|handlers|relay|providers|settings|{TELEMETRY}|tornado"),
         (
-            "telemetry/sparing.py",
+            "telemetry/rate_limited_log.py",
             "server|entrance|handlers|relay|storage|providers|auth|model|settings|tornado",
         ),
         ("telemetry", "server|entrance|handlers|auth|storage.mongo|storage.sqlite"),

@@ -78,10 +78,10 @@ def said_in_the_code() -> Iterator[tuple[str, str]]:
             if not isinstance(node, ast.Call):
                 continue
             called = ast.unparse(node.func)
-            place = 1 if called in ("Outage", "Sparing", "log.log") else 0
+            place = 1 if called in ("OutageLog", "RateLimitedLog", "log.log") else 0
             is_bug = any(keyword.arg == "exc_info" for keyword in node.keywords)
             if (
-                called in ("Outage", "Sparing", "log.log", "log.warning", "log.error")
+                called in ("OutageLog", "RateLimitedLog", "log.log", "log.warning", "log.error")
                 and not is_bug
             ):
                 words = node.args[place]

@@ -1,4 +1,4 @@
-"""Lines of the log that could come any number of times, said sparingly.
+"""Lines of the log that could come any number of times, limited to a few a minute.
 
 A stranger who is refused a thousand times a second must not fill a disk, and an outage that each
 request meets is one outage. Both are told with how often they were met, so that nothing is hidden.
@@ -17,7 +17,7 @@ _MOST_KINDS = 200
 _OTHER = "other"
 
 
-class _Said:
+class _RecentKind:
     """A kind that was told a moment ago."""
 
     __slots__ = ("example", "level", "timer", "untold")
@@ -29,58 +29,58 @@ class _Said:
         self.timer: asyncio.TimerHandle | None = None
 
 
-class Sparing:
+class RateLimitedLog:
     """One line, at most once a minute for each kind of it, with the number of those not told.
 
     `words` have a place for each part of a kind, one for an example, and `untold=%d`. What was not
-    told is said at the end of the minute, with its last example.
+    told is counted in a line at the end of the minute, with its last example.
     """
 
     def __init__(self, log: logging.Logger, words: str) -> None:
         self._log = log
         self._words = words
-        self._said: dict[tuple[str, ...], _Said] = {}
+        self._recent: dict[tuple[str, ...], _RecentKind] = {}
 
     def say(self, *kind: str, example: object, level: int = logging.INFO) -> None:
         """Say it, or count it."""
-        if kind not in self._said and len(self._said) >= _MOST_KINDS:
+        if kind not in self._recent and len(self._recent) >= _MOST_KINDS:
             kind = (_OTHER,) * len(kind)
-        said = self._said.get(kind)
-        if said is not None:
-            said.untold += 1
-            said.example = example
+        recent = self._recent.get(kind)
+        if recent is not None:
+            recent.untold += 1
+            recent.example = example
             return
-        self._said[kind] = said = _Said(level)
+        self._recent[kind] = recent = _RecentKind(level)
         self._log.log(level, self._words, *kind, example, 0)
-        self._wait(kind, said)
+        self._wait(kind, recent)
 
     def close(self) -> None:
         """Say what is untold, and nothing of what comes later but as if it were new."""
-        for kind, said in self._said.items():
-            if said.timer is not None:
-                said.timer.cancel()
-            self._tell_rest(kind, said)
-        self._said.clear()
+        for kind, recent in self._recent.items():
+            if recent.timer is not None:
+                recent.timer.cancel()
+            self._tell_rest(kind, recent)
+        self._recent.clear()
 
-    def _wait(self, kind: tuple[str, ...], said: _Said) -> None:
+    def _wait(self, kind: tuple[str, ...], recent: _RecentKind) -> None:
         loop = asyncio.get_running_loop()
-        said.timer = loop.call_later(SAY_AGAIN_SECONDS, self._minute_is_over, kind)
+        recent.timer = loop.call_later(SAY_AGAIN_SECONDS, self._minute_is_over, kind)
 
     def _minute_is_over(self, kind: tuple[str, ...]) -> None:
-        said = self._said[kind]
-        if said.untold == 0:
-            del self._said[kind]
+        recent = self._recent[kind]
+        if recent.untold == 0:
+            del self._recent[kind]
             return
-        self._tell_rest(kind, said)
-        self._wait(kind, said)
+        self._tell_rest(kind, recent)
+        self._wait(kind, recent)
 
-    def _tell_rest(self, kind: tuple[str, ...], said: _Said) -> None:
-        if said.untold:
-            self._log.log(said.level, self._words, *kind, said.example, said.untold)
-            said.untold = 0
+    def _tell_rest(self, kind: tuple[str, ...], recent: _RecentKind) -> None:
+        if recent.untold:
+            self._log.log(recent.level, self._words, *kind, recent.example, recent.untold)
+            recent.untold = 0
 
 
-class Outage:
+class OutageLog:
     """Something that fails and works again: told when it begins, for each reason, and when it ends.
 
     `fails` has places for words, if there are any, and `reason=%s`; `works` for `after_seconds=%d`
@@ -92,7 +92,7 @@ class Outage:
         self._fails = fails
         self._works = works
         self._since: float | None = None  # by the clock that does not jump, as the next one
-        self._said_at = float("-inf")
+        self._logged_at = float("-inf")
         self._told: set[str] = set()  # reasons, of this outage
         self._times = 0
 
@@ -109,10 +109,10 @@ class Outage:
         self._times += 1
         if reason in self._told or len(self._told) >= _MOST_KINDS:
             return
-        if not self._told and clock < self._said_at + SAY_AGAIN_SECONDS:
+        if not self._told and clock < self._logged_at + SAY_AGAIN_SECONDS:
             return  # the last one has hardly ended
         self._told.add(reason)
-        self._said_at = clock
+        self._logged_at = clock
         self._log.warning(self._fails, *words, reason)
 
     def over(self) -> None:

@@ -5,8 +5,8 @@ import logging
 
 import pytest
 
-from telemetry import sparing
-from telemetry.sparing import Outage, Sparing
+from telemetry import rate_limited_log
+from telemetry.rate_limited_log import OutageLog, RateLimitedLog
 
 log = logging.getLogger("headrace.test")
 
@@ -31,12 +31,12 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
 @pytest.fixture
 def again_after(monkeypatch: pytest.MonkeyPatch) -> float:
     """A minute that can be waited for."""
-    monkeypatch.setattr(sparing, "SAY_AGAIN_SECONDS", 0.02)
+    monkeypatch.setattr(rate_limited_log, "SAY_AGAIN_SECONDS", 0.02)
     return 0.02
 
 
-def telling() -> Sparing:
-    return Sparing(log, "refused reason=%s request=%s untold=%d")
+def telling() -> RateLimitedLog:
+    return RateLimitedLog(log, "refused reason=%s request=%s untold=%d")
 
 
 @pytest.mark.gen_test
@@ -67,7 +67,7 @@ async def test_when_the_minute_is_over_the_rest_is_told_and_then_nothing_more(
     lines.say("aud", example=2)
 
     async with asyncio.timeout(5):
-        while lines._said:  # noqa: ASYNC110 - a kind that is quiet takes no memory
+        while lines._recent:  # noqa: ASYNC110 - a kind that is quiet takes no memory
             await asyncio.sleep(again_after)
 
     assert [
@@ -89,12 +89,12 @@ async def test_kinds_without_number_take_neither_memory_nor_lines_without_number
         lines.say(str(number), example="-")
 
     assert len(list(said)) <= 202
-    assert len(lines._said) <= 202
+    assert len(lines._recent) <= 202
     lines.close()
 
 
-def outage() -> Outage:
-    return Outage(log, "it fails: %s reason=%s", "it works again after_seconds=%d times=%d")
+def outage() -> OutageLog:
+    return OutageLog(log, "it fails: %s reason=%s", "it works again after_seconds=%d times=%d")
 
 
 def test_an_outage_is_told_once_for_each_reason_and_when_it_is_over(said: list[str]) -> None:
@@ -118,7 +118,7 @@ def test_what_comes_and_goes_is_told_once_a_minute(
     said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = 1000.0
-    monkeypatch.setattr("telemetry.sparing.time.monotonic", lambda: clock)
+    monkeypatch.setattr("telemetry.rate_limited_log.time.monotonic", lambda: clock)
     store = outage()
 
     for _ in range(59):
@@ -142,7 +142,7 @@ def test_an_outage_that_began_in_a_quiet_minute_is_told_when_it_lasts(
     said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = 1000.0
-    monkeypatch.setattr("telemetry.sparing.time.monotonic", lambda: clock)
+    monkeypatch.setattr("telemetry.rate_limited_log.time.monotonic", lambda: clock)
     store = outage()
     store.met("locked", "words")
     store.over()
