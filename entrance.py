@@ -13,7 +13,7 @@ from auth.tickets import Tickets
 from handlers.admission import Admission
 from handlers.bearer import Bearer
 from handlers.cors import Cors
-from handlers.guard import Guard
+from handlers.loopback_only import LoopbackOnly
 from handlers.presence import Presence
 from providers.client import UpstreamClient, UpstreamRequest
 from providers.errors import ProviderError
@@ -48,7 +48,7 @@ def entrance(auth: AuthSettings, cors: Cors, storage: Storage, presence: Presenc
         return Entrance(Bearer(keyring, tickets), tickets, (keyring.run,), _nothing)
     if auth.jwt is not None:
         return _taking_tokens(auth.jwt, tickets)
-    return Entrance(Guard(cors), tickets, (), _nothing)
+    return Entrance(LoopbackOnly(cors), tickets, (), _nothing)
 
 
 def _taking_tokens(configured: JwtSettings, tickets: Tickets) -> Entrance:

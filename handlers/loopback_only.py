@@ -118,7 +118,7 @@ _FORWARDING_KINDS = (
 _FOR_ALL_OF_THE_MACHINE = "/healthz"
 
 
-class Guard:
+class LoopbackOnly:
     """Admits requests to a server without keys."""
 
     asks_for_keys: ClassVar[bool] = False
