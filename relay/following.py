@@ -14,7 +14,7 @@ from model.messages import Ending, Message, Status, now
 from relay.answer import Answer
 from relay.endings import interrupted
 from relay.errors import InternalError, TooManyStops
-from storage.base import Storage, StorageError, Wants
+from storage.base import PeerRequests, Storage, StorageError
 from telemetry.rate_limited_log import OutageLog
 
 log = logging.getLogger("headrace.following")
@@ -73,11 +73,11 @@ class Following:
             "answers of other processes can be read again after_seconds=%d times=%d",
         )
         self._closing = False
-        self.changed = asyncio.Event()  # what `wants` says is news; whoever tells it clears this
+        self.changed = asyncio.Event()  # `peer_requests` has news; whoever tells it clears this
 
     @property
-    def wants(self) -> Mapping[str, Wants]:
-        """What is wanted of other processes, by process."""
+    def peer_requests(self) -> Mapping[str, PeerRequests]:
+        """What is asked of other processes, by process."""
         follows: dict[str, set[str]] = defaultdict(set)
         stops: dict[str, set[str]] = defaultdict(set)
         for answer_id, followed in self._followed.items():
@@ -85,7 +85,8 @@ class Following:
             if followed.stop:
                 stops[followed.owner].add(answer_id)
         return {
-            owner: Wants(frozenset(ids), frozenset(stops[owner])) for owner, ids in follows.items()
+            owner: PeerRequests(frozenset(ids), frozenset(stops[owner]))
+            for owner, ids in follows.items()
         }
 
     @property

@@ -41,7 +41,7 @@ class Heeding:
         self._believe_at = 0.0  # by the loop's clock: from when on who is not named has left
 
     async def run(self) -> None:
-        """Look until cancelled, while there is anything to be wanted."""
+        """Look until cancelled, while peers can ask for anything."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(
@@ -58,20 +58,20 @@ class Heeding:
                 self._outage.over()
 
     async def look(self) -> None:
-        """Learn what is wanted now, and heed it. Raises StorageError.
+        """Read what peers ask for now, and do it. Raises StorageError.
 
         After an outage the leases of those who follow may have run out as well: for as long as it
         takes to renew them, whoever followed is taken to follow still, so that nobody is abandoned.
         """
-        wanted = await self._storage.wanted()
+        requests = await self._storage.peer_requests()
         time = asyncio.get_running_loop().time()
         if time - self._looked_at > self._lease_seconds / 2:
             self._believe_at = time + self._lease_seconds
         self._looked_at = time
-        for answer_id in wanted.stops:
+        for answer_id in requests.stops:
             if running := self._running.get(answer_id):
                 running.halt(Status.STOPPED)
-        before, self._follows = self._follows, wanted.follows
+        before, self._follows = self._follows, requests.follows
         if time < self._believe_at:
             self._follows |= before & self._running.keys()
         for answer_id in before | self._follows:

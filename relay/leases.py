@@ -15,7 +15,7 @@ log = logging.getLogger("headrace.leases")
 # A lease is renewed this often while it lasts, so that one or two failures do not cost it.
 _RENEWALS_PER_LEASE = 6
 
-# Seconds between two renewals for the sake of what is wanted of others. It bounds the writes when
+# Seconds between two renewals for the sake of requests to peers. It bounds the writes when
 # readers come and go by the hundred, and is less than anybody's tick.
 _SHORTEST_PAUSE = 0.05
 
@@ -25,7 +25,7 @@ _SWEEPS_PER_LEASE = 4
 
 
 class Lease:
-    """The one document of this process: that it lives, and what it wants of others."""
+    """The one document of this process: that it lives, and what it asks of its peers."""
 
     def __init__(self, storage: Storage, following: Following, *, seconds: float) -> None:
         self._storage = storage
@@ -35,7 +35,7 @@ class Lease:
         self._losses = 0  # how often it had run out, for all that is known
         self._looked_into = 0  # of these: the others may have cost answers
         self._telling: asyncio.Task[None] | None = None
-        # Two at once might be kept the wrong way round, and the older one's wants would stand.
+        # Two at once might be kept the wrong way round, and the older one's requests would stand.
         self._one_at_a_time = asyncio.Lock()
         self._outage = OutageLog(
             log,
@@ -51,12 +51,12 @@ class Lease:
         return asyncio.get_running_loop().time() < self._renewed_at + self._seconds
 
     async def renew(self) -> None:
-        """Renew it and say what is wanted. Raises StorageError."""
+        """Renew it with what is asked of peers. Raises StorageError."""
         async with self._one_at_a_time:
             self._following.changed.clear()
             begun = asyncio.get_running_loop().time()
             try:
-                if not await self._storage.renew_lease(self._following.wants):
+                if not await self._storage.renew_lease(self._following.peer_requests):
                     log.warning("the lease had run out")
                     self._losses += 1
             except BaseException:
@@ -65,7 +65,7 @@ class Lease:
             self._renewed_at = begun
 
     async def tell(self) -> None:
-        """Have said what is wanted by now. Raises StorageError.
+        """Have what is asked of peers stored. Raises StorageError.
 
         Whoever asks meanwhile shares a renewal: the one under way may have begun too early for
         them, the one behind it has not. One for each who asks would keep the lease itself waiting.

@@ -172,7 +172,7 @@ class Deletion(msgspec.Struct, frozen=True):
     again: bool = False
 
 
-class Wants(msgspec.Struct, frozen=True):
+class PeerRequests(msgspec.Struct, frozen=True):
     """Ids of one process's answers that others read, and that others want stopped."""
 
     follows: frozenset[str] = frozenset()
@@ -283,7 +283,7 @@ class Storage(ABC):
     async def close(self) -> None:
         """Let go of everything. Nothing may be called afterwards; calling it twice is harmless.
 
-        The lease goes too, unless something is wanted of others: who read their answers here may
+        The lease goes too, unless it has requests to peers: who read their answers here may
         read them elsewhere before it has run out, and nobody takes them for left meanwhile.
         """
 
@@ -423,10 +423,10 @@ class Storage(ABC):
         """
 
     @abstractmethod
-    async def renew_lease(self, wants: Mapping[str, Wants]) -> bool:
-        """Say that this process lives, for another `lease_seconds`, and what it wants of others.
+    async def renew_lease(self, requests: Mapping[str, PeerRequests]) -> bool:
+        """Say that this process lives, for another `lease_seconds`, and what it asks of others.
 
-        `wants` has the answers of other processes by their owner; it replaces what was said
+        `requests` has the answers of other processes by their owner; it replaces what was said
         before. False: the lease had run out, so others may have ended this process's answers.
         """
 
@@ -438,7 +438,7 @@ class Storage(ABC):
         """
 
     @abstractmethod
-    async def wanted(self) -> Wants:
+    async def peer_requests(self) -> PeerRequests:
         """What processes that live want of this one's answers."""
 
     @abstractmethod

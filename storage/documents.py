@@ -24,8 +24,8 @@ from storage.base import (
     Changes,
     Deletion,
     IdempotencyKey,
+    PeerRequests,
     Span,
-    Wants,
     conversation_of,
 )
 from storage.reading import of_json, read_chunk, read_conversation, read_message
@@ -143,26 +143,26 @@ def span_id(span: Span) -> str:
     return f"{span.begins_at:%Y-%m-%dT%H:%M:%SZ} {span.what} {span.user}"
 
 
-def wants_list(wants: Mapping[str, Wants]) -> list[Document]:
-    """What a process wants, by owner, as its document lists it.
+def peer_requests_list(requests: Mapping[str, PeerRequests]) -> list[Document]:
+    """What a process asks of its peers, by owner, as its document lists it.
 
     Sorted: the server writes down no more of a renewal than what changed.
     """
     return [
         {"owner": owner, "follows": sorted(each.follows), "stops": sorted(each.stops)}
-        for owner, each in sorted(wants.items())
-        if each != Wants()
+        for owner, each in sorted(requests.items())
+        if each != PeerRequests()
     ]
 
 
-def wants_in(listed: Iterable[Mapping[str, Any]]) -> Wants:
-    """What several processes' lists want of one owner, taken together."""
+def peer_requests_in(listed: Iterable[Mapping[str, Any]]) -> PeerRequests:
+    """What several processes' lists ask of one owner, taken together."""
     follows: set[str] = set()
     stops: set[str] = set()
     for each in listed:
         follows.update(each["follows"])
         stops.update(each["stops"])
-    return Wants(frozenset(follows), frozenset(stops))
+    return PeerRequests(frozenset(follows), frozenset(stops))
 
 
 def _sealed(holders: tuple[Holder, ...]) -> tuple[Holder, ...]:

@@ -67,10 +67,10 @@ from storage.base import (
     Order,
     Outdated,
     Page,
+    PeerRequests,
     Span,
     Storage,
     StorageError,
-    Wants,
     conversation_of,
     failure,
 )
@@ -88,8 +88,8 @@ from storage.documents import (
     key_in,
     message_document,
     message_in,
+    peer_requests_in,
     span_id,
-    wants_in,
 )
 from storage.lanes import Lane
 from storage.pages import (
@@ -140,7 +140,7 @@ _LANES = {
     "clearing": 1,
     "api_keys": 2,
     "lease": 1,
-    "wanted": 1,
+    "peer_requests": 1,
     "follow": 1,
     "counts": 1,
     "sweep": 1,
@@ -548,8 +548,8 @@ class MongoStorage(Storage):
         kept = await self._messages.find_one(key)
         return kept is not None and message_in(kept).has(ending)
 
-    async def renew_lease(self, wants: Mapping[str, Wants]) -> bool:
-        since = await self._renew_lease(wants)
+    async def renew_lease(self, requests: Mapping[str, PeerRequests]) -> bool:
+        since = await self._renew_lease(requests)
         # Remembered here, where the caller waits: one who left did not learn of a gap, and the
         # next one has to. The same goes for a reply that was lost.
         unbroken = self._since in (None, since)
@@ -557,11 +557,11 @@ class MongoStorage(Storage):
         return unbroken
 
     @_command("lease")
-    async def _renew_lease(self, wants: Mapping[str, Wants]) -> datetime:
+    async def _renew_lease(self, requests: Mapping[str, PeerRequests]) -> datetime:
         """Renew it; returns since when it is held without a gap."""
         renewed = await self._processes.find_one_and_update(
             {"_id": self.process},
-            queries.lease_renewed(self._lease, wants),
+            queries.lease_renewed(self._lease, requests),
             {"since": 1},
             upsert=True,
             return_document=pymongo.ReturnDocument.AFTER,
@@ -577,11 +577,11 @@ class MongoStorage(Storage):
         reads = [document.get("reads", ()) async for document in cursor]
         return frozenset(kind for kind in kinds if any(kind not in each for each in reads))
 
-    @_command("wanted")
-    async def wanted(self) -> Wants:
+    @_command("peer_requests")
+    async def peer_requests(self) -> PeerRequests:
         of_ours = {"wants": {"$elemMatch": {"owner": self.process}}}  # a process names us once
         cursor = self._processes.find(queries.wanting(self.process), of_ours)
-        return wants_in([document["wants"][0] async for document in cursor])
+        return peer_requests_in([document["wants"][0] async for document in cursor])
 
     @_command("follow")
     async def growth(self, positions: Mapping[str, int]) -> Growth:

@@ -25,8 +25,8 @@ from storage.base import (
     Count,
     IdempotencyKey,
     Order,
+    PeerRequests,
     Span,
-    Wants,
     conversation_of,
 )
 from storage.documents import (
@@ -34,8 +34,8 @@ from storage.documents import (
     changed_fields,
     chunk_id,
     conversation_document,
+    peer_requests_list,
     span_id,
-    wants_list,
 )
 from storage.pages import api_key_place, conversation_place, message_place
 from storage.sizes import facts_bytes, messages_bytes
@@ -252,8 +252,8 @@ def counted(count: Count) -> Document:
     }
 
 
-def lease_renewed(milliseconds: int, wants: Mapping[str, Wants]) -> list[Document]:
-    """The update of a process's document: the lease runs anew, and this is what it wants.
+def lease_renewed(milliseconds: int, requests: Mapping[str, PeerRequests]) -> list[Document]:
+    """The update of a process's document: the lease runs anew, and these are its requests to peers.
 
     `since` tells from when on it was held without a gap. The server decides that as well: the
     process's own clock stands still while its machine sleeps, and knows nothing of an election
@@ -262,7 +262,7 @@ def lease_renewed(milliseconds: int, wants: Mapping[str, Wants]) -> list[Documen
     renewed: dict[str, Any] = {
         "since": {"$cond": [_LEASE_HELD, "$since", "$$NOW"]},
         "lease_until": {"$add": ["$$NOW", milliseconds]},
-        "wants": {"$literal": wants_list(wants)},  # ids, whatever they begin with
+        "wants": {"$literal": peer_requests_list(requests)},  # ids, whatever they begin with
         "reads": sorted(LATER_KINDS),
         "schema": SCHEMA_VERSION,
     }
@@ -286,10 +286,10 @@ def lease_held_throughout(process: str, milliseconds: int) -> Document:
 
 
 def lease_given_back(process: str) -> Document:
-    """The process, if it wants nothing of others."""
+    """The process, if it has no requests to peers."""
     return {"_id": process, "wants": []}
 
 
 def wanting(process: str) -> Document:
-    """The processes that live and want something of this one."""
+    """The processes that live and have requests to this one."""
     return {"wants.owner": process, "$expr": _LEASE_HELD}

@@ -131,7 +131,7 @@ INDEXES: Mapping[str, Sequence[Document]] = {
     ],
     "processes": [
         {"name": "lifetime", "key": {"lease_until": 1}, "expireAfterSeconds": _PROCESS_SECONDS},
-        # For the owners, who ask what is wanted of them.
+        # For the owners, who read what their peers ask of them.
         {"name": "wanted", "key": {"wants.owner": 1}},
     ],
     "counts": [

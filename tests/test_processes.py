@@ -267,7 +267,7 @@ async def test_a_lease_that_was_lost_is_looked_into_before_anything_more_is_writ
     store.fail("renew_lease", times=0)
 
     await looking.reached.wait()
-    await store.called("wanted", store.calls.count("wanted") + 5)  # as many ticks
+    await store.called("peer_requests", store.calls.count("peer_requests") + 5)  # as many ticks
     assert [6] == stored.chunk_ends(reader.answer_id)
     looking.open.set()
     assert "interrupted" == (await reader.end())["status"]

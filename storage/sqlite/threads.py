@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from storage.base import Examined, Reason, Storage, StorageError, Wants
+from storage.base import Examined, PeerRequests, Reason, Storage, StorageError
 from storage.sqlite.file import SQLiteFile
 from storage.sqlite.looking import Looking
 from storage.sqlite.readers import Readers
@@ -124,7 +124,7 @@ class SQLiteThreads(Storage):
         await self._opened(self._writer).run("ping", self._try, patience=_PING_SECONDS)
         self._in_doubt = False
 
-    async def renew_lease(self, wants: Mapping[str, Wants]) -> bool:
+    async def renew_lease(self, requests: Mapping[str, PeerRequests]) -> bool:
         """The lock on the file is the lease: it lasts as long as the process, which is alone."""
         return True
 
@@ -132,9 +132,9 @@ class SQLiteThreads(Storage):
         """There is nobody else to read anything."""
         return frozenset()
 
-    async def wanted(self) -> Wants:
-        """There is nobody to want anything."""
-        return Wants()
+    async def peer_requests(self) -> PeerRequests:
+        """There are no peers."""
+        return PeerRequests()
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         """Have `work` done in the storage's thread, and wait for it."""

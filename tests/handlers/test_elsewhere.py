@@ -11,7 +11,7 @@ from relay import following
 from relay.answer import Answer
 from relay.errors import TooManyStops
 from server import Server
-from storage.base import Wants
+from storage.base import PeerRequests
 from tests.readers import Reader, call
 from tests.serving import Serving
 from tests.steps import JSON, kept_answer, messages_of, until
@@ -101,10 +101,10 @@ async def test_stops_sent_by_the_hundred_share_a_renewal_of_the_lease(
     store = two.other.relay._lease._storage
     renew, renewals = store.renew_lease, 0
 
-    async def counted(wants: Mapping[str, Wants]) -> bool:
+    async def counted(requests: Mapping[str, PeerRequests]) -> bool:
         nonlocal renewals
         renewals += 1
-        return await renew(wants)
+        return await renew(requests)
 
     monkeypatch.setattr(store, "renew_lease", counted)
 
@@ -129,13 +129,13 @@ async def test_so_many_answers_of_a_user_may_be_stopped_from_elsewhere_at_a_time
         await reader.text("half")
         readers[reader.answer_id] = reader
     relay, owners_store = two.other.relay, two.owner.relay._heeding._storage
-    wanted, heeds = owners_store.wanted, asyncio.Event()
+    peer_requests, heeds = owners_store.peer_requests, asyncio.Event()
 
-    async def later() -> Wants:
+    async def later() -> PeerRequests:
         await heeds.wait()
-        return await wanted()
+        return await peer_requests()
 
-    monkeypatch.setattr(owners_store, "wanted", later)
+    monkeypatch.setattr(owners_store, "peer_requests", later)
 
     outcomes = await asyncio.gather(
         *(relay.stop("local", answer_id) for answer_id in [*readers, *readers]),

@@ -95,7 +95,7 @@ def outage(place: Place) -> None:
     """Its store cannot be reached."""
     for name in (
         "renew_lease",
-        "wanted",
+        "peer_requests",
         "growth",
         "append_chunks",
         "message",
@@ -144,7 +144,7 @@ async def test_a_store_that_hung_for_a_lease_without_failing_abandons_nobody_eit
     await followed(owner, reader.answer_id)
     reader.close()
     other.store.fail("renew_lease")
-    gate = owner.store.hold("wanted")
+    gate = owner.store.hold("peer_requests")
     await gate.reached.wait()
     await asyncio.sleep(1.5 * LEASE)
     gate.open.set()
@@ -301,7 +301,7 @@ async def test_whoever_came_back_while_the_owner_looked_once_more_has_their_grac
         await until(lambda: not running.answer.readers)
     # Every look from just before the grace is over hangs: the store is slow.
     await asyncio.sleep(left + 0.9 - asyncio.get_running_loop().time())
-    gates = [owner.store.hold("wanted") for _ in range(2)]
+    gates = [owner.store.hold("peer_requests") for _ in range(2)]
     async with asyncio.timeout(5):
         for gate in gates:
             await gate.reached.wait()

@@ -18,7 +18,7 @@ from model.blocks import (
 from model.growth import Chunk, Piece
 from model.messages import Attempt, Conversation, Failure, Message, Status, Timing, now
 from model.usage import Usage
-from storage.base import Busy, Changes, NotFound, Order, Page, Storage, Wants
+from storage.base import Busy, Changes, NotFound, Order, Page, PeerRequests, Storage
 from storage.pages import PAGE_CHARS
 from tests.storage.samples import (
     TEXT,
@@ -717,7 +717,7 @@ async def test_ping_returns_and_closing_twice_is_harmless(storage: Storage) -> N
     await storage.ping()
     assert await storage.renew_lease({})
     assert await storage.unreadable(LATER_KINDS) == frozenset()
-    assert await storage.wanted() == Wants()
+    assert await storage.peer_requests() == PeerRequests()
     assert await storage.orphans() == []
     await storage.close()
     await storage.close()

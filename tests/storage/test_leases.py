@@ -1,4 +1,4 @@
-"""Leases and what they carry: who lives, and what one process wants of another. MongoDB only."""
+"""Leases and what they carry: who lives, and what one process asks of another. MongoDB only."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from pymongo.write_concern import WriteConcern
 
 from model.blocks import LATER_KINDS, TextBlock
 from model.messages import Status
-from storage.base import StorageError, Wants
+from storage.base import PeerRequests, StorageError
 from tests.mongod import ReplicaSet
 from tests.storage.conftest import Commands, Place
 from tests.storage.samples import UNKNOWN, begun, ending, text_chunks
@@ -219,80 +219,86 @@ async def test_what_any_one_of_several_processes_cannot_read_is_told(
     assert await storage.unreadable({"tool_result"}) == {"tool_result"}
 
 
-# What is wanted
+# Requests to peers
 
 
 @pytest.mark.gen_test
-async def test_what_is_wanted_of_a_process_is_seen_by_it_alone(mongo: Place) -> None:
+async def test_a_request_to_a_process_is_seen_by_it_alone(mongo: Place) -> None:
     owner, other, reader = [await mongo.open(name) for name in ("owner", "other", "reader")]
-    assert await owner.wanted() == Wants()
-    wants = {
-        "owner": Wants(frozenset({"$a", "b"}), frozenset({"b", "c"})),
-        "a process that is gone": Wants(frozenset({"d"})),
+    assert await owner.peer_requests() == PeerRequests()
+    requests = {
+        "owner": PeerRequests(frozenset({"$a", "b"}), frozenset({"b", "c"})),
+        "a process that is gone": PeerRequests(frozenset({"d"})),
     }
-    assert await reader.renew_lease(wants)
-    assert await owner.wanted() == wants["owner"]
-    assert await other.wanted() == await reader.wanted() == Wants()
+    assert await reader.renew_lease(requests)
+    assert await owner.peer_requests() == requests["owner"]
+    assert await other.peer_requests() == await reader.peer_requests() == PeerRequests()
 
 
 @pytest.mark.gen_test
-async def test_what_several_processes_want_is_taken_together(mongo: Place) -> None:
+async def test_requests_of_several_processes_are_taken_together(mongo: Place) -> None:
     owner, one, other = [await mongo.open(name) for name in ("owner", "one", "other")]
-    await one.renew_lease({"owner": Wants(frozenset({"a", "b"}), frozenset({"s"}))})
-    await other.renew_lease({"owner": Wants(frozenset({"b", "c"}), frozenset({"t"}))})
-    assert await owner.wanted() == Wants(frozenset("abc"), frozenset("st"))
+    await one.renew_lease({"owner": PeerRequests(frozenset({"a", "b"}), frozenset({"s"}))})
+    await other.renew_lease({"owner": PeerRequests(frozenset({"b", "c"}), frozenset({"t"}))})
+    assert await owner.peer_requests() == PeerRequests(frozenset("abc"), frozenset("st"))
 
 
 @pytest.mark.gen_test
-async def test_each_renewal_replaces_what_was_wanted(mongo: Place) -> None:
+async def test_each_renewal_replaces_the_requests_before(mongo: Place) -> None:
     owner, reader = await mongo.open("owner"), await mongo.open("reader")
-    for wants in (Wants(frozenset("ab")), Wants(frozenset("b")), Wants(stops=frozenset("b"))):
-        await reader.renew_lease({"owner": wants})
-        assert await owner.wanted() == wants
-    await reader.renew_lease({"owner": Wants()})
-    assert await owner.wanted() == Wants()
+    for requests in (
+        PeerRequests(frozenset("ab")),
+        PeerRequests(frozenset("b")),
+        PeerRequests(stops=frozenset("b")),
+    ):
+        await reader.renew_lease({"owner": requests})
+        assert await owner.peer_requests() == requests
+    await reader.renew_lease({"owner": PeerRequests()})
+    assert await owner.peer_requests() == PeerRequests()
 
 
 @pytest.mark.gen_test
-async def test_who_does_not_live_wants_nothing(
+async def test_requests_of_a_dead_process_do_not_count(
     mongo: Place, database: Database[dict[str, Any]]
 ) -> None:
     owner, reader = await mongo.open("owner"), await mongo.open("reader")
-    wants = Wants(frozenset({"a"}))
-    await reader.renew_lease({"owner": wants})
+    requests = PeerRequests(frozenset({"a"}))
+    await reader.renew_lease({"owner": requests})
     run_out(database, "owner")  # that is another matter
-    assert await owner.wanted() == wants
+    assert await owner.peer_requests() == requests
 
     run_out(database, "reader")
 
-    assert await owner.wanted() == Wants()
-    await reader.renew_lease({"owner": wants})
-    assert await owner.wanted() == wants
+    assert await owner.peer_requests() == PeerRequests()
+    await reader.renew_lease({"owner": requests})
+    assert await owner.peer_requests() == requests
 
 
 @pytest.mark.gen_test
-async def test_wants_run_out_with_their_lease(mongo: Place) -> None:
+async def test_requests_run_out_with_their_lease(mongo: Place) -> None:
     owner, reader = await mongo.open("owner"), await mongo.open("reader", lease_seconds=0.2)
-    await reader.renew_lease({"owner": Wants(frozenset({"a"}))})
+    await reader.renew_lease({"owner": PeerRequests(frozenset({"a"}))})
     async with asyncio.timeout(10):
-        while await owner.wanted() != Wants():
+        while await owner.peer_requests() != PeerRequests():
             pass
 
 
-@pytest.mark.parametrize("wants", [Wants(frozenset({"a"})), Wants(stops=frozenset({"a"}))])
+@pytest.mark.parametrize(
+    "requests", [PeerRequests(frozenset({"a"})), PeerRequests(stops=frozenset({"a"}))]
+)
 @pytest.mark.gen_test
-async def test_who_wants_something_keeps_the_lease_when_it_closes(
-    mongo: Place, database: Database[dict[str, Any]], wants: Wants
+async def test_who_has_requests_to_peers_keeps_the_lease_when_it_closes(
+    mongo: Place, database: Database[dict[str, Any]], requests: PeerRequests
 ) -> None:
     owner = await mongo.open("owner")
     leaving, reader = await mongo.open("leaving"), await mongo.open("reader")
     for storage in (leaving, reader):
-        await storage.renew_lease({"owner": wants})
+        await storage.renew_lease({"owner": requests})
     await leaving.renew_lease({})
     for storage in (leaving, reader):
         await storage.close()
     assert {each["_id"] for each in database["processes"].find()} == {"owner", "reader"}
-    assert await owner.wanted() == wants
+    assert await owner.peer_requests() == requests
 
 
 @pytest.mark.gen_test
@@ -302,7 +308,7 @@ async def test_what_is_asked_every_tick_is_answered_from_an_index(
     storage = await mongo.open("p")
     answer = await begun(storage)
     commands.sent.clear()
-    await storage.wanted()
+    await storage.peer_requests()
     await storage.growth({answer.id: 0})
     await storage.own_live_answers()
     indexes = [index_of(database, command) for command in commands.sent]

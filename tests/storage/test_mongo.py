@@ -426,7 +426,7 @@ def every_operation(storage: Storage, answer: Message) -> list[Awaitable[object]
         storage.end_answer(answer.id, storage.process, ending()),
         storage.renew_lease({}),
         storage.unreadable({"image"}),
-        storage.wanted(),
+        storage.peer_requests(),
         storage.growth({answer.id: 0}),
         storage.share_counts([count()]),
         storage.own_live_answers(),

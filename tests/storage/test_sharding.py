@@ -123,7 +123,7 @@ def operations(storage: Storage) -> list[Operation]:
         ("revoke_api_key", lambda: storage.revoke_api_key("k", now())),
         ("renew_lease", lambda: storage.renew_lease({})),
         ("unreadable", lambda: storage.unreadable({"image"})),
-        ("wanted", storage.wanted),
+        ("peer_requests", storage.peer_requests),
         ("growth", lambda: storage.growth({keyed_answer.id: 0})),
         ("share_counts", lambda: storage.share_counts([count(user)])),
         ("own_live_answers", storage.own_live_answers),
