@@ -1,4 +1,4 @@
-"""The API's own description: an OpenAPI document made of the handlers' types, and a page of it."""
+"""The OpenAPI 3.1 document of the API, made of the handlers' types, and an HTML page of it."""
 
 import base64
 import hashlib
@@ -11,9 +11,8 @@ from tornado.template import Template
 
 from handlers.admission import Access
 from handlers.base import BaseHandler
-from handlers.operations import (
+from handlers.openapi_components import (
     JSON,
-    OPERATIONS,
     REFUSALS,
     REQUEST_ID,
     Header,
@@ -21,33 +20,42 @@ from handlers.operations import (
     Parameter,
     Reply,
 )
+from handlers.operations import OPERATIONS
 from handlers.views import DeltaEvent, EndEvent, Refusal, ResetEvent, StartEvent
 
 _REF = "#/components/schemas/{name}"
 
-# The data of a stream's events, by their names.
+# The types of the events' data, by the events' names.
 _EVENTS = {"start": StartEvent, "delta": DeltaEvent, "reset": ResetEvent, "end": EndEvent}
 
-# The id of an event: where to go on, and whether that was the end. `start` has none.
+# The ids of events: a position in the answer, with `-end` on the last event. `start` has no id.
 _EVENT_IDS = {"delta": "^[0-9]+$", "reset": "^[0-9]+$", "end": "^[0-9]+-end$"}
 
 _ABOUT = (
-    "Streams of LLM answers that outlive the connections of their readers. Ids are opaque, times "
-    "are RFC 3339 in UTC. Every response carries `X-Request-Id`: the one that the request carried, "
-    "or one of ours. A method that a path does not take is 405, and `Allow` names those it takes. "
-    "Whatever takes GET takes HEAD."
+    "Headrace relays the answers of LLM providers as streams of server-sent events, stores "
+    "conversations, and lets readers resume a stream after their connection was lost. Bodies are "
+    "JSON in UTF-8. Ids are opaque strings; times are RFC 3339 in UTC. Every response carries "
+    "`X-Request-Id`. A method that a path does not support is answered with 405, and `Allow` lists "
+    "the supported ones. Every path that supports GET supports HEAD."
 )
 
-# `\Z` is Python's; everybody else's `$` is as strict, for without a flag it does not pass over a
-# line end.
+# Only Python's patterns need `\Z`: in other languages `$` matches at the very end of the text,
+# unless a flag says otherwise.
 _PYTHON_END = re.compile(r"\\Z$")
 
-_KEY = {"type": "http", "scheme": "bearer", "description": "An API key or a token."}
+_KEY = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": 'An API key (`auth.mode = "keys"`) or a JSON Web Token (`auth.mode = "jwt"`).',
+}
 _TICKET = {
     "type": "apiKey",
     "in": "query",
     "name": "ticket",
-    "description": "In place of a key, for an EventSource, which can send no headers.",
+    "description": (
+        "A ticket from `POST /api/v1/answers/{answer_id}/ticket`, in place of a key. For "
+        "EventSource, which cannot send headers."
+    ),
 }
 
 _STYLE = """
@@ -65,10 +73,10 @@ _PAGE = Template(
 <style>{% raw style %}</style>
 <h1>{{ document["info"]["title"] }}</h1>
 <p>{{ document["info"]["description"] }}</p>
-<p><a href="openapi.json">openapi.json</a> is this page for programs.</p>
+<p>The same as an OpenAPI document: <a href="openapi.json">openapi.json</a></p>
 {% for path, methods in document["paths"].items() %}{% for method, operation in methods.items() %}
 <h2><code>{{ method.upper() }} {{ base_path }}{{ path }}</code></h2>
-<p>{{ operation["summary"] }}</p>
+<p>{{ operation["summary"] }} {{ operation["description"] }}</p>
 <table>
 {% for each in operation.get("parameters", []) %}
 <tr><td>{{ each["in"] }}</td><td><code>{{ each["name"] }}</code></td>
@@ -96,24 +104,24 @@ _PAGE = Template(
 
 
 class DocumentHandler(BaseHandler):
-    """The document. It is as public as this source."""
+    """`GET /api/openapi.json`: the document. It needs no key, since the source is public too."""
 
     access = Access.EVERYBODY
 
     async def get(self) -> None:
-        """Write it."""
+        """Write the document as JSON."""
         self.set_header("Content-Type", "application/json; charset=utf-8")
         services = self.services
         await self.write_shared(_encoded(services.admission.asks_for_keys, services.base_path))
 
 
 class PageHandler(BaseHandler):
-    """The document as a page, without a script and without anybody else's files."""
+    """`GET /api/docs`: the document as a page that loads no script and no other site's files."""
 
     access = Access.EVERYBODY
 
     async def get(self) -> None:
-        """Write it."""
+        """Write the page as HTML, under a policy that permits its own style sheet alone."""
         digest = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.set_header(
@@ -127,7 +135,7 @@ class PageHandler(BaseHandler):
 
 @cache
 def document(*, asks_for_keys: bool, base_path: str = "") -> dict[str, Any]:
-    """The API as OpenAPI 3.1 has it, of a server that asks for keys or of one that does not."""
+    """The OpenAPI 3.1 document of a server that asks for keys, or of one that does not."""
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         described = _operation(operation)
@@ -149,7 +157,7 @@ def document(*, asks_for_keys: bool, base_path: str = "") -> dict[str, Any]:
 
 
 def _types() -> list[Any]:
-    """Every type that the document names."""
+    """The types of all bodies and events."""
     found: list[Any] = [Refusal, *_EVENTS.values()]
     for operation in OPERATIONS:
         found += [operation.body] if operation.body else []
@@ -163,7 +171,8 @@ def _types() -> list[Any]:
 def _operation(operation: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": _name(operation),
-        "summary": operation.words,
+        "summary": operation.summary,
+        "description": operation.description,
         "parameters": [*_in_path(operation.path), *map(_parameter, operation.parameters)],
         "responses": {
             **{str(status): _reply(reply) for status, reply in operation.replies.items()},
@@ -182,41 +191,76 @@ def _operation(operation: Operation) -> dict[str, Any]:
 
 
 def _name(operation: Operation) -> str:
-    """What a program that is made of the document may call it: `get_api_v1_models`."""
+    """The operationId, which generated clients use as a function's name: `get_api_v1_models`."""
     return "_".join(re.findall(r"\w+", f"{operation.method} {operation.path}"))
 
 
 def _security(operation: Operation) -> list[dict[str, list[str]]]:
-    """What lets a request in: one of these."""
+    """The security schemes of an operation, any one of which is enough."""
     if not operation.needs_key:
         return []
     return [{"key": []}, {"ticket": []}] if operation.takes_ticket else [{"key": []}]
 
 
 def _refusal(status: int) -> str:
-    """A refusal's name among the document's responses. Not the phrase: Pythons differ in those."""
+    """The name of an error response. Not the status' phrase: it differs between Python versions."""
     return f"Refused{status}"
 
 
+# What each event says, and what a client does with it.
+_EVENT_WORDS = {
+    "start": "The first event of every stream, also of a resumed one: which answer this is.",
+    "delta": "The text, reasoning or tool call grew: append `data` to what was received.",
+    "reset": "The answer's blocks from its beginning: they replace everything that was received.",
+    "end": "The last event: the answer has ended, with this status.",
+}
+
+
 def _event() -> dict[str, Any]:
-    """One event of a stream. Its data is JSON, whose schema `contentSchema` names."""
+    """The schema of one event of a stream; `contentSchema` is that of the JSON in its `data`."""
     kinds = []
     for name, kind in _EVENTS.items():
         data = {
             "type": "string",
+            "description": "One line of JSON.",
             "contentMediaType": "application/json",
             "contentSchema": _schema(kind),
         }
-        fields: dict[str, Any] = {"event": {"const": name}, "data": data}
+        fields: dict[str, Any] = {
+            "event": {"const": name, "description": "The event's name."},
+            "data": data,
+        }
         if name in _EVENT_IDS:
-            fields["id"] = {"type": "string", "pattern": _EVENT_IDS[name]}
+            fields["id"] = {
+                "type": "string",
+                "pattern": _EVENT_IDS[name],
+                "description": "The position behind this event: send it as `Last-Event-ID` to go "
+                "on from here.",
+            }
         needed = list(fields)
-        fields["retry"] = {"type": "integer", "description": "In milliseconds."}
-        kinds.append({"type": "object", "properties": fields, "required": needed})
+        fields["retry"] = {
+            "type": "integer",
+            "description": "Milliseconds to wait before reconnecting if the stream is cut off.",
+        }
+        kinds.append(
+            {
+                "type": "object",
+                "description": _EVENT_WORDS[name],
+                "properties": fields,
+                "required": needed,
+            }
+        )
     return {
-        "description": "One event; a stream is many of them, and comments between.",
+        "description": "One event. A stream is a sequence of events with comments in between.",
         "oneOf": kinds,
     }
+
+
+# What the ids in paths name.
+_PATH_WORDS = {
+    "conversation_id": "The id of a conversation, as a response gave it.",
+    "answer_id": "The id of an answer, as a response or the `start` event gave it.",
+}
 
 
 def _in_path(path: str) -> list[dict[str, Any]]:
@@ -225,25 +269,29 @@ def _in_path(path: str) -> list[dict[str, Any]]:
             "in": "path",
             "name": name,
             "required": True,
-            "description": "As the API gave it.",
+            "description": _PATH_WORDS[name],
             "schema": {"type": "string", "pattern": "^[^/]+$"},
+            "example": "0f2c9a4b7d1e4c3f8a6b5d2e1c0f9a8b",
         }
         for name in re.findall(r"{(\w+)}", path)
     ]
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
-    return {
-        "in": parameter.place,
+    described: dict[str, Any] = {
+        "in": parameter.location,
         "name": parameter.name,
-        "description": parameter.words,
+        "description": parameter.description,
         "schema": dict(parameter.schema),
     }
+    if parameter.example is not None:
+        described["example"] = parameter.example
+    return described
 
 
 def _reply(reply: Reply) -> dict[str, Any]:
     described: dict[str, Any] = {
-        "description": reply.words,
+        "description": reply.description,
         "headers": {header.name: _header(header) for header in (REQUEST_ID, *reply.headers)},
     }
     if reply.content:
@@ -254,15 +302,18 @@ def _reply(reply: Reply) -> dict[str, Any]:
 
 
 def _header(header: Header) -> dict[str, Any]:
-    return {
-        "description": header.words,
+    described: dict[str, Any] = {
+        "description": header.description,
         "required": header.always,
         "schema": dict(header.schema),
     }
+    if header.example is not None:
+        described["example"] = header.example
+    return described
 
 
 def _schema(what: Any) -> Any:
-    """A schema as it is, or the reference to a type's, or to one of several."""
+    """The schema of a body: `what` itself if it is one, else references to the types' schemas."""
     if isinstance(what, dict):
         return what
     if isinstance(what, tuple):
@@ -272,7 +323,7 @@ def _schema(what: Any) -> Any:
 
 
 def _portable(schema: Any) -> Any:
-    """The schema with patterns that are not Python's alone."""
+    """The schema with patterns that every language's regular expressions can read."""
     if isinstance(schema, dict):
         return {
             name: _PYTHON_END.sub("$", value)
@@ -290,9 +341,8 @@ def _encoded(asks_for_keys: bool, base_path: str) -> bytes:
 
 @cache
 def _page(asks_for_keys: bool, base_path: str) -> bytes:
-    said = document(asks_for_keys=asks_for_keys, base_path=base_path)
     return _PAGE.generate(
-        document=said,
+        document=document(asks_for_keys=asks_for_keys, base_path=base_path),
         base_path=base_path,
         style=_STYLE,
         named=_named,
@@ -301,15 +351,15 @@ def _page(asks_for_keys: bool, base_path: str) -> bytes:
     )
 
 
-def _reply_of(said: dict[str, Any], reply: dict[str, Any]) -> dict[str, Any]:
-    """A reply, or the one that it refers to."""
+def _reply_of(described: dict[str, Any], reply: dict[str, Any]) -> dict[str, Any]:
+    """The response itself, or the shared one that it refers to."""
     _, _, name = reply.get("$ref", "").rpartition("/")
-    found: dict[str, Any] = said["components"]["responses"][name] if name else reply
+    found: dict[str, Any] = described["components"]["responses"][name] if name else reply
     return found
 
 
 def _named(content: dict[str, Any]) -> str:
-    """What a body is, in words: its kind, and the names of its schemas if they have any."""
+    """A body as the page shows it: its media type, and the names of its schemas if it has any."""
     return ", ".join(
         f"{kind} {' or '.join(_names(each['schema']))}".strip() for kind, each in content.items()
     )

@@ -1,19 +1,33 @@
-"""Every operation of the API, said once: what it takes and replies, in the handlers' own types.
+"""Every operation of the API: what it does, what it takes and what it replies.
 
-`openapi.py` makes the document of it. A test holds this table and the route table to each other, so
-that a new route is not served before it stands here.
+`openapi.py` makes the OpenAPI document of this table. A test holds the table against the routes
+that the server serves, so that no route is undocumented.
 """
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
-
 from handlers.errors import FAILURE_STATUSES
+from handlers.openapi_components import (
+    ANY_OBJECT,
+    EVENT,
+    EVENTS,
+    IDEMPOTENCY_KEY,
+    JSON,
+    LIMIT,
+    LOCATION,
+    ORDER,
+    POSITION,
+    PREFER,
+    PREFERENCE_APPLIED,
+    TEXT,
+    Operation,
+    Parameter,
+    Reply,
+    failed,
+)
 from handlers.views import (
     Accepted,
     ChangedConversation,
     Chat,
     Conversation,
-    FailedAnswer,
     GivenTicket,
     Health,
     List,
@@ -26,278 +40,204 @@ from handlers.views import (
     Ready,
     Refusal,
 )
-from storage.base import Order
-
-JSON = "application/json"
-EVENTS = "text/event-stream"
-
-# Kinds of content that no type of ours describes.
-TEXT = {"type": "string"}
-ANY_OBJECT = {"type": "object"}
-EVENT = {"$ref": "#/components/schemas/Event"}  # one of a stream's, as most describe streams
-
-
-class Parameter(NamedTuple):
-    """Something to send beside the body and the path."""
-
-    place: str  # "query" or "header"
-    name: str
-    words: str
-    schema: Mapping[str, Any] = TEXT
-
-
-class Header(NamedTuple):
-    """What stands in a response's head, always or now and then."""
-
-    name: str
-    words: str
-    schema: Mapping[str, Any] = TEXT
-    always: bool = True
-
-
-class Reply(NamedTuple):
-    """What comes back with one status: by kind of content, a type of ours, several, or a schema."""
-
-    words: str
-    content: Mapping[str, Any] = {}
-    headers: tuple[Header, ...] = ()
-
-
-class Operation(NamedTuple):
-    """One method of one path. What it refuses beside `replies` is in REFUSALS."""
-
-    method: str
-    path: str
-    words: str
-    replies: Mapping[int, Reply]
-    body: type | None = None
-    parameters: tuple[Parameter, ...] = ()
-    needs_key: bool = True
-    needs_body: bool = True
-    takes_ticket: bool = False
-    refuses: tuple[int, ...] = ()
-
-    @property
-    def refusals(self) -> tuple[int, ...]:
-        """With which statuses it may refuse a request, beside those of `replies`."""
-        users = (401, 429) if self.needs_key else ()
-        found = {*_ANYWHERE, *users, *self.refuses}
-        return tuple(sorted(found - self.replies.keys()))
-
-
-REQUEST_ID = Header(
-    "X-Request-Id", "By which our log knows the request: the one it carried, or one of ours."
-)
-# What may be refused unread need not have one.
-_READ_ID = REQUEST_ID._replace(always=False)
-_RETRY_AFTER = Header(
-    "Retry-After", "After how many seconds to try again.", {"type": "integer", "minimum": 0}
-)
-_REFUSED = {JSON: Refusal}
-
-REFUSALS: Mapping[int, Reply] = {
-    400: Reply("Not understood; the code says what of it.", _REFUSED, (_READ_ID,)),
-    401: Reply(
-        "Without credentials, or with such as open nothing here.",
-        _REFUSED,
-        (Header("WWW-Authenticate", "`Bearer`, and what is wrong."),),
-    ),
-    403: Reply("Not for who asks, or not from where; or there is no room for it.", _REFUSED),
-    404: Reply("There is no such thing, or it is not yours.", _REFUSED),
-    406: Reply("Neither events nor JSON would be accepted.", _REFUSED),
-    409: Reply(
-        "The conversation's last answer is still being written; `answer_id` names it.",
-        _REFUSED,
-    ),
-    413: Reply("More than is taken.", _REFUSED),
-    415: Reply("The body was not sent as `application/json`, or was compressed.", _REFUSED),
-    422: Reply(
-        "The Idempotency-Key was used for another question.",
-        _REFUSED,
-    ),
-    429: Reply("As much as may be asked for now.", _REFUSED, (_RETRY_AFTER,)),
-    431: Reply("A head that is too large.", _REFUSED, (_READ_ID,)),
-    500: Reply("A bug of this server.", _REFUSED),
-    503: Reply("Not just now.", _REFUSED, (_READ_ID, _RETRY_AFTER)),
-}
-# A head, a body and a moment may be wrong for any operation.
-_ANYWHERE = (400, 403, 413, 415, 431, 500, 503)
-
-
-_LIMIT = Parameter(
-    "query",
-    "limit",
-    "How many to list.",
-    {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
-)
-_ORDER = Parameter(
-    "query",
-    "order",
-    "By which time: that of their creation, or of the last question in them or change of them.",
-    {"type": "string", "enum": list(Order), "default": Order.CREATED},
-)
-_KEY = Parameter(
-    "header",
-    "Idempotency-Key",
-    "Your name for this question: sent again under it, it is answered once.",
-    {"type": "string", "pattern": "^[ -~]+$", "minLength": 1, "maxLength": 255},
-)
-_PREFER = Parameter(
-    "header",
-    "Prefer",
-    "`respond-async` says where the answer can be read, and does not wait for it.",
-)
-_EVENT_ID = "[ \\t]*([0-9]{1,9}(-end)?)?[ \\t]*"
-_ONE_EVENT_ID = {"type": "string", "pattern": f"^{_EVENT_ID}$"}
-_POSITION = (
-    Parameter(
-        "header",
-        "Last-Event-ID",
-        "The id of the last event seen; the stream goes on behind it. Of several, the last.",
-        {"type": "string", "pattern": f"^{_EVENT_ID}(,{_EVENT_ID})*$"},
-    ),
-    Parameter("query", "lastEventId", "The same, for who cannot send headers.", _ONE_EVENT_ID),
-    Parameter("query", "after", "The same, for an address that is opened.", _ONE_EVENT_ID),
-)
-_SEEN_THE_END = Reply("The end was seen already; an EventSource stops.")
-_STREAM = (
-    "The answer as events: `start`, then `delta`, perhaps `reset`, and `end`. The data of each is "
-    "one line of JSON, by the schemas StartEvent, DeltaEvent, ResetEvent and EndEvent."
-)
-_LOCATION = Header(
-    "Location", "Where it is from now on.", {"type": "string", "format": "uri-reference"}
-)
-
-
-def _failed(status: int) -> Reply:
-    """The answer failed and was waited for as JSON, or it was refused before there was one."""
-    words = "The answer failed, and was waited for as JSON."
-    refused = REFUSALS.get(status)
-    if refused is None:
-        return Reply(words, {JSON: FailedAnswer})
-    headers = tuple(header._replace(always=False) for header in refused.headers)
-    return Reply(f"{refused.words} Or: {words}", {JSON: (Refusal, FailedAnswer)}, headers)
-
-
-_ASKED = {
-    200: Reply(
-        "The answer: as a stream, or whole if only `application/json` is accepted.",
-        {EVENTS: EVENT, JSON: Message},
-    ),
-    202: Reply(
-        "With `Prefer: respond-async`: where the answer can be read.",
-        {JSON: Accepted},
-        (_LOCATION, Header("Preference-Applied", "`respond-async`")),
-    ),
-    204: _SEEN_THE_END._replace(words="With a key that was used before: the end was seen already."),
-    **{int(status): _failed(status) for status in sorted(FAILURE_STATUSES)},
-}
-_ASKING_REFUSES = (404, 406, 409, 422)
 
 _CONVERSATIONS = "/api/v1/conversations"
 _CONVERSATION = "/api/v1/conversations/{conversation_id}"
+_ANSWER = "/api/v1/answers/{answer_id}"
+
+_STREAM = (
+    "The answer as a stream of events: `start`, any number of `delta` and `reset`, and `end`. The "
+    "`data` of an event is one line of JSON: a StartEvent, DeltaEvent, ResetEvent or EndEvent. "
+    "A comment (`: beat`) is sent after some seconds without an event. A stream that closes "
+    "without `end` was cut off: reconnect with the id of the last event."
+)
+_END_SEEN = Reply(
+    "The request has the id of the `end` event, so there is nothing more to read. An EventSource "
+    "does not reconnect after this status."
+)
+
+# What asking replies, on whichever path.
+_ANSWERED = {
+    200: Reply(
+        "The answer, as a stream of events or, if `Accept` permits only `application/json`, as a "
+        "message once it has ended.",
+        {EVENTS: EVENT, JSON: Message},
+    ),
+    202: Reply(
+        "With `Prefer: respond-async`: the question is stored, and its answer can be read at "
+        "`events_url`.",
+        {JSON: Accepted},
+        (LOCATION, PREFERENCE_APPLIED),
+    ),
+    204: _END_SEEN._replace(
+        description="The `Idempotency-Key` was used before, and the request has the id of that "
+        "answer's `end` event, so there is nothing more to read."
+    ),
+    **{int(status): failed(status) for status in sorted(FAILURE_STATUSES)},
+}
+_ASKING = (IDEMPOTENCY_KEY, PREFER, *POSITION)
+_ASKING_REFUSES = (404, 406, 409, 422)
 
 OPERATIONS = (
     Operation(
         "post",
         "/api/v1/chat",
-        "Ask, in a new conversation or the named one.",
-        _ASKED,
+        "Ask a question, and make its conversation if none is named.",
+        "Stores the question in the conversation `conversation_id`, or in a new one, sends it to "
+        "the model with the history of its branch, and returns the answer: as a stream of events "
+        "(`Accept: text/event-stream`, the default), as one message (`Accept: application/json`), "
+        "or as the address where it can be read (`Prefer: respond-async`).",
+        _ANSWERED,
         body=Chat,
-        parameters=(_KEY, _PREFER, *_POSITION),
+        parameters=_ASKING,
         refuses=_ASKING_REFUSES,
     ),
     Operation(
         "post",
         f"{_CONVERSATION}/messages",
-        "Ask in a conversation.",
-        _ASKED,
+        "Ask a question in a conversation.",
+        "Does what `POST /api/v1/chat` does, in the conversation that the path names.",
+        _ANSWERED,
         body=Question,
-        parameters=(_KEY, _PREFER, *_POSITION),
+        parameters=_ASKING,
         refuses=_ASKING_REFUSES,
     ),
     Operation(
         "get",
         f"{_CONVERSATION}/messages",
-        "What was said: the newest page first, each page from old to new.",
-        {200: Reply("A page of messages.", {JSON: List[Message]})},
-        parameters=(_LIMIT, Parameter("query", "before", "`next` of the page behind this one.")),
+        "List the messages of a conversation.",
+        "Returns the newest page of messages; `before` leads to older pages. Within a page "
+        "messages are sorted from oldest to newest, all branches together, parents before "
+        "their children.",
+        {
+            200: Reply(
+                "A page of messages; `next` is null if there are no older ones.",
+                {JSON: List[Message]},
+            )
+        },
+        parameters=(
+            LIMIT,
+            Parameter(
+                "query",
+                "before",
+                "The `next` of a page: returns the messages before that page. Without it the "
+                "newest page is returned.",
+            ),
+        ),
         refuses=(404,),
     ),
     Operation(
         "post",
         _CONVERSATIONS,
-        "Make a conversation.",
-        {201: Reply("It is made.", {JSON: Conversation}, (_LOCATION,))},
+        "Create a conversation.",
+        "Creates an empty conversation. `POST /api/v1/chat` without a `conversation_id` creates "
+        "one together with its first question.",
+        {201: Reply("The conversation was created.", {JSON: Conversation}, (LOCATION,))},
         body=NewConversation,
         refuses=(429,),
     ),
     Operation(
         "get",
         _CONVERSATIONS,
-        "List conversations, newest first.",
-        {200: Reply("A page of conversations.", {JSON: List[Conversation]})},
-        parameters=(_LIMIT, _ORDER, Parameter("query", "after", "`next` of the page before.")),
+        "List the user's conversations.",
+        "Returns the first page of conversations in the given order; `after` leads to the pages "
+        "behind it.",
+        {
+            200: Reply(
+                "A page of conversations; `next` is null on the last one.",
+                {JSON: List[Conversation]},
+            )
+        },
+        parameters=(
+            LIMIT,
+            ORDER,
+            Parameter(
+                "query",
+                "after",
+                "The `next` of a page in the same order: returns the page behind it. Without it "
+                "the first page is returned.",
+            ),
+        ),
     ),
     Operation(
         "get",
         _CONVERSATION,
-        "Show a conversation.",
-        {200: Reply("It.", {JSON: Conversation})},
+        "Get a conversation.",
+        "Returns the conversation without its messages.",
+        {200: Reply("The conversation.", {JSON: Conversation})},
         refuses=(404,),
     ),
     Operation(
         "patch",
         _CONVERSATION,
-        "Change what is named; null clears.",
-        {200: Reply("As it is now.", {JSON: Conversation})},
+        "Change a conversation.",
+        "Changes the fields that the body names and leaves the others. Null clears `title`, "
+        "`model` or `system`; an empty object clears `metadata`.",
+        {200: Reply("The conversation after the change.", {JSON: Conversation})},
         body=ChangedConversation,
         refuses=(404, 429),
     ),
     Operation(
         "delete",
         _CONVERSATION,
-        "Forget a conversation and all its messages; a live answer is stopped first.",
-        {204: Reply("It is gone.")},
+        "Delete a conversation.",
+        "Stops a live answer of the conversation, then deletes the conversation and all its "
+        "messages. This cannot be undone.",
+        {204: Reply("The conversation was deleted.")},
         refuses=(404,),
     ),
     Operation(
         "get",
-        "/api/v1/answers/{answer_id}/events",
-        "Read an answer from any position, live or ended.",
+        f"{_ANSWER}/events",
+        "Stream an answer from any position.",
+        "Streams a live or an ended answer, from its beginning or from behind the event whose id "
+        "the request has. Any process of the server can serve it, and any number of readers may "
+        "read it at a time. While the answer cannot be read, the stream has a `retry` field only "
+        "and closes: reconnect with the same id after as many milliseconds.",
         {
             200: Reply(_STREAM, {EVENTS: EVENT}),
-            204: _SEEN_THE_END,
+            204: _END_SEEN,
         },
-        parameters=_POSITION,
+        parameters=POSITION,
         takes_ticket=True,
         refuses=(404,),
     ),
     Operation(
         "post",
-        "/api/v1/answers/{answer_id}/regenerate",
-        "Have its question answered once more, beside the answers it has.",
-        _ASKED,
+        f"{_ANSWER}/regenerate",
+        "Generate another answer to the same question.",
+        "Sends the question of this answer to the model again. The new answer is stored beside "
+        "the ones there are, with the same `parent_id`. Without `model` the model of this answer "
+        "is used. Other options of the first request are not stored: send them again if they are "
+        "to apply.",
+        _ANSWERED,
         body=Options,
-        parameters=(_KEY, _PREFER, *_POSITION),
+        parameters=_ASKING,
         refuses=_ASKING_REFUSES,
         needs_body=False,
     ),
     Operation(
         "post",
-        "/api/v1/answers/{answer_id}/ticket",
-        "Get a ticket, by which an EventSource reads this answer.",
-        {201: Reply("It, and the address that has it in it.", {JSON: GivenTicket})},
+        f"{_ANSWER}/ticket",
+        "Get a ticket for reading an answer with an EventSource.",
+        "Returns a ticket that permits reading the events of this answer. It is for EventSource, "
+        "which cannot send an `Authorization` header. It expires 60 seconds after the answer's "
+        "end or its own issue, whichever is later, after a day at most, and with the key or token "
+        "that asked for it.",
+        {201: Reply("The ticket, and the address that contains it.", {JSON: GivenTicket})},
         refuses=(404,),
     ),
     Operation(
         "post",
-        "/api/v1/answers/{answer_id}/stop",
+        f"{_ANSWER}/stop",
         "Stop an answer.",
+        "Ends a live answer with the status `stopped`; the text that was generated so far is "
+        "stored, and all its readers get `end`. An answer that has ended is not changed.",
         {
-            200: Reply("It has ended.", {JSON: Message}),
+            200: Reply("The answer has ended; this is what is stored of it.", {JSON: Message}),
             202: Reply(
-                "Another process has it, and was told, or its end is not stored yet.",
+                "The answer will be stopped, but its end is not stored yet: another process "
+                "generates it, or the store is slow. The message may still be `live`.",
                 {JSON: Message},
             ),
         },
@@ -306,48 +246,71 @@ OPERATIONS = (
     Operation(
         "get",
         "/api/v1/models",
-        "Which models there are, the default first.",
-        {200: Reply("All of them.", {JSON: List[ModelEntry]})},
+        "List the models.",
+        "Returns the models that this key or token may use, the default first.",
+        {
+            200: Reply(
+                "All models in one page; `next` is always null.",
+                {JSON: List[ModelEntry]},
+            )
+        },
     ),
     Operation(
         "get",
         "/api/v1/me",
-        "Whose the key is.",
-        {200: Reply("The user for whom is asked.", {JSON: Me})},
+        "Get the current user.",
+        "Returns the user that the credentials belong to, or the one that an admin names in "
+        "`Headrace-User`.",
+        {200: Reply("The user, and whether the credentials are an admin's.", {JSON: Me})},
     ),
     Operation(
         "get",
         "/healthz",
-        "Whether the process turns.",
-        {200: Reply("Yes.", {JSON: Health})},
+        "Check that the process is alive.",
+        "Replies as long as the process handles requests; the store is not asked. For liveness "
+        "probes.",
+        {200: Reply("The process is alive.", {JSON: Health})},
         needs_key=False,
     ),
     Operation(
         "get",
         "/readyz",
-        "Whether questions can be asked and kept.",
-        {200: Reply("Yes.", {JSON: Ready})},
+        "Check that the server is ready for questions.",
+        "Replies 200 while questions can be taken and stored, as found within the last second. "
+        "For readiness probes and load balancers.",
+        {
+            200: Reply("The server is ready.", {JSON: Ready}),
+        },
         needs_key=False,
     ),
     Operation(
         "get",
         "/metrics",
-        "Numbers for Prometheus, where a port is one process's alone; for admins.",
-        {200: Reply("Prometheus' text format.", {"text/plain": TEXT})},
-        refuses=(404,),
+        "Get metrics for Prometheus.",
+        "Returns the metrics of this process; takes an admin's credentials. Where several "
+        "processes share a port, each serves its metrics at a port of its own, `metrics.port`.",
+        {
+            200: Reply("The metrics in Prometheus' text format.", {"text/plain": TEXT}),
+            404: Reply(
+                "Several processes share this port. Set `metrics.port` and ask there.",
+                {JSON: Refusal},
+            ),
+        },
     ),
     Operation(
         "get",
         "/api/openapi.json",
-        "This document.",
-        {200: Reply("OpenAPI 3.1.", {JSON: ANY_OBJECT})},
+        "Get this document.",
+        "Returns the OpenAPI 3.1 description of the API.",
+        {200: Reply("The OpenAPI 3.1 document.", {JSON: ANY_OBJECT})},
         needs_key=False,
     ),
     Operation(
         "get",
         "/api/docs",
-        "This document as a page.",
-        {200: Reply("HTML.", {"text/html": TEXT})},
+        "Read this document as a page.",
+        "Returns the OpenAPI description as an HTML page without scripts.",
+        {200: Reply("The page.", {"text/html": TEXT})},
         needs_key=False,
     ),
 )
