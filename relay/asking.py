@@ -27,8 +27,8 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `parts` are what it carries besides its text. It goes on from the answer `parent_id`, from
     nothing if that is None, and from the newest answer if it is UNSET. With `question_id` it is
-    kept already, and this asks for one more answer to it. `patience` is as in `Running`; unset, the
-    server's settings decide. `key` is the client's name for the question, under which it may be
+    kept already, and this asks for one more answer to it. `patience` is as in `Generation`; unset,
+    the server's settings decide. `key` is the client's name for the question, under which it may be
     asked again. Who calls, and which models are `allowed` to them, is no part of what is asked.
 
     Two things a client protocol chooses. Whose history it has: the store's branch, or the turns of

@@ -10,7 +10,7 @@ from model.messages import Ending, Failure, Message, Status, Timing, now
 from model.usage import Usage
 from providers.errors import ProviderError, Refused, StreamBroken, Unreachable
 from relay.errors import AnswerTooLong, InternalError, RelayError
-from relay.running import Running
+from relay.generation import Generation
 from relay.usage import estimate, estimate_output
 
 log = logging.getLogger("headrace.relay")
@@ -18,39 +18,39 @@ log = logging.getLogger("headrace.relay")
 _NOTHING = Usage(0, 0, estimated=True)  # nothing was generated, nothing is billed
 
 
-def ending_of(running: Running) -> Ending:
+def ending_of(generation: Generation) -> Ending:
     """How the answer ended, now that its upstream call is over."""
-    status, error = _outcome(running)
-    blocks = running.answer.blocks()
-    finish = running.finish_mark if status is Status.COMPLETE else None
+    status, error = _outcome(generation)
+    blocks = generation.answer.blocks()
+    finish = generation.finish_mark if status is Status.COMPLETE else None
     return Ending(
         status=status,
         blocks=blocks,
         finish_reason=finish.reason if finish else None,
-        usage=_usage(running, status, blocks, error),
-        timing=_timing(running),
+        usage=_usage(generation, status, blocks, error),
+        timing=_timing(generation),
         error=failure_of(error) if error else None,
-        attempts=tuple(running.attempts),
+        attempts=tuple(generation.attempts),
         ended_at=now(),
     )
 
 
-def _outcome(running: Running) -> tuple[Status, ProviderError | RelayError | None]:
+def _outcome(generation: Generation) -> tuple[Status, ProviderError | RelayError | None]:
     """The status, and why it failed if it did."""
-    upstream = running.upstream
+    upstream = generation.upstream
     assert upstream is not None
     error = None if upstream.cancelled() else upstream.exception()
-    if running.finished and error is None:
+    if generation.finished and error is None:
         return Status.COMPLETE, None  # even if somebody halted it then
-    if running.cause is not None:
-        return running.cause, None
+    if generation.cause is not None:
+        return generation.cause, None
     if upstream.cancelled():
         return Status.INTERRUPTED, None
     if error is None:
         return Status.FAILED, StreamBroken(reason="no_finish_mark")
     if isinstance(error, ProviderError | RelayError):
         return Status.FAILED, error
-    log.error("upstream call failed answer=%s", running.answer.id, exc_info=error)
+    log.error("upstream call failed answer=%s", generation.answer.id, exc_info=error)
     return Status.FAILED, InternalError()
 
 
@@ -62,7 +62,7 @@ def failure_of(error: ProviderError | RelayError) -> Failure:
 
 
 def _usage(
-    running: Running,
+    generation: Generation,
     status: Status,
     blocks: tuple[Block, ...],
     error: ProviderError | RelayError | None,
@@ -72,21 +72,21 @@ def _usage(
     Nothing was generated if the provider could not be reached, or refused outright: with a status
     that says so, and not within a response that began as an answer.
     """
-    if running.counted is not None:
+    if generation.counted is not None:
         is_cut = status is not Status.COMPLETE
-        return msgspec.structs.replace(running.counted, running=is_cut)
-    accepted = any(200 <= (tried.http_status or 0) < 300 for tried in running.attempts)
+        return msgspec.structs.replace(generation.counted, running=is_cut)
+    accepted = any(200 <= (tried.http_status or 0) < 300 for tried in generation.attempts)
     refused = isinstance(error, Unreachable | Refused) and not accepted and not blocks
-    return estimate(running.prompt, blocks) if running.asked and not refused else _NOTHING
+    return estimate(generation.prompt, blocks) if generation.asked and not refused else _NOTHING
 
 
-def _timing(running: Running) -> Timing:
+def _timing(generation: Generation) -> Timing:
     """How long it took, now that it ends, by the moments that were noted."""
     ended_at = asyncio.get_running_loop().time()
     return Timing(
-        first_token_ms=_milliseconds(running.asked_at, running.first_token_at),
-        reasoning_ms=_milliseconds(running.reasoning_at, running.reasoned_at or ended_at),
-        total_ms=int(1000 * (ended_at - running.asked_at)),
+        first_token_ms=_milliseconds(generation.asked_at, generation.first_token_at),
+        reasoning_ms=_milliseconds(generation.reasoning_at, generation.reasoned_at or ended_at),
+        total_ms=int(1000 * (ended_at - generation.asked_at)),
     )
 
 

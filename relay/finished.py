@@ -15,7 +15,7 @@ from model.messages import Ending, Status
 from model.usage import Usage
 from providers.errors import ProviderError
 from relay.asking import Caller
-from relay.running import Running
+from relay.generation import Generation
 
 log = logging.getLogger("headrace.relay")
 
@@ -70,19 +70,19 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.halted_at is None else self.closed_at - self.halted_at
 
 
-def finished(running: Running, ending: Ending) -> Finished:
-    """The record of `running`, which ended for its readers as `ending` says."""
-    answer = running.answer
+def finished(generation: Generation, ending: Ending) -> Finished:
+    """The record of `generation`, which ended for its readers as `ending` says."""
+    answer = generation.answer
     now = asyncio.get_running_loop().time()
-    error = _provider_error(running)
+    error = _provider_error(generation)
     return Finished(
         answer_id=answer.id,
         conversation_id=answer.conversation_id,
-        user=user_hash(running.user),
-        caller=running.caller,
+        user=user_hash(generation.user),
+        caller=generation.caller,
         model=answer.model,
-        provider=running.provider,
-        provider_model=running.prompt.model,
+        provider=generation.provider,
+        provider_model=generation.prompt.model,
         status=ending.status,
         finish_reason=ending.finish_reason,
         code=ending.error.code if ending.error else None,
@@ -91,12 +91,12 @@ def finished(running: Running, ending: Ending) -> Finished:
         reason=error.reason if error else None,
         usage=ending.usage or Usage(0, 0),
         chars=answer.position,
-        most_readers=running.most_readers,
-        asked_at=running.asked_at,
-        sent_at=running.sent_at,
-        first_token_at=running.first_token_at,
-        halted_at=running.halted_at,
-        closed_at=running.closed_at or now,
+        most_readers=generation.most_readers,
+        asked_at=generation.asked_at,
+        sent_at=generation.sent_at,
+        first_token_at=generation.first_token_at,
+        halted_at=generation.halted_at,
+        closed_at=generation.closed_at or now,
         ended_at=now,
     )
 
@@ -136,9 +136,9 @@ def user_hash(user: str) -> str:
     return hashlib.sha256(user.encode()).hexdigest()[:_HASH_CHARS]
 
 
-def _provider_error(running: Running) -> ProviderError | None:
+def _provider_error(generation: Generation) -> ProviderError | None:
     """The provider's failure; none if the answer was halted first."""
-    upstream = running.upstream
+    upstream = generation.upstream
     if upstream is None or upstream.cancelled():
         return None
     error = upstream.exception()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from model.messages import Status
 from relay.checkpoints import Checkpoints
 from relay.following import FOLLOWED_SECONDS
-from relay.running import Running
+from relay.generation import Generation
 from storage.base import Storage, StorageError
 from telemetry.rate_limited_log import OutageLog
 
@@ -15,20 +15,20 @@ log = logging.getLogger("headrace.heeding")
 
 
 class Heeding:
-    """Looks what others want, and has `running` answers heed it."""
+    """Looks what others want, and has the live answers heed it."""
 
     def __init__(
         self,
         storage: Storage,
         checkpoints: Checkpoints,
-        running: Mapping[str, Running],
+        generations: Mapping[str, Generation],
         *,
         interval: float,
         lease_seconds: float,
     ) -> None:
         self._storage = storage
         self._checkpoints = checkpoints
-        self._running = running
+        self._generations = generations
         self._interval = interval  # seconds
         self._lease_seconds = lease_seconds
         self._follows: frozenset[str] = frozenset()
@@ -47,7 +47,7 @@ class Heeding:
             await asyncio.sleep(
                 min(FOLLOWED_SECONDS, self._interval) if self._follows else self._interval
             )
-            if not self._running:
+            if not self._generations:
                 self._follows, self._looked_at = frozenset(), loop.time()
                 continue
             try:
@@ -69,13 +69,13 @@ class Heeding:
             self._believe_at = time + self._lease_seconds
         self._looked_at = time
         for answer_id in requests.stops:
-            if running := self._running.get(answer_id):
-                running.halt(Status.STOPPED)
+            if generation := self._generations.get(answer_id):
+                generation.halt(Status.STOPPED)
         before, self._follows = self._follows, requests.follows
         if time < self._believe_at:
-            self._follows |= before & self._running.keys()
+            self._follows |= before & self._generations.keys()
         for answer_id in before | self._follows:
-            if running := self._running.get(answer_id):
+            if generation := self._generations.get(answer_id):
                 followed = answer_id in self._follows
-                self._checkpoints.hurry(running.answer, followed)
-                running.follow(followed)
+                self._checkpoints.hurry(generation.answer, followed)
+                generation.follow(followed)

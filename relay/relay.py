@@ -36,6 +36,7 @@ from relay.errors import (
 )
 from relay.finished import Finished, finished, log_finished
 from relay.following import Following
+from relay.generation import Generation
 from relay.heeding import Heeding
 from relay.keeping import EndingKeeper
 from relay.leases import Lease, sweep_orphans
@@ -43,7 +44,6 @@ from relay.models import Models, Source
 from relay.places import Places
 from relay.records import Records
 from relay.retries import Retries
-from relay.running import Running
 from relay.standing import Standing
 from relay.titles import title_of
 from relay.unsent import Unsent
@@ -68,7 +68,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_answer_chars: int
     context_chars: int
     context_messages: int
-    patience: float | None  # as in `Running`, where a question does not say
+    patience: float | None  # as in `Generation`, where a question does not say
     grace_seconds: float  # the least of it for a question that has a key
     checkpoint_seconds: float
     attach_seconds: float
@@ -90,8 +90,8 @@ class Relay:
         self._limits = limits
         self._tell = tell
         self._admission = Admission(storage, limits.allowance)
-        self._running: dict[str, Running] = {}
-        self._slots: dict[str, Slot] = {}  # of the running ones
+        self._generations: dict[str, Generation] = {}
+        self._slots: dict[str, Slot] = {}  # by answer, of the live ones
         self._following = Following(storage, lease_seconds=limits.lease_seconds)
         allowance = limits.allowance
         self.requests = Places(allowance.requests_per_user, TooManyRequests)
@@ -110,14 +110,14 @@ class Relay:
         self._heeding = Heeding(
             storage,
             self._checkpoints,
-            self._running,
+            self._generations,
             interval=interval,
             lease_seconds=limits.lease_seconds,
         )
         self._keeper = EndingKeeper(storage, lease_seconds=limits.lease_seconds)
         self._retries = Retries(storage, self._begin, self.answer, self._keeper.settled)
         self._endings: set[asyncio.Task[None]] = set()  # the loop itself holds tasks only weakly
-        self._unread: list[Running] = []  # whose time without a reader is over
+        self._unread: list[Generation] = []  # whose time without a reader is over
         self._looking: asyncio.Task[None] | None = None
         self.closing = False  # on its way out: requests had better go elsewhere
         self._refusing = False  # takes no more questions
@@ -125,7 +125,7 @@ class Relay:
     @property
     def live(self) -> int:
         """How many answers run, or are being ended, in this process."""
-        return len(self._running)
+        return len(self._generations)
 
     @property
     def standing(self) -> Standing:
@@ -224,7 +224,7 @@ class Relay:
             raise ShuttingDown
 
         answer = Answer.restored(live)
-        running = Running(
+        generation = Generation(
             answer,
             prompt,
             user=asking.user,
@@ -237,11 +237,11 @@ class Relay:
         )
         cleared = asyncio.get_running_loop().create_future()
         upstream = asyncio.create_task(
-            source.answer(prompt, cleared=cleared, sent=running.sent, sink=running),
+            source.answer(prompt, cleared=cleared, sent=generation.sent, sink=generation),
             name=f"upstream {live.id}",
         )
-        running.upstream = upstream
-        self._running[live.id] = running
+        generation.upstream = upstream
+        self._generations[live.id] = generation
         self._slots[live.id] = slot
         try:
             if asking.kept:
@@ -255,14 +255,14 @@ class Relay:
                 left = isinstance(error, asyncio.CancelledError)
                 ending = left_before() if left else never_asked(StorageUnavailable())
                 self._keeper.keep_if_asked(live.id, ending)
-            self._forget(running)
+            self._forget(generation)
             raise
         self._admission.kept(slot)
-        running.begun, running.kept = True, asking.kept
+        generation.begun, generation.kept = True, asking.kept
         cleared.set_result(None)
         if asking.kept:
             self._checkpoints.add(answer)
-        self._end_with(upstream, running)
+        self._end_with(upstream, generation)
         return answer
 
     @contextmanager
@@ -270,24 +270,24 @@ class Relay:
         """Read `answer` from `position`; leaving this block may stop its upstream call."""
         reader = Reader(answer, position)
         answer.attach(reader)
-        running = self._running.get(answer.id)
-        if running is not None:
-            running.joined()
+        generation = self._generations.get(answer.id)
+        if generation is not None:
+            generation.joined()
         elif not self._following.joined(answer):
             reader.leave()
         try:
             yield reader
         finally:
             answer.detach(reader)
-            if running is not None:
-                running.parted()
+            if generation is not None:
+                generation.parted()
             else:
                 self._following.parted(answer)
 
     def expect_reader(self, answer: Answer) -> None:
         """Nobody reads `answer` yet; somebody is said to come."""
-        if running := self._running.get(answer.id):
-            running.expect_reader(self._limits.attach_seconds)
+        if generation := self._generations.get(answer.id):
+            generation.expect_reader(self._limits.attach_seconds)
         else:
             self._following.expect_reader(answer, self._limits.attach_seconds)
 
@@ -296,15 +296,15 @@ class Relay:
 
         Raises NotFound and StorageError; Overloaded and TooMuchUnread if it is a long one to load.
         """
-        if running := self._running_of(user, answer_id):
-            return running.answer
+        if generation := self._generation_of(user, answer_id):
+            return generation.answer
         if followed := self._following.answer(user, answer_id):
             return followed
         return await self._records.answer(user, answer_id)
 
     async def check_answer(self, user: str, answer_id: str) -> None:
         """Return if there is such an answer. Raises NotFound and StorageError."""
-        if self._running_of(user, answer_id) is None:
+        if self._generation_of(user, answer_id) is None:
             await self._storage.answer_status(user, answer_id)
 
     async def glance(self, user: str, answer_id: str) -> Answer:
@@ -312,8 +312,8 @@ class Relay:
 
         Raises as `answer` does.
         """
-        if running := self._running_of(user, answer_id):
-            return running.answer
+        if generation := self._generation_of(user, answer_id):
+            return generation.answer
         return Answer.restored(await self._answer_message(user, answer_id))
 
     async def stop(self, user: str, answer_id: str) -> Answer:
@@ -323,9 +323,9 @@ class Relay:
         it may if the store does not take its end; raises TooManyStops where that process cannot be
         told of one more.
         """
-        if running := self._running_of(user, answer_id):
-            await self._halt(running, Status.STOPPED)
-            return running.answer
+        if generation := self._generation_of(user, answer_id):
+            await self._halt(generation, Status.STOPPED)
+            return generation.answer
         message = await self._answer_message(user, answer_id)
         if message.status is not Status.LIVE:
             return Answer.restored(message)
@@ -352,7 +352,7 @@ class Relay:
         """Forget a conversation; its live answer is stopped first. Raises NotFound."""
         answer_id = await self._storage.live_answer(user, conversation_id)
         if answer_id is not None:
-            if answer_id not in self._running:
+            if answer_id not in self._generations:
                 await self.end_orphans()  # a dead process's need not be waited for
             with suppress(TimeoutError, NotFound):
                 async with asyncio.timeout(_STOP_PATIENCE):
@@ -362,9 +362,10 @@ class Relay:
         await self._storage.delete_conversation(user, conversation_id)
         self._clearing.begin()
         self._admission.freed(user)
-        for running in list(self._running.values()):  # a question may have slipped in between
-            if running.answer.conversation_id == conversation_id:
-                running.halt(Status.STOPPED)
+        # A question may have slipped in between.
+        for generation in list(self._generations.values()):
+            if generation.answer.conversation_id == conversation_id:
+                generation.halt(Status.STOPPED)
 
     async def end_orphans(self) -> bool:
         """End what processes that died have left live; whether any was. Raises StorageError."""
@@ -388,8 +389,8 @@ class Relay:
     async def close(self) -> None:
         """Take no more questions, end every answer as INTERRUPTED, and return when all is kept."""
         self.refuse()
-        for running in self._running.values():
-            running.halt(Status.INTERRUPTED)
+        for generation in self._generations.values():
+            generation.halt(Status.INTERRUPTED)
         await self.idle()
         await self._admission.counts.share()
         self._following.close()
@@ -401,13 +402,13 @@ class Relay:
 
     async def idle(self) -> None:
         """Return when no answer is live here."""
-        while self._running:
-            await next(iter(self._running.values())).over.wait()
+        while self._generations:
+            await next(iter(self._generations.values())).over.wait()
 
-    def _running_of(self, user: str, answer_id: str) -> Running | None:
+    def _generation_of(self, user: str, answer_id: str) -> Generation | None:
         """The live answer, if it is here and theirs."""
-        running = self._running.get(answer_id)
-        return running if running is not None and running.user == user else None
+        generation = self._generations.get(answer_id)
+        return generation if generation is not None and generation.user == user else None
 
     def _patience(self, asking: Asking) -> float | None:
         """For how many seconds the answer goes on without a reader."""
@@ -489,54 +490,54 @@ class Relay:
             self._spent(message.user, ending)
         return ended
 
-    async def _halt(self, running: Running, cause: Status) -> None:
+    async def _halt(self, generation: Generation, cause: Status) -> None:
         """Halt and wait until the ending is kept, unless the store takes too long over that."""
-        running.halt(cause)
+        generation.halt(cause)
         with suppress(TimeoutError):
             async with asyncio.timeout(_STOP_PATIENCE):
-                await running.over.wait()
+                await generation.over.wait()
 
-    def _end_with(self, upstream: asyncio.Task[None], running: Running) -> None:
+    def _end_with(self, upstream: asyncio.Task[None], generation: Generation) -> None:
         """Have the answer end when its upstream call does, however that ends."""
 
         def begin_ending(_: asyncio.Task[None]) -> None:
-            running.closed_at = asyncio.get_running_loop().time()
-            task = asyncio.create_task(self._end(running), name=f"end {running.answer.id}")
+            generation.closed_at = asyncio.get_running_loop().time()
+            task = asyncio.create_task(self._end(generation), name=f"end {generation.answer.id}")
             self._endings.add(task)
             task.add_done_callback(self._endings.discard)
 
         upstream.add_done_callback(begin_ending)
 
-    async def _end(self, running: Running) -> None:
-        answer = running.answer
-        running.let_go()
-        ending = ending_of(running)
-        told = await self._keeper.keep(answer.id, ending) if running.kept else ending
+    async def _end(self, generation: Generation) -> None:
+        answer = generation.answer
+        generation.let_go()
+        ending = ending_of(generation)
+        told = await self._keeper.keep(answer.id, ending) if generation.kept else ending
         self._checkpoints.discard(answer)
         if told is not None:
-            self._spent(running.user, ending)
+            self._spent(generation.user, ending)
             answer.end(told)
         else:
-            await self._end_as_kept(running, ending)
-        self._forget(running)
-        if told is ending and running.kept and answer.readers:
+            await self._end_as_kept(generation, ending)
+        self._forget(generation)
+        if told is ending and generation.kept and answer.readers:
             # Behind those whom the end has woken: who waited for nothing else is gone by then.
-            asyncio.get_running_loop().call_soon(self._records.adopt, running.user, answer)
+            asyncio.get_running_loop().call_soon(self._records.adopt, generation.user, answer)
         assert answer.ending is not None
-        self._tell(finished(running, answer.ending))
-        # Its task holds what it ended with, the frames of that hold `running`: broken here, all of
-        # the answer's memory goes at once and waits for no collector.
-        if running.upstream is not None and not running.upstream.cancelled():
-            forget_frames(running.upstream.exception())
-        running.upstream = None
+        self._tell(finished(generation, answer.ending))
+        # Its task holds what it ended with, the frames of that hold `generation`: broken here, all
+        # of the memory of the answer goes at once and waits for no collector.
+        if generation.upstream is not None and not generation.upstream.cancelled():
+            forget_frames(generation.upstream.exception())
+        generation.upstream = None
 
-    async def _end_as_kept(self, running: Running, ending: Ending) -> None:
+    async def _end_as_kept(self, generation: Generation, ending: Ending) -> None:
         """Tell readers what is kept of an answer that another process ended, or deleted."""
-        answer = running.answer
+        answer = generation.answer
         try:
-            kept = await self._storage.message(running.user, answer.id)
+            kept = await self._storage.message(generation.user, answer.id)
         except NotFound:  # deleted: nobody else has counted what it cost
-            self._spent(running.user, ending)
+            self._spent(generation.user, ending)
             answer.end(deleted(ending))
             return
         except StorageError:
@@ -551,25 +552,25 @@ class Relay:
 
     async def _end_lost(self) -> None:
         """Halt what others ended while this process was taken for dead. Raises StorageError."""
-        ours = [running for running in self._running.values() if running.kept]
+        ours = [generation for generation in self._generations.values() if generation.kept]
         if not ours:
             return
         live = await self._storage.own_live_answers()
-        for running in ours:
-            if running.answer.id not in live:
-                self._checkpoints.discard(running.answer)  # not one chunk more
-                running.halt(Status.INTERRUPTED)
+        for generation in ours:
+            if generation.answer.id not in live:
+                self._checkpoints.discard(generation.answer)  # not one chunk more
+                generation.halt(Status.INTERRUPTED)
 
     def _deleted_elsewhere(self, answer: Answer) -> None:
         """A question had slipped in here between its conversation's last answer and its end."""
-        if running := self._running.get(answer.id):
-            running.halt(Status.STOPPED)
+        if generation := self._generations.get(answer.id):
+            generation.halt(Status.STOPPED)
 
-    def _forsaken(self, running: Running) -> None:
+    def _forsaken(self, generation: Generation) -> None:
         """Its time without a reader is over. But somebody may just have come elsewhere."""
         if self.closing:  # nobody could come back: it has the time that the drain gives it
             return
-        self._unread.append(running)
+        self._unread.append(generation)
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._abandon_unread())
 
@@ -579,17 +580,17 @@ class Relay:
             self._unread = []
             with suppress(StorageError):  # then what was heard last has to do
                 await self._heeding.look()
-            for running in unread:
-                running.abandon()
+            for generation in unread:
+                generation.abandon()
 
     def _spent(self, user: str, ending: Ending) -> None:
         if ending.usage is not None:
             self._admission.spent(user, ending.usage.input_tokens + ending.usage.output_tokens)
 
-    def _forget(self, running: Running) -> None:
-        del self._running[running.answer.id]
-        self._admission.leave(self._slots.pop(running.answer.id), ended=running.begun)
-        running.over.set()
+    def _forget(self, generation: Generation) -> None:
+        del self._generations[generation.answer.id]
+        self._admission.leave(self._slots.pop(generation.answer.id), ended=generation.begun)
+        generation.over.set()
 
 
 def _retrieved(upstream: asyncio.Task[None]) -> None:

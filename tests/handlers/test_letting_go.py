@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tornado.httpclient import HTTPResponse
 
-from relay.running import Running
+from relay.generation import Generation
 from server import Server
 from tests.handlers.test_unread import answered, unread
 from tests.readers import Reader, call
@@ -34,7 +34,7 @@ def letting_go() -> Iterator[None]:
         left = gc.get_objects()
         errors = [each for each in left if issubclass(type(each), Exception)]
         assert [] == [each for each in errors if each.__traceback__ is not None]
-        assert [] == [each for each in left if type(each) in (Running, HTTPResponse)]
+        assert [] == [each for each in left if type(each) in (Generation, HTTPResponse)]
     finally:
         gc.enable()
 

@@ -18,7 +18,7 @@ from model.usage import Usage
 from relay.answer import MAX_EVENT_CHARS, Answer, Reader, length
 from relay.endings import ending_of
 from relay.errors import AnswerTooLong
-from relay.running import Running
+from relay.generation import Generation
 from relay.unsent import FREE_BYTES
 
 _PROMPT = Prompt(model="m", turns=(said(Role.USER, "q"),))
@@ -29,15 +29,15 @@ def _answer(model: str = "openai/m") -> Answer:
     return Answer("c-a", "c", "c-q", model)
 
 
-def _running(answer: Answer, *, max_chars: int = 1000) -> Running:
-    return Running(
+def _generation(answer: Answer, *, max_chars: int = 1000) -> Generation:
+    return Generation(
         answer,
         _PROMPT,
         user="local",
         provider="openai",
         patience=0.0,
         max_chars=max_chars,
-        forsaken=Running.abandon,
+        forsaken=Generation.abandon,
     )
 
 
@@ -60,46 +60,46 @@ def _restored(text: str) -> Answer:
 
 @pytest.mark.gen_test
 async def test_a_call_that_was_cut_off_from_outside_is_not_complete() -> None:
-    running = _running(_answer())
-    running.upstream = asyncio.create_task(asyncio.Event().wait())  # type: ignore[arg-type]
-    running.text("half")
-    running.upstream.cancel()  # as closing the client does, and asyncio.run at its end
-    await asyncio.wait([running.upstream])
-    assert Status.COMPLETE is not ending_of(running).status
+    generation = _generation(_answer())
+    generation.upstream = asyncio.create_task(asyncio.Event().wait())  # type: ignore[arg-type]
+    generation.text("half")
+    generation.upstream.cancel()  # as closing the client does, and asyncio.run at its end
+    await asyncio.wait([generation.upstream])
+    assert Status.COMPLETE is not ending_of(generation).status
 
 
 @pytest.mark.gen_test
 async def test_a_call_that_returns_without_a_finish_mark_is_not_complete() -> None:
-    running = _running(_answer())
-    running.upstream = asyncio.create_task(asyncio.sleep(0))
-    running.text("half")
-    await running.upstream
-    assert Status.COMPLETE is not ending_of(running).status
+    generation = _generation(_answer())
+    generation.upstream = asyncio.create_task(asyncio.sleep(0))
+    generation.text("half")
+    await generation.upstream
+    assert Status.COMPLETE is not ending_of(generation).status
 
 
 @pytest.mark.gen_test
 async def test_an_answer_that_just_fits_is_not_too_long() -> None:
-    running = _running(_answer(), max_chars=4)
-    running.text("ab")
-    running.text("cd")
-    running.usage(Usage(1, 2))
+    generation = _generation(_answer(), max_chars=4)
+    generation.text("ab")
+    generation.text("cd")
+    generation.usage(Usage(1, 2))
     with pytest.raises(AnswerTooLong):
-        running.text("e")
-    assert 4 == running.answer.position
+        generation.text("e")
+    assert 4 == generation.answer.position
 
 
 @pytest.mark.gen_test
 async def test_an_answer_holds_no_more_than_its_bound_whatever_it_consists_of() -> None:
-    running = _running(_answer(), max_chars=4)
+    generation = _generation(_answer(), max_chars=4)
     data = ProviderData("openai", "m", "signature")
     for _ in range(2):
-        running.tool_call("i", "n")
-        running.data(data)
+        generation.tool_call("i", "n")
+        generation.data(data)
     with pytest.raises(AnswerTooLong):
-        running.tool_call("i", "n")
+        generation.tool_call("i", "n")
     with pytest.raises(AnswerTooLong):
-        running.data(data)
-    assert 4 == running.answer.position
+        generation.data(data)
+    assert 4 == generation.answer.position
 
 
 @pytest.mark.parametrize("position", [0, _LONG // 2])

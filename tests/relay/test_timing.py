@@ -11,26 +11,26 @@ from providers.sink import Finish
 from relay.answer import Answer
 from relay.endings import ending_of, interrupted, orphaned
 from relay.errors import LeaseLost
-from relay.running import Running
+from relay.generation import Generation
 
 _STOP = ("finish", Finish(FinishReason.STOP, "stop"))
 _CALL = ("tool_call", "id", "weather")
 
 
-async def _running() -> Running:
+async def _generation() -> Generation:
     """A live answer whose upstream call is over already: what it brought is for the test to say."""
-    running = Running(
+    generation = Generation(
         Answer("c-a", "c", "c-q", "openai/m"),
         Prompt(model="m", turns=(said(Role.USER, "q"),)),
         user="local",
         provider="openai",
         patience=0.0,
         max_chars=1000,
-        forsaken=Running.abandon,
+        forsaken=Generation.abandon,
     )
-    running.upstream = asyncio.create_task(asyncio.sleep(0))
-    await running.upstream
-    return running
+    generation.upstream = asyncio.create_task(asyncio.sleep(0))
+    await generation.upstream
+    return generation
 
 
 @pytest.mark.parametrize(
@@ -51,16 +51,16 @@ async def _running() -> Running:
 async def test_times_are_those_of_the_first_token_the_first_reasoning_and_the_end(
     monkeypatch: pytest.MonkeyPatch, growth: dict[int, tuple[str, ...]], first: int, reasoning: int
 ) -> None:
-    running = await _running()
+    generation = await _generation()
 
     with monkeypatch.context() as turned:  # nothing is awaited: the loop does not see its clock
         for moment, (method, *words) in growth.items():
             turned.setattr(
-                asyncio.get_running_loop(), "time", lambda m=moment: running.asked_at + m
+                asyncio.get_running_loop(), "time", lambda m=moment: generation.asked_at + m
             )
-            getattr(running, method)(*words)
-        turned.setattr(asyncio.get_running_loop(), "time", lambda: running.asked_at + 10)
-        ending = ending_of(running)
+            getattr(generation, method)(*words)
+        turned.setattr(asyncio.get_running_loop(), "time", lambda: generation.asked_at + 10)
+        ending = ending_of(generation)
 
     def ms(seconds: int | None) -> int | None:
         return None if seconds is None else seconds * 1000

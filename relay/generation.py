@@ -26,7 +26,7 @@ _MAX_NAME_CHARS = 1_000
 _MAX_DATA_BYTES = 1_000_000
 
 
-class Running:
+class Generation:
     """Takes what the provider sends into the answer, and stops it when there is nobody to read.
 
     `patience` is for how many seconds it goes on without a reader: 0 means not at all, None means
@@ -44,7 +44,7 @@ class Running:
         patience: float | None,
         max_chars: int,
         keeps_data: bool = True,
-        forsaken: Callable[["Running"], None],
+        forsaken: Callable[["Generation"], None],
         caller: Caller | None = None,
     ) -> None:
         self.answer = answer
