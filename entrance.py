@@ -10,8 +10,8 @@ from tornado.httpclient import HTTPResponse
 from auth.keyring import Keyring
 from auth.principal import KeysUnavailable
 from auth.tickets import Tickets
-from handlers.admission import Admission
-from handlers.bearer import Bearer
+from handlers.authenticator import Authenticator
+from handlers.bearer_authenticator import BearerAuthenticator
 from handlers.cors import Cors
 from handlers.loopback_only import LoopbackOnly
 from handlers.presence import Presence
@@ -27,7 +27,7 @@ _FETCH_SECONDS = 10.0
 class Entrance(NamedTuple):
     """What lets requests in. `chores` have to run, `close` comes last."""
 
-    admission: Admission
+    authenticator: Authenticator
     tickets: Tickets
     chores: tuple[Callable[[], Awaitable[None]], ...]
     close: Callable[[], None]
@@ -45,7 +45,7 @@ def entrance(auth: AuthSettings, cors: Cors, storage: Storage, presence: Presenc
             in_use=presence.keys_in_use,
             expel=presence.expel,
         )
-        return Entrance(Bearer(keyring, tickets), tickets, (keyring.run,), _nothing)
+        return Entrance(BearerAuthenticator(keyring, tickets), tickets, (keyring.run,), _nothing)
     if auth.jwt is not None:
         return _taking_tokens(auth.jwt, tickets)
     return Entrance(LoopbackOnly(cors), tickets, (), _nothing)
@@ -54,7 +54,7 @@ def entrance(auth: AuthSettings, cors: Cors, storage: Storage, presence: Presenc
 def _taking_tokens(configured: JwtSettings, tickets: Tickets) -> Entrance:
     # Not at the top: cryptography takes time and memory that servers without tokens need not pay.
     from auth.keyset import KeySet
-    from auth.tokens import Rules, Verifier
+    from auth.tokens import Rules, TokenVerifier
 
     client = UpstreamClient(max_connections=1)  # its own: never in a queue behind answers
     keys = KeySet(_fetching(configured, client), configured.algorithms)
@@ -66,8 +66,8 @@ def _taking_tokens(configured: JwtSettings, tickets: Tickets) -> Entrance:
         admin_scope=configured.admin_scope,
         models_claim=configured.models_claim,
     )
-    verifier = Verifier(rules, keys)
-    return Entrance(Bearer(verifier, tickets), tickets, (verifier.run,), client.close)
+    verifier = TokenVerifier(rules, keys)
+    return Entrance(BearerAuthenticator(verifier, tickets), tickets, (verifier.run,), client.close)
 
 
 def _fetching(configured: JwtSettings, client: UpstreamClient) -> Callable[[], Awaitable[bytes]]:

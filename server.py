@@ -212,7 +212,7 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
             refusals=refusals,
             models=models,
             presence=presence,
-            admission=entered.admission,
+            authenticator=entered.authenticator,
             tickets=entered.tickets,
             cors=cors,
             max_body_bytes=settings.limits.max_body_bytes,

@@ -1,1 +1,1 @@
-"""Who may enter: API keys, tokens of an identity provider, and tickets. No HTTP server in it."""
+"""Authentication: API keys, tokens of an identity provider, and tickets. No HTTP server in it."""

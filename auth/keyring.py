@@ -82,15 +82,15 @@ class Keyring:
             "API keys can be looked after again after_seconds=%d times=%d",
         )
 
-    async def enter(self, credentials: str) -> Principal:
+    async def verify(self, credentials: str) -> Principal:
         """Whose key this is. Raises Unauthenticated, or StorageError if nobody can tell."""
         held = await self._known(keys.id_of(credentials))
         if not keys.opens(credentials, held.key.digest):
             raise InvalidCredentials("key_secret", held.key.id)
         return _checked(held)
 
-    async def check(self, principal: Principal) -> None:
-        """Return if the key by which the principal got a ticket is still good. As `enter`."""
+    async def recheck(self, principal: Principal) -> None:
+        """Return if the key by which the principal got a ticket is still good; raises the same."""
         if principal.key_id is None:  # given while tokens were taken
             raise InvalidCredentials("ticket_of_a_token")
         _checked(await self._known(principal.key_id))

@@ -66,7 +66,7 @@ class _Header(msgspec.Struct):
     kid: str | None = None
 
 
-class Verifier:
+class TokenVerifier:
     """Tells whose a token is."""
 
     def __init__(self, rules: Rules, keys: KeySet) -> None:
@@ -75,7 +75,7 @@ class Verifier:
         self._good: OrderedDict[bytes, _Good] = OrderedDict()  # by digest; used last comes last
         self._generation = 0
 
-    async def enter(self, credentials: str) -> Principal:
+    async def verify(self, credentials: str) -> Principal:
         """Whose token this is. Raises Unauthenticated, or KeysUnavailable if nobody can tell."""
         if self._generation != self._keys.generation or not self._keys.is_trusted:
             # A key may have been withdrawn, or nobody knows for a day whether it was.
@@ -95,7 +95,7 @@ class Verifier:
             self._good.move_to_end(digest)
         return good.principal
 
-    async def check(self, principal: Principal) -> None:
+    async def recheck(self, principal: Principal) -> None:
         """Return if a ticket of the principal's is good: a token, once let in, is not asked for."""
         if principal.key_id is not None:  # given while API keys were taken
             raise InvalidCredentials("ticket_of_a_key")

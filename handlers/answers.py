@@ -21,7 +21,7 @@ class EventsHandler(ReadingHandler):
     _ticket: Ticket | None = None
 
     async def prepare(self) -> None:
-        """Refuse what may not enter; if that cannot be told for now, have it come back."""
+        """Refuse what is not let in; if that cannot be told for now, have it come back."""
         try:
             await super().prepare()
         except (StorageError, KeysUnavailable) as error:
@@ -29,14 +29,16 @@ class EventsHandler(ReadingHandler):
             self.come_back()  # an EventSource gives up for good on any status but 200
             self.finish()
 
-    async def enter(self) -> Principal:
+    async def authenticate(self) -> Principal:
         """Who asks, by a key or token, or by `?ticket=`."""
         text = self.get_query_argument("ticket", None)
         if text is not None and "Authorization" not in self.request.headers:
-            self._ticket = await self.services.admission.enter_with(text, self.path_args[0])
+            self._ticket = await self.services.authenticator.authenticate_ticket(
+                text, self.path_args[0]
+            )
             if self._ticket is not None:
                 return self._ticket.principal
-        return await super().enter()
+        return await super().authenticate()
 
     async def get(self, answer_id: str) -> None:
         """Send what lies beyond the position that the request says, or all of it."""

@@ -19,7 +19,7 @@ from tornado.web import HTTPError, RequestHandler
 
 from auth.principal import Principal, is_user_name
 from auth.tickets import Tickets
-from handlers.admission import Access, Admission
+from handlers.authenticator import Access, Authenticator
 from handlers.cors import Cors
 from handlers.decoding import Body, decoded
 from handlers.errors import ApiError, Described, describe
@@ -63,7 +63,7 @@ class Services(NamedTuple):
     refusals: Refusals
     models: Models
     presence: Presence
-    admission: Admission
+    authenticator: Authenticator
     tickets: Tickets
     cors: Cors
     max_body_bytes: int
@@ -74,7 +74,7 @@ class Services(NamedTuple):
 
 
 class BaseHandler(RequestHandler):
-    """Refuses what may not enter, reads bodies by their type, and writes JSON and errors."""
+    """Refuses what is not let in, reads bodies by their type, and writes JSON and errors."""
 
     services: Services
     access: ClassVar[Access] = Access.USERS
@@ -106,15 +106,15 @@ class BaseHandler(RequestHandler):
         self.set_header("Cache-Control", "no-store")
 
     async def prepare(self) -> None:
-        """Refuse what may not enter, before anything is read of it."""
+        """Refuse what is not let in, before anything is read of it."""
         self.services.presence.came(self)
         self.connection_stream.request_id = self.request_id
         self._set_current_headers()
-        self.services.admission.screen(self.request)
+        self.services.authenticator.check_request(self.request)
         # A browser asks by OPTIONS whether it may send a key, and sends none with that.
         if self.access is not Access.EVERYBODY and self.request.method != "OPTIONS":
             with self.services.room.holding(len(self.request.body)):
-                principal = await self.enter()
+                principal = await self.authenticate()
             self.principal = self._acting(self._checked(principal))
             self.take_place(self.services.relay.requests)
         if self.request.body:
@@ -161,9 +161,9 @@ class BaseHandler(RequestHandler):
         self.set_header("Allow", self._methods())
         self.set_status(HTTPStatus.NO_CONTENT)
 
-    async def enter(self) -> Principal:
+    async def authenticate(self) -> Principal:
         """Who asks."""
-        return await self.services.admission.enter(self.request)
+        return await self.services.authenticator.authenticate(self.request)
 
     @property
     def user(self) -> str:

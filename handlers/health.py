@@ -1,6 +1,6 @@
 """Whether this process lives, and whether it can serve: for systemd, balancers and people."""
 
-from handlers.admission import Access
+from handlers.authenticator import Access
 from handlers.base import BaseHandler
 from handlers.views import Health, Ready
 from relay.errors import ShuttingDown

@@ -1,4 +1,4 @@
-"""Who may enter while `auth.mode` is "none": this machine's own programs and pages, nobody else.
+"""Who is let in while `auth.mode` is "none": this machine's own programs and pages, nobody else.
 
 A server without keys is an open wallet as soon as anything forwards to it. A local proxy, a
 hostile web page in the user's browser and a rebound DNS name all look like loopback to the socket;
@@ -126,8 +126,8 @@ class LoopbackOnly:
     def __init__(self, cors: Cors) -> None:
         self._cors = cors
 
-    def screen(self, request: HTTPServerRequest) -> None:
-        """Return if the request may enter; raise ApiError if not."""
+    def check_request(self, request: HTTPServerRequest) -> None:
+        """Return if the request may be looked at; raise ApiError if not."""
         if any(map(_tells_of_a_proxy, request.headers)):
             raise ApiError(
                 HTTPStatus.FORBIDDEN,
@@ -141,7 +141,7 @@ class LoopbackOnly:
                 'auth.mode = "none" answers to localhost only.',
             )
         if request.path != _FOR_ALL_OF_THE_MACHINE:
-            self._screen_program(request)
+            self._check_program(request)
         if self._is_foreign_page(request):
             raise ApiError(
                 HTTPStatus.FORBIDDEN,
@@ -149,14 +149,14 @@ class LoopbackOnly:
                 "Pages of this origin may not ask; cors.allow_origins lists who may.",
             )
 
-    async def enter(self, request: HTTPServerRequest) -> Principal:
+    async def authenticate(self, request: HTTPServerRequest) -> Principal:
         """It is this machine's own user, who may do everything."""
         return Principal(LOCAL_USER, admin=True)
 
-    async def enter_with(self, ticket: str, answer_id: str) -> None:
+    async def authenticate_ticket(self, ticket: str, answer_id: str) -> None:
         """Who is let in needs no ticket."""
 
-    def _screen_program(self, request: HTTPServerRequest) -> None:
+    def _check_program(self, request: HTTPServerRequest) -> None:
         """Refuse what comes from a proxy that says nothing of itself."""
         owner = cast(Connection, cast(HTTP1Connection, request.connection).stream).owner
         if owner is not None and not owner.is_ours:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from tornado.template import Template
 
-from handlers.admission import Access
+from handlers.authenticator import Access
 from handlers.base import BaseHandler
 from handlers.openapi_components import (
     JSON,
@@ -112,7 +112,7 @@ class DocumentHandler(BaseHandler):
         """Write the document as JSON."""
         self.set_header("Content-Type", "application/json; charset=utf-8")
         services = self.services
-        await self.write_shared(_encoded(services.admission.asks_for_keys, services.base_path))
+        await self.write_shared(_encoded(services.authenticator.asks_for_keys, services.base_path))
 
 
 class PageHandler(BaseHandler):
@@ -130,7 +130,7 @@ class PageHandler(BaseHandler):
             "form-action 'none'; frame-ancestors 'none'",
         )
         services = self.services
-        await self.write_shared(_page(services.admission.asks_for_keys, services.base_path))
+        await self.write_shared(_page(services.authenticator.asks_for_keys, services.base_path))
 
 
 @cache

@@ -1,6 +1,6 @@
 """The server as such, which `OPTIONS *` asks about: a ping, for who knows no address of it."""
 
-from handlers.admission import Access
+from handlers.authenticator import Access
 from handlers.base import BaseHandler
 
 

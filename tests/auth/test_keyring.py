@@ -47,7 +47,7 @@ async def made(store: FaultyStorage) -> str:
 
 def flood(keyring: Keyring, count: int) -> list[asyncio.Task[object]]:
     """So many strangers at once, each with a key of their own making."""
-    return [asyncio.create_task(keyring.enter(keys.make().text)) for _ in range(count)]
+    return [asyncio.create_task(keyring.verify(keys.make().text)) for _ in range(count)]
 
 
 async def refused(strangers: list[asyncio.Task[object]]) -> set[type]:
@@ -63,12 +63,12 @@ async def test_a_real_key_waits_for_one_query_however_many_made_up_ones_came_fir
     strangers = flood(keyring, 1)
     await gate.reached.wait()
     strangers += flood(keyring, 900)
-    entering = asyncio.create_task(keyring.enter(real))
+    authenticating = asyncio.create_task(keyring.verify(real))
     await asyncio.sleep(0)  # each has asked by then
 
     gate.open.set()
 
-    assert "alice" == (await entering).user
+    assert "alice" == (await authenticating).user
     assert 2 == store.calls.count("api_keys")
     assert {InvalidCredentials} == await refused(strangers)
 
@@ -80,10 +80,10 @@ async def test_more_than_one_query_holds_are_looked_up_in_the_order_in_which_the
     monkeypatch.setattr(keyring_module, "_AT_ONCE", 10)
     real = await made(store)
     before = flood(keyring, 15)
-    entering = asyncio.create_task(keyring.enter(real))
+    authenticating = asyncio.create_task(keyring.verify(real))
     behind = flood(keyring, 100)
 
-    assert "alice" == (await entering).user
+    assert "alice" == (await authenticating).user
 
     assert store.calls.count("api_keys") <= 3
     assert {InvalidCredentials} == await refused(before + behind)
@@ -101,7 +101,7 @@ async def test_of_what_strangers_ask_nothing_is_kept(
         each.cancel()
 
     await refused(strangers)
-    await keyring.enter(await made(store))
+    await keyring.verify(await made(store))
 
     assert [1, 0, 0] == [len(keyring._held), len(keyring._asked), len(keyring._queue)]
 
@@ -123,7 +123,7 @@ async def test_while_the_store_is_silent_so_many_may_wait_and_none_for_ever(
     monkeypatch.setattr(keyring_module, "_PATIENCE_SECONDS", 5.0)
     while keyring._asked:  # noqa: ASYNC110
         await asyncio.sleep(0)
-    assert "alice" == (await keyring.enter(real)).user
+    assert "alice" == (await keyring.verify(real)).user
 
 
 @pytest.mark.gen_test
@@ -135,11 +135,11 @@ async def test_a_query_that_fails_fails_those_who_wait_for_it_and_nobody_behind(
     store.fail("api_keys", times=1)
     strangers = flood(keyring, 5)
     await gate.reached.wait()
-    entering = asyncio.create_task(keyring.enter(real))
+    authenticating = asyncio.create_task(keyring.verify(real))
     await asyncio.sleep(0)
 
     gate.open.set()
 
     assert {StorageError} == await refused(strangers[:1])
-    assert "alice" == (await entering).user
+    assert "alice" == (await authenticating).user
     await refused(strangers)

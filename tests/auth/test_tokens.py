@@ -26,7 +26,7 @@ from auth.principal import (
     Principal,
     Unauthenticated,
 )
-from auth.tokens import Rules, Verifier
+from auth.tokens import Rules, TokenVerifier
 from tests.issuer import AUDIENCE, ISSUER, Issuer
 from tests.readers import Reader, call
 from tests.serving import Serving
@@ -63,8 +63,8 @@ def published(signer: Issuer) -> Published:
 
 
 @pytest.fixture
-def verifier(published: Published) -> Verifier:
-    return Verifier(RULES, KeySet(published.fetch, RULES.algorithms))
+def verifier(published: Published) -> TokenVerifier:
+    return TokenVerifier(RULES, KeySet(published.fetch, RULES.algorithms))
 
 
 @pytest.fixture
@@ -81,11 +81,11 @@ def sealed(value: object) -> str:
 @pytest.mark.parametrize(("kid", "algorithm"), [("rsa", "RS256"), ("ec", "ES256"), ("ed", "EdDSA")])
 @pytest.mark.gen_test
 async def test_a_good_token_is_its_subjects(
-    verifier: Verifier, signer: Issuer, kid: str, algorithm: str
+    verifier: TokenVerifier, signer: Issuer, kid: str, algorithm: str
 ) -> None:
     token = signer.token(kid, algorithm)
     for _ in range(2):  # the second time it is remembered
-        assert Principal("alice") == await verifier.enter(token)
+        assert Principal("alice") == await verifier.verify(token)
 
 
 @pytest.mark.parametrize(
@@ -115,18 +115,18 @@ async def test_a_good_token_is_its_subjects(
 )
 @pytest.mark.gen_test
 async def test_a_token_that_says_anything_else_is_refused(
-    verifier: Verifier, signer: Issuer, changed: dict[str, Any]
+    verifier: TokenVerifier, signer: Issuer, changed: dict[str, Any]
 ) -> None:
     header, key = {"alg": "RS256", "kid": "rsa"}, signer.private["rsa"]
     signing = f"{sealed(header)}.{sealed(signer.claims(**changed))}"
     signature = RSAAlgorithm(RSAAlgorithm.SHA256).sign(signing.encode(), key)
     with pytest.raises(InvalidCredentials):
-        await verifier.enter(f"{signing}.{sealed(signature)}")
+        await verifier.verify(f"{signing}.{sealed(signature)}")
 
 
 @pytest.mark.gen_test
-async def test_one_of_several_audiences_is_enough(verifier: Verifier, signer: Issuer) -> None:
-    await verifier.enter(signer.token(aud=["another", AUDIENCE]))
+async def test_one_of_several_audiences_is_enough(verifier: TokenVerifier, signer: Issuer) -> None:
+    await verifier.verify(signer.token(aud=["another", AUDIENCE]))
 
 
 @pytest.mark.parametrize(
@@ -134,27 +134,27 @@ async def test_one_of_several_audiences_is_enough(verifier: Verifier, signer: Is
 )
 @pytest.mark.gen_test
 async def test_clocks_may_differ_by_the_leeway_and_an_expired_token_is_told_so(
-    verifier: Verifier, signer: Issuer, expired_for: int, good: bool
+    verifier: TokenVerifier, signer: Issuer, expired_for: int, good: bool
 ) -> None:
     token = signer.token(exp=int(time.time()) - expired_for)
     if good:
-        await verifier.enter(token)
+        await verifier.verify(token)
     else:
         with pytest.raises(ExpiredCredentials):
-            await verifier.enter(token)
+            await verifier.verify(token)
 
 
 @pytest.mark.gen_test
 async def test_a_remembered_token_expires_too(
-    verifier: Verifier, signer: Issuer, monkeypatch: pytest.MonkeyPatch
+    verifier: TokenVerifier, signer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = signer.token()
     for _ in range(2):  # what came with the first set of keys was forgotten with that
-        await verifier.enter(token)
+        await verifier.verify(token)
     later = time.time() + 631
     monkeypatch.setattr("auth.tokens.time.time", lambda: later)
     with pytest.raises(ExpiredCredentials):
-        await verifier.enter(token)
+        await verifier.verify(token)
 
 
 # Attacks on how it is signed
@@ -250,10 +250,10 @@ ATTACKS = [
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.gen_test
 async def test_a_token_that_is_not_signed_by_the_issuer_is_refused(
-    verifier: Verifier, signer: Issuer, attack: Callable[[Issuer], str]
+    verifier: TokenVerifier, signer: Issuer, attack: Callable[[Issuer], str]
 ) -> None:
     with pytest.raises(InvalidCredentials):
-        await verifier.enter(attack(signer))
+        await verifier.verify(attack(signer))
 
 
 @pytest.mark.parametrize(
@@ -275,9 +275,9 @@ async def test_a_token_that_is_not_signed_by_the_issuer_is_refused(
     ],
 )
 @pytest.mark.gen_test
-async def test_what_is_no_token_is_refused(verifier: Verifier, token: str) -> None:
+async def test_what_is_no_token_is_refused(verifier: TokenVerifier, token: str) -> None:
     with pytest.raises(InvalidCredentials):
-        await verifier.enter(token)
+        await verifier.verify(token)
 
 
 @given(
@@ -291,13 +291,13 @@ async def test_what_is_no_token_is_refused(verifier: Verifier, token: str) -> No
     max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_nothing_that_is_sent_is_taken_for_a_bug(
-    verifier: Verifier, header: object, rest: str
+    verifier: TokenVerifier, header: object, rest: str
 ) -> None:
-    async def enter() -> None:
+    async def verify() -> None:
         with pytest.raises((Unauthenticated, KeysUnavailable)):
-            await verifier.enter(f"{sealed(header)}.{rest}")
+            await verifier.verify(f"{sealed(header)}.{rest}")
 
-    asyncio.run(enter())
+    asyncio.run(verify())
 
 
 # The issuer's keys
@@ -305,9 +305,9 @@ def test_nothing_that_is_sent_is_taken_for_a_bug(
 
 @pytest.mark.gen_test
 async def test_without_a_name_the_only_key_of_its_kind_will_do(
-    verifier: Verifier, signer: Issuer
+    verifier: TokenVerifier, signer: Issuer
 ) -> None:
-    await verifier.enter(signer.token(headers={}))
+    await verifier.verify(signer.token(headers={}))
 
 
 NAMELESS = {
@@ -324,7 +324,7 @@ NAMELESS = {
 @pytest.mark.parametrize(("keys", "without", "headers"), NAMELESS.values(), ids=NAMELESS.keys())
 @pytest.mark.gen_test
 async def test_where_a_name_is_left_out_the_issuers_few_keys_are_tried(
-    verifier: Verifier,
+    verifier: TokenVerifier,
     signer: Issuer,
     keys: tuple[str, ...],
     without: tuple[str, ...],
@@ -334,36 +334,36 @@ async def test_where_a_name_is_left_out_the_issuers_few_keys_are_tried(
     for kid in without:
         del signer.published[kid]["kid"]
 
-    assert Principal("alice") == await verifier.enter(signer.token(headers=headers))
+    assert Principal("alice") == await verifier.verify(signer.token(headers=headers))
     with pytest.raises(ExpiredCredentials):  # and all else is looked at as ever
-        await verifier.enter(signer.token(headers=headers, exp=1))
+        await verifier.verify(signer.token(headers=headers, exp=1))
 
 
 @pytest.mark.gen_test
 async def test_a_new_key_without_a_name_is_fetched_when_no_other_fits(
-    verifier: Verifier, signer: Issuer, published: Published, impatient: None
+    verifier: TokenVerifier, signer: Issuer, published: Published, impatient: None
 ) -> None:
     signer.publish("rsa", kid=None)
-    await verifier.enter(signer.token(headers={}))
+    await verifier.verify(signer.token(headers={}))
     signer.publish("next", kid=None)
 
-    await verifier.enter(signer.token("next", headers={}))
+    await verifier.verify(signer.token("next", headers={}))
 
     assert 2 == published.fetches
     with pytest.raises(InvalidCredentials):  # the old one opens nothing more
-        await verifier.enter(signer.token(headers={}))
+        await verifier.verify(signer.token(headers={}))
     published.away = True
     with pytest.raises(KeysUnavailable):  # it may be a new one
-        await verifier.enter(signer.token(headers={}))
+        await verifier.verify(signer.token(headers={}))
 
 
 @pytest.mark.gen_test
 async def test_tokens_without_a_name_cannot_make_us_ask_the_issuer_all_the_time(
-    verifier: Verifier, signer: Issuer, published: Published
+    verifier: TokenVerifier, signer: Issuer, published: Published
 ) -> None:
     for number in range(20):
         with pytest.raises(InvalidCredentials):
-            await verifier.enter(signer.token("next", headers={}, jti=f"{number}"))
+            await verifier.verify(signer.token("next", headers={}, jti=f"{number}"))
 
     assert 1 == published.fetches
 
@@ -371,67 +371,67 @@ async def test_tokens_without_a_name_cannot_make_us_ask_the_issuer_all_the_time(
 @pytest.mark.parametrize(("others", "good"), [(3, True), (4, False)])
 @pytest.mark.gen_test
 async def test_so_many_keys_are_tried_and_no_more(
-    verifier: Verifier, signer: Issuer, others: int, good: bool
+    verifier: TokenVerifier, signer: Issuer, others: int, good: bool
 ) -> None:
     ahead = {f"{number}": signer.public("next") for number in range(others)}
     signer.published = {**ahead, "rsa": signer.public("rsa")}
 
     with nullcontext() if good else pytest.raises(InvalidCredentials):
-        await verifier.enter(signer.token(headers={}))
+        await verifier.verify(signer.token(headers={}))
 
 
 @pytest.mark.gen_test
 async def test_a_new_key_is_fetched_when_a_token_names_it(
-    verifier: Verifier, signer: Issuer, published: Published, impatient: None
+    verifier: TokenVerifier, signer: Issuer, published: Published, impatient: None
 ) -> None:
-    await verifier.enter(signer.token())
+    await verifier.verify(signer.token())
     signer.publish("rsa", "next")
-    await asyncio.gather(*(verifier.enter(signer.token("next", jti=f"{i}")) for i in range(5)))
+    await asyncio.gather(*(verifier.verify(signer.token("next", jti=f"{i}")) for i in range(5)))
     assert 2 == published.fetches  # all of them shared one
 
 
 @pytest.mark.gen_test
 async def test_strangers_cannot_make_us_ask_the_issuer_all_the_time(
-    verifier: Verifier, signer: Issuer, published: Published
+    verifier: TokenVerifier, signer: Issuer, published: Published
 ) -> None:
-    await verifier.enter(signer.token())
+    await verifier.verify(signer.token())
     for number in range(20):
         with pytest.raises(InvalidCredentials):
-            await verifier.enter(signer.token(headers={"kid": f"unknown {number}"}))
+            await verifier.verify(signer.token(headers={"kid": f"unknown {number}"}))
     assert 1 == published.fetches
 
 
 @pytest.mark.gen_test
 async def test_a_withdrawn_key_opens_nothing_once_that_is_known_not_even_remembered_tokens(
-    verifier: Verifier, signer: Issuer, impatient: None
+    verifier: TokenVerifier, signer: Issuer, impatient: None
 ) -> None:
     token = signer.token()
-    await verifier.enter(token)
+    await verifier.verify(token)
     signer.publish("next")
-    await verifier.enter(signer.token("next"))
+    await verifier.verify(signer.token("next"))
     with pytest.raises(InvalidCredentials):
-        await verifier.enter(token)
+        await verifier.verify(token)
 
 
 @pytest.mark.gen_test
 async def test_known_keys_outlast_the_issuer_for_a_day(
-    verifier: Verifier,
+    verifier: TokenVerifier,
     signer: Issuer,
     published: Published,
     impatient: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    await verifier.enter(signer.token())
+    await verifier.verify(signer.token())
     published.away = True
     another = signer.token(jti="another")
-    await verifier.enter(another)
+    await verifier.verify(another)
     with pytest.raises(KeysUnavailable):  # it may be a new one: nobody is told that it is wrong
-        await verifier.enter(signer.token("next"))
+        await verifier.verify(signer.token("next"))
     monkeypatch.setattr(keyset, "_TRUSTED_SECONDS", 0.0)
     with pytest.raises(KeysUnavailable):
-        await verifier.enter(signer.token(jti="a third"))
+        await verifier.verify(signer.token(jti="a third"))
     with pytest.raises(KeysUnavailable):  # also what was found good while there was an issuer
-        await verifier.enter(another)
+        await verifier.verify(another)
 
 
 @pytest.mark.parametrize(
@@ -440,34 +440,34 @@ async def test_known_keys_outlast_the_issuer_for_a_day(
 )
 @pytest.mark.gen_test
 async def test_a_key_for_something_else_is_no_key(
-    verifier: Verifier, signer: Issuer, fields: dict[str, Any]
+    verifier: TokenVerifier, signer: Issuer, fields: dict[str, Any]
 ) -> None:
     token = signer.token()
     signer.published["rsa"] |= fields
     with pytest.raises(InvalidCredentials):
-        await verifier.enter(token)
+        await verifier.verify(token)
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
 @pytest.mark.gen_test
 async def test_what_a_key_says_by_null_it_does_not_say(
-    verifier: Verifier, signer: Issuer, nothing: str | None
+    verifier: TokenVerifier, signer: Issuer, nothing: str | None
 ) -> None:
     left_out = dict.fromkeys(("use", "alg", "d", "kid", "key_ops", "x5c", "x5t"), nothing)
     signer.published = {"rsa": signer.published["rsa"] | left_out}
 
-    assert Principal("alice") == await verifier.enter(signer.token())
+    assert Principal("alice") == await verifier.verify(signer.token())
 
 
 @pytest.mark.gen_test
-async def test_a_short_key_is_no_key(verifier: Verifier, signer: Issuer) -> None:
+async def test_a_short_key_is_no_key(verifier: TokenVerifier, signer: Issuer) -> None:
     signer.private["short"] = rsa.generate_private_key(65537, 1024)
     signer.publish("short")
     header = sealed({"alg": "RS256", "kid": "short"})
     signing = f"{header}.{sealed(signer.claims())}"
     signature = RSAAlgorithm(RSAAlgorithm.SHA256).sign(signing.encode(), signer.private["short"])
     with pytest.raises(InvalidCredentials):
-        await verifier.enter(f"{signing}.{sealed(signature)}")
+        await verifier.verify(f"{signing}.{sealed(signature)}")
 
 
 @pytest.mark.parametrize(
@@ -499,12 +499,18 @@ async def test_a_set_that_is_none_is_as_if_the_issuer_were_away(answer: bytes) -
 )
 @pytest.mark.gen_test
 async def test_the_scope_that_is_set_makes_an_admin_and_nothing_else(
-    verifier: Verifier, published: Published, signer: Issuer, claims: dict[str, Any], admin: bool
+    verifier: TokenVerifier,
+    published: Published,
+    signer: Issuer,
+    claims: dict[str, Any],
+    admin: bool,
 ) -> None:
     token = signer.token(**claims)
-    assert admin == (await verifier.enter(token)).admin
-    unset = Verifier(RULES._replace(admin_scope=None), KeySet(published.fetch, RULES.algorithms))
-    assert not (await unset.enter(token)).admin
+    assert admin == (await verifier.verify(token)).admin
+    unset = TokenVerifier(
+        RULES._replace(admin_scope=None), KeySet(published.fetch, RULES.algorithms)
+    )
+    assert not (await unset.verify(token)).admin
 
 
 @pytest.mark.parametrize(
@@ -525,10 +531,10 @@ async def test_a_claim_says_for_which_models_a_token_is_and_without_it_for_none(
 ) -> None:
     token = signer.token(**claims)
     rules = RULES._replace(models_claim="models")
-    named = Verifier(rules, KeySet(published.fetch, RULES.algorithms))
-    assert models == (await named.enter(token)).models
-    unset = Verifier(RULES, KeySet(published.fetch, RULES.algorithms))
-    assert (await unset.enter(token)).models is None
+    named = TokenVerifier(rules, KeySet(published.fetch, RULES.algorithms))
+    assert models == (await named.verify(token)).models
+    unset = TokenVerifier(RULES, KeySet(published.fetch, RULES.algorithms))
+    assert (await unset.verify(token)).models is None
 
 
 # The whole server

@@ -14,7 +14,7 @@ from tornado.web import RequestHandler
 
 import handlers.page
 import server
-from handlers.admission import Access
+from handlers.authenticator import Access
 from handlers.errors import FAILURE_STATUSES
 from handlers.openapi import document
 from server import Server

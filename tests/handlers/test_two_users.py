@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from tornado.web import Application, RequestHandler
 
-from handlers.admission import Access
+from handlers.authenticator import Access
 from handlers.base import BaseHandler
 from server import Server
 from sockets.bodies import Bodies

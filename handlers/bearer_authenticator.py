@@ -1,4 +1,4 @@
-"""Who may enter while `auth.mode` is "keys" or "jwt": who has a key, a token, or a ticket.
+"""Who is let in while `auth.mode` is "keys" or "jwt": who has a key, a token, or a ticket.
 
 Where a request comes from says nothing then, and nothing is asked about it: proxies may forward,
 hosts may have names. No cookies are read, so no page can make a browser ask in its user's name.
@@ -13,29 +13,29 @@ from auth.tickets import Ticket, Tickets
 from handlers.sole import SentTwice, sole
 
 
-class Authority(Protocol):
-    """Knows whose credentials are good: a Keyring or a Verifier."""
+class CredentialVerifier(Protocol):
+    """Knows whose credentials are good: a Keyring or a TokenVerifier."""
 
-    async def enter(self, credentials: str) -> Principal:
+    async def verify(self, credentials: str) -> Principal:
         """Whose they are. Raises Unauthenticated; StorageError or KeysUnavailable."""
 
-    async def check(self, principal: Principal) -> None:
-        """Return if what a principal got a ticket by is still good. Raises as `enter` does."""
+    async def recheck(self, principal: Principal) -> None:
+        """Return if what a principal got a ticket by is still good; raises the same."""
 
 
-class Bearer:
-    """Admits whoever bears what the authority knows."""
+class BearerAuthenticator:
+    """Admits whoever bears what the verifier knows."""
 
     asks_for_keys: ClassVar[bool] = True
 
-    def __init__(self, authority: Authority, tickets: Tickets) -> None:
-        self._authority = authority
+    def __init__(self, verifier: CredentialVerifier, tickets: Tickets) -> None:
+        self._verifier = verifier
         self._tickets = tickets
 
-    def screen(self, request: HTTPServerRequest) -> None:
+    def check_request(self, request: HTTPServerRequest) -> None:
         """Anything may be looked at."""
 
-    async def enter(self, request: HTTPServerRequest) -> Principal:
+    async def authenticate(self, request: HTTPServerRequest) -> Principal:
         """By the Authorization header, and by nothing else."""
         try:
             scheme, _, credentials = (sole(request, "Authorization") or "").partition(" ")
@@ -43,10 +43,10 @@ class Bearer:
             raise InvalidCredentials("sent_twice") from None
         if scheme.lower() != "bearer":
             raise NoCredentials("no_bearer" if scheme else "no_authorization")
-        return await self._authority.enter(credentials.strip())
+        return await self._verifier.verify(credentials.strip())
 
-    async def enter_with(self, ticket: str, answer_id: str) -> Ticket:
+    async def authenticate_ticket(self, ticket: str, answer_id: str) -> Ticket:
         """By a ticket for this answer, as long as the key that gave it is good."""
         opened = self._tickets.open(ticket, answer_id)
-        await self._authority.check(opened.principal)
+        await self._verifier.recheck(opened.principal)
         return opened

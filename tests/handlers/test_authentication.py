@@ -8,7 +8,7 @@ import pytest
 
 import server as server_module
 from auth import keys
-from handlers.admission import Access
+from handlers.authenticator import Access
 from handlers.base import BaseHandler
 from model.messages import now
 from tests.entering import SECRET, Door, soon

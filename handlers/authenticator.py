@@ -17,16 +17,16 @@ class Access(Enum):
     ADMINS = "admins"
 
 
-class Admission(Protocol):
+class Authenticator(Protocol):
     """One way of telling who asks."""
 
     asks_for_keys: ClassVar[bool]  # or tokens; else credentials are not looked at
 
-    def screen(self, request: HTTPServerRequest) -> None:
+    def check_request(self, request: HTTPServerRequest) -> None:
         """Return if the request may be looked at at all, whatever it asks; else raise ApiError."""
 
-    async def enter(self, request: HTTPServerRequest) -> Principal:
+    async def authenticate(self, request: HTTPServerRequest) -> Principal:
         """Who asks. Raises Unauthenticated; StorageError or KeysUnavailable if nobody can tell."""
 
-    async def enter_with(self, ticket: str, answer_id: str) -> Ticket | None:
-        """What a ticket opens; None: tickets mean nothing here. Raises as `enter` does."""
+    async def authenticate_ticket(self, ticket: str, answer_id: str) -> Ticket | None:
+        """What a ticket opens; None: tickets mean nothing here. Raises as `authenticate` does."""
