@@ -21,6 +21,7 @@ COPY commands.py entrance.py presets.py server.py service_links.py settings.py s
 COPY auth auth
 COPY doctor doctor
 COPY handlers handlers
+COPY http_client http_client
 COPY model model
 COPY providers providers
 COPY relay relay

@@ -15,7 +15,7 @@ from handlers.bearer_authenticator import BearerAuthenticator
 from handlers.cors import Cors
 from handlers.loopback_only import LoopbackOnly
 from handlers.presence import Presence
-from providers.client import UpstreamClient, UpstreamRequest
+from http_client.client import ClientRequest, HttpClient
 from providers.errors import ProviderError
 from settings import AuthSettings, JwtSettings
 from storage.base import Storage
@@ -56,7 +56,7 @@ def _taking_tokens(configured: JwtSettings, tickets: Tickets) -> Entrance:
     from auth.keyset import KeySet
     from auth.tokens import Rules, TokenVerifier
 
-    client = UpstreamClient(max_connections=1)  # its own: never in a queue behind answers
+    client = HttpClient(max_connections=1)  # its own: never in a queue behind answers
     keys = KeySet(_fetching(configured, client), configured.algorithms)
     rules = Rules(
         issuer=configured.issuer,
@@ -70,11 +70,11 @@ def _taking_tokens(configured: JwtSettings, tickets: Tickets) -> Entrance:
     return Entrance(BearerAuthenticator(verifier, tickets), tickets, (verifier.run,), client.close)
 
 
-def _fetching(configured: JwtSettings, client: UpstreamClient) -> Callable[[], Awaitable[bytes]]:
+def _fetching(configured: JwtSettings, client: HttpClient) -> Callable[[], Awaitable[bytes]]:
     """A fetch of the issuer's keys; redirects are refused, so they come from where it is set."""
 
     async def fetch() -> bytes:
-        request = UpstreamRequest(
+        request = ClientRequest(
             configured.jwks_url,
             ca_certs=str(configured.ca_certs) if configured.ca_certs else None,
         )

@@ -51,8 +51,8 @@ from handlers.discretion import discreet
 from handlers.presence import Presence
 from handlers.readiness import Readiness
 from handlers.refusals import Refusals
+from http_client.client import HttpClient
 from providers.building import build_provider
-from providers.client import UpstreamClient
 from providers.demo import DemoUpstream
 from relay.admission import Allowance
 from relay.finished import Finished, log_finished
@@ -179,7 +179,7 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         )
         stack.push_async_callback(storage.close)
         await storage.open()
-        client = UpstreamClient(max_connections=settings.upstream.max_connections)
+        client = HttpClient(max_connections=settings.upstream.max_connections)
         stack.callback(client.close)
         models = await _models(settings, client, stack)
         metrics = Metrics(models.names())
@@ -250,7 +250,7 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         yield Server(url, acceptor, relay, presence, metrics_url)
 
 
-async def _models(settings: Settings, client: UpstreamClient, stack: AsyncExitStack) -> Models:
+async def _models(settings: Settings, client: HttpClient, stack: AsyncExitStack) -> Models:
     """The configured providers, sharing one client; the demo's upstream is started here."""
     providers: dict[str, Source] = {}
     for name, configured in settings.providers.items():

@@ -23,7 +23,7 @@ from tornado.simple_httpclient import SimpleAsyncHTTPClient
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from providers.client import UpstreamClient  # noqa: E402 -- found from where this script lies
+from http_client.client import HttpClient  # noqa: E402 -- found from where this script lies
 
 # streams, chunks of each, milliseconds between them
 WORK = {"paced": (100, 150, 40), "busy": (500, 100, 20), "held": (2000, 2, 600_000)}
@@ -88,7 +88,7 @@ def _memory_kb() -> int:
 async def _measure(name: str, work: str, port: int) -> None:
     client: AsyncHTTPClient
     if name == "ours":
-        client = UpstreamClient()
+        client = HttpClient()
     else:
         client = SimpleAsyncHTTPClient(force_instance=True, max_clients=10_000)
     await Measurement(client, port).run(work)

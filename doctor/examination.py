@@ -7,7 +7,7 @@ from doctor.machine import limits, ports
 from doctor.neighbours import neighbours
 from doctor.store import store
 from doctor.upstreams import upstreams
-from providers.client import UpstreamClient
+from http_client.client import HttpClient
 from settings import Settings
 
 
@@ -24,7 +24,7 @@ async def examine(settings: Settings, *, ask: bool, say: Callable[[str], None]) 
             say(told(finding))
 
     tell([ok("settings", f"understood; providers: {', '.join(settings.providers)}")])
-    client = UpstreamClient()
+    client = HttpClient()
     try:
         tell(limits(settings))
         tell(await ports(settings, client))

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from doctor.findings import Finding, look, ok, wrong
-from providers.client import UpstreamClient, UpstreamRequest
+from http_client.client import ClientRequest, HttpClient
 from providers.errors import ProviderError
 from settings import UNIX, Settings
 from sockets.accepting import OTHER_DESCRIPTORS, affordable_connections
@@ -54,7 +54,7 @@ def limits(settings: Settings) -> Iterator[Finding]:
         )
 
 
-async def ports(settings: Settings, client: UpstreamClient) -> list[Finding]:
+async def ports(settings: Settings, client: HttpClient) -> list[Finding]:
     """Whether they are free, or taken by servers of ours."""
     found = [
         await _port("port", settings.host, settings.port, settings.reuse_port, "/healthz", client)
@@ -68,7 +68,7 @@ async def ports(settings: Settings, client: UpstreamClient) -> list[Finding]:
 
 
 async def _port(
-    about: str, host: str, port: int, shared: bool, path: str, client: UpstreamClient
+    about: str, host: str, port: int, shared: bool, path: str, client: HttpClient
 ) -> Finding:
     if host.startswith(UNIX):
         return await _unix_socket(about, host.removeprefix(UNIX))
@@ -138,11 +138,11 @@ def _try(host: str, port: int, shared: bool) -> None:
         trial.close()
 
 
-async def _is_ours(url: str, client: UpstreamClient) -> bool:
+async def _is_ours(url: str, client: HttpClient) -> bool:
     """Whether what listens there answers as we do."""
     try:
         async with asyncio.timeout(_PATIENCE):
-            response = await client.fetch(UpstreamRequest(url), raise_error=False)
+            response = await client.fetch(ClientRequest(url), raise_error=False)
     except (ProviderError, TimeoutError):
         return False
     if url.endswith("/metrics"):

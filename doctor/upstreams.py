@@ -9,12 +9,13 @@ from tornado.iostream import StreamClosedError
 from tornado.netutil import Resolver
 
 from doctor.findings import Finding, look, ok, wrong
+from http_client.client import HttpClient
+from http_client.connecting import Origin, Proxy, break_of, dial, split_url
+from http_client.dns import Names
 from model.messages import Role
 from model.prompt import Prompt, said
 from presets import ProviderField, preset_of
 from providers.building import build_provider
-from providers.client import UpstreamClient
-from providers.dialing import Origin, Proxy, break_of, dial, split_url
 from providers.errors import (
     BadRequest,
     ModelNotFound,
@@ -24,7 +25,6 @@ from providers.errors import (
     StreamBroken,
     Unauthorized,
 )
-from providers.names import Names
 from providers.route import Via
 from providers.sink import Kind
 from settings import ProviderSettings, Settings
@@ -50,7 +50,7 @@ _OTHERWISE: Mapping[type[ProviderError], tuple[Mapping[str, object], ...]] = {
 }
 
 
-async def upstreams(settings: Settings, client: UpstreamClient, *, ask: bool) -> list[Finding]:
+async def upstreams(settings: Settings, client: HttpClient, *, ask: bool) -> list[Finding]:
     """Look at all providers; with `ask`, put one question to the first model of each."""
     found = list(_of_settings(settings))
     resolver = Names()
@@ -148,7 +148,7 @@ def _why(error: Exception, origin: Origin) -> tuple[str, str]:
 
 
 async def _ask(
-    name: str, configured: ProviderSettings, settings: Settings, client: UpstreamClient
+    name: str, configured: ProviderSettings, settings: Settings, client: HttpClient
 ) -> Finding:
     """One question, one token; where that fails, once more with each switch that may be needed."""
 
@@ -194,7 +194,7 @@ async def _switches(
 
 
 async def _failure(
-    name: str, configured: ProviderSettings, settings: Settings, client: UpstreamClient
+    name: str, configured: ProviderSettings, settings: Settings, client: HttpClient
 ) -> ProviderError | None:
     """Why one question gets no whole answer; None if it does."""
     provider = build_provider(

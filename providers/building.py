@@ -2,8 +2,8 @@
 
 from pydantic import SecretStr
 
+from http_client.client import HttpClient
 from presets import Switches, preset_of
-from providers.client import UpstreamClient
 from providers.credentials import Credentials, FetchedToken, Key
 from providers.dashscope import DashScope
 from providers.dialect import Dialect
@@ -20,7 +20,7 @@ def build_provider(
     configured: ProviderSettings,
     *,
     base_url: str,
-    client: UpstreamClient,
+    client: HttpClient,
     timeouts: TimeoutSettings,
 ) -> Provider:
     """The provider `name`; `base_url` is the settings' own, or where the demo listens."""
@@ -56,7 +56,7 @@ def _dialect(configured: ProviderSettings, base_url: str) -> Dialect:
 
 
 def _credentials(
-    configured: ProviderSettings, dialect: Dialect, client: UpstreamClient, route: Route
+    configured: ProviderSettings, dialect: Dialect, client: HttpClient, route: Route
 ) -> Credentials:
     token = _text(configured.access_token)
     api_key, secret_key = _text(configured.api_key), _text(configured.secret_key)

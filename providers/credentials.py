@@ -3,7 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 
-from providers.client import UpstreamClient
+from http_client.client import HttpClient
 from providers.dialect import Token, TokenDialect
 from providers.errors import FirstTokenTimeout
 from providers.route import Route
@@ -52,7 +52,7 @@ class FetchedToken(Credentials):
         dialect: TokenDialect,
         api_key: str,
         secret_key: str,
-        client: UpstreamClient,
+        client: HttpClient,
         route: Route,
     ) -> None:
         self._dialect = dialect

@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable
 
 from tornado.httputil import HTTPHeaders
 
+from http_client.client import ClientRequest, HttpClient
 from model.messages import Attempt, now
 from model.prompt import Prompt
-from providers.client import UpstreamClient, UpstreamRequest
 from providers.credentials import Credentials
 from providers.dialect import Dialect
 from providers.errors import (
@@ -47,7 +47,7 @@ class Provider:
         dialect: Dialect,
         credentials: Credentials,
         *,
-        client: UpstreamClient,
+        client: HttpClient,
         route: Route,
         models: tuple[str, ...],
         takes: frozenset[str] = frozenset(),
@@ -136,7 +136,7 @@ class _Call:
         self._expired: ProviderError | None = None
         self._lingered = False
 
-    async def run(self, client: UpstreamClient, request: UpstreamRequest, *, target: str) -> None:
+    async def run(self, client: HttpClient, request: ClientRequest, *, target: str) -> None:
         """Send, read, and return when the provider finished; raises ProviderError."""
         request.on_send = self._on_send
         request.on_head = self._on_head

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from providers.client import UpstreamRequest
+from http_client.client import ClientRequest
 from providers.dialect import Outgoing
 
 
@@ -44,10 +44,10 @@ class Route(NamedTuple):
     via: Via | None = None
     ca_certs: Path | None = None
 
-    def request(self, outgoing: Outgoing) -> UpstreamRequest:
+    def request(self, outgoing: Outgoing) -> ClientRequest:
         """`outgoing` as a request for the client."""
         proxy = self.via or Via("", 0, None, None)
-        return UpstreamRequest(
+        return ClientRequest(
             outgoing.url,
             method="POST",
             headers=outgoing.headers,

@@ -13,7 +13,17 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (
-    *("auth", "doctor", "handlers", "model", "providers", "relay", "sockets", "storage"),
+    *(
+        "auth",
+        "doctor",
+        "handlers",
+        "http_client",
+        "model",
+        "providers",
+        "relay",
+        "sockets",
+        "storage",
+    ),
     "telemetry",
 )
 # Those beside the rooms.

@@ -25,18 +25,18 @@ import pytest
 import trustme
 
 from auth import keys
-from providers.names import Names
+from http_client.dns import Names
 from storage.base import Reason, StorageError, TooLarge
 from supervision import Supervisor
 from tests.auth.test_tokens import tampered
 from tests.entering import SECRET, Door
 from tests.faults import FaultyStorage
 from tests.handlers.test_unread import unread
+from tests.http_client.far_side import FullBacklog
+from tests.http_client.test_dns import AT_A_LOSS, NO_NAME, V4, V6, NameServer
 from tests.issuer import Issuer
 from tests.launching import Launcher
 from tests.mongod import ReplicaSet, free_ports, replica_set
-from tests.providers.far_side import FullBacklog
-from tests.providers.test_names import AT_A_LOSS, NO_NAME, V4, V6, NameServer
 from tests.readers import Reader, call
 from tests.steps import JSON, new_conversation, post, sending
 from tests.storage.raw import RawSQLite
@@ -662,7 +662,7 @@ async def providers_answer_badly(stage: Stage) -> None:
 
 @scene("the name server is silent, old addresses serve name=…", needs="monkeypatch")
 async def dns_is_silent(stage: Stage) -> None:
-    stage.monkeypatch.setattr("providers.names._FRESH", 0)
+    stage.monkeypatch.setattr("http_client.dns._FRESH", 0)
     server = NameServer()
     server.say("p.example", V6, NO_NAME)
     server.say("p.example", V4, "192.0.2.1")

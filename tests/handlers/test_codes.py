@@ -5,7 +5,7 @@ import pytest
 from handlers.errors import describe
 from relay.errors import UnsupportedContent
 from server import Server
-from tests.providers.far_side import FullBacklog
+from tests.http_client.far_side import FullBacklog
 from tests.readers import Reader, Response, call
 from tests.serving import Serving
 

@@ -1,10 +1,12 @@
 """Short-lived tokens: fetched when they are needed, kept, and fetched once for all who wait."""
 
 import asyncio
+from collections.abc import Iterator
 
 import pytest
+from tornado.ioloop import IOLoop
 
-from providers.client import UpstreamClient
+from http_client.client import HttpClient
 from providers.credentials import FetchedToken, Key
 from providers.errors import Unauthorized, Unreachable
 from providers.qianfan_v1 import QianfanV1
@@ -15,7 +17,14 @@ ROUTE = Route(Timeouts(connect=5, first_token=5, idle=5, answer=5))
 
 
 @pytest.fixture
-def credentials(upstream: ScriptedUpstream, client: UpstreamClient) -> FetchedToken:
+def client(io_loop: IOLoop) -> Iterator[HttpClient]:
+    client = HttpClient()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def credentials(upstream: ScriptedUpstream, client: HttpClient) -> FetchedToken:
     dialect = QianfanV1(upstream.base_url("qianfan-v1"))
     return FetchedToken(dialect, "ak", "sk", client, ROUTE)
 
@@ -74,7 +83,7 @@ async def test_one_who_leaves_does_not_end_the_fetch_for_the_others(
 
 @pytest.mark.gen_test
 async def test_a_fetch_that_failed_is_tried_again_by_the_next(
-    upstream: ScriptedUpstream, client: UpstreamClient
+    upstream: ScriptedUpstream, client: HttpClient
 ) -> None:
     nobody = FetchedToken(QianfanV1("http://127.0.0.1:9"), "ak", "sk", client, ROUTE)
     for _ in range(2):

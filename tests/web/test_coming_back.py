@@ -6,8 +6,8 @@ import pytest
 from playwright.async_api import Route, expect
 
 from server import Server
+from tests.http_client.far_side import unused_port
 from tests.launching import Launcher
-from tests.providers.far_side import unused_port
 from tests.upstreams import ScriptedUpstream
 from tests.web.browsing import Visitor
 from tests.web.wire import Wire

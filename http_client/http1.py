@@ -16,9 +16,9 @@ from httptools import (
 )
 from tornado.httputil import HTTPHeaders
 
+from http_client.decompression import Inflater, inflater_for
+from http_client.reasons import reason_of
 from providers.errors import BadResponse, ProviderError, StreamBroken
-from providers.inflating import Inflater, inflater_for
-from providers.reasons import reason_of
 
 # Bytes that may come in a row with no body among them: a head and the 1xx heads before it, chunk
 # extensions, trailers. Servers in common use allow a head 8 to 64 KiB.

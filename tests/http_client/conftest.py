@@ -1,18 +1,18 @@
-"""Fixtures of the provider tests: a `client`, and the `far_side` of its connections."""
+"""Fixtures of the HTTP client's tests: a `client`, and the `far_side` of its connections."""
 
 from collections.abc import Iterator
 
 import pytest
 from tornado.ioloop import IOLoop
 
-from providers.client import UpstreamClient
-from tests.providers.far_side import FarSide
+from http_client.client import HttpClient
+from tests.http_client.far_side import FarSide
 
 
 @pytest.fixture
-def client(io_loop: IOLoop) -> Iterator[UpstreamClient]:
+def client(io_loop: IOLoop) -> Iterator[HttpClient]:
     """A client with the limits it has by default."""
-    client = UpstreamClient()
+    client = HttpClient()
     yield client
     client.close()
 

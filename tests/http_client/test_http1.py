@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from http_client.decompression import MAX_INFLATED_BYTES
+from http_client.http1 import MAX_FIELDS, MAX_OVERHEAD, ResponseParser, request_head
 from providers.errors import BadResponse, StreamBroken
-from providers.http1 import MAX_FIELDS, MAX_OVERHEAD, ResponseParser, request_head
-from providers.inflating import MAX_INFLATED_BYTES
 
 WORDS = "data: 你好 hello\n\n".encode() * 3
 

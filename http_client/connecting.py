@@ -20,8 +20,8 @@ import certifi
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.netutil import Resolver
 
-from providers.http1 import ResponseParser
-from providers.reasons import NotTls, ProxyRefused
+from http_client.http1 import ResponseParser
+from http_client.reasons import NotTls, ProxyRefused
 
 # One read. A TLS record is at most this long; a streamed token is a few hundred bytes.
 READ_BYTES = 16 * 1024

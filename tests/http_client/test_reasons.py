@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import trustme
 
-from providers.client import UpstreamClient, UpstreamRequest
+from http_client.client import ClientRequest, HttpClient
+from http_client.reasons import reason_of
 from providers.errors import BadResponse, ProviderError, StreamBroken, Unreachable
-from providers.reasons import reason_of
-from tests.providers.far_side import CHUNKED, OK, FarSide, Peer, unused_port
+from tests.http_client.far_side import CHUNKED, OK, FarSide, Peer, unused_port
 
 CA = trustme.CA()
 PAST = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
@@ -27,9 +27,9 @@ def context_of(certificate: trustme.LeafCert) -> ssl.SSLContext:
     return context
 
 
-async def failure(client: UpstreamClient, url: str, **settings: Any) -> ProviderError:
+async def failure(client: HttpClient, url: str, **settings: Any) -> ProviderError:
     with pytest.raises(ProviderError) as caught:
-        await client.fetch(UpstreamRequest(url, **settings))
+        await client.fetch(ClientRequest(url, **settings))
     return caught.value
 
 
@@ -43,7 +43,7 @@ async def failure(client: UpstreamClient, url: str, **settings: Any) -> Provider
 )
 @pytest.mark.gen_test
 async def test_what_is_wrong_with_a_certificate(
-    client: UpstreamClient,
+    client: HttpClient,
     far_side: FarSide,
     tmp_path: Path,
     certificate: trustme.LeafCert,
@@ -60,7 +60,7 @@ async def test_what_is_wrong_with_a_certificate(
 
 
 @pytest.mark.gen_test
-async def test_why_there_is_no_connection(client: UpstreamClient, tmp_path: Path) -> None:
+async def test_why_there_is_no_connection(client: HttpClient, tmp_path: Path) -> None:
     port = unused_port()
     nobody = await failure(client, f"http://127.0.0.1:{port}/")
     no_name = await failure(client, "http://no-such-name.invalid/")
@@ -76,7 +76,7 @@ async def test_why_there_is_no_connection(client: UpstreamClient, tmp_path: Path
 
 
 @pytest.mark.gen_test
-async def test_a_port_that_speaks_no_tls(client: UpstreamClient, far_side: FarSide) -> None:
+async def test_a_port_that_speaks_no_tls(client: HttpClient, far_side: FarSide) -> None:
     port = await far_side.listen()
     fetch = asyncio.create_task(failure(client, f"https://127.0.0.1:{port}/"))
     peer = await far_side.peer()
@@ -89,7 +89,7 @@ async def test_a_port_that_speaks_no_tls(client: UpstreamClient, far_side: FarSi
 
 
 @pytest.mark.gen_test
-async def test_a_proxy_that_says_no(client: UpstreamClient, far_side: FarSide) -> None:
+async def test_a_proxy_that_says_no(client: HttpClient, far_side: FarSide) -> None:
     port = await far_side.listen()
     way = {"proxy_host": "127.0.0.1", "proxy_port": port}
     fetch = asyncio.create_task(failure(client, "http://upstream.example/", **way))
@@ -181,10 +181,10 @@ RESPONSES: dict[str, tuple[bytes, Callable[[Peer], Awaitable[None]], type[Provid
 
 @pytest.mark.gen_test
 async def test_what_comes_in_place_of_a_connection_that_went_stale_has_its_own_reason(
-    client: UpstreamClient, far_side: FarSide
+    client: HttpClient, far_side: FarSide
 ) -> None:
     url = f"http://127.0.0.1:{await far_side.listen()}/"
-    first = client.fetch(UpstreamRequest(url))
+    first = client.fetch(ClientRequest(url))
     peer = await far_side.peer()
     await peer.request()
     peer.say(OK + b"Content-Length: 0\r\n\r\n")
@@ -202,7 +202,7 @@ async def test_what_comes_in_place_of_a_connection_that_went_stale_has_its_own_r
 
 @pytest.mark.parametrize("kind", RESPONSES)
 @pytest.mark.gen_test
-async def test_why_a_response_is_none(client: UpstreamClient, far_side: FarSide, kind: str) -> None:
+async def test_why_a_response_is_none(client: HttpClient, far_side: FarSide, kind: str) -> None:
     said, leave, error, reason = RESPONSES[kind]
     port = await far_side.listen()
     fetch = asyncio.create_task(failure(client, f"http://127.0.0.1:{port}/"))

@@ -8,15 +8,15 @@ import pytest
 from tornado.httpclient import AsyncHTTPClient, HTTPError, HTTPRequest
 from tornado.httputil import HTTPHeaders
 
-from providers import client as client_module
-from providers.client import UpstreamClient, UpstreamRequest
+from http_client import client as client_module
+from http_client.client import ClientRequest, HttpClient
 from providers.errors import AnswerTimeout, BadResponse
-from tests.providers.far_side import CHUNKED, FIVE, LAST_CHUNK, OK, FarSide, chunk
+from tests.http_client.far_side import CHUNKED, FIVE, LAST_CHUNK, OK, FarSide, chunk
 
 
 @pytest.mark.gen_test
 async def test_a_request_reaches_the_far_side_as_it_was_meant(
-    client: UpstreamClient, far_side: FarSide
+    client: HttpClient, far_side: FarSide
 ) -> None:
     port = await far_side.listen()
     fetch = client.fetch(
@@ -41,7 +41,7 @@ async def test_a_request_reaches_the_far_side_as_it_was_meant(
 
 @pytest.mark.gen_test
 async def test_an_ipv6_address_is_asked_by_its_name_in_brackets(
-    client: UpstreamClient, far_side: FarSide
+    client: HttpClient, far_side: FarSide
 ) -> None:
     port = await far_side.listen(host="::1")
     fetch = client.fetch(f"http://[::1]:{port}/")
@@ -53,7 +53,7 @@ async def test_an_ipv6_address_is_asked_by_its_name_in_brackets(
 
 @pytest.mark.gen_test
 async def test_tornados_own_request_and_its_callbacks_work(
-    client: UpstreamClient, far_side: FarSide
+    client: HttpClient, far_side: FarSide
 ) -> None:
     port = await far_side.listen()
     lines: list[str] = []
@@ -79,12 +79,12 @@ async def test_tornados_own_request_and_its_callbacks_work(
 
 @pytest.mark.gen_test
 async def test_the_head_comes_before_the_body_and_the_body_as_it_arrives(
-    client: UpstreamClient, far_side: FarSide
+    client: HttpClient, far_side: FarSide
 ) -> None:
     port = await far_side.listen()
     seen: asyncio.Queue[object] = asyncio.Queue()
     fetch = client.fetch(
-        UpstreamRequest(
+        ClientRequest(
             f"http://127.0.0.1:{port}/",
             on_head=lambda status, headers: seen.put_nowait((status, headers["X-A"])),
             streaming_callback=seen.put_nowait,
@@ -106,7 +106,7 @@ async def test_the_head_comes_before_the_body_and_the_body_as_it_arrives(
 
 @pytest.mark.gen_test
 async def test_a_callback_that_awaits_holds_the_next_piece_back(
-    client: UpstreamClient, far_side: FarSide
+    client: HttpClient, far_side: FarSide
 ) -> None:
     port = await far_side.listen()
     begun: asyncio.Queue[bytes] = asyncio.Queue()
@@ -116,7 +116,7 @@ async def test_a_callback_that_awaits_holds_the_next_piece_back(
         begun.put_nowait(piece)
         await go_on.wait()
 
-    fetch = client.fetch(UpstreamRequest(f"http://127.0.0.1:{port}/", streaming_callback=take))
+    fetch = client.fetch(ClientRequest(f"http://127.0.0.1:{port}/", streaming_callback=take))
     peer = await far_side.peer()
     peer.say(CHUNKED, chunk(b"one"))
     assert await begun.get() == b"one"
@@ -130,7 +130,7 @@ async def test_a_callback_that_awaits_holds_the_next_piece_back(
 @pytest.mark.gen_test
 @pytest.mark.parametrize("status", [301, 307, 404, 500])
 async def test_a_status_is_a_response_and_no_redirect_is_followed(
-    client: UpstreamClient, far_side: FarSide, status: int
+    client: HttpClient, far_side: FarSide, status: int
 ) -> None:
     port = await far_side.listen()
     location = f"Location: http://127.0.0.1:{port}/elsewhere\r\n".encode()
@@ -154,7 +154,7 @@ async def test_a_status_is_a_response_and_no_redirect_is_followed(
 
 @pytest.mark.gen_test
 async def test_what_a_callback_raises_ends_the_fetch_and_the_connection(
-    client: UpstreamClient, far_side: FarSide
+    client: HttpClient, far_side: FarSide
 ) -> None:
     port = await far_side.listen()
 
@@ -165,7 +165,7 @@ async def test_what_a_callback_raises_ends_the_fetch_and_the_connection(
         raise OursToRaise
 
     for callback in ("on_head", "header_callback", "streaming_callback"):
-        fetch = client.fetch(UpstreamRequest(f"http://127.0.0.1:{port}/", **{callback: refuse}))
+        fetch = client.fetch(ClientRequest(f"http://127.0.0.1:{port}/", **{callback: refuse}))
         peer = await far_side.peer()
         await peer.request()
         peer.say(CHUNKED, chunk(b"one"))
@@ -178,7 +178,7 @@ async def test_what_a_callback_raises_ends_the_fetch_and_the_connection(
 @pytest.mark.gen_test
 @pytest.mark.parametrize("error", [TimeoutError, OSError, asyncio.CancelledError])
 async def test_what_a_callback_raises_is_not_taken_for_the_networks(
-    client: UpstreamClient, far_side: FarSide, error: type[BaseException]
+    client: HttpClient, far_side: FarSide, error: type[BaseException]
 ) -> None:
     port = await far_side.listen()
 
@@ -186,7 +186,7 @@ async def test_what_a_callback_raises_is_not_taken_for_the_networks(
         raise error("ours")
 
     fetch = client.fetch(
-        UpstreamRequest(f"http://127.0.0.1:{port}/", streaming_callback=refuse, request_timeout=20)
+        ClientRequest(f"http://127.0.0.1:{port}/", streaming_callback=refuse, request_timeout=20)
     )
     peer = await far_side.peer()
     peer.say(FIVE)
@@ -197,7 +197,7 @@ async def test_what_a_callback_raises_is_not_taken_for_the_networks(
 
 @pytest.mark.gen_test
 async def test_a_body_that_nobody_takes_is_bounded(
-    client: UpstreamClient, far_side: FarSide, monkeypatch: pytest.MonkeyPatch
+    client: HttpClient, far_side: FarSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client_module, "MAX_BUFFERED_BYTES", 5)
     port = await far_side.listen()
@@ -216,13 +216,13 @@ async def test_a_body_that_nobody_takes_is_bounded(
 
 @pytest.mark.gen_test
 async def test_request_timeout_is_for_the_whole_and_off_by_default(
-    client: UpstreamClient, far_side: FarSide
+    client: HttpClient, far_side: FarSide
 ) -> None:
     assert client.defaults["request_timeout"] == 0
     port = await far_side.listen()
     pieces: list[bytes] = []
     fetch = client.fetch(
-        UpstreamRequest(
+        ClientRequest(
             f"http://127.0.0.1:{port}/", request_timeout=0.05, streaming_callback=pieces.append
         )
     )
@@ -235,7 +235,7 @@ async def test_request_timeout_is_for_the_whole_and_off_by_default(
 
 
 @pytest.mark.gen_test
-async def test_a_flood_leaves_others_their_turn(client: UpstreamClient, far_side: FarSide) -> None:
+async def test_a_flood_leaves_others_their_turn(client: HttpClient, far_side: FarSide) -> None:
     port = await far_side.listen()
     turns = taken = 0
     longest = since = 0
@@ -246,7 +246,7 @@ async def test_a_flood_leaves_others_their_turn(client: UpstreamClient, far_side
         since += 1
         longest = max(longest, since)
 
-    fetch = client.fetch(UpstreamRequest(f"http://127.0.0.1:{port}/", streaming_callback=take))
+    fetch = client.fetch(ClientRequest(f"http://127.0.0.1:{port}/", streaming_callback=take))
     peer = await far_side.peer()
     peer.say(OK, b"Content-Length: 4000000\r\n\r\n", b"x" * 4_000_000)
     while not fetch.done():
@@ -261,7 +261,7 @@ async def test_a_flood_leaves_others_their_turn(client: UpstreamClient, far_side
 
 @pytest.mark.gen_test
 async def test_an_early_refusal_of_a_long_request_is_heard(
-    client: UpstreamClient, far_side: FarSide
+    client: HttpClient, far_side: FarSide
 ) -> None:
     port = await far_side.listen()
     body = b"x" * 20_000_000  # more than the buffers on the way hold
@@ -292,9 +292,9 @@ async def test_an_early_refusal_of_a_long_request_is_heard(
     ],
 )
 async def test_a_request_that_cannot_be_sent_as_it_is_is_refused(
-    client: UpstreamClient, settings: dict[str, Any], complaint: str
+    client: HttpClient, settings: dict[str, Any], complaint: str
 ) -> None:
-    request = UpstreamRequest(**{"url": "http://127.0.0.1/?key=secret", **settings})
+    request = ClientRequest(**{"url": "http://127.0.0.1/?key=secret", **settings})
     with pytest.raises(ValueError, match=complaint) as caught:
         await client.fetch(request)
     assert "secret" not in str(caught.value)
@@ -302,7 +302,7 @@ async def test_a_request_that_cannot_be_sent_as_it_is_is_refused(
 
 @pytest.mark.gen_test
 async def test_every_client_is_an_instance_of_its_own() -> None:
-    one, other = UpstreamClient(max_connections=1), UpstreamClient(max_connections=2)
+    one, other = HttpClient(max_connections=1), HttpClient(max_connections=2)
     assert one is not other
     assert isinstance(one, AsyncHTTPClient)
     one.close()
@@ -315,7 +315,7 @@ async def test_every_client_is_an_instance_of_its_own() -> None:
 @pytest.mark.gen_test
 async def test_one_may_be_configured_as_tornados_client(far_side: FarSide) -> None:
     port = await far_side.listen()
-    AsyncHTTPClient.configure(UpstreamClient, defaults={"user_agent": "Configured"})
+    AsyncHTTPClient.configure(HttpClient, defaults={"user_agent": "Configured"})
     try:
         client = AsyncHTTPClient(force_instance=True)
         fetch = client.fetch(f"http://127.0.0.1:{port}/")

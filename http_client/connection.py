@@ -12,8 +12,8 @@ from typing import cast
 
 from tornado.iostream import IOStream
 
-from providers.dialing import READ_BYTES, Origin, break_of
-from providers.http1 import Head, ResponseParser
+from http_client.connecting import READ_BYTES, Origin, break_of
+from http_client.http1 import Head, ResponseParser
 
 # AWS's load balancers close after 60 s of rest, nginx after 75: going first, we seldom send a
 # request to meet a connection on its way out.

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from providers.client import UpstreamClient, UpstreamRequest
+from http_client.client import ClientRequest, HttpClient
 from providers.errors import (
     BadResponse,
     ConnectTimeout,
@@ -13,7 +13,7 @@ from providers.errors import (
     StreamBroken,
     Unreachable,
 )
-from tests.providers.far_side import (
+from tests.http_client.far_side import (
     CHUNKED,
     OK,
     FarSide,
@@ -34,7 +34,7 @@ async def failure(fetch: asyncio.Task[object]) -> ProviderError:
 
 
 @pytest.mark.gen_test
-async def test_nobody_listens(client: UpstreamClient) -> None:
+async def test_nobody_listens(client: HttpClient) -> None:
     error = await failure(client.fetch(f"http://127.0.0.1:{unused_port()}/?key=secret"))
     assert type(error) is Unreachable
     assert isinstance(error.__cause__, ConnectionRefusedError)
@@ -42,7 +42,7 @@ async def test_nobody_listens(client: UpstreamClient) -> None:
 
 @pytest.mark.gen_test
 @pytest.mark.parametrize("host", ["nowhere.invalid", "a..b", "x" * 64 + ".example"])
-async def test_a_name_that_leads_nowhere(client: UpstreamClient, host: str) -> None:
+async def test_a_name_that_leads_nowhere(client: HttpClient, host: str) -> None:
     error = await failure(client.fetch(f"http://{host}/?key=secret"))
     assert type(error) is Unreachable
     assert error.__cause__ is not None
@@ -50,21 +50,21 @@ async def test_a_name_that_leads_nowhere(client: UpstreamClient, host: str) -> N
 
 @pytest.mark.gen_test
 async def test_a_name_without_an_address() -> None:
-    client = UpstreamClient(resolver=FixedResolver([]))
+    client = HttpClient(resolver=FixedResolver([]))
     assert type(await failure(client.fetch("http://upstream.example/"))) is Unreachable
     client.close()
 
 
 @pytest.mark.gen_test
 async def test_an_address_of_a_family_this_system_lacks() -> None:
-    client = UpstreamClient(resolver=FixedResolver([(12345, ("127.0.0.1", 1))]))
+    client = HttpClient(resolver=FixedResolver([(12345, ("127.0.0.1", 1))]))
     assert type(await failure(client.fetch("http://upstream.example/"))) is Unreachable
     client.close()
 
 
 @pytest.mark.gen_test
 async def test_a_timeout_that_is_not_ours_is_not_called_so() -> None:
-    client = UpstreamClient(resolver=TimedOutResolver())
+    client = HttpClient(resolver=TimedOutResolver())
     error = await failure(client.fetch("http://upstream.example/"))
     assert type(error) is Unreachable
     client.close()
@@ -72,28 +72,26 @@ async def test_a_timeout_that_is_not_ours_is_not_called_so() -> None:
 
 @pytest.mark.gen_test
 async def test_the_connect_timeout_covers_the_name() -> None:
-    client = UpstreamClient(resolver=NeverResolver())
+    client = HttpClient(resolver=NeverResolver())
     error = await failure(
-        client.fetch(UpstreamRequest("http://upstream.example/", connect_timeout=0.02))
+        client.fetch(ClientRequest("http://upstream.example/", connect_timeout=0.02))
     )
     assert (ConnectTimeout, "dns_is_silent") == (type(error), error.reason)
     client.close()
 
 
 @pytest.mark.gen_test
-async def test_the_connect_timeout_covers_the_connection(client: UpstreamClient) -> None:
+async def test_the_connect_timeout_covers_the_connection(client: HttpClient) -> None:
     full = FullBacklog()
     error = await failure(
-        client.fetch(UpstreamRequest(f"http://127.0.0.1:{full.port}/", connect_timeout=0.02))
+        client.fetch(ClientRequest(f"http://127.0.0.1:{full.port}/", connect_timeout=0.02))
     )
     assert (ConnectTimeout, "tcp_is_silent") == (type(error), error.reason)
     full.close()
 
 
 @pytest.mark.gen_test
-async def test_the_connect_timeout_covers_the_proxy(
-    client: UpstreamClient, far_side: FarSide
-) -> None:
+async def test_the_connect_timeout_covers_the_proxy(client: HttpClient, far_side: FarSide) -> None:
     port = await far_side.listen()
     fetch = client.fetch(
         "http://upstream.example/",
@@ -108,10 +106,10 @@ async def test_the_connect_timeout_covers_the_proxy(
 
 
 @pytest.mark.gen_test
-async def test_the_connect_timeout_covers_tls(client: UpstreamClient, far_side: FarSide) -> None:
+async def test_the_connect_timeout_covers_tls(client: HttpClient, far_side: FarSide) -> None:
     await failure(client.fetch(f"https://127.0.0.1:{unused_port()}/"))  # reads the CA file, once
     port = await far_side.listen()
-    fetch = client.fetch(UpstreamRequest(f"https://127.0.0.1:{port}/", connect_timeout=0.05))
+    fetch = client.fetch(ClientRequest(f"https://127.0.0.1:{port}/", connect_timeout=0.05))
     peer = await far_side.peer()
     error = await failure(fetch)
     assert (ConnectTimeout, "tls_is_silent") == (type(error), error.reason)
@@ -120,10 +118,10 @@ async def test_the_connect_timeout_covers_tls(client: UpstreamClient, far_side: 
 
 @pytest.mark.gen_test
 async def test_the_connect_timeout_does_not_cover_the_answer(
-    client: UpstreamClient, far_side: FarSide
+    client: HttpClient, far_side: FarSide
 ) -> None:
     port = await far_side.listen()
-    fetch = client.fetch(UpstreamRequest(f"http://127.0.0.1:{port}/", connect_timeout=0.05))
+    fetch = client.fetch(ClientRequest(f"http://127.0.0.1:{port}/", connect_timeout=0.05))
     peer = await far_side.peer()
     await asyncio.sleep(0.1)
     peer.say(OK, b"Content-Length: 0\r\n\r\n")
@@ -144,7 +142,7 @@ async def test_the_connect_timeout_does_not_cover_the_answer(
     ],
 )
 async def test_a_response_that_is_cut_off(
-    client: UpstreamClient, far_side: FarSide, how: str, said: bytes, taken: bytes
+    client: HttpClient, far_side: FarSide, how: str, said: bytes, taken: bytes
 ) -> None:
     port = await far_side.listen()
     pieces: list[bytes] = []
@@ -155,7 +153,7 @@ async def test_a_response_that_is_cut_off(
         arrived.set()
 
     fetch = client.fetch(
-        UpstreamRequest(f"http://127.0.0.1:{port}/?key=secret", streaming_callback=take)
+        ClientRequest(f"http://127.0.0.1:{port}/?key=secret", streaming_callback=take)
     )
     peer = await far_side.peer()
     await peer.request()
@@ -171,12 +169,12 @@ async def test_a_response_that_is_cut_off(
 
 @pytest.mark.gen_test
 async def test_what_came_just_before_the_cut_is_handed_over(
-    client: UpstreamClient, far_side: FarSide
+    client: HttpClient, far_side: FarSide
 ) -> None:
     port = await far_side.listen()
     pieces: list[bytes] = []
     fetch = client.fetch(
-        UpstreamRequest(f"http://127.0.0.1:{port}/", streaming_callback=pieces.append)
+        ClientRequest(f"http://127.0.0.1:{port}/", streaming_callback=pieces.append)
     )
     peer = await far_side.peer()
     await peer.request()
@@ -188,12 +186,12 @@ async def test_what_came_just_before_the_cut_is_handed_over(
 
 @pytest.mark.gen_test
 async def test_a_reset_does_not_end_a_body_that_closing_would_end(
-    client: UpstreamClient, far_side: FarSide
+    client: HttpClient, far_side: FarSide
 ) -> None:
     port = await far_side.listen()
     arrived = asyncio.Event()
     fetch = client.fetch(
-        UpstreamRequest(f"http://127.0.0.1:{port}/", streaming_callback=lambda _: arrived.set())
+        ClientRequest(f"http://127.0.0.1:{port}/", streaming_callback=lambda _: arrived.set())
     )
     peer = await far_side.peer()
     await peer.request()
@@ -216,7 +214,7 @@ async def test_a_reset_does_not_end_a_body_that_closing_would_end(
     ],
 )
 async def test_a_response_that_is_none_closes_the_connection(
-    client: UpstreamClient, far_side: FarSide, said: bytes, error: type[ProviderError]
+    client: HttpClient, far_side: FarSide, said: bytes, error: type[ProviderError]
 ) -> None:
     port = await far_side.listen()
     fetch = client.fetch(f"http://127.0.0.1:{port}/?key=secret")
@@ -229,7 +227,7 @@ async def test_a_response_that_is_none_closes_the_connection(
 
 
 @pytest.mark.gen_test
-async def test_no_descriptor_left(client: UpstreamClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_descriptor_left(client: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:
     def exhausted(*_: object) -> socket.socket:
         raise OSError(24, "Too many open files")
 

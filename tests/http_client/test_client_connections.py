@@ -7,10 +7,10 @@ import pytest
 from tornado.httpclient import HTTPResponse
 from tornado.ioloop import IOLoop
 
-from providers import connection as connection_module
-from providers.client import UpstreamClient, UpstreamRequest
+from http_client import connection as connection_module
+from http_client.client import ClientRequest, HttpClient
 from providers.errors import StreamBroken, Unreachable
-from tests.providers.far_side import (
+from tests.http_client.far_side import (
     CHUNKED,
     FIVE,
     LAST_CHUNK,
@@ -33,7 +33,7 @@ def url(io_loop: IOLoop, far_side: FarSide) -> str:
 
 
 async def begun(
-    client: UpstreamClient, far_side: FarSide, url: str
+    client: HttpClient, far_side: FarSide, url: str
 ) -> tuple[asyncio.Task[HTTPResponse], Peer]:
     """A fetch on a connection of its own that waits for its answer."""
     fetch = client.fetch(url)
@@ -42,7 +42,7 @@ async def begun(
     return fetch, peer
 
 
-async def rested(client: UpstreamClient, far_side: FarSide, url: str) -> Peer:
+async def rested(client: HttpClient, far_side: FarSide, url: str) -> Peer:
     """A connection that has served once and now rests."""
     fetch, peer = await begun(client, far_side, url)
     peer.say(FIVE)
@@ -51,7 +51,7 @@ async def rested(client: UpstreamClient, far_side: FarSide, url: str) -> Peer:
     return peer
 
 
-async def forgotten(client: UpstreamClient) -> None:
+async def forgotten(client: HttpClient) -> None:
     """Wait until no connection rests any more."""
     async with asyncio.timeout(1):
         while client.connections_resting:  # noqa: ASYNC110 - nobody is told, and nobody needs to be
@@ -60,7 +60,7 @@ async def forgotten(client: UpstreamClient) -> None:
 
 @pytest.mark.gen_test
 async def test_one_connection_serves_one_fetch_after_another(
-    client: UpstreamClient, far_side: FarSide, url: str
+    client: HttpClient, far_side: FarSide, url: str
 ) -> None:
     peer = await rested(client, far_side, url)
     for answer in (FIVE, CHUNKED + chunk(b"hello") + LAST_CHUNK, b"HTTP/1.1 204 No\r\n\r\n"):
@@ -73,7 +73,7 @@ async def test_one_connection_serves_one_fetch_after_another(
 
 @pytest.mark.gen_test
 async def test_the_connection_used_last_is_used_first(
-    client: UpstreamClient, far_side: FarSide, url: str
+    client: HttpClient, far_side: FarSide, url: str
 ) -> None:
     (first, early), (second, late) = [await begun(client, far_side, url) for _ in range(2)]
     for fetch, peer in ((first, early), (second, late)):
@@ -87,7 +87,7 @@ async def test_the_connection_used_last_is_used_first(
 
 @pytest.mark.gen_test
 async def test_origins_do_not_share_connections(
-    client: UpstreamClient, far_side: FarSide, url: str
+    client: HttpClient, far_side: FarSide, url: str
 ) -> None:
     await rested(client, far_side, url)
     fetch = client.fetch(url.replace("127.0.0.1", "localhost"))
@@ -108,7 +108,7 @@ async def test_origins_do_not_share_connections(
     ],
 )
 async def test_a_last_response_closes_the_connection(
-    client: UpstreamClient, far_side: FarSide, url: str, answer: bytes
+    client: HttpClient, far_side: FarSide, url: str, answer: bytes
 ) -> None:
     fetch = client.fetch(url)
     peer = await far_side.peer()
@@ -121,7 +121,7 @@ async def test_a_last_response_closes_the_connection(
 
 @pytest.mark.gen_test
 async def test_a_body_may_end_with_its_connection(
-    client: UpstreamClient, far_side: FarSide, url: str
+    client: HttpClient, far_side: FarSide, url: str
 ) -> None:
     fetch = client.fetch(url)
     peer = await far_side.peer()
@@ -134,7 +134,7 @@ async def test_a_body_may_end_with_its_connection(
 
 @pytest.mark.gen_test
 async def test_a_resting_connection_that_the_far_side_closes_is_closed(
-    client: UpstreamClient, far_side: FarSide, url: str
+    client: HttpClient, far_side: FarSide, url: str
 ) -> None:
     peer = await rested(client, far_side, url)
     await peer.close()
@@ -143,7 +143,7 @@ async def test_a_resting_connection_that_the_far_side_closes_is_closed(
 
 @pytest.mark.gen_test
 async def test_a_resting_connection_that_speaks_is_closed(
-    client: UpstreamClient, far_side: FarSide, url: str
+    client: HttpClient, far_side: FarSide, url: str
 ) -> None:
     peer = await rested(client, far_side, url)
     peer.say(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
@@ -153,7 +153,7 @@ async def test_a_resting_connection_that_speaks_is_closed(
 
 @pytest.mark.gen_test
 async def test_what_came_since_the_loop_last_looked_is_seen_before_use(
-    client: UpstreamClient, far_side: FarSide, url: str
+    client: HttpClient, far_side: FarSide, url: str
 ) -> None:
     peer = await rested(client, far_side, url)
     peer.say(FIVE.replace(b"hello", b"stray"))  # in the same turn in which the fetch begins
@@ -166,7 +166,7 @@ async def test_what_came_since_the_loop_last_looked_is_seen_before_use(
 
 @pytest.mark.gen_test
 async def test_resting_connections_are_bounded_and_the_oldest_goes(
-    client: UpstreamClient, far_side: FarSide, url: str, monkeypatch: pytest.MonkeyPatch
+    client: HttpClient, far_side: FarSide, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection_module, "MAX_RESTING", 2)
     exchanges = [await begun(client, far_side, url) for _ in range(3)]
@@ -179,7 +179,7 @@ async def test_resting_connections_are_bounded_and_the_oldest_goes(
 
 @pytest.mark.gen_test
 async def test_a_connection_does_not_rest_for_ever(
-    client: UpstreamClient, far_side: FarSide, url: str, monkeypatch: pytest.MonkeyPatch
+    client: HttpClient, far_side: FarSide, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection_module, "REST_SECONDS", 0.02)
     peer = await rested(client, far_side, url)
@@ -189,7 +189,7 @@ async def test_a_connection_does_not_rest_for_ever(
 
 @pytest.mark.gen_test
 async def test_a_connection_in_use_again_is_as_good_as_new(
-    client: UpstreamClient, far_side: FarSide, url: str, monkeypatch: pytest.MonkeyPatch
+    client: HttpClient, far_side: FarSide, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection_module, "REST_SECONDS", 0.05)
     peer = await rested(client, far_side, url)
@@ -202,7 +202,7 @@ async def test_a_connection_in_use_again_is_as_good_as_new(
 
 @pytest.mark.gen_test
 async def test_closing_the_client_closes_what_rests(
-    client: UpstreamClient, far_side: FarSide, url: str
+    client: HttpClient, far_side: FarSide, url: str
 ) -> None:
     peer = await rested(client, far_side, url)
     client.close()
@@ -213,7 +213,7 @@ async def test_closing_the_client_closes_what_rests(
 @pytest.mark.gen_test
 @pytest.mark.parametrize("how", ["close", "reset"])
 async def test_a_request_that_met_a_closing_connection_is_sent_again_once(
-    client: UpstreamClient, far_side: FarSide, url: str, how: str
+    client: HttpClient, far_side: FarSide, url: str, how: str
 ) -> None:
     peer = await rested(client, far_side, url)
     fetch = client.fetch(url, method="POST", body=b"{}")
@@ -229,7 +229,7 @@ async def test_a_request_that_met_a_closing_connection_is_sent_again_once(
 
 @pytest.mark.gen_test
 async def test_nothing_is_sent_again_once_a_byte_came_back(
-    client: UpstreamClient, far_side: FarSide, url: str
+    client: HttpClient, far_side: FarSide, url: str
 ) -> None:
     peer = await rested(client, far_side, url)
     fetch = client.fetch(url)
@@ -243,7 +243,7 @@ async def test_nothing_is_sent_again_once_a_byte_came_back(
 
 @pytest.mark.gen_test
 async def test_nothing_is_sent_again_to_one_that_thought_about_it(
-    client: UpstreamClient, far_side: FarSide, url: str, monkeypatch: pytest.MonkeyPatch
+    client: HttpClient, far_side: FarSide, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection_module, "STALE_SECONDS", 0.0)
     peer = await rested(client, far_side, url)
@@ -257,7 +257,7 @@ async def test_nothing_is_sent_again_to_one_that_thought_about_it(
 
 @pytest.mark.gen_test
 async def test_nothing_is_sent_again_after_a_first_use(
-    client: UpstreamClient, far_side: FarSide, url: str
+    client: HttpClient, far_side: FarSide, url: str
 ) -> None:
     fetch = client.fetch(url)
     peer = await far_side.peer()
@@ -272,7 +272,7 @@ async def test_nothing_is_sent_again_after_a_first_use(
 async def test_connections_in_use_are_limited_and_who_waits_is_served_in_order(
     far_side: FarSide, url: str
 ) -> None:
-    client = UpstreamClient(max_connections=2)
+    client = HttpClient(max_connections=2)
     exchanges = [await begun(client, far_side, f"{url}{name}") for name in "ab"]
     peers = [peer for _, peer in exchanges]
     fetches = [fetch for fetch, _ in exchanges] + [client.fetch(f"{url}{name}") for name in "cde"]
@@ -291,9 +291,9 @@ async def test_connections_in_use_are_limited_and_who_waits_is_served_in_order(
 
 @pytest.mark.gen_test
 async def test_waiting_for_a_slot_is_not_connecting(far_side: FarSide, url: str) -> None:
-    client = UpstreamClient(max_connections=1)
+    client = HttpClient(max_connections=1)
     first = client.fetch(url)
-    second = client.fetch(UpstreamRequest(url, connect_timeout=0.02))
+    second = client.fetch(ClientRequest(url, connect_timeout=0.02))
     peer = await far_side.peer()
     await peer.request()
     await asyncio.sleep(0.05)
@@ -307,7 +307,7 @@ async def test_waiting_for_a_slot_is_not_connecting(far_side: FarSide, url: str)
 
 @pytest.mark.gen_test
 async def test_a_failed_fetch_gives_its_slot_back(far_side: FarSide, url: str) -> None:
-    client = UpstreamClient(max_connections=1)
+    client = HttpClient(max_connections=1)
     refused = client.fetch(f"http://127.0.0.1:{unused_port()}/")
     fetch = client.fetch(url)
     with pytest.raises(Unreachable):
@@ -320,10 +320,10 @@ async def test_a_failed_fetch_gives_its_slot_back(far_side: FarSide, url: str) -
 
 @pytest.mark.gen_test
 async def test_it_connects_before_the_request_is_cleared_and_sends_nothing(
-    client: UpstreamClient, far_side: FarSide, url: str
+    client: HttpClient, far_side: FarSide, url: str
 ) -> None:
     cleared: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    fetch = client.fetch(UpstreamRequest(url, method="POST", body=b"{}", cleared=cleared))
+    fetch = client.fetch(ClientRequest(url, method="POST", body=b"{}", cleared=cleared))
     peer = await far_side.peer()
     request = asyncio.ensure_future(peer.request())
     await asyncio.wait([request], timeout=0.05)
@@ -336,13 +336,13 @@ async def test_it_connects_before_the_request_is_cleared_and_sends_nothing(
 
 @pytest.mark.gen_test
 async def test_a_request_that_is_not_cleared_is_not_sent(
-    client: UpstreamClient, far_side: FarSide, url: str
+    client: HttpClient, far_side: FarSide, url: str
 ) -> None:
     class NotStored(Exception):
         pass
 
     cleared: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    fetches = [client.fetch(UpstreamRequest(url, cleared=cleared)) for _ in range(2)]
+    fetches = [client.fetch(ClientRequest(url, cleared=cleared)) for _ in range(2)]
     peers = [await far_side.peer() for _ in fetches]
     cleared.set_exception(NotStored())
     for fetch, peer in zip(fetches, peers, strict=True):
@@ -353,10 +353,10 @@ async def test_a_request_that_is_not_cleared_is_not_sent(
 
 @pytest.mark.gen_test
 async def test_a_clearance_that_is_cancelled_cancels_the_fetch(
-    client: UpstreamClient, far_side: FarSide, url: str
+    client: HttpClient, far_side: FarSide, url: str
 ) -> None:
     cleared: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    fetch = client.fetch(UpstreamRequest(url, cleared=cleared))
+    fetch = client.fetch(ClientRequest(url, cleared=cleared))
     peer = await far_side.peer()
     cleared.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -367,7 +367,7 @@ async def test_a_clearance_that_is_cancelled_cancels_the_fetch(
 
 @pytest.mark.gen_test
 async def test_a_clearance_may_be_a_coroutine_and_ends_with_the_fetch(
-    client: UpstreamClient, far_side: FarSide, url: str
+    client: HttpClient, far_side: FarSide, url: str
 ) -> None:
     ended = asyncio.Event()
 
@@ -377,7 +377,7 @@ async def test_a_clearance_may_be_a_coroutine_and_ends_with_the_fetch(
         finally:
             ended.set()
 
-    fetch = client.fetch(UpstreamRequest(url, cleared=clear()))
+    fetch = client.fetch(ClientRequest(url, cleared=clear()))
     await far_side.peer()
     await turns(5)  # until it waits
     fetch.cancel()
@@ -387,10 +387,10 @@ async def test_a_clearance_may_be_a_coroutine_and_ends_with_the_fetch(
 @pytest.mark.gen_test
 @pytest.mark.parametrize("fault", ["closed", "spoke"])
 async def test_a_connection_that_closed_or_spoke_while_it_waited_is_replaced(
-    client: UpstreamClient, far_side: FarSide, url: str, fault: str
+    client: HttpClient, far_side: FarSide, url: str, fault: str
 ) -> None:
     cleared: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    fetch = client.fetch(UpstreamRequest(url, cleared=cleared))
+    fetch = client.fetch(ClientRequest(url, cleared=cleared))
     impatient = await far_side.peer()
     if fault == "closed":
         await impatient.close()
@@ -413,7 +413,7 @@ async def test_an_address_that_refuses_is_followed_by_the_next(far_side: FarSide
         (socket.AF_INET, ("127.0.0.1", unused_port())),
         (socket.AF_INET, ("127.0.0.1", port)),
     ]
-    client = UpstreamClient(resolver=FixedResolver(addresses))
+    client = HttpClient(resolver=FixedResolver(addresses))
     fetch = client.fetch("http://upstream.example/")
     peer = await far_side.peer()
     assert b"\r\nHost: upstream.example\r\n" in await peer.request()
@@ -430,8 +430,8 @@ async def test_an_address_that_says_nothing_gets_company(far_side: FarSide) -> N
         (socket.AF_INET, ("127.0.0.1", full.port)),
         (socket.AF_INET, ("127.0.0.1", port)),
     ]
-    client = UpstreamClient(resolver=FixedResolver(addresses))
-    fetch = client.fetch(UpstreamRequest("http://upstream.example/", connect_timeout=5))
+    client = HttpClient(resolver=FixedResolver(addresses))
+    fetch = client.fetch(ClientRequest("http://upstream.example/", connect_timeout=5))
     peer = await far_side.peer()
     peer.say(FIVE)
     await fetch
@@ -441,7 +441,7 @@ async def test_an_address_that_says_nothing_gets_company(far_side: FarSide) -> N
 
 @pytest.mark.gen_test
 async def test_the_socket_sends_at_once_and_notices_a_far_side_that_vanished(
-    client: UpstreamClient, far_side: FarSide, url: str, monkeypatch: pytest.MonkeyPatch
+    client: HttpClient, far_side: FarSide, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options: dict[socket.socket, list[tuple[int, ...]]] = {}
 

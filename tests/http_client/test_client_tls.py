@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from providers.client import UpstreamClient, UpstreamRequest
+from http_client.client import ClientRequest, HttpClient
 from providers.errors import StreamBroken, Unreachable
-from tests.providers.far_side import (
+from tests.http_client.far_side import (
     CHUNKED,
     FIVE,
     LAST_CHUNK,
@@ -40,7 +40,7 @@ def ca_certs(tmp_path: Path) -> str:
 @pytest.mark.gen_test
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 async def test_a_given_ca_is_trusted_and_the_connection_kept(
-    client: UpstreamClient, far_side: FarSide, ca_certs: str, version: ssl.TLSVersion
+    client: HttpClient, far_side: FarSide, ca_certs: str, version: ssl.TLSVersion
 ) -> None:
     context = server_context("localhost")
     context.maximum_version = version
@@ -51,7 +51,7 @@ async def test_a_given_ca_is_trusted_and_the_connection_kept(
     peer = None
     for _ in range(3):
         fetch = client.fetch(
-            UpstreamRequest(
+            ClientRequest(
                 f"https://localhost:{port}/",
                 ca_certs=ca_certs,
                 streaming_callback=pieces.put_nowait,
@@ -70,10 +70,10 @@ async def test_a_given_ca_is_trusted_and_the_connection_kept(
 
 @pytest.mark.gen_test
 async def test_an_ip_address_is_verified_too(
-    client: UpstreamClient, far_side: FarSide, ca_certs: str
+    client: HttpClient, far_side: FarSide, ca_certs: str
 ) -> None:
     port = await far_side.listen(server_context("127.0.0.1"))
-    fetch = client.fetch(UpstreamRequest(f"https://127.0.0.1:{port}/", ca_certs=ca_certs))
+    fetch = client.fetch(ClientRequest(f"https://127.0.0.1:{port}/", ca_certs=ca_certs))
     peer = await far_side.peer()
     peer.say(FIVE)
     assert (await fetch).body == b"hello"
@@ -81,7 +81,7 @@ async def test_an_ip_address_is_verified_too(
 
 @pytest.mark.gen_test
 async def test_a_certificate_of_an_unknown_ca_is_refused(
-    client: UpstreamClient, far_side: FarSide
+    client: HttpClient, far_side: FarSide
 ) -> None:
     port = await far_side.listen(server_context("localhost"))
     with pytest.raises(Unreachable) as caught:
@@ -91,29 +91,27 @@ async def test_a_certificate_of_an_unknown_ca_is_refused(
 
 @pytest.mark.gen_test
 async def test_a_certificate_for_another_name_is_refused(
-    client: UpstreamClient, far_side: FarSide, ca_certs: str
+    client: HttpClient, far_side: FarSide, ca_certs: str
 ) -> None:
     port = await far_side.listen(server_context("other.example"))
     with pytest.raises(Unreachable) as caught:
-        await client.fetch(UpstreamRequest(f"https://localhost:{port}/", ca_certs=ca_certs))
+        await client.fetch(ClientRequest(f"https://localhost:{port}/", ca_certs=ca_certs))
     assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
     assert "localhost" in str(caught.value.__cause__)
 
 
 @pytest.mark.gen_test
-async def test_a_ca_file_that_is_missing_trusts_nobody(client: UpstreamClient) -> None:
+async def test_a_ca_file_that_is_missing_trusts_nobody(client: HttpClient) -> None:
     with pytest.raises(Unreachable) as caught:
-        await client.fetch(UpstreamRequest("https://localhost:1/", ca_certs="/nowhere/ca.pem"))
+        await client.fetch(ClientRequest("https://localhost:1/", ca_certs="/nowhere/ca.pem"))
     assert isinstance(caught.value.__cause__, FileNotFoundError)
 
 
 @pytest.mark.gen_test
-async def test_trust_is_not_shared_between_requests(
-    client: UpstreamClient, far_side: FarSide
-) -> None:
+async def test_trust_is_not_shared_between_requests(client: HttpClient, far_side: FarSide) -> None:
     """A connection made without verification must not serve a fetch that asks for it."""
     port = await far_side.listen(server_context("localhost"))
-    fetch = client.fetch(UpstreamRequest(f"https://localhost:{port}/", validate_cert=False))
+    fetch = client.fetch(ClientRequest(f"https://localhost:{port}/", validate_cert=False))
     peer = await far_side.peer()
     peer.say(FIVE)
     await fetch
@@ -123,9 +121,7 @@ async def test_trust_is_not_shared_between_requests(
 
 
 @pytest.mark.gen_test
-async def test_a_server_without_tls_is_unreachable(
-    client: UpstreamClient, far_side: FarSide
-) -> None:
+async def test_a_server_without_tls_is_unreachable(client: HttpClient, far_side: FarSide) -> None:
     port = await far_side.listen()
     fetch = client.fetch(f"https://127.0.0.1:{port}/")
     peer = await far_side.peer()
@@ -136,7 +132,7 @@ async def test_a_server_without_tls_is_unreachable(
 
 
 @pytest.mark.gen_test
-async def test_a_server_that_talks_first_is_unreachable(client: UpstreamClient) -> None:
+async def test_a_server_that_talks_first_is_unreachable(client: HttpClient) -> None:
     server = TalksFirst(b"220 mail.example ESMTP\r\n")
     before = open_sockets()
     for _ in range(5):
@@ -149,7 +145,7 @@ async def test_a_server_that_talks_first_is_unreachable(client: UpstreamClient) 
 @pytest.mark.gen_test
 @pytest.mark.parametrize("how", ["close", "reset"])
 async def test_a_server_that_leaves_in_the_handshake_is_unreachable(
-    client: UpstreamClient, far_side: FarSide, how: str
+    client: HttpClient, far_side: FarSide, how: str
 ) -> None:
     port = await far_side.listen()
     fetch = client.fetch(f"https://127.0.0.1:{port}/")
@@ -163,12 +159,12 @@ async def test_a_server_that_leaves_in_the_handshake_is_unreachable(
 @pytest.mark.gen_test
 @pytest.mark.parametrize("how", ["close", "reset"])
 async def test_a_stream_that_is_cut_off(
-    client: UpstreamClient, far_side: FarSide, ca_certs: str, how: str
+    client: HttpClient, far_side: FarSide, ca_certs: str, how: str
 ) -> None:
     port = await far_side.listen(server_context("localhost"))
     arrived = asyncio.Event()
     fetch = client.fetch(
-        UpstreamRequest(
+        ClientRequest(
             f"https://localhost:{port}/",
             ca_certs=ca_certs,
             streaming_callback=lambda _: arrived.set(),
@@ -185,10 +181,10 @@ async def test_a_stream_that_is_cut_off(
 
 @pytest.mark.gen_test
 async def test_a_resting_connection_that_the_far_side_closes_is_closed(
-    client: UpstreamClient, far_side: FarSide, ca_certs: str
+    client: HttpClient, far_side: FarSide, ca_certs: str
 ) -> None:
     port = await far_side.listen(server_context("localhost"))
-    fetch = client.fetch(UpstreamRequest(f"https://localhost:{port}/", ca_certs=ca_certs))
+    fetch = client.fetch(ClientRequest(f"https://localhost:{port}/", ca_certs=ca_certs))
     peer = await far_side.peer()
     peer.say(FIVE)
     await fetch

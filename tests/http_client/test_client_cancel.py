@@ -12,8 +12,8 @@ import trustme
 from tornado.httpclient import HTTPResponse
 from tornado.iostream import IOStream
 
-from providers.client import UpstreamClient, UpstreamRequest
-from tests.providers.far_side import (
+from http_client.client import ClientRequest, HttpClient
+from tests.http_client.far_side import (
     CHUNKED,
     FIVE,
     FarSide,
@@ -35,7 +35,7 @@ async def cancel(fetch: asyncio.Task[HTTPResponse]) -> None:
 
 
 @asynccontextmanager
-async def leaving_nothing(client: UpstreamClient, far_side: FarSide) -> AsyncIterator[None]:
+async def leaving_nothing(client: HttpClient, far_side: FarSide) -> AsyncIterator[None]:
     """What is opened inside is closed at the end: streams, descriptors, tasks, slots."""
     sockets, tasks = open_sockets(), asyncio.all_tasks()
     yield
@@ -49,7 +49,7 @@ async def leaving_nothing(client: UpstreamClient, far_side: FarSide) -> AsyncIte
 
 @pytest.mark.gen_test
 async def test_while_queued(far_side: FarSide) -> None:
-    client = UpstreamClient(max_connections=1)
+    client = HttpClient(max_connections=1)
     url = f"http://127.0.0.1:{await far_side.listen()}/"
     async with leaving_nothing(client, far_side):
         first, second, third = (client.fetch(url) for _ in range(3))
@@ -68,7 +68,7 @@ async def test_while_queued(far_side: FarSide) -> None:
 @pytest.mark.gen_test
 async def test_while_the_name_is_resolved(far_side: FarSide) -> None:
     resolver = NeverResolver()
-    client = UpstreamClient(resolver=resolver)
+    client = HttpClient(resolver=resolver)
     async with leaving_nothing(client, far_side):
         fetch = client.fetch("http://upstream.example/")
         await resolver.asked.wait()
@@ -80,7 +80,7 @@ async def test_while_the_name_is_resolved(far_side: FarSide) -> None:
 @pytest.mark.gen_test
 async def test_while_connecting(far_side: FarSide) -> None:
     full = FullBacklog()
-    client = UpstreamClient(resolver=FixedResolver([(socket.AF_INET, ("127.0.0.1", full.port))]))
+    client = HttpClient(resolver=FixedResolver([(socket.AF_INET, ("127.0.0.1", full.port))]))
     async with leaving_nothing(client, far_side):
         sockets = open_sockets()
         fetch = client.fetch("http://upstream.example/")
@@ -92,7 +92,7 @@ async def test_while_connecting(far_side: FarSide) -> None:
 
 
 @pytest.mark.gen_test
-async def test_while_the_proxy_makes_the_tunnel(client: UpstreamClient, far_side: FarSide) -> None:
+async def test_while_the_proxy_makes_the_tunnel(client: HttpClient, far_side: FarSide) -> None:
     port = await far_side.listen()
     async with leaving_nothing(client, far_side):
         fetch = client.fetch("https://upstream.example/", proxy_host="127.0.0.1", proxy_port=port)
@@ -103,7 +103,7 @@ async def test_while_the_proxy_makes_the_tunnel(client: UpstreamClient, far_side
 
 
 @pytest.mark.gen_test
-async def test_in_the_handshake_of_tls(client: UpstreamClient, far_side: FarSide) -> None:
+async def test_in_the_handshake_of_tls(client: HttpClient, far_side: FarSide) -> None:
     port = await far_side.listen()
     async with leaving_nothing(client, far_side):
         fetch = client.fetch(f"https://127.0.0.1:{port}/")
@@ -114,11 +114,11 @@ async def test_in_the_handshake_of_tls(client: UpstreamClient, far_side: FarSide
 
 
 @pytest.mark.gen_test
-async def test_before_the_request_was_cleared(client: UpstreamClient, far_side: FarSide) -> None:
+async def test_before_the_request_was_cleared(client: HttpClient, far_side: FarSide) -> None:
     cleared: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     url = f"http://127.0.0.1:{await far_side.listen()}/"
     async with leaving_nothing(client, far_side):
-        fetch = client.fetch(UpstreamRequest(url, cleared=cleared))
+        fetch = client.fetch(ClientRequest(url, cleared=cleared))
         peer = await far_side.peer()
         await cancel(fetch)
         assert await peer.left() == b""
@@ -128,7 +128,7 @@ async def test_before_the_request_was_cleared(client: UpstreamClient, far_side: 
 
 @pytest.mark.gen_test
 async def test_before_a_request_on_a_rested_connection_was_cleared(
-    client: UpstreamClient, far_side: FarSide
+    client: HttpClient, far_side: FarSide
 ) -> None:
     cleared: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     url = f"http://127.0.0.1:{await far_side.listen()}/"
@@ -138,7 +138,7 @@ async def test_before_a_request_on_a_rested_connection_was_cleared(
         await peer.request()
         peer.say(FIVE)
         await fetch
-        again = client.fetch(UpstreamRequest(url, cleared=cleared))
+        again = client.fetch(ClientRequest(url, cleared=cleared))
         await turns(5)
         assert (1, 0) == (client.connections_in_use, client.connections_resting)
         await cancel(again)
@@ -146,7 +146,7 @@ async def test_before_a_request_on_a_rested_connection_was_cleared(
 
 
 @pytest.mark.gen_test
-async def test_before_the_head_came(client: UpstreamClient, far_side: FarSide) -> None:
+async def test_before_the_head_came(client: HttpClient, far_side: FarSide) -> None:
     url = f"http://127.0.0.1:{await far_side.listen()}/"
     async with leaving_nothing(client, far_side):
         fetch = client.fetch(url)
@@ -157,11 +157,11 @@ async def test_before_the_head_came(client: UpstreamClient, far_side: FarSide) -
 
 
 @pytest.mark.gen_test
-async def test_in_a_silence_of_the_body(client: UpstreamClient, far_side: FarSide) -> None:
+async def test_in_a_silence_of_the_body(client: HttpClient, far_side: FarSide) -> None:
     url = f"http://127.0.0.1:{await far_side.listen()}/"
     pieces: asyncio.Queue[bytes] = asyncio.Queue()
     async with leaving_nothing(client, far_side):
-        fetch = client.fetch(UpstreamRequest(url, streaming_callback=pieces.put_nowait))
+        fetch = client.fetch(ClientRequest(url, streaming_callback=pieces.put_nowait))
         peer = await far_side.peer()
         await peer.request()
         peer.say(CHUNKED, chunk(b"one"))
@@ -172,7 +172,7 @@ async def test_in_a_silence_of_the_body(client: UpstreamClient, far_side: FarSid
 
 
 @pytest.mark.gen_test
-async def test_in_a_flood(client: UpstreamClient, far_side: FarSide) -> None:
+async def test_in_a_flood(client: HttpClient, far_side: FarSide) -> None:
     url = f"http://127.0.0.1:{await far_side.listen()}/"
     begun = asyncio.Event()
     taken: list[int] = []
@@ -182,7 +182,7 @@ async def test_in_a_flood(client: UpstreamClient, far_side: FarSide) -> None:
         begun.set()
 
     async with leaving_nothing(client, far_side):
-        fetch = client.fetch(UpstreamRequest(url, streaming_callback=take))
+        fetch = client.fetch(ClientRequest(url, streaming_callback=take))
         peer = await far_side.peer()
         await peer.request()
         peer.say(CHUNKED, *[chunk(b"x" * 16384)] * 1000)
@@ -194,7 +194,7 @@ async def test_in_a_flood(client: UpstreamClient, far_side: FarSide) -> None:
 
 
 @pytest.mark.gen_test
-async def test_while_a_callback_awaits(client: UpstreamClient, far_side: FarSide) -> None:
+async def test_while_a_callback_awaits(client: HttpClient, far_side: FarSide) -> None:
     url = f"http://127.0.0.1:{await far_side.listen()}/"
     begun = asyncio.Event()
 
@@ -203,7 +203,7 @@ async def test_while_a_callback_awaits(client: UpstreamClient, far_side: FarSide
         await asyncio.Event().wait()
 
     async with leaving_nothing(client, far_side):
-        fetch = client.fetch(UpstreamRequest(url, streaming_callback=take))
+        fetch = client.fetch(ClientRequest(url, streaming_callback=take))
         peer = await far_side.peer()
         await peer.request()
         peer.say(CHUNKED, chunk(b"one"))
@@ -213,7 +213,7 @@ async def test_while_a_callback_awaits(client: UpstreamClient, far_side: FarSide
 
 
 @pytest.mark.gen_test
-async def test_on_a_connection_that_had_rested(client: UpstreamClient, far_side: FarSide) -> None:
+async def test_on_a_connection_that_had_rested(client: HttpClient, far_side: FarSide) -> None:
     url = f"http://127.0.0.1:{await far_side.listen()}/"
     async with leaving_nothing(client, far_side):
         fetch = client.fetch(url)
@@ -230,7 +230,7 @@ async def test_on_a_connection_that_had_rested(client: UpstreamClient, far_side:
 
 @pytest.mark.gen_test
 async def test_closing_the_client_cancels_what_runs(far_side: FarSide) -> None:
-    client = UpstreamClient(max_connections=2)
+    client = HttpClient(max_connections=2)
     url = f"http://127.0.0.1:{await far_side.listen()}/"
     async with leaving_nothing(client, far_side):
         fetch = client.fetch(url)
@@ -248,10 +248,10 @@ async def test_closing_the_client_cancels_what_runs(far_side: FarSide) -> None:
 
 @pytest.mark.gen_test
 async def test_closing_the_client_from_a_callback(far_side: FarSide) -> None:
-    client = UpstreamClient()
+    client = HttpClient()
     url = f"http://127.0.0.1:{await far_side.listen()}/"
     async with leaving_nothing(client, far_side):
-        fetch = client.fetch(UpstreamRequest(url, streaming_callback=lambda _: client.close()))
+        fetch = client.fetch(ClientRequest(url, streaming_callback=lambda _: client.close()))
         peer = await far_side.peer()
         await peer.request()
         peer.say(FIVE)
@@ -268,7 +268,7 @@ async def test_in_the_very_turn_in_which_a_connection_came_about(
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     trustme.CA().issue_cert("upstream.example").configure_cert(context)
     port = await far_side.listen(context if scheme == "https" else None)
-    client = UpstreamClient(resolver=FixedResolver([(socket.AF_INET, ("127.0.0.1", port))]))
+    client = HttpClient(resolver=FixedResolver([(socket.AF_INET, ("127.0.0.1", port))]))
     async with leaving_nothing(client, far_side):
         for number in range(60):
             fetch = client.fetch(f"{scheme}://upstream.example/", validate_cert=False)
@@ -279,7 +279,7 @@ async def test_in_the_very_turn_in_which_a_connection_came_about(
 
 
 @pytest.mark.gen_test
-async def test_a_thousand_at_once(client: UpstreamClient, far_side: FarSide) -> None:
+async def test_a_thousand_at_once(client: HttpClient, far_side: FarSide) -> None:
     url = f"http://127.0.0.1:{await far_side.listen()}/"
     async with leaving_nothing(client, far_side):
         fetches = []

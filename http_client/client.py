@@ -19,8 +19,11 @@ from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 from tornado.httputil import HTTPHeaders
 from tornado.netutil import Resolver
 
-from providers.connection import Connection, Pool, Stale
-from providers.dialing import Origin, Proxy, dial, split_url
+from http_client.connecting import Origin, Proxy, dial, split_url
+from http_client.connection import Connection, Pool, Stale
+from http_client.dns import Names
+from http_client.http1 import Head, request_head
+from http_client.reasons import reason_of
 from providers.errors import (
     AnswerTimeout,
     BadResponse,
@@ -28,9 +31,6 @@ from providers.errors import (
     ProviderError,
     Unreachable,
 )
-from providers.http1 import Head, request_head
-from providers.names import Names
-from providers.reasons import reason_of
 
 # Connections in use at a time. Each takes a descriptor and some 14 KB here, 40 KB with TLS.
 MAX_CONNECTIONS = 10_000
@@ -54,7 +54,7 @@ _REFUSED = (
 )
 
 
-class UpstreamRequest(HTTPRequest):
+class ClientRequest(HTTPRequest):
     """An HTTPRequest with what a relayed answer needs besides.
 
     cleared: the connection is made at once, but not a byte of the request is sent before `cleared`
@@ -80,7 +80,7 @@ class UpstreamRequest(HTTPRequest):
         self.on_head = on_head
 
 
-class UpstreamClient(AsyncHTTPClient):
+class HttpClient(AsyncHTTPClient):
     """Fetches that end when they are cancelled; one instance per process, owned by who made it.
 
     max_connections: so many connections in use at a time. Further fetches wait, first come first
@@ -158,9 +158,9 @@ class UpstreamClient(AsyncHTTPClient):
         whose cancellation is the point.
         """
         if self._pool.closed:
-            raise RuntimeError("fetch() called on closed UpstreamClient")
+            raise RuntimeError("fetch() called on closed HttpClient")
         if not isinstance(request, HTTPRequest):
-            request = UpstreamRequest(request, **kwargs)
+            request = ClientRequest(request, **kwargs)
         elif kwargs:
             raise ValueError("kwargs can't be used if request is an HTTPRequest object")
         fetch = asyncio.create_task(self._fetch(request, raise_error))
@@ -208,7 +208,7 @@ class UpstreamClient(AsyncHTTPClient):
         limit = self._setting(request, "connect_timeout") or None
         connection = self._pool.take(origin) or await self._dial(origin, limit)
         try:
-            if isinstance(request, UpstreamRequest):
+            if isinstance(request, ClientRequest):
                 if request.cleared is not None:
                     await _success_of(request.cleared)
                 if request.on_send is not None:
@@ -243,7 +243,7 @@ class UpstreamClient(AsyncHTTPClient):
         """Where to connect, and the request's head. Raises ValueError."""
         for name in _REFUSED:
             if self._setting(request, name):
-                raise ValueError(f"UpstreamClient does not do {name}")
+                raise ValueError(f"HttpClient does not do {name}")
         origin, target = split_url(request.url)
         proxy = None
         if host := self._setting(request, "proxy_host"):
@@ -285,7 +285,7 @@ class _Reception:
     def on_head(self, head: Head) -> None:
         self._head = head
         request = self._request
-        if isinstance(request, UpstreamRequest) and request.on_head is not None:
+        if isinstance(request, ClientRequest) and request.on_head is not None:
             request.on_head(head.status, head.headers)
         if request.header_callback is not None:
             request.header_callback(f"HTTP/{head.version} {head.status} {head.reason}\r\n")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from providers import names
-from providers.names import Names
+from http_client import dns
+from http_client.dns import Names
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 NO_NAME = socket.gaierror(socket.EAI_NONAME, "no such name")
@@ -111,8 +111,8 @@ async def test_while_the_name_server_fails_the_last_good_address_serves(
     caplog: pytest.LogCaptureFixture,
     trouble: Exception | None,
 ) -> None:
-    monkeypatch.setattr(names, "_FRESH", 0)
-    monkeypatch.setattr(names, "_OUTAGE", 0)
+    monkeypatch.setattr(dns, "_FRESH", 0)
+    monkeypatch.setattr(dns, "_OUTAGE", 0)
     caplog.set_level(logging.INFO)
     server.say("p.example", V6, NO_NAME)
     server.say("p.example", V4, "192.0.2.1")
@@ -143,7 +143,7 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 async def known(server: NameServer, monkeypatch: pytest.MonkeyPatch) -> Names:
     """What has looked `p.example` up, and is to look it up anew each time."""
-    monkeypatch.setattr(names, "_FRESH", 0)
+    monkeypatch.setattr(dns, "_FRESH", 0)
     server.say("p.example", V6, "2001:db8::1")
     server.say("p.example", V4, "192.0.2.1")
     looking = Names(lookup=server.lookup)
@@ -158,7 +158,7 @@ async def test_a_silence_is_waited_for_once_and_not_by_everybody_who_comes(
     looking = await known(server, monkeypatch)
     server.says.clear()
 
-    async with asyncio.timeout(20 * names._SILENCE):
+    async with asyncio.timeout(20 * dns._SILENCE):
         for _ in range(100):
             assert 2 == len(await looking.resolve("p.example", 443))
 
@@ -167,13 +167,13 @@ async def test_a_silence_is_waited_for_once_and_not_by_everybody_who_comes(
 async def test_a_name_server_that_is_slow_is_not_told_of_and_one_that_is_silent_once_a_name(
     server: NameServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(names, "_SILENCE", 0.01)
+    monkeypatch.setattr(dns, "_SILENCE", 0.01)
     looking = await known(server, monkeypatch)
     server.says.clear()
     await looking.resolve("p.example", 443)
     assert [] == said(caplog)
 
-    monkeypatch.setattr(names, "_OUTAGE", 0)
+    monkeypatch.setattr(dns, "_OUTAGE", 0)
     for _ in range(3):
         await looking.resolve("p.example", 443)
 
@@ -200,7 +200,7 @@ async def test_a_lookup_that_breaks_is_the_last_one_of_no_name(
 async def test_an_address_that_is_no_longer_one_does_not_serve(
     server: NameServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(names, "_FRESH", 0)
+    monkeypatch.setattr(dns, "_FRESH", 0)
     server.say("p.example", V6, NO_NAME)
     server.say("p.example", V4, "192.0.2.1")
     looking = Names(lookup=server.lookup)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import trustme
 
-from providers.client import UpstreamClient
+from http_client.client import HttpClient
 from providers.errors import Unreachable
-from tests.providers.far_side import FIVE, FarSide, Peer, unused_port
+from tests.http_client.far_side import FIVE, FarSide, Peer, unused_port
 
 TUNNEL = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
@@ -28,7 +28,7 @@ async def answer(peer: Peer) -> bytes:
 
 @pytest.mark.gen_test
 async def test_plain_http_goes_through_a_tunnel_that_is_kept(
-    client: UpstreamClient, far_side: FarSide
+    client: HttpClient, far_side: FarSide
 ) -> None:
     way = await through(far_side)
     fetch = client.fetch("http://upstream.example:8080/v1", headers={"X-Key": "k"}, **way)
@@ -47,7 +47,7 @@ async def test_plain_http_goes_through_a_tunnel_that_is_kept(
 
 @pytest.mark.gen_test
 async def test_tls_is_spoken_with_the_provider_and_not_with_the_proxy(
-    client: UpstreamClient, far_side: FarSide, tmp_path: Path
+    client: HttpClient, far_side: FarSide, tmp_path: Path
 ) -> None:
     ca = trustme.CA()
     ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
@@ -70,7 +70,7 @@ async def test_tls_is_spoken_with_the_provider_and_not_with_the_proxy(
 
 @pytest.mark.gen_test
 async def test_an_ipv6_address_is_in_brackets_for_the_proxy_too(
-    client: UpstreamClient, far_side: FarSide
+    client: HttpClient, far_side: FarSide
 ) -> None:
     fetch = client.fetch("http://[2001:db8::1]/", **await through(far_side))
     proxy = await far_side.peer()
@@ -91,7 +91,7 @@ async def test_an_ipv6_address_is_in_brackets_for_the_proxy_too(
     ],
 )
 async def test_proxies_say_yes_in_many_ways(
-    client: UpstreamClient, far_side: FarSide, said: bytes
+    client: HttpClient, far_side: FarSide, said: bytes
 ) -> None:
     fetch = client.fetch("http://upstream.example/", **await through(far_side))
     proxy = await far_side.peer()
@@ -105,7 +105,7 @@ async def test_proxies_say_yes_in_many_ways(
 @pytest.mark.gen_test
 @pytest.mark.parametrize("status", [301, 403, 407, 502])
 async def test_a_proxy_that_refuses_is_named_in_the_cause(
-    client: UpstreamClient, far_side: FarSide, status: int
+    client: HttpClient, far_side: FarSide, status: int
 ) -> None:
     way = await through(far_side, "headrace", "secret")
     fetch = client.fetch("http://upstream.example/?key=secret", **way)
@@ -129,7 +129,7 @@ async def test_a_proxy_that_refuses_is_named_in_the_cause(
     ],
 )
 async def test_a_proxy_that_cannot_be_one(
-    client: UpstreamClient, far_side: FarSide, said: bytes
+    client: HttpClient, far_side: FarSide, said: bytes
 ) -> None:
     fetch = client.fetch("http://upstream.example/", **await through(far_side))
     proxy = await far_side.peer()
@@ -141,7 +141,7 @@ async def test_a_proxy_that_cannot_be_one(
 
 @pytest.mark.gen_test
 @pytest.mark.parametrize("how", ["close", "reset"])
-async def test_a_proxy_that_leaves(client: UpstreamClient, far_side: FarSide, how: str) -> None:
+async def test_a_proxy_that_leaves(client: HttpClient, far_side: FarSide, how: str) -> None:
     fetch = client.fetch("http://upstream.example/", **await through(far_side))
     proxy = await far_side.peer()
     await proxy.request()
@@ -151,7 +151,7 @@ async def test_a_proxy_that_leaves(client: UpstreamClient, far_side: FarSide, ho
 
 
 @pytest.mark.gen_test
-async def test_a_proxy_that_is_not_there(client: UpstreamClient) -> None:
+async def test_a_proxy_that_is_not_there(client: HttpClient) -> None:
     with pytest.raises(Unreachable):
         await client.fetch(
             "http://upstream.example/", proxy_host="127.0.0.1", proxy_port=unused_port()
@@ -160,7 +160,7 @@ async def test_a_proxy_that_is_not_there(client: UpstreamClient) -> None:
 
 @pytest.mark.gen_test
 async def test_another_user_of_the_proxy_has_a_tunnel_of_his_own(
-    client: UpstreamClient, far_side: FarSide
+    client: HttpClient, far_side: FarSide
 ) -> None:
     way = await through(far_side, "one", "a")
     for user in ("one", "other"):

@@ -16,9 +16,9 @@ import trustme
 from aiohttp import web
 from tornado.ioloop import IOLoop
 
-from providers.client import UpstreamClient, UpstreamRequest
+from http_client.client import ClientRequest, HttpClient
 from providers.errors import StreamBroken, Unreachable
-from tests.providers.far_side import CHUNKED, LAST_CHUNK, FarSide, chunk, unused_port
+from tests.http_client.far_side import CHUNKED, LAST_CHUNK, FarSide, chunk, unused_port
 
 NODE_SERVER = Path(__file__).with_name("node_server.js")
 
@@ -103,12 +103,12 @@ async def listens(port: int) -> bool:
 
 
 async def tokens_one_by_one(
-    client: UpstreamClient, far_side: FarSide, url: str, **settings: Any
+    client: HttpClient, far_side: FarSide, url: str, **settings: Any
 ) -> None:
     """A stream from the far side arrives piece by piece; another is cancelled, and seen to be."""
     for _ in range(2):
         pieces: asyncio.Queue[bytes] = asyncio.Queue()
-        fetch = client.fetch(UpstreamRequest(url, streaming_callback=pieces.put_nowait, **settings))
+        fetch = client.fetch(ClientRequest(url, streaming_callback=pieces.put_nowait, **settings))
         peer = await far_side.peer()
         await peer.request()
         peer.say(CHUNKED)
@@ -118,7 +118,7 @@ async def tokens_one_by_one(
         peer.say(LAST_CHUNK)
         await fetch
         await peer.close()
-    fetch = client.fetch(UpstreamRequest(url, **settings))
+    fetch = client.fetch(ClientRequest(url, **settings))
     peer = await far_side.peer()
     await peer.request()
     fetch.cancel()
@@ -163,7 +163,7 @@ def nginx(
 
 @pytest.mark.gen_test
 async def test_nginx_serves_files_on_connections_of_three_requests(
-    client: UpstreamClient, nginx: Nginx
+    client: HttpClient, nginx: Nginx
 ) -> None:
     resting = []
     for _ in range(5):
@@ -174,15 +174,15 @@ async def test_nginx_serves_files_on_connections_of_three_requests(
 
 
 @pytest.mark.gen_test
-async def test_nginx_with_tls(client: UpstreamClient, nginx: Nginx) -> None:
-    request = UpstreamRequest(f"{nginx.tls_url}/page.html", ca_certs=nginx.ca_certs)
+async def test_nginx_with_tls(client: HttpClient, nginx: Nginx) -> None:
+    request = ClientRequest(f"{nginx.tls_url}/page.html", ca_certs=nginx.ca_certs)
     for _ in range(2):
         assert (await client.fetch(request)).body == nginx.page
     assert client.connections_resting == 1
 
 
 @pytest.mark.gen_test
-async def test_nginx_answers_without_a_page(client: UpstreamClient, nginx: Nginx) -> None:
+async def test_nginx_answers_without_a_page(client: HttpClient, nginx: Nginx) -> None:
     async def status(path: str, **settings: Any) -> int:
         return (await client.fetch(nginx.url + path, raise_error=False, **settings)).code
 
@@ -194,7 +194,7 @@ async def test_nginx_answers_without_a_page(client: UpstreamClient, nginx: Nginx
 
 
 @pytest.mark.gen_test
-async def test_nginx_closes_a_connection_that_rests(client: UpstreamClient, nginx: Nginx) -> None:
+async def test_nginx_closes_a_connection_that_rests(client: HttpClient, nginx: Nginx) -> None:
     await client.fetch(f"{nginx.url}/brief/page.html")
     assert client.connections_resting == 1
 
@@ -207,7 +207,7 @@ async def test_nginx_closes_a_connection_that_rests(client: UpstreamClient, ngin
 
 @pytest.mark.gen_test
 async def test_nginx_passes_on_tokens_and_our_leaving(
-    client: UpstreamClient, far_side: FarSide, nginx: Nginx
+    client: HttpClient, far_side: FarSide, nginx: Nginx
 ) -> None:
     await tokens_one_by_one(client, far_side, f"{nginx.url}/upstream/")
 
@@ -226,7 +226,7 @@ async def aiohttp_server(
 
 
 @pytest.mark.gen_test
-async def test_aiohttp_streams_and_keeps_its_connection(client: UpstreamClient) -> None:
+async def test_aiohttp_streams_and_keeps_its_connection(client: HttpClient) -> None:
     async def stream(request: web.Request) -> web.StreamResponse:
         body = await request.read()
         response = web.StreamResponse()
@@ -240,7 +240,7 @@ async def test_aiohttp_streams_and_keeps_its_connection(client: UpstreamClient) 
         for _ in range(3):
             pieces: list[bytes] = []
             await client.fetch(
-                UpstreamRequest(url, method="POST", body=body, streaming_callback=pieces.append)
+                ClientRequest(url, method="POST", body=body, streaming_callback=pieces.append)
             )
             assert b"".join(pieces) == body
         assert client.connections_resting == 1
@@ -248,7 +248,7 @@ async def test_aiohttp_streams_and_keeps_its_connection(client: UpstreamClient) 
 
 
 @pytest.mark.gen_test
-async def test_aiohttp_sees_us_leave(client: UpstreamClient) -> None:
+async def test_aiohttp_sees_us_leave(client: HttpClient) -> None:
     asked, left = asyncio.Event(), asyncio.Event()
 
     async def silent(request: web.Request) -> web.StreamResponse:
@@ -270,7 +270,7 @@ async def test_aiohttp_sees_us_leave(client: UpstreamClient) -> None:
 @pytest.mark.parametrize("coding", [web.ContentCoding.gzip, web.ContentCoding.deflate])
 @pytest.mark.gen_test
 async def test_aiohttp_compressing_unasked_is_read(
-    client: UpstreamClient, coding: web.ContentCoding
+    client: HttpClient, coding: web.ContentCoding
 ) -> None:
     async def compress(request: web.Request) -> web.StreamResponse:
         response = web.Response(text="hello " * 1000)
@@ -291,9 +291,7 @@ def node(needs: Callable[[str], str], programs: Programs) -> tuple[str, subproce
 
 
 @pytest.mark.gen_test
-async def test_node_answers(
-    client: UpstreamClient, node: tuple[str, subprocess.Popen[bytes]]
-) -> None:
+async def test_node_answers(client: HttpClient, node: tuple[str, subprocess.Popen[bytes]]) -> None:
     url, _ = node
     response = await client.fetch(url, method="POST", body=b"x" * 1_000_000)
     told = json.loads(response.body)
@@ -305,7 +303,7 @@ async def test_node_answers(
         "content-length": "1000000",
     }
     pieces: list[bytes] = []
-    await client.fetch(UpstreamRequest(f"{url}/stream", streaming_callback=pieces.append))
+    await client.fetch(ClientRequest(f"{url}/stream", streaming_callback=pieces.append))
     assert b"".join(pieces) == b"".join(b"data: %d\n\n" % count for count in range(5))
     assert (await client.fetch(f"{url}/hints")).body == b"hello"
     with pytest.raises(StreamBroken):
@@ -314,11 +312,11 @@ async def test_node_answers(
 
 @pytest.mark.gen_test
 async def test_node_sees_us_leave(
-    client: UpstreamClient, node: tuple[str, subprocess.Popen[bytes]]
+    client: HttpClient, node: tuple[str, subprocess.Popen[bytes]]
 ) -> None:
     url, program = node
     arrived = asyncio.Event()
-    fetch = client.fetch(UpstreamRequest(f"{url}/hang", streaming_callback=lambda _: arrived.set()))
+    fetch = client.fetch(ClientRequest(f"{url}/hang", streaming_callback=lambda _: arrived.set()))
     await arrived.wait()
     fetch.cancel()
     assert program.stdout is not None
@@ -328,7 +326,7 @@ async def test_node_sees_us_leave(
 
 @pytest.mark.gen_test
 async def test_node_closing_its_connections_early_does_not_matter(
-    client: UpstreamClient, node: tuple[str, subprocess.Popen[bytes]]
+    client: HttpClient, node: tuple[str, subprocess.Popen[bytes]]
 ) -> None:
     url, _ = node
     for pause in (0.0, 0.09, 0.1, 0.11, 0.12):  # it closes what rested for 0.1 s
@@ -360,7 +358,7 @@ def proxy(io_loop: IOLoop, programs: Programs, tmp_path: Path) -> dict[str, Any]
 
 @pytest.mark.gen_test
 async def test_proxy_py_passes_on_tokens_and_our_leaving(
-    client: UpstreamClient, far_side: FarSide, proxy: dict[str, Any], tmp_path: Path
+    client: HttpClient, far_side: FarSide, proxy: dict[str, Any], tmp_path: Path
 ) -> None:
     plain = f"http://localhost:{await far_side.listen()}/"
     await tokens_one_by_one(client, far_side, plain, **proxy)
@@ -368,9 +366,9 @@ async def test_proxy_py_passes_on_tokens_and_our_leaving(
 
 @pytest.mark.gen_test
 async def test_proxy_py_makes_a_tunnel_for_tls(
-    client: UpstreamClient, proxy: dict[str, Any], nginx: Nginx
+    client: HttpClient, proxy: dict[str, Any], nginx: Nginx
 ) -> None:
-    request = UpstreamRequest(f"{nginx.tls_url}/page.html", ca_certs=nginx.ca_certs, **proxy)
+    request = ClientRequest(f"{nginx.tls_url}/page.html", ca_certs=nginx.ca_certs, **proxy)
     for _ in range(2):
         assert (await client.fetch(request)).body == nginx.page
     assert client.connections_resting == 1
@@ -378,9 +376,9 @@ async def test_proxy_py_makes_a_tunnel_for_tls(
 
 @pytest.mark.gen_test
 async def test_proxy_py_refuses_a_wrong_password_and_a_port_nobody_listens_on(
-    client: UpstreamClient, proxy: dict[str, Any]
+    client: HttpClient, proxy: dict[str, Any]
 ) -> None:
     nobody = f"http://127.0.0.1:{unused_port()}/"
     for way in (proxy, proxy | {"proxy_password": "wrong"}):
         with pytest.raises(Unreachable):
-            await client.fetch(UpstreamRequest(nobody, **way))
+            await client.fetch(ClientRequest(nobody, **way))
