@@ -48,7 +48,7 @@ async def history(
             conversation_id,
             limit=min(messages, _FIRST_PAGE),
             last=parent_id,
-            room=max(room, _LEAST_ROOM),
+            max_chars=max(room, _LEAST_ROOM),
         )
     except NotFound:
         if parent_id is None:
@@ -76,7 +76,7 @@ async def history(
             conversation_id,
             limit=min(messages, _NEXT_PAGE),
             last=page.next,
-            room=max(room, _LEAST_ROOM),
+            max_chars=max(room, _LEAST_ROOM),
         )
 
 

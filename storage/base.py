@@ -391,16 +391,15 @@ class Storage(ABC):
         *,
         limit: int,
         last: str | None,
-        room: int | None = None,
+        max_chars: int | None = None,
     ) -> Page[Message]:
         """The message `last` and the nearest it goes on from, `limit` in all, oldest of them first.
 
-        No more are read than have `room` characters together, if that is less than a page has, and
-        one at least.
-        `next` is what the oldest goes on from: the `last` of the page before. Without `last` it is
-        the branch of the newest message, which is always an answer. A live one comes with the
-        blocks checkpointed so far. Raises NotFound for the conversation, and for a `last` that is
-        no message of it.
+        At least one is read, and no more than have `max_chars` characters together, if that is less
+        than a page has. `next` is what the oldest goes on from: the `last` of the page before.
+        Without `last` it is the branch of the newest message, which is always an answer. A live one
+        comes with the blocks checkpointed so far. Raises NotFound for the conversation, and for a
+        `last` that is no message of it.
         """
 
     @abstractmethod

@@ -94,8 +94,8 @@ from storage.documents import (
 from storage.lanes import Lane
 from storage.pages import (
     ORPHANS,
-    filling_with_conversations,
-    filling_with_messages,
+    conversations_page_builder,
+    messages_page_builder,
     page_of_api_keys,
     page_of_branch,
     page_of_conversations,
@@ -312,12 +312,12 @@ class MongoStorage(Storage):
         query = queries.conversations_after(user, after, order)
         cursor = self._conversations.find(query).sort([(order.field, -1), ("_id", -1)])
         cursor.allow_disk_use(True)  # for a store that is not migrated, which sorts them
-        filling = filling_with_conversations(limit)
+        page = conversations_page_builder(limit)
         async with _closing(cursor.limit(limit + 1)) as documents:
             async for document in documents:
-                if not filling.takes(conversation_in(document)):
+                if not page.add(conversation_in(document)):
                     break
-        return page_of_conversations(filling, order)
+        return page_of_conversations(page, order)
 
     @_command("request")
     async def change_conversation(
@@ -468,13 +468,13 @@ class MongoStorage(Storage):
     ) -> Page[Message]:
         query = queries.messages_before(user, conversation_id, before)
         cursor = self._messages.find(query).sort("ordinal", -1).limit(limit + 1)
-        filling = filling_with_messages(limit)
+        page = messages_page_builder(limit)
         async with _closing(cursor) as documents:
             async for document in documents:
-                if not filling.takes(await self._grown(message_in(document))):
+                if not page.add(await self._grown(message_in(document))):
                     break
         await self._check_conversation(user, conversation_id)
-        return page_of_messages(filling)
+        return page_of_messages(page)
 
     @_command("request")
     async def branch(
@@ -484,24 +484,24 @@ class MongoStorage(Storage):
         *,
         limit: int,
         last: str | None,
-        room: int | None = None,
+        max_chars: int | None = None,
     ) -> Page[Message]:
         query = queries.messages_of(user, conversation_id)
         if last is not None:
             place = await self._place(user, conversation_id, last)
             query = queries.messages_up_to(user, conversation_id, place)
         cursor = self._messages.find(query).sort("ordinal", -1).limit(limit)
-        filling = filling_with_messages(limit, room)
-        found = filling.found
+        page = messages_page_builder(limit, max_chars)
+        found = page.found
         # Most go on from what was said just before, so that this one read brings them all.
         async with _closing(cursor) as documents:
             async for document in documents:
                 place = document["ordinal"]
                 if found and document["_id"] != found[-1].parent_id:
                     continue  # of another branch
-                if not filling.takes(await self._grown(message_in(document))):
+                if not page.add(await self._grown(message_in(document))):
                     break
-        parent_id = found[-1].parent_id if found and not filling.goes_on else None
+        parent_id = found[-1].parent_id if found and not page.has_more else None
         if parent_id is not None and len(found) < limit:
             line = await self._line(
                 user, conversation_id, parent_id, below=place, limit=limit - len(found)
@@ -509,7 +509,7 @@ class MongoStorage(Storage):
             query = queries.messages_at(user, conversation_id, line)
             async with _closing(self._messages.find(query).sort("ordinal", -1)) as documents:
                 async for document in documents:
-                    if not filling.takes(message_in(document)):
+                    if not page.add(message_in(document)):
                         break
         await self._check_conversation(user, conversation_id)
         return page_of_branch(found)
@@ -639,12 +639,12 @@ class MongoStorage(Storage):
         if not dead:
             return []
         theirs = queries.LIVE | {"owner": {"$in": list(dead)}}
-        filling = filling_with_messages(ORPHANS)
+        page = messages_page_builder(ORPHANS)
         async with _closing(self._messages.find(theirs).limit(ORPHANS)) as documents:
             async for document in documents:
-                if not filling.takes(await self._grown(message_in(document))):
+                if not page.add(await self._grown(message_in(document))):
                     break
-        return [message for message in filling.found if message.status is Status.LIVE]
+        return [message for message in page.found if message.status is Status.LIVE]
 
     @_command("request")
     async def create_api_key(self, key: ApiKey) -> None:

@@ -32,57 +32,61 @@ ORPHANS = 50
 _MARKS = {Order.CREATED: "", Order.UPDATED: "updated."}
 
 
-class Filling(Generic[T]):
-    """A page as it fills with what a store finds, in that order.
+class PageBuilder(Generic[T]):
+    """Collects what a store finds, in that order, until the page is full.
 
-    The store stops looking once something is not taken, so that what is in memory is bounded.
+    The store stops reading once something did not fit, so that what is in memory is bounded.
     """
 
-    def __init__(self, limit: int, chars: Callable[[T], int], *, room: int | None = None) -> None:
+    def __init__(
+        self, limit: int, chars: Callable[[T], int], *, max_chars: int | None = None
+    ) -> None:
         self.found: list[T] = []
-        self.goes_on = False  # something was not taken: there is a page behind this one
+        self.has_more = False  # something did not fit: there is a page behind this one
         self._limit = limit
         self._chars = chars
-        self._room = PAGE_CHARS if room is None else min(room, PAGE_CHARS)
+        self._chars_left = PAGE_CHARS if max_chars is None else min(max_chars, PAGE_CHARS)
 
-    def take(self, found: Iterable[T]) -> None:
-        """Put on the page what there is room for, and look at nothing behind that."""
+    def add_all(self, found: Iterable[T]) -> None:
+        """Add what there is room for, and read nothing behind that."""
         for each in found:
-            if not self.takes(each):
+            if not self.add(each):
                 return
 
-    def takes(self, each: T) -> bool:
-        """Whether there was room for it; it is on the page then."""
-        self._room -= self._chars(each)
-        if len(self.found) == self._limit or (self.found and self._room < 0):
-            self.goes_on = True
+    def add(self, each: T) -> bool:
+        """Add one, if there is room for it; whether there was."""
+        self._chars_left -= self._chars(each)
+        if len(self.found) == self._limit or (self.found and self._chars_left < 0):
+            self.has_more = True
         else:
             self.found.append(each)
-        return not self.goes_on
+        return not self.has_more
 
 
-def filling_with_conversations(limit: int) -> Filling[Conversation]:
+def conversations_page_builder(limit: int) -> PageBuilder[Conversation]:
     """An empty page of at most `limit` conversations; what else is long of them is bounded."""
-    return Filling(limit, lambda conversation: len(conversation.system or ""))
+    return PageBuilder(limit, lambda conversation: len(conversation.system or ""))
 
 
-def filling_with_messages(limit: int, room: int | None = None) -> Filling[Message]:
-    """An empty page of at most `limit` messages, and of `room` characters, if that is less."""
-    return Filling(limit, lambda message: sum(map(_chars_held, message.blocks)), room=room)
+def messages_page_builder(limit: int, max_chars: int | None = None) -> PageBuilder[Message]:
+    """An empty page of at most `limit` messages, and of `max_chars` characters, if that is less."""
+    return PageBuilder(
+        limit, lambda message: sum(map(_chars_held, message.blocks)), max_chars=max_chars
+    )
 
 
-def page_of_conversations(filling: Filling[Conversation], order: Order) -> Page[Conversation]:
+def page_of_conversations(builder: PageBuilder[Conversation], order: Order) -> Page[Conversation]:
     """The page; newest first."""
 
     def name(last: Conversation) -> str:
         return f"{_MARKS[order]}{milliseconds(getattr(last, order.field))}.{last.id}"
 
-    return _page(filling.found, filling.goes_on, name)
+    return _page(builder.found, builder.has_more, name)
 
 
-def page_of_messages(filling: Filling[Message]) -> Page[Message]:
+def page_of_messages(builder: PageBuilder[Message]) -> Page[Message]:
     """The page, of messages found newest first."""
-    page = _page(filling.found, filling.goes_on, lambda last: str(last.ordinal))
+    page = _page(builder.found, builder.has_more, lambda last: str(last.ordinal))
     return Page(page.data[::-1], page.next)
 
 
@@ -135,8 +139,8 @@ def _chars_held(block: Block) -> int:
     return chars_in(block) + len(address or "")
 
 
-def _page(found: Sequence[T], goes_on: bool, name: Callable[[T], str]) -> Page[T]:
-    return Page(tuple(found), _seal(name(found[-1])) if goes_on else None)
+def _page(found: Sequence[T], has_more: bool, name: Callable[[T], str]) -> Page[T]:
+    return Page(tuple(found), _seal(name(found[-1])) if has_more else None)
 
 
 def _seal(place: str) -> str:

@@ -7,7 +7,7 @@ import msgspec
 from model.growth import Chunk, fold
 from model.messages import Ending, Message, Status
 from storage.base import Growth, conversation_of
-from storage.pages import ORPHANS, filling_with_messages
+from storage.pages import ORPHANS, messages_page_builder
 from storage.sqlite.rows import assignments, chunk_in, chunk_row, ending_row, message_in
 from storage.sqlite.threads import SQLiteThreads, reads, writes
 
@@ -81,9 +81,9 @@ class SQLiteAnswers(SQLiteThreads):
             "SELECT * FROM messages WHERE status = 'live' AND owner IS NOT ? LIMIT ?",
             (self.process, ORPHANS),
         )
-        filling = filling_with_messages(ORPHANS)
-        filling.take(self._grown(message_in(row)) for row in found)
-        return filling.found
+        page = messages_page_builder(ORPHANS)
+        page.add_all(self._grown(message_in(row)) for row in found)
+        return page.found
 
     def _grown(self, message: Message) -> Message:
         """A live answer with the blocks checkpointed so far; any other message as it is."""

@@ -12,9 +12,9 @@ from model.messages import Conversation, Message, Role
 from storage.base import Busy, Changes, Deletion, IdempotencyKey, NotFound, Order, Page
 from storage.pages import (
     conversation_place,
-    filling_with_conversations,
-    filling_with_messages,
+    conversations_page_builder,
     message_place,
+    messages_page_builder,
     milliseconds,
     page_of_branch,
     page_of_conversations,
@@ -67,9 +67,9 @@ class SQLiteStorage(SQLiteAnswers, SQLiteKeys):
             ORDER BY {order.field} DESC, id DESC LIMIT :limit""",
             {"user": user, "limit": limit + 1, **place},
         )
-        filling = filling_with_conversations(limit)
-        filling.take(conversation_in(self._conversation(user, row["id"])) for row in found)
-        return page_of_conversations(filling, order)
+        page = conversations_page_builder(limit)
+        page.add_all(conversation_in(self._conversation(user, row["id"])) for row in found)
+        return page_of_conversations(page, order)
 
     @writes("request")
     def change_conversation(
@@ -197,9 +197,9 @@ class SQLiteStorage(SQLiteAnswers, SQLiteKeys):
             ORDER BY ordinal DESC LIMIT ?""",
             (conversation_id, user, limit + 1),
         )
-        filling = filling_with_messages(limit)
-        filling.take(self._grown(message_in(row)) for row in found)
-        return page_of_messages(filling)
+        page = messages_page_builder(limit)
+        page.add_all(self._grown(message_in(row)) for row in found)
+        return page_of_messages(page)
 
     @reads("request")
     def branch(
@@ -209,7 +209,7 @@ class SQLiteStorage(SQLiteAnswers, SQLiteKeys):
         *,
         limit: int,
         last: str | None,
-        room: int | None = None,
+        max_chars: int | None = None,
     ) -> Page[Message]:
         self._conversation(user, conversation_id)
         # Their ids first: what is sorted is held, all of it.
@@ -228,11 +228,11 @@ class SQLiteStorage(SQLiteAnswers, SQLiteKeys):
             ) SELECT id FROM branch ORDER BY ordinal DESC""",
             {"conversation": conversation_id, "user": user, "last": last, "limit": limit},
         )
-        filling = filling_with_messages(limit, room)
-        filling.take(self._message(row["id"]) for row in found)
-        if last is not None and not filling.found:
+        page = messages_page_builder(limit, max_chars)
+        page.add_all(self._message(row["id"]) for row in found)
+        if last is not None and not page.found:
             raise NotFound
-        return page_of_branch(filling.found)
+        return page_of_branch(page.found)
 
     @reads("request")
     def live_answer(self, user: str, conversation_id: str) -> str | None:

@@ -428,7 +428,7 @@ async def test_of_a_branch_no_more_is_read_than_there_is_room_for(storage: Stora
     question = len("What is a headrace?")
 
     async def read(room: int) -> list[int]:
-        page = await storage.branch("alice", of.id, limit=20, last=None, room=room)
+        page = await storage.branch("alice", of.id, limit=20, last=None, max_chars=room)
         if page.data[0].ordinal:
             older = await storage.branch("alice", of.id, limit=1, last=page.next)
             assert older.data[0].ordinal == page.data[0].ordinal - 1

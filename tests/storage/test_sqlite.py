@@ -317,7 +317,7 @@ async def test_of_a_branch_sqlite_holds_what_is_read_and_not_what_it_sorts(file:
     for database in storage._file._connections[1:]:
         database.set_trace_callback(read.append)
 
-    page = await storage.branch("alice", of.id, limit=20, last=None, room=250_000)
+    page = await storage.branch("alice", of.id, limit=20, last=None, max_chars=250_000)
 
     assert 4 == len(page.data)
     whole = [query for query in read if query.startswith("SELECT * FROM messages")]
