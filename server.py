@@ -74,8 +74,8 @@ from sockets.bodies import UNBOUNDED, Bodies
 from sockets.connections import Bounds
 from sockets.listening import CannotListen, is_shared, listen, url_of
 from sockets.owners import CAN_TELL, Owners
+from sockets.peer_progress import PeerTimeouts
 from sockets.peers import Peers
-from sockets.progress import Patience
 from sockets.room import Room
 from sockets.spares import Spares
 from storage.base import StorageError
@@ -435,9 +435,9 @@ def _acceptor(
     )
 
 
-def _patience(settings: Settings) -> Patience:
+def _patience(settings: Settings) -> PeerTimeouts:
     relay = settings.relay
-    return Patience(
+    return PeerTimeouts(
         dead_seconds=relay.reader_dead_seconds, stall_seconds=relay.reader_stall_seconds
     )
 

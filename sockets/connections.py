@@ -17,7 +17,7 @@ from tornado.httputil import HTTPHeaders, HTTPInputError
 from tornado.iostream import IOStream, StreamClosedError
 
 from sockets.owners import Owner
-from sockets.progress import Progress
+from sockets.peer_progress import PeerProgress
 
 log = logging.getLogger("headrace.connections")
 
@@ -57,7 +57,7 @@ class Connection(IOStream):
         self.owner: Owner | None = None  # of the other end, where that matters
         self._bounds = bounds
         self._closed_too = closed_too
-        self.progress = Progress()
+        self.progress = PeerProgress()
         self._tell = tell
         self._awaits_head = False
         self._deadline: asyncio.TimerHandle | None = None

@@ -13,7 +13,7 @@ from collections.abc import Collection
 from tornado.ioloop import IOLoop, PeriodicCallback
 
 from sockets.connections import Connection, log
-from sockets.progress import Patience, told_of
+from sockets.peer_progress import PeerTimeouts, peer_status
 from telemetry.rate_limited_log import RateLimitedLog
 
 # Looks at a connection within the time after which it is cut, which may so be a sixth late.
@@ -27,7 +27,7 @@ _TURNS = 10
 class Peers:
     """Looks at the peers of `connections`, some at a time, until stopped."""
 
-    def __init__(self, connections: Collection[Connection], patience: Patience) -> None:
+    def __init__(self, connections: Collection[Connection], patience: PeerTimeouts) -> None:
         self._connections = connections
         self._patience = patience
         self._loop = IOLoop.current()
@@ -60,7 +60,7 @@ class Peers:
         why = connection.progress.verdict(
             time,
             self._patience,
-            told=told_of(connection.socket),
+            told=peer_status(connection.socket),
             sent=connection.sent,
             waits=connection.writing(),
         )

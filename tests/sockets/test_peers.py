@@ -7,18 +7,18 @@ from collections.abc import Iterator
 import pytest
 
 from server import Server
-from sockets.progress import Patience, Progress, Told, told_of
+from sockets.peer_progress import PeerProgress, PeerStatus, PeerTimeouts, peer_status
 from tests.readers import Connection
 
-PATIENCE = Patience(dead_seconds=60, stall_seconds=180)
+PATIENCE = PeerTimeouts(dead_seconds=60, stall_seconds=180)
 
 
-def told(*, silent: float = 0.0, unanswered: bool = False, taken: int = 0) -> Told:
-    return Told(is_unanswered=unanswered, silent_seconds=silent, taken=taken)
+def told(*, silent: float = 0.0, unanswered: bool = False, taken: int = 0) -> PeerStatus:
+    return PeerStatus(is_unanswered=unanswered, silent_seconds=silent, taken=taken)
 
 
-def verdicts(looks: list[tuple[float, Told | None, int, bool]]) -> list[str | None]:
-    progress = Progress()
+def verdicts(looks: list[tuple[float, PeerStatus | None, int, bool]]) -> list[str | None]:
+    progress = PeerProgress()
     return [
         progress.verdict(time, PATIENCE, told=said, sent=sent, waits=waits)
         for time, said, sent, waits in looks
@@ -88,11 +88,11 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 def test_the_kernel_counts_what_a_peer_has_taken(pair: tuple[socket.socket, socket.socket]) -> None:
     ours, peer = pair
-    before = told_of(ours)
+    before = peer_status(ours)
     ours.sendall(b"x" * 1000)
     assert 1000 == len(peer.recv(1000, socket.MSG_WAITALL))
 
-    after = told_of(ours)
+    after = peer_status(ours)
 
     assert before is not None
     assert after is not None
@@ -102,7 +102,7 @@ def test_the_kernel_counts_what_a_peer_has_taken(pair: tuple[socket.socket, sock
 def test_of_a_socket_in_the_file_system_it_says_nothing() -> None:
     ours, peer = socket.socketpair()
     with ours, peer:
-        assert told_of(ours) is None
+        assert peer_status(ours) is None
 
 
 # Tokens do not wait for acknowledgements

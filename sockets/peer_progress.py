@@ -15,7 +15,7 @@ from typing import NamedTuple
 _INFO = struct.Struct("@3xB20xI28xI60xQ")
 
 
-class Told(NamedTuple):
+class PeerStatus(NamedTuple):
     """What the kernel says of a peer."""
 
     is_unanswered: bool  # something was sent that it has not acknowledged yet
@@ -23,7 +23,7 @@ class Told(NamedTuple):
     taken: int  # bytes, of all that it was sent
 
 
-def told_of(connection: socket.socket) -> Told | None:
+def peer_status(connection: socket.socket) -> PeerStatus | None:
     """What the kernel says of the peer; None where it says nothing: UNIX sockets, other systems."""
     if connection.family not in (socket.AF_INET, socket.AF_INET6):
         return None
@@ -34,17 +34,17 @@ def told_of(connection: socket.socket) -> Told | None:
     if len(info) < _INFO.size:
         return None
     probes, packets, silent, taken = _INFO.unpack(info)
-    return Told(bool(probes or packets), silent / 1000, taken)
+    return PeerStatus(bool(probes or packets), silent / 1000, taken)
 
 
-class Patience(NamedTuple):
+class PeerTimeouts(NamedTuple):
     """How long a peer may be silent, or take nothing. Seconds."""
 
     dead_seconds: float
     stall_seconds: float
 
 
-class Progress:
+class PeerProgress:
     """One connection's, from look to look."""
 
     __slots__ = ("_taken", "_unanswered", "_waits_since")
@@ -55,7 +55,13 @@ class Progress:
         self._unanswered = False
 
     def verdict(
-        self, time: float, patience: Patience, *, told: Told | None, sent: int, waits: bool
+        self,
+        time: float,
+        patience: PeerTimeouts,
+        *,
+        told: PeerStatus | None,
+        sent: int,
+        waits: bool,
     ) -> str | None:
         """Why the connection is to be cut, in words for the log; None if it is not.
 
