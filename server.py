@@ -74,8 +74,8 @@ from sockets.bodies import UNBOUNDED, Bodies
 from sockets.connections import Bounds
 from sockets.listening import CannotListen, is_shared, listen, url_of
 from sockets.owners import CAN_TELL, Owners
+from sockets.peer_monitor import PeerMonitor
 from sockets.peer_progress import PeerTimeouts
-from sockets.peers import Peers
 from sockets.room import Room
 from sockets.spares import Spares
 from storage.base import StorageError
@@ -239,7 +239,7 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
             ),
         )
         acceptor.start(sockets)
-        peers = Peers(acceptor.open, _patience(settings))
+        peers = PeerMonitor(acceptor.open, _patience(settings))
         peers.start()
         stack.callback(peers.stop)
         stack.push_async_callback(http.close_all_connections)

@@ -1,4 +1,4 @@
-"""Peers that are gone, and peers that take nothing: both are found here, and hung up on.
+"""PeerMonitor that are gone, and peers that take nothing: both are found here, and hung up on.
 
 The kernel has a clock for it, TCP_USER_TIMEOUT, which is not set: it runs as well while a peer's
 window is shut and every probe of it is answered. So looks a reader who takes half a kilobyte a
@@ -24,7 +24,7 @@ _LOOKS = 6
 _TURNS = 10
 
 
-class Peers:
+class PeerMonitor:
     """Looks at the peers of `connections`, some at a time, until stopped."""
 
     def __init__(self, connections: Collection[Connection], patience: PeerTimeouts) -> None:
