@@ -68,16 +68,16 @@ from settings import (
     load,
     load_storage,
 )
-from sockets.accepting import Acceptor, affordable_connections, take_all_descriptors
+from sockets.acceptor import Acceptor, affordable_connections, take_all_descriptors
 from sockets.binding import bind, shown
-from sockets.bodies import UNBOUNDED, Bodies
-from sockets.connections import Bounds
+from sockets.body_budget import BodyBudget
+from sockets.body_limiter import UNBOUNDED, BodyLimiter
+from sockets.client_connection import ConnectionLimits
 from sockets.listening import CannotListen, is_shared, listen, url_of
-from sockets.owners import CAN_TELL, Owners
+from sockets.peer_credentials import HAS_PEER_CREDENTIALS, PeerCredentials
 from sockets.peer_monitor import PeerMonitor
 from sockets.peer_progress import PeerTimeouts
-from sockets.room import Room
-from sockets.spares import Spares
+from sockets.probe_connections import ProbeConnections
 from storage.base import StorageError
 from storage.opening import from_url
 from supervision import Supervisor
@@ -216,7 +216,7 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
             tickets=entered.tickets,
             cors=cors,
             max_body_bytes=settings.limits.max_body_bytes,
-            room=Room(settings.limits.max_bodies_bytes),
+            body_budget=BodyBudget(settings.limits.max_bodies_bytes),
             base_path=settings.base_path,
             metrics=metrics,
             metrics_here=settings.metrics.port is None and not is_shared(settings),
@@ -336,7 +336,7 @@ def _scraped(
             "each process needs one of its own"
         ) from error
     most = handlers.metrics.MAX_BYTES
-    bounds = Bounds(
+    bounds = ConnectionLimits(
         max_header_bytes=most,
         max_headers=settings.limits.max_headers,
         head_seconds=settings.limits.head_seconds,
@@ -344,14 +344,14 @@ def _scraped(
     )
     http = handlers.metrics.scrape_server(metrics)
     url = f"{url_of(sockets[0])}/metrics"
-    acceptor = Acceptor(http, bounds, max_connections=_MOST_SCRAPERS, unread=unread)
+    acceptor = Acceptor(http, bounds, max_connections=_MOST_SCRAPERS, unread_log=unread)
     acceptor.start(sockets)
     stack.push_async_callback(http.close_all_connections)
     stack.callback(acceptor.stop)
     return url
 
 
-def _bodies(settings: Settings, services: Services, unread: RateLimitedLog) -> Bodies:
+def _bodies(settings: Settings, services: Services, unread: RateLimitedLog) -> BodyLimiter:
     """The application, and ahead of it what bounds the bodies of requests."""
     values = {"services": services}
     routes = [*_ROUTES, *handlers.page.door(settings.base_path)]
@@ -368,17 +368,17 @@ def _bodies(settings: Settings, services: Services, unread: RateLimitedLog) -> B
         level = logging.WARNING if code == "overloaded" else logging.INFO
         unread.say(code, example="-", level=level)
 
-    return Bodies(
+    return BodyLimiter(
         application,
         max_body_bytes=limits.max_body_bytes,
-        room=services.room,
-        tell=tell,
+        budget=services.body_budget,
+        on_refused=tell,
         base_path=settings.base_path,
         readable=services.cors.readable,
     )
 
 
-def _http_server(settings: Settings, bodies: Bodies, *, keeps: bool = True) -> HTTPServer:
+def _http_server(settings: Settings, bodies: BodyLimiter, *, keeps: bool = True) -> HTTPServer:
     limits = settings.limits
     return HTTPServer(
         bodies,
@@ -391,14 +391,14 @@ def _http_server(settings: Settings, bodies: Bodies, *, keeps: bool = True) -> H
     )
 
 
-def _owners(settings: Settings, stack: AsyncExitStack) -> Owners | None:
+def _owners(settings: Settings, stack: AsyncExitStack) -> PeerCredentials | None:
     """What tells whose program connects, where nobody shows a key."""
     if settings.auth.mode != "none":
         return None
-    if not CAN_TELL:
+    if not HAS_PEER_CREDENTIALS:
         log.warning('auth.mode "none": this system does not tell who connects, only headers do')
         return None
-    owners = Owners()
+    owners = PeerCredentials()
     stack.callback(owners.close)
     if owners.trouble is not None and not settings.host.startswith(UNIX):
         log.warning('auth.mode "none" refuses everybody: %s (see doctor)', owners.trouble)
@@ -410,10 +410,10 @@ def _acceptor(
     http: HTTPServer,
     spare_http: HTTPServer,
     unread: RateLimitedLog,
-    owners: Owners | None,
+    owners: PeerCredentials | None,
 ) -> Acceptor:
     limits = settings.limits
-    bounds = Bounds(
+    bounds = ConnectionLimits(
         max_header_bytes=limits.max_header_bytes,
         max_headers=limits.max_headers,
         head_seconds=limits.head_seconds,
@@ -429,9 +429,9 @@ def _acceptor(
         http,
         bounds,
         max_connections=affordable,
-        unread=unread,
-        owners=owners,
-        spares=Spares(spare_http, {*health, *below}),
+        unread_log=unread,
+        peer_credentials=owners,
+        probes=ProbeConnections(spare_http, {*health, *below}),
     )
 
 

@@ -13,7 +13,7 @@ from doctor.findings import Finding, look, ok, wrong
 from http_client.client import ClientRequest, HttpClient
 from providers.errors import ProviderError
 from settings import UNIX, Settings
-from sockets.accepting import OTHER_DESCRIPTORS, affordable_connections
+from sockets.acceptor import OTHER_DESCRIPTORS, affordable_connections
 from sockets.binding import BACKLOG, bind, shown
 
 _SOMAXCONN = Path("/proc/sys/net/core/somaxconn")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from doctor.findings import Finding, look, ok, wrong
 from settings import UNIX, Settings
-from sockets.owners import CAN_TELL, NOBODY, Owners
+from sockets.peer_credentials import HAS_PEER_CREDENTIALS, NOBODY, PeerCredentials
 
 # Where proxies listen to the world.
 _WEB_PORTS = (80, 443)
@@ -24,7 +24,7 @@ def neighbours(settings: Settings) -> Iterator[Finding]:
     if settings.auth.mode != "none":
         return
     about = 'auth.mode "none"'
-    if not CAN_TELL:
+    if not HAS_PEER_CREDENTIALS:
         yield look(
             about,
             "this system does not tell whose program asks; a proxy that adds no headers passes",
@@ -32,7 +32,7 @@ def neighbours(settings: Settings) -> Iterator[Finding]:
         )
         return
     if not settings.host.startswith(UNIX):
-        with closing(Owners()) as owners:
+        with closing(PeerCredentials()) as owners:
             trouble = owners.trouble
         if trouble is not None:
             yield wrong(

@@ -35,8 +35,8 @@ from relay.models import Models
 from relay.places import Places
 from relay.relay import Relay
 from relay.unsent import FREE_BYTES
-from sockets.connections import Connection
-from sockets.room import Room
+from sockets.body_budget import BodyBudget
+from sockets.client_connection import ClientConnection
 from storage.base import Storage
 from telemetry.metrics import Metrics
 
@@ -67,7 +67,7 @@ class Services(NamedTuple):
     tickets: Tickets
     cors: Cors
     max_body_bytes: int
-    room: Room  # for bodies
+    body_budget: BodyBudget
     base_path: str  # before every path of ours, where clients see one
     metrics: Metrics
     metrics_here: bool  # this port is one process's alone, and metrics have no other
@@ -113,7 +113,7 @@ class BaseHandler(RequestHandler):
         self.services.authenticator.check_request(self.request)
         # A browser asks by OPTIONS whether it may send a key, and sends none with that.
         if self.access is not Access.EVERYBODY and self.request.method != "OPTIONS":
-            with self.services.room.holding(len(self.request.body)):
+            with self.services.body_budget.holding(len(self.request.body)):
                 principal = await self.authenticate()
             self.principal = self._acting(self._checked(principal))
             self.take_place(self.services.relay.requests)
@@ -347,9 +347,9 @@ class BaseHandler(RequestHandler):
         )
 
     @property
-    def connection_stream(self) -> Connection:
+    def connection_stream(self) -> ClientConnection:
         """The reader's socket."""
-        return cast(Connection, cast(HTTP1Connection, self.request.connection).stream)
+        return cast(ClientConnection, cast(HTTP1Connection, self.request.connection).stream)
 
 
 class NotFoundHandler(BaseHandler):

@@ -16,7 +16,7 @@ from tornado.httputil import HTTPServerRequest
 from auth.principal import LOCAL_USER, Principal
 from handlers.cors import Cors
 from handlers.errors import ApiError
-from sockets.connections import Connection
+from sockets.client_connection import ClientConnection
 
 # What programs between a client and us add to a request: names that no client sends of itself.
 # Those that clients send too (X-Request-Id, traceparent, X-Client-Version) tell nothing.
@@ -158,15 +158,15 @@ class LoopbackOnly:
 
     def _check_program(self, request: HTTPServerRequest) -> None:
         """Refuse what comes from a proxy that says nothing of itself."""
-        owner = cast(Connection, cast(HTTP1Connection, request.connection).stream).owner
-        if owner is not None and not owner.is_ours:
+        peer = cast(ClientConnection, cast(HTTP1Connection, request.connection).stream).peer_user
+        if peer is not None and not peer.is_ours:
             raise ApiError(
                 HTTPStatus.FORBIDDEN,
                 "foreign_user",
                 'auth.mode = "none" serves the programs of the user that the server runs as, and '
                 "no proxy of another's. Run yours as that user, or let the server ask for keys: "
                 'auth.mode = "keys".',
-                reason="unknown" if owner.uid is None else f"uid={owner.uid}",
+                reason="unknown" if peer.uid is None else f"uid={peer.uid}",
             )
         if request.version == "HTTP/1.0":  # as nginx speaks unless told, and hardly a client
             raise ApiError(

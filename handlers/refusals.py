@@ -20,7 +20,7 @@ class Refusals:
 
     def __init__(self, readiness: Readiness) -> None:
         self._readiness = readiness
-        self._limited_log = RateLimitedLog(
+        self._log = RateLimitedLog(
             log, "request refused code=%s reason=%s key=%s request=%s untold=%d"
         )
 
@@ -33,8 +33,8 @@ class Refusals:
         key_id = getattr(error, "key_id", None) or "-"  # whose holder has to be told
         is_ours = described.status >= HTTPStatus.INTERNAL_SERVER_ERROR
         level = logging.WARNING if is_ours else logging.INFO
-        self._limited_log.say(described.code, str(reason), key_id, example=request_id, level=level)
+        self._log.say(described.code, str(reason), key_id, example=request_id, level=level)
 
     def close(self) -> None:
         """Say what is untold."""
-        self._limited_log.close()
+        self._log.close()

@@ -155,7 +155,7 @@ def _is_private(listening: socket.socket) -> bool:
 def _notice_dead_peers(listening: socket.socket, dead_seconds: float) -> None:
     """Have the kernel end connections whose peer is gone, where nothing is on the way to it.
 
-    Not by TCP_USER_TIMEOUT, which takes slow peers for absent ones: see `peers.py`.
+    Not by TCP_USER_TIMEOUT, which takes slow peers for absent ones: see `peer_monitor.py`.
     """
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -3,8 +3,8 @@
 The kernel has a clock for it, TCP_USER_TIMEOUT, which is not set: it runs as well while a peer's
 window is shut and every probe of it is answered. So looks a reader who takes half a kilobyte a
 second, or two, or eight: of eighteen such the kernel reset twelve before their time. What it knows
-of a peer tells those apart (`progress.py`). Where nothing is on the way to a peer, the kernel's
-keepalive asks whether it is there, and ends the connection by itself (`listening.py`).
+of a peer tells those apart (`peer_progress.py`). Where nothing is on the way to a peer, the
+kernel's keepalive asks whether it is there, and ends the connection by itself (`listening.py`).
 """
 
 import math
@@ -12,7 +12,7 @@ from collections.abc import Collection
 
 from tornado.ioloop import IOLoop, PeriodicCallback
 
-from sockets.connections import Connection, log
+from sockets.client_connection import ClientConnection, log
 from sockets.peer_progress import PeerTimeouts, peer_status
 from telemetry.rate_limited_log import RateLimitedLog
 
@@ -27,15 +27,15 @@ _TURNS = 10
 class PeerMonitor:
     """Looks at the peers of `connections`, some at a time, until stopped."""
 
-    def __init__(self, connections: Collection[Connection], patience: PeerTimeouts) -> None:
+    def __init__(self, connections: Collection[ClientConnection], timeouts: PeerTimeouts) -> None:
         self._connections = connections
-        self._patience = patience
+        self._timeouts = timeouts
         self._loop = IOLoop.current()
-        self._due: list[Connection] = []
+        self._due: list[ClientConnection] = []
         self._share = 1
-        seconds = min(patience) / _LOOKS / _TURNS
+        seconds = min(timeouts) / _LOOKS / _TURNS
         self._turns = PeriodicCallback(self._look, seconds * 1000)
-        self._limited_log = RateLimitedLog(log, "connection cut, its peer %s request=%s untold=%d")
+        self._cut_log = RateLimitedLog(log, "connection cut, its peer %s request=%s untold=%d")
 
     def start(self) -> None:
         """Begin to look."""
@@ -44,7 +44,7 @@ class PeerMonitor:
     def stop(self) -> None:
         """Look no more; doing it twice is harmless."""
         self._turns.stop()
-        self._limited_log.close()
+        self._cut_log.close()
 
     def _look(self) -> None:
         if not self._due:
@@ -56,14 +56,14 @@ class PeerMonitor:
                 self._judge(connection, time)
         del self._due[-self._share :]
 
-    def _judge(self, connection: Connection, time: float) -> None:
-        why = connection.progress.verdict(
+    def _judge(self, connection: ClientConnection, time: float) -> None:
+        why = connection.progress.reason_to_close(
             time,
-            self._patience,
-            told=peer_status(connection.socket),
+            self._timeouts,
+            status=peer_status(connection.socket),
             sent=connection.sent,
             waits=connection.writing(),
         )
         if why is not None:
-            self._limited_log.say(why, example=connection.request_id)
+            self._cut_log.say(why, example=connection.request_id)
             connection.close()

@@ -54,12 +54,12 @@ class PeerProgress:
         self._waits_since: float | None = None
         self._unanswered = False
 
-    def verdict(
+    def reason_to_close(
         self,
         time: float,
-        patience: PeerTimeouts,
+        timeouts: PeerTimeouts,
         *,
-        told: PeerStatus | None,
+        status: PeerStatus | None,
         sent: int,
         waits: bool,
     ) -> str | None:
@@ -67,17 +67,17 @@ class PeerProgress:
 
         `sent` is what the kernel has taken for the peer, and `waits` says that it takes no more.
         """
-        taken = sent if told is None else told.taken
+        taken = sent if status is None else status.taken
         if not waits:
             self._waits_since = None
         elif self._waits_since is None or taken != self._taken:
             self._waits_since = time
-        elif time - self._waits_since >= patience.stall_seconds:
+        elif time - self._waits_since >= timeouts.stall_seconds:
             return "takes nothing"
         self._taken = taken
         # Twice in a row: probes of a window that stays shut are minutes apart, and one that was
         # sent a moment ago is on its way to somebody who has been asked nothing for long.
-        before, self._unanswered = self._unanswered, told is not None and told.is_unanswered
-        if told is not None and before and self._unanswered:
-            return "is gone" if told.silent_seconds >= patience.dead_seconds else None
+        before, self._unanswered = self._unanswered, status is not None and status.is_unanswered
+        if status is not None and before and self._unanswered:
+            return "is gone" if status.silent_seconds >= timeouts.dead_seconds else None
         return None

@@ -404,7 +404,7 @@ async def an_answer_outgrows_a_document(stage: Stage) -> None:
     needs="serve monkeypatch",
 )
 async def not_on_linux(stage: Stage) -> None:
-    stage.monkeypatch.setattr("server.CAN_TELL", False)
+    stage.monkeypatch.setattr("server.HAS_PEER_CREDENTIALS", False)
     await stage.serve.start()
 
 
@@ -414,7 +414,7 @@ async def not_on_linux(stage: Stage) -> None:
     needs="serve monkeypatch",
 )
 async def the_kernel_may_not_be_asked(stage: Stage) -> None:
-    stage.monkeypatch.setattr("sockets.owners._NETLINK_SOCK_DIAG", 31)  # no such protocol
+    stage.monkeypatch.setattr("sockets.peer_credentials._NETLINK_SOCK_DIAG", 31)  # no such protocol
     server = await stage.serve.start()
     assert 403 == (await call(server.url, *MODELS)).status
 

@@ -21,7 +21,7 @@ from doctor import machine, neighbours
 from doctor.examination import examine
 from doctor.store import _findings
 from settings import Settings
-from sockets import owners
+from sockets import peer_credentials
 from storage.base import Examined
 from storage.sqlite.tables import MIGRATIONS
 from tests.launching import Launcher
@@ -584,7 +584,7 @@ async def test_where_the_kernel_may_not_be_asked_everybody_is_refused_and_that_i
             raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
         return real(*given, **named)
 
-    monkeypatch.setattr(owners.socket, "socket", without_netlink)
+    monkeypatch.setattr(peer_credentials.socket, "socket", without_netlink)
     expect_log("headrace", "refuses everybody: the kernel may not be asked: Address family")
 
     fine, lines = await _said(storage=storage)

@@ -11,7 +11,7 @@ import pytest
 
 from relay.answer import Answer
 from server import Server
-from sockets.connections import Connection
+from sockets.client_connection import ClientConnection
 from tests.entering import Door
 from tests.faults import FaultyStorage
 from tests.readers import Reader, call, close_all
@@ -130,7 +130,7 @@ async def test_a_reader_who_never_reads_is_sent_little_and_their_leaving_is_noti
         queued = sum(
             len(thing._write_buffer)
             for thing in gc.get_objects()
-            if type(thing) is Connection and thing._write_buffer is not None
+            if type(thing) is ClientConnection and thing._write_buffer is not None
         )
         assert queued < 128 * 1024
         other.close()

@@ -13,7 +13,7 @@ from tornado.web import Application, RequestHandler
 from handlers.authenticator import Access
 from handlers.base import BaseHandler
 from server import Server
-from sockets.bodies import Bodies
+from sockets.body_limiter import BodyLimiter
 from tests.entering import Door, Holder
 from tests.readers import Reader, Response, call
 from tests.steps import JSON
@@ -83,7 +83,7 @@ class Things(NamedTuple):
 def routes(server: Server) -> Iterator[Route]:
     """Every method of every route that is served."""
     bodies = server.acceptor._http.request_callback
-    assert isinstance(bodies, Bodies)
+    assert isinstance(bodies, BodyLimiter)
     application = bodies.inner
     assert isinstance(application, Application)
     for rule in application.wildcard_router.rules:

@@ -10,7 +10,7 @@ from server import Server
 from sockets.peer_progress import PeerProgress, PeerStatus, PeerTimeouts, peer_status
 from tests.readers import Connection
 
-PATIENCE = PeerTimeouts(dead_seconds=60, stall_seconds=180)
+TIMEOUTS = PeerTimeouts(dead_seconds=60, stall_seconds=180)
 
 
 def told(*, silent: float = 0.0, unanswered: bool = False, taken: int = 0) -> PeerStatus:
@@ -20,7 +20,7 @@ def told(*, silent: float = 0.0, unanswered: bool = False, taken: int = 0) -> Pe
 def verdicts(looks: list[tuple[float, PeerStatus | None, int, bool]]) -> list[str | None]:
     progress = PeerProgress()
     return [
-        progress.verdict(time, PATIENCE, told=said, sent=sent, waits=waits)
+        progress.reason_to_close(time, TIMEOUTS, status=said, sent=sent, waits=waits)
         for time, said, sent, waits in looks
     ]
 

@@ -18,9 +18,9 @@ from functools import partial
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 
-from sockets.connections import Bounds, Connection, refusal
-from sockets.owners import Owners
-from sockets.spares import SPARES, Spares
+from sockets.client_connection import ClientConnection, ConnectionLimits, refusal
+from sockets.peer_credentials import PeerCredentials
+from sockets.probe_connections import MAX_PROBE_CONNECTIONS, ProbeConnections
 from telemetry.rate_limited_log import RateLimitedLog
 
 log = logging.getLogger("headrace.accepting")
@@ -30,7 +30,7 @@ _BATCH = 128
 
 # Files and sockets that are no connection of a reader: the store's, the log, what listens, the
 # system's libraries looking something up, and the spare connections, which may be two for a moment.
-OTHER_DESCRIPTORS = 128 + 2 * SPARES
+OTHER_DESCRIPTORS = 128 + 2 * MAX_PROBE_CONNECTIONS
 
 # Who is refused has as long to read why; hung up on at once, some would see a reset connection
 # and no response. So many at a time, which is a few hundred refusals a second.
@@ -52,35 +52,35 @@ _OVERLOADED = refusal(
 
 
 class Acceptor:
-    """Takes in connections for `http` until stopped. Bounds are each connection's own.
+    """Takes in connections for `http` until stopped. `limits` are each connection's own.
 
-    `unread` says which requests are refused before anybody reads them. With `owners` each
-    connection knows whose program is at its other end. With `spares` the server can be asked how it
-    does when it takes in nobody else.
+    `unread_log` says which requests are refused before anybody reads them. With `peer_credentials`
+    each connection knows whose program is at its other end. With `probes` health checks are
+    answered when nobody else is taken in.
     """
 
     def __init__(
         self,
         http: HTTPServer,
-        bounds: Bounds,
+        limits: ConnectionLimits,
         *,
         max_connections: int,
-        unread: RateLimitedLog,
-        owners: Owners | None = None,
-        spares: Spares | None = None,
+        unread_log: RateLimitedLog,
+        peer_credentials: PeerCredentials | None = None,
+        probes: ProbeConnections | None = None,
     ) -> None:
         self._http = http
-        self._bounds = bounds
+        self._limits = limits
         self.max_connections = max_connections
-        self._owners = owners
-        self._spares = spares
+        self._peer_credentials = peer_credentials
+        self._probes = probes
         self._loop = IOLoop.current()
         self._sockets: list[socket.socket] = []
-        self.open: set[Connection] = set()  # to be looked at, not changed, by others
+        self.open: set[ClientConnection] = set()  # to be looked at, not changed, by others
         self._lingering: dict[socket.socket, asyncio.TimerHandle] = {}
         self._reserve: int | None = _spare_descriptor()
-        self._unread = unread
-        self._limited_log = RateLimitedLog(log, "connections refused: %s open=%d untold=%d")
+        self._unread_log = unread_log
+        self._refusal_log = RateLimitedLog(log, "connections refused: %s open=%d untold=%d")
         self.refused = 0  # connections that were answered with `overloaded`
 
     def start(self, sockets: Iterable[socket.socket]) -> None:
@@ -95,15 +95,15 @@ class Acceptor:
             listening = self._sockets.pop()
             self._loop.remove_handler(listening)
             listening.close()
-        if self._spares is not None:
-            self._spares.close()
+        if self._probes is not None:
+            self._probes.close()
         for refused, timer in list(self._lingering.items()):
             timer.cancel()
             self._let_go(refused)
         if self._reserve is not None:
             os.close(self._reserve)
             self._reserve = None
-        self._limited_log.close()
+        self._refusal_log.close()
 
     @property
     def connections(self) -> int:
@@ -126,22 +126,24 @@ class Acceptor:
             self._take_in(accepted, address)
 
     def _take_in(self, accepted: socket.socket, address: object) -> None:
-        http, spares = self._http, None
+        http, probes = self._http, None
         if len(self.open) >= self.max_connections:
-            self._say("there are as many as there may be")
-            spares = self._spares
-            if spares is None or not spares.has_room(accepted):
+            self._log_refusal("there are as many as there may be")
+            probes = self._probes
+            if probes is None or not probes.has_room(accepted):
                 self._refuse(accepted)
                 return
-        tell = partial(self._unread.say, example=_host(address))
-        if spares is not None:
-            http = spares.http
-            connection: Connection = spares.connection(accepted, self._bounds, tell, self._refuse)
+        on_refused = partial(self._unread_log.say, example=_host(address))
+        if probes is not None:
+            http = probes.http
+            connection: ClientConnection = probes.connection(
+                accepted, self._limits, on_refused, self._refuse
+            )
         else:
-            connection = Connection(accepted, self._bounds, self.open.discard, tell)
+            connection = ClientConnection(accepted, self._limits, self.open.discard, on_refused)
             self.open.add(connection)
-        if self._owners is not None:  # now: who asks and leaves at once has no name later
-            connection.owner = self._owners.of(accepted)
+        if self._peer_credentials is not None:  # now: who asks and leaves at once has no name later
+            connection.peer_user = self._peer_credentials.of(accepted)
         http.handle_stream(connection, address)  # type: ignore[arg-type]
 
     def _refuse(self, accepted: socket.socket) -> None:
@@ -167,11 +169,11 @@ class Acceptor:
     def _hang_up(self, refused: socket.socket) -> None:
         """Close it, in order if what came has been read: unread bytes make it a reset."""
         with refused, suppress(OSError):
-            refused.recv(self._bounds.max_header_bytes)
+            refused.recv(self._limits.max_header_bytes)
 
     def _refuse_with_reserve(self, listening: socket.socket) -> bool:
         """Give up the descriptor in reserve for the time of a refusal. False: there is none."""
-        self._say("out of descriptors: raise the limit on open files")
+        self._log_refusal("out of descriptors: raise the limit on open files")
         if self._reserve is None:
             self._reserve = _spare_descriptor()
             return False
@@ -193,7 +195,7 @@ class Acceptor:
             self._reserve = _spare_descriptor()
 
     def _pause(self, listening: socket.socket, error: OSError) -> None:
-        self._say(f"cannot accept: {error.strerror}")
+        self._log_refusal(f"cannot accept: {error.strerror}")
         self._loop.remove_handler(listening)
         self._loop.call_later(_PAUSE, self._resume, listening)
 
@@ -201,8 +203,8 @@ class Acceptor:
         if listening in self._sockets:
             self._loop.add_handler(listening, self._ready, IOLoop.READ)
 
-    def _say(self, what: str) -> None:
-        self._limited_log.say(what, example=len(self.open), level=logging.WARNING)
+    def _log_refusal(self, what: str) -> None:
+        self._refusal_log.say(what, example=len(self.open), level=logging.WARNING)
 
 
 def affordable_connections(wanted: int, calls: int, descriptors: int) -> int:

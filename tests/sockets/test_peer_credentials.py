@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from sockets.owners import Owner, Owners, owner_in
+from sockets.peer_credentials import PeerCredentials, PeerUser, owner_in
 from tests.strangers import NOBODY, Stranger
 
 # Where a server may listen, and how a client on this machine gets there.
@@ -21,8 +21,8 @@ _PLACES = {
 
 
 @pytest.fixture
-def owners() -> Iterator[Owners]:
-    asked = Owners()
+def owners() -> Iterator[PeerCredentials]:
+    asked = PeerCredentials()
     yield asked
     asked.close()
 
@@ -39,30 +39,30 @@ def place(request: pytest.FixtureRequest) -> Iterator[tuple[socket.socket, str, 
         yield listening, client, listening.getsockname()[1]
 
 
-def test_it_works_here(owners: Owners) -> None:
+def test_it_works_here(owners: PeerCredentials) -> None:
     assert owners.trouble is None
 
 
 def test_a_program_of_our_own_is_known(
-    owners: Owners, place: tuple[socket.socket, str, int]
+    owners: PeerCredentials, place: tuple[socket.socket, str, int]
 ) -> None:
     listening, host, port = place
     with socket.create_connection((host, port)), listening.accept()[0] as accepted:
-        assert Owner(os.geteuid()) == owners.of(accepted)
+        assert PeerUser(os.geteuid()) == owners.of(accepted)
         assert owners.of(accepted).is_ours
 
 
 @pytest.mark.usefixtures("needs_root")
 @pytest.mark.gen_test
 async def test_another_users_is_known_as_theirs_also_when_it_has_done_writing(
-    owners: Owners, place: tuple[socket.socket, str, int]
+    owners: PeerCredentials, place: tuple[socket.socket, str, int]
 ) -> None:
     listening, host, port = place
     stranger = await Stranger.at(host, port)
     with listening.accept()[0] as accepted:
-        assert Owner(NOBODY) == owners.of(accepted)
+        assert PeerUser(NOBODY) == owners.of(accepted)
         await stranger.shut()
-        assert Owner(NOBODY) == owners.of(accepted)
+        assert PeerUser(NOBODY) == owners.of(accepted)
         assert not owners.of(accepted).is_ours
     await stranger.end()
 
@@ -70,19 +70,19 @@ async def test_another_users_is_known_as_theirs_also_when_it_has_done_writing(
 @pytest.mark.usefixtures("needs_root")
 @pytest.mark.gen_test
 async def test_one_who_has_closed_is_nobody_and_above_all_not_root(
-    owners: Owners, place: tuple[socket.socket, str, int]
+    owners: PeerCredentials, place: tuple[socket.socket, str, int]
 ) -> None:
     listening, host, port = place
     stranger = await Stranger.at(host, port)
     await stranger.close()
     with listening.accept()[0] as accepted:
-        assert Owner(None) == owners.of(accepted)
+        assert PeerUser(None) == owners.of(accepted)
         assert not owners.of(accepted).is_ours
     await stranger.end()
 
 
 def test_one_of_ours_who_has_closed_is_nobody_either(
-    owners: Owners, place: tuple[socket.socket, str, int]
+    owners: PeerCredentials, place: tuple[socket.socket, str, int]
 ) -> None:
     listening, host, port = place
     socket.create_connection((host, port)).close()
@@ -90,7 +90,7 @@ def test_one_of_ours_who_has_closed_is_nobody_either(
         assert not owners.of(accepted).is_ours
 
 
-def test_what_listens_at_the_port_of_a_peer_is_not_taken_for_it(owners: Owners) -> None:
+def test_what_listens_at_the_port_of_a_peer_is_not_taken_for_it(owners: PeerCredentials) -> None:
     """The kernel looks among listening sockets when there is no other."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         with socket.socket() as client:
@@ -101,7 +101,7 @@ def test_what_listens_at_the_port_of_a_peer_is_not_taken_for_it(owners: Owners) 
             accepted, _ = listening.accept()
         with accepted, socket.create_server(name):  # the peer is reset, its port another's
             fake = Named(name, listening.getsockname())
-            assert Owner(None) == owners.of(fake)  # type: ignore[arg-type]
+            assert PeerUser(None) == owners.of(fake)  # type: ignore[arg-type]
 
 
 class Named:
@@ -114,18 +114,20 @@ class Named:
         self.getsockname = lambda: us
 
 
-def test_a_question_that_was_not_answered_spoils_no_other(owners: Owners) -> None:
+def test_a_question_that_was_not_answered_spoils_no_other(owners: PeerCredentials) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         for _ in range(300):  # more answers than the kernel would keep for us
             fake = Named(("127.0.0.1", 1), listening.getsockname())
-            assert Owner(None) == owners.of(fake)  # type: ignore[arg-type]
+            assert PeerUser(None) == owners.of(fake)  # type: ignore[arg-type]
         with socket.create_connection(listening.getsockname()), listening.accept()[0] as accepted:
             assert owners.of(accepted).is_ours
 
 
 @pytest.mark.usefixtures("needs_root")
 @pytest.mark.gen_test
-async def test_at_a_socket_in_the_file_system_the_user_is_known_as_well(owners: Owners) -> None:
+async def test_at_a_socket_in_the_file_system_the_user_is_known_as_well(
+    owners: PeerCredentials,
+) -> None:
     # Pytest's own folders are closed to others.
     with TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listening:
         os.chmod(folder, 0o755)
@@ -135,23 +137,23 @@ async def test_at_a_socket_in_the_file_system_the_user_is_known_as_well(owners: 
         listening.listen()
         stranger = await Stranger.at(path, 0)
         with listening.accept()[0] as accepted:
-            assert Owner(NOBODY) == owners.of(accepted)
+            assert PeerUser(NOBODY) == owners.of(accepted)
         await stranger.end()
         with socket.socket(socket.AF_UNIX) as ours:
             ours.connect(path)
             with listening.accept()[0] as accepted:
-                assert Owner(os.geteuid()) == owners.of(accepted)
+                assert PeerUser(os.geteuid()) == owners.of(accepted)
 
 
 def test_root_may_do_what_we_may_and_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert [True, True] == [Owner(uid).is_ours for uid in (1000, 0)]
-    assert [False] * 4 == [Owner(uid).is_ours for uid in (None, 33, NOBODY, 2**32 - 1)]
+    assert [True, True] == [PeerUser(uid).is_ours for uid in (1000, 0)]
+    assert [False] * 4 == [PeerUser(uid).is_ours for uid in (None, 33, NOBODY, 2**32 - 1)]
 
 
 def test_nobody_is_too_many_to_be_us(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
-    assert [False, True] == [Owner(uid).is_ours for uid in (NOBODY, 0)]
+    assert [False, True] == [PeerUser(uid).is_ours for uid in (NOBODY, 0)]
 
 
 def test_an_answer_that_is_cut_anywhere_names_nobody() -> None:

@@ -7,12 +7,12 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from server import Server
-from sockets import spares
-from sockets.spares import SPARES, asks
+from sockets import probe_connections
+from sockets.probe_connections import MAX_PROBE_CONNECTIONS, asks
 from tests.faults import FaultyStorage
 from tests.readers import Connection, call
 from tests.serving import Serving
-from tests.sockets.test_accepting import answered
+from tests.sockets.test_acceptor import answered
 from tests.steps import post, sending, until
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -31,7 +31,7 @@ async def full(serve: Serving, **settings: object) -> tuple[Server, Connection]:
 async def test_a_full_server_says_how_it_does_once_a_connection(serve: Serving, path: str) -> None:
     server, kept = await full(serve)
 
-    for _ in range(2 * SPARES):
+    for _ in range(2 * MAX_PROBE_CONNECTIONS):
         told = await call(server.url, "GET", path)
         assert (200, "close") == (told.status, told.headers["connection"])
 
@@ -127,12 +127,12 @@ async def test_a_second_request_on_one_is_not_read(serve: Serving) -> None:
 @pytest.mark.gen_test
 async def test_who_asks_gets_through_however_many_say_nothing(serve: Serving) -> None:
     server, kept = await full(serve)
-    silent = [await sending(server, b"GET /healthz") for _ in range(3 * SPARES)]
+    silent = [await sending(server, b"GET /healthz") for _ in range(3 * MAX_PROBE_CONNECTIONS)]
 
     assert 200 == (await call(server.url, "GET", "/healthz")).status
 
     refused = [stream for stream, _ in silent if stream._buffer.startswith(b"HTTP/1.1 503")]  # type: ignore[attr-defined]
-    assert 2 * SPARES + 1 == len(refused) == server.acceptor.refused
+    assert 2 * MAX_PROBE_CONNECTIONS + 1 == len(refused) == server.acceptor.refused
     assert silent[0][0] in refused  # the one that was silent for longest
     for _, writer in silent:
         writer.close()
@@ -167,8 +167,8 @@ async def test_who_asks_gets_through_a_rush_that_comes_in_the_same_turn(
 async def test_who_says_nothing_or_waits_for_long_is_let_go(
     serve: Serving, store: FaultyStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spares, "_ASKING_SECONDS", 0.05)
-    monkeypatch.setattr(spares, "_ANSWERING_SECONDS", 0.05)
+    monkeypatch.setattr(probe_connections, "_ASKING_SECONDS", 0.05)
+    monkeypatch.setattr(probe_connections, "_ANSWERING_SECONDS", 0.05)
     server, kept = await full(serve)
     store.hold("ping")
 
@@ -181,6 +181,6 @@ async def test_who_says_nothing_or_waits_for_long_is_let_go(
         writer.close()
 
     assert [b"HTTP/1.1 503", b"HTTP/1.1 503", b""] == said
-    await until(lambda: not server.acceptor._spares._open)  # type: ignore[union-attr]
+    await until(lambda: not server.acceptor._probes._open)  # type: ignore[union-attr]
     assert 200 == (await call(server.url, "GET", "/healthz")).status
     kept.close()

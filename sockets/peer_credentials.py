@@ -48,11 +48,11 @@ _ROOT = 0
 # and as whom the kernel names users that the server's own namespace does not have.
 NOBODY = 65_534
 
-CAN_TELL = sys.platform == "linux"  # others may have netlink, but not this of it
+HAS_PEER_CREDENTIALS = sys.platform == "linux"  # others may have netlink, but not this of it
 """Whether this system is one that says who is at the other end."""
 
 
-class Owner(NamedTuple):
+class PeerUser(NamedTuple):
     """Who is at the other end: a user, or nobody can tell."""
 
     uid: int | None
@@ -63,10 +63,10 @@ class Owner(NamedTuple):
         return self.uid in (os.geteuid(), _ROOT) and self.uid != NOBODY
 
 
-class Owners:
+class PeerCredentials:
     """Asks the kernel, which answers before the question's sending returns: it never waits.
 
-    Only where `CAN_TELL` is True.
+    Only where `HAS_PEER_CREDENTIALS` is True.
     """
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class Owners:
         except OSError as error:
             self.trouble = f"the kernel may not be asked: {error.strerror}"
 
-    def of(self, accepted: socket.socket) -> Owner:
+    def of(self, accepted: socket.socket) -> PeerUser:
         """Who opened the other end of an accepted connection.
 
         A peer that has closed has no owner any more: nobody can tell, and it is not root, although
@@ -89,10 +89,10 @@ class Owners:
         try:
             if accepted.family == socket.AF_UNIX:
                 told = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-                return Owner(_UCRED.unpack(told)[1])
-            return Owner(self._owner(accepted.getpeername(), accepted.getsockname()))
+                return PeerUser(_UCRED.unpack(told)[1])
+            return PeerUser(self._owner(accepted.getpeername(), accepted.getsockname()))
         except OSError:  # left already, or the kernel does not say
-            return Owner(None)
+            return PeerUser(None)
 
     def close(self) -> None:
         """Ask no more."""

@@ -11,11 +11,11 @@ from tornado.ioloop import IOLoop
 from tornado.testing import bind_unused_port
 from tornado.web import Application, RequestHandler
 
-import sockets.bodies
+import sockets.body_limiter
 from handlers.streaming import ReadingHandler
 from server import Server
-from sockets.bodies import UNBOUNDED, Bodies
-from sockets.room import Room
+from sockets.body_budget import BodyBudget
+from sockets.body_limiter import UNBOUNDED, BodyLimiter
 from tests.issuer import Issuer
 from tests.readers import Connection, Reader, Response, call
 from tests.serving import Serving
@@ -39,8 +39,11 @@ class Site:
     def __init__(self) -> None:
         self.told: list[str] = []
         application = Application([("/", LengthHandler)], log_function=lambda _: None)
-        self.bodies = Bodies(
-            application, max_body_bytes=MOST // 2, room=Room(110_000), tell=self.told.append
+        self.bodies = BodyLimiter(
+            application,
+            max_body_bytes=MOST // 2,
+            budget=BodyBudget(110_000),
+            on_refused=self.told.append,
         )
         self.http = HTTPServer(self.bodies, max_body_size=UNBOUNDED)
         listening, port = bind_unused_port()
@@ -50,11 +53,11 @@ class Site:
 
     async def half(self) -> Connection:
         """A connection on which a long body has come in but for its last byte."""
-        before = self.bodies.room.held
+        before = self.bodies.budget.held
         connection = await Connection.open(self.url)
         head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {LONG}\r\n\r\n"
         connection.writer.write(head.encode() + b"x" * (LONG - 1))
-        await until(lambda: self.bodies.room.held > before + LONG - 20_000)
+        await until(lambda: self.bodies.budget.held > before + LONG - 20_000)
         return connection
 
     async def post(self, length: int) -> Response:
@@ -82,7 +85,7 @@ async def test_a_long_body_beside_another_is_refused_and_a_usual_one_is_not(site
     assert 15_000 == usual.body["length"]
     held.writer.write(b"x")
     assert b"200 OK" in await held.stream.readline()
-    await until(lambda: site.bodies.room.held == 0)
+    await until(lambda: site.bodies.budget.held == 0)
     assert LONG == (await site.post(LONG)).body["length"]
     held.close()
 
@@ -93,7 +96,7 @@ async def test_who_leaves_in_the_middle_gives_the_room_back(site: Site) -> None:
 
     held.writer.transport.abort()
 
-    await until(lambda: site.bodies.room.held == 0)
+    await until(lambda: site.bodies.budget.held == 0)
     assert LONG == (await site.post(LONG)).body["length"]
 
 
@@ -177,7 +180,7 @@ async def test_a_body_past_all_measure_is_refused_in_words_that_its_sender_reads
         error["message"],
     )
     assert ["body_too_large"] == site.told
-    assert 0 == site.bodies.room.held
+    assert 0 == site.bodies.budget.held
     writer.close()
     assert 5 == (await site.post(5)).body["length"]
 
@@ -190,7 +193,7 @@ async def _send_for_ever(writer: asyncio.StreamWriter) -> None:
 
 @pytest.mark.gen_test
 async def test_who_goes_on_sending_is_cut_off(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets.bodies, "_MOST_DROPPED", 3 * MOST)
+    monkeypatch.setattr(sockets.body_limiter, "_MOST_DROPPED", 3 * MOST)
     _, writer = await asyncio.open_connection(*site.address)
     writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
 

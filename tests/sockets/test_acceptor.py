@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from server import Server
-from sockets import accepting
+from sockets import acceptor
 from tests.readers import Connection, Reader, call
 from tests.serving import Serving
 from tests.steps import JSON, kept_answer, post, sending, until
@@ -77,12 +77,12 @@ async def test_a_rush_is_refused_whole_and_leaves_nothing(serve: Serving) -> Non
     ("descriptors", "affordable"), [(100, 50), (1024, 512), (20_000, 10_000), (12_000, 9_840)]
 )
 def test_descriptors_are_left_for_answers(descriptors: int, affordable: int) -> None:
-    assert affordable == accepting.affordable_connections(10_000, 2_000, descriptors)
+    assert affordable == acceptor.affordable_connections(10_000, 2_000, descriptors)
 
 
 def test_without_a_limit_on_files_there_is_the_setting() -> None:
     unlimited = resource.RLIM_INFINITY
-    assert 10_000 == accepting.affordable_connections(10_000, 2_000, unlimited)
+    assert 10_000 == acceptor.affordable_connections(10_000, 2_000, unlimited)
 
 
 # Heads

@@ -17,10 +17,10 @@ from contextlib import suppress
 from tornado.httpserver import HTTPServer
 from tornado.iostream import StreamClosedError
 
-from sockets.connections import Bounds, Connection
+from sockets.client_connection import ClientConnection, ConnectionLimits
 
 # Of a supervisor, of balancers and of people who look, each of whom is answered in milliseconds.
-SPARES = 16
+MAX_PROBE_CONNECTIONS = 16
 
 # Seconds. Until the head of the request is there, which comes with the connection.
 _ASKING_SECONDS = 1.0
@@ -35,20 +35,20 @@ _BODY = re.compile(rb"\r\n(?:transfer-encoding|content-length):([^\r]*)", re.IGN
 _GLANCE_BYTES = 1024
 
 
-class Spares:
+class ProbeConnections:
     """The spare connections of an acceptor. `http`, which keeps none of them, serves `paths`."""
 
     def __init__(self, http: HTTPServer, paths: Collection[str]) -> None:
         self.http = http
         self.paths = frozenset(path.encode() for path in paths)
-        self._open: dict[Spare, None] = {}  # in the order in which they came
+        self._open: dict[ProbeConnection, None] = {}  # in the order in which they came
 
     def has_room(self, accepted: socket.socket) -> bool:
         """Whether it may come; one that says nothing has to make room for it."""
         if asks(_came_on(accepted), self.paths) is False:
             return False
-        if len(self._open) >= SPARES:
-            silent = next((spare for spare in self._open if not spare.has_asked), None)
+        if len(self._open) >= MAX_PROBE_CONNECTIONS:
+            silent = next((probe for probe in self._open if not probe.has_asked), None)
             if silent is None:
                 return False
             silent.give_up()
@@ -57,39 +57,39 @@ class Spares:
     def connection(
         self,
         accepted: socket.socket,
-        bounds: Bounds,
-        tell: Callable[[str], None],
+        limits: ConnectionLimits,
+        on_refused: Callable[[str], None],
         refuse: Callable[[socket.socket], None],
-    ) -> "Spare":
+    ) -> "ProbeConnection":
         """One of them. `refuse` is given its socket if it is to hear that there is no room."""
-        spare = Spare(accepted, bounds, self._closed, tell, self.paths, refuse)
-        self._open[spare] = None
-        return spare
+        probe = ProbeConnection(accepted, limits, self._closed, on_refused, self.paths, refuse)
+        self._open[probe] = None
+        return probe
 
     def close(self) -> None:
         """Give up those that have not asked."""
-        for spare in list(self._open):
-            if not spare.has_asked:
-                spare.close()
+        for probe in list(self._open):
+            if not probe.has_asked:
+                probe.close()
 
-    def _closed(self, spare: Connection) -> None:
-        assert isinstance(spare, Spare)
-        del self._open[spare]
+    def _closed(self, probe: ClientConnection) -> None:
+        assert isinstance(probe, ProbeConnection)
+        del self._open[probe]
 
 
-class Spare(Connection):
+class ProbeConnection(ClientConnection):
     """A connection for one request, for one of some paths."""
 
     def __init__(
         self,
         accepted: socket.socket,
-        bounds: Bounds,
-        closed_too: Callable[[Connection], None],
-        tell: Callable[[str], None],
+        limits: ConnectionLimits,
+        on_closed: Callable[[ClientConnection], None],
+        on_refused: Callable[[str], None],
         paths: Collection[bytes],
         refuse: Callable[[socket.socket], None],
     ) -> None:
-        super().__init__(accepted, bounds, closed_too, tell)
+        super().__init__(accepted, limits, on_closed, on_refused)
         self._begun = b""  # the beginning of the request, as far as it was read
         self._paths = paths
         self._refuse_it = refuse

@@ -1,6 +1,6 @@
 """One accepted connection: what the head of a request may be, looked at before anybody parses it.
 
-Tornado bounds a head's bytes alone, after which it takes 0.1 s to make 8,000 fields of 32 KiB, and
+Tornado limits a head's bytes alone, after which it takes 0.1 s to make 8,000 fields of 32 KiB, and
 its patience for the next request is also that for the rest of a begun one. Here a head has a number
 of lines too, and once begun an end in sight. A line that ends in LF alone is refused: what one
 server takes for the end of a head, another may not.
@@ -16,7 +16,7 @@ import msgspec
 from tornado.httputil import HTTPHeaders, HTTPInputError
 from tornado.iostream import IOStream, StreamClosedError
 
-from sockets.owners import Owner
+from sockets.peer_credentials import PeerUser
 from sockets.peer_progress import PeerProgress
 
 log = logging.getLogger("headrace.connections")
@@ -28,7 +28,7 @@ _TLS = b"\x16\x03"
 _OTHER_LINES = 2
 
 
-class Bounds(NamedTuple):
+class ConnectionLimits(NamedTuple):
     """What a connection may bring. Times are seconds."""
 
     max_header_bytes: int
@@ -37,10 +37,10 @@ class Bounds(NamedTuple):
     max_buffer_bytes: int
 
 
-class Connection(IOStream):
-    """A client's connection. `closed_too` is called once its descriptor is free again.
+class ClientConnection(IOStream):
+    """A client's connection. `on_closed` is called once its descriptor is free again.
 
-    `tell` hears, by a code, of a request that is refused here.
+    `on_refused` hears, by a code, of a request that is refused here.
     """
 
     request_id = "-"  # of the request that is, or was last, answered on it: for the log
@@ -49,16 +49,16 @@ class Connection(IOStream):
     def __init__(
         self,
         accepted: socket.socket,
-        bounds: Bounds,
-        closed_too: Callable[["Connection"], None],
-        tell: Callable[[str], None],
+        limits: ConnectionLimits,
+        on_closed: Callable[["ClientConnection"], None],
+        on_refused: Callable[[str], None],
     ) -> None:
-        super().__init__(accepted, max_buffer_size=bounds.max_buffer_bytes)
-        self.owner: Owner | None = None  # of the other end, where that matters
-        self._bounds = bounds
-        self._closed_too = closed_too
+        super().__init__(accepted, max_buffer_size=limits.max_buffer_bytes)
+        self.peer_user: PeerUser | None = None  # at the other end, where that matters
+        self._limits = limits
+        self._on_closed = on_closed
         self.progress = PeerProgress()
-        self._tell = tell
+        self._on_refused = on_refused
         self._awaits_head = False
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -75,7 +75,7 @@ class Connection(IOStream):
         count = super().read_from_fd(buf)
         if count and self._awaits_head and self._deadline is None:
             loop = asyncio.get_running_loop()
-            self._deadline = loop.call_later(self._bounds.head_seconds, self._drop, "head_too_slow")
+            self._deadline = loop.call_later(self._limits.head_seconds, self._drop, "head_too_slow")
             if bytes(buf[: len(_TLS)]) == _TLS:
                 # Who speaks it waits for an answer in kind, and not for the end of a head.
                 loop.call_soon(self._drop, "tls")
@@ -101,7 +101,7 @@ class Connection(IOStream):
         """Tornado's hook: the connection is over."""
         super().close_fd()
         self._head_is_here()
-        self._closed_too(self)
+        self._on_closed(self)
 
     async def _read_head(self, reading: Awaitable[bytes]) -> bytes:
         try:
@@ -110,8 +110,8 @@ class Connection(IOStream):
             del reading  # an error in it has this frame, and with it the connection
             self._head_is_here()
         lines = head.count(b"\n")
-        if len(head) > self._bounds.max_header_bytes or lines > (
-            self._bounds.max_headers + _OTHER_LINES
+        if len(head) > self._limits.max_header_bytes or lines > (
+            self._limits.max_headers + _OTHER_LINES
         ):
             await self._refuse(
                 "431 Request Header Fields Too Large",
@@ -129,7 +129,7 @@ class Connection(IOStream):
     def _drop(self, reason: str) -> None:
         """Hang up without a word: none would be understood, or waited for."""
         if not self.closed():
-            self._tell(reason)
+            self._on_refused(reason)
             self.close()
 
     def _head_is_here(self) -> None:
@@ -140,7 +140,7 @@ class Connection(IOStream):
 
     async def _refuse(self, status: str, code: str, message: str) -> None:
         """Say why, and hang up: where a body would begin is not known."""
-        self._tell(code)
+        self._on_refused(code)
         await self.write(refusal(status, code, message))
         self.close()
         raise StreamClosedError

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 _FREE_BYTES = 16 * 1024
 
 
-class Room:
+class BodyBudget:
     """So many bytes for all of them."""
 
     def __init__(self, max_bytes: int) -> None:

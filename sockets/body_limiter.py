@@ -3,7 +3,7 @@
 A body is held whole before anybody reads it, or asks for a key. Each has a bound, and so has the
 number of connections; but ten thousand that stop short of the end of a long one would be more than
 a machine has. So bodies share what they take beyond their beginnings, and one that finds nothing
-left is refused (`room.py`).
+left is refused (`body_budget.py`).
 
 What is refused is told in the API's words. Tornado would hang up on a body that is too long, and
 its sender see a reset connection: here what they still send is dropped until they have read why.
@@ -28,8 +28,8 @@ from tornado.httputil import (
 )
 from tornado.iostream import IOStream
 
-from sockets.connections import refused, response_head
-from sockets.room import Room, beyond_free
+from sockets.body_budget import BodyBudget, beyond_free
+from sockets.client_connection import refused, response_head
 from sockets.targets import origin_form
 
 # What is dropped of a body that is too long. Most clients read a response only when they have sent
@@ -65,20 +65,23 @@ _NO_TARGET = _Refusal(
 )
 
 
-class Bodies(HTTPServerConnectionDelegate):
-    """Hands requests on to `inner`, with `room` for all their bodies. `tell` hears of refusals."""
+class BodyLimiter(HTTPServerConnectionDelegate):
+    """Hands requests on to `inner`, with `budget` for all their bodies.
+
+    `on_refused` is called with the code of each refusal.
+    """
 
     def __init__(
         self,
         inner: HTTPServerConnectionDelegate,
         *,
         max_body_bytes: int,
-        room: Room,
-        tell: Callable[[str], None],
+        budget: BodyBudget,
+        on_refused: Callable[[str], None],
         base_path: str = "",
         readable: Callable[[str | None], Iterable[tuple[str, str]]] = lambda _: (),
     ) -> None:
-        self.room = room
+        self.budget = budget
         self.most_to_ask_for = max_body_bytes
         # Up to twice the limit it is for handlers to say, who know whose it is.
         self.most_of_one = 2 * max_body_bytes
@@ -87,7 +90,7 @@ class Bodies(HTTPServerConnectionDelegate):
             "body_too_large",
             f"The body exceeds {max_body_bytes} bytes.",
         )
-        self.tell = tell
+        self.on_refused = on_refused
         self.base_path = base_path
         self.readable = readable  # headers by which a page of this origin may read a refusal
         self.inner = inner
@@ -96,7 +99,7 @@ class Bodies(HTTPServerConnectionDelegate):
         self, server_conn: object, request_conn: HTTPConnection
     ) -> HTTPMessageDelegate:
         """Tornado's hook: a connection's next request."""
-        return _Body(self, self.inner.start_request(server_conn, request_conn), request_conn)
+        return _LimitedBody(self, self.inner.start_request(server_conn, request_conn), request_conn)
 
     def on_close(self, server_conn: object) -> None:
         """Tornado's hook: a connection is over."""
@@ -107,13 +110,13 @@ class Bodies(HTTPServerConnectionDelegate):
 _NOBODY = HTTPMessageDelegate()
 
 
-class _Body(HTTPMessageDelegate):
+class _LimitedBody(HTTPMessageDelegate):
     """One request's, from its head to its end; Tornado calls the methods."""
 
     def __init__(
-        self, bodies: Bodies, inner: HTTPMessageDelegate, connection: HTTPConnection
+        self, limiter: BodyLimiter, inner: HTTPMessageDelegate, connection: HTTPConnection
     ) -> None:
-        self._bodies = bodies
+        self._limiter = limiter
         self._inner = inner
         self._connection = connection
         self._bytes = 0
@@ -131,9 +134,9 @@ class _Body(HTTPMessageDelegate):
         self._origin = headers.get("Origin")
         if self._announces_too_much(headers):
             headers.pop("Expect", None)  # else Tornado would ask for what nobody wants
-            self._refuse_at_once(self._bodies.too_large)
+            self._refuse_at_once(self._limiter.too_large)
             return None
-        asked = origin_form(start_line, headers, self._bodies.base_path)
+        asked = origin_form(start_line, headers, self._limiter.base_path)
         if asked is None:
             self._refusal = _NO_TARGET
             return None
@@ -141,20 +144,20 @@ class _Body(HTTPMessageDelegate):
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         self._bytes += len(chunk)
-        if self._bytes > self._bodies.most_of_one and not self._was_told:
+        if self._bytes > self._limiter.most_of_one and not self._was_told:
             self._drop_what_came()
-            self._refuse_at_once(self._bodies.too_large)
-        if self._was_told and self._bytes > self._bodies.most_of_one + _MOST_DROPPED:
+            self._refuse_at_once(self._limiter.too_large)
+        if self._was_told and self._bytes > self._limiter.most_of_one + _MOST_DROPPED:
             self._stream.close()
         if self._refusal is not None:
             return None
         more = beyond_free(self._bytes) - self._counted
-        if more > self._bodies.room.left:
+        if more > self._limiter.budget.left:
             # Said at its end: there is not much more of it, and the connection can go on.
             self._drop_what_came()
             self._refusal = _OVERLOADED
             return None
-        self._bodies.room.held += more
+        self._limiter.budget.held += more
         self._counted += more
         return self._inner.data_received(chunk)
 
@@ -189,20 +192,22 @@ class _Body(HTTPMessageDelegate):
         if "Transfer-Encoding" in headers or not _LENGTH.fullmatch(length):
             return False
         # Who waits to be asked for it is not asked for what would be refused anyway.
-        bodies = self._bodies
-        return int(length) > (bodies.most_to_ask_for if "Expect" in headers else bodies.most_of_one)
+        limiter = self._limiter
+        return int(length) > (
+            limiter.most_to_ask_for if "Expect" in headers else limiter.most_of_one
+        )
 
     def _drop_what_came(self) -> None:
         if self._refusal is None:
             self.on_connection_close()  # `inner` lets go of what it has
 
     def _let_go(self) -> None:
-        self._bodies.room.held -= self._counted
+        self._limiter.budget.held -= self._counted
         self._counted = 0
 
     def _refuse(self, why: _Refusal) -> None:
         """Say so. The body was read to its end, so the connection goes on."""
-        self._bodies.tell(why.code)
+        self._limiter.on_refused(why.code)
         headers, said = self._said(why)
         del headers["Connection"]
         line = ResponseStartLine("HTTP/1.1", why.status, why.status.phrase)
@@ -216,7 +221,7 @@ class _Body(HTTPMessageDelegate):
         """
         self._refusal = why
         self._was_told = True
-        self._bodies.tell(why.code)
+        self._limiter.on_refused(why.code)
         if self._stream.closed():
             return
         headers, said = self._said(why)
@@ -226,7 +231,7 @@ class _Body(HTTPMessageDelegate):
 
     def _said(self, why: _Refusal) -> tuple[HTTPHeaders, bytes]:
         headers, said = refused(why.code, why.message, retry_after=why.retry_after)
-        headers.update(self._bodies.readable(self._origin))
+        headers.update(self._limiter.readable(self._origin))
         return headers, said
 
     def _say_no_more(self, written: Future[None]) -> None:
