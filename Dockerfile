@@ -17,7 +17,7 @@ WORKDIR /opt/headrace
 COPY requirements.txt ./
 RUN pip install --no-cache-dir --no-compile --require-hashes -r requirements.txt
 
-COPY commands.py entrance.py presets.py server.py service_links.py settings.py supervision.py ./
+COPY commands.py authentication.py presets.py server.py service_links.py settings.py supervision.py ./
 COPY auth auth
 COPY doctor doctor
 COPY handlers handlers

@@ -43,8 +43,8 @@ import handlers.openapi
 import handlers.page
 import handlers.whole
 from auth.managing import CannotManage
+from authentication import set_up_authentication
 from doctor.examination import examine
-from entrance import entrance
 from handlers.base import NotFoundHandler, Services
 from handlers.cors import Cors
 from handlers.discretion import discreet
@@ -192,9 +192,9 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         presence = Presence(heartbeat_seconds=settings.relay.heartbeat_seconds)
         stack.callback(presence.close)
         cors = Cors(settings.cors.allow_origins)
-        entered = entrance(settings.auth, cors, storage, presence)
-        stack.callback(entered.close)
-        chores: list[Callable[[], Awaitable[None]]] = [*relay.chores(), *entered.chores]
+        authentication = set_up_authentication(settings.auth, cors, storage, presence)
+        stack.callback(authentication.close)
+        chores: list[Callable[[], Awaitable[None]]] = [*relay.chores(), *authentication.chores]
         chores.append(partial(watch_lag, metrics.lagged))
         readiness = Readiness(storage)
         stack.push_async_callback(readiness.close)
@@ -212,8 +212,8 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
             refusals=refusals,
             models=models,
             presence=presence,
-            authenticator=entered.authenticator,
-            tickets=entered.tickets,
+            authenticator=authentication.authenticator,
+            tickets=authentication.tickets,
             cors=cors,
             max_body_bytes=settings.limits.max_body_bytes,
             body_budget=BodyBudget(settings.limits.max_bodies_bytes),

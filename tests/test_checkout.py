@@ -28,7 +28,14 @@ ROOMS = (
 )
 # Those beside the rooms.
 MODULES = (
-    *("commands.py", "entrance.py", "presets.py", "server.py", "service_links.py", "settings.py"),
+    *(
+        "commands.py",
+        "authentication.py",
+        "presets.py",
+        "server.py",
+        "service_links.py",
+        "settings.py",
+    ),
     "supervision.py",
 )
 LOCK_FILES = ("constraints.txt", "requirements.txt", "requirements-traces.txt")
@@ -73,40 +80,46 @@ def sources(*places: str) -> Iterator[Path]:
     [
         (
             "model",
-            "server|entrance|handlers|relay|storage|providers|auth|telemetry|doctor|sockets"
+            "server|authentication|handlers|relay|storage|providers|auth|telemetry|doctor|sockets"
             "|settings|presets|tornado",
         ),
-        ("presets.py", "server|entrance|handlers|relay|storage|providers|auth|telemetry|settings"),
+        (
+            "presets.py",
+            "server|authentication|handlers|relay|storage|providers|auth|telemetry|settings",
+        ),
         (
             "service_links.py",
-            "server|entrance|handlers|relay|storage|providers|auth|telemetry|settings",
+            "server|authentication|handlers|relay|storage|providers|auth|telemetry|settings",
         ),
-        ("providers", "server|entrance|handlers|relay|storage|auth|telemetry"),
-        ("storage", "server|entrance|handlers|relay|providers|auth|telemetry"),
-        ("relay", rf"server|entrance|handlers|auth|{TELEMETRY}|tornado.web|tornado.httpserver"),
-        ("auth", rf"server|entrance|handlers|relay|providers|settings|{TELEMETRY}|tornado"),
+        ("providers", "server|authentication|handlers|relay|storage|auth|telemetry"),
+        ("storage", "server|authentication|handlers|relay|providers|auth|telemetry"),
+        (
+            "relay",
+            rf"server|authentication|handlers|auth|{TELEMETRY}|tornado.web|tornado.httpserver",
+        ),
+        ("auth", rf"server|authentication|handlers|relay|providers|settings|{TELEMETRY}|tornado"),
         (
             "telemetry/rate_limited_log.py",
-            "server|entrance|handlers|relay|storage|providers|auth|model|settings|tornado",
+            "server|authentication|handlers|relay|storage|providers|auth|model|settings|tornado",
         ),
-        ("telemetry", "server|entrance|handlers|auth|storage.mongo|storage.sqlite"),
-        ("doctor", "server|entrance|handlers|relay|auth|storage.mongo|storage.sqlite"),
-        ("handlers", "server|entrance"),
+        ("telemetry", "server|authentication|handlers|auth|storage.mongo|storage.sqlite"),
+        ("doctor", "server|authentication|handlers|relay|auth|storage.mongo|storage.sqlite"),
+        ("handlers", "server|authentication"),
         # Client protocols are functions of the record.
         (
             "handlers/wires",
-            "server|entrance|settings|storage|providers|auth|telemetry|tornado|asyncio|random|time",
+            "server|authentication|settings|storage|providers|auth|telemetry|tornado|asyncio|random|time",
         ),
         (
             "commands.py",
-            rf"server|entrance|handlers|relay|providers|doctor|sockets|tornado|{TELEMETRY}",
+            rf"server|authentication|handlers|relay|providers|doctor|sockets|tornado|{TELEMETRY}",
         ),
-        ("entrance.py", "server|commands|relay|telemetry"),
-        ("sockets", rf"server|entrance|handlers|relay|providers|storage|auth|{TELEMETRY}"),
-        ("settings.py", "server|entrance|handlers|relay|providers|storage|auth|telemetry"),
+        ("authentication.py", "server|commands|relay|telemetry"),
+        ("sockets", rf"server|authentication|handlers|relay|providers|storage|auth|{TELEMETRY}"),
+        ("settings.py", "server|authentication|handlers|relay|providers|storage|auth|telemetry"),
         (
             "supervision.py",
-            rf"server|entrance|settings|handlers|relay|providers|storage|auth|{TELEMETRY}",
+            rf"server|authentication|settings|handlers|relay|providers|storage|auth|{TELEMETRY}",
         ),
     ],
 )

@@ -24,7 +24,7 @@ from storage.base import Storage
 _FETCH_SECONDS = 10.0
 
 
-class Entrance(NamedTuple):
+class AuthenticationSetup(NamedTuple):
     """What lets requests in. `chores` have to run, `close` comes last."""
 
     authenticator: Authenticator
@@ -33,7 +33,9 @@ class Entrance(NamedTuple):
     close: Callable[[], None]
 
 
-def entrance(auth: AuthSettings, cors: Cors, storage: Storage, presence: Presence) -> Entrance:
+def set_up_authentication(
+    auth: AuthSettings, cors: Cors, storage: Storage, presence: Presence
+) -> AuthenticationSetup:
     """What `auth` asks for."""
     # Without keys nobody looks at tickets, and so one secret is as good as another.
     secret = secrets.token_hex() if auth.secret is None else auth.secret.get_secret_value()
@@ -45,13 +47,15 @@ def entrance(auth: AuthSettings, cors: Cors, storage: Storage, presence: Presenc
             in_use=presence.keys_in_use,
             expel=presence.expel,
         )
-        return Entrance(BearerAuthenticator(keyring, tickets), tickets, (keyring.run,), _nothing)
+        return AuthenticationSetup(
+            BearerAuthenticator(keyring, tickets), tickets, (keyring.run,), _nothing
+        )
     if auth.jwt is not None:
-        return _taking_tokens(auth.jwt, tickets)
-    return Entrance(LoopbackOnly(cors), tickets, (), _nothing)
+        return _set_up_tokens(auth.jwt, tickets)
+    return AuthenticationSetup(LoopbackOnly(cors), tickets, (), _nothing)
 
 
-def _taking_tokens(configured: JwtSettings, tickets: Tickets) -> Entrance:
+def _set_up_tokens(configured: JwtSettings, tickets: Tickets) -> AuthenticationSetup:
     # Not at the top: cryptography takes time and memory that servers without tokens need not pay.
     from auth.keyset import KeySet
     from auth.tokens import Rules, TokenVerifier
@@ -67,7 +71,9 @@ def _taking_tokens(configured: JwtSettings, tickets: Tickets) -> Entrance:
         models_claim=configured.models_claim,
     )
     verifier = TokenVerifier(rules, keys)
-    return Entrance(BearerAuthenticator(verifier, tickets), tickets, (verifier.run,), client.close)
+    return AuthenticationSetup(
+        BearerAuthenticator(verifier, tickets), tickets, (verifier.run,), client.close
+    )
 
 
 def _fetching(configured: JwtSettings, client: HttpClient) -> Callable[[], Awaitable[bytes]]:
