@@ -47,7 +47,7 @@ from authentication import set_up_authentication
 from doctor.examination import examine
 from handlers.base import NotFoundHandler, Services
 from handlers.cors import Cors
-from handlers.discretion import discreet
+from handlers.log_redaction import redacted_tornado_log
 from handlers.presence import Presence
 from handlers.readiness import Readiness
 from handlers.refusals import Refusals
@@ -201,7 +201,7 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         chores.append(readiness.run)
         refusals = Refusals(readiness)
         stack.callback(refusals.close)
-        unread = stack.enter_context(discreet())
+        unread = stack.enter_context(redacted_tornado_log())
         for chore in chores:
             stack.push_async_callback(_cancel, asyncio.create_task(_kept_up(chore)))
 

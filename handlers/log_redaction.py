@@ -54,7 +54,7 @@ _REASONS = (
 )
 
 
-class _Unquoted(logging.Filter):
+class _RedactingFilter(logging.Filter):
     def __init__(self, unread: RateLimitedLog) -> None:
         super().__init__()
         self._unread = unread
@@ -75,10 +75,10 @@ class _Unquoted(logging.Filter):
 
 
 @contextmanager
-def discreet() -> Iterator[RateLimitedLog]:
+def redacted_tornado_log() -> Iterator[RateLimitedLog]:
     """Have Tornado's log quote no request within this block; what is yielded says them instead."""
     unread = RateLimitedLog(log, "request not read reason=%s from=%s untold=%d")
-    unquoted = _Unquoted(unread)
+    unquoted = _RedactingFilter(unread)
     tornado = logging.getLogger("tornado.general")
     tornado.addFilter(unquoted)
     try:
