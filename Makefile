@@ -23,8 +23,8 @@ run: $(READY) ## start the server; it reads headrace.toml if there is one
 	  else echo "No npm here: the page at / is not built; the API works either way" >&2; fi
 	@exec $(BIN)/python server.py
 web: $(PAGE) ## build the page into web/dist, if anything changed
-test: $(READY) ## run all tests; ARGS="-k name" chooses
-	$(BIN)/python -m pytest $(ARGS)
+test: $(READY) ## run all tests, two at a time; ARGS="-k name" chooses
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 check: $(READY) ## formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

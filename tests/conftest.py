@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
@@ -22,7 +23,7 @@ from tornado.ioloop import IOLoop
 
 # Fixtures that more than one folder uses have files of their own.
 _PLUGINS = (
-    "mongod upstreams faults serving entering issuer launching strangers systemd_box.box "
+    "turns mongod upstreams faults serving entering issuer launching strangers systemd_box.box "
     "deploy.installed"
 )
 pytest_plugins = [f"tests.{name}" for name in _PLUGINS.split()]
@@ -41,7 +42,8 @@ PACKAGES = {
     "unshare": "util-linux",
 }
 
-_left_out = pytest.StashKey[set[str]]()
+# Begins the reason of a test that was left out: reasons reach the summary also from workers.
+_LEFT_OUT = "left out: "
 
 
 def pytest_configure() -> None:
@@ -60,7 +62,7 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session")
-def leave_out(pytestconfig: pytest.Config) -> Callable[[str, str], NoReturn]:
+def leave_out() -> Callable[[str, str], NoReturn]:
     """Leave the test out: `leave_out("needs this", "do that about it")`.
 
     CI fails; elsewhere the summary says so.
@@ -69,8 +71,7 @@ def leave_out(pytestconfig: pytest.Config) -> Callable[[str, str], NoReturn]:
     def skip(reason: str, remedy: str) -> NoReturn:
         if os.environ.get("CI") == "true":
             pytest.fail(f"{reason}: {remedy}")
-        pytestconfig.stash.setdefault(_left_out, set()).add(reason)
-        pytest.skip(reason)
+        pytest.skip(_LEFT_OUT + reason)
 
     return skip
 
@@ -92,10 +93,12 @@ def needs(leave_out: Callable[[str, str], NoReturn]) -> Callable[[str], str]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say last, and in red, what was left out, and for want of what."""
-    skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
-    for missing in sorted(terminalreporter.config.stash.get(_left_out, ())):
-        count = sum(missing in reason for reason in skipped)
-        terminalreporter.write_sep("!", f"LEFT OUT {count}: {missing}", red=True)
+    skipped = [report.longrepr for report in terminalreporter.stats.get("skipped", [])]
+    reasons = Counter(reason.removeprefix("Skipped: ") for _, _, reason in skipped)
+    for reason, count in sorted(reasons.items()):
+        if reason.startswith(_LEFT_OUT):
+            missing = reason.removeprefix(_LEFT_OUT)
+            terminalreporter.write_sep("!", f"LEFT OUT {count}: {missing}", red=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,6 +9,7 @@ Tests that kill their server start one of their own.
 """
 
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -16,7 +17,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -285,11 +286,16 @@ def _program() -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody has now: all held at once, so that they differ."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in held]
-    for each in held:
-        each.close()
+    """Ports that nobody has now, and that nobody is given by chance until they are used.
+
+    They lie below those that systems give to who asks for any: other tests do so all the time.
+    """
+    ports: list[int] = []
+    while len(ports) < count:
+        port = random.randrange(10_000, 30_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            if port not in ports:
+                ports.append(port)
     return ports
 
 

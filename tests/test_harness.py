@@ -20,15 +20,17 @@ def suite(tmp_path: Path) -> Suite:
     (tmp_path / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
     conftest = (ROOT / "tests" / "conftest.py").read_text("utf-8")
     # Less the fixtures that have files of their own: they are not what is tried here.
-    conftest, removed = re.subn(r"(?m)^pytest_plugins = .*$", "", conftest)
-    assert removed == 1
+    turns = 'pytest_plugins = ["tests.turns"]'
+    conftest, replaced = re.subn(r"(?m)^pytest_plugins = .*$", turns, conftest)
+    assert replaced == 1
     (tmp_path / "tests" / "conftest.py").write_text(conftest, "utf-8")
+    (tmp_path / "tests" / "turns.py").write_bytes((ROOT / "tests" / "turns.py").read_bytes())
 
-    def run(body: str, **environ: str) -> str:
+    def run(body: str, *arguments: str, **environ: str) -> str:
         head = "import asyncio, logging, socket, pytest\n"
         (tmp_path / "tests" / "test_it.py").write_text(head + body, "utf-8")
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
             cwd=tmp_path,
             env={"PATH": "/usr/bin:/bin", **environ},
             capture_output=True,
@@ -98,4 +100,39 @@ def test_a_missing_program_is_said_loudly_here_and_fails_in_ci(suite: Suite) -> 
     body = "def test_it(needs): needs('no-such-program')"
 
     assert "LEFT OUT 1: needs no-such-program" in suite(body)
+    assert "LEFT OUT 1: needs no-such-program" in suite(body, "-n", "2")
     assert "1 failed" in suite(body, CI="true")
+
+
+def test_no_worker_runs_a_test_beside_one_that_is_alone(suite: Suite, tmp_path: Path) -> None:
+    out = suite(
+        """
+import os, pathlib, time
+pytestmark = pytest.mark.parametrize("number", range(20))
+inside = pathlib.Path("inside")
+
+def others():
+    return [each for each in os.listdir(inside) if each != str(os.getpid())]
+
+@pytest.fixture(autouse=True)
+def seen():
+    inside.mkdir(exist_ok=True)
+    mine = inside / str(os.getpid())
+    mine.touch()
+    time.sleep(0.02)
+    yield
+    mine.unlink()
+
+def test_in_company(number):
+    if others():
+        pathlib.Path("met").touch()
+
+@pytest.mark.alone
+def test_alone(number):
+    assert [] == others()
+""",
+        *("-n", "2", "--dist", "load"),
+    )
+
+    assert "40 passed" in out
+    assert (tmp_path / "met").exists()

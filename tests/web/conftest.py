@@ -11,6 +11,7 @@ from playwright.async_api import Browser, Playwright, async_playwright, expect
 from tornado.ioloop import IOLoop
 
 import handlers.page
+from tests.turns import locked
 from tests.web.browsing import SEEN, Visitor
 from tests.web.wire import wire
 
@@ -26,9 +27,10 @@ _PATIENCE_MS = 10_000
 def web(needs: Callable[[str], str]) -> Path:
     """The folder of the page's sources, with what builds and tests it installed."""
     needs("npm")
-    made = subprocess.run(
-        ["make", "--no-print-directory", "web"], cwd=ROOT, capture_output=True, text=True
-    )
+    with locked(ROOT / "web"):  # what one worker builds the others find
+        made = subprocess.run(
+            ["make", "--no-print-directory", "web"], cwd=ROOT, capture_output=True, text=True
+        )
     assert 0 == made.returncode, made.stdout + made.stderr
     handlers.page.built.cache_clear()
     return ROOT / "web"

@@ -1,0 +1,46 @@
+"""Which tests run beside each other, where there are several workers (`make test` has two).
+
+Most do: each has servers, ports, files and databases of its own. One that measures the machine, or
+fills it, is marked `alone`: it begins when the tests of the other workers have ended, and theirs go
+on after it.
+
+Two locks of the operating system see to that; both end with their process. A test goes through
+the door, one at a time, and then shares the room with others. One that is alone stands in the door
+until the room is empty, so that nobody overtakes it, and then has the room to itself.
+"""
+
+import fcntl
+import os
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+# Something to lock that every worker of this checkout has: nothing is written to either.
+_DOOR = Path(__file__)
+_ROOM = Path(__file__).parent
+
+
+@contextmanager
+def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold the lock of a file or folder; waits for other processes that hold it."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+    finally:
+        os.close(descriptor)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let a test, with all its fixtures, wait for its turn."""
+    alone = item.get_closest_marker("alone") is not None
+    with ExitStack() as held:
+        with locked(_DOOR):
+            held.enter_context(locked(_ROOM, shared=not alone))
+        return (yield)
