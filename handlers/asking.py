@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from handlers.errors import ApiError, failure_status
 from handlers.positions import Position, position_in
-from handlers.sole import SentTwice, sole
+from handlers.single_header import RepeatedHeader, single_header
 from handlers.streaming import ReadingHandler
 from handlers.views import Accepted, Chat, FailedAnswer, List, Message, Options, Problem, Question
 from model.messages import Failure, Status
@@ -103,8 +103,8 @@ class AskingHandler(ReadingHandler):
 
     def _key(self) -> str | None:
         """The client's name for this question, under which it may ask again."""
-        with suppress(SentTwice):
-            key = sole(self.request, "Idempotency-Key")
+        with suppress(RepeatedHeader):
+            key = single_header(self.request, "Idempotency-Key")
             if key is None or _KEY.fullmatch(key):
                 return key
         raise ApiError(

@@ -26,7 +26,7 @@ from handlers.errors import ApiError, Described, describe
 from handlers.presence import Presence
 from handlers.readiness import Readiness
 from handlers.refusals import Refusals
-from handlers.sole import SentTwice, sole
+from handlers.single_header import RepeatedHeader, single_header
 from handlers.views import Problem, Refusal
 from relay.asking import Caller
 from relay.choosing import Allowed
@@ -330,8 +330,8 @@ class BaseHandler(RequestHandler):
             return principal
         if not principal.admin:
             raise _admin_only()
-        with suppress(UnicodeError, SentTwice):
-            text = sole(self.request, "Headrace-User") or ""
+        with suppress(UnicodeError, RepeatedHeader):
+            text = single_header(self.request, "Headrace-User") or ""
             named = text.encode("latin-1").decode()  # header bytes are UTF-8 in our API
             if is_user_name(named):
                 log.info(

@@ -10,7 +10,7 @@ from tornado.httputil import HTTPServerRequest
 
 from auth.principal import InvalidCredentials, NoCredentials, Principal
 from auth.tickets import Ticket, Tickets
-from handlers.sole import SentTwice, sole
+from handlers.single_header import RepeatedHeader, single_header
 
 
 class CredentialVerifier(Protocol):
@@ -38,8 +38,8 @@ class BearerAuthenticator:
     async def authenticate(self, request: HTTPServerRequest) -> Principal:
         """By the Authorization header, and by nothing else."""
         try:
-            scheme, _, credentials = (sole(request, "Authorization") or "").partition(" ")
-        except SentTwice:
+            scheme, _, credentials = (single_header(request, "Authorization") or "").partition(" ")
+        except RepeatedHeader:
             raise InvalidCredentials("sent_twice") from None
         if scheme.lower() != "bearer":
             raise NoCredentials("no_bearer" if scheme else "no_authorization")

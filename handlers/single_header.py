@@ -9,13 +9,13 @@ hopes that two servers read different ones.
 from tornado.httputil import HTTPServerRequest
 
 
-class SentTwice(Exception):
+class RepeatedHeader(Exception):
     """The header was sent more than once."""
 
 
-def sole(request: HTTPServerRequest, name: str) -> str | None:
-    """The value of a header, or None without it. Raises SentTwice, also if both are the same."""
+def single_header(request: HTTPServerRequest, name: str) -> str | None:
+    """The value of a header, or None without it. Raises RepeatedHeader, also for two equal ones."""
     values = request.headers.get_list(name)
     if len(values) > 1:
-        raise SentTwice
+        raise RepeatedHeader
     return values[0] if values else None
