@@ -41,7 +41,7 @@ import handlers.metrics
 import handlers.models
 import handlers.openapi
 import handlers.page
-import handlers.whole
+import handlers.server_options
 from auth.managing import CannotManage
 from authentication import set_up_authentication
 from doctor.examination import examine
@@ -125,7 +125,7 @@ _ROUTES = [
     *handlers.page.routes,
     *handlers.metrics.routes,
     *handlers.openapi.routes,
-    *handlers.whole.routes,
+    *handlers.server_options.routes,
 ]
 
 

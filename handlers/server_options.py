@@ -4,7 +4,7 @@ from handlers.authenticator import Access
 from handlers.base import BaseHandler
 
 
-class ServerHandler(BaseHandler):
+class ServerOptionsHandler(BaseHandler):
     """All paths together."""
 
     access = Access.EVERYBODY
@@ -15,4 +15,4 @@ class ServerHandler(BaseHandler):
         self.set_header("Allow", "GET, HEAD, POST, DELETE, PATCH, OPTIONS")
 
 
-routes = [(r"\*", ServerHandler)]
+routes = [(r"\*", ServerOptionsHandler)]
