@@ -354,7 +354,7 @@ def _scraped(
 def _bodies(settings: Settings, services: Services, unread: RateLimitedLog) -> BodyLimiter:
     """The application, and ahead of it what bounds the bodies of requests."""
     values = {"services": services}
-    routes = [*_ROUTES, *handlers.page.door(settings.base_path)]
+    routes = [*_ROUTES, *handlers.page.base_path_redirect(settings.base_path)]
     application = Application(
         [(pattern, handler, values) for pattern, handler in routes],
         default_handler_class=NotFoundHandler,

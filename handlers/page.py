@@ -95,7 +95,7 @@ class PageHandler(BaseHandler):
             await self.write_shared(file.body)
 
 
-class DoorHandler(BaseHandler):
+class BasePathRedirectHandler(BaseHandler):
     """The path below which a proxy has us, as people type it: what is relative needs the slash."""
 
     access = Access.EVERYBODY
@@ -153,6 +153,6 @@ routes = [
 ]
 
 
-def door(base_path: str) -> list[tuple[str, type[BaseHandler]]]:
+def base_path_redirect(base_path: str) -> list[tuple[str, type[BaseHandler]]]:
     """The route of a path below which a proxy has us."""
-    return [(re.escape(base_path), DoorHandler)] if base_path else []
+    return [(re.escape(base_path), BasePathRedirectHandler)] if base_path else []
