@@ -8,7 +8,7 @@ from tornado.iostream import StreamClosedError
 from auth.principal import KeysUnavailable, Principal
 from auth.tickets import Ticket
 from handlers.base import BaseHandler
-from handlers.positions import position_in
+from handlers.resume_position import resume_position
 from handlers.streaming import ReadingHandler
 from handlers.views import GivenTicket, Message
 from relay.errors import Overloaded, TooMuchUnread
@@ -42,7 +42,7 @@ class EventsHandler(ReadingHandler):
 
     async def get(self, answer_id: str) -> None:
         """Send what lies beyond the position that the request says, or all of it."""
-        position = position_in(self.request)
+        position = resume_position(self.request)
         if position.ended:
             self.stop_coming_back()
             return
@@ -60,7 +60,7 @@ class EventsHandler(ReadingHandler):
 
     async def head(self, *names: str) -> None:
         """Whether there is such a stream: its headers, and no reader of it for that."""
-        if position_in(self.request).ended:
+        if resume_position(self.request).ended:
             self.stop_coming_back()
             return
         try:

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from handlers.errors import ApiError, failure_status
-from handlers.positions import Position, position_in
+from handlers.resume_position import ResumePosition, resume_position
 from handlers.single_header import RepeatedHeader, single_header
 from handlers.streaming import ReadingHandler
 from handlers.views import Accepted, Chat, FailedAnswer, List, Message, Options, Problem, Question
@@ -27,7 +27,7 @@ class Begun(NamedTuple):
     answer: Answer
     is_new: bool
     form: str
-    position: Position
+    position: ResumePosition
 
 
 class AskingHandler(ReadingHandler):
@@ -53,7 +53,7 @@ class AskingHandler(ReadingHandler):
 
     async def begin(self, asking: Asking, options: Options) -> Begun | None:
         """Keep the question and start its answer. None: its sender left before."""
-        form, key, position = self._form(), self._key(), position_in(self.request)
+        form, key, position = self._form(), self._key(), resume_position(self.request)
         if self.connection_stream.closed():
             return None  # left before the question was looked at: nothing is asked for nobody
         if form == "stream":

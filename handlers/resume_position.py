@@ -2,7 +2,7 @@
 
 An EventSource says `Last-Event-ID` when it comes back. What imitates one, in a page or an app, may
 be unable to send headers and says it in the address, or sends its POST again with it. An app that
-opens an address writes `?after=` into it. Whoever asks, `position_in` answers.
+opens an address writes `?after=` into it. Whoever asks, `resume_position` answers.
 """
 
 import re
@@ -21,14 +21,14 @@ _EVENT_ID = re.compile(rb"([0-9]{1,9})(-end)?")
 _BLANKS = b" \t"
 
 
-class Position(NamedTuple):
+class ResumePosition(NamedTuple):
     """How much of an answer a reader holds, and whether that was all of it."""
 
     seen: int = 0
     ended: bool = False
 
 
-def position_in(request: HTTPServerRequest) -> Position:
+def resume_position(request: HTTPServerRequest) -> ResumePosition:
     """The position that a request says; the beginning if it says none.
 
     Of several the one counts that a client has from the stream itself: the header, then the
@@ -36,7 +36,7 @@ def position_in(request: HTTPServerRequest) -> Position:
     is passed over. Raises ApiError 400 for what no event had as its id, also where another counts.
     """
     said = [_position(value) for value in _said(request) if value]
-    return said[0] if said else Position()
+    return said[0] if said else ResumePosition()
 
 
 def _said(request: HTTPServerRequest) -> Iterator[bytes]:
@@ -60,7 +60,7 @@ def _is_last_event_id(name: str) -> bool:
     return re.sub("[-_]", "", name).lower().removeprefix("evs") == "lasteventid"
 
 
-def _position(value: bytes) -> Position:
+def _position(value: bytes) -> ResumePosition:
     match = _EVENT_ID.fullmatch(value)
     if match is None:
         raise ApiError(
@@ -68,4 +68,4 @@ def _position(value: bytes) -> Position:
             "invalid_position",
             "Last-Event-ID, lastEventId and after take the id of an event of this answer.",
         )
-    return Position(int(match[1]), match[2] is not None)
+    return ResumePosition(int(match[1]), match[2] is not None)

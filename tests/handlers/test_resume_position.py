@@ -9,7 +9,7 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 from tornado.ioloop import IOLoop
 
 from handlers.errors import ApiError
-from handlers.positions import Position, position_in
+from handlers.resume_position import ResumePosition, resume_position
 from server import Server
 from tests.readers import Reader, call
 from tests.serving import Serving
@@ -40,38 +40,38 @@ LAST = "Last-Event-ID"
 @pytest.mark.parametrize(
     ("request_", "expected"),
     [
-        (saying(), Position()),
-        (saying("?after=34"), Position(34)),
-        (saying("?after=34-end"), Position(34, ended=True)),
-        (saying("?lastEventId=34"), Position(34)),
-        (saying("?lastEventID=34"), Position(34)),
-        (saying("?Last-Event-ID=34"), Position(34)),
-        (saying("?last_event_id=34"), Position(34)),
-        (saying("?evs_preamble=&evs_last_event_id=34"), Position(34)),
-        (saying("", (LAST, "34")), Position(34)),
-        (saying("", ("last-event-id", "007")), Position(7)),
+        (saying(), ResumePosition()),
+        (saying("?after=34"), ResumePosition(34)),
+        (saying("?after=34-end"), ResumePosition(34, ended=True)),
+        (saying("?lastEventId=34"), ResumePosition(34)),
+        (saying("?lastEventID=34"), ResumePosition(34)),
+        (saying("?Last-Event-ID=34"), ResumePosition(34)),
+        (saying("?last_event_id=34"), ResumePosition(34)),
+        (saying("?evs_preamble=&evs_last_event_id=34"), ResumePosition(34)),
+        (saying("", (LAST, "34")), ResumePosition(34)),
+        (saying("", ("last-event-id", "007")), ResumePosition(7)),
         # What comes from the stream counts, and not what the address was opened with.
-        (saying("?after=34&lastEventId=50"), Position(50)),
-        (saying("?lastEventId=50&after=99"), Position(50)),
-        (saying("?after=99&lastEventId=98", (LAST, "50")), Position(50)),
-        (saying("?lastEventId=1&lastEventId=5"), Position(5)),
-        (saying("?lastEventId=1&last_event_id=5"), Position(5)),
+        (saying("?after=34&lastEventId=50"), ResumePosition(50)),
+        (saying("?lastEventId=50&after=99"), ResumePosition(50)),
+        (saying("?after=99&lastEventId=98", (LAST, "50")), ResumePosition(50)),
+        (saying("?lastEventId=1&lastEventId=5"), ResumePosition(5)),
+        (saying("?lastEventId=1&last_event_id=5"), ResumePosition(5)),
         # An app's header and its library's: `fetch` and XMLHttpRequest join them to one.
-        (saying("", (LAST, "12, 34")), Position(34)),
-        (saying("", (LAST, "12"), (LAST, "34-end")), Position(34, ended=True)),
+        (saying("", (LAST, "12, 34")), ResumePosition(34)),
+        (saying("", (LAST, "12"), (LAST, "34-end")), ResumePosition(34, ended=True)),
         # What says nothing is passed over.
-        (saying("?after="), Position()),
-        (saying("?after"), Position()),
-        (saying("?after=%20&lastEventId="), Position()),
-        (saying("?after=34", (LAST, "")), Position(34)),
-        (saying("?after=&lastEventId=34", (LAST, "")), Position(34)),
-        (saying("?lastEventId=&after=34"), Position(34)),
-        (saying("", (LAST, "34,")), Position(34)),
-        (saying("?lastEvent=x&lasteventidx=y&afterwards=z"), Position()),
+        (saying("?after="), ResumePosition()),
+        (saying("?after"), ResumePosition()),
+        (saying("?after=%20&lastEventId="), ResumePosition()),
+        (saying("?after=34", (LAST, "")), ResumePosition(34)),
+        (saying("?after=&lastEventId=34", (LAST, "")), ResumePosition(34)),
+        (saying("?lastEventId=&after=34"), ResumePosition(34)),
+        (saying("", (LAST, "34,")), ResumePosition(34)),
+        (saying("?lastEvent=x&lasteventidx=y&afterwards=z"), ResumePosition()),
     ],
 )
-def test_what_a_request_says(request_: HTTPServerRequest, expected: Position) -> None:
-    assert expected == position_in(request_)
+def test_what_a_request_says(request_: HTTPServerRequest, expected: ResumePosition) -> None:
+    assert expected == resume_position(request_)
 
 
 NO_IDS = ["x", "-1", "+3", "1e1", "0x3", "3_0", "34-END", "34-", "-end", "9" * 10, "٣", "null"]
@@ -88,7 +88,7 @@ def test_what_is_no_id_is_refused_wherever_it_stands(no_id: str) -> None:
         saying(f"?after=3&lastEventId={quote(no_id)}"),
     ):
         with pytest.raises(ApiError) as refused:
-            position_in(request)
+            resume_position(request)
         assert "invalid_position" == refused.value.code
 
 
@@ -96,7 +96,7 @@ def test_what_is_no_id_is_refused_wherever_it_stands(no_id: str) -> None:
 def test_nothing_that_was_sent_is_taken_for_something_else(query: str) -> None:
     for name in ("after", "lastEventId"):
         with pytest.raises(ApiError, match="id of an event"):
-            position_in(saying(f"?{name}={query}"))
+            resume_position(saying(f"?{name}={query}"))
 
 
 class Asked(NamedTuple):
