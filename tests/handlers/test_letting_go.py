@@ -34,7 +34,7 @@ def letting_go() -> Iterator[None]:
         left = gc.get_objects()
         errors = [each for each in left if issubclass(type(each), Exception)]
         assert [] == [each for each in errors if each.__traceback__ is not None]
-        assert [] == [each for each in left if type(each) in (Generation, HTTPResponse)]
+        assert [] == [each for each in left if issubclass(type(each), (Generation, HTTPResponse))]
     finally:
         gc.enable()
 
