@@ -4,7 +4,7 @@ import { base } from "./base";
 import { headers } from "./state/session";
 import {
   ApiError,
-  Entering,
+  AuthHeaders,
   type Block,
   type Ending,
   type Failure,
@@ -51,9 +51,9 @@ export interface Page<T> {
 
 /** Answered 401 it waits until somebody has signed in, and is sent again. */
 async function call<T>(method: string, path: string, more: RequestInit = {}): Promise<T> {
-  const entering = new Entering(headers);
+  const authHeaders = new AuthHeaders(headers);
   for (;;) {
-    const entry = await entering.headers();
+    const entry = await authHeaders.headers();
     const response = await fetch(`${base}/api/v1${path}`, {
       method,
       cache: "no-store",
@@ -63,7 +63,7 @@ async function call<T>(method: string, path: string, more: RequestInit = {}): Pr
     if (response.ok) return response.status === 204 ? (undefined as T) : response.json();
     const error = await ApiError.of(response);
     if (response.status !== 401) throw error;
-    entering.refused(error, entry);
+    authHeaders.refused(error, entry);
   }
 }
 

@@ -10,7 +10,7 @@
 
 import { ref } from "vue";
 import { base } from "../base";
-import { ApiError, newKey, type HeaderValues, type Refused } from "../stream";
+import { ApiError, newKey, type HeaderValues, type Unauthorized } from "../stream";
 import { device, placed, tab } from "./kept";
 
 /** A key or token, and whose it is. */
@@ -44,7 +44,7 @@ let entered: Promise<void> | undefined;
 let enter: () => void = () => undefined;
 
 /** For a request, and for the same one after a 401; waits while somebody is asked for a key. */
-export async function headers(refused?: Refused): Promise<HeaderValues> {
+export async function headers(refused?: Unauthorized): Promise<HeaderValues> {
   // Another request's 401 may have come first, and another key since.
   if (refused && refused.headers.Authorization === bearer().Authorization) refuse(refused.error);
   await entered;

@@ -23,7 +23,7 @@
  */
 
 import { Connection, SILENCE_MS } from "./connection";
-import { Entering, type HeaderSource, type HeaderValues } from "./entering";
+import { AuthHeaders, type HeaderSource, type HeaderValues } from "./authHeaders";
 import { ApiError } from "./errors";
 import { read } from "./reading";
 import type { AnswerEvent, AnswerOptions, Question } from "./types";
@@ -89,15 +89,15 @@ export function follow(answerId: string, options: FollowOptions = {}): AsyncGene
 /** End a live answer, for all its readers; their streams bring `end`. */
 export async function stop(answerId: string, options: StreamOptions = {}): Promise<void> {
   const backoff = new Backoff(options.random);
-  const entering = new Entering(options.headers, options.signal);
+  const authHeaders = new AuthHeaders(options.headers, options.signal);
   const path = `/api/v1/answers/${answerId}/stop`;
   for (;;) {
-    const headers = await entering.headers();
+    const headers = await authHeaders.headers();
     // Stopping what has ended changes nothing, so that this may be sent any number of times.
     const response = await attempt(options, headers, options.signal, path, { method: "POST" });
     if (response?.ok) return;
     if (response?.status === 401) {
-      if (entering.refused(await ApiError.of(response), headers)) continue;
+      if (authHeaders.refused(await ApiError.of(response), headers)) continue;
     } else if (response && !isForNow(response)) {
       throw await ApiError.of(response);
     }
@@ -125,12 +125,12 @@ async function* lasting(
 ): AsyncGenerator<AnswerEvent> {
   const wakeUps = options.wakeUps ?? browserWakeUps;
   const backoff = new Backoff(options.random);
-  const entering = new Entering(options.headers, options.signal);
+  const authHeaders = new AuthHeaders(options.headers, options.signal);
   let started = false;
   for (;;) {
     options.signal?.throwIfAborted();
     // Ahead of the connection, whose silence is measured: somebody may be looking for a key.
-    const headers = await entering.headers();
+    const headers = await authHeaders.headers();
     options.onConnection?.("connecting");
     const { path, init } =
       answerId === undefined && asking ? asking : coming(answerId ?? "", lastEventId);
@@ -138,9 +138,10 @@ async function* lasting(
     let atOnce = false;
     try {
       const response = await attempt(options, headers, connection.signal, path, init);
-      if (response?.ok) entering.admitted();
+      if (response?.ok) authHeaders.accepted();
       if (response?.status === 204) return; // it had been read to its end
-      if (response?.status === 401) atOnce = entering.refused(await ApiError.of(response), headers);
+      if (response?.status === 401)
+        atOnce = authHeaders.refused(await ApiError.of(response), headers);
       else if (response && !response.ok && !isForNow(response)) throw await ApiError.of(response);
       if (response && !response.ok) backoff.atLeast(retryAfter(response));
       if (response?.ok && response.body && isEventStream(response)) {

@@ -15,7 +15,7 @@
  */
 
 import { newKey } from "./client";
-import type { HeaderValues } from "./entering";
+import type { HeaderValues } from "./authHeaders";
 import { ApiError } from "./errors";
 import { parse } from "./reading";
 import type { AnswerEvent, Question } from "./types";

@@ -17,7 +17,12 @@ export {
   type StreamOptions,
 } from "./client";
 export { take } from "./blocks";
-export { Entering, type HeaderSource, type HeaderValues, type Refused } from "./entering";
+export {
+  AuthHeaders,
+  type HeaderSource,
+  type HeaderValues,
+  type Unauthorized,
+} from "./authHeaders";
 export { ApiError, ProtocolError } from "./errors";
 export { browserWakeUps, type WakeUps } from "./waiting";
 export type * from "./types";

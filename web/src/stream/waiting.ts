@@ -63,7 +63,7 @@ export class Backoff {
 }
 
 /** What `promise` brings, unless `signal` is aborted before; then its reason is thrown. */
-export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return promise;
   return new Promise((resolve, reject) => {
     const leave = () => reject(signal.reason);

@@ -4,12 +4,12 @@
  */
 
 import type { ApiError } from "./errors";
-import { unlessAborted } from "./waiting";
+import { abortable } from "./waiting";
 
 export type HeaderValues = Record<string, string>;
 
 /** A 401, and the headers that were not good enough. */
-export interface Refused {
+export interface Unauthorized {
   error: ApiError;
   headers: HeaderValues;
 }
@@ -21,11 +21,11 @@ export interface Refused {
  * 401 is thrown.
  */
 export type HeaderSource =
-  HeaderValues | ((refused?: Refused) => HeaderValues | Promise<HeaderValues>);
+  HeaderValues | ((refused?: Unauthorized) => HeaderValues | Promise<HeaderValues>);
 
 /** The headers of one request, and of the same one sent again. */
-export class Entering {
-  #refused: Refused | undefined;
+export class AuthHeaders {
+  #refused: Unauthorized | undefined;
   #tries = 0;
 
   constructor(
@@ -40,7 +40,7 @@ export class Entering {
     const { source } = this;
     const headers =
       typeof source === "function"
-        ? await unlessAborted(Promise.resolve(source(refused)), this.signal)
+        ? await abortable(Promise.resolve(source(refused)), this.signal)
         : source;
     if (refused && JSON.stringify(headers) === JSON.stringify(refused.headers)) throw refused.error;
     return headers;
@@ -57,7 +57,7 @@ export class Entering {
   }
 
   /** They were good. */
-  admitted(): void {
+  accepted(): void {
     this.#tries = 0;
   }
 }
