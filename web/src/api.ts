@@ -6,8 +6,8 @@ import {
   ApiError,
   AuthHeaders,
   type Block,
-  type Ending,
-  type Failure,
+  type EndStatus,
+  type AnswerError,
   type Timing,
   type Usage,
 } from "./stream";
@@ -29,11 +29,11 @@ export interface Message {
   role: "user" | "assistant";
   blocks: Block[];
   model: string | null;
-  status: "live" | Ending;
+  status: "live" | EndStatus;
   finish_reason: string | null;
   usage: Usage | null;
   timing: Timing | null;
-  error: Failure | null;
+  error: AnswerError | null;
   created_at: string;
   ended_at: string | null;
 }
@@ -53,7 +53,7 @@ export interface Page<T> {
 async function call<T>(method: string, path: string, more: RequestInit = {}): Promise<T> {
   const authHeaders = new AuthHeaders(headers);
   for (;;) {
-    const entry = await authHeaders.headers();
+    const entry = await authHeaders.next();
     const response = await fetch(`${base}/api/v1${path}`, {
       method,
       cache: "no-store",
@@ -61,9 +61,9 @@ async function call<T>(method: string, path: string, more: RequestInit = {}): Pr
       headers: { ...entry, ...more.headers },
     });
     if (response.ok) return response.status === 204 ? (undefined as T) : response.json();
-    const error = await ApiError.of(response);
+    const error = await ApiError.fromResponse(response);
     if (response.status !== 401) throw error;
-    authHeaders.refused(error, entry);
+    authHeaders.rejected(error, entry);
   }
 }
 

@@ -12,7 +12,7 @@ import { api, codeOf, type Conversation, type Message } from "../api";
 import {
   ApiError,
   follow,
-  newKey,
+  newIdempotencyKey,
   stop,
   type AnswerEvent,
   type AnswerOptions,
@@ -144,7 +144,15 @@ function outgoing(
     ...(model !== null && { model }),
     ...(id === null && system.value && { system: system.value }),
   };
-  return { key: newKey(), user: user.value, conversation: id, parent, asked, edited, options };
+  return {
+    key: newIdempotencyKey(),
+    user: user.value,
+    conversation: id,
+    parent,
+    asked,
+    edited,
+    options,
+  };
 }
 
 /** Send what an earlier load of this page was about to send when it was left. */
@@ -166,7 +174,7 @@ async function deliver(outgoing: outbox.Outgoing): Promise<void> {
   const isShown = () => pending.value === mine;
   outbox.keep(outgoing);
   const options = {
-    key: outgoing.key,
+    idempotencyKey: outgoing.key,
     baseUrl: base,
     headers,
     signal: withdraw.signal,

@@ -3,11 +3,11 @@
 import { shallowReactive } from "vue";
 import type { Message } from "../api";
 import {
-  take,
+  applyEvent,
   type AnswerEvent,
   type Block,
   type End,
-  type Failure,
+  type AnswerError,
   type Timing,
   type Usage,
 } from "../stream";
@@ -30,7 +30,7 @@ export interface Shown {
   finishReason: string | null;
   usage: Usage | null;
   timing: Timing | null;
-  error: Failure | null;
+  error: AnswerError | null;
   /** The connection is lost, and being tried again. */
   waiting: boolean;
   /** Milliseconds of reasoning: by the clock of this tab until the end brings the server's. */
@@ -109,7 +109,7 @@ export class Writer {
 
   /** Take the next event. An end is drawn at once: it comes once, and perhaps to a hidden page. */
   take(event: AnswerEvent): void {
-    take(this.#blocks, event);
+    applyEvent(this.#blocks, event);
     if (event.type === "start") {
       this.message.id = event.data.answer_id;
       this.message.model = event.data.model;

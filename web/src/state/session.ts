@@ -10,7 +10,7 @@
 
 import { ref } from "vue";
 import { base } from "../base";
-import { ApiError, newKey, type HeaderValues, type Unauthorized } from "../stream";
+import { ApiError, newIdempotencyKey, type HeaderValues, type Unauthorized } from "../stream";
 import { device, placed, tab } from "./kept";
 
 /** A key or token, and whose it is. */
@@ -59,7 +59,7 @@ export async function signIn(key: string, onDevice: boolean): Promise<void> {
     cache: "no-store",
     signal: AbortSignal.timeout(PATIENCE_MS),
   });
-  if (!response.ok) throw await ApiError.of(response);
+  if (!response.ok) throw await ApiError.fromResponse(response);
   const next: Pass = { key, user: (await response.json()).user };
   isOnDevice.value = onDevice;
   (onDevice ? device : tab).write(PLACE, JSON.stringify(next));
@@ -70,7 +70,7 @@ export async function signIn(key: string, onDevice: boolean): Promise<void> {
 export function signOut(): void {
   device.write(PLACE, null);
   // A value of its own each time: only a change is an event.
-  device.write(SIGNED_OUT, `${newKey()} ${user.value}`);
+  device.write(SIGNED_OUT, `${newIdempotencyKey()} ${user.value}`);
   device.write(SIGNED_OUT, null);
   leave();
 }

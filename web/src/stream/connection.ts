@@ -1,52 +1,54 @@
-/** One attempt to read: ends when its caller leaves, and when the other side has fallen silent. */
+/** One connection to the server: aborted when its caller leaves and when no bytes arrive any more. */
 
-import type { WakeUps } from "./waiting";
+import type { ReconnectTrigger } from "./backoff";
 
 /**
- * The server gives a sign of life every four seconds. After three that did not come the connection
- * is taken for dead: a phone that changed its network is told of it by nobody.
+ * Milliseconds without a byte after which a connection counts as dead. The server sends at least a
+ * heartbeat every four seconds, so three of them are missing by then. Nothing else reports this: a
+ * phone that changes its network is not told that its old connections are gone.
  */
-export const SILENCE_MS = 15_000;
+export const IDLE_TIMEOUT_MS = 15_000;
 
-/** Looks per silence; a dead connection is noticed at most a quarter late. */
-const LOOKS = 4;
+/** A dead connection is noticed late by at most a quarter of the timeout. */
+const CHECKS_PER_TIMEOUT = 4;
 
-/** Aborts `signal` on silence, on the caller's abort, and when closed. */
+/** Owns the abort signal of one connection, and aborts it after an idle timeout. */
 export class Connection {
-  readonly #abort = new AbortController();
-  readonly #end: () => void;
-  #heardAt = Date.now();
+  readonly #controller = new AbortController();
+  readonly #dispose: () => void;
+  #lastBytesAt = Date.now();
 
-  constructor(outer: AbortSignal | undefined, wakeUps: WakeUps, silenceMs: number) {
-    const look = (silence: number) => {
-      if (Date.now() - this.#heardAt > silence) this.close();
+  /** `caller` is the caller's own signal; aborting it closes the connection. */
+  constructor(caller: AbortSignal | undefined, trigger: ReconnectTrigger, idleTimeoutMs: number) {
+    const closeIfIdle = (milliseconds: number) => {
+      if (Date.now() - this.#lastBytesAt > milliseconds) this.close();
     };
-    const looks = setInterval(() => look(silenceMs), silenceMs / LOOKS);
-    // Awake again, a machine that slept need not wait out the rest: one beat is overdue.
-    const sleep = wakeUps(() => look(silenceMs / 2));
-    const leave = () => this.close();
-    outer?.addEventListener("abort", leave);
-    if (outer?.aborted) this.#abort.abort();
-    this.#end = () => {
-      clearInterval(looks);
-      sleep();
-      outer?.removeEventListener("abort", leave);
+    const timer = setInterval(() => closeIfIdle(idleTimeoutMs), idleTimeoutMs / CHECKS_PER_TIMEOUT);
+    // After the device slept, half of the timeout is enough: at least one heartbeat is overdue.
+    const unsubscribe = trigger(() => closeIfIdle(idleTimeoutMs / 2));
+    const close = () => this.close();
+    caller?.addEventListener("abort", close);
+    if (caller?.aborted) this.#controller.abort();
+    this.#dispose = () => {
+      clearInterval(timer);
+      unsubscribe();
+      caller?.removeEventListener("abort", close);
     };
   }
 
-  /** For `fetch`. */
+  /** The signal to pass to `fetch`. */
   get signal(): AbortSignal {
-    return this.#abort.signal;
+    return this.#controller.signal;
   }
 
-  /** Bytes arrived. */
-  heard(): void {
-    this.#heardAt = Date.now();
+  /** Restarts the idle timeout, because bytes have arrived. */
+  bytesReceived(): void {
+    this.#lastBytesAt = Date.now();
   }
 
-  /** Let go of it. */
+  /** Aborts the request and stops the idle timeout. */
   close(): void {
-    this.#end();
-    this.#abort.abort();
+    this.#dispose();
+    this.#controller.abort();
   }
 }

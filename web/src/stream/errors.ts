@@ -1,44 +1,44 @@
 /**
- * What can go wrong, sorted by what the caller can do next.
+ * The errors that the stream client throws.
  *
- * A lost connection is not among it: the client comes back by itself. What is thrown is for good,
- * or, beside these, the reason of the caller's own AbortSignal.
+ * A lost connection is not one of them: the client reconnects by itself. Apart from these two the
+ * client throws the reason of the caller's own AbortSignal, and what the caller's functions throw.
  */
 
-/** The server refused, in words: a status and one of the codes of `docs/api.md`. */
+/** The server refused the request; `docs/api.md` lists the codes. */
 export class ApiError extends Error {
   override readonly name = "ApiError";
 
   constructor(
     readonly status: number,
-    /** Never reworded; `http_502` and the like where something before the server answered. */
+    /** Stable, for programs to compare; `http_502` and the like if a proxy answered instead. */
     readonly code: string,
     message: string,
-    /** By which a report and the server's log find each other. */
+    /** Finds the request in the server's log. */
     readonly requestId: string | null = null,
-    /** With `conversation_busy`: the answer that is still being written. */
+    /** With `conversation_busy`, the answer that is still being generated. */
     readonly answerId: string | null = null,
   ) {
     super(message);
   }
 
-  /** The error that a response says, whatever its body is. */
-  static async of(response: Response): Promise<ApiError> {
-    const said = await response
+  /** Makes an error of a response, whether or not its body is one of the API's errors. */
+  static async fromResponse(response: Response): Promise<ApiError> {
+    const error = await response
       .json()
       .then((body) => body?.error)
       .catch(() => undefined);
     return new ApiError(
       response.status,
-      said?.code ?? `http_${response.status}`,
-      said?.message ?? response.statusText,
-      said?.request_id ?? response.headers.get("X-Request-Id"),
-      said?.answer_id ?? null,
+      error?.code ?? `http_${response.status}`,
+      error?.message ?? response.statusText,
+      error?.request_id ?? response.headers.get("X-Request-Id"),
+      error?.answer_id ?? null,
     );
   }
 }
 
-/** What came is not our stream: a bug, or something in between that changes what passes. */
+/** What arrived is not a stream of Headrace's: a bug, or a proxy that changes responses. */
 export class ProtocolError extends Error {
   override readonly name = "ProtocolError";
 }

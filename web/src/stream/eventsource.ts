@@ -1,28 +1,28 @@
 /**
- * The same answers by plain `EventSource`, for those who want nothing but what browsers bring.
+ * Reads answers with the browser's own `EventSource`, for pages that want no other SSE parser.
  *
- *     const { answer_id } = await askLater({ content: "你好" });
- *     const close = followByEventSource(answer_id, { onEvent: (event) => take(blocks, event) });
+ *     const { answer_id } = await askAsync({ content: "你好" });
+ *     const close = followWithEventSource(answer_id, { onEvent: (event) => applyEvent(blocks, event) });
  *
- * An EventSource cannot POST, so the question goes ahead by `askLater`. It comes back by itself,
- * with `Last-Event-ID`, for as long as it is answered with 200. On anything else it gives up for
- * good: then this opens another one behind the last event, after the usual waits. It sends no
- * headers of ours: where a key is needed, `askLater` sends it, and `ticketFor` gets with it what
- * stands in the address in its place.
+ * An EventSource cannot send a POST, so `askAsync` asks the question first. It reconnects by itself,
+ * with `Last-Event-ID`, as long as the server responds with 200; after any other response it closes
+ * for good, and `followWithEventSource` opens another one after the last event, with backoff. It
+ * cannot send headers either: where a key is needed, `askAsync` sends it, and `createTicket`
+ * exchanges it for a ticket that goes into the EventSource's URL.
  *
- * What `./client` does beyond this: it notices a connection that only looks alive, comes back at
- * once when the network does, and can say why it was refused.
+ * Prefer `./client` where you can: it also notices connections that are open but silent, reconnects
+ * at once when the network is back, and reports why it was refused.
  */
 
-import { newKey } from "./client";
 import type { HeaderValues } from "./authHeaders";
+import { Backoff, browserReconnectTrigger, waitForRetry } from "./backoff";
+import { newIdempotencyKey } from "./client";
 import { ApiError } from "./errors";
-import { parse } from "./reading";
+import { parseEvent } from "./sse";
 import type { AnswerEvent, Question } from "./types";
-import { Backoff, browserWakeUps, wait } from "./waiting";
 
-/** Where a question's answer can be read. */
-export interface Accepted {
+/** The server's response to a question that is answered in the background. */
+export interface AcceptedQuestion {
   conversation_id: string;
   question_id: string;
   answer_id: string;
@@ -30,92 +30,94 @@ export interface Accepted {
 }
 
 /**
- * Ask, and leave the answer to be read; the server waits ten seconds for its first reader. `headers`
- * are sent besides, such as `Authorization`.
+ * Ask a question without reading its answer; the server gives the first reader ten seconds to come.
+ * `headers` are sent along, such as `Authorization`.
  */
-export async function askLater(
+export async function askAsync(
   question: Question,
-  key: string = newKey(),
+  idempotencyKey: string = newIdempotencyKey(),
   headers: HeaderValues = {},
   baseUrl = "",
-): Promise<Accepted> {
+): Promise<AcceptedQuestion> {
   const response = await fetch(`${baseUrl}/api/v1/chat`, {
     method: "POST",
     headers: {
       ...headers,
       "Content-Type": "application/json",
-      "Idempotency-Key": key,
+      "Idempotency-Key": idempotencyKey,
       Prefer: "respond-async",
     },
     body: JSON.stringify(question),
   });
-  if (!response.ok) throw await ApiError.of(response);
+  if (!response.ok) throw await ApiError.fromResponse(response);
   return response.json();
 }
 
-/** A ticket that reads the events of this answer, until it is over and for a minute more. */
-export async function ticketFor(
+/** Get a ticket to read an answer's events. It is valid until a minute after the answer has ended. */
+export async function createTicket(
   answerId: string,
   headers: HeaderValues,
   baseUrl = "",
 ): Promise<string> {
   const path = `/api/v1/answers/${answerId}/ticket`;
   const response = await fetch(`${baseUrl}${path}`, { method: "POST", headers });
-  if (!response.ok) throw await ApiError.of(response);
+  if (!response.ok) throw await ApiError.fromResponse(response);
   return (await response.json()).ticket;
 }
 
 export interface EventSourceOptions {
   onEvent: (event: AnswerEvent) => void;
   baseUrl?: string;
-  /** Fetches a ticket for this answer's events, as by `ticketFor`; asked for every new EventSource. */
+  /** Returns a ticket for this answer, such as from `createTicket`. Called for each EventSource. */
   ticket?: () => Promise<string>;
-  /** In place of the global one. */
+  /** Replaces the global `EventSource`. */
   EventSource?: typeof EventSource;
 }
 
-/** Read an answer to its end. Returns what ends it before. */
-export function followByEventSource(answerId: string, options: EventSourceOptions): () => void {
-  const Source = options.EventSource ?? EventSource;
-  const left = new AbortController();
+/** Read an answer to its end. Returns a function that stops reading earlier. */
+export function followWithEventSource(answerId: string, options: EventSourceOptions): () => void {
+  const EventSourceClass = options.EventSource ?? EventSource;
+  const controller = new AbortController();
   const backoff = new Backoff();
   let lastEventId = "";
   let source: EventSource | undefined;
 
   const open = async () => {
-    const address = new URLSearchParams();
-    if (lastEventId) address.set("after", lastEventId);
-    if (options.ticket) address.set("ticket", await options.ticket());
-    if (left.signal.aborted) return;
-    const query = address.size ? `?${address}` : "";
-    source = new Source(`${options.baseUrl ?? ""}/api/v1/answers/${answerId}/events${query}`);
-    for (const type of ["start", "delta", "reset", "end"]) source.addEventListener(type, took);
-    source.addEventListener("error", failed);
+    const parameters = new URLSearchParams();
+    if (lastEventId) parameters.set("after", lastEventId);
+    if (options.ticket) parameters.set("ticket", await options.ticket());
+    if (controller.signal.aborted) return;
+    const query = parameters.size ? `?${parameters}` : "";
+    source = new EventSourceClass(
+      `${options.baseUrl ?? ""}/api/v1/answers/${answerId}/events${query}`,
+    );
+    for (const type of ["start", "delta", "reset", "end"]) source.addEventListener(type, onMessage);
+    source.addEventListener("error", onError);
   };
-  const took = (message: MessageEvent<string>) => {
-    const event = parse({
+  const onMessage = (message: MessageEvent<string>) => {
+    const event = parseEvent({
       event: message.type,
       id: message.lastEventId,
       data: message.data,
     })?.event;
     if (!event) return;
-    backoff.worked();
+    backoff.reset();
     lastEventId = message.lastEventId || lastEventId;
-    if (event.type === "end") close(); // or it would come back to ask for more
+    if (event.type === "end") close(); // otherwise the EventSource would reconnect
     options.onEvent(event);
   };
-  const failed = () => {
-    if (source?.readyState === Source.CLOSED) void openLater();
+  const onError = () => {
+    if (source?.readyState === EventSourceClass.CLOSED) void reopen();
   };
-  const openLater = (): Promise<void> =>
-    wait(backoff.next(), left.signal, browserWakeUps)
+  const reopen = (): Promise<void> =>
+    waitForRetry(backoff.nextDelayMs(), controller.signal, browserReconnectTrigger)
       .then(open)
-      .catch(() => (left.signal.aborted ? undefined : openLater()));
+      .catch(() => (controller.signal.aborted ? undefined : reopen()));
   const close = () => {
-    left.abort();
+    controller.abort();
     source?.close();
   };
 
-  open().catch(openLater);
+  open().catch(reopen);
   return close;
 }

@@ -1,22 +1,14 @@
 /**
  * Headrace's stream client: no framework, no DOM, one dependency (`eventsource-parser`).
  *
- * It runs wherever `fetch` streams: browsers, Node, workers. `docs/clients.md` shows the same for
- * other platforms. For plain `EventSource` there is `./eventsource`, which this does not load.
+ * It runs wherever `fetch` streams: in browsers, Node and workers. `docs/clients.md` shows how to
+ * read the same streams on other platforms. `./eventsource`, which reads them with the browser's
+ * `EventSource`, is a module of its own that this one does not load.
  */
 
-export {
-  ask,
-  follow,
-  newKey,
-  regenerate,
-  stop,
-  type AskOptions,
-  type ConnectionState,
-  type FollowOptions,
-  type StreamOptions,
-} from "./client";
-export { take } from "./blocks";
+export { ask, follow, newIdempotencyKey, regenerate, stop } from "./client";
+export type { AskOptions, ConnectionState, FollowOptions, StreamOptions } from "./options";
+export { applyEvent } from "./blocks";
 export {
   AuthHeaders,
   type HeaderSource,
@@ -24,5 +16,5 @@ export {
   type Unauthorized,
 } from "./authHeaders";
 export { ApiError, ProtocolError } from "./errors";
-export { browserWakeUps, type WakeUps } from "./waiting";
+export { browserReconnectTrigger, type ReconnectTrigger } from "./backoff";
 export type * from "./types";

@@ -1,11 +1,11 @@
 /**
- * What the server says, as types: `docs/api.md` in TypeScript.
+ * The stream's events and the questions that lead to them, as `docs/api.md` describes them.
  *
- * Nothing here is checked at run time. The server is ours, its codes are never reworded, and fields
- * that a later version adds do no harm.
+ * Nothing here is checked at run time: the server never renames a field or a code, and fields that a
+ * later version adds do no harm.
  */
 
-/** The first event of every stream, also of one that resumes. */
+/** The data of `start`, the first event on every connection. */
 export interface Start {
   conversation_id: string;
   question_id: string;
@@ -13,7 +13,7 @@ export interface Start {
   model: string;
 }
 
-/** A call that the model wants made; `arguments` is JSON, complete once the answer ended. */
+/** A tool call that the model asks for. `arguments` is JSON, complete once the answer has ended. */
 export interface ToolCallBlock {
   type: "tool_call";
   id: string;
@@ -21,20 +21,20 @@ export interface ToolCallBlock {
   arguments: string;
 }
 
-/** What the provider wants back with a block, and nobody else can read. It closes its block. */
+/** Data that only the provider can read and that goes back to it with the block. It closes the block. */
 export type ProviderData = { dialect: string; model: string; value: unknown };
 
-/** A block that comes whole. A later version may have kinds that are not listed here. */
+/** A block that arrives whole. A later server may send types that are not listed here. */
 export interface OtherBlock {
   type: "image" | "file" | "tool_result";
 }
 
-/** One part of a message. An answer's blocks grow at the end of the last one only. */
+/** A part of a message. Of an answer's blocks only the last one grows. */
 export type Block = (
   { type: "text"; text: string } | { type: "reasoning"; text: string } | ToolCallBlock | OtherBlock
 ) & { data?: ProviderData };
 
-/** Growth of an answer; `id` and `name` come with a tool call's opening. */
+/** What an answer grows by. A tool call has its `id` and `name` in its first delta only. */
 export type Delta =
   | { text: string }
   | { reasoning: string; data?: ProviderData }
@@ -44,56 +44,58 @@ export type Delta =
     }
   | { block: Block };
 
-/** The five ways in which an answer ends. */
-export type Ending = "complete" | "stopped" | "abandoned" | "failed" | "interrupted";
+/** How an answer ended. */
+export type EndStatus = "complete" | "stopped" | "abandoned" | "failed" | "interrupted";
 
 export interface Usage {
   input_tokens: number;
   output_tokens: number;
-  /** The provider gave no figures: these are the server's guess. */
+  /** True if the provider reported no usage, so that the server estimated it. */
   estimated?: boolean;
-  /** The provider's figures up to where the answer was cut. */
+  /** True if the answer was cut off and these are the provider's counts until then. */
   running?: boolean;
   cached_tokens?: number;
   cache_written_tokens?: number;
   reasoning_tokens?: number;
 }
 
-/** Milliseconds by the server's clock; the first and the last count from the question. */
+/** Milliseconds by the server's clock. `first_token_ms` and `total_ms` count from the question. */
 export interface Timing {
   first_token_ms: number | null;
-  /** From the first reasoning to what came behind it. */
+  /** From the first reasoning delta to the first delta after the reasoning. */
   reasoning_ms: number | null;
   total_ms: number;
 }
 
-export interface Failure {
+/** Why an answer failed or was interrupted. */
+export interface AnswerError {
   code: string;
   message: string;
   request_id?: string;
-  /** Of a provider's failure: the same question may succeed, after so many seconds if it said. */
+  /** Whether the same question may succeed later, if a provider caused the error. */
   retryable?: boolean;
+  /** Seconds that the provider asked to wait. */
   retry_after?: number;
 }
 
-/** The last event of every stream; one that ends without it was cut off. */
+/** The data of `end`, the last event of every stream; a stream without it was cut off. */
 export interface End {
-  status: Ending;
+  status: EndStatus;
   finish_reason: string | null;
   usage: Usage | null;
   timing: Timing | null;
-  error?: Failure;
+  error?: AnswerError;
 }
 
-/** An event of an answer, in the order in which the server sends them. */
+/** The events of an answer: one `start`, any number of `delta` and `reset`, one `end`. */
 export type AnswerEvent =
   | { type: "start"; data: Start }
   | { type: "delta"; data: Delta }
-  /** The server lost what the client had already seen: these blocks replace it all. */
+  /** Replaces all blocks: the server lost text that the client may have received already. */
   | { type: "reset"; data: { blocks: Block[] } }
   | { type: "end"; data: End };
 
-/** What can be said of an answer that is wanted; POST /answers/{id}/regenerate takes just this. */
+/** Options of the answer to generate; the body of POST /answers/{id}/regenerate. */
 export interface AnswerOptions {
   model?: string;
   system?: string;
@@ -104,14 +106,14 @@ export interface AnswerOptions {
   stop?: string[];
 }
 
-/** A question, as POST /chat and POST /conversations/{id}/messages take it. */
+/** The body of POST /chat and of POST /conversations/{id}/messages. */
 export interface Question extends AnswerOptions {
   content: string;
-  /** The conversation to go on with; without it a new one is made. */
+  /** The conversation to ask in; without it a new one is created. */
   conversation_id?: string;
   /**
-   * The answer that it goes on from, null for a first question; without it the newest answer.
-   * With that of an earlier question this is an edited one, beside it.
+   * The answer that the question follows: null for a first question, the newest answer by default.
+   * The parent of an earlier question makes this one an edited version of it, on a branch of its own.
    */
   parent_id?: string | null;
 }

@@ -1,15 +1,21 @@
 import { expect, test } from "vitest";
-import { take, type Block, type Delta } from "../../src/stream";
+import { applyEvent, type Block, type Delta } from "../../src/stream";
 
-function grown(...deltas: Delta[]): Block[] {
+function blocksOf(...deltas: Delta[]): Block[] {
   const blocks: Block[] = [];
-  deltas.forEach((data) => take(blocks, { type: "delta", data }));
+  deltas.forEach((data) => applyEvent(blocks, { type: "delta", data }));
   return blocks;
 }
 
-test("a delta belongs to the last block if that is of its kind", () => {
+test("a delta is appended to the last block if that is of its kind", () => {
   expect(
-    grown({ reasoning: "h" }, { reasoning: "m" }, { text: "a" }, { text: "b" }, { reasoning: "c" }),
+    blocksOf(
+      { reasoning: "h" },
+      { reasoning: "m" },
+      { text: "a" },
+      { text: "b" },
+      { reasoning: "c" },
+    ),
   ).toEqual([
     { type: "reasoning", text: "hm" },
     { type: "text", text: "ab" },
@@ -17,9 +23,9 @@ test("a delta belongs to the last block if that is of its kind", () => {
   ]);
 });
 
-test("an id opens a tool call, and what follows without one goes on with it", () => {
+test("an id starts a tool call, and deltas without one continue it", () => {
   expect(
-    grown(
+    blocksOf(
       { tool_call: { index: 0, id: "x", name: "weather", arguments: "" } },
       { tool_call: { index: 0, arguments: '{"city":' } },
       { tool_call: { index: 0, arguments: '"北京"}' } },
@@ -31,11 +37,11 @@ test("an id opens a tool call, and what follows without one goes on with it", ()
   ]);
 });
 
-test("a provider's data closes its block, and a block of another kind comes whole", () => {
+test("provider data closes its block, and a block of another kind arrives whole", () => {
   const data = { dialect: "d", model: "m", value: "signature" };
 
   expect(
-    grown(
+    blocksOf(
       { reasoning: "h" },
       { reasoning: "m", data },
       { reasoning: "so" },
@@ -50,29 +56,29 @@ test("a provider's data closes its block, and a block of another kind comes whol
   ]);
 });
 
-test("what a later version sends is passed over", () => {
-  expect(grown({ text: "a" }, { hologram: 1 } as unknown as Delta, { text: "b" })).toEqual([
+test("what a later server sends is ignored", () => {
+  expect(blocksOf({ text: "a" }, { hologram: 1 } as unknown as Delta, { text: "b" })).toEqual([
     { type: "text", text: "ab" },
   ]);
 });
 
-test("reset replaces all blocks, and growth goes on behind them", () => {
-  const blocks = grown({ text: "abc" });
+test("reset replaces all blocks, and deltas continue after them", () => {
+  const blocks = blocksOf({ text: "abc" });
 
-  take(blocks, { type: "reset", data: { blocks: [{ type: "text", text: "ab" }] } });
-  take(blocks, { type: "delta", data: { text: "x" } });
+  applyEvent(blocks, { type: "reset", data: { blocks: [{ type: "text", text: "ab" }] } });
+  applyEvent(blocks, { type: "delta", data: { text: "x" } });
 
   expect(blocks).toEqual([{ type: "text", text: "abx" }]);
 });
 
-test("start and end leave the blocks alone", () => {
-  const blocks = grown({ text: "a" });
+test("start and end do not change the blocks", () => {
+  const blocks = blocksOf({ text: "a" });
 
-  take(blocks, {
+  applyEvent(blocks, {
     type: "start",
     data: { conversation_id: "c", question_id: "q", answer_id: "a", model: "m" },
   });
-  take(blocks, {
+  applyEvent(blocks, {
     type: "end",
     data: { status: "complete", finish_reason: "stop", usage: null, timing: null },
   });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { AnswerEvent } from "../../src/stream";
-import { askLater, followByEventSource, ticketFor } from "../../src/stream/eventsource";
+import { askAsync, followWithEventSource, createTicket } from "../../src/stream/eventsource";
 
 /** An EventSource whose server is the test. */
 class ScriptedSource extends EventTarget {
@@ -45,7 +45,7 @@ afterEach(() => {
 });
 
 test("events are given as they come, and the end closes the source", async () => {
-  followByEventSource("a1", { onEvent, EventSource: Source });
+  followWithEventSource("a1", { onEvent, EventSource: Source });
   const [source] = ScriptedSource.opened;
 
   source?.say("start", { answer_id: "a1" });
@@ -58,7 +58,7 @@ test("events are given as they come, and the end closes the source", async () =>
 });
 
 test("a source that gave up is replaced by one that goes on behind the last event", async () => {
-  const close = followByEventSource("a1", { onEvent, EventSource: Source });
+  const close = followWithEventSource("a1", { onEvent, EventSource: Source });
   ScriptedSource.opened[0]?.say("delta", { text: "a" }, "1");
 
   ScriptedSource.opened[0]?.refuse();
@@ -74,7 +74,7 @@ test("a source that gave up is replaced by one that goes on behind the last even
 test("each new source has a ticket of its own", async () => {
   let number = 0;
   const ticket = async () => `t${++number}`;
-  const close = followByEventSource("a1", { onEvent, EventSource: Source, ticket });
+  const close = followWithEventSource("a1", { onEvent, EventSource: Source, ticket });
   await vi.runAllTimersAsync();
   ScriptedSource.opened[0]?.refuse();
   await vi.runAllTimersAsync();
@@ -87,7 +87,7 @@ test("each new source has a ticket of its own", async () => {
 });
 
 test("closing ends the waiting too", async () => {
-  const close = followByEventSource("a1", { onEvent, EventSource: Source });
+  const close = followWithEventSource("a1", { onEvent, EventSource: Source });
   ScriptedSource.opened[0]?.refuse();
 
   close();
@@ -101,7 +101,7 @@ test("asking ahead says where the answer is", async () => {
   const fetched = vi.fn(async () => Response.json(accepted, { status: 202 }));
   vi.stubGlobal("fetch", fetched);
 
-  expect(await askLater({ content: "hi" }, "k")).toEqual(accepted);
+  expect(await askAsync({ content: "hi" }, "k")).toEqual(accepted);
   expect(fetched).toHaveBeenCalledWith(
     "/api/v1/chat",
     expect.objectContaining({
@@ -118,9 +118,9 @@ test("a key goes with the question, and for the events a ticket is got by it", a
     return Response.json({ answer_id: "a1", ticket: "t1" }, { status: 201 });
   });
 
-  await askLater({ content: "hi" }, "k", headers);
+  await askAsync({ content: "hi" }, "k", headers);
 
-  expect(await ticketFor("a1", headers)).toBe("t1");
+  expect(await createTicket("a1", headers)).toBe("t1");
   expect(sent.map(([path]) => path)).toEqual(["/api/v1/chat", "/api/v1/answers/a1/ticket"]);
   for (const [, init] of sent) expect(init.headers).toMatchObject(headers);
 });
@@ -130,5 +130,5 @@ test("without a good key there is no ticket", async () => {
     Response.json({ error: { code: "invalid_credentials", message: "No." } }, { status: 401 }),
   );
 
-  await expect(ticketFor("a1", {})).rejects.toMatchObject({ code: "invalid_credentials" });
+  await expect(createTicket("a1", {})).rejects.toMatchObject({ code: "invalid_credentials" });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ProtocolError } from "../../src/stream";
-import { read, type Read } from "../../src/stream/reading";
+import { readEvents, type ReceivedEvent } from "../../src/stream/sse";
 
 const STREAM = [
   ": a comment",
@@ -12,7 +12,7 @@ const STREAM = [
   "event: delta",
   'data: {"text":"你好 🚰\\u2028"}',
   "",
-  "event: news",
+  "event: later",
   "data: from a later server",
   "",
   "id: 2-end",
@@ -22,7 +22,7 @@ const STREAM = [
   "",
 ];
 
-const EVENTS: Read[] = [
+const EVENTS: ReceivedEvent[] = [
   { event: { type: "start", data: { answer_id: "a1" } as never }, id: undefined },
   { event: { type: "delta", data: { text: "你好 🚰\u2028" } }, id: "2" },
   {
@@ -43,10 +43,13 @@ function body(...chunks: Uint8Array[]): ReadableStream<Uint8Array> {
   });
 }
 
-async function events(stream: ReadableStream<Uint8Array>, retries: number[] = []): Promise<Read[]> {
-  const found: Read[] = [];
-  const ears = { heard: () => undefined, retry: (ms: number) => void retries.push(ms) };
-  for await (const event of read(stream, ears)) found.push(event);
+async function events(
+  stream: ReadableStream<Uint8Array>,
+  retries: number[] = [],
+): Promise<ReceivedEvent[]> {
+  const found: ReceivedEvent[] = [];
+  const callbacks = { onBytes: () => undefined, onRetry: (ms: number) => void retries.push(ms) };
+  for await (const event of readEvents(stream, callbacks)) found.push(event);
   return found;
 }
 
@@ -74,13 +77,13 @@ describe("reading a body", () => {
     expect(await events(body(new TextEncoder().encode(cut)))).toEqual(EVENTS.slice(0, -1));
   });
 
-  test("data that is not JSON is told, not passed over", async () => {
+  test("data that is not JSON is an error", async () => {
     const bytes = new TextEncoder().encode("event: delta\ndata: <html>\n\n");
 
     await expect(events(body(bytes))).rejects.toThrow(ProtocolError);
   });
 
-  test("an event without an end does not fill the memory", async () => {
+  test("an event without an end is an error before it fills the memory", async () => {
     const line = new TextEncoder().encode("data: " + "x".repeat(1_000_000));
 
     await expect(events(body(...Array(9).fill(line)))).rejects.toThrow(ProtocolError);

@@ -1,21 +1,21 @@
-/** A server made of `Response` objects with real streams, doing what the test says. */
+/** A scripted server: `fetch` returns real `Response` objects, whose streams the test writes. */
 
 const encoder = new TextEncoder();
 
 type Step = (controller: ReadableStreamDefaultController<Uint8Array>) => void;
 
-/** A response that the test writes piece by piece; what was written before it broke off arrives. */
-export class Streaming {
+/** A response that the test writes piece by piece; what was written before it breaks off arrives. */
+export class StreamedResponse {
   readonly response: Response;
-  /** The reader let go of the body. */
-  readonly left: Promise<void>;
+  /** Resolves when the reader cancels the body. */
+  readonly cancelled: Promise<void>;
   #steps: Step[] = [];
   #more: () => void = () => undefined;
   #break!: () => void;
 
   constructor(contentType = "text/event-stream; charset=utf-8") {
-    let leave!: () => void;
-    this.left = new Promise((resolve) => (leave = resolve));
+    let onCancel!: () => void;
+    this.cancelled = new Promise((resolve) => (onCancel = resolve));
     const body = new ReadableStream<Uint8Array>({
       start: (controller) => {
         this.#break = () => controller.error(new DOMException("aborted", "AbortError"));
@@ -24,7 +24,7 @@ export class Streaming {
         while (!this.#steps.length) await new Promise<void>((more) => (this.#more = more));
         this.#steps.shift()?.(controller);
       },
-      cancel: leave,
+      cancel: onCancel,
     });
     this.response = new Response(body, { headers: { "Content-Type": contentType } });
   }
@@ -55,12 +55,12 @@ export class Streaming {
     return this.#then((controller) => controller.close());
   }
 
-  /** The connection breaks off, as `fetch` says it. */
+  /** Breaks the connection off, which `fetch` reports as a TypeError. */
   cut(): this {
     return this.#then((controller) => controller.error(new TypeError("network error")));
   }
 
-  /** As a browser breaks the body of a request that was aborted: at once. */
+  /** Fails the body at once, as a browser does when the request is aborted. */
   abort(): void {
     this.#break();
   }
@@ -72,18 +72,18 @@ export class Streaming {
   }
 }
 
-export interface Sent {
+export interface RecordedRequest {
   method: string;
   path: string;
   headers: Record<string, string>;
   body: string | undefined;
 }
 
-/** Answers requests in their order, by what the test put into `answers`. */
+/** Responds to requests in their order, with what the test put into `responses`. */
 export class FakeServer {
-  readonly requests: Sent[] = [];
-  readonly answers: (Streaming | Response | Error)[] = [];
-  #waiting: (() => void)[] = [];
+  readonly requests: RecordedRequest[] = [];
+  readonly responses: (StreamedResponse | Response | Error)[] = [];
+  #waiters: (() => void)[] = [];
 
   readonly fetch: typeof fetch = (input, init) => {
     this.requests.push({
@@ -92,25 +92,25 @@ export class FakeServer {
       headers: { ...(init?.headers as Record<string, string>) },
       body: init?.body as string | undefined,
     });
-    this.#waiting.splice(0).forEach((tell) => tell());
-    const answer = this.answers.shift();
+    this.#waiters.splice(0).forEach((wake) => wake());
+    const response = this.responses.shift();
     return new Promise((resolve, reject) => {
       const abort = () => reject(init?.signal?.reason);
       if (init?.signal?.aborted) return abort();
       init?.signal?.addEventListener("abort", abort);
-      if (answer instanceof Error) reject(answer);
-      else if (answer instanceof Response) resolve(answer);
-      else if (answer) {
-        init?.signal?.addEventListener("abort", () => answer.abort());
-        resolve(answer.response);
-      } // and without an answer it waits for ever
+      if (response instanceof Error) reject(response);
+      else if (response instanceof Response) resolve(response);
+      else if (response) {
+        init?.signal?.addEventListener("abort", () => response.abort());
+        resolve(response.response);
+      } // without a response the request stays pending
     });
   };
 
-  /** When so many requests have arrived. */
+  /** Waits until `count` requests have arrived. */
   async arrived(count: number): Promise<void> {
     while (this.requests.length < count)
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      await new Promise<void>((resolve) => this.#waiters.push(resolve));
   }
 }
 
@@ -120,20 +120,20 @@ export const refusal = (status: number, code: string, more: object = {}, headers
     headers: { "Content-Type": "application/json", ...headers },
   });
 
-/** Good news, told by the test. */
-export class News {
-  readonly #wake = new Set<() => void>();
+/** A reconnect trigger that the test fires. */
+export class FakeTrigger {
+  readonly #subscribers = new Set<() => void>();
 
-  readonly wakeUps = (wake: () => void) => {
-    this.#wake.add(wake);
-    return () => void this.#wake.delete(wake);
+  readonly subscribe = (reconnect: () => void) => {
+    this.#subscribers.add(reconnect);
+    return () => void this.#subscribers.delete(reconnect);
   };
 
-  get listeners(): number {
-    return this.#wake.size;
+  get subscriberCount(): number {
+    return this.#subscribers.size;
   }
 
-  tell(): void {
-    [...this.#wake].forEach((wake) => wake());
+  fire(): void {
+    [...this.#subscribers].forEach((reconnect) => reconnect());
   }
 }

@@ -1,0 +1,39 @@
+/** The options that the stream client's functions take. */
+
+import type { HeaderSource } from "./authHeaders";
+import type { ReconnectTrigger } from "./backoff";
+
+/** The state of the connection; `waiting` means that it was lost and will be tried again. */
+export type ConnectionState = "connecting" | "open" | "waiting";
+
+export interface StreamOptions {
+  /** Aborting it ends everything; its reason is thrown. */
+  signal?: AbortSignal;
+  /**
+   * The server's address if it is not the root of the page's own site: a path (`/chat`), or another
+   * origin, which then has to list the page's origin in `cors.allow_origins`.
+   */
+  baseUrl?: string;
+  /** Headers for every request, such as `Authorization`, or a function that returns current ones. */
+  headers?: HeaderSource;
+  /** Called whenever the state of the connection changes. */
+  onConnection?: (state: ConnectionState) => void;
+  /** Replaces the global `fetch`. */
+  fetch?: typeof fetch;
+  /** Replaces the browser's events that cause an immediate reconnect. */
+  reconnectTrigger?: ReconnectTrigger;
+  /** Milliseconds without a byte after which a connection counts as dead. Default: 15,000. */
+  idleTimeoutMs?: number;
+  /** Replaces `Math.random` for the jitter of the delays. */
+  random?: () => number;
+}
+
+export interface AskOptions extends StreamOptions {
+  /** Identifies the question: asking again with the same key does not ask a second time. */
+  idempotencyKey?: string;
+}
+
+export interface FollowOptions extends StreamOptions {
+  /** The id of the last event that was processed; without it the answer is read from its start. */
+  lastEventId?: string;
+}
