@@ -237,9 +237,9 @@ async def test_a_server_that_goes_away_sends_readers_of_others_answers_elsewhere
 
 async def until_followed(two: Pair, reader: Reader) -> None:
     """Wait until the owner has heard of the reader at the other server."""
-    running = two.owner.relay._running[reader.answer_id]
+    generation = two.owner.relay._generations[reader.answer_id]
     async with asyncio.timeout(5):
-        await until(lambda: running._followed)
+        await until(lambda: generation._followed)
 
 
 @pytest.mark.gen_test

@@ -77,9 +77,9 @@ def two(io_loop: IOLoop, places: Places) -> tuple[Place, Place]:
 
 async def followed(owner: Place, answer_id: str) -> None:
     """Wait until the owner has heard that its answer is read elsewhere."""
-    running = owner.server.relay._running[answer_id]
+    generation = owner.server.relay._generations[answer_id]
     async with asyncio.timeout(5):
-        await until(lambda: running._followed)
+        await until(lambda: generation._followed)
 
 
 async def let_go(place: Place, answer: Answer) -> None:
@@ -294,11 +294,11 @@ async def test_whoever_came_back_while_the_owner_looked_once_more_has_their_grac
     upstream.tokens("a")
     reader = await Reader.ask(owner.url, on_disconnect={"grace": 1})
     await reader.text("a")
-    running = owner.server.relay._running[reader.answer_id]
+    generation = owner.server.relay._generations[reader.answer_id]
     left = asyncio.get_running_loop().time()
     reader.close()
     async with asyncio.timeout(5):
-        await until(lambda: not running.answer.readers)
+        await until(lambda: not generation.answer.readers)
     # Every look from just before the grace is over hangs: the store is slow.
     await asyncio.sleep(left + 0.9 - asyncio.get_running_loop().time())
     gates = [owner.store.hold("peer_requests") for _ in range(2)]
@@ -310,7 +310,7 @@ async def test_whoever_came_back_while_the_owner_looked_once_more_has_their_grac
     await back.text("a")
     back.close()
     async with asyncio.timeout(5):
-        await until(lambda: not running.answer.readers)
+        await until(lambda: not generation.answer.readers)
     for gate in gates:
         gate.open.set()
     await asyncio.sleep(0.3)  # of the second that began when they left

@@ -82,7 +82,7 @@ async def test_a_bug_in_reading_what_is_kept_leaves_no_reader_waiting(
     upstream.tokens("a")
     reader = await Reader.ask(alone.url)
     await reader.text("a")
-    running = alone.relay._running[reader.answer_id]
+    generation = alone.relay._generations[reader.answer_id]
     await swept(store, reader.answer_id)
     store.fail("message", error=ValueError("a bug"), times=1)
     upstream.finish()
@@ -90,8 +90,8 @@ async def test_a_bug_in_reading_what_is_kept_leaves_no_reader_waiting(
         async with asyncio.timeout(3):
             assert "interrupted" == (await reader.end())["status"]
     finally:
-        if reader.answer_id in alone.relay._running:
-            alone.relay._forget(running)  # or the server never stops either
+        if reader.answer_id in alone.relay._generations:
+            alone.relay._forget(generation)  # or the server never stops either
 
 
 @pytest.mark.parametrize(

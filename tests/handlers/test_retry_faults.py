@@ -137,7 +137,7 @@ async def test_nobody_is_waited_for_once_the_answer_is_over(
     upstream.tokens("a")
     reader = await Reader.ask(headrace.url, headers=KEY)
     await reader.text("a")
-    running = headrace.relay._running[reader.answer_id]
+    generation = headrace.relay._generations[reader.answer_id]
     gate = store.hold("end_answer")
     upstream.finish()
     await gate.reached.wait()
@@ -146,7 +146,7 @@ async def test_nobody_is_waited_for_once_the_answer_is_over(
     gate.open.set()
     await reader.end()
     # A timer that holds all of the answer for up to an hour (`grace`), and then asks the store.
-    assert running._last_call is None
+    assert generation._last_call is None
 
 
 @pytest.mark.gen_test
