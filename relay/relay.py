@@ -37,10 +37,10 @@ from relay.errors import (
 from relay.finished import Finished, finished, log_finished
 from relay.following import Following
 from relay.generation import Generation
-from relay.heeding import Heeding
 from relay.keeping import EndingKeeper
 from relay.leases import Lease, sweep_orphans
 from relay.models import Models, Source
+from relay.peer_requests import PeerRequestPoller
 from relay.places import Places
 from relay.records import Records
 from relay.retries import Retries
@@ -107,7 +107,7 @@ class Relay:
             gone=self._deleted_elsewhere,
         )
         self._clearing = Clearing(storage, lease_seconds=limits.lease_seconds)
-        self._heeding = Heeding(
+        self._peer_requests = PeerRequestPoller(
             storage,
             self._checkpoints,
             self._generations,
@@ -150,7 +150,7 @@ class Relay:
         """What has to run for as long as the relay is open."""
         yield self._checkpoints.run
         yield self._following.run
-        yield self._heeding.run
+        yield self._peer_requests.run
         yield self._admission.counts.run
         yield self._clearing.run
         yield partial(self._lease.keep, self._end_lost)
@@ -579,7 +579,7 @@ class Relay:
         while unread := self._unread:
             self._unread = []
             with suppress(StorageError):  # then what was heard last has to do
-                await self._heeding.look()
+                await self._peer_requests.poll()
             for generation in unread:
                 generation.abandon()
 

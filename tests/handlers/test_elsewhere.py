@@ -128,7 +128,7 @@ async def test_so_many_answers_of_a_user_may_be_stopped_from_elsewhere_at_a_time
         reader = await Reader.ask(two.owner.url)
         await reader.text("half")
         readers[reader.answer_id] = reader
-    relay, owners_store = two.other.relay, two.owner.relay._heeding._storage
+    relay, owners_store = two.other.relay, two.owner.relay._peer_requests._storage
     peer_requests, heeds = owners_store.peer_requests, asyncio.Event()
 
     async def later() -> PeerRequests:

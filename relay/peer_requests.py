@@ -11,10 +11,10 @@ from relay.generation import Generation
 from storage.base import Storage, StorageError
 from telemetry.rate_limited_log import OutageLog
 
-log = logging.getLogger("headrace.heeding")
+log = logging.getLogger("headrace.peer_requests")
 
 
-class Heeding:
+class PeerRequestPoller:
     """Looks what others want, and has the live answers heed it."""
 
     def __init__(
@@ -51,13 +51,13 @@ class Heeding:
                 self._follows, self._looked_at = frozenset(), loop.time()
                 continue
             try:
-                await self.look()
+                await self.poll()
             except StorageError as error:
                 self._outage.met(error.reason, error)
             else:
                 self._outage.over()
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Read what peers ask for now, and do it. Raises StorageError.
 
         After an outage the leases of those who follow may have run out as well: for as long as it
