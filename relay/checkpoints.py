@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from model.growth import Chunk
 from relay.answer import Answer, length
-from relay.following import FOLLOWED_SECONDS
+from relay.remote_answers import FOLLOWED_SECONDS
 from storage.base import Storage, StorageError, TooLarge
 from telemetry.rate_limited_log import OutageLog
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from relay.following import Following
+from relay.remote_answers import RemoteAnswers
 from storage.base import Storage, StorageError, failure
 from telemetry.rate_limited_log import OutageLog
 
@@ -27,9 +27,9 @@ _SWEEPS_PER_LEASE = 4
 class Lease:
     """The one document of this process: that it lives, and what it asks of its peers."""
 
-    def __init__(self, storage: Storage, following: Following, *, seconds: float) -> None:
+    def __init__(self, storage: Storage, remote_answers: RemoteAnswers, *, seconds: float) -> None:
         self._storage = storage
-        self._following = following
+        self._remote_answers = remote_answers
         self._seconds = seconds
         self._renewed_at = -seconds  # by the loop's clock, before the renewal was sent
         self._losses = 0  # how often it had run out, for all that is known
@@ -53,14 +53,14 @@ class Lease:
     async def renew(self) -> None:
         """Renew it with what is asked of peers. Raises StorageError."""
         async with self._one_at_a_time:
-            self._following.changed.clear()
+            self._remote_answers.changed.clear()
             begun = asyncio.get_running_loop().time()
             try:
-                if not await self._storage.renew_lease(self._following.peer_requests):
+                if not await self._storage.renew_lease(self._remote_answers.peer_requests):
                     log.warning("the lease had run out")
                     self._losses += 1
             except BaseException:
-                self._following.changed.set()  # not said yet
+                self._remote_answers.changed.set()  # not said yet
                 raise
             self._renewed_at = begun
 
@@ -73,7 +73,7 @@ class Lease:
         if self._telling is not None:
             await self._told(self._telling)
         # What is being said now is not said yet, and may fail.
-        if self._following.changed.is_set() or self._one_at_a_time.locked():
+        if self._remote_answers.changed.is_set() or self._one_at_a_time.locked():
             if self._telling is None:
                 self._telling = asyncio.create_task(self.renew())
                 self._telling.add_done_callback(self._told_all)
@@ -113,7 +113,7 @@ class Lease:
             await asyncio.sleep(min(_SHORTEST_PAUSE, self._pause))
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._pause):
-                    await self._following.changed.wait()
+                    await self._remote_answers.changed.wait()
 
     @property
     def _pause(self) -> float:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from model.messages import Status
 from relay.checkpoints import Checkpoints
-from relay.following import FOLLOWED_SECONDS
 from relay.generation import Generation
+from relay.remote_answers import FOLLOWED_SECONDS
 from storage.base import Storage, StorageError
 from telemetry.rate_limited_log import OutageLog
 

@@ -35,7 +35,6 @@ from relay.errors import (
     forget_frames,
 )
 from relay.finished import Finished, finished, log_finished
-from relay.following import Following
 from relay.generation import Generation
 from relay.keeping import EndingKeeper
 from relay.leases import Lease, sweep_orphans
@@ -43,6 +42,7 @@ from relay.models import Models, Source
 from relay.peer_requests import PeerRequestPoller
 from relay.places import Places
 from relay.records import Records
+from relay.remote_answers import RemoteAnswers
 from relay.retries import Retries
 from relay.standing import Standing
 from relay.titles import title_of
@@ -92,13 +92,13 @@ class Relay:
         self._admission = Admission(storage, limits.allowance)
         self._generations: dict[str, Generation] = {}
         self._slots: dict[str, Slot] = {}  # by answer, of the live ones
-        self._following = Following(storage, lease_seconds=limits.lease_seconds)
+        self._remote_answers = RemoteAnswers(storage, lease_seconds=limits.lease_seconds)
         allowance = limits.allowance
         self.requests = Places(allowance.requests_per_user, TooManyRequests)
         self.streams = Places(allowance.streams_per_user, TooManyStreams)
         self.unsent = Unsent(limits.max_unsent_bytes)
-        self._records = Records(storage, self.unsent, self._following.follow)
-        self._lease = Lease(storage, self._following, seconds=limits.lease_seconds)
+        self._records = Records(storage, self.unsent, self._remote_answers.follow)
+        self._lease = Lease(storage, self._remote_answers, seconds=limits.lease_seconds)
         interval = limits.checkpoint_seconds
         self._checkpoints = Checkpoints(
             storage,
@@ -133,7 +133,7 @@ class Relay:
         unsaved_chars, unsaved_seconds = self._checkpoints.backlog
         return Standing(
             live=self.live,
-            followed=self._following.count,
+            followed=self._remote_answers.count,
             unsent_bytes=self.unsent.held,
             unsaved_chars=unsaved_chars,
             unsaved_seconds=unsaved_seconds,
@@ -149,7 +149,7 @@ class Relay:
     def chores(self) -> Iterator[Callable[[], Awaitable[None]]]:
         """What has to run for as long as the relay is open."""
         yield self._checkpoints.run
-        yield self._following.run
+        yield self._remote_answers.run
         yield self._peer_requests.run
         yield self._admission.counts.run
         yield self._clearing.run
@@ -273,7 +273,7 @@ class Relay:
         generation = self._generations.get(answer.id)
         if generation is not None:
             generation.joined()
-        elif not self._following.joined(answer):
+        elif not self._remote_answers.joined(answer):
             reader.leave()
         try:
             yield reader
@@ -282,14 +282,14 @@ class Relay:
             if generation is not None:
                 generation.parted()
             else:
-                self._following.parted(answer)
+                self._remote_answers.parted(answer)
 
     def expect_reader(self, answer: Answer) -> None:
         """Nobody reads `answer` yet; somebody is said to come."""
         if generation := self._generations.get(answer.id):
             generation.expect_reader(self._limits.attach_seconds)
         else:
-            self._following.expect_reader(answer, self._limits.attach_seconds)
+            self._remote_answers.expect_reader(answer, self._limits.attach_seconds)
 
     async def answer(self, user: str, answer_id: str) -> Answer:
         """The answer, live or ended.
@@ -298,8 +298,8 @@ class Relay:
         """
         if generation := self._generation_of(user, answer_id):
             return generation.answer
-        if followed := self._following.answer(user, answer_id):
-            return followed
+        if remote := self._remote_answers.answer(user, answer_id):
+            return remote
         return await self._records.answer(user, answer_id)
 
     async def check_answer(self, user: str, answer_id: str) -> None:
@@ -329,7 +329,7 @@ class Relay:
         message = await self._answer_message(user, answer_id)
         if message.status is not Status.LIVE:
             return Answer.restored(message)
-        answer = self._following.stop(message)
+        answer = self._remote_answers.stop(message)
         await self._lease.tell()
         return answer
 
@@ -393,7 +393,7 @@ class Relay:
             generation.halt(Status.INTERRUPTED)
         await self.idle()
         await self._admission.counts.share()
-        self._following.close()
+        self._remote_answers.close()
         await self._records.close()
         if self._looking is not None:
             self._looking.cancel()

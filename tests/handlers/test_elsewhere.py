@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 from tornado.ioloop import IOLoop
 
-from relay import following
+from relay import remote_answers
 from relay.answer import Answer
 from relay.errors import TooManyStops
 from server import Server
@@ -121,7 +121,7 @@ async def test_stops_sent_by_the_hundred_share_a_renewal_of_the_lease(
 async def test_so_many_answers_of_a_user_may_be_stopped_from_elsewhere_at_a_time(
     two: Pair, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "_STOPS_PER_USER", 2)
+    monkeypatch.setattr(remote_answers, "_STOPS_PER_USER", 2)
     upstream.tokens("half")
     readers = {}
     for _ in range(3):
@@ -149,9 +149,9 @@ async def test_so_many_answers_of_a_user_may_be_stopped_from_elsewhere_at_a_time
     for answer_id in stopped:
         assert "stopped" == (await readers[answer_id].end())["status"]
     async with asyncio.timeout(5):
-        await until(lambda: not relay._following._stopping)
+        await until(lambda: not relay._remote_answers._stopping)
     path = f"/api/v1/answers/{left}/stop"
-    monkeypatch.setattr(following, "_STOPS", 0)
+    monkeypatch.setattr(remote_answers, "_STOPS", 0)
     refused = await call(two.other.url, "POST", path)
     assert (429, "too_many_stops") == (refused.status, refused.body["error"]["code"])
     assert "retry-after" in refused.headers

@@ -86,7 +86,7 @@ async def let_go(place: Place, answer: Answer) -> None:
     """Have its last reader leave."""
     with place.server.relay.reader(answer):
         pass
-    followed = place.server.relay._following._followed
+    followed = place.server.relay._remote_answers._remote
     async with asyncio.timeout(5):
         await until(lambda: answer.id not in followed)
 
@@ -221,7 +221,7 @@ def conversation(reader: Reader) -> str:
 async def test_an_answer_that_cannot_be_followed_does_not_end_following_for_all(
     two: tuple[Place, Place], upstream: ScriptedUpstream, expect_log
 ) -> None:
-    expect_log("headrace.following", "")  # a bug of ours: once, and not the end
+    expect_log("headrace.remote_answers", "")  # a bug of ours: once, and not the end
     owner, other = two
     upstream.tokens("a")
     strange, _, back = await followed_twice(owner, other)

@@ -111,7 +111,7 @@ async def test_one_bug_does_not_end_what_has_to_go_on_for_as_long_as_the_server(
     reader = await Reader.ask(alone.url)
     await reader.text("a")
     assert store.behind is not None
-    alone.relay._following.follow(await store.behind.message("local", reader.answer_id))
+    alone.relay._remote_answers.follow(await store.behind.message("local", reader.answer_id))
     store.fail(operation, error=ValueError("a bug"), times=1)
     seen = store.calls.count(operation)
     async with asyncio.timeout(4):

@@ -10,8 +10,8 @@ import pytest
 
 from model.blocks import TextBlock
 from relay import unsent
-from relay.following import Following
 from relay.records import Records
+from relay.remote_answers import RemoteAnswers
 from relay.unsent import FREE_BYTES, Unsent
 from storage.base import NotFound, StorageError
 from storage.sqlite.store import SQLiteStorage
@@ -29,8 +29,8 @@ class Shelf:
         self.store = FaultyStorage()
         self.store.behind = storage
         self.unsent = Unsent(100_000_000)
-        following = Following(self.store, lease_seconds=30)  # type: ignore[arg-type]
-        self.records = Records(self.store, self.unsent, following.follow)  # type: ignore[arg-type]
+        remote = RemoteAnswers(self.store, lease_seconds=30)  # type: ignore[arg-type]
+        self.records = Records(self.store, self.unsent, remote.follow)  # type: ignore[arg-type]
 
     async def ended(self, text: str = LONG) -> str:
         """The id of an answer of alice's."""

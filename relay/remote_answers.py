@@ -17,7 +17,7 @@ from relay.errors import InternalError, TooManyStops
 from storage.base import PeerRequests, Storage, StorageError
 from telemetry.rate_limited_log import OutageLog
 
-log = logging.getLogger("headrace.following")
+log = logging.getLogger("headrace.remote_answers")
 
 # Seconds. An owner checkpoints an answer that others follow about so often, in place of the usual
 # second: people see text come in pieces, but not late.
@@ -37,8 +37,8 @@ _FIRST_READER_SECONDS = 1.0
 _POLL_SECONDS = FOLLOWED_SECONDS * 3 / 4
 
 
-class _Followed:
-    """An answer, whose it is, and what for it is followed."""
+class _RemoteAnswer:
+    """An answer, whose it is, and what for it is remote."""
 
     def __init__(self, message: Message, answer: Answer) -> None:
         self.answer = answer
@@ -58,13 +58,13 @@ class _Followed:
         return self.answer.readers > 0 or asyncio.get_running_loop().time() < self._until
 
 
-class Following:
+class RemoteAnswers:
     """The live answers of other processes that this one reads, or wants stopped."""
 
     def __init__(self, storage: Storage, *, lease_seconds: float) -> None:
         self._storage = storage
         self._lease_seconds = lease_seconds
-        self._followed: dict[str, _Followed] = {}
+        self._remote: dict[str, _RemoteAnswer] = {}
         self._stopping: dict[str, str] = {}  # the users of those that are to be stopped
         self._any = asyncio.Event()
         self._outage = OutageLog(
@@ -80,10 +80,10 @@ class Following:
         """What is asked of other processes, by process."""
         follows: dict[str, set[str]] = defaultdict(set)
         stops: dict[str, set[str]] = defaultdict(set)
-        for answer_id, followed in self._followed.items():
-            follows[followed.owner].add(answer_id)
-            if followed.stop:
-                stops[followed.owner].add(answer_id)
+        for answer_id, remote in self._remote.items():
+            follows[remote.owner].add(answer_id)
+            if remote.stop:
+                stops[remote.owner].add(answer_id)
         return {
             owner: PeerRequests(frozenset(ids), frozenset(stops[owner]))
             for owner, ids in follows.items()
@@ -92,12 +92,12 @@ class Following:
     @property
     def count(self) -> int:
         """How many there are."""
-        return len(self._followed)
+        return len(self._remote)
 
     def answer(self, user: str, answer_id: str) -> Answer | None:
         """The answer, if it is followed and theirs."""
-        followed = self._followed.get(answer_id)
-        return followed.answer if followed is not None and followed.user == user else None
+        remote = self._remote.get(answer_id)
+        return remote.answer if remote is not None and remote.user == user else None
 
     def follow(self, message: Message) -> Answer:
         """The answer that `message` is so far, which grows from now on, until its last reader goes.
@@ -108,8 +108,8 @@ class Following:
 
     def expect_reader(self, answer: Answer, seconds: float) -> None:
         """A reader of `answer` is said to come within so many seconds."""
-        if (followed := self._of(answer)) is not None:
-            followed.keep_for(seconds)
+        if (remote := self._of(answer)) is not None:
+            remote.keep_for(seconds)
 
     def stop(self, message: Message) -> Answer:
         """Follow the answer and want it stopped, for a lease at least, or until it has ended.
@@ -120,14 +120,14 @@ class Following:
             theirs = sum(each == message.user for each in self._stopping.values())
             if theirs >= _STOPS_PER_USER or len(self._stopping) >= _STOPS:
                 raise TooManyStops(_STOPS_RETRY_AFTER)
-        followed = self._entered(message)
+        remote = self._entered(message)
         # By then its owner has heard of it, or is dead and the answer is the sweep's.
-        followed.keep_for(self._lease_seconds)
-        if not followed.stop:  # said once, however often it is asked for
-            followed.stop = True
+        remote.keep_for(self._lease_seconds)
+        if not remote.stop:  # said once, however often it is asked for
+            remote.stop = True
             self._stopping[message.id] = message.user
             self.changed.set()
-        return followed.answer
+        return remote.answer
 
     def joined(self, answer: Answer) -> bool:
         """A reader of `answer` came. False: it was let go of, and will not grow."""
@@ -137,14 +137,14 @@ class Following:
 
     def parted(self, answer: Answer) -> None:
         """A reader of `answer` went."""
-        if (followed := self._of(answer)) is not None:
-            self._drop_unread(followed)
+        if (remote := self._of(answer)) is not None:
+            self._drop_unread(remote)
 
     def close(self) -> None:
         """Send the readers away. What is wanted stays said: they may come to another process."""
         self._closing = True
-        for followed in self._followed.values():
-            followed.answer.dismiss()
+        for remote in self._remote.values():
+            remote.answer.dismiss()
 
     async def run(self) -> None:
         """Poll until cancelled, while there is anything to follow."""
@@ -154,9 +154,9 @@ class Following:
             await asyncio.sleep(_POLL_SECONDS)
 
     async def _poll(self) -> None:
-        for followed in list(self._followed.values()):
-            self._drop_unread(followed)
-        known = list(self._followed.values())
+        for remote in list(self._remote.values()):
+            self._drop_unread(remote)
+        known = list(self._remote.values())
         try:
             await self._grow(known)
         except StorageError as error:
@@ -168,66 +168,66 @@ class Following:
             return
         self._outage.over()
 
-    async def _grow(self, known: Iterable[_Followed]) -> None:
+    async def _grow(self, known: Iterable[_RemoteAnswer]) -> None:
         """Have these grow, and end, as far as the store knows. Raises StorageError."""
         growth = await self._storage.growth(
             {each.answer.id: each.answer.position for each in known}
         )
         for chunk in growth.chunks:
-            followed = self._followed.get(chunk.answer_id)
-            if followed is not None and followed.answer.position == chunk.position:
-                followed.answer.extend(chunk.pieces)
+            remote = self._remote.get(chunk.answer_id)
+            if remote is not None and remote.answer.position == chunk.position:
+                remote.answer.extend(chunk.pieces)
         for message in growth.ended:
             if message.ended_at is None:  # of a status that a later version knows
                 continue
-            if (followed := self._drop(message.id)) is not None:
-                followed.answer.settle(message)
+            if (remote := self._drop(message.id)) is not None:
+                remote.answer.settle(message)
         for answer_id in growth.gone:
-            if (followed := self._drop(answer_id)) is not None:
-                followed.answer.end(_ending(followed.answer, Status.STOPPED))  # to be deleted
+            if (remote := self._drop(answer_id)) is not None:
+                remote.answer.end(_ending(remote.answer, Status.STOPPED))  # to be deleted
 
-    async def _grow_singly(self, known: Iterable[_Followed]) -> None:
+    async def _grow_singly(self, known: Iterable[_RemoteAnswer]) -> None:
         """The same, one by one. An answer that cannot be read is over for its readers."""
-        for followed in known:
+        for remote in known:
             try:
-                await self._grow([followed])
+                await self._grow([remote])
             except StorageError:
                 return
             except Exception as error:
-                answer = followed.answer
+                answer = remote.answer
                 log.error("following given up answer=%s", answer.id, exc_info=error)
                 self._drop(answer.id)
                 answer.end(interrupted(_ending(answer, Status.INTERRUPTED), InternalError()))
 
-    def _entered(self, message: Message) -> _Followed:
-        followed = self._followed.get(message.id)
-        if followed is None:
+    def _entered(self, message: Message) -> _RemoteAnswer:
+        remote = self._remote.get(message.id)
+        if remote is None:
             answer = Answer.restored(message)
             answer.lags = True
-            followed = self._followed[message.id] = _Followed(message, answer)
-            followed.keep_for(_FIRST_READER_SECONDS)
+            remote = self._remote[message.id] = _RemoteAnswer(message, answer)
+            remote.keep_for(_FIRST_READER_SECONDS)
             self._any.set()
             self.changed.set()
-        return followed
+        return remote
 
-    def _of(self, answer: Answer) -> _Followed | None:
+    def _of(self, answer: Answer) -> _RemoteAnswer | None:
         """What follows this very record: one that was let go of may have a successor."""
-        followed = self._followed.get(answer.id)
-        return followed if followed is not None and followed.answer is answer else None
+        remote = self._remote.get(answer.id)
+        return remote if remote is not None and remote.answer is answer else None
 
-    def _drop_unread(self, followed: _Followed) -> None:
+    def _drop_unread(self, remote: _RemoteAnswer) -> None:
         """Let go of it if nobody reads it and nothing is waited for."""
-        if followed.is_wanted or self._closing:
+        if remote.is_wanted or self._closing:
             return
-        self._drop(followed.answer.id)
+        self._drop(remote.answer.id)
 
-    def _drop(self, answer_id: str) -> _Followed | None:
-        followed = self._followed.pop(answer_id, None)
+    def _drop(self, answer_id: str) -> _RemoteAnswer | None:
+        remote = self._remote.pop(answer_id, None)
         self._stopping.pop(answer_id, None)
-        if not self._followed:
+        if not self._remote:
             self._any.clear()
         self.changed.set()
-        return followed
+        return remote
 
 
 def _ending(answer: Answer, status: Status) -> Ending:
