@@ -229,7 +229,7 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         url = url_of(sockets[0])
         acceptor = _acceptor(settings, http, spare_http, unread, _owners(settings, stack))
         metrics.watch(
-            lambda: relay.standing,
+            lambda: relay.stats,
             lambda: Sockets(
                 readers=presence.followers,
                 connections=acceptor.connections,

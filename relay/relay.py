@@ -44,7 +44,7 @@ from relay.places import Places
 from relay.records import Records
 from relay.remote_answers import RemoteAnswers
 from relay.retries import Retries
-from relay.standing import Standing
+from relay.stats import RelayStats
 from relay.titles import title_of
 from relay.unsent import Unsent
 from storage.base import Busy, Changes, KeyTaken, NotFound, Storage, StorageError
@@ -128,10 +128,10 @@ class Relay:
         return len(self._generations)
 
     @property
-    def standing(self) -> Standing:
+    def stats(self) -> RelayStats:
         """How things stand. It looks at each live answer, and so takes a millisecond for 5,000."""
         unsaved_chars, unsaved_seconds = self._checkpoints.backlog
-        return Standing(
+        return RelayStats(
             live=self.live,
             followed=self._remote_answers.count,
             unsent_bytes=self.unsent.held,

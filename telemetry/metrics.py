@@ -27,7 +27,7 @@ from prometheus_client.registry import Collector
 
 from model.messages import Status
 from relay.finished import Finished
-from relay.standing import Standing
+from relay.stats import RelayStats
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -116,9 +116,9 @@ class Metrics:
                 if status is not Status.LIVE:
                     self._answers.labels(model, status)
 
-    def watch(self, relay: Callable[[], Standing], sockets: Callable[[], Sockets]) -> None:
+    def watch(self, relay: Callable[[], RelayStats], sockets: Callable[[], Sockets]) -> None:
         """Show how the relay and the sockets stand, whenever somebody asks."""
-        self._registry.register(_Standing(relay, sockets))
+        self._registry.register(_StatsCollector(relay, sockets))
 
     def finished(self, told: Finished) -> None:
         """Count an answer that ended."""
@@ -147,17 +147,17 @@ class Metrics:
         return generate_latest(self._registry)
 
 
-class _Standing(Collector):
+class _StatsCollector(Collector):
     """Gauges that are read when somebody asks."""
 
-    def __init__(self, relay: Callable[[], Standing], sockets: Callable[[], Sockets]) -> None:
+    def __init__(self, relay: Callable[[], RelayStats], sockets: Callable[[], Sockets]) -> None:
         self._relay = relay
         self._sockets = sockets
 
     def collect(self) -> Iterator[Any]:
         """The library's hook."""
-        stands, sockets = self._relay(), self._sockets()
-        yield _gauge("live_answers", "Answers that run in this process.", stands.live)
+        stats, sockets = self._relay(), self._sockets()
+        yield _gauge("live_answers", "Answers that run in this process.", stats.live)
         yield _gauge("readers", "Open event streams.", sockets.readers)
         yield _gauge("connections", "Connections of clients.", sockets.connections)
         yield CounterMetricFamily(
@@ -166,30 +166,30 @@ class _Standing(Collector):
             value=sockets.refused,
         )
         yield _gauge(
-            "followed_answers", "Answers of other processes that are read here.", stands.followed
+            "followed_answers", "Answers of other processes that are read here.", stats.followed
         )
         yield _gauge(
-            "unsent_bytes", "Long responses that nobody has taken yet.", stands.unsent_bytes
+            "unsent_bytes", "Long responses that nobody has taken yet.", stats.unsent_bytes
         )
         yield _gauge(
             "checkpoint_backlog_chars",
             "Characters of live answers that are not stored yet.",
-            stands.unsaved_chars,
+            stats.unsaved_chars,
         )
         yield _gauge(
             "checkpoint_delay_seconds",
             "For how long, at most, some of them have been waiting; 0 if there are none.",
-            stands.unsaved_seconds,
+            stats.unsaved_seconds,
         )
         yield _gauge(
             "late_endings",
             "Endings that readers were told and the store has not taken yet.",
-            stands.late_endings,
+            stats.late_endings,
         )
         yield _gauge(
             "lease_held",
             "1 while nobody can take this process for dead.",
-            stands.holds_lease,
+            stats.holds_lease,
         )
         family = GaugeMetricFamily(
             "headrace_upstream_connections", "Connections to providers.", labels=["state"]

@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class RelayStats(msgspec.Struct, frozen=True, kw_only=True):
     """One look at the relay of this process."""
 
     live: int  # answers that run, or are being ended
