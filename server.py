@@ -55,7 +55,7 @@ from http_client.client import HttpClient
 from providers.building import build_provider
 from providers.demo import DemoUpstream
 from relay.admission import Allowance
-from relay.finished import Finished, log_finished
+from relay.answer_record import AnswerRecord, log_answer
 from relay.models import Models, Source
 from relay.relay import Limits, Relay
 from service_links import service_links
@@ -183,7 +183,7 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         stack.callback(client.close)
         models = await _models(settings, client, stack)
         metrics = Metrics(models.names())
-        listeners: list[Callable[[Finished], None]] = [log_finished, metrics.finished]
+        listeners: list[Callable[[AnswerRecord], None]] = [log_answer, metrics.finished]
         if settings.traces.enabled:
             listeners.append(_traced(stack))
         relay = Relay(storage, models, _limits(settings), _told_to(*listeners))
@@ -293,17 +293,17 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-def _told_to(*listeners: Callable[[Finished], None]) -> Callable[[Finished], None]:
+def _told_to(*listeners: Callable[[AnswerRecord], None]) -> Callable[[AnswerRecord], None]:
     """Tell each of them of every answer that ended."""
 
-    def tell(told: Finished) -> None:
+    def tell(record: AnswerRecord) -> None:
         for listener in listeners:
-            listener(told)
+            listener(record)
 
     return tell
 
 
-def _traced(stack: AsyncExitStack) -> Callable[[Finished], None]:
+def _traced(stack: AsyncExitStack) -> Callable[[AnswerRecord], None]:
     """What makes spans of answers. Raises SettingsError if its packages are not installed."""
     try:
         # Not at the top: it is an extra, and a server without it need not have it.

@@ -18,6 +18,7 @@ from model.blocks import TextBlock, later_kinds
 from model.messages import Conversation, Ending, Message, Role, Status
 from relay.admission import Admission, Allowance, Slot
 from relay.answer import Answer, Reader
+from relay.answer_record import AnswerRecord, log_answer, record_of
 from relay.asking import Asked, Asking, Caller, messages, new_conversation
 from relay.checkpoints import Checkpoints
 from relay.clearing import Clearing
@@ -34,7 +35,6 @@ from relay.errors import (
     Upgrading,
     forget_frames,
 )
-from relay.finished import Finished, finished, log_finished
 from relay.generation import Generation
 from relay.keeping import EndingKeeper
 from relay.leases import Lease, sweep_orphans
@@ -83,7 +83,7 @@ class Relay:
         storage: Storage,
         models: Models,
         limits: Limits,
-        tell: Callable[[Finished], None] = log_finished,
+        tell: Callable[[AnswerRecord], None] = log_answer,
     ) -> None:
         self._storage = storage
         self._models = models
@@ -524,7 +524,7 @@ class Relay:
             # Behind those whom the end has woken: who waited for nothing else is gone by then.
             asyncio.get_running_loop().call_soon(self._records.adopt, generation.user, answer)
         assert answer.ending is not None
-        self._tell(finished(generation, answer.ending))
+        self._tell(record_of(generation, answer.ending))
         # Its task holds what it ended with, the frames of that hold `generation`: broken here, all
         # of the memory of the answer goes at once and waits for no collector.
         if generation.upstream is not None and not generation.upstream.cancelled():

@@ -26,7 +26,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from model.messages import Status
-from relay.finished import Finished
+from relay.answer_record import AnswerRecord
 from relay.stats import RelayStats
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -120,19 +120,19 @@ class Metrics:
         """Show how the relay and the sockets stand, whenever somebody asks."""
         self._registry.register(_StatsCollector(relay, sockets))
 
-    def finished(self, told: Finished) -> None:
+    def finished(self, record: AnswerRecord) -> None:
         """Count an answer that ended."""
-        model = told.model if told.model in self._models else _OTHER
-        self._answers.labels(model, told.status).inc()
-        self._seconds.labels(model).observe(told.total_seconds)
-        self._tokens.labels(model, "input").inc(told.usage.input_tokens)
-        self._tokens.labels(model, "output").inc(told.usage.output_tokens)
-        if told.first_token_seconds is not None:
-            self._first_token.labels(model).observe(told.first_token_seconds)
-        if told.upstream_code is not None:
-            self._upstream_errors.labels(told.provider, told.upstream_code).inc()
-        if told.cancel_seconds is not None:
-            self._cancel.observe(told.cancel_seconds)
+        model = record.model if record.model in self._models else _OTHER
+        self._answers.labels(model, record.status).inc()
+        self._seconds.labels(model).observe(record.total_seconds)
+        self._tokens.labels(model, "input").inc(record.usage.input_tokens)
+        self._tokens.labels(model, "output").inc(record.usage.output_tokens)
+        if record.first_token_seconds is not None:
+            self._first_token.labels(model).observe(record.first_token_seconds)
+        if record.upstream_code is not None:
+            self._upstream_errors.labels(record.provider, record.upstream_code).inc()
+        if record.cancel_seconds is not None:
+            self._cancel.observe(record.cancel_seconds)
 
     def refused(self, reason: str) -> None:
         """Count a request that was answered with an error, by its code."""

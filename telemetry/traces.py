@@ -20,7 +20,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
 
-from relay.finished import Finished
+from relay.answer_record import AnswerRecord
 
 # At the end of the process. A collector that is away would otherwise be tried for ten.
 _LAST_WORDS_SECONDS = 2.0
@@ -48,31 +48,31 @@ class Traces:
         self._tracer = self._provider.get_tracer("headrace")
         self._propagator = TraceContextTextMapPropagator()
 
-    def finished(self, told: Finished) -> None:
+    def finished(self, record: AnswerRecord) -> None:
         """Make the spans of an answer that ended."""
         # From the loop's clock to the world's, in nanoseconds.
         ahead = time.time_ns() - int(asyncio.get_running_loop().time() * 1e9)
         answer = self._tracer.start_span(
             "answer",
-            context=self._propagator.extract({"traceparent": told.caller.traceparent}),
+            context=self._propagator.extract({"traceparent": record.caller.traceparent}),
             kind=SpanKind.SERVER,
-            attributes=_of_answer(told),
-            start_time=_at(told.asked_at, ahead),
+            attributes=_of_answer(record),
+            start_time=_at(record.asked_at, ahead),
         )
-        if told.sent_at is not None:
+        if record.sent_at is not None:
             call = self._tracer.start_span(
-                f"chat {told.provider_model}",
+                f"chat {record.provider_model}",
                 context=set_span_in_context(answer),
                 kind=SpanKind.CLIENT,
-                attributes=_of_call(told),
-                start_time=_at(told.sent_at, ahead),
+                attributes=_of_call(record),
+                start_time=_at(record.sent_at, ahead),
             )
-            if told.first_token_at is not None:
-                call.add_event("first token", timestamp=_at(told.first_token_at, ahead))
-            _fail(call, told.upstream_code)
-            call.end(_at(told.closed_at, ahead))
-        _fail(answer, told.code)
-        answer.end(_at(told.ended_at, ahead))
+            if record.first_token_at is not None:
+                call.add_event("first token", timestamp=_at(record.first_token_at, ahead))
+            _fail(call, record.upstream_code)
+            call.end(_at(record.closed_at, ahead))
+        _fail(answer, record.code)
+        answer.end(_at(record.ended_at, ahead))
 
     async def close(self) -> None:
         """Send what is left, or give it up soon."""
@@ -82,28 +82,28 @@ class Traces:
         enough.cancel()
 
 
-def _of_answer(told: Finished) -> dict[str, AttributeValue]:
+def _of_answer(record: AnswerRecord) -> dict[str, AttributeValue]:
     return {
-        "gen_ai.conversation.id": told.conversation_id,
-        "headrace.answer.id": told.answer_id,
-        "headrace.answer.status": told.status.value,
-        "headrace.request.id": told.caller.request_id,
-        "headrace.readers": told.most_readers,
-        "enduser.pseudo.id": told.user,
+        "gen_ai.conversation.id": record.conversation_id,
+        "headrace.answer.id": record.answer_id,
+        "headrace.answer.status": record.status.value,
+        "headrace.request.id": record.caller.request_id,
+        "headrace.readers": record.most_readers,
+        "enduser.pseudo.id": record.user,
     }
 
 
-def _of_call(told: Finished) -> dict[str, AttributeValue]:
+def _of_call(record: AnswerRecord) -> dict[str, AttributeValue]:
     attributes: dict[str, AttributeValue] = {
         "gen_ai.operation.name": "chat",
-        "gen_ai.provider.name": told.provider,
-        "gen_ai.request.model": told.provider_model,
-        "gen_ai.conversation.id": told.conversation_id,
-        "gen_ai.usage.input_tokens": told.usage.input_tokens,
-        "gen_ai.usage.output_tokens": told.usage.output_tokens,
+        "gen_ai.provider.name": record.provider,
+        "gen_ai.request.model": record.provider_model,
+        "gen_ai.conversation.id": record.conversation_id,
+        "gen_ai.usage.input_tokens": record.usage.input_tokens,
+        "gen_ai.usage.output_tokens": record.usage.output_tokens,
     }
-    if told.finish_reason is not None:
-        attributes["gen_ai.response.finish_reasons"] = [told.finish_reason]
+    if record.finish_reason is not None:
+        attributes["gen_ai.response.finish_reasons"] = [record.finish_reason]
     return attributes
 
 

@@ -15,9 +15,9 @@ from model.prompt import Prompt, said
 from providers.sink import Finish, Sink
 from relay.admission import Allowance
 from relay.answer import Answer
+from relay.answer_record import AnswerRecord
 from relay.asking import Asking
 from relay.errors import UnsupportedContent
-from relay.finished import Finished
 from relay.models import Models
 from relay.relay import Limits, Relay
 from storage.base import NotFound
@@ -71,7 +71,7 @@ class Place:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.told: list[Finished] = []
+        self.told: list[AnswerRecord] = []
 
     async def open(self) -> None:
         self.source = Script()

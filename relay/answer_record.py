@@ -25,7 +25,7 @@ _WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HASH_CHARS = 16
 
 
-class Finished(msgspec.Struct, frozen=True, kw_only=True):
+class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     """An answer of this process that ended.
 
     Moments are by the loop's clock; those that need not come are None then.
@@ -70,12 +70,12 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.halted_at is None else self.closed_at - self.halted_at
 
 
-def finished(generation: Generation, ending: Ending) -> Finished:
+def record_of(generation: Generation, ending: Ending) -> AnswerRecord:
     """The record of `generation`, which ended for its readers as `ending` says."""
     answer = generation.answer
     now = asyncio.get_running_loop().time()
     error = _provider_error(generation)
-    return Finished(
+    return AnswerRecord(
         answer_id=answer.id,
         conversation_id=answer.conversation_id,
         user=user_hash(generation.user),
@@ -101,30 +101,30 @@ def finished(generation: Generation, ending: Ending) -> Finished:
     )
 
 
-def log_finished(told: Finished) -> None:
+def log_answer(record: AnswerRecord) -> None:
     """The one line in the log about an answer."""
-    first = told.first_token_seconds
+    first = record.first_token_seconds
     log.log(
-        logging.WARNING if told.code else logging.INFO,
+        logging.WARNING if record.code else logging.INFO,
         "answer ended status=%s code=%s provider_code=%s reason=%s provider=%s model=%s answer=%s "
         "user=%s request=%s chars=%d input_tokens=%d output_tokens=%d estimated=%s readers=%d "
         "first_token_ms=%d total_ms=%d",
-        told.status,
-        told.code or "-",
-        told.provider_code or "-",
-        told.reason or "-",
-        told.provider,
-        told.provider_model,
-        told.answer_id,
-        told.user,
-        told.caller.request_id,
-        told.chars,
-        told.usage.input_tokens,
-        told.usage.output_tokens,
-        told.usage.estimated,
-        told.most_readers,
+        record.status,
+        record.code or "-",
+        record.provider_code or "-",
+        record.reason or "-",
+        record.provider,
+        record.provider_model,
+        record.answer_id,
+        record.user,
+        record.caller.request_id,
+        record.chars,
+        record.usage.input_tokens,
+        record.usage.output_tokens,
+        record.usage.estimated,
+        record.most_readers,
         -1 if first is None else first * 1000,
-        told.total_seconds * 1000,
+        record.total_seconds * 1000,
     )
 
 
