@@ -23,6 +23,7 @@ from relay.asking import Asked, Asking, Caller, messages, new_conversation
 from relay.checkpoints import Checkpoints
 from relay.clearing import Clearing
 from relay.context import History, history
+from relay.ended_answers import EndedAnswers
 from relay.endings import deleted, ending_of, interrupted, left_before, never_asked, orphaned
 from relay.errors import (
     LeaseLost,
@@ -41,7 +42,6 @@ from relay.leases import Lease, sweep_orphans
 from relay.models import Models, Source
 from relay.peer_requests import PeerRequestPoller
 from relay.places import Places
-from relay.records import Records
 from relay.remote_answers import RemoteAnswers
 from relay.retries import Retries
 from relay.stats import RelayStats
@@ -97,7 +97,7 @@ class Relay:
         self.requests = Places(allowance.requests_per_user, TooManyRequests)
         self.streams = Places(allowance.streams_per_user, TooManyStreams)
         self.unsent = Unsent(limits.max_unsent_bytes)
-        self._records = Records(storage, self.unsent, self._remote_answers.follow)
+        self._ended_answers = EndedAnswers(storage, self.unsent, self._remote_answers.follow)
         self._lease = Lease(storage, self._remote_answers, seconds=limits.lease_seconds)
         interval = limits.checkpoint_seconds
         self._checkpoints = Checkpoints(
@@ -300,7 +300,7 @@ class Relay:
             return generation.answer
         if remote := self._remote_answers.answer(user, answer_id):
             return remote
-        return await self._records.answer(user, answer_id)
+        return await self._ended_answers.answer(user, answer_id)
 
     async def check_answer(self, user: str, answer_id: str) -> None:
         """Return if there is such an answer. Raises NotFound and StorageError."""
@@ -394,7 +394,7 @@ class Relay:
         await self.idle()
         await self._admission.counts.share()
         self._remote_answers.close()
-        await self._records.close()
+        await self._ended_answers.close()
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.wait({self._looking})
@@ -522,7 +522,7 @@ class Relay:
         self._forget(generation)
         if told is ending and generation.kept and answer.readers:
             # Behind those whom the end has woken: who waited for nothing else is gone by then.
-            asyncio.get_running_loop().call_soon(self._records.adopt, generation.user, answer)
+            asyncio.get_running_loop().call_soon(self._ended_answers.adopt, generation.user, answer)
         assert answer.ending is not None
         self._tell(record_of(generation, answer.ending))
         # Its task holds what it ended with, the frames of that hold `generation`: broken here, all

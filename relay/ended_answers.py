@@ -20,7 +20,7 @@ from storage.base import NotFound, Storage
 _BLOCK_BYTES = 500
 
 
-class Records:
+class EndedAnswers:
     """The answers that are read out of the store just now. `follow` takes on one that is live."""
 
     def __init__(
@@ -29,7 +29,7 @@ class Records:
         self._storage = storage
         self._unsent = unsent
         self._follow = follow
-        self._records: weakref.WeakValueDictionary[tuple[str, str], Answer] = (
+        self._answers: weakref.WeakValueDictionary[tuple[str, str], Answer] = (
             weakref.WeakValueDictionary()
         )
         self._loads: dict[tuple[str, str], asyncio.Task[Answer]] = {}
@@ -40,9 +40,9 @@ class Records:
         Whoever is cancelled here cancels nothing that others wait for.
         """
         which = user, answer_id
-        if (record := self._records.get(which)) is not None:
+        if (shared := self._answers.get(which)) is not None:
             await self._storage.answer_status(user, answer_id)
-            return record
+            return shared
         load = self._loads.get(which)
         if load is None:
             load = self._loads[which] = asyncio.create_task(self._load(user, answer_id))
@@ -80,7 +80,7 @@ class Records:
             return answer
 
     def _share(self, user: str, answer: Answer, counted: int) -> None:
-        self._records[user, answer.id] = answer
+        self._answers[user, answer.id] = answer
         if counted:
             weakref.finalize(answer, self._unsent.give, user, counted).atexit = False
 

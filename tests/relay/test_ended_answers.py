@@ -10,7 +10,7 @@ import pytest
 
 from model.blocks import TextBlock
 from relay import unsent
-from relay.records import Records
+from relay.ended_answers import EndedAnswers
 from relay.remote_answers import RemoteAnswers
 from relay.unsent import FREE_BYTES, Unsent
 from storage.base import NotFound, StorageError
@@ -22,7 +22,7 @@ LONG = "x" * 999_999 + "😀"  # four bytes a character in memory, for the sake 
 
 
 class Shelf:
-    """Records of a real store, which says what was asked of it."""
+    """Ended answers of a real store, which says what was asked of it."""
 
     def __init__(self, storage: SQLiteStorage) -> None:
         self.real = storage
@@ -30,7 +30,7 @@ class Shelf:
         self.store.behind = storage
         self.unsent = Unsent(100_000_000)
         remote = RemoteAnswers(self.store, lease_seconds=30)  # type: ignore[arg-type]
-        self.records = Records(self.store, self.unsent, remote.follow)  # type: ignore[arg-type]
+        self.answers = EndedAnswers(self.store, self.unsent, remote.follow)  # type: ignore[arg-type]
 
     async def ended(self, text: str = LONG) -> str:
         """The id of an answer of alice's."""
@@ -56,7 +56,7 @@ async def shelves(folder: Path) -> AsyncIterator[Shelf]:
         yield shelf
     finally:
         shelf.store.heal()
-        await shelf.records.close()
+        await shelf.answers.close()
         await storage.close()
 
 
@@ -65,9 +65,9 @@ async def test_a_thousand_who_come_at_once_cost_one_load(tmp_path: Path) -> None
     async with shelves(tmp_path) as shelf:
         answer_id = await shelf.ended()
         gate = shelf.store.hold("message")
-        coming = [asyncio.create_task(shelf.records.answer("alice", answer_id)) for _ in range(999)]
+        coming = [asyncio.create_task(shelf.answers.answer("alice", answer_id)) for _ in range(999)]
         await gate.reached.wait()
-        coming.append(asyncio.create_task(shelf.records.answer("alice", answer_id)))
+        coming.append(asyncio.create_task(shelf.answers.answer("alice", answer_id)))
         await shelf.store.called("answer_status", 999)
         gate.open.set()
 
@@ -83,7 +83,7 @@ async def test_of_many_different_ones_a_few_are_loaded_at_a_time(tmp_path: Path)
     async with shelves(tmp_path) as shelf:
         answer_ids = [await shelf.ended("x") for _ in range(20)]
         gates = [shelf.store.hold("message") for _ in answer_ids]
-        coming = [asyncio.create_task(shelf.records.answer("alice", each)) for each in answer_ids]
+        coming = [asyncio.create_task(shelf.answers.answer("alice", each)) for each in answer_ids]
         await shelf.store.called("message", unsent._USERS_LOADS)
         for _ in range(10):
             await asyncio.sleep(0)
@@ -99,14 +99,14 @@ async def test_of_many_different_ones_a_few_are_loaded_at_a_time(tmp_path: Path)
 async def test_who_comes_later_shares_it_and_it_goes_with_its_last_reader(tmp_path: Path) -> None:
     async with shelves(tmp_path) as shelf:
         answer_id = await shelf.ended()
-        first = await shelf.records.answer("alice", answer_id)
-        assert first is await shelf.records.answer("alice", answer_id)
+        first = await shelf.answers.answer("alice", answer_id)
+        assert first is await shelf.answers.answer("alice", answer_id)
         assert 4_000_000 - FREE_BYTES < shelf.unsent.held < 4_001_000
 
         del first
 
         assert 0 == shelf.unsent.held  # by its count of references: no collector was there
-        again = await shelf.records.answer("alice", answer_id)
+        again = await shelf.answers.answer("alice", answer_id)
         assert (2, 1) == (shelf.loads, shelf.checks)
         assert answer_id == again.id
 
@@ -116,15 +116,15 @@ async def test_another_user_shares_neither_a_record_nor_a_load(tmp_path: Path) -
     async with shelves(tmp_path) as shelf:
         answer_id = await shelf.ended()
         gate = shelf.store.hold("message")
-        loading = asyncio.create_task(shelf.records.answer("alice", answer_id))
+        loading = asyncio.create_task(shelf.answers.answer("alice", answer_id))
         await gate.reached.wait()
         with pytest.raises(NotFound):
-            await shelf.records.answer("bob", answer_id)
+            await shelf.answers.answer("bob", answer_id)
         gate.open.set()
         record = await loading
 
         with pytest.raises(NotFound):
-            await shelf.records.answer("bob", answer_id)
+            await shelf.answers.answer("bob", answer_id)
 
         assert answer_id == record.id
 
@@ -137,7 +137,7 @@ async def test_what_was_deleted_is_there_for_nobody_who_comes_behind(
     async with shelves(tmp_path) as shelf:
         answer_id = await shelf.ended()
         gate = shelf.store.hold("message", done=True)
-        loading = asyncio.create_task(shelf.records.answer("alice", answer_id))
+        loading = asyncio.create_task(shelf.answers.answer("alice", answer_id))
         await gate.reached.wait()
         if there:
             gate.open.set()
@@ -146,7 +146,7 @@ async def test_what_was_deleted_is_there_for_nobody_who_comes_behind(
         await shelf.real.delete_conversation("alice", answer_id.partition("-")[0])
 
         with pytest.raises(NotFound):
-            await shelf.records.answer("alice", answer_id)
+            await shelf.answers.answer("alice", answer_id)
         gate.open.set()
         assert LONG == (await loading).beyond(0)[0].text  # who came ahead of it reads on
 
@@ -156,9 +156,9 @@ async def test_who_began_a_load_and_leaves_takes_it_from_nobody(tmp_path: Path) 
     async with shelves(tmp_path) as shelf:
         answer_id = await shelf.ended()
         gate = shelf.store.hold("message")
-        first = asyncio.create_task(shelf.records.answer("alice", answer_id))
+        first = asyncio.create_task(shelf.answers.answer("alice", answer_id))
         await gate.reached.wait()
-        second = asyncio.create_task(shelf.records.answer("alice", answer_id))
+        second = asyncio.create_task(shelf.answers.answer("alice", answer_id))
         await shelf.store.called("answer_status")
 
         first.cancel()
@@ -175,7 +175,7 @@ async def test_a_load_that_fails_is_tried_again_by_who_comes_next(tmp_path: Path
         answer_id = await shelf.ended()
         gate = shelf.store.hold("message")
         shelf.store.fail("message", times=1)
-        coming = [asyncio.create_task(shelf.records.answer("alice", answer_id)) for _ in range(3)]
+        coming = [asyncio.create_task(shelf.answers.answer("alice", answer_id)) for _ in range(3)]
         await gate.reached.wait()
         await shelf.store.called("answer_status", 2)
         gate.open.set()
@@ -184,7 +184,7 @@ async def test_a_load_that_fails_is_tried_again_by_who_comes_next(tmp_path: Path
 
         assert [StorageError] * 3 == [type(each) for each in failed]
         assert 0 == shelf.unsent.held
-        assert answer_id == (await shelf.records.answer("alice", answer_id)).id
+        assert answer_id == (await shelf.answers.answer("alice", answer_id)).id
 
 
 @pytest.mark.gen_test
@@ -192,4 +192,4 @@ async def test_a_question_is_no_answer(tmp_path: Path) -> None:
     async with shelves(tmp_path) as shelf:
         answer = await begun(shelf.real)
         with pytest.raises(NotFound):
-            await shelf.records.answer("alice", answer.parent_id or "")
+            await shelf.answers.answer("alice", answer.parent_id or "")
