@@ -24,6 +24,7 @@ from relay.checkpoints import Checkpoints
 from relay.clearing import Clearing
 from relay.context import History, history
 from relay.ended_answers import EndedAnswers
+from relay.ending_writer import EndingWriter
 from relay.endings import deleted, ending_of, interrupted, left_before, never_asked, orphaned
 from relay.errors import (
     LeaseLost,
@@ -37,7 +38,6 @@ from relay.errors import (
     forget_frames,
 )
 from relay.generation import Generation
-from relay.keeping import EndingKeeper
 from relay.leases import Lease, sweep_orphans
 from relay.models import Models, Source
 from relay.peer_requests import PeerRequestPoller
@@ -114,8 +114,8 @@ class Relay:
             interval=interval,
             lease_seconds=limits.lease_seconds,
         )
-        self._keeper = EndingKeeper(storage, lease_seconds=limits.lease_seconds)
-        self._retries = Retries(storage, self._begin, self.answer, self._keeper.settled)
+        self._ending_writer = EndingWriter(storage, lease_seconds=limits.lease_seconds)
+        self._retries = Retries(storage, self._begin, self.answer, self._ending_writer.settled)
         self._endings: set[asyncio.Task[None]] = set()  # the loop itself holds tasks only weakly
         self._unread: list[Generation] = []  # whose time without a reader is over
         self._looking: asyncio.Task[None] | None = None
@@ -137,7 +137,7 @@ class Relay:
             unsent_bytes=self.unsent.held,
             unsaved_chars=unsaved_chars,
             unsaved_seconds=unsaved_seconds,
-            late_endings=self._keeper.late,
+            late_endings=self._ending_writer.late,
             holds_lease=self._lease.is_held,
         )
 
@@ -254,7 +254,7 @@ class Relay:
                 # Nobody knows whether it was kept. If it was, its answer must not stay live.
                 left = isinstance(error, asyncio.CancelledError)
                 ending = left_before() if left else never_asked(StorageUnavailable())
-                self._keeper.keep_if_asked(live.id, ending)
+                self._ending_writer.write_if_stored(live.id, ending)
             self._forget(generation)
             raise
         self._admission.kept(slot)
@@ -398,7 +398,7 @@ class Relay:
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.wait({self._looking})
-        await self._keeper.close()
+        await self._ending_writer.close()
 
     async def idle(self) -> None:
         """Return when no answer is live here."""
@@ -512,7 +512,7 @@ class Relay:
         answer = generation.answer
         generation.let_go()
         ending = ending_of(generation)
-        told = await self._keeper.keep(answer.id, ending) if generation.kept else ending
+        told = await self._ending_writer.write(answer.id, ending) if generation.kept else ending
         self._checkpoints.discard(answer)
         if told is not None:
             self._spent(generation.user, ending)

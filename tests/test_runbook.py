@@ -376,7 +376,7 @@ async def the_primary_steps_down(stage: Stage) -> None:
     needs="store serve providers upstream monkeypatch",
 )
 async def an_outage_outlasts_ten_thousand_answers(stage: Stage) -> None:
-    stage.monkeypatch.setattr("relay.keeping._MAX_LATE", 0)
+    stage.monkeypatch.setattr("relay.ending_writer._MAX_LATE", 0)
     relay = {"checkpoint_seconds": 0.02, "lease_seconds": 0.2}
     server = await stage.serve.start(providers=stage.providers, relay=relay)
     stage.store.fail("end_answer")

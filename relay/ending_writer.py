@@ -35,7 +35,7 @@ class _Late(NamedTuple):
     over: asyncio.Event  # it is tried no more
 
 
-class EndingKeeper:
+class EndingWriter:
     """Writes the endings of this process's answers."""
 
     def __init__(self, storage: Storage, *, lease_seconds: float) -> None:
@@ -54,7 +54,7 @@ class EndingKeeper:
         """How many endings go on being tried."""
         return len(self._late)
 
-    async def keep(self, answer_id: str, ending: Ending) -> Ending | None:
+    async def write(self, answer_id: str, ending: Ending) -> Ending | None:
         """Write `ending` and return what readers are to be told: it, or that it could not be.
 
         None: the answer was no longer this process's to end.
@@ -62,7 +62,7 @@ class EndingKeeper:
         try:
             kept = await self._tried_for_a_lease(answer_id, ending)
         except TooLarge:
-            return await self.keep(answer_id, too_long(ending))
+            return await self.write(answer_id, too_long(ending))
         except StorageError:
             told = interrupted(ending, StorageUnavailable())
             self._try_late(answer_id, _Late(told, 0.0, asyncio.Event()))
@@ -73,7 +73,7 @@ class EndingKeeper:
             return ending if kept else None
         return told
 
-    def keep_if_asked(self, answer_id: str, ending: Ending) -> None:
+    def write_if_stored(self, answer_id: str, ending: Ending) -> None:
         """Write `ending` if the answer turns out to have been stored; nobody waits for it."""
         arrives_until = asyncio.get_running_loop().time()
         if not self._storage.is_prompt:
