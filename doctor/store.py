@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from doctor.findings import Finding, look, ok, wrong
 from settings import Settings
-from storage.base import Examined, Outdated, Reason, Storage, StorageError
+from storage.base import Outdated, Reason, Storage, StorageError, StoreReport
 from storage.opening import from_url
 
 # With transactions on every shape of cluster, and `$$NOW`.
@@ -42,75 +42,75 @@ async def store(settings: Settings) -> list[Finding]:
         lease_seconds=settings.relay.lease_seconds,
     )
     try:
-        examined = await storage.examine()
+        report = await storage.report()
     except Outdated as error:
         return [wrong("storage", str(error), _MIGRATE)]
     except StorageError as error:
         return [wrong("storage", str(error), _REMEDIES.get(error.reason, _LOOK))]
-    return list(_findings(settings, examined))
+    return list(_findings(settings, report))
 
 
-def _findings(settings: Settings, examined: Examined) -> Iterator[Finding]:
-    version = ".".join(map(str, examined.version))
-    if examined.name == "MongoDB" and examined.version < _OLDEST_MONGODB:
+def _findings(settings: Settings, report: StoreReport) -> Iterator[Finding]:
+    version = ".".join(map(str, report.version))
+    if report.name == "MongoDB" and report.version < _OLDEST_MONGODB:
         yield wrong(
             "storage",
             f"MongoDB {version} is too old",
             f"MongoDB {'.'.join(map(str, _OLDEST_MONGODB))} or newer",
         )
     else:
-        yield ok("storage", f"{examined.name} {version}, {examined.shape}")
-    if examined.replaced:
+        yield ok("storage", f"{report.name} {version}, {report.shape}")
+    if report.replaced:
         yield wrong(
             "storage",
-            f"process {examined.used_by} has another file that had this name, and refuses what it "
+            f"process {report.used_by} has another file that had this name, and refuses what it "
             "is asked to keep",
             "put that one back, or restart the server to serve this one",
         )
-    elif examined.used_by is not None:
-        yield ok("storage", f"process {examined.used_by} has it: a server runs")
-    if examined.faults:
+    elif report.used_by is not None:
+        yield ok("storage", f"process {report.used_by} has it: a server runs")
+    if report.faults:
         yield wrong(
             "storage",
-            f"it is damaged: {examined.faults[0]}",
+            f"it is damaged: {report.faults[0]}",
             _RESTORE,
         )
-    elif not examined.is_looked_through:
+    elif not report.is_looked_through:
         yield look(
             "storage",
             "it was not looked through to its end, which takes longer than a few seconds",
             "server.py check takes its time",
         )
-    if examined.missing:
+    if report.missing:
         yield look(
             "storage",
-            f"not there: {', '.join(examined.missing)}",
+            f"not there: {', '.join(report.missing)}",
             "nothing, if no server has been started yet: the next start makes them",
         )
-    if examined.due:
-        yield look("storage", f"another version's: {', '.join(examined.due)}", _MIGRATE)
-    if abs(examined.ahead_seconds) > _CLOCK_SECONDS:
-        way = "ahead of" if examined.ahead_seconds > 0 else "behind"
+    if report.due:
+        yield look("storage", f"another version's: {', '.join(report.due)}", _MIGRATE)
+    if abs(report.ahead_seconds) > _CLOCK_SECONDS:
+        way = "ahead of" if report.ahead_seconds > 0 else "behind"
         yield look(
             "clock",
-            f"the database's is {abs(examined.ahead_seconds):.1f} s {way} this machine's",
+            f"the database's is {abs(report.ahead_seconds):.1f} s {way} this machine's",
             "have both machines ask the same time servers (chrony, systemd-timesyncd)",
         )
-    elif examined.name == "MongoDB":
+    elif report.name == "MongoDB":
         yield ok("clock", f"within {_CLOCK_SECONDS:g} s of the database's")
-    if examined.free_bytes is not None and examined.free_bytes < _NO_BYTES:
+    if report.free_bytes is not None and report.free_bytes < _NO_BYTES:
         yield wrong(
             "disk",
-            f"{examined.free_bytes / 1e6:,.1f} MB are free where the database is",
+            f"{report.free_bytes / 1e6:,.1f} MB are free where the database is",
             "make room; every question is refused until then",
         )
-    elif examined.free_bytes is not None and examined.free_bytes < _FREE_BYTES:
+    elif report.free_bytes is not None and report.free_bytes < _FREE_BYTES:
         yield look(
             "disk",
-            f"{examined.free_bytes / 1e6:,.0f} MB are free where the database is",
+            f"{report.free_bytes / 1e6:,.0f} MB are free where the database is",
             "make room; a full disk refuses every question",
         )
-    if settings.reuse_port and examined.name == "SQLite":
+    if settings.reuse_port and report.name == "SQLite":
         yield wrong(
             "storage",
             "reuse_port is for several processes, and an SQLite file has one",

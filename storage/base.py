@@ -219,7 +219,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
 
 
-class Examined(msgspec.Struct, frozen=True, kw_only=True):
+class StoreReport(msgspec.Struct, frozen=True, kw_only=True):
     """What `server.py doctor` wants to know of a store, and nothing of what is kept in it."""
 
     name: str
@@ -264,8 +264,8 @@ class Storage(ABC):
         """
 
     @abstractmethod
-    async def examine(self) -> Examined:
-        """Look at the store from outside, in place of `open`: it changes nothing, and lets go.
+    async def report(self) -> StoreReport:
+        """Report how the store is, in place of `open`: it changes nothing, and lets go.
 
         Raises StorageError, with words for the operator, if `open` would.
         """

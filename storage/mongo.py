@@ -59,7 +59,6 @@ from storage.base import (
     Changes,
     Count,
     Deletion,
-    Examined,
     Growth,
     IdempotencyKey,
     KeyTaken,
@@ -71,6 +70,7 @@ from storage.base import (
     Span,
     Storage,
     StorageError,
+    StoreReport,
     conversation_of,
     failure,
 )
@@ -230,7 +230,7 @@ class MongoStorage(Storage):
             await self.close()
             raise
 
-    async def examine(self) -> Examined:
+    async def report(self) -> StoreReport:
         try:
             self._connect()
             with self._our_errors("examination"):
@@ -245,7 +245,7 @@ class MongoStorage(Storage):
             await self.close()
         hosts = hello.get("hosts", ())
         shape = f"replica set {hello.get('setName')} of {len(hosts)} at {', '.join(hosts)}"
-        return Examined(
+        return StoreReport(
             name="MongoDB",
             version=tuple(build["versionArray"][:3]),
             shape=shape if hosts else "sharded cluster",

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from storage.base import Examined, Outdated, Reason, StorageError, failure
+from storage.base import Outdated, Reason, StorageError, StoreReport, failure
 from storage.sqlite.copies import keep_copy
 from storage.sqlite.holders import holder, serves_another
 from storage.sqlite.lock import FileLock
@@ -124,21 +124,21 @@ class SQLiteFile:
                 say(f"changed: {due[-1]}")
             return bool(due)
 
-    def examine(self) -> Examined:
+    def report(self) -> StoreReport:
         """What there is of it, without changing anything. Raises StorageError."""
         folder = self.path.resolve().parent
         while not folder.exists():  # it is made at the first start
             folder = folder.parent
         if not os.access(folder, os.W_OK | os.X_OK):
             raise self._denied(folder, f"{folder} may not be written to")
-        examined = Examined(
+        report = StoreReport(
             name="SQLite",
             version=sqlite3.sqlite_version_info,
             shape=f"{self.path}, which the first start makes",
             free_bytes=shutil.disk_usage(folder).free,
         )
         if not self.path.exists():
-            return examined
+            return report
         if not os.access(self.path, os.R_OK | os.W_OK):
             raise self._denied(self.path, "it may not be read and written")
         self.lock.check_name()
@@ -156,7 +156,7 @@ class SQLiteFile:
         # With the log of the file that was there before it would be a mixture, and tell nothing.
         found = [] if is_replaced else faults_within(self.path, _LOOK_SECONDS)
         return msgspec.structs.replace(
-            examined,
+            report,
             shape=f"{self.path}, {self.path.stat().st_size / 1e6:.1f} MB",
             due=due,
             used_by=holder(self.path),

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from storage.base import Examined, PeerRequests, Reason, Storage, StorageError
+from storage.base import PeerRequests, Reason, Storage, StorageError, StoreReport
 from storage.sqlite.file import SQLiteFile
 from storage.sqlite.looking import Looking
 from storage.sqlite.readers import Readers
@@ -99,9 +99,9 @@ class SQLiteThreads(Storage):
         if not beside:
             self._looking = Looking(self.path, self._is_damaged, self._file.lock.is_in_place)
 
-    async def examine(self) -> Examined:
+    async def report(self) -> StoreReport:
         try:
-            return await self._in_thread(self._file.examine)
+            return await self._in_thread(self._file.report)
         finally:
             await self.close()
 

@@ -22,7 +22,7 @@ from doctor.examination import examine
 from doctor.store import _findings
 from settings import Settings
 from sockets import peer_credentials
-from storage.base import Examined
+from storage.base import StoreReport
 from storage.sqlite.tables import MIGRATIONS
 from tests.launching import Launcher
 from tests.mongod import Mongod
@@ -433,7 +433,7 @@ async def test_what_may_not_be_written_is_wrong_and_named(
 def test_what_a_database_says_is_weighed(examined: dict[str, Any], mark: str, words: str) -> None:
     facts = {"name": "MongoDB", "version": (6, 0, 5), "shape": "replica set", **examined}
 
-    found = list(_findings(Settings(), Examined(**facts)))
+    found = list(_findings(Settings(), StoreReport(**facts)))
 
     assert [mark] == [each.mark for each in found if words in each.words]
 

@@ -151,15 +151,15 @@ async def test_a_second_server_is_refused_by_every_name(
             await SQLiteStorage(path, "migration").migrate(lambda _: None)
         if path.samefile(file) and path.resolve() != file:  # another log would be beside it
             for look in (
-                lambda: SQLiteStorage(path, "doctor").examine(),
+                lambda: SQLiteStorage(path, "doctor").report(),
                 lambda: SQLiteStorage(path, "keys").open(beside=True),
             ):
                 with pytest.raises(StorageError, match="another name"):
                     await look()
             assert not path.with_name(f"{path.name}-wal").exists()
         else:
-            examined = await SQLiteStorage(path, "doctor").examine()
-            assert examined.used_by == str(server.process.pid)
+            report = await SQLiteStorage(path, "doctor").report()
+            assert report.used_by == str(server.process.pid)
         assert await server.asked()
 
 
@@ -210,7 +210,7 @@ async def test_a_shell_that_comes_and_goes_takes_nothing_with_it(
         answers = [await server.asked()]
         for _ in range(3):
             # All that is done beside a server: by doctor, by a second one, by a command for keys.
-            await SQLiteStorage(file, "doctor").examine()
+            await SQLiteStorage(file, "doctor").report()
             with pytest.raises(StorageError, match="in use"):
                 await SQLiteStorage(file, "second").open()
             beside = SQLiteStorage(file, "keys")
@@ -239,7 +239,7 @@ async def test_what_looks_at_the_file_within_the_servers_process_leaves_its_lock
     storage = SQLiteStorage(file, "p")
     await storage.open()
     await begun(storage)
-    assert (await SQLiteStorage(file, "doctor").examine()).used_by == str(os.getpid())
+    assert (await SQLiteStorage(file, "doctor").report()).used_by == str(os.getpid())
     for path in (file, by_a_hard_link(file)):
         with pytest.raises(StorageError, match="in use"):
             await SQLiteStorage(path, "second").open()
@@ -345,8 +345,8 @@ async def test_a_server_in_a_container_of_its_own_is_no_reason_to_refuse_a_comma
         storage = SQLiteStorage(file, "keys")
         await storage.open(beside=True)
         await storage.close()
-        examined = await SQLiteStorage(file, "doctor").examine()
-    assert not examined.replaced
+        report = await SQLiteStorage(file, "doctor").report()
+    assert not report.replaced
 
 
 @pytest.mark.gen_test

@@ -40,7 +40,7 @@ async def migrate(url: str) -> list[str]:
 
 async def due(url: str) -> tuple[str, ...]:
     """What the doctor is told to be due."""
-    return (await from_url(url, process="doctor", lease_seconds=1).examine()).due
+    return (await from_url(url, process="doctor", lease_seconds=1).report()).due
 
 
 async def kept_attempts(storage: Storage) -> tuple[Attempt, ...]:
@@ -165,7 +165,7 @@ async def test_a_file_older_than_those_served_is_refused_until_it_is_migrated(
     looks: list[Callable[[Storage], Any]] = [
         lambda storage: storage.open(),
         lambda storage: storage.open(beside=True),
-        lambda storage: storage.examine(),
+        lambda storage: storage.report(),
     ]
     for look in looks:
         with pytest.raises(Outdated, match=rf"version {number}, .*`server\.py migrate` brings"):
@@ -451,7 +451,7 @@ async def test_without_an_index_that_keeps_a_rule_no_server_starts(
     storage = await mongo.open()
     await storage.close()
     database["messages"].drop_index("live")
-    for look in (MongoStorage.open, MongoStorage.examine):
+    for look in (MongoStorage.open, MongoStorage.report):
         with pytest.raises(Outdated, match=r"messages\.live; `server\.py migrate` makes them"):
             await look(MongoStorage(mongo.url, "p", 30))
 

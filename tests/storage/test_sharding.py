@@ -54,7 +54,7 @@ EXEMPT = {
 }
 
 # Said once, to a server and not to a collection.
-AT_THE_ENDS = {"open", "close", "ping", "examine", "migrate"}
+AT_THE_ENDS = {"open", "close", "ping", "report", "migrate"}
 
 Operation = tuple[str, Callable[[], Awaitable[object]]]
 

@@ -86,12 +86,12 @@ async def test_a_file_of_before_gives_room_back_once_it_is_migrated(tmp_path: Pa
     await storage.close()
     said: list[str] = []
     room = "room that is no longer needed is given back"
-    assert (room,) == (await SQLiteStorage(file, "doctor").examine()).due
+    assert (room,) == (await SQLiteStorage(file, "doctor").report()).due
 
     assert await SQLiteStorage(file, "migration").migrate(said.append)
 
     assert [f"changed: {room}"] == said  # no tables: no copy
-    assert () == (await SQLiteStorage(file, "doctor").examine()).due
+    assert () == (await SQLiteStorage(file, "doctor").report()).due
     assert not await SQLiteStorage(file, "migration").migrate(said.append)
     assert ("ok", 2) == checked(file)
     storage = SQLiteStorage(file, "p")
