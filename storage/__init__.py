@@ -5,5 +5,6 @@ says what counts as somebody's, and `reading.py` copes with what this version ca
 
 What MongoDB holds is in `documents.py`, what it is asked in `queries.py`, what it is told about its
 collections in `schema.py`, when in `migration.py`, and what an operator is told of its errors in
-`remedies.py`; `lanes.py` bounds the commands in flight. Only `mongo.py` imports motor or pymongo.
+`remedies.py`; `concurrency_limit.py` bounds the commands in flight. Only `mongo.py` imports motor
+or pymongo.
 """

@@ -33,7 +33,7 @@ import msgspec
 
 # Motor works in one pool of threads for the whole process, which has 5 for each core unless it is
 # told otherwise before it is imported. 30 hung commands were seen to hold up an unrelated healthy
-# one for 3 s: hence a number of ours, and the lanes below, which together are narrower. More
+# one for 3 s: hence a number of ours, and the limits below, which together are lower. More
 # threads would only wait for the same interpreter.
 os.environ["MOTOR_MAX_WORKERS"] = "39"
 
@@ -74,6 +74,7 @@ from storage.base import (
     conversation_of,
     failure,
 )
+from storage.concurrency_limit import ConcurrencyLimit
 from storage.documents import (
     Document,
     api_key_document,
@@ -91,7 +92,6 @@ from storage.documents import (
     peer_requests_in,
     span_id,
 )
-from storage.lanes import Lane
 from storage.pages import (
     ORPHANS,
     conversations_page_builder,
@@ -132,7 +132,7 @@ _GOODBYE_TIMEOUT = 1.0
 # questions, nor what others want of this process behind the growth that it follows. Whoever deletes
 # conversations by the hundred fills the two places for that, and no others. Of keys there are two
 # queries at a time: one that looks after those that are known, and one for all that are not.
-_LANES = {
+_CONCURRENCY = {
     "request": 16,
     "ending": 8,
     "chunks": 2,
@@ -189,8 +189,8 @@ _NAMESPACE_EXISTS = 48
 _Method = Callable[Concatenate["MongoStorage", P], Coroutine[Any, Any, T]]
 
 
-def _command(lane: str) -> Callable[[_Method[P, T]], _Method[P, T]]:
-    """Have a method take its turn in `lane`, run to its end even if cancelled, raise our errors."""
+def _command(kind: str) -> Callable[[_Method[P, T]], _Method[P, T]]:
+    """Have a method run within the limit of its `kind`, to its end, and raise our errors."""
 
     def decorate(method: _Method[P, T]) -> _Method[P, T]:
         @functools.wraps(method)
@@ -199,7 +199,7 @@ def _command(lane: str) -> Callable[[_Method[P, T]], _Method[P, T]]:
                 with storage._our_errors(method.__name__.lstrip("_")):
                     return await method(storage, *args, **kwargs)
 
-            return await storage._lanes[lane].run(command)
+            return await storage._limits[kind].run(command)
 
         return run
 
@@ -214,7 +214,9 @@ class MongoStorage(Storage):
         self._url = url
         self._lease = int(lease_seconds * 1000)  # as the server counts
         self._since: datetime | None = None  # when the lease began that we know of
-        self._lanes = {name: Lane(width, patience=_TIMEOUT) for name, width in _LANES.items()}
+        self._limits = {
+            kind: ConcurrencyLimit(limit, timeout=_TIMEOUT) for kind, limit in _CONCURRENCY.items()
+        }
         self._client: MotorClient[Document] | None = None
 
     async def open(self, *, beside: bool = False) -> None:
@@ -278,8 +280,8 @@ class MongoStorage(Storage):
             return
         client, self._client = self._client, None
         try:
-            for lane in self._lanes.values():
-                await lane.empty()
+            for limit in self._limits.values():
+                await limit.wait_until_idle()
             if self._since is not None:
                 lease = queries.lease_given_back(self.process)
                 await _let_go(lambda: self._processes.delete_one(lease))  # or it runs out

@@ -18,7 +18,7 @@ from model.blocks import TextBlock
 from model.messages import Message, Status, now
 from storage import queries
 from storage.base import SCHEMA_VERSION, Changes, NotFound, Storage, StorageError
-from storage.mongo import _LANES, MongoStorage
+from storage.mongo import _CONCURRENCY, MongoStorage
 from storage.schema import INDEXES, VALIDATORS
 from tests.mongod import Mongod, ReplicaSet, replica_set
 from tests.storage.conftest import Place
@@ -192,7 +192,7 @@ async def test_messages_of_earlier_and_of_later_versions_can_be_read_and_ended(
 
 
 def test_the_lanes_together_are_narrower_than_motors_threads() -> None:
-    assert sum(_LANES.values()) < int(os.environ["MOTOR_MAX_WORKERS"])
+    assert sum(_CONCURRENCY.values()) < int(os.environ["MOTOR_MAX_WORKERS"])
 
 
 @pytest.mark.gen_test

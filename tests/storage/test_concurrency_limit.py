@@ -6,7 +6,7 @@ import gc
 import pytest
 
 from storage.base import StorageError
-from storage.lanes import Lane
+from storage.concurrency_limit import ConcurrencyLimit
 
 
 class Slow:
@@ -26,13 +26,13 @@ class Slow:
 
 @pytest.mark.gen_test
 async def test_a_cancelled_caller_leaves_and_the_command_keeps_its_room() -> None:
-    lane = Lane(1, patience=5)
+    limit = ConcurrencyLimit(1, timeout=5)
     first, second = Slow(), Slow()
-    caller = asyncio.create_task(lane.run(first))
+    caller = asyncio.create_task(limit.run(first))
     await first.begun.wait()
     caller.cancel()
     await asyncio.wait([caller])
-    waiting = asyncio.create_task(lane.run(second))
+    waiting = asyncio.create_task(limit.run(second))
     await asyncio.sleep(0)
     assert caller.cancelled()
     assert not second.begun.is_set()
@@ -46,11 +46,11 @@ async def test_a_cancelled_caller_leaves_and_the_command_keeps_its_room() -> Non
 
 @pytest.mark.gen_test
 async def test_a_caller_who_leaves_the_queue_begins_nothing() -> None:
-    lane = Lane(1, patience=5)
+    limit = ConcurrencyLimit(1, timeout=5)
     first, second = Slow(), Slow()
-    running = asyncio.create_task(lane.run(first))
+    running = asyncio.create_task(limit.run(first))
     await first.begun.wait()
-    queued = asyncio.create_task(lane.run(second))
+    queued = asyncio.create_task(limit.run(second))
     await asyncio.sleep(0)
     queued.cancel()
     first.release.set()
@@ -61,29 +61,29 @@ async def test_a_caller_who_leaves_the_queue_begins_nothing() -> None:
 
 @pytest.mark.gen_test
 async def test_waiting_for_room_has_an_end() -> None:
-    lane = Lane(1, patience=0.01)
+    limit = ConcurrencyLimit(1, timeout=0.01)
     first = Slow()
-    running = asyncio.create_task(lane.run(first))
+    running = asyncio.create_task(limit.run(first))
     await first.begun.wait()
     with pytest.raises(StorageError, match="too many"):
-        await lane.run(Slow())
+        await limit.run(Slow())
     first.release.set()
     assert await running == "done"
 
 
 @pytest.mark.gen_test
 async def test_a_failure_that_nobody_waits_for_is_no_error_in_the_log() -> None:
-    lane = Lane(1, patience=5)
+    limit = ConcurrencyLimit(1, timeout=5)
     release = asyncio.Event()
 
     async def fail() -> None:
         await release.wait()
         raise StorageError("nobody hears this")
 
-    caller = asyncio.create_task(lane.run(fail))
+    caller = asyncio.create_task(limit.run(fail))
     await asyncio.sleep(0)
     caller.cancel()
     release.set()
-    await lane.empty()
+    await limit.wait_until_idle()
     await asyncio.wait([caller])
     gc.collect()  # what asyncio would complain about, it complains about now
