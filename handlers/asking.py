@@ -6,11 +6,12 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import NamedTuple
 
+from handlers.bodies import Chat, Options, Question
 from handlers.errors import ApiError, failure_status
 from handlers.resume_position import ResumePosition, resume_position
 from handlers.single_header import RepeatedHeader, single_header
 from handlers.streaming import ReadingHandler
-from handlers.views import Accepted, Chat, FailedAnswer, List, Message, Options, Problem, Question
+from handlers.views import Accepted, FailedAnswer, List, Message, Problem
 from model.messages import Failure, Status
 from relay.answer import Answer
 from relay.asking import Asking

@@ -4,8 +4,9 @@ import secrets
 from http import HTTPStatus
 
 from handlers.base import BaseHandler
+from handlers.bodies import ChangedConversation, NewConversation
 from handlers.errors import ApiError
-from handlers.views import ChangedConversation, Conversation, List, NewConversation
+from handlers.views import Conversation, List
 from handlers.watched import WatchedHandler
 from model.messages import Conversation as Kept
 from model.messages import now

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import inspect
 import re
 from functools import cache
 from typing import Any
@@ -149,7 +150,7 @@ def document(*, asks_for_keys: bool, base_path: str = "") -> dict[str, Any]:
         "servers": [{"url": base_path or "/"}],
         "paths": paths,
         "components": {
-            "schemas": _portable(schemas),
+            "schemas": {name: _tidied(_portable(schema)) for name, schema in schemas.items()},
             "responses": {_refusal(status): _reply(reply) for status, reply in REFUSALS.items()},
             "securitySchemes": {"key": _KEY, "ticket": _TICKET},
         },
@@ -332,6 +333,19 @@ def _portable(schema: Any) -> Any:
             for name, value in schema.items()
         }
     return [_portable(each) for each in schema] if isinstance(schema, list) else schema
+
+
+def _tidied(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a type, its description without the indents that a docstring has in the code.
+
+    A tag, such as a block's `type`, gets a description: msgspec makes the field without one.
+    """
+    schema["description"] = inspect.cleandoc(schema["description"])
+    for field in schema.get("properties", {}).values():
+        if "description" not in field:
+            (tag,) = field["enum"]
+            field["description"] = f"Always `{tag}`."
+    return schema
 
 
 @cache

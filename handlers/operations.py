@@ -4,6 +4,7 @@
 that the server serves, so that no route is undocumented.
 """
 
+from handlers.bodies import ChangedConversation, Chat, NewConversation, Options, Question
 from handlers.errors import FAILURE_STATUSES
 from handlers.openapi_components import (
     ANY_OBJECT,
@@ -25,8 +26,6 @@ from handlers.openapi_components import (
 )
 from handlers.views import (
     Accepted,
-    ChangedConversation,
-    Chat,
     Conversation,
     GivenTicket,
     Health,
@@ -34,9 +33,6 @@ from handlers.views import (
     Me,
     Message,
     ModelEntry,
-    NewConversation,
-    Options,
-    Question,
     Ready,
     Refusal,
 )

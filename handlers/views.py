@@ -1,4 +1,7 @@
-"""What clients send and see: the API's bodies as types. What else a store keeps stays ours."""
+"""What clients get, as types; `bodies.py` has what they send. Other stored fields stay internal.
+
+Docstrings and descriptions of fields are part of the OpenAPI document.
+"""
 
 from datetime import datetime
 from typing import Annotated, Generic, Literal, TypeVar, cast
@@ -10,152 +13,133 @@ import model.messages as kept
 from model.blocks import Block, KnownBlock, ProviderData
 from model.usage import Usage
 from relay.answer import Answer
-from relay.asking import Asking, Caller
-from relay.choosing import Allowed
 
 T = TypeVar("T")
 
-# A body is bounded as a whole. These bound what a list of conversations repeats for each of them.
-Title = Annotated[str, Meta(max_length=200)]
-Metadata = Annotated[
-    dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]],
-    Meta(max_length=16),
-]
-# Printable ASCII, as every provider's names are: a line of the log holds them.
-Model = Annotated[str, Meta(max_length=200, pattern=r"^[!-~]+\Z")]
-# Longer than any connection's patience; a reader who takes an hour to come back asks again.
-Seconds = Annotated[float, Meta(ge=0, le=3600)]
-Time = Annotated[datetime, Meta(tz=True)]  # RFC 3339
-# To JSON 2.0 is as whole as 2, and some languages write every number so; past 2**53 such a number
-# counts nothing any more.
-Count = Annotated[int, Meta(ge=1, le=2**53)] | Annotated[float, Meta(ge=1, le=2**53, multiple_of=1)]
+_Time = Annotated[datetime, Meta(tz=True)]  # RFC 3339
 
-
-class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of what clients send: a misspelt field is told, not ignored."""
-
-
-class NewConversation(Body, frozen=True, kw_only=True):
-    """POST /conversations"""
-
-    title: Title | None = None
-    model: Model | None = None
-    system: str | None = None
-    metadata: Metadata = {}
-
-
-class ChangedConversation(Body, frozen=True, kw_only=True):
-    """PATCH /conversations/{id}: what is named changes, null clears."""
-
-    title: Title | msgspec.UnsetType | None = msgspec.UNSET
-    model: Model | msgspec.UnsetType | None = msgspec.UNSET
-    system: str | msgspec.UnsetType | None = msgspec.UNSET
-    metadata: Metadata | msgspec.UnsetType = msgspec.UNSET
-
-
-class TextPart(Body, frozen=True, kw_only=True, tag_field="type", tag="text"):
-    """A part of a question."""
-
-    text: str
-
-
-class Grace(Body, frozen=True, kw_only=True):
-    """`on_disconnect`: go on for so many seconds in case a reader comes back."""
-
-    grace: Seconds
-
-
-class Options(Body, frozen=True, kw_only=True):
-    """POST /answers/{id}/regenerate, and what every question may say of its answer."""
-
-    model: Model | None = None
-    system: str | None = None
-    on_disconnect: Literal["cancel", "finish"] | Grace | None = None
-    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Meta(gt=0, le=1)] | None = None
-    max_tokens: Count | None = None
-    stop: Annotated[list[Annotated[str, Meta(min_length=1)]], Meta(max_length=4)] | None = None
-
-    def of(self, asking: Asking, *, key: str | None, caller: Caller, allowed: Allowed) -> Asking:
-        """The question with these; without a model they leave it its own."""
-        return msgspec.structs.replace(
-            asking,
-            model=self.model or asking.model,
-            system=self.system,
-            temperature=self.temperature,
-            top_p=self.top_p,
-            max_tokens=None if self.max_tokens is None else int(self.max_tokens),
-            stop=tuple(self.stop or ()),
-            patience=patience_of(self.on_disconnect),
-            key=key,
-            caller=caller,
-            allowed=allowed,
-        )
-
-
-class Question(Options, frozen=True, kw_only=True):
-    """POST /conversations/{id}/messages"""
-
-    content: Annotated[str, Meta(min_length=1)] | Annotated[list[TextPart], Meta(min_length=1)]
-    parent_id: str | msgspec.UnsetType | None = msgspec.UNSET
-
-    @property
-    def text(self) -> str:
-        """All of what is asked."""
-        if isinstance(self.content, str):
-            return self.content
-        return "".join(part.text for part in self.content)
-
-
-class Chat(Question, frozen=True, kw_only=True):
-    """POST /chat: a question that may name its conversation."""
-
-    conversation_id: str | None = None
+_CONVERSATION_ID = Meta(
+    description="The conversation's id.", examples=["0f2c9a4b7d1e4c3f8a6b5d2e1c0f9a8b"]
+)
+_QUESTION_ID = Meta(
+    description="The id of the question.", examples=["5b1e8c7d2f3a4b6c9d0e1f2a3b4c5d6e"]
+)
+_ANSWER_ID = Meta(
+    description="The id of the answer.", examples=["9d0e1f2a3b4c5d6e5b1e8c7d2f3a4b6c"]
+)
+_MODEL = Meta(
+    description="The model that was asked, as `<provider>/<model>`.",
+    examples=["openai/gpt-4o-mini"],
+)
+_FINISH_REASON = Meta(
+    description="Why the model stopped: `stop`, `length`, `tool_calls`, `content_filter` or "
+    "`error`; null if the provider did not say, or the answer was not finished.",
+    examples=["stop"],
+)
+_USAGE = Meta(description="Tokens read and written; null while they are not known.")
+_TIMING = Meta(
+    description="How long the answer took; null while it is live, and if the process that "
+    "generated it did not end it."
+)
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation as clients see it."""
+    """A conversation, without its messages."""
 
-    id: str
-    title: str | None
-    model: str | None
-    system: str | None
-    metadata: dict[str, str]
-    created_at: Time
-    updated_at: Time
+    id: Annotated[str, _CONVERSATION_ID]
+    title: Annotated[
+        str | None,
+        Meta(
+            description="The title: as it was given, else made of the first question, up to 40 "
+            "characters. Null before the first question.",
+            examples=["Canals and headraces"],
+        ),
+    ]
+    model: Annotated[
+        str | None,
+        Meta(
+            description="The model for questions that name none, as `<provider>/<model>`; null: "
+            "the server's default.",
+            examples=["openai/gpt-4o-mini"],
+        ),
+    ]
+    system: Annotated[
+        str | None, Meta(description="The system prompt for questions that bring none, or null.")
+    ]
+    metadata: Annotated[
+        dict[str, str],
+        Meta(description="The client's own strings, as it stored them.", examples=[{"a": "b"}]),
+    ]
+    created_at: Annotated[_Time, Meta(description="When the conversation was created.")]
+    updated_at: Annotated[
+        _Time, Meta(description="When the last question was asked in it, or it was changed.")
+    ]
 
     @classmethod
     def of(cls, conversation: kept.Conversation) -> "Conversation":
-        """The view of what is kept."""
+        """The view of a stored conversation."""
         return msgspec.convert(conversation, cls, from_attributes=True)
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A question or an answer as clients see it."""
+    """A question or an answer."""
 
-    id: str
-    conversation_id: str
-    parent_id: str | None
-    role: str
-    blocks: tuple[KnownBlock, ...]  # and those of later versions, as these store them
-    model: str | None
-    status: kept.Status = kept.Status.LIVE
-    finish_reason: str | None = None
-    usage: Usage | None = None
-    timing: kept.Timing | None = None
-    error: kept.Failure | None = None
-    created_at: Time
-    ended_at: Time | None = None
+    id: Annotated[
+        str,
+        Meta(description="The message's id.", examples=["9d0e1f2a3b4c5d6e5b1e8c7d2f3a4b6c"]),
+    ]
+    conversation_id: Annotated[str, _CONVERSATION_ID]
+    parent_id: Annotated[
+        str | None,
+        Meta(
+            description="The message that this one follows: for an answer its question, for a "
+            "question an answer, or null for a first question. Messages with the same parent are "
+            "alternatives."
+        ),
+    ]
+    role: Annotated[
+        str,
+        Meta(
+            description="`user` for a question, `assistant` for an answer.",
+            examples=["assistant"],
+        ),
+    ]
+    # Blocks of later versions are in it as they were stored.
+    blocks: Annotated[
+        tuple[KnownBlock, ...],
+        Meta(
+            description="The content in order. Pass over blocks of a `type` that you do not know: "
+            "later versions have more of them."
+        ),
+    ]
+    model: Annotated[
+        str | None,
+        Meta(
+            description="The model of an answer, as `<provider>/<model>`; null for a question.",
+            examples=["openai/gpt-4o-mini"],
+        ),
+    ]
+    status: Annotated[kept.Status, Meta(description="How the message stands.")] = kept.Status.LIVE
+    finish_reason: Annotated[str | None, _FINISH_REASON] = None
+    usage: Annotated[Usage | None, _USAGE] = None
+    timing: Annotated[kept.Timing | None, _TIMING] = None
+    error: Annotated[
+        kept.Failure | None, Meta(description="Why the answer failed; null if it did not.")
+    ] = None
+    created_at: Annotated[_Time, Meta(description="When the question was asked.")]
+    ended_at: Annotated[
+        _Time | None, Meta(description="When the answer ended; null while it is live.")
+    ] = None
 
     @classmethod
     def of(cls, message: kept.Message) -> "Message":
-        """The view of what is kept; a live answer's usage is not known yet."""
+        """The view of a stored message; a live answer's usage is not known yet."""
         shown = {name: getattr(message, name) for name in cls.__struct_fields__}
         return cls(**shown | ({} if message.ended_at is not None else {"usage": None}))
 
     @classmethod
     def of_answer(cls, answer: Answer) -> "Message":
-        """The view of an answer as its readers know it, whatever could be kept."""
+        """The view of an answer as its readers have it, whether or not it could be stored."""
         live = cls(
             id=answer.id,
             conversation_id=answer.conversation_id,
@@ -171,68 +155,130 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(live, **ended)
 
 
-# What clients see of an ending: of which calls an answer was made is the operator's to know.
+# What clients see of an ending. `attempts`, the calls to providers, are for the operator only.
 _ENDED = ("status", "blocks", "finish_reason", "usage", "timing", "error", "ended_at")
 
 
 def shown(blocks: tuple[Block, ...]) -> tuple[KnownBlock, ...]:
-    """Blocks as they are shown: all of them, though the API describes those that it knows."""
+    """Blocks as clients get them: all of them, though the schema lists the known kinds only."""
     return cast(tuple[KnownBlock, ...], blocks)
 
 
 class List(msgspec.Struct, Generic[T], frozen=True):
-    """A part of a list; `next` is what to send as `after` or `before` for the next part."""
+    """A page of a list."""
 
-    data: list[T]
-    next: str | None
+    data: Annotated[list[T], Meta(description="The items of this page, in order.")]
+    next: Annotated[
+        str | None,
+        Meta(
+            description="A cursor: send it as `after`, or as `before` for messages, to get the "
+            "following page. Null: there is none. A short page does not mean the end of a list."
+        ),
+    ]
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """202: where the answer can be read."""
+    """A stored question, and where its answer can be read."""
 
-    conversation_id: str
-    question_id: str
-    answer_id: str
-    events_url: str
+    conversation_id: Annotated[str, _CONVERSATION_ID]
+    question_id: Annotated[str, _QUESTION_ID]
+    answer_id: Annotated[str, _ANSWER_ID]
+    events_url: Annotated[
+        str,
+        Meta(
+            description="The path of the answer's stream, below the server's address.",
+            examples=["/api/v1/answers/9d0e1f2a3b4c5d6e5b1e8c7d2f3a4b6c/events"],
+        ),
+    ]
 
 
 class GivenTicket(msgspec.Struct, frozen=True):
-    """What an EventSource enters with, and the address that it is in."""
+    """A ticket for the events of one answer."""
 
-    ticket: str
-    events_url: str
+    ticket: Annotated[str, Meta(description="The ticket, to be sent as `?ticket=`.")]
+    events_url: Annotated[
+        str,
+        Meta(
+            description="The path of the answer's stream with the ticket in it, for an EventSource."
+        ),
+    ]
 
 
 class ModelEntry(msgspec.Struct, frozen=True):
-    """A model to choose."""
+    """A model that may be asked."""
 
-    id: str
-    default: bool
+    id: Annotated[
+        str,
+        Meta(
+            description="The model, as `<provider>/<model>`: send it as `model`.",
+            examples=["openai/gpt-4o-mini"],
+        ),
+    ]
+    default: Annotated[
+        bool, Meta(description="Whether this is the model of questions that name none.")
+    ]
 
 
 class Me(msgspec.Struct, frozen=True):
-    """For whom is asked, and whether whoever asks is an admin."""
+    """The user of a request."""
 
-    user: str
-    admin: bool
+    user: Annotated[
+        str,
+        Meta(description="The user whose data the request reads and writes.", examples=["alice"]),
+    ]
+    admin: Annotated[bool, Meta(description="Whether the credentials are an admin's.")]
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """Why: a code that is never reworded, words for people, and by what our log knows of it."""
+    """Why a request was refused, or an answer failed."""
 
-    code: str
-    message: str
-    request_id: str | None  # None: the request was refused unread
-    answer_id: str | msgspec.UnsetType = msgspec.UNSET  # the live answer that is in the way
-    # Of a provider's failure: whether the same question may succeed later, and after how many
-    # seconds, if the provider said so.
-    retryable: bool | msgspec.UnsetType = msgspec.UNSET
-    retry_after: float | msgspec.UnsetType = msgspec.UNSET
-    reason: str | msgspec.UnsetType = msgspec.UNSET  # why the store fails, in a word
+    code: Annotated[
+        str,
+        Meta(
+            description="What programs match on; codes never change their meaning.",
+            examples=["conversation_busy"],
+        ),
+    ]
+    message: Annotated[
+        str,
+        Meta(
+            description="What went wrong and what to do, in English, for people.",
+            examples=["An answer of this conversation is still being generated."],
+        ),
+    ]
+    request_id: Annotated[
+        str | None,
+        Meta(
+            description="The id of the request in the server's log; null if the request was "
+            "refused before it was read."
+        ),
+    ]
+    answer_id: Annotated[
+        str | msgspec.UnsetType,
+        Meta(description="With `conversation_busy`: the id of the answer that is live."),
+    ] = msgspec.UNSET
+    retryable: Annotated[
+        bool | msgspec.UnsetType,
+        Meta(description="True if the provider failed and the same question may succeed later."),
+    ] = msgspec.UNSET
+    retry_after: Annotated[
+        float | msgspec.UnsetType,
+        Meta(
+            description="Seconds to wait before asking again, if the provider said so.",
+            examples=[20],
+        ),
+    ] = msgspec.UNSET
+    reason: Annotated[
+        str | msgspec.UnsetType,
+        Meta(
+            description="With `storage_unavailable`: why the store fails, in one word.",
+            examples=["full"],
+        ),
+    ] = msgspec.UNSET
 
     @classmethod
     def of(cls, failure: kept.Failure, request_id: str) -> "Problem":
-        """Why an answer failed."""
+        """The problem that clients see of an answer's failure."""
         return cls(
             failure.code,
             failure.message,
@@ -243,89 +289,107 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """What comes in place of what was asked for."""
+    """The body of an error response."""
 
-    error: Problem
+    error: Annotated[Problem, Meta(description="Why the request was refused.")]
 
 
 class FailedAnswer(msgspec.Struct, frozen=True):
-    """An answer that failed, for who waited for it as JSON."""
+    """The body of an error response to a client that waited for an answer which failed."""
 
-    error: Problem
-    message: Message
+    error: Annotated[Problem, Meta(description="Why the answer failed.")]
+    message: Annotated[
+        Message, Meta(description="The answer, with what was generated before it failed.")
+    ]
 
 
 class StartEvent(msgspec.Struct, frozen=True):
-    """`start`, the first event of every stream, also of one that resumes."""
+    """The data of `start`, the first event of every stream, also of one that resumes."""
 
-    conversation_id: str
-    question_id: str
-    answer_id: str
-    model: str
+    conversation_id: Annotated[str, _CONVERSATION_ID]
+    question_id: Annotated[str, _QUESTION_ID]
+    answer_id: Annotated[str, _ANSWER_ID]
+    model: Annotated[str, _MODEL]
 
 
 class ToolCallDelta(msgspec.Struct, frozen=True):
-    """More of a tool call; the first one of each brings id and name."""
+    """The growth of a tool call; the first one of each call brings its id and name."""
 
-    index: int
-    arguments: str
-    id: str | msgspec.UnsetType = msgspec.UNSET
-    name: str | msgspec.UnsetType = msgspec.UNSET
+    index: Annotated[
+        int, Meta(description="Which tool call of the answer this is, counted from 0.")
+    ]
+    arguments: Annotated[
+        str,
+        Meta(
+            description="Text to append to the call's arguments, which are JSON once complete.",
+            examples=['{"city": "Par'],
+        ),
+    ]
+    id: Annotated[
+        str | msgspec.UnsetType, Meta(description="The call's id, on its first delta.")
+    ] = msgspec.UNSET
+    name: Annotated[
+        str | msgspec.UnsetType, Meta(description="The tool's name, on its first delta.")
+    ] = msgspec.UNSET
 
 
 class DeltaEvent(msgspec.Struct, frozen=True):
-    """`delta`: more of the answer, one of the first four.
+    """The data of `delta`: the growth of the answer, as one of the first four fields."""
 
-    `block` is one that comes whole, as it stands in a message. `data` comes with the reasoning or
-    the tool call that it closes: the provider's own, and nobody else's to read.
-    """
-
-    text: str | msgspec.UnsetType = msgspec.UNSET
-    reasoning: str | msgspec.UnsetType = msgspec.UNSET
-    tool_call: ToolCallDelta | msgspec.UnsetType = msgspec.UNSET
-    block: KnownBlock | msgspec.UnsetType = msgspec.UNSET
-    data: ProviderData | msgspec.UnsetType = msgspec.UNSET
+    text: Annotated[
+        str | msgspec.UnsetType, Meta(description="Text to append to the answer.", examples=["Hel"])
+    ] = msgspec.UNSET
+    reasoning: Annotated[
+        str | msgspec.UnsetType, Meta(description="Text to append to the model's reasoning.")
+    ] = msgspec.UNSET
+    tool_call: Annotated[
+        ToolCallDelta | msgspec.UnsetType, Meta(description="The growth of a tool call.")
+    ] = msgspec.UNSET
+    block: Annotated[
+        KnownBlock | msgspec.UnsetType,
+        Meta(description="A block that comes whole, such as an image, as it is in a message."),
+    ] = msgspec.UNSET
+    data: Annotated[
+        ProviderData | msgspec.UnsetType,
+        Meta(
+            description="The provider's own data for the reasoning or tool call beside it, which "
+            "is complete then. Clients need not interpret it."
+        ),
+    ] = msgspec.UNSET
 
 
 class ResetEvent(msgspec.Struct, frozen=True):
-    """`reset`: what replaces all that the client holds."""
+    """The data of `reset`: the answer from its beginning."""
 
-    blocks: tuple[KnownBlock, ...]
+    blocks: Annotated[
+        tuple[KnownBlock, ...],
+        Meta(description="The blocks that replace everything the client received."),
+    ]
 
 
 class EndEvent(msgspec.Struct, frozen=True):
-    """`end`, the last event of every stream that was not left before."""
+    """The data of `end`, the last event of every stream that was not cut off."""
 
-    status: kept.Status
-    finish_reason: str | None
-    usage: Usage | None
-    timing: kept.Timing | None
-    error: Problem | msgspec.UnsetType = msgspec.UNSET
+    status: Annotated[kept.Status, Meta(description="How the answer ended.")]
+    finish_reason: Annotated[str | None, _FINISH_REASON]
+    usage: Annotated[Usage | None, _USAGE]
+    timing: Annotated[kept.Timing | None, _TIMING]
+    error: Annotated[
+        Problem | msgspec.UnsetType,
+        Meta(description="Why the answer failed; left out if it did not."),
+    ] = msgspec.UNSET
 
 
 class Health(msgspec.Struct, frozen=True):
-    """The process turns."""
+    """The body of `GET /healthz`."""
 
-    status: Literal["ok"] = "ok"
+    status: Annotated[Literal["ok"], Meta(description="Always `ok`.")] = "ok"
 
 
 class Ready(msgspec.Struct, frozen=True):
-    """Questions can be asked and kept."""
+    """The body of `GET /readyz` while the server is ready."""
 
-    live_answers: int
-    status: Literal["ready"] = "ready"
-
-
-def patience_of(
-    on_disconnect: Literal["cancel", "finish"] | Grace | None,
-) -> float | msgspec.UnsetType | None:
-    """For how many seconds an answer goes on without a reader; None: to its end."""
-    match on_disconnect:
-        case None:
-            return msgspec.UNSET
-        case Grace():
-            return on_disconnect.grace
-        case "finish":
-            return None
-        case "cancel":
-            return 0.0
+    live_answers: Annotated[
+        int, Meta(description="How many answers this process generates at the moment.")
+    ]
+    status: Annotated[Literal["ready"], Meta(description="Always `ready`.")] = "ready"

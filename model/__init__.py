@@ -1,1 +1,4 @@
-"""The words of this server: what is asked, answered and kept. It imports nothing of ours."""
+"""The types that all rooms share: conversations, messages, blocks, prompts and usage.
+
+It imports no other room.
+"""

@@ -1,97 +1,120 @@
-"""What a message is made of.
+"""The blocks that messages are made of: text, reasoning, tool calls, images and files.
 
-A block's position is counted in code points of its text; whatever has none counts one, so that
-every growth of an answer moves its position: a tool call's opening, provider data, an image, a
-file, a tool result.
+A block's length, and so an answer's position, is counted in code points of its text. What has no
+text counts one (a tool call's opening, provider data, an image, a file, a tool result), so that
+every growth of an answer moves its position.
 
-Kinds that this version does not know are kept and shown as they are (`UnknownBlock`): another
-version, which wrote them, may share the store.
+Blocks of a type that this version does not know are kept and shown as they are (`UnknownBlock`):
+another version, which wrote them, may share the store.
 """
 
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
+from msgspec import Meta
+
+_TOOL_CALL_ID = Meta(description="The tool call's id.", examples=["call_8f2c"])
+_DATA = Meta(description="The provider's own data for this block.")
+_URL = Meta(description="The address of the content; null if `file_id` names it.")
+_FILE_ID = Meta(description="The id of the file with the content; null if `url` has its address.")
+_MEDIA_TYPE = Meta(
+    description="The media type of the content; null if it is not known.", examples=["image/png"]
+)
 
 
 class ProviderData(msgspec.Struct, frozen=True):
-    """What a provider wants back unchanged with a block, such as a signature.
+    """Data that a provider needs back unchanged with a block, such as a signature.
 
-    Nobody else can read it: it goes back to the dialect and model that made it, and only with a
-    block that is whole. It closes its block: what comes behind it opens another.
+    It is opaque: it is sent only to the dialect and model that made it, with the whole block. It
+    completes its block, so that text which follows it opens another one.
     """
 
-    dialect: str
-    model: str
-    value: Any  # as JSON has it
+    dialect: Annotated[
+        str, Meta(description="The provider's API that made it.", examples=["openai"])
+    ]
+    model: Annotated[str, Meta(description="The model that made it.", examples=["gpt-4o-mini"])]
+    value: Annotated[Any, Meta(description="The data, as JSON.")]
 
 
 class TextBlock(msgspec.Struct, frozen=True, tag_field="type", tag="text"):
-    """What the user asked or the model answered."""
+    """Text of a question or an answer."""
 
-    text: str
+    text: Annotated[str, Meta(description="The text, as Markdown in most answers.")]
 
 
 class ReasoningBlock(
     msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="reasoning"
 ):
-    """What the model thought; the text is empty where the provider shows only its data."""
+    """The model's reasoning."""
 
-    text: str
-    data: ProviderData | None = None
+    text: Annotated[
+        str,
+        Meta(description="The text; empty if the provider gives only `data` of its reasoning."),
+    ]
+    data: Annotated[ProviderData | None, _DATA] = None
 
 
 class ToolCallBlock(
     msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="tool_call"
 ):
-    """A tool the model asks for; `arguments` is JSON text as the model wrote it, valid or not."""
+    """A tool that the model asks the client to call."""
 
-    id: str
-    name: str
-    arguments: str
-    data: ProviderData | None = None
+    id: Annotated[str, _TOOL_CALL_ID]
+    name: Annotated[str, Meta(description="The tool's name.", examples=["weather"])]
+    arguments: Annotated[
+        str,
+        Meta(
+            description="The arguments as the model wrote them: JSON, unless it made a mistake.",
+            examples=['{"city": "Paris"}'],
+        ),
+    ]
+    data: Annotated[ProviderData | None, _DATA] = None
 
 
 class ToolResultBlock(
     msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="tool_result"
 ):
-    """What came of a tool call, by the call's id."""
+    """The result of a tool call."""
 
-    id: str
-    text: str
-    is_error: bool = False
+    id: Annotated[str, _TOOL_CALL_ID]
+    text: Annotated[str, Meta(description="The result as text.")]
+    is_error: Annotated[bool, Meta(description="True if the call failed.")] = False
 
 
 class ImageBlock(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="image"):
-    """A picture: where it is, or the id of the file that holds it."""
+    """An image."""
 
-    url: str | None = None
-    file_id: str | None = None
-    media_type: str | None = None
+    url: Annotated[str | None, _URL] = None
+    file_id: Annotated[str | None, _FILE_ID] = None
+    media_type: Annotated[str | None, _MEDIA_TYPE] = None
 
 
 class FileBlock(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="file"):
-    """A document: where it is, or the id of the file that holds it."""
+    """A file."""
 
-    url: str | None = None
-    file_id: str | None = None
-    media_type: str | None = None
-    name: str | None = None
+    url: Annotated[str | None, _URL] = None
+    file_id: Annotated[str | None, _FILE_ID] = None
+    media_type: Annotated[str | None, _MEDIA_TYPE] = None
+    name: Annotated[
+        str | None,
+        Meta(description="The file's name; null if it has none.", examples=["report.pdf"]),
+    ] = None
 
 
 KnownBlock = TextBlock | ReasoningBlock | ToolCallBlock | ToolResultBlock | ImageBlock | FileBlock
 
 
 class UnknownBlock(dict[str, Any]):
-    """A block of a kind that a later version wrote, with all its fields as they were stored.
+    """A block of a type that only a later version knows, with its fields as they were stored.
 
-    A dict, so that it is stored and shown as it came. Nothing changes it.
+    It is a dict, so that it is stored and shown unchanged. Nothing writes to it.
     """
 
     @property
     def type(self) -> str:
-        """Its kind."""
+        """The block's `type` field."""
         return str(self.get("type"))
 
 
@@ -100,21 +123,20 @@ if TYPE_CHECKING:
 else:  # msgspec reads no union of structs and a dict; `blocks_in` does
     Block = Any
 
-# What processes of the first stage cannot read. Of a block with `data` they would read the rest,
+# What processes of the first version cannot read. Of a block with `data` they would read the rest
 # and count another position.
 LATER_KINDS = frozenset({"tool_result", "image", "file", "data"})
 
-# Blocks that have no text of their own and come whole.
+# Blocks that arrive in one piece.
 WholeBlock = ToolResultBlock | ImageBlock | FileBlock
 
 _MANY: Any = tuple[KnownBlock, ...]
 
 
 def blocks_in(stored: Iterable[Any]) -> tuple[Block, ...]:
-    """The blocks that a store holds as plain values; what this version cannot read stays unknown.
+    """The blocks of plain values from the store; UnknownBlock for what this version cannot read.
 
-    Values that a version known here would have written differently are unknown, too: an image
-    whose address is a list, say.
+    That includes known types with fields of another shape, such as an image whose url is a list.
     """
     try:
         known: tuple[Block, ...] = msgspec.convert(stored, _MANY)
@@ -127,13 +149,13 @@ def _block_in(stored: Any) -> Block:
     try:
         known: Block = msgspec.convert(stored, KnownBlock)
     except msgspec.ValidationError:
-        # Whatever is no object was never a block, and is shown all the same.
+        # A value that is no object was never a block; it is shown all the same.
         return UnknownBlock(stored) if isinstance(stored, dict) else UnknownBlock(value=stored)
     return known
 
 
 def kind_of(block: Block) -> str:
-    """The block's kind, as it is stored and shown."""
+    """The block's `type`, as it is stored and shown."""
     if isinstance(block, UnknownBlock):
         return block.type
     kind = block.__struct_config__.tag
@@ -142,7 +164,7 @@ def kind_of(block: Block) -> str:
 
 
 def later_kinds(blocks: Iterable[Block]) -> frozenset[str]:
-    """What of `blocks` a process has to know that was not there in the first stage."""
+    """The kinds in `blocks` that processes of the first version cannot read."""
     kinds: set[str] = set()
     for block in blocks:
         match block:
@@ -157,7 +179,7 @@ def later_kinds(blocks: Iterable[Block]) -> frozenset[str]:
 
 
 def text_in(block: Block) -> str:
-    """What a block has of text, of whatever kind: its arguments, if it is a tool call."""
+    """The text of a block of any type; a tool call's arguments."""
     match block:
         case TextBlock() | ReasoningBlock() | ToolResultBlock():
             return block.text
@@ -175,19 +197,19 @@ def length_of(block: Block) -> int:
         case ReasoningBlock():
             return len(block.text) + (block.data is not None)
         case ToolCallBlock():
-            # Its opening, which brings id and name, counts one.
+            # The opening, which brings id and name, counts one.
             return 1 + len(block.arguments) + (block.data is not None)
         case _:
             return 1
 
 
 def chars_in(block: Block) -> int:
-    """How much there is to hold of a block: its text, and one for all that has none."""
+    """The number of characters in a block, for bounds: its text, and one for what has no text."""
     return len(text_in(block)) + (not isinstance(block, TextBlock | ReasoningBlock))
 
 
 def bytes_in(block: Block) -> int:
-    """About what a block takes in memory: a string takes up to four bytes a character."""
+    """The approximate size of a block in memory; a string takes one to four bytes a character."""
     if isinstance(block, UnknownBlock):
         return len(msgspec.json.encode(block))
     count = 0

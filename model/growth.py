@@ -1,4 +1,4 @@
-"""By how much an answer grew: pieces of its blocks, and chunks of them as they are saved."""
+"""The growth of an answer: pieces of its blocks, and chunks of pieces as they are stored."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -17,16 +17,16 @@ from model.blocks import (
 
 
 class Piece(msgspec.Struct, frozen=True, omit_defaults=True):
-    """By how much one block of an answer grew.
+    """The growth of one block of an answer.
 
-    `block` is the block's place in the answer; a place not seen before opens a block of `type`.
-    `text` is text, reasoning or arguments. `id` and `name` are set on the piece that opens a tool
-    call, `data` on the one that closes its block with a provider's data, `whole` on one that is a
-    block in itself: an image or a file.
+    `block` is the block's index in the answer; a new index opens a block of `type`. `text` is text,
+    reasoning or arguments. `id` and `name` are set on the piece that opens a tool call, `data` on
+    the one that closes its block with provider data, `whole` on one that is a block in itself: an
+    image, a file or a tool result.
     """
 
     block: int
-    type: str  # a block's; a later version may know others
+    type: str  # the block's type; later versions may have more
     text: str
     id: str | None = None
     name: str | None = None
@@ -35,13 +35,13 @@ class Piece(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def length(self) -> int:
-        """By how much the answer's position grew: code points, and one for whatever has none."""
+        """How far the piece moves the answer's position: code points, and one for what has none."""
         marks = (self.id is not None) + (self.data is not None) + (self.whole is not None)
         return len(self.text) + marks
 
 
 class Chunk(msgspec.Struct, frozen=True):
-    """The growth of one answer since `position`, frozen: a retry writes the same bytes."""
+    """The growth of one answer from `position`. It never changes: a retry writes the same bytes."""
 
     answer_id: str
     position: int
@@ -49,7 +49,7 @@ class Chunk(msgspec.Struct, frozen=True):
 
 
 def pieces_in(stored: Iterable[Mapping[str, Any]]) -> tuple[Piece, ...]:
-    """The pieces that a store holds as plain values."""
+    """The pieces of plain values from the store."""
     pieces = msgspec.convert(stored, tuple[Piece, ...])
     if all(piece.whole is None for piece in pieces):
         return pieces
@@ -62,10 +62,10 @@ def pieces_in(stored: Iterable[Mapping[str, Any]]) -> tuple[Piece, ...]:
 
 
 def fold(chunks: Iterable[Chunk]) -> tuple[Block, ...]:
-    """The blocks that chunks of one answer, ordered by position, add up to.
+    """The blocks that the chunks of one answer, ordered by position, add up to.
 
-    Contiguous ones only: behind a gap nothing is known to belong, so the first gap ends it. So does
-    a piece whose block was never opened.
+    It stops at the first gap, since what lies behind it cannot be placed, and at a piece whose
+    block was never opened.
     """
     grown: list[list[Piece]] = []
     position = 0
@@ -90,7 +90,7 @@ def _blocks(grown: Iterable[Sequence[Piece]]) -> tuple[Block, ...]:
 
 
 def block(opening: Piece, text: str, data: ProviderData | None = None) -> Block:
-    """The block that `opening` opened, with all of its text and what closed it."""
+    """The block that `opening` opened, with all of its text and the data that closed it."""
     match opening.type:
         case "text":
             return TextBlock(text)

@@ -1,17 +1,18 @@
-"""A conversation, its messages, and how an answer stands and ends."""
+"""A conversation, its messages, and the states and endings of an answer."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Self
 
 import msgspec
+from msgspec import Meta
 
 from model.blocks import Block, TextBlock, length_of
 from model.usage import Usage
 
 
 class _Open(StrEnum):
-    """Words that a later version may add to: one that is not listed here stays what it is."""
+    """Base of enums that later versions may extend: an unknown word is kept as it is."""
 
     @classmethod
     def _missing_(cls, value: object) -> Self | None:
@@ -24,72 +25,101 @@ class _Open(StrEnum):
 
 
 class Role(_Open):
-    """Who speaks."""
+    """Who wrote a message."""
 
     USER = "user"
     ASSISTANT = "assistant"
 
 
 class Status(_Open):
-    """How an answer stands. Every answer ends in exactly one of those after LIVE."""
+    """How a message stands.
+
+    `live`: the answer is being generated. Every answer ends as exactly one of the others.
+    `complete`: the provider finished it; questions are complete. `stopped`: a client stopped it.
+    `abandoned`: its last reader disconnected. `failed`: `error` says why. `interrupted`: the
+    server stopped or crashed while it was generated.
+    """
 
     LIVE = "live"
-    COMPLETE = "complete"  # the provider said it finished
-    STOPPED = "stopped"  # somebody asked
-    ABANDONED = "abandoned"  # the last reader left
-    FAILED = "failed"  # the error says why
-    INTERRUPTED = "interrupted"  # the server went away
+    COMPLETE = "complete"
+    STOPPED = "stopped"
+    ABANDONED = "abandoned"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
 
 
 class FinishReason(StrEnum):
-    """Why the provider stopped, in one spelling for all of them."""
+    """Why the provider stopped, in one spelling for all providers."""
 
     STOP = "stop"
     LENGTH = "length"
     TOOL_CALLS = "tool_calls"
     CONTENT_FILTER = "content_filter"
-    ERROR = "error"  # a well-formed end that says the answer is not whole
+    ERROR = "error"  # the provider reports, in a well-formed end, that the answer is not whole
 
 
 class Timing(msgspec.Struct, frozen=True):
-    """How long an answer took, in whole milliseconds by the clock of the process that asked for it.
+    """How long an answer took, in whole milliseconds, by the clock of the generating process."""
 
-    Two count from the question: `first_token_ms` to the first of the answer, if any came, and
-    `total_ms` to its end. `reasoning_ms` is how long its first reasoning lasted, if it has any:
-    until something else came, or the end.
-    """
-
-    first_token_ms: int | None
-    reasoning_ms: int | None
-    total_ms: int
+    first_token_ms: Annotated[
+        int | None,
+        Meta(
+            description="From the question to the first text, reasoning or tool call; null if "
+            "none came.",
+            examples=[430],
+        ),
+    ]
+    reasoning_ms: Annotated[
+        int | None,
+        Meta(
+            description="From the first reasoning to what followed it, or to the end; null if "
+            "there was no reasoning.",
+            examples=[1800],
+        ),
+    ]
+    total_ms: Annotated[
+        int, Meta(description="From the question to the end of the answer.", examples=[5200])
+    ]
 
 
 class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Why an answer failed; `code` is documented and never reworded, `message` is for people.
+    """Why an answer failed."""
 
-    `retryable` says that the same question may succeed later, `retry_after` (seconds) when, where
-    the provider said it.
-    """
-
-    code: str
-    message: str
-    retryable: bool = False
-    retry_after: float | None = None
+    code: Annotated[
+        str,
+        Meta(
+            description="What programs match on; codes never change their meaning.",
+            examples=["stream_broken"],
+        ),
+    ]
+    message: Annotated[
+        str, Meta(description="What went wrong and what to do, in English, for people.")
+    ]
+    retryable: Annotated[bool, Meta(description="True if the same question may succeed later.")] = (
+        False
+    )
+    retry_after: Annotated[
+        float | None,
+        Meta(
+            description="Seconds to wait before asking again, if the provider said so.",
+            examples=[20],
+        ),
+    ] = None
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One call for an answer: to whom, when, for how long, and what came of it."""
+    """One call to a provider for an answer: its target, start, duration and result."""
 
-    target: str  # <provider>/<model the provider knows>
+    target: str  # <provider>/<the provider's own name of the model>
     started_at: datetime
     ms: int
-    code: str | None = None  # of the error that ended it; None: it ended otherwise
-    http_status: int | None = None  # of the provider's response, if there was one
-    usage: Usage | None = None  # the provider's figures, as far as they came
+    code: str | None = None  # the code of the error that ended the call; None: no error did
+    http_status: int | None = None  # of the provider's response; None: there was none
+    usage: Usage | None = None  # the provider's figures, as far as they arrived
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation's own facts. `metadata` is the client's and never looked at."""
+    """A conversation without its messages. `metadata` is the client's and never interpreted."""
 
     id: str
     user: str
@@ -104,12 +134,12 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """A question (of role user, always complete) or an answer (of role assistant).
 
-    A conversation is a tree. `parent_id` is what a message goes on from: for an answer its
+    A conversation is a tree. `parent_id` is the message that this one follows: for an answer its
     question, for a question an answer, or None if it is a first one. Messages of one parent are
-    alternatives: a question worded anew, one more answer to the same. `ordinal` tells the order in
-    which they were kept, parents first; the store gives it. `owner` is the process that writes a
-    live answer. `timing` is known of answers whose owner ended them, `attempts` if the store has
-    room for them: one of the first stage has none.
+    alternatives: an edited question, a regenerated answer. `ordinal` is the order in which messages
+    were stored, parents first; the store assigns it. `owner` is the process that generates a live
+    answer. `timing` is set if the owner itself ended the answer, `attempts` if the store's schema
+    has a place for them: one that is not migrated from the first version has none.
     """
 
     id: str
@@ -137,17 +167,17 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def text(self) -> str:
-        """What was said, without what was thought, called or attached."""
+        """The text blocks joined, without reasoning, tool calls and attachments."""
         return "".join(block.text for block in self.blocks if isinstance(block, TextBlock))
 
     def has(self, ending: "Ending") -> bool:
-        """Whether this very ending was written: the fruit of an earlier try, if it was ours."""
+        """Whether the message has exactly this ending: an earlier attempt to write it succeeded."""
         names = ending.__struct_fields__
         return all(getattr(self, name) == getattr(ending, name) for name in names)
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
-    """All that an answer's end writes, in one update."""
+    """Everything that is stored when an answer ends, in one update."""
 
     status: Status
     blocks: tuple[Block, ...]
@@ -160,6 +190,6 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def now() -> datetime:
-    """The time, in the precision that every store keeps: whole milliseconds."""
+    """The current time in whole milliseconds, the precision that every store has."""
     time = datetime.now(UTC)
     return time.replace(microsecond=time.microsecond // 1000 * 1000)

@@ -1,4 +1,4 @@
-"""What is asked of a model."""
+"""The prompt for a model: system prompt, turns and options, in no provider's format."""
 
 from collections.abc import Iterable
 
@@ -9,19 +9,19 @@ from model.messages import Role
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """One message of what is asked."""
+    """One message of a prompt."""
 
     role: Role
     blocks: tuple[Block, ...]
 
     @property
     def text(self) -> str:
-        """What is said in it."""
+        """The text blocks joined."""
         return "".join(block.text for block in self.blocks if isinstance(block, TextBlock))
 
 
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
-    """Turns oldest first, the last one the user's. Options that are unset are not sent."""
+    """Turns, oldest first, the last one the user's, and options; those that are None are unset."""
 
     model: str
     turns: tuple[Turn, ...]
@@ -38,10 +38,10 @@ def said(role: Role, text: str) -> Turn:
 
 
 def merged(turns: Iterable[Turn]) -> tuple[Turn, ...]:
-    """`turns` with those of one role in a row made one, an empty line between what they say.
+    """`turns` with neighbours of the same role joined by an empty line.
 
-    They come about where an answer failed before its first word: strict servers refuse two turns
-    of the user's in a row, for ever.
+    Where an answer failed before its first token, the history has two user turns in a row, and some
+    providers refuse that.
     """
     one_by_one: list[Turn] = []
     for turn in turns:

@@ -1,8 +1,10 @@
 """What an answer cost in tokens, and how that is known."""
 
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 # No model reads or writes so many, and every store can hold the number.
 _MAX_TOKENS = 2**31
@@ -11,30 +13,40 @@ _MAX_TOKENS = 2**31
 class Grade(StrEnum):
     """How the figures of a usage are known."""
 
-    MEASURED = "measured"  # the provider's last word
-    RUNNING = "running"  # the provider's figures up to where the answer was cut
-    ESTIMATED = "estimated"  # ours
+    MEASURED = "measured"  # the provider's last report
+    RUNNING = "running"  # the provider's figures up to where the answer was cut off
+    ESTIMATED = "estimated"  # this server's estimate, for want of the provider's
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """Tokens of an answer. The parts are contained in the two sums; 0 where nobody told them.
+    """How many tokens an answer took. Parts are 0, or left out, where the provider gave none."""
 
-    Neither `estimated` nor `running`: the figures were measured. `grade` is the word for it.
-    """
-
-    input_tokens: int
-    output_tokens: int
-    estimated: bool = False
-    running: bool = False
-    cached_tokens: int = 0  # of the input: read from the provider's cache
-    cache_written_tokens: int = 0  # of the input: written to it
-    reasoning_tokens: int = 0  # of the output
+    # Neither `estimated` nor `running`: the figures were measured. `grade` is the word for it.
+    input_tokens: Annotated[int, Meta(description="Tokens of the prompt.", examples=[412])]
+    output_tokens: Annotated[
+        int, Meta(description="Tokens that the model generated.", examples=[98])
+    ]
+    estimated: Annotated[
+        bool, Meta(description="True if the provider gave no figures and these are estimates.")
+    ] = False
+    running: Annotated[
+        bool, Meta(description="True if these are the provider's figures up to a cut-off.")
+    ] = False
+    cached_tokens: Annotated[
+        int, Meta(description="Those of the input that were read from the provider's cache.")
+    ] = 0
+    cache_written_tokens: Annotated[
+        int, Meta(description="Those of the input that were written to the provider's cache.")
+    ] = 0
+    reasoning_tokens: Annotated[
+        int, Meta(description="Those of the output that the model spent on reasoning.")
+    ] = 0
 
     def meant(self) -> "Usage | None":
-        """These as counts of tokens that somebody can have meant; None if they are none.
+        """This usage if its counts are plausible; None if they are not.
 
-        Zeros are none: some servers send them with every event, and nothing costs nothing. A part
-        that is more than its whole is left out.
+        All zeros are not plausible: some servers send them with every event. Parts that exceed
+        their sum are left out.
         """
         read, written = self.input_tokens, self.output_tokens
         if not (0 <= read < _MAX_TOKENS and 0 <= written < _MAX_TOKENS and (read or written)):

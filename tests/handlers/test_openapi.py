@@ -5,6 +5,7 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
@@ -68,6 +69,52 @@ def test_every_way_in_which_an_answer_may_fail_is_documented() -> None:
     asked = DOCUMENT["paths"]["/api/v1/chat"]["post"]["responses"]
 
     assert {str(int(status)) for status in FAILURE_STATUSES} <= asked.keys()
+
+
+def _described(node: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Where the document has to have a description, and the one that it has there."""
+    if isinstance(node, list):
+        for index, each in enumerate(node):
+            yield from _described(each, f"{place}/{index}")
+    if not isinstance(node, dict):
+        return
+    for name, each in node.items():
+        if name == "responses" or (name == "schemas" and place == "/components"):
+            found = {key: value for key, value in each.items() if "$ref" not in value}
+        elif name in ("properties", "headers", "securitySchemes"):
+            found = each
+        elif name == "parameters":
+            found = {parameter["name"]: parameter for parameter in each}
+        else:
+            found = {}
+        for key, value in found.items():
+            yield f"{place}/{name}/{key}", value.get("description")
+        yield from _described(each, f"{place}/{name}")
+
+
+def test_everything_is_described_in_sentences() -> None:
+    described = dict(_described(DOCUMENT))
+    operations = {
+        f"{path}/{method}/{field}": operation.get(field)
+        for path, methods in DOCUMENT["paths"].items()
+        for method, operation in methods.items()
+        for field in ("summary", "description")
+    }
+
+    assert len(described) > 250  # else the walk misses some
+    short = {
+        place: words
+        for place, words in {**described, **operations}.items()
+        if not re.fullmatch(r"[`A-Z](?s:.*)\.", words or "") or len(words.split()) < 2
+    }
+    assert {} == short
+
+
+def test_an_operation_id_is_made_of_method_and_path() -> None:
+    for path, methods in DOCUMENT["paths"].items():
+        for method, operation in methods.items():
+            words = re.findall(r"[a-z0-9_]+", path)
+            assert "_".join([method, *words]) == operation["operationId"]
 
 
 def test_patterns_are_such_as_javascript_reads() -> None:
