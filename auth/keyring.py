@@ -11,7 +11,7 @@ import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable, Set
 
-from auth import keys
+from auth import api_keys
 from auth.principal import ExpiredCredentials, InvalidCredentials, Principal
 from model.messages import now
 from storage.base import ApiKey, Reason, Storage, StorageError, failure
@@ -84,8 +84,8 @@ class Keyring:
 
     async def verify(self, credentials: str) -> Principal:
         """Whose key this is. Raises Unauthenticated, or StorageError if nobody can tell."""
-        held = await self._known(keys.id_of(credentials))
-        if not keys.opens(credentials, held.key.digest):
+        held = await self._known(api_keys.id_of(credentials))
+        if not api_keys.opens(credentials, held.key.digest):
             raise InvalidCredentials("key_secret", held.key.id)
         return _checked(held)
 

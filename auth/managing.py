@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from auth import keys
+from auth import api_keys
 from auth.principal import MAX_USER_CHARS, is_user_name
 from model.messages import now
 from storage.base import ApiKey, NotFound, Storage
@@ -58,11 +58,11 @@ async def create(
     if days is not None and not 0 < days <= _MAX_DAYS:
         raise CannotManage(f"--days: from 1 to {_MAX_DAYS}")
     may_ask = None if models is None else _patterns(models)
-    made = keys.make()
+    made = api_keys.make()
     created_at = now()
     key = ApiKey(
         id=made.id,
-        digest=keys.digest(made.text),
+        digest=api_keys.digest(made.text),
         user=user,
         admin=admin,
         note=note,
@@ -137,7 +137,7 @@ def _listed(patterns: Iterable[str]) -> str:
 
 
 def _id(text: str) -> str:
-    key_id = keys.named(text)
+    key_id = api_keys.named(text)
     if key_id is None:  # not repeated: it may be most of a key
         raise CannotManage("a key is named by its id, as list-keys shows it")
     return key_id

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from tornado.ioloop import IOLoop
 
-from auth import keys, managing
+from auth import api_keys, managing
 from server import Server
 from storage.base import Storage
 from storage.opening import from_url
@@ -36,7 +36,7 @@ class Holder(NamedTuple):
 
     @property
     def key_id(self) -> str:
-        return keys.id_of(self.key)
+        return api_keys.id_of(self.key)
 
 
 class Door:

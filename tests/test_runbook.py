@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 
-from auth import keys
+from auth import api_keys
 from http_client.dns import Names
 from storage.base import Reason, StorageError, TooLarge
 from supervision import Supervisor
@@ -355,7 +355,7 @@ async def _away(stage: Stage, mongod: ReplicaSet) -> None:
 async def strangers_make_up_keys(stage: Stage) -> None:
     stage.monkeypatch.setattr("auth.keyring._MOST_ASKED", 0)
     server = await stage.serve.start(auth={"mode": "keys", "secret": SECRET})
-    headers = {"Authorization": f"Bearer {keys.make().text}"}
+    headers = {"Authorization": f"Bearer {api_keys.make().text}"}
     refused = await call(server.url, *MODELS, headers=headers)
     assert (503, "overloaded") == (refused.status, refused.body["error"]["reason"])
 
@@ -472,7 +472,7 @@ async def keys_are_refused(stage: Stage) -> None:
     bob = await door.admit("bob")
     await door.revoke(bob)
     await door.close()
-    for key in (bob.key, keys.make().text):
+    for key in (bob.key, api_keys.make().text):
         headers = {"Authorization": f"Bearer {key}"}
         assert 401 == (await call(server.url, *MODELS, headers=headers)).status
 

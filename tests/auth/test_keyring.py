@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tornado.ioloop import IOLoop
 
+from auth import api_keys, managing
 from auth import keyring as keyring_module
-from auth import keys, managing
 from auth.keyring import Keyring
 from auth.principal import InvalidCredentials
 from storage.base import Reason, StorageError
@@ -47,7 +47,7 @@ async def made(store: FaultyStorage) -> str:
 
 def flood(keyring: Keyring, count: int) -> list[asyncio.Task[object]]:
     """So many strangers at once, each with a key of their own making."""
-    return [asyncio.create_task(keyring.verify(keys.make().text)) for _ in range(count)]
+    return [asyncio.create_task(keyring.verify(api_keys.make().text)) for _ in range(count)]
 
 
 async def refused(strangers: list[asyncio.Task[object]]) -> set[type]:

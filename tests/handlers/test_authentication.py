@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import server as server_module
-from auth import keys
+from auth import api_keys
 from handlers.authenticator import Access
 from handlers.base import BaseHandler
 from model.messages import now
@@ -52,7 +52,7 @@ async def test_without_a_key_it_says_what_to_send(door: Door, header: str | None
 async def test_what_is_no_key_of_ours_opens_nothing(door: Door) -> None:
     server = await door.open()
     alice = await door.admit("alice")
-    stranger = keys.make().text
+    stranger = api_keys.make().text
     wrong = [
         stranger,
         alice.key[:-1],
@@ -60,7 +60,7 @@ async def test_what_is_no_key_of_ours_opens_nothing(door: Door) -> None:
         alice.key.upper(),
         f"hr_{alice.key_id}_{stranger.rpartition('_')[2]}",
         f"{alice.key}, Bearer {alice.key}",
-        keys.digest(alice.key),
+        api_keys.digest(alice.key),
         "x" * 20_000,
         "é",
         "$gt",
@@ -78,10 +78,10 @@ async def test_what_is_no_key_of_ours_opens_nothing(door: Door) -> None:
 @pytest.mark.gen_test
 async def test_an_expired_key_is_told_from_a_wrong_one(door: Door) -> None:
     server = await door.open()
-    made = keys.make()
+    made = api_keys.make()
     over = now() - timedelta(seconds=1)
     desk = await door.desk()
-    await desk.create_api_key(api_key(made.id, digest=keys.digest(made.text), expires_at=over))
+    await desk.create_api_key(api_key(made.id, digest=api_keys.digest(made.text), expires_at=over))
     refused = await call(server.url, *MODELS, headers={"Authorization": f"Bearer {made.text}"})
     assert (401, "expired_credentials") == (refused.status, refused.body["error"]["code"])
     good = await door.admit("alice", days=1)
@@ -196,10 +196,12 @@ async def test_a_stream_whose_key_runs_out_is_closed_as_well(
     door: Door, upstream: ScriptedUpstream, providers: dict[str, Any]
 ) -> None:
     server = await door.open(providers=providers)
-    made = keys.make()
+    made = api_keys.make()
     soon_over = now() + timedelta(seconds=1)
     desk = await door.desk()
-    await desk.create_api_key(api_key(made.id, digest=keys.digest(made.text), expires_at=soon_over))
+    await desk.create_api_key(
+        api_key(made.id, digest=api_keys.digest(made.text), expires_at=soon_over)
+    )
     upstream.tokens("Hel")
     reader = await Reader.ask(server.url, headers={"Authorization": f"Bearer {made.text}"})
     await reader.text("Hel")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from auth import keys
+from auth import api_keys
 from auth.tickets import Tickets
 from settings import Settings, describe
 from tests.entering import SECRET, Door
@@ -94,7 +94,7 @@ async def test_keys_and_tickets_are_in_no_log_no_error_and_no_header(
     store: FaultyStorage,
 ) -> None:
     server = await door.open(providers=providers)
-    admin, wrong = await door.admit("ops", admin=True), keys.make().text
+    admin, wrong = await door.admit("ops", admin=True), api_keys.make().text
     upstream.tokens("Hel")
     reader = await Reader.ask(server.url, headers=admin.headers)
     await reader.text("Hel")
@@ -111,7 +111,7 @@ async def test_keys_and_tickets_are_in_no_log_no_error_and_no_header(
     store.fail("api_keys")
     store.fail("conversations")
     store.fail("message")
-    for secret in (wrong, keys.make().text):
+    for secret in (wrong, api_keys.make().text):
         said += await misuse(server.url, secret, reader.answer_id)
     store.heal()
     await door.revoke(admin)

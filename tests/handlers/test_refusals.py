@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from auth import keys
+from auth import api_keys
 from model.messages import now
 from tests.auth.test_tokens import confused, sealed, tampered, unsigned
 from tests.entering import SECRET, Door, soon
@@ -60,7 +60,7 @@ TOKENS: dict[str, tuple[Callable[[Issuer], str], str]] = {
         "token_crit",
     ),
     "no token": (lambda _: "none", "token_malformed"),
-    "a key": (lambda _: keys.make().text, "token_malformed"),
+    "a key": (lambda _: api_keys.make().text, "token_malformed"),
     "half a token": (lambda issuer: issuer.token().rpartition(".")[0], "token_malformed"),
     "endless": (lambda _: "a" * 20_000, "token_too_long"),
     "of lists": (lambda _: f"{sealed({'alg': ['RS256']})}.e30.e30", "token_malformed"),
@@ -96,14 +96,14 @@ async def test_refused_keys_are_told_apart(
         assert 200 == (await call(server.url, *MODELS, headers=holder.headers)).status
     await door.revoke(bob)
     desk = await door.desk()
-    made = keys.make()
+    made = api_keys.make()
     key = (await desk.api_keys([alice.key_id]))[0]
-    changes = {"id": made.id, "digest": keys.digest(made.text), "expires_at": now()}
+    changes = {"id": made.id, "digest": api_keys.digest(made.text), "expires_at": now()}
     await desk.create_api_key(type(key)(**{**_fields(key), **changes}))
     await soon()
-    other = f"hr_{alice.key_id}_{keys.make().text.rpartition('_')[2]}"
+    other = f"hr_{alice.key_id}_{api_keys.make().text.rpartition('_')[2]}"
 
-    for credentials in ("hr_none", keys.make().text, other, bob.key, made.text):
+    for credentials in ("hr_none", api_keys.make().text, other, bob.key, made.text):
         assert 401 == (await call(server.url, *MODELS, headers=bearing(credentials))).status
     for headers in ({}, {"Authorization": "Basic YWxpY2U6eA=="}):
         assert 401 == (await call(server.url, *MODELS, headers=headers)).status

@@ -2,42 +2,42 @@
 
 import pytest
 
-from auth import keys
+from auth import api_keys
 from auth.principal import InvalidCredentials, is_user_name
 
 
 def test_a_key_is_plain_letters_that_a_double_click_selects_and_a_scanner_knows() -> None:
-    made = keys.make()
+    made = api_keys.make()
     assert made.text.startswith("hr_")
     assert made.text.replace("_", "a").isalnum()
-    assert made.id == keys.id_of(made.text)
+    assert made.id == api_keys.id_of(made.text)
     assert 52 == len(made.text)
 
 
 def test_no_two_are_alike() -> None:
-    made = [keys.make() for _ in range(1000)]
+    made = [api_keys.make() for _ in range(1000)]
     assert 1000 == len({key.id for key in made})
     assert 1000 == len({key.text[20:] for key in made})
 
 
 def test_what_is_kept_of_a_key_holds_neither_the_key_nor_its_secret() -> None:
-    made = keys.make()
-    kept = keys.digest(made.text)
-    assert keys.opens(made.text, kept)
-    assert not keys.opens(keys.make().text, kept)
+    made = api_keys.make()
+    kept = api_keys.digest(made.text)
+    assert api_keys.opens(made.text, kept)
+    assert not api_keys.opens(api_keys.make().text, kept)
     assert made.text.rpartition("_")[2] not in kept
 
 
 @pytest.mark.parametrize("text", ["", "hr_", "hr_" + "a" * 49, "HR_" + "a" * 16 + "_" + "a" * 32])
 def test_what_is_no_key_is_refused_without_being_looked_up(text: str) -> None:
     with pytest.raises(InvalidCredentials):
-        keys.id_of(text)
+        api_keys.id_of(text)
 
 
 def test_an_operator_names_a_key_by_its_id_or_whole() -> None:
-    made = keys.make()
-    assert made.id == keys.named(made.id) == keys.named(made.text)
-    assert keys.named(made.text[:-1]) is None
+    made = api_keys.make()
+    assert made.id == api_keys.named(made.id) == api_keys.named(made.text)
+    assert api_keys.named(made.text[:-1]) is None
 
 
 @pytest.mark.parametrize(
