@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tornado.httpclient import HTTPResponse
 
-from auth.keyring import Keyring
+from auth.api_key_verifier import ApiKeyVerifier
 from auth.principal import KeysUnavailable
 from auth.tickets import Tickets
 from handlers.authenticator import Authenticator
@@ -41,14 +41,14 @@ def set_up_authentication(
     secret = secrets.token_hex() if auth.secret is None else auth.secret.get_secret_value()
     tickets = Tickets(secret)
     if auth.mode == "keys":
-        keyring = Keyring(
+        verifier = ApiKeyVerifier(
             storage,
             recheck_seconds=auth.recheck_seconds,
             in_use=presence.keys_in_use,
             expel=presence.expel,
         )
         return AuthenticationSetup(
-            BearerAuthenticator(keyring, tickets), tickets, (keyring.run,), _nothing
+            BearerAuthenticator(verifier, tickets), tickets, (verifier.run,), _nothing
         )
     if auth.jwt is not None:
         return _set_up_tokens(auth.jwt, tickets)

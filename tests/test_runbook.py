@@ -353,7 +353,7 @@ async def _away(stage: Stage, mongod: ReplicaSet) -> None:
 
 @scene("requests are refused, the store fails: … reason=overloaded", needs="serve monkeypatch")
 async def strangers_make_up_keys(stage: Stage) -> None:
-    stage.monkeypatch.setattr("auth.keyring._MOST_ASKED", 0)
+    stage.monkeypatch.setattr("auth.api_key_verifier._MOST_ASKED", 0)
     server = await stage.serve.start(auth={"mode": "keys", "secret": SECRET})
     headers = {"Authorization": f"Bearer {api_keys.make().text}"}
     refused = await call(server.url, *MODELS, headers=headers)

@@ -1,4 +1,4 @@
-"""The API keys of those who are here: held in memory, and looked after in the store.
+"""The API keys of those who are here: cached in memory, and looked after in the store.
 
 A request with a key that is known costs a hash and a comparison. One look every `recheck_seconds`
 asks the store for all known keys together, and for those of requests that are still being answered;
@@ -19,7 +19,7 @@ from telemetry.rate_limited_log import OutageLog
 
 log = logging.getLogger("headrace.auth")
 
-# Keys held at a time, some 700 bytes each. One more is looked up when it comes again.
+# Keys cached at a time, some 700 bytes each. One more is looked up when it comes again.
 _MOST = 10_000
 
 # Seconds without use after which a key is looked after no more.
@@ -40,7 +40,7 @@ _PATIENCE_SECONDS = 5.0
 _LOOKS_MISSED = 20
 
 
-class _Held:
+class _CachedKey:
     """A key that is known, as the store had it at `read_at` (the loop's clock)."""
 
     __slots__ = ("key", "principal", "read_at", "used_at")
@@ -56,7 +56,7 @@ class _Held:
         self.read_at = read_at
 
 
-class Keyring:
+class ApiKeyVerifier:
     """Tells whose a key is. `in_use` names the keys of requests under way, `expel` ends those."""
 
     def __init__(
@@ -71,8 +71,8 @@ class Keyring:
         self._recheck_seconds = recheck_seconds
         self._in_use = in_use
         self._expel = expel
-        self._held: OrderedDict[str, _Held] = OrderedDict()  # used last comes last
-        self._asked: dict[str, asyncio.Future[_Held | None]] = {}  # what is being looked up
+        self._cached: OrderedDict[str, _CachedKey] = OrderedDict()  # used last comes last
+        self._asked: dict[str, asyncio.Future[_CachedKey | None]] = {}  # what is being looked up
         self._queue: deque[str] = deque()  # those of them that no query has begun for
         self._looking: asyncio.Task[None] | None = None
         self._looked_at = float("-inf")  # when the last look that succeeded began
@@ -84,10 +84,10 @@ class Keyring:
 
     async def verify(self, credentials: str) -> Principal:
         """Whose key this is. Raises Unauthenticated, or StorageError if nobody can tell."""
-        held = await self._known(api_keys.id_of(credentials))
-        if not api_keys.opens(credentials, held.key.digest):
-            raise InvalidCredentials("key_secret", held.key.id)
-        return _checked(held)
+        cached = await self._known(api_keys.id_of(credentials))
+        if not api_keys.opens(credentials, cached.key.digest):
+            raise InvalidCredentials("key_secret", cached.key.id)
+        return _checked(cached)
 
     async def recheck(self, principal: Principal) -> None:
         """Return if the key by which the principal got a ticket is still good; raises the same."""
@@ -106,20 +106,20 @@ class Keyring:
             else:
                 self._outage.over()
 
-    async def _known(self, key_id: str) -> _Held:
+    async def _known(self, key_id: str) -> _CachedKey:
         time = asyncio.get_running_loop().time()
-        held = self._held.get(key_id)
+        cached = self._cached.get(key_id)
         trusted_since = time - _LOOKS_MISSED * self._recheck_seconds
-        if held is None or max(held.read_at, self._looked_at) < trusted_since:
-            held = await self._looked_up(key_id)
-        if held is None:
+        if cached is None or max(cached.read_at, self._looked_at) < trusted_since:
+            cached = await self._looked_up(key_id)
+        if cached is None:
             raise InvalidCredentials("key_unknown")
-        held.used_at = time
-        if key_id in self._held:
-            self._held.move_to_end(key_id)
-        return held
+        cached.used_at = time
+        if key_id in self._cached:
+            self._cached.move_to_end(key_id)
+        return cached
 
-    async def _looked_up(self, key_id: str) -> _Held | None:
+    async def _looked_up(self, key_id: str) -> _CachedKey | None:
         """Ask the store, once for all who wait for the same key; nothing is kept of what it is not.
 
         Remembering ids that nobody has would be a memory for strangers to fill.
@@ -171,19 +171,19 @@ class Keyring:
         for key_id in key_ids:
             key = found.get(key_id)
             if key is None:
-                self._held.pop(key_id, None)
+                self._cached.pop(key_id, None)
                 self._asked.pop(key_id).set_result(None)
                 continue
-            held = self._held[key_id] = _Held(key, read_at)
-            self._asked.pop(key_id).set_result(held)
-            if len(self._held) > _MOST:
-                self._held.popitem(last=False)
+            cached = self._cached[key_id] = _CachedKey(key, read_at)
+            self._asked.pop(key_id).set_result(cached)
+            if len(self._cached) > _MOST:
+                self._cached.popitem(last=False)
 
     async def _look(self) -> None:
         """See how all known keys stand, and close what those that are no longer good have open."""
         began = asyncio.get_running_loop().time()
         self._drop_idle(began)
-        watched = self._held.keys() | self._in_use()
+        watched = self._cached.keys() | self._in_use()
         kept = {key.id: key for key in await self._storage.api_keys(watched)} if watched else {}
         self._learn(kept, watched, began)
         self._looked_at = began
@@ -194,18 +194,18 @@ class Keyring:
 
     def _learn(self, kept: dict[str, ApiKey], watched: Set[str], read_at: float) -> None:
         for key_id in watched:
-            held = self._held.get(key_id)
-            if held is None or held.read_at > read_at:  # looked up meanwhile: that is newer
+            cached = self._cached.get(key_id)
+            if cached is None or cached.read_at > read_at:  # looked up meanwhile: that is newer
                 continue
             key = kept.get(key_id)
             if key is None:
-                del self._held[key_id]
-            elif key != held.key:
-                held.learn(key, read_at)
+                del self._cached[key_id]
+            elif key != cached.key:
+                cached.learn(key, read_at)
 
     def _drop_idle(self, time: float) -> None:
-        while self._held and next(iter(self._held.values())).used_at < time - _IDLE_SECONDS:
-            self._held.popitem(last=False)
+        while self._cached and next(iter(self._cached.values())).used_at < time - _IDLE_SECONDS:
+            self._cached.popitem(last=False)
 
 
 def _is_good(key: ApiKey) -> bool:
@@ -217,9 +217,9 @@ def _is_expired(key: ApiKey) -> bool:
     return key.expires_at is not None and key.expires_at <= now()
 
 
-def _checked(held: _Held) -> Principal:
-    if held.key.revoked_at is not None:
-        raise InvalidCredentials("key_revoked", held.key.id)
-    if _is_expired(held.key):
-        raise ExpiredCredentials("key_expired", held.key.id)
-    return held.principal
+def _checked(cached: _CachedKey) -> Principal:
+    if cached.key.revoked_at is not None:
+        raise InvalidCredentials("key_revoked", cached.key.id)
+    if _is_expired(cached.key):
+        raise ExpiredCredentials("key_expired", cached.key.id)
+    return cached.principal

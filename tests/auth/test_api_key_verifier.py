@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from tornado.ioloop import IOLoop
 
+from auth import api_key_verifier as verifier_module
 from auth import api_keys, managing
-from auth import keyring as keyring_module
-from auth.keyring import Keyring
+from auth.api_key_verifier import ApiKeyVerifier
 from auth.principal import InvalidCredentials
 from storage.base import Reason, StorageError
 from storage.sqlite.store import SQLiteStorage
@@ -27,8 +27,8 @@ def store(io_loop: IOLoop, tmp_path: Path) -> Iterator[FaultyStorage]:
 
 
 @pytest.fixture
-def keyring(store: FaultyStorage) -> Keyring:
-    return Keyring(
+def verifier(store: FaultyStorage) -> ApiKeyVerifier:
+    return ApiKeyVerifier(
         store,  # type: ignore[arg-type]
         recheck_seconds=50,
         in_use=frozenset,
@@ -45,9 +45,9 @@ async def made(store: FaultyStorage) -> str:
     return said.result
 
 
-def flood(keyring: Keyring, count: int) -> list[asyncio.Task[object]]:
+def flood(verifier: ApiKeyVerifier, count: int) -> list[asyncio.Task[object]]:
     """So many strangers at once, each with a key of their own making."""
-    return [asyncio.create_task(keyring.verify(api_keys.make().text)) for _ in range(count)]
+    return [asyncio.create_task(verifier.verify(api_keys.make().text)) for _ in range(count)]
 
 
 async def refused(strangers: list[asyncio.Task[object]]) -> set[type]:
@@ -56,14 +56,14 @@ async def refused(strangers: list[asyncio.Task[object]]) -> set[type]:
 
 @pytest.mark.gen_test
 async def test_a_real_key_waits_for_one_query_however_many_made_up_ones_came_first(
-    keyring: Keyring, store: FaultyStorage
+    verifier: ApiKeyVerifier, store: FaultyStorage
 ) -> None:
     real = await made(store)
     gate = store.hold("api_keys")
-    strangers = flood(keyring, 1)
+    strangers = flood(verifier, 1)
     await gate.reached.wait()
-    strangers += flood(keyring, 900)
-    authenticating = asyncio.create_task(keyring.verify(real))
+    strangers += flood(verifier, 900)
+    authenticating = asyncio.create_task(verifier.verify(real))
     await asyncio.sleep(0)  # each has asked by then
 
     gate.open.set()
@@ -75,13 +75,13 @@ async def test_a_real_key_waits_for_one_query_however_many_made_up_ones_came_fir
 
 @pytest.mark.gen_test
 async def test_more_than_one_query_holds_are_looked_up_in_the_order_in_which_they_came(
-    keyring: Keyring, store: FaultyStorage, monkeypatch: pytest.MonkeyPatch
+    verifier: ApiKeyVerifier, store: FaultyStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keyring_module, "_AT_ONCE", 10)
+    monkeypatch.setattr(verifier_module, "_AT_ONCE", 10)
     real = await made(store)
-    before = flood(keyring, 15)
-    authenticating = asyncio.create_task(keyring.verify(real))
-    behind = flood(keyring, 100)
+    before = flood(verifier, 15)
+    authenticating = asyncio.create_task(verifier.verify(real))
+    behind = flood(verifier, 100)
 
     assert "alice" == (await authenticating).user
 
@@ -92,50 +92,50 @@ async def test_more_than_one_query_holds_are_looked_up_in_the_order_in_which_the
 
 @pytest.mark.gen_test
 async def test_of_what_strangers_ask_nothing_is_kept(
-    keyring: Keyring, store: FaultyStorage
+    verifier: ApiKeyVerifier, store: FaultyStorage
 ) -> None:
-    strangers = flood(keyring, 50)
-    leaving = flood(keyring, 50)
+    strangers = flood(verifier, 50)
+    leaving = flood(verifier, 50)
     await asyncio.sleep(0)
     for each in leaving:
         each.cancel()
 
     await refused(strangers)
-    await keyring.verify(await made(store))
+    await verifier.verify(await made(store))
 
-    assert [1, 0, 0] == [len(keyring._held), len(keyring._asked), len(keyring._queue)]
+    assert [1, 0, 0] == [len(verifier._cached), len(verifier._asked), len(verifier._queue)]
 
 
 @pytest.mark.gen_test
 async def test_while_the_store_is_silent_so_many_may_wait_and_none_for_ever(
-    keyring: Keyring, store: FaultyStorage, monkeypatch: pytest.MonkeyPatch
+    verifier: ApiKeyVerifier, store: FaultyStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keyring_module, "_MOST_ASKED", 20)
-    monkeypatch.setattr(keyring_module, "_PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(verifier_module, "_MOST_ASKED", 20)
+    monkeypatch.setattr(verifier_module, "_PATIENCE_SECONDS", 0.05)
     real = await made(store)
     gate = store.hold("api_keys")
 
-    waited = await asyncio.gather(*flood(keyring, 30), return_exceptions=True)
+    waited = await asyncio.gather(*flood(verifier, 30), return_exceptions=True)
 
     assert [Reason.OVERLOADED] * 30 == [each.reason for each in waited]  # type: ignore[union-attr]
-    assert 20 == len(keyring._asked)
+    assert 20 == len(verifier._asked)
     gate.open.set()
-    monkeypatch.setattr(keyring_module, "_PATIENCE_SECONDS", 5.0)
-    while keyring._asked:  # noqa: ASYNC110
+    monkeypatch.setattr(verifier_module, "_PATIENCE_SECONDS", 5.0)
+    while verifier._asked:  # noqa: ASYNC110
         await asyncio.sleep(0)
-    assert "alice" == (await keyring.verify(real)).user
+    assert "alice" == (await verifier.verify(real)).user
 
 
 @pytest.mark.gen_test
 async def test_a_query_that_fails_fails_those_who_wait_for_it_and_nobody_behind(
-    keyring: Keyring, store: FaultyStorage
+    verifier: ApiKeyVerifier, store: FaultyStorage
 ) -> None:
     real = await made(store)
     gate = store.hold("api_keys")
     store.fail("api_keys", times=1)
-    strangers = flood(keyring, 5)
+    strangers = flood(verifier, 5)
     await gate.reached.wait()
-    authenticating = asyncio.create_task(keyring.verify(real))
+    authenticating = asyncio.create_task(verifier.verify(real))
     await asyncio.sleep(0)
 
     gate.open.set()
