@@ -58,11 +58,11 @@ def set_up_authentication(
 def _set_up_tokens(configured: JwtSettings, tickets: Tickets) -> AuthenticationSetup:
     # Not at the top: cryptography takes time and memory that servers without tokens need not pay.
     from auth.keyset import KeySet
-    from auth.tokens import Rules, TokenVerifier
+    from auth.token_verifier import TokenRequirements, TokenVerifier
 
     client = HttpClient(max_connections=1)  # its own: never in a queue behind answers
     keys = KeySet(_fetching(configured, client), configured.algorithms)
-    rules = Rules(
+    requirements = TokenRequirements(
         issuer=configured.issuer,
         audience=configured.audience,
         algorithms=configured.algorithms,
@@ -70,7 +70,7 @@ def _set_up_tokens(configured: JwtSettings, tickets: Tickets) -> AuthenticationS
         admin_scope=configured.admin_scope,
         models_claim=configured.models_claim,
     )
-    verifier = TokenVerifier(rules, keys)
+    verifier = TokenVerifier(requirements, keys)
     return AuthenticationSetup(
         BearerAuthenticator(verifier, tickets), tickets, (verifier.run,), client.close
     )

@@ -41,7 +41,7 @@ _OPTIONS: Any = {
 }
 
 
-class Rules(NamedTuple):
+class TokenRequirements(NamedTuple):
     """What a token has to say. `admin_scope` among its scopes makes an admin; None: nothing does.
 
     `leeway` is by how many seconds the issuer's clock may differ. `models_claim` names the claim
@@ -56,7 +56,7 @@ class Rules(NamedTuple):
     models_claim: str | None = None
 
 
-class _Good(NamedTuple):
+class _VerifiedToken(NamedTuple):
     principal: Principal
     expires_at: float  # seconds since 1970, leeway included
 
@@ -69,34 +69,36 @@ class _Header(msgspec.Struct):
 class TokenVerifier:
     """Tells whose a token is."""
 
-    def __init__(self, rules: Rules, keys: KeySet) -> None:
-        self._rules = rules
+    def __init__(self, requirements: TokenRequirements, keys: KeySet) -> None:
+        self._requirements = requirements
         self._keys = keys
-        self._good: OrderedDict[bytes, _Good] = OrderedDict()  # by digest; used last comes last
+        self._verified_tokens: OrderedDict[bytes, _VerifiedToken] = (
+            OrderedDict()
+        )  # by digest; used last comes last
         self._generation = 0
 
     async def verify(self, credentials: str) -> Principal:
         """Whose token this is. Raises Unauthenticated, or KeysUnavailable if nobody can tell."""
         if self._generation != self._keys.generation or not self._keys.is_trusted:
             # A key may have been withdrawn, or nobody knows for a day whether it was.
-            self._good.clear()
+            self._verified_tokens.clear()
             self._generation = self._keys.generation
         digest = hashlib.sha256(credentials.encode()).digest()
-        good = self._good.get(digest)
-        if good is None:
-            good = await self._checked(credentials)
-            self._good[digest] = good
-            if len(self._good) > _MOST:
-                self._good.popitem(last=False)
-        elif good.expires_at <= time.time():
-            del self._good[digest]
+        verified = self._verified_tokens.get(digest)
+        if verified is None:
+            verified = await self._checked(credentials)
+            self._verified_tokens[digest] = verified
+            if len(self._verified_tokens) > _MOST:
+                self._verified_tokens.popitem(last=False)
+        elif verified.expires_at <= time.time():
+            del self._verified_tokens[digest]
             raise ExpiredCredentials("token_exp")
         else:
-            self._good.move_to_end(digest)
-        return good.principal
+            self._verified_tokens.move_to_end(digest)
+        return verified.principal
 
     async def recheck(self, principal: Principal) -> None:
-        """Return if a ticket of the principal's is good: a token, once let in, is not asked for."""
+        """Return if a ticket of the principal's is verified: a token, once let in, is not asked for."""
         if principal.key_id is not None:  # given while API keys were taken
             raise InvalidCredentials("ticket_of_a_key")
 
@@ -104,13 +106,13 @@ class TokenVerifier:
         """Keep the issuer's keys fresh until cancelled."""
         await self._keys.run()
 
-    async def _checked(self, token: str) -> _Good:
+    async def _checked(self, token: str) -> _VerifiedToken:
         header = _header(token)
-        if header.alg not in self._rules.algorithms:
+        if header.alg not in self._requirements.algorithms:
             raise InvalidCredentials("token_alg")
         try:
             claims = await self._verified(token, header)
-            expires_at = float(claims["exp"]) + self._rules.leeway
+            expires_at = float(claims["exp"]) + self._requirements.leeway
         except jwt.ExpiredSignatureError:
             raise ExpiredCredentials("token_exp") from None
         # Beside its own errors PyJWT lets some through: for a number that no clock shows, or for
@@ -121,7 +123,7 @@ class TokenVerifier:
         if not is_user_name(user):
             raise InvalidCredentials("token_sub")
         principal = Principal(user, self._is_admin(claims), models=self._models(claims))
-        return _Good(principal, expires_at)
+        return _VerifiedToken(principal, expires_at)
 
     async def _verified(self, token: str, header: _Header) -> dict[str, Any]:
         """The claims, by the key that is named; without a name by whichever of the few it is.
@@ -146,21 +148,21 @@ class TokenVerifier:
             token,
             key,
             algorithms=[algorithm],
-            audience=self._rules.audience,
-            issuer=self._rules.issuer,
-            leeway=self._rules.leeway,
+            audience=self._requirements.audience,
+            issuer=self._requirements.issuer,
+            leeway=self._requirements.leeway,
             options=_OPTIONS,
         )
 
     def _is_admin(self, claims: dict[str, Any]) -> bool:
-        wanted = self._rules.admin_scope
+        wanted = self._requirements.admin_scope
         return wanted is not None and any(
             wanted in _scopes(claims.get(name)) for name in ("scope", "scp")
         )
 
     def _models(self, claims: dict[str, Any]) -> tuple[str, ...] | None:
         """Which it is for, where a claim says so; without that claim none at all."""
-        name = self._rules.models_claim
+        name = self._requirements.models_claim
         if name is None:
             return None
         return tuple(word for word in _scopes(claims.get(name)) if isinstance(word, str))

@@ -26,14 +26,16 @@ from auth.principal import (
     Principal,
     Unauthenticated,
 )
-from auth.tokens import Rules, TokenVerifier
+from auth.token_verifier import TokenRequirements, TokenVerifier
 from tests.issuer import AUDIENCE, ISSUER, Issuer
 from tests.readers import Reader, call
 from tests.serving import Serving
 from tests.upstreams import ScriptedUpstream
 
 MODELS = ("GET", "/api/v1/models")
-RULES = Rules(ISSUER, (AUDIENCE,), ("RS256", "ES256", "EdDSA"), 30, "headrace:admin")
+REQUIREMENTS = TokenRequirements(
+    ISSUER, (AUDIENCE,), ("RS256", "ES256", "EdDSA"), 30, "headrace:admin"
+)
 
 
 class Published:
@@ -64,7 +66,7 @@ def published(signer: Issuer) -> Published:
 
 @pytest.fixture
 def verifier(published: Published) -> TokenVerifier:
-    return TokenVerifier(RULES, KeySet(published.fetch, RULES.algorithms))
+    return TokenVerifier(REQUIREMENTS, KeySet(published.fetch, REQUIREMENTS.algorithms))
 
 
 @pytest.fixture
@@ -152,7 +154,7 @@ async def test_a_remembered_token_expires_too(
     for _ in range(2):  # what came with the first set of keys was forgotten with that
         await verifier.verify(token)
     later = time.time() + 631
-    monkeypatch.setattr("auth.tokens.time.time", lambda: later)
+    monkeypatch.setattr("auth.token_verifier.time.time", lambda: later)
     with pytest.raises(ExpiredCredentials):
         await verifier.verify(token)
 
@@ -508,7 +510,7 @@ async def test_the_scope_that_is_set_makes_an_admin_and_nothing_else(
     token = signer.token(**claims)
     assert admin == (await verifier.verify(token)).admin
     unset = TokenVerifier(
-        RULES._replace(admin_scope=None), KeySet(published.fetch, RULES.algorithms)
+        REQUIREMENTS._replace(admin_scope=None), KeySet(published.fetch, REQUIREMENTS.algorithms)
     )
     assert not (await unset.verify(token)).admin
 
@@ -530,10 +532,10 @@ async def test_a_claim_says_for_which_models_a_token_is_and_without_it_for_none(
     signer: Issuer, published: Published, claims: dict[str, Any], models: tuple[str, ...]
 ) -> None:
     token = signer.token(**claims)
-    rules = RULES._replace(models_claim="models")
-    named = TokenVerifier(rules, KeySet(published.fetch, RULES.algorithms))
+    requirements = REQUIREMENTS._replace(models_claim="models")
+    named = TokenVerifier(requirements, KeySet(published.fetch, REQUIREMENTS.algorithms))
     assert models == (await named.verify(token)).models
-    unset = TokenVerifier(RULES, KeySet(published.fetch, RULES.algorithms))
+    unset = TokenVerifier(REQUIREMENTS, KeySet(published.fetch, REQUIREMENTS.algorithms))
     assert (await unset.verify(token)).models is None
 
 
