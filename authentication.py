@@ -57,11 +57,11 @@ def set_up_authentication(
 
 def _set_up_tokens(configured: JwtSettings, tickets: Tickets) -> AuthenticationSetup:
     # Not at the top: cryptography takes time and memory that servers without tokens need not pay.
-    from auth.keyset import KeySet
+    from auth.jwks import JwksCache
     from auth.token_verifier import TokenRequirements, TokenVerifier
 
     client = HttpClient(max_connections=1)  # its own: never in a queue behind answers
-    keys = KeySet(_fetching(configured, client), configured.algorithms)
+    keys = JwksCache(_fetching(configured, client), configured.algorithms)
     requirements = TokenRequirements(
         issuer=configured.issuer,
         audience=configured.audience,

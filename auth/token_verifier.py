@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import jwt
 import msgspec
 
-from auth.keyset import KeySet
+from auth.jwks import JwksCache
 from auth.principal import (
     ExpiredCredentials,
     InvalidCredentials,
@@ -69,7 +69,7 @@ class _Header(msgspec.Struct):
 class TokenVerifier:
     """Tells whose a token is."""
 
-    def __init__(self, requirements: TokenRequirements, keys: KeySet) -> None:
+    def __init__(self, requirements: TokenRequirements, keys: JwksCache) -> None:
         self._requirements = requirements
         self._keys = keys
         self._verified_tokens: OrderedDict[bytes, _VerifiedToken] = (
@@ -140,7 +140,7 @@ class TokenVerifier:
                 except (jwt.InvalidSignatureError, jwt.InvalidKeyError) as error:
                     refused = error
             # Who has no names cannot say that a key is new.
-            if found.are_named or not await self._keys.has_others():
+            if found.are_named or not await self._keys.has_changed():
                 raise refused
 
     def _claims(self, token: str, key: jwt.PyJWK, algorithm: str) -> dict[str, Any]:

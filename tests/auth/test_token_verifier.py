@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from jwt.algorithms import RSAAlgorithm
 
-from auth import keyset
-from auth.keyset import KeySet
+from auth import jwks
+from auth.jwks import JwksCache
 from auth.principal import (
     ExpiredCredentials,
     InvalidCredentials,
@@ -66,13 +66,13 @@ def published(signer: Issuer) -> Published:
 
 @pytest.fixture
 def verifier(published: Published) -> TokenVerifier:
-    return TokenVerifier(REQUIREMENTS, KeySet(published.fetch, REQUIREMENTS.algorithms))
+    return TokenVerifier(REQUIREMENTS, JwksCache(published.fetch, REQUIREMENTS.algorithms))
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fetch keys as often as they are missing."""
-    monkeypatch.setattr(keyset, "SOONEST_SECONDS", 0.0)
+    monkeypatch.setattr(jwks, "SOONEST_SECONDS", 0.0)
 
 
 def sealed(value: object) -> str:
@@ -429,7 +429,7 @@ async def test_known_keys_outlast_the_issuer_for_a_day(
     await verifier.verify(another)
     with pytest.raises(KeysUnavailable):  # it may be a new one: nobody is told that it is wrong
         await verifier.verify(signer.token("next"))
-    monkeypatch.setattr(keyset, "_TRUSTED_SECONDS", 0.0)
+    monkeypatch.setattr(jwks, "_TRUSTED_SECONDS", 0.0)
     with pytest.raises(KeysUnavailable):
         await verifier.verify(signer.token(jti="a third"))
     with pytest.raises(KeysUnavailable):  # also what was found good while there was an issuer
@@ -480,7 +480,7 @@ async def test_a_set_that_is_none_is_as_if_the_issuer_were_away(answer: bytes) -
     async def fetch() -> bytes:
         return answer
 
-    keys = KeySet(fetch, ("RS256",))
+    keys = JwksCache(fetch, ("RS256",))
     with pytest.raises(KeysUnavailable):
         await keys.candidates("rsa", "RS256")
 
@@ -510,7 +510,7 @@ async def test_the_scope_that_is_set_makes_an_admin_and_nothing_else(
     token = signer.token(**claims)
     assert admin == (await verifier.verify(token)).admin
     unset = TokenVerifier(
-        REQUIREMENTS._replace(admin_scope=None), KeySet(published.fetch, REQUIREMENTS.algorithms)
+        REQUIREMENTS._replace(admin_scope=None), JwksCache(published.fetch, REQUIREMENTS.algorithms)
     )
     assert not (await unset.verify(token)).admin
 
@@ -533,9 +533,9 @@ async def test_a_claim_says_for_which_models_a_token_is_and_without_it_for_none(
 ) -> None:
     token = signer.token(**claims)
     requirements = REQUIREMENTS._replace(models_claim="models")
-    named = TokenVerifier(requirements, KeySet(published.fetch, REQUIREMENTS.algorithms))
+    named = TokenVerifier(requirements, JwksCache(published.fetch, REQUIREMENTS.algorithms))
     assert models == (await named.verify(token)).models
-    unset = TokenVerifier(REQUIREMENTS, KeySet(published.fetch, REQUIREMENTS.algorithms))
+    unset = TokenVerifier(REQUIREMENTS, JwksCache(published.fetch, REQUIREMENTS.algorithms))
     assert (await unset.verify(token)).models is None
 
 

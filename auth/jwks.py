@@ -55,7 +55,7 @@ _MOST = 100
 _MOST_TRIED = 4
 
 
-class _Usable(NamedTuple):
+class _SigningKey(NamedTuple):
     """A key, for one of the algorithms that it may serve."""
 
     kid: str | None
@@ -63,20 +63,20 @@ class _Usable(NamedTuple):
     key: jwt.PyJWK
 
 
-class Candidates(NamedTuple):
+class CandidateKeys(NamedTuple):
     """The keys that a token may be signed with, and whether it named them."""
 
     keys: tuple[jwt.PyJWK, ...]
     are_named: bool
 
 
-class KeySet:
+class JwksCache:
     """The issuer's keys. `fetch` brings the set as it is published, or raises KeysUnavailable."""
 
     def __init__(self, fetch: Callable[[], Awaitable[bytes]], algorithms: tuple[str, ...]) -> None:
         self._fetch = fetch
         self._algorithms = algorithms
-        self._keys: list[_Usable] = []
+        self._keys: list[_SigningKey] = []
         self._published: bytes | None = None
         self._fetched_at = float("-inf")  # by the loop's clock, as the next one
         self._tried_at = float("-inf")
@@ -91,7 +91,7 @@ class KeySet:
             0  # counts the sets that differ: what was judged by another is judged anew
         )
 
-    async def candidates(self, kid: str | None, algorithm: str) -> Candidates:
+    async def candidates(self, kid: str | None, algorithm: str) -> CandidateKeys:
         """The keys that a token names, or the few that it may mean; none if there is none such.
 
         Raises KeysUnavailable if no set was fetched, or none for a day; or if no key is known and
@@ -105,7 +105,7 @@ class KeySet:
             raise KeysUnavailable(self._reason)
         return found
 
-    async def has_others(self) -> bool:
+    async def has_changed(self) -> bool:
         """Whether the set is another one by now; for who tried out all that there were.
 
         Raises KeysUnavailable while that cannot be told.
@@ -138,11 +138,11 @@ class KeySet:
         """Whether the set is no older than a day: what it once said counts no more then."""
         return asyncio.get_running_loop().time() < self._fetched_at + _TRUSTED_SECONDS
 
-    def _find(self, kid: str | None, algorithm: str) -> Candidates:
+    def _find(self, kid: str | None, algorithm: str) -> CandidateKeys:
         fitting = [each for each in self._keys if each.algorithm == algorithm]
         named = [each for each in fitting if kid and each.kid == kid]
         meant = named or [each for each in fitting if not (kid and each.kid)]
-        return Candidates(tuple(each.key for each in meant[:_MOST_TRIED]), bool(named))
+        return CandidateKeys(tuple(each.key for each in meant[:_MOST_TRIED]), bool(named))
 
     async def _renew(self) -> None:
         try:
@@ -161,15 +161,15 @@ class KeySet:
             self._fetching = None
 
 
-def _keys(published: bytes, algorithms: tuple[str, ...]) -> list[_Usable]:
+def _keys(published: bytes, algorithms: tuple[str, ...]) -> list[_SigningKey]:
     """The usable keys of a set, for each algorithm that they may serve. Raises KeysUnavailable."""
     try:
-        listed = msgspec.json.decode(published, type=_Set).keys
+        listed = msgspec.json.decode(published, type=_JwksDocument).keys
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise KeysUnavailable("no_key_set") from error
     keys = [
-        _Usable(_text(data.get("kid")), algorithm, key)
-        for data in map(_said, listed[:_MOST])
+        _SigningKey(_text(data.get("kid")), algorithm, key)
+        for data in map(_without_empty, listed[:_MOST])
         for algorithm in algorithms
         if (key := _usable(data, algorithm)) is not None
     ]
@@ -178,7 +178,7 @@ def _keys(published: bytes, algorithms: tuple[str, ...]) -> list[_Usable]:
     return keys
 
 
-def _said(data: dict[str, Any]) -> dict[str, Any]:
+def _without_empty(data: dict[str, Any]) -> dict[str, Any]:
     """A key without what is null or empty in it: some libraries write out what is left out."""
     return {name: value for name, value in data.items() if value not in (None, "")}
 
@@ -201,5 +201,5 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-class _Set(msgspec.Struct):
+class _JwksDocument(msgspec.Struct):
     keys: list[dict[str, Any]]
