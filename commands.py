@@ -10,8 +10,8 @@ import signal
 import sys
 from pathlib import Path
 
-from auth import managing
-from auth.managing import Said
+from auth import api_key_commands
+from auth.api_key_commands import CommandOutput
 from settings import StorageSettings
 from storage.opening import file_of, from_url
 from storage.sqlite import backups, restoring
@@ -79,14 +79,14 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     which.add_argument("--user", help="all of this one's")
 
 
-async def _manage_keys(options: argparse.Namespace, store: StorageSettings) -> Said:
+async def _manage_keys(options: argparse.Namespace, store: StorageSettings) -> CommandOutput:
     """Do what a command for API keys asks. Raises CannotManage and StorageError."""
     storage = from_url(store.url, process=secrets.token_hex(16), lease_seconds=_NO_LEASE)
     await storage.open(beside=True)
     try:
         match options.command:
             case "create-key":
-                return await managing.create(
+                return await api_key_commands.create(
                     storage,
                     user=options.user,
                     admin=options.admin,
@@ -95,9 +95,9 @@ async def _manage_keys(options: argparse.Namespace, store: StorageSettings) -> S
                     models=options.models,
                 )
             case "list-keys":
-                return await managing.listing(storage, options.user)
+                return await api_key_commands.listing(storage, options.user)
             case _:
-                return await managing.revoke(storage, options.key, options.user)
+                return await api_key_commands.revoke(storage, options.key, options.user)
     finally:
         await storage.close()
 

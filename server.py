@@ -42,7 +42,7 @@ import handlers.models
 import handlers.openapi
 import handlers.page
 import handlers.server_options
-from auth.managing import CannotManage
+from auth.api_key_commands import CannotManage
 from authentication import set_up_authentication
 from doctor.examination import examine
 from handlers.base import NotFoundHandler, Services

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from tornado.ioloop import IOLoop
 
-from auth import api_keys, managing
+from auth import api_key_commands, api_keys
 from server import Server
 from storage.base import Storage
 from storage.opening import from_url
@@ -63,14 +63,14 @@ class Door:
     ) -> Holder:
         """A new key."""
         desk = await self.desk()
-        said = await managing.create(
+        said = await api_key_commands.create(
             desk, user=user, admin=admin, note="", days=days, models=models
         )
         return Holder(user, said.result)
 
     async def revoke(self, holder: Holder) -> None:
         """Take a key back."""
-        await managing.revoke(await self.desk(), [holder.key_id], None)
+        await api_key_commands.revoke(await self.desk(), [holder.key_id], None)
 
     async def desk(self) -> Storage:
         """The store, open beside the servers."""

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tornado.ioloop import IOLoop
 
+from auth import api_key_commands, api_keys
 from auth import api_key_verifier as verifier_module
-from auth import api_keys, managing
 from auth.api_key_verifier import ApiKeyVerifier
 from auth.principal import InvalidCredentials
 from storage.base import Reason, StorageError
@@ -39,7 +39,7 @@ def verifier(store: FaultyStorage) -> ApiKeyVerifier:
 async def made(store: FaultyStorage) -> str:
     """A real key, which nobody has shown yet."""
     assert store.behind is not None
-    said = await managing.create(
+    said = await api_key_commands.create(
         store.behind, user="alice", admin=False, note="", days=None, models=None
     )
     return said.result

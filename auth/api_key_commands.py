@@ -30,7 +30,7 @@ class CannotManage(Exception):
     """Why it cannot be done, in one line for the operator."""
 
 
-class Said(NamedTuple):
+class CommandOutput(NamedTuple):
     """What a command has to say: its result, and words about it that are no part of it."""
 
     result: str
@@ -45,7 +45,7 @@ async def create(
     note: str,
     days: int | None,
     models: str | None,
-) -> Said:
+) -> CommandOutput:
     """Make a key; the result is the key, which nobody can be told again. Raises CannotManage."""
     if not is_user_name(user):
         raise CannotManage(
@@ -74,10 +74,12 @@ async def create(
     until = "until it is revoked" if key.expires_at is None else f"until {_time(key.expires_at)}"
     whose = f"{user}, an admin" if admin else user
     what = "" if may_ask is None else f" for {_listed(may_ask)}"
-    return Said(made.text, f"Key {made.id} of {whose}{what}, good {until}. It is shown this once.")
+    return CommandOutput(
+        made.text, f"Key {made.id} of {whose}{what}, good {until}. It is shown this once."
+    )
 
 
-async def listing(storage: Storage, user: str | None) -> Said:
+async def listing(storage: Storage, user: str | None) -> CommandOutput:
     """All keys, or a user's: what is known of them, a line for each."""
     found = sorted(await _all(storage, user), key=lambda key: (key.user, key.created_at))
     rows = [_COLUMNS, *map(_row, found)]
@@ -86,10 +88,10 @@ async def listing(storage: Storage, user: str | None) -> Said:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     )
-    return Said("\n".join(lines), f"{_keys(len(found))}.")
+    return CommandOutput("\n".join(lines), f"{_keys(len(found))}.")
 
 
-async def revoke(storage: Storage, named: Iterable[str], user: str | None) -> Said:
+async def revoke(storage: Storage, named: Iterable[str], user: str | None) -> CommandOutput:
     """Take keys back: those named, by id or whole, and all of `user`'s. Raises CannotManage."""
     ids = [_id(text) for text in named]
     if user is not None:
@@ -106,7 +108,7 @@ async def revoke(storage: Storage, named: Iterable[str], user: str | None) -> Sa
         revoked = f"; revoked: {', '.join(lines)}" if lines else ""
         raise CannotManage(f"there is no key {', '.join(missing)}{revoked}")
     remark = f"{_keys(len(lines))} revoked; what was opened by them is closed within seconds."
-    return Said("\n".join(lines), remark)
+    return CommandOutput("\n".join(lines), remark)
 
 
 async def _all(storage: Storage, user: str | None) -> list[ApiKey]:
