@@ -35,7 +35,7 @@ _SKEW_SECONDS = 60
 _LONGEST_TICKET = 2000
 
 
-class _Said(msgspec.Struct, array_like=True, frozen=True):
+class _TicketPayload(msgspec.Struct, array_like=True, frozen=True):
     user: str
     key_id: str | None
     given_at: int  # seconds since 1970
@@ -65,13 +65,13 @@ class Tickets:
         # A key of its own: whatever else comes to be signed with the secret is no ticket.
         self._key = hmac.digest(secret.encode(), b"headrace ticket 1", "sha256")
 
-    def give(self, principal: Principal, answer_id: str) -> str:
+    def issue(self, principal: Principal, answer_id: str) -> str:
         """A ticket for reading the answer, which has to be the principal's."""
-        said = _Said(principal.user, principal.key_id, int(time.time()))
-        payload = msgspec.json.encode(said)
-        return f"{_sealed(payload)}.{_sealed(self._signature(payload, answer_id))}"
+        claims = _TicketPayload(principal.user, principal.key_id, int(time.time()))
+        payload = msgspec.json.encode(claims)
+        return f"{_base64(payload)}.{_base64(self._signature(payload, answer_id))}"
 
-    def open(self, text: str, answer_id: str) -> Ticket:
+    def verify(self, text: str, answer_id: str) -> Ticket:
         """The ticket, if we gave it for this answer; whether it is over yet `check` tells.
 
         Raises InvalidCredentials.
@@ -80,15 +80,17 @@ class Tickets:
         try:
             if len(text) > _LONGEST_TICKET:
                 raise InvalidCredentials("ticket_malformed")
-            payload = _opened(sealed)
-            if not hmac.compare_digest(_opened(signature), self._signature(payload, answer_id)):
+            payload = _from_base64(sealed)
+            if not hmac.compare_digest(
+                _from_base64(signature), self._signature(payload, answer_id)
+            ):
                 raise InvalidCredentials("ticket_signature")
-            said = msgspec.json.decode(payload, type=_Said)
+            claims = msgspec.json.decode(payload, type=_TicketPayload)
         except (ValueError, binascii.Error):  # msgspec's and UnicodeError are ValueErrors
             raise InvalidCredentials("ticket_malformed") from None
-        if said.given_at > time.time() + _SKEW_SECONDS:
+        if claims.given_at > time.time() + _SKEW_SECONDS:
             raise InvalidCredentials("ticket_of_the_future")
-        return Ticket(Principal(said.user, key_id=said.key_id), said.given_at)
+        return Ticket(Principal(claims.user, key_id=claims.key_id), claims.given_at)
 
     def _signature(self, payload: bytes, answer_id: str) -> bytes:
         # JSON holds no line end, so that no two pairs make the same bytes.
@@ -96,10 +98,10 @@ class Tickets:
         return hmac.digest(self._key, signed, hashlib.sha256().name)
 
 
-def _sealed(data: bytes) -> str:
+def _base64(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def _opened(text: str) -> bytes:
+def _from_base64(text: str) -> bytes:
     padded = text.encode("ascii") + b"=" * (-len(text) % 4)
     return base64.b64decode(padded, altchars=b"-_", validate=True)

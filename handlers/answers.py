@@ -84,7 +84,7 @@ class TicketHandler(BaseHandler):
         principal = self.principal
         assert principal is not None
         await self.services.relay.check_answer(self.user, answer_id)
-        ticket = self.services.tickets.give(principal, answer_id)
+        ticket = self.services.tickets.issue(principal, answer_id)
         url = self.address(f"/api/v1/answers/{answer_id}/events?ticket={ticket}")
         self.write_json(GivenTicket(ticket, url), HTTPStatus.CREATED)
 

@@ -47,6 +47,6 @@ class BearerAuthenticator:
 
     async def authenticate_ticket(self, ticket: str, answer_id: str) -> Ticket:
         """By a ticket for this answer, as long as the key that gave it is good."""
-        opened = self._tickets.open(ticket, answer_id)
+        opened = self._tickets.verify(ticket, answer_id)
         await self._verifier.recheck(opened.principal)
         return opened

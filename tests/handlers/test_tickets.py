@@ -191,8 +191,8 @@ async def test_what_is_no_ticket_of_ours_opens_nothing(
         "%00",
         "x" * 5000,
         Tickets("another secret").give(me, live.answer_id),
-        Tickets(SECRET).give(me, "another answer"),
-        Tickets(SECRET).give(Principal("alice"), live.answer_id),  # given to a token, not a key
+        Tickets(SECRET).issue(me, "another answer"),
+        Tickets(SECRET).issue(Principal("alice"), live.answer_id),  # given to a token, not a key
         alice.key,
     ]
     for text in forged:
@@ -210,7 +210,7 @@ async def test_a_ticket_that_cannot_be_checked_for_now_has_its_holder_come_back(
     await door.revoke(alice)
     await soon()
     bob = await door.admit("bob")
-    unknown = Tickets(SECRET).give(Principal("bob", key_id=bob.key_id), live.answer_id)
+    unknown = Tickets(SECRET).issue(Principal("bob", key_id=bob.key_id), live.answer_id)
     store.fail("api_keys")
     reader = await Reader.open(here.url, "GET", f"{url.partition('=')[0]}={unknown}")
     assert (200, None, 1) == (reader.status, await reader.next(), len(reader.retries))
@@ -231,7 +231,7 @@ async def test_without_keys_tickets_are_given_and_none_is_needed(
 
 def test_a_ticket_from_the_future_is_none(clock: list[float]) -> None:
     clock[0] = 3600
-    future = Tickets(SECRET).give(Principal("alice"), "a")
+    future = Tickets(SECRET).issue(Principal("alice"), "a")
     clock[0] = 0
     with pytest.raises(tickets.InvalidCredentials):
         Tickets(SECRET).open(future, "a")
@@ -240,4 +240,4 @@ def test_a_ticket_from_the_future_is_none(clock: list[float]) -> None:
 @pytest.mark.parametrize("user", ["a", "李" * 256, '"\\\n', "🚀" * 256])
 def test_whoever_may_be_a_user_gets_a_ticket_that_opens(user: str) -> None:
     principal = Principal(user, key_id="k" * 16)
-    assert principal == Tickets(SECRET).open(Tickets(SECRET).give(principal, "a"), "a").principal
+    assert principal == Tickets(SECRET).open(Tickets(SECRET).issue(principal, "a"), "a").principal
