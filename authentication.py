@@ -44,7 +44,7 @@ def set_up_authentication(
         verifier = ApiKeyVerifier(
             storage,
             recheck_seconds=auth.recheck_seconds,
-            in_use=presence.keys_in_use,
+            in_use=presence.api_keys_in_use,
             expel=presence.expel,
         )
         return AuthenticationSetup(

@@ -97,11 +97,11 @@ async def revoke(storage: Storage, named: Iterable[str], user: str | None) -> Co
     if user is not None:
         ids += [key.id for key in await _all(storage, user) if key.revoked_at is None]
     lines, missing = [], []
-    for key_id in ids:  # all that there are: whoever takes back several is in a hurry
+    for api_key_id in ids:  # all that there are: whoever takes back several is in a hurry
         try:
-            key = await storage.revoke_api_key(key_id, now())
+            key = await storage.revoke_api_key(api_key_id, now())
         except NotFound:
-            missing.append(key_id)
+            missing.append(api_key_id)
         else:
             lines.append(f"{key.id} of {key.user}")
     if missing:
@@ -139,10 +139,10 @@ def _listed(patterns: Iterable[str]) -> str:
 
 
 def _id(text: str) -> str:
-    key_id = api_keys.named(text)
-    if key_id is None:  # not repeated: it may be most of a key
+    api_key_id = api_keys.named(text)
+    if api_key_id is None:  # not repeated: it may be most of a key
         raise CannotManage("a key is named by its id, as list-keys shows it")
-    return key_id
+    return api_key_id
 
 
 def _row(key: ApiKey) -> list[str]:

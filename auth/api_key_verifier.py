@@ -91,9 +91,9 @@ class ApiKeyVerifier:
 
     async def recheck(self, principal: Principal) -> None:
         """Return if the key by which the principal got a ticket is still good; raises the same."""
-        if principal.key_id is None:  # given while tokens were taken
+        if principal.api_key_id is None:  # given while tokens were taken
             raise InvalidCredentials("ticket_of_a_token")
-        _checked(await self._known(principal.key_id))
+        _checked(await self._known(principal.api_key_id))
 
     async def run(self) -> None:
         """Look after what is known until cancelled."""
@@ -106,30 +106,30 @@ class ApiKeyVerifier:
             else:
                 self._outage.over()
 
-    async def _known(self, key_id: str) -> _CachedKey:
+    async def _known(self, api_key_id: str) -> _CachedKey:
         time = asyncio.get_running_loop().time()
-        cached = self._cached.get(key_id)
+        cached = self._cached.get(api_key_id)
         trusted_since = time - _LOOKS_MISSED * self._recheck_seconds
         if cached is None or max(cached.read_at, self._looked_at) < trusted_since:
-            cached = await self._looked_up(key_id)
+            cached = await self._looked_up(api_key_id)
         if cached is None:
             raise InvalidCredentials("key_unknown")
         cached.used_at = time
-        if key_id in self._cached:
-            self._cached.move_to_end(key_id)
+        if api_key_id in self._cached:
+            self._cached.move_to_end(api_key_id)
         return cached
 
-    async def _looked_up(self, key_id: str) -> _CachedKey | None:
+    async def _looked_up(self, api_key_id: str) -> _CachedKey | None:
         """Ask the store, once for all who wait for the same key; nothing is kept of what it is not.
 
         Remembering ids that nobody has would be a memory for strangers to fill.
         """
-        asked = self._asked.get(key_id)
+        asked = self._asked.get(api_key_id)
         if asked is None:
             if len(self._asked) >= _MOST_ASKED:
                 raise failure("too many keys are being looked up", Reason.OVERLOADED)
-            asked = self._asked[key_id] = asyncio.get_running_loop().create_future()
-            self._queue.append(key_id)
+            asked = self._asked[api_key_id] = asyncio.get_running_loop().create_future()
+            self._queue.append(api_key_id)
             if self._looking is None:
                 self._looking = asyncio.create_task(self._look_up())
         try:
@@ -151,16 +151,16 @@ class ApiKeyVerifier:
                 try:
                     await self._look_up_these(some)
                 except StorageError as error:
-                    for key_id in some:  # each an error of their own
-                        self._fail(key_id, failure(str(error), error.reason))
+                    for api_key_id in some:  # each an error of their own
+                        self._fail(api_key_id, failure(str(error), error.reason))
                 except Exception as error:  # noqa: BLE001 - whoever waits is told of bugs, too
-                    for key_id in some:
-                        self._fail(key_id, error)
+                    for api_key_id in some:
+                        self._fail(api_key_id, error)
         finally:
             self._looking = None
 
-    def _fail(self, key_id: str, error: Exception) -> None:
-        asked = self._asked.pop(key_id, None)
+    def _fail(self, api_key_id: str, error: Exception) -> None:
+        asked = self._asked.pop(api_key_id, None)
         if asked is not None:  # else it was told before a bug struck
             asked.set_exception(error)
             asked.exception()  # looked at: nobody may be left to see it
@@ -168,14 +168,14 @@ class ApiKeyVerifier:
     async def _look_up_these(self, key_ids: list[str]) -> None:
         read_at = asyncio.get_running_loop().time()
         found = {key.id: key for key in await self._storage.api_keys(key_ids)}
-        for key_id in key_ids:
-            key = found.get(key_id)
+        for api_key_id in key_ids:
+            key = found.get(api_key_id)
             if key is None:
-                self._cached.pop(key_id, None)
-                self._asked.pop(key_id).set_result(None)
+                self._cached.pop(api_key_id, None)
+                self._asked.pop(api_key_id).set_result(None)
                 continue
-            cached = self._cached[key_id] = _CachedKey(key, read_at)
-            self._asked.pop(key_id).set_result(cached)
+            cached = self._cached[api_key_id] = _CachedKey(key, read_at)
+            self._asked.pop(api_key_id).set_result(cached)
             if len(self._cached) > _MOST:
                 self._cached.popitem(last=False)
 
@@ -188,18 +188,22 @@ class ApiKeyVerifier:
         self._learn(kept, watched, began)
         self._looked_at = began
         if in_use := self._in_use() & watched:
-            good = {key_id for key_id in in_use if key_id in kept and _is_good(kept[key_id])}
+            good = {
+                api_key_id
+                for api_key_id in in_use
+                if api_key_id in kept and _is_good(kept[api_key_id])
+            }
             if in_use > good:
                 self._expel(in_use - good)
 
     def _learn(self, kept: dict[str, ApiKey], watched: Set[str], read_at: float) -> None:
-        for key_id in watched:
-            cached = self._cached.get(key_id)
+        for api_key_id in watched:
+            cached = self._cached.get(api_key_id)
             if cached is None or cached.read_at > read_at:  # looked up meanwhile: that is newer
                 continue
-            key = kept.get(key_id)
+            key = kept.get(api_key_id)
             if key is None:
-                del self._cached[key_id]
+                del self._cached[api_key_id]
             elif key != cached.key:
                 cached.learn(key, read_at)
 

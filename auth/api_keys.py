@@ -37,8 +37,8 @@ class NewKey(NamedTuple):
 
 def make() -> NewKey:
     """A new key."""
-    key_id = _letters(_ID_BYTES)
-    return NewKey(key_id, f"{PREFIX}{key_id}_{_letters(_SECRET_BYTES)}")
+    api_key_id = _letters(_ID_BYTES)
+    return NewKey(api_key_id, f"{PREFIX}{api_key_id}_{_letters(_SECRET_BYTES)}")
 
 
 def id_of(text: str) -> str:

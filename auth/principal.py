@@ -26,14 +26,14 @@ LOCAL_USER = "local"
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """The one who asks. `key_id` is the API key by which they came in, if it was one.
+    """The one who asks. `api_key_id` is the API key by which they came in, if it was one.
 
     `models` are patterns of those they may ask; None: any.
     """
 
     user: str
     admin: bool = False
-    key_id: str | None = None
+    api_key_id: str | None = None
     models: tuple[str, ...] | None = None
 
 
@@ -44,10 +44,10 @@ class Unauthenticated(Exception):
     words: ClassVar[str] = "This takes a key."
     challenge: ClassVar[str] = 'Bearer realm="headrace", error="invalid_token"'
 
-    def __init__(self, reason: str, key_id: str | None = None) -> None:
+    def __init__(self, reason: str, api_key_id: str | None = None) -> None:
         super().__init__(self.words)
         self.reason = reason
-        self.key_id = key_id  # of an API key that there is, or was
+        self.api_key_id = api_key_id  # of an API key that there is, or was
 
 
 class NoCredentials(Unauthenticated):

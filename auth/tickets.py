@@ -37,7 +37,7 @@ _LONGEST_TICKET = 2000
 
 class _TicketPayload(msgspec.Struct, array_like=True, frozen=True):
     user: str
-    key_id: str | None
+    api_key_id: str | None
     given_at: int  # seconds since 1970
 
 
@@ -67,7 +67,7 @@ class Tickets:
 
     def issue(self, principal: Principal, answer_id: str) -> str:
         """A ticket for reading the answer, which has to be the principal's."""
-        claims = _TicketPayload(principal.user, principal.key_id, int(time.time()))
+        claims = _TicketPayload(principal.user, principal.api_key_id, int(time.time()))
         payload = msgspec.json.encode(claims)
         return f"{_base64(payload)}.{_base64(self._signature(payload, answer_id))}"
 
@@ -90,7 +90,7 @@ class Tickets:
             raise InvalidCredentials("ticket_malformed") from None
         if claims.given_at > time.time() + _SKEW_SECONDS:
             raise InvalidCredentials("ticket_of_the_future")
-        return Ticket(Principal(claims.user, key_id=claims.key_id), claims.given_at)
+        return Ticket(Principal(claims.user, api_key_id=claims.api_key_id), claims.given_at)
 
     def _signature(self, payload: bytes, answer_id: str) -> bytes:
         # JSON holds no line end, so that no two pairs make the same bytes.

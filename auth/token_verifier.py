@@ -99,7 +99,7 @@ class TokenVerifier:
 
     async def recheck(self, principal: Principal) -> None:
         """Return if a ticket of the principal's is verified: a token, once let in, is not asked for."""
-        if principal.key_id is not None:  # given while API keys were taken
+        if principal.api_key_id is not None:  # given while API keys were taken
             raise InvalidCredentials("ticket_of_a_key")
 
     async def run(self) -> None:

@@ -177,13 +177,15 @@ class BaseHandler(RequestHandler):
         return None if self.principal is None else self.principal.models
 
     @property
-    def key_id(self) -> str | None:
+    def api_key_id(self) -> str | None:
         """The API key that let the request in, if one did."""
-        return None if self.principal is None else self.principal.key_id
+        return None if self.principal is None else self.principal.api_key_id
 
     def expel(self) -> None:
         """The key is no longer good: whoever still waits, waits in vain."""
-        log.info("request ended, its key is gone request=%s key=%s", self.request_id, self.key_id)
+        log.info(
+            "request ended, its key is gone request=%s key=%s", self.request_id, self.api_key_id
+        )
         self.connection_stream.close()
 
     def body(self, kind: type[Body]) -> Body:
@@ -337,7 +339,7 @@ class BaseHandler(RequestHandler):
                 log.info(
                     "admin asks for another user request=%s key=%s",
                     self.request_id,
-                    principal.key_id,
+                    principal.api_key_id,
                 )
                 return structs.replace(principal, user=named)
         raise ApiError(

@@ -29,7 +29,7 @@ class Request(Protocol):
     """A request that is being answered."""
 
     @property
-    def key_id(self) -> str | None:
+    def api_key_id(self) -> str | None:
         """The API key that let it in, if one did."""
 
     def expel(self) -> None:
@@ -103,13 +103,13 @@ class Presence:
             async with asyncio.timeout(patience):
                 await self._nobody.wait()
 
-    def keys_in_use(self) -> set[str]:
+    def api_keys_in_use(self) -> set[str]:
         """The API keys that let in what is being answered."""
-        return {request.key_id for request in self._requests if request.key_id is not None}
+        return {request.api_key_id for request in self._requests if request.api_key_id is not None}
 
     def expel(self, key_ids: Set[str]) -> None:
         """End the requests that these API keys let in, streams above all."""
-        for request in [each for each in self._requests if each.key_id in key_ids]:
+        for request in [each for each in self._requests if each.api_key_id in key_ids]:
             request.expel()
 
     @property

@@ -30,10 +30,10 @@ class Refusals:
             self._readiness.refused(error)
             return
         reason = getattr(error, "reason", None) or "-"
-        key_id = getattr(error, "key_id", None) or "-"  # whose holder has to be told
+        api_key_id = getattr(error, "api_key_id", None) or "-"  # whose holder has to be told
         is_ours = described.status >= HTTPStatus.INTERNAL_SERVER_ERROR
         level = logging.WARNING if is_ours else logging.INFO
-        self._log.say(described.code, str(reason), key_id, example=request_id, level=level)
+        self._log.say(described.code, str(reason), api_key_id, example=request_id, level=level)
 
     def close(self) -> None:
         """Say what is untold."""

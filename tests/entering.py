@@ -35,7 +35,7 @@ class Holder(NamedTuple):
         return {"Authorization": f"Bearer {self.key}"}
 
     @property
-    def key_id(self) -> str:
+    def api_key_id(self) -> str:
         return api_keys.id_of(self.key)
 
 
@@ -70,7 +70,7 @@ class Door:
 
     async def revoke(self, holder: Holder) -> None:
         """Take a key back."""
-        await api_key_commands.revoke(await self.desk(), [holder.key_id], None)
+        await api_key_commands.revoke(await self.desk(), [holder.api_key_id], None)
 
     async def desk(self) -> Storage:
         """The store, open beside the servers."""

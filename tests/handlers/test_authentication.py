@@ -58,7 +58,7 @@ async def test_what_is_no_key_of_ours_opens_nothing(door: Door) -> None:
         alice.key[:-1],
         alice.key[:-1] + ("a" if alice.key[-1] != "a" else "b"),
         alice.key.upper(),
-        f"hr_{alice.key_id}_{stranger.rpartition('_')[2]}",
+        f"hr_{alice.api_key_id}_{stranger.rpartition('_')[2]}",
         f"{alice.key}, Bearer {alice.key}",
         api_keys.digest(alice.key),
         "x" * 20_000,

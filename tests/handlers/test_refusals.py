@@ -97,11 +97,11 @@ async def test_refused_keys_are_told_apart(
     await door.revoke(bob)
     desk = await door.desk()
     made = api_keys.make()
-    key = (await desk.api_keys([alice.key_id]))[0]
+    key = (await desk.api_keys([alice.api_key_id]))[0]
     changes = {"id": made.id, "digest": api_keys.digest(made.text), "expires_at": now()}
     await desk.create_api_key(type(key)(**{**_fields(key), **changes}))
     await soon()
-    other = f"hr_{alice.key_id}_{api_keys.make().text.rpartition('_')[2]}"
+    other = f"hr_{alice.api_key_id}_{api_keys.make().text.rpartition('_')[2]}"
 
     for credentials in ("hr_none", api_keys.make().text, other, bob.key, made.text):
         assert 401 == (await call(server.url, *MODELS, headers=bearing(credentials))).status
@@ -114,7 +114,7 @@ async def test_refused_keys_are_told_apart(
         *("no_authorization", "no_bearer"),
     ] == reasons
     named = [match[1] for line in lines() if (match := re.search(r"key=([a-z2-7]+) ", line))]
-    assert [alice.key_id, bob.key_id, made.id] == named
+    assert [alice.api_key_id, bob.api_key_id, made.id] == named
     for secret in (alice.key, bob.key, made.text, other):
         assert secret.rpartition("_")[2] not in "\n".join(lines())
 

@@ -178,7 +178,7 @@ async def test_what_is_no_ticket_of_ours_opens_nothing(
     url = await ticket_url(server, alice, live.answer_id)
     path, _, ticket = url.partition("=")
     payload, _, signature = ticket.partition(".")
-    me = Principal("alice", key_id=alice.key_id)
+    me = Principal("alice", api_key_id=alice.api_key_id)
     forged = [
         "",
         ".",
@@ -210,7 +210,7 @@ async def test_a_ticket_that_cannot_be_checked_for_now_has_its_holder_come_back(
     await door.revoke(alice)
     await soon()
     bob = await door.admit("bob")
-    unknown = Tickets(SECRET).issue(Principal("bob", key_id=bob.key_id), live.answer_id)
+    unknown = Tickets(SECRET).issue(Principal("bob", api_key_id=bob.api_key_id), live.answer_id)
     store.fail("api_keys")
     reader = await Reader.open(here.url, "GET", f"{url.partition('=')[0]}={unknown}")
     assert (200, None, 1) == (reader.status, await reader.next(), len(reader.retries))
@@ -239,5 +239,5 @@ def test_a_ticket_from_the_future_is_none(clock: list[float]) -> None:
 
 @pytest.mark.parametrize("user", ["a", "李" * 256, '"\\\n', "🚀" * 256])
 def test_whoever_may_be_a_user_gets_a_ticket_that_opens(user: str) -> None:
-    principal = Principal(user, key_id="k" * 16)
+    principal = Principal(user, api_key_id="k" * 16)
     assert principal == Tickets(SECRET).open(Tickets(SECRET).issue(principal, "a"), "a").principal
