@@ -72,9 +72,8 @@ class TokenVerifier:
     def __init__(self, requirements: TokenRequirements, keys: JwksCache) -> None:
         self._requirements = requirements
         self._keys = keys
-        self._verified_tokens: OrderedDict[bytes, _VerifiedToken] = (
-            OrderedDict()
-        )  # by digest; used last comes last
+        # By digest; used last comes last.
+        self._verified_tokens: OrderedDict[bytes, _VerifiedToken] = OrderedDict()
         self._generation = 0
 
     async def verify(self, credentials: str) -> Principal:
@@ -98,7 +97,7 @@ class TokenVerifier:
         return verified.principal
 
     async def recheck(self, principal: Principal) -> None:
-        """Return if a ticket of the principal's is verified: a token, once let in, is not asked for."""
+        """Return if the principal's ticket is good: a token, once let in, is not asked for."""
         if principal.api_key_id is not None:  # given while API keys were taken
             raise InvalidCredentials("ticket_of_a_key")
 

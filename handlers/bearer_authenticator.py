@@ -14,7 +14,7 @@ from handlers.single_header import RepeatedHeader, single_header
 
 
 class CredentialVerifier(Protocol):
-    """Knows whose credentials are good: a ApiKeyVerifier or a TokenVerifier."""
+    """Knows whose credentials are good: an ApiKeyVerifier or a TokenVerifier."""
 
     async def verify(self, credentials: str) -> Principal:
         """Whose they are. Raises Unauthenticated; StorageError or KeysUnavailable."""

@@ -23,12 +23,12 @@ from urllib.parse import urlsplit
 
 import pytest
 import trustme
-from tests.auth.test_tokens import tampered
 
 from auth import api_keys
 from http_client.dns import Names
 from storage.base import Reason, StorageError, TooLarge
 from supervision import Supervisor
+from tests.auth.test_token_verifier import tampered
 from tests.entering import SECRET, Door
 from tests.faults import FaultyStorage
 from tests.handlers.test_unread import unread

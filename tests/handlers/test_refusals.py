@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.auth.test_tokens import confused, sealed, tampered, unsigned
 
 from auth import api_keys
 from model.messages import now
+from tests.auth.test_token_verifier import confused, sealed, tampered, unsigned
 from tests.entering import SECRET, Door, soon
 from tests.issuer import Issuer
 from tests.readers import call
