@@ -16,7 +16,7 @@ from handlers.cors import Cors
 from handlers.loopback_only import LoopbackOnly
 from handlers.presence import Presence
 from http_client.client import ClientRequest, HttpClient
-from providers.errors import ProviderError
+from http_client.errors import HttpClientError
 from settings import AuthSettings, JwtSettings
 from storage.base import Storage
 
@@ -89,8 +89,8 @@ def _fetching(configured: JwtSettings, client: HttpClient) -> Callable[[], Await
                 response: HTTPResponse = await client.fetch(request, raise_error=False)
         except TimeoutError as error:
             raise KeysUnavailable("timed_out") from error
-        except ProviderError as error:
-            raise KeysUnavailable(error.reason or error.code) from error
+        except HttpClientError as error:
+            raise KeysUnavailable(error.reason) from error
         if response.code != 200:
             raise KeysUnavailable(f"http_{response.code}")
         return response.body

@@ -11,7 +11,7 @@ import msgspec
 
 from doctor.findings import Finding, look, ok, wrong
 from http_client.client import ClientRequest, HttpClient
-from providers.errors import ProviderError
+from http_client.errors import HttpClientError
 from settings import UNIX, Settings
 from sockets.acceptor import OTHER_DESCRIPTORS, affordable_connections
 from sockets.binding import BACKLOG, bind, shown
@@ -143,7 +143,7 @@ async def _is_ours(url: str, client: HttpClient) -> bool:
     try:
         async with asyncio.timeout(_PATIENCE):
             response = await client.fetch(ClientRequest(url), raise_error=False)
-    except (ProviderError, TimeoutError):
+    except (HttpClientError, TimeoutError):
         return False
     if url.endswith("/metrics"):
         return b"headrace_" in response.body

@@ -12,6 +12,7 @@ from doctor.findings import Finding, look, ok, wrong
 from http_client.client import HttpClient
 from http_client.connecting import Origin, Proxy, break_of, dial, split_url
 from http_client.dns import Names
+from http_client.errors import HttpClientError
 from model.messages import Role
 from model.prompt import Prompt, said
 from presets import ProviderField, preset_of
@@ -98,7 +99,7 @@ async def _reach(
             f"{origin.authority} took no connection within {settings.timeouts.connect:g} s{via}",
             "let this machine out to it (firewall, proxy), or raise timeouts.connect",
         )
-    except (OSError, UnicodeError, ProviderError) as error:
+    except (OSError, UnicodeError, HttpClientError) as error:
         words, remedy = _why(error, origin)
         return wrong(name, f"{origin.authority}{via}: {words}", remedy)
     stream.close()

@@ -1,9 +1,9 @@
-"""The HTTP client to the providers, made so that a request can be called off.
+"""An HTTP client whose requests can be cancelled.
 
-Neither of Tornado's two clients can abort a fetch: whoever cancels its future leaves the provider
-generating, and billing, into the void. This one is an AsyncHTTPClient too, on Tornado's IOStream,
-with this difference: **cancelling what `fetch` returned closes the connection at once**, whether it
-is queued for, being made, silent or in the middle of a body.
+Neither of Tornado's two clients can abort a fetch: whoever cancels its future leaves the server
+generating an answer, and billing it, for nobody. This one is an AsyncHTTPClient too, on Tornado's
+IOStream, with this difference: **cancelling what `fetch` returned closes the connection at once**,
+whether it is queued for, being made, silent or in the middle of a body.
 
 `http1.py` knows the bytes, `dialing.py` makes a stream, `connection.py` uses it and lets it rest;
 here they become a fetch, and here foreign errors become ours.
@@ -22,15 +22,15 @@ from tornado.netutil import Resolver
 from http_client.connecting import Origin, Proxy, dial, split_url
 from http_client.connection import Connection, Pool, Stale
 from http_client.dns import Names
+from http_client.errors import (
+    ConnectFailed,
+    ConnectTimedOut,
+    HttpClientError,
+    InvalidResponse,
+    RequestTimedOut,
+)
 from http_client.http1 import Head, request_head
 from http_client.reasons import reason_of
-from providers.errors import (
-    AnswerTimeout,
-    BadResponse,
-    ConnectTimeout,
-    ProviderError,
-    Unreachable,
-)
 
 # Connections in use at a time. Each takes a descriptor and some 14 KB here, 40 KB with TLS.
 MAX_CONNECTIONS = 10_000
@@ -147,10 +147,10 @@ class HttpClient(AsyncHTTPClient):
         Tornado, raises HTTPError unless it is 2xx. The body is in it unless there is a
         `streaming_callback`. Raises
 
-        - Unreachable, ConnectTimeout: there was no connection, so the provider was not asked;
-        - StreamBroken: it was asked, and the response did not come to its end;
-        - BadResponse: what came is not HTTP as it was asked for, or has no bound;
-        - AnswerTimeout: `request_timeout`, which counts from here to the end, ran out;
+        - ConnectFailed, ConnectTimedOut: there was no connection, so the provider was not asked;
+        - ConnectionLost: it was asked, and the response did not come to its end;
+        - InvalidResponse: what came is not HTTP as it was asked for, or has no bound;
+        - RequestTimedOut: `request_timeout`, which counts from here to the end, ran out;
         - ValueError: the request cannot be sent as it is;
         - what a callback raised, or `cleared`. The connection is closed then.
 
@@ -184,7 +184,7 @@ class HttpClient(AsyncHTTPClient):
         except TimeoutError as error:
             if not limit.expired():  # a callback's own
                 raise
-            raise AnswerTimeout from error
+            raise RequestTimedOut(reason="timed_out") from error
         if raise_error and response.error is not None:
             raise response.error
         return response
@@ -222,7 +222,7 @@ class HttpClient(AsyncHTTPClient):
                 connection = await self._dial(origin, limit)
                 await connection.exchange(head + body, reception.on_head, take)
         except Stale as error:
-            raise Unreachable(reason="closed_before_it_was_asked") from error
+            raise ConnectFailed(reason="closed_before_it_was_asked") from error
         finally:
             self._pool.put(connection)
 
@@ -234,10 +234,10 @@ class HttpClient(AsyncHTTPClient):
                 return Connection(await dial(origin, self._resolver, stages.append), origin)
         except TimeoutError as error:  # also what the kernel says of an address that never answers
             if timeout.expired():
-                raise ConnectTimeout(reason=_way(origin, f"{stages[-1]}_is_silent")) from error
-            raise Unreachable(reason=_way(origin, "timed_out")) from error
-        except (OSError, UnicodeError, ProviderError) as error:
-            raise Unreachable(reason=_way(origin, reason_of(error))) from error
+                raise ConnectTimedOut(reason=_way(origin, f"{stages[-1]}_is_silent")) from error
+            raise ConnectFailed(reason=_way(origin, "timed_out")) from error
+        except (OSError, UnicodeError, HttpClientError) as error:
+            raise ConnectFailed(reason=_way(origin, reason_of(error))) from error
 
     def _prepared(self, request: HTTPRequest) -> tuple[Origin, bytes]:
         """Where to connect, and the request's head. Raises ValueError."""
@@ -296,7 +296,7 @@ class _Reception:
     def keep(self, chunk: bytes) -> None:
         """The body of a request without a `streaming_callback`."""
         if self._buffer.tell() + len(chunk) > MAX_BUFFERED_BYTES:
-            raise BadResponse(reason="body_too_long")
+            raise InvalidResponse(reason="body_too_long")
         self._buffer.write(chunk)
 
     def response(self, seconds: float) -> HTTPResponse:

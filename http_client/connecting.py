@@ -100,7 +100,8 @@ def _unheard(_: str) -> None:
 async def dial(
     origin: Origin, resolver: Resolver, at: Callable[[str], None] = _unheard
 ) -> IOStream:
-    """An open stream to `origin`. Raises OSError (ssl.SSLError is one) or, of a proxy, BadResponse.
+    """An open stream to `origin`. Raises OSError (ssl.SSLError is one) or
+    UnicodeError; InvalidResponse if a proxy answers what is not HTTP.
 
     `at` is told what it waits for from now on: `dns`, `tcp`, a `proxy`, `tls`.
 

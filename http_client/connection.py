@@ -54,8 +54,8 @@ class Connection:
         Raises Stale if the other side closed the connection or spoke before the request was sent,
         or if it closed, without a byte and soon, a connection that had rested. The latter could
         mean that it took the request and died of it; far more often it closed while the request was
-        on its way, and every client with a pool asks again (RFC 9112, 9.3.1). Raises StreamBroken,
-        BadResponse, and what the callbacks raise.
+        on its way, and every client with a pool asks again (RFC 9112, 9.3.1).
+        Raises ConnectionLost, InvalidResponse, and what the callbacks raise.
         """
         if self._reading.done():
             raise Stale

@@ -7,7 +7,7 @@ become gigabytes. So each piece may grow so far and no further.
 import zlib
 from typing import Final
 
-from providers.errors import BadResponse
+from http_client.errors import InvalidResponse
 
 # Of what one read of the socket brings: 16 KiB here. Event streams of tokens repeat themselves as
 # little else does, and shrink to a hundredth or two: that makes 4 MB. A bomb's are a thousand.
@@ -29,12 +29,12 @@ _PLAIN: Final = ("", "identity", "none", "utf-8", "utf8", "binary", "8bit")
 
 
 def inflater_for(coding: str) -> "Inflater | None":
-    """What undoes a `Content-Encoding`; None if it is plain. Raises BadResponse: nobody can."""
+    """What undoes a `Content-Encoding`; None if it is plain. Raises InvalidResponse: nobody can."""
     codings = [each for part in coding.split(",") if (each := part.strip().lower()) not in _PLAIN]
     if not codings:
         return None
     if len(codings) > 1 or codings[0] not in _READABLE:
-        raise BadResponse(reason=f"content_encoding_{_named(codings)}")
+        raise InvalidResponse(reason=f"content_encoding_{_named(codings)}")
     return Inflater()
 
 
@@ -46,7 +46,7 @@ class Inflater:
         self._stream: zlib._Decompress | None = None
 
     def feed(self, data: bytes) -> bytes:
-        """What `data` brings. Raises BadResponse: it is not compressed, or inflates too far."""
+        """What `data` brings. Raises InvalidResponse: it is not compressed, or inflates too far."""
         if self._stream is None:
             data = self._head + data
             if len(data) < _HEAD_BYTES:
@@ -59,7 +59,7 @@ class Inflater:
             try:
                 plain = self._stream.decompress(data, room)
             except zlib.error as error:
-                raise BadResponse(reason="not_compressed") from error
+                raise InvalidResponse(reason="not_compressed") from error
             found.append(plain)
             room -= len(plain)
             data = self._stream.unconsumed_tail
@@ -69,7 +69,7 @@ class Inflater:
                     break  # padding
                 self._stream = zlib.decompressobj(_GZIP_OR_ZLIB)
         if room <= 0:
-            raise BadResponse(reason="inflates_too_far")
+            raise InvalidResponse(reason="inflates_too_far")
         return b"".join(found)
 
 

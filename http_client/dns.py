@@ -1,12 +1,12 @@
-"""Looking up the addresses of providers, so that one silent name server holds up nobody else.
+"""Looking up the addresses of hosts, so that one silent name server holds up nobody else.
 
 `getaddrinfo` can be silent for half a minute and cannot be stopped. In the pool of threads that
-asyncio and Tornado share, eight such lookups took all threads from every other provider, from the
+asyncio and Tornado share, eight such lookups took all threads from every other host, from the
 closing of the store, and from the end of the process, which waits for that pool. Here each lookup
 has a thread of its own that nobody waits for. There is one at a time for a name and an address
 family, whoever asks, so there are twice as many as the settings name hosts, at most.
 
-While a lookup is silent, or the name server is at a loss, what it said last serves: providers
+While a lookup is silent, or the name server is at a loss, what it said last serves: hosts
 rarely move, and a certificate tells if one did. The two families are looked up beside each other,
 for there are name servers that are silent about one of them only.
 """
@@ -32,7 +32,7 @@ Address = tuple[int, Any]  # a family, and an address as `connect` takes it
 _FAMILIES = (socket.AF_INET6, socket.AF_INET)
 
 # Seconds for which what was found is not looked up again: a burst of questions is one lookup. No
-# longer, for some providers give their addresses lives of half a minute.
+# longer, for some hosts give their addresses lives of half a minute.
 _FRESH = 5.0
 
 # Seconds that a lookup may be silent before what it said last serves. From here to the other end of

@@ -17,8 +17,8 @@ from httptools import (
 from tornado.httputil import HTTPHeaders
 
 from http_client.decompression import Inflater, inflater_for
+from http_client.errors import ConnectionLost, HttpClientError, InvalidResponse
 from http_client.reasons import reason_of
-from providers.errors import BadResponse, ProviderError, StreamBroken
 
 # Bytes that may come in a row with no body among them: a head and the 1xx heads before it, chunk
 # extensions, trailers. Servers in common use allow a head 8 to 64 KiB.
@@ -84,7 +84,7 @@ class ResponseParser:
         self.head: Head | None = None
         self.done = False
         self.reusable = False
-        self._failure: ProviderError | None = None
+        self._failure: HttpClientError | None = None
         self._informational = False
         self._until_close = False
         self._inflater: Inflater | None = None
@@ -109,7 +109,7 @@ class ResponseParser:
             return chunk if self._inflater is None else self._inflated(self._inflater, chunk)
         self._overhead += len(data)
         if self._overhead > MAX_OVERHEAD and not self.done:
-            self._fail(BadResponse(reason="head_too_long"), None)
+            self._fail(InvalidResponse(reason="head_too_long"), None)
         return b""
 
     def end(self, error: BaseException, *, in_order: bool) -> None:
@@ -118,10 +118,10 @@ class ResponseParser:
             self.done = True
         else:
             where = "before_the_head" if self.head is None else "in_the_body"
-            self._fail(StreamBroken(reason=f"{reason_of(error)}_{where}"), error)
+            self._fail(ConnectionLost(reason=f"{reason_of(error)}_{where}"), error)
 
     def verdict(self) -> None:
-        """Raise BadResponse or StreamBroken unless the response was whole."""
+        """Raise InvalidResponse or ConnectionLost unless the response was whole."""
         if self._failure is not None:
             raise self._failure
 
@@ -162,7 +162,7 @@ class ResponseParser:
         self._until_close = _ends_with_connection(status, headers)
         try:
             self._inflater = inflater_for(headers.get("Content-Encoding", ""))
-        except BadResponse as error:
+        except InvalidResponse as error:
             # An error's status says more than its body: only a success has to be readable.
             if status < 300:
                 self._fail(error, None)
@@ -178,7 +178,7 @@ class ResponseParser:
         assert self.head is not None
         try:
             return inflater.feed(chunk)
-        except BadResponse as error:
+        except InvalidResponse as error:
             if self.head.status < 300:
                 self._fail(error, None)
             return b""
@@ -191,11 +191,11 @@ class ResponseParser:
         if self.done:  # bytes behind the end: nobody knows whose they are
             self.reusable = False
         elif self.head is None:
-            self._fail(BadResponse(reason=_why(cause)), cause)
+            self._fail(InvalidResponse(reason=_why(cause)), cause)
         else:
-            self._fail(StreamBroken(reason=f"{_why(cause)}_in_the_body"), cause)
+            self._fail(ConnectionLost(reason=f"{_why(cause)}_in_the_body"), cause)
 
-    def _fail(self, failure: ProviderError, cause: BaseException | None) -> None:
+    def _fail(self, failure: HttpClientError, cause: BaseException | None) -> None:
         failure.__cause__ = cause
         self._failure = failure
         self.done = True

@@ -13,7 +13,7 @@ from typing import Final
 from httptools import HttpParserError
 from tornado.iostream import StreamClosedError
 
-from providers.errors import ProviderError
+from http_client.errors import HttpClientError
 
 # OpenSSL's numbers for what is wrong with a certificate (X509_V_ERR_…).
 _CERTIFICATE: Final = {
@@ -62,8 +62,8 @@ def reason_of(error: BaseException) -> str:
             return "closed"
         error = error.real_error
     match error:
-        case ProviderError():  # a proxy's answer that cannot be read
-            return error.reason or error.code
+        case HttpClientError():  # a proxy's answer that cannot be read
+            return error.reason
         case ProxyRefused():
             return f"proxy_http_{error.status}"
         case socket.gaierror():

@@ -4,8 +4,10 @@ import asyncio
 from abc import ABC, abstractmethod
 
 from http_client.client import HttpClient
+from http_client.errors import HttpClientError
 from providers.dialect import Token, TokenDialect
 from providers.errors import FirstTokenTimeout
+from providers.http_errors import provider_error
 from providers.route import Route
 
 # Renewed this long before it runs out, so that no request leaves with a token that dies on the way.
@@ -97,6 +99,8 @@ class FetchedToken(Credentials):
                 )
         except TimeoutError as error:
             raise FirstTokenTimeout from error
+        except HttpClientError as error:
+            raise provider_error(error) from error
         token = self._dialect.token(response.code, response.body)
         spare = min(_SPARE_SECONDS, token.lifetime / 2)
         self._good_until = asked_at + token.lifetime - spare

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from tornado.httputil import HTTPHeaders
 
 from http_client.client import ClientRequest, HttpClient
+from http_client.errors import ConnectionLost, HttpClientError
 from model.messages import Attempt, now
 from model.prompt import Prompt
 from providers.credentials import Credentials
@@ -24,6 +25,7 @@ from providers.errors import (
     ProviderError,
     StreamBroken,
 )
+from providers.http_errors import provider_error
 from providers.oddities import Oddities
 from providers.reading import Reading
 from providers.route import Route, Timeouts
@@ -132,7 +134,6 @@ class _Call:
         self._reading: Reading | None = None
         self._events = 0  # of the reading, when it last progressed
         self._heard = 0  # likewise
-        self._said: ProviderError | None = None
         self._expired: ProviderError | None = None
         self._lingered = False
 
@@ -167,7 +168,7 @@ class _Call:
             usage=self._reading.counted if self._reading is not None else None,
         )
 
-    async def _response(self) -> StreamBroken | None:
+    async def _response(self) -> ProviderError | None:
         """Return when nothing more will come: how the body broke off, None after a proper end."""
         try:
             response = await self._fetch
@@ -179,10 +180,10 @@ class _Call:
                 raise self._expired from None
             if not self._lingered:
                 raise
-        except StreamBroken as error:
-            if self._reading is None or self._said is not None:
-                raise
-            return error
+        except HttpClientError as error:
+            if self._reading is None or not isinstance(error, ConnectionLost):
+                raise provider_error(error) from error
+            return provider_error(error)
         return None
 
     def _on_send(self) -> None:
@@ -204,11 +205,7 @@ class _Call:
     def _on_body(self, chunk: bytes) -> None:
         reading = self._reading
         assert reading is not None  # the client calls on_head before any body
-        try:
-            reading.feed(chunk)
-        except ProviderError as error:
-            self._said = error
-            raise
+        reading.feed(chunk)
         if reading.events != self._events:
             self._events = reading.events
             # Behind a finish mark events that say nothing prolong nothing.

@@ -119,7 +119,7 @@ class Reading:
             if self.done:
                 return
 
-    def end(self, broke: StreamBroken | None = None) -> None:
+    def end(self, broke: ProviderError | None = None) -> None:
         """The body ended, properly unless it `broke`: what was held back.
 
         Returns if the answer is finished. Raises what the provider said instead, or StreamBroken.

@@ -92,6 +92,11 @@ def sources(*places: str) -> Iterator[Path]:
             "server|authentication|handlers|relay|storage|providers|auth|telemetry|settings",
         ),
         ("providers", "server|authentication|handlers|relay|storage|auth|telemetry"),
+        (
+            "http_client",
+            "server|authentication|handlers|relay|storage|providers|auth|model|doctor|sockets"
+            rf"|settings|presets|{TELEMETRY}",
+        ),
         ("storage", "server|authentication|handlers|relay|providers|auth|telemetry"),
         (
             "relay",

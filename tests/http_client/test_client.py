@@ -10,7 +10,7 @@ from tornado.httputil import HTTPHeaders
 
 from http_client import client as client_module
 from http_client.client import ClientRequest, HttpClient
-from providers.errors import AnswerTimeout, BadResponse
+from http_client.errors import InvalidResponse, RequestTimedOut
 from tests.http_client.far_side import CHUNKED, FIVE, LAST_CHUNK, OK, FarSide, chunk
 
 
@@ -209,7 +209,7 @@ async def test_a_body_that_nobody_takes_is_bounded(
     fetch = client.fetch(f"http://127.0.0.1:{port}/")
     await peer.request()
     peer.say(CHUNKED, chunk(b"hello"), chunk(b"!"))
-    with pytest.raises(BadResponse):
+    with pytest.raises(InvalidResponse):
         await fetch
     await peer.left()
 
@@ -228,7 +228,7 @@ async def test_request_timeout_is_for_the_whole_and_off_by_default(
     )
     peer = await far_side.peer()
     peer.say(CHUNKED, chunk(b"one"))
-    with pytest.raises(AnswerTimeout):
+    with pytest.raises(RequestTimedOut):
         await fetch
     await peer.left()
     assert pieces == [b"one"]

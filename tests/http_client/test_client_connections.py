@@ -9,7 +9,7 @@ from tornado.ioloop import IOLoop
 
 from http_client import connection as connection_module
 from http_client.client import ClientRequest, HttpClient
-from providers.errors import StreamBroken, Unreachable
+from http_client.errors import ConnectFailed, ConnectionLost
 from tests.http_client.far_side import (
     CHUNKED,
     FIVE,
@@ -222,7 +222,7 @@ async def test_a_request_that_met_a_closing_connection_is_sent_again_once(
     fresh = await far_side.peer()
     assert (await fresh.request()).endswith(b"{}")
     await fresh.close()
-    with pytest.raises(StreamBroken):
+    with pytest.raises(ConnectionLost):
         await fetch
     assert far_side.accepted == 2
 
@@ -236,7 +236,7 @@ async def test_nothing_is_sent_again_once_a_byte_came_back(
     await peer.request()
     peer.say(b"H")
     await peer.close()
-    with pytest.raises(StreamBroken):
+    with pytest.raises(ConnectionLost):
         await fetch
     assert far_side.accepted == 1
 
@@ -250,7 +250,7 @@ async def test_nothing_is_sent_again_to_one_that_thought_about_it(
     fetch = client.fetch(url)
     await peer.request()
     await peer.close()
-    with pytest.raises(StreamBroken):
+    with pytest.raises(ConnectionLost):
         await fetch
     assert far_side.accepted == 1
 
@@ -263,7 +263,7 @@ async def test_nothing_is_sent_again_after_a_first_use(
     peer = await far_side.peer()
     await peer.request()
     await peer.close()
-    with pytest.raises(StreamBroken):
+    with pytest.raises(ConnectionLost):
         await fetch
     assert far_side.accepted == 1
 
@@ -310,7 +310,7 @@ async def test_a_failed_fetch_gives_its_slot_back(far_side: FarSide, url: str) -
     client = HttpClient(max_connections=1)
     refused = client.fetch(f"http://127.0.0.1:{unused_port()}/")
     fetch = client.fetch(url)
-    with pytest.raises(Unreachable):
+    with pytest.raises(ConnectFailed):
         await refused
     peer = await far_side.peer()
     peer.say(FIVE)

@@ -6,12 +6,12 @@ import socket
 import pytest
 
 from http_client.client import ClientRequest, HttpClient
-from providers.errors import (
-    BadResponse,
-    ConnectTimeout,
-    ProviderError,
-    StreamBroken,
-    Unreachable,
+from http_client.errors import (
+    ConnectFailed,
+    ConnectionLost,
+    ConnectTimedOut,
+    HttpClientError,
+    InvalidResponse,
 )
 from tests.http_client.far_side import (
     CHUNKED,
@@ -26,8 +26,8 @@ from tests.http_client.far_side import (
 )
 
 
-async def failure(fetch: asyncio.Task[object]) -> ProviderError:
-    with pytest.raises(ProviderError) as caught:
+async def failure(fetch: asyncio.Task[object]) -> HttpClientError:
+    with pytest.raises(HttpClientError) as caught:
         await fetch
     assert "secret" not in str(caught.value)
     return caught.value
@@ -36,7 +36,7 @@ async def failure(fetch: asyncio.Task[object]) -> ProviderError:
 @pytest.mark.gen_test
 async def test_nobody_listens(client: HttpClient) -> None:
     error = await failure(client.fetch(f"http://127.0.0.1:{unused_port()}/?key=secret"))
-    assert type(error) is Unreachable
+    assert type(error) is ConnectFailed
     assert isinstance(error.__cause__, ConnectionRefusedError)
 
 
@@ -44,21 +44,21 @@ async def test_nobody_listens(client: HttpClient) -> None:
 @pytest.mark.parametrize("host", ["nowhere.invalid", "a..b", "x" * 64 + ".example"])
 async def test_a_name_that_leads_nowhere(client: HttpClient, host: str) -> None:
     error = await failure(client.fetch(f"http://{host}/?key=secret"))
-    assert type(error) is Unreachable
+    assert type(error) is ConnectFailed
     assert error.__cause__ is not None
 
 
 @pytest.mark.gen_test
 async def test_a_name_without_an_address() -> None:
     client = HttpClient(resolver=FixedResolver([]))
-    assert type(await failure(client.fetch("http://upstream.example/"))) is Unreachable
+    assert type(await failure(client.fetch("http://upstream.example/"))) is ConnectFailed
     client.close()
 
 
 @pytest.mark.gen_test
 async def test_an_address_of_a_family_this_system_lacks() -> None:
     client = HttpClient(resolver=FixedResolver([(12345, ("127.0.0.1", 1))]))
-    assert type(await failure(client.fetch("http://upstream.example/"))) is Unreachable
+    assert type(await failure(client.fetch("http://upstream.example/"))) is ConnectFailed
     client.close()
 
 
@@ -66,7 +66,7 @@ async def test_an_address_of_a_family_this_system_lacks() -> None:
 async def test_a_timeout_that_is_not_ours_is_not_called_so() -> None:
     client = HttpClient(resolver=TimedOutResolver())
     error = await failure(client.fetch("http://upstream.example/"))
-    assert type(error) is Unreachable
+    assert type(error) is ConnectFailed
     client.close()
 
 
@@ -76,7 +76,7 @@ async def test_the_connect_timeout_covers_the_name() -> None:
     error = await failure(
         client.fetch(ClientRequest("http://upstream.example/", connect_timeout=0.02))
     )
-    assert (ConnectTimeout, "dns_is_silent") == (type(error), error.reason)
+    assert (ConnectTimedOut, "dns_is_silent") == (type(error), error.reason)
     client.close()
 
 
@@ -86,7 +86,7 @@ async def test_the_connect_timeout_covers_the_connection(client: HttpClient) -> 
     error = await failure(
         client.fetch(ClientRequest(f"http://127.0.0.1:{full.port}/", connect_timeout=0.02))
     )
-    assert (ConnectTimeout, "tcp_is_silent") == (type(error), error.reason)
+    assert (ConnectTimedOut, "tcp_is_silent") == (type(error), error.reason)
     full.close()
 
 
@@ -101,7 +101,7 @@ async def test_the_connect_timeout_covers_the_proxy(client: HttpClient, far_side
     )
     proxy = await far_side.peer()
     error = await failure(fetch)
-    assert (ConnectTimeout, "by_proxy_is_silent") == (type(error), error.reason)
+    assert (ConnectTimedOut, "by_proxy_is_silent") == (type(error), error.reason)
     await proxy.left()
 
 
@@ -112,7 +112,7 @@ async def test_the_connect_timeout_covers_tls(client: HttpClient, far_side: FarS
     fetch = client.fetch(ClientRequest(f"https://127.0.0.1:{port}/", connect_timeout=0.05))
     peer = await far_side.peer()
     error = await failure(fetch)
-    assert (ConnectTimeout, "tls_is_silent") == (type(error), error.reason)
+    assert (ConnectTimedOut, "tls_is_silent") == (type(error), error.reason)
     await peer.left()
 
 
@@ -162,7 +162,7 @@ async def test_a_response_that_is_cut_off(
         await arrived.wait()
     await getattr(peer, how)()
     error = await failure(fetch)
-    assert type(error) is StreamBroken
+    assert type(error) is ConnectionLost
     assert isinstance(error.__cause__, OSError)
     assert b"".join(pieces) == taken
 
@@ -180,7 +180,7 @@ async def test_what_came_just_before_the_cut_is_handed_over(
     await peer.request()
     peer.say(CHUNKED, chunk(b"data: 1\n\n"))
     await peer.close()
-    assert type(await failure(fetch)) is StreamBroken
+    assert type(await failure(fetch)) is ConnectionLost
     assert pieces == [b"data: 1\n\n"]
 
 
@@ -198,23 +198,23 @@ async def test_a_reset_does_not_end_a_body_that_closing_would_end(
     peer.say(OK, b"\r\nhello")
     await arrived.wait()
     await peer.reset()
-    assert type(await failure(fetch)) is StreamBroken
+    assert type(await failure(fetch)) is ConnectionLost
 
 
 @pytest.mark.gen_test
 @pytest.mark.parametrize(
     ("said", "error"),
     [
-        pytest.param(b"220 mail.example ESMTP\r\n", BadResponse, id="not HTTP"),
-        pytest.param(OK + b"X: " + b"x" * 100_000, BadResponse, id="a head without end"),
+        pytest.param(b"220 mail.example ESMTP\r\n", InvalidResponse, id="not HTTP"),
+        pytest.param(OK + b"X: " + b"x" * 100_000, InvalidResponse, id="a head without end"),
         pytest.param(
-            OK + b"Content-Encoding: br\r\nContent-Length: 1\r\n\r\n\x1f", BadResponse, id="br"
+            OK + b"Content-Encoding: br\r\nContent-Length: 1\r\n\r\n\x1f", InvalidResponse, id="br"
         ),
-        pytest.param(CHUNKED + b"hello", StreamBroken, id="a chunk without its size"),
+        pytest.param(CHUNKED + b"hello", ConnectionLost, id="a chunk without its size"),
     ],
 )
 async def test_a_response_that_is_none_closes_the_connection(
-    client: HttpClient, far_side: FarSide, said: bytes, error: type[ProviderError]
+    client: HttpClient, far_side: FarSide, said: bytes, error: type[HttpClientError]
 ) -> None:
     port = await far_side.listen()
     fetch = client.fetch(f"http://127.0.0.1:{port}/?key=secret")
@@ -234,4 +234,4 @@ async def test_no_descriptor_left(client: HttpClient, monkeypatch: pytest.Monkey
     with monkeypatch.context() as patch:
         patch.setattr(socket, "socket", exhausted)
         error = await failure(client.fetch("http://127.0.0.1:1/"))
-    assert type(error) is Unreachable
+    assert type(error) is ConnectFailed

@@ -8,7 +8,7 @@ import pytest
 import trustme
 
 from http_client.client import HttpClient
-from providers.errors import Unreachable
+from http_client.errors import ConnectFailed
 from tests.http_client.far_side import FIVE, FarSide, Peer, unused_port
 
 TUNNEL = b"HTTP/1.1 200 Connection established\r\n\r\n"
@@ -112,7 +112,7 @@ async def test_a_proxy_that_refuses_is_named_in_the_cause(
     proxy = await far_side.peer()
     await proxy.request()
     proxy.say(b"HTTP/1.1 %d No\r\nContent-Length: 2\r\n\r\nno" % status)
-    with pytest.raises(Unreachable) as caught:
+    with pytest.raises(ConnectFailed) as caught:
         await fetch
     assert f"the proxy answered CONNECT with {status}" in str(caught.value.__cause__)
     assert "secret" not in f"{caught.value!r} {caught.value.__cause__!r}"
@@ -134,7 +134,7 @@ async def test_a_proxy_that_cannot_be_one(
     fetch = client.fetch("http://upstream.example/", **await through(far_side))
     proxy = await far_side.peer()
     proxy.say(said)
-    with pytest.raises(Unreachable):
+    with pytest.raises(ConnectFailed):
         await fetch
     await proxy.left()
 
@@ -146,13 +146,13 @@ async def test_a_proxy_that_leaves(client: HttpClient, far_side: FarSide, how: s
     proxy = await far_side.peer()
     await proxy.request()
     await getattr(proxy, how)()
-    with pytest.raises(Unreachable):
+    with pytest.raises(ConnectFailed):
         await fetch
 
 
 @pytest.mark.gen_test
 async def test_a_proxy_that_is_not_there(client: HttpClient) -> None:
-    with pytest.raises(Unreachable):
+    with pytest.raises(ConnectFailed):
         await client.fetch(
             "http://upstream.example/", proxy_host="127.0.0.1", proxy_port=unused_port()
         )

@@ -17,7 +17,7 @@ from aiohttp import web
 from tornado.ioloop import IOLoop
 
 from http_client.client import ClientRequest, HttpClient
-from providers.errors import StreamBroken, Unreachable
+from http_client.errors import ConnectFailed, ConnectionLost
 from tests.http_client.far_side import CHUNKED, LAST_CHUNK, FarSide, chunk, unused_port
 
 NODE_SERVER = Path(__file__).with_name("node_server.js")
@@ -306,7 +306,7 @@ async def test_node_answers(client: HttpClient, node: tuple[str, subprocess.Pope
     await client.fetch(ClientRequest(f"{url}/stream", streaming_callback=pieces.append))
     assert b"".join(pieces) == b"".join(b"data: %d\n\n" % count for count in range(5))
     assert (await client.fetch(f"{url}/hints")).body == b"hello"
-    with pytest.raises(StreamBroken):
+    with pytest.raises(ConnectionLost):
         await client.fetch(f"{url}/destroy")
 
 
@@ -380,5 +380,5 @@ async def test_proxy_py_refuses_a_wrong_password_and_a_port_nobody_listens_on(
 ) -> None:
     nobody = f"http://127.0.0.1:{unused_port()}/"
     for way in (proxy, proxy | {"proxy_password": "wrong"}):
-        with pytest.raises(Unreachable):
+        with pytest.raises(ConnectFailed):
             await client.fetch(ClientRequest(nobody, **way))

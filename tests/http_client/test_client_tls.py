@@ -8,7 +8,7 @@ import pytest
 import trustme
 
 from http_client.client import ClientRequest, HttpClient
-from providers.errors import StreamBroken, Unreachable
+from http_client.errors import ConnectFailed, ConnectionLost
 from tests.http_client.far_side import (
     CHUNKED,
     FIVE,
@@ -84,7 +84,7 @@ async def test_a_certificate_of_an_unknown_ca_is_refused(
     client: HttpClient, far_side: FarSide
 ) -> None:
     port = await far_side.listen(server_context("localhost"))
-    with pytest.raises(Unreachable) as caught:
+    with pytest.raises(ConnectFailed) as caught:
         await client.fetch(f"https://localhost:{port}/?key=secret")
     assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
 
@@ -94,7 +94,7 @@ async def test_a_certificate_for_another_name_is_refused(
     client: HttpClient, far_side: FarSide, ca_certs: str
 ) -> None:
     port = await far_side.listen(server_context("other.example"))
-    with pytest.raises(Unreachable) as caught:
+    with pytest.raises(ConnectFailed) as caught:
         await client.fetch(ClientRequest(f"https://localhost:{port}/", ca_certs=ca_certs))
     assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
     assert "localhost" in str(caught.value.__cause__)
@@ -102,7 +102,7 @@ async def test_a_certificate_for_another_name_is_refused(
 
 @pytest.mark.gen_test
 async def test_a_ca_file_that_is_missing_trusts_nobody(client: HttpClient) -> None:
-    with pytest.raises(Unreachable) as caught:
+    with pytest.raises(ConnectFailed) as caught:
         await client.fetch(ClientRequest("https://localhost:1/", ca_certs="/nowhere/ca.pem"))
     assert isinstance(caught.value.__cause__, FileNotFoundError)
 
@@ -116,7 +116,7 @@ async def test_trust_is_not_shared_between_requests(client: HttpClient, far_side
     peer.say(FIVE)
     await fetch
     assert client.connections_resting == 1
-    with pytest.raises(Unreachable):
+    with pytest.raises(ConnectFailed):
         await client.fetch(f"https://localhost:{port}/")
 
 
@@ -126,7 +126,7 @@ async def test_a_server_without_tls_is_unreachable(client: HttpClient, far_side:
     fetch = client.fetch(f"https://127.0.0.1:{port}/")
     peer = await far_side.peer()
     peer.say(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-    with pytest.raises(Unreachable):
+    with pytest.raises(ConnectFailed):
         await fetch
     await peer.left()
 
@@ -136,7 +136,7 @@ async def test_a_server_that_talks_first_is_unreachable(client: HttpClient) -> N
     server = TalksFirst(b"220 mail.example ESMTP\r\n")
     before = open_sockets()
     for _ in range(5):
-        with pytest.raises(Unreachable):
+        with pytest.raises(ConnectFailed):
             await client.fetch(f"https://127.0.0.1:{server.port}/")
     assert open_sockets() == before + 5  # the server's
     server.close()
@@ -152,7 +152,7 @@ async def test_a_server_that_leaves_in_the_handshake_is_unreachable(
     peer = await far_side.peer()
     await peer.read(1)
     await getattr(peer, how)()
-    with pytest.raises(Unreachable):
+    with pytest.raises(ConnectFailed):
         await fetch
 
 
@@ -175,7 +175,7 @@ async def test_a_stream_that_is_cut_off(
     peer.say(OK, b"Content-Length: 9\r\n\r\nhello")
     await arrived.wait()
     await getattr(peer, how)()
-    with pytest.raises(StreamBroken):
+    with pytest.raises(ConnectionLost):
         await fetch
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from http_client.decompression import MAX_INFLATED_BYTES
+from http_client.errors import ConnectionLost, InvalidResponse
 from http_client.http1 import MAX_FIELDS, MAX_OVERHEAD, ResponseParser, request_head
-from providers.errors import BadResponse, StreamBroken
 
 WORDS = "data: 你好 hello\n\n".encode() * 3
 
@@ -141,7 +141,7 @@ def test_an_end_too_early_is_broken(received: bytes, in_order: bool) -> None:
     parser, _ = read(received)
     cause = ConnectionResetError()
     parser.end(cause, in_order=in_order)
-    with pytest.raises(StreamBroken) as caught:
+    with pytest.raises(ConnectionLost) as caught:
         parser.verdict()
     assert caught.value.__cause__ is cause
 
@@ -189,7 +189,7 @@ def test_what_was_not_asked_for_is_a_bad_response(received: bytes) -> None:
     parser, body = read(*pieces)
     assert parser.done
     assert body == b""
-    with pytest.raises(BadResponse):
+    with pytest.raises(InvalidResponse):
         parser.verdict()
 
 
@@ -238,7 +238,7 @@ def test_what_inflates_too_far_is_a_bad_response() -> None:
     parser.feed(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n")
 
     assert b"" == parser.feed(gzip.compress(bytes(MAX_INFLATED_BYTES + 1)))
-    with pytest.raises(BadResponse) as caught:
+    with pytest.raises(InvalidResponse) as caught:
         parser.verdict()
     assert "inflates_too_far" == caught.value.reason
 
@@ -254,7 +254,7 @@ def test_what_surrounds_a_body_is_bounded(endless: bytes) -> None:
     parser = ResponseParser()
     assert parser.feed(CHUNKED + b"5\r\nhello\r\n") == b"hello"
     assert parser.feed(endless) == b""
-    with pytest.raises(BadResponse):
+    with pytest.raises(InvalidResponse):
         parser.verdict()
 
 
@@ -270,7 +270,7 @@ def test_overhead_is_counted_from_the_last_piece_of_body() -> None:
 def test_what_came_before_a_bad_chunk_is_handed_over() -> None:
     parser, body = read(CHUNKED + b"5\r\nhello\r\nTraceback (most recent call last):\r\n")
     assert body == b"hello"
-    with pytest.raises(StreamBroken):
+    with pytest.raises(ConnectionLost):
         parser.verdict()
 
 
