@@ -20,7 +20,7 @@ def from_url(url: str, *, process: str, lease_seconds: float) -> Storage:
         return SQLiteStorage(Path(rest[1:]), process)
     if scheme in ("mongodb", "mongodb+srv"):
         # Not at the top: motor takes 0.25 s and 18 MB, which a server with SQLite need not pay.
-        from storage.mongo import MongoStorage
+        from storage.mongo.store import MongoStorage
 
         return MongoStorage(url, process, lease_seconds)
     raise ValueError("storage is sqlite:///FILE or mongodb://HOST/DATABASE")

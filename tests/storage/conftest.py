@@ -19,8 +19,8 @@ from pymongo.database import Database
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 from tornado.ioloop import IOLoop
 
-from storage import mongo as mongo_module
 from storage.base import Storage
+from storage.mongo import store as mongo_module
 from storage.opening import from_url
 from tests.mongod import ReplicaSet, drop
 from tests.storage.raw import Raw, RawMongo, RawSQLite, leave_first_stage

@@ -9,8 +9,8 @@ from model.blocks import TextBlock
 from model.growth import Chunk, Piece
 from model.messages import Conversation, Message, Status
 from relay.context import history
-from storage import mongo as mongo_module
 from storage.base import Busy, NotFound, Page, Storage
+from storage.mongo import store as mongo_module
 from tests.storage.conftest import Commands, Place
 from tests.storage.samples import ask, begun, beside, conversation, ending, key
 

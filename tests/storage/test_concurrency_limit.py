@@ -6,7 +6,7 @@ import gc
 import pytest
 
 from storage.base import StorageError
-from storage.concurrency_limit import ConcurrencyLimit
+from storage.mongo.concurrency_limit import ConcurrencyLimit
 
 
 class Slow:

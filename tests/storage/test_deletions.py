@@ -12,9 +12,9 @@ from pymongo.database import Database
 
 from model.blocks import TextBlock
 from model.messages import Conversation, Message
-from storage import mongo as mongo_module
-from storage import queries
 from storage.base import Growth, NotFound, Storage
+from storage.mongo import queries
+from storage.mongo import store as mongo_module
 from storage.sqlite import store as sqlite_module
 from storage.sqlite.store import SQLiteStorage
 from storage.sqlite.tables import MIGRATIONS, SERVED

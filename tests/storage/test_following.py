@@ -8,9 +8,9 @@ import pytest
 from model.blocks import TextBlock, ToolCallBlock
 from model.growth import Chunk, Piece
 from model.messages import Message
-from storage import queries
 from storage.base import Growth, Storage
-from storage.mongo import MongoStorage
+from storage.mongo import queries
+from storage.mongo.store import MongoStorage
 from tests.storage.conftest import Place
 from tests.storage.samples import (
     TEXT,

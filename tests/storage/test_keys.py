@@ -9,8 +9,8 @@ from pymongo.database import Database
 
 from model.messages import Conversation, Message
 from storage.base import KEY_SECONDS, Busy, KeyTaken, NotFound, Storage
-from storage.mongo import MongoStorage
-from storage.schema import INDEXES
+from storage.mongo.schema import INDEXES
+from storage.mongo.store import MongoStorage
 from tests.mongod import ReplicaSet
 from tests.storage.conftest import Place
 from tests.storage.samples import UNKNOWN, ask, begun, conversation, ending, exchange, key

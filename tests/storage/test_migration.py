@@ -16,11 +16,11 @@ from pymongo.database import Database
 from pymongo.monitoring import CommandFailedEvent
 
 from model.messages import Attempt, Message, now
-from storage import mongo as mongo_module
 from storage.base import SCHEMA_VERSION, Order, Outdated, Storage, StorageError
-from storage.mongo import MongoStorage
+from storage.mongo import store as mongo_module
+from storage.mongo.schema import INDEXES, VALIDATORS
+from storage.mongo.store import MongoStorage
 from storage.opening import from_url
-from storage.schema import INDEXES, VALIDATORS
 from storage.sqlite.store import SQLiteStorage
 from storage.sqlite.tables import MIGRATIONS, NEWEST, SERVED
 from tests.storage.conftest import Commands, Place

@@ -16,10 +16,10 @@ from pymongo.errors import WriteError
 
 from model.blocks import TextBlock
 from model.messages import Message, Status, now
-from storage import queries
 from storage.base import SCHEMA_VERSION, Changes, NotFound, Storage, StorageError
-from storage.mongo import _CONCURRENCY, MongoStorage
-from storage.schema import INDEXES, VALIDATORS
+from storage.mongo import queries
+from storage.mongo.schema import INDEXES, VALIDATORS
+from storage.mongo.store import _CONCURRENCY, MongoStorage
 from tests.mongod import Mongod, ReplicaSet, replica_set
 from tests.storage.conftest import Place
 from tests.storage.samples import (

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from model.messages import Message
-from storage import remedies
 from storage.base import NotFound, Reason, StorageError, TooLarge
+from storage.mongo import error_hints
 from storage.sqlite import reasons as sqlite_reasons
 from storage.sqlite.store import SQLiteStorage
 from tests.storage.conftest import Place
@@ -125,8 +125,8 @@ def test_the_names_are_those_that_sqlite_has() -> None:
 )
 def test_mongodbs_errors_have_their_reasons(classes: str, code: int | None, why: Reason) -> None:
     kinds = [type(name, (), {}) for name in classes.split()]
-    assert why is remedies.reason(kinds, code, timed_out=False)
+    assert why is error_hints.reason(kinds, code, timed_out=False)
 
 
 def test_a_name_without_servers_is_told_so() -> None:
-    assert "its name has no servers" in remedies.words("ConfigurationError", None)
+    assert "its name has no servers" in error_hints.words("ConfigurationError", None)

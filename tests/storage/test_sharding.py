@@ -13,7 +13,7 @@ from pymongo.database import Database
 
 from model.messages import now
 from storage.base import Busy, Changes, Deletion, KeyTaken, Storage
-from storage.schema import INDEXES, VALIDATORS
+from storage.mongo.schema import INDEXES, VALIDATORS
 from tests.storage.conftest import Commands, Place
 from tests.storage.samples import (
     api_key,

@@ -11,8 +11,8 @@ from pymongo.database import Database
 
 from model.blocks import ImageBlock, TextBlock
 from model.messages import now
-from storage import queries
 from storage.base import Changes, NotFound, Storage
+from storage.mongo import queries
 from storage.opening import from_url
 from storage.sizes import CONVERSATION_BYTES, conversation_bytes, messages_bytes
 from storage.sqlite.tables import NEWEST

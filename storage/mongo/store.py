@@ -51,7 +51,6 @@ from pymongo.errors import (
 
 from model.growth import Chunk, fold
 from model.messages import Conversation, Ending, Message, Role, Status, now
-from storage import migration, queries
 from storage.base import (
     SCHEMA_VERSION,
     ApiKey,
@@ -74,8 +73,9 @@ from storage.base import (
     conversation_of,
     failure,
 )
-from storage.concurrency_limit import ConcurrencyLimit
-from storage.documents import (
+from storage.mongo import migration, queries
+from storage.mongo.concurrency_limit import ConcurrencyLimit
+from storage.mongo.documents import (
     Document,
     api_key_document,
     api_key_in,
@@ -92,6 +92,8 @@ from storage.documents import (
     peer_requests_in,
     span_id,
 )
+from storage.mongo.error_hints import hosts, reason, words
+from storage.mongo.schema import INDEXES, VALIDATORS
 from storage.pages import (
     ORPHANS,
     conversations_page_builder,
@@ -101,8 +103,6 @@ from storage.pages import (
     page_of_conversations,
     page_of_messages,
 )
-from storage.remedies import hosts, reason, words
-from storage.schema import INDEXES, VALIDATORS
 from storage.sizes import CONVERSATION_BYTES
 
 P = ParamSpec("P")

@@ -29,7 +29,7 @@ from storage.base import (
     Span,
     conversation_of,
 )
-from storage.documents import (
+from storage.mongo.documents import (
     Document,
     changed_fields,
     chunk_id,

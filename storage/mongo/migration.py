@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from storage.base import SCHEMA_VERSION
-from storage.schema import INDEXES, VALIDATORS, Document
+from storage.mongo.schema import INDEXES, VALIDATORS, Document
 
 
 class There(NamedTuple):
