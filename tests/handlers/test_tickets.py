@@ -190,7 +190,7 @@ async def test_what_is_no_ticket_of_ours_opens_nothing(
         "%C3%A9.x",
         "%00",
         "x" * 5000,
-        Tickets("another secret").give(me, live.answer_id),
+        Tickets("another secret").issue(me, live.answer_id),
         Tickets(SECRET).issue(me, "another answer"),
         Tickets(SECRET).issue(Principal("alice"), live.answer_id),  # given to a token, not a key
         alice.key,
@@ -234,10 +234,10 @@ def test_a_ticket_from_the_future_is_none(clock: list[float]) -> None:
     future = Tickets(SECRET).issue(Principal("alice"), "a")
     clock[0] = 0
     with pytest.raises(tickets.InvalidCredentials):
-        Tickets(SECRET).open(future, "a")
+        Tickets(SECRET).verify(future, "a")
 
 
 @pytest.mark.parametrize("user", ["a", "李" * 256, '"\\\n', "🚀" * 256])
 def test_whoever_may_be_a_user_gets_a_ticket_that_opens(user: str) -> None:
     principal = Principal(user, api_key_id="k" * 16)
-    assert principal == Tickets(SECRET).open(Tickets(SECRET).issue(principal, "a"), "a").principal
+    assert principal == Tickets(SECRET).verify(Tickets(SECRET).issue(principal, "a"), "a").principal
