@@ -14,7 +14,7 @@ from handlers.streaming import ReadingHandler
 from handlers.views import Accepted, FailedAnswer, List, Message, Problem
 from model.messages import Failure, Status
 from relay.answer import Answer
-from relay.asking import Asking
+from relay.ask_request import AskRequest
 
 _UNWANTED = re.compile(r"q\s*=\s*0(\.0*)?")
 
@@ -44,7 +44,7 @@ class AskingHandler(ReadingHandler):
             conversation_id = question.conversation_id
         if not question.text.strip():
             raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", "The question is empty.")
-        asking = Asking(
+        asking = AskRequest(
             user=self.user,
             content=question.text,
             conversation_id=conversation_id,
@@ -52,7 +52,7 @@ class AskingHandler(ReadingHandler):
         )
         return await self.begin(asking, question)
 
-    async def begin(self, asking: Asking, options: Options) -> Begun | None:
+    async def begin(self, asking: AskRequest, options: Options) -> Begun | None:
         """Keep the question and start its answer. None: its sender left before."""
         form, key, position = self._form(), self._key(), resume_position(self.request)
         if self.connection_stream.closed():

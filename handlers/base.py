@@ -28,7 +28,7 @@ from handlers.readiness import Readiness
 from handlers.refusals import Refusals
 from handlers.single_header import RepeatedHeader, single_header
 from handlers.views import Problem, Refusal
-from relay.asking import Caller
+from relay.ask_request import Caller
 from relay.choosing import Allowed
 from relay.errors import forget_frames
 from relay.models import Models

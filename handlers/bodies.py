@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from relay.asking import Asking, Caller
+from relay.ask_request import AskRequest, Caller
 from relay.choosing import Allowed
 
 # A body is bounded as a whole. These bound what a list of conversations repeats for each of them.
@@ -142,7 +142,9 @@ class Options(Body, frozen=True, kw_only=True):
         ),
     ] = None
 
-    def of(self, asking: Asking, *, key: str | None, caller: Caller, allowed: Allowed) -> Asking:
+    def of(
+        self, asking: AskRequest, *, key: str | None, caller: Caller, allowed: Allowed
+    ) -> AskRequest:
         """`asking` with these options; without a `model` it keeps its own."""
         return msgspec.structs.replace(
             asking,

@@ -14,7 +14,7 @@ import msgspec
 from model.messages import Ending, Status
 from model.usage import Usage
 from providers.errors import ProviderError
-from relay.asking import Caller
+from relay.ask_request import Caller
 from relay.generation import Generation
 
 log = logging.getLogger("headrace.relay")

@@ -11,7 +11,7 @@ from model.prompt import Prompt
 from model.usage import Usage
 from providers.sink import Finish, Kind
 from relay.answer import Answer
-from relay.asking import Caller
+from relay.ask_request import Caller
 from relay.errors import AnswerTooLong
 
 # Each block costs some fifty bytes beside its text, in memory and in the store, whose documents are

@@ -19,7 +19,7 @@ from model.messages import Conversation, Ending, Message, Role, Status
 from relay.admission import Admission, Allowance, Slot
 from relay.answer import Answer, Reader
 from relay.answer_record import AnswerRecord, log_answer, record_of
-from relay.asking import Asked, Asking, Caller, messages, new_conversation
+from relay.ask_request import AskRequest, AskResult, Caller, messages, new_conversation
 from relay.checkpoints import Checkpoints
 from relay.clearing import Clearing
 from relay.context import History, history
@@ -156,7 +156,7 @@ class Relay:
         yield partial(self._lease.keep, self._end_lost)
         yield partial(sweep_orphans, self.end_orphans, lease_seconds=self._limits.lease_seconds)
 
-    async def ask(self, asking: Asking) -> Asked:
+    async def ask(self, request: AskRequest) -> AskResult:
         """Keep the question and start its answer, which the caller reads with `reader` at once.
 
         Under a key that was used before it is the answer that was begun then, if what is asked is
@@ -165,19 +165,19 @@ class Relay:
         NotNow, StorageQuotaExceeded, ShuttingDown and StorageError; nothing has left for the
         provider then.
         """
-        if asking.key is not None and asking.kept:
-            return await self._retries.ask(asking)
-        return Asked(await self._begin(asking, None), is_new=True)
+        if request.key is not None and request.kept:
+            return await self._retries.ask(request)
+        return AskResult(await self._begin(request, None), is_new=True)
 
-    def outlives_its_reader(self, asking: Asking) -> bool:
+    def outlives_its_reader(self, request: AskRequest) -> bool:
         """Whether it is to be answered although whoever asked has left before it was kept.
 
         So want those who sent a key, to ask again under it, and those whose answers run to their
         end without them.
         """
-        return asking.key is not None or self._patience(asking) is None
+        return request.key is not None or self._patience(request) is None
 
-    async def again(self, user: str, answer_id: str) -> Asking:
+    async def again(self, user: str, answer_id: str) -> AskRequest:
         """The question of an answer, for one more answer beside it, of the same model.
 
         Raises NotFound and StorageError.
@@ -185,37 +185,39 @@ class Relay:
         answer = await self._answer_message(user, answer_id)
         question = await self._storage.message(user, answer.parent_id or "")
         parts = tuple(block for block in question.blocks if not isinstance(block, TextBlock))
-        asking = Asking(user=user, content=question.text, model=answer.model, parts=parts)
-        return asking.as_kept(question)
+        request = AskRequest(user=user, content=question.text, model=answer.model, parts=parts)
+        return request.as_kept(question)
 
-    async def _begin(self, asking: Asking, replaced: Answer | None) -> Answer:
+    async def _begin(self, request: AskRequest, replaced: Answer | None) -> Answer:
         """Start the answer, beside `replaced`, whose question was kept but never asked."""
-        slot = await self._admission.enter(asking.user)
+        slot = await self._admission.enter(request.user)
         try:
-            return await self._begin_in(slot, asking, replaced)
+            return await self._begin_in(slot, request, replaced)
         except BaseException:
             self._admission.leave(slot)
             raise
 
-    async def _begin_in(self, slot: Slot, asking: Asking, replaced: Answer | None) -> Answer:
-        placed = asking
+    async def _begin_in(self, slot: Slot, request: AskRequest, replaced: Answer | None) -> Answer:
+        placed = request
         if replaced is not None:
-            placed = asking.as_kept(await self._storage.message(asking.user, replaced.question_id))
+            placed = request.as_kept(
+                await self._storage.message(request.user, replaced.question_id)
+            )
         is_new = placed.conversation_id is None
         if placed.conversation_id is None:
-            conversation = new_conversation(asking)
+            conversation = new_conversation(request)
         else:
-            conversation = await self._storage.conversation(asking.user, placed.conversation_id)
-        if asking.chars_in(conversation) > self._limits.max_question_chars:
+            conversation = await self._storage.conversation(request.user, placed.conversation_id)
+        if request.chars_in(conversation) > self._limits.max_question_chars:
             raise QuestionTooLong
-        model = asking.model or conversation.model or self._models.default_for(asking.allowed)
-        source, source_model = self._models.resolve(model, asking.allowed)
+        model = request.model or conversation.model or self._models.default_for(request.allowed)
+        source, source_model = self._models.resolve(model, request.allowed)
         unreadable = await self._unreadable(placed, source)
         past = await self._history(placed, conversation)
-        prompt = asking.prompt(source_model, conversation, past.turns)
+        prompt = request.prompt(source_model, conversation, past.turns)
         process = self._storage.process
         question, live = messages(placed, conversation.id, past.parent_id, model, prompt, process)
-        if asking.kept:
+        if request.kept:
             brought = messages_bytes(() if question is None else (question,))
             if is_new:
                 brought += conversation_bytes(conversation)
@@ -227,13 +229,13 @@ class Relay:
         generation = Generation(
             answer,
             prompt,
-            user=asking.user,
+            user=request.user,
             provider=source.name,
-            patience=self._patience(asking) if asking.kept else 0.0,
+            patience=self._patience(request) if request.kept else 0.0,
             max_chars=self._limits.max_answer_chars,
             keeps_data="data" not in unreadable,
             forsaken=self._forsaken,
-            caller=asking.caller or Caller(),
+            caller=request.caller or Caller(),
         )
         cleared = asyncio.get_running_loop().create_future()
         upstream = asyncio.create_task(
@@ -244,9 +246,9 @@ class Relay:
         self._generations[live.id] = generation
         self._slots[live.id] = slot
         try:
-            if asking.kept:
+            if request.kept:
                 new = conversation if is_new else None
-                await self._keep(asking, question, live, new, replaced)
+                await self._keep(request, question, live, new, replaced)
         except BaseException as error:
             upstream.cancel()
             upstream.add_done_callback(_retrieved)
@@ -258,9 +260,9 @@ class Relay:
             self._forget(generation)
             raise
         self._admission.kept(slot)
-        generation.begun, generation.kept = True, asking.kept
+        generation.begun, generation.kept = True, request.kept
         cleared.set_result(None)
-        if asking.kept:
+        if request.kept:
             self._checkpoints.add(answer)
         self._end_with(upstream, generation)
         return answer
@@ -410,42 +412,42 @@ class Relay:
         generation = self._generations.get(answer_id)
         return generation if generation is not None and generation.user == user else None
 
-    def _patience(self, asking: Asking) -> float | None:
+    def _patience(self, request: AskRequest) -> float | None:
         """For how many seconds the answer goes on without a reader."""
-        if asking.patience is not msgspec.UNSET:
-            return asking.patience
+        if request.patience is not msgspec.UNSET:
+            return request.patience
         patience = self._limits.patience
-        if asking.key is None or patience is None:
+        if request.key is None or patience is None:
             return patience
         return max(patience, self._limits.grace_seconds)  # who has a key intends to come back
 
-    async def _history(self, asking: Asking, conversation: Conversation) -> History:
+    async def _history(self, request: AskRequest, conversation: Conversation) -> History:
         """What the question goes on from; nothing if it is a first one."""
-        parent_id = asking.parent_id
-        if asking.history is not None:
-            return History(turns=asking.history)
-        if parent_id is None or (parent_id is msgspec.UNSET and asking.conversation_id is None):
+        parent_id = request.parent_id
+        if request.history is not None:
+            return History(turns=request.history)
+        if parent_id is None or (parent_id is msgspec.UNSET and request.conversation_id is None):
             return History()
         last = None if parent_id is msgspec.UNSET else parent_id
         return await history(
             self._storage,
-            asking.user,
+            request.user,
             conversation.id,
             last,
-            room=self._limits.context_chars - asking.chars_in(conversation),
+            room=self._limits.context_chars - request.chars_in(conversation),
             messages=self._limits.context_messages,
         )
 
-    async def _unreadable(self, asking: Asking, source: Source) -> frozenset[str]:
+    async def _unreadable(self, request: AskRequest, source: Source) -> frozenset[str]:
         """What of the answer cannot be kept, because a process beside this one could not read it.
 
         Raises Upgrading if that is so of the question, and UnsupportedContent if it carries what
         `source` does not take. Most questions are text, and cost no look at the store.
         """
-        asked = later_kinds(asking.blocks)
+        asked = later_kinds(request.blocks)
         if not asked <= source.takes:
             raise UnsupportedContent
-        if not asking.kept or not (asked or source.gives):
+        if not request.kept or not (asked or source.gives):
             return frozenset()
         unreadable = await self._storage.unreadable(asked | source.gives)
         if asked & unreadable:
@@ -460,19 +462,19 @@ class Relay:
 
     async def _keep(
         self,
-        asking: Asking,
+        request: AskRequest,
         question: Message | None,
         live: Message,
         new: Conversation | None,
         replaced: Answer | None,
     ) -> None:
         """Store the question. The live answer of a dead process does not keep it out."""
-        key = asking.idempotency_key(live)
+        key = request.idempotency_key(live)
         replaces = replaced.id if replaced is not None else None
 
         async def ask() -> None:
             await self._storage.ask(
-                question, live, title=title_of(asking.content), new=new, key=key, replaces=replaces
+                question, live, title=title_of(request.content), new=new, key=key, replaces=replaces
             )
 
         try:

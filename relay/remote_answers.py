@@ -38,7 +38,7 @@ _POLL_SECONDS = FOLLOWED_SECONDS * 3 / 4
 
 
 class _RemoteAnswer:
-    """An answer, whose it is, and what for it is remote."""
+    """An answer, its user and its owner, and why it is followed here."""
 
     def __init__(self, message: Message, answer: Answer) -> None:
         self.answer = answer

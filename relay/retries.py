@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable
 
 from model.messages import Status
 from relay.answer import Answer
-from relay.asking import Asked, Asking
+from relay.ask_request import AskRequest, AskResult
 from relay.errors import KeyReused, StorageUnavailable
 from storage.base import KeyTaken, Storage, StorageError
 
 # Begins the answer to a question; its key stands for it then, in place of an earlier answer.
-Begin = Callable[[Asking, Answer | None], Awaitable[Answer]]
+Begin = Callable[[AskRequest, Answer | None], Awaitable[Answer]]
 
 # Finds the answer of a user by its id.
 Find = Callable[[str, str], Awaitable[Answer]]
@@ -40,46 +40,46 @@ class Retries:
         self._find = find
         self._settle = settle
         # Tries that are under way: those of the same moment share one. By key.
-        self._trying: dict[str, asyncio.Task[Asked]] = {}
+        self._trying: dict[str, asyncio.Task[AskResult]] = {}
 
-    async def ask(self, asking: Asking) -> Asked:
+    async def ask(self, request: AskRequest) -> AskResult:
         """The answer that the key stands for; if it stands for none yet, one that is begun now.
 
         Raises KeyReused if it was used for another question, and what `begin` and `find` raise.
         """
         # Of different questions under one key only one can be the first.
-        name = asking.key_id + asking.fingerprint
+        name = request.key_id + request.fingerprint
         trying = self._trying.get(name)
         if trying is None:
-            trying = asyncio.create_task(self._try(asking), name=f"try {asking.key_id}")
+            trying = asyncio.create_task(self._try(request), name=f"try {request.key_id}")
             self._trying[name] = trying
             trying.add_done_callback(lambda _: self._trying.pop(name))
         return await asyncio.shield(trying)
 
-    async def _try(self, asking: Asking) -> Asked:
+    async def _try(self, request: AskRequest) -> AskResult:
         for _ in range(_MOST_ROUNDS):
-            earlier = await self._earlier(asking)
+            earlier = await self._earlier(request)
             if earlier is not None and not _was_never_asked(earlier):
-                return Asked(earlier, is_new=False)
+                return AskResult(earlier, is_new=False)
             try:
-                return Asked(await self._begin(asking, earlier), is_new=True)
+                return AskResult(await self._begin(request, earlier), is_new=True)
             except KeyTaken:
                 continue
         raise StorageError("the store has a key and shows it to nobody")
 
-    async def _earlier(self, asking: Asking) -> Answer | None:
+    async def _earlier(self, request: AskRequest) -> Answer | None:
         """What the key stands for."""
-        kept = await self._storage.idempotency_key(asking.user, asking.key_id)
+        kept = await self._storage.idempotency_key(request.user, request.key_id)
         if kept is None:
             return None
-        if kept.fingerprint != asking.fingerprint:
+        if kept.fingerprint != request.fingerprint:
             raise KeyReused
         try:
             async with asyncio.timeout(_DOUBT_SECONDS):
                 await self._settle(kept.answer_id)
         except TimeoutError:
             raise StorageError("it is not known yet whether the question is stored") from None
-        return await self._find(asking.user, kept.answer_id)
+        return await self._find(request.user, kept.answer_id)
 
 
 def _was_never_asked(answer: Answer) -> bool:

@@ -19,7 +19,7 @@ from auth.principal import LOCAL_USER
 from handlers.errors import describe
 from model.blocks import ImageBlock, ToolResultBlock
 from relay.answer import Answer
-from relay.asking import Asking
+from relay.ask_request import AskRequest
 from relay.errors import Upgrading
 from server import Server
 from tests import framing, seeing
@@ -76,7 +76,7 @@ OPTIONS: dict[str, Any] = {
     "stop": ["\n"],
 }
 
-# Asking leaves something in one of these.
+# AskRequest leaves something in one of these.
 CONTENTS = ("conversations", "messages", "chunks", "idempotency_keys")
 
 # A server in the test's own process is set as those of a fleet are.
@@ -200,17 +200,17 @@ def turns(request: Any) -> list[tuple[str, str]]:
     return [(turn["role"], turn["content"]) for turn in request.json["messages"]]
 
 
-async def once_taken(server: Server, asking: Asking) -> Answer:
+async def once_taken(server: Server, request: AskRequest) -> Answer:
     """Ask until it is not refused any more."""
     async with asyncio.timeout(20):
         while True:
             with suppress(Upgrading):
-                return (await server.relay.ask(asking)).answer
+                return (await server.relay.ask(request)).answer
 
 
-async def asked_whole(server: Server, asking: Asking) -> Answer:
+async def asked_whole(server: Server, request: AskRequest) -> Answer:
     """The answer, once it has ended."""
-    answer = await once_taken(server, asking)
+    answer = await once_taken(server, request)
     with server.relay.reader(answer) as reader:
         await reader.ended()
     return answer
@@ -416,9 +416,13 @@ async def test_an_image_is_refused_and_not_stored_until_no_process_of_the_first_
     new = {"user": LOCAL_USER, "content": "What is this?", "parts": PARTS}
     further = {**new, "conversation_id": made}
 
-    for asking in (Asking(**new), Asking(**further), Asking(**further, key="8e03978e")):
+    for request in (
+        AskRequest(**new),
+        AskRequest(**further),
+        AskRequest(**further, key="8e03978e"),
+    ):
         with pytest.raises(Upgrading) as refusal:
-            await server.relay.ask(asking)
+            await server.relay.ask(request)
         refused = describe(refusal.value)
         assert refused is not None
         assert (503, "upgrading", 5) == (refused.status, refused.code, refused.retry_after)
@@ -432,8 +436,8 @@ async def test_an_image_is_refused_and_not_stored_until_no_process_of_the_first_
 
     await old.kill()
     with pytest.raises(Upgrading):  # for all that is known it is alive
-        await server.relay.ask(Asking(**further))
-    answer = await asked_whole(server, Asking(**further, key="8e03978e"))
+        await server.relay.ask(AskRequest(**further))
+    answer = await asked_whole(server, AskRequest(**further, key="8e03978e"))
     assert 1 == stored.alive()
     assert PARTS == sources[0].prompts[-1].turns[-1].blocks[1:]
     other = await stages.new()
@@ -455,8 +459,8 @@ async def test_kill_9_of_a_process_that_answers_about_an_image_is_swept_up_by_an
     await old.process.wait()
     upstream.tokens("A cat.")
     upstream.finish()
-    asking = Asking(user=LOCAL_USER, content="What is this?", parts=PARTS)
-    answer = await asked_whole(server, asking)
+    request = AskRequest(user=LOCAL_USER, content="What is this?", parts=PARTS)
+    answer = await asked_whole(server, request)
     await serve.stop(server)
     owner, other = await stages.seeing(), await stages.new()
     upstream.next_request()
@@ -489,8 +493,8 @@ async def test_a_process_of_the_first_stage_that_comes_back_keeps_an_image_from_
     server = await start_here()
     upstream.tokens("A cat.")
     upstream.finish()
-    asking = Asking(user=LOCAL_USER, content="What is this?", parts=PARTS)
-    answer = await asked_whole(server, asking)
+    request = AskRequest(user=LOCAL_USER, content="What is this?", parts=PARTS)
+    answer = await asked_whole(server, request)
     old = await stages.old(lease_seconds=LONG_LEASE)
     again = f"/api/v1/answers/{answer.id}/regenerate"
     refused = await call(server.url, "POST", again, headers=JSON)

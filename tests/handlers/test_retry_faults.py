@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from relay.asking import Asking
+from relay.ask_request import AskRequest
 from server import Server
 from storage.base import KeyTaken
 from tests.faults import FaultyStorage
@@ -168,10 +168,14 @@ async def test_one_key_with_two_questions_at_once_answers_one_and_refuses_the_ot
 @pytest.mark.gen_test
 async def test_a_key_is_its_users_own(headrace: Server, upstream: ScriptedUpstream) -> None:
     upstream.tokens("a")
-    ours, _ = await headrace.relay.ask(Asking(user="ours", content="hi", key="k", patience=None))
-    theirs, _ = await headrace.relay.ask(Asking(user="théirs 用户", content="hi", key="k"))
+    ours, _ = await headrace.relay.ask(
+        AskRequest(user="ours", content="hi", key="k", patience=None)
+    )
+    theirs, _ = await headrace.relay.ask(AskRequest(user="théirs 用户", content="hi", key="k"))
     assert ours.id != theirs.id
-    again, _ = await headrace.relay.ask(Asking(user="ours", content="hi", key="k", patience=None))
+    again, _ = await headrace.relay.ask(
+        AskRequest(user="ours", content="hi", key="k", patience=None)
+    )
     assert ours is again
 
 

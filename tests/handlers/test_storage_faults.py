@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from model.messages import Ending
-from relay.asking import Asking
+from relay.ask_request import AskRequest
 from storage.base import Reason, StorageError, TooLarge
 from tests.faults import FaultyStorage
 from tests.readers import Reader, call
@@ -86,8 +86,8 @@ async def test_whoever_is_cancelled_while_asking_leaves_the_conversation_free(
     server = await serve.start(providers=providers)
     path = await new_conversation(server)
     gate = store.hold("ask", done=True)  # kept, but the relay was not told
-    asking = Asking(user="local", content="q", conversation_id=path.rpartition("/")[2])
-    task = asyncio.create_task(server.relay.ask(asking))
+    request = AskRequest(user="local", content="q", conversation_id=path.rpartition("/")[2])
+    task = asyncio.create_task(server.relay.ask(request))
     await gate.reached.wait()
     task.cancel()
     await asyncio.wait([task])

@@ -16,7 +16,7 @@ from providers.sink import Finish, Sink
 from relay.admission import Allowance
 from relay.answer import Answer
 from relay.answer_record import AnswerRecord
-from relay.asking import Asking
+from relay.ask_request import AskRequest
 from relay.errors import UnsupportedContent
 from relay.models import Models
 from relay.relay import Limits, Relay
@@ -136,7 +136,7 @@ def place(io_loop: IOLoop, tmp_path: Path) -> Iterator[Place]:
 
 @pytest.mark.gen_test
 async def test_what_is_not_kept_is_read_and_leaves_nothing(place: Place) -> None:
-    answer, _ = await place.relay.ask(Asking(user="u", content="q", key="k", kept=False))
+    answer, _ = await place.relay.ask(AskRequest(user="u", content="q", key="k", kept=False))
     with place.relay.reader(answer) as reader:
         await place.source.asked.wait()
         place.source.say("hello")
@@ -157,7 +157,7 @@ async def test_what_is_not_kept_is_read_and_leaves_nothing(place: Place) -> None
 
 @pytest.mark.gen_test
 async def test_leaving_what_is_not_kept_cancels_it_whatever_the_settings_say(place: Place) -> None:
-    answer, _ = await place.relay.ask(Asking(user="u", content="q", kept=False, patience=None))
+    answer, _ = await place.relay.ask(AskRequest(user="u", content="q", kept=False, patience=None))
     with place.relay.reader(answer):
         await place.source.asked.wait()
     async with asyncio.timeout(5):
@@ -171,11 +171,13 @@ async def test_leaving_what_is_not_kept_cancels_it_whatever_the_settings_say(pla
 
 @pytest.mark.gen_test
 async def test_given_messages_are_asked_in_place_of_the_stores(place: Place) -> None:
-    first, _ = await place.relay.ask(Asking(user="u", content="stored"))
+    first, _ = await place.relay.ask(AskRequest(user="u", content="stored"))
     await place.whole(first, "kept")
     given = (said(Role.USER, "one"), said(Role.ASSISTANT, "two"), said(Role.USER, "three"))
-    asking = Asking(user="u", content="four", conversation_id=first.conversation_id, history=given)
-    answer, _ = await place.relay.ask(asking)
+    request = AskRequest(
+        user="u", content="four", conversation_id=first.conversation_id, history=given
+    )
+    answer, _ = await place.relay.ask(request)
     await place.whole(answer, "five")
 
     assert [("user", "one"), ("assistant", "two"), ("user", "three\n\nfour")] == [
@@ -187,11 +189,11 @@ async def test_given_messages_are_asked_in_place_of_the_stores(place: Place) -> 
 
 @pytest.mark.gen_test
 async def test_the_stores_branch_can_be_asked_on_without_keeping(place: Place) -> None:
-    first, _ = await place.relay.ask(Asking(user="u", content="stored"))
+    first, _ = await place.relay.ask(AskRequest(user="u", content="stored"))
     await place.whole(first, "kept")
     before = place.rows()
-    asking = Asking(user="u", content="q", conversation_id=first.conversation_id, kept=False)
-    answer, _ = await place.relay.ask(asking)
+    request = AskRequest(user="u", content="q", conversation_id=first.conversation_id, kept=False)
+    answer, _ = await place.relay.ask(request)
     await place.whole(answer, "gone")
 
     assert ["stored", "kept", "q"] == [turn.text for turn in place.source.prompts[-1].turns]
@@ -201,7 +203,7 @@ async def test_the_stores_branch_can_be_asked_on_without_keeping(place: Place) -
 @pytest.mark.gen_test
 async def test_parts_are_asked_kept_and_asked_again(place: Place) -> None:
     parts = (ImageBlock(url="https://example.org/a.png"), ToolResultBlock("c1", "42"))
-    answer, _ = await place.relay.ask(Asking(user="u", content="q", parts=parts))
+    answer, _ = await place.relay.ask(AskRequest(user="u", content="q", parts=parts))
     await place.whole(answer, "yes")
     again, _ = await place.relay.ask(await place.relay.again("u", answer.id))
     await place.whole(again, "once more")
@@ -218,7 +220,7 @@ async def test_what_a_source_does_not_take_is_refused_before_anything_is_kept(
 ) -> None:
     place.source.takes = frozenset({"tool_result"})
     with pytest.raises(UnsupportedContent):
-        await place.relay.ask(Asking(user="u", content="q", parts=(ImageBlock(url="x"),)))
+        await place.relay.ask(AskRequest(user="u", content="q", parts=(ImageBlock(url="x"),)))
 
     assert (0, 0) == (place.rows(), place.relay.live)
 
@@ -227,7 +229,7 @@ async def test_what_a_source_does_not_take_is_refused_before_anything_is_kept(
 async def test_a_providers_data_is_kept_with_its_block_and_moves_the_position(
     place: Place,
 ) -> None:
-    answer, _ = await place.relay.ask(Asking(user="u", content="q"))
+    answer, _ = await place.relay.ask(AskRequest(user="u", content="q"))
     data = ProviderData("scripted", "m", {"signature": "$.x"})
     with place.relay.reader(answer) as reader:
         await place.source.asked.wait()

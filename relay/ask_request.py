@@ -22,7 +22,7 @@ class Caller(msgspec.Struct, frozen=True):
     traceparent: str = ""  # as W3C's Trace Context has it: of which trace it is a part
 
 
-class Asking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A question, in the client's own words. Without a conversation it begins one.
 
     `parts` are what it carries besides its text. It goes on from the answer `parent_id`, from
@@ -63,7 +63,7 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """All of what is asked."""
         return (*((TextBlock(self.content),) if self.content else ()), *self.parts)
 
-    def as_kept(self, question: Message) -> "Asking":
+    def as_kept(self, question: Message) -> "AskRequest":
         """The same for a question that is kept already, which is to get one more answer."""
         return msgspec.structs.replace(
             self,
@@ -117,7 +117,7 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
 
-class Asked(NamedTuple):
+class AskResult(NamedTuple):
     """What comes of a question: its answer, and whether that was begun just now.
 
     It was not if the question's key was used before. Then it may have been read, too.
@@ -127,21 +127,21 @@ class Asked(NamedTuple):
     is_new: bool
 
 
-def new_conversation(asking: Asking) -> Conversation:
+def new_conversation(request: AskRequest) -> Conversation:
     """The conversation that a question without one begins."""
     begun = now()
     return Conversation(
         id=secrets.token_hex(16),
-        user=asking.user,
-        model=asking.model,
-        system=asking.system,
+        user=request.user,
+        model=request.model,
+        system=request.system,
         created_at=begun,
         updated_at=begun,
     )
 
 
 def messages(
-    asking: Asking,
+    request: AskRequest,
     conversation_id: str,
     parent_id: str | None,
     model: str,
@@ -151,23 +151,23 @@ def messages(
     """The question, unless it is kept already, and the answer before its first token."""
     asked = now()
     question = None
-    if asking.question_id is None:
+    if request.question_id is None:
         question = Message(
             id=_message_id(conversation_id),
             conversation_id=conversation_id,
-            user=asking.user,
+            user=request.user,
             role=Role.USER,
             parent_id=parent_id,
-            blocks=asking.blocks,
+            blocks=request.blocks,
             created_at=asked,
             ended_at=asked,
         )
     answer = Message(
         id=_message_id(conversation_id),
         conversation_id=conversation_id,
-        user=asking.user,
+        user=request.user,
         role=Role.ASSISTANT,
-        parent_id=asking.question_id if question is None else question.id,
+        parent_id=request.question_id if question is None else question.id,
         model=model,
         status=Status.LIVE,
         usage=estimate(prompt, ()),  # what is known should this process die
