@@ -32,9 +32,9 @@ from relay.ask_request import Caller
 from relay.choosing import Allowed
 from relay.errors import forget_frames
 from relay.models import Models
-from relay.places import Places
 from relay.relay import Relay
 from relay.unsent import FREE_BYTES
+from relay.user_concurrency import UserConcurrencyLimit
 from sockets.body_budget import BodyBudget
 from sockets.client_connection import ClientConnection
 from storage.base import Storage
@@ -79,7 +79,7 @@ class BaseHandler(RequestHandler):
     services: Services
     access: ClassVar[Access] = Access.USERS
     principal: Principal | None = None
-    _place: Places | None = None  # where it is counted
+    _place: UserConcurrencyLimit | None = None  # where it is counted
     _unsent_bytes = 0  # what the response has of `limits.max_unsent_bytes`
 
     def initialize(self, services: Services) -> None:
@@ -250,7 +250,7 @@ class BaseHandler(RequestHandler):
             stream.write(b"").add_done_callback(lambda _: self._give_back())
         return written
 
-    def take_place(self, places: Places) -> None:
+    def take_place(self, places: UserConcurrencyLimit) -> None:
         """Count among the user's of a kind from now on, in place of another kind."""
         places.take(self.user)
         if self._place is not None:

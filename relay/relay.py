@@ -41,12 +41,12 @@ from relay.generation import Generation
 from relay.leases import Lease, sweep_orphans
 from relay.models import Models, Source
 from relay.peer_requests import PeerRequestPoller
-from relay.places import Places
 from relay.remote_answers import RemoteAnswers
 from relay.retries import Retries
 from relay.stats import RelayStats
 from relay.titles import title_of
 from relay.unsent import Unsent
+from relay.user_concurrency import UserConcurrencyLimit
 from storage.base import Busy, Changes, KeyTaken, NotFound, Storage, StorageError
 from storage.sizes import conversation_bytes, facts_bytes, messages_bytes
 
@@ -94,8 +94,8 @@ class Relay:
         self._slots: dict[str, Slot] = {}  # by answer, of the live ones
         self._remote_answers = RemoteAnswers(storage, lease_seconds=limits.lease_seconds)
         allowance = limits.allowance
-        self.requests = Places(allowance.requests_per_user, TooManyRequests)
-        self.streams = Places(allowance.streams_per_user, TooManyStreams)
+        self.requests = UserConcurrencyLimit(allowance.requests_per_user, TooManyRequests)
+        self.streams = UserConcurrencyLimit(allowance.streams_per_user, TooManyStreams)
         self.unsent = Unsent(limits.max_unsent_bytes)
         self._ended_answers = EndedAnswers(storage, self.unsent, self._remote_answers.follow)
         self._lease = Lease(storage, self._remote_answers, seconds=limits.lease_seconds)

@@ -13,7 +13,7 @@ from relay.errors import NotNow
 _RETRY_AFTER = 2
 
 
-class Places:
+class UserConcurrencyLimit:
     """So many for each user; 0: any number. `refusal` is what to raise past that."""
 
     def __init__(self, most: int, refusal: Callable[[int], NotNow]) -> None:
