@@ -152,7 +152,7 @@ class MessagesHandler(AskingHandler):
     async def get(self, conversation_id: str) -> None:
         """List them, the newest page first, each page from old to new."""
         limit, before = self.page_limit(), self.get_query_argument("before", None)
-        async with self.services.relay.unsent.loading(self.user):
+        async with self.services.relay.unsent_budget.loading(self.user):
             try:
                 page = await self.services.storage.messages(
                     self.user, conversation_id, limit=limit, before=before

@@ -33,7 +33,7 @@ from relay.choosing import Allowed
 from relay.errors import forget_frames
 from relay.models import Models
 from relay.relay import Relay
-from relay.unsent import FREE_BYTES
+from relay.unsent_budget import FREE_BYTES
 from relay.user_concurrency import UserConcurrencyLimit
 from sockets.body_budget import BodyBudget
 from sockets.client_connection import ClientConnection
@@ -227,7 +227,7 @@ class BaseHandler(RequestHandler):
         """
         data = _encoder.encode(value)
         if len(data) > FREE_BYTES:
-            self._unsent_bytes = self.services.relay.unsent.take(self.user, len(data))
+            self._unsent_bytes = self.services.relay.unsent_budget.take(self.user, len(data))
         self.set_status(status)
         self.set_header("Content-Type", "application/json; charset=utf-8")
         self.write(data)
@@ -301,7 +301,7 @@ class BaseHandler(RequestHandler):
             self._place.give(self.user)
             self._place = None
         if self._unsent_bytes:
-            self.services.relay.unsent.give(self.user, self._unsent_bytes)
+            self.services.relay.unsent_budget.give(self.user, self._unsent_bytes)
             self._unsent_bytes = 0
 
     def _set_current_headers(self) -> None:

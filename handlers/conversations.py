@@ -21,7 +21,7 @@ class ConversationsHandler(WatchedHandler):
         """List them, newest first, or those first that something was asked in last."""
         limit, order = self.page_limit(), self._order()
         after = self.get_query_argument("after", None)
-        async with self.services.relay.unsent.loading(self.user):
+        async with self.services.relay.unsent_budget.loading(self.user):
             try:
                 page = await self.services.storage.conversations(
                     self.user, limit=limit, after=after, order=order

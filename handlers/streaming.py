@@ -12,7 +12,7 @@ from handlers.wires import native
 from handlers.wires.wire import Wire
 from relay.answer import Answer, Reader
 from relay.errors import Elsewhere, Overloaded, TooMuchUnread
-from relay.unsent import FREE_BYTES
+from relay.unsent_budget import FREE_BYTES
 
 # Milliseconds over which those come back who have to at once: a thousand are 250 a second.
 _SPREAD_MS = (1000, 5000)
@@ -123,7 +123,7 @@ class ReadingHandler(WatchedHandler):
 
     async def _write_long(self, data: bytes, loop: asyncio.AbstractEventLoop) -> None:
         """Write what may be longer than one write, such as a picture that comes as one event."""
-        with self.services.relay.unsent.holding(self.user, len(data)):
+        with self.services.relay.unsent_budget.holding(self.user, len(data)):
             for start in range(0, len(data), FREE_BYTES):
                 self.write(data[start : start + FREE_BYTES])
                 await self._flush(loop)

@@ -13,7 +13,7 @@ from functools import partial
 from model.blocks import Block, bytes_in
 from model.messages import Message, Role, Status
 from relay.answer import Answer
-from relay.unsent import Unsent
+from relay.unsent_budget import UnsentBudget
 from storage.base import NotFound, Storage
 
 # What a record takes for each of its blocks, beside its text.
@@ -24,10 +24,10 @@ class EndedAnswers:
     """The answers that are read out of the store just now. `follow` takes on one that is live."""
 
     def __init__(
-        self, storage: Storage, unsent: Unsent, follow: Callable[[Message], Answer]
+        self, storage: Storage, budget: UnsentBudget, follow: Callable[[Message], Answer]
     ) -> None:
         self._storage = storage
-        self._unsent = unsent
+        self._budget = budget
         self._follow = follow
         self._answers: weakref.WeakValueDictionary[tuple[str, str], Answer] = (
             weakref.WeakValueDictionary()
@@ -55,7 +55,7 @@ class EndedAnswers:
         """Share a record that grew here, has ended as the store has it, and is still read."""
         assert answer.ending is not None
         if answer.readers:
-            self._share(user, answer, self._unsent.count(user, _size(answer.ending.blocks)))
+            self._share(user, answer, self._budget.count(user, _size(answer.ending.blocks)))
 
     async def close(self) -> None:
         """Return when nothing is being loaded; the store's patience bounds that."""
@@ -68,13 +68,13 @@ class EndedAnswers:
             load.exception()  # looked at: all who waited may have left
 
     async def _load(self, user: str, answer_id: str) -> Answer:
-        async with self._unsent.loading(user):
+        async with self._budget.loading(user):
             message = await self._storage.message(user, answer_id)
             if message.role != Role.ASSISTANT:
                 raise NotFound
             if message.status is Status.LIVE:
                 return self._follow(message)
-            counted = self._unsent.take(user, _size(message.blocks))
+            counted = self._budget.take(user, _size(message.blocks))
             answer = Answer.restored(message)
             self._share(user, answer, counted)
             return answer
@@ -82,7 +82,7 @@ class EndedAnswers:
     def _share(self, user: str, answer: Answer, counted: int) -> None:
         self._answers[user, answer.id] = answer
         if counted:
-            weakref.finalize(answer, self._unsent.give, user, counted).atexit = False
+            weakref.finalize(answer, self._budget.give, user, counted).atexit = False
 
 
 def _size(blocks: Iterable[Block]) -> int:

@@ -45,7 +45,7 @@ from relay.remote_answers import RemoteAnswers
 from relay.retries import Retries
 from relay.stats import RelayStats
 from relay.titles import title_of
-from relay.unsent import Unsent
+from relay.unsent_budget import UnsentBudget
 from relay.user_concurrency import UserConcurrencyLimit
 from storage.base import Busy, Changes, KeyTaken, NotFound, Storage, StorageError
 from storage.sizes import conversation_bytes, facts_bytes, messages_bytes
@@ -96,8 +96,8 @@ class Relay:
         allowance = limits.allowance
         self.requests = UserConcurrencyLimit(allowance.requests_per_user, TooManyRequests)
         self.streams = UserConcurrencyLimit(allowance.streams_per_user, TooManyStreams)
-        self.unsent = Unsent(limits.max_unsent_bytes)
-        self._ended_answers = EndedAnswers(storage, self.unsent, self._remote_answers.follow)
+        self.unsent_budget = UnsentBudget(limits.max_unsent_bytes)
+        self._ended_answers = EndedAnswers(storage, self.unsent_budget, self._remote_answers.follow)
         self._lease = Lease(storage, self._remote_answers, seconds=limits.lease_seconds)
         interval = limits.checkpoint_seconds
         self._checkpoints = Checkpoints(
@@ -134,7 +134,7 @@ class Relay:
         return RelayStats(
             live=self.live,
             followed=self._remote_answers.count,
-            unsent_bytes=self.unsent.held,
+            unsent_bytes=self.unsent_budget.held,
             unsaved_chars=unsaved_chars,
             unsaved_seconds=unsaved_seconds,
             late_endings=self._ending_writer.late,

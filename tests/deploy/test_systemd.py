@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 import trustme
 
-from relay.unsent import FREE_BYTES
+from relay.unsent_budget import FREE_BYTES
 from settings import Settings
 from tests.deploy.installed import CREDENTIALS, URL, Installed
 from tests.deploy.load import Load

@@ -91,7 +91,7 @@ async def test_a_response_that_nobody_takes_is_under_way_until_its_client_leaves
         await clients.all_wait()
         assert (429, "too_many_requests") == said(await call(server.url, "GET", "/api/v1/me"))
 
-    await until(lambda: server.relay.unsent.held == 0)
+    await until(lambda: server.relay.unsent_budget.held == 0)
     assert 200 == (await call(server.url, "GET", "/api/v1/me")).status
 
 

@@ -14,7 +14,7 @@ import pytest
 from handlers import page
 from handlers.page import Built
 from model.blocks import ImageBlock
-from relay.unsent import FREE_BYTES
+from relay.unsent_budget import FREE_BYTES
 from server import Server
 from tests.entering import Door
 from tests.faults import FaultyStorage
@@ -125,10 +125,10 @@ async def test_readers_of_an_ended_answer_share_its_text_and_hold_one_write_each
         assert (1, 49) == (store.calls.count("message"), store.calls.count("answer_status"))
         assert clients.held <= FREE_BYTES + FRAME
         assert clients.in_kernel <= KERNEL
-        assert server.relay.unsent.held <= 4 * 1_000_000 + FRAME
+        assert server.relay.unsent_budget.held <= 4 * 1_000_000 + FRAME
 
     await until(lambda: server.presence.followers == 0)
-    assert 0 == server.relay.unsent.held
+    assert 0 == server.relay.unsent_budget.held
     whole = await Reader.come_back(server.url, answer_id)
     assert "complete" == (await whole.end())["status"]
     assert letter * 1_000_000 == whole.so_far
@@ -148,7 +148,7 @@ async def test_readers_of_a_live_answer_hold_one_write_each(
         await until(lambda: sum(len(s._write_buffer) > 0 for s in clients.streams) == 20)
 
         assert clients.held <= FREE_BYTES + FRAME
-        assert 0 == server.relay.unsent.held
+        assert 0 == server.relay.unsent_budget.held
         reader.close()
 
 
@@ -164,7 +164,7 @@ async def test_an_answer_that_ends_under_its_readers_counts_and_is_shared_with_w
         path = f"/api/v1/answers/{reader.answer_id}/events"
         clients.ask(path, times=5)
         await until(lambda: server.presence.followers == 6)
-        assert 0 == server.relay.unsent.held
+        assert 0 == server.relay.unsent_budget.held
         upstream.finish()
         await reader.end()
         reader.close()
@@ -174,9 +174,9 @@ async def test_an_answer_that_ends_under_its_readers_counts_and_is_shared_with_w
         await clients.all_wait()
 
         assert (0, 5) == (store.calls.count("message"), store.calls.count("answer_status"))
-        assert 900_000 - FREE_BYTES < server.relay.unsent.held < 910_000
+        assert 900_000 - FREE_BYTES < server.relay.unsent_budget.held < 910_000
 
-    await until(lambda: server.relay.unsent.held == 0)
+    await until(lambda: server.relay.unsent_budget.held == 0)
 
 
 @pytest.mark.parametrize("live", [True, False], ids=["live", "ended"])
@@ -196,7 +196,7 @@ async def test_a_reset_is_made_as_it_is_read(
         clients.ask(path, times=20, Last_Event_ID="999999999")
         await until(lambda: sum(len(s._write_buffer) > 0 for s in clients.streams) == 20)
         assert clients.held <= FREE_BYTES + FRAME
-        assert server.relay.unsent.held <= 1_000_000
+        assert server.relay.unsent_budget.held <= 1_000_000
 
         ahead = await Reader.come_back(server.url, reader.answer_id, "999999999")
         await ahead.start()
@@ -224,7 +224,7 @@ async def test_a_picture_that_comes_as_one_event_is_written_in_pieces_and_counte
         clients.ask(path, times=4)  # and the record is the fifth of a user's five megabytes
         await clients.all_wait()
         assert clients.held <= FREE_BYTES + FRAME
-        assert 4_500_000 < server.relay.unsent.held < 5_000_000
+        assert 4_500_000 < server.relay.unsent_budget.held < 5_000_000
 
         late = await Reader.come_back(server.url, answer.id)
         assert await late.start()
@@ -232,7 +232,7 @@ async def test_a_picture_that_comes_as_one_event_is_written_in_pieces_and_counte
         assert 1000 <= late.retries[-1] <= 5000
         late.close()
 
-    await until(lambda: server.relay.unsent.held == 0)
+    await until(lambda: server.relay.unsent_budget.held == 0)
     whole = await Reader.come_back(server.url, answer.id)
     await whole.end()
     assert picture.url == whole.seen[1].data["block"]["url"]
@@ -279,20 +279,20 @@ async def test_long_pages_that_nobody_takes_are_refused_past_a_users_part_of_wha
     async with unread(server) as clients:
         clients.ask(path, times=2)
         await clients.all_wait()
-        held = server.relay.unsent.held
+        held = server.relay.unsent_budget.held
         refused = await call(server.url, "GET", path)
         short = await call(server.url, "GET", "/api/v1/conversations")
 
         assert 1_800_000 - 2 * FREE_BYTES < held < 1_810_000
         assert (429, "too_much_unread") == (refused.status, refused.body["error"]["code"])
         assert "2" == refused.headers["retry-after"]
-        assert held == server.relay.unsent.held
+        assert held == server.relay.unsent_budget.held
         assert 200 == short.status
 
-    await until(lambda: server.relay.unsent.held == 0)
+    await until(lambda: server.relay.unsent_budget.held == 0)
     again = await call(server.url, "GET", path)
     assert 900_000 == len(again.body["data"][-1]["blocks"][0]["text"])
-    assert 0 == server.relay.unsent.held
+    assert 0 == server.relay.unsent_budget.held
 
 
 @pytest.mark.gen_test
@@ -312,7 +312,7 @@ async def test_an_answer_for_which_there_is_no_room_is_told_to_be_asked_for_agai
         assert 1000 <= reader.retries[0] <= 5000
         reader.close()
 
-    await until(lambda: server.relay.unsent.held == 0)
+    await until(lambda: server.relay.unsent_budget.held == 0)
     reader = await Reader.come_back(server.url, answer_id)
     assert "complete" == (await reader.end())["status"]
 

@@ -19,7 +19,7 @@ from relay.answer import MAX_EVENT_CHARS, Answer, Reader, length
 from relay.endings import ending_of
 from relay.errors import AnswerTooLong
 from relay.generation import Generation
-from relay.unsent import FREE_BYTES
+from relay.unsent_budget import FREE_BYTES
 
 _PROMPT = Prompt(model="m", turns=(said(Role.USER, "q"),))
 _LONG = 3_000_000  # the most that `relay.max_answer_chars` allows

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from model.blocks import TextBlock
-from relay import unsent
+from relay import unsent_budget
 from relay.ended_answers import EndedAnswers
 from relay.remote_answers import RemoteAnswers
-from relay.unsent import FREE_BYTES, Unsent
+from relay.unsent_budget import FREE_BYTES, UnsentBudget
 from storage.base import NotFound, StorageError
 from storage.sqlite.store import SQLiteStorage
 from tests.faults import FaultyStorage
@@ -28,7 +28,7 @@ class Shelf:
         self.real = storage
         self.store = FaultyStorage()
         self.store.behind = storage
-        self.unsent = Unsent(100_000_000)
+        self.unsent = UnsentBudget(100_000_000)
         remote = RemoteAnswers(self.store, lease_seconds=30)  # type: ignore[arg-type]
         self.answers = EndedAnswers(self.store, self.unsent, remote.follow)  # type: ignore[arg-type]
 
@@ -84,10 +84,10 @@ async def test_of_many_different_ones_a_few_are_loaded_at_a_time(tmp_path: Path)
         answer_ids = [await shelf.ended("x") for _ in range(20)]
         gates = [shelf.store.hold("message") for _ in answer_ids]
         coming = [asyncio.create_task(shelf.answers.answer("alice", each)) for each in answer_ids]
-        await shelf.store.called("message", unsent._USERS_LOADS)
+        await shelf.store.called("message", unsent_budget._USERS_LOADS)
         for _ in range(10):
             await asyncio.sleep(0)
-        assert unsent._USERS_LOADS == shelf.loads
+        assert unsent_budget._USERS_LOADS == shelf.loads
 
         for gate in gates:
             gate.open.set()

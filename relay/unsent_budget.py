@@ -35,7 +35,7 @@ _LOADING_SECONDS = 5.0
 _RETRY_AFTER = 2
 
 
-class Unsent:
+class UnsentBudget:
     """Bytes held for readers. One thing alone is always let through, however long it is."""
 
     def __init__(self, max_bytes: int) -> None:

@@ -5,15 +5,15 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from relay import unsent as module
+from relay import unsent_budget as module
 from relay.errors import Overloaded, TooMuchUnread
-from relay.unsent import FREE_BYTES, Unsent
+from relay.unsent_budget import FREE_BYTES, UnsentBudget
 
 MB = 1_000_000
 
 
 def test_what_is_short_is_free_however_much_is_held() -> None:
-    unsent = Unsent(MB)
+    unsent = UnsentBudget(MB)
     unsent.take("alice", 2 * MB)
 
     assert 0 == unsent.take("alice", FREE_BYTES)
@@ -21,7 +21,7 @@ def test_what_is_short_is_free_however_much_is_held() -> None:
 
 
 def test_one_thing_alone_is_let_through_however_long_it_is() -> None:
-    unsent = Unsent(MB)
+    unsent = UnsentBudget(MB)
 
     with unsent.holding("alice", 100 * MB):
         assert 100 * MB - FREE_BYTES == unsent.held
@@ -30,7 +30,7 @@ def test_one_thing_alone_is_let_through_however_long_it_is() -> None:
 
 
 def test_a_user_has_a_part_and_all_of_them_have_no_more_than_there_is() -> None:
-    unsent = Unsent(8 * MB)
+    unsent = UnsentBudget(8 * MB)
     taken = {user: unsent.take(user, MB) for user in map(str, range(8))}
 
     with pytest.raises(TooMuchUnread) as too_much:
@@ -46,7 +46,7 @@ def test_a_user_has_a_part_and_all_of_them_have_no_more_than_there_is() -> None:
 
 @pytest.mark.gen_test
 async def test_few_are_loaded_at_a_time_and_a_user_who_wants_many_waits_for_their_own() -> None:
-    unsent, done, loading, most = Unsent(MB), asyncio.Event(), 0, 0
+    unsent, done, loading, most = UnsentBudget(MB), asyncio.Event(), 0, 0
 
     async def load(user: str) -> None:
         nonlocal loading, most
@@ -84,7 +84,7 @@ async def test_who_waits_too_long_to_load_is_told_to_come_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "_LOADING_SECONDS", 0.05)
-    unsent = Unsent(MB)
+    unsent = UnsentBudget(MB)
 
     async with AsyncExitStack() as stack:
         for _ in range(module._USERS_LOADS):
