@@ -38,11 +38,11 @@ from relay.errors import (
     forget_frames,
 )
 from relay.generation import Generation
+from relay.idempotency import IdempotentAsks
 from relay.leases import Lease, sweep_orphans
 from relay.models import Models, Source
 from relay.peer_requests import PeerRequestPoller
 from relay.remote_answers import RemoteAnswers
-from relay.retries import Retries
 from relay.stats import RelayStats
 from relay.titles import title_of
 from relay.unsent_budget import UnsentBudget
@@ -115,7 +115,9 @@ class Relay:
             lease_seconds=limits.lease_seconds,
         )
         self._ending_writer = EndingWriter(storage, lease_seconds=limits.lease_seconds)
-        self._retries = Retries(storage, self._begin, self.answer, self._ending_writer.settled)
+        self._idempotent_asks = IdempotentAsks(
+            storage, self._begin, self.answer, self._ending_writer.settled
+        )
         self._endings: set[asyncio.Task[None]] = set()  # the loop itself holds tasks only weakly
         self._unread: list[Generation] = []  # whose time without a reader is over
         self._looking: asyncio.Task[None] | None = None
@@ -166,7 +168,7 @@ class Relay:
         provider then.
         """
         if request.key is not None and request.kept:
-            return await self._retries.ask(request)
+            return await self._idempotent_asks.ask(request)
         return AskResult(await self._begin(request, None), is_new=True)
 
     def outlives_its_reader(self, request: AskRequest) -> bool:

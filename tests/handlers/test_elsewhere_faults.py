@@ -168,8 +168,8 @@ async def test_an_answer_let_go_of_does_not_take_its_successors_readers_with_it(
     await let_go(other, old)
     back = await Reader.come_back(other.url, reader.answer_id)
     await back.text("a")
-    # A retry that was on its way between the two (`Retries` hands the answer over a few turns of
-    # the loop later), or a deletion whose renewal of the lease took long.
+    # A retry that was on its way between the two (`IdempotentAsks` hands the answer over a few
+    # turns of the loop later), or a deletion whose renewal of the lease took long.
     with relay.reader(old) as late:
         assert late.left, "it reads a record that nothing grows any more"
     upstream.tokens("b")

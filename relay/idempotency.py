@@ -31,7 +31,7 @@ _DOUBT_SECONDS = 5.0
 _MOST_ROUNDS = 10
 
 
-class Retries:
+class IdempotentAsks:
     """Has every key answered once."""
 
     def __init__(self, storage: Storage, begin: Begin, find: Find, settle: Settle) -> None:
