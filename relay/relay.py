@@ -21,8 +21,8 @@ from relay.answer import Answer, Reader
 from relay.answer_record import AnswerRecord, log_answer, record_of
 from relay.ask_request import AskRequest, AskResult, Caller, messages, new_conversation
 from relay.checkpoints import Checkpoints
-from relay.clearing import Clearing
 from relay.context import History, history
+from relay.deletion_sweep import DeletionSweep
 from relay.ended_answers import EndedAnswers
 from relay.ending_writer import EndingWriter
 from relay.endings import deleted, ending_of, interrupted, left_before, never_asked, orphaned
@@ -106,7 +106,7 @@ class Relay:
             may_write=lambda: self._lease.is_held,
             gone=self._deleted_elsewhere,
         )
-        self._clearing = Clearing(storage, lease_seconds=limits.lease_seconds)
+        self._deletion_sweep = DeletionSweep(storage, lease_seconds=limits.lease_seconds)
         self._peer_requests = PeerRequestPoller(
             storage,
             self._checkpoints,
@@ -154,7 +154,7 @@ class Relay:
         yield self._remote_answers.run
         yield self._peer_requests.run
         yield self._admission.counts.run
-        yield self._clearing.run
+        yield self._deletion_sweep.run
         yield partial(self._lease.keep, self._end_lost)
         yield partial(sweep_orphans, self.end_orphans, lease_seconds=self._limits.lease_seconds)
 
@@ -364,7 +364,7 @@ class Relay:
                     with self.reader(answer) as reader:
                         await reader.ended()
         await self._storage.delete_conversation(user, conversation_id)
-        self._clearing.begin()
+        self._deletion_sweep.begin()
         self._admission.freed(user)
         # A question may have slipped in between.
         for generation in list(self._generations.values()):

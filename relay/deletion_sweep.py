@@ -13,13 +13,13 @@ from contextlib import suppress
 from storage.base import Storage, StorageError
 from telemetry.rate_limited_log import OutageLog
 
-log = logging.getLogger("headrace.clearing")
+log = logging.getLogger("headrace.deletion_sweep")
 
 # Those of processes that died are looked for as often as such a process's answers.
 _SWEEPS_PER_LEASE = 4
 
 
-class Clearing:
+class DeletionSweep:
     """Clears deleted conversations, one at a time."""
 
     def __init__(self, storage: Storage, *, lease_seconds: float) -> None:
