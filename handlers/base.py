@@ -29,8 +29,8 @@ from handlers.refusals import Refusals
 from handlers.single_header import RepeatedHeader, single_header
 from handlers.views import Problem, Refusal
 from relay.ask_request import Caller
-from relay.choosing import Allowed
 from relay.errors import forget_frames
+from relay.model_access import AllowedModels
 from relay.models import Models
 from relay.relay import Relay
 from relay.unsent_budget import FREE_BYTES
@@ -172,7 +172,7 @@ class BaseHandler(RequestHandler):
         return self.principal.user
 
     @property
-    def allowed(self) -> Allowed:
+    def allowed(self) -> AllowedModels:
         """The models that who asks may have; an admin's own also where they ask for another."""
         return None if self.principal is None else self.principal.models
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from relay.ask_request import AskRequest, Caller
-from relay.choosing import Allowed
+from relay.model_access import AllowedModels
 
 # A body is bounded as a whole. These bound what a list of conversations repeats for each of them.
 _Title = Annotated[str, Meta(max_length=200)]
@@ -143,7 +143,7 @@ class Options(Body, frozen=True, kw_only=True):
     ] = None
 
     def of(
-        self, asking: AskRequest, *, key: str | None, caller: Caller, allowed: Allowed
+        self, asking: AskRequest, *, key: str | None, caller: Caller, allowed: AllowedModels
     ) -> AskRequest:
         """`asking` with these options; without a `model` it keeps its own."""
         return msgspec.structs.replace(

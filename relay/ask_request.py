@@ -10,7 +10,7 @@ from model.blocks import Block, TextBlock, chars_in
 from model.messages import Conversation, Message, Role, Status, now
 from model.prompt import Prompt, Turn, merged
 from relay.answer import Answer
-from relay.choosing import Allowed
+from relay.model_access import AllowedModels
 from relay.usage import estimate
 from storage.base import IdempotencyKey
 
@@ -56,7 +56,7 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     parts: tuple[Block, ...] = ()
     history: tuple[Turn, ...] | None = None
     kept: bool = True
-    allowed: Allowed = None
+    allowed: AllowedModels = None
 
     @property
     def blocks(self) -> tuple[Block, ...]:

@@ -5,8 +5,8 @@ from typing import Protocol
 
 from model.prompt import Prompt
 from providers.sink import Sink
-from relay.choosing import Allowed, choices, is_allowed
 from relay.errors import ModelNotAllowed, UnknownModel
+from relay.model_access import AllowedModels, allowed_choices, is_allowed
 
 
 class Source(Protocol):
@@ -33,7 +33,7 @@ class Models:
         self._default = default
         self._sources = dict(sources)
 
-    def resolve(self, name: str, allowed: Allowed = None) -> tuple[Source, str]:
+    def resolve(self, name: str, allowed: AllowedModels = None) -> tuple[Source, str]:
         """The source that `name` names, and the model as that source knows it.
 
         Any model of a configured provider will do: providers add models faster than operators edit
@@ -47,7 +47,7 @@ class Models:
             raise UnknownModel
         return source, model
 
-    def default_for(self, allowed: Allowed) -> str:
+    def default_for(self, allowed: AllowedModels) -> str:
         """The model that is asked when none is named: the default, else the first that is allowed.
 
         Raises ModelNotAllowed if none is.
@@ -57,10 +57,10 @@ class Models:
             raise ModelNotAllowed
         return names[0]
 
-    def names(self, allowed: Allowed = None) -> list[str]:
+    def names(self, allowed: AllowedModels = None) -> list[str]:
         """The models to choose from, the default first."""
         listed = [f"{name}/{model}" for name, s in self._sources.items() for model in s.models]
-        chosen = choices(dict.fromkeys([self._default, *listed]), allowed)
+        chosen = allowed_choices(dict.fromkeys([self._default, *listed]), allowed)
         return [name for name in chosen if name.partition("/")[0] in self._sources]
 
     async def close(self) -> None:

@@ -7,15 +7,15 @@ clients choose names.
 
 from collections.abc import Collection, Iterable
 
-Allowed = tuple[str, ...] | None
+AllowedModels = tuple[str, ...] | None
 
 
-def is_allowed(model: str, allowed: Allowed) -> bool:
+def is_allowed(model: str, allowed: AllowedModels) -> bool:
     """Whether somebody to whom these are allowed may ask this model."""
     return allowed is None or any(_fits(model, pattern) for pattern in allowed)
 
 
-def choices(models: Iterable[str], allowed: Allowed) -> list[str]:
+def allowed_choices(models: Iterable[str], allowed: AllowedModels) -> list[str]:
     """Those of `models` that are allowed, and whatever else is allowed by its whole name."""
     if allowed is None:
         return list(models)
