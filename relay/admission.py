@@ -2,7 +2,7 @@
 
 What a process bears is bounded by the answers that it writes at a time; what a user may take of it
 by their share of those, by questions a minute and by tokens a day. The first two are counted here
-and now, the others by all processes together (`counting.py`).
+and now, the others by all processes together (`usage_counters.py`).
 """
 
 import asyncio
@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from relay.counting import Counts, Hold, Quota
 from relay.errors import (
     Overloaded,
     TokenBudgetSpent,
@@ -21,7 +20,8 @@ from relay.errors import (
     TooManyChanges,
     TooManyQuestions,
 )
-from relay.storage_quota import StorageQuota, Taken
+from relay.storage_quota import StorageQuota, StorageReservation
+from relay.usage_counters import Quota, Reservation, UsageCounters
 from storage.base import Storage
 
 _MINUTE = 60
@@ -59,14 +59,16 @@ class Slot:
         self.user = user
         self.began_at = began_at
         self.is_free = False
-        self.held: list[Hold | Taken] = []  # for its question, until that is kept
+        self.reserved: list[
+            Reservation | StorageReservation
+        ] = []  # for its question, until that is kept
 
 
 class Admission:
     """Lets questions in. Closing is the relay's; `run` has to run for as long as it is open."""
 
     def __init__(self, storage: Storage, allowance: Allowance) -> None:
-        self.counts = Counts(storage)
+        self.counts = UsageCounters(storage)
         self._allowance = allowance
         self._questions = Quota(
             self.counts, "questions", limit=allowance.questions_per_minute, seconds=_MINUTE
@@ -96,8 +98,8 @@ class Admission:
         except BaseException:
             self.leave(slot)
             raise
-        if (question := self._questions.hold(user)) is not None:
-            slot.held.append(question)
+        if (question := self._questions.reserve(user)) is not None:
+            slot.reserved.append(question)
         return slot
 
     async def make_room(self, slot: Slot, size: int) -> None:
@@ -106,7 +108,7 @@ class Admission:
         Raises StorageQuotaExceeded and StorageError.
         """
         if (taken := await self._storage_quota.take(slot.user, size)) is not None:
-            slot.held.append(taken)
+            slot.reserved.append(taken)
 
     def freed(self, user: str) -> None:
         """A conversation of a user's was deleted."""
@@ -121,22 +123,22 @@ class Admission:
         """
         if await self._changes.is_spent(user):
             raise TooManyChanges(self._changes.seconds_left())
-        change, taken = self._changes.hold(user, 1 + size // _CHANGE_BYTES), None
+        change, taken = self._changes.reserve(user, 1 + size // _CHANGE_BYTES), None
         is_done = False
         try:
             taken = await self._storage_quota.take(user, size)
             yield
             is_done = True
         finally:
-            for held in (change, taken):
-                if held is not None:
-                    held.use() if is_done else held.give_back()
+            for reserved in (change, taken):
+                if reserved is not None:
+                    reserved.use() if is_done else reserved.give_back()
 
     def kept(self, slot: Slot) -> None:
         """Its question is kept: it counts, in the minute in which it came."""
-        for each in slot.held:
+        for each in slot.reserved:
             each.use()
-        slot.held.clear()
+        slot.reserved.clear()
 
     def leave(self, slot: Slot, *, ended: bool = False) -> None:
         """Give the place to somebody else, once; `ended` after an answer.
@@ -146,7 +148,7 @@ class Admission:
         if slot.is_free:
             return
         slot.is_free = True
-        for each in slot.held:
+        for each in slot.reserved:
             each.give_back()
         self._answers -= 1
         self._of_user[slot.user] -= 1

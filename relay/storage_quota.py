@@ -53,7 +53,7 @@ class _Kept:
         )
 
 
-class Taken:
+class StorageReservation:
     """Room for something that is about to be stored; used or given back, once."""
 
     def __init__(self, kept: _Kept, size: int) -> None:
@@ -79,7 +79,7 @@ class StorageQuota:
         self._limit = limit
         self._users: OrderedDict[str, _Kept] = OrderedDict()
 
-    async def take(self, user: str, size: int) -> Taken | None:
+    async def take(self, user: str, size: int) -> StorageReservation | None:
         """Room for `size` bytes of a user's. Raises StorageQuotaExceeded and StorageError."""
         if not self._limit or not size:
             return None
@@ -95,7 +95,7 @@ class StorageQuota:
                 await self._look(user, kept)
             if kept.total + size > self._limit:
                 raise StorageQuotaExceeded
-            return Taken(kept, size)
+            return StorageReservation(kept, size)
 
     def freed(self, user: str) -> None:
         """A conversation of a user's was deleted here: who would be refused is looked up first."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from relay import counting
+from relay import usage_counters
 from server import Server
 from storage.base import KeyTaken, StorageError
 from tests.faults import FaultyStorage
@@ -23,7 +23,7 @@ KEY = {"Idempotency-Key": "k"}
 def one_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have all questions come in one minute, which does not end while the test runs."""
     later = time.time() + 3600
-    monkeypatch.setattr(counting, "time", SimpleNamespace(time=lambda: later))
+    monkeypatch.setattr(usage_counters, "time", SimpleNamespace(time=lambda: later))
 
 
 async def ask(server: Server, content: str = "hi", **headers: str) -> Response:

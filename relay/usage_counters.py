@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from storage.base import Count, Span, Storage, StorageError
 from telemetry.rate_limited_log import OutageLog
 
-log = logging.getLogger("headrace.counting")
+log = logging.getLogger("headrace.usage_counters")
 
 # How long what others counted may be unknown, against two commands each time.
 _SHARE_SECONDS = 1.0
@@ -32,7 +32,7 @@ _BATCH = 1000
 _IDLE_SECONDS = 600.0
 
 
-class Counter:
+class UsageCounter:
     """What one user did in one span. Each is a writer of its own, and so never counts twice."""
 
     __slots__ = ("held", "own", "shared", "shared_at", "span", "total", "touched_at", "writer")
@@ -53,13 +53,15 @@ class Counter:
         return self.held + self.own - self.shared
 
 
-class Counts:
+class UsageCounters:
     """All counters of this process."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self._counters: dict[tuple[str, str, int], Counter] = {}  # by user, what, and since when
-        self._due: set[Counter] = set()  # touched since they were shared
+        self._counters: dict[
+            tuple[str, str, int], UsageCounter
+        ] = {}  # by user, what, and since when
+        self._due: set[UsageCounter] = set()  # touched since they were shared
         self._sharing = asyncio.Lock()
         self._shared_at = 0.0  # when that was begun last, failed or not
         self._outage = OutageLog(
@@ -68,17 +70,17 @@ class Counts:
             "counts are shared again after_seconds=%d times=%d",
         )
 
-    def of(self, user: str, what: str, seconds: int) -> Counter:
+    def of(self, user: str, what: str, seconds: int) -> UsageCounter:
         """What a user did in the span of so many seconds that the clock is in."""
         began = int(time.time()) // seconds * seconds
         counter = self._counters.get((user, what, began))
         if counter is None:
-            counter = Counter(Span(user, what, _instant(began), _instant(began + seconds)))
+            counter = UsageCounter(Span(user, what, _instant(began), _instant(began + seconds)))
             self._counters[user, what, began] = counter
         self.touch(counter)
         return counter
 
-    def touch(self, counter: Counter) -> None:
+    def touch(self, counter: UsageCounter) -> None:
         """Have it shared in the next round."""
         counter.touched_at = asyncio.get_running_loop().time()
         self._due.add(counter)
@@ -106,7 +108,7 @@ class Counts:
             await self.share()
             self._forget()
 
-    async def _share(self, counters: list[Counter]) -> bool:
+    async def _share(self, counters: list[UsageCounter]) -> bool:
         self._due.difference_update(counters)
         counts = [Count(each.span, each.writer, each.own) for each in counters]
         try:
@@ -144,7 +146,7 @@ class Quota:
     """
 
     def __init__(
-        self, counts: Counts, what: str, *, limit: int, seconds: int, careful: bool = False
+        self, counts: UsageCounters, what: str, *, limit: int, seconds: int, careful: bool = False
     ) -> None:
         self._counts = counts
         self._what = what
@@ -167,24 +169,24 @@ class Quota:
         if self._limit:
             self._counts.of(user, self._what, self._seconds).own += amount
 
-    def hold(self, user: str, amount: int = 1) -> "Hold | None":
+    def reserve(self, user: str, amount: int = 1) -> "Reservation | None":
         """Keep room for what a user may turn out to have done."""
         if not self._limit:
             return None
-        return Hold(self._counts, self._counts.of(user, self._what, self._seconds), amount)
+        return Reservation(self._counts, self._counts.of(user, self._what, self._seconds), amount)
 
     def seconds_left(self) -> int:
         """Until the span is over and everybody may begin anew."""
         return self._seconds - int(time.time()) % self._seconds
 
 
-class Hold:
+class Reservation:
     """Room in a user's quota, in the span in which it was taken; used or given back, once.
 
     The store's counts only grow, so what may be taken back must not have reached them.
     """
 
-    def __init__(self, counts: Counts, counter: Counter, amount: int) -> None:
+    def __init__(self, counts: UsageCounters, counter: UsageCounter, amount: int) -> None:
         self._counts = counts
         self._counter = counter
         self._amount = amount

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
-from relay import counting
+from relay import usage_counters
 from relay.admission import Admission, Allowance
-from relay.counting import Counts, Quota
 from relay.errors import TooManyQuestions
+from relay.usage_counters import Quota, UsageCounters
 from storage.base import Count, Span, StorageError
 
 
@@ -47,7 +47,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Set the time; it stands still between two settings."""
 
     def at(seconds: float) -> None:
-        monkeypatch.setattr(counting.time, "time", lambda: seconds)
+        monkeypatch.setattr(usage_counters.time, "time", lambda: seconds)
 
     at(1_790_000_000.0 // 3600 * 3600)
     return at
@@ -55,7 +55,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 def quota(store: CountsInMemory, limit: int = 80, *, careful: bool = False) -> Quota:
     """A process's own."""
-    return Quota(Counts(store), "questions", limit=limit, seconds=60, careful=careful)  # type: ignore[arg-type]
+    return Quota(UsageCounters(store), "questions", limit=limit, seconds=60, careful=careful)  # type: ignore[arg-type]
 
 
 async def asked(quota: Quota, user: str = "alice") -> bool:
@@ -170,7 +170,7 @@ async def test_what_is_counted_during_a_round_is_in_the_next_one(
 async def test_a_store_that_fails_refuses_nobody_and_loses_nothing(
     clock: Callable[[float], None], store: CountsInMemory, expect_log: Callable[[str, str], None]
 ) -> None:
-    expect_log("headrace.counting", "counts are not shared")
+    expect_log("headrace.usage_counters", "counts are not shared")
     mine = quota(store)
     store.fails = True
     assert [True] * 80 + [False] == [await asked(mine) for _ in range(81)]
@@ -237,14 +237,14 @@ async def test_an_outage_of_hours_fills_no_memory(
     expect_log: Callable[[str, str], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    expect_log("headrace.counting", "counts are not shared")
+    expect_log("headrace.usage_counters", "counts are not shared")
     mine, store.fails = quota(store), True
     for minute in range(3):
         clock(60 * minute)
         for user in range(10):
             await asked(mine, f"user {user}")
     await mine._counts.share()
-    monkeypatch.setattr(counting, "_IDLE_SECONDS", -1.0)  # nobody has come for long
+    monkeypatch.setattr(usage_counters, "_IDLE_SECONDS", -1.0)  # nobody has come for long
     mine._counts._forget()
     assert ({}, set()) == (mine._counts._counters, mine._counts._due)
 
