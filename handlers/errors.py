@@ -9,12 +9,12 @@ from tornado.web import HTTPError
 from auth.principal import KeysUnavailable, Unauthenticated
 from providers.errors import ProviderError
 from relay.errors import (
-    Elsewhere,
+    AnswerElsewhere,
     KeyReused,
     ModelNotAllowed,
-    NotNow,
     Overloaded,
     QuestionTooLong,
+    RetryLater,
     ShuttingDown,
     StorageQuotaExceeded,
     StorageUnavailable,
@@ -94,7 +94,7 @@ def describe(error: BaseException | None) -> Described | None:
             return Described(HTTPStatus.UNPROCESSABLE_ENTITY, error.code, str(error))
         case Overloaded():
             return _try_again(error.code, str(error), error.retry_after)
-        case NotNow():
+        case RetryLater():
             return Described(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 error.code,
@@ -105,7 +105,7 @@ def describe(error: BaseException | None) -> Described | None:
             return Described(HTTPStatus.FORBIDDEN, error.code, str(error))
         case QuestionTooLong():
             return Described(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error.code, str(error))
-        case ShuttingDown() | Elsewhere() | Upgrading():
+        case ShuttingDown() | AnswerElsewhere() | Upgrading():
             return _try_again(error.code, str(error))
         case ModelNotAllowed():
             return Described(HTTPStatus.FORBIDDEN, error.code, str(error))

@@ -11,7 +11,7 @@ from handlers.watched import WatchedHandler
 from handlers.wires import native
 from handlers.wires.wire import Wire
 from relay.answer import Answer, Reader
-from relay.errors import Elsewhere, Overloaded, TooMuchUnread
+from relay.errors import AnswerElsewhere, Overloaded, TooMuchUnread
 from relay.unsent_budget import FREE_BYTES
 
 # Milliseconds over which those come back who have to at once: a thousand are 250 a second.
@@ -70,7 +70,7 @@ class ReadingHandler(WatchedHandler):
     async def wait_for(self, answer: Answer) -> bool:
         """Wait for the end of `answer`, as its reader; False if the sender left before.
 
-        Raises Elsewhere if another process has it and this one can wait no longer.
+        Raises AnswerElsewhere if another process has it and this one can wait no longer.
         """
         with self.services.relay.reader(answer) as reader:
             self._read_with(reader)
@@ -78,7 +78,7 @@ class ReadingHandler(WatchedHandler):
         self._reader = None
         self.hang_up_if_left()
         if not ended and not self.left:
-            raise Elsewhere
+            raise AnswerElsewhere
         return ended
 
     def _read_with(self, reader: Reader) -> None:

@@ -9,7 +9,7 @@ RelayError
 ├── StorageQuotaExceeded ... or the user keeps as much as `limits.kept_bytes_per_user` allows
 ├── UnsupportedContent   the question carries what the model cannot take
 ├── Upgrading            ... or what an older process, which shares the store, cannot read
-├── NotNow               a limit is reached; `retry_after` says how long that lasts
+├── RetryLater               a limit is reached; `retry_after` says how long that lasts
 │   ├── Overloaded       this process has as many answers as it may
 │   ├── TooManyAnswers   the user has
 │   ├── TooManyQuestions the user asked as many this minute as they may
@@ -20,7 +20,7 @@ RelayError
 │   ├── TooManyChanges   ... or made and changed as many conversations
 │   └── TokenBudgetSpent the user's answers cost as much today as they may
 ├── ShuttingDown
-├── Elsewhere            another process has the answer, and this one no longer follows it
+├── AnswerElsewhere            another process has the answer, and this one no longer follows it
 ├── StorageUnavailable   what was to be kept is not, or nobody knows
 ├── AnswerTooLong        the answer outgrew its bound; its reader holds what fits
 ├── LeaseLost            others took this process for dead and ended its answer
@@ -103,7 +103,7 @@ class Upgrading(RelayError):
     words = "The server is being upgraded, and takes such content in a moment. Try again shortly."
 
 
-class NotNow(RelayError):
+class RetryLater(RelayError):
     """A limit is reached. It is worth asking again in `retry_after` seconds."""
 
     def __init__(self, retry_after: int) -> None:
@@ -111,70 +111,70 @@ class NotNow(RelayError):
         self.retry_after = retry_after
 
 
-class Overloaded(NotNow):
+class Overloaded(RetryLater):
     """This process writes as many answers as it may: `limits.answers`."""
 
     code = "overloaded"
     words = "The server has as much to do as it can. Try again shortly."
 
 
-class TooManyAnswers(NotNow):
+class TooManyAnswers(RetryLater):
     """As many of the user's answers are live here as may be: `limits.answers_per_user`."""
 
     code = "too_many_answers"
     words = "Too many of your answers are still being written. Wait for one of them, or stop one."
 
 
-class TooManyQuestions(NotNow):
+class TooManyQuestions(RetryLater):
     """The user asked `limits.questions_per_minute` within this minute."""
 
     code = "too_many_questions"
     words = "You asked too many questions within this minute."
 
 
-class TooManyRequests(NotNow):
+class TooManyRequests(RetryLater):
     """As many of the user's requests are being answered here as may be."""
 
     code = "too_many_requests"
     words = "Too many of your requests are being answered. Wait for one of them."
 
 
-class TooManyStreams(NotNow):
+class TooManyStreams(RetryLater):
     """The user has `limits.streams_per_user` open here."""
 
     code = "too_many_streams"
     words = "You read too many answers at a time. Close one of the streams."
 
 
-class TooMuchUnread(NotNow):
+class TooMuchUnread(RetryLater):
     """The user's part of `limits.max_unsent_bytes` is held for them, and they do not read it."""
 
     code = "too_much_unread"
     words = "Too much of what you asked for has not been read yet. Read it, or hang up."
 
 
-class TooManyStops(NotNow):
+class TooManyStops(RetryLater):
     """As many answers of other processes are being stopped from here as may be."""
 
     code = "too_many_stops"
     words = "Too many answers are being stopped. Wait until some have ended."
 
 
-class TooManyChanges(NotNow):
+class TooManyChanges(RetryLater):
     """The user made or changed `limits.questions_per_minute` conversations within this minute."""
 
     code = "too_many_changes"
     words = "You made or changed too many conversations within this minute."
 
 
-class TokenBudgetSpent(NotNow):
+class TokenBudgetSpent(RetryLater):
     """The user's answers took `limits.tokens_per_day` today."""
 
     code = "token_budget_spent"
     words = "Your tokens for today are spent."
 
 
-class Elsewhere(RelayError):
+class AnswerElsewhere(RelayError):
     """Another process has the answer, and this one stopped following it."""
 
     code = "answer_elsewhere"

@@ -164,7 +164,7 @@ class Relay:
         Under a key that was used before it is the answer that was begun then, if what is asked is
         kept. Raises UnknownModel, ModelNotAllowed, UnknownParent, UnsupportedContent, Upgrading,
         NotFound (the conversation), Busy (it has a live answer), KeyReused, QuestionTooLong,
-        NotNow, StorageQuotaExceeded, ShuttingDown and StorageError; nothing has left for the
+        RetryLater, StorageQuotaExceeded, ShuttingDown and StorageError; nothing has left for the
         provider then.
         """
         if request.key is not None and request.kept:

@@ -7,7 +7,7 @@ client has. So nobody has every connection, or the memory for its responses, for
 import collections
 from collections.abc import Callable
 
-from relay.errors import NotNow
+from relay.errors import RetryLater
 
 # What people are told to wait. Requests are answered, and streams end or are closed.
 _RETRY_AFTER = 2
@@ -16,7 +16,7 @@ _RETRY_AFTER = 2
 class UserConcurrencyLimit:
     """So many for each user; 0: any number. `refusal` is what to raise past that."""
 
-    def __init__(self, most: int, refusal: Callable[[int], NotNow]) -> None:
+    def __init__(self, most: int, refusal: Callable[[int], RetryLater]) -> None:
         self._most = most
         self._refusal = refusal
         self._of_user: collections.Counter[str] = collections.Counter()
