@@ -64,7 +64,7 @@ class EventsHandler(ReadingHandler):
             self.stop_coming_back()
             return
         try:
-            answer = await self.services.relay.glance(self.user, *names)
+            answer = await self.services.relay.peek(self.user, *names)
         except StorageError as error:
             self.log_exception(type(error), error, None)
             self.come_back()

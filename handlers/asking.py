@@ -185,7 +185,9 @@ class RegenerateHandler(AskingHandler):
             await self.send(await self._again(answer_id, self._options()))
 
     async def _again(self, answer_id: str, options: Options) -> Begun | None:
-        return await self.begin(await self.services.relay.again(self.user, answer_id), options)
+        return await self.begin(
+            await self.services.relay.regenerate_request(self.user, answer_id), options
+        )
 
     def _options(self) -> Options:
         return self.body(Options) if self.request.body else Options()

@@ -179,7 +179,7 @@ class Relay:
         """
         return request.key is not None or self._patience(request) is None
 
-    async def again(self, user: str, answer_id: str) -> AskRequest:
+    async def regenerate_request(self, user: str, answer_id: str) -> AskRequest:
         """The question of an answer, for one more answer beside it, of the same model.
 
         Raises NotFound and StorageError.
@@ -311,7 +311,7 @@ class Relay:
         if self._generation_of(user, answer_id) is None:
             await self._storage.answer_status(user, answer_id)
 
-    async def glance(self, user: str, answer_id: str) -> Answer:
+    async def peek(self, user: str, answer_id: str) -> Answer:
         """The answer as it stands, for who will not read it: nothing goes on or ends by that.
 
         Raises as `answer` does.

@@ -205,7 +205,7 @@ async def test_parts_are_asked_kept_and_asked_again(place: Place) -> None:
     parts = (ImageBlock(url="https://example.org/a.png"), ToolResultBlock("c1", "42"))
     answer, _ = await place.relay.ask(AskRequest(user="u", content="q", parts=parts))
     await place.whole(answer, "yes")
-    again, _ = await place.relay.ask(await place.relay.again("u", answer.id))
+    again, _ = await place.relay.ask(await place.relay.regenerate_request("u", answer.id))
     await place.whole(again, "once more")
 
     for prompt in place.source.prompts:
