@@ -33,6 +33,7 @@ class Response(NamedTuple):
     status: int
     headers: dict[str, str]
     body: Any
+    length: int  # of the body, in bytes
 
 
 class Seen(NamedTuple):
@@ -89,8 +90,8 @@ class Connection:
         status, received = await _head(self.stream)
         content = b"" if method == "HEAD" else await _body(self.stream, received)
         if content and received.get("content-type", "").startswith("application/json"):
-            return Response(status, received, json.loads(content))
-        return Response(status, received, content)
+            return Response(status, received, json.loads(content), len(content))
+        return Response(status, received, content, len(content))
 
     def close(self) -> None:
         self.writer.close()

@@ -62,7 +62,8 @@ def test_a_server_that_asks_for_no_key_says_so() -> None:
         for operation in path.values()
     ]
 
-    assert all(operation["security"] == [] for operation in operations)
+    assert len(operations) > 10
+    assert [] == [operation for operation in operations if operation["security"] != []]
 
 
 def test_every_way_in_which_an_answer_may_fail_is_documented() -> None:

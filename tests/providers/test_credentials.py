@@ -42,8 +42,12 @@ async def test_a_hundred_who_need_it_at_once_cause_one_fetch(
 async def test_it_is_kept_for_those_who_come_later(
     credentials: FetchedToken, upstream: ScriptedUpstream
 ) -> None:
-    assert await credentials.current() == await credentials.current()
-    assert 1 == len(upstream.token_requests)
+    first = await credentials.current()
+    upstream.expire_token()  # another fetch would get another one
+
+    later = await credentials.current()
+
+    assert (first, 1) == (later, len(upstream.token_requests))
 
 
 @pytest.mark.gen_test

@@ -620,5 +620,5 @@ def test_damaged_pages_are_found(titled: Callable[..., None], file: Path) -> Non
     fine, said = _checked(file)
 
     assert not fine
-    assert all(line.startswith("wrong: ") for line in said[:-1])
-    assert len(said) <= 101
+    assert 2 <= len(said) <= 101
+    assert [] == [line for line in said[:-1] if not line.startswith("wrong: ")]
