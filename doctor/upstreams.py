@@ -206,10 +206,10 @@ async def _failure(
         timeouts=settings.timeouts,
     )
     prompt = Prompt(model=configured.models[0], turns=(said(Role.USER, "Hi"),), max_tokens=1)
-    cleared = asyncio.get_running_loop().create_future()
-    cleared.set_result(None)
+    may_send = asyncio.get_running_loop().create_future()
+    may_send.set_result(None)
     try:
-        await provider.answer(prompt, cleared=cleared, sent=_nothing, sink=_Unheard())
+        await provider.answer(prompt, may_send=may_send, sent=_nothing, sink=_Unheard())
     except ProviderError as error:
         return error
     finally:

@@ -57,7 +57,7 @@ _REFUSED = (
 class ClientRequest(HTTPRequest):
     """An HTTPRequest with what a relayed answer needs besides.
 
-    cleared: the connection is made at once, but not a byte of the request is sent before `cleared`
+    may_send: the connection is made at once, but not a byte of the request is sent before `may_send`
         is done; if that fails or is cancelled, so does the fetch. It may be shared: it is awaited
         and never cancelled from here.
     on_send: called when the first byte of the request is about to be sent.
@@ -69,13 +69,13 @@ class ClientRequest(HTTPRequest):
         self,
         url: str,
         *,
-        cleared: Awaitable[None] | None = None,
+        may_send: Awaitable[None] | None = None,
         on_send: Callable[[], None] | None = None,
         on_head: Callable[[int, HTTPHeaders], None] | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(url, **settings)
-        self.cleared = cleared
+        self.may_send = may_send
         self.on_send = on_send
         self.on_head = on_head
 
@@ -152,7 +152,7 @@ class HttpClient(AsyncHTTPClient):
         - InvalidResponse: what came is not HTTP as it was asked for, or has no bound;
         - RequestTimedOut: `request_timeout`, which counts from here to the end, ran out;
         - ValueError: the request cannot be sent as it is;
-        - what a callback raised, or `cleared`. The connection is closed then.
+        - what a callback raised, or `may_send`. The connection is closed then.
 
         Tornado's own `fetch` is not built upon: it does not tell `fetch_impl` about the future
         whose cancellation is the point.
@@ -209,8 +209,8 @@ class HttpClient(AsyncHTTPClient):
         connection = self._pool.take(origin) or await self._dial(origin, limit)
         try:
             if isinstance(request, ClientRequest):
-                if request.cleared is not None:
-                    await _success_of(request.cleared)
+                if request.may_send is not None:
+                    await _success_of(request.may_send)
                 if request.on_send is not None:
                     request.on_send()
             body = request.body or b""
@@ -318,12 +318,12 @@ def _way(origin: Origin, reason: str) -> str:
     return reason if origin.proxy is None else f"by_proxy_{reason.removeprefix('proxy_')}"
 
 
-async def _success_of(cleared: Awaitable[None]) -> None:
-    """Wait until `cleared` is done, and fail as it failed. Being cancelled does not cancel it."""
-    future = asyncio.ensure_future(cleared)
+async def _success_of(may_send: Awaitable[None]) -> None:
+    """Wait until `may_send` is done, and fail as it failed. Being cancelled does not cancel it."""
+    future = asyncio.ensure_future(may_send)
     try:
         await asyncio.wait([future])
     finally:
-        if future is not cleared:  # a coroutine, so it was nobody else's
+        if future is not may_send:  # a coroutine, so it was nobody else's
             future.cancel()
     future.result()

@@ -66,11 +66,11 @@ class Provider:
         self._oddities = Oddities(name)
 
     async def answer(
-        self, prompt: Prompt, *, cleared: Awaitable[None], sent: Callable[[], None], sink: Sink
+        self, prompt: Prompt, *, may_send: Awaitable[None], sent: Callable[[], None], sink: Sink
     ) -> None:
         """Ask, and hand the answer to `sink` as it arrives; return when the provider finished.
 
-        Connecting begins at once; the request's bytes leave when `cleared` is done, and if it
+        Connecting begins at once; the request's bytes leave when `may_send` is done, and if it
         fails they never do; `sent` is called just before. What `sink` raises ends the request and
         is raised here. Raises ProviderError for every other ending.
         """
@@ -78,7 +78,7 @@ class Provider:
 
         async def attempt(credential: str | None) -> None:
             request = self._route.request(self._dialect.request(prompt, credential))
-            request.cleared = cleared
+            request.may_send = may_send
             call = _Call(self._dialect, self._route.timeouts, began, sent, sink, self._oddities)
             target = f"{self.name}/{prompt.model}"
             try:

@@ -18,7 +18,7 @@ class Source(Protocol):
     gives: frozenset[str]  # the kinds that its answers may bring, besides the first stage's
 
     async def answer(
-        self, prompt: Prompt, *, cleared: Awaitable[None], sent: Callable[[], None], sink: Sink
+        self, prompt: Prompt, *, may_send: Awaitable[None], sent: Callable[[], None], sink: Sink
     ) -> None:
         """Ask, hand the answer to `sink`, and return when it is finished. See `Provider`."""
 

@@ -239,9 +239,9 @@ class Relay:
             forsaken=self._forsaken,
             caller=request.caller or Caller(),
         )
-        cleared = asyncio.get_running_loop().create_future()
+        may_send = asyncio.get_running_loop().create_future()
         upstream = asyncio.create_task(
-            source.answer(prompt, cleared=cleared, sent=generation.sent, sink=generation),
+            source.answer(prompt, may_send=may_send, sent=generation.sent, sink=generation),
             name=f"upstream {live.id}",
         )
         generation.upstream = upstream
@@ -263,7 +263,7 @@ class Relay:
             raise
         self._admission.kept(slot)
         generation.begun, generation.kept = True, request.kept
-        cleared.set_result(None)
+        may_send.set_result(None)
         if request.kept:
             self._checkpoints.add(answer)
         self._end_with(upstream, generation)

@@ -37,13 +37,13 @@ class Seeing:
         self._provider = provider
 
     async def answer(
-        self, prompt: Prompt, *, cleared: Awaitable[None], sent: Callable[[], None], sink: Sink
+        self, prompt: Prompt, *, may_send: Awaitable[None], sent: Callable[[], None], sink: Sink
     ) -> None:
-        await cleared
+        await may_send
         self.prompts.append(prompt)
         sink.reasoning(THOUGHT)
         sink.data(DATA)
-        await self._provider.answer(prompt, cleared=cleared, sent=sent, sink=sink)
+        await self._provider.answer(prompt, may_send=may_send, sent=sent, sink=sink)
 
 
 def build_provider(*arguments: Any, **named: Any) -> Seeing:

@@ -115,22 +115,22 @@ async def test_in_the_handshake_of_tls(client: HttpClient, far_side: FarSide) ->
 
 @pytest.mark.gen_test
 async def test_before_the_request_was_cleared(client: HttpClient, far_side: FarSide) -> None:
-    cleared: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    may_send: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     url = f"http://127.0.0.1:{await far_side.listen()}/"
     async with leaving_nothing(client, far_side):
-        fetch = client.fetch(ClientRequest(url, cleared=cleared))
+        fetch = client.fetch(ClientRequest(url, may_send=may_send))
         peer = await far_side.peer()
         await cancel(fetch)
         assert await peer.left() == b""
-    assert not cleared.cancelled()  # others may wait for it
-    cleared.set_result(None)
+    assert not may_send.cancelled()  # others may wait for it
+    may_send.set_result(None)
 
 
 @pytest.mark.gen_test
 async def test_before_a_request_on_a_rested_connection_was_cleared(
     client: HttpClient, far_side: FarSide
 ) -> None:
-    cleared: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    may_send: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     url = f"http://127.0.0.1:{await far_side.listen()}/"
     async with leaving_nothing(client, far_side):
         fetch = client.fetch(url)
@@ -138,7 +138,7 @@ async def test_before_a_request_on_a_rested_connection_was_cleared(
         await peer.request()
         peer.say(FIVE)
         await fetch
-        again = client.fetch(ClientRequest(url, cleared=cleared))
+        again = client.fetch(ClientRequest(url, may_send=may_send))
         await turns(5)
         assert (1, 0) == (client.connections_in_use, client.connections_resting)
         await cancel(again)

@@ -322,13 +322,13 @@ async def test_a_failed_fetch_gives_its_slot_back(far_side: FarSide, url: str) -
 async def test_it_connects_before_the_request_is_cleared_and_sends_nothing(
     client: HttpClient, far_side: FarSide, url: str
 ) -> None:
-    cleared: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    fetch = client.fetch(ClientRequest(url, method="POST", body=b"{}", cleared=cleared))
+    may_send: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    fetch = client.fetch(ClientRequest(url, method="POST", body=b"{}", may_send=may_send))
     peer = await far_side.peer()
     request = asyncio.ensure_future(peer.request())
     await asyncio.wait([request], timeout=0.05)
     assert not request.done()
-    cleared.set_result(None)
+    may_send.set_result(None)
     assert (await request).endswith(b"{}")
     peer.say(FIVE)
     await fetch
@@ -341,10 +341,10 @@ async def test_a_request_that_is_not_cleared_is_not_sent(
     class NotStored(Exception):
         pass
 
-    cleared: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    fetches = [client.fetch(ClientRequest(url, cleared=cleared)) for _ in range(2)]
+    may_send: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    fetches = [client.fetch(ClientRequest(url, may_send=may_send)) for _ in range(2)]
     peers = [await far_side.peer() for _ in fetches]
-    cleared.set_exception(NotStored())
+    may_send.set_exception(NotStored())
     for fetch, peer in zip(fetches, peers, strict=True):
         with pytest.raises(NotStored):
             await fetch
@@ -355,10 +355,10 @@ async def test_a_request_that_is_not_cleared_is_not_sent(
 async def test_a_clearance_that_is_cancelled_cancels_the_fetch(
     client: HttpClient, far_side: FarSide, url: str
 ) -> None:
-    cleared: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    fetch = client.fetch(ClientRequest(url, cleared=cleared))
+    may_send: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    fetch = client.fetch(ClientRequest(url, may_send=may_send))
     peer = await far_side.peer()
-    cleared.cancel()
+    may_send.cancel()
     with pytest.raises(asyncio.CancelledError):
         await fetch
     assert fetch.cancelled()
@@ -377,7 +377,7 @@ async def test_a_clearance_may_be_a_coroutine_and_ends_with_the_fetch(
         finally:
             ended.set()
 
-    fetch = client.fetch(ClientRequest(url, cleared=clear()))
+    fetch = client.fetch(ClientRequest(url, may_send=clear()))
     await far_side.peer()
     await turns(5)  # until it waits
     fetch.cancel()
@@ -389,15 +389,15 @@ async def test_a_clearance_may_be_a_coroutine_and_ends_with_the_fetch(
 async def test_a_connection_that_closed_or_spoke_while_it_waited_is_replaced(
     client: HttpClient, far_side: FarSide, url: str, fault: str
 ) -> None:
-    cleared: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    fetch = client.fetch(ClientRequest(url, cleared=cleared))
+    may_send: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    fetch = client.fetch(ClientRequest(url, may_send=may_send))
     impatient = await far_side.peer()
     if fault == "closed":
         await impatient.close()
     else:
         impatient.say(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
     await turns(5)  # until the client has heard of it
-    cleared.set_result(None)
+    may_send.set_result(None)
     peer = await far_side.peer()
     await peer.request()
     peer.say(FIVE)

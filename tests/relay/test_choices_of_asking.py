@@ -42,9 +42,9 @@ class Script:
         self.ends = asyncio.Event()
 
     async def answer(
-        self, prompt: Prompt, *, cleared: Awaitable[None], sent: Callable[[], None], sink: Sink
+        self, prompt: Prompt, *, may_send: Awaitable[None], sent: Callable[[], None], sink: Sink
     ) -> None:
-        await cleared
+        await may_send
         sent()
         self.prompts.append(prompt)
         self.sinks.append(sink)
