@@ -50,7 +50,7 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     asked_at: float
     sent_at: float | None  # the question left for the provider
     first_token_at: float | None
-    halted_at: float | None  # it was stopped: nobody read it any more, or somebody asked
+    cancelled_at: float | None  # it was stopped: nobody read it any more, or somebody asked
     closed_at: float  # the upstream call was over, its connection closed or given back
     ended_at: float  # readers were told, and the store if it could be
 
@@ -66,8 +66,8 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def cancel_seconds(self) -> float | None:
-        """From the halt to the closing of the upstream's connection."""
-        return None if self.halted_at is None else self.closed_at - self.halted_at
+        """From the cancelling to the closing of the upstream's connection."""
+        return None if self.cancelled_at is None else self.closed_at - self.cancelled_at
 
 
 def record_of(generation: Generation, ending: Ending) -> AnswerRecord:
@@ -95,7 +95,7 @@ def record_of(generation: Generation, ending: Ending) -> AnswerRecord:
         asked_at=generation.asked_at,
         sent_at=generation.sent_at,
         first_token_at=generation.first_token_at,
-        halted_at=generation.halted_at,
+        cancelled_at=generation.cancelled_at,
         closed_at=generation.closed_at or now,
         ended_at=now,
     )
@@ -137,7 +137,7 @@ def user_hash(user: str) -> str:
 
 
 def _provider_error(generation: Generation) -> ProviderError | None:
-    """The provider's failure; none if the answer was halted first."""
+    """The provider's failure; none if the answer was cancelled first."""
     upstream = generation.upstream
     if upstream is None or upstream.cancelled():
         return None

@@ -41,9 +41,9 @@ def _outcome(generation: Generation) -> tuple[Status, ProviderError | RelayError
     assert upstream is not None
     error = None if upstream.cancelled() else upstream.exception()
     if generation.finished and error is None:
-        return Status.COMPLETE, None  # even if somebody halted it then
-    if generation.cause is not None:
-        return generation.cause, None
+        return Status.COMPLETE, None  # even if it was cancelled then
+    if generation.cancelled_as is not None:
+        return generation.cancelled_as, None
     if upstream.cancelled():
         return Status.INTERRUPTED, None
     if error is None:

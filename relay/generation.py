@@ -54,7 +54,7 @@ class Generation:
         self.caller = caller or Caller()
         self.upstream: asyncio.Task[None] | None = None
         self.over = asyncio.Event()  # its ending is kept, and readers were told
-        self.cause: Status | None = None  # why it was halted, if it was
+        self.cancelled_as: Status | None = None  # how it ends, if it was cancelled
         self.begun = False  # the question may leave for the provider
         self.kept = False  # question and answer are in the store
         self.asked = False  # the question has left for the provider
@@ -67,7 +67,7 @@ class Generation:
         self.first_token_at: float | None = None
         self.reasoning_at: float | None = None  # its first reasoning began
         self.reasoned_at: float | None = None  # ... and something else came behind it
-        self.halted_at: float | None = None
+        self.cancelled_at: float | None = None
         self.closed_at: float | None = None
         self.most_readers = 0  # at a time, in this process
         self._patience = patience
@@ -164,7 +164,7 @@ class Generation:
         loop = asyncio.get_running_loop()
         seconds = max(self._patience, self._promised_until - loop.time())
         if seconds == 0:
-            self.halt(Status.ABANDONED)
+            self.cancel(Status.ABANDONED)
             return
         self.let_go()
         self._last_call = loop.call_later(seconds, self._forsaken, self)
@@ -185,15 +185,15 @@ class Generation:
         if self._is_read or wait is None:
             return
         if wait.when() <= asyncio.get_running_loop().time():
-            self.halt(Status.ABANDONED)
+            self.cancel(Status.ABANDONED)
 
-    def halt(self, cause: Status) -> None:
-        """Abort the upstream call at once; the answer ends as `cause`. The first cause counts."""
-        if self._is_over or self.cause is not None:
+    def cancel(self, status: Status) -> None:
+        """Abort the upstream call at once; the answer ends as `status`. The first one counts."""
+        if self._is_over or self.cancelled_as is not None:
             return
         assert self.upstream is not None
-        self.cause = cause
-        self.halted_at = asyncio.get_running_loop().time()
+        self.cancelled_as = status
+        self.cancelled_at = asyncio.get_running_loop().time()
         self.upstream.cancel()
 
     def let_go(self) -> None:

@@ -70,7 +70,7 @@ class PeerRequestPoller:
         self._looked_at = time
         for answer_id in requests.stops:
             if generation := self._generations.get(answer_id):
-                generation.halt(Status.STOPPED)
+                generation.cancel(Status.STOPPED)
         before, self._follows = self._follows, requests.follows
         if time < self._believe_at:
             self._follows |= before & self._generations.keys()

@@ -328,7 +328,7 @@ class Relay:
         told of one more.
         """
         if generation := self._generation_of(user, answer_id):
-            await self._halt(generation, Status.STOPPED)
+            await self._cancel_and_wait(generation, Status.STOPPED)
             return generation.answer
         message = await self._answer_message(user, answer_id)
         if message.status is not Status.LIVE:
@@ -369,7 +369,7 @@ class Relay:
         # A question may have slipped in between.
         for generation in list(self._generations.values()):
             if generation.answer.conversation_id == conversation_id:
-                generation.halt(Status.STOPPED)
+                generation.cancel(Status.STOPPED)
 
     async def end_orphans(self) -> bool:
         """End what processes that died have left live; whether any was. Raises StorageError."""
@@ -394,7 +394,7 @@ class Relay:
         """Take no more questions, end every answer as INTERRUPTED, and return when all is kept."""
         self.refuse()
         for generation in self._generations.values():
-            generation.halt(Status.INTERRUPTED)
+            generation.cancel(Status.INTERRUPTED)
         await self.idle()
         await self._admission.counts.share()
         self._remote_answers.close()
@@ -494,9 +494,9 @@ class Relay:
             self._spent(message.user, ending)
         return ended
 
-    async def _halt(self, generation: Generation, cause: Status) -> None:
-        """Halt and wait until the ending is kept, unless the store takes too long over that."""
-        generation.halt(cause)
+    async def _cancel_and_wait(self, generation: Generation, status: Status) -> None:
+        """Cancel and wait until the ending is kept, unless the store takes too long over that."""
+        generation.cancel(status)
         with suppress(TimeoutError):
             async with asyncio.timeout(_STOP_PATIENCE):
                 await generation.over.wait()
@@ -555,7 +555,7 @@ class Relay:
         answer.end(interrupted(ending, LeaseLost()))
 
     async def _end_lost(self) -> None:
-        """Halt what others ended while this process was taken for dead. Raises StorageError."""
+        """Cancel what others ended while this process was taken for dead. Raises StorageError."""
         ours = [generation for generation in self._generations.values() if generation.kept]
         if not ours:
             return
@@ -563,12 +563,12 @@ class Relay:
         for generation in ours:
             if generation.answer.id not in live:
                 self._checkpoints.discard(generation.answer)  # not one chunk more
-                generation.halt(Status.INTERRUPTED)
+                generation.cancel(Status.INTERRUPTED)
 
     def _deleted_elsewhere(self, answer: Answer) -> None:
         """A question had slipped in here between its conversation's last answer and its end."""
         if generation := self._generations.get(answer.id):
-            generation.halt(Status.STOPPED)
+            generation.cancel(Status.STOPPED)
 
     def _forsaken(self, generation: Generation) -> None:
         """Its time without a reader is over. But somebody may just have come elsewhere."""

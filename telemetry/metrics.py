@@ -94,7 +94,7 @@ class Metrics:
         )
         self._cancel = Histogram(
             "headrace_cancel_seconds",
-            "From the halt of an answer, such as by its last reader's leaving, to the closing of "
+            "From the cancelling of an answer, such as by its last reader's leaving, to the closing of "
             "its upstream's connection.",
             buckets=_CANCEL,
             registry=registry,
