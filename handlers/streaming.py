@@ -30,7 +30,7 @@ class ReadingHandler(WatchedHandler):
         """The sender is gone: stop reading, now or as soon as there is something to read."""
         super().leave()
         if self._reader is not None:
-            self._reader.leave()
+            self._reader.disconnect()
 
     def beat(self) -> None:
         """A sign of life is due."""
@@ -84,7 +84,7 @@ class ReadingHandler(WatchedHandler):
     def _read_with(self, reader: Reader) -> None:
         self._reader = reader
         if self.left:
-            reader.leave()
+            reader.disconnect()
 
     async def _send(self, reader: Reader) -> None:
         answer, wire = reader.answer, self.wire

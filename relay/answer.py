@@ -192,7 +192,7 @@ class Answer:
     def dismiss(self) -> None:
         """Send the readers away, before the end."""
         for reader in self._readers:
-            reader.leave()
+            reader.disconnect()
 
     def wake(self) -> None:
         """Have the readers look again."""
@@ -323,7 +323,7 @@ class Reader:
     def __init__(self, answer: Answer, position: int = 0) -> None:
         self.answer = answer
         self.position = position
-        self.left = False
+        self.disconnected = False
         self._beat_due = False
         self._waiter: asyncio.Future[None] | None = None
 
@@ -337,9 +337,9 @@ class Reader:
         """What lies beyond the position, which moves behind it; waits until there is something.
 
         An empty list says that nothing grew but a sign of life is due. None says that nothing more
-        will come: the answer ended and was read to its end, or the reader left.
+        will come: the answer ended and was read to its end, or the reader disconnected.
         """
-        while not self.left:
+        while not self.disconnected:
             if pieces := self.answer.beyond(self.position, MAX_EVENT_CHARS):
                 self.position += length(pieces)
                 self._beat_due = False  # these are a sign of life, too
@@ -354,8 +354,8 @@ class Reader:
         return None
 
     async def ended(self) -> Ending | None:
-        """Wait for the end without reading; None if the reader left before."""
-        while not self.left:
+        """Wait for the end without reading; None if the reader disconnected before."""
+        while not self.disconnected:
             if self.answer.ending is not None:
                 return self.answer.ending
             self._waiter = asyncio.get_running_loop().create_future()
@@ -372,9 +372,9 @@ class Reader:
         self._beat_due = True
         self.wake()
 
-    def leave(self) -> None:
+    def disconnect(self) -> None:
         """Read no more: `growth` returns None, now or when it is called next."""
-        self.left = True
+        self.disconnected = True
         self.wake()
 
 

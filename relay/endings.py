@@ -95,7 +95,7 @@ def _milliseconds(begin: float | None, end: float | None) -> int | None:
     return None if begin is None or end is None else int(1000 * (end - begin))
 
 
-def never_asked(error: RelayError) -> Ending:
+def never_sent(error: RelayError) -> Ending:
     """The ending of an answer whose question never left for the provider."""
     return Ending(
         status=Status.FAILED,
@@ -106,7 +106,7 @@ def never_asked(error: RelayError) -> Ending:
     )
 
 
-def left_before() -> Ending:
+def disconnected_before_sending() -> Ending:
     """The ending of an answer whose asker left before its question could be sent."""
     return Ending(status=Status.ABANDONED, blocks=(), usage=_NOTHING, ended_at=now())
 

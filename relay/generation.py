@@ -149,15 +149,15 @@ class Generation:
     def expect_reader(self, seconds: float) -> None:
         """Give the first reader this long to come, unless it goes on without any."""
         self._promised_until = asyncio.get_running_loop().time() + seconds
-        self.parted()
+        self.reader_disconnected()
 
-    def joined(self) -> None:
+    def reader_connected(self) -> None:
         """A reader came: the answer goes on for as long as they stay."""
         self.most_readers = max(self.most_readers, self.answer.readers)
         self._promised_until = 0.0
-        self.let_go()
+        self.stop_waiting()
 
-    def parted(self) -> None:
+    def reader_disconnected(self) -> None:
         """A reader went. The last one to go may take the upstream call with them."""
         if self._patience is None or self._is_read or self._is_over:
             return
@@ -166,7 +166,7 @@ class Generation:
         if seconds == 0:
             self.cancel(Status.ABANDONED)
             return
-        self.let_go()
+        self.stop_waiting()
         self._last_call = loop.call_later(seconds, self._forsaken, self)
 
     def follow(self, followed: bool) -> None:
@@ -175,9 +175,9 @@ class Generation:
             return
         self._followed = followed
         if followed:
-            self.joined()
+            self.reader_connected()
         else:
-            self.parted()
+            self.reader_disconnected()
 
     def abandon(self) -> None:
         """Stop it if the wait for a reader is over that stands now: one may have come and gone."""
@@ -196,7 +196,7 @@ class Generation:
         self.cancelled_at = asyncio.get_running_loop().time()
         self.upstream.cancel()
 
-    def let_go(self) -> None:
+    def stop_waiting(self) -> None:
         """No reader is waited for any more."""
         if self._last_call is not None:
             self._last_call.cancel()

@@ -25,7 +25,14 @@ from relay.context import History, history
 from relay.deletion_sweep import DeletionSweep
 from relay.ended_answers import EndedAnswers
 from relay.ending_writer import EndingWriter
-from relay.endings import deleted, ending_of, interrupted, left_before, never_asked, orphaned
+from relay.endings import (
+    deleted,
+    disconnected_before_sending,
+    ending_of,
+    interrupted,
+    never_sent,
+    orphaned,
+)
 from relay.errors import (
     LeaseLost,
     QuestionTooLong,
@@ -257,7 +264,7 @@ class Relay:
             if not isinstance(error, NotFound | Busy | KeyTaken):
                 # Nobody knows whether it was kept. If it was, its answer must not stay live.
                 left = isinstance(error, asyncio.CancelledError)
-                ending = left_before() if left else never_asked(StorageUnavailable())
+                ending = disconnected_before_sending() if left else never_sent(StorageUnavailable())
                 self._ending_writer.write_if_stored(live.id, ending)
             self._forget(generation)
             raise
@@ -276,17 +283,17 @@ class Relay:
         answer.attach(reader)
         generation = self._generations.get(answer.id)
         if generation is not None:
-            generation.joined()
-        elif not self._remote_answers.joined(answer):
-            reader.leave()
+            generation.reader_connected()
+        elif not self._remote_answers.reader_connected(answer):
+            reader.disconnect()
         try:
             yield reader
         finally:
             answer.detach(reader)
             if generation is not None:
-                generation.parted()
+                generation.reader_disconnected()
             else:
-                self._remote_answers.parted(answer)
+                self._remote_answers.reader_disconnected(answer)
 
     def expect_reader(self, answer: Answer) -> None:
         """Nobody reads `answer` yet; somebody is said to come."""
@@ -514,7 +521,7 @@ class Relay:
 
     async def _end(self, generation: Generation) -> None:
         answer = generation.answer
-        generation.let_go()
+        generation.stop_waiting()
         ending = ending_of(generation)
         told = await self._ending_writer.write(answer.id, ending) if generation.kept else ending
         self._checkpoints.discard(answer)

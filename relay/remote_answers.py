@@ -129,13 +129,13 @@ class RemoteAnswers:
             self.changed.set()
         return remote.answer
 
-    def joined(self, answer: Answer) -> bool:
+    def reader_connected(self, answer: Answer) -> bool:
         """A reader of `answer` came. False: it was let go of, and will not grow."""
         if answer.ending is not None:
             return True
         return self._of(answer) is not None and not self._closing
 
-    def parted(self, answer: Answer) -> None:
+    def reader_disconnected(self, answer: Answer) -> None:
         """A reader of `answer` went."""
         if (remote := self._of(answer)) is not None:
             self._drop_unread(remote)

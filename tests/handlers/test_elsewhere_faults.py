@@ -171,7 +171,7 @@ async def test_an_answer_let_go_of_does_not_take_its_successors_readers_with_it(
     # A retry that was on its way between the two (`IdempotentAsks` hands the answer over a few
     # turns of the loop later), or a deletion whose renewal of the lease took long.
     with relay.reader(old) as late:
-        assert late.left, "it reads a record that nothing grows any more"
+        assert late.disconnected, "it reads a record that nothing grows any more"
     upstream.tokens("b")
     upstream.finish()
     async with asyncio.timeout(5):

@@ -191,7 +191,7 @@ async def test_leaving_ends_the_wait_at_once() -> None:
     answer.attach(reader)
     waiting = asyncio.ensure_future(reader.growth())
     await asyncio.sleep(0)
-    reader.leave()
+    reader.disconnect()
     assert await waiting is None
 
 
