@@ -154,7 +154,7 @@ class Options(Body, frozen=True, kw_only=True):
             top_p=self.top_p,
             max_tokens=None if self.max_tokens is None else int(self.max_tokens),
             stop=tuple(self.stop or ()),
-            patience=patience_of(self.on_disconnect),
+            grace_seconds=grace_seconds_of(self.on_disconnect),
             key=key,
             caller=caller,
             allowed=allowed,
@@ -197,7 +197,7 @@ class Chat(Question, frozen=True, kw_only=True):
     ] = None
 
 
-def patience_of(
+def grace_seconds_of(
     on_disconnect: Literal["cancel", "finish"] | Grace | None,
 ) -> float | msgspec.UnsetType | None:
     """Seconds for which an answer goes on without a reader; None: to its end.

@@ -27,7 +27,7 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `parts` are what it carries besides its text. It goes on from the answer `parent_id`, from
     nothing if that is None, and from the newest answer if it is UNSET. With `question_id` it is
-    kept already, and this asks for one more answer to it. `patience` is as in `Generation`; unset,
+    kept already, and this asks for one more answer to it. `grace_seconds` is as in `Generation`; unset,
     the server's settings decide. `key` is the client's name for the question, under which it may be
     asked again. Who calls, and which models are `allowed` to them, is no part of what is asked.
 
@@ -48,7 +48,10 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     top_p: float | None = None
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
-    patience: float | msgspec.UnsetType | None = msgspec.UNSET
+    # The first stage called it so, and it is part of the fingerprint.
+    grace_seconds: float | msgspec.UnsetType | None = msgspec.field(
+        default=msgspec.UNSET, name="patience"
+    )
     key: str | None = None
     caller: Caller | None = None
     # Behind all that the first stage has, and left out unless they are set: a key that stands for

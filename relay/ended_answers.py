@@ -58,7 +58,7 @@ class EndedAnswers:
             self._share(user, answer, self._budget.count(user, _size(answer.ending.blocks)))
 
     async def close(self) -> None:
-        """Return when nothing is being loaded; the store's patience bounds that."""
+        """Return when nothing is being loaded; the store's timeout bounds that."""
         while self._loads:
             await asyncio.wait(self._loads.values())
 

@@ -29,7 +29,7 @@ _MAX_DATA_BYTES = 1_000_000
 class Generation:
     """Takes what the provider sends into the answer, and stops it when there is nobody to read.
 
-    `patience` is for how many seconds it goes on without a reader: 0 means not at all, None means
+    `grace_seconds` is for how many seconds it goes on without a reader: 0 means not at all, None means
     to its end, whoever reads. `forsaken` is called when they are over. Providers' data is dropped
     unless `keeps_data`: a process that shares the store could not read it.
     """
@@ -41,7 +41,7 @@ class Generation:
         *,
         user: str,
         provider: str,
-        patience: float | None,
+        grace_seconds: float | None,
         max_chars: int,
         keeps_data: bool = True,
         forsaken: Callable[["Generation"], None],
@@ -70,7 +70,7 @@ class Generation:
         self.cancelled_at: float | None = None
         self.closed_at: float | None = None
         self.most_readers = 0  # at a time, in this process
-        self._patience = patience
+        self._grace_seconds = grace_seconds
         self._forsaken = forsaken
         self._followed = False  # somebody reads it in another process
         self._max_chars = max_chars
@@ -159,10 +159,10 @@ class Generation:
 
     def reader_disconnected(self) -> None:
         """A reader went. The last one to go may take the upstream call with them."""
-        if self._patience is None or self._is_read or self._is_over:
+        if self._grace_seconds is None or self._is_read or self._is_over:
             return
         loop = asyncio.get_running_loop()
-        seconds = max(self._patience, self._promised_until - loop.time())
+        seconds = max(self._grace_seconds, self._promised_until - loop.time())
         if seconds == 0:
             self.cancel(Status.ABANDONED)
             return

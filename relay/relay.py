@@ -63,7 +63,7 @@ log = logging.getLogger("headrace.relay")
 # Seconds for an answer that is stopped to end, as the store has it: somebody waits. It is stopped
 # before its conversation is deleted, too; the stop has reached another process by then, or that
 # process is dead or cut off, and finds the answer gone when it comes back.
-_STOP_PATIENCE = 5.0
+_STOP_TIMEOUT = 5.0
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,8 +75,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_answer_chars: int
     context_chars: int
     context_messages: int
-    patience: float | None  # as in `Generation`, where a question does not say
-    grace_seconds: float  # the least of it for a question that has a key
+    grace_seconds: float | None  # as in `Generation`, where a question does not say
+    keyed_grace_seconds: float  # the least for a question that has an idempotency key
     checkpoint_seconds: float
     attach_seconds: float
     lease_seconds: float
@@ -184,7 +184,7 @@ class Relay:
         So want those who sent a key, to ask again under it, and those whose answers run to their
         end without them.
         """
-        return request.key is not None or self._patience(request) is None
+        return request.key is not None or self._grace_seconds(request) is None
 
     async def regenerate_request(self, user: str, answer_id: str) -> AskRequest:
         """The question of an answer, for one more answer beside it, of the same model.
@@ -240,7 +240,7 @@ class Relay:
             prompt,
             user=request.user,
             provider=source.name,
-            patience=self._patience(request) if request.kept else 0.0,
+            grace_seconds=self._grace_seconds(request) if request.kept else 0.0,
             max_chars=self._limits.max_answer_chars,
             keeps_data="data" not in unreadable,
             forsaken=self._forsaken,
@@ -366,7 +366,7 @@ class Relay:
             if answer_id not in self._generations:
                 await self.end_orphans()  # a dead process's need not be waited for
             with suppress(TimeoutError, NotFound):
-                async with asyncio.timeout(_STOP_PATIENCE):
+                async with asyncio.timeout(_STOP_TIMEOUT):
                     answer = await self.stop(user, answer_id)
                     with self.reader(answer) as reader:
                         await reader.ended()
@@ -421,14 +421,16 @@ class Relay:
         generation = self._generations.get(answer_id)
         return generation if generation is not None and generation.user == user else None
 
-    def _patience(self, request: AskRequest) -> float | None:
+    def _grace_seconds(self, request: AskRequest) -> float | None:
         """For how many seconds the answer goes on without a reader."""
-        if request.patience is not msgspec.UNSET:
-            return request.patience
-        patience = self._limits.patience
-        if request.key is None or patience is None:
-            return patience
-        return max(patience, self._limits.grace_seconds)  # who has a key intends to come back
+        if request.grace_seconds is not msgspec.UNSET:
+            return request.grace_seconds
+        grace_seconds = self._limits.grace_seconds
+        if request.key is None or grace_seconds is None:
+            return grace_seconds
+        return max(
+            grace_seconds, self._limits.keyed_grace_seconds
+        )  # who has a key intends to come back
 
     async def _history(self, request: AskRequest, conversation: Conversation) -> History:
         """What the question goes on from; nothing if it is a first one."""
@@ -505,7 +507,7 @@ class Relay:
         """Cancel and wait until the ending is kept, unless the store takes too long over that."""
         generation.cancel(status)
         with suppress(TimeoutError):
-            async with asyncio.timeout(_STOP_PATIENCE):
+            async with asyncio.timeout(_STOP_TIMEOUT):
                 await generation.over.wait()
 
     def _end_with(self, upstream: asyncio.Task[None], generation: Generation) -> None:

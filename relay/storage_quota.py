@@ -87,7 +87,7 @@ class StorageQuota:
         came_at = asyncio.get_running_loop().time()
         async with kept.looking:  # one after the other, so that no rush gets past it
             if kept.failed is not None and kept.failed_at >= came_at:
-                # The look that they waited for: each of their own would take the store's patience.
+                # The look that they waited for: each of their own would take the store's timeout.
                 raise failure(str(kept.failed), kept.failed.reason)
             if kept.is_due(size, self._limit):
                 await self._look(user, kept)

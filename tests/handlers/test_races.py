@@ -338,7 +338,7 @@ async def test_a_stop_waits_for_a_store_that_fails_no_longer_than_a_person_does(
     store: FaultyStorage,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("relay.relay._STOP_PATIENCE", 0.1)
+    monkeypatch.setattr("relay.relay._STOP_TIMEOUT", 0.1)
     server = await serve.start(providers=providers)
     upstream.tokens("a")
     reader = await Reader.ask(server.url)

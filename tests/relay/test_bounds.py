@@ -35,7 +35,7 @@ def _generation(answer: Answer, *, max_chars: int = 1000) -> Generation:
         _PROMPT,
         user="local",
         provider="openai",
-        patience=0.0,
+        grace_seconds=0.0,
         max_chars=max_chars,
         forsaken=Generation.abandon,
     )

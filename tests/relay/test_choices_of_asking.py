@@ -92,8 +92,8 @@ class Place:
             max_answer_chars=1000,
             context_chars=1000,
             context_messages=20,
-            patience=None,
-            grace_seconds=1.0,
+            grace_seconds=None,
+            keyed_grace_seconds=1.0,
             checkpoint_seconds=1.0,
             attach_seconds=1.0,
             lease_seconds=10.0,
@@ -157,7 +157,9 @@ async def test_what_is_not_kept_is_read_and_leaves_nothing(place: Place) -> None
 
 @pytest.mark.gen_test
 async def test_leaving_what_is_not_kept_cancels_it_whatever_the_settings_say(place: Place) -> None:
-    answer, _ = await place.relay.ask(AskRequest(user="u", content="q", kept=False, patience=None))
+    answer, _ = await place.relay.ask(
+        AskRequest(user="u", content="q", kept=False, grace_seconds=None)
+    )
     with place.relay.reader(answer):
         await place.source.asked.wait()
     async with asyncio.timeout(5):

@@ -24,7 +24,7 @@ async def _generation() -> Generation:
         Prompt(model="m", turns=(said(Role.USER, "q"),)),
         user="local",
         provider="openai",
-        patience=0.0,
+        grace_seconds=0.0,
         max_chars=1000,
         forsaken=Generation.abandon,
     )
