@@ -30,7 +30,7 @@ class Generation:
     """Takes what the provider sends into the answer, and stops it when there is nobody to read.
 
     `grace_seconds` is for how many seconds it goes on without a reader: 0 means not at all, None means
-    to its end, whoever reads. `forsaken` is called when they are over. Providers' data is dropped
+    to its end, whoever reads. `on_reader_timeout` is called when they are over. Providers' data is dropped
     unless `keeps_data`: a process that shares the store could not read it.
     """
 
@@ -44,7 +44,7 @@ class Generation:
         grace_seconds: float | None,
         max_chars: int,
         keeps_data: bool = True,
-        forsaken: Callable[["Generation"], None],
+        on_reader_timeout: Callable[["Generation"], None],
         caller: Caller | None = None,
     ) -> None:
         self.answer = answer
@@ -71,7 +71,7 @@ class Generation:
         self.closed_at: float | None = None
         self.most_readers = 0  # at a time, in this process
         self._grace_seconds = grace_seconds
-        self._forsaken = forsaken
+        self._on_reader_timeout = on_reader_timeout
         self._followed = False  # somebody reads it in another process
         self._max_chars = max_chars
         self._keeps_data = keeps_data
@@ -167,7 +167,7 @@ class Generation:
             self.cancel(Status.ABANDONED)
             return
         self.stop_waiting()
-        self._last_call = loop.call_later(seconds, self._forsaken, self)
+        self._last_call = loop.call_later(seconds, self._on_reader_timeout, self)
 
     def follow(self, followed: bool) -> None:
         """Somebody reads it in another process, or nobody does any more."""

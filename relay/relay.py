@@ -243,7 +243,7 @@ class Relay:
             grace_seconds=self._grace_seconds(request) if request.kept else 0.0,
             max_chars=self._limits.max_answer_chars,
             keeps_data="data" not in unreadable,
-            forsaken=self._forsaken,
+            on_reader_timeout=self._reader_timed_out,
             caller=request.caller or Caller(),
         )
         may_send = asyncio.get_running_loop().create_future()
@@ -579,7 +579,7 @@ class Relay:
         if generation := self._generations.get(answer.id):
             generation.cancel(Status.STOPPED)
 
-    def _forsaken(self, generation: Generation) -> None:
+    def _reader_timed_out(self, generation: Generation) -> None:
         """Its time without a reader is over. But somebody may just have come elsewhere."""
         if self.closing:  # nobody could come back: it has the time that the drain gives it
             return

@@ -37,7 +37,7 @@ def _generation(answer: Answer, *, max_chars: int = 1000) -> Generation:
         provider="openai",
         grace_seconds=0.0,
         max_chars=max_chars,
-        forsaken=Generation.abandon,
+        on_reader_timeout=Generation.abandon,
     )
 
 

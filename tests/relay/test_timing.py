@@ -26,7 +26,7 @@ async def _generation() -> Generation:
         provider="openai",
         grace_seconds=0.0,
         max_chars=1000,
-        forsaken=Generation.abandon,
+        on_reader_timeout=Generation.abandon,
     )
     generation.upstream = asyncio.create_task(asyncio.sleep(0))
     await generation.upstream
