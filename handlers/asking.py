@@ -59,7 +59,7 @@ class AskingHandler(ReadingHandler):
             return None  # left before the question was looked at: nothing is asked for nobody
         if form == "stream":
             self.take_place(self.services.relay.streams)  # before anything is asked in vain
-        asking = options.of(asking, key=key, caller=self.caller, allowed=self.allowed)
+        asking = options.of(asking, idempotency_key=key, caller=self.caller, allowed=self.allowed)
         begun = self.services.relay.ask(asking)
         if self.services.relay.outlives_its_reader(asking):
             answer, is_new = await begun

@@ -143,7 +143,12 @@ class Options(Body, frozen=True, kw_only=True):
     ] = None
 
     def of(
-        self, asking: AskRequest, *, key: str | None, caller: Caller, allowed: AllowedModels
+        self,
+        asking: AskRequest,
+        *,
+        idempotency_key: str | None,
+        caller: Caller,
+        allowed: AllowedModels,
     ) -> AskRequest:
         """`asking` with these options; without a `model` it keeps its own."""
         return msgspec.structs.replace(
@@ -155,7 +160,7 @@ class Options(Body, frozen=True, kw_only=True):
             max_tokens=None if self.max_tokens is None else int(self.max_tokens),
             stop=tuple(self.stop or ()),
             grace_seconds=grace_seconds_of(self.on_disconnect),
-            key=key,
+            idempotency_key=idempotency_key,
             caller=caller,
             allowed=allowed,
         )

@@ -28,7 +28,7 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `parts` are what it carries besides its text. It goes on from the answer `parent_id`, from
     nothing if that is None, and from the newest answer if it is UNSET. With `question_id` it is
     kept already, and this asks for one more answer to it. `grace_seconds` is as in `Generation`; unset,
-    the server's settings decide. `key` is the client's name for the question, under which it may be
+    the server's settings decide. `idempotency_key` is the client's name for the question, under which it may be
     asked again. Who calls, and which models are `allowed` to them, is no part of what is asked.
 
     Two things a client protocol chooses. Whose history it has: the store's branch, or the turns of
@@ -52,7 +52,7 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     grace_seconds: float | msgspec.UnsetType | None = msgspec.field(
         default=msgspec.UNSET, name="patience"
     )
-    key: str | None = None
+    idempotency_key: str | None = None
     caller: Caller | None = None
     # Behind all that the first stage has, and left out unless they are set: a key that stands for
     # a question at one process of a rolling restart stands for it at the other, too.
@@ -76,22 +76,22 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
     @property
-    def key_id(self) -> str:
+    def idempotency_key_id(self) -> str:
         """What the store knows the key by: the user's, and of one length."""
-        return _digest(f"{self.user}\0{self.key}".encode())
+        return _digest(f"{self.user}\0{self.idempotency_key}".encode())
 
     @property
     def fingerprint(self) -> str:
         """The same for every try of one question, and for no other question."""
-        asked = msgspec.structs.replace(self, key=None, caller=None, allowed=None)
+        asked = msgspec.structs.replace(self, idempotency_key=None, caller=None, allowed=None)
         return _digest(msgspec.json.encode(asked))
 
-    def idempotency_key(self, answer: Message) -> IdempotencyKey | None:
+    def stored_key(self, answer: Message) -> IdempotencyKey | None:
         """The key as it is kept with `answer`, if there is one."""
-        if self.key is None:
+        if self.idempotency_key is None:
             return None
         return IdempotencyKey(
-            id=self.key_id,
+            id=self.idempotency_key_id,
             user=self.user,
             fingerprint=self.fingerprint,
             answer_id=answer.id,

@@ -48,10 +48,12 @@ class IdempotentAsks:
         Raises KeyReused if it was used for another question, and what `begin` and `find` raise.
         """
         # Of different questions under one key only one can be the first.
-        name = request.key_id + request.fingerprint
+        name = request.idempotency_key_id + request.fingerprint
         trying = self._trying.get(name)
         if trying is None:
-            trying = asyncio.create_task(self._try(request), name=f"try {request.key_id}")
+            trying = asyncio.create_task(
+                self._try(request), name=f"try {request.idempotency_key_id}"
+            )
             self._trying[name] = trying
             trying.add_done_callback(lambda _: self._trying.pop(name))
         return await asyncio.shield(trying)
@@ -69,7 +71,7 @@ class IdempotentAsks:
 
     async def _earlier(self, request: AskRequest) -> Answer | None:
         """What the key stands for."""
-        kept = await self._storage.idempotency_key(request.user, request.key_id)
+        kept = await self._storage.idempotency_key(request.user, request.idempotency_key_id)
         if kept is None:
             return None
         if kept.fingerprint != request.fingerprint:

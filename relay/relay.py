@@ -174,7 +174,7 @@ class Relay:
         RetryLater, StorageQuotaExceeded, ShuttingDown and StorageError; nothing has left for the
         provider then.
         """
-        if request.key is not None and request.kept:
+        if request.idempotency_key is not None and request.kept:
             return await self._idempotent_asks.ask(request)
         return AskResult(await self._begin(request, None), is_new=True)
 
@@ -184,7 +184,7 @@ class Relay:
         So want those who sent a key, to ask again under it, and those whose answers run to their
         end without them.
         """
-        return request.key is not None or self._grace_seconds(request) is None
+        return request.idempotency_key is not None or self._grace_seconds(request) is None
 
     async def regenerate_request(self, user: str, answer_id: str) -> AskRequest:
         """The question of an answer, for one more answer beside it, of the same model.
@@ -426,7 +426,7 @@ class Relay:
         if request.grace_seconds is not msgspec.UNSET:
             return request.grace_seconds
         grace_seconds = self._limits.grace_seconds
-        if request.key is None or grace_seconds is None:
+        if request.idempotency_key is None or grace_seconds is None:
             return grace_seconds
         return max(
             grace_seconds, self._limits.keyed_grace_seconds
@@ -480,7 +480,7 @@ class Relay:
         replaced: Answer | None,
     ) -> None:
         """Store the question. The live answer of a dead process does not keep it out."""
-        key = request.idempotency_key(live)
+        key = request.stored_key(live)
         replaces = replaced.id if replaced is not None else None
 
         async def ask() -> None:

@@ -419,7 +419,7 @@ async def test_an_image_is_refused_and_not_stored_until_no_process_of_the_first_
     for request in (
         AskRequest(**new),
         AskRequest(**further),
-        AskRequest(**further, key="8e03978e"),
+        AskRequest(**further, idempotency_key="8e03978e"),
     ):
         with pytest.raises(Upgrading) as refusal:
             await server.relay.ask(request)
@@ -437,7 +437,7 @@ async def test_an_image_is_refused_and_not_stored_until_no_process_of_the_first_
     await old.kill()
     with pytest.raises(Upgrading):  # for all that is known it is alive
         await server.relay.ask(AskRequest(**further))
-    answer = await asked_whole(server, AskRequest(**further, key="8e03978e"))
+    answer = await asked_whole(server, AskRequest(**further, idempotency_key="8e03978e"))
     assert 1 == stored.alive()
     assert PARTS == sources[0].prompts[-1].turns[-1].blocks[1:]
     other = await stages.new()

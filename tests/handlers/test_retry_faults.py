@@ -169,12 +169,14 @@ async def test_one_key_with_two_questions_at_once_answers_one_and_refuses_the_ot
 async def test_a_key_is_its_users_own(headrace: Server, upstream: ScriptedUpstream) -> None:
     upstream.tokens("a")
     ours, _ = await headrace.relay.ask(
-        AskRequest(user="ours", content="hi", key="k", grace_seconds=None)
+        AskRequest(user="ours", content="hi", idempotency_key="k", grace_seconds=None)
     )
-    theirs, _ = await headrace.relay.ask(AskRequest(user="théirs 用户", content="hi", key="k"))
+    theirs, _ = await headrace.relay.ask(
+        AskRequest(user="théirs 用户", content="hi", idempotency_key="k")
+    )
     assert ours.id != theirs.id
     again, _ = await headrace.relay.ask(
-        AskRequest(user="ours", content="hi", key="k", grace_seconds=None)
+        AskRequest(user="ours", content="hi", idempotency_key="k", grace_seconds=None)
     )
     assert ours is again
 

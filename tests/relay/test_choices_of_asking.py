@@ -136,7 +136,9 @@ def place(io_loop: IOLoop, tmp_path: Path) -> Iterator[Place]:
 
 @pytest.mark.gen_test
 async def test_what_is_not_kept_is_read_and_leaves_nothing(place: Place) -> None:
-    answer, _ = await place.relay.ask(AskRequest(user="u", content="q", key="k", kept=False))
+    answer, _ = await place.relay.ask(
+        AskRequest(user="u", content="q", idempotency_key="k", kept=False)
+    )
     with place.relay.reader(answer) as reader:
         await place.source.asked.wait()
         place.source.say("hello")
