@@ -134,8 +134,8 @@ class Admission:
                 if reserved is not None:
                     reserved.use() if is_done else reserved.give_back()
 
-    def kept(self, slot: Slot) -> None:
-        """Its question is kept: it counts, in the minute in which it came."""
+    def stored(self, slot: Slot) -> None:
+        """Its question is stored: it counts, in the minute in which it came."""
         for each in slot.reserved:
             each.use()
         slot.reserved.clear()

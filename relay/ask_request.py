@@ -32,7 +32,7 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     asked again. Who calls, and which models are `allowed` to them, is no part of what is asked.
 
     Two things a client protocol chooses. Whose history it has: the store's branch, or the turns of
-    `history`, which came with it. And what is kept: without `kept` neither question nor answer is
+    `history`, which came with it. And what is kept: without `store` neither question nor answer is
     stored; the answer lives in this process's memory, no other process finds it, and it is over
     when its last reader leaves.
     """
@@ -58,7 +58,7 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     # a question at one process of a rolling restart stands for it at the other, too.
     parts: tuple[Block, ...] = ()
     history: tuple[Turn, ...] | None = None
-    kept: bool = True
+    store: bool = True
     allowed: AllowedModels = None
 
     @property

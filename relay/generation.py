@@ -56,7 +56,7 @@ class Generation:
         self.over = asyncio.Event()  # its ending is kept, and readers were told
         self.cancelled_as: Status | None = None  # how it ends, if it was cancelled
         self.begun = False  # the question may leave for the provider
-        self.kept = False  # question and answer are in the store
+        self.stored = False  # question and answer are in the store
         self.asked = False  # the question has left for the provider
         self.counted: Usage | None = None  # by the provider
         self.finish_mark: Finish | None = None

@@ -174,7 +174,7 @@ class Relay:
         RetryLater, StorageQuotaExceeded, ShuttingDown and StorageError; nothing has left for the
         provider then.
         """
-        if request.idempotency_key is not None and request.kept:
+        if request.idempotency_key is not None and request.store:
             return await self._idempotent_asks.ask(request)
         return AskResult(await self._begin(request, None), is_new=True)
 
@@ -226,7 +226,7 @@ class Relay:
         prompt = request.prompt(source_model, conversation, past.turns)
         process = self._storage.process
         question, live = messages(placed, conversation.id, past.parent_id, model, prompt, process)
-        if request.kept:
+        if request.store:
             brought = messages_bytes(() if question is None else (question,))
             if is_new:
                 brought += conversation_bytes(conversation)
@@ -240,7 +240,7 @@ class Relay:
             prompt,
             user=request.user,
             provider=source.name,
-            grace_seconds=self._grace_seconds(request) if request.kept else 0.0,
+            grace_seconds=self._grace_seconds(request) if request.store else 0.0,
             max_chars=self._limits.max_answer_chars,
             keeps_data="data" not in unreadable,
             on_reader_timeout=self._reader_timed_out,
@@ -255,7 +255,7 @@ class Relay:
         self._generations[live.id] = generation
         self._slots[live.id] = slot
         try:
-            if request.kept:
+            if request.store:
                 new = conversation if is_new else None
                 await self._keep(request, question, live, new, replaced)
         except BaseException as error:
@@ -268,10 +268,10 @@ class Relay:
                 self._ending_writer.write_if_stored(live.id, ending)
             self._forget(generation)
             raise
-        self._admission.kept(slot)
-        generation.begun, generation.kept = True, request.kept
+        self._admission.stored(slot)
+        generation.begun, generation.stored = True, request.store
         may_send.set_result(None)
-        if request.kept:
+        if request.store:
             self._checkpoints.add(answer)
         self._end_with(upstream, generation)
         return answer
@@ -458,7 +458,7 @@ class Relay:
         asked = later_kinds(request.blocks)
         if not asked <= source.takes:
             raise UnsupportedContent
-        if not request.kept or not (asked or source.gives):
+        if not request.store or not (asked or source.gives):
             return frozenset()
         unreadable = await self._storage.unreadable(asked | source.gives)
         if asked & unreadable:
@@ -525,7 +525,7 @@ class Relay:
         answer = generation.answer
         generation.stop_waiting()
         ending = ending_of(generation)
-        told = await self._ending_writer.write(answer.id, ending) if generation.kept else ending
+        told = await self._ending_writer.write(answer.id, ending) if generation.stored else ending
         self._checkpoints.discard(answer)
         if told is not None:
             self._spent(generation.user, ending)
@@ -533,7 +533,7 @@ class Relay:
         else:
             await self._end_as_kept(generation, ending)
         self._forget(generation)
-        if told is ending and generation.kept and answer.readers:
+        if told is ending and generation.stored and answer.readers:
             # Behind those whom the end has woken: who waited for nothing else is gone by then.
             asyncio.get_running_loop().call_soon(self._ended_answers.adopt, generation.user, answer)
         assert answer.ending is not None
@@ -565,7 +565,7 @@ class Relay:
 
     async def _end_lost(self) -> None:
         """Cancel what others ended while this process was taken for dead. Raises StorageError."""
-        ours = [generation for generation in self._generations.values() if generation.kept]
+        ours = [generation for generation in self._generations.values() if generation.stored]
         if not ours:
             return
         live = await self._storage.own_live_answers()

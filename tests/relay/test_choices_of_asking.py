@@ -137,7 +137,7 @@ def place(io_loop: IOLoop, tmp_path: Path) -> Iterator[Place]:
 @pytest.mark.gen_test
 async def test_what_is_not_kept_is_read_and_leaves_nothing(place: Place) -> None:
     answer, _ = await place.relay.ask(
-        AskRequest(user="u", content="q", idempotency_key="k", kept=False)
+        AskRequest(user="u", content="q", idempotency_key="k", store=False)
     )
     with place.relay.reader(answer) as reader:
         await place.source.asked.wait()
@@ -160,7 +160,7 @@ async def test_what_is_not_kept_is_read_and_leaves_nothing(place: Place) -> None
 @pytest.mark.gen_test
 async def test_leaving_what_is_not_kept_cancels_it_whatever_the_settings_say(place: Place) -> None:
     answer, _ = await place.relay.ask(
-        AskRequest(user="u", content="q", kept=False, grace_seconds=None)
+        AskRequest(user="u", content="q", store=False, grace_seconds=None)
     )
     with place.relay.reader(answer):
         await place.source.asked.wait()
@@ -196,7 +196,7 @@ async def test_the_stores_branch_can_be_asked_on_without_keeping(place: Place) -
     first, _ = await place.relay.ask(AskRequest(user="u", content="stored"))
     await place.whole(first, "kept")
     before = place.rows()
-    request = AskRequest(user="u", content="q", conversation_id=first.conversation_id, kept=False)
+    request = AskRequest(user="u", content="q", conversation_id=first.conversation_id, store=False)
     answer, _ = await place.relay.ask(request)
     await place.whole(answer, "gone")
 
