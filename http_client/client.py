@@ -57,7 +57,7 @@ _REFUSED = (
 class ClientRequest(HTTPRequest):
     """An HTTPRequest with what a relayed answer needs besides.
 
-    may_send: the connection is made at once, but not a byte of the request is sent before `may_send`
+    may_send: the connection is made at once, but not a byte of the request is sent before this
         is done; if that fails or is cancelled, so does the fetch. It may be shared: it is awaited
         and never cancelled from here.
     on_send: called when the first byte of the request is about to be sent.

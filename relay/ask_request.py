@@ -27,9 +27,10 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `parts` are what it carries besides its text. It goes on from the answer `parent_id`, from
     nothing if that is None, and from the newest answer if it is UNSET. With `question_id` it is
-    kept already, and this asks for one more answer to it. `grace_seconds` is as in `Generation`; unset,
-    the server's settings decide. `idempotency_key` is the client's name for the question, under which it may be
-    asked again. Who calls, and which models are `allowed` to them, is no part of what is asked.
+    kept already, and this asks for one more answer to it. `grace_seconds` is as in `Generation`;
+    unset, the server's settings decide. `idempotency_key` is the client's name for the question,
+    under which it may be asked again. Who calls, and which models are `allowed` to them, is no part
+    of what is asked.
 
     Two things a client protocol chooses. Whose history it has: the store's branch, or the turns of
     `history`, which came with it. And what is kept: without `store` neither question nor answer is

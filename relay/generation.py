@@ -29,9 +29,9 @@ _MAX_DATA_BYTES = 1_000_000
 class Generation:
     """Takes what the provider sends into the answer, and stops it when there is nobody to read.
 
-    `grace_seconds` is for how many seconds it goes on without a reader: 0 means not at all, None means
-    to its end, whoever reads. `on_reader_timeout` is called when they are over. Providers' data is dropped
-    unless `keeps_data`: a process that shares the store could not read it.
+    `grace_seconds` is for how many seconds it goes on without a reader: 0 means not at all, None
+    means to its end, whoever reads. `on_reader_timeout` is called when they are over. Providers'
+    data is dropped unless `keeps_data`: a process that shares the store could not read it.
     """
 
     def __init__(

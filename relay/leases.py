@@ -34,7 +34,7 @@ class Lease:
         self._renewed_at = -seconds  # by the loop's clock, before the renewal was sent
         self._losses = 0  # how often it had run out, for all that is known
         self._looked_into = 0  # of these: the others may have cost answers
-        self._telling: asyncio.Task[None] | None = None
+        self._publishing: asyncio.Task[None] | None = None
         # Two at once might be kept the wrong way round, and the older one's requests would stand.
         self._one_at_a_time = asyncio.Lock()
         self._outage = OutageLog(
@@ -64,31 +64,31 @@ class Lease:
                 raise
             self._renewed_at = begun
 
-    async def tell(self) -> None:
+    async def publish(self) -> None:
         """Have what is asked of peers stored. Raises StorageError.
 
         Whoever asks meanwhile shares a renewal: the one under way may have begun too early for
         them, the one behind it has not. One for each who asks would keep the lease itself waiting.
         """
-        if self._telling is not None:
-            await self._told(self._telling)
+        if self._publishing is not None:
+            await self._published(self._publishing)
         # What is being said now is not said yet, and may fail.
         if self._remote_answers.changed.is_set() or self._one_at_a_time.locked():
-            if self._telling is None:
-                self._telling = asyncio.create_task(self.renew())
-                self._telling.add_done_callback(self._told_all)
-            await self._told(self._telling)
+            if self._publishing is None:
+                self._publishing = asyncio.create_task(self.renew())
+                self._publishing.add_done_callback(self._published_all)
+            await self._published(self._publishing)
 
-    async def _told(self, telling: asyncio.Task[None]) -> None:
-        await asyncio.wait({telling})  # who leaves must not end it for the others
-        if isinstance(error := telling.exception(), StorageError):
+    async def _published(self, publishing: asyncio.Task[None]) -> None:
+        await asyncio.wait({publishing})  # who leaves must not end it for the others
+        if isinstance(error := publishing.exception(), StorageError):
             raise failure(str(error), error.reason)  # each has an error of their own
-        telling.result()
+        publishing.result()
 
-    def _told_all(self, telling: asyncio.Task[None]) -> None:
-        self._telling = None
-        if not telling.cancelled():
-            telling.exception()  # looked at: nobody may be left to see it
+    def _published_all(self, publishing: asyncio.Task[None]) -> None:
+        self._publishing = None
+        if not publishing.cancelled():
+            publishing.exception()  # looked at: nobody may be left to see it
 
     async def keep(self, end_lost: Callable[[], Awaitable[None]]) -> None:
         """Renew it until cancelled; whenever it had run out, await `end_lost`.

@@ -90,12 +90,12 @@ class Relay:
         storage: Storage,
         models: Models,
         limits: Limits,
-        tell: Callable[[AnswerRecord], None] = log_answer,
+        on_finished: Callable[[AnswerRecord], None] = log_answer,
     ) -> None:
         self._storage = storage
         self._models = models
         self._limits = limits
-        self._tell = tell
+        self._on_finished = on_finished
         self._admission = Admission(storage, limits.allowance)
         self._generations: dict[str, Generation] = {}
         self._slots: dict[str, Slot] = {}  # by answer, of the live ones
@@ -341,7 +341,7 @@ class Relay:
         if message.status is not Status.LIVE:
             return Answer.restored(message)
         answer = self._remote_answers.stop(message)
-        await self._lease.tell()
+        await self._lease.publish()
         return answer
 
     async def create_conversation(self, conversation: Conversation) -> None:
@@ -537,7 +537,7 @@ class Relay:
             # Behind those whom the end has woken: who waited for nothing else is gone by then.
             asyncio.get_running_loop().call_soon(self._ended_answers.adopt, generation.user, answer)
         assert answer.ending is not None
-        self._tell(record_of(generation, answer.ending))
+        self._on_finished(record_of(generation, answer.ending))
         # Its task holds what it ended with, the frames of that hold `generation`: broken here, all
         # of the memory of the answer goes at once and waits for no collector.
         if generation.upstream is not None and not generation.upstream.cancelled():

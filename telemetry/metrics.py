@@ -94,8 +94,8 @@ class Metrics:
         )
         self._cancel = Histogram(
             "headrace_cancel_seconds",
-            "From the cancelling of an answer, such as by its last reader's leaving, to the closing of "
-            "its upstream's connection.",
+            "From the cancelling of an answer, such as by its last reader's leaving, to the "
+            "closing of its upstream's connection.",
             buckets=_CANCEL,
             registry=registry,
         )
