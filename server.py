@@ -78,13 +78,14 @@ from sockets.peer_credentials import HAS_PEER_CREDENTIALS, PeerCredentials
 from sockets.peer_monitor import PeerMonitor
 from sockets.peer_progress import PeerTimeouts
 from sockets.probe_connections import ProbeConnections
+from sockets.unread_requests import UnreadRequestLog
 from storage.base import StorageError
 from storage.opening import from_url
 from supervision import Supervisor
 from telemetry import logs
 from telemetry.lag import watch_lag
+from telemetry.log_event import LogEvent
 from telemetry.metrics import Metrics, Sockets
-from telemetry.rate_limited_log import RateLimitedLog
 
 log = logging.getLogger("headrace")
 
@@ -318,7 +319,7 @@ def _traced(stack: AsyncExitStack) -> Callable[[AnswerRecord], None]:
 
 
 def _scraped(
-    settings: Settings, metrics: Metrics, unread: RateLimitedLog, stack: AsyncExitStack
+    settings: Settings, metrics: Metrics, unread: UnreadRequestLog, stack: AsyncExitStack
 ) -> str | None:
     """The address of the metrics' own listener, which is started here, if they have one.
 
@@ -351,7 +352,7 @@ def _scraped(
     return url
 
 
-def _bodies(settings: Settings, services: Services, unread: RateLimitedLog) -> BodyLimiter:
+def _bodies(settings: Settings, services: Services, unread: UnreadRequestLog) -> BodyLimiter:
     """The application, and ahead of it what bounds the bodies of requests."""
     values = {"services": services}
     routes = [*_ROUTES, *handlers.page.base_path_redirect(settings.base_path)]
@@ -366,7 +367,7 @@ def _bodies(settings: Settings, services: Services, unread: RateLimitedLog) -> B
     def tell(code: str) -> None:
         services.metrics.refused(code)
         level = logging.WARNING if code == "overloaded" else logging.INFO
-        unread.say(code, example="-", level=level)
+        unread.write(code, level=level)
 
     return BodyLimiter(
         application,
@@ -409,7 +410,7 @@ def _acceptor(
     settings: Settings,
     http: HTTPServer,
     spare_http: HTTPServer,
-    unread: RateLimitedLog,
+    unread: UnreadRequestLog,
     owners: PeerCredentials | None,
 ) -> Acceptor:
     limits = settings.limits
@@ -506,9 +507,9 @@ async def serve(settings: Settings) -> None:
         supervisor.ready(partial(_in_words, server, "serving"))
         await stopping.wait()
         supervisor.stopping(partial(_in_words, server, "draining"))
-        log.info("draining live_answers=%d", server.relay.live)
+        log.info(LogEvent("draining", live_answers=server.relay.live))
         await server.drain(patience=settings.relay.drain_seconds, hurry=hurry)
-        log.info("stopping live_answers=%d", server.relay.live)
+        log.info(LogEvent("stopping", live_answers=server.relay.live))
 
 
 def _give_memory_back() -> None:

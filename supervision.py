@@ -12,7 +12,7 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 
-from telemetry.rate_limited_log import OutageLog
+from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.supervision")
 
@@ -34,8 +34,9 @@ class Supervisor:
             self._interval = min(_INTERVAL, patience / 2 or _INTERVAL)
         self._outage = OutageLog(
             log,
-            "the supervisor could not be told error=%s",
-            "the supervisor can be told again after_seconds=%d times=%d",
+            "the supervisor could not be told",
+            "the supervisor can be told again",
+            reason="error",
         )
         self._phase: tuple[str, ...] = ()
         self._status: Callable[[], str] = lambda: "starting"
@@ -70,6 +71,6 @@ class Supervisor:
                 sender.setblocking(False)  # a supervisor that is busy is told the next time
                 sender.sendto(message.encode(), self._address)
         except OSError as error:
-            self._outage.met(error.strerror or "unknown")
+            self._outage.failed(error.strerror or "unknown")
         else:
-            self._outage.over()
+            self._outage.succeeded()

@@ -15,7 +15,7 @@ from auth import api_keys
 from auth.principal import ExpiredCredentials, InvalidCredentials, Principal
 from model.messages import now
 from storage.base import ApiKey, Reason, Storage, StorageError, failure
-from telemetry.rate_limited_log import OutageLog
+from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.auth")
 
@@ -77,9 +77,7 @@ class ApiKeyVerifier:
         self._looking: asyncio.Task[None] | None = None
         self._looked_at = float("-inf")  # when the last look that succeeded began
         self._outage = OutageLog(
-            log,
-            "API keys cannot be looked after: %s reason=%s",
-            "API keys can be looked after again after_seconds=%d times=%d",
+            log, "API keys cannot be looked after", "API keys can be looked after again"
         )
 
     async def verify(self, credentials: str) -> Principal:
@@ -102,9 +100,9 @@ class ApiKeyVerifier:
             try:
                 await self._look()
             except StorageError as error:
-                self._outage.met(error.reason, error)
+                self._outage.failed(error.reason, error)
             else:
-                self._outage.over()
+                self._outage.succeeded()
 
     async def _known(self, api_key_id: str) -> _CachedKey:
         time = asyncio.get_running_loop().time()

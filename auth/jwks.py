@@ -17,7 +17,7 @@ import jwt
 import msgspec
 
 from auth.principal import KeysUnavailable
-from telemetry.rate_limited_log import OutageLog
+from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.auth")
 
@@ -83,9 +83,7 @@ class JwksCache:
         self._fetching: asyncio.Task[None] | None = None
         self._reason = "not_fetched"  # why the last fetch that failed did
         self._outage = OutageLog(
-            log,
-            "the issuer's keys cannot be fetched reason=%s",
-            "the issuer's keys can be fetched again after_seconds=%d times=%d",
+            log, "the issuer's keys cannot be fetched", "the issuer's keys can be fetched again"
         )
         self.generation = (
             0  # counts the sets that differ: what was judged by another is judged anew
@@ -101,7 +99,7 @@ class JwksCache:
         if not found.keys or not self.is_trusted:
             await self.refresh()
             found = self._find(kid, algorithm)
-        if not self.is_trusted or (not found.keys and self._outage.lasts):
+        if not self.is_trusted or (not found.keys and self._outage.is_ongoing):
             raise KeysUnavailable(self._reason)
         return found
 
@@ -112,7 +110,7 @@ class JwksCache:
         """
         before = self.generation
         await self.refresh()
-        if self._outage.lasts:
+        if self._outage.is_ongoing:
             raise KeysUnavailable(self._reason)
         return self.generation != before
 
@@ -131,7 +129,7 @@ class JwksCache:
         """Keep the set fresh until cancelled."""
         while True:
             await self.refresh()
-            await asyncio.sleep(SOONEST_SECONDS if self._outage.lasts else _REFRESH_SECONDS)
+            await asyncio.sleep(SOONEST_SECONDS if self._outage.is_ongoing else _REFRESH_SECONDS)
 
     @property
     def is_trusted(self) -> bool:
@@ -154,9 +152,9 @@ class JwksCache:
             self._fetched_at = asyncio.get_running_loop().time()
         except KeysUnavailable as error:
             self._reason = error.reason
-            self._outage.met(error.reason)
+            self._outage.failed(error.reason)
         else:
-            self._outage.over()
+            self._outage.succeeded()
         finally:
             self._fetching = None
 

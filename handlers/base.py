@@ -38,6 +38,7 @@ from relay.user_concurrency import UserConcurrencyLimit
 from sockets.body_budget import BodyBudget
 from sockets.client_connection import ClientConnection
 from storage.base import Storage
+from telemetry.log_event import LogEvent
 from telemetry.metrics import Metrics
 
 log = logging.getLogger("headrace.http")
@@ -184,7 +185,7 @@ class BaseHandler(RequestHandler):
     def expel(self) -> None:
         """The key is no longer good: whoever still waits, waits in vain."""
         log.info(
-            "request ended, its key is gone request=%s key=%s", self.request_id, self.api_key_id
+            LogEvent("request ended, its key is gone", request=self.request_id, key=self.api_key_id)
         )
         self.connection_stream.close()
 
@@ -290,7 +291,7 @@ class BaseHandler(RequestHandler):
         """A refusal is a line at most; a traceback says that it is a bug."""
         described = describe(value)
         if described is None:
-            log.error("request failed request=%s", self.request_id, exc_info=value)
+            log.error(LogEvent("request failed", request=self.request_id), exc_info=value)
         else:
             self.services.refusals.tell(described, value, request_id=self.request_id)
             forget_frames(value)
@@ -337,9 +338,11 @@ class BaseHandler(RequestHandler):
             named = text.encode("latin-1").decode()  # header bytes are UTF-8 in our API
             if is_user_name(named):
                 log.info(
-                    "admin asks for another user request=%s key=%s",
-                    self.request_id,
-                    principal.api_key_id,
+                    LogEvent(
+                        "admin asks for another user",
+                        request=self.request_id,
+                        key=principal.api_key_id,
+                    )
                 )
                 return structs.replace(principal, user=named)
         raise ApiError(

@@ -9,9 +9,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from telemetry.rate_limited_log import RateLimitedLog
-
-log = logging.getLogger("headrace.http")
+from sockets.unread_requests import UnreadRequestLog
 
 _MALFORMED = "Malformed HTTP message"
 
@@ -55,7 +53,7 @@ _REASONS = (
 
 
 class _RedactingFilter(logging.Filter):
-    def __init__(self, unread: RateLimitedLog) -> None:
+    def __init__(self, unread: UnreadRequestLog) -> None:
         super().__init__()
         self._unread = unread
 
@@ -64,20 +62,20 @@ class _RedactingFilter(logging.Filter):
         words = str(record.msg)
         args = record.args if isinstance(record.args, tuple) else ()
         if words.startswith(_MALFORMED):
-            sender, said = (*args, "-", "-")[:2]
+            sender, said = (*args, "", "")[:2]
             why = _first(_REASONS, str(said)) or "malformed"
-            self._unread.say(why, example=str(sender) or "-")  # UNIX sockets have no addresses
+            self._unread.write(why, str(sender) or None)  # UNIX sockets have no addresses
             return False
         if reason := _first(_OTHERS, words):
-            self._unread.say(reason, example="-")
+            self._unread.write(reason)
             return False
         return True
 
 
 @contextmanager
-def redacted_tornado_log() -> Iterator[RateLimitedLog]:
+def redacted_tornado_log() -> Iterator[UnreadRequestLog]:
     """Have Tornado's log quote no request within this block; what is yielded says them instead."""
-    unread = RateLimitedLog(log, "request not read reason=%s from=%s untold=%d")
+    unread = UnreadRequestLog()
     unquoted = _RedactingFilter(unread)
     tornado = logging.getLogger("tornado.general")
     tornado.addFilter(unquoted)

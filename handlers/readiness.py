@@ -8,7 +8,7 @@ import asyncio
 import logging
 
 from storage.base import Reason, Storage, StorageError
-from telemetry.rate_limited_log import OutageLog
+from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.storage")
 
@@ -36,9 +36,7 @@ class Readiness:
         self._good_until = float("-inf")
         self._failure: StorageError | None = None  # of the last look
         self._outage = OutageLog(
-            log,
-            "requests are refused, the store fails: %s reason=%s",
-            "the store serves again after_seconds=%d refused=%d",
+            log, "requests are refused, the store fails", "the store serves again", times="refused"
         )
         self._met = asyncio.Event()
         self._met_at = float("-inf")
@@ -64,9 +62,9 @@ class Readiness:
     def refused(self, error: StorageError) -> None:
         """A request failed for want of the store: told once an outage."""
         self._met_at = asyncio.get_running_loop().time()
-        if not self._outage.lasts:
+        if not self._outage.is_ongoing:
             self._good_until = float("-inf")  # what was seen before is no longer so
-        self._outage.met(error.reason, error)
+        self._outage.failed(error.reason, error)
         self._met.set()
 
     async def run(self) -> None:
@@ -74,7 +72,7 @@ class Readiness:
         while True:
             await self._met.wait()
             await self._end_of_outage()
-            self._outage.over()
+            self._outage.succeeded()
             self._met.clear()
 
     async def close(self) -> None:

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from handlers.errors import Described
 from handlers.readiness import Readiness
 from storage.base import StorageError, TooLarge
+from telemetry.log_event import LogEvent
 from telemetry.rate_limited_log import RateLimitedLog
 
 log = logging.getLogger("headrace.http")
@@ -20,20 +21,25 @@ class Refusals:
 
     def __init__(self, readiness: Readiness) -> None:
         self._readiness = readiness
-        self._log = RateLimitedLog(
-            log, "request refused code=%s reason=%s key=%s request=%s untold=%d"
-        )
+        self._log = RateLimitedLog(log, example="request")
 
     def tell(self, described: Described, error: BaseException | None, *, request_id: str) -> None:
         """A request was refused as `described`, because of `error`."""
         if isinstance(error, StorageError) and not isinstance(error, TooLarge):
             self._readiness.refused(error)
             return
-        reason = getattr(error, "reason", None) or "-"
-        api_key_id = getattr(error, "api_key_id", None) or "-"  # whose holder has to be told
+        reason = getattr(error, "reason", None)
+        api_key_id = getattr(error, "api_key_id", None)  # whose holder has to be told
         is_ours = described.status >= HTTPStatus.INTERNAL_SERVER_ERROR
         level = logging.WARNING if is_ours else logging.INFO
-        self._log.say(described.code, str(reason), api_key_id, example=request_id, level=level)
+        event = LogEvent(
+            "request refused",
+            code=described.code,
+            reason=None if reason is None else str(reason),
+            key=api_key_id,
+            request=request_id,
+        )
+        self._log.log(event, level)
 
     def close(self) -> None:
         """Say what is untold."""

@@ -24,6 +24,8 @@ from typing import Any
 
 from tornado.netutil import Resolver
 
+from telemetry.log_event import LogEvent
+
 log = logging.getLogger("headrace.names")
 
 Address = tuple[int, Any]  # a family, and an address as `connect` takes it
@@ -124,7 +126,7 @@ class Names(Resolver):
         except (OSError, UnicodeError) as error:
             said = error
         except Exception as error:  # there is no other lookup until this one is heard of
-            log.error("a lookup broke name=%s", host, exc_info=error)
+            log.error(LogEvent("a lookup broke", name=host), exc_info=error)
             said = OSError(errno.EIO, "the lookup broke")
         with suppress(RuntimeError):  # the loop is over, and nobody waits
             loop.call_soon_threadsafe(known.hear, said)
@@ -183,7 +185,7 @@ class _Known:
             )
             self._fresh_until = asyncio.get_running_loop().time() + _FRESH
             if self._is_told:
-                log.info("the name server answers again name=%s", self._host)
+                log.info(LogEvent("the name server answers again", name=self._host))
                 self._is_told = False
         if lookup is not None and not lookup.done():
             lookup.set_result(None)
@@ -192,7 +194,7 @@ class _Known:
         """Say once that old addresses serve, for want of new ones."""
         if self.hosts and not self._is_told:
             self._is_told = True
-            log.warning("the name server is silent, old addresses serve name=%s", self._host)
+            log.warning(LogEvent("the name server is silent, old addresses serve", name=self._host))
 
 
 def _worst(known: list[_Known]) -> Exception:

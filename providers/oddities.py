@@ -9,6 +9,8 @@ import logging
 import re
 from typing import Final
 
+from telemetry.log_event import LogEvent
+
 log = logging.getLogger("headrace.providers")
 
 # Of one provider, in the life of a process. More say nothing new, and a provider that makes up
@@ -23,12 +25,16 @@ class Oddities:
 
     def __init__(self, provider: str) -> None:
         self._provider = provider
-        self._told: set[str] = set()
+        self._told: set[tuple[str, str | None]] = set()
 
     def note(self, what: str, word: str | None = None) -> None:
         """Tell of `what`, one of our words, and the provider's `word` for it, if there is one."""
-        told = what if word is None else f"{what}={word if _WORD.fullmatch(word) else '?'}"
-        if told in self._told or len(self._told) >= _MOST:
+        if word is not None and not _WORD.fullmatch(word):
+            word = "?"
+        if (what, word) in self._told or len(self._told) >= _MOST:
             return
-        self._told.add(told)
-        log.info("odd stream provider=%s %s", self._provider, told)
+        self._told.add((what, word))
+        if word is None:
+            log.info(LogEvent(f"odd stream {what}", provider=self._provider))
+        else:
+            log.info(LogEvent("odd stream", provider=self._provider, **{what: word}))

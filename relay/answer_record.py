@@ -16,6 +16,7 @@ from model.usage import Usage
 from providers.errors import ProviderError
 from relay.ask_request import Caller
 from relay.generation import Generation
+from telemetry.log_event import LogEvent
 
 log = logging.getLogger("headrace.relay")
 
@@ -104,28 +105,26 @@ def record_of(generation: Generation, ending: Ending) -> AnswerRecord:
 def log_answer(record: AnswerRecord) -> None:
     """The one line in the log about an answer."""
     first = record.first_token_seconds
-    log.log(
-        logging.WARNING if record.code else logging.INFO,
-        "answer ended status=%s code=%s provider_code=%s reason=%s provider=%s model=%s answer=%s "
-        "user=%s request=%s chars=%d input_tokens=%d output_tokens=%d estimated=%s readers=%d "
-        "first_token_ms=%d total_ms=%d",
-        record.status,
-        record.code or "-",
-        record.provider_code or "-",
-        record.reason or "-",
-        record.provider,
-        record.provider_model,
-        record.answer_id,
-        record.user,
-        record.caller.request_id,
-        record.chars,
-        record.usage.input_tokens,
-        record.usage.output_tokens,
-        record.usage.estimated,
-        record.most_readers,
-        -1 if first is None else first * 1000,
-        record.total_seconds * 1000,
+    event = LogEvent(
+        "answer ended",
+        status=record.status,
+        code=record.code,
+        provider_code=record.provider_code,
+        reason=record.reason,
+        provider=record.provider,
+        model=record.provider_model,
+        answer=record.answer_id,
+        user=record.user,
+        request=record.caller.request_id,
+        chars=record.chars,
+        input_tokens=record.usage.input_tokens,
+        output_tokens=record.usage.output_tokens,
+        estimated=record.usage.estimated,
+        readers=record.most_readers,
+        first_token_ms=-1 if first is None else int(first * 1000),
+        total_ms=int(record.total_seconds * 1000),
     )
+    log.log(logging.WARNING if record.code else logging.INFO, event)
 
 
 def user_hash(user: str) -> str:

@@ -13,7 +13,8 @@ from model.growth import Chunk
 from relay.answer import Answer, length
 from relay.remote_answers import FOLLOWED_SECONDS
 from storage.base import Storage, StorageError, TooLarge
-from telemetry.rate_limited_log import OutageLog
+from telemetry.log_event import LogEvent
+from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.checkpoints")
 
@@ -40,11 +41,7 @@ class Checkpoints:
         self._stored: dict[Answer, int] = {}  # up to which position
         self._frozen: dict[Answer, Chunk] = {}
         self._hurried: set[Answer] = set()
-        self._outage = OutageLog(
-            log,
-            "checkpoints fail, answers go on: %s reason=%s",
-            "checkpoints work again after_seconds=%d times=%d",
-        )
+        self._outage = OutageLog(log, "checkpoints fail, answers go on", "checkpoints work again")
         self._saved_at = 0.0  # by the loop's clock: what had grown by then is stored
 
     def add(self, answer: Answer) -> None:
@@ -108,12 +105,12 @@ class Checkpoints:
         except TooLarge:  # so is one of them, and it must not cost all the others
             writing = await self._written_singly(writing)
         except StorageError as error:
-            self._outage.met(error.reason, error)
+            self._outage.failed(error.reason, error)
             return False
         except Exception as error:  # a bug, about one of them: it must not cost all the others
             log.error("checkpoints fail by a bug", exc_info=error)
             writing = await self._written_singly(writing)
-        self._outage.over()
+        self._outage.succeeded()
         for answer, chunk in writing.items():
             if self._frozen.pop(answer, None) is not None:  # else it ended meanwhile
                 self._stored[answer] = chunk.position + length(chunk.pieces)
@@ -129,12 +126,16 @@ class Checkpoints:
             try:
                 await self._storage.append_chunks([chunk])
             except TooLarge:
-                log.warning("growth of an answer is too large to be saved answer=%s", answer.id)
+                log.warning(
+                    LogEvent("growth of an answer is too large to be saved", answer=answer.id)
+                )
                 self.discard(answer)
             except StorageError:
                 continue
             except Exception as error:
-                log.error("checkpoints of an answer given up answer=%s", answer.id, exc_info=error)
+                log.error(
+                    LogEvent("checkpoints of an answer given up", answer=answer.id), exc_info=error
+                )
                 self.discard(answer)
             else:
                 written[answer] = chunk

@@ -11,7 +11,7 @@ import random
 from contextlib import suppress
 
 from storage.base import Storage, StorageError
-from telemetry.rate_limited_log import OutageLog
+from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.deletion_sweep")
 
@@ -27,9 +27,7 @@ class DeletionSweep:
         self._lease_seconds = lease_seconds
         self._due = asyncio.Event()
         self._outage = OutageLog(
-            log,
-            "deleted conversations are not cleared: %s reason=%s",
-            "deleted conversations are cleared again after_seconds=%d times=%d",
+            log, "deleted conversations are not cleared", "deleted conversations are cleared again"
         )
 
     def begin(self) -> None:
@@ -43,9 +41,9 @@ class DeletionSweep:
             try:
                 await self._clear_all()
             except StorageError as error:
-                self._outage.met(error.reason, error)
+                self._outage.failed(error.reason, error)
             else:
-                self._outage.over()
+                self._outage.succeeded()
             pause = self._lease_seconds / _SWEEPS_PER_LEASE * random.uniform(0.5, 1.5)
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):

@@ -14,7 +14,8 @@ from model.messages import Ending
 from relay.endings import interrupted, too_long
 from relay.errors import InternalError, StorageUnavailable
 from storage.base import Reason, Storage, StorageError, TooLarge
-from telemetry.rate_limited_log import OutageLog
+from telemetry.log_event import LogEvent
+from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.relay")
 
@@ -44,9 +45,7 @@ class EndingWriter:
         self._late: dict[str, _Late] = {}
         self._task: asyncio.Task[None] | None = None
         self._outage = OutageLog(
-            log,
-            "endings of answers are not kept: %s reason=%s",
-            "endings of answers are kept again after_seconds=%d times=%d",
+            log, "endings of answers are not kept", "endings of answers are kept again"
         )
 
     @property
@@ -67,7 +66,7 @@ class EndingWriter:
             told = interrupted(ending, StorageUnavailable())
             self._try_late(answer_id, _Late(told, 0.0, asyncio.Event()))
         except Exception as error:  # a bug; it must not leave readers waiting for ever
-            log.error("ending not kept answer=%s", answer_id, exc_info=error)
+            log.error(LogEvent("ending not kept", answer=answer_id), exc_info=error)
             told = interrupted(ending, InternalError())
         else:
             return ending if kept else None
@@ -100,18 +99,18 @@ class EndingWriter:
             try:
                 kept = await self._storage.end_answer(answer_id, self._storage.process, ending)
             except StorageError as error:
-                self._outage.met(error.reason, error)
+                self._outage.failed(error.reason, error)
                 if isinstance(error, TooLarge) or loop.time() + pause > deadline:
                     raise
             else:
-                self._outage.over()
+                self._outage.succeeded()
                 return kept
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _try_late(self, answer_id: str, late: _Late) -> None:
         if len(self._late) >= _MAX_LATE:
-            log.warning("ending left to the next sweep answer=%s", answer_id)
+            log.warning(LogEvent("ending left to the next sweep", answer=answer_id))
             return
         self._late[answer_id] = late
         if self._task is None or self._task.done():
@@ -128,7 +127,7 @@ class EndingWriter:
                 try:
                     await self._try_once(answer_id, late)
                 except StorageError as error:
-                    self._outage.met(error.reason, error)
+                    self._outage.failed(error.reason, error)
                     pause = min(2 * pause, _LONGEST_PAUSE)
                     if error.reason is not Reason.CORRUPT:
                         break
@@ -143,12 +142,12 @@ class EndingWriter:
         except StorageError:
             raise
         except Exception as error:  # a bug; it must not keep the others from being written
-            log.error("ending not kept, given up answer=%s", answer_id, exc_info=error)
+            log.error(LogEvent("ending not kept, given up", answer=answer_id), exc_info=error)
             self._give_up(answer_id)
             return
-        self._outage.over()
+        self._outage.succeeded()
         if kept:
-            log.info("answer ended late status=%s answer=%s", late.ending.status, answer_id)
+            log.info(LogEvent("answer ended late", status=late.ending.status, answer=answer_id))
         if kept or asyncio.get_running_loop().time() > late.arrives_until:
             self._give_up(answer_id)
 

@@ -12,6 +12,7 @@ from providers.errors import ProviderError, Refused, StreamBroken, Unreachable
 from relay.errors import AnswerTooLong, InternalError, RelayError
 from relay.generation import Generation
 from relay.usage import estimate, estimate_output
+from telemetry.log_event import LogEvent
 
 log = logging.getLogger("headrace.relay")
 
@@ -50,7 +51,7 @@ def _outcome(generation: Generation) -> tuple[Status, ProviderError | RelayError
         return Status.FAILED, StreamBroken(reason="no_finish_mark")
     if isinstance(error, ProviderError | RelayError):
         return Status.FAILED, error
-    log.error("upstream call failed answer=%s", generation.answer.id, exc_info=error)
+    log.error(LogEvent("upstream call failed", answer=generation.answer.id), exc_info=error)
     return Status.FAILED, InternalError()
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from relay.remote_answers import RemoteAnswers
 from storage.base import Storage, StorageError, failure
-from telemetry.rate_limited_log import OutageLog
+from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.leases")
 
@@ -37,11 +37,7 @@ class Lease:
         self._publishing: asyncio.Task[None] | None = None
         # Two at once might be kept the wrong way round, and the older one's requests would stand.
         self._one_at_a_time = asyncio.Lock()
-        self._outage = OutageLog(
-            log,
-            "lease not renewed: %s reason=%s",
-            "lease renewed again after_seconds=%d times=%d",
-        )
+        self._outage = OutageLog(log, "lease not renewed", "lease renewed again")
 
     @property
     def is_held(self) -> bool:
@@ -105,11 +101,11 @@ class Lease:
                     await end_lost()
                     self._looked_into = losses
             except StorageError as error:
-                self._outage.met(error.reason, error)
+                self._outage.failed(error.reason, error)
                 self._losses += 1
                 await asyncio.sleep(self._pause)
                 continue
-            self._outage.over()
+            self._outage.succeeded()
             await asyncio.sleep(min(_SHORTEST_PAUSE, self._pause))
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._pause):
@@ -127,14 +123,12 @@ async def sweep_orphans(
 
     At random moments, so that many processes do not all look at once.
     """
-    outage = OutageLog(
-        log, "orphans not ended: %s reason=%s", "orphans ended again after_seconds=%d times=%d"
-    )
+    outage = OutageLog(log, "orphans not ended", "orphans ended again")
     while True:
         await asyncio.sleep(lease_seconds / _SWEEPS_PER_LEASE * random.uniform(0.5, 1.5))
         try:
             await end_orphans()
         except StorageError as error:
-            outage.met(error.reason, error)
+            outage.failed(error.reason, error)
         else:
-            outage.over()
+            outage.succeeded()

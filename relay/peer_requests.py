@@ -9,7 +9,7 @@ from relay.checkpoints import Checkpoints
 from relay.generation import Generation
 from relay.remote_answers import FOLLOWED_SECONDS
 from storage.base import Storage, StorageError
-from telemetry.rate_limited_log import OutageLog
+from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.peer_requests")
 
@@ -34,8 +34,8 @@ class PeerRequestPoller:
         self._follows: frozenset[str] = frozenset()
         self._outage = OutageLog(
             log,
-            "what other processes want is not known: %s reason=%s",
-            "what other processes want is known again after_seconds=%d times=%d",
+            "what other processes want is not known",
+            "what other processes want is known again",
         )
         self._looked_at = asyncio.get_running_loop().time()
         self._believe_at = 0.0  # by the loop's clock: from when on who is not named has left
@@ -53,9 +53,9 @@ class PeerRequestPoller:
             try:
                 await self.poll()
             except StorageError as error:
-                self._outage.met(error.reason, error)
+                self._outage.failed(error.reason, error)
             else:
-                self._outage.over()
+                self._outage.succeeded()
 
     async def poll(self) -> None:
         """Read what peers ask for now, and do it. Raises StorageError.

@@ -56,6 +56,7 @@ from relay.unsent_budget import UnsentBudget
 from relay.user_concurrency import UserConcurrencyLimit
 from storage.base import Busy, Changes, KeyTaken, NotFound, Storage, StorageError
 from storage.sizes import conversation_bytes, facts_bytes, messages_bytes
+from telemetry.log_event import LogEvent
 
 log = logging.getLogger("headrace.relay")
 
@@ -499,7 +500,7 @@ class Relay:
         ending = orphaned(message)
         ended = await self._storage.end_answer(message.id, message.owner or "", ending)
         if ended:
-            log.info("answer interrupted, its process died answer=%s", message.id)
+            log.info(LogEvent("answer interrupted, its process died", answer=message.id))
             self._spent(message.user, ending)
         return ended
 
@@ -556,7 +557,7 @@ class Relay:
         except StorageError:
             pass
         except Exception as error:  # a bug; it must not leave readers waiting for ever
-            log.error("ending not read answer=%s", answer.id, exc_info=error)
+            log.error(LogEvent("ending not read", answer=answer.id), exc_info=error)
         else:
             if kept.ended_at is not None:
                 answer.settle(kept)

@@ -15,7 +15,8 @@ from relay.answer import Answer
 from relay.endings import interrupted
 from relay.errors import InternalError, TooManyStops
 from storage.base import PeerRequests, Storage, StorageError
-from telemetry.rate_limited_log import OutageLog
+from telemetry.log_event import LogEvent
+from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.remote_answers")
 
@@ -69,8 +70,8 @@ class RemoteAnswers:
         self._any = asyncio.Event()
         self._outage = OutageLog(
             log,
-            "answers of other processes cannot be read: %s reason=%s",
-            "answers of other processes can be read again after_seconds=%d times=%d",
+            "answers of other processes cannot be read",
+            "answers of other processes can be read again",
         )
         self._closing = False
         self.changed = asyncio.Event()  # `peer_requests` has news; whoever tells it clears this
@@ -160,13 +161,13 @@ class RemoteAnswers:
         try:
             await self._grow(known)
         except StorageError as error:
-            self._outage.met(error.reason, error)
+            self._outage.failed(error.reason, error)
             return
         except Exception as error:  # a bug, about one of them: it must not cost all the others
             log.error("answers of other processes cannot be read", exc_info=error)
             await self._grow_singly(known)
             return
-        self._outage.over()
+        self._outage.succeeded()
 
     async def _grow(self, known: Iterable[_RemoteAnswer]) -> None:
         """Have these grow, and end, as far as the store knows. Raises StorageError."""
@@ -195,7 +196,7 @@ class RemoteAnswers:
                 return
             except Exception as error:
                 answer = remote.answer
-                log.error("following given up answer=%s", answer.id, exc_info=error)
+                log.error(LogEvent("following given up", answer=answer.id), exc_info=error)
                 self._drop(answer.id)
                 answer.end(interrupted(_ending(answer, Status.INTERRUPTED), InternalError()))
 

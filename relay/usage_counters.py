@@ -15,7 +15,7 @@ import time
 from datetime import UTC, datetime
 
 from storage.base import Count, Span, Storage, StorageError
-from telemetry.rate_limited_log import OutageLog
+from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.usage_counters")
 
@@ -65,9 +65,7 @@ class UsageCounters:
         self._sharing = asyncio.Lock()
         self._shared_at = 0.0  # when that was begun last, failed or not
         self._outage = OutageLog(
-            log,
-            "counts are not shared, each process has its own: %s reason=%s",
-            "counts are shared again after_seconds=%d times=%d",
+            log, "counts are not shared, each process has its own", "counts are shared again"
         )
 
     def of(self, user: str, what: str, seconds: int) -> UsageCounter:
@@ -117,9 +115,9 @@ class UsageCounters:
             self._due.update(counters)
             if not isinstance(error, StorageError):
                 raise
-            self._outage.met(error.reason, error)
+            self._outage.failed(error.reason, error)
             return False
-        self._outage.over()
+        self._outage.succeeded()
         for counter, count in zip(counters, counts, strict=True):
             counter.shared = max(counter.shared, count.amount)
             counter.total = totals[count.span]

@@ -21,6 +21,8 @@ from tornado.ioloop import IOLoop
 from sockets.client_connection import ClientConnection, ConnectionLimits, refusal
 from sockets.peer_credentials import PeerCredentials
 from sockets.probe_connections import MAX_PROBE_CONNECTIONS, ProbeConnections
+from sockets.unread_requests import UnreadRequestLog
+from telemetry.log_event import LogEvent
 from telemetry.rate_limited_log import RateLimitedLog
 
 log = logging.getLogger("headrace.accepting")
@@ -65,7 +67,7 @@ class Acceptor:
         limits: ConnectionLimits,
         *,
         max_connections: int,
-        unread_log: RateLimitedLog,
+        unread_log: UnreadRequestLog,
         peer_credentials: PeerCredentials | None = None,
         probes: ProbeConnections | None = None,
     ) -> None:
@@ -80,7 +82,7 @@ class Acceptor:
         self._lingering: dict[socket.socket, asyncio.TimerHandle] = {}
         self._reserve: int | None = _spare_descriptor()
         self._unread_log = unread_log
-        self._refusal_log = RateLimitedLog(log, "connections refused: %s open=%d untold=%d")
+        self._refusal_log = RateLimitedLog(log, example="open")
         self.refused = 0  # connections that were answered with `overloaded`
 
     def start(self, sockets: Iterable[socket.socket]) -> None:
@@ -133,7 +135,7 @@ class Acceptor:
             if probes is None or not probes.has_room(accepted):
                 self._refuse(accepted)
                 return
-        on_refused = partial(self._unread_log.say, example=_host(address))
+        on_refused = partial(self._unread_log.write, sender=_host(address))
         if probes is not None:
             http = probes.http
             connection: ClientConnection = probes.connection(
@@ -204,7 +206,8 @@ class Acceptor:
             self._loop.add_handler(listening, self._ready, IOLoop.READ)
 
     def _log_refusal(self, what: str) -> None:
-        self._refusal_log.say(what, example=len(self.open), level=logging.WARNING)
+        event = LogEvent(f"connections refused: {what}", open=len(self.open))
+        self._refusal_log.log(event, logging.WARNING)
 
 
 def affordable_connections(wanted: int, calls: int, descriptors: int) -> int:
@@ -224,9 +227,9 @@ def take_all_descriptors() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _host(address: object) -> object:
+def _host(address: object) -> str | None:
     """Who it is, of a socket's address; one in the file system has none."""
-    return address[0] if isinstance(address, tuple) else "-"
+    return str(address[0]) if isinstance(address, tuple) else None
 
 
 def _spare_descriptor() -> int | None:

@@ -43,7 +43,7 @@ class ClientConnection(IOStream):
     `on_refused` hears, by a code, of a request that is refused here.
     """
 
-    request_id = "-"  # of the request that is, or was last, answered on it: for the log
+    request_id: str | None = None  # of the request answered on it, or the last one: for the log
     sent = 0  # bytes that the kernel has taken
 
     def __init__(

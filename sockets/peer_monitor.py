@@ -14,6 +14,7 @@ from tornado.ioloop import IOLoop, PeriodicCallback
 
 from sockets.client_connection import ClientConnection, log
 from sockets.peer_progress import PeerTimeouts, peer_status
+from telemetry.log_event import LogEvent
 from telemetry.rate_limited_log import RateLimitedLog
 
 # Looks at a connection within the time after which it is cut, which may so be a sixth late.
@@ -35,7 +36,7 @@ class PeerMonitor:
         self._share = 1
         seconds = min(timeouts) / _LOOKS / _TURNS
         self._turns = PeriodicCallback(self._look, seconds * 1000)
-        self._cut_log = RateLimitedLog(log, "connection cut, its peer %s request=%s untold=%d")
+        self._cut_log = RateLimitedLog(log, example="request")
 
     def start(self) -> None:
         """Begin to look."""
@@ -65,5 +66,7 @@ class PeerMonitor:
             waits=connection.writing(),
         )
         if why is not None:
-            self._cut_log.say(why, example=connection.request_id)
+            self._cut_log.log(
+                LogEvent(f"connection cut, its peer {why}", request=connection.request_id)
+            )
             connection.close()

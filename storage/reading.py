@@ -19,6 +19,7 @@ import msgspec
 from model.blocks import blocks_in
 from model.growth import Chunk, pieces_in
 from model.messages import Conversation, Message, Role, Status
+from telemetry.log_event import LogEvent
 
 log = logging.getLogger("headrace.storage")
 
@@ -54,7 +55,7 @@ def read_chunk(answer_id: str, position: int, pieces: Any) -> Chunk | None:
     try:
         return Chunk(answer_id, position, pieces_in(pieces))
     except msgspec.ValidationError:
-        _tell(f"growth of answer={answer_id} position={position}")
+        _warn(LogEvent("unreadable", growth_of=answer_id, position=position))
         return None
 
 
@@ -84,10 +85,11 @@ def _in_parts(fields: Mapping[str, Any], kind: type[T]) -> T:
                 told[field.name] = _UNREADABLE[field.name]
             if field.name in fields:
                 lost.append(field.name)
-    _tell(f"{kind.__name__.lower()}={told['id']} fields={','.join(lost)}")
+    which = {kind.__name__.lower(): told["id"], "fields": ",".join(lost)}
+    _warn(LogEvent("unreadable", **which))
     return kind(**told)
 
 
 @lru_cache(maxsize=1000)  # polls and sweeps meet the same one many times a minute
-def _tell(what: str) -> None:
-    log.warning("unreadable %s", what)
+def _warn(event: LogEvent) -> None:
+    log.warning(event)

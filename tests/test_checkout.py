@@ -40,8 +40,8 @@ MODULES = (
 )
 LOCK_FILES = ("constraints.txt", "requirements.txt", "requirements-traces.txt")
 
-# All of it but what writes log lines, which needs nothing and is for everybody.
-TELEMETRY = r"telemetry(?!\.rate_limited_log\b)"
+# All of it but what log lines are made of, which needs nothing and is for everybody.
+TELEMETRY = r"telemetry(?!\.(?:log_event|outage_log|rate_limited_log)\b)"
 
 
 # Imports point one way: server, handlers, relay, then providers and storage, and then the model.
@@ -91,13 +91,13 @@ def sources(*places: str) -> Iterator[Path]:
             "service_links.py",
             "server|authentication|handlers|relay|storage|providers|auth|telemetry|settings",
         ),
-        ("providers", "server|authentication|handlers|relay|storage|auth|telemetry"),
+        ("providers", rf"server|authentication|handlers|relay|storage|auth|{TELEMETRY}"),
         (
             "http_client",
             "server|authentication|handlers|relay|storage|providers|auth|model|doctor|sockets"
             rf"|settings|presets|{TELEMETRY}",
         ),
-        ("storage", "server|authentication|handlers|relay|providers|auth|telemetry"),
+        ("storage", rf"server|authentication|handlers|relay|providers|auth|{TELEMETRY}"),
         (
             "relay",
             rf"server|authentication|handlers|auth|{TELEMETRY}|tornado.web|tornado.httpserver",
