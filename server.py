@@ -236,7 +236,7 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
                 connections=acceptor.connections,
                 refused=acceptor.refused,
                 upstream_in_use=client.connections_in_use,
-                upstream_resting=client.connections_resting,
+                upstream_resting=client.connections_idle,
             ),
         )
         acceptor.start(sockets)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from doctor.findings import Finding, Mark, ok, told, verdict
+from doctor.findings import Finding, Mark, ok, summary, told
 from doctor.machine import limits, ports
 from doctor.neighbours import neighbours
 from doctor.store import store
@@ -33,5 +33,5 @@ async def examine(settings: Settings, *, ask: bool, say: Callable[[str], None]) 
         tell(await upstreams(settings, client, ask=ask))
     finally:
         client.close()
-    say(verdict(found))
+    say(summary(found))
     return all(finding.mark is not Mark.WRONG for finding in found)

@@ -42,7 +42,7 @@ def told(finding: Finding) -> str:
     return line + (f"\n       -> {finding.remedy}" if finding.remedy else "")
 
 
-def verdict(findings: list[Finding]) -> str:
+def summary(findings: list[Finding]) -> str:
     """All of them, in one line."""
     count = sum(finding.mark is Mark.WRONG for finding in findings)
     if count == 0:

@@ -10,8 +10,8 @@ from tornado.netutil import Resolver
 
 from doctor.findings import Finding, look, ok, wrong
 from http_client.client import HttpClient
-from http_client.connecting import Origin, Proxy, break_of, dial, split_url
-from http_client.dns import Names
+from http_client.connecting import Endpoint, TunnelProxy, connect, parse_url, stream_error
+from http_client.dns import CachingResolver
 from http_client.errors import HttpClientError
 from model.messages import Role
 from model.prompt import Prompt, said
@@ -54,7 +54,7 @@ _OTHERWISE: Mapping[type[ProviderError], tuple[Mapping[str, object], ...]] = {
 async def upstreams(settings: Settings, client: HttpClient, *, ask: bool) -> list[Finding]:
     """Look at all providers; with `ask`, put one question to the first model of each."""
     found = list(_of_settings(settings))
-    resolver = Names()
+    resolver = CachingResolver()
     for name, configured in settings.providers.items():
         if configured.dialect == "demo":
             continue
@@ -86,48 +86,49 @@ async def _reach(
     name: str, configured: ProviderSettings, settings: Settings, resolver: Resolver
 ) -> Finding:
     """Names, TCP, a proxy's tunnel and TLS: what the server does before it asks anything."""
-    origin = _origin(configured)
-    via = f" through the proxy {origin.proxy.host}:{origin.proxy.port}" if origin.proxy else ""
+    endpoint = _endpoint(configured)
+    proxy = endpoint.proxy
+    via = f" through the proxy {proxy.host}:{proxy.port}" if proxy else ""
     loop = asyncio.get_running_loop()
     began = loop.time()
     try:
         async with asyncio.timeout(settings.timeouts.connect):
-            stream = await dial(origin, resolver)
+            stream = await connect(endpoint, resolver)
     except TimeoutError:
         return wrong(
             name,
-            f"{origin.authority} took no connection within {settings.timeouts.connect:g} s{via}",
+            f"{endpoint.authority} took no connection within {settings.timeouts.connect:g} s{via}",
             "let this machine out to it (firewall, proxy), or raise timeouts.connect",
         )
     except (OSError, UnicodeError, HttpClientError) as error:
-        words, remedy = _why(error, origin)
-        return wrong(name, f"{origin.authority}{via}: {words}", remedy)
+        words, remedy = _why(error, endpoint)
+        return wrong(name, f"{endpoint.authority}{via}: {words}", remedy)
     stream.close()
     took = 1000 * (loop.time() - began)
-    kind = "TLS" if origin.secure else "no TLS"
-    if configured.api_key is not None and not origin.secure and not _is_near(origin.host):
+    kind = "TLS" if endpoint.secure else "no TLS"
+    if configured.api_key is not None and not endpoint.secure and not _is_near(endpoint.host):
         return look(
             name,
-            f"{origin.authority} is reached without TLS, and the key travels in the open",
+            f"{endpoint.authority} is reached without TLS, and the key travels in the open",
             "an https:// base_url, if it has one",
         )
-    return ok(name, f"{origin.authority} reached{via} in {took:.0f} ms, {kind}")
+    return ok(name, f"{endpoint.authority} reached{via} in {took:.0f} ms, {kind}")
 
 
-def _origin(configured: ProviderSettings) -> Origin:
-    origin, _ = split_url(configured.base_url)
+def _endpoint(configured: ProviderSettings) -> Endpoint:
+    endpoint, _ = parse_url(configured.base_url)
     proxy = None
     if configured.proxy is not None:
         via = Via.from_url(configured.proxy)
-        proxy = Proxy.of(via.host, via.port, via.username, via.password)
+        proxy = TunnelProxy.of(via.host, via.port, via.username, via.password)
     ca_certs = str(configured.ca_certs) if configured.ca_certs else None
-    return origin._replace(ca_certs=ca_certs, proxy=proxy)
+    return endpoint._replace(ca_certs=ca_certs, proxy=proxy)
 
 
-def _why(error: Exception, origin: Origin) -> tuple[str, str]:
+def _why(error: Exception, endpoint: Endpoint) -> tuple[str, str]:
     """Why there is no connection, and what to do."""
     if isinstance(error, StreamClosedError):
-        error = break_of(error) or error  # type: ignore[assignment]
+        error = stream_error(error) or error  # type: ignore[assignment]
     match error:
         case socket.gaierror():
             return "the name has no address", "see its spelling, and this machine's DNS"
@@ -138,7 +139,7 @@ def _why(error: Exception, origin: Origin) -> tuple[str, str]:
             )
         case ssl.SSLError():
             return "it does not speak TLS as it should", "http:// in place of https://, or its port"
-        case ConnectionRefusedError() if origin.proxy is not None:
+        case ConnectionRefusedError() if endpoint.proxy is not None:
             return "the proxy makes no tunnel to it", "see the proxy's address, and what it allows"
         case ConnectionRefusedError():
             return "nobody listens there", "see base_url, and whether it runs"

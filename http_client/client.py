@@ -5,8 +5,8 @@ generating an answer, and billing it, for nobody. This one is an AsyncHTTPClient
 IOStream, with this difference: **cancelling what `fetch` returned closes the connection at once**,
 whether it is queued for, being made, silent or in the middle of a body.
 
-`http1.py` knows the bytes, `dialing.py` makes a stream, `connection.py` uses it and lets it rest;
-here they become a fetch, and here foreign errors become ours.
+`http1.py` knows the bytes, `connecting.py` makes a stream, `connection.py` uses it and keeps
+it while it is idle; here they become a fetch, and errors of sockets, TLS and DNS become ours.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 from tornado.httputil import HTTPHeaders
 from tornado.netutil import Resolver
 
-from http_client.connecting import Origin, Proxy, dial, split_url
-from http_client.connection import Connection, Pool, Stale
-from http_client.dns import Names
+from http_client.connecting import Endpoint, TunnelProxy, connect, parse_url
+from http_client.connection import Connection, ConnectionPool, StaleConnection
+from http_client.dns import CachingResolver
 from http_client.errors import (
     ConnectFailed,
     ConnectTimedOut,
@@ -29,23 +29,23 @@ from http_client.errors import (
     InvalidResponse,
     RequestTimedOut,
 )
-from http_client.http1 import Head, request_head
+from http_client.http1 import ResponseHead, request_head
 from http_client.reasons import reason_of
 
 # Connections in use at a time. Each takes a descriptor and some 14 KB here, 40 KB with TLS.
 MAX_CONNECTIONS = 10_000
 
-# A body that nobody takes as it comes: a token or an error is some KB, a list of models may be some
-# hundred.
+# A body without a `streaming_callback`: a token or an error is some KB, a set of keys or a list of
+# models may be some hundred.
 MAX_BUFFERED_BYTES = 1024 * 1024
 
-# Parts of Tornado's interface that this client does not have. Better refused than overlooked.
+# Parts of Tornado's interface that this client does not have: refused, so that none is ignored.
 _REFUSED = (
-    "auth_username",  # a dialect sets its own Authorization
+    "auth_username",  # whoever asks sets Authorization
     "body_producer",
     "client_cert",
     "client_key",
-    "decompress_response",  # a body that is inflated has no bound
+    "decompress_response",  # a decompressed body would have no bound
     "expect_100_continue",
     "follow_redirects",  # keys would follow
     "network_interface",
@@ -55,7 +55,7 @@ _REFUSED = (
 
 
 class ClientRequest(HTTPRequest):
-    """An HTTPRequest with what a relayed answer needs besides.
+    """An HTTPRequest with what the relaying of a stream needs besides.
 
     may_send: the connection is made at once, but not a byte of the request is sent before this
         is done; if that fails or is cancelled, so does the fetch. It may be shared: it is awaited
@@ -84,7 +84,7 @@ class HttpClient(AsyncHTTPClient):
     """Fetches that end when they are cancelled; one instance per process, owned by who made it.
 
     max_connections: so many connections in use at a time. Further fetches wait, first come first
-        served. Waiting counts towards no connect timeout, for it says nothing about the provider;
+        served. Waiting counts towards no connect timeout, for it says nothing about the server;
         the caller bounds how many wait, and for how long.
     resolver, defaults: as Tornado's clients take them. By default a fetch has no total time, no
         redirects and no compression, whatever Tornado's defaults are.
@@ -113,7 +113,7 @@ class HttpClient(AsyncHTTPClient):
         max_connections: int = MAX_CONNECTIONS,
         resolver: Resolver | None = None,
     ) -> None:
-        """Tornado's place for a constructor."""
+        """The constructor, as Tornado's configurable classes have it."""
         ours = {
             "request_timeout": 0,
             "follow_redirects": False,
@@ -123,8 +123,8 @@ class HttpClient(AsyncHTTPClient):
         super().initialize(defaults=ours | (defaults or {}))
         self._slots = asyncio.Semaphore(max_connections)
         self._in_use = 0
-        self._pool = Pool()
-        self._resolver = resolver or Names()
+        self._pool = ConnectionPool()
+        self._resolver = resolver or CachingResolver()
         self._own_resolver = resolver is None
         self._fetches: set[asyncio.Task[HTTPResponse]] = set()
 
@@ -134,8 +134,8 @@ class HttpClient(AsyncHTTPClient):
         return self._in_use
 
     @property
-    def connections_resting(self) -> int:
-        """Connections kept open for the fetches to come."""
+    def connections_idle(self) -> int:
+        """Connections kept open for later fetches."""
         return len(self._pool)
 
     def fetch(
@@ -147,7 +147,7 @@ class HttpClient(AsyncHTTPClient):
         Tornado, raises HTTPError unless it is 2xx. The body is in it unless there is a
         `streaming_callback`. Raises
 
-        - ConnectFailed, ConnectTimedOut: there was no connection, so the provider was not asked;
+        - ConnectFailed, ConnectTimedOut: there was no connection, so the server was not asked;
         - ConnectionLost: it was asked, and the response did not come to its end;
         - InvalidResponse: what came is not HTTP as it was asked for, or has no bound;
         - RequestTimedOut: `request_timeout`, which counts from here to the end, ran out;
@@ -190,23 +190,23 @@ class HttpClient(AsyncHTTPClient):
         return response
 
     async def _response(self, request: HTTPRequest) -> HTTPResponse:
-        origin, head = self._prepared(request)
+        endpoint, head = self._prepared(request)
         async with self._slots:
             began = asyncio.get_running_loop().time()
             self._in_use += 1
             try:
-                reception = _Reception(request)
-                await self._exchange(request, origin, head, reception)
+                builder = _ResponseBuilder(request)
+                await self._exchange(request, endpoint, head, builder)
             finally:
                 self._in_use -= 1
-        return reception.response(asyncio.get_running_loop().time() - began)
+        return builder.response(asyncio.get_running_loop().time() - began)
 
     async def _exchange(
-        self, request: HTTPRequest, origin: Origin, head: bytes, reception: "_Reception"
+        self, request: HTTPRequest, endpoint: Endpoint, head: bytes, builder: "_ResponseBuilder"
     ) -> None:
-        """One request and its response, on a connection at rest or on a new one."""
+        """One request and its response, on an idle connection or on a new one."""
         limit = self._setting(request, "connect_timeout") or None
-        connection = self._pool.take(origin) or await self._dial(origin, limit)
+        connection = self._pool.take(endpoint) or await self._connect(endpoint, limit)
         try:
             if isinstance(request, ClientRequest):
                 if request.may_send is not None:
@@ -214,49 +214,51 @@ class HttpClient(AsyncHTTPClient):
                 if request.on_send is not None:
                     request.on_send()
             body = request.body or b""
-            take = request.streaming_callback or reception.keep
+            on_body = request.streaming_callback or builder.keep
             try:
-                await connection.exchange(head + body, reception.on_head, take)
-            except Stale:
+                await connection.exchange(head + body, builder.on_head, on_body)
+            except StaleConnection:
                 connection.close()
-                connection = await self._dial(origin, limit)
-                await connection.exchange(head + body, reception.on_head, take)
-        except Stale as error:
+                connection = await self._connect(endpoint, limit)
+                await connection.exchange(head + body, builder.on_head, on_body)
+        except StaleConnection as error:
             raise ConnectFailed(reason="closed_before_it_was_asked") from error
         finally:
             self._pool.put(connection)
 
-    async def _dial(self, origin: Origin, limit: float | None) -> Connection:
+    async def _connect(self, endpoint: Endpoint, limit: float | None) -> Connection:
         """A new connection within `limit` seconds, names, proxy and TLS included."""
         stages = ["dns"]
         try:
             async with asyncio.timeout(limit) as timeout:
-                return Connection(await dial(origin, self._resolver, stages.append), origin)
+                return Connection(await connect(endpoint, self._resolver, stages.append), endpoint)
         except TimeoutError as error:  # also what the kernel says of an address that never answers
             if timeout.expired():
-                raise ConnectTimedOut(reason=_way(origin, f"{stages[-1]}_is_silent")) from error
-            raise ConnectFailed(reason=_way(origin, "timed_out")) from error
+                raise ConnectTimedOut(
+                    reason=_with_proxy(endpoint, f"{stages[-1]}_is_silent")
+                ) from error
+            raise ConnectFailed(reason=_with_proxy(endpoint, "timed_out")) from error
         except (OSError, UnicodeError, HttpClientError) as error:
-            raise ConnectFailed(reason=_way(origin, reason_of(error))) from error
+            raise ConnectFailed(reason=_with_proxy(endpoint, reason_of(error))) from error
 
-    def _prepared(self, request: HTTPRequest) -> tuple[Origin, bytes]:
+    def _prepared(self, request: HTTPRequest) -> tuple[Endpoint, bytes]:
         """Where to connect, and the request's head. Raises ValueError."""
         for name in _REFUSED:
             if self._setting(request, name):
                 raise ValueError(f"HttpClient does not do {name}")
-        origin, target = split_url(request.url)
+        endpoint, target = parse_url(request.url)
         proxy = None
         if host := self._setting(request, "proxy_host"):
             port = self._setting(request, "proxy_port")
             if not port:
                 raise ValueError("proxy_host goes with proxy_port")
-            proxy = Proxy.of(
+            proxy = TunnelProxy.of(
                 host,
                 port,
                 self._setting(request, "proxy_username"),
                 self._setting(request, "proxy_password"),
             )
-        origin = origin._replace(
+        endpoint = endpoint._replace(
             validate_cert=self._setting(request, "validate_cert"),
             ca_certs=self._setting(request, "ca_certs"),
             proxy=proxy,
@@ -265,24 +267,24 @@ class HttpClient(AsyncHTTPClient):
         fields = list(given.get_all() if isinstance(given, HTTPHeaders) else given.items())
         if not any(name.lower() == "user-agent" for name, _ in fields):
             fields.append(("User-Agent", self._setting(request, "user_agent")))
-        head = request_head(request.method, target, origin.host_header, fields, request.body)
-        return origin, head
+        head = request_head(request.method, target, endpoint.host_header, fields, request.body)
+        return endpoint, head
 
     def _setting(self, request: HTTPRequest, name: str) -> Any:
-        """The request's, or the client's default."""
+        """The request's value for a setting of Tornado's, or else the client's default."""
         value = getattr(request, name)
         return self.defaults.get(name) if value is None else value
 
 
-class _Reception:
-    """What a response becomes: calls of the request's callbacks, and an HTTPResponse."""
+class _ResponseBuilder:
+    """Calls the request's callbacks as the response comes, and makes an HTTPResponse of it."""
 
     def __init__(self, request: HTTPRequest) -> None:
         self._request = request
-        self._head: Head | None = None
+        self._head: ResponseHead | None = None
         self._buffer = BytesIO()
 
-    def on_head(self, head: Head) -> None:
+    def on_head(self, head: ResponseHead) -> None:
         self._head = head
         request = self._request
         if isinstance(request, ClientRequest) and request.on_head is not None:
@@ -313,9 +315,9 @@ class _Reception:
         )
 
 
-def _way(origin: Origin, reason: str) -> str:
-    """Why there is no connection, and whether a proxy is on the way, which may be the reason."""
-    return reason if origin.proxy is None else f"by_proxy_{reason.removeprefix('proxy_')}"
+def _with_proxy(endpoint: Endpoint, reason: str) -> str:
+    """`reason`, and that there is a proxy on the way, which may be the cause."""
+    return reason if endpoint.proxy is None else f"by_proxy_{reason.removeprefix('proxy_')}"
 
 
 async def _success_of(may_send: Awaitable[None]) -> None:

@@ -1,6 +1,6 @@
-"""From an address to a stream that can carry requests: DNS, TCP, a proxy's tunnel, TLS.
+"""From a URL to a stream that can carry requests: DNS, TCP, a proxy's tunnel, TLS.
 
-Everything here may be cancelled at any moment and leaves nothing open. That is why it goes without
+Everything here may be cancelled at any moment and leaves nothing open. That is why it does not use
 tornado.tcpclient: when `TCPClient.connect` is cancelled in the very turn of the event loop in which
 its connection came about, the socket is lost and stays open (seen with Tornado 6.6.1).
 """
@@ -40,7 +40,7 @@ _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 _HOST = re.compile(r"[0-9A-Za-z_:][0-9A-Za-z_:.%\-]*")
 
 
-class Proxy(NamedTuple):
+class TunnelProxy(NamedTuple):
     """An HTTP proxy that makes tunnels (CONNECT)."""
 
     host: str
@@ -48,7 +48,7 @@ class Proxy(NamedTuple):
     authorization: str | None  # the value of Proxy-Authorization
 
     @classmethod
-    def of(cls, host: str, port: int, username: str | None, password: str | None) -> "Proxy":
+    def of(cls, host: str, port: int, username: str | None, password: str | None) -> "TunnelProxy":
         """With Basic credentials if there is a user. Raises ValueError if `host` is no host."""
         if username is None:
             return cls(_checked(host), port, None)
@@ -56,15 +56,15 @@ class Proxy(NamedTuple):
         return cls(_checked(host), port, "Basic " + b64encode(credentials).decode())
 
 
-class Origin(NamedTuple):
-    """All that two connections must share so that one may stand in for the other."""
+class Endpoint(NamedTuple):
+    """Where a connection leads, and how: connections to equal endpoints may be used in turn."""
 
     host: str
     port: int
     secure: bool
     validate_cert: bool = True
     ca_certs: str | None = None  # None: certifi's
-    proxy: Proxy | None = None
+    proxy: TunnelProxy | None = None
 
     @property
     def authority(self) -> str:
@@ -73,14 +73,14 @@ class Origin(NamedTuple):
 
     @property
     def host_header(self) -> str:
-        """The authority without a port that goes without saying."""
+        """The authority, without the port if it is the scheme's default."""
         return self.authority.removesuffix(":443" if self.secure else ":80")
 
     def __repr__(self) -> str:  # the fields hold the proxy's password
-        return f"<Origin {'https' if self.secure else 'http'}://{self.authority}>"
+        return f"<Endpoint {'https' if self.secure else 'http'}://{self.authority}>"
 
 
-def split_url(url: str) -> tuple[Origin, str]:
+def parse_url(url: str) -> tuple[Endpoint, str]:
     """Where `url` leads, and the request target there. Raises ValueError that does not quote it."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https"):
@@ -90,47 +90,52 @@ def split_url(url: str) -> tuple[Origin, str]:
     secure = parts.scheme == "https"
     port = parts.port if parts.port is not None else 443 if secure else 80
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Origin(_checked(parts.hostname or ""), port, secure), target
+    return Endpoint(_checked(parts.hostname or ""), port, secure), target
 
 
-def _unheard(_: str) -> None:
-    """Nobody wants to know how far it is."""
+def _ignore(_: str) -> None:
+    """The default for `on_stage`."""
 
 
-async def dial(
-    origin: Origin, resolver: Resolver, at: Callable[[str], None] = _unheard
+async def connect(
+    endpoint: Endpoint, resolver: Resolver, on_stage: Callable[[str], None] = _ignore
 ) -> IOStream:
-    """An open stream to `origin`. Raises OSError (ssl.SSLError is one) or
+    """An open stream to `endpoint`. Raises OSError (ssl.SSLError is one) or
     UnicodeError; InvalidResponse if a proxy answers what is not HTTP.
 
-    `at` is told what it waits for from now on: `dns`, `tcp`, a `proxy`, `tls`.
+    `on_stage` is called with what is waited for from now on: `dns`, `tcp`, `proxy` or `tls`.
 
     A proxy makes a tunnel for http:// too. Through a tunnel our close is the provider's close at
     once; a proxy that forwards may read an answer to its end after we left (Squid does, if little
     is missing), may buffer it, and sees the key.
     """
-    context = _tls_context(origin.ca_certs, origin.validate_cert) if origin.secure else None
-    if origin.proxy is None:
-        stream = await _connect(origin.host, origin.port, resolver, at)
+    context = _tls_context(endpoint.ca_certs, endpoint.validate_cert) if endpoint.secure else None
+    if (proxy := endpoint.proxy) is None:
+        stream = await _connect_tcp(endpoint.host, endpoint.port, resolver, on_stage)
     else:
-        stream = await _connect(origin.proxy.host, origin.proxy.port, resolver, at)
-        at("proxy")
+        stream = await _connect_tcp(proxy.host, proxy.port, resolver, on_stage)
+        on_stage("proxy")
         try:
-            await _tunnel(stream, origin, origin.proxy)
+            await _open_tunnel(stream, endpoint, proxy)
         except BaseException:
             stream.close()
             raise
     if context is None:
         return stream
-    at("tls")
-    return await _handshake(stream, context, origin.host)
+    on_stage("tls")
+    return await _handshake(stream, context, endpoint.host)
 
 
-async def _connect(host: str, port: int, resolver: Resolver, at: Callable[[str], None]) -> IOStream:
-    """TCP to the address that answers first: families take turns, a slow address gets company."""
-    at("dns")
+async def _connect_tcp(
+    host: str, port: int, resolver: Resolver, on_stage: Callable[[str], None]
+) -> IOStream:
+    """TCP to the address that answers first (RFC 8305, "happy eyeballs").
+
+    IPv6 and IPv4 are tried in turns; while an address is slow the next one is tried beside it.
+    """
+    on_stage("dns")
     addresses = _alternating(await resolver.resolve(host, port))
-    at("tcp")
+    on_stage("tcp")
     attempts: dict[asyncio.Future[IOStream], IOStream] = {}
     last_error: OSError = socket.gaierror(socket.EAI_NONAME, "the name has no address")
     try:
@@ -143,9 +148,9 @@ async def _connect(host: str, port: int, resolver: Resolver, at: Callable[[str],
                     last_error = error
                     continue
                 attempts[stream.connect(address)] = stream
-            patience = _NEXT_ADDRESS_SECONDS if addresses else None
+            wait_seconds = _NEXT_ADDRESS_SECONDS if addresses else None
             done, _ = await asyncio.wait(
-                attempts, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+                attempts, timeout=wait_seconds, return_when=asyncio.FIRST_COMPLETED
             )
             for attempt in done:
                 stream = attempts.pop(attempt)
@@ -153,7 +158,7 @@ async def _connect(host: str, port: int, resolver: Resolver, at: Callable[[str],
                 if failure is None:
                     return stream
                 last_error = cast(OSError, failure)
-        raise break_of(last_error) or last_error
+        raise stream_error(last_error) or last_error
     finally:
         for stream in attempts.values():
             stream.close()
@@ -179,9 +184,9 @@ def _stream(family: int) -> IOStream:
     return stream
 
 
-async def _tunnel(stream: IOStream, origin: Origin, proxy: Proxy) -> None:
-    """Have the proxy connect `stream` through to `origin`."""
-    lines = [f"CONNECT {origin.authority} HTTP/1.1", f"Host: {origin.authority}"]
+async def _open_tunnel(stream: IOStream, endpoint: Endpoint, proxy: TunnelProxy) -> None:
+    """Have the proxy at the other end of `stream` connect it to `endpoint`."""
+    lines = [f"CONNECT {endpoint.authority} HTTP/1.1", f"Host: {endpoint.authority}"]
     if proxy.authorization is not None:
         lines.append(f"Proxy-Authorization: {proxy.authorization}")
     await stream.write("\r\n".join([*lines, "", ""]).encode())
@@ -189,7 +194,7 @@ async def _tunnel(stream: IOStream, origin: Origin, proxy: Proxy) -> None:
     early = b""
     while response.head is None:
         early = response.feed(await stream.read_bytes(READ_BYTES, partial=True))
-        response.verdict()
+        response.raise_for_failure()
     if not 200 <= response.head.status < 300:
         raise ProxyRefused(response.head.status)
     if early:  # it would be taken for the provider's
@@ -221,8 +226,8 @@ def _tls_context(ca_certs: str | None, validate_cert: bool) -> ssl.SSLContext:
     return context
 
 
-def break_of(error: OSError) -> BaseException | None:
-    """What broke a stream, beneath Tornado's error; None if the other side closed it in order."""
+def stream_error(error: OSError) -> BaseException | None:
+    """The error of the system or of TLS in Tornado's; None if the other side closed the stream."""
     return error.real_error if isinstance(error, StreamClosedError) else error
 
 

@@ -1,7 +1,8 @@
-"""One connection that carries request after request, and the pool in which it rests in between.
+"""One connection that carries request after request, and the pool that keeps it while it is idle.
 
-A resting connection has a read under way, and so learns at once that the other side closed it or
-speaks out of turn: no descriptor lingers in CLOSE_WAIT, no stray byte becomes somebody's answer.
+An idle connection has a read under way, and so notices at once that the other side closed it or
+sends something unasked: no descriptor stays in CLOSE_WAIT, and no stray byte becomes part of the
+next response.
 """
 
 import asyncio
@@ -12,53 +13,54 @@ from typing import cast
 
 from tornado.iostream import IOStream
 
-from http_client.connecting import READ_BYTES, Origin, break_of
-from http_client.http1 import Head, ResponseParser
+from http_client.connecting import READ_BYTES, Endpoint, stream_error
+from http_client.http1 import ResponseHead, ResponseParser
 
-# AWS's load balancers close after 60 s of rest, nginx after 75: going first, we seldom send a
-# request to meet a connection on its way out.
-REST_SECONDS = 50.0
+# Seconds. AWS's load balancers close an idle connection after 60, nginx after 75: closing it first,
+# we seldom send a request on a connection that is just being closed.
+MAX_IDLE_SECONDS = 50.0
 
-# Connections that rest for one origin. A hundred let ten answers begin each second, of ten seconds
+# Idle connections to one endpoint. A hundred let ten answers begin each second, of ten seconds
 # each, without a handshake; more would only hold memory here (40 KB with TLS) and slots there.
-MAX_RESTING = 100
+MAX_IDLE_CONNECTIONS = 100
 
 # A request that crossed the other side's closing is answered by a reset within a round trip, or two
 # and a retransmission. A close that comes later is one of a provider that had the request.
 STALE_SECONDS = 2.0
 
 
-class Stale(Exception):
-    """The connection was of no use, and the request may go to another without being asked twice."""
+class StaleConnection(Exception):
+    """The other side had closed the connection: the request may be sent again on another one."""
 
 
 class Connection:
-    """A stream to `origin`, for one exchange at a time."""
+    """A stream to `endpoint`, for one exchange at a time."""
 
-    def __init__(self, stream: IOStream, origin: Origin) -> None:
-        self.origin = origin
-        self.reusable = False  # the last exchange left it at the border of two responses
+    def __init__(self, stream: IOStream, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.reusable = False  # the last response ended where it should, and the next may follow
         self._stream = stream
-        self._served = False
+        self._was_used = False  # for an earlier request
         self._reading = self._read()
-        self._alarm: Callable[[object], None] | None = None
+        self._on_idle_end: Callable[[object], None] | None = None
 
     async def exchange(
         self,
         request: bytes,
-        on_head: Callable[[Head], None],
+        on_head: Callable[[ResponseHead], None],
         on_body: Callable[[bytes], Awaitable[None] | None],
     ) -> None:
-        """Send `request` and hand over what comes back until it is whole.
+        """Send `request` and hand over the response as it comes, to its end.
 
-        Raises Stale if the other side closed the connection or spoke before the request was sent,
-        or if it closed, without a byte and soon, a connection that had rested. The latter could
-        mean that it took the request and died of it; far more often it closed while the request was
-        on its way, and every client with a pool asks again (RFC 9112, 9.3.1).
+        Raises StaleConnection if the other side closed the connection, or sent something, before
+        the request was sent; or if it closed, soon and without having sent a byte, a connection
+        that had been idle. The latter could mean that the request made it crash; far more often it
+        closed while the request was on its way, and every client with a pool asks again (RFC 9112,
+        9.3.1).
         Raises ConnectionLost, InvalidResponse, and what the callbacks raise.
         """
         if self._reading.done():
-            raise Stale
+            raise StaleConnection
         clock = asyncio.get_running_loop().time
         asked_at = clock()
         self.reusable = False
@@ -72,9 +74,9 @@ class Connection:
                 try:
                     data = await reading
                 except OSError as error:
-                    if self._served and not came and clock() - asked_at < STALE_SECONDS:
-                        raise Stale from error
-                    response.end(error, in_order=break_of(error) is None)
+                    if self._was_used and not came and clock() - asked_at < STALE_SECONDS:
+                        raise StaleConnection from error
+                    response.end(error, in_order=stream_error(error) is None)
                     break
                 came = True
                 body = response.feed(data)
@@ -86,21 +88,21 @@ class Connection:
                 reading = self._read()
                 if reading.done():  # awaiting it would give nobody else a turn
                     await asyncio.sleep(0)
-            response.verdict()
+            response.raise_for_failure()
             self._reading = reading
-            self._served = True
+            self._was_used = True
             self.reusable = response.reusable and not self._stream.writing()
 
-    def rest(self, alarm: Callable[["Connection"], None]) -> None:
-        """Call `alarm` once if the other side closes the connection or says something."""
-        self._alarm = lambda _: alarm(self)
-        self._reading.add_done_callback(self._alarm)
+    def become_idle(self, on_end: Callable[["Connection"], None]) -> None:
+        """Call `on_end` once if the other side closes the connection or sends something."""
+        self._on_idle_end = lambda _: on_end(self)
+        self._reading.add_done_callback(self._on_idle_end)
 
-    def wake(self) -> bool:
-        """End the rest. False: something came from the other side, so it is fit for nothing."""
-        assert self._alarm is not None
-        self._reading.remove_done_callback(self._alarm)
-        self._alarm = None
+    def leave_idle(self) -> bool:
+        """Whether it can be used; False if the other side closed it or sent something."""
+        assert self._on_idle_end is not None
+        self._reading.remove_done_callback(self._on_idle_end)
+        self._on_idle_end = None
         self.reusable = False
         if self._reading.done():
             return False
@@ -110,7 +112,7 @@ class Connection:
         return not poll.poll(0)
 
     def close(self) -> None:
-        """Close the stream at once, whatever goes on. May be called again."""
+        """Close the stream at once, also in the middle of an exchange. May be called again."""
         self.reusable = False
         self._stream.close()
 
@@ -124,47 +126,47 @@ class Connection:
             return reading
 
 
-class Pool:
-    """Connections at rest. The latest is used first, so that those too many grow old and go."""
+class ConnectionPool:
+    """Idle connections. The latest is used first, so that those not needed time out."""
 
     def __init__(self) -> None:
-        self._resting: dict[Origin, dict[Connection, asyncio.TimerHandle]] = {}
+        self._idle: dict[Endpoint, dict[Connection, asyncio.TimerHandle]] = {}
         self.closed = False
 
     def __len__(self) -> int:
-        return sum(map(len, self._resting.values()))
+        return sum(map(len, self._idle.values()))
 
-    def take(self, origin: Origin) -> Connection | None:
-        """A connection to `origin` that is fit for use, if one rests here."""
-        resting = self._resting.get(origin)
-        while resting:
-            connection, timer = resting.popitem()
+    def take(self, endpoint: Endpoint) -> Connection | None:
+        """An idle connection to `endpoint` that can be used, if there is one."""
+        idle = self._idle.get(endpoint)
+        while idle:
+            connection, timer = idle.popitem()
             timer.cancel()
-            if connection.wake():
+            if connection.leave_idle():
                 return connection
             connection.close()
         return None
 
     def put(self, connection: Connection) -> None:
-        """Let `connection` rest if it can serve again, or close it."""
+        """Keep `connection` if it can be used again, or close it."""
         if self.closed or not connection.reusable:
             connection.close()
             return
-        resting = self._resting.setdefault(connection.origin, {})
-        if len(resting) >= MAX_RESTING:
-            self._drop(next(iter(resting)))
+        idle = self._idle.setdefault(connection.endpoint, {})
+        if len(idle) >= MAX_IDLE_CONNECTIONS:
+            self._drop(next(iter(idle)))
         loop = asyncio.get_running_loop()
-        resting[connection] = loop.call_later(REST_SECONDS, self._drop, connection)
-        connection.rest(self._drop)
+        idle[connection] = loop.call_later(MAX_IDLE_SECONDS, self._drop, connection)
+        connection.become_idle(self._drop)
 
     def close(self) -> None:
-        """Close what rests here, and from now on what is put here."""
+        """Close all idle connections, and from now on whatever is put here."""
         self.closed = True
-        for resting in self._resting.values():
-            for connection in list(resting):
+        for idle in self._idle.values():
+            for connection in list(idle):
                 self._drop(connection)
 
     def _drop(self, connection: Connection) -> None:
-        if timer := self._resting[connection.origin].pop(connection, None):
+        if timer := self._idle[connection.endpoint].pop(connection, None):
             timer.cancel()
         connection.close()

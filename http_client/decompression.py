@@ -1,7 +1,7 @@
 """Undoing the compression of a body that came compressed although it was asked for plain.
 
-Some gateways compress whatever passes. What inflates has no bound of its own: a few kilobytes can
-become gigabytes. So each piece may grow so far and no further.
+Some gateways compress whatever passes. A compressed body has no bound of its own: a few kilobytes
+can become gigabytes. So what one read brings may grow to a fixed size and no further.
 """
 
 import zlib
@@ -11,7 +11,7 @@ from http_client.errors import InvalidResponse
 
 # Of what one read of the socket brings: 16 KiB here. Event streams of tokens repeat themselves as
 # little else does, and shrink to a hundredth or two: that makes 4 MB. A bomb's are a thousand.
-MAX_INFLATED_BYTES: Final = 8 * 1024 * 1024
+MAX_DECOMPRESSED_BYTES: Final = 8 * 1024 * 1024
 
 # Both formats, told apart by their first bytes.
 _GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
@@ -19,7 +19,7 @@ _RAW: Final = -zlib.MAX_WBITS
 _HEAD_BYTES: Final = 2
 
 _READABLE: Final = ("gzip", "x-gzip", "deflate")
-# Of what nobody reads here, what may be named in the log: a provider may put our key in any header.
+# What the log may name of the codings that cannot be read: a server may put our key in any header.
 _NAMES: Final = frozenset(
     (*_READABLE, "br", "zstd", "compress", "x-compress", "lz4", "snappy", "bzip2", "xz", "lzma")
 )
@@ -28,17 +28,17 @@ _MOST_NAMED: Final = 3
 _PLAIN: Final = ("", "identity", "none", "utf-8", "utf8", "binary", "8bit")
 
 
-def inflater_for(coding: str) -> "Inflater | None":
-    """What undoes a `Content-Encoding`; None if it is plain. Raises InvalidResponse: nobody can."""
+def decompressor_for(coding: str) -> "Decompressor | None":
+    """What undoes a `Content-Encoding`; None if it is plain. Raises InvalidResponse."""
     codings = [each for part in coding.split(",") if (each := part.strip().lower()) not in _PLAIN]
     if not codings:
         return None
     if len(codings) > 1 or codings[0] not in _READABLE:
         raise InvalidResponse(reason=f"content_encoding_{_named(codings)}")
-    return Inflater()
+    return Decompressor()
 
 
-class Inflater:
+class Decompressor:
     """Feed compressed bytes, take plain ones. A cut may fall anywhere."""
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Inflater:
                 return b""
             self._stream = _stream_of(data)
         found: list[bytes] = []
-        room = MAX_INFLATED_BYTES
+        room = MAX_DECOMPRESSED_BYTES
         while data and room > 0:
             try:
                 plain = self._stream.decompress(data, room)

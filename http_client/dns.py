@@ -1,14 +1,14 @@
 """Looking up the addresses of hosts, so that one silent name server holds up nobody else.
 
-`getaddrinfo` can be silent for half a minute and cannot be stopped. In the pool of threads that
+`getaddrinfo` can wait for half a minute and cannot be stopped. In the pool of threads that
 asyncio and Tornado share, eight such lookups took all threads from every other host, from the
 closing of the store, and from the end of the process, which waits for that pool. Here each lookup
 has a thread of its own that nobody waits for. There is one at a time for a name and an address
 family, whoever asks, so there are twice as many as the settings name hosts, at most.
 
-While a lookup is silent, or the name server is at a loss, what it said last serves: hosts
-rarely move, and a certificate tells if one did. The two families are looked up beside each other,
-for there are name servers that are silent about one of them only.
+While a lookup gets no answer, or the name server fails, what it said last is used: hosts
+rarely move, and a certificate tells if one did. IPv6 and IPv4 addresses are looked up beside each
+other, for there are name servers that are silent about one of the two only.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from tornado.netutil import Resolver
 
 from telemetry.log_event import LogEvent
 
-log = logging.getLogger("headrace.names")
+log = logging.getLogger("headrace.dns")
 
 Address = tuple[int, Any]  # a family, and an address as `connect` takes it
 
@@ -35,35 +35,35 @@ _FAMILIES = (socket.AF_INET6, socket.AF_INET)
 
 # Seconds for which what was found is not looked up again: a burst of questions is one lookup. No
 # longer, for some hosts give their addresses lives of half a minute.
-_FRESH = 5.0
+_FRESH_SECONDS = 5.0
 
-# Seconds that a lookup may be silent before what it said last serves. From here to the other end of
-# the world and back it takes less. Whoever asks later waits for the rest of that, if any is left.
-_SILENCE = 0.5
+# Seconds that a lookup may take before what it said last is used. From here to the other end of the
+# world and back it takes less. Whoever asks later waits for the rest of that, if any is left.
+_SILENT_SECONDS = 0.5
 
-# Seconds of silence before the log says so: a lost packet costs five with most resolvers, and is
-# nobody's trouble.
-_OUTAGE = 6.0
+# Seconds without an answer before the log says so: a lost packet costs five with most resolvers,
+# and is nobody's trouble.
+_OUTAGE_SECONDS = 6.0
 
 # Seconds to wait for the second family once the first one is there, as RFC 8305 has it.
-_OTHER_FAMILY = 0.05
+_OTHER_FAMILY_SECONDS = 0.05
 
 # The name exists, or may exist, and this time it could not be found out.
-_AT_A_LOSS = (socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_SYSTEM, socket.EAI_MEMORY)
+_NAME_SERVER_FAILED = (socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_SYSTEM, socket.EAI_MEMORY)
 
 
-class Names(Resolver):
-    """Looks names up for `dial`. Belongs to one event loop; `lookup` is as `socket.getaddrinfo`."""
+class CachingResolver(Resolver):
+    """Looks names up for `connect`, for one event loop. `lookup` is as `socket.getaddrinfo`."""
 
     def initialize(self, lookup: Callable[..., Any] = socket.getaddrinfo) -> None:
-        """Tornado's place for a constructor."""
+        """The constructor, as Tornado's configurable classes have it."""
         self._lookup = lookup
-        self._known: dict[tuple[str, int], _Known] = {}
+        self._cache: dict[tuple[str, int], _CachedName] = {}
 
     def close(self) -> None:
-        """Wait for no lookup any more. Those under way end by themselves, and are not heard."""
-        for known in self._known.values():
-            known.hear(OSError(errno.ECANCELED, "nobody looks names up any more"))
+        """Wait for no lookup any more. Those under way end by themselves, and nobody uses them."""
+        for known in self._cache.values():
+            known.lookup_done(OSError(errno.ECANCELED, "nobody looks names up any more"))
 
     async def resolve(
         self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -74,38 +74,38 @@ class Names(Resolver):
         """
         if literal := _literal(host, port):
             return [literal]
-        known = [self._asked(host, each) for each in _FAMILIES if family in (each, 0)]
-        await self._heard_of(known)
+        known = [self._looked_up(host, each) for each in _FAMILIES if family in (each, 0)]
+        await self._wait_for_any(known)
         found = [address for each in known for address in each.addresses(port)]
         if not found:
-            raise _worst(known)
+            raise _error_of(known)
         return found
 
-    async def _heard_of(self, known: list["_Known"]) -> None:
-        """Wait until there is something to try."""
-        has_before = any(each.hosts for each in known)
+    async def _wait_for_any(self, known: list["_CachedName"]) -> None:
+        """Wait until there is an address to try, or there is none."""
+        has_older = any(each.hosts for each in known)
         while waiting := {each.lookup for each in known if each.lookup is not None}:
-            left = max(0.0, _SILENCE - max(each.silent_seconds for each in known))
-            patience = left if has_before else None
-            if any(each.hosts and not each.is_old for each in known):
-                patience = min(_OTHER_FAMILY, left)
+            left = max(0.0, _SILENT_SECONDS - max(each.silent_seconds for each in known))
+            wait_seconds = left if has_older else None
+            if any(each.hosts and not each.is_outdated for each in known):
+                wait_seconds = min(_OTHER_FAMILY_SECONDS, left)
             done, _ = await asyncio.wait(
-                waiting, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+                waiting, timeout=wait_seconds, return_when=asyncio.FIRST_COMPLETED
             )
             if not done:
                 break
-        serving = [each for each in known if each.hosts]
-        if serving and all(each.is_failing for each in serving):
-            serving[0].tell()
+        in_use = [each for each in known if each.hosts]
+        if in_use and all(each.is_failing for each in in_use):
+            in_use[0].log_outage()
 
-    def _asked(self, host: str, family: int) -> "_Known":
-        """What is known of a name, being looked up if that is old."""
-        known = self._known.setdefault((host, family), _Known(host))
+    def _looked_up(self, host: str, family: int) -> "_CachedName":
+        """What is known of a name; a lookup of it is under way if that is old."""
+        known = self._cache.setdefault((host, family), _CachedName(host))
         if known.lookup is None and not known.is_fresh:
             loop = asyncio.get_running_loop()
             known.begin(loop.create_future())
             thread = threading.Thread(
-                target=self._ask,
+                target=self._look_up,
                 args=(loop, known, host, family),
                 name="lookup",
                 daemon=True,  # the end of the process waits for no name server
@@ -113,26 +113,26 @@ class Names(Resolver):
             try:
                 thread.start()
             except RuntimeError:  # the system has no thread left
-                known.hear(OSError(errno.EAGAIN, "no thread for a lookup"))
+                known.lookup_done(OSError(errno.EAGAIN, "no thread for a lookup"))
         return known
 
-    def _ask(
-        self, loop: asyncio.AbstractEventLoop, known: "_Known", host: str, family: int
+    def _look_up(
+        self, loop: asyncio.AbstractEventLoop, known: "_CachedName", host: str, family: int
     ) -> None:
-        """In a thread of its own."""
-        said: list[Any] | Exception
+        """What the thread of one lookup runs."""
+        found: list[Any] | Exception
         try:
-            said = self._lookup(host, None, family, socket.SOCK_STREAM)
+            found = self._lookup(host, None, family, socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            said = error
-        except Exception as error:  # there is no other lookup until this one is heard of
+            found = error
+        except Exception as error:  # there is no other lookup until this one is done
             log.error(LogEvent("a lookup broke", name=host), exc_info=error)
-            said = OSError(errno.EIO, "the lookup broke")
+            found = OSError(errno.EIO, "the lookup broke")
         with suppress(RuntimeError):  # the loop is over, and nobody waits
-            loop.call_soon_threadsafe(known.hear, said)
+            loop.call_soon_threadsafe(known.lookup_done, found)
 
 
-class _Known:
+class _CachedName:
     """What is known of a name in one family."""
 
     def __init__(self, host: str) -> None:
@@ -142,7 +142,7 @@ class _Known:
         self._host = host
         self._asked_at = 0.0  # by the loop's clock, as all times here
         self._fresh_until = 0.0
-        self._is_told = False
+        self._outage_logged = False
 
     def begin(self, lookup: asyncio.Future[None]) -> None:
         """A lookup begins."""
@@ -154,68 +154,68 @@ class _Known:
         return asyncio.get_running_loop().time() < self._fresh_until
 
     @property
-    def is_old(self) -> bool:
+    def is_outdated(self) -> bool:
         """Whether what is known is from before: a lookup is under way, or has failed."""
         return self.lookup is not None or self.error is not None
 
     @property
     def silent_seconds(self) -> float:
-        """For how long the lookup under way has been, if one is."""
+        """For how long the lookup under way has had no answer; 0 if none is."""
         if self.lookup is None:
             return 0.0
         return asyncio.get_running_loop().time() - self._asked_at
 
     @property
     def is_failing(self) -> bool:
-        """Whether the last lookup failed, or one is silent for so long that it is worth telling."""
-        is_silent = self.lookup is not None and self.silent_seconds >= _OUTAGE
+        """Whether the last lookup failed, or one has had no answer for as long."""
+        is_silent = self.lookup is not None and self.silent_seconds >= _OUTAGE_SECONDS
         return is_silent or self.error is not None
 
     def addresses(self, port: int) -> Iterator[Address]:
         for family, (host, _, *rest) in self.hosts:
             yield family, (host, port, *rest)
 
-    def hear(self, said: list[Any] | Exception) -> None:
+    def lookup_done(self, found: list[Any] | Exception) -> None:
         """A lookup is over."""
         lookup, self.lookup = self.lookup, None
-        self.error = said if isinstance(said, Exception) else None
-        if self.error is None or _says_no_address(self.error):
+        self.error = found if isinstance(found, Exception) else None
+        if self.error is None or _means_no_address(self.error):
             self.hosts = (
-                [] if isinstance(said, Exception) else [(each[0], each[4]) for each in said]
+                [] if isinstance(found, Exception) else [(each[0], each[4]) for each in found]
             )
-            self._fresh_until = asyncio.get_running_loop().time() + _FRESH
-            if self._is_told:
+            self._fresh_until = asyncio.get_running_loop().time() + _FRESH_SECONDS
+            if self._outage_logged:
                 log.info(LogEvent("the name server answers again", name=self._host))
-                self._is_told = False
+                self._outage_logged = False
         if lookup is not None and not lookup.done():
             lookup.set_result(None)
 
-    def tell(self) -> None:
-        """Say once that old addresses serve, for want of new ones."""
-        if self.hosts and not self._is_told:
-            self._is_told = True
+    def log_outage(self) -> None:
+        """Say once in the log that old addresses are used, for want of new ones."""
+        if self.hosts and not self._outage_logged:
+            self._outage_logged = True
             log.warning(LogEvent("the name server is silent, old addresses serve", name=self._host))
 
 
-def _worst(known: list[_Known]) -> Exception:
-    """What went wrong: that one family has no address says less than that the server failed.
+def _error_of(known: list[_CachedName]) -> Exception:
+    """What went wrong: a failed name server says more than that one family has no address.
 
-    A copy: one that many raise would hold all their tracebacks.
+    A copy: an error that is raised many times would hold all the tracebacks.
     """
     errors = [each.error for each in known if each.error is not None]
-    errors.sort(key=_says_no_address)
+    errors.sort(key=_means_no_address)
     return copy.copy(errors[0]) if errors else socket.gaierror(socket.EAI_NONAME, "no address")
 
 
-def _says_no_address(error: Exception) -> bool:
-    """Whether it was found out that there is none; what has no encoding is no name of anybody's."""
+def _means_no_address(error: Exception) -> bool:
+    """Whether it is certain that there is none; what cannot be encoded is no host's name."""
     if isinstance(error, socket.gaierror):
-        return error.errno not in _AT_A_LOSS
+        return error.errno not in _NAME_SERVER_FAILED
     return isinstance(error, UnicodeError)
 
 
 def _literal(host: str, port: int) -> Address | None:
-    """An address that is written as one: nobody needs to be asked."""
+    """The address, if `host` is one already; None if it has to be looked up."""
     address, _, zone = host.partition("%")
     try:
         version = ipaddress.ip_address(address).version

@@ -16,7 +16,7 @@ from httptools import (
 )
 from tornado.httputil import HTTPHeaders
 
-from http_client.decompression import Inflater, inflater_for
+from http_client.decompression import Decompressor, decompressor_for
 from http_client.errors import ConnectionLost, HttpClientError, InvalidResponse
 from http_client.reasons import reason_of
 
@@ -44,7 +44,7 @@ def request_head(
     """What goes before `body`. Raises ValueError, which never quotes a value: it may be a key.
 
     `Accept-Encoding` is always `identity`: tokens come as they are made, not as a block fills.
-    Whoever compresses all the same is read (`inflating.py`).
+    Whoever compresses all the same is read (`decompression.py`).
     """
     if method not in _METHODS:
         raise ValueError(f"method {method!r} is not supported")
@@ -64,7 +64,7 @@ def request_head(
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
-class Head(NamedTuple):
+class ResponseHead(NamedTuple):
     """The status line and the fields of a final (not 1xx) response."""
 
     version: str
@@ -77,17 +77,18 @@ class ResponseParser:
     """Feed what the connection brings, take the body out; one object for one response.
 
     `head` is there from the feed that completed it. When `done`, nothing more is wanted, and
-    `verdict` says whether that was a whole response. `reusable`: the connection may carry another.
+    `raise_for_failure` raises unless that was a whole response. `reusable`: the connection may
+    carry another request.
     """
 
     def __init__(self) -> None:
-        self.head: Head | None = None
+        self.head: ResponseHead | None = None
         self.done = False
         self.reusable = False
         self._failure: HttpClientError | None = None
         self._informational = False
         self._until_close = False
-        self._inflater: Inflater | None = None
+        self._decompressor: Decompressor | None = None
         self._reason = b""
         self._fields: list[tuple[bytes, bytes]] = []
         self._overhead = 0
@@ -100,33 +101,33 @@ class ResponseParser:
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
-            self._stumbled(error)
+            self._parser_failed(error)
         body = self._body
         if body and self.head is not None:  # else it is of a coding that nobody reads
             self._overhead = 0
             chunk = body[0] if len(body) == 1 else b"".join(body)
             body.clear()
-            return chunk if self._inflater is None else self._inflated(self._inflater, chunk)
+            return chunk if self._decompressor is None else self._decompressed(chunk)
         self._overhead += len(data)
         if self._overhead > MAX_OVERHEAD and not self.done:
             self._fail(InvalidResponse(reason="head_too_long"), None)
         return b""
 
     def end(self, error: BaseException, *, in_order: bool) -> None:
-        """The connection ended: closed `in_order`, which ends some bodies, or not."""
+        """The connection ended: `in_order` if the other side closed it, which ends some bodies."""
         if self._until_close and in_order:
             self.done = True
         else:
             where = "before_the_head" if self.head is None else "in_the_body"
             self._fail(ConnectionLost(reason=f"{reason_of(error)}_{where}"), error)
 
-    def verdict(self) -> None:
+    def raise_for_failure(self) -> None:
         """Raise InvalidResponse or ConnectionLost unless the response was whole."""
         if self._failure is not None:
             raise self._failure
 
     def close(self) -> None:
-        """Let go of httptools' parser, which holds our methods and so us: a cycle."""
+        """Drop httptools' parser, which holds our methods and so this object: a cycle."""
         del self._parser
 
     # What httptools calls. An exception raised in here would come out wrapped: `_fail` keeps ours.
@@ -144,14 +145,14 @@ class ResponseParser:
         if self.head is not None:
             return  # a trailer: nobody asked for it
         if len(self._fields) >= MAX_FIELDS:
-            raise _Unfit("too_many_headers")
+            raise _UnsupportedHead("too_many_headers")
         self._fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         version = self._parser.get_http_version()
         if status < 100 or status == 101 or not version.startswith("1."):
-            raise _Unfit("http_version" if status >= 200 else f"http_{status}")
+            raise _UnsupportedHead("http_version" if status >= 200 else f"http_{status}")
         fields, self._fields = self._fields, []
         if status < 200:
             self._informational = True
@@ -161,39 +162,40 @@ class ResponseParser:
             headers.add(name.decode("latin-1"), value.decode("latin-1").strip(" \t"))
         self._until_close = _ends_with_connection(status, headers)
         try:
-            self._inflater = inflater_for(headers.get("Content-Encoding", ""))
+            self._decompressor = decompressor_for(headers.get("Content-Encoding", ""))
         except InvalidResponse as error:
             # An error's status says more than its body: only a success has to be readable.
             if status < 300:
                 self._fail(error, None)
                 return
-        self.head = Head(version, status, self._reason.decode("latin-1"), headers)
+        self.head = ResponseHead(version, status, self._reason.decode("latin-1"), headers)
 
     def on_message_complete(self) -> None:
         if not self._informational:
             self.done = True
             self.reusable = self._parser.should_keep_alive()
 
-    def _inflated(self, inflater: Inflater, chunk: bytes) -> bytes:
+    def _decompressed(self, chunk: bytes) -> bytes:
         assert self.head is not None
+        assert self._decompressor is not None
         try:
-            return inflater.feed(chunk)
+            return self._decompressor.feed(chunk)
         except InvalidResponse as error:
             if self.head.status < 300:
                 self._fail(error, None)
             return b""
 
-    def _stumbled(self, error: HttpParserError | HttpParserUpgrade) -> None:
+    def _parser_failed(self, error: HttpParserError | HttpParserUpgrade) -> None:
         # A callback's exception is the context of httptools' own; of any other error the context is
-        # whatever its caller is just dealing with, such as a connection that went stale.
+        # whatever its caller is just handling, such as a connection that was stale.
         is_ours = isinstance(error, HttpParserCallbackError)
         cause = error.__context__ if is_ours and error.__context__ is not None else error
         if self.done:  # bytes behind the end: nobody knows whose they are
             self.reusable = False
         elif self.head is None:
-            self._fail(InvalidResponse(reason=_why(cause)), cause)
+            self._fail(InvalidResponse(reason=_reason(cause)), cause)
         else:
-            self._fail(ConnectionLost(reason=f"{_why(cause)}_in_the_body"), cause)
+            self._fail(ConnectionLost(reason=f"{_reason(cause)}_in_the_body"), cause)
 
     def _fail(self, failure: HttpClientError, cause: BaseException | None) -> None:
         failure.__cause__ = cause
@@ -201,20 +203,20 @@ class ResponseParser:
         self.done = True
 
 
-class _Unfit(ValueError):
-    """A head that is HTTP, and none that was asked for. Its words are a word of ours."""
+class _UnsupportedHead(ValueError):
+    """A head that is HTTP, but not what was asked for; its text is the reason."""
 
 
-def _why(cause: BaseException) -> str:
+def _reason(cause: BaseException) -> str:
     if isinstance(cause, HttpParserUpgrade):
         return "http_upgrade"
-    return str(cause) if isinstance(cause, _Unfit) else reason_of(cause)
+    return str(cause) if isinstance(cause, _UnsupportedHead) else reason_of(cause)
 
 
 def _ends_with_connection(status: int, headers: HTTPHeaders) -> bool:
-    """Whether only the connection's end ends the body. Raises _Unfit for one we cannot read."""
+    """Whether only the connection's end ends the body. Raises _UnsupportedHead."""
     coding = headers.get("Transfer-Encoding", "chunked").lower()
     if coding != "chunked":
-        raise _Unfit("transfer_encoding")
+        raise _UnsupportedHead("transfer_encoding")
     framed = "Transfer-Encoding" in headers or "Content-Length" in headers
     return not framed and status not in (204, 304)

@@ -25,7 +25,7 @@ import pytest
 import trustme
 
 from auth import api_keys
-from http_client.dns import Names
+from http_client.dns import CachingResolver
 from storage.base import Reason, StorageError, TooLarge
 from supervision import Supervisor
 from tests.auth.test_token_verifier import tampered
@@ -677,11 +677,11 @@ async def providers_answer_badly(stage: Stage) -> None:
 
 @scene("the name server is silent, old addresses serve name=…", needs="monkeypatch")
 async def dns_is_silent(stage: Stage) -> None:
-    stage.monkeypatch.setattr("http_client.dns._FRESH", 0)
+    stage.monkeypatch.setattr("http_client.dns._FRESH_SECONDS", 0)
     server = NameServer()
     server.say("p.example", V6, NO_NAME)
     server.say("p.example", V4, "192.0.2.1")
-    names = Names(lookup=server.lookup)
+    names = CachingResolver(lookup=server.lookup)
     before = await names.resolve("p.example", 443)
     server.say("p.example", V4, AT_A_LOSS)
     assert before == await names.resolve("p.example", 443)

@@ -172,7 +172,7 @@ async def test_what_a_callback_raises_ends_the_fetch_and_the_connection(
         with pytest.raises(OursToRaise):
             await fetch
         await peer.left()
-    assert (0, 0) == (client.connections_in_use, client.connections_resting)
+    assert (0, 0) == (client.connections_in_use, client.connections_idle)
 
 
 @pytest.mark.gen_test
@@ -270,7 +270,7 @@ async def test_an_early_refusal_of_a_long_request_is_heard(
     peer.stop_reading()
     peer.say(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
     assert (await fetch).code == 413
-    assert client.connections_resting == 0  # the rest of the request was never sent
+    assert client.connections_idle == 0  # the rest of the request was never sent
 
 
 @pytest.mark.gen_test

@@ -40,7 +40,7 @@ async def leaving_nothing(client: HttpClient, far_side: FarSide) -> AsyncIterato
     sockets, tasks = open_sockets(), asyncio.all_tasks()
     yield
     assert asyncio.all_tasks() == tasks
-    assert (0, 0) == (client.connections_in_use, client.connections_resting)
+    assert (0, 0) == (client.connections_in_use, client.connections_idle)
     streams = [thing for thing in gc.get_objects() if issubclass(type(thing), IOStream)]
     assert all(stream.closed() for stream in streams)  # by us: the far side still holds its ends
     await far_side.close_peers()
@@ -140,7 +140,7 @@ async def test_before_a_request_on_a_rested_connection_was_cleared(
         await fetch
         again = client.fetch(ClientRequest(url, may_send=may_send))
         await turns(5)
-        assert (1, 0) == (client.connections_in_use, client.connections_resting)
+        assert (1, 0) == (client.connections_in_use, client.connections_idle)
         await cancel(again)
         assert await peer.left() == b""
 

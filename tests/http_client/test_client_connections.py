@@ -47,14 +47,14 @@ async def rested(client: HttpClient, far_side: FarSide, url: str) -> Peer:
     fetch, peer = await begun(client, far_side, url)
     peer.say(FIVE)
     await fetch
-    assert client.connections_resting == 1
+    assert client.connections_idle == 1
     return peer
 
 
 async def forgotten(client: HttpClient) -> None:
     """Wait until no connection rests any more."""
     async with asyncio.timeout(1):
-        while client.connections_resting:  # noqa: ASYNC110 - nobody is told, and nobody needs to be
+        while client.connections_idle:  # noqa: ASYNC110 - nobody is told, and nobody needs to be
             await asyncio.sleep(0)
 
 
@@ -68,7 +68,7 @@ async def test_one_connection_serves_one_fetch_after_another(
         assert (await peer.request()).endswith(b"{}")
         peer.say(answer)
         await fetch
-    assert (1, 1) == (far_side.accepted, client.connections_resting)
+    assert (1, 1) == (far_side.accepted, client.connections_idle)
 
 
 @pytest.mark.gen_test
@@ -86,7 +86,7 @@ async def test_the_connection_used_last_is_used_first(
 
 
 @pytest.mark.gen_test
-async def test_origins_do_not_share_connections(
+async def test_endpoints_do_not_share_connections(
     client: HttpClient, far_side: FarSide, url: str
 ) -> None:
     await rested(client, far_side, url)
@@ -95,7 +95,7 @@ async def test_origins_do_not_share_connections(
     await peer.request()
     peer.say(FIVE)
     await fetch
-    assert client.connections_resting == 2
+    assert client.connections_idle == 2
 
 
 @pytest.mark.gen_test
@@ -116,7 +116,7 @@ async def test_a_last_response_closes_the_connection(
     peer.say(answer)
     assert (await fetch).body == b"hello"
     assert await peer.left() == b""
-    assert client.connections_resting == 0
+    assert client.connections_idle == 0
 
 
 @pytest.mark.gen_test
@@ -129,11 +129,11 @@ async def test_a_body_may_end_with_its_connection(
     peer.say(OK, b"\r\nhello")
     await peer.close()
     assert (await fetch).body == b"hello"
-    assert client.connections_resting == 0
+    assert client.connections_idle == 0
 
 
 @pytest.mark.gen_test
-async def test_a_resting_connection_that_the_far_side_closes_is_closed(
+async def test_an_idle_connection_that_the_far_side_closes_is_closed(
     client: HttpClient, far_side: FarSide, url: str
 ) -> None:
     peer = await rested(client, far_side, url)
@@ -142,13 +142,13 @@ async def test_a_resting_connection_that_the_far_side_closes_is_closed(
 
 
 @pytest.mark.gen_test
-async def test_a_resting_connection_that_speaks_is_closed(
+async def test_an_idle_connection_that_speaks_is_closed(
     client: HttpClient, far_side: FarSide, url: str
 ) -> None:
     peer = await rested(client, far_side, url)
     peer.say(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
     await peer.left()
-    assert client.connections_resting == 0
+    assert client.connections_idle == 0
 
 
 @pytest.mark.gen_test
@@ -165,33 +165,33 @@ async def test_what_came_since_the_loop_last_looked_is_seen_before_use(
 
 
 @pytest.mark.gen_test
-async def test_resting_connections_are_bounded_and_the_oldest_goes(
+async def test_idle_connections_are_bounded_and_the_oldest_goes(
     client: HttpClient, far_side: FarSide, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection_module, "MAX_RESTING", 2)
+    monkeypatch.setattr(connection_module, "MAX_IDLE_CONNECTIONS", 2)
     exchanges = [await begun(client, far_side, url) for _ in range(3)]
     for fetch, peer in exchanges:
         peer.say(FIVE)
         await fetch
     await exchanges[0][1].left()
-    assert client.connections_resting == 2
+    assert client.connections_idle == 2
 
 
 @pytest.mark.gen_test
 async def test_a_connection_does_not_rest_for_ever(
     client: HttpClient, far_side: FarSide, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection_module, "REST_SECONDS", 0.02)
+    monkeypatch.setattr(connection_module, "MAX_IDLE_SECONDS", 0.02)
     peer = await rested(client, far_side, url)
     await peer.left()
-    assert client.connections_resting == 0
+    assert client.connections_idle == 0
 
 
 @pytest.mark.gen_test
 async def test_a_connection_in_use_again_is_as_good_as_new(
     client: HttpClient, far_side: FarSide, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection_module, "REST_SECONDS", 0.05)
+    monkeypatch.setattr(connection_module, "MAX_IDLE_SECONDS", 0.05)
     peer = await rested(client, far_side, url)
     fetch = client.fetch(url)
     await peer.request()
@@ -206,7 +206,7 @@ async def test_closing_the_client_closes_what_rests(
 ) -> None:
     peer = await rested(client, far_side, url)
     client.close()
-    assert client.connections_resting == 0
+    assert client.connections_idle == 0
     await peer.left()
 
 

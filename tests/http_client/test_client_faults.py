@@ -223,7 +223,7 @@ async def test_a_response_that_is_none_closes_the_connection(
     peer.say(said)
     assert type(await failure(fetch)) is error
     await peer.left()
-    assert (0, 0) == (client.connections_in_use, client.connections_resting)
+    assert (0, 0) == (client.connections_in_use, client.connections_idle)
 
 
 @pytest.mark.gen_test

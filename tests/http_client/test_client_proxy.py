@@ -170,4 +170,4 @@ async def test_another_user_of_the_proxy_has_a_tunnel_of_his_own(
         proxy.say(TUNNEL)
         await answer(proxy)
         await fetch
-    assert client.connections_resting == 2
+    assert client.connections_idle == 2

@@ -165,12 +165,12 @@ def nginx(
 async def test_nginx_serves_files_on_connections_of_three_requests(
     client: HttpClient, nginx: Nginx
 ) -> None:
-    resting = []
+    idle = []
     for _ in range(5):
         response = await client.fetch(f"{nginx.url}/page.html")
         assert response.body == nginx.page  # nginx would gzip it for a client that allows it
-        resting.append(client.connections_resting)
-    assert resting == [1, 1, 0, 1, 1]
+        idle.append(client.connections_idle)
+    assert idle == [1, 1, 0, 1, 1]
 
 
 @pytest.mark.gen_test
@@ -178,7 +178,7 @@ async def test_nginx_with_tls(client: HttpClient, nginx: Nginx) -> None:
     request = ClientRequest(f"{nginx.tls_url}/page.html", ca_certs=nginx.ca_certs)
     for _ in range(2):
         assert (await client.fetch(request)).body == nginx.page
-    assert client.connections_resting == 1
+    assert client.connections_idle == 1
 
 
 @pytest.mark.gen_test
@@ -196,10 +196,10 @@ async def test_nginx_answers_without_a_page(client: HttpClient, nginx: Nginx) ->
 @pytest.mark.gen_test
 async def test_nginx_closes_a_connection_that_rests(client: HttpClient, nginx: Nginx) -> None:
     await client.fetch(f"{nginx.url}/brief/page.html")
-    assert client.connections_resting == 1
+    assert client.connections_idle == 1
 
     async def closed() -> bool:
-        return client.connections_resting == 0
+        return client.connections_idle == 0
 
     await until(closed)
     assert (await client.fetch(f"{nginx.url}/brief/page.html")).code == 200
@@ -243,7 +243,7 @@ async def test_aiohttp_streams_and_keeps_its_connection(client: HttpClient) -> N
                 ClientRequest(url, method="POST", body=body, streaming_callback=pieces.append)
             )
             assert b"".join(pieces) == body
-        assert client.connections_resting == 1
+        assert client.connections_idle == 1
         client.close()
 
 
@@ -371,7 +371,7 @@ async def test_proxy_py_makes_a_tunnel_for_tls(
     request = ClientRequest(f"{nginx.tls_url}/page.html", ca_certs=nginx.ca_certs, **proxy)
     for _ in range(2):
         assert (await client.fetch(request)).body == nginx.page
-    assert client.connections_resting == 1
+    assert client.connections_idle == 1
 
 
 @pytest.mark.gen_test

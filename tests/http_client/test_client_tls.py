@@ -64,7 +64,7 @@ async def test_a_given_ca_is_trusted_and_the_connection_kept(
         peer.say(chunk(b"x" * 100_000), LAST_CHUNK)
         await fetch
         assert sum(len(pieces.get_nowait()) for _ in range(pieces.qsize())) == 100_000
-    assert (1, 1) == (far_side.accepted, client.connections_resting)
+    assert (1, 1) == (far_side.accepted, client.connections_idle)
     assert names == ["localhost"]
 
 
@@ -115,7 +115,7 @@ async def test_trust_is_not_shared_between_requests(client: HttpClient, far_side
     peer = await far_side.peer()
     peer.say(FIVE)
     await fetch
-    assert client.connections_resting == 1
+    assert client.connections_idle == 1
     with pytest.raises(ConnectFailed):
         await client.fetch(f"https://localhost:{port}/")
 
@@ -180,7 +180,7 @@ async def test_a_stream_that_is_cut_off(
 
 
 @pytest.mark.gen_test
-async def test_a_resting_connection_that_the_far_side_closes_is_closed(
+async def test_an_idle_connection_that_the_far_side_closes_is_closed(
     client: HttpClient, far_side: FarSide, ca_certs: str
 ) -> None:
     port = await far_side.listen(server_context("localhost"))
@@ -188,6 +188,6 @@ async def test_a_resting_connection_that_the_far_side_closes_is_closed(
     peer = await far_side.peer()
     peer.say(FIVE)
     await fetch
-    assert client.connections_resting == 1
+    assert client.connections_idle == 1
     await peer.close()
-    assert client.connections_resting == 0
+    assert client.connections_idle == 0

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from http_client import dns
-from http_client.dns import Names
+from http_client.dns import CachingResolver
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 NO_NAME = socket.gaierror(socket.EAI_NONAME, "no such name")
@@ -59,7 +59,7 @@ async def test_both_families_are_found_and_ipv6_is_tried_first(server: NameServe
     server.say("p.example", V4, "192.0.2.1")
     server.say("p.example", V6, "2001:db8::1")
 
-    found = await Names(lookup=server.lookup).resolve("p.example", 443)
+    found = await CachingResolver(lookup=server.lookup).resolve("p.example", 443)
 
     assert [(V6, ("2001:db8::1", 443, 0, 0)), (V4, ("192.0.2.1", 443))] == found
 
@@ -71,14 +71,14 @@ async def test_nobody_waits_for_a_family_that_the_name_server_is_silent_about(
 ) -> None:
     server.say("p.example", family, address)
 
-    found = await Names(lookup=server.lookup).resolve("p.example", 443)
+    found = await CachingResolver(lookup=server.lookup).resolve("p.example", 443)
 
     assert [address] == [each[1][0] for each in found]
 
 
 @pytest.mark.gen_test
 async def test_however_many_ask_a_name_is_looked_up_once(server: NameServer) -> None:
-    looking = Names(lookup=server.lookup)
+    looking = CachingResolver(lookup=server.lookup)
     asking = [asyncio.create_task(looking.resolve("p.example", port)) for port in range(1, 101)]
     await asyncio.sleep(0)
     server.say("p.example", V6, NO_NAME)
@@ -92,7 +92,7 @@ async def test_however_many_ask_a_name_is_looked_up_once(server: NameServer) -> 
 
 @pytest.mark.gen_test
 async def test_who_gives_up_takes_the_lookup_from_nobody(server: NameServer) -> None:
-    looking = Names(lookup=server.lookup)
+    looking = CachingResolver(lookup=server.lookup)
     leaves = asyncio.create_task(looking.resolve("p.example", 443))
     stays = asyncio.create_task(looking.resolve("p.example", 443))
     await asyncio.sleep(0)
@@ -111,12 +111,12 @@ async def test_while_the_name_server_fails_the_last_good_address_serves(
     caplog: pytest.LogCaptureFixture,
     trouble: Exception | None,
 ) -> None:
-    monkeypatch.setattr(dns, "_FRESH", 0)
-    monkeypatch.setattr(dns, "_OUTAGE", 0)
+    monkeypatch.setattr(dns, "_FRESH_SECONDS", 0)
+    monkeypatch.setattr(dns, "_OUTAGE_SECONDS", 0)
     caplog.set_level(logging.INFO)
     server.say("p.example", V6, NO_NAME)
     server.say("p.example", V4, "192.0.2.1")
-    looking = Names(lookup=server.lookup)
+    looking = CachingResolver(lookup=server.lookup)
     before = await looking.resolve("p.example", 443)
     if trouble is None:
         del server.says["p.example", V4]
@@ -138,15 +138,15 @@ async def test_while_the_name_server_fails_the_last_good_address_serves(
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.name == "headrace.names"]
+    return [record.getMessage() for record in caplog.records if record.name == "headrace.dns"]
 
 
-async def known(server: NameServer, monkeypatch: pytest.MonkeyPatch) -> Names:
+async def known(server: NameServer, monkeypatch: pytest.MonkeyPatch) -> CachingResolver:
     """What has looked `p.example` up, and is to look it up anew each time."""
-    monkeypatch.setattr(dns, "_FRESH", 0)
+    monkeypatch.setattr(dns, "_FRESH_SECONDS", 0)
     server.say("p.example", V6, "2001:db8::1")
     server.say("p.example", V4, "192.0.2.1")
-    looking = Names(lookup=server.lookup)
+    looking = CachingResolver(lookup=server.lookup)
     assert 2 == len(await looking.resolve("p.example", 443))
     return looking
 
@@ -158,7 +158,7 @@ async def test_a_silence_is_waited_for_once_and_not_by_everybody_who_comes(
     looking = await known(server, monkeypatch)
     server.says.clear()
 
-    async with asyncio.timeout(20 * dns._SILENCE):
+    async with asyncio.timeout(20 * dns._SILENT_SECONDS):
         for _ in range(100):
             assert 2 == len(await looking.resolve("p.example", 443))
 
@@ -167,13 +167,13 @@ async def test_a_silence_is_waited_for_once_and_not_by_everybody_who_comes(
 async def test_a_name_server_that_is_slow_is_not_told_of_and_one_that_is_silent_once_a_name(
     server: NameServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(dns, "_SILENCE", 0.01)
+    monkeypatch.setattr(dns, "_SILENT_SECONDS", 0.01)
     looking = await known(server, monkeypatch)
     server.says.clear()
     await looking.resolve("p.example", 443)
     assert [] == said(caplog)
 
-    monkeypatch.setattr(dns, "_OUTAGE", 0)
+    monkeypatch.setattr(dns, "_OUTAGE_SECONDS", 0)
     for _ in range(3):
         await looking.resolve("p.example", 443)
 
@@ -184,10 +184,10 @@ async def test_a_name_server_that_is_slow_is_not_told_of_and_one_that_is_silent_
 async def test_a_lookup_that_breaks_is_the_last_one_of_no_name(
     server: NameServer, expect_log: Any
 ) -> None:
-    expect_log("headrace.names", "a lookup broke name=p.example")
+    expect_log("headrace.dns", "a lookup broke name=p.example")
     server.say("p.example", V6, NO_NAME)
     server.say("p.example", V4, MemoryError())  # type: ignore[arg-type]
-    looking = Names(lookup=server.lookup)
+    looking = CachingResolver(lookup=server.lookup)
     with pytest.raises(OSError, match="the lookup broke"):
         await looking.resolve("p.example", 443)
 
@@ -200,10 +200,10 @@ async def test_a_lookup_that_breaks_is_the_last_one_of_no_name(
 async def test_an_address_that_is_no_longer_one_does_not_serve(
     server: NameServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dns, "_FRESH", 0)
+    monkeypatch.setattr(dns, "_FRESH_SECONDS", 0)
     server.say("p.example", V6, NO_NAME)
     server.say("p.example", V4, "192.0.2.1")
-    looking = Names(lookup=server.lookup)
+    looking = CachingResolver(lookup=server.lookup)
     await looking.resolve("p.example", 443)
     server.say("p.example", V4, NO_NAME)
 
@@ -219,7 +219,7 @@ async def test_what_failed_is_told_rather_than_that_a_family_has_no_address(
     server.say("p.example", V4, AT_A_LOSS)
 
     with pytest.raises(socket.gaierror) as caught:
-        await Names(lookup=server.lookup).resolve("p.example", 443)
+        await CachingResolver(lookup=server.lookup).resolve("p.example", 443)
 
     assert socket.EAI_AGAIN == caught.value.errno
 
@@ -230,7 +230,7 @@ async def test_what_failed_is_told_rather_than_that_a_family_has_no_address(
     [("192.0.2.1", (V4, ("192.0.2.1", 443))), ("2001:db8::1", (V6, ("2001:db8::1", 443, 0, 0)))],
 )
 async def test_an_address_is_not_looked_up(server: NameServer, host: str, address: Any) -> None:
-    found = await Names(lookup=server.lookup).resolve(host, 443)
+    found = await CachingResolver(lookup=server.lookup).resolve(host, 443)
 
     assert [address] == found
     assert [] == server.asked
@@ -240,7 +240,7 @@ async def test_an_address_is_not_looked_up(server: NameServer, host: str, addres
 async def test_closing_ends_the_waiting_and_what_is_said_afterwards_is_not_heard(
     server: NameServer,
 ) -> None:
-    looking = Names(lookup=server.lookup)
+    looking = CachingResolver(lookup=server.lookup)
     asking = asyncio.create_task(looking.resolve("p.example", 443))
     await asyncio.sleep(0)
     looking.close()
@@ -252,8 +252,8 @@ async def test_closing_ends_the_waiting_and_what_is_said_afterwards_is_not_heard
 
 @pytest.mark.gen_test
 async def test_the_systems_own_lookup(expect_log: Any) -> None:
-    found = await Names().resolve("localhost", 80)
+    found = await CachingResolver().resolve("localhost", 80)
 
     assert {(V4, ("127.0.0.1", 80)), (V6, ("::1", 80, 0, 0))} >= set(found)
     with pytest.raises(socket.gaierror):
-        await Names().resolve("nowhere.invalid", 80)
+        await CachingResolver().resolve("nowhere.invalid", 80)

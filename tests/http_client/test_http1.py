@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from http_client.decompression import MAX_INFLATED_BYTES
+from http_client.decompression import MAX_DECOMPRESSED_BYTES
 from http_client.errors import ConnectionLost, InvalidResponse
 from http_client.http1 import MAX_FIELDS, MAX_OVERHEAD, ResponseParser, request_head
 
@@ -50,7 +50,7 @@ def cuts(whole: bytes) -> Iterator[list[bytes]]:
 def test_a_response_is_the_same_wherever_it_is_cut(received: bytes) -> None:
     for pieces in [[received], *cuts(received)]:
         parser, body = read(*pieces)
-        parser.verdict()
+        parser.raise_for_failure()
         assert parser.head is not None
         assert (200, "OK", b"hello") == (parser.head.status, parser.head.reason, body)
         assert parser.reusable
@@ -87,7 +87,7 @@ def test_a_response_without_a_reason_phrase_is_one() -> None:
 @pytest.mark.parametrize("status", [204, 304])
 def test_some_statuses_have_no_body_whatever_their_length_says(status: int) -> None:
     parser, body = read(b"HTTP/1.1 %d X\r\nContent-Length: 5\r\n\r\n" % status)
-    parser.verdict()
+    parser.raise_for_failure()
     assert (True, b"", True) == (parser.done, body, parser.reusable)
 
 
@@ -108,7 +108,7 @@ def test_some_statuses_have_no_body_whatever_their_length_says(status: int) -> N
 )
 def test_such_a_response_is_the_last_of_its_connection(received: bytes) -> None:
     parser, body = read(received)
-    parser.verdict()
+    parser.raise_for_failure()
     assert (True, b"hello", False) == (parser.done, body, parser.reusable)
 
 
@@ -121,7 +121,7 @@ def test_a_body_without_a_length_ends_with_the_connection() -> None:
     parser, body = read(UNTIL_CLOSE)
     assert not parser.done
     parser.end(OSError("closed"), in_order=True)
-    parser.verdict()
+    parser.raise_for_failure()
     assert (b"hello", False) == (body, parser.reusable)
 
 
@@ -142,7 +142,7 @@ def test_an_end_too_early_is_broken(received: bytes, in_order: bool) -> None:
     cause = ConnectionResetError()
     parser.end(cause, in_order=in_order)
     with pytest.raises(ConnectionLost) as caught:
-        parser.verdict()
+        parser.raise_for_failure()
     assert caught.value.__cause__ is cause
 
 
@@ -190,7 +190,7 @@ def test_what_was_not_asked_for_is_a_bad_response(received: bytes) -> None:
     assert parser.done
     assert body == b""
     with pytest.raises(InvalidResponse):
-        parser.verdict()
+        parser.raise_for_failure()
 
 
 @pytest.mark.parametrize("coding", [b"gzip", b"br", b"deflate"])
@@ -198,7 +198,7 @@ def test_an_error_may_be_encoded_anyhow_for_its_status_says_enough(coding: bytes
     parser, _ = read(
         b"HTTP/1.1 503 Busy\r\nContent-Encoding: %b\r\nContent-Length: 3\r\n\r\nabc" % coding
     )
-    parser.verdict()
+    parser.raise_for_failure()
     assert parser.head is not None
     assert 503 == parser.head.status
 
@@ -218,7 +218,7 @@ def test_what_comes_compressed_is_read_at_any_cut(coding: str, compressed: bytes
     head += b"Content-Length: %d\r\n\r\n" % len(compressed)
     for place in range(len(compressed)):
         parser, body = read(head + compressed[:place], compressed[place:])
-        parser.verdict()
+        parser.raise_for_failure()
         assert WORDS == body
     _, body = read(head, *(bytes((byte,)) for byte in compressed))
     assert WORDS == body
@@ -237,9 +237,9 @@ def test_what_inflates_too_far_is_a_bad_response() -> None:
     parser = ResponseParser()
     parser.feed(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n")
 
-    assert b"" == parser.feed(gzip.compress(bytes(MAX_INFLATED_BYTES + 1)))
+    assert b"" == parser.feed(gzip.compress(bytes(MAX_DECOMPRESSED_BYTES + 1)))
     with pytest.raises(InvalidResponse) as caught:
-        parser.verdict()
+        parser.raise_for_failure()
     assert "inflates_too_far" == caught.value.reason
 
 
@@ -255,7 +255,7 @@ def test_what_surrounds_a_body_is_bounded(endless: bytes) -> None:
     assert parser.feed(CHUNKED + b"5\r\nhello\r\n") == b"hello"
     assert parser.feed(endless) == b""
     with pytest.raises(InvalidResponse):
-        parser.verdict()
+        parser.raise_for_failure()
 
 
 def test_overhead_is_counted_from_the_last_piece_of_body() -> None:
@@ -264,14 +264,14 @@ def test_overhead_is_counted_from_the_last_piece_of_body() -> None:
     for _ in range(3):
         assert parser.feed(b"5;" + b"x" * (MAX_OVERHEAD - 100)) == b""
         assert parser.feed(b"\r\nhello\r\n") == b"hello"
-    parser.verdict()
+    parser.raise_for_failure()
 
 
 def test_what_came_before_a_bad_chunk_is_handed_over() -> None:
     parser, body = read(CHUNKED + b"5\r\nhello\r\nTraceback (most recent call last):\r\n")
     assert body == b"hello"
     with pytest.raises(ConnectionLost):
-        parser.verdict()
+        parser.raise_for_failure()
 
 
 def test_a_request_is_framed_by_its_body() -> None:
