@@ -14,7 +14,7 @@ from handlers.authenticator import Authenticator
 from handlers.bearer_authenticator import BearerAuthenticator
 from handlers.cors import Cors
 from handlers.loopback_only import LoopbackOnly
-from handlers.presence import Presence
+from handlers.open_requests import OpenRequests
 from http_client.client import ClientRequest, HttpClient
 from http_client.errors import HttpClientError
 from settings import AuthSettings, JwtSettings
@@ -34,19 +34,14 @@ class AuthenticationSetup(NamedTuple):
 
 
 def set_up_authentication(
-    auth: AuthSettings, cors: Cors, storage: Storage, presence: Presence
+    auth: AuthSettings, cors: Cors, storage: Storage, requests: OpenRequests
 ) -> AuthenticationSetup:
     """What `auth` asks for."""
     # Without keys nobody looks at tickets, and so one secret is as good as another.
     secret = secrets.token_hex() if auth.secret is None else auth.secret.get_secret_value()
     tickets = Tickets(secret)
     if auth.mode == "keys":
-        verifier = ApiKeyVerifier(
-            storage,
-            recheck_seconds=auth.recheck_seconds,
-            in_use=presence.api_keys_in_use,
-            expel=presence.expel,
-        )
+        verifier = ApiKeyVerifier(storage, requests, recheck_seconds=auth.recheck_seconds)
         return AuthenticationSetup(
             BearerAuthenticator(verifier, tickets), tickets, (verifier.run,), _nothing
         )

@@ -47,8 +47,10 @@ from authentication import set_up_authentication
 from doctor.examination import examine
 from handlers.base import NotFoundHandler, Services
 from handlers.cors import Cors
+from handlers.disconnects import DisconnectWatcher
+from handlers.event_streams import EventStreams
 from handlers.log_redaction import redacted_tornado_log
-from handlers.presence import Presence
+from handlers.open_requests import OpenRequests
 from handlers.readiness import Readiness
 from handlers.refusals import Refusals
 from http_client.client import HttpClient
@@ -138,14 +140,16 @@ class Server:
         url: str,
         acceptor: Acceptor,
         relay: Relay,
-        presence: Presence,
+        open_requests: OpenRequests,
+        event_streams: EventStreams,
         metrics_url: str | None = None,
     ) -> None:
         self.url = url
         self.metrics_url = metrics_url
         self.acceptor = acceptor
         self.relay = relay
-        self.presence = presence
+        self.open_requests = open_requests
+        self.event_streams = event_streams
 
     async def drain(self, *, patience: float, hurry: asyncio.Event) -> None:
         """Listen no more, take nothing new, and return once no answer is live.
@@ -190,10 +194,13 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         relay = Relay(storage, models, _limits(settings), _told_to(*listeners))
         await relay.open()
 
-        presence = Presence(heartbeat_seconds=settings.relay.heartbeat_seconds)
-        stack.callback(presence.close)
+        open_requests = OpenRequests()
+        event_streams = EventStreams(heartbeat_seconds=settings.relay.heartbeat_seconds)
+        stack.callback(event_streams.close)
+        disconnects = DisconnectWatcher()
+        stack.callback(disconnects.close)
         cors = Cors(settings.cors.allow_origins)
-        authentication = set_up_authentication(settings.auth, cors, storage, presence)
+        authentication = set_up_authentication(settings.auth, cors, storage, open_requests)
         stack.callback(authentication.close)
         chores: list[Callable[[], Awaitable[None]]] = [*relay.chores(), *authentication.chores]
         chores.append(partial(watch_lag, metrics.lagged))
@@ -212,7 +219,9 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
             readiness=readiness,
             refusals=refusals,
             models=models,
-            presence=presence,
+            open_requests=open_requests,
+            event_streams=event_streams,
+            disconnects=disconnects,
             authenticator=authentication.authenticator,
             tickets=authentication.tickets,
             cors=cors,
@@ -232,7 +241,7 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         metrics.watch(
             lambda: relay.stats,
             lambda: Sockets(
-                readers=presence.followers,
+                readers=event_streams.open_count,
                 connections=acceptor.connections,
                 refused=acceptor.refused,
                 upstream_in_use=client.connections_in_use,
@@ -245,10 +254,10 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         stack.callback(peers.stop)
         stack.push_async_callback(http.close_all_connections)
         stack.push_async_callback(spare_http.close_all_connections)
-        stack.push_async_callback(presence.nobody, patience=_LAST_WORDS_SECONDS)
+        stack.push_async_callback(open_requests.wait_for_none, timeout=_LAST_WORDS_SECONDS)
         stack.push_async_callback(relay.close)
         stack.callback(acceptor.stop)
-        yield Server(url, acceptor, relay, presence, metrics_url)
+        yield Server(url, acceptor, relay, open_requests, event_streams, metrics_url)
 
 
 async def _models(settings: Settings, client: HttpClient, stack: AsyncExitStack) -> Models:
@@ -528,7 +537,7 @@ def _give_memory_back() -> None:
 
 def _in_words(server: Server, what: str) -> str:
     """How the server does, for the person who asks systemd."""
-    live, readers = server.relay.live, server.presence.followers
+    live, readers = server.relay.live, server.event_streams.open_count
     return f"{what} {live} live answer{'s' * (live != 1)} to {readers} reader{'s' * (readers != 1)}"
 
 

@@ -9,7 +9,8 @@ had opened is closed.
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Callable, Set
+from collections.abc import Set
+from typing import Protocol
 
 from auth import api_keys
 from auth.principal import ExpiredCredentials, InvalidCredentials, Principal
@@ -56,21 +57,29 @@ class _CachedKey:
         self.read_at = read_at
 
 
+class RequestsByApiKey(Protocol):
+    """The requests that are being answered, by the ids of the API keys that let them in."""
+
+    def api_keys_in_use(self) -> Set[str]:
+        """The ids of those API keys."""
+
+    def close_those_of(self, api_key_ids: Set[str]) -> None:
+        """Close the requests that these API keys let in."""
+
+
 class ApiKeyVerifier:
-    """Tells whose a key is. `in_use` names the keys of requests under way, `expel` ends those."""
+    """Tells whose a key is, and closes the requests that a key let in which is no longer good."""
 
     def __init__(
         self,
         storage: Storage,
+        requests: RequestsByApiKey,
         *,
         recheck_seconds: float,
-        in_use: Callable[[], Set[str]],
-        expel: Callable[[Set[str]], None],
     ) -> None:
         self._storage = storage
         self._recheck_seconds = recheck_seconds
-        self._in_use = in_use
-        self._expel = expel
+        self._requests = requests
         self._cached: OrderedDict[str, _CachedKey] = OrderedDict()  # used last comes last
         self._asked: dict[str, asyncio.Future[_CachedKey | None]] = {}  # what is being looked up
         self._queue: deque[str] = deque()  # those of them that no query has begun for
@@ -181,18 +190,18 @@ class ApiKeyVerifier:
         """See how all known keys stand, and close what those that are no longer good have open."""
         began = asyncio.get_running_loop().time()
         self._drop_idle(began)
-        watched = self._cached.keys() | self._in_use()
+        watched = self._cached.keys() | self._requests.api_keys_in_use()
         kept = {key.id: key for key in await self._storage.api_keys(watched)} if watched else {}
         self._learn(kept, watched, began)
         self._looked_at = began
-        if in_use := self._in_use() & watched:
+        if in_use := self._requests.api_keys_in_use() & watched:
             good = {
                 api_key_id
                 for api_key_id in in_use
                 if api_key_id in kept and _is_good(kept[api_key_id])
             }
             if in_use > good:
-                self._expel(in_use - good)
+                self._requests.close_those_of(in_use - good)
 
     def _learn(self, kept: dict[str, ApiKey], watched: Set[str], read_at: float) -> None:
         for api_key_id in watched:

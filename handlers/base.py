@@ -22,8 +22,10 @@ from auth.tickets import Tickets
 from handlers.authenticator import Access, Authenticator
 from handlers.cors import Cors
 from handlers.decoding import Body, decoded
+from handlers.disconnects import DisconnectWatcher
 from handlers.errors import ApiError, Described, describe
-from handlers.presence import Presence
+from handlers.event_streams import EventStreams
+from handlers.open_requests import OpenRequests
 from handlers.readiness import Readiness
 from handlers.refusals import Refusals
 from handlers.single_header import RepeatedHeader, single_header
@@ -63,7 +65,9 @@ class Services(NamedTuple):
     readiness: Readiness
     refusals: Refusals
     models: Models
-    presence: Presence
+    open_requests: OpenRequests
+    event_streams: EventStreams
+    disconnects: DisconnectWatcher
     authenticator: Authenticator
     tickets: Tickets
     cors: Cors
@@ -108,7 +112,7 @@ class BaseHandler(RequestHandler):
 
     async def prepare(self) -> None:
         """Refuse what is not let in, before anything is read of it."""
-        self.services.presence.came(self)
+        self.services.open_requests.add(self)
         self.connection_stream.request_id = self.request_id
         self._set_current_headers()
         self.services.authenticator.check_request(self.request)
@@ -148,7 +152,7 @@ class BaseHandler(RequestHandler):
 
     def on_finish(self) -> None:
         """Tornado's hook: the response is sent, or there is nobody to send it to."""
-        self.services.presence.went(self)
+        self.services.open_requests.remove(self)
 
     def compute_etag(self) -> None:
         """Tornado's hook. Nothing here may be stored by caches: an ETag would only cost a hash."""
@@ -182,7 +186,7 @@ class BaseHandler(RequestHandler):
         """The API key that let the request in, if one did."""
         return None if self.principal is None else self.principal.api_key_id
 
-    def expel(self) -> None:
+    def close_for_its_key(self) -> None:
         """The key is no longer good: whoever still waits, waits in vain."""
         log.info(
             LogEvent("request ended, its key is gone", request=self.request_id, key=self.api_key_id)

@@ -32,7 +32,7 @@ class ReadingHandler(WatchedHandler):
         if self._reader is not None:
             self._reader.disconnect()
 
-    def beat(self) -> None:
+    def heartbeat(self) -> None:
         """A sign of life is due."""
         if self._reader is not None:
             self._reader.beat()
@@ -42,7 +42,7 @@ class ReadingHandler(WatchedHandler):
         self.write_stream_headers()
         with (
             self.services.relay.reader(answer, position) as reader,
-            self.services.presence.following(self),
+            self.services.event_streams.opened(self),
         ):
             self._read_with(reader)
             # Left while we were writing is as ordinary as left while we waited.

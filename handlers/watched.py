@@ -26,7 +26,7 @@ class WatchedHandler(BaseHandler):
         if stream.closed():
             self.leave()
             return nullcontext()
-        return self.services.presence.watching(stream.socket.fileno(), self.leave)
+        return self.services.disconnects.watching(stream.socket.fileno(), self.leave)
 
     def leave(self) -> None:
         """The sender is gone."""

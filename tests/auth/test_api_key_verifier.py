@@ -11,6 +11,7 @@ from auth import api_key_commands, api_keys
 from auth import api_key_verifier as verifier_module
 from auth.api_key_verifier import ApiKeyVerifier
 from auth.principal import InvalidCredentials
+from handlers.open_requests import OpenRequests
 from storage.base import Reason, StorageError
 from storage.sqlite.store import SQLiteStorage
 from tests.faults import FaultyStorage
@@ -30,9 +31,8 @@ def store(io_loop: IOLoop, tmp_path: Path) -> Iterator[FaultyStorage]:
 def verifier(store: FaultyStorage) -> ApiKeyVerifier:
     return ApiKeyVerifier(
         store,  # type: ignore[arg-type]
+        OpenRequests(),
         recheck_seconds=50,
-        in_use=frozenset,
-        expel=lambda _: None,
     )
 
 

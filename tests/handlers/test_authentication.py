@@ -162,7 +162,7 @@ async def test_revoking_closes_open_streams_and_nobody_elses(
             await theirs.end()
         await upstream.closed.wait()  # and nobody pays on
 
-    assert 1 == server.presence.followers
+    assert 1 == server.event_streams.open_count
     upstream.tokens(" you")
     upstream.finish()
     await others.end()

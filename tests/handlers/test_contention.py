@@ -44,12 +44,12 @@ async def titles(server: Server) -> list[str | None]:
 
 def asking(server: Server) -> int:
     """How many requests are being answered."""
-    return len(server.presence._requests)
+    return server.open_requests.count
 
 
 async def gone(server: Server) -> None:
     """Return when no request is being answered."""
-    await server.presence.nobody(patience=10)
+    await server.open_requests.wait_for_none(timeout=10)
 
 
 @pytest.mark.parametrize("half", [False, True])

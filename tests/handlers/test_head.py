@@ -94,7 +94,7 @@ async def test_leaving_before_it_is_answered_is_no_error(
     await until(lambda: headrace.acceptor.connections == 0)
     gate.open.set()
 
-    await until(lambda: not headrace.presence._requests)  # and no traceback in the log
+    await until(lambda: not headrace.open_requests.count)  # and no traceback in the log
 
 
 @pytest.mark.gen_test
@@ -110,7 +110,7 @@ async def test_of_a_live_stream_it_says_the_headers_and_ends(
 
     assert (200, "text/event-stream; charset=utf-8") == (head.status, head.headers["content-type"])
     assert head.headers.keys().isdisjoint({"content-length", "transfer-encoding"})
-    assert 1 == headrace.presence.followers
+    assert 1 == headrace.event_streams.open_count
     upstream.tokens(" more")
     await reader.text("half more")  # nobody left by it
     upstream.finish()

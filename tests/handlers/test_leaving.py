@@ -272,4 +272,4 @@ async def test_a_thousand_readers_that_leave_together_leave_nothing_behind(
     await headrace.relay.idle()
     while left_behind() != before:  # noqa: ASYNC110 -- sockets go in the loop's next rounds
         await asyncio.sleep(0)
-    assert (0, 0) == (headrace.relay.live, headrace.presence.followers)
+    assert (0, 0) == (headrace.relay.live, headrace.event_streams.open_count)

@@ -50,7 +50,7 @@ async def test_no_more_streams_are_opened_than_a_user_may_have_and_nothing_is_as
     assert 2 == len(upstream.requests)
     assert 200 == (await call(server.url, "GET", LIST)).status
     readers[2].close()
-    await until(lambda: server.presence.followers == 2)
+    await until(lambda: server.event_streams.open_count == 2)
     again = await Reader.come_back(server.url, readers[0].answer_id)
     await again.text("a")
 
@@ -117,7 +117,7 @@ async def test_a_place_comes_back_however_a_request_ends(
             clients.ask(LIST)
             await gate.reached.wait()
         gate.open.set()
-        await server.presence.nobody(patience=5)
+        await server.open_requests.wait_for_none(timeout=5)
     assert 200 == (await call(server.url, "GET", "/api/v1/me")).status
 
 

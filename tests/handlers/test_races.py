@@ -71,7 +71,7 @@ async def test_who_leaves_while_an_old_answer_is_being_read_for_them_leaves_noth
     await call(server.url, "GET", "/healthz")
     gate.open.set()
     await call(server.url, "GET", "/api/v1/conversations")  # which the store reads behind it
-    await until(lambda: not server.presence.followers)
+    await until(lambda: not server.event_streams.open_count)
 
 
 @pytest.mark.parametrize("how", ["leaves at the end", "comes never"])
@@ -93,7 +93,7 @@ async def test_an_ended_answer_is_let_go_of_whatever_patience_it_had(
         answer_id = reader.answer_id
         await gate.reached.wait()
         reader.close()
-        await until(lambda: not server.presence.followers)
+        await until(lambda: not server.event_streams.open_count)
     assert answer_id in _answers_in_memory()
 
     gate.open.set()
@@ -141,7 +141,7 @@ async def test_a_reader_who_never_reads_is_sent_little_and_their_leaving_is_noti
         assert 2 == len(unwritten)
         assert sum(unwritten) < 128 * 1024
         other.close()
-        await until(lambda: server.presence.followers == 1)
+        await until(lambda: server.event_streams.open_count == 1)
         assert not upstream.closed.is_set()  # one reader is left, reading or not
     await upstream.closed.wait()
     assert "abandoned" == (await kept_answer(server, path))["status"]
@@ -204,7 +204,7 @@ async def test_a_reader_is_still_watched_when_an_earlier_one_of_the_same_descrip
     await later.start()
     await upstream.request(1)
     gate.open.set()
-    await until(lambda: server.presence.followers == 1)
+    await until(lambda: server.event_streams.open_count == 1)
     await call(server.url, "GET", "/healthz")
     later.close()
     await upstream.closed.wait()

@@ -151,7 +151,7 @@ async def test_who_has_a_key_is_waited_for(headrace: Server, upstream: ScriptedU
     reader = await Reader.ask(headrace.url, headers=KEY)
     await reader.text("Hel")
     reader.close()
-    left = headrace.presence.nobody(patience=5)
+    left = headrace.open_requests.wait_for_none(timeout=5)
     await left
     again = await Reader.ask(headrace.url, headers=KEY)
     upstream.tokens("lo")

@@ -105,7 +105,7 @@ async def test_who_was_told_202_has_time_to_come_though_another_asker_leaves(
     promised = await call(server.url, "POST", "/api/v1/chat", body, headers=KEY | LATER)
     assert 202 == promised.status
     reader.close()
-    await server.presence.nobody(patience=5)
+    await server.open_requests.wait_for_none(timeout=5)
     back = await Reader.open(server.url, "GET", promised.body["events_url"])
     upstream.tokens("b")
     upstream.finish()

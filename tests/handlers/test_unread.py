@@ -127,7 +127,7 @@ async def test_readers_of_an_ended_answer_share_its_text_and_hold_one_write_each
         assert clients.in_kernel <= KERNEL
         assert server.relay.unsent_budget.held <= 4 * 1_000_000 + FRAME
 
-    await until(lambda: server.presence.followers == 0)
+    await until(lambda: server.event_streams.open_count == 0)
     assert 0 == server.relay.unsent_budget.held
     whole = await Reader.come_back(server.url, answer_id)
     assert "complete" == (await whole.end())["status"]
@@ -144,7 +144,7 @@ async def test_readers_of_a_live_answer_hold_one_write_each(
 
     async with unread(server) as clients:
         clients.ask(f"/api/v1/answers/{reader.answer_id}/events", times=20)
-        await until(lambda: server.presence.followers == 21)
+        await until(lambda: server.event_streams.open_count == 21)
         await until(lambda: sum(len(s._write_buffer) > 0 for s in clients.streams) == 20)
 
         assert clients.held <= FREE_BYTES + FRAME
@@ -163,7 +163,7 @@ async def test_an_answer_that_ends_under_its_readers_counts_and_is_shared_with_w
     async with unread(server) as clients:
         path = f"/api/v1/answers/{reader.answer_id}/events"
         clients.ask(path, times=5)
-        await until(lambda: server.presence.followers == 6)
+        await until(lambda: server.event_streams.open_count == 6)
         assert 0 == server.relay.unsent_budget.held
         upstream.finish()
         await reader.end()
@@ -258,7 +258,7 @@ async def test_a_stream_holds_nothing_of_its_question(
     finally:
         tracemalloc.stop()
 
-    assert 21 == server.presence.followers
+    assert 21 == server.event_streams.open_count
     assert held < len(others) * len(body) / 4
     for _, other in [*others, (first, writer)]:
         other.close()

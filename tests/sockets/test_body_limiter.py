@@ -244,7 +244,7 @@ async def test_a_body_counts_until_it_is_known_whose_it_is(serve: Serving, issue
     server = await serve.start(auth=issuer.settings(), limits=limits)
     key = issuer.token("next")
     _, waiting = await sending(server, post(b"x" * 90_000, key=key))
-    await until(lambda: len(server.presence._requests) == 1)  # it has all come in
+    await until(lambda: server.open_requests.count == 1)  # it has all come in
 
     stream, another = await sending(server, post(b"x" * 45_000, key=key))
 
