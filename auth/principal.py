@@ -1,14 +1,14 @@
-"""Who asks, once that is known, and how it comes that it is not.
+"""The authenticated user of a request, and the errors where there is none.
 
-Unauthenticated     401: come with other credentials
-├── NoCredentials        there were none
-├── InvalidCredentials   unknown, malformed, revoked: which of them is nobody's business
-├── ExpiredCredentials   they were good once: whoever holds them may fetch new ones
-└── TicketExpired        the answer it let its holder read ended a while ago
-KeysUnavailable     503: nobody can tell now whether a token is good
+Unauthenticated     401: other credentials are needed
+├── NoCredentials        none were sent
+├── InvalidCredentials   unknown, malformed or revoked; the response does not tell which
+├── ExpiredCredentials   they were valid once: their holder may get new ones
+└── TicketExpired        the answer that it was for ended a while ago
+KeysUnavailable     503: tokens cannot be verified at the moment
 
-Their words are fixed: nothing of what was sent is in them. Why it is so, in a word of ours such as
-the claim that failed, is for the log of the operator and for nobody else.
+Their messages are fixed: nothing that was sent is in them. `reason`, such as the name of the claim
+that failed, is for the operator's log only.
 """
 
 import re
@@ -17,18 +17,18 @@ from typing import ClassVar
 import msgspec
 
 # A user's name comes from `--user`, or from a token's `sub`. It is stored with everything they own;
-# line ends and other controls would only forge lines in what people read.
+# line ends and other control characters in it could forge lines of a log.
 MAX_USER_CHARS = 256
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
-# Whoever enters while `auth.mode` is "none".
+# The user of all requests while `auth.mode` is "none".
 LOCAL_USER = "local"
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """The one who asks. `api_key_id` is the API key by which they came in, if it was one.
+    """The user of a request. `api_key_id` is the id of the API key that was sent, if it was one.
 
-    `models` are patterns of those they may ask; None: any.
+    `models` are patterns of the models that they may use; None: all models.
     """
 
     user: str
@@ -41,7 +41,7 @@ class Unauthenticated(Exception):
     """Base of the reasons for a 401. `code` is what clients match on; it is never reworded."""
 
     code: ClassVar[str] = "unauthenticated"
-    words: ClassVar[str] = "This takes a key."
+    words: ClassVar[str] = "This request needs an API key or a token."
     challenge: ClassVar[str] = 'Bearer realm="headrace", error="invalid_token"'
 
     def __init__(self, reason: str, api_key_id: str | None = None) -> None:
@@ -51,39 +51,45 @@ class Unauthenticated(Exception):
 
 
 class NoCredentials(Unauthenticated):
-    """The request carried none."""
+    """The request has no credentials."""
 
     code = "credentials_required"
-    words = "Send Authorization: Bearer and a key or token."
+    words = "Send an API key or a token in the header Authorization: Bearer."
     challenge = 'Bearer realm="headrace"'  # RFC 6750: without an error if nothing was tried
 
 
 class InvalidCredentials(Unauthenticated):
-    """They open nothing."""
+    """The credentials are unknown, malformed or revoked."""
 
     code = "invalid_credentials"
-    words = "The key, token or ticket is not one that is good here."
+    words = (
+        "The API key, token or ticket is not valid here. It may be mistyped, revoked or for "
+        "another server."
+    )
 
 
 class ExpiredCredentials(Unauthenticated):
-    """Their time is over."""
+    """The credentials were valid until they expired."""
 
     code = "expired_credentials"
-    words = "The key or token has expired."
+    words = "The API key or token has expired. Get a new one."
 
 
 class TicketExpired(Unauthenticated):
-    """The ticket's answer has ended, and its time after that is over."""
+    """The ticket's answer has ended, and the ticket's time after that is over."""
 
     code = "ticket_expired"
-    words = "The ticket has expired. Ask for another one."
+    words = "The ticket has expired. Get a new one by POST /api/v1/answers/{answer_id}/ticket."
 
 
 class KeysUnavailable(Exception):
-    """The issuer's keys could not be fetched, so that no token can be judged."""
+    """The issuer's keys could not be fetched, so that no token can be verified."""
 
     code: ClassVar[str] = "auth_unavailable"
-    words: ClassVar[str] = "Tokens cannot be checked just now. Try again shortly."
+    words: ClassVar[str] = (
+        "Tokens cannot be verified at the moment, since the identity provider's keys cannot be "
+        "fetched. Try again in a few seconds."
+    )
 
     def __init__(self, reason: str) -> None:
         super().__init__(self.words)

@@ -99,7 +99,7 @@ class AskingHandler(ReadingHandler):
         raise ApiError(
             HTTPStatus.NOT_ACCEPTABLE,
             "not_acceptable",
-            "Answers come as text/event-stream or application/json.",
+            "Accept must permit text/event-stream or application/json.",
         )
 
     def _key(self) -> str | None:
@@ -111,7 +111,7 @@ class AskingHandler(ReadingHandler):
         raise ApiError(
             HTTPStatus.BAD_REQUEST,
             "invalid_idempotency_key",
-            "An Idempotency-Key is 1 to 255 printable ASCII characters, sent once.",
+            "Idempotency-Key must be sent once, with 1 to 255 printable ASCII characters.",
         )
 
     def _answer_later(self, answer: Answer) -> None:
@@ -129,7 +129,9 @@ class AskingHandler(ReadingHandler):
         if message.status not in (Status.FAILED, Status.INTERRUPTED):
             self.write_json(message)
             return
-        failure = message.error or Failure("interrupted", "The server went away.")
+        failure = message.error or Failure(
+            "interrupted", "The server stopped while it generated this answer. Ask again."
+        )
         problem = Problem.of(failure, self.request_id)
         if failure.retry_after is not None:
             self.set_header("Retry-After", str(math.ceil(failure.retry_after)))

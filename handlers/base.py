@@ -129,7 +129,7 @@ class BaseHandler(RequestHandler):
             raise ApiError(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 "body_too_large",
-                f"The body exceeds {limit} bytes.",
+                f"The body is longer than {limit:,} bytes (limits.max_body_bytes).",
             )
         if self.request.method == "GET":
             self.request.body = b""  # it means nothing, and a stream would hold it
@@ -140,14 +140,14 @@ class BaseHandler(RequestHandler):
             raise ApiError(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
                 "not_json",
-                "The body must be sent as application/json.",
+                "Send the body as JSON, with Content-Type: application/json.",
             )
         codings = self.request.headers.get("Content-Encoding", "").lower().split(",")
         if any(coding.strip() not in ("", "identity") for coding in codings):
             raise ApiError(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
                 _COMPRESSED,
-                "The body must be sent as it is, without a Content-Encoding.",
+                "Send the body uncompressed, without Content-Encoding.",
             )
 
     def on_finish(self) -> None:
@@ -203,7 +203,7 @@ class BaseHandler(RequestHandler):
             raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", f"{said}.") from None
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise ApiError(
-                HTTPStatus.BAD_REQUEST, "invalid_json", "The body is not valid JSON."
+                HTTPStatus.BAD_REQUEST, "invalid_json", "The body is not valid JSON in UTF-8."
             ) from None
 
     def address(self, path: str) -> str:
@@ -215,14 +215,18 @@ class BaseHandler(RequestHandler):
         given = self.get_query_argument("limit", str(_PAGE_DEFAULT))
         if not re.fullmatch(r"[0-9]{1,3}", given) or not 1 <= int(given) <= _PAGE_MAX:
             raise ApiError(
-                HTTPStatus.BAD_REQUEST, "invalid_limit", f"limit goes from 1 to {_PAGE_MAX}."
+                HTTPStatus.BAD_REQUEST,
+                "invalid_limit",
+                f"limit must be a whole number from 1 to {_PAGE_MAX}.",
             )
         return int(given)
 
     def bad_cursor(self, name: str) -> ApiError:
         """The error for a `?name=` that no list gave out."""
         return ApiError(
-            HTTPStatus.BAD_REQUEST, "invalid_cursor", f"{name} is not what `next` of a list said."
+            HTTPStatus.BAD_REQUEST,
+            "invalid_cursor",
+            f"{name} must be the `next` of a page of this list.",
         )
 
     def write_json(self, value: object, status: HTTPStatus = HTTPStatus.OK) -> None:
@@ -352,7 +356,8 @@ class BaseHandler(RequestHandler):
         raise ApiError(
             HTTPStatus.BAD_REQUEST,
             "invalid_user",
-            "Headrace-User names no user, or was sent twice.",
+            "Headrace-User must be sent once, with a user's name of 1 to 256 characters, without "
+            "control characters.",
         )
 
     @property
@@ -386,4 +391,6 @@ def _is_json(content_type: str) -> bool:
 
 
 def _admin_only() -> ApiError:
-    return ApiError(HTTPStatus.FORBIDDEN, "admin_only", "This takes an admin's key.")
+    return ApiError(
+        HTTPStatus.FORBIDDEN, "admin_only", "This request needs an admin's API key or token."
+    )

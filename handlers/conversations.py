@@ -37,7 +37,7 @@ class ConversationsHandler(WatchedHandler):
             return Order(given)
         except ValueError:
             raise ApiError(
-                HTTPStatus.BAD_REQUEST, "invalid_order", "order is created or updated."
+                HTTPStatus.BAD_REQUEST, "invalid_order", "order must be created or updated."
             ) from None
 
     async def post(self) -> None:

@@ -1,4 +1,4 @@
-"""Every error as clients see it: a status, a stable code, and words for people."""
+"""Every error as clients see it: an HTTP status, a stable code, and a message for people."""
 
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -38,19 +38,19 @@ class ApiError(Exception):
         super().__init__(message)
         self.status = status
         self.code = code
-        self.reason = reason  # what the log says beside it
+        self.reason = reason  # for the log only
 
 
 class Described(NamedTuple):
-    """An error in the words of the API. `retry_after` is in seconds."""
+    """An error as a response of the API. `retry_after` is in seconds."""
 
     status: HTTPStatus
     code: str
     message: str
     answer_id: str | None = None
     retry_after: int | None = None
-    challenge: str | None = None  # how to come back, for WWW-Authenticate
-    reason: str | None = None  # of a store that fails, in a word that anybody may hear
+    challenge: str | None = None  # the value of WWW-Authenticate
+    reason: str | None = None  # why the store fails; it tells nothing private
 
 
 def describe(error: BaseException | None) -> Described | None:
@@ -65,31 +65,37 @@ def describe(error: BaseException | None) -> Described | None:
         case KeysUnavailable():
             return _try_again(error.code, str(error))
         case NotFound():
-            return Described(HTTPStatus.NOT_FOUND, "not_found", "There is no such thing here.")
+            return Described(
+                HTTPStatus.NOT_FOUND, "not_found", "This does not exist, or it is not yours."
+            )
         case Busy():
             return Described(
                 HTTPStatus.CONFLICT,
                 "conversation_busy",
-                "This conversation's last answer is still being written.",
+                "An answer of this conversation is still being generated. Wait for its end, or "
+                "stop it.",
                 answer_id=error.answer_id,
             )
         case TooLarge():
             return Described(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 "too_large",
-                "This is more than can be stored in one piece.",
+                "The message is larger than the store can hold in one piece. Send less at a time.",
             )
         case StorageError() if error.reason.lasts:
-            # Not "try again": it stays so until the operator has seen to it.
+            # Without Retry-After: it stays so until the operator acts.
             return Described(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "storage_unavailable",
-                "Conversations cannot be stored: whoever runs this server has to see to it.",
+                "Conversations cannot be stored until the operator has repaired the store.",
                 reason=error.reason,
             )
         case StorageError():
-            again = _try_again("storage_unavailable", "Conversations cannot be stored just now.")
-            return again._replace(reason=error.reason)
+            described = _try_again(
+                "storage_unavailable",
+                "Conversations cannot be stored at the moment. Try again in a few seconds.",
+            )
+            return described._replace(reason=error.reason)
         case KeyReused():
             return Described(HTTPStatus.UNPROCESSABLE_ENTITY, error.code, str(error))
         case Overloaded():
@@ -118,7 +124,7 @@ def describe(error: BaseException | None) -> Described | None:
 
 
 def failure_status(code: str) -> HTTPStatus:
-    """The status that says why an answer failed to one who waited for it as JSON."""
+    """The status of the response to a client that waited for an answer as JSON, which failed."""
     return _FAILURES.get(code, HTTPStatus.BAD_GATEWAY)
 
 
@@ -134,17 +140,24 @@ _FAILURES[StorageUnavailable.code] = HTTPStatus.SERVICE_UNAVAILABLE
 # Every status that an answer may fail with.
 FAILURE_STATUSES = frozenset({*_FAILURES.values(), HTTPStatus.BAD_GATEWAY})
 
-# What Tornado itself refuses.
-_CODES = {
-    HTTPStatus.BAD_REQUEST: "bad_request",
-    HTTPStatus.NOT_FOUND: "not_found",
-    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+# Codes and messages of what Tornado itself refuses.
+_OF_TORNADO = {
+    HTTPStatus.BAD_REQUEST: (
+        "bad_request",
+        "The request is malformed: its address or its headers cannot be read.",
+    ),
+    HTTPStatus.NOT_FOUND: ("not_found", "This path does not exist."),
+    HTTPStatus.METHOD_NOT_ALLOWED: (
+        "method_not_allowed",
+        "This path does not support the method. The Allow header lists those that it supports.",
+    ),
 }
 
 
 def _of_status(code: int) -> Described:
     status = HTTPStatus(code)
-    return Described(status, _CODES.get(status, "refused"), f"{status.phrase}.")
+    other = ("refused", f"The request was refused: {status.phrase}.")
+    return Described(status, *_OF_TORNADO.get(status, other))
 
 
 def _try_again(code: str, message: str, seconds: int = _RETRY_AFTER_SECONDS) -> Described:

@@ -132,13 +132,15 @@ class LoopbackOnly:
             raise ApiError(
                 HTTPStatus.FORBIDDEN,
                 "forwarded_request",
-                'auth.mode = "none" serves this machine only, not what a proxy forwards.',
+                "Without API keys the server does not serve requests that a proxy forwards. "
+                'Connect directly, or set auth.mode = "keys".',
             )
         if not _is_loopback(request.host):
             raise ApiError(
                 HTTPStatus.FORBIDDEN,
                 "foreign_host",
-                'auth.mode = "none" answers to localhost only.',
+                "Without API keys the server serves localhost only. Use http://localhost, or set "
+                'auth.mode = "keys".',
             )
         if request.path != _FOR_ALL_OF_THE_MACHINE:
             self._check_program(request)
@@ -146,7 +148,8 @@ class LoopbackOnly:
             raise ApiError(
                 HTTPStatus.FORBIDDEN,
                 "foreign_origin",
-                "Pages of this origin may not ask; cors.allow_origins lists who may.",
+                "Pages of this origin may not use the server. cors.allow_origins lists those that "
+                "may.",
             )
 
     async def authenticate(self, request: HTTPServerRequest) -> Principal:
@@ -163,17 +166,16 @@ class LoopbackOnly:
             raise ApiError(
                 HTTPStatus.FORBIDDEN,
                 "foreign_user",
-                'auth.mode = "none" serves the programs of the user that the server runs as, and '
-                "no proxy of another's. Run yours as that user, or let the server ask for keys: "
-                'auth.mode = "keys".',
+                "Without API keys the server serves programs of its own user and of root only. Run "
+                'this program or proxy as that user, or set auth.mode = "keys".',
                 reason="unknown" if peer.uid is None else f"uid={peer.uid}",
             )
         if request.version == "HTTP/1.0":  # as nginx speaks unless told, and hardly a client
             raise ApiError(
                 HTTPStatus.FORBIDDEN,
                 "forwarded_request",
-                'auth.mode = "none" takes HTTP/1.0 for a proxy, and does not serve what one '
-                "forwards.",
+                "Without API keys the server does not serve HTTP/1.0, which proxies use by "
+                'default. Use HTTP/1.1, or set auth.mode = "keys".',
             )
 
     def _is_foreign_page(self, request: HTTPServerRequest) -> bool:

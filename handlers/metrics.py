@@ -32,7 +32,8 @@ class MetricsHandler(BaseHandler):
             raise ApiError(
                 HTTPStatus.NOT_FOUND,
                 "metrics_elsewhere",
-                "Not on a port that processes share: set metrics.port, for each its own.",
+                "Several processes share this port. Set metrics.port, and get the metrics of each "
+                "process from its own port.",
             )
         _write(self, self.services.metrics)
 

@@ -66,6 +66,6 @@ def _position(value: bytes) -> ResumePosition:
         raise ApiError(
             HTTPStatus.BAD_REQUEST,
             "invalid_position",
-            "Last-Event-ID, lastEventId and after take the id of an event of this answer.",
+            "Last-Event-ID, lastEventId and after must be the id of an event of this answer.",
         )
     return ResumePosition(int(match[1]), match[2] is not None)

@@ -1,48 +1,49 @@
-"""What can go wrong upstream, sorted by what the caller can do next.
+"""How a call to a provider fails, sorted by what the caller can do next.
 
 ProviderError
 ├── Unreachable            no connection
 │   └── ConnectTimeout
-├── Refused                the provider said no
-│   ├── BadRequest         ... to what was asked
+├── Refused                the provider refuses the request
+│   ├── BadRequest         ... as invalid
 │   │   ├── ModelNotFound
 │   │   └── ContextTooLong
-│   ├── ContentFiltered    ... to its content
-│   ├── Unauthorized       ... to our key
+│   ├── ContentFiltered    ... for its content
+│   ├── Unauthorized       ... for this server's key
 │   │   └── CredentialExpired    a new token may help
-│   ├── QuotaExceeded      ... until somebody pays
-│   └── RateLimited        ... for now
-├── Overloaded             the provider failed or is busy
-├── FirstTokenTimeout      connected, then silence
-├── StreamBroken           cut off mid-answer; the reader may hold text
+│   ├── QuotaExceeded      ... for want of balance; waiting does not help
+│   └── RateLimited        ... for the moment
+├── Overloaded             the provider had an internal error or is busy
+├── FirstTokenTimeout      connected, and no token in time
+├── StreamBroken           cut off in the middle of the answer; readers may have text of it
 │   ├── IdleTimeout
 │   └── AnswerTimeout
-└── BadResponse            bytes that no dialect explains, or too many of them
+└── BadResponse            bytes that are not in the dialect's format, or too many of them
 
-Messages are written for the reader of the answer. They never carry a key, an address with its
-query, or the provider's raw body: a provider may echo the key or the prompt in what it sends.
+Messages are written for the reader of the answer. They never contain a key, a URL with its query,
+or the provider's raw body: a provider may echo the key or the prompt in its response.
 """
 
 from http import HTTPStatus
 from typing import ClassVar
 
-# Of a key: what is shorter is found in many by chance.
+# A shorter part of a key may occur in a provider's error code by chance.
 _TELLING_CHARS = 6
 
 
 class ProviderError(Exception):
     """Base of everything a provider may raise.
 
-    `code` is what clients match on; it is never reworded. `status` serves while no header has been
-    sent. `retryable` says that the same request may succeed later, `retry_after` (seconds) when.
-    For the log of the operator: `provider_code` is the provider's own word for it, `reason` ours,
-    where `code` alone says too little: which bound, which header, what TLS or DNS said.
+    `code` is what clients match on; it is never reworded. `status` is the HTTP status if no header
+    has been sent yet. `retryable` says that the same request may succeed later, `retry_after` after
+    how many seconds. For the operator's log: `provider_code` is the provider's own error code,
+    `reason` a word of this server where `code` is not precise enough: which bound, which header,
+    which TLS or DNS error.
     """
 
     code: ClassVar[str] = "provider_error"
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_GATEWAY
     retryable: ClassVar[bool] = False
-    words: ClassVar[str] = "The provider failed."
+    words: ClassVar[str] = "The provider failed for an unknown reason."
 
     def __init__(
         self,
@@ -57,18 +58,18 @@ class ProviderError(Exception):
         self.reason = reason
 
     def hide(self, secret: str | None) -> None:
-        """Forget the provider's word if there is `secret` in it, or it is some of that."""
+        """Drop the provider's error code if it contains `secret` or a part of it."""
         word = self.provider_code
         if word and secret and (secret in word or (len(word) >= _TELLING_CHARS and word in secret)):
             self.provider_code = None
 
 
 class Unreachable(ProviderError):
-    """No connection to the provider, or to the proxy on the way."""
+    """No connection to the provider, or to the proxy in between."""
 
     code = "provider_unreachable"
     retryable = True
-    words = "The provider could not be reached."
+    words = "The provider cannot be reached. Try again later."
 
 
 class ConnectTimeout(Unreachable):
@@ -76,107 +77,128 @@ class ConnectTimeout(Unreachable):
 
     code = "connect_timeout"
     status = HTTPStatus.GATEWAY_TIMEOUT
-    words = "The provider did not accept a connection in time."
+    words = (
+        "The provider did not accept a connection within the time limit (timeouts.connect). Try "
+        "again later."
+    )
 
 
 class Refused(ProviderError):
-    """The provider said no, for a reason that no subclass names."""
+    """The provider refused the request, for a reason that no subclass stands for."""
 
     code = "provider_refused"
-    words = "The provider refused the request."
+    words = "The provider refused the request and gave no reason that this server knows."
 
 
 class BadRequest(Refused):
-    """Something in the request is not to the provider's liking."""
+    """The provider finds the request invalid."""
 
     code = "provider_bad_request"
     status = HTTPStatus.BAD_REQUEST
-    words = "The provider does not accept this request."
+    words = (
+        "The provider rejected the request as invalid. Check the options that you sent, such as "
+        "max_tokens, or choose another model."
+    )
 
 
 class ModelNotFound(BadRequest):
-    """The provider has no such model, or not for this key."""
+    """The provider has no such model, or this server's key does not permit it."""
 
     code = "model_not_found"
     status = HTTPStatus.NOT_FOUND
-    words = "The provider does not have this model."
+    words = "The provider does not offer this model. Choose another one."
 
 
 class ContextTooLong(BadRequest):
-    """Question and history together exceed the model's window."""
+    """The question and its history exceed the model's context window."""
 
     code = "context_too_long"
-    words = "The conversation is too long for this model."
+    words = (
+        "The conversation is longer than this model's context window. Begin a new one, or choose a "
+        "model with a larger window."
+    )
 
 
 class ContentFiltered(Refused):
-    """The provider's moderation objects to the question or to the answer."""
+    """The provider's moderation blocked the question or the answer."""
 
     code = "content_filtered"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
-    words = "The provider's content filter stopped this answer."
+    words = "The provider's content filter blocked the question or the answer."
 
 
 class Unauthorized(Refused):
-    """The operator's key is wrong, expired or not entitled."""
+    """This server's key at the provider is wrong, expired or lacks a permission."""
 
     code = "provider_unauthorized"
-    words = "The provider does not accept this server's credentials."
+    words = (
+        "The provider does not accept this server's credentials. The server's operator has to "
+        "check its API key."
+    )
 
 
 class CredentialExpired(Unauthorized):
-    """A short-lived token ran out; a new one and a second try may help."""
+    """A short-lived token expired; a second attempt with a new one may succeed."""
 
 
 class QuotaExceeded(Refused):
-    """The account is out of balance or allowance: waiting does not help."""
+    """The account's balance or quota is used up: waiting does not help."""
 
     code = "provider_quota_exceeded"
     status = HTTPStatus.SERVICE_UNAVAILABLE
-    words = "This server's allowance at the provider is used up."
+    words = (
+        "This server's balance or quota at the provider is used up. The server's operator has to "
+        "renew it."
+    )
 
 
 class RateLimited(Refused):
-    """Too many requests or tokens for now; `retry_after` where the provider said it."""
+    """Too many requests or tokens for the moment; `retry_after` if the provider sent it."""
 
     code = "provider_rate_limited"
     status = HTTPStatus.SERVICE_UNAVAILABLE
     retryable = True
-    words = "The provider is limiting requests. Try again shortly."
+    words = "The provider limits the rate of this server's requests. Try again shortly."
 
 
 class Overloaded(ProviderError):
-    """The provider failed on its side or is too busy."""
+    """The provider had an internal error or is too busy."""
 
     code = "provider_overloaded"
     status = HTTPStatus.SERVICE_UNAVAILABLE
     retryable = True
-    words = "The provider is overloaded or failed. Try again shortly."
+    words = "The provider is overloaded or had an internal error. Try again shortly."
 
 
 class FirstTokenTimeout(ProviderError):
-    """Connected, but nothing of an answer within `timeouts.first_token`."""
+    """Connected, but no part of an answer came within `timeouts.first_token`."""
 
     code = "first_token_timeout"
     status = HTTPStatus.GATEWAY_TIMEOUT
     retryable = True
-    words = "The provider did not begin to answer in time."
+    words = (
+        "The provider did not begin to answer within the time limit (timeouts.first_token). Try "
+        "again."
+    )
 
 
 class StreamBroken(ProviderError):
-    """The stream ended without the provider's finish mark."""
+    """The stream ended without the provider's mark that the answer is complete."""
 
     code = "stream_broken"
     retryable = True
-    words = "The provider's answer broke off."
+    words = "The provider's stream broke off before the answer was complete. Try again."
 
 
 class IdleTimeout(StreamBroken):
-    """Silence of `timeouts.idle` in the middle of an answer."""
+    """Nothing came for `timeouts.idle` in the middle of an answer."""
 
     code = "idle_timeout"
     status = HTTPStatus.GATEWAY_TIMEOUT
-    words = "The provider fell silent in the middle of its answer."
+    words = (
+        "The provider sent nothing for longer than the time limit (timeouts.idle) in the middle of "
+        "the answer. Try again."
+    )
 
 
 class AnswerTimeout(StreamBroken):
@@ -185,11 +207,11 @@ class AnswerTimeout(StreamBroken):
     code = "answer_timeout"
     status = HTTPStatus.GATEWAY_TIMEOUT
     retryable = False
-    words = "The answer took longer than this server allows."
+    words = "The answer took longer than the time limit (timeouts.answer) and was ended."
 
 
 class BadResponse(ProviderError):
-    """Bytes that the dialect cannot explain, or more of them than any answer needs."""
+    """Bytes that are not in the dialect's format, or more of them than any answer needs."""
 
     code = "provider_bad_response"
-    words = "The provider sent something that is not an answer."
+    words = "The provider's response is not in the format of its API."

@@ -92,9 +92,11 @@ class Admission:
         slot = self._taken(user)
         try:
             if await self._tokens.is_spent(user):
-                raise TokenBudgetSpent(self._tokens.seconds_left())
+                raise TokenBudgetSpent(self._tokens.seconds_left(), self._allowance.tokens_per_day)
             if await self._questions.is_spent(user):
-                raise TooManyQuestions(self._questions.seconds_left())
+                raise TooManyQuestions(
+                    self._questions.seconds_left(), self._allowance.questions_per_minute
+                )
         except BaseException:
             self.leave(slot)
             raise
@@ -122,7 +124,7 @@ class Admission:
         StorageError.
         """
         if await self._changes.is_spent(user):
-            raise TooManyChanges(self._changes.seconds_left())
+            raise TooManyChanges(self._changes.seconds_left(), self._allowance.questions_per_minute)
         change, taken = self._changes.reserve(user, 1 + size // _CHANGE_BYTES), None
         is_done = False
         try:
@@ -169,7 +171,7 @@ class Admission:
             raise Overloaded(self._wait_among(self._answers))
         theirs = self._of_user.get(user, 0)
         if allowance.answers_per_user and theirs >= allowance.answers_per_user:
-            raise TooManyAnswers(self._wait_among(theirs))
+            raise TooManyAnswers(self._wait_among(theirs), allowance.answers_per_user)
         self._answers += 1
         self._of_user[user] += 1
         return Slot(user, asyncio.get_running_loop().time())

@@ -1,219 +1,289 @@
-"""What the relay refuses, and how an answer fails for a reason of our own.
+"""The errors of the relay: why a question is refused, and why an answer fails without a provider.
 
 RelayError
-├── UnknownModel
-├── ModelNotAllowed      who asks may have others only
-├── UnknownParent        what the question goes on from is no answer of its conversation
+├── UnknownModel         no such model
+├── ModelNotAllowed      the user's key or token does not permit the model
+├── UnknownParent        `parent_id` is not an answer of the conversation
 ├── KeyReused            the idempotency key was used for another question
-├── QuestionTooLong      past `limits.max_question_chars`
-├── StorageQuotaExceeded ... or the user keeps as much as `limits.kept_bytes_per_user` allows
-├── UnsupportedContent   the question carries what the model cannot take
-├── Upgrading            ... or what an older process, which shares the store, cannot read
-├── RetryLater               a limit is reached; `retry_after` says how long that lasts
-│   ├── Overloaded       this process has as many answers as it may
-│   ├── TooManyAnswers   the user has
-│   ├── TooManyQuestions the user asked as many this minute as they may
-│   ├── TooManyRequests  the user has as many under way as they may
-│   ├── TooManyStreams   ... or open
-│   ├── TooMuchUnread    the user reads too little of what they asked for
-│   ├── TooManyStops     ... or had as many answers stopped at other processes
-│   ├── TooManyChanges   ... or made and changed as many conversations
-│   └── TokenBudgetSpent the user's answers cost as much today as they may
-├── ShuttingDown
-├── AnswerElsewhere            another process has the answer, and this one no longer follows it
-├── StorageUnavailable   what was to be kept is not, or nobody knows
-├── AnswerTooLong        the answer outgrew its bound; its reader holds what fits
-├── LeaseLost            others took this process for dead and ended its answer
-└── InternalError        a bug of ours
+├── QuestionTooLong      the question exceeds `limits.max_question_chars`
+├── StorageQuotaExceeded the user would store more than `limits.kept_bytes_per_user`
+├── UnsupportedContent   the model cannot take the question's content
+├── Upgrading            a process of an older version could not read the question's content
+├── RetryLater           a limit is reached; `retry_after` says for how long
+│   ├── Overloaded       this process is at capacity
+│   ├── TooManyAnswers   live answers of the user
+│   ├── TooManyQuestions questions of the user within the minute
+│   ├── TooManyRequests  requests of the user in progress
+│   ├── TooManyStreams   open streams of the user
+│   ├── TooMuchUnread    bytes of responses that the user does not read
+│   ├── TooManyStops     answers of other processes that the user is stopping
+│   ├── TooManyChanges   conversations that the user created or changed within the minute
+│   └── TokenBudgetSpent tokens of the user's answers within the day
+├── ShuttingDown         this process takes no more questions
+├── AnswerElsewhere      another process has the answer, and this one no longer follows it
+├── StorageUnavailable   the store did not confirm what was to be stored
+├── AnswerTooLong        the answer exceeds `relay.max_answer_chars`
+├── LeaseLost            another process declared this one dead and ended its answer
+└── InternalError        a bug of the server
 """
 
 from typing import ClassVar
 
 
 class RelayError(Exception):
-    """Base of the relay's own errors. `code` is what clients match on; it is never reworded."""
+    """Base of the relay's errors.
+
+    `code` is what clients match on; it is never reworded. `words` is the message for people, with
+    the values in it that the error is raised with.
+    """
 
     code: ClassVar[str] = "relay_error"
-    words: ClassVar[str] = "The server could not do this."
+    words: ClassVar[str] = "The server could not handle this request."
 
-    def __init__(self) -> None:
-        super().__init__(self.words)
+    def __init__(self, **values: int) -> None:
+        super().__init__(self.words.format(**values))
 
 
 class UnknownModel(RelayError):
     """The model names no configured provider."""
 
     code = "unknown_model"
-    words = "There is no such model here; GET /api/v1/models lists them."
+    words = "This server has no such model. GET /api/v1/models lists those it has."
 
 
 class ModelNotAllowed(RelayError):
-    """The model is none of those that the asker's key or token is for."""
+    """The user's key or token is for other models."""
 
     code = "model_not_allowed"
-    words = "Your key is not for this model; GET /api/v1/models lists those it is for."
+    words = (
+        "Your key or token does not permit this model. GET /api/v1/models lists those it permits."
+    )
 
 
 class UnknownParent(RelayError):
-    """The question is to go on from what is no answer of its conversation."""
+    """`parent_id` is not the id of an answer of the question's conversation."""
 
     code = "unknown_parent"
-    words = "parent_id names no answer of this conversation."
+    words = (
+        "parent_id is not the id of an answer of this conversation. Send the id of one, or null "
+        "for a first question."
+    )
 
 
 class AnswerTooLong(RelayError):
     """The answer grew past `relay.max_answer_chars`."""
 
     code = "answer_too_long"
-    words = "The answer grew longer than this server allows."
+    words = (
+        "The answer reached this server's limit (relay.max_answer_chars). What was generated up "
+        "to there is stored."
+    )
 
 
 class KeyReused(RelayError):
-    """The idempotency key stands for a question that is not this one."""
+    """The idempotency key was used for another question."""
 
     code = "idempotency_key_reused"
-    words = "This Idempotency-Key was used for another question."
+    words = "This Idempotency-Key was used for another question. Send this one with a new key."
 
 
 class QuestionTooLong(RelayError):
     """The question and its system prompt are longer than `limits.max_question_chars`."""
 
     code = "question_too_long"
-    words = "The question, with its system prompt, is longer than this server allows."
+    words = (
+        "The question and its system prompt are longer than {limit:,} characters "
+        "(limits.max_question_chars). Shorten them."
+    )
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit=limit)
 
 
 class StorageQuotaExceeded(RelayError):
-    """With what is to be stored the user would keep more than `limits.kept_bytes_per_user`."""
+    """With what is to be stored the user would exceed `limits.kept_bytes_per_user`."""
 
     code = "storage_quota_exceeded"
-    words = "You keep as much here as you may. Delete a conversation to make room."
+    words = (
+        "This would exceed your storage quota of {limit:,} bytes (limits.kept_bytes_per_user). "
+        "Delete conversations to make room."
+    )
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit=limit)
 
 
 class UnsupportedContent(RelayError):
-    """The question carries a kind of content that its target cannot take."""
+    """The question carries a kind of content that its model cannot take."""
 
     code = "unsupported_content"
-    words = "This model cannot be asked with such content."
+    words = (
+        "The question has content of a kind that this model cannot take. Remove it, or choose "
+        "another model."
+    )
 
 
 class Upgrading(RelayError):
-    """A process of an earlier version runs beside this one, and could not read the question."""
+    """A process of an older version runs beside this one and could not read the question."""
 
     code = "upgrading"
-    words = "The server is being upgraded, and takes such content in a moment. Try again shortly."
+    words = (
+        "The server is being upgraded, and its older processes cannot read content of this kind. "
+        "Try again in a few seconds."
+    )
 
 
 class RetryLater(RelayError):
-    """A limit is reached. It is worth asking again in `retry_after` seconds."""
+    """A limit is reached. The request may succeed after `retry_after` seconds."""
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__()
+    def __init__(self, retry_after: int, **values: int) -> None:
+        super().__init__(retry_after=retry_after, **values)
         self.retry_after = retry_after
 
 
 class Overloaded(RetryLater):
-    """This process writes as many answers as it may: `limits.answers`."""
+    """This process is at capacity, for example with `limits.answers` live answers."""
 
     code = "overloaded"
-    words = "The server has as much to do as it can. Try again shortly."
+    words = "The server is at capacity. Try again in {retry_after} s."
 
 
-class TooManyAnswers(RetryLater):
-    """As many of the user's answers are live here as may be: `limits.answers_per_user`."""
+class UserLimitReached(RetryLater):
+    """Base of the limits that each user has. `limit` is how much a user may have."""
+
+    def __init__(self, retry_after: int, limit: int) -> None:
+        super().__init__(retry_after, limit=limit)
+
+
+class TooManyAnswers(UserLimitReached):
+    """`limits.answers_per_user` answers of the user are live in this process."""
 
     code = "too_many_answers"
-    words = "Too many of your answers are still being written. Wait for one of them, or stop one."
+    words = (
+        "{limit:,} of your answers are being generated, the most at a time "
+        "(limits.answers_per_user). Stop one, or try again in {retry_after} s."
+    )
 
 
-class TooManyQuestions(RetryLater):
-    """The user asked `limits.questions_per_minute` within this minute."""
+class TooManyQuestions(UserLimitReached):
+    """The user asked `limits.questions_per_minute` questions within this minute."""
 
     code = "too_many_questions"
-    words = "You asked too many questions within this minute."
+    words = (
+        "You asked {limit:,} questions within this minute, the most allowed "
+        "(limits.questions_per_minute). Try again in {retry_after} s."
+    )
 
 
-class TooManyRequests(RetryLater):
-    """As many of the user's requests are being answered here as may be."""
+class TooManyRequests(UserLimitReached):
+    """`limits.requests_per_user` requests of the user are in progress in this process."""
 
     code = "too_many_requests"
-    words = "Too many of your requests are being answered. Wait for one of them."
+    words = (
+        "{limit:,} of your requests are in progress, the most at a time "
+        "(limits.requests_per_user). Try again in {retry_after} s."
+    )
 
 
-class TooManyStreams(RetryLater):
-    """The user has `limits.streams_per_user` open here."""
+class TooManyStreams(UserLimitReached):
+    """The user has `limits.streams_per_user` streams open in this process."""
 
     code = "too_many_streams"
-    words = "You read too many answers at a time. Close one of the streams."
+    words = (
+        "{limit:,} of your streams are open, the most at a time (limits.streams_per_user). Close "
+        "one, or try again in {retry_after} s."
+    )
 
 
-class TooMuchUnread(RetryLater):
-    """The user's part of `limits.max_unsent_bytes` is held for them, and they do not read it."""
+class TooMuchUnread(UserLimitReached):
+    """The user does not read responses that fill their share of `limits.max_unsent_bytes`."""
 
     code = "too_much_unread"
-    words = "Too much of what you asked for has not been read yet. Read it, or hang up."
+    words = (
+        "With this, more than {limit:,} bytes of responses would wait to be read by you, which is "
+        "your share of limits.max_unsent_bytes. Read them or close their connections, then try "
+        "again."
+    )
 
 
-class TooManyStops(RetryLater):
-    """As many answers of other processes are being stopped from here as may be."""
+class TooManyStops(UserLimitReached):
+    """As many answers of other processes are being stopped from here as allowed."""
 
     code = "too_many_stops"
-    words = "Too many answers are being stopped. Wait until some have ended."
+    words = (
+        "{limit:,} answers at other processes are being stopped, the most at a time. Try again in "
+        "{retry_after} s."
+    )
 
 
-class TooManyChanges(RetryLater):
-    """The user made or changed `limits.questions_per_minute` conversations within this minute."""
+class TooManyChanges(UserLimitReached):
+    """The user created or changed `limits.questions_per_minute` conversations this minute."""
 
     code = "too_many_changes"
-    words = "You made or changed too many conversations within this minute."
+    words = (
+        "You created or changed conversations {limit:,} times within this minute, the most "
+        "allowed (limits.questions_per_minute; long texts count several times). Try again in "
+        "{retry_after} s."
+    )
 
 
-class TokenBudgetSpent(RetryLater):
-    """The user's answers took `limits.tokens_per_day` today."""
+class TokenBudgetSpent(UserLimitReached):
+    """The user's answers took `limits.tokens_per_day` tokens today."""
 
     code = "token_budget_spent"
-    words = "Your tokens for today are spent."
+    words = (
+        "Your answers used the {limit:,} tokens allowed per day (limits.tokens_per_day). The next "
+        "day begins at midnight UTC, in {retry_after} s."
+    )
 
 
 class AnswerElsewhere(RelayError):
     """Another process has the answer, and this one stopped following it."""
 
     code = "answer_elsewhere"
-    words = "Another process has this answer. Ask for it again."
+    words = (
+        "Another process generates this answer, and this one can no longer follow it. Request it "
+        "again."
+    )
 
 
 class ShuttingDown(RelayError):
-    """The server is going away and takes no more questions."""
+    """This process is shutting down and takes no more questions."""
 
     code = "shutting_down"
-    words = "The server is shutting down. Try again shortly."
+    words = "The server is shutting down. Try again in a few seconds."
 
 
 class StorageUnavailable(RelayError):
-    """The store did not acknowledge, for longer than it may take."""
+    """The store did not confirm a write within the time that it may take."""
 
     code = "storage_unavailable"
-    words = "The server cannot store conversations just now. Try again shortly."
+    words = "The store did not confirm in time that this is stored. Try again in a few seconds."
 
 
 class LeaseLost(RelayError):
-    """The answer was ended by another process while this one still streamed it."""
+    """Another process ended the answer while this one still generated it."""
 
     code = "lease_lost"
-    words = "The server lost track of this answer. What is stored may be shorter."
+    words = (
+        "The server lost its lease on this answer, and another process ended it. What is stored "
+        "may be shorter than what you received."
+    )
 
 
 class InternalError(RelayError):
-    """Something that should not happen; the log has the traceback."""
+    """An error that only a bug explains; the log has the traceback."""
 
     code = "internal_error"
-    words = "The server failed. That is a bug."
+    words = "The server failed because of a bug. Its log has the details under the request's id."
 
 
 def forget_frames(error: BaseException | None) -> None:
-    """Let go of what was at hand where it was raised, once nobody will look at that.
+    """Drop the tracebacks of `error` and its causes, so that their frames are freed.
 
-    A frame that waited for a task holds it, the task holds the error, and the error the frame: with
-    all of a question in it, until a collector comes. Hundreds of refused ones were hundreds of MB.
+    A frame that awaited a task refers to it, the task to the error, and the error to the frame: the
+    cycle keeps a whole question in memory until the garbage collector runs. With hundreds of
+    refused questions that was hundreds of MB.
     """
     while error is not None:
         error.__traceback__ = None

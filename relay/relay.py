@@ -219,7 +219,7 @@ class Relay:
         else:
             conversation = await self._storage.conversation(request.user, placed.conversation_id)
         if request.chars_in(conversation) > self._limits.max_question_chars:
-            raise QuestionTooLong
+            raise QuestionTooLong(self._limits.max_question_chars)
         model = request.model or conversation.model or self._models.default_for(request.allowed)
         source, source_model = self._models.resolve(model, request.allowed)
         unreadable = await self._unreadable(placed, source)

@@ -119,8 +119,9 @@ class RemoteAnswers:
         """
         if message.id not in self._stopping:
             theirs = sum(each == message.user for each in self._stopping.values())
-            if theirs >= _STOPS_PER_USER or len(self._stopping) >= _STOPS:
-                raise TooManyStops(_STOPS_RETRY_AFTER)
+            for count, limit in ((theirs, _STOPS_PER_USER), (len(self._stopping), _STOPS)):
+                if count >= limit:
+                    raise TooManyStops(_STOPS_RETRY_AFTER, limit)
         remote = self._entered(message)
         # By then its owner has heard of it, or is dead and the answer is the sweep's.
         remote.keep_for(self._lease_seconds)

@@ -94,7 +94,7 @@ class StorageQuota:
             if kept.total + size > self._limit and kept.freed:
                 await self._look(user, kept)
             if kept.total + size > self._limit:
-                raise StorageQuotaExceeded
+                raise StorageQuotaExceeded(self._limit)
             return StorageReservation(kept, size)
 
     def freed(self, user: str) -> None:

@@ -72,8 +72,9 @@ class UnsentBudget:
         if not counted:
             return 0
         theirs = self._of_user[user]
-        if theirs and theirs + counted > self.max_bytes // _USERS_PART:
-            raise TooMuchUnread(_RETRY_AFTER)
+        users_part = self.max_bytes // _USERS_PART
+        if theirs and theirs + counted > users_part:
+            raise TooMuchUnread(_RETRY_AFTER, users_part)
         if self.held and self.held + counted > self.max_bytes:
             raise Overloaded(_RETRY_AFTER)
         return self.count(user, count)

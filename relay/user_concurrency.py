@@ -5,9 +5,8 @@ client has. So nobody has every connection, or the memory for its responses, for
 """
 
 import collections
-from collections.abc import Callable
 
-from relay.errors import RetryLater
+from relay.errors import UserLimitReached
 
 # What people are told to wait. Requests are answered, and streams end or are closed.
 _RETRY_AFTER = 2
@@ -16,7 +15,7 @@ _RETRY_AFTER = 2
 class UserConcurrencyLimit:
     """So many for each user; 0: any number. `refusal` is what to raise past that."""
 
-    def __init__(self, most: int, refusal: Callable[[int], RetryLater]) -> None:
+    def __init__(self, most: int, refusal: type[UserLimitReached]) -> None:
         self._most = most
         self._refusal = refusal
         self._of_user: collections.Counter[str] = collections.Counter()
@@ -24,7 +23,7 @@ class UserConcurrencyLimit:
     def take(self, user: str) -> None:
         """Take one for `user`, or raise what was said."""
         if self._most and self._of_user[user] >= self._most:
-            raise self._refusal(_RETRY_AFTER)
+            raise self._refusal(_RETRY_AFTER, self._most)
         self._of_user[user] += 1
 
     def give(self, user: str) -> None:

@@ -48,7 +48,7 @@ _PAUSE = 0.1
 _OVERLOADED = refusal(
     "503 Service Unavailable",
     "overloaded",
-    "The server has as many connections as it can. Try again shortly.",
+    f"The server has as many connections as it can hold. Try again in {_RETRY_AFTER} s.",
     retry_after=_RETRY_AFTER,
 )
 

@@ -57,11 +57,11 @@ class _Refusal(NamedTuple):
 _OVERLOADED = _Refusal(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "overloaded",
-    "The server is taking in as many long requests as it can. Try again shortly.",
+    f"The server is receiving as many long bodies as it can hold. Try again in {_RETRY_AFTER} s.",
     _RETRY_AFTER,
 )
 _NO_TARGET = _Refusal(
-    HTTPStatus.BAD_REQUEST, "bad_request", "What is asked for is no address of this server."
+    HTTPStatus.BAD_REQUEST, "bad_request", "The request's target is not a path of this server."
 )
 
 
@@ -88,7 +88,7 @@ class BodyLimiter(HTTPServerConnectionDelegate):
         self.too_large = _Refusal(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             "body_too_large",
-            f"The body exceeds {max_body_bytes} bytes.",
+            f"The body is longer than {max_body_bytes:,} bytes (limits.max_body_bytes).",
         )
         self.on_refused = on_refused
         self.base_path = base_path

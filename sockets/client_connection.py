@@ -116,7 +116,9 @@ class ClientConnection(IOStream):
             await self._refuse(
                 "431 Request Header Fields Too Large",
                 "headers_too_large",
-                "The request has more headers, or longer ones, than this server reads.",
+                f"The request has more than {self._limits.max_headers:,} headers "
+                f"(limits.max_headers), or they are longer than {self._limits.max_header_bytes:,} "
+                "bytes (limits.max_header_bytes).",
             )
         if lines != head.count(b"\r\n"):
             raise HTTPInputError("a line of the head ends in LF alone")

@@ -175,7 +175,10 @@ async def test_a_body_past_all_measure_is_refused_in_words_that_its_sender_reads
         await writer.drain()  # all of it, as most clients do before they look
         error = await _refused(stream)
 
-    assert ("body_too_large", f"The body exceeds {MOST // 2} bytes.") == (
+    assert (
+        "body_too_large",
+        f"The body is longer than {MOST // 2:,} bytes (limits.max_body_bytes).",
+    ) == (
         error["code"],
         error["message"],
     )
