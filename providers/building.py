@@ -4,7 +4,7 @@ from pydantic import SecretStr
 
 from http_client.client import HttpClient
 from presets import Switches, preset_of
-from providers.credentials import Credentials, FetchedToken, Key
+from providers.credentials import Credentials, FetchedToken, FixedCredential
 from providers.dashscope import DashScope
 from providers.dialect import Dialect
 from providers.openai import OpenAI
@@ -62,7 +62,7 @@ def _credentials(
     api_key, secret_key = _text(configured.api_key), _text(configured.secret_key)
     if isinstance(dialect, QianfanV1) and token is None:
         return FetchedToken(dialect, api_key or "", secret_key or "", client, route)
-    return Key(token or api_key)
+    return FixedCredential(token or api_key)
 
 
 def _text(secret: SecretStr | None) -> str | None:

@@ -30,7 +30,7 @@ class Credentials(ABC):
         """End what goes on apart from answers."""
 
 
-class Key(Credentials):
+class FixedCredential(Credentials):
     """A key, or a token that somebody else renews."""
 
     def __init__(self, key: str | None) -> None:

@@ -26,45 +26,45 @@ from providers.tool_calls import CallPiece
 _PATH: Final = "/services/aigc/text-generation/generation"
 
 
-class _Message(msgspec.Struct, gc=False):
+class _DashScopeMessage(msgspec.Struct, gc=False):
     content: Content = None
     reasoning_content: Content = None
     tool_calls: list[CallPiece] | None = None
 
 
-class _Choice(msgspec.Struct, gc=False):
+class _DashScopeChoice(msgspec.Struct, gc=False):
     index: int | None = None
-    message: _Message | None = None
+    message: _DashScopeMessage | None = None
     finish_reason: str | None = None
 
 
-class _Output(msgspec.Struct, gc=False):
-    choices: list[_Choice] | None = None
+class _DashScopeOutput(msgspec.Struct, gc=False):
+    choices: list[_DashScopeChoice] | None = None
     text: Content = None  # with `result_format: "text"`; so is the next
     finish_reason: str | None = None
 
 
-class _Details(msgspec.Struct, gc=False):
+class _DashScopeTokenDetails(msgspec.Struct, gc=False):
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
 
 
-class _Usage(msgspec.Struct, gc=False):
+class _DashScopeUsage(msgspec.Struct, gc=False):
     input_tokens: int | None = None
     output_tokens: int | None = None
-    prompt_tokens_details: _Details | None = None
-    output_tokens_details: _Details | None = None
+    prompt_tokens_details: _DashScopeTokenDetails | None = None
+    output_tokens_details: _DashScopeTokenDetails | None = None
 
 
-class _Body(msgspec.Struct, gc=False):
-    output: _Output | None = None
-    usage: _Usage | None = None
+class _DashScopeBody(msgspec.Struct, gc=False):
+    output: _DashScopeOutput | None = None
+    usage: _DashScopeUsage | None = None
     code: str | int | None = None
     message: Any = None
     error: Any = None  # of the compatible mode, which gateways mix up with this one
 
 
-_BODY: Final = msgspec.json.Decoder(_Body)
+_DECODER: Final = msgspec.json.Decoder(_DashScopeBody)
 
 
 class DashScope(Dialect):
@@ -112,19 +112,19 @@ class DashScope(Dialect):
         return _DashScopeInterpreter(out, cumulative=not self._incremental)
 
 
-class _DashScopeInterpreter(JsonInterpreter[_Body]):
+class _DashScopeInterpreter(JsonInterpreter[_DashScopeBody]):
     """Reads `output`. `cumulative`: every event repeats its texts from their beginning."""
 
     def __init__(self, out: Assembler, *, cumulative: bool) -> None:
-        super().__init__(out, _BODY)
+        super().__init__(out, _DECODER)
         self._cumulative = cumulative
         self._choices = Choices(out)
 
-    def is_meant(self, body: _Body) -> bool:
+    def is_meant(self, body: _DashScopeBody) -> bool:
         """An output, or an error."""
         return body.output is not None or _is_error(body)
 
-    def hear(self, body: _Body) -> bool:
+    def hear(self, body: _DashScopeBody) -> bool:
         """One event, a whole answer, or an error."""
         output = body.output
         if output is not None:
@@ -141,7 +141,7 @@ class _DashScopeInterpreter(JsonInterpreter[_Body]):
             raise refused(said_in(_error_of(body)) or Said())
         return output is not None or body.usage is not None
 
-    def _choice(self, choice: _Choice, word: str | None) -> None:
+    def _choice(self, choice: _DashScopeChoice, word: str | None) -> None:
         index = choice.index or 0
         finish = finish_of(choice.finish_reason) or finish_of(word)
         if (message := choice.message) is not None:
@@ -180,7 +180,7 @@ class _DashScopeInterpreter(JsonInterpreter[_Body]):
         else:
             self._out.write(kind, words)
 
-    def _usage(self, usage: _Usage) -> None:
+    def _usage(self, usage: _DashScopeUsage) -> None:
         if usage.input_tokens is None:
             return
         read, made = usage.prompt_tokens_details, usage.output_tokens_details
@@ -194,10 +194,10 @@ class _DashScopeInterpreter(JsonInterpreter[_Body]):
         )
 
 
-def _is_error(body: _Body) -> bool:
+def _is_error(body: _DashScopeBody) -> bool:
     """Whether it says an error. An empty code beside an answer, as some gateways send, is none."""
     return said_in(_error_of(body)) is not None
 
 
-def _error_of(body: _Body) -> dict[str, Any]:
+def _error_of(body: _DashScopeBody) -> dict[str, Any]:
     return {"error": body.error, "code": body.code, "message": body.message}

@@ -43,7 +43,7 @@ class DemoUpstream:
 
     def __init__(self, *, seconds_per_token: float = _SECONDS_PER_TOKEN) -> None:
         application = Application(
-            [(r"/v1/chat/completions", _Completions, {"pause": seconds_per_token})],
+            [(r"/v1/chat/completions", _DemoCompletions, {"pause": seconds_per_token})],
             log_function=lambda _: None,
         )
         self._server = HTTPServer(application)
@@ -61,17 +61,17 @@ class DemoUpstream:
         await self._server.close_all_connections()
 
 
-class _Message(msgspec.Struct):
+class _DemoMessage(msgspec.Struct):
     role: str
     content: str
 
 
-class _Request(msgspec.Struct):
-    messages: list[_Message]
+class _DemoRequest(msgspec.Struct):
+    messages: list[_DemoMessage]
     model: str = "demo"
 
 
-class _Completions(RequestHandler):
+class _DemoCompletions(RequestHandler):
     """OpenAI's chat completions, as far as a stream of text goes."""
 
     def initialize(self, pause: float) -> None:
@@ -83,7 +83,7 @@ class _Completions(RequestHandler):
 
     async def post(self) -> None:
         try:
-            asked = msgspec.json.decode(self.request.body, type=_Request)
+            asked = msgspec.json.decode(self.request.body, type=_DemoRequest)
         except msgspec.MsgspecError:
             raise HTTPError(400) from None
         self.set_header("Content-Type", "text/event-stream; charset=utf-8")

@@ -12,7 +12,7 @@ ProviderError
 │   │   └── CredentialExpired    a new token may help
 │   ├── QuotaExceeded      ... for want of balance; waiting does not help
 │   └── RateLimited        ... for the moment
-├── Overloaded             the provider had an internal error or is busy
+├── ProviderOverloaded     the provider had an internal error or is busy
 ├── FirstTokenTimeout      connected, and no token in time
 ├── StreamBroken           cut off in the middle of the answer; readers may have text of it
 │   ├── IdleTimeout
@@ -161,7 +161,7 @@ class RateLimited(Refused):
     words = "The provider limits the rate of this server's requests. Try again shortly."
 
 
-class Overloaded(ProviderError):
+class ProviderOverloaded(ProviderError):
     """The provider had an internal error or is too busy."""
 
     code = "provider_overloaded"

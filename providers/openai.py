@@ -26,8 +26,8 @@ from providers.assembler import Assembler
 from providers.choices import Choices
 from providers.dialect import Dialect, Interpreter, Outgoing
 from providers.errors import (
-    Overloaded,
     ProviderError,
+    ProviderOverloaded,
     Refused,
     StreamBroken,
 )
@@ -51,7 +51,7 @@ _ERROR_EVENT_CHARS: Final = 40
 _DONE: Final = b"[DONE]"
 
 
-class Message(msgspec.Struct, gc=False):
+class OpenAIMessage(msgspec.Struct, gc=False):
     """A delta, or a message as a whole: what of it is read."""
 
     content: Content = None
@@ -62,38 +62,38 @@ class Message(msgspec.Struct, gc=False):
     function_call: CallFunction | None = None
 
 
-class _Details(msgspec.Struct, gc=False):
+class _OpenAITokenDetails(msgspec.Struct, gc=False):
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
 
 
-class _Usage(msgspec.Struct, gc=False):
+class _OpenAIUsage(msgspec.Struct, gc=False):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
-    prompt_tokens_details: _Details | None = None
-    completion_tokens_details: _Details | None = None
+    prompt_tokens_details: _OpenAITokenDetails | None = None
+    completion_tokens_details: _OpenAITokenDetails | None = None
     cached_tokens: int | None = None  # Moonshot
     prompt_cache_hit_tokens: int | None = None  # DeepSeek
 
 
-class Choice(msgspec.Struct, gc=False):
+class OpenAIChoice(msgspec.Struct, gc=False):
     """One of the answers; we ask for one."""
 
     index: int | None = None
-    delta: Message | None = None
-    message: Message | None = None
+    delta: OpenAIMessage | None = None
+    message: OpenAIMessage | None = None
     text: Content = None  # of the older completions
     finish_reason: str | None = None
     error: Any = None  # OpenRouter's
-    usage: _Usage | None = None
+    usage: _OpenAIUsage | None = None
     flag: int | None = None  # Qianfan's
 
 
-class Chunk(msgspec.Struct, gc=False):
+class OpenAIChunk(msgspec.Struct, gc=False):
     """A chunk of a stream, a whole answer, or an error: what of it is read."""
 
-    choices: list[Choice] | None = None
-    usage: _Usage | None = None
+    choices: list[OpenAIChoice] | None = None
+    usage: _OpenAIUsage | None = None
     error: Any = None
     code: str | int | None = None
     type: Any = None
@@ -101,7 +101,7 @@ class Chunk(msgspec.Struct, gc=False):
     base_resp: Any = None  # MiniMax's
 
 
-_CHUNK: Final = msgspec.json.Decoder(Chunk)
+_DECODER: Final = msgspec.json.Decoder(OpenAIChunk)
 
 
 class OpenAI(Dialect):
@@ -159,24 +159,24 @@ class OpenAI(Dialect):
     def unfinished(self, finish: Finish) -> ProviderError:
         """DeepSeek ran out of resources and Zhipu lost its network; others just broke off."""
         if finish.word.lower() in _BUSY:
-            return Overloaded(provider_code=finish.word)
+            return ProviderOverloaded(provider_code=finish.word)
         return StreamBroken(provider_code=finish.word)
 
 
-class OpenAIInterpreter(JsonInterpreter[Chunk]):
+class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
     """Reads chunks of chat completions. `done_ends`: `[DONE]` is a finish mark, too."""
 
     has_end_word = True
 
     def __init__(self, out: Assembler, *, done_ends: bool = False) -> None:
-        super().__init__(out, _CHUNK)
+        super().__init__(out, _DECODER)
         self._done_ends = done_ends
         self._choices = Choices(out)
-        self._numbering: Numbering[Choice] | None = Numbering()  # until it is settled
+        self._numbering: Numbering[OpenAIChoice] | None = Numbering()  # until it is settled
         self._has_deltas = False  # ones that said something
         self._held: str | None = None  # a content that looks like an error of the provider's
 
-    def is_meant(self, body: Chunk) -> bool:
+    def is_meant(self, body: OpenAIChunk) -> bool:
         """Choices, or an error."""
         return bool(body.choices) or _is_error(body)
 
@@ -205,10 +205,10 @@ class OpenAIInterpreter(JsonInterpreter[Chunk]):
         if proper:
             self._choices.end()
 
-    def hear(self, body: Chunk) -> bool:
+    def hear(self, body: OpenAIChunk) -> bool:
         """One chunk, a whole answer, or an error."""
         usage, error = body.usage, None
-        choices: Sequence[Choice] = body.choices or ()
+        choices: Sequence[OpenAIChoice] = body.choices or ()
         if self._numbering is not None:
             choices = self._numbered(self._numbering, choices)
         for choice in choices:
@@ -223,7 +223,7 @@ class OpenAIInterpreter(JsonInterpreter[Chunk]):
             raise _refusal(body)
         return bool(body.choices) or usage is not None
 
-    def _hear_choice(self, choice: Choice) -> None:
+    def _hear_choice(self, choice: OpenAIChoice) -> None:
         index = choice.index or 0
         word = choice.finish_reason
         finish = None if word is None else self._finish(choice)
@@ -237,14 +237,14 @@ class OpenAIInterpreter(JsonInterpreter[Chunk]):
             else:
                 self._delta(index, message, finish)
         if choice.text is not None and choice.delta is None and choice.message is None:
-            self._delta(index, Message(choice.text), finish)
+            self._delta(index, OpenAIMessage(choice.text), finish)
         if finish is not None:
             self._settle_held(finish)
             self._choices.finish(index, finish)
 
     def _numbered(
-        self, numbering: Numbering[Choice], choices: Sequence[Choice]
-    ) -> Sequence[Choice]:
+        self, numbering: Numbering[OpenAIChoice], choices: Sequence[OpenAIChoice]
+    ) -> Sequence[OpenAIChoice]:
         """The choices that can be read by now, by what their index means."""
         if self._out.growths:
             choices = numbering.known(choices)
@@ -259,11 +259,11 @@ class OpenAIInterpreter(JsonInterpreter[Chunk]):
             for choice in self._numbering.rest():
                 self._hear_choice(choice)
 
-    def _finish(self, choice: Choice) -> Finish | None:
+    def _finish(self, choice: OpenAIChoice) -> Finish | None:
         """The finish mark in a choice, if there is one."""
         return finish_of(choice.finish_reason)
 
-    def _delta(self, index: int, delta: Message, finish: Finish | None) -> None:
+    def _delta(self, index: int, delta: OpenAIMessage, finish: Finish | None) -> None:
         choices = self._choices
         if thought := delta.reasoning_content or delta.reasoning:
             if type(thought) is not str:
@@ -300,12 +300,12 @@ class OpenAIInterpreter(JsonInterpreter[Chunk]):
             self._give_out()
             self._out.write(kind, words)
 
-    def _extends(self, message: Message) -> bool:
+    def _extends(self, message: OpenAIMessage) -> bool:
         """Whether a message says again what came, and is none of its pieces."""
         so_far = self._out.written("text")
         return so_far != "" and type(message.content) is str and message.content.startswith(so_far)
 
-    def _repeated(self, index: int, message: Message) -> None:
+    def _repeated(self, index: int, message: OpenAIMessage) -> None:
         """A whole message behind or beside deltas: what they lacked is added."""
         said: dict[Kind, str] = {}
         for kind, words in texts_in(message.content):
@@ -327,7 +327,7 @@ class OpenAIInterpreter(JsonInterpreter[Chunk]):
             for place, piece in enumerate(pieces):
                 self._out.repeat_call(piece, place)
 
-    def _usage(self, usage: _Usage) -> None:
+    def _usage(self, usage: _OpenAIUsage) -> None:
         if usage.prompt_tokens is None:
             return
         read, made = usage.prompt_tokens_details, usage.completion_tokens_details
@@ -379,7 +379,7 @@ def _raise_error_in(text: str) -> None:
         raise error
 
 
-def _says_something(choice: Choice) -> bool:
+def _says_something(choice: OpenAIChoice) -> bool:
     said = choice.delta or choice.message
     if said is None:
         return choice.text is not None
@@ -392,7 +392,7 @@ def _message(turn: Turn) -> dict[str, Any]:
     return {"role": turn.role.value, "content": turn.text}
 
 
-def _is_error(chunk: Chunk) -> bool:
+def _is_error(chunk: OpenAIChunk) -> bool:
     if chunk.error is not None and not is_none(chunk.error):
         return True
     if chunk.base_resp is not None and said_in({"base_resp": chunk.base_resp}) is not None:
@@ -400,11 +400,11 @@ def _is_error(chunk: Chunk) -> bool:
     return bool(chunk.code) and not chunk.choices and said_in(_unwrapped(chunk)) is not None
 
 
-def _refusal(chunk: Chunk) -> ProviderError:
+def _refusal(chunk: OpenAIChunk) -> ProviderError:
     """The error in `chunk`: an object under `error`, a bare string there, or no wrapper at all."""
     said = {**_unwrapped(chunk), "error": chunk.error, "base_resp": chunk.base_resp}
     return refused(said_in(said) or Said())
 
 
-def _unwrapped(chunk: Chunk) -> dict[str, Any]:
+def _unwrapped(chunk: OpenAIChunk) -> dict[str, Any]:
     return {"code": chunk.code, "type": chunk.type, "message": chunk.message}

@@ -11,7 +11,7 @@ from typing import Final
 from model.messages import FinishReason
 from providers.assembler import Assembler
 from providers.dialect import Interpreter
-from providers.openai import Choice, Chunk, OpenAI, OpenAIInterpreter
+from providers.openai import OpenAI, OpenAIChoice, OpenAIChunk, OpenAIInterpreter
 from providers.sink import Finish
 
 # 0 is safe and 1 of low risk; from 2 the conversation must end, 3 must not be shown, 4 must be
@@ -31,7 +31,7 @@ class Qianfan(OpenAI):
 class _QianfanInterpreter(OpenAIInterpreter):
     _left_out = False  # something that must not be shown
 
-    def hear(self, body: Chunk) -> bool:
+    def hear(self, body: OpenAIChunk) -> bool:
         """One chunk, without what must not be shown."""
         for choice in body.choices or ():
             if choice.flag is not None and choice.flag >= _MUST_NOT_BE_SHOWN:
@@ -39,7 +39,7 @@ class _QianfanInterpreter(OpenAIInterpreter):
                 self._left_out = True
         return super().hear(body)
 
-    def _finish(self, choice: Choice) -> Finish | None:
+    def _finish(self, choice: OpenAIChoice) -> Finish | None:
         """What was shown cannot be taken back: the reason says that it should not have been."""
         finish = super()._finish(choice)
         must_end = choice.flag is not None and choice.flag >= _MUST_END

@@ -24,8 +24,8 @@ from providers.errors import (
     ContextTooLong,
     CredentialExpired,
     ModelNotFound,
-    Overloaded,
     ProviderError,
+    ProviderOverloaded,
     QuotaExceeded,
     RateLimited,
     Refused,
@@ -77,8 +77,8 @@ _LIFETIME_SECONDS: Final = 3600.0
 
 # With the seconds to wait, where waiting helps.
 _CODES: Final[Mapping[int, tuple[type[ProviderError], float | None]]] = {
-    1: (Overloaded, None),
-    2: (Overloaded, None),
+    1: (ProviderOverloaded, None),
+    2: (ProviderOverloaded, None),
     3: (ModelNotFound, None),  # no such API: the model is its path
     4: (RateLimited, 10.0),  # of their cluster
     6: (ModelNotFound, None),  # not opened for this application
@@ -90,27 +90,27 @@ _CODES: Final[Mapping[int, tuple[type[ProviderError], float | None]]] = {
     19: (QuotaExceeded, None),
     110: (CredentialExpired, None),
     111: (CredentialExpired, None),
-    336000: (Overloaded, None),
+    336000: (ProviderOverloaded, None),
     336004: (Unauthorized, None),
     336005: (ModelNotFound, None),
     336007: (ContextTooLong, None),
-    336100: (Overloaded, None),
+    336100: (ProviderOverloaded, None),
     336105: (QuotaExceeded, None),
     336501: (RateLimited, 60.0),  # requests per minute
     336502: (RateLimited, 60.0),  # tokens per minute
-    500000: (Overloaded, None),
+    500000: (ProviderOverloaded, None),
     **dict.fromkeys(
         (100, 336001, 336002, 336003, 336006, 336101, 336102, 336103, 336104), (BadRequest, None)
     ),
 }
 
 
-class _Usage(msgspec.Struct, gc=False):
+class _QianfanV1Usage(msgspec.Struct, gc=False):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
 
 
-class _Body(msgspec.Struct, gc=False):
+class _QianfanV1Body(msgspec.Struct, gc=False):
     """An event, a single answer or an error: what of it is read."""
 
     result: Content = None
@@ -119,19 +119,19 @@ class _Body(msgspec.Struct, gc=False):
     need_clear_history: bool | None = None
     finish_reason: str | None = None
     function_call: CallFunction | None = None
-    usage: _Usage | None = None
+    usage: _QianfanV1Usage | None = None
     error_code: int | str | None = None
     error_msg: Any = None
     error: Any = None  # of the other API, which gateways mix up with this one
 
 
-class _TokenAnswer(msgspec.Struct):
+class _QianfanV1Token(msgspec.Struct):
     access_token: str | None = None
     expires_in: float | None = None  # seconds
     error: str | None = None
 
 
-_BODY: Final = msgspec.json.Decoder(_Body)
+_DECODER: Final = msgspec.json.Decoder(_QianfanV1Body)
 
 
 class QianfanV1(TokenDialect):
@@ -170,7 +170,7 @@ class QianfanV1(TokenDialect):
         """Rare, since errors come under 200: by what it says all the same, else by status."""
         wait = retry_after(headers)
         try:
-            found = read(json_in(body), _Body)
+            found = read(json_in(body), _QianfanV1Body)
         except BadResponse:
             found = []
         error = next((error for each in found if (error := _error_in(each, status, wait))), None)
@@ -194,7 +194,7 @@ class QianfanV1(TokenDialect):
     def token(self, status: int, body: bytes) -> Token:
         """The token. A wrong key shows in `error`, whatever the status."""
         try:
-            answer = next(iter(read(body, _TokenAnswer)), None)
+            answer = next(iter(read(body, _QianfanV1Token)), None)
         except BadResponse:
             answer = None
         if answer is not None and answer.error:
@@ -206,14 +206,14 @@ class QianfanV1(TokenDialect):
         return Token(answer.access_token, answer.expires_in or _LIFETIME_SECONDS)
 
 
-class _QianfanV1Interpreter(JsonInterpreter[_Body]):
+class _QianfanV1Interpreter(JsonInterpreter[_QianfanV1Body]):
     """Reads `result`, until `is_end`."""
 
     def __init__(self, out: Assembler) -> None:
-        super().__init__(out, _BODY)
+        super().__init__(out, _DECODER)
         self._is_whole = False
 
-    def is_meant(self, body: _Body) -> bool:
+    def is_meant(self, body: _QianfanV1Body) -> bool:
         """A result, or an error."""
         return body.result is not None or _error_in(body) is not None
 
@@ -222,7 +222,7 @@ class _QianfanV1Interpreter(JsonInterpreter[_Body]):
         self._is_whole = True
         super().whole(body)
 
-    def hear(self, body: _Body) -> bool:
+    def hear(self, body: _QianfanV1Body) -> bool:
         """The next clause of the answer, or an error."""
         if (error := _error_in(body)) is not None:
             raise error
@@ -262,7 +262,7 @@ def _messages(turns: tuple[Turn, ...]) -> list[dict[str, str]]:
     return [{"role": turn.role.value, "content": turn.text} for turn in turns[first:]]
 
 
-def _finish_of(body: _Body) -> Finish:
+def _finish_of(body: _QianfanV1Body) -> Finish:
     """The finish mark of the last event: why, several fields tell."""
     finish = finish_of(body.finish_reason) or Finish(FinishReason.STOP, "is_end")
     if body.need_clear_history:  # the question was unsafe, and `result` is a canned refusal
@@ -272,7 +272,9 @@ def _finish_of(body: _Body) -> Finish:
     return finish
 
 
-def _error_in(body: _Body, status: int = 200, wait: float | None = None) -> ProviderError | None:
+def _error_in(
+    body: _QianfanV1Body, status: int = 200, wait: float | None = None
+) -> ProviderError | None:
     """The error that a body says; None if it says none."""
     if not is_none(body.error_code):
         word = spelled(body.error_code) or ""

@@ -23,8 +23,8 @@ from providers.errors import (
     ContentFiltered,
     ContextTooLong,
     ModelNotFound,
-    Overloaded,
     ProviderError,
+    ProviderOverloaded,
     QuotaExceeded,
     RateLimited,
     Refused,
@@ -67,14 +67,14 @@ _CODES: Final = _table(
         "organization_spend_limit_exceeded": QuotaExceeded,
         "organization_usage_limit_exceeded": QuotaExceeded,
         "project_spend_limit_exceeded": QuotaExceeded,
-        "server_error": Overloaded,
-        "server_is_overloaded": Overloaded,
+        "server_error": ProviderOverloaded,
+        "server_is_overloaded": ProviderOverloaded,
         # Qwen, compatible mode
         "data_inspection_failed": ContentFiltered,
         "invalid_parameter_error": BadRequest,
         "limit_requests": RateLimited,
         "limit_burst_rate": RateLimited,
-        "internal_error": Overloaded,
+        "internal_error": ProviderOverloaded,
         # Qianfan v2; its many `…rate_limit_exceeded` go by their ending
         "malformed_json": BadRequest,
         "invalid_argument": BadRequest,
@@ -90,18 +90,18 @@ _CODES: Final = _table(
         "system_unsafe": ContentFiltered,
         "user_setting_unsafe": ContentFiltered,
         "functions_unsafe": ContentFiltered,
-        "dispatch_internal_error": Overloaded,
+        "dispatch_internal_error": ProviderOverloaded,
         # Google's, where a code or a type is a word
         "not_found": ModelNotFound,
         "failed_precondition": BadRequest,
-        "deadline_exceeded": Overloaded,
+        "deadline_exceeded": ProviderOverloaded,
         "resource_exhausted": RateLimited,
         # Anthropic's
         "request_too_large": ContextTooLong,
         "rate_limit_error": RateLimited,
         "billing_error": QuotaExceeded,
-        "overloaded_error": Overloaded,
-        "timeout_error": Overloaded,
+        "overloaded_error": ProviderOverloaded,
+        "timeout_error": ProviderOverloaded,
         # others'
         "validation_error": BadRequest,
         # DashScope, native; `A.B` goes by `A` where it is not listed
@@ -125,14 +125,14 @@ _CODES: Final = _table(
         "PostpaidBillOverdue": QuotaExceeded,
         "Throttling": RateLimited,
         "LimitRequests": RateLimited,
-        "InternalError": Overloaded,
+        "InternalError": ProviderOverloaded,
         "InternalError.Algo.InvalidParameter": BadRequest,
-        "SystemError": Overloaded,
-        "RequestTimeOut": Overloaded,
-        "ModelServiceFailed": Overloaded,
-        "ModelServingError": Overloaded,
-        "ModelUnavailable": Overloaded,
-        "ServiceUnavailable": Overloaded,
+        "SystemError": ProviderOverloaded,
+        "RequestTimeOut": ProviderOverloaded,
+        "ModelServiceFailed": ProviderOverloaded,
+        "ModelServingError": ProviderOverloaded,
+        "ModelUnavailable": ProviderOverloaded,
+        "ServiceUnavailable": ProviderOverloaded,
         # Zhipu: numbers, as strings
         **dict.fromkeys(("1000", "1001", "1002", "1003", "1004", "1100"), Unauthorized),
         **dict.fromkeys(("1110", "1111", "1112", "1120", "1121"), Unauthorized),
@@ -141,7 +141,7 @@ _CODES: Final = _table(
         **dict.fromkeys(("1300", "1301"), ContentFiltered),
         **dict.fromkeys(("1302", "1303"), RateLimited),
         **dict.fromkeys(("1113", "1304", "1308", "1309", "1310", "1311", "1313"), QuotaExceeded),
-        **dict.fromkeys(("1230", "1234", "1305", "1312"), Overloaded),
+        **dict.fromkeys(("1230", "1234", "1305", "1312"), ProviderOverloaded),
         "1211": ModelNotFound,
         "1261": ContextTooLong,
     }
@@ -152,7 +152,7 @@ _MINIMAX: Final[Mapping[str, type[ProviderError]]] = {
     **dict.fromkeys(("1002", "1041"), RateLimited),
     **dict.fromkeys(("1004", "2049"), Unauthorized),
     **dict.fromkeys(("1026", "1027"), ContentFiltered),
-    **dict.fromkeys(("1000", "1001", "1013", "1024", "1033"), Overloaded),
+    **dict.fromkeys(("1000", "1001", "1013", "1024", "1033"), ProviderOverloaded),
     "1008": QuotaExceeded,
     "1039": ContextTooLong,
     "2013": BadRequest,
@@ -163,7 +163,7 @@ _TYPES: Final = _table(
         # OpenAI says of a rate limit what it counts
         "requests": RateLimited,
         "tokens": RateLimited,
-        "service_unavailable_error": Overloaded,
+        "service_unavailable_error": ProviderOverloaded,
         # Moonshot
         "invalid_authentication_error": Unauthorized,
         "incorrect_api_key_error": Unauthorized,
@@ -171,19 +171,19 @@ _TYPES: Final = _table(
         "resource_not_found_error": ModelNotFound,
         "rate_limit_reached_error": RateLimited,
         "exceeded_current_quota_error": QuotaExceeded,
-        "engine_overloaded_error": Overloaded,
-        "unexpected_output": Overloaded,
+        "engine_overloaded_error": ProviderOverloaded,
+        "unexpected_output": ProviderOverloaded,
         # vLLM
         "BadRequestError": BadRequest,
         "NotFoundError": ModelNotFound,
-        "InternalServerError": Overloaded,
+        "InternalServerError": ProviderOverloaded,
         # llama.cpp
         "exceed_context_size_error": ContextTooLong,
         "authentication_error": Unauthorized,
         "permission_error": Unauthorized,
         "not_found_error": ModelNotFound,
         "not_supported_error": BadRequest,
-        "unavailable_error": Overloaded,
+        "unavailable_error": ProviderOverloaded,
     }
 )
 
@@ -194,8 +194,8 @@ _STATUSES: Final[Mapping[int, type[ProviderError]]] = {
     403: Unauthorized,
     404: ModelNotFound,
     405: BadRequest,
-    408: Overloaded,
-    409: Overloaded,  # a lock on the provider's side: the same request may pass later
+    408: ProviderOverloaded,
+    409: ProviderOverloaded,  # a lock on the provider's side: the same request may pass later
     413: ContextTooLong,
     422: BadRequest,
     429: RateLimited,
@@ -240,7 +240,10 @@ _HOLDS: Final[tuple[tuple[re.Pattern[str], type[ProviderError]], ...]] = tuple(
             "|access_?denied|token_?(is_)?(expired|invalid)|invalid_?token",
             Unauthorized,
         ),
-        ("overload|busy|unavailable|capacity|server_?error|internal|time_?d?_?out", Overloaded),
+        (
+            "overload|busy|unavailable|capacity|server_?error|internal|time_?d?_?out",
+            ProviderOverloaded,
+        ),
     )
 )
 
@@ -473,7 +476,9 @@ def refused(said: Said, status: int = 200, wait: float | None = None) -> Provide
         or _meaning(word, _CODES, code_status)
         or _meaning(type_word, _TYPES, code_status)
         or by_status(code_status)
-        or (Overloaded if said.kind == "api_error" else None)  # Anthropic's; others' for anything
+        or (
+            ProviderOverloaded if said.kind == "api_error" else None
+        )  # Anthropic's; others' for anything
         or (BadRequest if str(said.kind).startswith("invalid_request") else Refused)
     )
     message = said.message if isinstance(said.message, str) else ""
@@ -511,7 +516,7 @@ def is_too_long(message: object) -> bool:
 def by_status(status: int) -> type[ProviderError] | None:
     """What an HTTP status says where nothing else does."""
     if status >= 500:
-        return Overloaded
+        return ProviderOverloaded
     return _STATUSES.get(status)
 
 

@@ -64,8 +64,8 @@ class ToolCalls:
     def __init__(self, sink: Sink, odd: Callable[[str], None]) -> None:
         self._sink = sink
         self._odd = odd
-        self._calls: list[_Call] = []
-        self._latest: dict[int, _Call] = {}  # by the provider's index, which some reuse
+        self._calls: list[_BufferedCall] = []
+        self._latest: dict[int, _BufferedCall] = {}  # by the provider's index, which some reuse
         self._open = 0  # the calls before this one are closed
         self._chars = 0
 
@@ -113,7 +113,7 @@ class ToolCalls:
         self._open = len(self._calls)
 
     def _take(
-        self, call: "_Call", call_id: str, name: str, arguments: str, *, so_far: bool
+        self, call: "_BufferedCall", call_id: str, name: str, arguments: str, *, so_far: bool
     ) -> None:
         call.id = call.id or call_id
         call.name = call.name or name
@@ -137,7 +137,7 @@ class ToolCalls:
 
     def _call_of(
         self, index: int | None, place: int, call_id: str, name: str, arguments: str
-    ) -> "_Call":
+    ) -> "_BufferedCall":
         """The call that a piece continues, or a new one."""
         at = place if index is None else index
         latest = self._latest.get(at)
@@ -149,20 +149,20 @@ class ToolCalls:
             return known  # by its id alone: there is no index, or it has moved on
         if latest is not None and not latest.is_followed_by(call_id, name, arguments):
             return latest
-        opened = _Call()
+        opened = _BufferedCall()
         if latest is not None:
             opened.id, opened.name = latest.announced
         self._calls.append(opened)
         self._latest[at] = opened
         return opened
 
-    def _by_id(self, call_id: str | None) -> "_Call | None":
+    def _by_id(self, call_id: str | None) -> "_BufferedCall | None":
         if not call_id:
             return None
         return next((call for call in reversed(self._calls) if call.id == call_id), None)
 
 
-class _Call:
+class _BufferedCall:
     """One tool call: what came of it, and how much of that was passed on."""
 
     def __init__(self) -> None:

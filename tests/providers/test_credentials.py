@@ -7,7 +7,7 @@ import pytest
 from tornado.ioloop import IOLoop
 
 from http_client.client import HttpClient
-from providers.credentials import FetchedToken, Key
+from providers.credentials import FetchedToken, FixedCredential
 from providers.errors import Unauthorized, Unreachable
 from providers.qianfan_v1 import QianfanV1
 from providers.route import Route, Timeouts
@@ -97,7 +97,7 @@ async def test_a_fetch_that_failed_is_tried_again_by_the_next(
 
 @pytest.mark.gen_test
 async def test_a_key_that_the_provider_calls_expired_is_not_renewed() -> None:
-    key = Key("sk")
+    key = FixedCredential("sk")
 
     assert ["sk", "sk"] == [await key.current(), await key.renewed("sk")]
 

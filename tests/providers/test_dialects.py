@@ -9,7 +9,7 @@ from model.messages import FinishReason
 from model.usage import Usage
 from presets import PRESETS, Switches
 from providers.dialect import Dialect
-from providers.errors import Overloaded, StreamBroken
+from providers.errors import ProviderOverloaded, StreamBroken
 from providers.finish import finish_of
 from providers.openai import OpenAI
 from providers.sink import Finish
@@ -208,7 +208,7 @@ class TestSwitches:
     @pytest.mark.parametrize("word", ["insufficient_system_resource", "network_error"])
     def test_a_busy_provider_is_told_from_a_broken_stream(self, word: str) -> None:
         mark = Finish(FinishReason.ERROR, word)
-        assert isinstance(OPENAI.unfinished(mark), Overloaded)
+        assert isinstance(OPENAI.unfinished(mark), ProviderOverloaded)
         assert isinstance(DASHSCOPE.unfinished(mark), StreamBroken)
 
 

@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.messages import FinishReason
-from providers.errors import BadResponse, Overloaded, ProviderError, RateLimited, StreamBroken
+from providers.errors import (
+    BadResponse,
+    ProviderError,
+    ProviderOverloaded,
+    RateLimited,
+    StreamBroken,
+)
 from providers.reading import MAX_ERROR_BYTES, Reading
 from providers.sink import Finish
 from tests.providers.outcome import (
@@ -96,7 +102,7 @@ class TestWhatABodyIs:
         for _ in range(100):
             reading.feed(b"<" * 65536)
         assert len(reading._body) == MAX_ERROR_BYTES
-        with pytest.raises(Overloaded):
+        with pytest.raises(ProviderOverloaded):
             reading.end()
 
     def test_json_that_is_no_answer_is_a_bad_response(self) -> None:
@@ -352,13 +358,13 @@ class TestErrors:
         event = {"error": {"code": 502, "message": "boom"}, **text("last words")}
         outcome = read_events(event)
         assert "last words" == outcome.text_
-        assert isinstance(outcome.error, Overloaded)
+        assert isinstance(outcome.error, ProviderOverloaded)
 
     @pytest.mark.parametrize(
         ("word", "error"),
         [
-            ("insufficient_system_resource", Overloaded),
-            ("network_error", Overloaded),
+            ("insufficient_system_resource", ProviderOverloaded),
+            ("network_error", ProviderOverloaded),
             ("abort", StreamBroken),
             ("error", StreamBroken),
         ],

@@ -14,8 +14,8 @@ from providers.errors import (
     ContextTooLong,
     CredentialExpired,
     ModelNotFound,
-    Overloaded,
     ProviderError,
+    ProviderOverloaded,
     QuotaExceeded,
     RateLimited,
     Refused,
@@ -33,20 +33,20 @@ OPENAI_SHAPED: list[tuple[int, object, object, type[ProviderError]]] = [
     (401, None, "invalid_request_error", Unauthorized),
     (403, "unsupported_country_region_territory", None, Unauthorized),
     (404, "model_not_found", None, ModelNotFound),
-    (409, None, None, Overloaded),
+    (409, None, None, ProviderOverloaded),
     (413, None, None, ContextTooLong),
     (422, None, None, BadRequest),
     (429, "rate_limit_exceeded", "tokens", RateLimited),
     (429, None, None, RateLimited),
     (429, "insufficient_quota", "insufficient_quota", QuotaExceeded),
     (429, "project_spend_limit_exceeded", "requests", QuotaExceeded),
-    (503, "server_is_overloaded", "service_unavailable_error", Overloaded),
-    (200, None, "server_error", Overloaded),
+    (503, "server_is_overloaded", "service_unavailable_error", ProviderOverloaded),
+    (200, None, "server_error", ProviderOverloaded),
     (200, None, "invalid_request_error", BadRequest),
     # DeepSeek
     (402, "invalid_request_error", "unknown_error", QuotaExceeded),
     # Moonshot
-    (429, None, "engine_overloaded_error", Overloaded),
+    (429, None, "engine_overloaded_error", ProviderOverloaded),
     (429, None, "exceeded_current_quota_error", QuotaExceeded),
     (429, None, "rate_limit_reached_error", RateLimited),
     (400, None, "content_filter", ContentFiltered),
@@ -54,24 +54,24 @@ OPENAI_SHAPED: list[tuple[int, object, object, type[ProviderError]]] = [
     # Zhipu
     (429, "1113", None, QuotaExceeded),
     (429, "1302", None, RateLimited),
-    (429, "1305", None, Overloaded),
+    (429, "1305", None, ProviderOverloaded),
     (429, "1304", None, QuotaExceeded),
     (400, "1261", None, ContextTooLong),
     (400, "1301", None, ContentFiltered),
     (400, "1211", None, ModelNotFound),
-    (500, "500", None, Overloaded),
+    (500, "500", None, ProviderOverloaded),
     # vLLM, llama.cpp
     (200, 400, "BadRequestError", BadRequest),
     (200, 404, "NotFoundError", ModelNotFound),
-    (200, 500, "InternalServerError", Overloaded),
+    (200, 500, "InternalServerError", ProviderOverloaded),
     (400, 400, "exceed_context_size_error", ContextTooLong),
     (501, 501, "not_supported_error", BadRequest),
-    (503, 503, "unavailable_error", Overloaded),
+    (503, 503, "unavailable_error", ProviderOverloaded),
     # OpenRouter
     (200, 402, None, QuotaExceeded),
-    (200, 408, None, Overloaded),
+    (200, 408, None, ProviderOverloaded),
     (200, 429, None, RateLimited),
-    (200, 502, None, Overloaded),
+    (200, 502, None, ProviderOverloaded),
     # Qwen, compatible mode
     (400, "data_inspection_failed", "data_inspection_failed", ContentFiltered),
     (429, "limit_burst_rate", None, RateLimited),
@@ -81,7 +81,7 @@ OPENAI_SHAPED: list[tuple[int, object, object, type[ProviderError]]] = [
     (401, "invalid_model", None, ModelNotFound),
     (400, "tokens_too_long", None, ContextTooLong),
     (403, "system_unsafe", None, ContentFiltered),
-    (500, "dispatch_internal_error", None, Overloaded),
+    (500, "dispatch_internal_error", None, ProviderOverloaded),
     # Nothing that anybody knows
     (200, "whatever", "whatever", Refused),
     (418, "whatever", None, Refused),
@@ -102,16 +102,16 @@ DASHSCOPE_CODES: list[tuple[str, type[ProviderError]]] = [
     ("AllocationQuota.FreeTierOnly", QuotaExceeded),
     ("Model.AccessDenied", ModelNotFound),
     ("ModelNotFound", ModelNotFound),
-    ("RequestTimeOut", Overloaded),
+    ("RequestTimeOut", ProviderOverloaded),
     ("Throttling", RateLimited),
     ("Throttling.AllocationQuota", RateLimited),
     ("PrepaidBillOverdue", QuotaExceeded),
-    ("InternalError.Algo", Overloaded),
-    ("ModelUnavailable", Overloaded),
+    ("InternalError.Algo", ProviderOverloaded),
+    ("ModelUnavailable", ProviderOverloaded),
 ]
 
 QIANFAN_V1_CODES: list[tuple[int, type[ProviderError], float | None]] = [
-    (2, Overloaded, None),
+    (2, ProviderOverloaded, None),
     (3, ModelNotFound, None),
     (4, RateLimited, 10),
     (6, ModelNotFound, None),
@@ -121,10 +121,10 @@ QIANFAN_V1_CODES: list[tuple[int, type[ProviderError], float | None]] = [
     (100, BadRequest, None),
     (110, CredentialExpired, None),
     (111, CredentialExpired, None),
-    (336000, Overloaded, None),
+    (336000, ProviderOverloaded, None),
     (336003, BadRequest, None),
     (336007, ContextTooLong, None),
-    (336100, Overloaded, None),
+    (336100, ProviderOverloaded, None),
     (336501, RateLimited, 60),
     (336502, RateLimited, 60),
 ]
@@ -230,7 +230,7 @@ def test_a_redirect_is_a_refusal() -> None:
 @pytest.mark.parametrize("field", ["error", "data"])
 def test_llamacpp_once_had_a_field_for_errors(field: str) -> None:
     body = b': hi\n\n%s: {"code":500,"message":"m","type":"server_error"}\n\n' % field.encode()
-    assert type(read(OPENAI, [body]).error) is Overloaded
+    assert type(read(OPENAI, [body]).error) is ProviderOverloaded
 
 
 @pytest.mark.parametrize(

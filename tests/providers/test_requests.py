@@ -9,7 +9,7 @@ from model.messages import Role
 from model.prompt import Prompt, merged, said
 from providers.dashscope import DashScope
 from providers.dialect import Dialect, Token
-from providers.errors import BadResponse, Overloaded, Unauthorized
+from providers.errors import BadResponse, ProviderOverloaded, Unauthorized
 from providers.openai import OpenAI
 from tests.providers.outcome import DASHSCOPE, OPENAI, QIANFAN, QIANFAN_V1, SAMPLES
 
@@ -171,8 +171,8 @@ class TestQianfanV1:
             (200, b"<html>", BadResponse),
             (200, b"{}", BadResponse),
             (200, b"[]", BadResponse),
-            (503, b"<html>", Overloaded),
-            (500, b'{"access_token": "t"}', Overloaded),
+            (503, b"<html>", ProviderOverloaded),
+            (500, b'{"access_token": "t"}', ProviderOverloaded),
         ],
     )
     def test_an_answer_without_a_token_is_none(
