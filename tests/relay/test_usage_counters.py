@@ -184,7 +184,7 @@ async def test_what_is_given_back_was_never_told_to_others(
     clock: Callable[[float], None], store: CountsInMemory
 ) -> None:
     mine, other = quota(store, 3), quota(store, 3)
-    held = [mine.hold("alice") for _ in range(3)]
+    held = [mine.reserve("alice") for _ in range(3)]
     assert await mine.is_spent("alice")
     await mine._counts.share()
     for hold in held:
@@ -201,7 +201,7 @@ async def test_what_was_held_during_a_round_and_used_behind_it_is_in_the_next_on
     clock: Callable[[float], None], store: CountsInMemory
 ) -> None:
     mine = quota(store, 3)
-    hold = mine.hold("alice")
+    hold = mine.reserve("alice")
     assert hold is not None
     await mine._counts.share()
     hold.use()
