@@ -17,7 +17,7 @@ WORKDIR /opt/headrace
 COPY requirements.txt ./
 RUN pip install --no-cache-dir --no-compile --require-hashes -r requirements.txt
 
-COPY commands.py authentication.py presets.py server.py service_links.py settings.py supervision.py ./
+COPY commands.py authentication.py presets.py server.py service_links.py supervision.py ./
 COPY auth auth
 COPY doctor doctor
 COPY handlers handlers
@@ -25,6 +25,7 @@ COPY http_client http_client
 COPY model model
 COPY providers providers
 COPY relay relay
+COPY settings settings
 COPY sockets sockets
 COPY storage storage
 COPY telemetry telemetry

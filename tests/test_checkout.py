@@ -21,6 +21,7 @@ ROOMS = (
         "model",
         "providers",
         "relay",
+        "settings",
         "sockets",
         "storage",
     ),
@@ -34,7 +35,6 @@ MODULES = (
         "presets.py",
         "server.py",
         "service_links.py",
-        "settings.py",
     ),
     "supervision.py",
 )
@@ -121,7 +121,7 @@ def sources(*places: str) -> Iterator[Path]:
         ),
         ("authentication.py", "server|commands|relay|telemetry"),
         ("sockets", rf"server|authentication|handlers|relay|providers|storage|auth|{TELEMETRY}"),
-        ("settings.py", "server|authentication|handlers|relay|providers|storage|auth|telemetry"),
+        ("settings", "server|authentication|handlers|relay|providers|storage|auth|telemetry"),
         (
             "supervision.py",
             rf"server|authentication|settings|handlers|relay|providers|storage|auth|{TELEMETRY}",

@@ -1,0 +1,22 @@
+"""Where conversations are kept."""
+
+import re
+
+from pydantic import Field, field_validator
+
+from settings.values import Section
+
+
+class StorageSettings(Section):
+    """Where conversations are kept. The address may hold a password: `masked` is for showing it."""
+
+    url: str = Field("sqlite:///data/headrace.db", repr=False)
+
+    @field_validator("url")
+    @classmethod
+    def _known_kind(cls, url: str) -> str:
+        if not re.match(r"sqlite:///.|mongodb(\+srv)?://.", url) or "\0" in url:
+            raise ValueError("should be sqlite:///path, mongodb://… or mongodb+srv://…")
+        if url != url.strip():  # such as the CR of a file that another system wrote
+            raise ValueError("has a blank or a line end at its end: that would be another file")
+        return url

@@ -1,0 +1,133 @@
+"""The whole tree of settings, and what holds between its sections."""
+
+from collections.abc import Mapping
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from presets import PRESETS
+from settings.addresses import UNIX, BasePath, Host, is_loopback
+from settings.auth import AuthSettings, CorsSettings
+from settings.limits import LimitsSettings
+from settings.providers import ProviderSettings, TimeoutSettings, UpstreamSettings
+from settings.relay import ContextSettings, RelaySettings
+from settings.storage import StorageSettings
+from settings.telemetry import LogSettings, MetricsSettings, TracesSettings
+from settings.values import ProviderName
+
+
+class Settings(BaseSettings):
+    """The whole tree."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, case_sensitive=True
+    )
+
+    # Or "unix:/path": a socket for this user and its group. "::" is IPv6 and IPv4 both.
+    host: Host = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)  # 0: any free one
+    # Below which path of a site a proxy has it, such as "/chat", whether it takes that off or not.
+    base_path: BasePath = ""
+    reuse_port: bool = False  # several processes on one port: the kernel deals out connections
+    default_model: str | None = None  # "<provider>/<model>"; see `effective_default_model`
+    storage: StorageSettings = StorageSettings()
+    auth: AuthSettings = AuthSettings()
+    providers: Mapping[ProviderName, ProviderSettings] = Field({}, validate_default=True)
+    relay: RelaySettings = RelaySettings()
+    context: ContextSettings = ContextSettings()
+    timeouts: TimeoutSettings = TimeoutSettings()
+    upstream: UpstreamSettings = UpstreamSettings()
+    limits: LimitsSettings = LimitsSettings()
+    cors: CorsSettings = CorsSettings()
+    log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    traces: TracesSettings = TracesSettings()
+
+    @property
+    def effective_default_model(self) -> str:
+        """The model of a question that names none: as set, else the first provider's first."""
+        if self.default_model is not None:
+            return self.default_model
+        name, provider = next(iter(self.providers.items()))
+        return f"{name}/{provider.models[0]}"
+
+    @property
+    def most_calls(self) -> int:
+        """How many calls to providers there may be at a time: of an answer each."""
+        return min(self.limits.answers, self.upstream.max_connections)
+
+    @field_validator("providers", mode="before")
+    @classmethod
+    def _at_least_the_demo(cls, value: object) -> object:
+        """With no provider the demo stands in; a provider named after a dialect speaks it."""
+        if not isinstance(value, Mapping):
+            return value
+        return {
+            name: {"dialect": PRESETS[name].dialect, **given}
+            if name in PRESETS and isinstance(given, Mapping)
+            else given
+            for name, given in (value or {"demo": {}}).items()
+        }
+
+    @model_validator(mode="after")
+    def _default_model_is_served(self) -> Self:
+        if self.default_model is not None:
+            name, _, model = self.default_model.partition("/")
+            if not model:
+                raise ValueError("default_model should be written <provider>/<model>")
+            if name not in self.providers:
+                raise ValueError(
+                    f"default_model names the provider {name!r}, but there is only "
+                    + ", ".join(self.providers)
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _open_only_to_this_machine(self) -> Self:
+        is_private = self.host.startswith(UNIX) or is_loopback(self.host)
+        if self.auth.mode == "none" and not is_private:
+            raise ValueError(
+                f'auth.mode "none" lets everyone in, so host should be loopback, not {self.host}'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _metrics_only_to_this_machine(self) -> Self:
+        if self.auth.mode == "none" and not is_loopback(self.metrics.host):
+            raise ValueError(
+                'auth.mode "none" serves this machine only, so metrics.host should be loopback, '
+                f"not {self.metrics.host}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _metrics_have_a_port_of_their_own(self) -> Self:
+        # Else the server would find its own port taken, and nobody would guess by whom.
+        mine, metrics = (self.host, self.port), (self.metrics.host, self.metrics.port)
+        if mine == metrics and self.port != 0:
+            raise ValueError(
+                f"metrics.port should not be the server's own, {self.port}: "
+                "leave it unset to have /metrics there"
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments and nothing else: `load` is the way to a file and the environment."""
+        return (init_settings,)
+
+
+class StorageOnly(BaseSettings):
+    """The part of the tree that says where the store is."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    storage: StorageSettings = StorageSettings()
