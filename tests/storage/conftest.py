@@ -20,7 +20,7 @@ from pymongo.monitoring import CommandListener, CommandStartedEvent
 from tornado.ioloop import IOLoop
 
 from storage.base import Storage
-from storage.mongo import store as mongo_module
+from storage.mongo import connection
 from storage.opening import from_url
 from tests.mongod import ReplicaSet, drop
 from tests.storage.raw import Raw, RawMongo, RawSQLite, leave_first_stage
@@ -68,7 +68,7 @@ class Commands(CommandListener):
 def commands(monkeypatch: pytest.MonkeyPatch) -> Commands:
     """Listens to the MongoStorages that are opened from now on."""
     listener = Commands()
-    monkeypatch.setitem(mongo_module._OPTIONS, "event_listeners", [listener])
+    monkeypatch.setitem(connection._OPTIONS, "event_listeners", [listener])
     return listener
 
 

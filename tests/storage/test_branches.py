@@ -10,7 +10,7 @@ from model.growth import Chunk, Piece
 from model.messages import Conversation, Message, Status
 from relay.context import history
 from storage.base import Busy, NotFound, Page, Storage
-from storage.mongo import store as mongo_module
+from storage.mongo import messages as mongo_messages
 from tests.storage.conftest import Commands, Place
 from tests.storage.samples import ask, begun, beside, conversation, ending, key
 
@@ -139,7 +139,7 @@ async def test_a_deleted_conversation_takes_no_more_answers_and_leaves_no_branch
 async def test_the_branch_of_every_message_is_followed_to_its_beginning(
     storage: Storage, seed: int, links: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mongo_module, "_LINKS", links)
+    monkeypatch.setattr(mongo_messages, "_MAX_LINKS", links)
     chance = Random(seed)
     of = await kept(storage)
     answers: list[Message] = []
@@ -278,7 +278,7 @@ async def test_what_lies_between_is_read_without_its_texts(
     first = (await interleaved(storage, 5))[0]
     commands.sent.clear()
     await storage.branch("alice", first[-1].conversation_id, limit=9, last=None)
-    links = [each for each in commands.sent if each.get("limit") == mongo_module._LINKS]
+    links = [each for each in commands.sent if each.get("limit") == mongo_messages._MAX_LINKS]
     assert [{"ordinal": 1, "parent_id": 1}] == [each["projection"] for each in links]
 
 
@@ -287,7 +287,7 @@ async def test_very_many_messages_in_between_are_passed_over_by_a_look_up(
     mongo: Place, commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage = await mongo.open()
-    monkeypatch.setattr(mongo_module, "_LINKS", 10)
+    monkeypatch.setattr(mongo_messages, "_MAX_LINKS", 10)
     of = await kept(storage)
     first = await said(storage, of, None)
     other = None

@@ -13,8 +13,8 @@ from pymongo.database import Database
 from model.blocks import TextBlock
 from model.messages import Conversation, Message
 from storage.base import Growth, NotFound, Storage
-from storage.mongo import queries
-from storage.mongo import store as mongo_module
+from storage.mongo import connection, live_answers, queries
+from storage.mongo import deletions as mongo_deletions
 from storage.sqlite import store as sqlite_module
 from storage.sqlite.store import SQLiteStorage
 from storage.sqlite.tables import MIGRATIONS, SERVED
@@ -36,7 +36,7 @@ _TABLES = ("messages", "chunks", "conversations", "deletions")
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch is two messages, or two chunks."""
-    monkeypatch.setattr(mongo_module, "_CLEARED", 2)
+    monkeypatch.setattr(mongo_deletions, "_PURGE_BATCH", 2)
     monkeypatch.setattr(sqlite_module, "_CLEARED", 2)
 
 
@@ -232,7 +232,7 @@ async def test_growth_that_lands_in_the_middle_of_a_deletion_does_not_stay(
     """The insert was on its way; the conversation is deleted, and cleared, before it arrives."""
     owner, deleting = await mongo.open(), await mongo.open()
     answer = await begun(owner)
-    inserting = mongo_module.chunk_document
+    inserting = live_answers.chunk_document
 
     def deleted_first(*chunk: Any) -> Any:
         with MongoClient[dict[str, Any]](mongo.url) as client:
@@ -245,7 +245,7 @@ async def test_growth_that_lands_in_the_middle_of_a_deletion_does_not_stay(
             )
         return inserting(*chunk)
 
-    monkeypatch.setattr(mongo_module, "chunk_document", deleted_first)
+    monkeypatch.setattr(live_answers, "chunk_document", deleted_first)
     gone = await owner.append_chunks(text_chunks(answer.id, "secret"))
 
     assert {answer.id} == gone
@@ -266,7 +266,7 @@ async def test_what_came_late_from_one_who_died_is_cleared_when_the_deletion_is_
     assert deletion is not None
     while await storage.clear(deletion):
         pass
-    late = mongo_module.chunk_document(text_chunks(answer.id, "late")[0], answer.created_at)
+    late = live_answers.chunk_document(text_chunks(answer.id, "late")[0], answer.created_at)
     database["chunks"].insert_one(late)
 
     await clear(storage)
@@ -298,7 +298,7 @@ async def test_a_transaction_of_a_deletion_is_as_small_for_many_messages_as_for_
             raise AssertionError(event.command_name)
 
     listener = Listener()
-    monkeypatch.setitem(mongo_module._OPTIONS, "event_listeners", [listener])
+    monkeypatch.setitem(connection._OPTIONS, "event_listeners", [listener])
     storage = await local.open()
     of, _ = await told(storage, 10)
     listener.sent.clear()

@@ -150,13 +150,13 @@ async def grown_meanwhile(
     storage: Storage, answer: Message, monkeypatch: pytest.MonkeyPatch, meanwhile: Any
 ) -> Growth:
     """Have `meanwhile` done once the answer was seen to have no more chunks."""
-    over = MongoStorage._over
+    over = MongoStorage._ended_or_gone
 
     async def later(self: MongoStorage, ids: Any) -> Any:
         await meanwhile
         return await over(self, ids)
 
-    monkeypatch.setattr(MongoStorage, "_over", later)
+    monkeypatch.setattr(MongoStorage, "_ended_or_gone", later)
     growth = await storage.growth({answer.id: 0})
     monkeypatch.undo()
     return growth

@@ -272,7 +272,7 @@ async def test_a_key_that_is_kept_while_a_refused_question_looks_around_is_taken
 
         return looked
 
-    for name in ("_live", "_check_claim"):  # whichever comes first
+    for name in ("_live_answer_id", "_check_key_claim"):  # whichever comes first
         monkeypatch.setattr(MongoStorage, name, kept_behind_the_first(getattr(MongoStorage, name)))
     met_another = {"errorCode": 112, "errorLabels": ["TransientTransactionError"]}
     with mongod.failing("findAndModify", times=1, **met_another), pytest.raises(KeyTaken):
@@ -288,7 +288,7 @@ async def test_a_key_that_shows_later_than_its_answer_is_taken_and_not_busy(
     storage = await mongo.open()
     answer = await asked(storage)
     of = await storage.conversation("alice", answer.conversation_id)
-    check, looks = MongoStorage._check_claim, 0
+    check, looks = MongoStorage._check_key_claim, 0
 
     async def not_yet(*args: Any) -> None:
         nonlocal looks
@@ -296,7 +296,7 @@ async def test_a_key_that_shows_later_than_its_answer_is_taken_and_not_busy(
         if looks > 1:
             await check(*args)
 
-    monkeypatch.setattr(MongoStorage, "_check_claim", not_yet)
+    monkeypatch.setattr(MongoStorage, "_check_key_claim", not_yet)
     with pytest.raises(KeyTaken):
         await asked(storage, of)
     assert looks == 2

@@ -17,7 +17,7 @@ from pymongo.monitoring import CommandFailedEvent
 
 from model.messages import Attempt, Message, now
 from storage.base import SCHEMA_VERSION, Order, Outdated, Storage, StorageError
-from storage.mongo import store as mongo_module
+from storage.mongo import connection, lifecycle
 from storage.mongo.schema import INDEXES, VALIDATORS
 from storage.mongo.store import MongoStorage
 from storage.opening import from_url
@@ -517,7 +517,7 @@ async def test_a_migration_that_waits_for_a_transaction_keeps_nobody_waiting(
     leave_first_stage(mongo.url)
     server = await mongo.open()
     tries = Tries(3)
-    monkeypatch.setitem(mongo_module._OPTIONS, "event_listeners", [tries])
+    monkeypatch.setitem(connection._OPTIONS, "event_listeners", [tries])
     with database.client.start_session() as session:
         session.start_transaction()
         change = {"$set": {"open": True}}
@@ -542,7 +542,7 @@ async def test_a_collection_that_is_never_free_is_given_up_in_words(
     # So that the collection in question is the first one.
     database.command("createIndexes", "conversations", indexes=INDEXES["conversations"])
     theirs = validators(database)
-    monkeypatch.setattr(mongo_module, "_BUSY_SECONDS", 0.0)
+    monkeypatch.setattr(lifecycle, "_BUSY_SECONDS", 0.0)
     with database.client.start_session() as session, session.start_transaction():
         change = {"$set": {"open": True}}
         database["messages"].update_one({"role": "user"}, change, session=session)

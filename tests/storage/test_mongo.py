@@ -18,8 +18,9 @@ from model.blocks import TextBlock
 from model.messages import Message, Status, now
 from storage.base import SCHEMA_VERSION, Changes, NotFound, Storage, StorageError
 from storage.mongo import queries
+from storage.mongo.connection import _CONCURRENCY
 from storage.mongo.schema import INDEXES, VALIDATORS
-from storage.mongo.store import _CONCURRENCY, MongoStorage
+from storage.mongo.store import MongoStorage
 from tests.mongod import Mongod, ReplicaSet, replica_set
 from tests.storage.conftest import Place
 from tests.storage.samples import (

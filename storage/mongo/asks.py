@@ -1,0 +1,92 @@
+"""A question, its live answer and its idempotency key, kept in one transaction."""
+
+from collections.abc import Sequence
+
+import pymongo
+from motor.motor_tornado import MotorClientSession
+from pymongo.errors import DuplicateKeyError
+
+from model.messages import Conversation, Message
+from storage.base import Busy, IdempotencyKey, NotFound
+from storage.mongo import queries
+from storage.mongo.connection import command
+from storage.mongo.documents import message_document
+from storage.mongo.idempotency_keys import MongoIdempotencyKeys
+from storage.mongo.messages import MongoMessages
+from storage.mongo.transactions import transact
+
+
+class MongoAsks(MongoMessages, MongoIdempotencyKeys):
+    """Keeps what is asked, all or nothing."""
+
+    @command("request")
+    async def ask(
+        self,
+        question: Message | None,
+        answer: Message,
+        *,
+        title: str | None,
+        new: Conversation | None,
+        key: IdempotencyKey | None = None,
+        replaces: str | None = None,
+    ) -> None:
+        kept = (answer,) if question is None else (question, answer)
+        make = new
+        entitled = key is None  # to be told what it meets in the conversation
+
+        async def keep(session: MotorClientSession) -> None:
+            nonlocal make, entitled
+            if key is not None:
+                entitled = False
+                await self._claim_key(session, key, replaces)
+                entitled = True
+            try:
+                ordinal = await self._reserve_ordinals(session, kept, title, make)
+            except DuplicateKeyError:
+                make = None  # it is there already: the next try finds out whether it is theirs
+                raise
+            documents = [message_document(each, place) for place, each in enumerate(kept, ordinal)]
+            # In this order: that it was asked before comes out ahead of busy.
+            await self._messages.insert_many(documents, session=session)
+
+        async def is_kept() -> bool:
+            # The key behind the live answer: if they came together, it shows by then.
+            live = await self._live_answer_id(answer.user, answer.conversation_id)
+            if key is not None:
+                await self._check_key_claim(key, replaces)
+            if await self._is_message(answer):
+                return True
+            # Who did not get the key waits for it to show: on its shard that may take longer.
+            if entitled and live not in (None, answer.id):
+                raise Busy(live)
+            return False
+
+        await transact(self._database.client, keep, is_kept)
+
+    async def _reserve_ordinals(
+        self,
+        session: MotorClientSession,
+        kept: Sequence[Message],
+        title: str | None,
+        new: Conversation | None,
+    ) -> int:
+        """Take places in the conversation, made first if `new`, for `kept`; return the first."""
+        key = queries.conversation_key(kept[0].user, kept[0].conversation_id)
+        conversation = await self._conversations.find_one_and_update(
+            key,
+            queries.entered(kept, new, title),
+            {"title": 1, "ordinals": 1},
+            upsert=new is not None,
+            return_document=pymongo.ReturnDocument.AFTER,
+            session=session,
+        )
+        if conversation is None:
+            raise NotFound
+        if title is not None and conversation["title"] is None:
+            await self._conversations.update_one(key, {"$set": {"title": title}}, session=session)
+        ordinals: int = conversation["ordinals"]
+        return ordinals - len(kept)
+
+    async def _is_message(self, message: Message) -> bool:
+        key = queries.message_key(message.id) | {"user": message.user}
+        return await self._messages.find_one(key, {"_id": 1}) is not None

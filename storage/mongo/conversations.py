@@ -1,0 +1,74 @@
+"""Conversations: kept, listed, changed, and how much of the store they take."""
+
+from contextlib import suppress
+from datetime import datetime
+
+import pymongo
+from pymongo.errors import DuplicateKeyError
+
+from model.messages import Conversation
+from storage.base import Changes, NotFound, Order, Page
+from storage.mongo import queries
+from storage.mongo.connection import MongoConnection, closing_cursor, command
+from storage.mongo.documents import conversation_document, conversation_in
+from storage.pages import conversations_page_builder, page_of_conversations
+from storage.sizes import CONVERSATION_BYTES
+
+
+class MongoConversations(MongoConnection):
+    """What a user's conversations are, without what is said in them."""
+
+    @command("request")
+    async def create_conversation(self, conversation: Conversation) -> None:
+        with suppress(DuplicateKeyError):  # by an earlier try
+            await self._conversations.insert_one(conversation_document(conversation))
+
+    @command("request")
+    async def conversation(self, user: str, conversation_id: str) -> Conversation:
+        key = queries.conversation_key(user, conversation_id)
+        found = await self._conversations.find_one(key)
+        if found is None:
+            raise NotFound
+        return conversation_in(found)
+
+    @command("request")
+    async def conversations(
+        self, user: str, *, limit: int, after: str | None, order: Order = Order.CREATED
+    ) -> Page[Conversation]:
+        query = queries.conversations_after(user, after, order)
+        cursor = self._conversations.find(query).sort([(order.field, -1), ("_id", -1)])
+        cursor.allow_disk_use(True)  # for a store that is not migrated, which sorts them
+        page = conversations_page_builder(limit)
+        async with closing_cursor(cursor.limit(limit + 1)) as documents:
+            async for document in documents:
+                if not page.add(conversation_in(document)):
+                    break
+        return page_of_conversations(page, order)
+
+    @command("request")
+    async def change_conversation(
+        self, user: str, conversation_id: str, changes: Changes, updated_at: datetime
+    ) -> Conversation:
+        changed = await self._conversations.find_one_and_update(
+            queries.conversation_key(user, conversation_id),
+            queries.changed(changes, updated_at),
+            return_document=pymongo.ReturnDocument.AFTER,
+        )
+        if changed is None:
+            raise NotFound
+        return conversation_in(changed)
+
+    @command("request")
+    async def kept_bytes(self, user: str) -> int:
+        found = self._conversations.aggregate(queries.sum_of_bytes(user))
+        sums = [each["count"] * CONVERSATION_BYTES + each["bytes"] async for each in found]
+        return sum(sums)
+
+    async def _check_conversation(self, user: str, conversation_id: str) -> None:
+        """Raise NotFound if it is deleted, or never was: its messages may still be there.
+
+        Asked behind what was read of it: whoever deletes it meanwhile takes that away as well.
+        """
+        key = queries.conversation_key(user, conversation_id)
+        if await self._conversations.find_one(key, {"_id": 1}) is None:
+            raise NotFound

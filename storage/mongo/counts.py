@@ -1,0 +1,36 @@
+"""What users used, counted together by all processes."""
+
+from collections.abc import Mapping, Sequence
+
+import pymongo
+from pymongo.errors import BulkWriteError
+
+from storage.base import Count, Span
+from storage.mongo import queries
+from storage.mongo.connection import MongoConnection, command
+from storage.mongo.documents import span_id
+from storage.mongo.errors import only_duplicates
+
+
+class MongoCounts(MongoConnection):
+    """Counts per user and time span; each writer has a field of its own in them."""
+
+    @command("counts")
+    async def share_counts(self, counts: Sequence[Count]) -> Mapping[Span, int]:
+        if updates := [
+            pymongo.UpdateOne(queries.span_key(count.span), queries.counted(count), upsert=True)
+            for count in counts
+            if count.amount
+        ]:
+            try:
+                await self._counts.bulk_write(updates, ordered=False)
+            except BulkWriteError as error:
+                if not only_duplicates(error):
+                    raise
+                # Made by another process in this moment: now it can be updated.
+                await self._counts.bulk_write(updates, ordered=False)
+        shared = {count.span: 0 for count in counts}
+        spans = {span_id(span): span for span in shared}
+        async for document in self._counts.find(queries.spans_by_id(spans)):
+            shared[spans[document["_id"]]] = sum(document["counts"].values())
+        return shared

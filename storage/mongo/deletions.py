@@ -1,0 +1,76 @@
+"""Deleted conversations: hidden at once, and purged of their messages by and by."""
+
+from motor.motor_tornado import MotorClientSession
+
+from storage.base import Deletion, NotFound
+from storage.mongo import queries
+from storage.mongo.connection import MongoConnection, command
+from storage.mongo.documents import deletion_in
+from storage.mongo.transactions import transact
+
+# How many messages of a deleted conversation, or chunks, to take away at once: 20 ms here. Others
+# wait for one such batch at most.
+_PURGE_BATCH = 500
+
+
+class MongoDeletions(MongoConnection):
+    """Deletes a conversation in one small transaction, and purges it in batches."""
+
+    @command("deletion")
+    async def delete_conversation(self, user: str, conversation_id: str) -> None:
+        key = queries.conversation_key(user, conversation_id)
+        live = queries.messages_of(user, conversation_id) | queries.LIVE
+
+        async def forget(session: MotorClientSession) -> None:
+            gone = await self._conversations.delete_one(key, session=session)
+            if not gone.deleted_count:
+                raise NotFound
+            await self._deletions.update_one(
+                queries.deletion_key(conversation_id),
+                queries.deleted(user),
+                upsert=True,
+                session=session,
+            )
+            # Whoever writes an answer there finds it gone when it ends.
+            await self._messages.delete_one(live, session=session)
+
+        async def is_forgotten() -> bool:
+            return await self._conversations.find_one(key, {"_id": 1}) is None
+
+        await transact(self._database.client, forget, is_forgotten)
+
+    @command("clearing")
+    async def deletion(self) -> Deletion | None:
+        # The one that is due first, if any is: which that is the server's clock decides, by the id.
+        found = await self._deletions.find_one(sort=[("due_at", 1)])
+        if found is None:
+            return None
+        due = queries.deletion_due(found["_id"])
+        claimed = await self._deletions.update_one(due, queries.deletion_claimed(self._lease))
+        return deletion_in(found) if claimed.matched_count else None
+
+    @command("clearing")
+    async def clear(self, deletion: Deletion) -> bool:
+        user, conversation_id = deletion.user, deletion.conversation_id
+        key = queries.deletion_key(conversation_id)
+        # For as long as a lease: two that clear one conversation do no harm, only work for nothing.
+        await self._deletions.update_one(key, queries.deletion_claimed(self._lease))
+        messages = queries.messages_of(user, conversation_id)
+        first = await self._messages.find_one(messages, {"ordinal": 1}, sort=[("ordinal", 1)])
+        if first is not None:
+            batch = queries.messages_below(user, conversation_id, first["ordinal"] + _PURGE_BATCH)
+            await self._messages.delete_many(batch)
+            return True
+        chunks = queries.chunks_of_conversation(conversation_id)
+        last = await self._chunks.find_one(
+            chunks, {"_id": 1}, sort=[("_id", 1)], skip=_PURGE_BATCH - 1
+        )
+        if last is not None:
+            await self._chunks.delete_many(queries.chunks_up_to(conversation_id, last["_id"]))
+            return True
+        await self._chunks.delete_many(chunks)
+        if deletion.again:
+            await self._deletions.delete_one(key)
+        else:
+            await self._deletions.update_one(key, queries.CLEARED)
+        return False

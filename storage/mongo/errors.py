@@ -1,0 +1,44 @@
+"""The driver's errors: what they say by their codes, and ours in their place."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bson.errors import BSONError
+from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure, PyMongoError
+
+from storage.base import failure
+from storage.mongo.error_hints import hosts, reason, words
+
+# The server's code for a document whose `_id`, or other unique field, another one has.
+DUPLICATE_KEY = 11000
+
+
+@contextmanager
+def translated_errors(doing: str, url: str) -> Iterator[None]:
+    """Turn the driver's errors into ours, without their words: those may quote documents."""
+    try:
+        yield
+    except (PyMongoError, BSONError) as error:
+        # What goes wrong with a connection quotes addresses only; it stays as the cause.
+        cause = error if isinstance(error, ConnectionFailure) else None
+        code = code_of(error)
+        what = words(type(error).__name__, code)
+        timed_out = isinstance(error, PyMongoError) and error.timeout
+        raise failure(
+            f"{doing} failed on MongoDB at {hosts(url)}: {what}",
+            reason(type(error).__mro__, code, timed_out=timed_out),
+        ) from cause
+
+
+def code_of(error: Exception) -> int | None:
+    """The server's number for an error; of several, the first one's."""
+    if isinstance(error, BulkWriteError) and error.details["writeErrors"]:
+        code: int = error.details["writeErrors"][0]["code"]
+        return code
+    return error.code if isinstance(error, OperationFailure) else None
+
+
+def only_duplicates(error: BulkWriteError) -> bool:
+    """Whether all that failed of many writes is there already."""
+    codes = {failed["code"] for failed in error.details["writeErrors"]}
+    return codes == {DUPLICATE_KEY} and not error.details["writeConcernErrors"]
