@@ -1,7 +1,8 @@
 """Headrace as a process of its own: server.py with a settings file, signals, and what it logs.
 
 Fixtures: `launcher` starts processes in the test's folder, and ends at the end whatever still runs
-by its own process id. A traceback in the log of any of them fails the test.
+by its own process id; `fleet` starts servers that share a database. A traceback in the log of any
+of them fails the test.
 """
 
 import asyncio
@@ -209,3 +210,9 @@ def launcher(io_loop: IOLoop, tmp_path: Path) -> Iterator[Launcher]:
     launched = Launcher(tmp_path)
     yield launched
     io_loop.run_sync(launched.end_all)
+
+
+@pytest.fixture
+def fleet(launcher: Launcher, mongo_url: str, upstream: ScriptedUpstream) -> Fleet:
+    """Servers on an empty MongoDB, none started yet."""
+    return Fleet(launcher, mongo_url, upstream)

@@ -4,7 +4,8 @@ Where the server program comes from: a `mongod` on PATH, else the one that the t
 brings (Linux on x86-64 with OpenSSL 3). Elsewhere, HEADRACE_TEST_MONGODB_URI names a replica set
 to use instead; tests that kill servers need a program all the same.
 
-Fixtures: `mongod` (a replica set of one for the whole session), `mongo_url` (an empty database).
+Fixtures: `mongod` (a replica set of one for the whole session), `mongo_url` (an empty database),
+`stored` (what that holds).
 Tests that kill their server start one of their own.
 """
 
@@ -320,3 +321,10 @@ def mongo_url(request: pytest.FixtureRequest) -> Iterator[str]:
         url = request.getfixturevalue("mongod").url(name)
     yield url
     drop(url)
+
+
+@pytest.fixture
+def stored(mongo_url: str) -> Iterator[Stored]:
+    """The database of `mongo_url`, looked at behind its back."""
+    with Stored.at(mongo_url) as looking:
+        yield looking

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+from relay.asking import Asking, messages, new_conversation, title
 
 import storage.base as base
 from auth import keys
 from providers.errors import RateLimited
-from relay.asking import Asking, messages, new_conversation, title
 from relay.errors import StorageUnavailable
 from storage.base import (
     ApiKey,

@@ -38,11 +38,11 @@ from contents import (
 )
 from pymongo import MongoClient
 from pymongo.database import Database
+from relay.asking import Asking
 from restoring import DUMP, restore
 from tornado.httpclient import AsyncHTTPClient
 
 import storage.base as base
-from relay.asking import Asking
 from server import running
 from settings import Settings
 from storage.base import Count, Storage
