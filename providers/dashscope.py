@@ -16,10 +16,11 @@ from model.usage import Usage
 from providers.assembler import Assembler
 from providers.choices import Choices
 from providers.dialect import Dialect, Interpreter, Outgoing
+from providers.error_bodies import ErrorFields, error_fields_in
+from providers.error_parsing import error_from, error_in_text
 from providers.finish import finish_of
 from providers.json_events import JsonInterpreter
 from providers.payload import Content, texts_in
-from providers.refusals import Said, error_event_in, refused, said_in
 from providers.sink import Finish, Kind
 from providers.tool_calls import CallPiece
 
@@ -138,7 +139,7 @@ class _DashScopeInterpreter(JsonInterpreter[_DashScopeBody]):
         if body.usage is not None:
             self._usage(body.usage)
         if (body.code or body.error) and _is_error(body):
-            raise refused(said_in(_error_of(body)) or Said())
+            raise error_from(error_fields_in(_error_of(body)) or ErrorFields())
         return output is not None or body.usage is not None
 
     def _choice(self, choice: _DashScopeChoice, word: str | None) -> None:
@@ -172,7 +173,7 @@ class _DashScopeInterpreter(JsonInterpreter[_DashScopeBody]):
         if not words or not takes(index):
             return
         if finish is not None and finish.reason is FinishReason.ERROR:
-            error = error_event_in(words)
+            error = error_in_text(words)
             if error is not None:
                 raise error
         if self._cumulative:
@@ -196,7 +197,7 @@ class _DashScopeInterpreter(JsonInterpreter[_DashScopeBody]):
 
 def _is_error(body: _DashScopeBody) -> bool:
     """Whether it says an error. An empty code beside an answer, as some gateways send, is none."""
-    return said_in(_error_of(body)) is not None
+    return error_fields_in(_error_of(body)) is not None
 
 
 def _error_of(body: _DashScopeBody) -> dict[str, Any]:

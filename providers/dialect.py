@@ -12,9 +12,9 @@ import msgspec
 
 from model.prompt import Prompt
 from providers.assembler import Assembler
+from providers.error_parsing import error_from_status, error_in_body, retry_after
 from providers.errors import ProviderError, StreamBroken
 from providers.ndjson import LineParser
-from providers.refusals import read_refusal, refused_by_status, retry_after
 from providers.sink import Finish
 from providers.sse import Event, EventParser
 
@@ -90,7 +90,7 @@ class Dialect(ABC):
     def error(self, status: int, body: bytes, headers: Mapping[str, str]) -> ProviderError:
         """What a response of any other status means. `body` may be anything, or cut off."""
         wait = retry_after(headers)
-        return read_refusal(body, status=status, wait=wait) or refused_by_status(status, wait)
+        return error_in_body(body, status=status, wait=wait) or error_from_status(status, wait)
 
     def unfinished(self, finish: Finish) -> ProviderError:
         """What a finish mark of reason ERROR means."""

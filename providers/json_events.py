@@ -8,9 +8,9 @@ import msgspec
 
 from providers.assembler import Assembler
 from providers.dialect import Interpreter
+from providers.error_parsing import error_in_body
 from providers.errors import BadResponse, ProviderError, Refused
 from providers.payload import object_of, read, values
-from providers.refusals import read_refusal
 from providers.sse import Event
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -75,7 +75,7 @@ class JsonInterpreter(Interpreter, Generic[T]):
         if not any(map(self.is_meant, bodies)):
             bodies = self._wrapped_in(body)
         if not any(map(self.is_meant, bodies)):
-            raise read_refusal(body) or BadResponse(reason="no_answer")
+            raise error_in_body(body) or BadResponse(reason="no_answer")
         for each in bodies:
             self.hear(each)
 
@@ -126,7 +126,7 @@ class JsonInterpreter(Interpreter, Generic[T]):
         heard = [self.hear(body) for body in self._wrapped_in(data)]
         if any(heard):
             return
-        error = read_refusal(data)
+        error = error_in_body(data)
         if error is None and event_type == "error":
             error = Refused(reason="in_the_answer")
         if error is None:

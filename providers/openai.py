@@ -25,6 +25,8 @@ from presets import USUAL, Switches
 from providers.assembler import Assembler
 from providers.choices import Choices
 from providers.dialect import Dialect, Interpreter, Outgoing
+from providers.error_bodies import ErrorFields, error_fields_in, says_no_error
+from providers.error_parsing import error_from, error_in_text
 from providers.errors import (
     ProviderError,
     ProviderOverloaded,
@@ -35,7 +37,6 @@ from providers.finish import finish_of
 from providers.json_events import JsonInterpreter
 from providers.numbering import Numbering
 from providers.payload import Content, texts_in
-from providers.refusals import Said, error_event_in, is_none, refused, said_in
 from providers.sink import Finish, Kind
 from providers.tool_calls import CallFunction, CallPiece
 
@@ -217,10 +218,10 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
             error = error or choice.error
         if usage is not None:
             self._usage(usage)
-        if error is not None and not is_none(error):
-            raise refused(said_in({"error": error}) or Said())
+        if error is not None and not says_no_error(error):
+            raise error_from(error_fields_in({"error": error}) or ErrorFields())
         if _is_error(body):  # whatever it holds
-            raise _refusal(body)
+            raise _error_from_chunk(body)
         return bool(body.choices) or usage is not None
 
     def _hear_choice(self, choice: OpenAIChoice) -> None:
@@ -349,7 +350,7 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
     def _hold_back(self, text: str, finish: Finish | None) -> bool:
         """Whether it is held. Raises the error that it is, beside a mark that says so."""
         if finish is None:
-            if error_event_in(text, framed=True) is not None:
+            if error_in_text(text, framed=True) is not None:
                 self._held = text
             return self._held is not None
         if finish.reason is FinishReason.ERROR:
@@ -375,7 +376,7 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
 
 
 def _raise_error_in(text: str) -> None:
-    if (error := error_event_in(text)) is not None:
+    if (error := error_in_text(text)) is not None:
         raise error
 
 
@@ -393,17 +394,17 @@ def _message(turn: Turn) -> dict[str, Any]:
 
 
 def _is_error(chunk: OpenAIChunk) -> bool:
-    if chunk.error is not None and not is_none(chunk.error):
+    if chunk.error is not None and not says_no_error(chunk.error):
         return True
-    if chunk.base_resp is not None and said_in({"base_resp": chunk.base_resp}) is not None:
+    if chunk.base_resp is not None and error_fields_in({"base_resp": chunk.base_resp}) is not None:
         return True
-    return bool(chunk.code) and not chunk.choices and said_in(_unwrapped(chunk)) is not None
+    return bool(chunk.code) and not chunk.choices and error_fields_in(_unwrapped(chunk)) is not None
 
 
-def _refusal(chunk: OpenAIChunk) -> ProviderError:
+def _error_from_chunk(chunk: OpenAIChunk) -> ProviderError:
     """The error in `chunk`: an object under `error`, a bare string there, or no wrapper at all."""
     said = {**_unwrapped(chunk), "error": chunk.error, "base_resp": chunk.base_resp}
-    return refused(said_in(said) or Said())
+    return error_from(error_fields_in(said) or ErrorFields())
 
 
 def _unwrapped(chunk: OpenAIChunk) -> dict[str, Any]:

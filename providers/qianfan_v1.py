@@ -18,6 +18,9 @@ from model.prompt import Prompt, Turn
 from model.usage import Usage
 from providers.assembler import Assembler
 from providers.dialect import Interpreter, Outgoing, Token, TokenDialect
+from providers.error_bodies import ErrorFields, error_fields_in, says_no_error
+from providers.error_parsing import error_from, error_in_text, retry_after
+from providers.error_words import code_word, error_of_status, is_too_long
 from providers.errors import (
     BadRequest,
     BadResponse,
@@ -34,17 +37,6 @@ from providers.errors import (
 from providers.finish import finish_of
 from providers.json_events import JsonInterpreter
 from providers.payload import Content, json_in, read, texts_in
-from providers.refusals import (
-    Said,
-    by_status,
-    error_event_in,
-    is_none,
-    is_too_long,
-    refused,
-    retry_after,
-    said_in,
-    spelled,
-)
 from providers.sink import Finish
 from providers.tool_calls import CallFunction, CallPiece
 
@@ -174,7 +166,7 @@ class QianfanV1(TokenDialect):
         except BadResponse:
             found = []
         error = next((error for each in found if (error := _error_in(each, status, wait))), None)
-        found_by_status = by_status(status) or Refused  # 404: the model is the path
+        found_by_status = error_of_status(status) or Refused  # 404: the model is the path
         if error is not None:
             return error
         wait = wait if found_by_status.retryable else None
@@ -198,9 +190,9 @@ class QianfanV1(TokenDialect):
         except BadResponse:
             answer = None
         if answer is not None and answer.error:
-            raise Unauthorized(provider_code=spelled(answer.error))
+            raise Unauthorized(provider_code=code_word(answer.error))
         if not 200 <= status < 300:
-            raise (by_status(status) or Refused)(reason=f"http_{status}")
+            raise (error_of_status(status) or Refused)(reason=f"http_{status}")
         if answer is None or not answer.access_token:
             raise BadResponse(reason="no_token")
         return Token(answer.access_token, answer.expires_in or _LIFETIME_SECONDS)
@@ -230,7 +222,7 @@ class _QianfanV1Interpreter(JsonInterpreter[_QianfanV1Body]):
         finish = _finish_of(body) if is_end else None
         for kind, words in texts_in(body.result):
             if finish is not None and finish.reason is FinishReason.ERROR:
-                error = error_event_in(words)
+                error = error_in_text(words)
                 if error is not None:
                     raise error
             self._out.write(kind, words)
@@ -276,11 +268,11 @@ def _error_in(
     body: _QianfanV1Body, status: int = 200, wait: float | None = None
 ) -> ProviderError | None:
     """The error that a body says; None if it says none."""
-    if not is_none(body.error_code):
-        word = spelled(body.error_code) or ""
+    if not says_no_error(body.error_code):
+        word = code_word(body.error_code) or ""
         found, seconds = _CODES.get(int(word) if word.isdecimal() else -1, (Refused, None))
         if found is Refused or (found is BadRequest and is_too_long(body.error_msg)):
-            return refused(Said(body.error_code, None, body.error_msg), status, wait)
+            return error_from(ErrorFields(body.error_code, None, body.error_msg), status, wait)
         return found(provider_code=word, retry_after=(wait or seconds) if found.retryable else None)
-    said = None if is_none(body.error) else said_in({"error": body.error})
-    return None if said is None else refused(said, status, wait)
+    said = None if says_no_error(body.error) else error_fields_in({"error": body.error})
+    return None if said is None else error_from(said, status, wait)

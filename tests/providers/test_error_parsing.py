@@ -7,6 +7,7 @@ import pytest
 from tornado.httputil import HTTPHeaders
 
 from providers.dialect import Dialect
+from providers.error_parsing import MAX_RETRY_AFTER_SECONDS, retry_after
 from providers.errors import (
     BadRequest,
     BadResponse,
@@ -21,7 +22,6 @@ from providers.errors import (
     Refused,
     Unauthorized,
 )
-from providers.refusals import MAX_RETRY_AFTER_SECONDS, retry_after
 from tests.providers.outcome import DASHSCOPE, JSON, OPENAI, QIANFAN, QIANFAN_V1, read
 
 # By status, code and type: OpenAI and its relatives.
