@@ -51,8 +51,8 @@ from handlers.disconnects import DisconnectWatcher
 from handlers.event_streams import EventStreams
 from handlers.log_redaction import redacted_tornado_log
 from handlers.open_requests import OpenRequests
-from handlers.readiness import Readiness
 from handlers.refusals import Refusals
+from handlers.store_health import StoreHealth
 from http_client.client import HttpClient
 from providers.building import build_provider
 from providers.demo import DemoUpstream
@@ -204,10 +204,10 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         stack.callback(authentication.close)
         chores: list[Callable[[], Awaitable[None]]] = [*relay.chores(), *authentication.chores]
         chores.append(partial(watch_lag, metrics.lagged))
-        readiness = Readiness(storage)
-        stack.push_async_callback(readiness.close)
-        chores.append(readiness.run)
-        refusals = Refusals(readiness)
+        store_health = StoreHealth(storage)
+        stack.push_async_callback(store_health.close)
+        chores.append(store_health.run)
+        refusals = Refusals(store_health)
         stack.callback(refusals.close)
         unread = stack.enter_context(redacted_tornado_log())
         for chore in chores:
@@ -216,7 +216,7 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         services = Services(
             relay=relay,
             storage=storage,
-            readiness=readiness,
+            store_health=store_health,
             refusals=refusals,
             models=models,
             open_requests=open_requests,

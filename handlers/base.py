@@ -26,9 +26,9 @@ from handlers.disconnects import DisconnectWatcher
 from handlers.errors import ApiError, Described, describe
 from handlers.event_streams import EventStreams
 from handlers.open_requests import OpenRequests
-from handlers.readiness import Readiness
 from handlers.refusals import Refusals
 from handlers.single_header import RepeatedHeader, single_header
+from handlers.store_health import StoreHealth
 from handlers.views import Problem, Refusal
 from relay.ask_request import Caller
 from relay.errors import forget_frames
@@ -62,7 +62,7 @@ class Services(NamedTuple):
 
     relay: Relay
     storage: Storage
-    readiness: Readiness
+    store_health: StoreHealth
     refusals: Refusals
     models: Models
     open_requests: OpenRequests

@@ -25,7 +25,7 @@ class ReadyHandler(BaseHandler):
         """Say so, or 503 with the reason."""
         if self.services.relay.closing:
             raise ShuttingDown
-        await self.services.readiness.check()
+        await self.services.store_health.check()
         self.write_json(Ready(self.services.relay.live))
 
 

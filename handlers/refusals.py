@@ -8,7 +8,7 @@ import logging
 from http import HTTPStatus
 
 from handlers.errors import Described
-from handlers.readiness import Readiness
+from handlers.store_health import StoreHealth
 from storage.base import StorageError, TooLarge
 from telemetry.log_event import LogEvent
 from telemetry.rate_limited_log import RateLimitedLog
@@ -19,14 +19,14 @@ log = logging.getLogger("headrace.http")
 class Refusals:
     """Those of this process."""
 
-    def __init__(self, readiness: Readiness) -> None:
-        self._readiness = readiness
+    def __init__(self, store_health: StoreHealth) -> None:
+        self._store_health = store_health
         self._log = RateLimitedLog(log, example="request")
 
     def tell(self, described: Described, error: BaseException | None, *, request_id: str) -> None:
         """A request was refused as `described`, because of `error`."""
         if isinstance(error, StorageError) and not isinstance(error, TooLarge):
-            self._readiness.refused(error)
+            self._store_health.failed(error)
             return
         reason = getattr(error, "reason", None)
         api_key_id = getattr(error, "api_key_id", None)  # whose holder has to be told

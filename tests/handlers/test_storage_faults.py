@@ -275,7 +275,7 @@ async def test_a_chunk_that_arrives_behind_its_answers_end_changes_nothing(
 async def test_readiness_does_not_wait_for_a_store_that_hangs(
     serve: Serving, store: FaultyStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("handlers.readiness.PATIENCE_SECONDS", 0.02)
+    monkeypatch.setattr("handlers.store_health.TIMEOUT_SECONDS", 0.02)
     server = await serve.start()
     store.hold("ping")
     assert 503 == (await call(server.url, "GET", "/readyz")).status

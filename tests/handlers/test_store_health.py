@@ -54,7 +54,7 @@ async def test_a_thousand_who_ask_whether_it_is_ready_cost_the_store_a_few_looks
 async def test_while_a_look_hangs_there_is_one_and_whoever_asks_is_answered(
     serve: Serving, store: FaultyStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("handlers.readiness.PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("handlers.store_health.TIMEOUT_SECONDS", 0.05)
     server = await serve.start()
     gate = store.hold("ping")
 
@@ -92,8 +92,8 @@ async def test_an_outage_is_told_once_however_many_requests_meet_it_and_when_it_
     lines: Callable[[], list[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("handlers.readiness._LOOK_AGAIN_SECONDS", 0.05)
-    monkeypatch.setattr("handlers.readiness.GOOD_SECONDS", 0.01)
+    monkeypatch.setattr("handlers.store_health._RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("handlers.store_health.FRESH_SECONDS", 0.01)
     server = await serve.start()
     full = StorageError("SQLite failed on x.db: SQLITE_FULL", reason=Reason.FULL)
     store.fail("create_conversation", error=full)
