@@ -51,7 +51,7 @@ from handlers.disconnects import DisconnectWatcher
 from handlers.event_streams import EventStreams
 from handlers.log_redaction import redacted_tornado_log
 from handlers.open_requests import OpenRequests
-from handlers.refusals import Refusals
+from handlers.refusal_log import RefusalLog
 from handlers.store_health import StoreHealth
 from http_client.client import HttpClient
 from providers.building import build_provider
@@ -207,8 +207,8 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         store_health = StoreHealth(storage)
         stack.push_async_callback(store_health.close)
         chores.append(store_health.run)
-        refusals = Refusals(store_health)
-        stack.callback(refusals.close)
+        refusal_log = RefusalLog(store_health)
+        stack.callback(refusal_log.close)
         unread = stack.enter_context(redacted_tornado_log())
         for chore in chores:
             stack.push_async_callback(_cancel, asyncio.create_task(_kept_up(chore)))
@@ -217,7 +217,7 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
             relay=relay,
             storage=storage,
             store_health=store_health,
-            refusals=refusals,
+            refusal_log=refusal_log,
             models=models,
             open_requests=open_requests,
             event_streams=event_streams,

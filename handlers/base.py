@@ -26,7 +26,7 @@ from handlers.disconnects import DisconnectWatcher
 from handlers.errors import ApiError, Described, describe
 from handlers.event_streams import EventStreams
 from handlers.open_requests import OpenRequests
-from handlers.refusals import Refusals
+from handlers.refusal_log import RefusalLog
 from handlers.single_header import RepeatedHeader, single_header
 from handlers.store_health import StoreHealth
 from handlers.views import Problem, Refusal
@@ -63,7 +63,7 @@ class Services(NamedTuple):
     relay: Relay
     storage: Storage
     store_health: StoreHealth
-    refusals: Refusals
+    refusal_log: RefusalLog
     models: Models
     open_requests: OpenRequests
     event_streams: EventStreams
@@ -301,7 +301,7 @@ class BaseHandler(RequestHandler):
         if described is None:
             log.error(LogEvent("request failed", request=self.request_id), exc_info=value)
         else:
-            self.services.refusals.tell(described, value, request_id=self.request_id)
+            self.services.refusal_log.log(described, value, request_id=self.request_id)
             forget_frames(value)
 
     def _give_back(self) -> None:

@@ -16,14 +16,14 @@ from telemetry.rate_limited_log import RateLimitedLog
 log = logging.getLogger("headrace.http")
 
 
-class Refusals:
+class RefusalLog:
     """Those of this process."""
 
     def __init__(self, store_health: StoreHealth) -> None:
         self._store_health = store_health
         self._log = RateLimitedLog(log, example="request")
 
-    def tell(self, described: Described, error: BaseException | None, *, request_id: str) -> None:
+    def log(self, described: Described, error: BaseException | None, *, request_id: str) -> None:
         """A request was refused as `described`, because of `error`."""
         if isinstance(error, StorageError) and not isinstance(error, TooLarge):
             self._store_health.failed(error)
