@@ -23,7 +23,7 @@ from handlers.authenticator import Access, Authenticator
 from handlers.cors import Cors
 from handlers.decoding import Body, decoded
 from handlers.disconnects import DisconnectWatcher
-from handlers.errors import ApiError, Described, describe
+from handlers.errors import ApiError, ErrorResponse, to_error_response
 from handlers.event_streams import EventStreams
 from handlers.open_requests import OpenRequests
 from handlers.refusal_log import RefusalLog
@@ -269,22 +269,22 @@ class BaseHandler(RequestHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Tornado's hook for every exception and every status that it sends itself."""
         error = kwargs["exc_info"][1] if "exc_info" in kwargs else HTTPError(status_code)
-        described = describe(error) or _BUG
-        self.services.metrics.refused(described.code)
+        response = to_error_response(error) or _BUG
+        self.services.metrics.refused(response.code)
         self._set_current_headers()
-        self.set_status(described.status)
-        if described.retry_after is not None:
-            self.set_header("Retry-After", str(described.retry_after))
-        if described.challenge is not None:
-            self.set_header("WWW-Authenticate", described.challenge)
-        if described.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        self.set_status(response.status)
+        if response.retry_after is not None:
+            self.set_header("Retry-After", str(response.retry_after))
+        if response.challenge is not None:
+            self.set_header("WWW-Authenticate", response.challenge)
+        if response.status == HTTPStatus.METHOD_NOT_ALLOWED:
             self.set_header("Allow", self._methods())
-        if described.code == _COMPRESSED:
+        if response.code == _COMPRESSED:
             self.set_header("Accept-Encoding", "identity")
-        self.write_json(Refusal(self.problem(described)), described.status)
+        self.write_json(Refusal(self.problem(response)), response.status)
         self.finish()
 
-    def problem(self, error: Described) -> Problem:
+    def problem(self, error: ErrorResponse) -> Problem:
         """`error` as it stands in a response."""
         busy = msgspec.UNSET if error.answer_id is None else error.answer_id
         reason = msgspec.UNSET if error.reason is None else error.reason
@@ -297,11 +297,11 @@ class BaseHandler(RequestHandler):
         tb: TracebackType | None,
     ) -> None:
         """A refusal is a line at most; a traceback says that it is a bug."""
-        described = describe(value)
-        if described is None:
+        response = to_error_response(value)
+        if response is None:
             log.error(LogEvent("request failed", request=self.request_id), exc_info=value)
         else:
-            self.services.refusal_log.log(described, value, request_id=self.request_id)
+            self.services.refusal_log.log(response, value, request_id=self.request_id)
             forget_frames(value)
 
     def _give_back(self) -> None:
@@ -377,7 +377,7 @@ class NotFoundHandler(BaseHandler):
         raise HTTPError(HTTPStatus.NOT_FOUND)
 
 
-_BUG = Described(
+_BUG = ErrorResponse(
     HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "The server failed. That is a bug."
 )
 _COMPRESSED = "unsupported_encoding"

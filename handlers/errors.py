@@ -41,7 +41,7 @@ class ApiError(Exception):
         self.reason = reason  # for the log only
 
 
-class Described(NamedTuple):
+class ErrorResponse(NamedTuple):
     """An error as a response of the API. `retry_after` is in seconds."""
 
     status: HTTPStatus
@@ -53,23 +53,23 @@ class Described(NamedTuple):
     reason: str | None = None  # why the store fails; it tells nothing private
 
 
-def describe(error: BaseException | None) -> Described | None:
+def to_error_response(error: BaseException | None) -> ErrorResponse | None:
     """The error as clients see it; None for one that should not happen."""
     match error:
         case ApiError():
-            return Described(error.status, error.code, str(error))
+            return ErrorResponse(error.status, error.code, str(error))
         case Unauthenticated():
-            return Described(
+            return ErrorResponse(
                 HTTPStatus.UNAUTHORIZED, error.code, str(error), challenge=error.challenge
             )
         case KeysUnavailable():
             return _try_again(error.code, str(error))
         case NotFound():
-            return Described(
+            return ErrorResponse(
                 HTTPStatus.NOT_FOUND, "not_found", "This does not exist, or it is not yours."
             )
         case Busy():
-            return Described(
+            return ErrorResponse(
                 HTTPStatus.CONFLICT,
                 "conversation_busy",
                 "An answer of this conversation is still being generated. Wait for its end, or "
@@ -77,14 +77,14 @@ def describe(error: BaseException | None) -> Described | None:
                 answer_id=error.answer_id,
             )
         case TooLarge():
-            return Described(
+            return ErrorResponse(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 "too_large",
                 "The message is larger than the store can hold in one piece. Send less at a time.",
             )
         case StorageError() if error.reason.lasts:
             # Without Retry-After: it stays so until the operator acts.
-            return Described(
+            return ErrorResponse(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "storage_unavailable",
                 "Conversations cannot be stored until the operator has repaired the store.",
@@ -97,26 +97,26 @@ def describe(error: BaseException | None) -> Described | None:
             )
             return described._replace(reason=error.reason)
         case KeyReused():
-            return Described(HTTPStatus.UNPROCESSABLE_ENTITY, error.code, str(error))
+            return ErrorResponse(HTTPStatus.UNPROCESSABLE_ENTITY, error.code, str(error))
         case Overloaded():
             return _try_again(error.code, str(error), error.retry_after)
         case RetryLater():
-            return Described(
+            return ErrorResponse(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 error.code,
                 str(error),
                 retry_after=error.retry_after,
             )
         case StorageQuotaExceeded():
-            return Described(HTTPStatus.FORBIDDEN, error.code, str(error))
+            return ErrorResponse(HTTPStatus.FORBIDDEN, error.code, str(error))
         case QuestionTooLong():
-            return Described(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error.code, str(error))
+            return ErrorResponse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error.code, str(error))
         case ShuttingDown() | AnswerElsewhere() | Upgrading():
             return _try_again(error.code, str(error))
         case ModelNotAllowed():
-            return Described(HTTPStatus.FORBIDDEN, error.code, str(error))
+            return ErrorResponse(HTTPStatus.FORBIDDEN, error.code, str(error))
         case UnknownModel() | UnknownParent() | UnsupportedContent():
-            return Described(HTTPStatus.BAD_REQUEST, error.code, str(error))
+            return ErrorResponse(HTTPStatus.BAD_REQUEST, error.code, str(error))
         case HTTPError():
             return _of_status(error.status_code)
         case _:
@@ -154,11 +154,11 @@ _OF_TORNADO = {
 }
 
 
-def _of_status(code: int) -> Described:
+def _of_status(code: int) -> ErrorResponse:
     status = HTTPStatus(code)
     other = ("refused", f"The request was refused: {status.phrase}.")
-    return Described(status, *_OF_TORNADO.get(status, other))
+    return ErrorResponse(status, *_OF_TORNADO.get(status, other))
 
 
-def _try_again(code: str, message: str, seconds: int = _RETRY_AFTER_SECONDS) -> Described:
-    return Described(HTTPStatus.SERVICE_UNAVAILABLE, code, message, retry_after=seconds)
+def _try_again(code: str, message: str, seconds: int = _RETRY_AFTER_SECONDS) -> ErrorResponse:
+    return ErrorResponse(HTTPStatus.SERVICE_UNAVAILABLE, code, message, retry_after=seconds)

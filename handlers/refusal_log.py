@@ -7,7 +7,7 @@ an example by which to find a client's report; and a store that fails is told on
 import logging
 from http import HTTPStatus
 
-from handlers.errors import Described
+from handlers.errors import ErrorResponse
 from handlers.store_health import StoreHealth
 from storage.base import StorageError, TooLarge
 from telemetry.log_event import LogEvent
@@ -23,18 +23,18 @@ class RefusalLog:
         self._store_health = store_health
         self._log = RateLimitedLog(log, example="request")
 
-    def log(self, described: Described, error: BaseException | None, *, request_id: str) -> None:
-        """A request was refused as `described`, because of `error`."""
+    def log(self, response: ErrorResponse, error: BaseException | None, *, request_id: str) -> None:
+        """A request was refused as `response`, because of `error`."""
         if isinstance(error, StorageError) and not isinstance(error, TooLarge):
             self._store_health.failed(error)
             return
         reason = getattr(error, "reason", None)
         api_key_id = getattr(error, "api_key_id", None)  # whose holder has to be told
-        is_ours = described.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        is_ours = response.status >= HTTPStatus.INTERNAL_SERVER_ERROR
         level = logging.WARNING if is_ours else logging.INFO
         event = LogEvent(
             "request refused",
-            code=described.code,
+            code=response.code,
             reason=None if reason is None else str(reason),
             key=api_key_id,
             request=request_id,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from handlers.errors import describe
+from handlers.errors import to_error_response
 from relay.errors import UnsupportedContent
 from server import Server
 from tests.http_client.far_side import FullBacklog
@@ -57,7 +57,7 @@ async def test_a_provider_that_takes_no_connection_in_time(serve: Serving) -> No
 
 def test_content_that_a_model_does_not_take() -> None:
     """No question can carry any yet: bodies have text alone."""
-    described = describe(UnsupportedContent())
+    response = to_error_response(UnsupportedContent())
 
-    assert described is not None
-    assert (400, "unsupported_content") == (described.status, described.code)
+    assert response is not None
+    assert (400, "unsupported_content") == (response.status, response.code)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from auth.principal import LOCAL_USER
-from handlers.errors import describe
+from handlers.errors import to_error_response
 from relay.ask_request import AskRequest
 from relay.errors import Upgrading
 from server import Server
@@ -62,7 +62,7 @@ async def test_an_image_is_refused_and_not_stored_until_no_process_of_the_first_
     ):
         with pytest.raises(Upgrading) as refusal:
             await server.relay.ask(request)
-        refused = describe(refusal.value)
+        refused = to_error_response(refusal.value)
         assert refused is not None
         assert (503, "upgrading", 5) == (refused.status, refused.code, refused.retry_after)
     assert before == contents(stored)
