@@ -22,7 +22,7 @@ _UNWANTED = re.compile(r"q\s*=\s*0(\.0*)?")
 _KEY = re.compile(r"[ -~]{1,255}")
 
 
-class Begun(NamedTuple):
+class StartedAnswer(NamedTuple):
     """An answer, and how its client wants it."""
 
     answer: Answer
@@ -38,7 +38,9 @@ class AskingHandler(ReadingHandler):
     is sent: no caller here keeps it.
     """
 
-    async def ask(self, question: Question, conversation_id: str | None = None) -> Begun | None:
+    async def ask(
+        self, question: Question, conversation_id: str | None = None
+    ) -> StartedAnswer | None:
         """Begin the answer to a new question. None: its sender left before."""
         if isinstance(question, Chat):
             conversation_id = question.conversation_id
@@ -52,7 +54,7 @@ class AskingHandler(ReadingHandler):
         )
         return await self.begin(asking, question)
 
-    async def begin(self, asking: AskRequest, options: Options) -> Begun | None:
+    async def begin(self, asking: AskRequest, options: Options) -> StartedAnswer | None:
         """Keep the question and start its answer. None: its sender left before."""
         form, key, position = self._form(), self._key(), resume_position(self.request)
         if self.connection_stream.closed():
@@ -60,25 +62,25 @@ class AskingHandler(ReadingHandler):
         if form == "stream":
             self.take_place(self.services.relay.streams)  # before anything is asked in vain
         asking = options.of(asking, idempotency_key=key, caller=self.caller, allowed=self.allowed)
-        begun = self.services.relay.ask(asking)
+        started = self.services.relay.ask(asking)
         if self.services.relay.outlives_its_reader(asking):
-            answer, is_new = await begun
-        elif (kept := await self.unless_they_leave(begun)) is not None:
+            answer, is_new = await started
+        elif (kept := await self.unless_they_leave(started)) is not None:
             answer, is_new = kept
         else:
             return None  # the store was busy, they gave up: nothing is kept for nobody
-        return Begun(answer, is_new, form, position)
+        return StartedAnswer(answer, is_new, form, position)
 
-    async def send(self, begun: Begun | None) -> None:
+    async def send(self, started: StartedAnswer | None) -> None:
         """Send the answer in the form the client wants."""
-        if begun is None:
+        if started is None:
             return
-        answer, position = begun.answer, begun.position
-        if begun.form == "later":
+        answer, position = started.answer, started.position
+        if started.form == "later":
             self._answer_later(answer)
-        elif begun.form == "json":
+        elif started.form == "json":
             await self._answer_whole(answer)
-        elif begun.is_new:
+        elif started.is_new:
             await self.follow(answer)  # a position is none of an answer that nobody read yet
         elif position.ended:
             self.stop_coming_back()
@@ -186,7 +188,7 @@ class RegenerateHandler(AskingHandler):
         with self.watched():
             await self.send(await self._again(answer_id, self._options()))
 
-    async def _again(self, answer_id: str, options: Options) -> Begun | None:
+    async def _again(self, answer_id: str, options: Options) -> StartedAnswer | None:
         return await self.begin(
             await self.services.relay.regenerate_request(self.user, answer_id), options
         )
