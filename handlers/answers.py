@@ -26,7 +26,7 @@ class EventsHandler(ReadingHandler):
             await super().prepare()
         except (StorageError, KeysUnavailable) as error:
             self.log_exception(type(error), error, None)
-            self.come_back()  # an EventSource gives up for good on any status but 200
+            self.send_reconnect()  # an EventSource gives up for good on any status but 200
             self.finish()
 
     async def authenticate(self) -> Principal:
@@ -44,7 +44,7 @@ class EventsHandler(ReadingHandler):
         """Send what lies beyond the position that the request says, or all of it."""
         position = resume_position(self.request)
         if position.ended:
-            self.stop_coming_back()
+            self.stop_reconnecting()
             return
         self.take_place(self.services.relay.streams)
         with self.watched():
@@ -52,7 +52,7 @@ class EventsHandler(ReadingHandler):
                 answer = await self.services.relay.answer(self.user, answer_id)
             except (StorageError, Overloaded, TooMuchUnread) as error:
                 self.log_exception(type(error), error, None)
-                self.come_back()  # as above
+                self.send_reconnect()  # as above
                 return
             if self._ticket is not None:
                 self._ticket.check(None if answer.ending is None else answer.ending.ended_at)
@@ -61,13 +61,13 @@ class EventsHandler(ReadingHandler):
     async def head(self, *names: str) -> None:
         """Whether there is such a stream: its headers, and no reader of it for that."""
         if resume_position(self.request).ended:
-            self.stop_coming_back()
+            self.stop_reconnecting()
             return
         try:
             answer = await self.services.relay.peek(self.user, *names)
         except StorageError as error:
             self.log_exception(type(error), error, None)
-            self.come_back()
+            self.send_reconnect()
             return
         if self._ticket is not None:
             self._ticket.check(None if answer.ending is None else answer.ending.ended_at)

@@ -83,7 +83,7 @@ class AskingHandler(ReadingHandler):
         elif started.is_new:
             await self.follow(answer)  # a position is none of an answer that nobody read yet
         elif position.ended:
-            self.stop_coming_back()
+            self.stop_reconnecting()
         else:
             await self.follow(answer, position.seen)
 

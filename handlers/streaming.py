@@ -35,7 +35,7 @@ class ReadingHandler(WatchedHandler):
     def heartbeat(self) -> None:
         """A sign of life is due."""
         if self._reader is not None:
-            self._reader.beat()
+            self._reader.heartbeat()
 
     async def follow(self, answer: Answer, position: int = 0) -> None:
         """Send what lies beyond `position`, then what comes, until the end or until they leave."""
@@ -51,19 +51,19 @@ class ReadingHandler(WatchedHandler):
                     await self._send(reader)
                 except (Overloaded, TooMuchUnread) as error:  # for an event longer than a write
                     self.log_exception(type(error), error, None)
-                    self.write(self.wire.come_back(_a_moment()))
+                    self.write(self.wire.reconnect(_a_moment()))
                     await self.flush()
                 if self.request.version == "HTTP/1.0":
                     self.connection_stream.close()  # which is how such a client knows the end
         self._reader = None  # or the request would hold the record, for as long as it is there
         self.hang_up_if_left()
 
-    def come_back(self) -> None:
+    def send_reconnect(self) -> None:
         """Send an empty stream, whose client asks again in a moment."""
         self.write_stream_headers()
-        self.write(self.wire.come_back(_a_moment()))
+        self.write(self.wire.reconnect(_a_moment()))
 
-    def stop_coming_back(self) -> None:
+    def stop_reconnecting(self) -> None:
         """Tell a client that has seen the end: an EventSource is done then."""
         self.set_status(HTTPStatus.NO_CONTENT)
 
@@ -95,7 +95,7 @@ class ReadingHandler(WatchedHandler):
         await self._flush(loop)
         position = reader.position
         while (pieces := await reader.growth()) is not None:
-            data = wire.growth(answer, position, pieces) if pieces else wire.beat()
+            data = wire.growth(answer, position, pieces) if pieces else wire.heartbeat()
             position = reader.position
             if len(data) > FREE_BYTES:
                 await self._write_long(data, loop)
@@ -108,7 +108,7 @@ class ReadingHandler(WatchedHandler):
         if reader.is_ahead:
             await self._reset(reader, loop)
         if answer.ending is None or self.services.relay.closing:
-            self.write(self.wire.come_back(_a_moment()))
+            self.write(self.wire.reconnect(_a_moment()))
         if answer.ending is not None:
             self.write(wire.end(answer, reader.position, self.request_id))
         await self._flush(loop)

@@ -367,7 +367,7 @@ class Reader:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def beat(self) -> None:
+    def heartbeat(self) -> None:
         """A sign of life is due if nothing else is to be written."""
         self._beat_due = True
         self.wake()

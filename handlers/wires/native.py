@@ -25,12 +25,12 @@ def begin(answer: Answer) -> bytes:
     return b"retry: %d\nevent: start\ndata: %b\n\n" % (_RETRY_MS, data)
 
 
-def beat() -> bytes:
+def heartbeat() -> bytes:
     """A comment."""
     return b": beat\n\n"
 
 
-def come_back(milliseconds: int) -> bytes:
+def reconnect(milliseconds: int) -> bytes:
     """Has an EventSource come back after so long."""
     return b"retry: %d\n\n" % milliseconds
 

@@ -27,10 +27,10 @@ class Wire(Protocol):
         It is as long as the answer, and so it is made as it is read: `answer` is a snapshot.
         """
 
-    def beat(self) -> bytes:
+    def heartbeat(self) -> bytes:
         """A sign of life."""
 
-    def come_back(self, milliseconds: int) -> bytes:
+    def reconnect(self, milliseconds: int) -> bytes:
         """Has a client that can do so ask again after so long, should the stream end here."""
 
     def end(self, answer: Answer, position: int, request_id: str) -> bytes:

@@ -202,7 +202,7 @@ async def test_a_sign_of_life_is_due_only_while_nothing_grows() -> None:
     answer.attach(reader)
     waiting = asyncio.ensure_future(reader.growth())
     await asyncio.sleep(0)
-    reader.beat()
+    reader.heartbeat()
     assert [] == await waiting
 
 

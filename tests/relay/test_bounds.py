@@ -129,7 +129,7 @@ async def test_a_sign_of_life_is_not_sent_right_behind_something_else() -> None:
     answer = _answer()
     reader = Reader(answer)
     answer.attach(reader)
-    reader.beat()  # due while the reader was still writing
+    reader.heartbeat()  # due while the reader was still writing
     answer.append_text("a")
     assert await reader.growth() != []
     waiting = asyncio.ensure_future(reader.growth())
