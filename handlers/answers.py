@@ -47,7 +47,7 @@ class EventsHandler(ReadingHandler):
             self.stop_reconnecting()
             return
         self.take_place(self.services.relay.streams)
-        with self.watched():
+        with self.watching_for_disconnect():
             try:
                 answer = await self.services.relay.answer(self.user, answer_id)
             except (StorageError, Overloaded, TooMuchUnread) as error:

@@ -65,7 +65,7 @@ class AskingHandler(ReadingHandler):
         started = self.services.relay.ask(asking)
         if self.services.relay.outlives_its_reader(asking):
             answer, is_new = await started
-        elif (kept := await self.unless_they_leave(started)) is not None:
+        elif (kept := await self.unless_disconnected(started)) is not None:
             answer, is_new = kept
         else:
             return None  # the store was busy, they gave up: nothing is kept for nobody
@@ -167,7 +167,7 @@ class MessagesHandler(AskingHandler):
 
     async def post(self, conversation_id: str) -> None:
         """Ask."""
-        with self.watched():
+        with self.watching_for_disconnect():
             await self.send(await self.ask(self.body(Question), conversation_id))
 
 
@@ -176,7 +176,7 @@ class ChatHandler(AskingHandler):
 
     async def post(self) -> None:
         """Ask."""
-        with self.watched():
+        with self.watching_for_disconnect():
             await self.send(await self.ask(self.body(Chat)))
 
 
@@ -185,7 +185,7 @@ class RegenerateHandler(AskingHandler):
 
     async def post(self, answer_id: str) -> None:
         """Ask its question again."""
-        with self.watched():
+        with self.watching_for_disconnect():
             await self.send(await self._again(answer_id, self._options()))
 
     async def _again(self, answer_id: str, options: Options) -> StartedAnswer | None:

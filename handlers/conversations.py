@@ -5,16 +5,16 @@ from http import HTTPStatus
 
 from handlers.base import BaseHandler
 from handlers.bodies import ChangedConversation, NewConversation
+from handlers.disconnect_aware import DisconnectAwareHandler
 from handlers.errors import ApiError
 from handlers.views import Conversation, List
-from handlers.watched import WatchedHandler
 from model.messages import Conversation as Kept
 from model.messages import now
 from relay.titles import shown
 from storage.base import Changes, Order
 
 
-class ConversationsHandler(WatchedHandler):
+class ConversationsHandler(DisconnectAwareHandler):
     """All of the user's."""
 
     async def get(self) -> None:
@@ -56,9 +56,9 @@ class ConversationsHandler(WatchedHandler):
             created_at=created_at,
             updated_at=created_at,
         )
-        with self.watched():
-            await self.unless_they_leave(self.services.relay.create_conversation(conversation))
-        if self.left:
+        with self.watching_for_disconnect():
+            await self.unless_disconnected(self.services.relay.create_conversation(conversation))
+        if self.disconnected:
             return
         self.set_header("Location", self.address(f"/api/v1/conversations/{conversation.id}"))
         self.write_json(Conversation.of(conversation), HTTPStatus.CREATED)

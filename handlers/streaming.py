@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from tornado.iostream import StreamClosedError
 
-from handlers.watched import WatchedHandler
+from handlers.disconnect_aware import DisconnectAwareHandler
 from handlers.wires import native
 from handlers.wires.wire import Wire
 from relay.answer import Answer, Reader
@@ -18,17 +18,17 @@ from relay.unsent_budget import FREE_BYTES
 _SPREAD_MS = (1000, 5000)
 
 
-class ReadingHandler(WatchedHandler):
-    """A request whose sender may leave before its answer ended; leaving may stop the upstream."""
+class ReadingHandler(DisconnectAwareHandler):
+    """A request whose sender may leave before its answer ended; that may stop the upstream."""
 
     wire: Wire = native  # the client's protocol
     moved_at = 0.0
     is_writing = False
     _reader: Reader | None = None
 
-    def leave(self) -> None:
+    def on_disconnect(self) -> None:
         """The sender is gone: stop reading, now or as soon as there is something to read."""
-        super().leave()
+        super().on_disconnect()
         if self._reader is not None:
             self._reader.disconnect()
 
@@ -56,7 +56,7 @@ class ReadingHandler(WatchedHandler):
                 if self.request.version == "HTTP/1.0":
                     self.connection_stream.close()  # which is how such a client knows the end
         self._reader = None  # or the request would hold the record, for as long as it is there
-        self.hang_up_if_left()
+        self.close_if_disconnected()
 
     def send_reconnect(self) -> None:
         """Send an empty stream, whose client asks again in a moment."""
@@ -76,14 +76,14 @@ class ReadingHandler(WatchedHandler):
             self._read_with(reader)
             ended = await reader.ended() is not None
         self._reader = None
-        self.hang_up_if_left()
-        if not ended and not self.left:
+        self.close_if_disconnected()
+        if not ended and not self.disconnected:
             raise AnswerElsewhere
         return ended
 
     def _read_with(self, reader: Reader) -> None:
         self._reader = reader
-        if self.left:
+        if self.disconnected:
             reader.disconnect()
 
     async def _send(self, reader: Reader) -> None:
@@ -103,7 +103,7 @@ class ReadingHandler(WatchedHandler):
             self.write(data)
             del data, pieces  # while it waits to be taken it is there once
             await self._flush(loop)
-        if self.left:
+        if self.disconnected:
             return
         if reader.is_ahead:
             await self._reset(reader, loop)
@@ -117,7 +117,7 @@ class ReadingHandler(WatchedHandler):
         kept = reader.answer.snapshot()
         reader.position = kept.position
         for data in self.wire.reset(kept):
-            if self.left:
+            if self.disconnected:
                 return
             await self._write_long(data, loop)
 
