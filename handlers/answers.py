@@ -46,7 +46,7 @@ class EventsHandler(ReadingHandler):
         if position.ended:
             self.stop_reconnecting()
             return
-        self.take_place(self.services.relay.streams)
+        self.count_in(self.services.relay.streams)
         with self.watching_for_disconnect():
             try:
                 answer = await self.services.relay.answer(self.user, answer_id)

@@ -60,7 +60,7 @@ class AskingHandler(ReadingHandler):
         if self.connection_stream.closed():
             return None  # left before the question was looked at: nothing is asked for nobody
         if form == "stream":
-            self.take_place(self.services.relay.streams)  # before anything is asked in vain
+            self.count_in(self.services.relay.streams)  # before anything is asked in vain
         asking = options.of(asking, idempotency_key=key, caller=self.caller, allowed=self.allowed)
         started = self.services.relay.ask(asking)
         if self.services.relay.outlives_its_reader(asking):

@@ -84,7 +84,7 @@ class BaseHandler(RequestHandler):
     services: Services
     access: ClassVar[Access] = Access.USERS
     principal: Principal | None = None
-    _place: UserConcurrencyLimit | None = None  # where it is counted
+    _counted_in: UserConcurrencyLimit | None = None  # where it is counted
     _unsent_bytes = 0  # what the response has of `limits.max_unsent_bytes`
 
     def initialize(self, services: Services) -> None:
@@ -121,7 +121,7 @@ class BaseHandler(RequestHandler):
             with self.services.body_budget.holding(len(self.request.body)):
                 principal = await self.authenticate()
             self.principal = self._acting(self._checked(principal))
-            self.take_place(self.services.relay.requests)
+            self.count_in(self.services.relay.requests)
         if self.request.body:
             self._check_form()
         if len(self.request.body) > self.services.max_body_bytes:
@@ -254,17 +254,17 @@ class BaseHandler(RequestHandler):
         written = super().finish(chunk)
         stream = self.connection_stream
         if stream.closed() or not stream.writing():
-            self._give_back()
+            self._stop_counting()
         else:  # it waits for its reader, or for them to leave
-            stream.write(b"").add_done_callback(lambda _: self._give_back())
+            stream.write(b"").add_done_callback(lambda _: self._stop_counting())
         return written
 
-    def take_place(self, places: UserConcurrencyLimit) -> None:
+    def count_in(self, limit: UserConcurrencyLimit) -> None:
         """Count among the user's of a kind from now on, in place of another kind."""
-        places.take(self.user)
-        if self._place is not None:
-            self._place.give(self.user)
-        self._place = places
+        limit.take(self.user)
+        if self._counted_in is not None:
+            self._counted_in.give(self.user)
+        self._counted_in = limit
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Tornado's hook for every exception and every status that it sends itself."""
@@ -304,11 +304,11 @@ class BaseHandler(RequestHandler):
             self.services.refusal_log.log(response, value, request_id=self.request_id)
             forget_frames(value)
 
-    def _give_back(self) -> None:
+    def _stop_counting(self) -> None:
         """The response has left for its reader, or its reader has left."""
-        if self._place is not None:
-            self._place.give(self.user)
-            self._place = None
+        if self._counted_in is not None:
+            self._counted_in.give(self.user)
+            self._counted_in = None
         if self._unsent_bytes:
             self.services.relay.unsent_budget.give(self.user, self._unsent_bytes)
             self._unsent_bytes = 0
