@@ -18,7 +18,7 @@ from handlers.open_requests import OpenRequests
 from http_client.client import ClientRequest, HttpClient
 from http_client.errors import HttpClientError
 from settings import AuthSettings, JwtSettings
-from storage.base import Storage
+from storage.contract import Storage
 
 # Seconds for the issuer's keys, connecting included: somebody waits for them with a token in hand.
 _FETCH_SECONDS = 10.0

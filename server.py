@@ -81,7 +81,7 @@ from sockets.peer_monitor import PeerMonitor
 from sockets.peer_progress import PeerTimeouts
 from sockets.probe_connections import ProbeConnections
 from sockets.unread_requests import UnreadRequestLog
-from storage.base import StorageError
+from storage.errors import StorageError
 from storage.opening import from_url
 from supervision import Supervisor
 from telemetry import logs

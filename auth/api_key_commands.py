@@ -11,7 +11,9 @@ from typing import NamedTuple
 from auth import api_keys
 from auth.principal import MAX_USER_CHARS, is_user_name
 from model.messages import now
-from storage.base import ApiKey, NotFound, Storage
+from storage.contract import Storage
+from storage.errors import NotFound
+from storage.values import ApiKey
 
 # Of all keys, asked for at a time.
 _PAGE = 1000

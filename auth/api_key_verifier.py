@@ -15,7 +15,9 @@ from typing import Protocol
 from auth import api_keys
 from auth.principal import ExpiredCredentials, InvalidCredentials, Principal
 from model.messages import now
-from storage.base import ApiKey, Reason, Storage, StorageError, failure
+from storage.contract import Storage
+from storage.errors import Reason, StorageError, failure
+from storage.values import ApiKey
 from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.auth")

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 
 from doctor.findings import Finding, look, ok, wrong
 from settings import Settings
-from storage.base import Outdated, Reason, Storage, StorageError, StoreReport
+from storage.contract import Storage
+from storage.errors import Outdated, Reason, StorageError
 from storage.opening import from_url
+from storage.values import StoreReport
 
 # With transactions on every shape of cluster, and `$$NOW`.
 _OLDEST_MONGODB = (4, 4, 0)

@@ -12,7 +12,7 @@ from handlers.resume_position import resume_position
 from handlers.streaming import ReadingHandler
 from handlers.views import GivenTicket, Message
 from relay.errors import Overloaded, TooMuchUnread
-from storage.base import StorageError
+from storage.errors import StorageError
 
 
 class EventsHandler(ReadingHandler):

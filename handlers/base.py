@@ -39,7 +39,7 @@ from relay.unsent_budget import FREE_BYTES
 from relay.user_concurrency import UserConcurrencyLimit
 from sockets.body_budget import BodyBudget
 from sockets.client_connection import ClientConnection
-from storage.base import Storage
+from storage.contract import Storage
 from telemetry.log_event import LogEvent
 from telemetry.metrics import Metrics
 

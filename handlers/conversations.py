@@ -11,7 +11,7 @@ from handlers.views import Conversation, List
 from model.messages import Conversation as Kept
 from model.messages import now
 from relay.titles import shown
-from storage.base import Changes, Order
+from storage.values import Changes, Order
 
 
 class ConversationsHandler(DisconnectAwareHandler):

@@ -23,7 +23,7 @@ from relay.errors import (
     UnsupportedContent,
     Upgrading,
 )
-from storage.base import Busy, NotFound, StorageError, TooLarge
+from storage.errors import Busy, NotFound, StorageError, TooLarge
 
 # Long enough for an election of a replica set's primary, or a restart of this server.
 _RETRY_AFTER_SECONDS = 5

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from handlers.views import FailedAnswer, Refusal
-from storage.base import Order
+from storage.values import Order
 
 JSON = "application/json"
 EVENTS = "text/event-stream"

@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from handlers.errors import ErrorResponse
 from handlers.store_health import StoreHealth
-from storage.base import StorageError, TooLarge
+from storage.errors import StorageError, TooLarge
 from telemetry.log_event import LogEvent
 from telemetry.rate_limited_log import RateLimitedLog
 

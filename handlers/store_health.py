@@ -7,7 +7,8 @@ for. So pings are shared, whoever asks and however often.
 import asyncio
 import logging
 
-from storage.base import Reason, Storage, StorageError
+from storage.contract import Storage
+from storage.errors import Reason, StorageError
 from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.storage")

@@ -22,7 +22,7 @@ from relay.errors import (
 )
 from relay.storage_quota import StorageQuota, StorageReservation
 from relay.usage_counters import Quota, Reservation, UsageCounters
-from storage.base import Storage
+from storage.contract import Storage
 
 _MINUTE = 60
 _DAY = 24 * 3600

@@ -12,7 +12,7 @@ from model.prompt import Prompt, Turn, merged
 from relay.answer import Answer
 from relay.model_access import AllowedModels
 from relay.usage import estimate
-from storage.base import IdempotencyKey
+from storage.values import IdempotencyKey
 
 
 class Caller(msgspec.Struct, frozen=True):

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable
 from model.growth import Chunk
 from relay.answer import Answer, length
 from relay.remote_answers import FOLLOWED_SECONDS
-from storage.base import Storage, StorageError, TooLarge
+from storage.contract import Storage
+from storage.errors import StorageError, TooLarge
 from telemetry.log_event import LogEvent
 from telemetry.outage_log import OutageLog
 

@@ -5,7 +5,8 @@ from typing import NamedTuple
 from model.messages import Role
 from model.prompt import Turn, said
 from relay.errors import UnknownParent
-from storage.base import NotFound, Storage
+from storage.contract import Storage
+from storage.errors import NotFound
 
 # One read of the store serves most questions: what fits is rarely more than ten exchanges. More at
 # once would be looked at for the sake of long answers that do not fit.

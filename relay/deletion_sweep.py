@@ -10,7 +10,8 @@ import logging
 import random
 from contextlib import suppress
 
-from storage.base import Storage, StorageError
+from storage.contract import Storage
+from storage.errors import StorageError
 from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.deletion_sweep")

@@ -14,7 +14,8 @@ from model.blocks import Block, bytes_in
 from model.messages import Message, Role, Status
 from relay.answer import Answer
 from relay.unsent_budget import UnsentBudget
-from storage.base import NotFound, Storage
+from storage.contract import Storage
+from storage.errors import NotFound
 
 # What a record takes for each of its blocks, beside its text.
 _BLOCK_BYTES = 500

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from model.messages import Ending
 from relay.endings import interrupted, too_long
 from relay.errors import InternalError, StorageUnavailable
-from storage.base import Reason, Storage, StorageError, TooLarge
+from storage.contract import Storage
+from storage.errors import Reason, StorageError, TooLarge
 from telemetry.log_event import LogEvent
 from telemetry.outage_log import OutageLog
 

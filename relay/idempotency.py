@@ -12,7 +12,8 @@ from model.messages import Status
 from relay.answer import Answer
 from relay.ask_request import AskRequest, AskResult
 from relay.errors import KeyReused, StorageUnavailable
-from storage.base import KeyTaken, Storage, StorageError
+from storage.contract import Storage
+from storage.errors import KeyTaken, StorageError
 
 # Begins the answer to a question; its key stands for it then, in place of an earlier answer.
 Begin = Callable[[AskRequest, Answer | None], Awaitable[Answer]]

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from relay.remote_answers import RemoteAnswers
-from storage.base import Storage, StorageError, failure
+from storage.contract import Storage
+from storage.errors import StorageError, failure
 from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.leases")

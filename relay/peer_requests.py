@@ -8,7 +8,8 @@ from model.messages import Status
 from relay.checkpoints import Checkpoints
 from relay.generation import Generation
 from relay.remote_answers import FOLLOWED_SECONDS
-from storage.base import Storage, StorageError
+from storage.contract import Storage
+from storage.errors import StorageError
 from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.peer_requests")

@@ -54,8 +54,10 @@ from relay.stats import RelayStats
 from relay.titles import title_of
 from relay.unsent_budget import UnsentBudget
 from relay.user_concurrency import UserConcurrencyLimit
-from storage.base import Busy, Changes, KeyTaken, NotFound, Storage, StorageError
+from storage.contract import Storage
+from storage.errors import Busy, KeyTaken, NotFound, StorageError
 from storage.sizes import conversation_bytes, facts_bytes, messages_bytes
+from storage.values import Changes
 from telemetry.log_event import LogEvent
 
 log = logging.getLogger("headrace.relay")

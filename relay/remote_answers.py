@@ -14,7 +14,9 @@ from model.messages import Ending, Message, Status, now
 from relay.answer import Answer
 from relay.endings import interrupted
 from relay.errors import InternalError, TooManyStops
-from storage.base import PeerRequests, Storage, StorageError
+from storage.contract import Storage
+from storage.errors import StorageError
+from storage.values import PeerRequests
 from telemetry.log_event import LogEvent
 from telemetry.outage_log import OutageLog
 

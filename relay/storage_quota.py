@@ -10,7 +10,8 @@ import asyncio
 from collections import OrderedDict
 
 from relay.errors import StorageQuotaExceeded
-from storage.base import Storage, StorageError, failure
+from storage.contract import Storage
+from storage.errors import StorageError, failure
 
 # Seconds for which a sum is good, whatever others bring: who is far from their limit is asked about
 # six times an hour at most.

@@ -14,7 +14,9 @@ import secrets
 import time
 from datetime import UTC, datetime
 
-from storage.base import Count, Span, Storage, StorageError
+from storage.contract import Storage
+from storage.errors import StorageError
+from storage.values import Count, Span
 from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.usage_counters")

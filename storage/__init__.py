@@ -1,5 +1,9 @@
-"""Where conversations live. `base.py` is the contract; `sqlite/` and `mongo/` keep it.
+"""Where conversations live.
 
-`opening.py` chooses between them by `storage.url`; `pages.py` cuts lists alike for both, `sizes.py`
-says what counts as somebody's, and `reading.py` copes with what this version cannot read.
+`contract.py` says what a store promises, `values.py` what it takes and returns, `errors.py` what it
+raises. `sqlite/` and `mongo/` keep the contract, each with a module for each of its parts, and
+`opening.py` chooses between them by `storage.url`.
+
+Both share `pages.py`, which cuts lists alike, `sizes.py`, which says what counts as somebody's, and
+`reading.py`, which copes with what this version cannot read.
 """

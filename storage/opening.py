@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from storage.base import Storage, StorageError
+from storage.contract import Storage
+from storage.errors import StorageError
 from storage.sqlite.store import SQLiteStorage
 
 

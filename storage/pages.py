@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from model.blocks import Block, FileBlock, ImageBlock, chars_in
 from model.messages import Conversation, Message
-from storage.base import ApiKey, Order, Page
+from storage.values import ApiKey, Order, Page
 
 T = TypeVar("T")
 

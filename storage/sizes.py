@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from model.messages import Conversation, Message, Role
-from storage.base import Changes
+from storage.values import Changes
 
 # For a conversation without a word: its row or document, its places in indexes, and those of its
 # messages' own facts. It is also what is counted of one that an older version made.

@@ -15,7 +15,7 @@ from tornado.ioloop import IOLoop
 
 from auth import api_key_commands, api_keys
 from server import Server
-from storage.base import Storage
+from storage.contract import Storage
 from storage.opening import from_url
 from tests.serving import Serving
 

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import pytest
 
 import server
-from storage.base import Storage, StorageError
+from storage.contract import Storage
+from storage.errors import StorageError
 
 
 class Gate(NamedTuple):

@@ -8,11 +8,12 @@ from itertools import islice
 import pymongo
 from pymongo.errors import DuplicateKeyError
 
-from storage.base import ApiKey, NotFound, Page
+from storage.errors import NotFound
 from storage.mongo import queries
 from storage.mongo.connection import MongoConnection, command
 from storage.mongo.documents import api_key_document, api_key_in
 from storage.pages import page_of_api_keys
+from storage.values import ApiKey, Page
 
 # How many API keys to look after at once. Their ids are 20 KB then, what comes back some 250.
 _KEYS_PER_QUERY = 1000

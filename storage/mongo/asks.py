@@ -7,13 +7,14 @@ from motor.motor_tornado import MotorClientSession
 from pymongo.errors import DuplicateKeyError
 
 from model.messages import Conversation, Message
-from storage.base import Busy, IdempotencyKey, NotFound
+from storage.errors import Busy, NotFound
 from storage.mongo import queries
 from storage.mongo.connection import command
 from storage.mongo.documents import message_document
 from storage.mongo.idempotency_keys import MongoIdempotencyKeys
 from storage.mongo.messages import MongoMessages
 from storage.mongo.transactions import transact
+from storage.values import IdempotencyKey
 
 
 class MongoAsks(MongoMessages, MongoIdempotencyKeys):

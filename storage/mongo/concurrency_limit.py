@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from storage.base import Reason, StorageError
+from storage.errors import Reason, StorageError
 
 T = TypeVar("T")
 

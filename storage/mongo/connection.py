@@ -20,7 +20,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from motor.motor_tornado import MotorClient, MotorCollection
 from pymongo.errors import PyMongoError
 
-from storage.base import StorageError
+from storage.errors import StorageError
 from storage.mongo import MOTOR_THREADS
 from storage.mongo.concurrency_limit import ConcurrencyLimit
 from storage.mongo.documents import Document

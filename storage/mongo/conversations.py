@@ -7,12 +7,13 @@ import pymongo
 from pymongo.errors import DuplicateKeyError
 
 from model.messages import Conversation
-from storage.base import Changes, NotFound, Order, Page
+from storage.errors import NotFound
 from storage.mongo import queries
 from storage.mongo.connection import MongoConnection, closing_cursor, command
 from storage.mongo.documents import conversation_document, conversation_in
 from storage.pages import conversations_page_builder, page_of_conversations
 from storage.sizes import CONVERSATION_BYTES
+from storage.values import Changes, Order, Page
 
 
 class MongoConversations(MongoConnection):

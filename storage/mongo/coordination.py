@@ -8,12 +8,12 @@ import pymongo
 
 from model.growth import Chunk
 from model.messages import Message, Status
-from storage.base import Growth, PeerRequests
 from storage.mongo import queries
 from storage.mongo.connection import closing_cursor, command
 from storage.mongo.documents import chunk_in, message_in, peer_requests_in
 from storage.mongo.live_answers import MongoLiveAnswers
 from storage.pages import ORPHANS, messages_page_builder
+from storage.values import Growth, PeerRequests
 
 # How many followed answers to ask for at once: it takes 30 ms here, and 1.7 for a single one. Their
 # ids are 100 KB then, far from the 16 MB that a command may have.

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 import pymongo
 from pymongo.errors import BulkWriteError
 
-from storage.base import Count, Span
 from storage.mongo import queries
 from storage.mongo.connection import MongoConnection, command
 from storage.mongo.documents import span_id
 from storage.mongo.errors import only_duplicates
+from storage.values import Count, Span
 
 
 class MongoCounts(MongoConnection):

@@ -2,11 +2,12 @@
 
 from motor.motor_tornado import MotorClientSession
 
-from storage.base import Deletion, NotFound
+from storage.errors import NotFound
 from storage.mongo import queries
 from storage.mongo.connection import MongoConnection, command
 from storage.mongo.documents import deletion_in
 from storage.mongo.transactions import transact
+from storage.values import Deletion
 
 # How many messages of a deleted conversation, or chunks, to take away at once: 20 ms here. Others
 # wait for one such batch at most.

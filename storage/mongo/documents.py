@@ -18,7 +18,9 @@ import msgspec
 from model.blocks import Block, ReasoningBlock, ToolCallBlock
 from model.growth import Chunk, Piece
 from model.messages import Conversation, Ending, Message
-from storage.base import (
+from storage.reading import of_json, read_chunk, read_conversation, read_message
+from storage.sizes import facts_bytes
+from storage.values import (
     SCHEMA_VERSION,
     ApiKey,
     Changes,
@@ -28,8 +30,6 @@ from storage.base import (
     Span,
     conversation_of,
 )
-from storage.reading import of_json, read_chunk, read_conversation, read_message
-from storage.sizes import facts_bytes
 
 Document = dict[str, Any]
 

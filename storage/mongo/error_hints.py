@@ -7,7 +7,7 @@ wrote, or the URL with its password.
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from storage.base import Reason
+from storage.errors import Reason
 
 # By the server's code.
 _REMEDIES = {

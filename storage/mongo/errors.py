@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from bson.errors import BSONError
 from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure, PyMongoError
 
-from storage.base import failure
+from storage.errors import failure
 from storage.mongo.error_hints import hosts, reason, words
 
 # The server's code for a document whose `_id`, or other unique field, another one has.

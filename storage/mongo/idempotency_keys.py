@@ -2,10 +2,11 @@
 
 from motor.motor_tornado import MotorClientSession
 
-from storage.base import IdempotencyKey, KeyTaken
+from storage.errors import KeyTaken
 from storage.mongo import queries
 from storage.mongo.connection import MongoConnection, command
 from storage.mongo.documents import key_document, key_in
+from storage.values import IdempotencyKey
 
 
 class MongoIdempotencyKeys(MongoConnection):

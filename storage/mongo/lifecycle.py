@@ -17,7 +17,7 @@ from pymongo.errors import (
     ServerSelectionTimeoutError,
 )
 
-from storage.base import SCHEMA_VERSION, Outdated, StorageError, StoreReport
+from storage.errors import Outdated, StorageError
 from storage.mongo import migration, queries
 from storage.mongo.connection import command
 from storage.mongo.coordination import MongoCoordination
@@ -25,6 +25,7 @@ from storage.mongo.documents import Document
 from storage.mongo.errors import translated_errors
 from storage.mongo.schema import INDEXES, VALIDATORS
 from storage.mongo.transactions import best_effort
+from storage.values import SCHEMA_VERSION, StoreReport
 
 # Seconds. An index on a collection that somebody else filled takes longer than a command may.
 _OPEN_SECONDS = 60.0

@@ -7,11 +7,11 @@ from pymongo.errors import BulkWriteError
 
 from model.growth import Chunk, fold
 from model.messages import Ending, Message, Status, now
-from storage.base import conversation_of
 from storage.mongo import queries
 from storage.mongo.connection import MongoConnection, command
 from storage.mongo.documents import chunk_document, chunk_in, ended_fields, message_in
 from storage.mongo.errors import only_duplicates
+from storage.values import conversation_of
 
 
 class MongoLiveAnswers(MongoConnection):

@@ -1,13 +1,14 @@
 """Messages: read one at a time, as pages of a conversation, and as branches of its tree."""
 
 from model.messages import Message, Role
-from storage.base import NotFound, Page, conversation_of
+from storage.errors import NotFound
 from storage.mongo import queries
 from storage.mongo.connection import closing_cursor, command
 from storage.mongo.conversations import MongoConversations
 from storage.mongo.documents import message_in
 from storage.mongo.live_answers import MongoLiveAnswers
 from storage.pages import messages_page_builder, page_of_branch, page_of_messages
+from storage.values import Page, conversation_of
 
 # How many messages to look through for those of one branch: 100 bytes each, a hundred in the first
 # reply and the rest in another, if it comes to that.

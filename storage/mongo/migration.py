@@ -10,8 +10,8 @@ transactions, and whoever writes waits behind it. That is for somebody who meant
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from storage.base import SCHEMA_VERSION
 from storage.mongo.schema import INDEXES, VALIDATORS, Document
+from storage.values import SCHEMA_VERSION
 
 
 class There(NamedTuple):

@@ -19,16 +19,6 @@ from typing import Any
 
 from model.blocks import LATER_KINDS
 from model.messages import Conversation, Message, Status
-from storage.base import (
-    SCHEMA_VERSION,
-    Changes,
-    Count,
-    IdempotencyKey,
-    Order,
-    PeerRequests,
-    Span,
-    conversation_of,
-)
 from storage.mongo.documents import (
     Document,
     changed_fields,
@@ -39,6 +29,16 @@ from storage.mongo.documents import (
 )
 from storage.pages import api_key_place, conversation_place, message_place
 from storage.sizes import facts_bytes, messages_bytes
+from storage.values import (
+    SCHEMA_VERSION,
+    Changes,
+    Count,
+    IdempotencyKey,
+    Order,
+    PeerRequests,
+    Span,
+    conversation_of,
+)
 
 LIVE = {"status": Status.LIVE.value}
 

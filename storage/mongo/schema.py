@@ -15,7 +15,7 @@ begin with the shard key, or the server would refuse them.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from storage.base import KEY_SECONDS
+from storage.values import KEY_SECONDS
 
 Document = dict[str, Any]
 

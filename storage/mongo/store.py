@@ -1,6 +1,6 @@
 """The whole of MongoDB's store: each of its parts has a module of its own."""
 
-from storage.base import Storage
+from storage.contract import Storage
 from storage.mongo.api_keys import MongoApiKeys
 from storage.mongo.asks import MongoAsks
 from storage.mongo.counts import MongoCounts

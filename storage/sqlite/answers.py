@@ -6,10 +6,10 @@ import msgspec
 
 from model.growth import Chunk, fold
 from model.messages import Ending, Message, Status
-from storage.base import Growth, conversation_of
 from storage.pages import ORPHANS, messages_page_builder
 from storage.sqlite.rows import assignments, chunk_in, chunk_row, ending_row, message_in
 from storage.sqlite.threads import SQLiteThreads, reads, writes
+from storage.values import Growth, conversation_of
 
 # A message, if it is of a conversation: of one that is deleted they may still be there.
 KEPT_MESSAGE = """FROM messages

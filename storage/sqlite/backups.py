@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from storage.base import Reason, StorageError
+from storage.errors import Reason, StorageError
 from storage.sqlite.copies import sync
 from storage.sqlite.inspection import Contents, connect, contents_of, faults, in_words, never
 from storage.sqlite.lock import FileLock

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
-from storage.base import Reason, StorageError
+from storage.errors import Reason, StorageError
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from storage.base import Outdated, Reason, StorageError, StoreReport, failure
+from storage.errors import Outdated, Reason, StorageError, failure
 from storage.sqlite.copies import keep_copy
 from storage.sqlite.holders import holder, serves_another
 from storage.sqlite.lock import FileLock
@@ -26,6 +26,7 @@ from storage.sqlite.reasons import name_of, reason
 from storage.sqlite.space import LOG_SIZE, cut_log, give_back, is_giving, make_giving, rebuild
 from storage.sqlite.tables import NEWEST, SERVED, check_version, columns_of, upgrade
 from storage.sqlite.writer import BUSY_MS
+from storage.values import StoreReport
 
 # FULL: a commit is on the disk before it is acknowledged, so that neither `kill -9` nor a power cut
 # takes it back. NORMAL would do for `kill -9`, but a power cut could take back all that the system

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from storage.base import Reason, StorageError, failure
+from storage.errors import Reason, StorageError, failure
 from storage.sqlite.reasons import reason
 from storage.sqlite.tables import SERVED, check_version, columns_of
 

@@ -5,21 +5,11 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from model.messages import now
-from storage.base import (
-    KEY_SECONDS,
-    ApiKey,
-    Count,
-    IdempotencyKey,
-    KeyTaken,
-    NotFound,
-    Page,
-    Reason,
-    Span,
-    failure,
-)
+from storage.errors import KeyTaken, NotFound, Reason, failure
 from storage.pages import api_key_place, milliseconds, page_of_api_keys
 from storage.sqlite.rows import api_key_in, api_key_row, assignments, count_row, key_in, key_row
 from storage.sqlite.threads import SQLiteThreads, reads, writes
+from storage.values import KEY_SECONDS, ApiKey, Count, IdempotencyKey, Page, Span
 
 # How many API keys to ask for in one query: SQLite takes 999 values before its version 3.32.
 _API_KEYS = 900

@@ -18,7 +18,7 @@ import os
 import time
 from pathlib import Path
 
-from storage.base import Reason, StorageError
+from storage.errors import Reason, StorageError
 from storage.sqlite.holders import (
     IS_LINUX,
     Identity,

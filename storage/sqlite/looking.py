@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from storage.base import StorageError
+from storage.errors import StorageError
 from storage.sqlite.commands import HUNG_SECONDS
 from storage.sqlite.inspection import connect, faults
 

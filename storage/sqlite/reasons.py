@@ -1,6 +1,6 @@
 """Why SQLite failed, by the name of its error: its words may quote a row, its names never do."""
 
-from storage.base import Reason
+from storage.errors import Reason
 
 # By the beginning of the name, the longest first: SQLITE_IOERR_WRITE is an SQLITE_IOERR.
 _REASONS = {

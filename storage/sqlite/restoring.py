@@ -13,7 +13,7 @@ from contextlib import ExitStack, closing, contextmanager, nullcontext
 from itertools import chain, count
 from pathlib import Path
 
-from storage.base import Reason, StorageError
+from storage.errors import Reason, StorageError
 from storage.sqlite.backups import LOGS, logs, looked_through
 from storage.sqlite.copies import sync
 from storage.sqlite.inspection import connect, contents_of, in_words, never, stopped

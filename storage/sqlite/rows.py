@@ -13,10 +13,10 @@ import msgspec
 
 from model.growth import Chunk
 from model.messages import Conversation, Ending, Message
-from storage.base import ApiKey, Count, IdempotencyKey
 from storage.pages import instant, milliseconds
 from storage.reading import of_json, read_chunk, read_conversation, read_message
 from storage.sizes import facts_bytes
+from storage.values import ApiKey, Count, IdempotencyKey
 
 _API_KEY_TIMES = ("created_at", "expires_at", "revoked_at")
 

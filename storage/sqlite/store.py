@@ -9,7 +9,7 @@ from datetime import datetime
 import msgspec
 
 from model.messages import Conversation, Message, Role
-from storage.base import Busy, Changes, Deletion, IdempotencyKey, NotFound, Order, Page
+from storage.errors import Busy, NotFound
 from storage.pages import (
     conversation_place,
     conversations_page_builder,
@@ -33,6 +33,7 @@ from storage.sqlite.rows import (
     message_row,
 )
 from storage.sqlite.threads import reads, writes
+from storage.values import Changes, Deletion, IdempotencyKey, Order, Page
 
 # How many messages of a deleted conversation to take away at once, and of how many bytes: 15 ms
 # here. Debian's SQLite overwrites what is deleted: a megabyte is 50 ms of writing then, and others

@@ -20,12 +20,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from storage.base import PeerRequests, Reason, Storage, StorageError, StoreReport
+from storage.contract import Storage
+from storage.errors import Reason, StorageError
 from storage.sqlite.file import SQLiteFile
 from storage.sqlite.looking import Looking
 from storage.sqlite.readers import Readers
 from storage.sqlite.rows import Row, insertion
 from storage.sqlite.writer import Writer
+from storage.values import PeerRequests, StoreReport
 
 P = ParamSpec("P")
 T = TypeVar("T")

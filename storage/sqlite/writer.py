@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from storage.base import Reason
+from storage.errors import Reason
 from storage.sqlite.commands import HUNG_SECONDS, Command, Commands, Outcome
 from storage.sqlite.reasons import name_of, reason
 

@@ -12,7 +12,7 @@ from auth import api_key_verifier as verifier_module
 from auth.api_key_verifier import ApiKeyVerifier
 from auth.principal import InvalidCredentials
 from handlers.open_requests import OpenRequests
-from storage.base import Reason, StorageError
+from storage.errors import Reason, StorageError
 from storage.sqlite.store import SQLiteStorage
 from tests.faults import FaultyStorage
 

@@ -22,8 +22,8 @@ from doctor.examination import examine
 from doctor.store import _findings
 from settings import Settings
 from sockets import peer_credentials
-from storage.base import StoreReport
 from storage.sqlite.tables import MIGRATIONS
+from storage.values import StoreReport
 from tests.launching import Launcher
 from tests.mongod import Mongod
 from tests.readers import call

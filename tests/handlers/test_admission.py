@@ -9,7 +9,7 @@ import pytest
 
 from relay import usage_counters
 from server import Server
-from storage.base import KeyTaken, StorageError
+from storage.errors import KeyTaken, StorageError
 from tests.faults import FaultyStorage
 from tests.readers import Reader, Response, call
 from tests.serving import Serving

@@ -11,7 +11,7 @@ from relay import remote_answers
 from relay.answer import Answer
 from relay.errors import TooManyStops
 from server import Server
-from storage.base import PeerRequests
+from storage.values import PeerRequests
 from tests.readers import Reader, call
 from tests.serving import Serving
 from tests.steps import JSON, kept_answer, messages_of, until

@@ -11,7 +11,7 @@ from tornado.ioloop import IOLoop
 import server as composition
 from relay.answer import Answer
 from server import Server
-from storage.base import NotFound
+from storage.errors import NotFound
 from tests.faults import FaultyStorage
 from tests.mongod import Stored
 from tests.readers import Reader, call

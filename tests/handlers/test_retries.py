@@ -7,7 +7,7 @@ import pytest
 from tornado.ioloop import IOLoop
 
 from server import Server
-from storage.base import StorageError
+from storage.errors import StorageError
 from tests.faults import FaultyStorage
 from tests.readers import Reader, Response, call
 from tests.serving import Serving

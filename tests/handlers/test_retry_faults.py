@@ -7,7 +7,7 @@ import pytest
 
 from relay.ask_request import AskRequest
 from server import Server
-from storage.base import KeyTaken
+from storage.errors import KeyTaken
 from tests.faults import FaultyStorage
 from tests.readers import Reader, call
 from tests.serving import Serving

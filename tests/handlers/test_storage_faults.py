@@ -8,7 +8,7 @@ import pytest
 
 from model.messages import Ending
 from relay.ask_request import AskRequest
-from storage.base import Reason, StorageError, TooLarge
+from storage.errors import Reason, StorageError, TooLarge
 from tests.faults import FaultyStorage
 from tests.readers import Reader, call
 from tests.serving import Serving

@@ -8,7 +8,7 @@ import pytest
 
 from relay import storage_quota
 from server import Server
-from storage.base import Reason, StorageError
+from storage.errors import Reason, StorageError
 from tests.faults import FaultyStorage
 from tests.readers import Response, call
 from tests.serving import Serving

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from storage.base import Reason, StorageError, TooLarge
+from storage.errors import Reason, StorageError, TooLarge
 from tests.entering import SECRET
 from tests.faults import FaultyStorage
 from tests.readers import call

@@ -20,7 +20,7 @@ from relay.ask_request import AskRequest
 from relay.errors import UnsupportedContent
 from relay.models import Models
 from relay.relay import Limits, Relay
-from storage.base import NotFound
+from storage.errors import NotFound
 from storage.sqlite.store import SQLiteStorage
 
 STOP = Finish(FinishReason.STOP, "stop")

@@ -13,7 +13,7 @@ from relay import unsent_budget
 from relay.ended_answers import EndedAnswers
 from relay.remote_answers import RemoteAnswers
 from relay.unsent_budget import FREE_BYTES, UnsentBudget
-from storage.base import NotFound, StorageError
+from storage.errors import NotFound, StorageError
 from storage.sqlite.store import SQLiteStorage
 from tests.faults import FaultyStorage
 from tests.storage.samples import begun, ending

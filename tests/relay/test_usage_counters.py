@@ -9,7 +9,8 @@ from relay import usage_counters
 from relay.admission import Admission, Allowance
 from relay.errors import TooManyQuestions
 from relay.usage_counters import Quota, UsageCounters
-from storage.base import Count, Span, StorageError
+from storage.errors import StorageError
+from storage.values import Count, Span
 
 
 class CountsInMemory:

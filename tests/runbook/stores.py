@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from storage.base import Reason, StorageError, TooLarge
+from storage.errors import Reason, StorageError, TooLarge
 from tests.entering import Door
 from tests.faults import FaultyStorage
 from tests.mongod import ReplicaSet, replica_set

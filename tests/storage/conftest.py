@@ -19,7 +19,7 @@ from pymongo.database import Database
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 from tornado.ioloop import IOLoop
 
-from storage.base import Storage
+from storage.contract import Storage
 from storage.mongo import connection
 from storage.opening import from_url
 from tests.mongod import ReplicaSet, drop

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pymongo.database import Database
 
-from storage.base import conversation_of
+from storage.values import conversation_of
 from tests.storage.first_stage.restoring import restore
 
 FIRST_STAGE = Path(__file__).parent / "first_stage"

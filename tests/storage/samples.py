@@ -19,7 +19,8 @@ from model.blocks import (
 from model.growth import Chunk, Piece
 from model.messages import Conversation, Ending, Message, Status, now
 from model.usage import Usage
-from storage.base import ApiKey, Count, IdempotencyKey, Span, Storage
+from storage.contract import Storage
+from storage.values import ApiKey, Count, IdempotencyKey, Span
 
 # Four bytes in UTF-8 and two units in UTF-16, several code points that show as one, and what
 # databases trip on.

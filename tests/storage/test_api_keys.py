@@ -11,9 +11,11 @@ import pytest
 from pymongo.database import Database
 
 from model.messages import now
-from storage.base import ApiKey, NotFound, Storage, StorageError
+from storage.contract import Storage
+from storage.errors import NotFound, StorageError
 from storage.sqlite.store import SQLiteStorage
 from storage.sqlite.tables import MIGRATIONS, NEWEST, SERVED
+from storage.values import ApiKey
 from tests.storage.conftest import Place
 from tests.storage.samples import TEXT, api_key, begun
 

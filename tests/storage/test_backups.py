@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from tornado.ioloop import IOLoop
 
-from storage.base import Reason, StorageError
+from storage.errors import Reason, StorageError
 from storage.sqlite.backups import backup, check
 from storage.sqlite.restoring import restore
 from storage.sqlite.store import SQLiteStorage

@@ -9,8 +9,10 @@ from model.blocks import TextBlock
 from model.growth import Chunk, Piece
 from model.messages import Conversation, Message, Status
 from relay.context import history
-from storage.base import Busy, NotFound, Page, Storage
+from storage.contract import Storage
+from storage.errors import Busy, NotFound
 from storage.mongo import messages as mongo_messages
+from storage.values import Page
 from tests.storage.conftest import Commands, Place
 from tests.storage.samples import ask, begun, beside, conversation, ending, key
 

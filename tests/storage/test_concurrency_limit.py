@@ -5,7 +5,7 @@ import gc
 
 import pytest
 
-from storage.base import StorageError
+from storage.errors import StorageError
 from storage.mongo.concurrency_limit import ConcurrencyLimit
 
 

@@ -1,4 +1,4 @@
-"""What `storage/base.py` promises, of both stores."""
+"""What `storage/contract.py` promises, of both stores."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,8 +18,10 @@ from model.blocks import (
 from model.growth import Chunk, Piece
 from model.messages import Attempt, Conversation, Failure, Message, Status, Timing, now
 from model.usage import Usage
-from storage.base import Busy, Changes, NotFound, Order, Page, PeerRequests, Storage
+from storage.contract import Storage
+from storage.errors import Busy, NotFound
 from storage.pages import PAGE_CHARS
+from storage.values import Changes, Order, Page, PeerRequests
 from tests.storage.samples import (
     TEXT,
     ask,

@@ -8,7 +8,8 @@ import pytest
 from pymongo.database import Database
 
 from model.messages import now
-from storage.base import Count, Storage
+from storage.contract import Storage
+from storage.values import Count
 from tests.storage.conftest import Place
 from tests.storage.samples import count
 

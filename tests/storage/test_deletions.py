@@ -12,12 +12,14 @@ from pymongo.database import Database
 
 from model.blocks import TextBlock
 from model.messages import Conversation, Message
-from storage.base import Growth, NotFound, Storage
+from storage.contract import Storage
+from storage.errors import NotFound
 from storage.mongo import connection, live_answers, queries
 from storage.mongo import deletions as mongo_deletions
 from storage.sqlite import store as sqlite_module
 from storage.sqlite.store import SQLiteStorage
 from storage.sqlite.tables import MIGRATIONS, SERVED
+from storage.values import Growth
 from tests.mongod import ReplicaSet
 from tests.storage.conftest import Place
 from tests.storage.samples import (

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from model.messages import Status
-from storage.base import Reason, StorageError
+from storage.errors import Reason, StorageError
 from storage.sqlite.store import SQLiteStorage
 from tests.storage.samples import begun, ending
 

@@ -13,8 +13,10 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from model.messages import Attempt, Status, now
-from storage.base import Count, KeyTaken, Span, Storage
+from storage.contract import Storage
+from storage.errors import KeyTaken
 from storage.sqlite import keys as sqlite_keys
+from storage.values import Count, Span
 from tests.storage.conftest import Place
 from tests.storage.raw import FIRST_STAGE, Raw, leave_first_stage
 from tests.storage.samples import ask, beside, conversation, ending, exchange, key

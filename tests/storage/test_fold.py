@@ -18,7 +18,7 @@ from model.blocks import (
     text_in,
 )
 from model.growth import Chunk, Piece, fold
-from storage.base import conversation_of
+from storage.values import conversation_of
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 data = st.builds(ProviderData, st.just("anthropic"), st.just("claude"), texts)

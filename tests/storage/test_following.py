@@ -8,9 +8,10 @@ import pytest
 from model.blocks import TextBlock, ToolCallBlock
 from model.growth import Chunk, Piece
 from model.messages import Message
-from storage.base import Growth, Storage
+from storage.contract import Storage
 from storage.mongo import queries
 from storage.mongo.store import MongoStorage
+from storage.values import Growth
 from tests.storage.conftest import Place
 from tests.storage.samples import (
     TEXT,

@@ -8,9 +8,11 @@ import pytest
 from pymongo.database import Database
 
 from model.messages import Conversation, Message
-from storage.base import KEY_SECONDS, Busy, KeyTaken, NotFound, Storage
+from storage.contract import Storage
+from storage.errors import Busy, KeyTaken, NotFound
 from storage.mongo.schema import INDEXES
 from storage.mongo.store import MongoStorage
+from storage.values import KEY_SECONDS
 from tests.mongod import ReplicaSet
 from tests.storage.conftest import Place
 from tests.storage.samples import UNKNOWN, ask, begun, conversation, ending, exchange, key

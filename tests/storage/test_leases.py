@@ -11,7 +11,8 @@ from pymongo.write_concern import WriteConcern
 
 from model.blocks import LATER_KINDS, TextBlock
 from model.messages import Status
-from storage.base import PeerRequests, StorageError
+from storage.errors import StorageError
+from storage.values import PeerRequests
 from tests.mongod import ReplicaSet
 from tests.storage.conftest import Commands, Place
 from tests.storage.samples import UNKNOWN, begun, ending, text_chunks

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from storage.base import Reason, StorageError
+from storage.errors import Reason, StorageError
 from storage.sqlite.inspection import connect, faults
 from storage.sqlite.looking import Looking, faults_within
 from storage.sqlite.store import SQLiteStorage
@@ -29,7 +29,7 @@ from tests.storage.samples import begun
 _DISK = """
 import asyncio, subprocess, sys
 from pathlib import Path
-from storage.base import StorageError
+from storage.errors import StorageError
 from storage.sqlite.store import SQLiteStorage
 
 folder = Path(sys.argv[1])

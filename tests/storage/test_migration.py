@@ -16,13 +16,15 @@ from pymongo.database import Database
 from pymongo.monitoring import CommandFailedEvent
 
 from model.messages import Attempt, Message, now
-from storage.base import SCHEMA_VERSION, Order, Outdated, Storage, StorageError
+from storage.contract import Storage
+from storage.errors import Outdated, StorageError
 from storage.mongo import connection, lifecycle
 from storage.mongo.schema import INDEXES, VALIDATORS
 from storage.mongo.store import MongoStorage
 from storage.opening import from_url
 from storage.sqlite.store import SQLiteStorage
 from storage.sqlite.tables import MIGRATIONS, NEWEST, SERVED
+from storage.values import SCHEMA_VERSION, Order
 from tests.storage.conftest import Commands, Place
 from tests.storage.raw import leave_first_stage
 from tests.storage.samples import api_key, begun, conversation, ending

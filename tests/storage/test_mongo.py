@@ -16,11 +16,13 @@ from pymongo.errors import WriteError
 
 from model.blocks import TextBlock
 from model.messages import Message, Status, now
-from storage.base import SCHEMA_VERSION, Changes, NotFound, Storage, StorageError
+from storage.contract import Storage
+from storage.errors import NotFound, StorageError
 from storage.mongo import queries
 from storage.mongo.connection import _CONCURRENCY
 from storage.mongo.schema import INDEXES, VALIDATORS
 from storage.mongo.store import MongoStorage
+from storage.values import SCHEMA_VERSION, Changes
 from tests.mongod import Mongod, ReplicaSet, replica_set
 from tests.storage.conftest import Place
 from tests.storage.samples import (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.base import Storage
+from storage.contract import Storage
 from storage.opening import from_url
 from storage.sqlite.store import SQLiteStorage
 

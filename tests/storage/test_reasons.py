@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from model.messages import Message
-from storage.base import NotFound, Reason, StorageError, TooLarge
+from storage.errors import NotFound, Reason, StorageError, TooLarge
 from storage.mongo import error_hints
 from storage.sqlite import reasons as sqlite_reasons
 from storage.sqlite.store import SQLiteStorage

@@ -12,8 +12,10 @@ import pytest
 from pymongo.database import Database
 
 from model.messages import now
-from storage.base import Busy, Changes, Deletion, KeyTaken, Storage
+from storage.contract import Storage
+from storage.errors import Busy, KeyTaken
 from storage.mongo.schema import INDEXES, VALIDATORS
+from storage.values import Changes, Deletion
 from tests.storage.conftest import Commands, Place
 from tests.storage.samples import (
     api_key,

@@ -11,11 +11,13 @@ from pymongo.database import Database
 
 from model.blocks import ImageBlock, TextBlock
 from model.messages import now
-from storage.base import Changes, NotFound, Storage
+from storage.contract import Storage
+from storage.errors import NotFound
 from storage.mongo import queries
 from storage.opening import from_url
 from storage.sizes import CONVERSATION_BYTES, conversation_bytes, messages_bytes
 from storage.sqlite.tables import NEWEST
+from storage.values import Changes
 from tests.storage.conftest import Place
 from tests.storage.raw import leave_first_stage
 from tests.storage.samples import TEXT, ask, begun, beside, conversation, ending, exchange

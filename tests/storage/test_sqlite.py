@@ -16,10 +16,11 @@ from tornado.ioloop import IOLoop
 
 from model.blocks import TextBlock
 from model.messages import Status, Timing, now
-from storage.base import KEY_SECONDS, NotFound, StorageError
+from storage.errors import NotFound, StorageError
 from storage.pages import PAGE_CHARS
 from storage.sqlite.store import SQLiteStorage
 from storage.sqlite.tables import MIGRATIONS
+from storage.values import KEY_SECONDS
 from tests.storage.samples import (
     TEXT,
     ask,

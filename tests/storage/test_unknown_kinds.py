@@ -17,8 +17,9 @@ from model.blocks import TextBlock, UnknownBlock
 from model.growth import Chunk, Piece
 from model.messages import Attempt, Failure, Message, Role, Status, Timing, now
 from model.usage import Usage
-from storage.base import Changes, Growth, Storage
+from storage.contract import Storage
 from storage.sqlite.store import SQLiteStorage
+from storage.values import Changes, Growth
 from tests.storage.conftest import Place
 from tests.storage.raw import Raw
 from tests.storage.samples import api_key, ask, begun, conversation, ending, exchange, key

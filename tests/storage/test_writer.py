@@ -11,7 +11,7 @@ from tornado.ioloop import IOLoop
 
 from model.blocks import TextBlock
 from model.messages import Message, Status
-from storage.base import Busy, NotFound, Reason, StorageError
+from storage.errors import Busy, NotFound, Reason, StorageError
 from storage.sqlite import writer
 from storage.sqlite.commands import Commands
 from storage.sqlite.store import SQLiteStorage

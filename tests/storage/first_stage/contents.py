@@ -8,12 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-from relay.asking import Asking, messages, new_conversation, title
-
 import storage.base as base
-from auth import keys
-from providers.errors import RateLimited
-from relay.errors import StorageUnavailable
+from relay.asking import Asking, messages, new_conversation, title
 from storage.base import (
     ApiKey,
     Block,
@@ -34,6 +30,10 @@ from storage.base import (
     Usage,
     Wants,
 )
+
+from auth import keys
+from providers.errors import RateLimited
+from relay.errors import StorageUnavailable
 
 # The process that stored all this and died, and one whose answer it had a reader for.
 PROCESS = "0f" * 16

@@ -21,6 +21,7 @@ from typing import Any
 sys.path.insert(0, str(Path(sys.argv[1]).resolve()))
 
 import msgspec
+import storage.base as base
 from bson import json_util
 from contents import (
     ANOTHER_PROCESS,
@@ -40,12 +41,11 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from relay.asking import Asking
 from restoring import DUMP, restore
+from storage.base import Count, Storage
 from tornado.httpclient import AsyncHTTPClient
 
-import storage.base as base
 from server import running
 from settings import Settings
-from storage.base import Count, Storage
 from storage.opening import from_url
 from tests.mongod import replica_set
 
