@@ -69,3 +69,9 @@ def visitor(io_loop: IOLoop, browser: Browser) -> Iterator[Visitor]:
     faults = io_loop.run_sync(somebody.leave)
 
     assert [] == faults
+
+
+@pytest.fixture
+def store_url(tmp_path: Path) -> str:
+    """One store is enough: the page cannot tell them apart."""
+    return f"sqlite:///{tmp_path}/headrace.db"

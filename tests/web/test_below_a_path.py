@@ -38,12 +38,6 @@ http {{
 
 
 @pytest.fixture
-def store_url(tmp_path: Path) -> str:
-    """One store is enough: the page cannot tell them apart."""
-    return f"sqlite:///{tmp_path}/headrace.db"
-
-
-@pytest.fixture
 def headrace(io_loop: IOLoop, door: Door, providers: Any) -> Server:
     start = door.open(providers=providers, base_path="/chat")
     server: Server = io_loop.run_sync(lambda: start)

@@ -1,4 +1,4 @@
-"""The page of a server that asks for keys: who signs in, goes on, goes away, and comes after."""
+"""The page of a server that asks for keys: how people sign in, and what it keeps of that."""
 
 import asyncio
 import json
@@ -10,44 +10,15 @@ import pytest
 from playwright.async_api import Request, Route, expect
 
 from server import Server
-from tests.entering import Door, Holder
+from tests.entering import Door
 from tests.issuer import Issuer
-from tests.readers import call
 from tests.serving import Serving
 from tests.upstreams import ScriptedUpstream
-from tests.web.browsing import LAPTOP, NARROWEST, PHONE, Tab, Visitor
+from tests.web.browsing import LAPTOP, NARROWEST, PHONE, Visitor
+from tests.web.holders import entered, titles_of
 from tests.web.test_looks import axe, sideways
 
 pytestmark = pytest.mark.slow  # a browser starts for each
-
-KEPT = "JSON.stringify([sessionStorage, localStorage])"
-
-
-@pytest.fixture
-def store_url(tmp_path: Path) -> str:
-    """One store is enough: the page cannot tell them apart."""
-    return f"sqlite:///{tmp_path}/headrace.db"
-
-
-async def entered(visitor: Visitor, server: Server, holder: Holder, **options: Any) -> Tab:
-    """A page at which somebody has signed in."""
-    tab = await visitor.knock(server.url, **options)
-    await tab.enter(holder.key)
-    await expect(tab.field).to_be_focused()
-    return tab
-
-
-async def revoke(door: Door, server: Server, holder: Holder) -> None:
-    """Take a key back, and wait until the server knows."""
-    await door.revoke(holder)
-    async with asyncio.timeout(5):
-        while (await call(server.url, "GET", "/api/v1/me", headers=holder.headers)).status == 200:
-            pass
-
-
-async def titles_of(server: Server, holder: Holder) -> list[str]:
-    listed = await call(server.url, "GET", "/api/v1/conversations", headers=holder.headers)
-    return [conversation["title"] for conversation in listed.body["data"]]
 
 
 # Coming in
@@ -189,122 +160,6 @@ async def test_every_request_carries_the_key_in_its_header_and_it_is_nowhere_els
         assert alice.key not in place
 
 
-# Going on
-
-
-@pytest.mark.gen_test
-async def test_an_answer_whose_key_is_revoked_goes_on_behind_its_last_word(
-    door: Door, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
-) -> None:
-    server = await door.open(providers=providers)
-    first, second = await door.admit("alice"), await door.admit("alice")
-    tab = await entered(visitor, server, first)
-    await tab.ask("hi")
-    upstream.tokens("One ")
-    await tab.reads("One")
-    await tab.field.fill("A draft")
-    requests: list[Request] = []
-    tab.page.on("request", lambda each: requests.append(each))
-
-    await door.revoke(first)
-    await expect(tab.sign_in).to_contain_text("The key of alice is not accepted any more.")
-    await expect(tab.text).to_be_hidden()
-    assert "Headrace" == await tab.page.title()
-    assert first.key not in await tab.page.evaluate(KEPT)
-    upstream.tokens("two ")
-    await tab.enter(second.key)
-    await tab.reads("One two")
-    upstream.tokens("three")
-    upstream.finish()
-
-    await tab.reads("One two three")
-    await tab.ended("complete")
-    await expect(tab.field).to_have_value("A draft")
-    assert 1 == len(upstream.requests)
-    events = [each for each in requests if each.url.endswith("/events")]
-    assert {"4"} == {each.headers["last-event-id"] for each in events}
-
-
-@pytest.mark.gen_test
-async def test_a_question_that_met_a_401_is_asked_again_once_somebody_signed_in(
-    door: Door, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
-) -> None:
-    server = await door.open(providers=providers)
-    first, second = await door.admit("alice"), await door.admit("alice")
-    tab = await entered(visitor, server, first)
-    upstream.tokens("Hello")
-    upstream.finish()
-    await revoke(door, server, first)
-    posts: list[Request] = []
-    tab.page.on("request", lambda each: posts.append(each) if "/chat" in each.url else None)
-
-    await tab.ask("hi")
-    await expect(tab.sign_in).to_be_visible()
-    await tab.enter(second.key)
-
-    await tab.reads("Hello")
-    await tab.ended("complete")
-    assert [f"Bearer {each.key}" for each in (first, second)] == [
-        each.headers["authorization"] for each in posts
-    ]
-    assert 1 == len({each.headers["idempotency-key"] for each in posts})
-    assert 1 == len(upstream.requests)
-
-
-@pytest.mark.gen_test
-async def test_what_other_tabs_did_while_a_key_was_asked_for_is_seen_after(
-    door: Door, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
-) -> None:
-    server = await door.open(providers=providers)
-    first, second = await door.admit("alice"), await door.admit("alice")
-    context = await visitor.context()
-    tab = await entered(visitor, server, first, context=context)
-    other = await entered(visitor, server, second, context=context)
-    await tab.ask("hi")
-    upstream.tokens("Hel")
-    await tab.reads("Hel")
-    await other.listed("hi").click()
-    await other.reads("Hel")
-    await door.revoke(first)
-    await expect(tab.sign_in).to_be_visible()
-
-    upstream.tokens("lo")
-    upstream.finish()
-    await other.ended("complete")
-    upstream.next_request()
-    upstream.tokens("Again")
-    upstream.finish()
-    await other.ask("And now?")
-    await other.reads("Again")
-    await other.ended("complete")
-    await tab.enter(second.key)
-
-    await expect(tab.page.locator(".question > p")).to_have_text(["hi", "And now?"])
-    await tab.reads("Again")
-    await tab.ended("complete")
-
-
-@pytest.mark.gen_test
-async def test_a_question_survives_a_reload_while_a_key_is_asked_for(
-    door: Door, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
-) -> None:
-    server = await door.open(providers=providers)
-    first, second = await door.admit("alice"), await door.admit("alice")
-    tab = await entered(visitor, server, first)
-    upstream.tokens("Hello")
-    upstream.finish()
-    await revoke(door, server, first)
-    await tab.ask("hi")
-    await expect(tab.sign_in).to_be_visible()
-
-    await tab.page.reload()
-    await tab.enter(second.key)
-
-    await tab.reads("Hello")
-    await tab.ended("complete")
-    assert 1 == len(upstream.requests)
-
-
 @pytest.mark.gen_test
 async def test_a_token_does_as_well_and_one_that_has_expired_is_said_to_have(
     serve: Serving, issuer: Issuer, visitor: Visitor
@@ -329,131 +184,6 @@ async def test_a_token_does_as_well_and_one_that_has_expired_is_said_to_have(
     await tab.enter(good)
 
     await expect(tab.field).to_be_focused()
-
-
-# Somebody else
-
-
-@pytest.mark.gen_test
-@pytest.mark.parametrize("reloads", [False, True])
-async def test_another_user_neither_sees_nor_asks_what_the_first_one_left(
-    door: Door,
-    providers: dict[str, Any],
-    upstream: ScriptedUpstream,
-    visitor: Visitor,
-    reloads: bool,
-) -> None:
-    server = await door.open(providers=providers)
-    alice, bob = await door.admit("alice"), await door.admit("bob")
-    tab = await entered(visitor, server, alice)
-    upstream.tokens("Secret words")
-    upstream.finish()
-    await tab.ask("First")
-    await tab.ended("complete")
-    address = tab.page.url
-    await revoke(door, server, alice)
-    await tab.ask("Second")
-    await expect(tab.sign_in).to_be_visible()
-    asked: list[Request] = []
-    tab.page.on("request", lambda each: asked.append(each) if each.method == "POST" else None)
-
-    if reloads:
-        await tab.page.reload()
-    await tab.enter(bob.key)
-
-    await expect(tab.page.get_by_text("bob", exact=True)).to_be_visible()
-    await expect(tab.page.get_by_text("No conversation yet.")).to_be_visible()
-    for words in ("First", "Second", "Secret words", "alice"):
-        await expect(tab.page.get_by_text(words)).to_have_count(0)
-    # A page that knew whose it was begins anew; one that did not finds nothing at that address.
-    if reloads:
-        await expect(tab.page.get_by_text("There is no such conversation")).to_be_visible()
-    else:
-        assert f"{server.url}/" == tab.page.url
-    kept = await tab.page.evaluate(KEPT)
-    assert "Second" not in kept
-    assert alice.key not in kept
-    assert [] == asked
-    assert 1 == len(upstream.requests)
-    assert [] == await titles_of(server, bob)
-    await tab.page.goto(address)
-    await expect(tab.page.get_by_text("There is no such conversation")).to_be_visible()
-
-
-# Going away
-
-
-@pytest.mark.gen_test
-async def test_signing_out_forgets_the_key_and_the_words_in_all_of_the_user_s_tabs(
-    door: Door, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
-) -> None:
-    server = await door.open(providers=providers)
-    alice, bob = await door.admit("alice"), await door.admit("bob")
-    context = await visitor.context()
-    upstream.tokens("Secret")
-    upstream.finish()
-    first = await entered(visitor, server, alice, context=context)
-    await first.ask("hi")
-    await first.ended("complete")
-    kept = await visitor.knock(first.page.url, context=context)
-    await kept.enter(alice.key, on_device=True)
-    await kept.reads("Secret")
-    stranger = await entered(visitor, server, bob, context=await visitor.context())
-    neighbour = await visitor.knock(server.url, context=context)
-    await expect(neighbour.field).to_be_focused()  # by the key on the device
-    await first.listed("hi").hover()
-    await first.button("Delete “hi”").click()
-
-    await first.button("Sign out").click()
-
-    for tab in (first, kept, neighbour):
-        await expect(tab.sign_in).to_contain_text("This server asks for an API key")
-        await expect(tab.page.get_by_text("Secret")).to_have_count(0)
-        await expect(tab.page.get_by_text("alice")).to_have_count(0)
-        assert f"{server.url}/" == tab.page.url
-        assert alice.key not in await tab.page.evaluate(KEPT)
-    await expect(stranger.field).to_be_visible()
-    # The delete that waited for its undo was carried out on the way.
-    async with asyncio.timeout(5):
-        while await titles_of(server, alice):
-            pass
-
-
-@pytest.mark.gen_test
-async def test_a_tab_of_another_user_stays_when_one_signs_out(door: Door, visitor: Visitor) -> None:
-    server = await door.open()
-    alice, bob = await door.admit("alice"), await door.admit("bob")
-    context = await visitor.context()
-    hers = await entered(visitor, server, alice, context=context)
-    his = await entered(visitor, server, bob, context=context)
-
-    await hers.button("Sign out").click()
-    await expect(hers.sign_in).to_be_visible()
-
-    await his.page.reload()
-    await expect(his.field).to_be_focused()
-    await expect(his.page.get_by_text("bob", exact=True)).to_be_visible()
-
-
-@pytest.mark.gen_test
-async def test_after_signing_out_the_back_button_brings_nothing_back(
-    door: Door, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
-) -> None:
-    server = await door.open(providers=providers)
-    alice = await door.admit("alice")
-    upstream.tokens("Secret")
-    upstream.finish()
-    tab = await entered(visitor, server, alice)
-    await tab.ask("hi")
-    await tab.ended("complete")
-    await tab.button("New conversation").first.click()
-    await tab.button("Sign out").click()
-    await expect(tab.sign_in).to_be_visible()
-
-    await tab.page.go_back()
-
-    await expect(tab.sign_in).to_be_visible()
-    await expect(tab.page.get_by_text("Secret")).to_have_count(0)
 
 
 # Words and looks

@@ -1,0 +1,126 @@
+"""The page while its key is refused, revoked or not there: what was begun goes on afterwards."""
+
+from typing import Any
+
+import pytest
+from playwright.async_api import Request, expect
+
+from tests.entering import Door
+from tests.upstreams import ScriptedUpstream
+from tests.web.browsing import Visitor
+from tests.web.holders import KEPT, entered, revoke
+
+pytestmark = pytest.mark.slow  # a browser starts for each
+
+
+@pytest.mark.gen_test
+async def test_an_answer_whose_key_is_revoked_goes_on_behind_its_last_word(
+    door: Door, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    server = await door.open(providers=providers)
+    first, second = await door.admit("alice"), await door.admit("alice")
+    tab = await entered(visitor, server, first)
+    await tab.ask("hi")
+    upstream.tokens("One ")
+    await tab.reads("One")
+    await tab.field.fill("A draft")
+    requests: list[Request] = []
+    tab.page.on("request", lambda each: requests.append(each))
+
+    await door.revoke(first)
+    await expect(tab.sign_in).to_contain_text("The key of alice is not accepted any more.")
+    await expect(tab.text).to_be_hidden()
+    assert "Headrace" == await tab.page.title()
+    assert first.key not in await tab.page.evaluate(KEPT)
+    upstream.tokens("two ")
+    await tab.enter(second.key)
+    await tab.reads("One two")
+    upstream.tokens("three")
+    upstream.finish()
+
+    await tab.reads("One two three")
+    await tab.ended("complete")
+    await expect(tab.field).to_have_value("A draft")
+    assert 1 == len(upstream.requests)
+    events = [each for each in requests if each.url.endswith("/events")]
+    assert {"4"} == {each.headers["last-event-id"] for each in events}
+
+
+@pytest.mark.gen_test
+async def test_a_question_that_met_a_401_is_asked_again_once_somebody_signed_in(
+    door: Door, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    server = await door.open(providers=providers)
+    first, second = await door.admit("alice"), await door.admit("alice")
+    tab = await entered(visitor, server, first)
+    upstream.tokens("Hello")
+    upstream.finish()
+    await revoke(door, server, first)
+    posts: list[Request] = []
+    tab.page.on("request", lambda each: posts.append(each) if "/chat" in each.url else None)
+
+    await tab.ask("hi")
+    await expect(tab.sign_in).to_be_visible()
+    await tab.enter(second.key)
+
+    await tab.reads("Hello")
+    await tab.ended("complete")
+    assert [f"Bearer {each.key}" for each in (first, second)] == [
+        each.headers["authorization"] for each in posts
+    ]
+    assert 1 == len({each.headers["idempotency-key"] for each in posts})
+    assert 1 == len(upstream.requests)
+
+
+@pytest.mark.gen_test
+async def test_what_other_tabs_did_while_a_key_was_asked_for_is_seen_after(
+    door: Door, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    server = await door.open(providers=providers)
+    first, second = await door.admit("alice"), await door.admit("alice")
+    context = await visitor.context()
+    tab = await entered(visitor, server, first, context=context)
+    other = await entered(visitor, server, second, context=context)
+    await tab.ask("hi")
+    upstream.tokens("Hel")
+    await tab.reads("Hel")
+    await other.listed("hi").click()
+    await other.reads("Hel")
+    await door.revoke(first)
+    await expect(tab.sign_in).to_be_visible()
+
+    upstream.tokens("lo")
+    upstream.finish()
+    await other.ended("complete")
+    upstream.next_request()
+    upstream.tokens("Again")
+    upstream.finish()
+    await other.ask("And now?")
+    await other.reads("Again")
+    await other.ended("complete")
+    await tab.enter(second.key)
+
+    await expect(tab.page.locator(".question > p")).to_have_text(["hi", "And now?"])
+    await tab.reads("Again")
+    await tab.ended("complete")
+
+
+@pytest.mark.gen_test
+async def test_a_question_survives_a_reload_while_a_key_is_asked_for(
+    door: Door, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    server = await door.open(providers=providers)
+    first, second = await door.admit("alice"), await door.admit("alice")
+    tab = await entered(visitor, server, first)
+    upstream.tokens("Hello")
+    upstream.finish()
+    await revoke(door, server, first)
+    await tab.ask("hi")
+    await expect(tab.sign_in).to_be_visible()
+
+    await tab.page.reload()
+    await tab.enter(second.key)
+
+    await tab.reads("Hello")
+    await tab.ended("complete")
+    assert 1 == len(upstream.requests)

@@ -1,0 +1,133 @@
+"""Signing out, and what the next user of the same browser sees."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from playwright.async_api import Request, expect
+
+from tests.entering import Door
+from tests.upstreams import ScriptedUpstream
+from tests.web.browsing import Visitor
+from tests.web.holders import KEPT, entered, revoke, titles_of
+
+pytestmark = pytest.mark.slow  # a browser starts for each
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("reloads", [False, True])
+async def test_another_user_neither_sees_nor_asks_what_the_first_one_left(
+    door: Door,
+    providers: dict[str, Any],
+    upstream: ScriptedUpstream,
+    visitor: Visitor,
+    reloads: bool,
+) -> None:
+    server = await door.open(providers=providers)
+    alice, bob = await door.admit("alice"), await door.admit("bob")
+    tab = await entered(visitor, server, alice)
+    upstream.tokens("Secret words")
+    upstream.finish()
+    await tab.ask("First")
+    await tab.ended("complete")
+    address = tab.page.url
+    await revoke(door, server, alice)
+    await tab.ask("Second")
+    await expect(tab.sign_in).to_be_visible()
+    asked: list[Request] = []
+    tab.page.on("request", lambda each: asked.append(each) if each.method == "POST" else None)
+
+    if reloads:
+        await tab.page.reload()
+    await tab.enter(bob.key)
+
+    await expect(tab.page.get_by_text("bob", exact=True)).to_be_visible()
+    await expect(tab.page.get_by_text("No conversation yet.")).to_be_visible()
+    for words in ("First", "Second", "Secret words", "alice"):
+        await expect(tab.page.get_by_text(words)).to_have_count(0)
+    # A page that knew whose it was begins anew; one that did not finds nothing at that address.
+    if reloads:
+        await expect(tab.page.get_by_text("There is no such conversation")).to_be_visible()
+    else:
+        assert f"{server.url}/" == tab.page.url
+    kept = await tab.page.evaluate(KEPT)
+    assert "Second" not in kept
+    assert alice.key not in kept
+    assert [] == asked
+    assert 1 == len(upstream.requests)
+    assert [] == await titles_of(server, bob)
+    await tab.page.goto(address)
+    await expect(tab.page.get_by_text("There is no such conversation")).to_be_visible()
+
+
+@pytest.mark.gen_test
+async def test_signing_out_forgets_the_key_and_the_words_in_all_of_the_user_s_tabs(
+    door: Door, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    server = await door.open(providers=providers)
+    alice, bob = await door.admit("alice"), await door.admit("bob")
+    context = await visitor.context()
+    upstream.tokens("Secret")
+    upstream.finish()
+    first = await entered(visitor, server, alice, context=context)
+    await first.ask("hi")
+    await first.ended("complete")
+    kept = await visitor.knock(first.page.url, context=context)
+    await kept.enter(alice.key, on_device=True)
+    await kept.reads("Secret")
+    stranger = await entered(visitor, server, bob, context=await visitor.context())
+    neighbour = await visitor.knock(server.url, context=context)
+    await expect(neighbour.field).to_be_focused()  # by the key on the device
+    await first.listed("hi").hover()
+    await first.button("Delete “hi”").click()
+
+    await first.button("Sign out").click()
+
+    for tab in (first, kept, neighbour):
+        await expect(tab.sign_in).to_contain_text("This server asks for an API key")
+        await expect(tab.page.get_by_text("Secret")).to_have_count(0)
+        await expect(tab.page.get_by_text("alice")).to_have_count(0)
+        assert f"{server.url}/" == tab.page.url
+        assert alice.key not in await tab.page.evaluate(KEPT)
+    await expect(stranger.field).to_be_visible()
+    # The delete that waited for its undo was carried out on the way.
+    async with asyncio.timeout(5):
+        while await titles_of(server, alice):
+            pass
+
+
+@pytest.mark.gen_test
+async def test_a_tab_of_another_user_stays_when_one_signs_out(door: Door, visitor: Visitor) -> None:
+    server = await door.open()
+    alice, bob = await door.admit("alice"), await door.admit("bob")
+    context = await visitor.context()
+    hers = await entered(visitor, server, alice, context=context)
+    his = await entered(visitor, server, bob, context=context)
+
+    await hers.button("Sign out").click()
+    await expect(hers.sign_in).to_be_visible()
+
+    await his.page.reload()
+    await expect(his.field).to_be_focused()
+    await expect(his.page.get_by_text("bob", exact=True)).to_be_visible()
+
+
+@pytest.mark.gen_test
+async def test_after_signing_out_the_back_button_brings_nothing_back(
+    door: Door, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    server = await door.open(providers=providers)
+    alice = await door.admit("alice")
+    upstream.tokens("Secret")
+    upstream.finish()
+    tab = await entered(visitor, server, alice)
+    await tab.ask("hi")
+    await tab.ended("complete")
+    await tab.button("New conversation").first.click()
+    await tab.button("Sign out").click()
+    await expect(tab.sign_in).to_be_visible()
+
+    await tab.page.go_back()
+
+    await expect(tab.sign_in).to_be_visible()
+    await expect(tab.page.get_by_text("Secret")).to_have_count(0)
