@@ -1,6 +1,6 @@
-"""The commands that work on the store, beside servers or in their place: `server.py` runs them.
+"""The commands of `server.py` that work on the store: API keys, migrate, backup, restore, check.
 
-They read the settings of the store alone: whoever runs them needs no secret of the server's.
+They read the settings of the store only, so that running them takes none of the other secrets.
 """
 
 import argparse
@@ -19,17 +19,17 @@ from storage.sqlite import backups, restoring
 _KEY_COMMANDS = ("create-key", "list-keys", "revoke-key")
 NAMES = frozenset({*_KEY_COMMANDS, "migrate", "backup", "restore", "check"})
 
-# Seconds: a command beside the servers takes none, so its length means nothing.
+# Seconds. Commands take no lease, so any length does.
 _NO_LEASE = 1.0
 
-# From a person, a supervisor, and a terminal that is closed.
+# Sent by Ctrl-C, by a supervisor, and by a terminal that is closed.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(options: argparse.Namespace, store: StorageSettings) -> int:
-    """Do what `options` ask for, and say so. Returns the exit status.
+    """Run the command of `options` and print its result. Returns the exit status.
 
-    Raises CannotManage and StorageError, with words for the operator.
+    Raises CannotManage and StorageError, whose messages are for the operator.
     """
     match options.command:
         case "migrate":
@@ -49,38 +49,46 @@ def run(options: argparse.Namespace, store: StorageSettings) -> int:
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Say what the command line takes."""
-    commands.add_parser("migrate", help="bring the store to this version")
+    """Add the commands and their options to the command line."""
+    commands.add_parser("migrate", help="bring the store to this version's schema")
 
-    backup = commands.add_parser("backup", help="copy the SQLite file, also beside a server")
-    backup.add_argument("file", type=Path, metavar="FILE", help="where to; it may not be there yet")
+    backup = commands.add_parser("backup", help="copy the SQLite file; a server may be running")
+    backup.add_argument(
+        "file", type=Path, metavar="FILE", help="the copy to make; it must not exist yet"
+    )
 
-    restore = commands.add_parser("restore", help="put a backup in the SQLite file's place")
+    restore = commands.add_parser("restore", help="replace the SQLite file by a backup")
     restore.add_argument("file", type=Path, metavar="FILE", help="the backup")
 
-    check = commands.add_parser("check", help="look through the SQLite file, or a backup of it")
-    check.add_argument("file", type=Path, metavar="FILE", nargs="?", help="the backup")
-
-    create = commands.add_parser("create-key", help="make an API key, which is shown once")
-    create.add_argument("--user", required=True, help="whose it is")
-    create.add_argument("--admin", action="store_true", help="for others' data and /metrics")
-    create.add_argument("--days", type=int, help="for how long it is good (until revoked)")
-    create.add_argument(
-        "--models", metavar="PATTERNS", help="which it may ask: openai/*,qwen/qwen-plus (any)"
+    check = commands.add_parser(
+        "check", help="check the SQLite file, or a backup of it, for damage"
     )
-    create.add_argument("--note", default="", help="what for, as list-keys shows it")
+    check.add_argument(
+        "file", type=Path, metavar="FILE", nargs="?", help="the backup (the SQLite file)"
+    )
 
-    listing = commands.add_parser("list-keys", help="show what is known of the API keys")
-    listing.add_argument("--user", help="only this one's")
+    create = commands.add_parser("create-key", help="create an API key, which is shown once")
+    create.add_argument("--user", required=True, help="the user that the key belongs to")
+    create.add_argument(
+        "--admin", action="store_true", help="permit reading /metrics and acting for other users"
+    )
+    create.add_argument("--days", type=int, help="days until the key expires (never)")
+    create.add_argument(
+        "--models", metavar="PATTERNS", help="models that it permits: openai/*,qwen/qwen-plus (all)"
+    )
+    create.add_argument("--note", default="", help="a note, which list-keys shows")
 
-    revoke = commands.add_parser("revoke-key", help="take API keys back")
+    listing = commands.add_parser("list-keys", help="list the API keys, without their secrets")
+    listing.add_argument("--user", help="only the keys of this user")
+
+    revoke = commands.add_parser("revoke-key", help="revoke API keys")
     which = revoke.add_mutually_exclusive_group(required=True)
-    which.add_argument("key", nargs="*", default=[], help="its id, or all of it")
-    which.add_argument("--user", help="all of this one's")
+    which.add_argument("key", nargs="*", default=[], help="the key's id, or the key itself")
+    which.add_argument("--user", help="all keys of this user")
 
 
 async def _manage_keys(options: argparse.Namespace, store: StorageSettings) -> CommandOutput:
-    """Do what a command for API keys asks. Raises CannotManage and StorageError."""
+    """Run a command for API keys. Raises CannotManage and StorageError."""
     storage = from_url(store.url, process=secrets.token_hex(16), lease_seconds=_NO_LEASE)
     await storage.open(beside=True)
     try:
@@ -103,7 +111,7 @@ async def _manage_keys(options: argparse.Namespace, store: StorageSettings) -> C
 
 
 async def _migrate(store: StorageSettings) -> bool:
-    """Bring the store to this version; whether there was anything to do. Raises StorageError."""
+    """Migrate the store; returns whether there was anything to do. Raises StorageError."""
     storage = from_url(store.url, process=secrets.token_hex(16), lease_seconds=_NO_LEASE)
     return await storage.migrate(print)
 
@@ -111,8 +119,9 @@ async def _migrate(store: StorageSettings) -> bool:
 def _restore(file: Path, copy: Path) -> None:
     restoring.restore(file, copy, print, _Stop())
     print(
-        "What was done since that backup is undone: revoked API keys are good again, and deleted "
-        "conversations are back.",
+        "Everything that happened after that backup is undone: API keys that were revoked are "
+        "valid "
+        "again, and deleted conversations are back.",
         file=sys.stderr,
     )
 
@@ -123,9 +132,9 @@ def _check(store: StorageSettings, copy: Path | None) -> bool:
 
 
 class _Stop:
-    """Whether a signal came since; it ends nothing by itself, so that nothing is left half done.
+    """Whether a signal has arrived; the command checks it, so that nothing is left half done.
 
-    One that is ignored, as `nohup` has it, goes on to be.
+    A signal that the process was started to ignore, as by `nohup`, stays ignored.
     """
 
     def __init__(self) -> None:

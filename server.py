@@ -568,10 +568,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings (headrace.toml)")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
     parser.set_defaults(command="serve")
-    subparsers.add_parser("serve", help="serve in the foreground; the default")
+    subparsers.add_parser("serve", help="run the server in the foreground (the default)")
     subparsers.add_parser("check-config", help="print the effective settings, secrets masked")
-    doctor = subparsers.add_parser("doctor", help="look for what is wrong, and say what to do")
-    doctor.add_argument("--ask", action="store_true", help="ask each provider for a token, too")
+    doctor = subparsers.add_parser("doctor", help="check settings, machine, store and providers")
+    doctor.add_argument("--ask", action="store_true", help="also ask each provider for one token")
     commands.add_to(subparsers)
     return parser
 

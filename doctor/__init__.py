@@ -1,4 +1,4 @@
-"""`server.py doctor`: what is wrong, before the server's readers find out, and what to do for it.
+"""`server.py doctor`: checks settings, machine, store and providers, and says what to do.
 
-It looks and changes nothing: it may be run beside servers that serve.
+It changes nothing, so it may be run beside servers.
 """

@@ -1,4 +1,4 @@
-"""The whole examination, told as it goes."""
+"""Runs all checks of the doctor and reports each finding as soon as it is there."""
 
 from collections.abc import Callable, Iterable
 
@@ -12,9 +12,9 @@ from settings import Settings
 
 
 async def examine(settings: Settings, *, ask: bool, say: Callable[[str], None]) -> bool:
-    """Look at everything and `say` what was found; whether nothing is wrong.
+    """Run all checks and `say` each finding; returns whether nothing is wrong.
 
-    With `ask` every provider is asked for a token, which costs about that.
+    With `ask` one question for a single token is sent to each provider, which costs that token.
     """
     found: list[Finding] = []
 

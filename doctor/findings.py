@@ -1,19 +1,19 @@
-"""What the doctor found, and how that is told."""
+"""The findings of the doctor, and their text."""
 
 from enum import StrEnum
 from typing import NamedTuple
 
 
 class Mark(StrEnum):
-    """How a finding stands."""
+    """How serious a finding is."""
 
     OK = "ok"
-    LOOK = "look"  # it may be meant; whoever did not mean it wants to know
+    LOOK = "look"  # it works, and may not be what the operator intended
     WRONG = "wrong"  # the server would not start, or not serve
 
 
 class Finding(NamedTuple):
-    """One of them: about what, in words, and what to do."""
+    """One finding: its subject, what was found, and what to do about it."""
 
     mark: Mark
     about: str
@@ -22,28 +22,28 @@ class Finding(NamedTuple):
 
 
 def ok(about: str, words: str) -> Finding:
-    """As it should be."""
+    """A finding of something that is in order."""
     return Finding(Mark.OK, about, words)
 
 
 def look(about: str, words: str, remedy: str) -> Finding:
-    """Perhaps not as it was meant."""
+    """A finding that the operator should look at."""
     return Finding(Mark.LOOK, about, words, remedy)
 
 
 def wrong(about: str, words: str, remedy: str) -> Finding:
-    """In the way of serving."""
+    """A finding that keeps the server from starting or from serving."""
     return Finding(Mark.WRONG, about, words, remedy)
 
 
 def told(finding: Finding) -> str:
-    """The finding as lines for people."""
+    """The finding as one line, and a second one with its remedy."""
     line = f"{finding.mark:5}  {finding.about}: {finding.words}"
     return line + (f"\n       -> {finding.remedy}" if finding.remedy else "")
 
 
 def summary(findings: list[Finding]) -> str:
-    """All of them, in one line."""
+    """How many things are wrong, in one line."""
     count = sum(finding.mark is Mark.WRONG for finding in findings)
     if count == 0:
         return "Nothing is wrong."

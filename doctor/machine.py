@@ -1,4 +1,4 @@
-"""What this machine gives: open files, a queue for connections, and the ports."""
+"""The limits of this machine: open files, the queue of connections, and whether ports are free."""
 
 import asyncio
 import errno
@@ -18,13 +18,13 @@ from sockets.binding import BACKLOG, bind, shown
 
 _SOMAXCONN = Path("/proc/sys/net/core/somaxconn")
 
-# Seconds. Whoever has the port is on this machine.
-_PATIENCE = 2.0
+# Seconds to wait for a server that has the port: it is on this machine.
+_PROBE_SECONDS = 2.0
 
 
 def limits(settings: Settings) -> Iterator[Finding]:
-    """What the kernel allows, against what the settings ask for."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # the server takes all it may have
+    """Compares the kernel's limits with what the settings need."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # the server raises its soft limit to this
     calls = settings.most_calls
     wanted = settings.limits.connections
     needed = wanted + calls + OTHER_DESCRIPTORS
@@ -55,7 +55,7 @@ def limits(settings: Settings) -> Iterator[Finding]:
 
 
 async def ports(settings: Settings, client: HttpClient) -> list[Finding]:
-    """Whether they are free, or taken by servers of ours."""
+    """Whether the ports are free, or taken by a running Headrace."""
     found = [
         await _port("port", settings.host, settings.port, settings.reuse_port, "/healthz", client)
     ]
@@ -89,8 +89,8 @@ async def _port(
         if error.errno == errno.EACCES:
             return wrong(
                 about,
-                f"{where} may not be opened by this user",
-                "a port from 1024 on, or systemd's socket, or CAP_NET_BIND_SERVICE",
+                f"this user may not bind {where}",
+                "use a port from 1024 on, systemd's socket, or CAP_NET_BIND_SERVICE",
             )
         name = about.replace("port", "host")
         return wrong(about, f"{where} cannot be opened: {error.strerror}", f"set {name}")
@@ -98,7 +98,7 @@ async def _port(
 
 
 async def _unix_socket(about: str, path: str) -> Finding:
-    """Whether a server could listen at `path`. A socket that nobody listens on is in no way."""
+    """Whether a server could listen at `path`; a socket without a listener is replaced."""
     if (trouble := _in_the_way(about, path)) is not None:
         return trouble
     try:
@@ -107,7 +107,7 @@ async def _unix_socket(about: str, path: str) -> Finding:
         return ok(about, f"{path} is free")
     writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     try:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(_PROBE_SECONDS):
             answer = await reader.read()
     except (OSError, TimeoutError):
         answer = b""
@@ -118,30 +118,31 @@ async def _unix_socket(about: str, path: str) -> Finding:
 
 
 def _in_the_way(about: str, path: str) -> Finding | None:
-    """Why no socket can be made at `path`."""
+    """Why no socket can be created at `path`; None if nothing prevents it."""
     place = Path(path).resolve()
     if not os.access(place.parent, os.W_OK | os.X_OK):
         return wrong(
             about,
-            f"{place.parent} is not there, or may not be written to",
-            "make it (RuntimeDirectory= in a unit), or set host",
+            f"{place.parent} does not exist or is not writable",
+            "create it (RuntimeDirectory= in a unit), or set host",
         )
     if place.exists() and not place.is_socket():
-        return wrong(about, f"{path} is there, and no socket", "remove it, or set host")
+        return wrong(about, f"{path} exists and is not a socket", "remove it, or set host")
     return None
 
 
 def _try(host: str, port: int, shared: bool) -> None:
-    """Open the port as a server would, and close it. Raises OSError."""
-    # Where several share it, whoever listens, were it for a moment, is dealt connections.
+    """Bind the port as the server would, and close it again. Raises OSError."""
+    # Where processes share a port, the kernel gives connections to whoever listens, however
+    # briefly.
     for trial in bind(host, port, reuse_port=shared, listens=not shared):
         trial.close()
 
 
 async def _is_ours(url: str, client: HttpClient) -> bool:
-    """Whether what listens there answers as we do."""
+    """Whether a Headrace answers at `url`."""
     try:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(_PROBE_SECONDS):
             response = await client.fetch(ClientRequest(url), raise_error=False)
     except (HttpClientError, TimeoutError):
         return False

@@ -1,4 +1,4 @@
-"""Who else is on this machine, while the server lets everybody in who is."""
+"""Programs on this machine that a server without keys could serve by mistake."""
 
 import ipaddress
 import os
@@ -10,7 +10,7 @@ from doctor.findings import Finding, look, ok, wrong
 from settings import UNIX, Settings
 from sockets.peer_credentials import HAS_PEER_CREDENTIALS, NOBODY, PeerCredentials
 
-# Where proxies listen to the world.
+# The ports on which web servers and proxies listen to the network.
 _WEB_PORTS = (80, 443)
 
 _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
@@ -20,14 +20,15 @@ _KEYS = 'auth.mode = "keys"'
 
 
 def neighbours(settings: Settings) -> Iterator[Finding]:
-    """What could pass for the server's own user without being that."""
+    """Findings about programs that could pass for the server's own user."""
     if settings.auth.mode != "none":
         return
     about = 'auth.mode "none"'
     if not HAS_PEER_CREDENTIALS:
         yield look(
             about,
-            "this system does not tell whose program asks; a proxy that adds no headers passes",
+            "this system does not tell which user a connection belongs to: a proxy that adds no "
+            "headers is served",
             _KEYS,
         )
         return
@@ -37,7 +38,8 @@ def neighbours(settings: Settings) -> Iterator[Finding]:
         if trouble is not None:
             yield wrong(
                 about,
-                f"it cannot be told whose program asks, and so everybody is refused: {trouble}",
+                f"the user of a connection cannot be determined, so every request is refused: "
+                f"{trouble}",
                 f"AF_NETLINK in the unit's RestrictAddressFamilies, or {_KEYS}",
             )
             return
@@ -46,22 +48,22 @@ def neighbours(settings: Settings) -> Iterator[Finding]:
         listed = " and ".join(map(str, found))
         yield look(
             about,
-            f"something on this machine listens to the world on port {listed}: what a proxy "
-            "forwards here without a word is refused unless it runs as this user or root",
+            f"a program on this machine listens to the network on port {listed}: a proxy that adds "
+            "no headers is refused, unless it runs as this user or root",
             f"if it is to serve Headrace: {_KEYS}",
         )
     if os.geteuid() == NOBODY:
         yield look(
             about,
-            "this is nobody, as whom many programs run, proxies among them: no program but root's "
-            "is served",
+            "this user is nobody, which many programs run as, proxies among them: only root's "
+            "programs are served",
             f"a user of its own for the server, or {_KEYS}",
         )
     elif os.geteuid() == 0:
         yield look(
             about,
-            "this is root, and so every proxy that runs as root (in a container, most do) would "
-            "pass for a program of the server's own",
+            "this user is root, so every proxy that runs as root (in a container, most do) is "
+            "served",
             f"a user of its own for the server, or {_KEYS}",
         )
     elif not found:
@@ -69,7 +71,7 @@ def neighbours(settings: Settings) -> Iterator[Finding]:
 
 
 def ports_to_the_world(tables: Iterator[str]) -> list[int]:
-    """Those of the web's ports on which somebody listens beyond loopback."""
+    """The web ports on which a program listens on an address other than loopback."""
     found = set()
     for table in tables:
         for line in table.splitlines()[1:]:
@@ -82,13 +84,13 @@ def ports_to_the_world(tables: Iterator[str]) -> list[int]:
 
 
 def _address(hexadecimal: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """As the kernel prints it: words of four bytes, each in the machine's own order."""
+    """The address in the kernel's format: words of four bytes, each in native byte order."""
     words = [hexadecimal[at : at + 8] for at in range(0, len(hexadecimal), 8)]
     packed = b"".join(bytes.fromhex(word)[::-1] for word in words)
     return ipaddress.ip_address(packed)
 
 
 def _read(path: Path) -> str:
-    with suppress(OSError):  # not to be seen from here
+    with suppress(OSError):  # not readable in this sandbox
         return path.read_text()
     return ""

@@ -1,4 +1,4 @@
-"""What the store says of itself, against what the server needs of it."""
+"""Compares what the store reports about itself with what the server needs."""
 
 import secrets
 from collections.abc import Iterator
@@ -13,31 +13,31 @@ from storage.values import StoreReport
 # With transactions on every shape of cluster, and `$$NOW`.
 _OLDEST_MONGODB = (4, 4, 0)
 
-# Times in answers are ours, leases are the database's. Past this a list of messages reads oddly
-# beside that of another process; nothing else depends on it.
+# Times of messages are by this machine's clock, leases by the database's. With a larger difference
+# messages of different processes may be listed out of order; nothing else depends on it.
 _CLOCK_SECONDS = 1.0
 
 _MIGRATE = "server.py migrate"
 
-_LOOK = "see storage.url: whether what it names is there, is this version's, and lets this user in"
-_RESTORE = "server.py check says what is wrong; server.py restore puts a backup in its place"
+_LOOK = "check storage.url: that its database exists, is of this version, and admits this user"
+_RESTORE = "server.py check says what is damaged; server.py restore replaces the file by a backup"
 _REMEDIES = {
     Reason.CORRUPT: _RESTORE,
-    Reason.DENIED: "let this user in, or run it as the server's: what it names and, of a file, its "
-    "folder, -wal and -shm have to be read and written",
-    Reason.READ_ONLY: "mount its disk for writing",
-    Reason.FULL: "make room",
+    Reason.DENIED: "run doctor as the server's user, or give this user access: a file, its folder, "
+    "its -wal and its -shm have to be readable and writable",
+    Reason.READ_ONLY: "mount its disk writable",
+    Reason.FULL: "free disk space",
 }
 
-# A day of writing, and of its journal, for a busy process.
+# What a busy process writes in a day, journal included.
 _FREE_BYTES = 2_000_000_000
 
-# A start and its first questions need that.
+# What a start and its first questions need.
 _NO_BYTES = 1_000_000
 
 
 async def store(settings: Settings) -> list[Finding]:
-    """Look at it; opening it is left to the server."""
+    """Findings about the store, which is examined without being opened for serving."""
     storage: Storage = from_url(
         settings.storage.url,
         process=secrets.token_hex(16),
@@ -65,12 +65,13 @@ def _findings(settings: Settings, report: StoreReport) -> Iterator[Finding]:
     if report.replaced:
         yield wrong(
             "storage",
-            f"process {report.used_by} has another file that had this name, and refuses what it "
-            "is asked to keep",
-            "put that one back, or restart the server to serve this one",
+            f"process {report.used_by} has another file open that had this name before, and "
+            "refuses "
+            "to store anything",
+            "put the other file back, or restart the server to use this one",
         )
     elif report.used_by is not None:
-        yield ok("storage", f"process {report.used_by} has it: a server runs")
+        yield ok("storage", f"process {report.used_by} uses it: a server is running")
     if report.faults:
         yield wrong(
             "storage",
@@ -80,17 +81,17 @@ def _findings(settings: Settings, report: StoreReport) -> Iterator[Finding]:
     elif not report.is_looked_through:
         yield look(
             "storage",
-            "it was not looked through to its end, which takes longer than a few seconds",
-            "server.py check takes its time",
+            "it was not checked to its end, which takes longer than a few seconds",
+            "server.py check checks all of it",
         )
     if report.missing:
         yield look(
             "storage",
-            f"not there: {', '.join(report.missing)}",
-            "nothing, if no server has been started yet: the next start makes them",
+            f"missing: {', '.join(report.missing)}",
+            "nothing to do if no server was started yet: the next start creates them",
         )
     if report.due:
-        yield look("storage", f"another version's: {', '.join(report.due)}", _MIGRATE)
+        yield look("storage", f"of another version: {', '.join(report.due)}", _MIGRATE)
     if abs(report.ahead_seconds) > _CLOCK_SECONDS:
         way = "ahead of" if report.ahead_seconds > 0 else "behind"
         yield look(
@@ -104,17 +105,17 @@ def _findings(settings: Settings, report: StoreReport) -> Iterator[Finding]:
         yield wrong(
             "disk",
             f"{report.free_bytes / 1e6:,.1f} MB are free where the database is",
-            "make room; every question is refused until then",
+            "free disk space; every question is refused until then",
         )
     elif report.free_bytes is not None and report.free_bytes < _FREE_BYTES:
         yield look(
             "disk",
             f"{report.free_bytes / 1e6:,.0f} MB are free where the database is",
-            "make room; a full disk refuses every question",
+            "free disk space; with a full disk every question is refused",
         )
     if settings.reuse_port and report.name == "SQLite":
         yield wrong(
             "storage",
-            "reuse_port is for several processes, and an SQLite file has one",
+            "reuse_port is for several processes, and only one process may use an SQLite file",
             "storage.url = mongodb://…, or reuse_port = false",
         )

@@ -1,4 +1,4 @@
-"""Whether each provider can be reached, and with `--ask` whether it answers."""
+"""Checks that each provider can be reached, and with `--ask` that it answers."""
 
 import asyncio
 import socket
@@ -31,15 +31,18 @@ from providers.sink import Kind
 from settings import ProviderSettings, Settings
 
 _REMEDIES: tuple[tuple[type[ProviderError], str], ...] = (
-    (Unauthorized, "set its api_key anew; some keys are for some models or regions only"),
-    (QuotaExceeded, "the account needs money, or a higher allowance"),
+    (Unauthorized, "check its api_key; some keys are for certain models or regions only"),
+    (QuotaExceeded, "top up the account, or raise its quota"),
     (RateLimited, "wait, or ask the provider for a higher limit"),
-    (ModelNotFound, "name a model in its `models` that this account has"),
-    (BadRequest, "its model may not take this request; try another one in its `models`"),
+    (ModelNotFound, "list a model in its `models` that this account may use"),
+    (
+        BadRequest,
+        "its first model may not accept this request; list another one first in its `models`",
+    ),
 )
 
-# What to try behind a failure: the settings of servers that need it otherwise, the smallest change
-# first. A wrong model is another failure, and has no switch.
+# The settings to try after a failure, for servers that differ from the dialect's default, the
+# smallest change first. A wrong model is another failure, which no setting mends.
 _OTHERWISE: Mapping[type[ProviderError], tuple[Mapping[str, object], ...]] = {
     BadRequest: (
         {"stream_options": False},
@@ -52,7 +55,7 @@ _OTHERWISE: Mapping[type[ProviderError], tuple[Mapping[str, object], ...]] = {
 
 
 async def upstreams(settings: Settings, client: HttpClient, *, ask: bool) -> list[Finding]:
-    """Look at all providers; with `ask`, put one question to the first model of each."""
+    """Findings about all providers; with `ask`, the first model of each is asked a question."""
     found = list(_of_settings(settings))
     resolver = CachingResolver()
     for name, configured in settings.providers.items():
@@ -70,7 +73,7 @@ def _of_settings(settings: Settings) -> Iterator[Finding]:
         if configured.dialect == "demo":
             yield look(
                 name,
-                "answers are the demo's, of no model",
+                "answers come from the built-in demo, not from a model",
                 "configure a provider, such as [providers.openai]",
             )
     name, _, model = settings.effective_default_model.partition("/")
@@ -78,14 +81,14 @@ def _of_settings(settings: Settings) -> Iterator[Finding]:
         yield look(
             "default_model",
             f"{model} is not among the models of {name}",
-            f"list it in providers.{name}.models, or see that it is spelt right",
+            f"list it in providers.{name}.models, or correct its spelling",
         )
 
 
 async def _reach(
     name: str, configured: ProviderSettings, settings: Settings, resolver: Resolver
 ) -> Finding:
-    """Names, TCP, a proxy's tunnel and TLS: what the server does before it asks anything."""
+    """Resolves the name and connects by TCP, proxy and TLS, as the server does for a question."""
     endpoint = _endpoint(configured)
     proxy = endpoint.proxy
     via = f" through the proxy {proxy.host}:{proxy.port}" if proxy else ""
@@ -97,8 +100,9 @@ async def _reach(
     except TimeoutError:
         return wrong(
             name,
-            f"{endpoint.authority} took no connection within {settings.timeouts.connect:g} s{via}",
-            "let this machine out to it (firewall, proxy), or raise timeouts.connect",
+            f"{endpoint.authority} accepted no connection within {settings.timeouts.connect:g} "
+            f"s{via}",
+            "permit connections to it (firewall, proxy), or raise timeouts.connect",
         )
     except (OSError, UnicodeError, HttpClientError) as error:
         words, remedy = _why(error, endpoint)
@@ -109,8 +113,8 @@ async def _reach(
     if configured.api_key is not None and not endpoint.secure and not _is_near(endpoint.host):
         return look(
             name,
-            f"{endpoint.authority} is reached without TLS, and the key travels in the open",
-            "an https:// base_url, if it has one",
+            f"{endpoint.authority} is reached without TLS, so the API key is sent unencrypted",
+            "use an https:// base_url, if it has one",
         )
     return ok(name, f"{endpoint.authority} reached{via} in {took:.0f} ms, {kind}")
 
@@ -126,33 +130,39 @@ def _endpoint(configured: ProviderSettings) -> Endpoint:
 
 
 def _why(error: Exception, endpoint: Endpoint) -> tuple[str, str]:
-    """Why there is no connection, and what to do."""
+    """Why connecting failed, and what to do."""
     if isinstance(error, StreamClosedError):
         error = stream_error(error) or error  # type: ignore[assignment]
     match error:
         case socket.gaierror():
-            return "the name has no address", "see its spelling, and this machine's DNS"
+            return "the name has no address", "check its spelling, and this machine's DNS"
         case ssl.SSLCertVerificationError():
             return (
                 f"its certificate is not trusted: {error.verify_message}",
-                "ca_certs, if it is your own; the clock of this machine, if it has expired",
+                "set ca_certs if it is your own; check this machine's clock if it has expired",
             )
         case ssl.SSLError():
-            return "it does not speak TLS as it should", "http:// in place of https://, or its port"
+            return (
+                "the TLS handshake failed",
+                "check the port, and whether it is http:// or https://",
+            )
         case ConnectionRefusedError() if endpoint.proxy is not None:
-            return "the proxy makes no tunnel to it", "see the proxy's address, and what it allows"
+            return (
+                "the proxy refuses a tunnel to it",
+                "check the proxy's address, and what it permits",
+            )
         case ConnectionRefusedError():
-            return "nobody listens there", "see base_url, and whether it runs"
+            return "the connection was refused", "check base_url, and that the server is running"
         case OSError() if error.strerror:
-            return error.strerror, "see base_url and the way there (routes, firewall, proxy)"
+            return error.strerror, "check base_url, routes, firewall and proxy"
         case _:
-            return "no connection", "see base_url and the way there (routes, firewall, proxy)"
+            return "no connection", "check base_url, routes, firewall and proxy"
 
 
 async def _ask(
     name: str, configured: ProviderSettings, settings: Settings, client: HttpClient
 ) -> Finding:
-    """One question, one token; where that fails, once more with each switch that may be needed."""
+    """Asks for one token; after a failure again with each setting that may be needed."""
 
     async def failure(switches: Mapping[str, object]) -> ProviderError | None:
         return await _failure(name, configured.model_copy(update=switches), settings, client)
@@ -166,11 +176,11 @@ async def _ask(
     allowed = preset_of(configured.dialect).fields
     if (switches := await _switches(failure, allowed, {}, error)) is not None:
         lines = ", ".join(f"{field} = {_toml(value)}" for field, value in switches.items())
-        words = f"{model} answers only if it is asked otherwise"
+        words = f"{model} answers only with other settings"
         return wrong(name, words, f"in [providers.{name}]: {lines}")
     remedy = next((words for kind, words in _REMEDIES if isinstance(error, kind)), "")
     why = ", ".join(filter(None, (error.code, error.provider_code, error.reason)))
-    return wrong(name, f"{model}: {error} ({why})", remedy or "see its own status page")
+    return wrong(name, f"{model}: {error} ({why})", remedy or "see the provider's status page")
 
 
 async def _switches(
@@ -179,9 +189,9 @@ async def _switches(
     found: Mapping[str, object],
     error: ProviderError,
 ) -> Mapping[str, object] | None:
-    """The settings with which it answers, beside those `found` to change `error`; None: none do.
+    """The settings with which the provider answers, `found` ones included; None: there are none.
 
-    Few questions, since each switch is of one kind of failure and is tried once behind another.
+    It sends few questions: each setting is for one kind of failure and tried once.
     """
     for switches in _OTHERWISE.get(type(error), ()):
         if switches.keys() & found.keys() or not switches.keys() <= allowed:
@@ -198,7 +208,7 @@ async def _switches(
 async def _failure(
     name: str, configured: ProviderSettings, settings: Settings, client: HttpClient
 ) -> ProviderError | None:
-    """Why one question gets no whole answer; None if it does."""
+    """The error that a question for one token ends with; None if it is answered."""
     provider = build_provider(
         name,
         configured,
@@ -219,7 +229,7 @@ async def _failure(
 
 
 class _Unheard:
-    """Takes an answer whose words are of no interest, only that they come."""
+    """Takes an answer and drops it: only its success matters."""
 
     def written(self, kind: Kind) -> str:
         return ""
@@ -239,4 +249,4 @@ def _is_near(host: str) -> bool:
 
 
 def _nothing() -> None:
-    """That the question leaves is of no interest."""
+    """Called when the question was sent, which the doctor does not need to know."""

@@ -73,7 +73,7 @@ async def test_a_backup_under_load_has_whatever_was_acknowledged_before_it_began
     await server.kill()
     status, said, err = await command(settled, "restore", str(copy))
     assert (0, 2) == (status, len(said))
-    assert "revoked API keys are good again" in err
+    assert "API keys that were revoked are valid again" in err
     server = await settled.serve()
     for conversation_id, question in before:
         messages = (
