@@ -33,13 +33,13 @@ from tornado.web import Application, RequestHandler
 
 import commands
 import handlers.answers
+import handlers.api_docs
 import handlers.asking
 import handlers.conversations
 import handlers.health
 import handlers.me
 import handlers.metrics
 import handlers.models
-import handlers.openapi
 import handlers.page
 import handlers.server_options
 from auth.api_key_commands import CannotManage
@@ -127,7 +127,7 @@ _ROUTES = [
     *handlers.health.routes,
     *handlers.page.routes,
     *handlers.metrics.routes,
-    *handlers.openapi.routes,
+    *handlers.api_docs.routes,
     *handlers.server_options.routes,
 ]
 

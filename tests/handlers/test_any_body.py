@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tornado.ioloop import IOLoop
 
-from handlers.operations import OPERATIONS, Operation
+from handlers.openapi.operations import OPERATIONS, Operation
 from server import Server
 from tests.readers import call
 from tests.serving import Serving

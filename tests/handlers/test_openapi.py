@@ -17,7 +17,7 @@ import handlers.page
 import server
 from handlers.authenticator import Access
 from handlers.errors import FAILURE_STATUSES
-from handlers.openapi import document
+from handlers.openapi.document import document
 from server import Server
 from tests.readers import Reader, Response, call
 from tests.steps import JSON, LATER

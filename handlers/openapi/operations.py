@@ -6,7 +6,7 @@ that the server serves, so that no route is undocumented.
 
 from handlers.bodies import ChangedConversation, Chat, NewConversation, Options, Question
 from handlers.errors import FAILURE_STATUSES
-from handlers.openapi_components import (
+from handlers.openapi.components import (
     ANY_OBJECT,
     EVENT,
     EVENTS,

@@ -1,18 +1,13 @@
-"""The OpenAPI 3.1 document of the API, made of the handlers' types, and an HTML page of it."""
+"""The OpenAPI 3.1 document, made of the table of operations and of the types of their bodies."""
 
-import base64
-import hashlib
 import inspect
 import re
 from functools import cache
 from typing import Any
 
 import msgspec
-from tornado.template import Template
 
-from handlers.authenticator import Access
-from handlers.base import BaseHandler
-from handlers.openapi_components import (
+from handlers.openapi.components import (
     JSON,
     REFUSALS,
     REQUEST_ID,
@@ -21,7 +16,7 @@ from handlers.openapi_components import (
     Parameter,
     Reply,
 )
-from handlers.operations import OPERATIONS
+from handlers.openapi.operations import OPERATIONS
 from handlers.views import DeltaEvent, EndEvent, Refusal, ResetEvent, StartEvent
 
 _REF = "#/components/schemas/{name}"
@@ -58,80 +53,6 @@ _TICKET = {
         "EventSource, which cannot send headers."
     ),
 }
-
-_STYLE = """
-body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; font: 1rem/1.5 system-ui, sans-serif }
-h2 { margin-top: 2.5rem; font-size: 1.1rem } code, pre { font-size: .9em }
-pre { overflow-x: auto; padding: .75rem; background: #8881 } td { padding-right: 1.5rem }
-"""
-
-_PAGE = Template(
-    """<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>{{ document["info"]["title"] }}</title>
-<style>{% raw style %}</style>
-<h1>{{ document["info"]["title"] }}</h1>
-<p>{{ document["info"]["description"] }}</p>
-<p>The same as an OpenAPI document: <a href="openapi.json">openapi.json</a></p>
-{% for path, methods in document["paths"].items() %}{% for method, operation in methods.items() %}
-<h2><code>{{ method.upper() }} {{ base_path }}{{ path }}</code></h2>
-<p>{{ operation["summary"] }} {{ operation["description"] }}</p>
-<table>
-{% for each in operation.get("parameters", []) %}
-<tr><td>{{ each["in"] }}</td><td><code>{{ each["name"] }}</code></td>
-<td>{{ each["description"] }}</td></tr>
-{% end %}
-{% if "requestBody" in operation %}
-<tr><td>body</td><td>{{ named(operation["requestBody"]["content"]) }}</td><td></td></tr>
-{% end %}
-{% for status, described in operation["responses"].items() %}
-{% set reply = reply_of(document, described) %}
-<tr><td>{{ status }}</td><td>{{ named(reply.get("content", {})) }}</td>
-<td>{{ reply["description"] }}</td></tr>
-{% end %}
-</table>
-{% end %}{% end %}
-<h1>Schemas</h1>
-{% for name, schema in document["components"]["schemas"].items() %}
-<h2 id="{{ name }}"><code>{{ name }}</code></h2>
-<pre>{{ shown(schema) }}</pre>
-{% end %}
-</html>
-""",
-    whitespace="oneline",
-)
-
-
-class DocumentHandler(BaseHandler):
-    """`GET /api/openapi.json`: the document. It needs no key, since the source is public too."""
-
-    access = Access.EVERYBODY
-
-    async def get(self) -> None:
-        """Write the document as JSON."""
-        self.set_header("Content-Type", "application/json; charset=utf-8")
-        services = self.services
-        await self.write_shared(_encoded(services.authenticator.asks_for_keys, services.base_path))
-
-
-class PageHandler(BaseHandler):
-    """`GET /api/docs`: the document as a page that loads no script and no other site's files."""
-
-    access = Access.EVERYBODY
-
-    async def get(self) -> None:
-        """Write the page as HTML, under a policy that permits its own style sheet alone."""
-        digest = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-        self.set_header("Content-Type", "text/html; charset=utf-8")
-        self.set_header(
-            "Content-Security-Policy",
-            f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; "
-            "form-action 'none'; frame-ancestors 'none'",
-        )
-        services = self.services
-        await self.write_shared(_page(services.authenticator.asks_for_keys, services.base_path))
 
 
 @cache
@@ -346,46 +267,3 @@ def _tidied(schema: dict[str, Any]) -> dict[str, Any]:
             (tag,) = field["enum"]
             field["description"] = f"Always `{tag}`."
     return schema
-
-
-@cache
-def _encoded(asks_for_keys: bool, base_path: str) -> bytes:
-    return msgspec.json.encode(document(asks_for_keys=asks_for_keys, base_path=base_path))
-
-
-@cache
-def _page(asks_for_keys: bool, base_path: str) -> bytes:
-    return _PAGE.generate(
-        document=document(asks_for_keys=asks_for_keys, base_path=base_path),
-        base_path=base_path,
-        style=_STYLE,
-        named=_named,
-        reply_of=_reply_of,
-        shown=_shown,
-    )
-
-
-def _reply_of(described: dict[str, Any], reply: dict[str, Any]) -> dict[str, Any]:
-    """The response itself, or the shared one that it refers to."""
-    _, _, name = reply.get("$ref", "").rpartition("/")
-    found: dict[str, Any] = described["components"]["responses"][name] if name else reply
-    return found
-
-
-def _named(content: dict[str, Any]) -> str:
-    """A body as the page shows it: its media type, and the names of its schemas if it has any."""
-    return ", ".join(
-        f"{kind} {' or '.join(_names(each['schema']))}".strip() for kind, each in content.items()
-    )
-
-
-def _names(schema: dict[str, Any]) -> list[str]:
-    parts = schema.get("anyOf", [schema])
-    return [part["$ref"].rpartition("/")[2] for part in parts if "$ref" in part]
-
-
-def _shown(schema: dict[str, Any]) -> str:
-    return msgspec.json.format(msgspec.json.encode(schema), indent=2).decode()
-
-
-routes = [(r"/api/openapi\.json", DocumentHandler), (r"/api/docs", PageHandler)]

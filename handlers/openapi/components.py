@@ -1,6 +1,6 @@
 """What the operations of the API share: parameters, response headers and error responses.
 
-`operations.py` builds its table of these; `openapi.py` turns the table into the document.
+`operations.py` builds its table of these; `document.py` turns the table into the document.
 """
 
 from collections.abc import Mapping
