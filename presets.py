@@ -50,8 +50,8 @@ class Preset(NamedTuple):
     switches: Switches = USUAL
     # What it is able to: kinds of blocks that it can be asked with, besides text, and kinds that
     # its answers may bring, besides text, reasoning and tool calls.
-    takes: frozenset[str] = frozenset()
-    gives: frozenset[str] = frozenset()
+    input_kinds: frozenset[str] = frozenset()
+    output_kinds: frozenset[str] = frozenset()
 
 
 _NETWORKED: Final[tuple[ProviderField, ...]] = ("base_url", "api_key", "proxy", "ca_certs")

@@ -220,7 +220,7 @@ async def _failure(
     may_send = asyncio.get_running_loop().create_future()
     may_send.set_result(None)
     try:
-        await provider.answer(prompt, may_send=may_send, sent=_nothing, sink=_Unheard())
+        await provider.answer(prompt, may_send=may_send, on_sent=_nothing, sink=_Unheard())
     except ProviderError as error:
         return error
     finally:

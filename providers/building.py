@@ -37,8 +37,8 @@ def build_provider(
         client=client,
         route=route,
         models=configured.models,
-        takes=preset_of(configured.dialect).takes,
-        gives=preset_of(configured.dialect).gives,
+        input_kinds=preset_of(configured.dialect).input_kinds,
+        output_kinds=preset_of(configured.dialect).output_kinds,
     )
 
 

@@ -75,8 +75,8 @@ class Reading:
         return self._out.growths > 0
 
     @property
-    def heard(self) -> int:
-        """How often anything was said: more of the answer, a finish mark, figures."""
+    def remarks(self) -> int:
+        """How often anything was said that counts: more of the answer, a finish mark, usage."""
         return self._out.growths + self._out.remarks
 
     @property

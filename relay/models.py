@@ -14,11 +14,11 @@ class Source(Protocol):
 
     name: str
     models: tuple[str, ...]
-    takes: frozenset[str]  # the kinds of blocks that it can be asked with, besides text
-    gives: frozenset[str]  # the kinds that its answers may bring, besides the first stage's
+    input_kinds: frozenset[str]  # the kinds of blocks that it can be asked with, besides text
+    output_kinds: frozenset[str]  # the kinds that its answers may bring, besides the first stage's
 
     async def answer(
-        self, prompt: Prompt, *, may_send: Awaitable[None], sent: Callable[[], None], sink: Sink
+        self, prompt: Prompt, *, may_send: Awaitable[None], on_sent: Callable[[], None], sink: Sink
     ) -> None:
         """Ask, hand the answer to `sink`, and return when it is finished. See `Provider`."""
 

@@ -251,7 +251,7 @@ class Relay:
         )
         may_send = asyncio.get_running_loop().create_future()
         upstream = asyncio.create_task(
-            source.answer(prompt, may_send=may_send, sent=generation.sent, sink=generation),
+            source.answer(prompt, may_send=may_send, on_sent=generation.sent, sink=generation),
             name=f"upstream {live.id}",
         )
         generation.upstream = upstream
@@ -459,11 +459,11 @@ class Relay:
         `source` does not take. Most questions are text, and cost no look at the store.
         """
         asked = later_kinds(request.blocks)
-        if not asked <= source.takes:
+        if not asked <= source.input_kinds:
             raise UnsupportedContent
-        if not request.store or not (asked or source.gives):
+        if not request.store or not (asked or source.output_kinds):
             return frozenset()
-        unreadable = await self._storage.unreadable(asked | source.gives)
+        unreadable = await self._storage.unreadable(asked | source.output_kinds)
         if asked & unreadable:
             raise Upgrading
         return unreadable

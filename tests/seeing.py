@@ -26,8 +26,8 @@ _build_provider = server.build_provider
 class Seeing:
     """A source that thinks first, and hands over its data with that."""
 
-    takes = frozenset({"image", "tool_result"})
-    gives = frozenset({"data"})
+    input_kinds = frozenset({"image", "tool_result"})
+    output_kinds = frozenset({"data"})
 
     def __init__(self, provider: Provider) -> None:
         self.name = provider.name
@@ -37,13 +37,13 @@ class Seeing:
         self._provider = provider
 
     async def answer(
-        self, prompt: Prompt, *, may_send: Awaitable[None], sent: Callable[[], None], sink: Sink
+        self, prompt: Prompt, *, may_send: Awaitable[None], on_sent: Callable[[], None], sink: Sink
     ) -> None:
         await may_send
         self.prompts.append(prompt)
         sink.reasoning(THOUGHT)
         sink.data(DATA)
-        await self._provider.answer(prompt, may_send=may_send, sent=sent, sink=sink)
+        await self._provider.answer(prompt, may_send=may_send, on_sent=on_sent, sink=sink)
 
 
 def build_provider(*arguments: Any, **named: Any) -> Seeing:

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from tornado.httputil import HTTPHeaders
 
-from providers import provider
+from providers import call
+from providers.call import ProviderCall
 from providers.oddities import Oddities
-from providers.provider import _Call
 from providers.route import Timeouts
 from tests.providers.field import d, fin, sse
 from tests.providers.outcome import OPENAI, Outcome
@@ -24,7 +24,9 @@ class _Clock:
         self._began = self._loop.time()
         self.outcome = Outcome()
         sent = lambda: None  # noqa: E731
-        self._call = _Call(OPENAI, TIMEOUTS, self._began, sent, self.outcome, Oddities("scripted"))
+        self._call = ProviderCall(
+            OPENAI, TIMEOUTS, self._began, sent, self.outcome, Oddities("scripted")
+        )
         self._call._timer = self._loop.call_later(600, sent)
         self._call._on_send()
         self._call._on_head(200, HTTPHeaders())
@@ -41,7 +43,7 @@ class _Clock:
 
 @pytest.fixture
 def linger(monkeypatch: pytest.MonkeyPatch) -> float:
-    monkeypatch.setattr(provider, "_LINGER_SECONDS", 2.0)
+    monkeypatch.setattr(call, "_LINGER_SECONDS", 2.0)
     return 2.0
 
 

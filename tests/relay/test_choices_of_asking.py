@@ -31,8 +31,8 @@ class Script:
 
     name = "scripted"
     models = ("m",)
-    takes = frozenset({"image", "tool_result"})
-    gives = frozenset({"data"})
+    input_kinds = frozenset({"image", "tool_result"})
+    output_kinds = frozenset({"data"})
 
     def __init__(self) -> None:
         self.prompts: list[Prompt] = []
@@ -42,10 +42,10 @@ class Script:
         self.ends = asyncio.Event()
 
     async def answer(
-        self, prompt: Prompt, *, may_send: Awaitable[None], sent: Callable[[], None], sink: Sink
+        self, prompt: Prompt, *, may_send: Awaitable[None], on_sent: Callable[[], None], sink: Sink
     ) -> None:
         await may_send
-        sent()
+        on_sent()
         self.prompts.append(prompt)
         self.sinks.append(sink)
         self.asked.set()
@@ -222,7 +222,7 @@ async def test_parts_are_asked_kept_and_asked_again(place: Place) -> None:
 async def test_what_a_source_does_not_take_is_refused_before_anything_is_kept(
     place: Place,
 ) -> None:
-    place.source.takes = frozenset({"tool_result"})
+    place.source.input_kinds = frozenset({"tool_result"})
     with pytest.raises(UnsupportedContent):
         await place.relay.ask(AskRequest(user="u", content="q", parts=(ImageBlock(url="x"),)))
 

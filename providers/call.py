@@ -1,0 +1,214 @@
+"""One request to a provider and the reading of its response, watched by one timer.
+
+A call goes through the stages of `_Stage`. Each has a timeout of its own, and the timeout for the
+whole answer is on top of them all.
+"""
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum, auto
+
+from tornado.httputil import HTTPHeaders
+
+from http_client.client import ClientRequest, HttpClient
+from http_client.errors import ConnectionLost, HttpClientError
+from model.messages import Attempt, now
+from providers.dialect import Dialect
+from providers.errors import (
+    AnswerTimeout,
+    ConnectTimeout,
+    FirstTokenTimeout,
+    IdleTimeout,
+    ProviderError,
+    StreamBroken,
+)
+from providers.http_errors import provider_error
+from providers.oddities import Oddities
+from providers.reading import Reading
+from providers.route import Timeouts
+from providers.sink import Sink
+
+# Usage, `[DONE]` and the body's end follow the finish mark within milliseconds, and so does text,
+# where marks are put on every event. A provider that keeps the connection open behind its last
+# event has still finished its answer.
+_LINGER_SECONDS = 2.0
+
+
+class _Stage(Enum):
+    """How far a call has come. The first four follow each other, the last two end it."""
+
+    CONNECTING = auto()  # no byte was sent: it waits for a connection, or for `may_send`
+    WAITING = auto()  # the request was sent, and nothing of an answer came
+    STREAMING = auto()  # something of an answer came
+    LINGERING = auto()  # the finish mark came; back to STREAMING if more of the answer follows
+    FINISHED = auto()  # lingering is over, and the connection is closed from here
+    TIMED_OUT = auto()  # one of the timeouts has passed, and the connection is closed from here
+
+
+class ProviderCall:
+    """One request and the reading of its response. Cancelling `run` aborts it.
+
+    began: when the whole answer began, by the loop's clock, as all times here.
+    on_sent: called when the first byte of the request is about to be sent.
+
+    The timer is not moved for each token: when it goes off it looks whether the time of the stage
+    has really come, and is set again for the rest if not.
+    """
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        timeouts: Timeouts,
+        began: float,
+        on_sent: Callable[[], None],
+        sink: Sink,
+        oddities: Oddities,
+    ) -> None:
+        self._dialect = dialect
+        self._timeouts = timeouts
+        self._answer_began = began
+        self._on_sent = on_sent
+        self._sink = sink
+        self._oddities = oddities
+        self._loop = asyncio.get_running_loop()
+        self._started_at = now()
+        self._began = self._loop.time()
+        self._stage = _Stage.CONNECTING
+        self._since = self._began  # when the stage's timeout began to count
+        self._status: int | None = None
+        self._reading: Reading | None = None  # from the response's head on
+        self._events = 0  # of the reading, when it last made progress
+        self._remarks = 0  # likewise
+        self._timeout: ProviderError | None = None  # once TIMED_OUT
+
+    async def run(self, client: HttpClient, request: ClientRequest, *, target: str) -> None:
+        """Send, read, and return when the provider finished; raises ProviderError."""
+        request.on_send = self._on_send
+        request.on_head = self._on_head
+        request.streaming_callback = self._on_body
+        self._fetch = asyncio.ensure_future(client.fetch(request, raise_error=False))
+        self._timer = self._loop.call_at(self._deadline(), self._on_timer)
+        code: str | None = None
+        try:
+            broken = await self._response()
+            if self._reading is None:
+                raise StreamBroken(reason="no_response")
+            self._reading.end(broken)
+        except ProviderError as error:
+            code = error.code
+            raise
+        finally:
+            self._timer.cancel()
+            self._sink.tried(self._attempt(target, code))
+            del self._fetch  # whose exception's frames hold us: nothing is left to the collector
+
+    def _attempt(self, target: str, code: str | None) -> Attempt:
+        return Attempt(
+            target=target,
+            started_at=self._started_at,
+            ms=int(1000 * (self._loop.time() - self._began)),
+            code=code,
+            http_status=self._status,
+            usage=self._reading.counted if self._reading is not None else None,
+        )
+
+    async def _response(self) -> ProviderError | None:
+        """Return when nothing more will come: how the body broke off, None after a proper end."""
+        try:
+            response = await self._fetch
+            response.error = None  # of a status that is one: it holds the response, and that us
+        except asyncio.CancelledError:
+            if self._timeout is not None:
+                if self._reading is not None:
+                    self._reading.release()
+                raise self._timeout from None
+            if self._stage is not _Stage.FINISHED:  # cancelled from outside
+                raise
+        except HttpClientError as error:
+            if self._reading is None or not isinstance(error, ConnectionLost):
+                raise provider_error(error) from error
+            return provider_error(error)
+        return None
+
+    def _on_send(self) -> None:
+        self._on_sent()
+        self._enter(_Stage.WAITING)
+
+    def _on_head(self, status: int, headers: HTTPHeaders) -> None:
+        self._status = status
+        self._reading = Reading(
+            self._dialect,
+            status,
+            headers.get("Content-Type", ""),
+            headers,
+            self._sink,
+            self._oddities,
+        )
+
+    def _on_body(self, chunk: bytes) -> None:
+        reading = self._reading
+        assert reading is not None  # the client calls on_head before any body
+        reading.feed(chunk)
+        if reading.finished:
+            stage = _Stage.LINGERING
+        else:
+            stage = _Stage.STREAMING if reading.grown else _Stage.WAITING
+        if stage is not self._stage:
+            self._events, self._remarks = reading.events, reading.remarks
+            self._enter(stage)
+        elif stage is _Stage.STREAMING:
+            if reading.events != self._events:
+                self._note_progress(reading)
+        elif stage is _Stage.LINGERING and reading.remarks != self._remarks:
+            self._note_progress(reading)  # events that say nothing prolong nothing here
+
+    def _note_progress(self, reading: Reading) -> None:
+        self._events, self._remarks = reading.events, reading.remarks
+        self._since = self._loop.time()
+
+    def _enter(self, stage: _Stage) -> None:
+        self._stage = stage
+        self._since = self._loop.time()
+        self._set_timer()
+
+    def _deadline(self) -> float:
+        """When the stage or the whole answer has taken too long."""
+        step = self._since + self._seconds_allowed()
+        return min(step, self._answer_began + self._timeouts.answer)
+
+    def _seconds_allowed(self) -> float:
+        """How long the stage may last without progress."""
+        timeouts = self._timeouts
+        if self._stage is _Stage.CONNECTING:
+            # In the queue for a connection, whose making the client bounds by itself.
+            return timeouts.first_token + timeouts.connect
+        if self._stage is _Stage.WAITING:
+            return timeouts.first_token
+        if self._stage is _Stage.STREAMING:
+            return timeouts.idle
+        # A provider that put a finish mark in the middle of a text may do so again.
+        has_resumed = self._reading is not None and self._reading.reopened
+        return timeouts.idle if has_resumed else _LINGER_SECONDS
+
+    def _set_timer(self) -> None:
+        self._timer.cancel()
+        self._timer = self._loop.call_at(self._deadline(), self._on_timer)
+
+    def _on_timer(self) -> None:
+        moment = self._loop.time()
+        if moment < self._deadline():
+            self._set_timer()
+            return
+        if self._stage is _Stage.LINGERING:
+            self._stage = _Stage.FINISHED
+        else:
+            self._timeout = self._timeout_error(moment)
+            self._stage = _Stage.TIMED_OUT
+        self._fetch.cancel()
+
+    def _timeout_error(self, moment: float) -> ProviderError:
+        if moment >= self._answer_began + self._timeouts.answer:
+            return AnswerTimeout()
+        if self._stage is _Stage.CONNECTING:
+            return ConnectTimeout(reason="no_connection_was_free")
+        return IdleTimeout() if self._stage is _Stage.STREAMING else FirstTokenTimeout()
