@@ -18,6 +18,7 @@ COPY requirements.txt ./
 RUN pip install --no-cache-dir --no-compile --require-hashes -r requirements.txt
 
 COPY commands.py authentication.py presets.py server.py service_links.py supervision.py ./
+COPY app app
 COPY auth auth
 COPY doctor doctor
 COPY handlers handlers

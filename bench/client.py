@@ -44,7 +44,7 @@ class Measurement:
         streams, chunks, pause = WORK[work]
         await asyncio.gather(*[self._stream(2, 1, number) for number in range(20)])  # warm
         gc.collect()
-        gc.freeze()  # as server.py does after its start
+        gc.freeze()  # as the server does after its start
         self._calls, memory, cpu = 0, _memory_kb(), time.process_time()
         self._expected = streams
         fetches = [

@@ -58,7 +58,7 @@ _QUOTED = re.compile(r"(Invalid (?:enum )?value) '.*'", re.DOTALL)
 
 
 class Services(NamedTuple):
-    """What handlers work with; made once, in server.py."""
+    """What handlers work with; made once, in `app/composition.py`."""
 
     relay: Relay
     storage: Storage

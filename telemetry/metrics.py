@@ -45,7 +45,7 @@ _LAG = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
-class Sockets(NamedTuple):
+class SocketStats(NamedTuple):
     """One look at the sockets of this process."""
 
     readers: int  # open event streams
@@ -116,8 +116,8 @@ class Metrics:
                 if status is not Status.LIVE:
                     self._answers.labels(model, status)
 
-    def watch(self, relay: Callable[[], RelayStats], sockets: Callable[[], Sockets]) -> None:
-        """Show how the relay and the sockets stand, whenever somebody asks."""
+    def watch(self, relay: Callable[[], RelayStats], sockets: Callable[[], SocketStats]) -> None:
+        """Show the state of the relay and the sockets, read whenever somebody asks."""
         self._registry.register(_StatsCollector(relay, sockets))
 
     def finished(self, record: AnswerRecord) -> None:
@@ -150,7 +150,7 @@ class Metrics:
 class _StatsCollector(Collector):
     """Gauges that are read when somebody asks."""
 
-    def __init__(self, relay: Callable[[], RelayStats], sockets: Callable[[], Sockets]) -> None:
+    def __init__(self, relay: Callable[[], RelayStats], sockets: Callable[[], SocketStats]) -> None:
         self._relay = relay
         self._sockets = sockets
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import pytest
 from tornado.ioloop import IOLoop
 
+from app.server import Server
 from auth import api_key_commands, api_keys
-from server import Server
 from storage.contract import Storage
 from storage.opening import from_url
 from tests.serving import Serving

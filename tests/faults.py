@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-import server
+from app import composition
 from storage.contract import Storage
 from storage.errors import StorageError
 
@@ -120,12 +120,12 @@ class FaultyStorage:
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyStorage]:
     """What stands before the store of every server that this test starts."""
     faulty = FaultyStorage()
-    real = server.from_url
+    real = composition.from_url
 
     def opened(*arguments: Any, **named: Any) -> Any:
         faulty.behind = real(*arguments, **named)
         return faulty
 
-    monkeypatch.setattr(server, "from_url", opened)
+    monkeypatch.setattr(composition, "from_url", opened)
     yield faulty
     faulty.heal()

@@ -12,6 +12,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import server
+from app import composition
 from model.blocks import ProviderData
 from model.prompt import Prompt
 from providers.provider import Provider
@@ -20,7 +21,7 @@ from providers.sink import Sink
 THOUGHT = "嗯👀"
 DATA = ProviderData("seeing", "eyes", {"signature": "$.x"})
 
-_build_provider = server.build_provider
+_build_provider = composition.build_provider
 
 
 class Seeing:
@@ -52,5 +53,5 @@ def build_provider(*arguments: Any, **named: Any) -> Seeing:
 
 
 if __name__ == "__main__":
-    server.build_provider = build_provider
+    composition.build_provider = build_provider
     sys.exit(server.main(sys.argv[1:]))

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from tornado.ioloop import IOLoop
 
-from server import Server, running
+from app.composition import running
+from app.server import Server
 from settings import Settings
 from tests.readers import close_all
 from tests.upstreams import ScriptedUpstream

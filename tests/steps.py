@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from server import Server
+from app.server import Server
 from tests.readers import Response, call
 
 JSON = {"Accept": "application/json"}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from server import Server
+from app.server import Server
 from tests.faults import FaultyStorage
 from tests.launching import Launcher
 from tests.readers import Reader, call

@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (
     *(
+        "app",
         "auth",
         "doctor",
         "handlers",
@@ -80,51 +81,57 @@ def sources(*places: str) -> Iterator[Path]:
     [
         (
             "model",
-            "server|authentication|handlers|relay|storage|providers|auth|telemetry|doctor|sockets"
+            "app|server|authentication|handlers|relay|storage|providers|auth|telemetry|doctor|sockets"
             "|settings|presets|tornado",
         ),
         (
             "presets.py",
-            "server|authentication|handlers|relay|storage|providers|auth|telemetry|settings",
+            "app|server|authentication|handlers|relay|storage|providers|auth|telemetry|settings",
         ),
         (
             "service_links.py",
-            "server|authentication|handlers|relay|storage|providers|auth|telemetry|settings",
+            "app|server|authentication|handlers|relay|storage|providers|auth|telemetry|settings",
         ),
-        ("providers", rf"server|authentication|handlers|relay|storage|auth|{TELEMETRY}"),
+        ("providers", rf"app|server|authentication|handlers|relay|storage|auth|{TELEMETRY}"),
         (
             "http_client",
-            "server|authentication|handlers|relay|storage|providers|auth|model|doctor|sockets"
+            "app|server|authentication|handlers|relay|storage|providers|auth|model|doctor|sockets"
             rf"|settings|presets|{TELEMETRY}",
         ),
-        ("storage", rf"server|authentication|handlers|relay|providers|auth|{TELEMETRY}"),
+        ("storage", rf"app|server|authentication|handlers|relay|providers|auth|{TELEMETRY}"),
         (
             "relay",
-            rf"server|authentication|handlers|auth|{TELEMETRY}|tornado.web|tornado.httpserver",
+            rf"app|server|authentication|handlers|auth|{TELEMETRY}|tornado.web|tornado.httpserver",
         ),
-        ("auth", rf"server|authentication|handlers|relay|providers|settings|{TELEMETRY}|tornado"),
+        (
+            "auth",
+            rf"app|server|authentication|handlers|relay|providers|settings|{TELEMETRY}|tornado",
+        ),
         (
             "telemetry/rate_limited_log.py",
-            "server|authentication|handlers|relay|storage|providers|auth|model|settings|tornado",
+            "app|server|authentication|handlers|relay|storage|providers|auth|model|settings|tornado",
         ),
-        ("telemetry", "server|authentication|handlers|auth|storage.mongo|storage.sqlite"),
-        ("doctor", "server|authentication|handlers|relay|auth|storage.mongo|storage.sqlite"),
-        ("handlers", "server|authentication"),
+        ("telemetry", "app|server|authentication|handlers|auth|storage.mongo|storage.sqlite"),
+        ("doctor", "app|server|authentication|handlers|relay|auth|storage.mongo|storage.sqlite"),
+        ("handlers", "app|server|authentication"),
         # Client protocols are functions of the record.
         (
             "handlers/wires",
-            "server|authentication|settings|storage|providers|auth|telemetry|tornado|asyncio|random|time",
+            "app|server|authentication|settings|storage|providers|auth|telemetry|tornado|asyncio|random|time",
         ),
         (
             "commands.py",
-            rf"server|authentication|handlers|relay|providers|doctor|sockets|tornado|{TELEMETRY}",
+            rf"app|server|authentication|handlers|relay|providers|doctor|sockets|tornado|{TELEMETRY}",
         ),
-        ("authentication.py", "server|commands|relay|telemetry"),
-        ("sockets", rf"server|authentication|handlers|relay|providers|storage|auth|{TELEMETRY}"),
-        ("settings", "server|authentication|handlers|relay|providers|storage|auth|telemetry"),
+        ("authentication.py", "app|server|commands|relay|telemetry"),
+        (
+            "sockets",
+            rf"app|server|authentication|handlers|relay|providers|storage|auth|{TELEMETRY}",
+        ),
+        ("settings", "app|server|authentication|handlers|relay|providers|storage|auth|telemetry"),
         (
             "supervision.py",
-            rf"server|authentication|settings|handlers|relay|providers|storage|auth|{TELEMETRY}",
+            rf"app|server|authentication|settings|handlers|relay|providers|storage|auth|{TELEMETRY}",
         ),
     ],
 )

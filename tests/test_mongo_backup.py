@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 from pymongo import MongoClient
 
+from app.server import Server
 from doctor.examination import examine
-from server import Server
 from settings import Settings
 from tests.mongod import database_url, drop
 from tests.readers import call

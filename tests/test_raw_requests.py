@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from tornado.ioloop import IOLoop
 
-from server import Server
+from app.server import Server
 from tests.raw_requests import CORPUS, Case
 from tests.readers import call
 from tests.serving import Serving

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from server import _ONE_HANGUP_SECONDS
+from app.lifecycle import _ONE_HANGUP_SECONDS
 from tests.launching import Launched, Launcher
 from tests.readers import Reader, call
 from tests.upstreams import ScriptedUpstream
@@ -73,7 +73,8 @@ async def test_the_two_of_a_terminal_or_a_session_that_ends_are_one(
     unhurried = tmp_path / "unhurried.py"  # no machine is so slow that they would be two
     unhurried.write_text(
         f"import sys\nsys.path.insert(0, {str(_SERVER.parent)!r})\nimport server\n"
-        "server._ONE_HANGUP_SECONDS = 3600\nsys.exit(server.main(sys.argv[1:]))\n"
+        "from app import lifecycle\n"
+        "lifecycle._ONE_HANGUP_SECONDS = 3600\nsys.exit(server.main(sys.argv[1:]))\n"
     )
     launched = await settled.serve(program=unhurried)
     reader = await _half(launched, upstream)

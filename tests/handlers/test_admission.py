@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from app.server import Server
 from relay import usage_counters
-from server import Server
 from storage.errors import KeyTaken, StorageError
 from tests.faults import FaultyStorage
 from tests.readers import Reader, Response, call

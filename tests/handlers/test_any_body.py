@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tornado.ioloop import IOLoop
 
+from app.server import Server
 from handlers.openapi.operations import OPERATIONS, Operation
-from server import Server
 from tests.readers import call
 from tests.serving import Serving
 from tests.steps import JSON

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from server import Server
+from app.server import Server
 from tests.entering import Door
 from tests.readers import Reader, call
 from tests.serving import Serving

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-import server as server_module
+from app import application
 from auth import api_keys
 from handlers.authenticator import Access
 from handlers.base import BaseHandler
@@ -307,7 +307,7 @@ class Figures(BaseHandler):
 async def test_a_route_for_admins_is_for_admins(
     door: Door, serve: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_module, "_ROUTES", [(r"/figures", Figures)])
+    monkeypatch.setattr(application, "ROUTES", [(r"/figures", Figures)])
     server = await door.open()
     admin, alice = await door.admit("ops", admin=True), await door.admit("alice")
     figures = ("GET", "/figures")

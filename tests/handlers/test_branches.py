@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from app.server import Server
 from handlers.base import BaseHandler
-from server import Server
 from tests.faults import FaultyStorage
 from tests.readers import Reader, Response, call
 from tests.serving import Serving

@@ -2,9 +2,9 @@
 
 import pytest
 
+from app.server import Server
 from handlers.errors import to_error_response
 from relay.errors import UnsupportedContent
-from server import Server
 from tests.http_client.far_side import FullBacklog
 from tests.readers import Reader, Response, call
 from tests.serving import Serving

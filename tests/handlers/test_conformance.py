@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from server import Server
+from app.server import Server
 from tests.entering import Door
 from tests.serving import Serving
 from tests.upstreams import ScriptedUpstream

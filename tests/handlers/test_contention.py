@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from server import Server
+from app.server import Server
 from tests.readers import Connection, Reader, call
 from tests.serving import Serving
 from tests.steps import JSON, messages_of, new_conversation, until

@@ -2,7 +2,7 @@
 
 import pytest
 
-from server import Server
+from app.server import Server
 from tests.entering import Door
 from tests.readers import Response, call
 from tests.serving import Serving

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import pytest
 from tornado.ioloop import IOLoop
 
+from app.server import Server
 from relay import remote_answers
 from relay.answer import Answer
 from relay.errors import TooManyStops
-from server import Server
 from storage.values import PeerRequests
 from tests.readers import Reader, call
 from tests.serving import Serving

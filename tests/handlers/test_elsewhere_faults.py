@@ -8,9 +8,9 @@ import pymongo
 import pytest
 from tornado.ioloop import IOLoop
 
-import server as composition
+from app import composition
+from app.server import Server
 from relay.answer import Answer
-from server import Server
 from storage.errors import NotFound
 from tests.faults import FaultyStorage
 from tests.mongod import Stored

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from server import Server
+from app.server import Server
 from tests.readers import Reader, call
 from tests.serving import Serving
 from tests.upstreams import ScriptedUpstream

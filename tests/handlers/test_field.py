@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from app.server import Server
 from presets import PRESETS
-from server import Server
 from tests.providers.field import CASES, STOPPED, Case, d, fin, sse
 from tests.readers import Reader, Response, call
 from tests.serving import Serving

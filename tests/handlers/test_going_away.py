@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-import server as composition
+from app import composition
+from app.server import Server
 from tests.faults import FaultyStorage
 from tests.readers import Connection, Reader
 from tests.serving import Serving
@@ -108,7 +109,7 @@ async def test_whoever_asks_during_a_shutdown_is_told_to_come_back(
 async def test_a_reader_who_reads_nothing_does_not_hold_up_a_shutdown(
     serve: Serving, providers, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(composition, "_LAST_WORDS_SECONDS", 0.05)
+    monkeypatch.setattr(composition, "_ENDINGS_SECONDS", 0.05)
     server = await serve.start(providers=providers)
     _, writer = await sending(server, post(b'{"content": "q"}'))
     (await upstream.request()).connection.transport.pause_reading()
@@ -136,15 +137,15 @@ async def test_a_shutdown_without_a_store_ends_within_a_lease_and_tells_the_read
 
 @pytest.mark.gen_test
 async def test_who_was_accepted_before_the_listening_ended_is_still_answered(
-    headrace: composition.Server, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
+    headrace: Server, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server._LAST_GUESTS_SECONDS", 60.0)
+    monkeypatch.setattr("app.server._STRAGGLERS_SECONDS", 60.0)
     upstream.tokens("a")
     upstream.finish()
     connection = await Connection.open(headrace.url)
     await connection.call("GET", "/healthz")
     hurry = asyncio.Event()
-    draining = asyncio.create_task(headrace.drain(patience=60.0, hurry=hurry))
+    draining = asyncio.create_task(headrace.drain(60.0, hurry=hurry))
     await asyncio.sleep(0)
     with pytest.raises(ConnectionRefusedError):
         await Connection.open(headrace.url)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from server import Server
+from app.server import Server
 from tests.faults import FaultyStorage
 from tests.readers import Connection, Reader, Response, call
 from tests.serving import Serving

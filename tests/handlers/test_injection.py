@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 from tornado.ioloop import IOLoop
 
-from server import Server
+from app.server import Server
 from tests.readers import call
 from tests.serving import Serving
 from tests.steps import JSON

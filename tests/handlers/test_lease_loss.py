@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from tornado.ioloop import IOLoop
 
+from app.server import Server
 from model.blocks import Block
 from relay.endings import orphaned
-from server import Server
 from tests.faults import FaultyStorage
 from tests.mongod import Stored
 from tests.readers import Reader
@@ -147,7 +147,7 @@ async def test_a_drain_without_patience_ends_everything_at_once_and_keeps_it(
     upstream.tokens("a")
     reader = await Reader.ask(headrace.url)
     await reader.text("a")
-    await headrace.drain(patience=0, hurry=asyncio.Event())
+    await headrace.drain(0, hurry=asyncio.Event())
     await serve.stop(headrace)
     assert "interrupted" == (await reader.end())["status"]
     assert 1000 <= reader.retries[-1] <= 5000

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from server import Server
+from app.server import Server
 from tests.readers import Reader, call
 from tests.serving import Serving
 from tests.upstreams import ScriptedUpstream

@@ -1,6 +1,7 @@
 """What is refused leaves no memory behind, also none that waits for a collector.
 
-That has a threshold of 50,000 objects here (`server.py`), and a refused question may be a megabyte.
+That has a threshold of 50,000 objects here (`app/memory.py`), and a refused question may be a
+megabyte.
 """
 
 import gc
@@ -11,8 +12,8 @@ from typing import Any
 import pytest
 from tornado.httpclient import HTTPResponse
 
+from app.server import Server
 from relay.generation import Generation
-from server import Server
 from tests.handlers.test_unread import answered, unread
 from tests.readers import Reader, call
 from tests.serving import Serving

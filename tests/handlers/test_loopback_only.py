@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from server import Server
+from app.server import Server
 from tests.readers import call
 from tests.serving import Serving
 from tests.steps import post, sending

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from server import Server
+from app.server import Server
 from tests.entering import Door, Holder
 from tests.issuer import Issuer
 from tests.readers import Reader, Response, call

@@ -14,11 +14,11 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from tornado.web import RequestHandler
 
 import handlers.page
-import server
+from app.application import ROUTES
+from app.server import Server
 from handlers.authenticator import Access
 from handlers.errors import FAILURE_STATUSES
 from handlers.openapi.document import document
-from server import Server
 from tests.readers import Reader, Response, call
 from tests.steps import JSON, LATER
 from tests.upstreams import ScriptedUpstream
@@ -32,7 +32,7 @@ def _served() -> dict[tuple[str, str], Access]:
     """What the route table serves, but for the page: methods and paths, and to whom."""
     return {
         (method, pattern.replace("\\.", ".").replace("([^/]+)", "{}")): handler.access
-        for pattern, handler in server._ROUTES
+        for pattern, handler in ROUTES
         if (pattern, handler) not in handlers.page.routes
         for method in _METHODS
         if getattr(handler, method) is not getattr(RequestHandler, method)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import handlers.page
-from server import Server
+from app.server import Server
 from tests.entering import SECRET
 from tests.readers import call
 from tests.serving import Serving

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from app.server import Server
 from relay.answer import Answer
-from server import Server
 from sockets.client_connection import ClientConnection
 from tests.entering import Door
 from tests.faults import FaultyStorage

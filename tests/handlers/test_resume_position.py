@@ -8,9 +8,9 @@ import pytest
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 from tornado.ioloop import IOLoop
 
+from app.server import Server
 from handlers.errors import ApiError
 from handlers.resume_position import ResumePosition, resume_position
-from server import Server
 from tests.readers import Reader, call
 from tests.serving import Serving
 from tests.steps import JSON, LATER, messages_of, new_conversation

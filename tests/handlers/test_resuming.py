@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tornado.ioloop import IOLoop
 
-from server import Server
+from app.server import Server
 from tests import framing
 from tests.readers import Reader, Seen, call
 from tests.serving import Serving

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tornado.ioloop import IOLoop
 
-from server import Server
+from app.server import Server
 from storage.errors import StorageError
 from tests.faults import FaultyStorage
 from tests.readers import Reader, Response, call

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from app.server import Server
 from relay.ask_request import AskRequest
-from server import Server
 from storage.errors import KeyTaken
 from tests.faults import FaultyStorage
 from tests.readers import Reader, call

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from server import Server
+from app.server import Server
 from tests.readers import Reader
 from tests.serving import Serving
 from tests.steps import post

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from app.server import Server
 from relay import storage_quota
-from server import Server
 from storage.errors import Reason, StorageError
 from tests.faults import FaultyStorage
 from tests.readers import Response, call

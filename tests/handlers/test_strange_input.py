@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from server import Server
+from app.server import Server
 from tests.readers import Reader, call
 from tests.serving import Serving
 from tests.steps import JSON, LATER, messages_of, sending

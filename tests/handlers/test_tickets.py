@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from app.server import Server
 from auth import tickets
 from auth.principal import Principal
 from auth.tickets import Tickets
-from server import Server
 from tests.entering import SECRET, Door, Holder, soon
 from tests.faults import FaultyStorage
 from tests.readers import Reader, call

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tornado.ioloop import IOLoop
 
-from server import Server
+from app.server import Server
 from tests.mongod import Stored
 from tests.readers import call
 from tests.serving import Serving

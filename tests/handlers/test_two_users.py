@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import pytest
 from tornado.web import Application, RequestHandler
 
+from app.server import Server
 from handlers.authenticator import Access
 from handlers.base import BaseHandler
-from server import Server
 from sockets.body_limiter import BodyLimiter
 from tests.entering import Door, Holder
 from tests.readers import Reader, Response, call

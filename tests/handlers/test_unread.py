@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from app.server import Server
 from handlers import page
 from handlers.page import Built
 from model.blocks import ImageBlock
 from relay.unsent_budget import FREE_BYTES
-from server import Server
 from tests.entering import Door
 from tests.faults import FaultyStorage
 from tests.readers import Reader, call

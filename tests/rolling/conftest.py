@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from server import Server
+from app.server import Server
 from tests import seeing
 from tests.launching import Launcher
 from tests.rolling.stages import TABLES, Stages

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from app.server import Server
 from model.blocks import ImageBlock, ToolResultBlock
 from relay.answer import Answer
 from relay.ask_request import AskRequest
 from relay.errors import Upgrading
-from server import Server
 from tests import seeing
 from tests.launching import CHECKPOINT_SECONDS, LEASE_SECONDS, Fleet, Launched
 from tests.mongod import Stored

@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from app.server import Server
 from auth.principal import LOCAL_USER
 from handlers.errors import to_error_response
 from relay.ask_request import AskRequest
 from relay.errors import Upgrading
-from server import Server
 from tests.fleet_steps import (
     asked_again,
     conversation,

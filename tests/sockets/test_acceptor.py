@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from server import Server
+from app.server import Server
 from sockets import acceptor
 from tests.readers import Connection, Reader, call
 from tests.serving import Serving

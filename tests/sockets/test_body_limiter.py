@@ -12,8 +12,8 @@ from tornado.testing import bind_unused_port
 from tornado.web import Application, RequestHandler
 
 import sockets.body_limiter
+from app.server import Server
 from handlers.streaming import ReadingHandler
-from server import Server
 from sockets.body_budget import BodyBudget
 from sockets.body_limiter import UNBOUNDED, BodyLimiter
 from tests.issuer import Issuer

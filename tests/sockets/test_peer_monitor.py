@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from server import Server
+from app.server import Server
 from sockets.peer_progress import PeerProgress, PeerStatus, PeerTimeouts, peer_status
 from tests.readers import Connection
 

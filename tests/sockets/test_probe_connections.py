@@ -6,7 +6,7 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from server import Server
+from app.server import Server
 from sockets import probe_connections
 from sockets.probe_connections import MAX_PROBE_CONNECTIONS, asks
 from tests.faults import FaultyStorage

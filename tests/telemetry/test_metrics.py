@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from server import Server
+from app.server import Server
 from tests.entering import Door
 from tests.faults import FaultyStorage
 from tests.launching import Launcher

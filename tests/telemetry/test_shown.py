@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from server import Server
+from app.server import Server
 from tests.readers import Reader, call
 from tests.scraping import scrape
 from tests.upstreams import ScriptedUpstream

@@ -2,7 +2,7 @@
 
 from playwright.async_api import Locator, expect
 
-from server import Server
+from app.server import Server
 from tests.readers import call
 from tests.upstreams import ScriptedUpstream
 from tests.web.browsing import Tab

@@ -5,7 +5,7 @@ from typing import Any
 
 from playwright.async_api import expect
 
-from server import Server
+from app.server import Server
 from tests.entering import Door, Holder
 from tests.readers import call
 from tests.web.browsing import Tab, Visitor

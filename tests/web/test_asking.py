@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.async_api import Locator, expect
 
-from server import Server
+from app.server import Server
 from tests.serving import Serving
 from tests.upstreams import ScriptedUpstream
 from tests.web.browsing import PHONE, Tab, Visitor

@@ -11,7 +11,7 @@ from playwright.async_api import Request, expect
 from tornado.ioloop import IOLoop
 from tornado.testing import bind_unused_port
 
-from server import Server
+from app.server import Server
 from tests.entering import Door
 from tests.readers import call
 from tests.upstreams import ScriptedUpstream

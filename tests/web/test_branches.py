@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import Route, expect
 
-from server import Server
+from app.server import Server
 from tests.upstreams import ScriptedUpstream
 from tests.web.branching import edit, script, sent, shows, switches, talk
 from tests.web.browsing import Visitor

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from playwright.async_api import Route, expect
 
-from server import Server
+from app.server import Server
 from tests.http_client.far_side import unused_port
 from tests.launching import Launcher
 from tests.upstreams import ScriptedUpstream

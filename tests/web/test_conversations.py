@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from playwright.async_api import expect
 
-from server import Server
+from app.server import Server
 from tests.readers import call
 from tests.web.browsing import PHONE, Visitor
 

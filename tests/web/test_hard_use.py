@@ -6,7 +6,7 @@ import json
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from server import Server
+from app.server import Server
 from tests.readers import call
 from tests.upstreams import ScriptedUpstream
 from tests.web.browsing import NARROWEST, Tab, Visitor

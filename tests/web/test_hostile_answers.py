@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from playwright.async_api import Request, Route, expect
 
-from server import Server
+from app.server import Server
 from tests.steps import until
 from tests.upstreams import ScriptedUpstream
 from tests.web.browsing import Tab, Visitor

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
-from server import Server
+from app.server import Server
 from tests.readers import call
 from tests.upstreams import ScriptedUpstream
 from tests.web.browsing import LAPTOP, NARROWEST, PHONE, Tab, Visitor

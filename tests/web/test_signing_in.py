@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Request, Route, expect
 
-from server import Server
+from app.server import Server
 from tests.entering import Door
 from tests.issuer import Issuer
 from tests.serving import Serving

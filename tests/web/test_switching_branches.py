@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.async_api import expect
 
-from server import Server
+from app.server import Server
 from tests.upstreams import ScriptedUpstream
 from tests.web.branching import (
     LONG,

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from tornado.ioloop import IOLoop
 
-from server import Server
+from app.server import Server
 
 
 class Wire:

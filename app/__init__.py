@@ -1,0 +1,1 @@
+"""The server put together, started and stopped: the only room that knows all the others."""

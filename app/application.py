@@ -1,0 +1,77 @@
+"""The routes of all handlers as one Tornado application, and what bounds the bodies sent to it."""
+
+import logging
+
+from tornado.web import Application, RequestHandler
+
+import handlers.answers
+import handlers.api_docs
+import handlers.asking
+import handlers.conversations
+import handlers.health
+import handlers.me
+import handlers.metrics
+import handlers.models
+import handlers.page
+import handlers.server_options
+from handlers.base import NotFoundHandler, Services
+from settings import Settings
+from sockets.body_limiter import BodyLimiter
+from sockets.unread_requests import UnreadRequestLog
+
+log = logging.getLogger("headrace")
+
+ROUTES = [
+    *handlers.conversations.routes,
+    *handlers.asking.routes,
+    *handlers.answers.routes,
+    *handlers.models.routes,
+    *handlers.me.routes,
+    *handlers.health.routes,
+    *handlers.page.routes,
+    *handlers.metrics.routes,
+    *handlers.api_docs.routes,
+    *handlers.server_options.routes,
+]
+
+
+def limited_application(
+    settings: Settings, services: Services, unread_log: UnreadRequestLog
+) -> BodyLimiter:
+    """The application, and ahead of it what bounds the bodies of requests."""
+    values = {"services": services}
+    routes = [*ROUTES, *handlers.page.base_path_redirect(settings.base_path)]
+    application = Application(
+        [(pattern, handler, values) for pattern, handler in routes],
+        default_handler_class=NotFoundHandler,
+        default_handler_args=values,
+        log_function=_log_request,
+    )
+    limits = settings.limits
+
+    def on_refused(code: str) -> None:
+        services.metrics.refused(code)
+        level = logging.WARNING if code == "overloaded" else logging.INFO
+        unread_log.write(code, level=level)
+
+    return BodyLimiter(
+        application,
+        max_body_bytes=limits.max_body_bytes,
+        budget=services.body_budget,
+        on_refused=on_refused,
+        base_path=settings.base_path,
+        readable=services.cors.readable,
+    )
+
+
+def _log_request(handler: RequestHandler) -> None:
+    """One line at DEBUG, without the query: answers have their own line when they end."""
+    request = handler.request
+    milliseconds = 1000 * request.request_time()
+    log.debug(
+        "request %s %s %d %.1fms",
+        request.method,
+        request.path,
+        handler.get_status(),
+        milliseconds,
+    )

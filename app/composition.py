@@ -1,0 +1,208 @@
+"""From settings to a running server: store, providers, relay, handlers, sockets, in this order.
+
+This room is the only place that knows all the others. Whatever is opened here is closed here, in
+the opposite order.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from app.application import limited_application
+from app.background import cancel, keep_running
+from app.listeners import (
+    client_acceptor,
+    http_server,
+    peer_credentials,
+    peer_timeouts,
+    start_metrics_listener,
+)
+from app.server import Server
+from authentication import set_up_authentication
+from handlers.base import Services
+from handlers.cors import Cors
+from handlers.disconnects import DisconnectWatcher
+from handlers.event_streams import EventStreams
+from handlers.log_redaction import redacted_tornado_log
+from handlers.open_requests import OpenRequests
+from handlers.refusal_log import RefusalLog
+from handlers.store_health import StoreHealth
+from http_client.client import HttpClient
+from providers.building import build_provider
+from providers.demo import DemoUpstream
+from relay.admission import Allowance
+from relay.answer_record import AnswerRecord, log_answer
+from relay.models import Models, Source
+from relay.relay import Limits, Relay
+from settings import Settings, SettingsError
+from sockets.body_budget import BodyBudget
+from sockets.listening import is_shared, listen, url_of
+from sockets.peer_monitor import PeerMonitor
+from storage.opening import from_url
+from telemetry.lag import watch_lag
+from telemetry.metrics import Metrics, SocketStats
+
+# At the end every reader is sent its answer's ending. Who does not take it within this long has it
+# when they come back: it is stored.
+_ENDINGS_SECONDS = 5.0
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Server]:
+    """Serve within this block; leaving it ends every answer as interrupted and keeps them all.
+
+    Raises StorageError or CannotListen, with words for the operator, if it cannot start.
+    """
+    async with AsyncExitStack() as stack:
+        storage = from_url(
+            settings.storage.url,
+            process=secrets.token_hex(16),
+            lease_seconds=settings.relay.lease_seconds,
+        )
+        stack.push_async_callback(storage.close)
+        await storage.open()
+        client = HttpClient(max_connections=settings.upstream.max_connections)
+        stack.callback(client.close)
+        models = await _models(settings, client, stack)
+        metrics = Metrics(models.names())
+        listeners: list[Callable[[AnswerRecord], None]] = [log_answer, metrics.finished]
+        if settings.traces.enabled:
+            listeners.append(_span_maker(stack))
+        relay = Relay(storage, models, _relay_limits(settings), _call_each(*listeners))
+        await relay.open()
+
+        open_requests = OpenRequests()
+        event_streams = EventStreams(heartbeat_seconds=settings.relay.heartbeat_seconds)
+        stack.callback(event_streams.close)
+        disconnects = DisconnectWatcher()
+        stack.callback(disconnects.close)
+        cors = Cors(settings.cors.allow_origins)
+        authentication = set_up_authentication(settings.auth, cors, storage, open_requests)
+        stack.callback(authentication.close)
+        tasks: list[Callable[[], Awaitable[None]]] = [*relay.chores(), *authentication.chores]
+        tasks.append(partial(watch_lag, metrics.lagged))
+        store_health = StoreHealth(storage)
+        stack.push_async_callback(store_health.close)
+        tasks.append(store_health.run)
+        refusal_log = RefusalLog(store_health)
+        stack.callback(refusal_log.close)
+        unread_log = stack.enter_context(redacted_tornado_log())
+        for task in tasks:
+            stack.push_async_callback(cancel, asyncio.create_task(keep_running(task)))
+
+        services = Services(
+            relay=relay,
+            storage=storage,
+            store_health=store_health,
+            refusal_log=refusal_log,
+            models=models,
+            open_requests=open_requests,
+            event_streams=event_streams,
+            disconnects=disconnects,
+            authenticator=authentication.authenticator,
+            tickets=authentication.tickets,
+            cors=cors,
+            max_body_bytes=settings.limits.max_body_bytes,
+            body_budget=BodyBudget(settings.limits.max_bodies_bytes),
+            base_path=settings.base_path,
+            metrics=metrics,
+            metrics_here=settings.metrics.port is None and not is_shared(settings),
+        )
+        application = limited_application(settings, services, unread_log)
+        http = http_server(settings, application)
+        probe_http = http_server(settings, application, keep_alive=False)
+        metrics_url = start_metrics_listener(settings, metrics, unread_log, stack)
+        sockets = listen(settings)
+        url = url_of(sockets[0])
+        acceptor = client_acceptor(
+            settings, http, probe_http, unread_log, peer_credentials(settings, stack)
+        )
+        metrics.watch(
+            lambda: relay.stats,
+            lambda: SocketStats(
+                readers=event_streams.open_count,
+                connections=acceptor.connections,
+                refused=acceptor.refused,
+                upstream_in_use=client.connections_in_use,
+                upstream_resting=client.connections_idle,
+            ),
+        )
+        acceptor.start(sockets)
+        peers = PeerMonitor(acceptor.open, peer_timeouts(settings))
+        peers.start()
+        stack.callback(peers.stop)
+        stack.push_async_callback(http.close_all_connections)
+        stack.push_async_callback(probe_http.close_all_connections)
+        stack.push_async_callback(open_requests.wait_for_none, timeout=_ENDINGS_SECONDS)
+        stack.push_async_callback(relay.close)
+        stack.callback(acceptor.stop)
+        yield Server(url, acceptor, relay, open_requests, event_streams, metrics_url)
+
+
+async def _models(settings: Settings, client: HttpClient, stack: AsyncExitStack) -> Models:
+    """The configured providers, sharing one client; the demo's upstream is started here."""
+    providers: dict[str, Source] = {}
+    for name, configured in settings.providers.items():
+        base_url = configured.base_url
+        if configured.dialect == "demo":
+            demo = DemoUpstream()
+            demo.start()
+            stack.push_async_callback(demo.close)
+            base_url = demo.base_url
+        providers[name] = build_provider(
+            name, configured, base_url=base_url, client=client, timeouts=settings.timeouts
+        )
+    models = Models(providers, settings.effective_default_model)
+    stack.push_async_callback(models.close)
+    return models
+
+
+def _relay_limits(settings: Settings) -> Limits:
+    limits = settings.limits
+    return Limits(
+        allowance=Allowance(
+            answers=limits.answers,
+            answers_per_user=limits.answers_per_user,
+            requests_per_user=limits.requests_per_user,
+            streams_per_user=limits.streams_per_user,
+            questions_per_minute=limits.questions_per_minute,
+            tokens_per_day=limits.tokens_per_day,
+            kept_bytes=limits.kept_bytes_per_user,
+        ),
+        max_unsent_bytes=limits.max_unsent_bytes,
+        max_question_chars=limits.max_question_chars,
+        max_answer_chars=settings.relay.max_answer_chars,
+        context_chars=settings.context.max_chars,
+        context_messages=settings.context.max_messages,
+        grace_seconds=0.0 if settings.relay.on_disconnect == "cancel" else None,
+        keyed_grace_seconds=settings.relay.grace_seconds,
+        checkpoint_seconds=settings.relay.checkpoint_seconds,
+        attach_seconds=settings.relay.attach_seconds,
+        lease_seconds=settings.relay.lease_seconds,
+    )
+
+
+def _call_each(*listeners: Callable[[AnswerRecord], None]) -> Callable[[AnswerRecord], None]:
+    """One listener that calls each of them with every answer that ended."""
+
+    def call_each(record: AnswerRecord) -> None:
+        for listener in listeners:
+            listener(record)
+
+    return call_each
+
+
+def _span_maker(stack: AsyncExitStack) -> Callable[[AnswerRecord], None]:
+    """What makes spans of answers. Raises SettingsError if its packages are not installed."""
+    try:
+        # Not at the top: it is an extra, and a server without it need not have it.
+        from telemetry.traces import Traces, otlp_exporter
+    except ImportError as error:
+        raise SettingsError(
+            f"traces.enabled: {error.name} is not installed; requirements-traces.txt has it"
+        ) from error
+    traces = Traces(otlp_exporter())
+    stack.push_async_callback(traces.close)
+    return traces.finished

@@ -1,0 +1,68 @@
+"""A server's life as a process: it starts, says so, serves, and drains when a signal comes."""
+
+import asyncio
+import logging
+import signal
+from contextlib import AsyncExitStack
+from functools import partial
+
+from app.background import cancel, keep_running
+from app.composition import running
+from app.memory import collect_seldom, give_memory_back
+from app.server import Server
+from settings import Settings
+from sockets.acceptor import take_all_descriptors
+from supervision import Supervisor
+from telemetry.log_event import LogEvent
+
+log = logging.getLogger("headrace")
+
+
+# A terminal that is closed says so twice, by the kernel and by its shell, and systemd ends a
+# session by SIGTERM and SIGHUP at once: the second time is no second thought of anybody's.
+_ONE_HANGUP_SECONDS = 0.2
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM, SIGINT or SIGHUP, and drain then; a second one cuts that short."""
+    stopping, hurry = asyncio.Event(), asyncio.Event()
+
+    last, last_at = 0, float("-inf")
+
+    def signalled(number: int) -> None:
+        nonlocal last, last_at
+        is_one = signal.SIGHUP in (last, number) and loop.time() < last_at + _ONE_HANGUP_SECONDS
+        last, last_at = number, loop.time()
+        if not is_one:
+            (hurry if stopping.is_set() else stopping).set()
+
+    take_all_descriptors()
+    give_memory_back()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, signalled, number)
+    # A terminal that was closed, or a habit: there is nothing that could be read anew. Who started
+    # the server by nohup does not mean it to hear of that.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        loop.add_signal_handler(signal.SIGHUP, signalled, signal.SIGHUP)
+    supervisor = Supervisor()
+    async with AsyncExitStack() as stack:
+        telling = asyncio.create_task(keep_running(supervisor.keep_telling))
+        stack.push_async_callback(cancel, telling)
+        server = await stack.enter_async_context(running(settings))
+        collect_seldom()
+        if server.metrics_url is not None:
+            log.info("metrics at %s", server.metrics_url)
+        print(f"Headrace is ready at {server.url}", flush=True)
+        supervisor.ready(partial(_in_words, server, "serving"))
+        await stopping.wait()
+        supervisor.stopping(partial(_in_words, server, "draining"))
+        log.info(LogEvent("draining", live_answers=server.relay.live))
+        await server.drain(settings.relay.drain_seconds, hurry=hurry)
+        log.info(LogEvent("stopping", live_answers=server.relay.live))
+
+
+def _in_words(server: Server, what: str) -> str:
+    """How the server does, for the person who asks systemd."""
+    live, readers = server.relay.live, server.event_streams.open_count
+    return f"{what} {live} live answer{'s' * (live != 1)} to {readers} reader{'s' * (readers != 1)}"

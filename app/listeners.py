@@ -1,0 +1,135 @@
+"""What takes connections in: for the API, and for Prometheus where that has a port of its own."""
+
+import logging
+import resource
+from contextlib import AsyncExitStack
+
+from tornado.httpserver import HTTPServer
+
+import handlers.health
+import handlers.metrics
+from settings import UNIX, Settings
+from sockets.acceptor import Acceptor, affordable_connections
+from sockets.binding import bind, shown
+from sockets.body_limiter import UNBOUNDED, BodyLimiter
+from sockets.client_connection import ConnectionLimits
+from sockets.listening import CannotListen, url_of
+from sockets.peer_credentials import HAS_PEER_CREDENTIALS, PeerCredentials
+from sockets.peer_progress import PeerTimeouts
+from sockets.probe_connections import ProbeConnections
+from sockets.unread_requests import UnreadRequestLog
+from telemetry.metrics import Metrics
+
+log = logging.getLogger("headrace")
+
+
+# Prometheus has one connection, and a person who looks another. They leave descriptors to readers.
+_MAX_SCRAPERS = 32
+
+
+def http_server(
+    settings: Settings, application: BodyLimiter, *, keep_alive: bool = True
+) -> HTTPServer:
+    """Tornado's server within the limits; without `keep_alive` a connection has one request."""
+    limits = settings.limits
+    return HTTPServer(
+        application,
+        no_keep_alive=not keep_alive,
+        # Somewhat above the limit: what is a little too large is refused in words.
+        max_header_size=2 * limits.max_header_bytes,
+        max_body_size=UNBOUNDED,
+        body_timeout=limits.body_seconds,
+        idle_connection_timeout=limits.idle_seconds,
+    )
+
+
+def client_acceptor(
+    settings: Settings,
+    http: HTTPServer,
+    probe_http: HTTPServer,
+    unread_log: UnreadRequestLog,
+    credentials: PeerCredentials | None,
+) -> Acceptor:
+    """What takes in connections for `http`, and beyond their number health checks for `probe_http`.
+
+    There are fewer connections than set where the limit on open files wants it.
+    """
+    limits = settings.limits
+    connection_limits = ConnectionLimits(
+        max_header_bytes=limits.max_header_bytes,
+        max_headers=limits.max_headers,
+        head_seconds=limits.head_seconds,
+        max_buffer_bytes=2 * (limits.max_body_bytes + limits.max_header_bytes),
+    )
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    affordable = affordable_connections(limits.connections, settings.most_calls, descriptors)
+    if affordable < limits.connections:
+        log.info("limits.connections is more than the limit on open files bears: %d", affordable)
+    health = [path for path, _ in handlers.health.routes]
+    below = [f"{settings.base_path}{path}" for path in health]
+    return Acceptor(
+        http,
+        connection_limits,
+        max_connections=affordable,
+        unread_log=unread_log,
+        peer_credentials=credentials,
+        probes=ProbeConnections(probe_http, {*health, *below}),
+    )
+
+
+def peer_credentials(settings: Settings, stack: AsyncExitStack) -> PeerCredentials | None:
+    """What tells whose program connects, where nobody shows a key."""
+    if settings.auth.mode != "none":
+        return None
+    if not HAS_PEER_CREDENTIALS:
+        log.warning('auth.mode "none": this system does not tell who connects, only headers do')
+        return None
+    credentials = PeerCredentials()
+    stack.callback(credentials.close)
+    if credentials.trouble is not None and not settings.host.startswith(UNIX):
+        log.warning('auth.mode "none" refuses everybody: %s (see doctor)', credentials.trouble)
+    return credentials
+
+
+def peer_timeouts(settings: Settings) -> PeerTimeouts:
+    """After how long a peer that is gone, or takes nothing, is hung up on."""
+    relay = settings.relay
+    return PeerTimeouts(
+        dead_seconds=relay.reader_dead_seconds, stall_seconds=relay.reader_stall_seconds
+    )
+
+
+def start_metrics_listener(
+    settings: Settings, metrics: Metrics, unread_log: UnreadRequestLog, stack: AsyncExitStack
+) -> str | None:
+    """The address of the metrics' own listener, which is started here, if they have one.
+
+    Raises CannotListen: also of a port that another process of ours has.
+    """
+    host, port = settings.metrics.host, settings.metrics.port
+    if port is None:
+        return None
+    try:
+        sockets = bind(host, port)
+    except (OSError, ValueError) as error:  # a UnicodeError, of what is no name
+        reason = getattr(error, "strerror", None) or error
+        raise CannotListen(
+            f"metrics.port: cannot listen on {shown(host, port)}: {reason}; "
+            "each process needs one of its own"
+        ) from error
+    most = handlers.metrics.MAX_BYTES
+    connection_limits = ConnectionLimits(
+        max_header_bytes=most,
+        max_headers=settings.limits.max_headers,
+        head_seconds=settings.limits.head_seconds,
+        max_buffer_bytes=2 * most,
+    )
+    http = handlers.metrics.scrape_server(metrics)
+    url = f"{url_of(sockets[0])}/metrics"
+    acceptor = Acceptor(
+        http, connection_limits, max_connections=_MAX_SCRAPERS, unread_log=unread_log
+    )
+    acceptor.start(sockets)
+    stack.push_async_callback(http.close_all_connections)
+    stack.callback(acceptor.stop)
+    return url
