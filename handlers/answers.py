@@ -8,9 +8,9 @@ from tornado.iostream import StreamClosedError
 from auth.principal import KeysUnavailable, Principal
 from auth.tickets import Ticket
 from handlers.base import BaseHandler
+from handlers.response_bodies import GivenTicket, MessageView
 from handlers.resume_position import resume_position
 from handlers.streaming import ReadingHandler
-from handlers.views import GivenTicket, Message
 from relay.errors import Overloaded, TooMuchUnread
 from storage.errors import StorageError
 
@@ -100,7 +100,7 @@ class StopHandler(BaseHandler):
         """
         answer = await self.services.relay.stop(self.user, answer_id)
         status = HTTPStatus.ACCEPTED if answer.ending is None else HTTPStatus.OK
-        self.write_json(Message.of_answer(answer), status)
+        self.write_json(MessageView.of_answer(answer), status)
 
 
 routes = [

@@ -6,12 +6,12 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import NamedTuple
 
-from handlers.bodies import Chat, Options, Question
 from handlers.errors import ApiError, failure_status
+from handlers.request_bodies import Chat, Options, Question
+from handlers.response_bodies import Accepted, FailedAnswer, List, MessageView, Problem
 from handlers.resume_position import ResumePosition, resume_position
 from handlers.single_header import RepeatedHeader, single_header
 from handlers.streaming import ReadingHandler
-from handlers.views import Accepted, FailedAnswer, List, Message, Problem
 from model.messages import Failure, Status
 from relay.answer import Answer
 from relay.ask_request import AskRequest
@@ -127,7 +127,7 @@ class AskingHandler(ReadingHandler):
     async def _answer_whole(self, answer: Answer) -> None:
         if not await self.wait_for(answer):
             return
-        message = Message.of_answer(answer)
+        message = MessageView.of_answer(answer)
         if message.status not in (Status.FAILED, Status.INTERRUPTED):
             self.write_json(message)
             return
@@ -163,7 +163,7 @@ class MessagesHandler(AskingHandler):
                 )
             except ValueError:
                 raise self.bad_cursor("before") from None
-            self.write_json(List([Message.of(message) for message in page.data], page.next))
+            self.write_json(List([MessageView.of(message) for message in page.data], page.next))
 
     async def post(self, conversation_id: str) -> None:
         """Ask."""

@@ -27,9 +27,9 @@ from handlers.errors import ApiError, ErrorResponse, to_error_response
 from handlers.event_streams import EventStreams
 from handlers.open_requests import OpenRequests
 from handlers.refusal_log import RefusalLog
+from handlers.response_bodies import Problem, Refusal
 from handlers.single_header import RepeatedHeader, single_header
 from handlers.store_health import StoreHealth
-from handlers.views import Problem, Refusal
 from relay.ask_request import Caller
 from relay.errors import forget_frames
 from relay.model_access import AllowedModels

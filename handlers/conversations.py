@@ -4,12 +4,11 @@ import secrets
 from http import HTTPStatus
 
 from handlers.base import BaseHandler
-from handlers.bodies import ChangedConversation, NewConversation
 from handlers.disconnect_aware import DisconnectAwareHandler
 from handlers.errors import ApiError
-from handlers.views import Conversation, List
-from model.messages import Conversation as Kept
-from model.messages import now
+from handlers.request_bodies import ChangedConversation, NewConversation
+from handlers.response_bodies import ConversationView, List
+from model.messages import Conversation, now
 from relay.titles import shown
 from storage.values import Changes, Order
 
@@ -28,7 +27,7 @@ class ConversationsHandler(DisconnectAwareHandler):
                 )
             except ValueError:
                 raise self.bad_cursor("after") from None
-            self.write_json(List([Conversation.of(kept) for kept in page.data], page.next))
+            self.write_json(List([ConversationView.of(kept) for kept in page.data], page.next))
 
     def _order(self) -> Order:
         """`?order=`: by which time to list."""
@@ -46,7 +45,7 @@ class ConversationsHandler(DisconnectAwareHandler):
         if new.model is not None:
             self.services.models.resolve(new.model, self.allowed)
         created_at = now()
-        conversation = Kept(
+        conversation = Conversation(
             id=secrets.token_hex(16),
             user=self.user,
             title=shown(new.title),
@@ -61,7 +60,7 @@ class ConversationsHandler(DisconnectAwareHandler):
         if self.disconnected:
             return
         self.set_header("Location", self.address(f"/api/v1/conversations/{conversation.id}"))
-        self.write_json(Conversation.of(conversation), HTTPStatus.CREATED)
+        self.write_json(ConversationView.of(conversation), HTTPStatus.CREATED)
 
 
 class ConversationHandler(BaseHandler):
@@ -70,7 +69,7 @@ class ConversationHandler(BaseHandler):
     async def get(self, conversation_id: str) -> None:
         """Show it."""
         kept = await self.services.storage.conversation(self.user, conversation_id)
-        self.write_json(Conversation.of(kept))
+        self.write_json(ConversationView.of(kept))
 
     async def patch(self, conversation_id: str) -> None:
         """Change what the body names."""
@@ -86,7 +85,7 @@ class ConversationHandler(BaseHandler):
         kept = await self.services.relay.change_conversation(
             self.user, conversation_id, changes, now()
         )
-        self.write_json(Conversation.of(kept))
+        self.write_json(ConversationView.of(kept))
 
     async def delete(self, conversation_id: str) -> None:
         """Forget it and all its messages; a live answer is stopped first."""

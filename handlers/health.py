@@ -2,7 +2,7 @@
 
 from handlers.authenticator import Access
 from handlers.base import BaseHandler
-from handlers.views import Health, Ready
+from handlers.response_bodies import Health, Ready
 from relay.errors import ShuttingDown
 
 

@@ -1,7 +1,7 @@
 """Who the asker is: what a client cannot read off an API key, and may not trust a token of."""
 
 from handlers.base import BaseHandler
-from handlers.views import Me
+from handlers.response_bodies import Me
 
 
 class MeHandler(BaseHandler):

@@ -1,7 +1,7 @@
 """Which models there are to choose."""
 
 from handlers.base import BaseHandler
-from handlers.views import List, ModelEntry
+from handlers.response_bodies import List, ModelEntry
 
 
 class ModelsHandler(BaseHandler):

@@ -6,7 +6,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from handlers.views import FailedAnswer, Refusal
+from handlers.response_bodies import FailedAnswer, Refusal
 from storage.values import Order
 
 JSON = "application/json"

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from handlers.event_data import DeltaEvent, EndEvent, ResetEvent, StartEvent
 from handlers.openapi.components import (
     JSON,
     REFUSALS,
@@ -17,7 +18,7 @@ from handlers.openapi.components import (
     Reply,
 )
 from handlers.openapi.operations import OPERATIONS
-from handlers.views import DeltaEvent, EndEvent, Refusal, ResetEvent, StartEvent
+from handlers.response_bodies import Refusal
 
 _REF = "#/components/schemas/{name}"
 
@@ -34,6 +35,9 @@ _ABOUT = (
     "`X-Request-Id`. A method that a path does not support is answered with 405, and `Allow` lists "
     "the supported ones. Every path that supports GET supports HEAD."
 )
+
+# How the code tells the conversations and messages that clients get from the stored ones.
+_VIEW = re.compile(r"View(?=$|_|\])")
 
 # Only Python's patterns need `\Z`: in other languages `$` matches at the very end of the text,
 # unless a flag says otherwise.
@@ -71,7 +75,9 @@ def document(*, asks_for_keys: bool, base_path: str = "") -> dict[str, Any]:
         "servers": [{"url": base_path or "/"}],
         "paths": paths,
         "components": {
-            "schemas": {name: _tidied(_portable(schema)) for name, schema in schemas.items()},
+            "schemas": {
+                _VIEW.sub("", name): _tidied(_public(schema)) for name, schema in schemas.items()
+            },
             "responses": {_refusal(status): _reply(reply) for status, reply in REFUSALS.items()},
             "securitySchemes": {"key": _KEY, "ticket": _TICKET},
         },
@@ -241,19 +247,24 @@ def _schema(what: Any) -> Any:
     if isinstance(what, tuple):
         return {"anyOf": [_schema(each) for each in what]}
     (schema,), _ = msgspec.json.schema_components([what], ref_template=_REF)
-    return schema
+    return _public(schema)
 
 
-def _portable(schema: Any) -> Any:
-    """The schema with patterns that every language's regular expressions can read."""
-    if isinstance(schema, dict):
-        return {
-            name: _PYTHON_END.sub("$", value)
-            if name == "pattern" and isinstance(value, str)
-            else _portable(value)
-            for name, value in schema.items()
-        }
-    return [_portable(each) for each in schema] if isinstance(schema, list) else schema
+def _public(schema: Any) -> Any:
+    """The schema with the types' public names, and with patterns that every language can read."""
+    if isinstance(schema, list):
+        return [_public(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {}
+    for name, value in schema.items():
+        if name in ("$ref", "title") and isinstance(value, str):
+            found[name] = _VIEW.sub("", value)
+        elif name == "pattern" and isinstance(value, str):
+            found[name] = _PYTHON_END.sub("$", value)
+        else:
+            found[name] = _public(value)
+    return found
 
 
 def _tidied(schema: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,6 @@
 that the server serves, so that no route is undocumented.
 """
 
-from handlers.bodies import ChangedConversation, Chat, NewConversation, Options, Question
 from handlers.errors import FAILURE_STATUSES
 from handlers.openapi.components import (
     ANY_OBJECT,
@@ -24,14 +23,15 @@ from handlers.openapi.components import (
     Reply,
     failed,
 )
-from handlers.views import (
+from handlers.request_bodies import ChangedConversation, Chat, NewConversation, Options, Question
+from handlers.response_bodies import (
     Accepted,
-    Conversation,
+    ConversationView,
     GivenTicket,
     Health,
     List,
     Me,
-    Message,
+    MessageView,
     ModelEntry,
     Ready,
     Refusal,
@@ -57,7 +57,7 @@ _ANSWERED = {
     200: Reply(
         "The answer, as a stream of events or, if `Accept` permits only `application/json`, as a "
         "message once it has ended.",
-        {EVENTS: EVENT, JSON: Message},
+        {EVENTS: EVENT, JSON: MessageView},
     ),
     202: Reply(
         "With `Prefer: respond-async`: the question is stored, and its answer can be read at "
@@ -108,7 +108,7 @@ OPERATIONS = (
         {
             200: Reply(
                 "A page of messages; `next` is null if there are no older ones.",
-                {JSON: List[Message]},
+                {JSON: List[MessageView]},
             )
         },
         parameters=(
@@ -128,7 +128,7 @@ OPERATIONS = (
         "Create a conversation.",
         "Creates an empty conversation. `POST /api/v1/chat` without a `conversation_id` creates "
         "one together with its first question.",
-        {201: Reply("The conversation was created.", {JSON: Conversation}, (LOCATION,))},
+        {201: Reply("The conversation was created.", {JSON: ConversationView}, (LOCATION,))},
         body=NewConversation,
         refuses=(429,),
     ),
@@ -141,7 +141,7 @@ OPERATIONS = (
         {
             200: Reply(
                 "A page of conversations; `next` is null on the last one.",
-                {JSON: List[Conversation]},
+                {JSON: List[ConversationView]},
             )
         },
         parameters=(
@@ -160,7 +160,7 @@ OPERATIONS = (
         _CONVERSATION,
         "Get a conversation.",
         "Returns the conversation without its messages.",
-        {200: Reply("The conversation.", {JSON: Conversation})},
+        {200: Reply("The conversation.", {JSON: ConversationView})},
         refuses=(404,),
     ),
     Operation(
@@ -169,7 +169,7 @@ OPERATIONS = (
         "Change a conversation.",
         "Changes the fields that the body names and leaves the others. Null clears `title`, "
         "`model` or `system`; an empty object clears `metadata`.",
-        {200: Reply("The conversation after the change.", {JSON: Conversation})},
+        {200: Reply("The conversation after the change.", {JSON: ConversationView})},
         body=ChangedConversation,
         refuses=(404, 429),
     ),
@@ -230,11 +230,11 @@ OPERATIONS = (
         "Ends a live answer with the status `stopped`; the text that was generated so far is "
         "stored, and all its readers get `end`. An answer that has ended is not changed.",
         {
-            200: Reply("The answer has ended; this is what is stored of it.", {JSON: Message}),
+            200: Reply("The answer has ended; this is what is stored of it.", {JSON: MessageView}),
             202: Reply(
                 "The answer will be stopped, but its end is not stored yet: another process "
                 "generates it, or the store is slow. The message may still be `live`.",
-                {JSON: Message},
+                {JSON: MessageView},
             ),
         },
         refuses=(404,),

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from handlers.views import EndEvent, Problem, StartEvent
+from handlers.event_data import EndEvent, StartEvent
+from handlers.response_bodies import Problem
 from model.growth import Piece
 from relay.answer import MAX_EVENT_CHARS, Answer
 

@@ -55,6 +55,22 @@ def test_the_document_is_openapi_as_the_standard_has_it(asks_for_keys: bool) -> 
     OpenAPIV31SpecValidator(document(asks_for_keys=asks_for_keys)).validate()
 
 
+def test_the_types_keep_the_names_by_which_generated_clients_know_them() -> None:
+    bodies = (
+        *("Accepted", "ChangedConversation", "Chat", "Conversation", "FailedAnswer", "GivenTicket"),
+        *("Grace", "Health", "List_Conversation_", "List_Message_", "List_ModelEntry_", "Me"),
+        *("Message", "ModelEntry", "NewConversation", "Options", "Problem", "Question", "Ready"),
+        *("Refusal", "TextPart"),
+    )
+    events = ("DeltaEvent", "EndEvent", "Event", "ResetEvent", "StartEvent", "ToolCallDelta")
+    stored = (
+        *("Failure", "FileBlock", "ImageBlock", "ProviderData", "ReasoningBlock", "Status"),
+        *("TextBlock", "Timing", "ToolCallBlock", "ToolResultBlock", "Usage"),
+    )
+
+    assert {*bodies, *events, *stored} == DOCUMENT["components"]["schemas"].keys()
+
+
 def test_a_server_that_asks_for_no_key_says_so() -> None:
     operations = [
         operation

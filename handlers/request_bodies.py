@@ -1,4 +1,4 @@
-"""The bodies that clients send, as types; `views.py` has those that they get.
+"""The bodies that clients send, as types; `response_bodies.py` has those that they get.
 
 Docstrings and descriptions of fields are part of the OpenAPI document.
 """

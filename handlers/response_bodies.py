@@ -1,6 +1,7 @@
-"""What clients get, as types; `bodies.py` has what they send. Other stored fields stay internal.
+"""The bodies that clients get, as types; `request_bodies.py` has those that they send.
 
-Docstrings and descriptions of fields are part of the OpenAPI document.
+Other stored fields stay internal. Docstrings and descriptions of fields are part of the OpenAPI
+document, which leaves out the `View` of the names.
 """
 
 from datetime import datetime
@@ -9,8 +10,16 @@ from typing import Annotated, Generic, Literal, TypeVar, cast
 import msgspec
 from msgspec import Meta
 
-import model.messages as kept
-from model.blocks import Block, KnownBlock, ProviderData
+from handlers.field_descriptions import (
+    ANSWER_ID,
+    CONVERSATION_ID,
+    FINISH_REASON,
+    QUESTION_ID,
+    TIMING,
+    USAGE,
+)
+from model.blocks import Block, KnownBlock
+from model.messages import Conversation, Failure, Message, Status, Timing
 from model.usage import Usage
 from relay.answer import Answer
 
@@ -18,35 +27,11 @@ T = TypeVar("T")
 
 _Time = Annotated[datetime, Meta(tz=True)]  # RFC 3339
 
-_CONVERSATION_ID = Meta(
-    description="The conversation's id.", examples=["0f2c9a4b7d1e4c3f8a6b5d2e1c0f9a8b"]
-)
-_QUESTION_ID = Meta(
-    description="The id of the question.", examples=["5b1e8c7d2f3a4b6c9d0e1f2a3b4c5d6e"]
-)
-_ANSWER_ID = Meta(
-    description="The id of the answer.", examples=["9d0e1f2a3b4c5d6e5b1e8c7d2f3a4b6c"]
-)
-_MODEL = Meta(
-    description="The model that was asked, as `<provider>/<model>`.",
-    examples=["openai/gpt-4o-mini"],
-)
-_FINISH_REASON = Meta(
-    description="Why the model stopped: `stop`, `length`, `tool_calls`, `content_filter` or "
-    "`error`; null if the provider did not say, or the answer was not finished.",
-    examples=["stop"],
-)
-_USAGE = Meta(description="Tokens read and written; null while they are not known.")
-_TIMING = Meta(
-    description="How long the answer took; null while it is live, and if the process that "
-    "generated it did not end it."
-)
 
-
-class Conversation(msgspec.Struct, frozen=True, kw_only=True):
+class ConversationView(msgspec.Struct, frozen=True, kw_only=True):
     """A conversation, without its messages."""
 
-    id: Annotated[str, _CONVERSATION_ID]
+    id: Annotated[str, CONVERSATION_ID]
     title: Annotated[
         str | None,
         Meta(
@@ -76,19 +61,19 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     ]
 
     @classmethod
-    def of(cls, conversation: kept.Conversation) -> "Conversation":
+    def of(cls, conversation: Conversation) -> "ConversationView":
         """The view of a stored conversation."""
         return msgspec.convert(conversation, cls, from_attributes=True)
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
+class MessageView(msgspec.Struct, frozen=True, kw_only=True):
     """A question or an answer."""
 
     id: Annotated[
         str,
         Meta(description="The message's id.", examples=["9d0e1f2a3b4c5d6e5b1e8c7d2f3a4b6c"]),
     ]
-    conversation_id: Annotated[str, _CONVERSATION_ID]
+    conversation_id: Annotated[str, CONVERSATION_ID]
     parent_id: Annotated[
         str | None,
         Meta(
@@ -119,12 +104,12 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
             examples=["openai/gpt-4o-mini"],
         ),
     ]
-    status: Annotated[kept.Status, Meta(description="How the message stands.")] = kept.Status.LIVE
-    finish_reason: Annotated[str | None, _FINISH_REASON] = None
-    usage: Annotated[Usage | None, _USAGE] = None
-    timing: Annotated[kept.Timing | None, _TIMING] = None
+    status: Annotated[Status, Meta(description="How the message stands.")] = Status.LIVE
+    finish_reason: Annotated[str | None, FINISH_REASON] = None
+    usage: Annotated[Usage | None, USAGE] = None
+    timing: Annotated[Timing | None, TIMING] = None
     error: Annotated[
-        kept.Failure | None, Meta(description="Why the answer failed; null if it did not.")
+        Failure | None, Meta(description="Why the answer failed; null if it did not.")
     ] = None
     created_at: Annotated[_Time, Meta(description="When the question was asked.")]
     ended_at: Annotated[
@@ -132,13 +117,13 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
 
     @classmethod
-    def of(cls, message: kept.Message) -> "Message":
+    def of(cls, message: Message) -> "MessageView":
         """The view of a stored message; a live answer's usage is not known yet."""
         shown = {name: getattr(message, name) for name in cls.__struct_fields__}
         return cls(**shown | ({} if message.ended_at is not None else {"usage": None}))
 
     @classmethod
-    def of_answer(cls, answer: Answer) -> "Message":
+    def of_answer(cls, answer: Answer) -> "MessageView":
         """The view of an answer as its readers have it, whether or not it could be stored."""
         live = cls(
             id=answer.id,
@@ -180,9 +165,9 @@ class List(msgspec.Struct, Generic[T], frozen=True):
 class Accepted(msgspec.Struct, frozen=True):
     """A stored question, and where its answer can be read."""
 
-    conversation_id: Annotated[str, _CONVERSATION_ID]
-    question_id: Annotated[str, _QUESTION_ID]
-    answer_id: Annotated[str, _ANSWER_ID]
+    conversation_id: Annotated[str, CONVERSATION_ID]
+    question_id: Annotated[str, QUESTION_ID]
+    answer_id: Annotated[str, ANSWER_ID]
     events_url: Annotated[
         str,
         Meta(
@@ -277,7 +262,7 @@ class Problem(msgspec.Struct, frozen=True):
     ] = msgspec.UNSET
 
     @classmethod
-    def of(cls, failure: kept.Failure, request_id: str) -> "Problem":
+    def of(cls, failure: Failure, request_id: str) -> "Problem":
         """The problem that clients see of an answer's failure."""
         return cls(
             failure.code,
@@ -299,85 +284,8 @@ class FailedAnswer(msgspec.Struct, frozen=True):
 
     error: Annotated[Problem, Meta(description="Why the answer failed.")]
     message: Annotated[
-        Message, Meta(description="The answer, with what was generated before it failed.")
+        MessageView, Meta(description="The answer, with what was generated before it failed.")
     ]
-
-
-class StartEvent(msgspec.Struct, frozen=True):
-    """The data of `start`, the first event of every stream, also of one that resumes."""
-
-    conversation_id: Annotated[str, _CONVERSATION_ID]
-    question_id: Annotated[str, _QUESTION_ID]
-    answer_id: Annotated[str, _ANSWER_ID]
-    model: Annotated[str, _MODEL]
-
-
-class ToolCallDelta(msgspec.Struct, frozen=True):
-    """The growth of a tool call; the first one of each call brings its id and name."""
-
-    index: Annotated[
-        int, Meta(description="Which tool call of the answer this is, counted from 0.")
-    ]
-    arguments: Annotated[
-        str,
-        Meta(
-            description="Text to append to the call's arguments, which are JSON once complete.",
-            examples=['{"city": "Par'],
-        ),
-    ]
-    id: Annotated[
-        str | msgspec.UnsetType, Meta(description="The call's id, on its first delta.")
-    ] = msgspec.UNSET
-    name: Annotated[
-        str | msgspec.UnsetType, Meta(description="The tool's name, on its first delta.")
-    ] = msgspec.UNSET
-
-
-class DeltaEvent(msgspec.Struct, frozen=True):
-    """The data of `delta`: the growth of the answer, as one of the first four fields."""
-
-    text: Annotated[
-        str | msgspec.UnsetType, Meta(description="Text to append to the answer.", examples=["Hel"])
-    ] = msgspec.UNSET
-    reasoning: Annotated[
-        str | msgspec.UnsetType, Meta(description="Text to append to the model's reasoning.")
-    ] = msgspec.UNSET
-    tool_call: Annotated[
-        ToolCallDelta | msgspec.UnsetType, Meta(description="The growth of a tool call.")
-    ] = msgspec.UNSET
-    block: Annotated[
-        KnownBlock | msgspec.UnsetType,
-        Meta(description="A block that comes whole, such as an image, as it is in a message."),
-    ] = msgspec.UNSET
-    data: Annotated[
-        ProviderData | msgspec.UnsetType,
-        Meta(
-            description="The provider's own data for the reasoning or tool call beside it, which "
-            "is complete then. Clients need not interpret it."
-        ),
-    ] = msgspec.UNSET
-
-
-class ResetEvent(msgspec.Struct, frozen=True):
-    """The data of `reset`: the answer from its beginning."""
-
-    blocks: Annotated[
-        tuple[KnownBlock, ...],
-        Meta(description="The blocks that replace everything the client received."),
-    ]
-
-
-class EndEvent(msgspec.Struct, frozen=True):
-    """The data of `end`, the last event of every stream that was not cut off."""
-
-    status: Annotated[kept.Status, Meta(description="How the answer ended.")]
-    finish_reason: Annotated[str | None, _FINISH_REASON]
-    usage: Annotated[Usage | None, _USAGE]
-    timing: Annotated[kept.Timing | None, _TIMING]
-    error: Annotated[
-        Problem | msgspec.UnsetType,
-        Meta(description="Why the answer failed; left out if it did not."),
-    ] = msgspec.UNSET
 
 
 class Health(msgspec.Struct, frozen=True):
