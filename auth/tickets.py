@@ -10,7 +10,6 @@ the answer's id, which is not in it: it stands in the URL's path.
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import time
@@ -77,16 +76,17 @@ class Tickets:
         Raises InvalidCredentials.
         """
         sealed, _, signature = text.partition(".")
+        if len(text) > _LONGEST_TICKET:
+            raise InvalidCredentials("ticket_malformed")
         try:
-            if len(text) > _LONGEST_TICKET:
-                raise InvalidCredentials("ticket_malformed")
-            payload = _from_base64(sealed)
-            if not hmac.compare_digest(
-                _from_base64(signature), self._signature(payload, answer_id)
-            ):
-                raise InvalidCredentials("ticket_signature")
+            payload, signed = _from_base64(sealed), _from_base64(signature)
+        except ValueError:  # as UnicodeError and binascii.Error are
+            raise InvalidCredentials("ticket_malformed") from None
+        if not hmac.compare_digest(signed, self._signature(payload, answer_id)):
+            raise InvalidCredentials("ticket_signature")
+        try:
             claims = msgspec.json.decode(payload, type=_TicketPayload)
-        except (ValueError, binascii.Error):  # msgspec's and UnicodeError are ValueErrors
+        except ValueError:  # as msgspec's errors are
             raise InvalidCredentials("ticket_malformed") from None
         if claims.given_at > time.time() + _SKEW_SECONDS:
             raise InvalidCredentials("ticket_of_the_future")

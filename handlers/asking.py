@@ -15,6 +15,7 @@ from handlers.streaming import ReadingHandler
 from model.messages import Failure, Status
 from relay.answer import Answer
 from relay.ask_request import AskRequest
+from storage.errors import InvalidCursor
 
 _UNWANTED = re.compile(r"q\s*=\s*0(\.0*)?")
 
@@ -161,7 +162,7 @@ class MessagesHandler(AskingHandler):
                 page = await self.services.storage.messages(
                     self.user, conversation_id, limit=limit, before=before
                 )
-            except ValueError:
+            except InvalidCursor:
                 raise self.bad_cursor("before") from None
             self.write_json(List([MessageView.of(message) for message in page.data], page.next))
 

@@ -10,6 +10,7 @@ from handlers.request_bodies import ChangedConversation, NewConversation
 from handlers.response_bodies import ConversationView, List
 from model.messages import Conversation, now
 from relay.titles import shown
+from storage.errors import InvalidCursor
 from storage.values import Changes, Order
 
 
@@ -25,7 +26,7 @@ class ConversationsHandler(DisconnectAwareHandler):
                 page = await self.services.storage.conversations(
                     self.user, limit=limit, after=after, order=order
                 )
-            except ValueError:
+            except InvalidCursor:
                 raise self.bad_cursor("after") from None
             self.write_json(List([ConversationView.of(kept) for kept in page.data], page.next))
 

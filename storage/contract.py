@@ -49,8 +49,9 @@ class ConversationStore(Protocol):
     ) -> Page[Conversation]:
         """Newest (created or updated last) first.
 
-        `after` is an earlier page's `next`, of the same order; ValueError if not. What is updated
-        meanwhile moves ahead of all pages; of the rest nothing is passed over or comes twice.
+        `after` is an earlier page's `next`, of the same order; raises InvalidCursor if not. What is
+        updated meanwhile moves ahead of all pages; of the rest nothing is passed over or comes
+        twice.
         """
 
     @abstractmethod
@@ -78,7 +79,7 @@ class MessageStore(Protocol):
         """The newest `limit` messages, oldest of them first; `next` leads to older ones.
 
         Live answers come with the blocks checkpointed so far. Raises NotFound for the conversation
-        and ValueError for a `before` that is no cursor.
+        and InvalidCursor for a `before` that is none.
         """
 
     @abstractmethod

@@ -6,8 +6,9 @@ StorageError          the store could not be reached or failed; carries a Reason
 NotFound              no such document for this user
 Busy                  the conversation has a live answer already
 KeyTaken              the idempotency key stands for another answer already
+InvalidCursor         no list gave out this cursor
 
-The last three are answers of a store that works. No error's words carry what people wrote, or the
+The last four are answers of a store that works. No error's words carry what people wrote, or the
 password of a store.
 """
 
@@ -81,6 +82,10 @@ def failure(message: str, reason: Reason) -> StorageError:
 
 class NotFound(Exception):
     """No such document for this user."""
+
+
+class InvalidCursor(Exception):
+    """A cursor that no list gave out, or another one."""
 
 
 class Busy(Exception):

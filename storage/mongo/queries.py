@@ -19,6 +19,7 @@ from typing import Any
 
 from model.blocks import LATER_KINDS
 from model.messages import Conversation, Message, Status
+from storage.cursors import decode_api_key_cursor, decode_conversation_cursor, decode_message_cursor
 from storage.mongo.documents import (
     Document,
     changed_fields,
@@ -27,7 +28,6 @@ from storage.mongo.documents import (
     peer_requests_list,
     span_id,
 )
-from storage.pages import api_key_place, conversation_place, message_place
 from storage.sizes import facts_bytes, messages_bytes
 from storage.values import (
     SCHEMA_VERSION,
@@ -61,10 +61,10 @@ def conversation_key(user: str, conversation_id: str) -> Document:
 
 
 def conversations_after(user: str, cursor: str | None, order: Order) -> Document:
-    """The conversations behind a page's end, newest first. Raises ValueError."""
+    """The conversations behind a page's end, newest first. Raises InvalidCursor."""
     if cursor is None:
         return {"user": user}
-    time, conversation_id = conversation_place(cursor, order)
+    time, conversation_id = decode_conversation_cursor(cursor, order)
     return {
         "user": user,
         order.field: {"$lte": time},  # bounds the index
@@ -78,9 +78,9 @@ def messages_of(user: str, conversation_id: str) -> Document:
 
 
 def messages_before(user: str, conversation_id: str, cursor: str | None) -> Document:
-    """The messages of a conversation ahead of a page's begin. Raises ValueError."""
+    """The messages of a conversation ahead of a page's begin. Raises InvalidCursor."""
     query = messages_of(user, conversation_id)
-    return query if cursor is None else query | {"ordinal": {"$lt": message_place(cursor)}}
+    return query if cursor is None else query | {"ordinal": {"$lt": decode_message_cursor(cursor)}}
 
 
 def messages_up_to(user: str, conversation_id: str, ordinal: int) -> Document:
@@ -224,9 +224,9 @@ def api_keys_by_id(key_ids: Collection[str]) -> Document:
 
 
 def api_keys_after(user: str | None, cursor: str | None) -> Document:
-    """A user's API keys, or everybody's, behind a page's end. Raises ValueError."""
+    """A user's API keys, or everybody's, behind a page's end. Raises InvalidCursor."""
     query: Document = {} if user is None else {"user": user}
-    return query if cursor is None else query | {"_id": {"$gt": api_key_place(cursor)}}
+    return query if cursor is None else query | {"_id": {"$gt": decode_api_key_cursor(cursor)}}
 
 
 def api_key_revoked(revoked_at: datetime) -> list[Document]:

@@ -5,10 +5,12 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from model.messages import now
+from storage.cursors import decode_api_key_cursor
 from storage.errors import KeyTaken, NotFound, Reason, failure
-from storage.pages import api_key_place, milliseconds, page_of_api_keys
+from storage.pages import page_of_api_keys
 from storage.sqlite.rows import api_key_in, api_key_row, assignments, count_row, key_in, key_row
 from storage.sqlite.threads import SQLiteThreads, reads, writes
+from storage.timestamps import to_milliseconds
 from storage.values import KEY_SECONDS, ApiKey, Count, IdempotencyKey, Page, Span
 
 # How many API keys to ask for in one query: SQLite takes 999 values before its version 3.32.
@@ -64,7 +66,7 @@ class SQLiteKeys(SQLiteThreads):
             ORDER BY id LIMIT :limit""",
             {
                 "user": user,
-                "after": "" if after is None else api_key_place(after),
+                "after": "" if after is None else decode_api_key_cursor(after),
                 "limit": limit + 1,
             },
         )
@@ -74,7 +76,7 @@ class SQLiteKeys(SQLiteThreads):
     def revoke_api_key(self, key_id: str, revoked_at: datetime) -> ApiKey:
         self._database.execute(
             "UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?",
-            (milliseconds(revoked_at), key_id),
+            (to_milliseconds(revoked_at), key_id),
         )
         row = self._row("SELECT * FROM api_keys WHERE id = ?", key_id)
         if row is None:
@@ -83,7 +85,7 @@ class SQLiteKeys(SQLiteThreads):
 
     @writes("counts")
     def share_counts(self, counts: Sequence[Count]) -> Mapping[Span, int]:
-        self._database.execute("DELETE FROM counts WHERE ends_at <= ?", (milliseconds(now()),))
+        self._database.execute("DELETE FROM counts WHERE ends_at <= ?", (to_milliseconds(now()),))
         self._database.executemany(
             """INSERT INTO counts (user, what, begins_at, ends_at, writer, amount)
             VALUES (:user, :what, :begins_at, :ends_at, :writer, :amount)
@@ -103,4 +105,4 @@ class SQLiteKeys(SQLiteThreads):
 
 def _oldest_key() -> int:
     """When the keys that expire just now were made."""
-    return milliseconds(now() - timedelta(seconds=KEY_SECONDS))
+    return to_milliseconds(now() - timedelta(seconds=KEY_SECONDS))

@@ -13,9 +13,9 @@ import msgspec
 
 from model.growth import Chunk
 from model.messages import Conversation, Ending, Message
-from storage.pages import instant, milliseconds
 from storage.reading import of_json, read_chunk, read_conversation, read_message
 from storage.sizes import facts_bytes
+from storage.timestamps import from_milliseconds, to_milliseconds
 from storage.values import ApiKey, Count, IdempotencyKey
 
 _API_KEY_TIMES = ("created_at", "expires_at", "revoked_at")
@@ -28,8 +28,8 @@ def conversation_row(conversation: Conversation) -> dict[str, Any]:
     row = msgspec.structs.asdict(conversation)
     row["bytes"] = facts_bytes(conversation)
     row["metadata"] = as_json(conversation.metadata)
-    row["created_at"] = milliseconds(conversation.created_at)
-    row["updated_at"] = milliseconds(conversation.updated_at)
+    row["created_at"] = to_milliseconds(conversation.created_at)
+    row["updated_at"] = to_milliseconds(conversation.updated_at)
     return row
 
 
@@ -45,7 +45,7 @@ def conversation_in(row: Row) -> Conversation:
 def message_row(message: Message) -> dict[str, Any]:
     """The columns of a message."""
     row = msgspec.structs.asdict(message)
-    row["created_at"] = milliseconds(message.created_at)
+    row["created_at"] = to_milliseconds(message.created_at)
     return row | _ending_columns(message)
 
 
@@ -82,20 +82,20 @@ def chunk_in(row: Row) -> Chunk | None:
 def count_row(count: Count) -> dict[str, Any]:
     """The columns of a count."""
     row = msgspec.structs.asdict(count.span)
-    row["begins_at"] = milliseconds(count.span.begins_at)
-    row["ends_at"] = milliseconds(count.span.ends_at)
+    row["begins_at"] = to_milliseconds(count.span.begins_at)
+    row["ends_at"] = to_milliseconds(count.span.ends_at)
     return row | {"writer": count.writer, "amount": count.amount}
 
 
 def key_row(key: IdempotencyKey) -> dict[str, Any]:
     """The columns of an idempotency key."""
-    return msgspec.structs.asdict(key) | {"created_at": milliseconds(key.created_at)}
+    return msgspec.structs.asdict(key) | {"created_at": to_milliseconds(key.created_at)}
 
 
 def key_in(row: Row) -> IdempotencyKey:
     """The idempotency key that a row holds."""
     columns = _known(row, IdempotencyKey)
-    columns["created_at"] = instant(columns["created_at"])
+    columns["created_at"] = from_milliseconds(columns["created_at"])
     return IdempotencyKey(**columns)
 
 
@@ -103,7 +103,7 @@ def api_key_row(key: ApiKey) -> dict[str, Any]:
     """The columns of an API key."""
     row = msgspec.structs.asdict(key)
     for name in _API_KEY_TIMES:
-        row[name] = None if row[name] is None else milliseconds(row[name])
+        row[name] = None if row[name] is None else to_milliseconds(row[name])
     row["models"] = None if key.models is None else as_json(key.models)
     return row
 
@@ -113,7 +113,7 @@ def api_key_in(row: Row) -> ApiKey:
     columns = _known(row, ApiKey)
     columns["admin"] = bool(columns["admin"])
     for name in _API_KEY_TIMES:
-        columns[name] = None if columns[name] is None else instant(columns[name])
+        columns[name] = None if columns[name] is None else from_milliseconds(columns[name])
     if columns.get("models") is not None:
         columns["models"] = tuple(of_json(columns["models"]))
     return ApiKey(**columns)
@@ -144,7 +144,7 @@ def _ending_columns(ended: Message | Ending) -> dict[str, Any]:
         "timing": None if ended.timing is None else as_json(ended.timing),
         "error": None if ended.error is None else as_json(ended.error),
         "attempts": as_json(ended.attempts) if ended.attempts else None,
-        "ended_at": None if ended.ended_at is None else milliseconds(ended.ended_at),
+        "ended_at": None if ended.ended_at is None else to_milliseconds(ended.ended_at),
     }
 
 
@@ -157,6 +157,6 @@ def _known(row: Row, kind: type[msgspec.Struct]) -> dict[str, Any]:
 def _time(stored: Any) -> Any:
     """The time in a column; what is none stays what it is, for `reading.py`."""
     try:
-        return instant(stored)
+        return from_milliseconds(stored)
     except (TypeError, ValueError):
         return stored

@@ -9,13 +9,11 @@ from datetime import datetime
 import msgspec
 
 from model.messages import Conversation, Message, Role
+from storage.cursors import decode_conversation_cursor, decode_message_cursor
 from storage.errors import Busy, NotFound
 from storage.pages import (
-    conversation_place,
     conversations_page_builder,
-    message_place,
     messages_page_builder,
-    milliseconds,
     page_of_branch,
     page_of_conversations,
     page_of_messages,
@@ -33,6 +31,7 @@ from storage.sqlite.rows import (
     message_row,
 )
 from storage.sqlite.threads import reads, writes
+from storage.timestamps import to_milliseconds
 from storage.values import Changes, Deletion, IdempotencyKey, Order, Page
 
 # How many messages of a deleted conversation to take away at once, and of how many bytes: 15 ms
@@ -59,9 +58,9 @@ class SQLiteStorage(SQLiteAnswers, SQLiteKeys):
     ) -> Page[Conversation]:
         where, place = "", {}
         if after is not None:
-            time, conversation_id = conversation_place(after, order)
+            time, conversation_id = decode_conversation_cursor(after, order)
             where = f"AND ({order.field}, id) < (:time, :id)"
-            place = {"time": milliseconds(time), "id": conversation_id}
+            place = {"time": to_milliseconds(time), "id": conversation_id}
         # Their ids first: what is sorted is held, all of it.
         found = self._database.execute(
             f"""SELECT id FROM conversations WHERE user = :user {where}
@@ -83,7 +82,7 @@ class SQLiteStorage(SQLiteAnswers, SQLiteKeys):
         }
         if "metadata" in row:
             row["metadata"] = as_json(row["metadata"])
-        row["updated_at"] = milliseconds(updated_at)
+        row["updated_at"] = to_milliseconds(updated_at)
         held = self._held("conversations", row)
         self._database.execute(
             f"UPDATE conversations SET {assignments(held)} WHERE id = :id AND user = :user",
@@ -157,7 +156,7 @@ class SQLiteStorage(SQLiteAnswers, SQLiteKeys):
             self._insert("messages", message_row(msgspec.structs.replace(message, ordinal=place)))
         self._database.execute(
             """UPDATE conversations SET title = coalesce(title, ?), updated_at = ? WHERE id = ?""",
-            (title, milliseconds(answer.created_at), conversation_id),
+            (title, to_milliseconds(answer.created_at), conversation_id),
         )
         self._add_bytes(conversation_id, messages_bytes(kept))
 
@@ -191,7 +190,7 @@ class SQLiteStorage(SQLiteAnswers, SQLiteKeys):
     def messages(
         self, user: str, conversation_id: str, *, limit: int, before: str | None
     ) -> Page[Message]:
-        where = "" if before is None else f"AND ordinal < {message_place(before)}"
+        where = "" if before is None else f"AND ordinal < {decode_message_cursor(before)}"
         self._conversation(user, conversation_id)
         found = self._database.execute(
             f"""SELECT * FROM messages WHERE conversation_id = ? AND user = ? {where}

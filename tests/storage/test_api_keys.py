@@ -12,7 +12,7 @@ from pymongo.database import Database
 
 from model.messages import now
 from storage.contract import Storage
-from storage.errors import NotFound, StorageError
+from storage.errors import InvalidCursor, NotFound, StorageError
 from storage.sqlite.store import SQLiteStorage
 from storage.sqlite.tables import MIGRATIONS, NEWEST, SERVED
 from storage.values import ApiKey
@@ -94,7 +94,7 @@ async def test_keys_are_listed_by_user_and_for_all_in_pages(storage: Storage) ->
     assert list("abcde") == await everybodys(storage)
     assert list("abc") == await everybodys(storage, "alice")
     assert [] == await everybodys(storage, "nobody")
-    with pytest.raises(ValueError):  # noqa: PT011 - the contract names no words
+    with pytest.raises(InvalidCursor):
         await storage.list_api_keys(None, limit=1, after="é")
 
 

@@ -19,7 +19,7 @@ from model.growth import Chunk, Piece
 from model.messages import Attempt, Conversation, Failure, Message, Status, Timing, now
 from model.usage import Usage
 from storage.contract import Storage
-from storage.errors import Busy, NotFound
+from storage.errors import Busy, InvalidCursor, NotFound
 from storage.pages import PAGE_CHARS
 from storage.values import Changes, Order, Page, PeerRequests
 from tests.storage.samples import (
@@ -161,7 +161,7 @@ async def test_a_cursor_of_the_other_order_is_a_value_error(storage: Storage) ->
     for order, other in ((Order.CREATED, Order.UPDATED), (Order.UPDATED, Order.CREATED)):
         page = await storage.conversations("alice", limit=1, after=None, order=order)
         assert page.next is not None
-        with pytest.raises(ValueError):  # noqa: PT011
+        with pytest.raises(InvalidCursor):
             await storage.conversations("alice", limit=1, after=page.next, order=other)
 
 
@@ -180,9 +180,9 @@ async def test_a_page_that_holds_the_last_one_is_the_last(storage: Storage) -> N
 @pytest.mark.gen_test
 async def test_what_is_no_cursor_is_a_value_error(storage: Storage, cursor: str) -> None:
     answer = await begun(storage)
-    with pytest.raises(ValueError):  # noqa: PT011 - the contract names no words
+    with pytest.raises(InvalidCursor):
         await storage.messages("alice", answer.conversation_id, limit=1, before=cursor)
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(InvalidCursor):
         await storage.conversations("alice", limit=1, after=cursor)
 
 
@@ -194,9 +194,9 @@ async def test_a_cursor_of_the_other_list_is_a_value_error(storage: Storage) -> 
     await ask(storage, of)
     conversations = await storage.conversations("alice", limit=1, after=None)
     messages = await storage.messages("alice", of.id, limit=1, before=None)
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(InvalidCursor):
         await storage.messages("alice", of.id, limit=1, before=conversations.next)
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(InvalidCursor):
         await storage.conversations("alice", limit=1, after=messages.next)
 
 

@@ -1,0 +1,76 @@
+"""Cursors: where in a list the page before ended. They lead from one page to the next.
+
+A cursor names the last thing on its page, so that a list which grows meanwhile neither repeats nor
+skips anything. To clients it is opaque: URL-safe base64. What comes back is checked, for anybody
+can make one up.
+"""
+
+import base64
+from datetime import datetime
+
+from model.messages import Conversation
+from storage.errors import InvalidCursor
+from storage.timestamps import from_milliseconds, to_milliseconds
+from storage.values import Order
+
+# What the cursors of a list by activity begin with, so that neither list takes the other's.
+_MARKS = {Order.CREATED: "", Order.UPDATED: "updated."}
+
+
+def conversation_cursor(last: Conversation, order: Order) -> str:
+    """The cursor of a page of conversations that ends with `last`."""
+    return _encode(f"{_MARKS[order]}{to_milliseconds(getattr(last, order.field))}.{last.id}")
+
+
+def message_cursor(ordinal: int) -> str:
+    """The cursor of a page of messages whose oldest has this ordinal."""
+    return _encode(str(ordinal))
+
+
+def api_key_cursor(key_id: str) -> str:
+    """The cursor of a page of API keys that ends with the one of this id."""
+    return _encode(key_id)
+
+
+def decode_conversation_cursor(cursor: str, order: Order) -> tuple[datetime, str]:
+    """When the page's last conversation was created, or updated, and its id.
+
+    Raises InvalidCursor.
+    """
+    mark = _MARKS[order]
+    place = _decode(cursor)
+    milliseconds, dot, conversation_id = place.removeprefix(mark).partition(".")
+    if not dot or not place.startswith(mark):
+        raise InvalidCursor
+    try:
+        return from_milliseconds(_whole_number(milliseconds)), conversation_id
+    except ValueError:
+        raise InvalidCursor from None
+
+
+def decode_message_cursor(cursor: str) -> int:
+    """The ordinal of the page's oldest message. Raises InvalidCursor."""
+    return _whole_number(_decode(cursor))
+
+
+def decode_api_key_cursor(cursor: str) -> str:
+    """The id of the page's last API key. Raises InvalidCursor."""
+    return _decode(cursor)
+
+
+def _encode(place: str) -> str:
+    return base64.urlsafe_b64encode(place.encode()).decode()
+
+
+def _decode(cursor: str) -> str:
+    try:
+        return base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True).decode()
+    except ValueError:  # as binascii.Error and UnicodeError are
+        raise InvalidCursor from None
+
+
+def _whole_number(digits: str) -> int:
+    # Not int() alone, which takes signs, spaces and underscores; and no more than 8 bytes hold.
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= 18):
+        raise InvalidCursor
+    return int(digits)
