@@ -282,6 +282,7 @@ async def test_what_is_no_token_is_refused(verifier: TokenVerifier, token: str) 
         await verifier.verify(token)
 
 
+@pytest.mark.slow
 @given(
     header=some.one_of(
         some.binary(max_size=60),

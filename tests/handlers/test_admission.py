@@ -233,6 +233,7 @@ async def test_a_days_tokens_once_spent_are_spent_at_every_process_and_start(
     assert (429, "token_budget_spent") == said(await ask(server, **JSON))
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_what_one_process_let_in_another_counts(
     serve: Serving, providers: Any, upstream: ScriptedUpstream, mongo_url: str

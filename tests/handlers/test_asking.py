@@ -299,6 +299,7 @@ async def test_an_http_1_0_clients_connection_is_closed_behind_the_answer(
     writer.close()
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_the_demo_answers_in_the_questions_language_and_says_what_it_is(
     serve: Serving,

@@ -33,6 +33,7 @@ async def test_a_key_made_while_the_server_runs_opens_it(door: Door) -> None:
     assert 200 == (await call(server.url, *MODELS, headers=lower)).status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Basic YWxpY2U6eA==", "Token x"])
 @pytest.mark.gen_test
 async def test_without_a_key_it_says_what_to_send(door: Door, header: str | None) -> None:
@@ -128,6 +129,7 @@ async def test_a_listed_origin_may_send_its_key(door: Door) -> None:
 # Revoking
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_revoked_key_opens_nothing_within_a_look_and_other_keys_do(door: Door) -> None:
     server = await door.open()
@@ -173,6 +175,7 @@ async def test_revoking_closes_open_streams_and_nobody_elses(
     assert 401 == back.status
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_revoking_ends_one_who_waits_for_a_whole_answer(
     door: Door, upstream: ScriptedUpstream, providers: dict[str, Any]
@@ -191,6 +194,7 @@ async def test_revoking_ends_one_who_waits_for_a_whole_answer(
             await waiting
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_stream_whose_key_runs_out_is_closed_as_well(
     door: Door, upstream: ScriptedUpstream, providers: dict[str, Any]
@@ -210,6 +214,7 @@ async def test_a_stream_whose_key_runs_out_is_closed_as_well(
             await reader.end()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("store_url", ["mongo"], indirect=True)
 @pytest.mark.gen_test
 async def test_every_process_learns_of_a_revocation(
@@ -236,6 +241,7 @@ async def test_every_process_learns_of_a_revocation(
 # Acting for others
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_an_admin_asks_for_whom_they_name_and_nobody_else_may(door: Door) -> None:
     server = await door.open()
@@ -262,6 +268,7 @@ async def test_an_admin_asks_for_whom_they_name_and_nobody_else_may(door: Door) 
         assert (400, "invalid_user") == (bad.status, bad.body["error"]["code"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("values", [("alice", "bob"), ("alice", "alice"), ("alice", ""), ("", "")])
 @pytest.mark.gen_test
 async def test_two_users_at_once_are_no_user(door: Door, values: tuple[str, str]) -> None:
@@ -275,6 +282,7 @@ async def test_two_users_at_once_are_no_user(door: Door, values: tuple[str, str]
     assert (403, "admin_only") == (refused.status, refused.body["error"]["code"])
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_user_may_have_a_comma_in_their_name(door: Door) -> None:
     server = await door.open()
@@ -284,6 +292,7 @@ async def test_a_user_may_have_a_comma_in_their_name(door: Door) -> None:
     assert "alice,bob" == me.body["user"]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_two_keys_at_once_open_nothing(door: Door) -> None:
     server = await door.open()
@@ -303,6 +312,7 @@ class Figures(BaseHandler):
         self.write_json({"for": self.user})
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_route_for_admins_is_for_admins(
     door: Door, serve: Serving, monkeypatch: pytest.MonkeyPatch
@@ -322,6 +332,7 @@ async def test_a_route_for_admins_is_for_admins(
 # While the store is away
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_key_that_nobody_knows_yet_waits_for_the_store_and_is_not_refused(
     door: Door, store: FaultyStorage
@@ -336,6 +347,7 @@ async def test_a_key_that_nobody_knows_yet_waits_for_the_store_and_is_not_refuse
     assert 200 == (await call(server.url, *MODELS, headers=alice.headers)).status
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_an_event_source_whose_key_cannot_be_checked_is_told_to_come_back(
     door: Door, store: FaultyStorage
@@ -348,6 +360,7 @@ async def test_an_event_source_whose_key_cannot_be_checked_is_told_to_come_back(
     assert (200, None, 1) == (reader.status, await reader.next(), len(reader.retries))
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_known_keys_open_through_an_outage_but_not_for_ever_and_streams_go_on(
     door: Door,
@@ -376,6 +389,7 @@ async def test_known_keys_open_through_an_outage_but_not_for_ever_and_streams_go
     assert 200 == (await call(server.url, *MODELS, headers=alice.headers)).status
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_many_requests_with_one_key_ask_the_store_once(
     door: Door, store: FaultyStorage

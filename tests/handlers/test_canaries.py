@@ -85,6 +85,7 @@ async def send_broken(server: Any, secret: str) -> None:
         writer.close()
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_keys_and_tickets_are_in_no_log_no_error_and_no_header(
     door: Door,

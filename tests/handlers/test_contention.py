@@ -131,6 +131,7 @@ async def test_what_is_kept_is_read_while_another_program_writes(
     assert 200 == (await waiting).status
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_who_waits_too_long_is_told_with_all_others(
     serve: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

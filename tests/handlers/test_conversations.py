@@ -52,6 +52,7 @@ async def test_the_list_is_newest_first_and_goes_on_behind_its_cursor(url: str) 
     assert [3, 2, None] == [len(first["data"]), len(rest["data"]), rest["next"]]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_the_first_question_that_can_be_seen_gives_the_title(url: str) -> None:
     path, kept = "/api/v1/conversations", []
@@ -65,6 +66,7 @@ async def test_the_first_question_that_can_be_seen_gives_the_title(url: str) -> 
     assert [None, None, "🇩🇪" * 20, "🇩🇪" * 20] == kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("title", ["", " \n", "\u200b", "\u202e\ufe0f", None])
 @pytest.mark.gen_test
 async def test_a_title_of_which_nothing_can_be_seen_is_none(url: str, title: str | None) -> None:
@@ -101,6 +103,7 @@ async def test_the_list_by_activity_has_those_first_that_were_talked_in(url: str
         assert (400, "invalid_cursor") == (refused.status, refused.body["error"]["code"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "code"),
     [

@@ -33,6 +33,7 @@ def _allowed(response: Response) -> set[str]:
     return set(response.headers["access-control-allow-headers"].lower().split(", "))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("origin", APPS)
 @pytest.mark.gen_test
 async def test_an_app_that_is_listed_may_ask_without_keys_and_with(
@@ -56,6 +57,7 @@ async def test_an_app_that_is_listed_may_ask_without_keys_and_with(
         assert "Location" in made.headers["access-control-expose-headers"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "origin",
     [
@@ -75,6 +77,7 @@ async def test_one_that_is_not_listed_is_told_nothing(serve: Serving, origin: st
         assert not [name for name in response.headers if name.startswith("access-control-")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "names",
     [
@@ -108,6 +111,7 @@ async def test_what_is_no_header_is_not_said_back(serve: Serving) -> None:
     assert OURS | {"b3"} == _allowed(asked)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "length", "status"),
     [("/api/v1/chat", 3000, 413), ("/api/v1/chat", 1500, 413), ("/#x", 1, 400)],

@@ -53,6 +53,7 @@ async def everywhere(server: Server, path: str, answer_id: str) -> dict[str, Res
     }
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_no_door_leads_to_a_deleted_conversation_that_is_not_cleared_yet(
     serve: Serving, settings: dict[str, Any], store: FaultyStorage
@@ -72,6 +73,7 @@ async def test_no_door_leads_to_a_deleted_conversation_that_is_not_cleared_yet(
     assert 0 == server.relay.live
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_what_a_server_left_uncleared_the_next_one_clears(
     serve: Serving, settings: dict[str, Any], store: FaultyStorage

@@ -40,6 +40,7 @@ def _path(reader: Reader) -> str:
     return f"/api/v1/conversations/{reader.seen[0].data['conversation_id']}"
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_reader_elsewhere_gets_all_of_it_as_it_grows(
     two: Pair, upstream: ScriptedUpstream
@@ -58,6 +59,7 @@ async def test_a_reader_elsewhere_gets_all_of_it_as_it_grows(
     assert {"start", "delta", "end"} == {seen.event for seen in back.seen}
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_reader_who_holds_more_than_is_stored_yet_goes_on_where_they_were(
     two: Pair, upstream: ScriptedUpstream
@@ -91,6 +93,7 @@ async def test_a_stop_sent_to_the_wrong_process_is_202_and_heeded(
     assert (200, "stopped") == (again.status, again.body["status"])
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_stops_sent_by_the_hundred_share_a_renewal_of_the_lease(
     two: Pair, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
@@ -172,6 +175,7 @@ async def test_a_conversation_deleted_at_the_wrong_process_is_stopped_first(
     assert 404 == (await call(two.owner.url, "GET", _path(reader))).status
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_reader_elsewhere_keeps_it_going_and_their_leaving_ends_it(
     two: Pair, upstream: ScriptedUpstream
@@ -215,6 +219,7 @@ async def test_an_answer_can_be_waited_for_elsewhere(two: Pair, upstream: Script
     assert 1 == len(upstream.requests)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_server_that_goes_away_sends_readers_of_others_answers_elsewhere(
     two: Pair, serve: Serving, upstream: ScriptedUpstream

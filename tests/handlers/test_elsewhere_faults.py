@@ -105,6 +105,7 @@ def outage(place: Place) -> None:
         place.store.fail(name)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_an_outage_longer_than_a_lease_does_not_abandon_what_is_read_elsewhere(
     two: tuple[Place, Place], upstream: ScriptedUpstream
@@ -130,6 +131,7 @@ async def test_an_outage_longer_than_a_lease_does_not_abandon_what_is_read_elsew
     assert "ab" == back.so_far
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_store_that_hung_for_a_lease_without_failing_abandons_nobody_either(
     two: tuple[Place, Place], upstream: ScriptedUpstream
@@ -155,6 +157,7 @@ async def test_a_store_that_hung_for_a_lease_without_failing_abandons_nobody_eit
     assert "complete" == (await back.end())["status"]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_an_answer_let_go_of_does_not_take_its_successors_readers_with_it(
     two: tuple[Place, Place], upstream: ScriptedUpstream
@@ -178,6 +181,7 @@ async def test_an_answer_let_go_of_does_not_take_its_successors_readers_with_it(
         assert "complete" == (await back.end())["status"]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_one_late_reader_does_not_strand_the_others_of_an_answer_followed_anew(
     two: tuple[Place, Place], upstream: ScriptedUpstream
@@ -217,6 +221,7 @@ def conversation(reader: Reader) -> str:
     return f"/api/v1/conversations/{reader.seen[0].data['conversation_id']}"
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_an_answer_that_cannot_be_followed_does_not_end_following_for_all(
     two: tuple[Place, Place], upstream: ScriptedUpstream, expect_log
@@ -237,6 +242,7 @@ async def test_an_answer_that_cannot_be_followed_does_not_end_following_for_all(
         assert "complete" == (await back.end())["status"]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_status_that_a_later_version_wrote_is_no_end_and_in_nobodys_way(
     two: tuple[Place, Place], upstream: ScriptedUpstream, mongo_url: str
@@ -256,6 +262,7 @@ async def test_a_status_that_a_later_version_wrote_is_no_end_and_in_nobodys_way(
         assert "complete" == (await back.end())["status"]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_who_is_promised_time_to_attach_gets_it_at_a_process_that_follows_already(
     places: Places, upstream: ScriptedUpstream
@@ -286,6 +293,7 @@ async def test_who_is_promised_time_to_attach_gets_it_at_a_process_that_follows_
     assert "complete" == (await again.end())["status"]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_whoever_came_back_while_the_owner_looked_once_more_has_their_grace_anew(
     two: tuple[Place, Place], upstream: ScriptedUpstream
@@ -394,6 +402,7 @@ async def test_who_waits_for_json_elsewhere_is_told_to_ask_again_when_that_proce
     assert "complete" == (await reader.end())["status"]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_stop_a_deletion_and_a_question_at_once_on_two_processes_leave_nothing_live(
     two: tuple[Place, Place], upstream: ScriptedUpstream

@@ -64,6 +64,7 @@ async def test_a_body_that_ends_properly_without_a_finish_mark_is_broken_too(
     assert ("failed", "stream_broken", "half") == await _failure(headrace)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_an_answer_is_complete_by_its_finish_mark_even_if_the_body_stays_open(
     headrace: Server, upstream: ScriptedUpstream

@@ -34,6 +34,7 @@ async def asked(server: Server, dialect: str) -> Response:
     return answered
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.gen_test
 async def test_the_field_is_told_kept_and_billed_as_it_is_meant(
@@ -82,6 +83,7 @@ async def test_who_waits_on_a_stream_hears_when_to_ask_again(
     assert (True, 20.0) == (again["retryable"], again["retry_after"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", [name for name in PRESETS if name != "demo"])
 @pytest.mark.gen_test
 async def test_a_question_behind_a_failed_answer_is_asked_as_one_turn(

@@ -32,6 +32,7 @@ async def _asked_twice(url: str, path: str, **headers: str) -> tuple[Response, s
     return again, head.headers.get("content-length", "none")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "status"),
     [
@@ -154,6 +155,7 @@ async def test_the_connection_goes_on_behind_it(
     connection.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [

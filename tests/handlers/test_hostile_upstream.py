@@ -21,6 +21,7 @@ async def ended(reader: Reader) -> tuple[str, str]:
     return end["status"], (end.get("error") or {"code": "-"})["code"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "gzip, identity", "gzip, br"])
 @pytest.mark.gen_test
 async def test_what_comes_compressed_is_not_inflated_without_bound(
@@ -33,6 +34,7 @@ async def test_what_comes_compressed_is_not_inflated_without_bound(
     assert "identity" == (await upstream.request()).headers["Accept-Encoding"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     [
@@ -77,6 +79,7 @@ async def test_a_stream_without_an_end_is_cut_off_and_kept_so_far(
     await upstream.closed.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.gen_test
 async def test_another_host_is_not_asked(

@@ -70,6 +70,7 @@ async def listed(server: Server) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_an_id_is_an_id(server: Server) -> None:
     before = await listed(server)
@@ -91,6 +92,7 @@ async def test_an_id_is_an_id(server: Server) -> None:
     assert before == await listed(server)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_place_in_a_list_is_one_that_a_list_gave_out(server: Server) -> None:
     [kept] = await listed(server)
@@ -108,6 +110,7 @@ async def test_a_place_in_a_list_is_one_that_a_list_gave_out(server: Server) -> 
             assert refused.status == (404 if phrase == "0" else 400)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_words_are_kept_as_they_are(server: Server) -> None:
     for phrase in PHRASES:
@@ -132,6 +135,7 @@ async def test_words_are_kept_as_they_are(server: Server) -> None:
     assert 1 + len(PHRASES) == len(await listed(server))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("thing", OBJECTS, ids=json.dumps)
 @pytest.mark.gen_test
 async def test_what_should_be_a_word_is_no_object(server: Server, thing: object) -> None:

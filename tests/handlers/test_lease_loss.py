@@ -94,6 +94,7 @@ async def test_a_bug_in_reading_what_is_kept_leaves_no_reader_waiting(
             alone.relay._forget(generation)  # or the server never stops either
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "operation", ["renew_lease", "own_live_answers", "peer_requests", "growth", "orphans"]
 )

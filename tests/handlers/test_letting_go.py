@@ -40,6 +40,7 @@ def letting_go() -> Iterator[None]:
         gc.enable()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "path", "body", "headers", "code"),
     [
@@ -100,6 +101,7 @@ FAILURES: dict[str, Callable[[ScriptedUpstream], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", FAILURES)
 @pytest.mark.gen_test
 async def test_nor_does_an_answer_that_failed(

@@ -29,6 +29,7 @@ def url(io_loop, serve: Serving) -> str:
     return server.url
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("headers", "code"),
     [
@@ -55,6 +56,7 @@ async def test_what_comes_from_beyond_this_machine_is_refused(
         assert (403, code) == (refused.status, refused.body["error"]["code"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -84,6 +86,7 @@ async def test_a_header_that_a_proxy_adds_gives_it_away(url: str, name: str) -> 
     assert (403, "forwarded_request") == (refused.status, refused.body["error"]["code"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -97,6 +100,7 @@ async def test_a_header_that_clients_send_does_not(url: str, name: str) -> None:
     assert 200 == (await call(url, "GET", "/api/v1/me", headers={name: "x"})).status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
 @pytest.mark.gen_test
 async def test_a_body_that_a_form_could_send_is_refused(url: str, kind: str) -> None:
@@ -104,6 +108,7 @@ async def test_a_body_that_a_form_could_send_is_refused(url: str, kind: str) -> 
     assert (415, "not_json") == (refused.status, refused.body["error"]["code"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "host", ["localhost", "localhost:8080", "127.0.0.1", "[::1]:8080", "[::ffff:127.0.0.1]"]
 )
@@ -138,6 +143,7 @@ async def test_a_listed_origin_may_ask_and_read(serve: Serving) -> None:
     assert 403 == other.status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "host", "status"),
     [
@@ -185,6 +191,7 @@ def _get(path: str, version: str = "1.1") -> str:
     return f"GET {path} HTTP/{version}\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("needs_root")
 @pytest.mark.parametrize(
     "request_",

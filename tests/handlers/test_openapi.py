@@ -50,6 +50,7 @@ def test_every_route_is_documented_and_every_documented_route_exists() -> None:
     assert served == documented  # and each asks for a key where it is said to
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asks_for_keys", [True, False])
 def test_the_document_is_openapi_as_the_standard_has_it(asks_for_keys: bool) -> None:
     OpenAPIV31SpecValidator(document(asks_for_keys=asks_for_keys)).validate()

@@ -105,6 +105,7 @@ async def test_who_takes_gzip_gets_what_the_build_zipped(headrace: Server) -> No
     assert "content-encoding" not in page.headers
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 @pytest.mark.parametrize(
     "path",

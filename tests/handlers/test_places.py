@@ -121,6 +121,7 @@ async def test_a_place_comes_back_however_a_request_ends(
     assert 200 == (await call(server.url, "GET", "/api/v1/me")).status
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_each_user_has_places_of_their_own_and_an_admin_asks_on_theirs(
     door: Door, providers: Any, upstream: ScriptedUpstream

@@ -67,6 +67,7 @@ TOKENS: dict[str, tuple[Callable[[Issuer], str], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TOKENS)
 @pytest.mark.gen_test
 async def test_a_refused_token_is_told_by_the_claim_that_failed_and_never_quoted(
@@ -123,6 +124,7 @@ def _fields(struct: Any) -> dict[str, Any]:
     return {name: getattr(struct, name) for name in struct.__struct_fields__}
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_who_is_refused_a_thousand_times_leaves_one_line_and_how_often(
     serve: Serving, lines: Callable[[], list[str]]

@@ -171,6 +171,7 @@ def ask(
     return asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("live", [True, False], ids=["live", "ended"])
 @pytest.mark.parametrize("door", ["chat", "messages", "regenerate"])
 @pytest.mark.gen_test
@@ -203,6 +204,7 @@ async def test_every_door_goes_on_behind_a_position_however_it_is_said(
     assert (2 if door == "regenerate" else 1) == len(upstream.requests)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("door", ["chat", "messages", "regenerate"])
 @pytest.mark.gen_test
 async def test_every_door_tells_who_has_seen_the_end_to_stop(ask: Ask, door: str) -> None:
@@ -225,6 +227,7 @@ async def test_every_door_replaces_what_was_never_kept(ask: Ask) -> None:
         assert ["start", "reset", "end"] == [seen.event for seen in ahead.seen]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("header", [{}, {"Last_Event_ID": ""}, {"Last_Event_ID": "0"}])
 @pytest.mark.gen_test
 async def test_who_says_no_position_reads_all_of_it(ask: Ask, header: dict[str, str]) -> None:
@@ -238,6 +241,7 @@ async def test_who_says_no_position_reads_all_of_it(ask: Ask, header: dict[str, 
             assert "Hello" == reader.so_far
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("no_id", NO_IDS)
 @pytest.mark.gen_test
 async def test_a_question_with_what_is_no_position_is_refused_before_anything_is_kept(
@@ -261,6 +265,7 @@ async def test_a_question_with_what_is_no_position_is_refused_before_anything_is
     assert 202 == asked.status  # nor did it use up its key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("last", ["3", "99", "5-end"])
 @pytest.mark.parametrize("key", [KEY, {}], ids=["new key", "no key"])
 @pytest.mark.gen_test

@@ -19,6 +19,7 @@ BODY = {"content": "hi"}
 Providers = dict[str, dict[str, Any]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changed", [{"grace_seconds": 20}, {"on_disconnect": "finish"}], ids=" ".join
 )
@@ -76,6 +77,7 @@ async def test_a_question_that_was_stored_unnoticed_stands_in_its_conversation_o
     assert ["hi"] == turns
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_stream_that_comes_for_what_was_refused_is_answered(
     store: FaultyStorage, serve: Serving, providers: Providers, upstream: ScriptedUpstream

@@ -47,6 +47,7 @@ async def test_a_reader_who_pauses_for_a_second_is_not_cut(
         assert "complete" == (await reader.end())["status"]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_signs_of_life_come_once_a_heartbeat(
     serve: Serving, providers: Providers, upstream: ScriptedUpstream
@@ -61,6 +62,7 @@ async def test_signs_of_life_come_once_a_heartbeat(
     assert 4 <= reader.beats <= 7  # 5, and each may come a quarter early
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_slow_reader_who_takes_something_all_the_time_is_not_cut(
     serve: Serving, providers: Providers, upstream: ScriptedUpstream

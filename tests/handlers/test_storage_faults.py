@@ -16,6 +16,7 @@ from tests.steps import JSON, SHORT_LEASE, asking_whole, kept_answer, messages_o
 from tests.upstreams import ScriptedUpstream
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("operation", "method", "path", "body"),
     [
@@ -181,6 +182,7 @@ async def test_half_a_character_in_a_tool_calls_name_spoils_nothing(
         assert "complete" == (await reader.end())["status"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "error", [UnicodeEncodeError("utf-8", "\ud83d", 0, 1, "no"), TooLarge("past a document")]
 )
@@ -315,6 +317,7 @@ async def test_an_answer_that_no_store_can_hold_is_kept_as_its_text_at_once(
     assert "answer_too_long" == kept["error"]["code"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [TooLarge("no"), StorageError("no", reason=Reason.CORRUPT)])
 @pytest.mark.gen_test
 async def test_one_end_that_can_never_be_kept_keeps_back_no_other(

@@ -54,6 +54,7 @@ async def fill(server: Server) -> list[str]:
     return paths
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_past_the_quota_nothing_more_is_kept_by_any_door_until_something_is_deleted(
     serve: Serving, settings: dict[str, Any], upstream: ScriptedUpstream
@@ -75,6 +76,7 @@ async def test_past_the_quota_nothing_more_is_kept_by_any_door_until_something_i
     assert 201 == (await make(server)).status
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_who_is_at_their_quota_reads_and_renames_and_another_user_is_not_concerned(
     serve: Serving, settings: dict[str, Any]
@@ -86,6 +88,7 @@ async def test_who_is_at_their_quota_reads_and_renames_and_another_user_is_not_c
     assert 200 == (await call(server.url, "PATCH", paths[0], {"system": None})).status
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_rush_passes_the_quota_by_nothing(serve: Serving, settings: dict[str, Any]) -> None:
     server = await serve.start(**settings)
@@ -98,6 +101,7 @@ async def test_a_rush_passes_the_quota_by_nothing(serve: Serving, settings: dict
     assert 9 == known[201] + len(await fill(server))
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_what_one_process_takes_another_knows(
     serve: Serving, providers: dict[str, Any], mongo_url: str
@@ -111,6 +115,7 @@ async def test_what_one_process_takes_another_knows(
     assert (403, "storage_quota_exceeded") == said(await make(other))
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_questions_fill_it_with_all_their_parts_and_a_restart_knows_of_them(
     serve: Serving, settings: dict[str, Any], upstream: ScriptedUpstream
@@ -129,6 +134,7 @@ async def test_questions_fill_it_with_all_their_parts_and_a_restart_knows_of_the
     assert (403, "storage_quota_exceeded") == said(refused)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_what_is_not_kept_takes_no_room(
     serve: Serving, settings: dict[str, Any], store: FaultyStorage
@@ -209,6 +215,7 @@ async def test_megabytes_of_system_prompts_are_not_brought_within_a_minute(
     assert done[201] <= 2 * 16  # and twice that at a turn of the minute
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_who_makes_room_is_let_in_at_once(
     serve: Serving, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch

@@ -36,6 +36,7 @@ async def flood(url: str, count: int) -> set[int]:
     return set(await asyncio.gather(*(ask() for _ in range(count))))
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_thousand_who_ask_whether_it_is_ready_cost_the_store_a_few_looks(
     serve: Serving, store: FaultyStorage

@@ -12,6 +12,7 @@ from tests.steps import JSON, LATER, messages_of, sending
 from tests.upstreams import ScriptedUpstream
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("origin", ["http://[", "http://[::1", "http://]", "//", "%"])
 @pytest.mark.gen_test
 async def test_an_origin_that_is_no_address_is_refused_like_any_other(
@@ -21,6 +22,7 @@ async def test_an_origin_that_is_no_address_is_refused_like_any_other(
     assert (403, "foreign_origin") == (refused.status, refused.body["error"]["code"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", ["9" * 5000, "%D9%A3", "%2B3", "3_0", "1e1", "-1", "0x3", "%00"])
 @pytest.mark.gen_test
 async def test_a_limit_that_is_no_small_number_is_refused(headrace: Server, limit: str) -> None:
@@ -28,6 +30,7 @@ async def test_a_limit_that_is_no_small_number_is_refused(headrace: Server, limi
     assert (400, "invalid_limit") == (refused.status, refused.body["error"]["code"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "raw",
     [
@@ -111,6 +114,7 @@ HALVES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("raw", "text"), HALVES)
 @pytest.mark.gen_test
 async def test_half_an_emoji_costs_nothing_but_itself(
@@ -165,6 +169,7 @@ async def test_a_half_is_one_question_under_its_key_and_passes_no_bound(headrace
     assert (400, "invalid_body") == (long.status, long.body["error"]["code"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["\nERROR headrace.relay forged", "\n", "\r", "\x9b2J", "\x1b[2J"])
 @pytest.mark.gen_test
 async def test_a_model_that_nobody_has_cannot_write_lines_into_the_log(
@@ -182,6 +187,7 @@ async def test_a_model_that_nobody_has_cannot_write_lines_into_the_log(
     assert [] == upstream.requests
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("accept", "kind"),
     [
@@ -202,6 +208,7 @@ async def test_a_form_that_is_not_wanted_is_not_sent(
     assert kind == answer.headers["content-type"].partition(";")[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "prefer", ["respond-async", "Respond-Async", "wait=10, respond-async", "respond-async; x=1"]
 )
@@ -219,6 +226,7 @@ _HEAD = b"POST /api/v1/chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: applica
 _CHUNKED = b'10\r\n{"content": "q"}\r\n0\r\n\r\n'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "request_bytes",
     [
@@ -268,6 +276,7 @@ async def test_an_allowed_page_can_read_why_it_was_refused(serve: Serving) -> No
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [

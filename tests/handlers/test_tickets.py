@@ -52,6 +52,7 @@ async def refused(server: Server, url: str) -> tuple[int, str]:
     return answered.status, answered.body["error"]["code"]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_ticket_reads_its_answer_again_and_again(
     door: Door, upstream: ScriptedUpstream, providers: dict[str, Any]
@@ -76,6 +77,7 @@ async def test_a_ticket_reads_its_answer_again_and_again(
     assert 204 == stopped.status
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_ticket_opens_that_answers_events_and_nothing_else(
     door: Door, upstream: ScriptedUpstream, providers: dict[str, Any]
@@ -126,6 +128,7 @@ async def test_a_ticket_is_good_for_a_minute_after_its_answers_end(
     assert (401, "ticket_expired") == await refused(server, late)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_no_ticket_lives_for_longer_than_a_day(
     door: Door, upstream: ScriptedUpstream, providers: dict[str, Any], clock: list[float]
@@ -138,6 +141,7 @@ async def test_no_ticket_lives_for_longer_than_a_day(
     assert (401, "ticket_expired") == await refused(server, url)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_revoking_the_key_ends_its_tickets_and_what_they_opened(
     door: Door, upstream: ScriptedUpstream, providers: dict[str, Any]
@@ -156,6 +160,7 @@ async def test_revoking_the_key_ends_its_tickets_and_what_they_opened(
     assert (401, "invalid_credentials") == await refused(server, url)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("store_url", ["mongo"], indirect=True)
 @pytest.mark.gen_test
 async def test_any_process_with_the_secret_takes_a_ticket(
@@ -168,6 +173,7 @@ async def test_any_process_with_the_secret_takes_a_ticket(
     await reader.text("Hel")
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_what_is_no_ticket_of_ours_opens_nothing(
     door: Door, upstream: ScriptedUpstream, providers: dict[str, Any]
@@ -199,6 +205,7 @@ async def test_what_is_no_ticket_of_ours_opens_nothing(
         assert (401, "invalid_credentials") == await refused(server, f"{path}={text}"), text
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_ticket_that_cannot_be_checked_for_now_has_its_holder_come_back(
     door: Door, upstream: ScriptedUpstream, providers: dict[str, Any], store: FaultyStorage

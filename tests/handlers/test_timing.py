@@ -94,6 +94,7 @@ async def test_a_failure_before_the_first_token_has_no_time_to_it(
     assert 0 <= timing["total_ms"]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_readers_at_another_process_are_told_what_its_owner_measured(
     serve: Serving, upstream: ScriptedUpstream, providers: dict[str, Any], mongo_url: str

@@ -30,6 +30,7 @@ def server(
     return started
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body",
     [
@@ -59,6 +60,7 @@ async def test_a_question_that_no_document_holds_is_refused_for_good_and_not_kep
     assert 200 == asked.status  # the key stands for nothing yet
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test(timeout=60)
 async def test_in_a_conversation_it_leaves_all_as_it_was(
     server: Server, upstream: ScriptedUpstream

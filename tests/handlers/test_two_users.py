@@ -121,6 +121,7 @@ async def test_every_route_is_accounted_for_here(door: Door) -> None:
     assert found == listed | {("HEAD", pattern) for method, pattern in listed if method == "GET"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("live", [True, False])
 @pytest.mark.gen_test
 async def test_to_another_user_there_is_nothing_there(
@@ -221,6 +222,7 @@ async def test_two_users_with_one_idempotency_key_have_two_answers(
     assert answers[0][0] != answers[1][0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("store_url", ["mongo"], indirect=True)
 @pytest.mark.gen_test
 async def test_another_process_shows_nothing_of_anothers_live_answer(

@@ -110,6 +110,7 @@ def server(io_loop: Any, serve: Serving, providers: Any, store: FaultyStorage) -
 # Streams
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("letter", ["x", "😀", "\x01", "\u2028"], ids=["x", "emoji", "nul", "2028"])
 @pytest.mark.gen_test
 async def test_readers_of_an_ended_answer_share_its_text_and_hold_one_write_each(
@@ -179,6 +180,7 @@ async def test_an_answer_that_ends_under_its_readers_counts_and_is_shared_with_w
     await until(lambda: server.relay.unsent_budget.held == 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("live", [True, False], ids=["live", "ended"])
 @pytest.mark.gen_test
 async def test_a_reset_is_made_as_it_is_read(
@@ -317,6 +319,7 @@ async def test_an_answer_for_which_there_is_no_room_is_told_to_be_asked_for_agai
     assert "complete" == (await reader.end())["status"]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_users_who_read_nothing_keep_others_from_long_pages_only_all_together(
     door: Door, providers: Any, upstream: ScriptedUpstream
@@ -346,6 +349,7 @@ async def test_users_who_read_nothing_keep_others_from_long_pages_only_all_toget
         assert 200 == short.status
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_the_pages_own_files_are_held_a_piece_at_a_time(
     server: Server, monkeypatch: pytest.MonkeyPatch

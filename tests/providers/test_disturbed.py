@@ -63,12 +63,14 @@ def check(dialect: str, seed: int, classes: tuple[int, ...] = CLASSES) -> None:
         assert stream.whole is None or stream.reason == outcome.mark.reason, what
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_a_disturbed_stream_gives_its_text_once_and_a_true_ending(dialect: str) -> None:
     for seed in range(SEEDS):
         check(dialect, seed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", CLASSES)
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_a_stream_disturbed_in_one_way_gives_its_text_once_and_a_true_ending(
@@ -78,6 +80,7 @@ def test_a_stream_disturbed_in_one_way_gives_its_text_once_and_a_true_ending(
         check(dialect, seed, (number,))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("number", CLASSES)
 def test_each_class_of_disturbance_is_tried(dialect: str, number: int) -> None:

@@ -34,6 +34,7 @@ def outcome_of(case: Case, pieces: list[bytes]) -> Outcome:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_field_is_read_as_it_is_meant_at_any_cut(case: Case) -> None:
     body = case.body

@@ -21,6 +21,7 @@ def lines(pieces: Iterable[bytes]) -> list[bytes]:
     return [item.data for item in found if isinstance(item, Event)]
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=30), st.data())
 def test_no_cut_changes_what_comes_out(fragments: list[bytes], data: st.DataObject) -> None:
     body = b"".join(fragments)

@@ -36,6 +36,7 @@ def test_no_sample_is_forgotten() -> None:
     assert files - {"expected.json", "qianfan-token.json"} == set(EXPECTED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sample", ANSWERS)
 def test_an_answer_reads_the_same_at_any_cut(sample: str) -> None:
     body = (SAMPLES / sample).read_bytes()
@@ -56,6 +57,7 @@ def check_error(sample: str, error: ProviderError | None) -> None:
         assert isinstance(error, StreamBroken) or EXPECTED[sample]["finish"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sample", STREAMS)
 def test_a_stream_without_its_tail_is_complete_only_behind_the_finish_mark(sample: str) -> None:
     body = (SAMPLES / sample).read_bytes()
@@ -98,6 +100,7 @@ def test_an_error_body_is_the_error_it_is_said_to_be(sample: str) -> None:
         assert expected["retryable"] == outcome.error.retryable
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sample", ERRORS)
 @pytest.mark.parametrize("status", [200, 400, 401, 429, 500, 503])
 def test_an_error_body_cut_off_is_still_an_error(sample: str, status: int) -> None:

@@ -109,6 +109,7 @@ async def sdk_reads(
     return outcomes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", PROMPTS)
 @pytest.mark.gen_test
 async def test_the_sdk_reads_what_is_scripted(dialect: str, upstream: ScriptedUpstream) -> None:
@@ -152,6 +153,7 @@ def check_request(dialect: str, upstream: ScriptedUpstream) -> None:
         assert theirs.headers.get(name) == mine.headers.get(name)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_the_sdk_fetches_its_token_as_we_do(upstream: ScriptedUpstream) -> None:
     upstream.finish()
@@ -164,6 +166,7 @@ async def test_the_sdk_fetches_its_token_as_we_do(upstream: ScriptedUpstream) ->
     assert theirs.method == "POST"
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_the_sdk_renews_a_token_that_expired(upstream: ScriptedUpstream) -> None:
     upstream.tokens("你好")

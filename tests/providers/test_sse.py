@@ -268,6 +268,7 @@ WHOLE = [b"[DONE]", b'"', b"[]", b'data: {"a":1}\n', b'{"a":1}']
 FRAGMENTS = [*LINE_ENDS, *FIELDS, *BYTES, *WHOLE]
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=30), st.data())
 def test_no_cut_changes_what_comes_out(fragments: list[bytes], data: st.DataObject) -> None:
     body = b"".join(fragments)

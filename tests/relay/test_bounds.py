@@ -169,6 +169,7 @@ class _Client:
             self.blocks[-1]["text"] += value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("letter", ["x", "😀", "\0", "\u2028", '"'])
 @pytest.mark.parametrize("chars", [1, 700, 50_000])
 def test_what_is_written_at_once_stays_below_64_kib_whatever_it_says(

@@ -53,6 +53,7 @@ async def test_who_is_one_too_many_is_told_so_and_the_others_stay(
     assert 200 == (await call(server.url, "GET", "/healthz")).status
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_rush_is_refused_whole_and_leaves_nothing(serve: Serving) -> None:
     server = await serve.start(limits={"connections": 1})
@@ -88,6 +89,7 @@ def test_without_a_limit_on_files_there_is_the_setting() -> None:
 # Heads
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fields",
     [
@@ -157,6 +159,7 @@ async def _trickle(writer: asyncio.StreamWriter, piece: bytes) -> None:
         await asyncio.sleep(0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("beginning", "piece"),
     [

@@ -159,6 +159,7 @@ TOO_LONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("length", "fields", "body"), TOO_LONG.values(), ids=TOO_LONG.keys())
 @pytest.mark.gen_test
 async def test_a_body_past_all_measure_is_refused_in_words_that_its_sender_reads(

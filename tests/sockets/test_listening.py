@@ -116,6 +116,7 @@ def _said_by_child(*handed_down: socket.socket, pid: str = "", **environ: str) -
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["headrace", "headrace.socket"])
 def test_inherited_sockets_are_taken_by_their_name(name: str) -> None:
     with (
@@ -126,6 +127,7 @@ def test_inherited_sockets_are_taken_by_their_name(name: str) -> None:
         assert f"{url_of(first)} {url_of(second)}" == said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("names", "told"),
     [
@@ -175,6 +177,7 @@ def _connected() -> socket.socket:
     return ours
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "problem"),
     [
@@ -193,6 +196,7 @@ def test_what_nobody_can_be_accepted_from_is_refused_by_its_place(
     assert said.startswith(f"LISTEN_FDS: descriptor 4 {problem}")
 
 
+@pytest.mark.slow
 def test_sockets_for_another_process_are_left_alone() -> None:
     with socket.create_server(("127.0.0.1", 0)) as ours:
         said = _said_by_child(ours, pid="1", LISTEN_FDNAMES="headrace")
@@ -200,6 +204,7 @@ def test_sockets_for_another_process_are_left_alone() -> None:
         assert url_of(ours) != said
 
 
+@pytest.mark.slow
 def test_an_inherited_socket_that_is_open_to_the_world_is_refused_without_keys() -> None:
     with socket.create_server(("0.0.0.0", 0)) as ours:
         assert "auth.mode" in _said_by_child(ours, LISTEN_FDNAMES="headrace")
@@ -210,6 +215,7 @@ def test_a_supervisor_that_names_no_socket_means_it_for_us() -> None:
         assert url_of(ours) == _said_by_child(ours)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "environ",
     [

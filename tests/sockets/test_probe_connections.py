@@ -26,6 +26,7 @@ async def full(serve: Serving, **settings: object) -> tuple[Server, Connection]:
     return server, kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/healthz?why"])
 @pytest.mark.gen_test
 async def test_a_full_server_says_how_it_does_once_a_connection(serve: Serving, path: str) -> None:
@@ -40,6 +41,7 @@ async def test_a_full_server_says_how_it_does_once_a_connection(serve: Serving, 
     kept.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "request_",
     [
@@ -139,6 +141,7 @@ async def test_who_asks_gets_through_however_many_say_nothing(serve: Serving) ->
     kept.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "said", [b"", b"GET /he", b"GET /api/v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n"]
 )

@@ -38,6 +38,7 @@ async def everybodys(storage: Storage, user: str | None = None) -> list[str]:
         after = page.next
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_key_comes_back_as_it_was_kept(storage: Storage) -> None:
     plain = api_key("a")
@@ -48,6 +49,7 @@ async def test_a_key_comes_back_as_it_was_kept(storage: Storage) -> None:
     assert [plain, whole, bound, shut] == [await kept(storage, key_id) for key_id in "abcd"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key_id", ["", "missing", "$gt", TEXT])
 @pytest.mark.gen_test
 async def test_there_is_no_key_that_was_never_made(storage: Storage, key_id: str) -> None:

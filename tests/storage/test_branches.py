@@ -136,6 +136,7 @@ async def test_a_deleted_conversation_takes_no_more_answers_and_leaves_no_branch
 # Branches
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seed", "links"), [(0, 1000), (1, 1000), (2, 1000), (3, 4)])
 @pytest.mark.gen_test
 async def test_the_branch_of_every_message_is_followed_to_its_beginning(

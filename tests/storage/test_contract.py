@@ -174,6 +174,7 @@ async def test_a_page_that_holds_the_last_one_is_the_last(storage: Storage) -> N
 
 
 # Empty, no base64, not ASCII, no number, a negative one, a time beyond all years, far too long.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "cursor", ["", "x", "é", "$gt", "LTEuYWJj", "OTk5OTk5OTk5OTk5OTk5OTk5Lng=", "_" * 4000]
 )
@@ -200,6 +201,7 @@ async def test_a_cursor_of_the_other_list_is_a_value_error(storage: Storage) -> 
         await storage.conversations("alice", limit=1, after=messages.next)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_deleted_conversation_is_gone_with_its_messages(storage: Storage) -> None:
     answer, other = await begun(storage), await begun(storage)
@@ -306,6 +308,7 @@ async def test_of_fifty_racing_questions_one_is_kept_and_the_others_learn_which(
     assert [message.id for message in page.data] == [winner.parent_id, winner.id]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made_here", [True, False])
 @pytest.mark.gen_test
 async def test_fifty_retries_of_one_question_keep_it_once(
@@ -345,6 +348,7 @@ async def test_asking_again_changes_nothing_whatever_came_since(storage: Storage
     assert await storage.live_answer("alice", new.id) == second.id
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_caller_who_leaves_while_asking_may_simply_ask_again(storage: Storage) -> None:
     for pauses in range(12):
@@ -395,6 +399,7 @@ async def test_pages_of_messages_lead_from_the_newest_to_the_first(storage: Stor
     assert older.next is None
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_page_is_bounded_by_its_characters_and_none_is_lost(storage: Storage) -> None:
     of = conversation()
@@ -695,6 +700,7 @@ async def test_what_is_another_users_is_not_found(storage: Storage) -> None:
     assert len((await storage.messages("alice", of, limit=9, before=None)).data) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strange", ["", "-", ".", "$gt", "a-b", "\0", "%", "é" * 5000])
 @pytest.mark.gen_test
 async def test_ids_that_nobody_made_are_not_found(storage: Storage, strange: str) -> None:

@@ -35,6 +35,7 @@ async def test_sharing_twice_changes_nothing_and_less_takes_nothing_back(storage
         assert [3] == await shared(storage, count(amount=amount))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("user", ["bob", "$gt", "a.b", "alice ", "", '{"$gt": ""}', "Alice"])
 @pytest.mark.gen_test
 async def test_users_spans_and_kinds_are_counted_apart(storage: Storage, user: str) -> None:

@@ -70,6 +70,7 @@ async def told(storage: Storage, answers: int) -> tuple[Conversation, list[Messa
 # Seen no more
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cleared", [0, 1, 99])
 @pytest.mark.gen_test
 async def test_nothing_is_seen_of_a_deleted_conversation_however_much_of_it_is_left(
@@ -152,6 +153,7 @@ async def test_of_ten_who_delete_at_once_none_fails_and_the_next_one_finds_nothi
 # Cleared
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_clearing_takes_all_of_it_by_batches_and_nothing_of_others(
     place: Place, storage: Storage, small_batches: None
@@ -170,6 +172,7 @@ async def test_clearing_takes_all_of_it_by_batches_and_nothing_of_others(
     assert (await storage.message("alice", other.id)).blocks == (TextBlock("a"),)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_start_goes_on_where_the_process_before_it_was_killed(
     place: Place, small_batches: None
@@ -206,6 +209,7 @@ async def test_what_one_process_clears_is_left_alone_by_another(mongo: Place) ->
 # Growth that comes late
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cleared", [False, True])
 @pytest.mark.gen_test
 async def test_growth_behind_a_deletion_does_not_stay_and_its_owner_is_told(
@@ -311,6 +315,7 @@ async def test_a_transaction_of_a_deletion_is_as_small_for_many_messages_as_for_
     assert 2 == listener.deleted  # the conversation and its live answer
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_deletions_that_hang_keep_nobody_from_asking(
     mongod: ReplicaSet, local: Place

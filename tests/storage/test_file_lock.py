@@ -133,6 +133,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.gen_test
 async def test_a_second_server_is_refused_by_every_name(
@@ -196,6 +197,7 @@ sys.stdin.readline()
     await storage.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", ["sqlite3", "python"])
 @pytest.mark.gen_test
 async def test_a_shell_that_comes_and_goes_takes_nothing_with_it(

@@ -3,6 +3,7 @@
 import random
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +56,7 @@ def cut(steps: list[Piece], cuts: set[int]) -> list[Chunk]:
     return [Chunk("a", begin, tuple(steps[begin:end])) for begin, end in pairwise(edges)]
 
 
+@pytest.mark.slow
 @given(answers, st.data())
 def test_any_cut_gives_the_answer_back(answer: tuple[Block, ...], data: st.DataObject) -> None:
     steps = growth(answer)
@@ -64,6 +66,7 @@ def test_any_cut_gives_the_answer_back(answer: tuple[Block, ...], data: st.DataO
     assert fold(cut(steps, cuts)) == answer
 
 
+@pytest.mark.slow
 @given(answers, st.integers(0, 30))
 def test_what_lies_behind_a_lost_chunk_is_left_out(answer: tuple[Block, ...], lost: int) -> None:
     steps = growth(answer)

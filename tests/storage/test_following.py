@@ -100,6 +100,7 @@ async def test_an_answer_that_was_deleted_is_gone_like_one_that_never_was(
     assert await storage.growth(positions) == Growth(gone=frozenset(positions))
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_any_number_of_answers_are_followed_at_once(storage: Storage) -> None:
     silent, growing, ended = [[await begun(storage) for _ in range(5)] for _ in range(3)]

@@ -83,6 +83,7 @@ async def test_of_a_question_whose_key_is_taken_nothing_is_kept(storage: Storage
     assert await messages(storage, first.conversation_id) == [first.parent_id, first.id]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_the_same_question_with_its_key_again_changes_nothing(storage: Storage) -> None:
     new = conversation()
@@ -145,6 +146,7 @@ async def test_a_key_is_handed_from_the_answer_it_stands_for_to_one_other(
     assert await stands_for(storage) == third.id
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_refused_question_does_not_get_the_key_handed(storage: Storage) -> None:
     first = await asked(storage)
@@ -173,6 +175,7 @@ async def test_a_key_outlives_the_answer_it_stands_for(storage: Storage) -> None
         await asked(storage)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_one_conversation", [True, False])
 @pytest.mark.gen_test
 async def test_of_twenty_questions_that_race_to_hand_a_key_over_one_is_kept(
@@ -195,6 +198,7 @@ async def test_of_twenty_questions_that_race_to_hand_a_key_over_one_is_kept(
 # Many processes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_one_conversation", [True, False])
 @pytest.mark.gen_test
 async def test_of_twenty_racing_questions_with_one_key_one_is_kept(
@@ -216,6 +220,7 @@ async def test_of_twenty_racing_questions_with_one_key_one_is_kept(
     assert await messages(one, winner.conversation_id) == kept
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_racing_questions_are_taken_with_the_winners_key_and_busy_without(
     mongo: Place,
@@ -236,6 +241,7 @@ async def test_racing_questions_are_taken_with_the_winners_key_and_busy_without(
     assert refused.count(Busy) == (39 if holder is None else 20)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_one_conversation", [True, False])
 @pytest.mark.gen_test
 async def test_whoever_meets_a_key_that_is_being_kept_waits_for_how_that_ends(
@@ -307,6 +313,7 @@ async def test_a_key_that_shows_later_than_its_answer_is_taken_and_not_busy(
 # Lost replies
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [UNKNOWN, {"closeConnection": True}])
 @pytest.mark.parametrize("handed", [True, False])
 @pytest.mark.gen_test
@@ -321,6 +328,7 @@ async def test_a_question_with_a_key_whose_commit_goes_unanswered_is_kept_once(
     assert await messages(storage, answer.conversation_id) == [answer.parent_id, answer.id]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["update", "findAndModify", "insert", "commitTransaction"])
 @pytest.mark.parametrize(
     "how",

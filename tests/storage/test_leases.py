@@ -30,6 +30,7 @@ def held_for_ages(database: Database[dict[str, Any]], process: str) -> None:
     database["processes"].update_one({"_id": process}, {"$set": {"since": past}})
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_dead_processes_answers_are_orphans_with_their_growth(
     mongo: Place, database: Database[dict[str, Any]]
@@ -127,6 +128,7 @@ async def test_a_lease_that_runs_out_by_itself_is_told(mongo: Place) -> None:
             pass
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_gap_that_nobody_waited_to_hear_of_is_told_the_next_time(
     mongo: Place, commands: Commands, database: Database[dict[str, Any]]
@@ -143,6 +145,7 @@ async def test_a_gap_that_nobody_waited_to_hear_of_is_told_the_next_time(
     assert [next(iter(command)) for command in commands.sent] == ["findAndModify"] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_gap_found_by_a_renewal_whose_reply_was_lost_is_told_the_next_time(
     mongod: ReplicaSet, local: Place
@@ -205,6 +208,7 @@ async def test_a_process_of_the_first_stage_reads_nothing_that_came_later(
     assert await storage.unreadable(LATER_KINDS) == LATER_KINDS
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_what_any_one_of_several_processes_cannot_read_is_told(
     mongo: Place, database: Database[dict[str, Any]]
@@ -236,6 +240,7 @@ async def test_a_request_to_a_process_is_seen_by_it_alone(mongo: Place) -> None:
     assert await other.peer_requests() == await reader.peer_requests() == PeerRequests()
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_requests_of_several_processes_are_taken_together(mongo: Place) -> None:
     owner, one, other = [await mongo.open(name) for name in ("owner", "one", "other")]
@@ -284,6 +289,7 @@ async def test_requests_run_out_with_their_lease(mongo: Place) -> None:
             pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "requests", [PeerRequests(frozenset({"a"})), PeerRequests(stops=frozenset({"a"}))]
 )

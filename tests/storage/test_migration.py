@@ -58,6 +58,7 @@ async def kept_attempts(storage: Storage) -> tuple[Attempt, ...]:
 # Both stores
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_new_store_is_of_this_version(place: Place) -> None:
     storage = await place.open()
@@ -80,6 +81,7 @@ async def test_where_nothing_is_nothing_is_made(place: Place) -> None:
             assert [] == client.get_default_database().list_collection_names()
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_the_first_stages_store_is_migrated_once_and_reads_as_before(first: Place) -> None:
     storage = await first.open()
@@ -157,6 +159,7 @@ async def test_a_file_that_is_not_migrated_is_served_without_what_it_has_no_room
         assert SERVED == version(database)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(1, SERVED))
 @pytest.mark.gen_test
 async def test_a_file_older_than_those_served_is_refused_until_it_is_migrated(

@@ -78,6 +78,7 @@ def _log(launcher: Launcher, number: int = -1) -> list[str]:
     return launcher.log(launcher.started[number]).splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_", ["text", "json"])
 @pytest.mark.gen_test
 async def test_an_answer_leaves_one_line_under_its_requests_id(

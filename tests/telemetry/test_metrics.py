@@ -145,6 +145,7 @@ async def test_endings_that_are_not_stored_yet_are_counted(
     assert 1 == told.value("answers_total", model=MODEL, status="interrupted")
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_an_answer_that_is_followed_from_another_process_is_counted_there(
     serve: Serving, providers: dict[str, Any], upstream: ScriptedUpstream, mongo_url: str

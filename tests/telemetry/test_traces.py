@@ -129,12 +129,14 @@ async def test_a_question_that_never_left_has_no_upstream_span(
     assert "provider_unreachable" == answer.attributes["error.type"]
 
 
+@pytest.mark.slow
 def test_switched_off_nothing_of_it_is_imported() -> None:
     looks = "import server, sys; sys.exit(any(n.startswith('opentelemetry') for n in sys.modules))"
 
     assert 0 == subprocess.run([sys.executable, "-c", looks], cwd=ROOT, check=False).returncode
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_without_its_packages_the_start_says_what_to_install(launcher: Launcher) -> None:
     (launcher.folder / "opentelemetry.py").write_text("")  # not the real one
@@ -145,6 +147,7 @@ async def test_without_its_packages_the_start_says_what_to_install(launcher: Lau
     assert "requirements-traces.txt" in said
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_spans_reach_a_collector(launcher: Launcher, upstream: ScriptedUpstream) -> None:
     received = asyncio.get_running_loop().create_future()
@@ -177,6 +180,7 @@ async def test_spans_reach_a_collector(launcher: Launcher, upstream: ScriptedUps
     assert b"canary" not in body
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_collector_that_is_not_there_holds_nothing_up(launcher: Launcher) -> None:
     launcher.settings.write_text("port = 0")
