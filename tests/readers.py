@@ -206,7 +206,7 @@ class Reader:
         """Read to the end; the data of the `end` event, which has to be the last."""
         while await self.next() is not None:
             pass
-        assert self.seen[-1].event == "end"
+        assert "end" == self.seen[-1].event
         end: dict[str, Any] = self.seen[-1].data
         return end
 

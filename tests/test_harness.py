@@ -22,7 +22,7 @@ def suite(tmp_path: Path) -> Suite:
     # Less the fixtures that have files of their own: they are not what is tried here.
     turns = 'pytest_plugins = ["tests.turns"]'
     conftest, replaced = re.subn(r"(?m)^pytest_plugins = .*$", turns, conftest)
-    assert replaced == 1
+    assert 1 == replaced
     (tmp_path / "tests" / "conftest.py").write_text(conftest, "utf-8")
     (tmp_path / "tests" / "turns.py").write_bytes((ROOT / "tests" / "turns.py").read_bytes())
 

@@ -159,7 +159,7 @@ async def test_without_descriptors_a_scrape_is_refused_and_the_next_one_served(
     scraped = server._replace(url=f"http://127.0.0.1:{port}")
     first = connect(scraped, clients)
     first.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-    assert (await asyncio.to_thread(first.recv, 12)) == b"HTTP/1.1 200"
+    assert b"HTTP/1.1 200" == await asyncio.to_thread(first.recv, 12)
     while await asyncio.to_thread(first.recv, 65_536):  # until its descriptor is free again
         pass
     allow(server, 0)

@@ -162,7 +162,7 @@ async def test_the_server_says_when_it_is_ready_how_it_does_and_that_it_stops(
     reader = await Reader.ask(server.url)
     await reader.start()
     while (heard := await ear.hear())["STATUS"] != "serving 1 live answer to 1 reader":
-        assert heard["WATCHDOG"] == "1"
+        assert "1" == heard["WATCHDOG"]
 
     server.terminate()
 

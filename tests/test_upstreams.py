@@ -47,10 +47,10 @@ async def test_a_script_may_be_written_before_the_request_and_after(
     await client.until(b'"two"')
     upstream.finish()
     await client.until(b"[DONE]\n\n\r\n0\r\n\r\n")
-    assert upstream.open == 0
+    assert 0 == upstream.open
     client.send()  # the same connection, the same script from its beginning
     await client.until(b"[DONE]\n\n\r\n0\r\n\r\n")
-    assert (len(upstream.requests), upstream.connections) == (2, 1)
+    assert (2, 1) == (len(upstream.requests), upstream.connections)
     await client.close()
     assert not upstream.closed.is_set()
 
@@ -63,13 +63,13 @@ async def test_a_client_that_hangs_up_is_noticed_at_once(
     getattr(upstream, said)()
     client = await Client.ask(upstream)
     request = await upstream.request()
-    assert upstream.open == 1
+    assert 1 == upstream.open
     left_at = time.monotonic()
     await client.close()
     async with asyncio.timeout(1):
         await upstream.closed.wait()
     assert request.closed.is_set()
-    assert upstream.open == 0
+    assert 0 == upstream.open
     assert request.closed_at is not None
     assert request.closed_at - left_at < 0.5
 

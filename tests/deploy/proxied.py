@@ -100,4 +100,4 @@ class Phone:
 
 async def _ip(*arguments: str, enter: tuple[str, ...] = ()) -> None:
     process = await asyncio.create_subprocess_exec(*enter, "ip", *arguments)
-    assert await process.wait() == 0
+    assert 0 == await process.wait()

@@ -424,7 +424,7 @@ async def test_a_stop_a_deletion_and_a_question_at_once_on_two_processes_leave_n
             call(other.url, "POST", f"{path}/messages", {"content": "q"}, headers=LATER),
         )
         assert {response.status for response in done} <= {200, 202, 204, 404, 409}
-        assert (await reader.end())["status"] == "stopped"
+        assert "stopped" == (await reader.end())["status"]
         assert (await back.end())["status"] in ("stopped", "interrupted")
         async with asyncio.timeout(10):
             await asyncio.gather(owner.server.relay.idle(), other.server.relay.idle())

@@ -189,7 +189,7 @@ async def test_no_words_and_no_keys_reach_the_log(
     reader = await Reader.ask(server.url, "question-canary", system="system-canary")
     await reader.end()
     await call(server.url, "GET", "/api/v1/conversations?after=query-canary")
-    assert (await upstream.request()).headers["Authorization"] == "Bearer sk-canary"
+    assert "Bearer sk-canary" == (await upstream.request()).headers["Authorization"]
     assert caplog.records
     assert "canary" not in caplog.text
 

@@ -34,8 +34,8 @@ async def test_a_request_reaches_the_far_side_as_it_was_meant(
     peer.say(OK, b"X-Request-Id: r1\r\nContent-Length: 5\r\n\r\nhello")
     response = await fetch
     assert (200, "OK", b"hello") == (response.code, response.reason, response.body)
-    assert response.headers["X-Request-Id"] == "r1"
-    assert response.request.method == "POST"
+    assert "r1" == response.headers["X-Request-Id"]
+    assert "POST" == response.request.method
     assert 0 <= response.request_time < 10
 
 
@@ -48,7 +48,7 @@ async def test_an_ipv6_address_is_asked_by_its_name_in_brackets(
     peer = await far_side.peer()
     assert f"\r\nHost: [::1]:{port}\r\n".encode() in await peer.request()
     peer.say(FIVE)
-    assert (await fetch).body == b"hello"
+    assert b"hello" == (await fetch).body
 
 
 @pytest.mark.gen_test
@@ -70,10 +70,10 @@ async def test_tornados_own_request_and_its_callbacks_work(
     peer = await far_side.peer()
     sent = await peer.request()
     assert b"\r\nX-A: 1\r\nX-A: 2\r\n" in sent
-    assert sent.count(b"User-Agent:") == 1
+    assert 1 == sent.count(b"User-Agent:")
     peer.say(CHUNKED, chunk(b"hel"), chunk(b"lo"), LAST_CHUNK)
     response = await fetch
-    assert lines == ["HTTP/1.1 200 OK\r\n", "Transfer-Encoding: chunked\r\n", "\r\n"]
+    assert ["HTTP/1.1 200 OK\r\n", "Transfer-Encoding: chunked\r\n", "\r\n"] == lines
     assert (b"hello", b"") == (b"".join(pieces), response.body)
 
 
@@ -94,7 +94,7 @@ async def test_the_head_comes_before_the_body_and_the_body_as_it_arrives(
     await peer.request()
     peer.say(b"HTTP/1.1 103 Early Hints\r\nX-A: 0\r\n\r\n")
     peer.say(b"HTTP/1.1 200 OK\r\nX-A: 1\r\nTransfer-Encoding: chunked\r\n\r\n")
-    assert await seen.get() == (200, "1")
+    assert (200, "1") == await seen.get()
     for word in (b"one", b"two"):
         peer.say(chunk(word))
         assert await seen.get() == word
@@ -119,12 +119,12 @@ async def test_a_callback_that_awaits_holds_the_next_piece_back(
     fetch = client.fetch(ClientRequest(f"http://127.0.0.1:{port}/", streaming_callback=take))
     peer = await far_side.peer()
     peer.say(CHUNKED, chunk(b"one"))
-    assert await begun.get() == b"one"
+    assert b"one" == await begun.get()
     peer.say(chunk(b"two"), LAST_CHUNK)
     assert begun.empty()
     go_on.set()
     await fetch
-    assert await begun.get() == b"two"
+    assert b"two" == await begun.get()
 
 
 @pytest.mark.gen_test
@@ -205,7 +205,7 @@ async def test_a_body_that_nobody_takes_is_bounded(
     peer = await far_side.peer()
     await peer.request()
     peer.say(FIVE)
-    assert (await fetch).body == b"hello"
+    assert b"hello" == (await fetch).body
     fetch = client.fetch(f"http://127.0.0.1:{port}/")
     await peer.request()
     peer.say(CHUNKED, chunk(b"hello"), chunk(b"!"))
@@ -218,7 +218,7 @@ async def test_a_body_that_nobody_takes_is_bounded(
 async def test_request_timeout_is_for_the_whole_and_off_by_default(
     client: HttpClient, far_side: FarSide
 ) -> None:
-    assert client.defaults["request_timeout"] == 0
+    assert 0 == client.defaults["request_timeout"]
     port = await far_side.listen()
     pieces: list[bytes] = []
     fetch = client.fetch(
@@ -231,7 +231,7 @@ async def test_request_timeout_is_for_the_whole_and_off_by_default(
     with pytest.raises(RequestTimedOut):
         await fetch
     await peer.left()
-    assert pieces == [b"one"]
+    assert [b"one"] == pieces
 
 
 @pytest.mark.gen_test
@@ -254,7 +254,7 @@ async def test_a_flood_leaves_others_their_turn(client: HttpClient, far_side: Fa
         turns += 1
         since = 0
     await fetch
-    assert taken == 4_000_000
+    assert 4_000_000 == taken
     assert turns > 100
     assert longest <= 2
 
@@ -269,8 +269,8 @@ async def test_an_early_refusal_of_a_long_request_is_heard(
     peer = await far_side.peer()
     peer.stop_reading()
     peer.say(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
-    assert (await fetch).code == 413
-    assert client.connections_idle == 0  # the rest of the request was never sent
+    assert 413 == (await fetch).code
+    assert 0 == client.connections_idle  # the rest of the request was never sent
 
 
 @pytest.mark.gen_test
@@ -322,7 +322,7 @@ async def test_one_may_be_configured_as_tornados_client(far_side: FarSide) -> No
         peer = await far_side.peer()
         assert b"User-Agent: Configured" in await peer.request()
         peer.say(OK, b"Content-Length: 2\r\n\r\n{}")
-        assert json.loads((await fetch).body) == {}
+        assert {} == json.loads((await fetch).body)
         client.close()
     finally:
         AsyncHTTPClient.configure(None)

@@ -59,7 +59,7 @@ async def test_while_queued(far_side: FarSide) -> None:
         peer.say(FIVE)
         await first
         await peer.request()  # the third has its turn
-        assert far_side.accepted == 1
+        assert 1 == far_side.accepted
         await cancel(third)
         await peer.left()
     client.close()
@@ -99,7 +99,7 @@ async def test_while_the_proxy_makes_the_tunnel(client: HttpClient, far_side: Fa
         proxy = await far_side.peer()
         assert (await proxy.request()).startswith(b"CONNECT upstream.example:443 ")
         await cancel(fetch)
-        assert await proxy.left() == b""
+        assert b"" == await proxy.left()
 
 
 @pytest.mark.gen_test
@@ -108,7 +108,7 @@ async def test_in_the_handshake_of_tls(client: HttpClient, far_side: FarSide) ->
     async with leaving_nothing(client, far_side):
         fetch = client.fetch(f"https://127.0.0.1:{port}/")
         peer = await far_side.peer()
-        assert await peer.read(1) == b"\x16"  # a handshake record: the client's hello
+        assert b"\x16" == await peer.read(1)  # a handshake record: the client's hello
         await cancel(fetch)
         await peer.left()
 
@@ -121,7 +121,7 @@ async def test_before_the_request_was_cleared(client: HttpClient, far_side: FarS
         fetch = client.fetch(ClientRequest(url, may_send=may_send))
         peer = await far_side.peer()
         await cancel(fetch)
-        assert await peer.left() == b""
+        assert b"" == await peer.left()
     assert not may_send.cancelled()  # others may wait for it
     may_send.set_result(None)
 
@@ -142,7 +142,7 @@ async def test_before_a_request_on_a_rested_connection_was_cleared(
         await turns(5)
         assert (1, 0) == (client.connections_in_use, client.connections_idle)
         await cancel(again)
-        assert await peer.left() == b""
+        assert b"" == await peer.left()
 
 
 @pytest.mark.gen_test
@@ -153,7 +153,7 @@ async def test_before_the_head_came(client: HttpClient, far_side: FarSide) -> No
         peer = await far_side.peer()
         await peer.request()
         await cancel(fetch)
-        assert await peer.left() == b""
+        assert b"" == await peer.left()
 
 
 @pytest.mark.gen_test
@@ -165,9 +165,9 @@ async def test_in_a_silence_of_the_body(client: HttpClient, far_side: FarSide) -
         peer = await far_side.peer()
         await peer.request()
         peer.say(CHUNKED, chunk(b"one"))
-        assert await pieces.get() == b"one"
+        assert b"one" == await pieces.get()
         await cancel(fetch)
-        assert await peer.left() == b""
+        assert b"" == await peer.left()
     assert pieces.empty()
 
 
@@ -224,8 +224,8 @@ async def test_on_a_connection_that_had_rested(client: HttpClient, far_side: Far
         again = client.fetch(url)
         await peer.request()
         await cancel(again)
-        assert await peer.left() == b""
-        assert far_side.accepted == 1
+        assert b"" == await peer.left()
+        assert 1 == far_side.accepted
 
 
 @pytest.mark.gen_test
@@ -256,7 +256,7 @@ async def test_closing_the_client_from_a_callback(far_side: FarSide) -> None:
         await peer.request()
         peer.say(FIVE)
         await asyncio.wait([fetch])
-        assert await peer.left() == b""
+        assert b"" == await peer.left()
 
 
 @pytest.mark.gen_test
@@ -288,7 +288,7 @@ async def test_a_thousand_at_once(client: HttpClient, far_side: FarSide) -> None
         for _ in range(10):  # the far side's backlog is a hundred
             fetches += [client.fetch(url) for _ in range(100)]
             peers += [await far_side.peer() for _ in range(100)]
-        assert client.connections_in_use == 1000
+        assert 1000 == client.connections_in_use
         for fetch in fetches:
             fetch.cancel()
         async with asyncio.timeout(5):

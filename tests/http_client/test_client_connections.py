@@ -47,7 +47,7 @@ async def rested(client: HttpClient, far_side: FarSide, url: str) -> Peer:
     fetch, peer = await begun(client, far_side, url)
     peer.say(FIVE)
     await fetch
-    assert client.connections_idle == 1
+    assert 1 == client.connections_idle
     return peer
 
 
@@ -95,7 +95,7 @@ async def test_endpoints_do_not_share_connections(
     await peer.request()
     peer.say(FIVE)
     await fetch
-    assert client.connections_idle == 2
+    assert 2 == client.connections_idle
 
 
 @pytest.mark.gen_test
@@ -114,9 +114,9 @@ async def test_a_last_response_closes_the_connection(
     peer = await far_side.peer()
     await peer.request()
     peer.say(answer)
-    assert (await fetch).body == b"hello"
-    assert await peer.left() == b""
-    assert client.connections_idle == 0
+    assert b"hello" == (await fetch).body
+    assert b"" == await peer.left()
+    assert 0 == client.connections_idle
 
 
 @pytest.mark.gen_test
@@ -128,8 +128,8 @@ async def test_a_body_may_end_with_its_connection(
     await peer.request()
     peer.say(OK, b"\r\nhello")
     await peer.close()
-    assert (await fetch).body == b"hello"
-    assert client.connections_idle == 0
+    assert b"hello" == (await fetch).body
+    assert 0 == client.connections_idle
 
 
 @pytest.mark.gen_test
@@ -148,7 +148,7 @@ async def test_an_idle_connection_that_speaks_is_closed(
     peer = await rested(client, far_side, url)
     peer.say(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
     await peer.left()
-    assert client.connections_idle == 0
+    assert 0 == client.connections_idle
 
 
 @pytest.mark.gen_test
@@ -161,7 +161,7 @@ async def test_what_came_since_the_loop_last_looked_is_seen_before_use(
     fresh = await far_side.peer()
     await fresh.request()
     fresh.say(FIVE)
-    assert (await fetch).body == b"hello"
+    assert b"hello" == (await fetch).body
 
 
 @pytest.mark.gen_test
@@ -174,7 +174,7 @@ async def test_idle_connections_are_bounded_and_the_oldest_goes(
         peer.say(FIVE)
         await fetch
     await exchanges[0][1].left()
-    assert client.connections_idle == 2
+    assert 2 == client.connections_idle
 
 
 @pytest.mark.gen_test
@@ -184,7 +184,7 @@ async def test_a_connection_does_not_rest_for_ever(
     monkeypatch.setattr(connection_module, "MAX_IDLE_SECONDS", 0.02)
     peer = await rested(client, far_side, url)
     await peer.left()
-    assert client.connections_idle == 0
+    assert 0 == client.connections_idle
 
 
 @pytest.mark.gen_test
@@ -197,7 +197,7 @@ async def test_a_connection_in_use_again_is_as_good_as_new(
     await peer.request()
     await asyncio.sleep(0.1)  # longer than it might have rested
     peer.say(FIVE)
-    assert (await fetch).body == b"hello"
+    assert b"hello" == (await fetch).body
 
 
 @pytest.mark.gen_test
@@ -206,7 +206,7 @@ async def test_closing_the_client_closes_what_rests(
 ) -> None:
     peer = await rested(client, far_side, url)
     client.close()
-    assert client.connections_idle == 0
+    assert 0 == client.connections_idle
     await peer.left()
 
 
@@ -224,7 +224,7 @@ async def test_a_request_that_met_a_closing_connection_is_sent_again_once(
     await fresh.close()
     with pytest.raises(ConnectionLost):
         await fetch
-    assert far_side.accepted == 2
+    assert 2 == far_side.accepted
 
 
 @pytest.mark.gen_test
@@ -238,7 +238,7 @@ async def test_nothing_is_sent_again_once_a_byte_came_back(
     await peer.close()
     with pytest.raises(ConnectionLost):
         await fetch
-    assert far_side.accepted == 1
+    assert 1 == far_side.accepted
 
 
 @pytest.mark.gen_test
@@ -252,7 +252,7 @@ async def test_nothing_is_sent_again_to_one_that_thought_about_it(
     await peer.close()
     with pytest.raises(ConnectionLost):
         await fetch
-    assert far_side.accepted == 1
+    assert 1 == far_side.accepted
 
 
 @pytest.mark.gen_test
@@ -265,7 +265,7 @@ async def test_nothing_is_sent_again_after_a_first_use(
     await peer.close()
     with pytest.raises(ConnectionLost):
         await fetch
-    assert far_side.accepted == 1
+    assert 1 == far_side.accepted
 
 
 @pytest.mark.gen_test
@@ -277,7 +277,7 @@ async def test_connections_in_use_are_limited_and_who_waits_is_served_in_order(
     peers = [peer for _, peer in exchanges]
     fetches = [fetch for fetch, _ in exchanges] + [client.fetch(f"{url}{name}") for name in "cde"]
     await turns(5)
-    assert client.connections_in_use == 2
+    assert 2 == client.connections_in_use
     for number, fetch in enumerate(fetches):
         peer = peers[number % 2]
         if number >= 2:
@@ -285,7 +285,7 @@ async def test_connections_in_use_are_limited_and_who_waits_is_served_in_order(
         assert not any(later.done() for later in fetches[number:])
         peer.say(FIVE)
         await fetch
-    assert far_side.accepted == 2
+    assert 2 == far_side.accepted
     client.close()
 
 
@@ -301,7 +301,7 @@ async def test_waiting_for_a_slot_is_not_connecting(far_side: FarSide, url: str)
     await first
     await peer.request()
     peer.say(FIVE)
-    assert (await second).code == 200
+    assert 200 == (await second).code
     client.close()
 
 
@@ -348,7 +348,7 @@ async def test_a_request_that_is_not_cleared_is_not_sent(
     for fetch, peer in zip(fetches, peers, strict=True):
         with pytest.raises(NotStored):
             await fetch
-        assert await peer.left() == b""
+        assert b"" == await peer.left()
 
 
 @pytest.mark.gen_test
@@ -362,7 +362,7 @@ async def test_a_clearance_that_is_cancelled_cancels_the_fetch(
     with pytest.raises(asyncio.CancelledError):
         await fetch
     assert fetch.cancelled()
-    assert await peer.left() == b""
+    assert b"" == await peer.left()
 
 
 @pytest.mark.gen_test
@@ -401,8 +401,8 @@ async def test_a_connection_that_closed_or_spoke_while_it_waited_is_replaced(
     peer = await far_side.peer()
     await peer.request()
     peer.say(FIVE)
-    assert (await fetch).body == b"hello"
-    assert await impatient.left() == b""
+    assert b"hello" == (await fetch).body
+    assert b"" == await impatient.left()
 
 
 @pytest.mark.gen_test

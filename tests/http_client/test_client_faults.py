@@ -125,7 +125,7 @@ async def test_the_connect_timeout_does_not_cover_the_answer(
     peer = await far_side.peer()
     await asyncio.sleep(0.1)
     peer.say(OK, b"Content-Length: 0\r\n\r\n")
-    assert (await fetch).code == 200
+    assert 200 == (await fetch).code
 
 
 @pytest.mark.gen_test
@@ -181,7 +181,7 @@ async def test_what_came_just_before_the_cut_is_handed_over(
     peer.say(CHUNKED, chunk(b"data: 1\n\n"))
     await peer.close()
     assert type(await failure(fetch)) is ConnectionLost
-    assert pieces == [b"data: 1\n\n"]
+    assert [b"data: 1\n\n"] == pieces
 
 
 @pytest.mark.gen_test

@@ -39,7 +39,7 @@ async def test_plain_http_goes_through_a_tunnel_that_is_kept(
     proxy.say(TUNNEL)
     request = await answer(proxy)
     assert request.startswith(b"GET /v1 HTTP/1.1\r\nHost: upstream.example:8080\r\n")
-    assert (await fetch).body == b"hello"
+    assert b"hello" == (await fetch).body
     again = client.fetch("http://upstream.example:8080/v2", **way)
     assert (await answer(proxy)).startswith(b"GET /v2 ")
     await again
@@ -65,7 +65,7 @@ async def test_tls_is_spoken_with_the_provider_and_not_with_the_proxy(
     request = await answer(proxy)
     assert request.startswith(b"GET / HTTP/1.1\r\nHost: upstream.example\r\n")
     assert b"Proxy-Authorization" not in request
-    assert (await fetch).body == b"hello"
+    assert b"hello" == (await fetch).body
 
 
 @pytest.mark.gen_test
@@ -99,7 +99,7 @@ async def test_proxies_say_yes_in_many_ways(
     for byte in said:
         proxy.say(bytes([byte]))
     await answer(proxy)
-    assert (await fetch).body == b"hello"
+    assert b"hello" == (await fetch).body
 
 
 @pytest.mark.gen_test
@@ -170,4 +170,4 @@ async def test_another_user_of_the_proxy_has_a_tunnel_of_his_own(
         proxy.say(TUNNEL)
         await answer(proxy)
         await fetch
-    assert client.connections_idle == 2
+    assert 2 == client.connections_idle

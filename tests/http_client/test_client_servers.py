@@ -170,7 +170,7 @@ async def test_nginx_serves_files_on_connections_of_three_requests(
         response = await client.fetch(f"{nginx.url}/page.html")
         assert response.body == nginx.page  # nginx would gzip it for a client that allows it
         idle.append(client.connections_idle)
-    assert idle == [1, 1, 0, 1, 1]
+    assert [1, 1, 0, 1, 1] == idle
 
 
 @pytest.mark.gen_test
@@ -178,7 +178,7 @@ async def test_nginx_with_tls(client: HttpClient, nginx: Nginx) -> None:
     request = ClientRequest(f"{nginx.tls_url}/page.html", ca_certs=nginx.ca_certs)
     for _ in range(2):
         assert (await client.fetch(request)).body == nginx.page
-    assert client.connections_idle == 1
+    assert 1 == client.connections_idle
 
 
 @pytest.mark.gen_test
@@ -186,23 +186,23 @@ async def test_nginx_answers_without_a_page(client: HttpClient, nginx: Nginx) ->
     async def status(path: str, **settings: Any) -> int:
         return (await client.fetch(nginx.url + path, raise_error=False, **settings)).code
 
-    assert await status("/empty") == 204
-    assert await status("/away") == 302
-    assert await status("/nothing") == 404
+    assert 204 == await status("/empty")
+    assert 302 == await status("/away")
+    assert 404 == await status("/nothing")
     too_long = b"x" * 20_000_000  # refused before it was sent to its end
-    assert await status("/page.html", method="POST", body=too_long) == 413
+    assert 413 == await status("/page.html", method="POST", body=too_long)
 
 
 @pytest.mark.gen_test
 async def test_nginx_closes_a_connection_that_rests(client: HttpClient, nginx: Nginx) -> None:
     await client.fetch(f"{nginx.url}/brief/page.html")
-    assert client.connections_idle == 1
+    assert 1 == client.connections_idle
 
     async def closed() -> bool:
         return client.connections_idle == 0
 
     await until(closed)
-    assert (await client.fetch(f"{nginx.url}/brief/page.html")).code == 200
+    assert 200 == (await client.fetch(f"{nginx.url}/brief/page.html")).code
 
 
 @pytest.mark.gen_test
@@ -243,7 +243,7 @@ async def test_aiohttp_streams_and_keeps_its_connection(client: HttpClient) -> N
                 ClientRequest(url, method="POST", body=body, streaming_callback=pieces.append)
             )
             assert b"".join(pieces) == body
-        assert client.connections_idle == 1
+        assert 1 == client.connections_idle
         client.close()
 
 
@@ -295,7 +295,7 @@ async def test_node_answers(client: HttpClient, node: tuple[str, subprocess.Pope
     url, _ = node
     response = await client.fetch(url, method="POST", body=b"x" * 1_000_000)
     told = json.loads(response.body)
-    assert told["length"] == 1_000_000
+    assert 1_000_000 == told["length"]
     assert told["headers"] == {
         "host": url.removeprefix("http://"),
         "accept-encoding": "identity",
@@ -305,7 +305,7 @@ async def test_node_answers(client: HttpClient, node: tuple[str, subprocess.Pope
     pieces: list[bytes] = []
     await client.fetch(ClientRequest(f"{url}/stream", streaming_callback=pieces.append))
     assert b"".join(pieces) == b"".join(b"data: %d\n\n" % count for count in range(5))
-    assert (await client.fetch(f"{url}/hints")).body == b"hello"
+    assert b"hello" == (await client.fetch(f"{url}/hints")).body
     with pytest.raises(ConnectionLost):
         await client.fetch(f"{url}/destroy")
 
@@ -321,7 +321,7 @@ async def test_node_sees_us_leave(
     fetch.cancel()
     assert program.stdout is not None
     async with asyncio.timeout(5):
-        assert await asyncio.to_thread(program.stdout.readline) == b"left\n"
+        assert b"left\n" == await asyncio.to_thread(program.stdout.readline)
 
 
 @pytest.mark.gen_test
@@ -331,7 +331,7 @@ async def test_node_closing_its_connections_early_does_not_matter(
     url, _ = node
     for pause in (0.0, 0.09, 0.1, 0.11, 0.12):  # it closes what rested for 0.1 s
         await asyncio.sleep(pause)
-        assert (await client.fetch(url, method="POST", body=b"{}")).code == 200
+        assert 200 == (await client.fetch(url, method="POST", body=b"{}")).code
 
 
 @pytest.fixture
@@ -371,7 +371,7 @@ async def test_proxy_py_makes_a_tunnel_for_tls(
     request = ClientRequest(f"{nginx.tls_url}/page.html", ca_certs=nginx.ca_certs, **proxy)
     for _ in range(2):
         assert (await client.fetch(request)).body == nginx.page
-    assert client.connections_idle == 1
+    assert 1 == client.connections_idle
 
 
 @pytest.mark.gen_test

@@ -60,12 +60,12 @@ async def test_a_given_ca_is_trusted_and_the_connection_kept(
         peer = peer or await far_side.peer()
         assert f"\r\nHost: localhost:{port}\r\n".encode() in await peer.request()
         peer.say(CHUNKED, chunk(b"one"))
-        assert await pieces.get() == b"one"
+        assert b"one" == await pieces.get()
         peer.say(chunk(b"x" * 100_000), LAST_CHUNK)
         await fetch
-        assert sum(len(pieces.get_nowait()) for _ in range(pieces.qsize())) == 100_000
+        assert 100_000 == sum(len(pieces.get_nowait()) for _ in range(pieces.qsize()))
     assert (1, 1) == (far_side.accepted, client.connections_idle)
-    assert names == ["localhost"]
+    assert ["localhost"] == names
 
 
 @pytest.mark.gen_test
@@ -76,7 +76,7 @@ async def test_an_ip_address_is_verified_too(
     fetch = client.fetch(ClientRequest(f"https://127.0.0.1:{port}/", ca_certs=ca_certs))
     peer = await far_side.peer()
     peer.say(FIVE)
-    assert (await fetch).body == b"hello"
+    assert b"hello" == (await fetch).body
 
 
 @pytest.mark.gen_test
@@ -115,7 +115,7 @@ async def test_trust_is_not_shared_between_requests(client: HttpClient, far_side
     peer = await far_side.peer()
     peer.say(FIVE)
     await fetch
-    assert client.connections_idle == 1
+    assert 1 == client.connections_idle
     with pytest.raises(ConnectFailed):
         await client.fetch(f"https://localhost:{port}/")
 
@@ -188,6 +188,6 @@ async def test_an_idle_connection_that_the_far_side_closes_is_closed(
     peer = await far_side.peer()
     peer.say(FIVE)
     await fetch
-    assert client.connections_idle == 1
+    assert 1 == client.connections_idle
     await peer.close()
-    assert client.connections_idle == 0
+    assert 0 == client.connections_idle

@@ -61,12 +61,12 @@ def test_a_response_is_the_same_wherever_it_is_cut(received: bytes) -> None:
 def test_pieces_of_one_feed_come_as_one() -> None:
     parser = ResponseParser()
     parser.feed(CHUNKED)
-    assert parser.feed(b"2\r\nhe\r\n3\r\nllo\r\n") == b"hello"
+    assert b"hello" == parser.feed(b"2\r\nhe\r\n3\r\nllo\r\n")
 
 
 def test_a_part_of_a_chunk_is_not_held_back() -> None:
     parser = ResponseParser()
-    assert parser.feed(CHUNKED + b"5\r\nhel") == b"hel"
+    assert b"hel" == parser.feed(CHUNKED + b"5\r\nhel")
 
 
 def test_fields_of_one_name_are_all_kept_and_blanks_around_values_are_not() -> None:
@@ -74,8 +74,8 @@ def test_fields_of_one_name_are_all_kept_and_blanks_around_values_are_not() -> N
         b"HTTP/1.1 200 OK\r\nX-A: 1\r\nX-A:  2 \t\r\nx-b:\r\nContent-Length: 0\r\n\r\n"
     )
     assert parser.head is not None
-    assert parser.head.headers.get_list("X-A") == ["1", "2"]
-    assert parser.head.headers["X-B"] == ""
+    assert ["1", "2"] == parser.head.headers.get_list("X-A")
+    assert "" == parser.head.headers["X-B"]
 
 
 def test_a_response_without_a_reason_phrase_is_one() -> None:
@@ -188,7 +188,7 @@ def test_what_was_not_asked_for_is_a_bad_response(received: bytes) -> None:
     pieces = [received[at : at + 16384] for at in range(0, len(received), 16384)]
     parser, body = read(*pieces)
     assert parser.done
-    assert body == b""
+    assert b"" == body
     with pytest.raises(InvalidResponse):
         parser.raise_for_failure()
 
@@ -253,8 +253,8 @@ def test_what_inflates_too_far_is_a_bad_response() -> None:
 )
 def test_what_surrounds_a_body_is_bounded(endless: bytes) -> None:
     parser = ResponseParser()
-    assert parser.feed(CHUNKED + b"5\r\nhello\r\n") == b"hello"
-    assert parser.feed(endless) == b""
+    assert b"hello" == parser.feed(CHUNKED + b"5\r\nhello\r\n")
+    assert b"" == parser.feed(endless)
     with pytest.raises(InvalidResponse):
         parser.raise_for_failure()
 
@@ -263,14 +263,14 @@ def test_overhead_is_counted_from_the_last_piece_of_body() -> None:
     parser = ResponseParser()
     parser.feed(CHUNKED)
     for _ in range(3):
-        assert parser.feed(b"5;" + b"x" * (MAX_OVERHEAD - 100)) == b""
-        assert parser.feed(b"\r\nhello\r\n") == b"hello"
+        assert b"" == parser.feed(b"5;" + b"x" * (MAX_OVERHEAD - 100))
+        assert b"hello" == parser.feed(b"\r\nhello\r\n")
     parser.raise_for_failure()
 
 
 def test_what_came_before_a_bad_chunk_is_handed_over() -> None:
     parser, body = read(CHUNKED + b"5\r\nhello\r\nTraceback (most recent call last):\r\n")
-    assert body == b"hello"
+    assert b"hello" == body
     with pytest.raises(ConnectionLost):
         parser.raise_for_failure()
 

@@ -315,9 +315,9 @@ class TestRetryAfter:
         headers = HTTPHeaders({"Retry-After": "5"})
         quota = OPENAI.error(429, b'{"error":{"code":"insufficient_quota"}}', headers)
         assert quota.retry_after is None
-        assert OPENAI.error(503, b"", headers).retry_after == 5
-        assert DASHSCOPE.error(429, b"", headers).retry_after == 5
-        assert QIANFAN_V1.error(503, b"", headers).retry_after == 5
+        assert 5 == OPENAI.error(503, b"", headers).retry_after
+        assert 5 == DASHSCOPE.error(429, b"", headers).retry_after
+        assert 5 == QIANFAN_V1.error(503, b"", headers).retry_after
 
     def test_openai_may_forbid_a_retry(self) -> None:
         headers = HTTPHeaders({"X-Should-Retry": "false"})

@@ -115,9 +115,9 @@ class TestProgress:
         reading = reading_of()
         for keep_alive in (b": ping\n\n", b"\n", b"event: ping\n\n", b"foo: bar\n"):
             reading.feed(keep_alive)
-        assert reading.events == 0
+        assert 0 == reading.events
         reading.feed(sse(text("a")) + sse(text("b"))[:-1])
-        assert reading.events == 1
+        assert 1 == reading.events
 
     def test_finished_and_done_are_two_things(self) -> None:
         reading = reading_of()
@@ -395,7 +395,7 @@ class TestErrors:
     def test_an_error_keeps_the_wait_its_headers_ask_for(self) -> None:
         outcome = read(OPENAI, [b"{}"], status=429, headers={"retry-after": "7"})
         assert isinstance(outcome.error, RateLimited)
-        assert outcome.error.retry_after == 7
+        assert 7 == outcome.error.retry_after
 
     def test_usage_passes_wherever_it_stands(self) -> None:
         usage = {"usage": {"prompt_tokens": 3, "completion_tokens": 4}}

@@ -57,7 +57,7 @@ class TestOpenAI:
     @pytest.mark.parametrize("base_url", ["https://api.deepseek.com", "https://api.deepseek.com/"])
     def test_the_base_url_is_all_before_chat_completions(self, base_url: str) -> None:
         request = OpenAI(base_url).request(ANY, None)
-        assert request.url == "https://api.deepseek.com/chat/completions"
+        assert "https://api.deepseek.com/chat/completions" == request.url
 
     @pytest.mark.parametrize(
         ("base_url", "name"),
@@ -77,11 +77,11 @@ class TestOpenAI:
         assert {name: 5} == {key: value for key, value in sent.items() if "max" in key}
 
     def test_usage_is_asked_for_and_padding_is_not(self) -> None:
-        assert body(OPENAI)["stream_options"] == {
+        assert {
             "include_usage": True,
             "include_obfuscation": False,
-        }
-        assert body(OpenAI("http://localhost/v1"))["stream_options"] == {"include_usage": True}
+        } == body(OPENAI)["stream_options"]
+        assert {"include_usage": True} == body(OpenAI("http://localhost/v1"))["stream_options"]
 
     def test_the_system_prompt_comes_first(self) -> None:
         roles = [message["role"] for message in body(OPENAI, system="short")["messages"]]
@@ -98,8 +98,8 @@ class TestDashScope:
 
     def test_the_stream_is_asked_for_in_the_headers(self) -> None:
         request = DASHSCOPE.request(ANY, None)
-        assert request.headers["X-DashScope-SSE"] == "enable"
-        assert request.headers["Accept"] == "text/event-stream"
+        assert "enable" == request.headers["X-DashScope-SSE"]
+        assert "text/event-stream" == request.headers["Accept"]
         assert "stream" not in json.loads(request.body)
 
     def test_knobs_are_brought_into_range(self) -> None:
@@ -122,8 +122,8 @@ class TestQianfanV1:
         assert sent == body(QIANFAN_V1, temperature=asked)["temperature"]
 
     def test_the_token_limit_is_at_least_two(self) -> None:
-        assert body(QIANFAN_V1, max_tokens=1)["max_output_tokens"] == 2
-        assert body(QIANFAN_V1, max_tokens=9)["max_output_tokens"] == 9
+        assert 2 == body(QIANFAN_V1, max_tokens=1)["max_output_tokens"]
+        assert 9 == body(QIANFAN_V1, max_tokens=9)["max_output_tokens"]
 
     def test_stop_words_beyond_the_apis_limits_are_left_out(self) -> None:
         assert ["a", "b" * 20] == body(QIANFAN_V1, stop=("a", "x" * 21, "b" * 20))["stop"]
@@ -163,7 +163,7 @@ class TestQianfanV1:
         answer = (SAMPLES / "qianfan-token-error.json").read_bytes()
         with pytest.raises(Unauthorized) as caught:
             QIANFAN_V1.token(status, answer)
-        assert caught.value.provider_code == "invalid_client"
+        assert "invalid_client" == caught.value.provider_code
 
     @pytest.mark.parametrize(
         ("status", "answer", "error"),

@@ -84,7 +84,7 @@ def test_a_single_answer_without_its_tail_is_never_complete(sample: str) -> None
     for length in range(len(body)):
         outcome = read(dialect_of(sample), [body[:length]], content_type=JSON)
         assert isinstance(outcome.error, (BadResponse, StreamBroken))
-        assert outcome.text_ == ""
+        assert "" == outcome.text_
 
 
 @pytest.mark.parametrize("sample", ERRORS)

@@ -163,7 +163,7 @@ async def test_the_sdk_fetches_its_token_as_we_do(upstream: ScriptedUpstream) ->
     assert isinstance(dialect, QianfanV1)
     mine: Outgoing = dialect.token_request(KEYS["api_key"], KEYS["secret_key"])
     assert (upstream.url + theirs.target, theirs.body) == (mine.url, mine.body)
-    assert theirs.method == "POST"
+    assert "POST" == theirs.method
 
 
 @pytest.mark.slow

@@ -65,7 +65,7 @@ def test_pieces_cut_anywhere_fold_into_the_same_blocks(growths, data) -> None:
         chunks.append(Chunk(answer.id, position, pieces))
         position += grown
     assert answer.blocks() == fold(chunks)
-    assert answer.beyond(position) == []
+    assert [] == answer.beyond(position)
 
 
 @given(st.lists(_growth, max_size=90))

@@ -150,7 +150,7 @@ class _Client:
     def take(self, wire: bytes) -> None:
         for event in wire.decode().removesuffix("\n\n").split("\n\n"):
             first, second, third = event.splitlines()
-            assert second == "event: delta"
+            assert "event: delta" == second
             self.last_id = first.removeprefix("id: ")
             self._apply(json.loads(third.removeprefix("data: ")))
 

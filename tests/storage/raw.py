@@ -95,7 +95,7 @@ class RawMongo(Raw):
         changed = self._database.get_collection(kind).update_one(
             {"_id": its_id}, {"$set": fields}, bypass_document_validation=True
         )
-        assert changed.matched_count == 1
+        assert 1 == changed.matched_count
 
     def stored(self, kind: str, its_id: str) -> Plain:
         found = self._database[kind].find_one({"_id": its_id})

@@ -54,7 +54,7 @@ async def test_a_key_comes_back_as_it_was_kept(storage: Storage) -> None:
 @pytest.mark.gen_test
 async def test_there_is_no_key_that_was_never_made(storage: Storage, key_id: str) -> None:
     await storage.create_api_key(api_key("a"))
-    assert await storage.api_keys([key_id]) == []
+    assert [] == await storage.api_keys([key_id])
     with pytest.raises(NotFound):
         await storage.revoke_api_key(key_id, now())
 

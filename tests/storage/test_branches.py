@@ -63,7 +63,7 @@ async def test_one_more_answer_is_kept_behind_all_others_and_replaces_none(
     assert ids(page) == [question, first.id, second.parent_id, second.id, again.id]
     parents = [None, question, first.id, second.parent_id, question]
     assert [message.parent_id for message in page.data] == parents
-    assert [message.ordinal for message in page.data] == [0, 1, 2, 3, 4]
+    assert [0, 1, 2, 3, 4] == [message.ordinal for message in page.data]
     assert page.data[1] == end
     assert page.data[-1].status is Status.LIVE
     assert await storage.live_answer("alice", of.id) == again.id
@@ -110,7 +110,7 @@ async def test_of_fifty_racing_answers_to_one_question_one_is_kept(storage: Stor
     outcomes = await asyncio.gather(
         *(storage.ask(None, each, title="t", new=None) for each in racing), return_exceptions=True
     )
-    assert sum(isinstance(each, Busy) for each in outcomes) == 49
+    assert 49 == sum(isinstance(each, Busy) for each in outcomes)
     page = await storage.messages("alice", of.id, limit=9, before=None)
     assert ids(page) == [first.parent_id, first.id, racing[outcomes.index(None)].id]
 

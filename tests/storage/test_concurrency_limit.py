@@ -40,7 +40,7 @@ async def test_a_cancelled_caller_leaves_and_the_command_keeps_its_room() -> Non
     first.release.set()
     second.release.set()
 
-    assert await waiting == "done"
+    assert "done" == await waiting
     assert first.ended
 
 
@@ -68,7 +68,7 @@ async def test_waiting_for_room_has_an_end() -> None:
     with pytest.raises(StorageError, match="too many"):
         await limit.run(Slow())
     first.release.set()
-    assert await running == "done"
+    assert "done" == await running
 
 
 @pytest.mark.gen_test

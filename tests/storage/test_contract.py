@@ -64,7 +64,7 @@ async def test_creating_a_conversation_again_changes_nothing(storage: Storage) -
     await storage.create_conversation(kept)
     await storage.change_conversation("alice", kept.id, Changes(title="second"), now())
     await storage.create_conversation(kept)
-    assert (await storage.conversation("alice", kept.id)).title == "second"
+    assert "second" == (await storage.conversation("alice", kept.id)).title
 
 
 @pytest.mark.gen_test
@@ -78,8 +78,8 @@ async def test_changing_a_conversation_leaves_the_rest_of_it_alone(storage: Stor
     )
 
     assert changed == await storage.conversation("alice", kept.id)
-    assert (changed.title, changed.metadata) == ("$model", {"$unset": "a.b"})
-    assert (changed.model, changed.system) == ("a/b", "Be brief.")
+    assert ("$model", {"$unset": "a.b"}) == (changed.title, changed.metadata)
+    assert ("a/b", "Be brief.") == (changed.model, changed.system)
     assert (changed.created_at, changed.updated_at) == (kept.created_at, later)
 
 
@@ -112,7 +112,7 @@ async def test_pages_of_conversations_are_newest_first_and_hold_each_once(
     while pages[-1].next is not None:
         pages.append(await page(pages[-1].next))
 
-    assert [len(each.data) for each in pages] == [3, 3, 3, 1]
+    assert [3, 3, 3, 1] == [len(each.data) for each in pages]
     found = [each for page in pages for each in page.data]
     assert found == sorted(kept, key=lambda each: (each.created_at, each.id), reverse=True)
 
@@ -222,7 +222,7 @@ async def test_a_deleted_conversation_is_gone_with_its_messages(storage: Storage
             await lookup
     assert not await storage.end_answer(answer.id, storage.process, ending())
     assert await storage.message("alice", other.id) is not None
-    assert len((await storage.conversations("alice", limit=9, after=None)).data) == 1
+    assert 1 == len((await storage.conversations("alice", limit=9, after=None)).data)
 
 
 # Asking
@@ -238,7 +238,7 @@ async def test_a_question_and_its_live_answer_come_back_as_they_were_kept(
     await storage.ask(question, answer, title="$title", new=new)
 
     page = await storage.messages("alice", new.id, limit=9, before=None)
-    assert [message.ordinal for message in page.data] == [0, 1]
+    assert [0, 1] == [message.ordinal for message in page.data]
     kept_question, kept_answer = page.data
     assert kept_question == await storage.message("alice", question.id)
     assert kept_answer == await storage.message("alice", answer.id)
@@ -246,7 +246,7 @@ async def test_a_question_and_its_live_answer_come_back_as_they_were_kept(
     assert (kept_question.created_at, kept_question.ended_at) == (question.created_at,) * 2
     assert (kept_answer.status, kept_answer.owner) == (Status.LIVE, storage.process)
     assert (kept_answer.parent_id, kept_answer.usage) == (question.id, answer.usage)
-    assert (kept_question.timing, kept_answer.timing) == (None, None)
+    assert (None, None) == (kept_question.timing, kept_answer.timing)
     assert await storage.live_answer("alice", new.id) == answer.id
     made = await storage.conversation("alice", new.id)
     assert (made.title, made.metadata) == ("$title", new.metadata)
@@ -272,7 +272,7 @@ async def test_the_first_question_titles_a_conversation_that_has_no_title(
     assert (await storage.conversation("alice", untitled.id)).title is None
     with_title = conversation(title="")  # an empty one is one
     await storage.ask(*exchange(with_title, owner="p"), title="A title", new=with_title)
-    assert (await storage.conversation("alice", with_title.id)).title == ""
+    assert "" == (await storage.conversation("alice", with_title.id)).title
 
 
 @pytest.mark.gen_test
@@ -287,7 +287,7 @@ async def test_a_second_question_is_busy_until_the_first_is_answered(storage: St
     await storage.end_answer(first.id, storage.process, ending(TextBlock("yes")))
     second = await ask(storage, of)
     page = await storage.messages("alice", of.id, limit=9, before=None)
-    assert [message.ordinal for message in page.data] == [0, 1, 2, 3]
+    assert [0, 1, 2, 3] == [message.ordinal for message in page.data]
     assert page.data[-1].id == second.id
 
 
@@ -302,7 +302,7 @@ async def test_of_fifty_racing_questions_one_is_kept_and_the_others_learn_which(
 
     [winner] = [each for each in outcomes if isinstance(each, Message)]
     losers = [each for each in outcomes if isinstance(each, Busy)]
-    assert len(losers) == 49
+    assert 49 == len(losers)
     assert {loser.answer_id for loser in losers} == {winner.id}
     page = await storage.messages("alice", of.id, limit=99, before=None)
     assert [message.id for message in page.data] == [winner.parent_id, winner.id]
@@ -326,7 +326,7 @@ async def test_fifty_retries_of_one_question_keep_it_once(
 
     page = await storage.messages("alice", of.id, limit=99, before=None)
     assert [message.id for message in page.data] == [question.id, answer.id]
-    assert [message.ordinal for message in page.data] == [0, 1]
+    assert [0, 1] == [message.ordinal for message in page.data]
 
 
 @pytest.mark.gen_test
@@ -394,8 +394,8 @@ async def test_pages_of_messages_lead_from_the_newest_to_the_first(storage: Stor
     await ask(storage, of)  # while somebody turns the pages
     older = await storage.messages("alice", of.id, limit=4, before=newest.next)
 
-    assert [message.ordinal for message in newest.data] == [2, 3, 4, 5]
-    assert [message.ordinal for message in older.data] == [0, 1]
+    assert [2, 3, 4, 5] == [message.ordinal for message in newest.data]
+    assert [0, 1] == [message.ordinal for message in older.data]
     assert older.next is None
 
 
@@ -503,7 +503,7 @@ async def test_growth_without_text_is_kept_in_its_place(storage: Storage) -> Non
     kept = await storage.message("alice", answer.id)
 
     assert kept.blocks == blocks_of_every_kind()
-    assert kept.position == 11
+    assert 11 == kept.position
     page = await storage.messages("alice", answer.conversation_id, limit=1, before=None)
     assert page.data == (kept,)
 
@@ -600,7 +600,7 @@ async def test_of_racing_endings_one_is_kept(storage: Storage) -> None:
     kept = await asyncio.gather(
         *(storage.end_answer(answer.id, storage.process, end) for end in ends)
     )
-    assert sum(kept) == 1
+    assert 1 == sum(kept)
     assert (await storage.message("alice", answer.id)).has(ends[kept.index(True)])
 
 
@@ -697,7 +697,7 @@ async def test_what_is_another_users_is_not_found(storage: Storage) -> None:
         await storage.conversation("bob", of)
     assert (await storage.conversations("bob", limit=9, after=None)).data == (mine,)
     assert await storage.conversation("alice", of) == kept
-    assert len((await storage.messages("alice", of, limit=9, before=None)).data) == 2
+    assert 2 == len((await storage.messages("alice", of, limit=9, before=None)).data)
 
 
 @pytest.mark.slow
@@ -726,6 +726,6 @@ async def test_ping_returns_and_closing_twice_is_harmless(storage: Storage) -> N
     assert await storage.renew_lease({})
     assert await storage.unreadable(LATER_KINDS) == frozenset()
     assert await storage.peer_requests() == PeerRequests()
-    assert await storage.orphans() == []
+    assert [] == await storage.orphans()
     await storage.close()
     await storage.close()

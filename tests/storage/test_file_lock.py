@@ -70,7 +70,7 @@ async def serving(file: Path) -> AsyncIterator[Server]:
     )
     server = Server(process)
     try:
-        assert await server.line() == "open"
+        assert "open" == await server.line()
         yield server
     finally:
         if process.returncode is None:
@@ -183,7 +183,7 @@ sys.stdin.readline()
         *command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert process.stdout is not None
-    assert await process.stdout.readline() == b"open\n"
+    assert b"open\n" == await process.stdout.readline()
     with pytest.raises(StorageError, match=rf"in use .* \(process {process.pid}\)"):
         await SQLiteStorage(file, "p").open()
     await process.communicate(b"\n")
@@ -193,7 +193,7 @@ sys.stdin.readline()
     process = await asyncio.create_subprocess_exec(
         *command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    assert await process.communicate() == (b"", b"refused\n")
+    assert (b"", b"refused\n") == await process.communicate()
     await storage.close()
 
 
@@ -254,7 +254,7 @@ async def test_what_looks_at_the_file_within_the_servers_process_leaves_its_lock
     )
     told, _ = await shell.communicate()
 
-    assert told == b"2\n"
+    assert b"2\n" == told
     assert file.with_name(f"{file.name}-wal").exists()
     await begun(storage)
     await storage.close()
@@ -365,7 +365,7 @@ async def test_a_file_that_is_put_back_is_written_to_again(file: Path) -> None:
 
     with sqlite3.connect(file) as shell:
         found = shell.execute("SELECT count(*) FROM messages WHERE id = ?", (answer.id,))
-        assert found.fetchone() == (1,)
+        assert (1,) == found.fetchone()
     shell.close()
 
 

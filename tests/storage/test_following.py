@@ -209,4 +209,4 @@ async def test_an_answer_that_is_deleted_between_its_two_looks_is_gone(
 
     monkeypatch.setattr(queries, "messages_by_id", nowhere_at_the_second)
     assert await storage.growth({answer.id: 0}) == Growth(gone=frozenset({answer.id}))
-    assert looks == 2
+    assert 2 == looks

@@ -79,7 +79,7 @@ async def test_of_a_question_whose_key_is_taken_nothing_is_kept(storage: Storage
     assert await stands_for(storage) == first.id
     assert set(await conversations(storage)) == {first.conversation_id, untitled.id}
     assert await storage.conversation("alice", untitled.id) == untitled
-    assert await messages(storage, untitled.id) == []
+    assert [] == await messages(storage, untitled.id)
     assert await messages(storage, first.conversation_id) == [first.parent_id, first.id]
 
 
@@ -190,7 +190,7 @@ async def test_of_twenty_questions_that_race_to_hand_a_key_over_one_is_kept(
     outcomes = await asyncio.gather(*racing, return_exceptions=True)
 
     [winner] = [each for each in outcomes if isinstance(each, Message)]
-    assert sum(isinstance(each, KeyTaken) for each in outcomes) == 19
+    assert 19 == sum(isinstance(each, KeyTaken) for each in outcomes)
     assert await stands_for(storage) == winner.id
     assert set(await conversations(storage)) == {first.conversation_id, winner.conversation_id}
 
@@ -213,7 +213,7 @@ async def test_of_twenty_racing_questions_with_one_key_one_is_kept(
     outcomes = await asyncio.gather(*racing, return_exceptions=True)
 
     [winner] = [each for each in outcomes if isinstance(each, Message)]
-    assert sum(isinstance(each, KeyTaken) for each in outcomes) == 19
+    assert 19 == sum(isinstance(each, KeyTaken) for each in outcomes)
     assert await stands_for(one) == winner.id
     assert await conversations(one) == [winner.conversation_id]
     kept = [winner.parent_id, winner.id]
@@ -257,7 +257,7 @@ async def test_whoever_meets_a_key_that_is_being_kept_waits_for_how_that_ends(
         racing = (asked(one, of), asked(other, of))
         outcomes = await asyncio.gather(*racing, return_exceptions=True)
 
-    assert sorted(type(each).__name__ for each in outcomes) == ["KeyTaken", "Message"]
+    assert ["KeyTaken", "Message"] == sorted(type(each).__name__ for each in outcomes)
 
 
 @pytest.mark.gen_test
@@ -307,7 +307,7 @@ async def test_a_key_that_shows_later_than_its_answer_is_taken_and_not_busy(
     monkeypatch.setattr(MongoStorage, "_check_key_claim", not_yet)
     with pytest.raises(KeyTaken):
         await asked(storage, of)
-    assert looks == 2
+    assert 2 == looks
 
 
 # Lost replies

@@ -62,16 +62,16 @@ async def test_whoever_was_cut_off_judges_nobody(
     judge = await mongo.open("judge")
     await begun(judge, owner="dead")
 
-    assert await judge.orphans() == []  # it has only just come
+    assert [] == await judge.orphans()  # it has only just come
     held_for_ages(database, "judge")
-    assert len(await judge.orphans()) == 1
+    assert 1 == len(await judge.orphans())
     run_out(database, "judge")
-    assert await judge.orphans() == []  # nor may it once its own lease has run out
+    assert [] == await judge.orphans()  # nor may it once its own lease has run out
     await judge.renew_lease({})
-    assert await judge.orphans() == []  # nor right after such a gap
+    assert [] == await judge.orphans()  # nor right after such a gap
     held_for_ages(database, "judge")
     await judge.renew_lease({})
-    assert len(await judge.orphans()) == 1  # renewed in time, it still may
+    assert 1 == len(await judge.orphans())  # renewed in time, it still may
 
 
 @pytest.mark.gen_test
@@ -186,7 +186,7 @@ async def test_a_lease_says_what_its_process_can_read(
     storage, other = await mongo.open("p"), await mongo.open("other")
 
     assert await storage.unreadable(LATER_KINDS) == frozenset()
-    assert await other.unreadable(["video"]) == {"video"}  # nobody knows it yet
+    assert {"video"} == await other.unreadable(["video"])  # nobody knows it yet
     lease = database["processes"].find_one({"_id": "p"})
     assert lease is not None
     assert sorted(LATER_KINDS) == lease["reads"]
@@ -200,7 +200,7 @@ async def test_a_process_of_the_first_stage_reads_nothing_that_came_later(
     first_stage(database)
 
     assert await storage.unreadable(LATER_KINDS) == LATER_KINDS
-    assert await storage.unreadable(["image"]) == {"image"}
+    assert {"image"} == await storage.unreadable(["image"])
     assert await storage.unreadable([]) == frozenset()
     run_out(database, "first stage")
     assert await storage.unreadable(LATER_KINDS) == frozenset()
@@ -220,8 +220,8 @@ async def test_what_any_one_of_several_processes_cannot_read_is_told(
         processes.update_one({"_id": name}, {"$set": {"reads": reads}})
 
     assert await storage.unreadable(["file"]) == frozenset()
-    assert await storage.unreadable(["image", "file", "data"]) == {"image", "data"}
-    assert await storage.unreadable({"tool_result"}) == {"tool_result"}
+    assert {"image", "data"} == await storage.unreadable(["image", "file", "data"])
+    assert {"tool_result"} == await storage.unreadable({"tool_result"})
 
 
 # Requests to peers
@@ -304,7 +304,7 @@ async def test_who_has_requests_to_peers_keeps_the_lease_when_it_closes(
     await leaving.renew_lease({})
     for storage in (leaving, reader):
         await storage.close()
-    assert {each["_id"] for each in database["processes"].find()} == {"owner", "reader"}
+    assert {"owner", "reader"} == {each["_id"] for each in database["processes"].find()}
     assert await owner.peer_requests() == requests
 
 
@@ -319,7 +319,7 @@ async def test_what_is_asked_every_tick_is_answered_from_an_index(
     await storage.growth({answer.id: 0})
     await storage.own_live_answers()
     indexes = [index_of(database, command) for command in commands.sent]
-    assert indexes == ["wanted", "_id_", "_id_", "live_owners"]
+    assert ["wanted", "_id_", "_id_", "live_owners"] == indexes
 
 
 def index_of(database: Database[dict[str, Any]], command: dict[str, Any]) -> str:

@@ -62,7 +62,7 @@ async def kept_attempts(storage: Storage) -> tuple[Attempt, ...]:
 @pytest.mark.gen_test
 async def test_a_new_store_is_of_this_version(place: Place) -> None:
     storage = await place.open()
-    assert len(await kept_attempts(storage)) == 1
+    assert 1 == len(await kept_attempts(storage))
     await storage.close()
 
     assert () == await due(place.url)
@@ -99,7 +99,7 @@ async def test_the_first_stages_store_is_migrated_once_and_reads_as_before(first
     assert [] == await migrate(first.url)
     storage = await first.open()
     assert before == await everything(storage)
-    assert len(await kept_attempts(storage)) == 1
+    assert 1 == len(await kept_attempts(storage))
 
 
 async def everything(storage: Storage) -> list[Message]:

@@ -64,7 +64,7 @@ async def test_processes_may_open_an_empty_database_at_once(
         made = database[name].index_information()
         assert set(made) == {"_id_", *(index["name"] for index in indexes)}
         assert database[name].options()["validator"] == VALIDATORS[name]
-    assert database["processes"].count_documents({}) == 5
+    assert 5 == database["processes"].count_documents({})
     assert list(database["store"].find()) == [{"_id": "migrated", "schema": SCHEMA_VERSION}]
 
 
@@ -76,7 +76,7 @@ async def test_a_collection_made_by_hand_gets_its_validator_and_keeps_one_it_has
     database.create_collection("chunks", validator={"later": 2})
     await mongo.open()
     assert database["messages"].options()["validator"] == VALIDATORS["messages"]
-    assert database["chunks"].options()["validator"] == {"later": 2}
+    assert {"later": 2} == database["chunks"].options()["validator"]
 
 
 @pytest.mark.gen_test
@@ -168,7 +168,7 @@ async def test_messages_from_before_there_were_branches_can_be_read_and_gone_on_
     of = await storage.conversation("alice", answer.conversation_id)
 
     page = await storage.messages("alice", of.id, limit=9, before=None)
-    assert [message.parent_id for message in page.data] == [None, None]
+    assert [None, None] == [message.parent_id for message in page.data]
     second = await ask(storage, of, parent_id=answer.id)
     branch = await storage.branch("alice", of.id, limit=9, last=None)
     assert [message.id for message in branch.data] == [answer.id, second.parent_id, second.id]
@@ -206,7 +206,7 @@ async def test_racing_questions_to_two_processes_have_one_winner(mongo: Place) -
     outcomes = await asyncio.gather(
         *(ask(storage, of) for storage in (one, other) * 25), return_exceptions=True
     )
-    assert sum(isinstance(each, Message) for each in outcomes) == 1
+    assert 1 == sum(isinstance(each, Message) for each in outcomes)
 
 
 # Lost replies and lost connections
@@ -245,7 +245,7 @@ async def test_a_question_survives_a_command_that_fails(
     with mongod.failing(command, times=1, **how):
         await storage.ask(question, answer, title="t", new=new)
     page = await storage.messages("alice", new.id, limit=9, before=None)
-    assert [message.ordinal for message in page.data] == [0, 1]
+    assert [0, 1] == [message.ordinal for message in page.data]
 
 
 @pytest.mark.gen_test

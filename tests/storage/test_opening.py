@@ -43,4 +43,4 @@ def test_a_server_with_sqlite_does_not_load_motor() -> None:
         "from_url('sqlite:///a.db', process='p', lease_seconds=1);"
         "sys.exit(any(name in sys.modules for name in ('motor', 'pymongo', 'bson')))"
     )
-    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+    assert 0 == subprocess.run([sys.executable, "-c", script], check=False).returncode

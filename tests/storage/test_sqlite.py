@@ -107,7 +107,7 @@ async def test_what_was_acknowledged_survives_kill_9(file: Path) -> None:
     assert orphan.blocks == (TextBlock("Hello"),)
     interrupted = ending(*orphan.blocks, status=Status.INTERRUPTED)
     assert await storage.end_answer(live, "victim", interrupted)
-    assert await storage.orphans() == []
+    assert [] == await storage.orphans()
     await storage.close()
 
 
@@ -179,7 +179,7 @@ async def test_the_file_is_for_its_owner_alone(file: Path) -> None:
     storage = SQLiteStorage(file, "p")
     await storage.open()
     await begun(storage)
-    assert {path.stat().st_mode & 0o077 for path in file.parent.iterdir()} == {0}
+    assert {0} == {path.stat().st_mode & 0o077 for path in file.parent.iterdir()}
     await storage.close()
 
 
@@ -219,7 +219,7 @@ async def test_a_file_of_the_first_version_is_brought_to_this_one(file: Path) ->
         )
     first.close()
     storage = await migrated(file)
-    assert (await storage.conversation("alice", "c")).title == "Kept"
+    assert "Kept" == (await storage.conversation("alice", "c")).title
     question, answer = exchange(conversation(id="c"), owner="p")
     await storage.ask(question, answer, title="t", new=None, key=key(answer))
     assert await storage.idempotency_key("alice", key(answer).id) == key(answer)
@@ -367,7 +367,7 @@ async def test_an_ending_clears_its_chunks_and_late_ones_do_not_stay(file: Path)
     await storage.close()
 
     with sqlite3.connect(file) as shell:
-        assert shell.execute("SELECT count(*) FROM chunks").fetchone() == (0,)
+        assert (0,) == shell.execute("SELECT count(*) FROM chunks").fetchone()
     shell.close()
 
 

@@ -53,7 +53,7 @@ class Box:
     async def run(self, *command: str) -> str:
         """What a command in there prints; it has to succeed."""
         code, said = await self.call(*command)
-        assert code == 0, f"{' '.join(command)}: {said}\n{await self.journal()}"
+        assert 0 == code, f"{' '.join(command)}: {said}\n{await self.journal()}"
         return said
 
     async def call(self, *command: str) -> tuple[int, str]:
