@@ -47,7 +47,7 @@ async def edit(tab: Tab, question: str, words: str) -> None:
     shown = tab.page.locator(".question", has_text=question)
     await shown.hover()
     await shown.get_by_role("button", name="Edit the question").click()
-    field = tab.page.get_by_role("textbox", name="The question in other words")
+    field = tab.page.get_by_role("textbox", name="Edited question")
     await expect(field).to_be_focused()
     await expect(field).to_have_value(question)
     await field.fill(words)

@@ -29,7 +29,7 @@ async def test_the_first_run_answers_without_a_key_and_says_so(
     await expect(tab.text).to_contain_text("This is Headrace's demo")
     await expect(tab.text).to_contain_text("to talk to a model. 🚰")
     await expect(tab.answer).to_contain_text("70 out")
-    await expect(tab.answer).to_contain_text("first word after")
+    await expect(tab.answer).to_contain_text("first token after")
     await expect(tab.listed("Why is the sky blue?")).to_have_attribute("aria-current", "page")
     assert "/c/" in tab.page.url
 
@@ -67,7 +67,7 @@ async def test_stop_ends_the_upstream_call_and_keeps_what_arrived(
 
     await tab.ended("stopped")
     await asyncio.wait_for(upstream.closed.wait(), 5)
-    await expect(tab.answer).to_contain_text("Stopped. What had arrived is kept.")
+    await expect(tab.answer).to_contain_text("The answer was stopped. Its text so far is kept.")
     await tab.reads("Hel")
     await expect(tab.button("Continue")).to_be_visible()
 
@@ -80,7 +80,7 @@ async def test_continue_goes_on_behind_an_answer_that_was_cut_short(
     upstream.tokens("One")
     upstream.finish("length")
     await tab.ask("Count")
-    await expect(tab.answer).to_contain_text("reached the length that was allowed")
+    await expect(tab.answer).to_contain_text("reached the maximum length")
 
     upstream.next_request()
     upstream.tokens("two")
@@ -90,7 +90,7 @@ async def test_continue_goes_on_behind_an_answer_that_was_cut_short(
     await tab.ended("complete")
 
     said = [message["content"] for message in upstream.requests[1].json["messages"]]
-    assert ["Count", "One", "Please go on exactly where you stopped."] == said
+    assert ["Count", "One", "Please continue exactly where you stopped."] == said
     await expect(tab.answers).to_have_count(2)
 
 
@@ -103,7 +103,7 @@ async def test_a_refusal_of_the_provider_is_said_in_words_with_a_way_on(
     await tab.ask("hi")
 
     await tab.ended("failed")
-    await expect(tab.answer).to_contain_text("key is not accepted by the provider")
+    await expect(tab.answer).to_contain_text("The provider does not accept this server’s key.")
 
     upstream.next_request()
     upstream.tokens("Now")
@@ -155,11 +155,11 @@ async def test_an_answers_figures_are_the_servers_after_a_reload_and_on_another_
     await tab.ended("complete")
 
     def told(of: Tab) -> tuple[Locator, Locator]:
-        return of.answer.locator("details summary"), of.answer.locator(".figures")
+        return of.answer.locator("details summary"), of.answer.locator(".metadata")
 
     thought, figures = [await each.inner_text() for each in told(tab)]
     assert "Thought for" in thought
-    assert all(words in figures for words in ("first word after", "in all"))
+    assert all(words in figures for words in ("first token after", "in total"))
     await tab.page.reload()
     for place in (tab, await visitor.open(tab.page.url, viewport=PHONE)):
         for shown, words in zip(told(place), (thought, figures), strict=True):
@@ -220,7 +220,7 @@ async def test_a_reader_who_scrolled_up_is_left_there(
 
     await tab.page.mouse.move(200, 300)
     await tab.page.mouse.wheel(0, -600)
-    latest = tab.button("To the latest words")
+    latest = tab.button("Scroll to the end")
     await expect(latest).to_be_visible()
     before = await tab.page.evaluate("document.documentElement.scrollTop")
     upstream.tokens("\n\nThe last one.")

@@ -86,14 +86,14 @@ async def test_editing_takes_no_mouse_and_escape_leaves_the_question_as_it_is(
     await expect(button).to_have_css("opacity", "1")
 
     await tab.page.keyboard.press("Enter")
-    await expect(tab.page.get_by_role("textbox", name="in other words")).to_be_focused()
+    await expect(tab.page.get_by_role("textbox", name="Edited question")).to_be_focused()
     await tab.page.keyboard.type(" to seven")
     await tab.page.keyboard.press("Escape")
     await expect(button).to_be_focused()
     await shows(tab, "Count", "One.")
 
     await tab.page.keyboard.press("Enter")
-    await expect(tab.page.get_by_role("textbox", name="in other words")).to_have_value("Count")
+    await expect(tab.page.get_by_role("textbox", name="Edited question")).to_have_value("Count")
     await tab.page.keyboard.type(" to two")
     await tab.page.keyboard.press("Enter")
     await shows(tab, "Count to two", "Two.")
@@ -115,8 +115,8 @@ async def test_an_edited_question_that_is_not_taken_stays_in_its_editor(
 
     await edit(phone, "Count", "Count to two")
 
-    editor = phone.page.get_by_role("textbox", name="The question in other words")
-    await expect(phone.page.get_by_text("An answer is being written.")).to_be_visible()
+    editor = phone.page.get_by_role("textbox", name="Edited question")
+    await expect(phone.page.get_by_text("An answer is still being generated.")).to_be_visible()
     await expect(editor).to_have_value("Count to two")
     await expect(phone.field).to_have_value("What I write meanwhile")
     await expect(switches(phone)).to_contain_text("1 / 2")
@@ -145,7 +145,7 @@ async def test_words_in_an_editor_outlive_a_look_at_another_branch(
     await tab.button("Previous version").click()
     await tab.page.locator(".question", has_text="Go on").hover()
     await tab.button("Edit the question").last.click()
-    editor = tab.page.get_by_role("textbox", name="The question in other words")
+    editor = tab.page.get_by_role("textbox", name="Edited question")
     await editor.fill("Go on, slowly")
 
     await tab.button("Next version").click()
@@ -170,7 +170,7 @@ async def test_a_page_loaded_again_before_the_server_took_it_regenerates_once(
 
     await tab.page.route("**/regenerate", cut)
     await tab.button("Regenerate").click()
-    await expect(tab.answer).to_contain_text("No connection yet.")
+    await expect(tab.answer).to_contain_text("There is no connection.")
     await tab.page.unroute("**/regenerate", cut)
     async with tab.page.expect_request("**/regenerate") as asked:
         await tab.page.reload()
@@ -191,7 +191,7 @@ async def test_one_more_answer_that_was_not_taken_yet_can_be_taken_back(
     await talk(tab, ("Count", "One."))
     await context.set_offline(True)
     await tab.button("Regenerate").click()
-    await expect(tab.answer).to_contain_text("No connection yet.")
+    await expect(tab.answer).to_contain_text("There is no connection.")
 
     await tab.button("Stop").click()
 

@@ -45,10 +45,10 @@ async def test_an_answer_goes_on_while_its_reader_looks_at_another_conversation(
 
     await tab.button("New conversation").first.click()
     await expect(tab.answers).to_have_count(0)
-    await expect(tab.page.get_by_text("(is being answered)")).to_be_attached()
+    await expect(tab.page.get_by_text("(answer in progress)")).to_be_attached()
     upstream.tokens("lo")
     upstream.finish()
-    await expect(tab.page.get_by_text("(is being answered)")).not_to_be_attached()
+    await expect(tab.page.get_by_text("(answer in progress)")).not_to_be_attached()
     await tab.listed("First").click()
 
     await tab.reads("Hello")
@@ -91,7 +91,7 @@ async def test_a_question_asked_offline_is_sent_once_there_is_a_network(
 
     await context.set_offline(True)
     await tab.ask("hi")
-    await expect(tab.answer).to_contain_text("No connection yet.")
+    await expect(tab.answer).to_contain_text("There is no connection.")
     await context.set_offline(False)
 
     await tab.ended("complete")
@@ -107,7 +107,7 @@ async def test_a_question_that_was_not_sent_yet_can_be_taken_back(
     tab = await visitor.open(headrace.url, context=context)
     await context.set_offline(True)
     await tab.ask("Never mind")
-    await expect(tab.answer).to_contain_text("No connection yet.")
+    await expect(tab.answer).to_contain_text("There is no connection.")
 
     await tab.button("Stop").click()
 
@@ -132,7 +132,7 @@ async def test_a_page_loaded_again_before_the_server_took_the_question_asks_it_o
 
     await context.route("**/api/v1/chat", cut)
     await tab.ask("hi")
-    await expect(tab.answer).to_contain_text("No connection yet.")
+    await expect(tab.answer).to_contain_text("There is no connection.")
     await context.unroute("**/api/v1/chat", cut)
     async with tab.page.expect_request("**/api/v1/chat") as asked:
         await tab.page.reload()
@@ -162,7 +162,7 @@ async def test_a_server_killed_in_the_middle_is_told_in_words_once_it_is_back(
     await launcher.serve()
 
     await tab.ended("interrupted")
-    await expect(tab.answer).to_contain_text("The server went away")
+    await expect(tab.answer).to_contain_text("The server stopped before the answer was complete.")
     await expect(tab.button("Try again")).to_be_visible()
 
 

@@ -104,11 +104,11 @@ async def test_questions_asked_offline_in_two_conversations_both_survive_a_reloa
 
     await context.route("**/api/v1/chat", cut)
     await tab.ask("More of the second")
-    await expect(tab.answer).to_contain_text("No connection yet.")
+    await expect(tab.answer).to_contain_text("There is no connection.")
     await tab.listed("First").click()
     await tab.reads("One.")
     await tab.ask("More of the first")
-    await expect(tab.answer).to_contain_text("No connection yet.")
+    await expect(tab.answer).to_contain_text("There is no connection.")
 
     # Both are where they were asked, and neither is in the other's way.
     await tab.listed("Second").click()
@@ -139,7 +139,7 @@ async def test_words_that_are_given_back_stand_before_those_written_since(
     tab = await visitor.open(headrace.url, context=context)
     await context.set_offline(True)
     await tab.ask("The first question")
-    await expect(tab.answer).to_contain_text("No connection yet.")
+    await expect(tab.answer).to_contain_text("There is no connection.")
     await tab.field.fill("The next one")
 
     await tab.button("Stop").click()
@@ -160,14 +160,14 @@ async def test_small_things_that_fail_are_said_and_change_nothing(
     await tab.button("Rename “Old”").click()
     await tab.page.keyboard.type("New")
     await tab.page.keyboard.press("Enter")
-    await expect(tab.page.locator(".toast")).to_contain_text("That did not work: conversations")
+    await expect(tab.page.locator(".toast")).to_contain_text("That did not work. Conversation")
     await expect(tab.listed("Old")).to_be_visible()
 
     await tab.button("System prompt").click()
     words = tab.page.get_by_role("textbox", name="System prompt")
     await words.fill("Be brief.")
     await tab.button("Save").click()
-    await expect(tab.page.get_by_role("alert")).to_contain_text("That did not work: conversations")
+    await expect(tab.page.get_by_role("alert")).to_contain_text("That did not work. Conversation")
     await expect(words).to_have_value("Be brief.")
     await tab.page.unroute("**/api/v1/conversations/*")
     await tab.button("Save").click()
@@ -206,7 +206,7 @@ async def test_an_answer_without_a_word_is_said_to_be_one(
     await tab.ask("hi")
     await tab.ended("complete")
 
-    await expect(tab.answer).to_contain_text("The model said nothing.")
+    await expect(tab.answer).to_contain_text("The model returned an empty answer.")
     await expect(tab.button("Regenerate")).to_be_visible()
 
 
@@ -219,7 +219,7 @@ async def test_an_escape_that_is_the_input_method_s_neither_stops_nor_throws_awa
     await talk(tab, ("Count", "One."))
     await tab.page.locator(".question").hover()
     await tab.button("Edit the question").click()
-    editor = tab.page.get_by_role("textbox", name="The question in other words")
+    editor = tab.page.get_by_role("textbox", name="Edited question")
     await editor.fill("再数一遍")
     escape = {"key": "Escape", "isComposing": True, "bubbles": True}
     await editor.dispatch_event("keydown", escape)
@@ -277,5 +277,5 @@ async def test_a_browser_that_lets_a_page_keep_and_copy_nothing_is_no_hindrance(
     await talk(tab, ("Count", "One."))
 
     await expect(tab.button("Copy the answer")).to_have_count(0)
-    await tab.page.get_by_label("Colours").select_option("dark")
+    await tab.page.get_by_label("Theme").select_option("dark")
     await expect(tab.page.locator("html")).to_have_attribute("data-theme", "dark")

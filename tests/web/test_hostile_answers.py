@@ -119,7 +119,7 @@ async def test_an_image_is_asked_for_only_after_a_click(
     await tab.ended("complete")
     assert [] == asked
 
-    await tab.page.get_by_role("button", name="Image from pictures.example").click()
+    await tab.page.get_by_role("button", name="Load the image from pictures.example").click()
 
     await expect(tab.page.get_by_role("img", name="A canal")).to_have_js_property("complete", True)
     assert 1 == len(asked)

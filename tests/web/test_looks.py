@@ -146,12 +146,12 @@ async def test_screen_readers_are_told_sentences_and_the_end(
     await tab.ask("hi")
 
     upstream.tokens("The **sky**", " is blue. And", " the sea")
-    await expect(told).to_have_text(["Answer begins.", "The sky is blue."])
+    await expect(told).to_have_text(["The answer begins.", "The sky is blue."])
     upstream.tokens(" too.")
     upstream.finish()
 
     await expect(told).to_have_text(
-        ["Answer begins.", "The sky is blue.", "And the sea too.", "Answer complete."]
+        ["The answer begins.", "The sky is blue.", "And the sea too.", "The answer is complete."]
     )
 
 

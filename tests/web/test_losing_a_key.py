@@ -28,7 +28,7 @@ async def test_an_answer_whose_key_is_revoked_goes_on_behind_its_last_word(
     tab.page.on("request", lambda each: requests.append(each))
 
     await door.revoke(first)
-    await expect(tab.sign_in).to_contain_text("The key of alice is not accepted any more.")
+    await expect(tab.sign_in).to_contain_text("The key of alice is no longer accepted.")
     await expect(tab.text).to_be_hidden()
     assert "Headrace" == await tab.page.title()
     assert first.key not in await tab.page.evaluate(KEPT)

@@ -29,7 +29,7 @@ async def test_where_no_key_is_needed_nobody_is_asked_for_one(
     headrace: Server, visitor: Visitor
 ) -> None:
     tab = await visitor.open(headrace.url)
-    await expect(tab.page.get_by_text("No conversation yet.")).to_be_visible()
+    await expect(tab.page.get_by_text("There are no conversations yet.")).to_be_visible()
 
     await expect(tab.page.get_by_role("dialog")).to_have_count(0)
     await expect(tab.button("Sign out")).to_have_count(0)
@@ -48,9 +48,7 @@ async def test_a_wrong_key_is_said_to_be_and_the_right_one_opens(
         await expect(field).to_be_focused()
         await tab.page.keyboard.insert_text(wrong)
         await tab.page.keyboard.press("Enter")
-        await expect(tab.page.get_by_role("alert")).to_have_text(
-            "this key is not one that is good here."
-        )
+        await expect(tab.page.get_by_role("alert")).to_have_text("This key is not valid here.")
         await expect(field).to_have_attribute("aria-invalid", "true")
         await expect(field).to_be_focused()
     for _ in range(3):  # there is no way around it
@@ -105,7 +103,7 @@ async def test_a_key_that_another_tab_keeps_on_the_device_opens_those_that_wait(
     await second.enter(alice.key, on_device=True)
 
     await expect(first.sign_in).to_have_count(0)
-    await expect(first.page.get_by_text("No conversation yet.")).to_be_visible()
+    await expect(first.page.get_by_text("There are no conversations yet.")).to_be_visible()
 
 
 @pytest.mark.gen_test
@@ -168,7 +166,7 @@ async def test_a_token_does_as_well_and_one_that_has_expired_is_said_to_have(
     over = int(time.time()) - 3600
     tab = await visitor.knock(server.url)
     await tab.enter(issuer.token(exp=over))
-    await expect(tab.page.get_by_role("alert")).to_have_text("this key has expired.")
+    await expect(tab.page.get_by_role("alert")).to_have_text("This key has expired.")
     good, late = issuer.token(), issuer.token(exp=over)
     await tab.sign_in.get_by_role("textbox").fill(good)
     await tab.page.keyboard.press("Enter")
@@ -200,7 +198,7 @@ async def test_a_403_is_said_in_words_and_asks_for_no_key(
 
     await context.route("**/api/**", forward)
     tab = await visitor.open(headrace.url, context=context)
-    words = "serves its own machine only, and a proxy stands in between"
+    words = "accepts requests from its own machine only, and this one came through a proxy"
 
     await expect(tab.page.get_by_role("navigation")).to_contain_text(words)
     await tab.ask("hi")
@@ -225,13 +223,13 @@ async def test_a_server_that_cannot_be_reached_is_no_wrong_key(
 
     await tab.page.route("**/me", away)
     await tab.enter(alice.key)
-    await expect(tab.page.get_by_role("alert")).to_have_text(
-        "the server cannot be reached just now."
-    )
+    await expect(tab.page.get_by_role("alert")).to_have_text("The server cannot be reached.")
     await tab.page.unroute("**/me", away)
     await tab.page.route("**/me", unable)
     await tab.sign_in.get_by_role("button", name="Sign in").click()
-    await expect(tab.page.get_by_role("alert")).to_have_text("keys cannot be checked just now.")
+    await expect(tab.page.get_by_role("alert")).to_have_text(
+        "Keys cannot be checked at the moment."
+    )
     await tab.page.unroute("**/me", unable)
     await tab.sign_in.get_by_role("button", name="Sign in").click()
 
@@ -275,8 +273,8 @@ async def test_the_sign_in(
     await field.press("Enter")
     await expect(tab.field).to_be_focused()
     if look["viewport"] != LAPTOP:
-        await tab.page.locator(".top button").first.click()
-    await expect(tab.page.locator(".who")).to_be_visible()
+        await tab.page.locator(".top-bar button").first.click()
+    await expect(tab.page.locator(".account")).to_be_visible()
     await tab.shot(f"signed-in-{name}")
     assert [] == await axe(tab, web)
     assert 0 == await sideways(tab)

@@ -42,7 +42,7 @@ async def test_another_user_neither_sees_nor_asks_what_the_first_one_left(
     await tab.enter(bob.key)
 
     await expect(tab.page.get_by_text("bob", exact=True)).to_be_visible()
-    await expect(tab.page.get_by_text("No conversation yet.")).to_be_visible()
+    await expect(tab.page.get_by_text("There are no conversations yet.")).to_be_visible()
     for words in ("First", "Second", "Secret words", "alice"):
         await expect(tab.page.get_by_text(words)).to_have_count(0)
     # A page that knew whose it was begins anew; one that did not finds nothing at that address.
@@ -84,7 +84,7 @@ async def test_signing_out_forgets_the_key_and_the_words_in_all_of_the_user_s_ta
     await first.button("Sign out").click()
 
     for tab in (first, kept, neighbour):
-        await expect(tab.sign_in).to_contain_text("This server asks for an API key")
+        await expect(tab.sign_in).to_contain_text("This server requires an API key")
         await expect(tab.page.get_by_text("Secret")).to_have_count(0)
         await expect(tab.page.get_by_text("alice")).to_have_count(0)
         assert f"{server.url}/" == tab.page.url

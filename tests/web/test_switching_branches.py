@@ -92,7 +92,7 @@ async def test_a_switch_keeps_its_place_and_the_focus_of_who_uses_it(
     await tab.page.keyboard.press("Enter")
     await expect(switches(tab)).to_contain_text("2 / 2")
     await expect(tab.answers).to_have_count(2)
-    await expect(tab.button("To the latest words")).to_be_visible()
+    await expect(tab.button("Scroll to the end")).to_be_visible()
     assert seen_at == pytest.approx(await top_of_switch(), abs=2)
     await expect(tab.button("Next version")).to_be_focused()
 
@@ -201,7 +201,7 @@ async def test_who_reads_is_not_thrown_elsewhere_by_another_tab(
     elif where == "scrolled up":
         await reader.page.mouse.move(600, 300)
         await reader.page.mouse.wheel(0, -900)
-        await expect(reader.button("To the latest words")).to_be_visible()
+        await expect(reader.button("Scroll to the end")).to_be_visible()
     else:
         await reader.page.locator(".question").hover()
         await reader.button("Edit the question").click()
@@ -216,7 +216,7 @@ async def test_who_reads_is_not_thrown_elsewhere_by_another_tab(
     await expect(switches(reader)).to_contain_text("/ 3")
     await expect(reader.text).to_contain_text(shown)
     if where == "in an editor":
-        editor = reader.page.get_by_role("textbox", name="The question in other words")
+        editor = reader.page.get_by_role("textbox", name="Edited question")
         await expect(editor).to_have_value("Write something else")
 
 

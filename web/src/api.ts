@@ -1,13 +1,13 @@
-/** The API's plain requests, those that stream nothing: `docs/api.md` as functions. */
+/** The API's requests that do not stream, as functions; `docs/api.md` describes them. */
 
 import { base } from "./base";
 import { headers } from "./state/session";
 import {
   ApiError,
   AuthHeaders,
+  type AnswerError,
   type Block,
   type EndStatus,
-  type AnswerError,
   type Timing,
   type Usage,
 } from "./stream";
@@ -24,7 +24,7 @@ export interface Conversation {
 export interface Message {
   id: string;
   conversation_id: string;
-  /** Of an answer its question, of a question the answer it goes on from; null of a first one. */
+  /** An answer's question, or the answer that a question follows; null for a first question. */
   parent_id: string | null;
   role: "user" | "assistant";
   blocks: Block[];
@@ -43,27 +43,27 @@ export interface Model {
   default: boolean;
 }
 
-/** A part of a list, and where the next part begins. */
+/** A page of a list, and the cursor of the next page; null on the last one. */
 export interface Page<T> {
   data: T[];
   next: string | null;
 }
 
-/** Answered 401 it waits until somebody has signed in, and is sent again. */
-async function call<T>(method: string, path: string, more: RequestInit = {}): Promise<T> {
+/** Send a request. After a 401 it waits until somebody has signed in, and sends it again. */
+async function call<T>(method: string, path: string, init: RequestInit = {}): Promise<T> {
   const authHeaders = new AuthHeaders(headers);
   for (;;) {
-    const entry = await authHeaders.next();
+    const authorization = await authHeaders.next();
     const response = await fetch(`${base}/api/v1${path}`, {
       method,
       cache: "no-store",
-      ...more,
-      headers: { ...entry, ...more.headers },
+      ...init,
+      headers: { ...authorization, ...init.headers },
     });
     if (response.ok) return response.status === 204 ? (undefined as T) : response.json();
     const error = await ApiError.fromResponse(response);
     if (response.status !== 401) throw error;
-    authHeaders.rejected(error, entry);
+    authHeaders.rejected(error, authorization);
   }
 }
 
@@ -71,24 +71,27 @@ function json(body: object): RequestInit {
   return { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
 }
 
-/** By which the page has words for it: a code of the API's, or that nobody answered. */
+/** The code for which the page has a text: the API's, or `unreachable` if nothing answered. */
 export function codeOf(error: unknown): string {
   return error instanceof ApiError ? error.code : "unreachable";
 }
 
-/** The most that the server lists at once. */
-const LIMIT = 200;
+/** The longest page that the server sends of a list. */
+const MAX_PAGE_LENGTH = 200;
 
 export const api = {
   models: () => call<Page<Model>>("GET", "/models"),
   conversations: (after?: string) =>
-    call<Page<Conversation>>("GET", `/conversations?limit=${LIMIT}${parameter("after", after)}`),
+    call<Page<Conversation>>(
+      "GET",
+      `/conversations?limit=${MAX_PAGE_LENGTH}${parameter("after", after)}`,
+    ),
   conversation: (id: string) => call<Conversation>("GET", `/conversations/${id}`),
   change: (id: string, changes: Partial<Pick<Conversation, "title" | "system">>) =>
     call<Conversation>("PATCH", `/conversations/${id}`, json(changes)),
   messages: (id: string, before?: string) =>
     call<Page<Message>>("GET", `/conversations/${id}/messages?${parameter("before", before)}`),
-  /** Outlives the page: a delete that waits for its undo is carried out when the page is left. */
+  /** `keepalive` lets it finish after the page is left, when a delete whose undo is open is sent. */
   remove: (id: string) => call<void>("DELETE", `/conversations/${id}`, { keepalive: true }),
 };
 

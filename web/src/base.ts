@@ -1,11 +1,13 @@
 /**
- * Where the server is: below which path of its site, without the slash at the end; "" for all of it.
+ * The path of its site under which the server is reached, without the final slash; "" at the root.
  *
- * The built files lie in one folder under it, however a proxy got there, so this is read off their own
- * address. Nobody has to tell the page; the server is told by `base_path`.
+ * The built files lie in one folder under that path, whichever proxy led there, so it is taken from
+ * this module's own URL. The page needs no setting for it; the server has `base_path`.
  */
 
-const here = import.meta.url;
+const moduleUrl = import.meta.url;
 
-// A unit test's is a file, and has no server.
-export const base = here.startsWith("http") ? new URL("..", here).pathname.slice(0, -1) : "";
+// In a unit test the module is a file, and there is no server.
+export const base = moduleUrl.startsWith("http")
+  ? new URL("..", moduleUrl).pathname.slice(0, -1)
+  : "";

@@ -2,11 +2,14 @@ import { createApp } from "vue";
 import App from "./App.vue";
 import { i18n } from "./i18n";
 import "./style/base.css";
-import "./style/frame.css";
-import "./style/exchange.css";
+import "./style/layout.css";
+import "./style/sideBar.css";
+import "./style/composer.css";
+import "./style/dialog.css";
+import "./style/chat.css";
 import "./style/markdown.css";
 
-// What is relative is looked up from wherever the page has gone to since, and the icon is, again and again.
+// Browsers load the icon again later, when a relative address would refer to the conversation's URL.
 for (const icon of document.querySelectorAll<HTMLLinkElement>("link[rel=icon]"))
   icon.setAttribute("href", icon.href);
 

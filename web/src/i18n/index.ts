@@ -1,4 +1,4 @@
-/** The page's two languages: the browser's at first, then whichever was chosen. */
+/** The page's texts in its two languages: the browser's language until the user selects one. */
 
 import { watch } from "vue";
 import { createI18n } from "vue-i18n";
@@ -15,9 +15,9 @@ export const i18n = createI18n({
 
 watch(
   locale,
-  (chosen) => {
-    i18n.global.locale.value = chosen;
-    document.documentElement.lang = chosen === "zh" ? "zh-CN" : "en";
+  (selected) => {
+    i18n.global.locale.value = selected;
+    document.documentElement.lang = selected === "zh" ? "zh-CN" : "en";
   },
   { immediate: true },
 );

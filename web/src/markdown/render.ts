@@ -1,19 +1,19 @@
 /**
- * Parsed Markdown as Vue nodes.
+ * Renders parsed Markdown as Vue nodes.
  *
- * No HTML is made of strings anywhere: what a model writes can become text, one of the elements
- * named here, or one of our own components, and attributes are ours. There is nothing to sanitise.
- * Vue changes the nodes that are there in place, so that a selection survives the next token.
+ * No HTML is made of strings: what a model writes can become text, one of the elements listed here
+ * or one of the page's components, with attributes that are set here. So nothing has to be
+ * sanitised. Vue updates existing nodes in place, so that a selection survives the next token.
  */
 
 import type { Token } from "markdown-it";
 import { h, type VNode, type VNodeArrayChildren } from "vue";
 import CodeBlock from "./CodeBlock.vue";
-import LinkedImage from "./LinkedImage.vue";
+import ExternalImage from "./ExternalImage.vue";
 import MathFormula from "./MathFormula.vue";
 import ScrollingTable from "./ScrollingTable.vue";
 
-/** Elements whose names Markdown's own are; headings go below those of the page. */
+/** The element for each of Markdown's tags. Headings are below the page's own h1 and h2. */
 const ELEMENTS: Record<string, string> = {
   ...{ p: "p", blockquote: "blockquote", ul: "ul", ol: "ol", li: "li", hr: "hr" },
   ...{ em: "em", strong: "strong", s: "s" },
@@ -21,10 +21,10 @@ const ELEMENTS: Record<string, string> = {
   ...{ h1: "h3", h2: "h4", h3: "h5", h4: "h6", h5: "h6", h6: "h6" },
 };
 
-/** Models break lines in table cells so, having no other way. */
+/** Models break lines in table cells with `<br>`, for which Markdown has no syntax. */
 const LINE_BREAK = /<br\s*\/?>/i;
 
-/** The nodes of `tokens`. `growing`: more may come, and a code block may be half there. */
+/** The nodes of `tokens`. `growing` if their text may still grow, as in an incomplete code block. */
 export function render(tokens: readonly Token[], growing: boolean): VNodeArrayChildren {
   const root: VNodeArrayChildren = [];
   const open: { token: Token; children: VNodeArrayChildren }[] = [];
@@ -42,7 +42,7 @@ export function render(tokens: readonly Token[], growing: boolean): VNodeArrayCh
   return root;
 }
 
-/** Texts side by side are one text node: a long paragraph has thousands of tokens. */
+/** Adjacent texts become one text node, because a long paragraph has thousands of tokens. */
 function add(children: VNodeArrayChildren, child: VNodeArrayChildren[number]): void {
   const last = children.at(-1);
   if (typeof child === "string" && typeof last === "string")
@@ -51,12 +51,12 @@ function add(children: VNodeArrayChildren, child: VNodeArrayChildren[number]): v
 }
 
 function element(token: Token, children: VNodeArrayChildren): VNodeArrayChildren {
-  if (token.hidden) return children; // the paragraphs of a tight list
+  if (token.hidden) return children; // the paragraphs in a tight list
   if (token.type === "link_open") return [link(String(token.attrGet("href")), children)];
   if (token.tag === "table") return [h(ScrollingTable, null, () => children)];
   const name = ELEMENTS[token.tag];
   if (!name) return children;
-  const style = token.attrGet("style"); // a column's alignment: classes are all that is allowed
+  const style = token.attrGet("style"); // a column's alignment, as a class because the policy forbids inline styles
   const align = style && /(left|center|right)$/.exec(String(style))?.[1];
   const start = token.attrGet("start");
   return [
@@ -104,7 +104,7 @@ function languageOf(token: Token): string {
   return token.info.trim().split(/\s+/, 1)[0] ?? "";
 }
 
-/** Addresses that open; any other is shown as the text that it is. */
+/** Whether an address becomes a link; others are shown as text. */
 function isWeb(address: string): boolean {
   return /^(https?:|mailto:)/i.test(address);
 }
@@ -120,7 +120,7 @@ function link(address: string, children: VNodeArrayChildren): VNode {
 
 function image(token: Token): VNode {
   const address = String(token.attrGet("src"));
-  // The policy lets images come by https only; anything else may be opened, but is not shown.
-  if (/^https:/i.test(address)) return h(LinkedImage, { address, alt: token.content });
+  // The policy allows images over https only; other addresses become links.
+  if (/^https:/i.test(address)) return h(ExternalImage, { address, alt: token.content });
   return link(address, [token.content || address]);
 }

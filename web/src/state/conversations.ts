@@ -1,120 +1,123 @@
-/** The list at the side: all conversations, newest first, and what can be done to them. */
+/** The list of conversations, newest first, and what can be done to each. */
 
 import { computed, ref, shallowRef } from "vue";
 import { api, codeOf, type Conversation } from "../api";
 import { ApiError } from "../stream";
-import { conversationId, go } from "./location";
-import { tell } from "./tabs";
+import { conversationId, navigate } from "./route";
+import { notifyTabs } from "./tabs";
 
-/** How long a deleted conversation can be had back: long enough to read the offer twice. */
+/** How long a delete can be undone: long enough to read the offer twice. */
 const UNDO_MS = 8000;
 
-/** Pages that a search reads: 2,000 conversations are more than a title is remembered among. */
-const MAX_PAGES = 10;
+/** Pages that a search loads at most: nobody remembers a title among more than 2,000. */
+const MAX_SEARCH_PAGES = 10;
 
-const known = shallowRef<Conversation[]>([]);
-const next = ref<string | null>(null);
-/** Why the list could not be read; null if it could. */
-const trouble = ref<string | null>(null);
+const loaded = shallowRef<Conversation[]>([]);
+const nextCursor = ref<string | null>(null);
+/** The code of the error for which the list could not be loaded; null if it was. */
+const loadError = ref<string | null>(null);
 const search = ref("");
 
-/** Deleted here, and still there: until the time for undoing is over. */
-const going = shallowRef<{ conversation: Conversation; timer: ReturnType<typeof setTimeout> }>();
+/** A conversation that was deleted here, and is kept on the server until the undo time is over. */
+const deletion = shallowRef<{ conversation: Conversation; timer: ReturnType<typeof setTimeout> }>();
 
 const listed = computed(() => {
   const wanted = search.value.trim().toLowerCase();
-  return known.value.filter(
+  return loaded.value.filter(
     ({ id, title }) =>
-      id !== going.value?.conversation.id && (title ?? "").toLowerCase().includes(wanted),
+      id !== deletion.value?.conversation.id && (title ?? "").toLowerCase().includes(wanted),
   );
 });
 
-/** Read the newest part of the list anew; older parts that are here, for a search perhaps, stay. */
+/** Load the newest page again. Older pages that are loaded, for a search perhaps, stay. */
 async function load(): Promise<void> {
   try {
     const page = await api.conversations();
-    const last = known.value.findIndex(({ id }) => id === page.data.at(-1)?.id);
-    const older = page.next === null || last < 0 ? [] : known.value.slice(last + 1);
-    known.value = [...page.data, ...older];
-    if (!older.length) next.value = page.next;
-    trouble.value = null;
+    const last = loaded.value.findIndex(({ id }) => id === page.data.at(-1)?.id);
+    const older = page.next === null || last < 0 ? [] : loaded.value.slice(last + 1);
+    loaded.value = [...page.data, ...older];
+    if (!older.length) nextCursor.value = page.next;
+    loadError.value = null;
   } catch (error) {
-    trouble.value = codeOf(error); // the list that is there stays; looking again loads again
+    loadError.value = codeOf(error); // the old list stays, and is loaded again with the next event
   }
 }
 
-/** Read the next part of the list. */
-async function more(): Promise<void> {
-  if (next.value === null) return;
-  const page = await api.conversations(next.value);
-  const there = new Set(known.value.map(({ id }) => id));
-  known.value = [...known.value, ...page.data.filter(({ id }) => !there.has(id))];
-  next.value = page.next;
+/** Load the next page of the list. */
+async function loadMore(): Promise<void> {
+  if (nextCursor.value === null) return;
+  const page = await api.conversations(nextCursor.value);
+  const known = new Set(loaded.value.map(({ id }) => id));
+  loaded.value = [...loaded.value, ...page.data.filter(({ id }) => !known.has(id))];
+  nextCursor.value = page.next;
 }
 
-/** Read all of it: one searches by title among all conversations. */
-async function all(): Promise<void> {
-  for (let pages = 1; next.value !== null && pages < MAX_PAGES; pages++) await more();
+/** Load all pages, so that a search finds every title. */
+async function loadAll(): Promise<void> {
+  for (let pages = 1; nextCursor.value !== null && pages < MAX_SEARCH_PAGES; pages++)
+    await loadMore();
 }
 
 async function rename(conversation: Conversation, title: string): Promise<void> {
-  put(await api.change(conversation.id, { title }));
-  tell({ conversation: conversation.id, what: "changed" });
+  upsert(await api.change(conversation.id, { title }));
+  notifyTabs({ conversation: conversation.id, what: "changed" });
 }
 
-/** Put a conversation as it is now into the list, where it stands or at its head. */
-function put(conversation: Conversation): void {
-  const at = known.value.findIndex(({ id }) => id === conversation.id);
-  known.value = at < 0 ? [conversation, ...known.value] : known.value.with(at, conversation);
+/** Replace a conversation in the list, or add it at the top. */
+function upsert(conversation: Conversation): void {
+  const index = loaded.value.findIndex(({ id }) => id === conversation.id);
+  loaded.value =
+    index < 0 ? [conversation, ...loaded.value] : loaded.value.with(index, conversation);
 }
 
-/** Take a conversation away; for some seconds `undo` brings it back. */
+/** Delete a conversation. For some seconds `undo` restores it. */
 function remove(conversation: Conversation): void {
-  carryOut();
-  going.value = { conversation, timer: setTimeout(carryOut, UNDO_MS) };
-  if (conversationId.value === conversation.id) go(null);
+  commitDeletion();
+  deletion.value = { conversation, timer: setTimeout(commitDeletion, UNDO_MS) };
+  if (conversationId.value === conversation.id) navigate(null);
 }
 
 function undo(): void {
-  clearTimeout(going.value?.timer);
-  going.value = undefined;
+  clearTimeout(deletion.value?.timer);
+  deletion.value = undefined;
 }
 
-/** The time for undoing is over, or another delete began, or the page is left. */
-function carryOut(): void {
-  const gone = going.value;
-  if (!gone) return;
+/** Delete on the server: the undo time is over, another delete began, or the page is left. */
+function commitDeletion(): void {
+  const committed = deletion.value;
+  if (!committed) return;
   undo();
-  const { id } = gone.conversation;
-  known.value = known.value.filter((conversation) => conversation.id !== id);
+  const { id } = committed.conversation;
+  loaded.value = loaded.value.filter((conversation) => conversation.id !== id);
   void api.remove(id).then(
-    () => isGone(id),
+    () => onDeleted(id),
     (error) => {
-      if (error instanceof ApiError && error.status === 404) isGone(id);
-      else void load(); // it is still there, and shown again
+      if (error instanceof ApiError && error.status === 404) onDeleted(id);
+      else void load(); // it still exists, and is listed again
     },
   );
 }
 
-/** Deleted; perhaps somebody has gone back to it meanwhile. */
-function isGone(id: string): void {
-  tell({ conversation: id, what: "deleted" });
+/** The server has deleted a conversation, which may be open again by now. */
+function onDeleted(id: string): void {
+  notifyTabs({ conversation: id, what: "deleted" });
   drop(id);
 }
 
-/** It is there no more, whoever deleted it. */
+/** Remove a conversation that does not exist any more from the page. */
 function drop(id: string): void {
-  known.value = known.value.filter((conversation) => conversation.id !== id);
-  if (conversationId.value === id) go(null);
+  loaded.value = loaded.value.filter((conversation) => conversation.id !== id);
+  if (conversationId.value === id) navigate(null);
 }
 
-window.addEventListener("pagehide", carryOut);
+window.addEventListener("pagehide", commitDeletion);
 
 export const conversations = {
   listed,
-  next,
+  nextCursor,
   search,
-  trouble,
-  going: computed(() => going.value?.conversation),
-  ...{ load, more, all, rename, put, remove, drop, undo },
+  loadError,
+  /** The conversation whose deletion can be undone. */
+  undoable: computed(() => deletion.value?.conversation),
+  ...{ load, loadMore, loadAll, rename, upsert, remove, drop, undo },
 };

@@ -1,22 +1,22 @@
-/** Which models there are, and which one is asked next. */
+/** The models that the server offers, and the one that is selected for the next question. */
 
 import { ref, shallowRef } from "vue";
 import { api, type Model } from "../api";
 
 export const models = shallowRef<Model[]>([]);
-/** Null: whatever the conversation or the server prefers. */
-export const chosen = ref<string | null>(null);
+/** Null leaves the choice to the server: the conversation's model, or its default. */
+export const selectedModel = ref<string | null>(null);
 
 export async function loadModels(): Promise<void> {
   try {
     models.value = (await api.models()).data;
   } catch {
-    // The server's default is asked; the next look tries again.
+    // Without the list the server's default model is used, and there is nothing to select.
   }
 }
 
-/** The model that a conversation goes on with: its last answer's, its own, the server's. */
-export function suggest(...candidates: (string | null | undefined)[]): void {
-  const served = models.value.find((model) => model.default)?.id;
-  chosen.value = candidates.find((candidate) => candidate) ?? served ?? null;
+/** Select the first of `candidates` that is given, or else the server's default. */
+export function selectModel(...candidates: (string | null | undefined)[]): void {
+  const defaultModel = models.value.find((model) => model.default)?.id;
+  selectedModel.value = candidates.find((candidate) => candidate) ?? defaultModel ?? null;
 }

@@ -1,24 +1,27 @@
-/** What could not be done, said for some seconds: small things, whose failing changes nothing else. */
+/** A short-lived notice that something failed, for small things that affect nothing else. */
 
 import { ref } from "vue";
 import { codeOf } from "../api";
 
 /** Long enough to read a sentence twice. */
-const SAID_MS = 8000;
+const SHOWN_MS = 8000;
 
-/** The code of why; null while there is nothing to say. */
+/** The code of the error that is shown; null if there is none. */
 export const notice = ref<string | null>(null);
 let timer: ReturnType<typeof setTimeout> | undefined;
 
-/** Do it, and say so if it fails, with the `code` that its error has unless told. Returns whether it worked. */
-export async function tried(work: Promise<unknown>, code?: string): Promise<boolean> {
+/**
+ * Wait for `operation` and show a notice if it fails, with its error's code unless `code` is given.
+ * Returns whether it succeeded.
+ */
+export async function withNotice(operation: Promise<unknown>, code?: string): Promise<boolean> {
   try {
-    await work;
+    await operation;
     return true;
   } catch (error) {
     notice.value = code ?? codeOf(error);
     clearTimeout(timer);
-    timer = setTimeout(() => (notice.value = null), SAID_MS);
+    timer = setTimeout(() => (notice.value = null), SHOWN_MS);
     return false;
   }
 }

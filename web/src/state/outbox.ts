@@ -1,61 +1,66 @@
 /**
- * The questions that are on their way, kept by the tab until the server has said that they began.
+ * Questions that are being sent, kept in the tab's storage until the server has accepted them.
  *
- * A page that is loaded again in between asks with the same key, which makes it the same question:
- * neither lost nor asked twice. Each is its user's: nobody else asks it.
+ * A page that is reloaded before that sends them again under the same idempotency key, so that none
+ * is lost or asked twice. Each belongs to the user who asked it and is sent for nobody else.
  */
 
 import { ask, regenerate, type AnswerEvent, type AnswerOptions, type AskOptions } from "../stream";
-import { tab } from "./kept";
+import { tabStorage } from "./browserStorage";
 
-export interface Outgoing {
+/** One question, with the field names that it has in the tab's storage. */
+export interface OutboxEntry {
+  /** The idempotency key. */
   key: string;
-  /** Who asks; null where the server wants nobody's name. */
+  /** The user who asks; null if the server does not authenticate users. */
   user: string | null;
-  /** In which it is asked; null makes one. */
+  /** The conversation; null if the question starts one. */
   conversation: string | null;
-  /** The message behind which it stands: a question behind an answer, an answer behind its question. */
+  /** The message to follow: an answer if a question is asked, its question if an answer is. */
   parent: string | null;
-  /** What is asked, or the answer beside which one more is wanted. */
+  /** A question's text, or the answer to regenerate. */
   asked: { content: string } | { beside: string };
-  /** The question that this one is in other words. */
+  /** The question of which this one is an edited version. */
   edited: string | null;
   options: AnswerOptions;
 }
 
-const PLACE = "headrace.outbox";
+const STORAGE_NAME = "headrace.outbox";
 
-/** Ask for it, and read what is answered. `how` carries its key. */
-export function post(
-  { asked, conversation, parent, options }: Outgoing,
-  how: AskOptions,
+/** Ask, and read the answer. `askOptions` contains the entry's idempotency key. */
+export function send(
+  { asked, conversation, parent, options }: OutboxEntry,
+  askOptions: AskOptions,
 ): AsyncGenerator<AnswerEvent> {
-  if ("beside" in asked) return regenerate(asked.beside, options, how);
+  if ("beside" in asked) return regenerate(asked.beside, options, askOptions);
   const place = conversation === null ? {} : { conversation_id: conversation, parent_id: parent };
-  return ask({ ...asked, ...place, ...options }, how);
+  return ask({ ...asked, ...place, ...options }, askOptions);
 }
 
-export function keep(outgoing: Outgoing): void {
-  put([...all().filter(({ key }) => key !== outgoing.key), outgoing]);
+export function add(entry: OutboxEntry): void {
+  write([...readAll().filter(({ key }) => key !== entry.key), entry]);
 }
 
-/** It arrived, or never will. */
-export function forget(key: string): void {
-  put(all().filter((outgoing) => outgoing.key !== key));
+/** Remove a question that the server has accepted or refused. */
+export function remove(key: string): void {
+  write(readAll().filter((entry) => entry.key !== key));
 }
 
-/** What an earlier load of this page left, of this user; of others nothing is kept once one is known. */
-export function left(user: string | null): Outgoing[] {
-  const own = all().filter((outgoing) => outgoing.user === user);
-  if (user !== null) put(own);
+/**
+ * The user's questions that this tab had not finished sending when its page was left. Once a user is
+ * known, those of other users are removed.
+ */
+export function unsentBy(user: string | null): OutboxEntry[] {
+  const own = readAll().filter((entry) => entry.user === user);
+  if (user !== null) write(own);
   return own;
 }
 
-/** One for each conversation at most: a question waits for the answer to the one before. */
-function all(): Outgoing[] {
-  return JSON.parse(tab.read(PLACE) ?? "[]");
+/** At most one per conversation, because a conversation has one live answer at a time. */
+function readAll(): OutboxEntry[] {
+  return JSON.parse(tabStorage.read(STORAGE_NAME) ?? "[]");
 }
 
-function put(outgoing: Outgoing[]): void {
-  tab.write(PLACE, outgoing.length ? JSON.stringify(outgoing) : null);
+function write(entries: OutboxEntry[]): void {
+  tabStorage.write(STORAGE_NAME, entries.length ? JSON.stringify(entries) : null);
 }

@@ -1,22 +1,25 @@
-/** What this browser remembers of its reader's wishes. */
+/** Preferences that this browser keeps: language and theme. */
 
 import { ref, watch, type Ref } from "vue";
-import { device } from "./kept";
+import { deviceStorage } from "./browserStorage";
 
-/** A value that outlives the page, one of `allowed`; the first of them unless it was set. */
-function remembered<T extends string>(name: string, allowed: readonly T[]): Ref<T> {
-  const key = `headrace.${name}`;
-  const kept = device.read(key) as T;
-  const [first] = allowed;
-  const value = ref(allowed.includes(kept) ? kept : first) as Ref<T>;
-  watch(value, (chosen) => device.write(key, chosen));
+/** A ref that is kept in the device's storage. It is one of `allowed`, and the first by default. */
+function persisted<T extends string>(name: string, allowed: readonly T[]): Ref<T> {
+  const storageName = `headrace.${name}`;
+  const stored = deviceStorage.read(storageName) as T;
+  const [defaultValue] = allowed;
+  const value = ref(allowed.includes(stored) ? stored : defaultValue) as Ref<T>;
+  watch(value, (changed) => deviceStorage.write(storageName, changed));
   return value;
 }
 
 export type Locale = "en" | "zh";
-const spoken: Locale = navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en";
+const browserLocale: Locale = navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en";
 
-export const locale = remembered<Locale>("locale", spoken === "zh" ? ["zh", "en"] : ["en", "zh"]);
+export const locale = persisted<Locale>(
+  "locale",
+  browserLocale === "zh" ? ["zh", "en"] : ["en", "zh"],
+);
 
-/** `system` follows the machine's. */
-export const theme = remembered("theme", ["system", "light", "dark"]);
+/** `system` follows the operating system's theme. */
+export const theme = persisted("theme", ["system", "light", "dark"]);

@@ -1,132 +1,139 @@
 /**
- * Who is at the page, where the server wants to know: the key that every request carries, and the
- * wait for one when a request was answered 401.
+ * The signed-in user and their key, and the wait for a key after a request was answered 401.
  *
- * A request that is refused waits here for somebody to sign in, and is then sent again by whoever
- * sent it. What is on the page, and on its way, is one user's. If somebody else signs in, or its user
- * signs out, the page is loaded anew, so that nothing of theirs stays in memory or is asked in
- * another's name. Tabs learn of both by the `storage` event: no message has the key in it.
+ * Whoever sends a rejected request waits here until somebody has signed in, and then sends it again.
+ * Everything on the page belongs to one user. When another user signs in, or the user signs out, the
+ * page is reloaded, so that nothing of theirs stays in memory or is sent in another's name. Other
+ * tabs learn of both by the `storage` event; no message between tabs contains the key.
  */
 
 import { ref } from "vue";
 import { base } from "../base";
 import { ApiError, newIdempotencyKey, type HeaderValues, type Unauthorized } from "../stream";
-import { device, placed, tab } from "./kept";
+import { deviceStorage, scopedName, tabStorage } from "./browserStorage";
 
-/** A key or token, and whose it is. */
-interface Pass {
+/** An API key or access token and its user, with the field names that they have in storage. */
+interface Credentials {
   key: string;
   user: string;
 }
 
-const PLACE = "headrace.key";
-/** Written for a moment when a user signs out; the other tabs see who. */
-const SIGNED_OUT = "headrace.signed-out";
+const KEY_NAME = "headrace.key";
+/** Written for a moment when a user signs out, so that other tabs see who. */
+const SIGNED_OUT_NAME = "headrace.signed-out";
 
-/** What a header may hold. `fetch` would take anything else for a network that is gone. */
-const SENDABLE = /^[\x21-\x7e]+$/;
+/** The characters that a header may contain. With others `fetch` throws as if it were offline. */
+const VALID_KEY = /^[\x21-\x7e]+$/;
 
-/** After so long the server counts as not to be reached; a person is looking at the button. */
-const PATIENCE_MS = 15_000;
+/** Milliseconds for the server to check a key while its user waits at the sign-in button. */
+const SIGN_IN_TIMEOUT_MS = 15_000;
 
-let pass = kept();
+let credentials = storedCredentials();
 
-/** Whose things are on this page; null where nobody has signed in, or nobody needs to. */
-export const user = ref(pass?.user ?? null);
+/** The user to whom everything on the page belongs; null if nobody has signed in or needs to. */
+export const user = ref(credentials?.user ?? null);
 
-/** The code of the 401 for which a key is being asked for; null while none is. */
-export const asksBecause = ref<string | null>(null);
+/** The code of the 401 because of which the page asks for a key; null while it does not. */
+export const signInReason = ref<string | null>(null);
 
-/** Whether the key is kept beyond the tab. */
-export const isOnDevice = ref(device.read(PLACE) !== null && tab.read(PLACE) === null);
+/** Whether the key is kept on the device, and not only until the tab is closed. */
+export const isRemembered = ref(
+  deviceStorage.read(KEY_NAME) !== null && tabStorage.read(KEY_NAME) === null,
+);
 
-let entered: Promise<void> | undefined;
-let enter: () => void = () => undefined;
+/** Resolves when somebody has signed in; undefined while the page asks for no key. */
+let signedIn: Promise<void> | undefined;
+let resolveSignedIn: () => void = () => undefined;
 
-/** For a request, and for the same one after a 401; waits while somebody is asked for a key. */
-export async function headers(refused?: Unauthorized): Promise<HeaderValues> {
-  // Another request's 401 may have come first, and another key since.
-  if (refused && refused.headers.Authorization === bearer().Authorization) refuse(refused.error);
-  await entered;
-  return bearer();
+/** The headers of a request, or of its retry after a 401. Waits while the page asks for a key. */
+export async function headers(rejected?: Unauthorized): Promise<HeaderValues> {
+  // The key may have been replaced already, because of another request's 401.
+  if (rejected && rejected.headers.Authorization === authorization().Authorization)
+    discardKey(rejected.error);
+  await signedIn;
+  return authorization();
 }
 
-/** Come in with a key, kept for this tab or on this device. Throws if the server does not take it. */
-export async function signIn(key: string, onDevice: boolean): Promise<void> {
-  if (!SENDABLE.test(key)) throw new ApiError(401, "invalid_credentials", "This is no key.");
+/** Sign in with a key and keep it for this tab or on this device. Throws if the server rejects it. */
+export async function signIn(key: string, remember: boolean): Promise<void> {
+  if (!VALID_KEY.test(key)) throw new ApiError(401, "invalid_credentials", "This is not a key.");
   const response = await fetch(`${base}/api/v1/me`, {
     headers: { Authorization: `Bearer ${key}` },
     cache: "no-store",
-    signal: AbortSignal.timeout(PATIENCE_MS),
+    signal: AbortSignal.timeout(SIGN_IN_TIMEOUT_MS),
   });
   if (!response.ok) throw await ApiError.fromResponse(response);
-  const next: Pass = { key, user: (await response.json()).user };
-  isOnDevice.value = onDevice;
-  (onDevice ? device : tab).write(PLACE, JSON.stringify(next));
-  take(next);
+  const next: Credentials = { key, user: (await response.json()).user };
+  isRemembered.value = remember;
+  (remember ? deviceStorage : tabStorage).write(KEY_NAME, JSON.stringify(next));
+  useCredentials(next);
 }
 
-/** Forget the key, in all tabs, and with it all that is shown. */
+/** Forget the key in all tabs, and with it everything that they show. */
 export function signOut(): void {
-  device.write(PLACE, null);
-  // A value of its own each time: only a change is an event.
-  device.write(SIGNED_OUT, `${newIdempotencyKey()} ${user.value}`);
-  device.write(SIGNED_OUT, null);
-  leave();
+  deviceStorage.write(KEY_NAME, null);
+  // The value differs each time, because only a change of the value causes a `storage` event.
+  deviceStorage.write(SIGNED_OUT_NAME, `${newIdempotencyKey()} ${user.value}`);
+  deviceStorage.write(SIGNED_OUT_NAME, null);
+  startOver();
 }
 
-function bearer(): HeaderValues {
-  return pass === null ? {} : { Authorization: `Bearer ${pass.key}` };
+function authorization(): HeaderValues {
+  return credentials === null ? {} : { Authorization: `Bearer ${credentials.key}` };
 }
 
-/** The tab's own, else the device's. */
-function kept(): Pass | null {
-  return JSON.parse(tab.read(PLACE) ?? device.read(PLACE) ?? "null");
+/** The credentials that are kept for the tab, or else those on the device. */
+function storedCredentials(): Credentials | null {
+  return JSON.parse(tabStorage.read(KEY_NAME) ?? deviceStorage.read(KEY_NAME) ?? "null");
 }
 
-/** The key opens nothing any more: forget it, and ask for another unless another tab has one. */
-function refuse(error: ApiError): void {
-  for (const place of [tab, device])
-    if (pass && place.read(PLACE) === JSON.stringify(pass)) place.write(PLACE, null);
-  pass = null;
-  entered ??= new Promise((resolve) => (enter = resolve));
-  asksBecause.value = error.code;
-  const other = kept();
+/** Forget a key that the server rejected, and ask for another one unless another tab has one. */
+function discardKey(error: ApiError): void {
+  for (const storage of [tabStorage, deviceStorage])
+    if (credentials && storage.read(KEY_NAME) === JSON.stringify(credentials))
+      storage.write(KEY_NAME, null);
+  credentials = null;
+  signedIn ??= new Promise((resolve) => (resolveSignedIn = resolve));
+  signInReason.value = error.code;
+  const other = storedCredentials();
   if (!other) return;
-  isOnDevice.value = true; // this tab's own was the one that was refused
-  take(other);
+  isRemembered.value = true; // the tab's own key is the one that was rejected
+  useCredentials(other);
 }
 
-function take(next: Pass): void {
+function useCredentials(next: Credentials): void {
   if (user.value !== null && user.value !== next.user) {
-    leave(next);
-    return; // what waits for a key goes with the page
+    startOver(next);
+    return; // requests that wait for a key end with the page
   }
-  pass = next;
+  credentials = next;
   user.value = next.user;
-  asksBecause.value = null;
-  entered = undefined;
-  enter();
+  signInReason.value = null;
+  signedIn = undefined;
+  resolveSignedIn();
 }
 
-/** Begin anew, as nobody or as `next`. The old key stays in memory: a last delete may need it. */
-function leave(next?: Pass): void {
-  tab.clear(); // all of it was the user's
-  if (next && !isOnDevice.value) tab.write(PLACE, JSON.stringify(next));
+/**
+ * Reload the page for `next`, or for nobody. The old key stays in memory until then: a delete that
+ * is sent when the page is left needs it.
+ */
+function startOver(next?: Credentials): void {
+  tabStorage.clear(); // everything in it belongs to the old user
+  if (next && !isRemembered.value) tabStorage.write(KEY_NAME, JSON.stringify(next));
   location.replace(`${base}/`);
 }
 
 window.addEventListener("storage", ({ key, newValue }) => {
   if (newValue === null) return;
-  if (key === placed(SIGNED_OUT) && newValue.slice(newValue.indexOf(" ") + 1) === user.value)
-    leave();
-  if (key === placed(PLACE) && asksBecause.value !== null) {
-    isOnDevice.value = true;
-    take(JSON.parse(newValue));
+  const isSignOut = key === scopedName(SIGNED_OUT_NAME);
+  if (isSignOut && newValue.slice(newValue.indexOf(" ") + 1) === user.value) startOver();
+  if (key === scopedName(KEY_NAME) && signInReason.value !== null) {
+    isRemembered.value = true;
+    useCredentials(JSON.parse(newValue));
   }
 });
 
-// Brought back from a browser's cache, a page has heard of nothing meanwhile.
+// A page that the browser restores from its back/forward cache has missed all storage events.
 window.addEventListener("pageshow", (event) => {
-  if (event.persisted && kept()?.key !== pass?.key) location.reload();
+  if (event.persisted && storedCredentials()?.key !== credentials?.key) location.reload();
 });

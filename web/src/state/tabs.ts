@@ -1,24 +1,27 @@
-/** What the tabs of one browser tell each other, so that all show the same. */
+/** How the tabs of one browser notify each other, so that all of them show the same state. */
 
-import { placed } from "./kept";
+import { scopedName } from "./browserStorage";
 
-/** Something about this conversation is new: a question, an ending, a title; or it is gone. */
-export interface News {
+/** Something changed in a conversation; each tab loads from the API what it shows of it. */
+export interface TabEvent {
   conversation: string;
   what: "asked" | "ended" | "changed" | "deleted";
 }
 
-const channel = new BroadcastChannel(placed("headrace"));
+const channel = new BroadcastChannel(scopedName("headrace"));
 
-/** Tell the other tabs. */
-export function tell(news: News): void {
-  channel.postMessage(news);
+/** Notify the other tabs. */
+export function notifyTabs(event: TabEvent): void {
+  channel.postMessage(event);
 }
 
-/** Hear of what other tabs did, and of somebody looking at this one again: another device may have. */
-export function hear(heard: (news: News) => void, looked: () => void): void {
-  channel.addEventListener("message", (event: MessageEvent<News>) => heard(event.data));
+/**
+ * Call `onEvent` for what other tabs report, and `onVisible` when this tab becomes visible, because
+ * another device may have changed something meanwhile.
+ */
+export function subscribe(onEvent: (event: TabEvent) => void, onVisible: () => void): void {
+  channel.addEventListener("message", (message: MessageEvent<TabEvent>) => onEvent(message.data));
   document.addEventListener("visibilitychange", () => {
-    if (document.visibilityState === "visible") looked();
+    if (document.visibilityState === "visible") onVisible();
   });
 }

@@ -2,17 +2,17 @@ import { expect, test } from "vitest";
 import { en } from "../../src/i18n/en";
 import { zh } from "../../src/i18n/zh";
 
-type Words = { [key: string]: string | Words };
+type Texts = { [key: string]: string | Texts };
 
-/** Every key with the places that its words leave for values. */
-function places(words: Words, path = ""): string[] {
-  return Object.entries(words).flatMap(([key, value]) =>
+/** Every key, with the placeholders in its text. */
+function keys(texts: Texts, path = ""): string[] {
+  return Object.entries(texts).flatMap(([key, value]) =>
     typeof value === "string"
       ? [`${path}${key} ${(value.match(/\{\w+\}/g) ?? []).sort().join(" ")}`]
-      : places(value, `${path}${key}.`),
+      : keys(value, `${path}${key}.`),
   );
 }
 
-test("both languages say everything, with the same values in it", () => {
-  expect(places(zh).sort()).toEqual(places(en).sort());
+test("both languages have the same texts, with the same placeholders", () => {
+  expect(keys(zh).sort()).toEqual(keys(en).sort());
 });

@@ -1,58 +1,58 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { forget, keep, left, type Outgoing } from "../../src/state/outbox";
+import { add, remove, unsentBy, type OutboxEntry } from "../../src/state/outbox";
 
-/** A browser's storage, as much of it as is used. */
-class Place {
-  readonly kept = new Map<string, string>();
-  getItem = (name: string) => this.kept.get(name) ?? null;
-  setItem = (name: string, value: string) => void this.kept.set(name, value);
-  removeItem = (name: string) => void this.kept.delete(name);
+/** The part of a browser's Storage that the outbox uses. */
+class FakeStorage {
+  readonly items = new Map<string, string>();
+  getItem = (name: string) => this.items.get(name) ?? null;
+  setItem = (name: string, value: string) => void this.items.set(name, value);
+  removeItem = (name: string) => void this.items.delete(name);
 }
 
-let place: Place;
+let storage: FakeStorage;
 
 beforeEach(() => {
-  place = new Place();
-  vi.stubGlobal("sessionStorage", place);
+  storage = new FakeStorage();
+  vi.stubGlobal("sessionStorage", storage);
 });
 afterEach(() => void vi.unstubAllGlobals());
 
-function question(key: string, user: string | null, conversation: string | null = null): Outgoing {
+function entry(key: string, user: string | null, conversation: string | null = null): OutboxEntry {
   const asked = { content: key };
   return { key, user, conversation, parent: null, asked, edited: null, options: {} };
 }
 
-test("questions of several conversations are kept until each has arrived", () => {
-  const [first, second] = [question("one", "ada", "c1"), question("two", "ada", "c2")];
-  keep(first);
-  keep(second);
-  keep(second);
-  expect(left("ada")).toEqual([first, second]);
+test("questions of several conversations are kept until each is removed", () => {
+  const [first, second] = [entry("one", "ada", "c1"), entry("two", "ada", "c2")];
+  add(first);
+  add(second);
+  add(second);
+  expect(unsentBy("ada")).toEqual([first, second]);
 
-  forget("one");
-  expect(left("ada")).toEqual([second]);
-  forget("two");
+  remove("one");
+  expect(unsentBy("ada")).toEqual([second]);
+  remove("two");
 
-  expect(left("ada")).toEqual([]);
-  expect(place.kept.size).toBe(0);
+  expect(unsentBy("ada")).toEqual([]);
+  expect(storage.items.size).toBe(0);
 });
 
-test("another user finds nothing, and nothing of the first one's stays", () => {
-  keep(question("hers", "ada"));
+test("another user gets nothing, and the first user's questions are removed", () => {
+  add(entry("hers", "ada"));
 
-  expect(left("bob")).toEqual([]);
-  expect(left("ada")).toEqual([]);
-  expect(place.kept.size).toBe(0);
+  expect(unsentBy("bob")).toEqual([]);
+  expect(unsentBy("ada")).toEqual([]);
+  expect(storage.items.size).toBe(0);
 });
 
-test("as long as nobody is known, what somebody asked is neither asked nor forgotten", () => {
-  keep(question("hers", "ada"));
+test("while no user is known, a user's questions are neither returned nor removed", () => {
+  add(entry("hers", "ada"));
 
-  expect(left(null)).toEqual([]);
-  expect(left("ada").map(({ key }) => key)).toEqual(["hers"]);
+  expect(unsentBy(null)).toEqual([]);
+  expect(unsentBy("ada").map(({ key }) => key)).toEqual(["hers"]);
 });
 
-test("a browser that keeps nothing is no reason to fail", () => {
+test("storage that is full causes no error", () => {
   vi.stubGlobal("sessionStorage", {
     ...{ getItem: () => null, removeItem: () => undefined },
     setItem: () => {
@@ -60,7 +60,7 @@ test("a browser that keeps nothing is no reason to fail", () => {
     },
   });
 
-  keep(question("long", "ada"));
+  add(entry("long", "ada"));
 
-  expect(left("ada")).toEqual([]);
+  expect(unsentBy("ada")).toEqual([]);
 });

@@ -1,0 +1,73 @@
+import { describe, expect, test } from "vitest";
+import { IncrementalMarkdown } from "../../src/markdown/incrementalMarkdown";
+import { parse, type MarkdownBlock } from "../../src/markdown/parser";
+
+/** Texts in which a block looks like another one until its line is complete, and other traps. */
+const TEXTS = [
+  "para\n#hashtag\n\n# heading\n",
+  "para\n***bold*** end\n\n***\nafter",
+  "para\n---\npara\n- item\n- item\n\n  in the item\n\nafter\n",
+  "para\na | b\n--- | ---\n1 | 2\n\nafter | x\n--- | --x\n",
+  "```js\nlet a = 1;\n\n# no heading\n```\n```code``` inline\n\n~~~\nopen",
+  "> quote\nlazy\n\n> another\n\n1. one\n2. two\n   ```py\n   x\n   ```\n3. three\n",
+  "    code\n\n    more code\nafter\n",
+  "$$\nx = 1\n$$\n\n\\[\ny\n\\]\ntext \\(z\\) and $5\n",
+  "one\n\ntwo\n\n\n\nthree\n",
+  "[a]: https://a.example\n\n[a] and [b][a]\n\nend",
+  "天空\n\n- 蓝\n- 白\n\n**散射**。",
+  "a\r\n\r\nb\r\n",
+];
+
+/** The blocks without their line numbers, which count from where parsing began. */
+function comparable(blocks: readonly MarkdownBlock[]): unknown {
+  return blocks.map(({ key, tokens }) => ({
+    key,
+    tokens: tokens.map(({ type, tag, content, info, attrs, children }) => ({
+      ...{ type, tag, content, info, attrs },
+      children: children?.map(({ type, content, attrs }) => ({ type, content, attrs })),
+    })),
+  }));
+}
+
+describe("a growing text", () => {
+  test.each(TEXTS)("is parsed at every length as it would be at once: %j", (text) => {
+    const markdown = new IncrementalMarkdown();
+    for (let end = 1; end <= text.length; end++) {
+      const part = text.slice(0, end);
+
+      expect(comparable(markdown.update(part)), part).toEqual(comparable(parse(part, {})));
+    }
+  });
+
+  test.each(TEXTS)("is parsed in pieces of any size as it would be at once: %j", (text) => {
+    for (let size = 2; size < 12; size++) {
+      const markdown = new IncrementalMarkdown();
+      let blocks: MarkdownBlock[] = [];
+      for (let end = size; end < text.length + size; end += size)
+        blocks = markdown.update(text.slice(0, end));
+
+      expect(comparable(blocks)).toEqual(comparable(parse(text, {})));
+    }
+  });
+
+  test("finished blocks stay the same objects", () => {
+    const markdown = new IncrementalMarkdown();
+    markdown.update("one\n\ntwo\n\nthr");
+    const before = markdown.update("one\n\ntwo\n\nthree");
+    const after = markdown.update("one\n\ntwo\n\nthree\n\nfour");
+    const later = markdown.update("one\n\ntwo\n\nthree\n\nfour and more");
+
+    expect(after[0]).toBe(before[0]);
+    expect(later.slice(0, 2)).toEqual(after.slice(0, 2));
+    expect(later[1]).toBe(after[1]);
+  });
+
+  test("another text is parsed from its beginning", () => {
+    const markdown = new IncrementalMarkdown();
+    markdown.update("one\n\ntwo\n\nthree\n");
+
+    expect(comparable(markdown.update("other\n\ntext"))).toEqual(
+      comparable(parse("other\n\ntext", {})),
+    );
+  });
+});
