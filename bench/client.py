@@ -1,10 +1,10 @@
-"""The upstream client beside Tornado's own on the same work: CPU per chunk, memory per stream.
+"""Compares Headrace's HTTP client with Tornado's: CPU per chunk and memory per stream.
 
     client.py                  both clients, each in a process of its own, three times
     client.py ours paced       one measurement in this process, against --port
 
 Chunks arrive one by one (100 streams, 40 ms apart), or faster than they are read (500 streams,
-20 ms apart). 2,000 streams are held open for the memory. All on loopback, without TLS.
+20 ms apart). For the memory, 2,000 streams are held open. All on loopback, without TLS.
 """
 
 import argparse
@@ -23,26 +23,26 @@ from tornado.simple_httpclient import SimpleAsyncHTTPClient
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from http_client.client import HttpClient  # noqa: E402 -- found from where this script lies
+from http_client.client import HttpClient  # noqa: E402 -- needs the path above
 
-# streams, chunks of each, milliseconds between them
+# Number of streams, chunks of each, and milliseconds between chunks.
 WORK = {"paced": (100, 150, 40), "busy": (500, 100, 20), "held": (2000, 2, 600_000)}
 
 
 class Measurement:
-    """One client, one kind of work."""
+    """Measures one client with one kind of work."""
 
     def __init__(self, client: AsyncHTTPClient, port: int) -> None:
         self._client = client
         self._url = f"http://127.0.0.1:{port}/v1/chat/completions"
         self._calls = 0
         self._expected = 0
-        self._all_open = asyncio.Event()  # when each stream has brought its first chunk
+        self._all_open = asyncio.Event()  # set when each stream has received its first chunk
 
     async def run(self, work: str) -> None:
-        """Do the work and print what it took."""
+        """Do the work and print its cost."""
         streams, chunks, pause = WORK[work]
-        await asyncio.gather(*[self._stream(2, 1, number) for number in range(20)])  # warm
+        await asyncio.gather(*[self._stream(2, 1, number) for number in range(20)])  # warm up
         gc.collect()
         gc.freeze()  # as the server does after its start
         self._calls, memory, cpu = 0, _memory_kb(), time.process_time()
@@ -53,7 +53,7 @@ class Measurement:
         if work == "held":
             await self._all_open.wait()
             print(f"{(_memory_kb() - memory) / streams:7.1f} KB per open stream", flush=True)
-            os._exit(0)  # cancelled, Tornado's client would log 2,000 tracebacks
+            os._exit(0)  # cancelling would let Tornado's client log 2,000 tracebacks
         else:
             await asyncio.gather(*fetches)
             cpu = 1e6 * (time.process_time() - cpu) / streams / chunks

@@ -1,13 +1,13 @@
 """Measures how responsive the page stays while a long answer streams into it.
 
-    page.py [--tokens 20000] [--per-second 200] [--text essay|wall]
+    page.py [--tokens 20000] [--per-second 200] [--text essay|paragraph]
 
-Server and upstream are started as for run.py, the browser is the system's Chromium, without a
-window and so without a graphics card. `essay` is Markdown as models write it, with code, tables and
-formulas; `wall` is one endless paragraph, the worst there is, because nothing of it is ever over.
+Server and upstream are started as for run.py. The browser is the system's Chromium, headless and so
+without a graphics card. `essay` is Markdown as models write it, with code, tables and formulas;
+`paragraph` is a single endless paragraph, the worst case, because none of it is ever finished.
 
-A task is what the page's main thread does without a pause: while it lasts, nobody can scroll or
-type. Time on the clock holds what the machine did meanwhile for others; time on the CPU does not.
+The figures are of the tasks of the page's main thread: during a task nobody can scroll or type.
+Elapsed time includes what the machine did for other processes meanwhile; CPU time does not.
 """
 
 import argparse
@@ -17,9 +17,9 @@ import os
 import shutil
 
 from playwright.async_api import async_playwright, expect
-from run import benched
+from servers import started_servers
 
-# Told by the page itself: whoever looks again and again from outside is what would be measured.
+# The page itself reports the end, because polling it from outside would disturb the measurement.
 _ENDED = """() => new Promise((resolve) => {
   new MutationObserver(() => {
     if (document.querySelector("article.answer[data-status=complete]")) resolve();
@@ -28,41 +28,41 @@ _ENDED = """() => new Promise((resolve) => {
 
 
 async def main() -> None:
-    """Ask once, watch until the end, say what the browser traced."""
+    """Ask a question, wait for the answer's end, and print what the browser traced."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tokens", type=int, default=20_000)
     parser.add_argument("--per-second", type=int, default=200)
-    parser.add_argument("--text", choices=("essay", "wall"), default="essay")
+    parser.add_argument("--text", choices=("essay", "paragraph"), default="essay")
     options = parser.parse_args()
     kind = "essay" if options.text == "essay" else "paced"
     model = f"bench/{kind}-{options.tokens}-{1000 // options.per_second}"
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-    async with benched(None) as [bench], async_playwright() as playwright:
+    async with started_servers() as [server], async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=sandbox
         )
         page = await browser.new_page()
-        url = f"http://127.0.0.1:{bench.port}"
-        made = await page.request.post(f"{url}/api/v1/conversations", data={"model": model})
-        await page.goto(f"{url}/c/{(await made.json())['id']}")
+        url = f"http://127.0.0.1:{server.port}"
+        created = await page.request.post(f"{url}/api/v1/conversations", data={"model": model})
+        await page.goto(f"{url}/c/{(await created.json())['id']}")
         await expect(page.get_by_label("Model")).to_have_value(model)
         await page.locator(".composer textarea").fill("tell tag")
         await browser.start_tracing(page=page, categories=["toplevel"])
         await page.keyboard.press("Enter")
         async with asyncio.timeout(60 + 2 * options.tokens / options.per_second):
             await page.evaluate(_ENDED)
-        clock, cpu = _tasks(json.loads(await browser.stop_tracing())["traceEvents"])
+        elapsed, cpu = _tasks(json.loads(await browser.stop_tracing())["traceEvents"])
         chars = len(await page.locator("article.answer").last.text_content() or "")
         await browser.close()
     pace = f"{options.tokens} tokens of {options.text} at {options.per_second}/s"
     print(f"page: {pace}, {chars} characters shown")
-    print(f"  longest task, on the clock  {clock[-1]:.0f} ms; {_over(clock)} over 200 ms")
-    print(f"  longest task, on the CPU    {cpu[-1]:.0f} ms; {_over(cpu)} over 200 ms")
-    print(f"  main thread, on the CPU     {sum(cpu) / 1000:.1f} s in all")
+    print(f"  longest task, elapsed time   {elapsed[-1]:.0f} ms; {_over(elapsed)} over 200 ms")
+    print(f"  longest task, CPU time       {cpu[-1]:.0f} ms; {_over(cpu)} over 200 ms")
+    print(f"  main thread, CPU time        {sum(cpu) / 1000:.1f} s in total")
 
 
 def _tasks(events: list[dict[str, object]]) -> tuple[list[float], list[float]]:
-    """How long each task of the page's main thread took, in milliseconds, in growing order."""
+    """The elapsed and the CPU milliseconds of the main thread's tasks, each sorted."""
     mains = {
         (event["pid"], event["tid"])
         for event in events

@@ -1,11 +1,11 @@
-"""A provider for benchmarks: OpenAI's dialect at a given pace, and a record of who hung up when.
+"""A provider for benchmarks: it speaks OpenAI's dialect at a given pace.
 
-The model says what to send: `paced-200-20` is 200 tokens, 20 ms apart; `essay-200-20` the same of
-Markdown as models write it; `long-1000-0` has a thousand characters in each token, `emoji-1000-0`
-the same with one emoji in all of them, and `held-1000-0` does not end; `silent` is headers and then
-nothing; `mute` is not even headers. Each answer's first token is the question's last word, so that
-every stream's text is its own. `GET /stats` tells open requests, and when each reader's upstream
-request was closed, by the machine's monotonic clock.
+The model's name selects what it sends: `paced-200-20` is 200 tokens, 20 ms apart; `essay-200-20` is
+the same with the Markdown that models write; `long-1000-0` has a thousand characters in each token;
+`emoji-1000-0` has one emoji among them; `held-1000-0` does not end; `silent` sends headers only;
+`mute` sends nothing. An answer's first token is the question's last word, so that every text is
+different. `GET /stats` returns the number of open requests, and the time of each that was closed,
+by the machine's monotonic clock.
 """
 
 import asyncio
@@ -51,16 +51,16 @@ _HEAD = (
 
 
 def text(tag: str, tokens: int) -> str:
-    """What `paced-<tokens>-…` answers to a question that ends in `tag`."""
+    """The answer of `paced-<tokens>-…` to a question that ends with `tag`."""
     return f"[{tag}]" + "".join(WORDS[i % len(WORDS)] for i in range(tokens - 1))
 
 
 class Upstream(asyncio.Protocol):
-    """One connection: requests one after the other, each answered by a timer of its own."""
+    """A connection: it answers one request after the other, each with a timer."""
 
     opened = 0
     finished = 0
-    closed: dict[str, float] = {}  # noqa: RUF012 -- of the process, and only ever one server in it
+    closed: dict[str, float] = {}  # noqa: RUF012 -- shared by all connections of the process
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)

@@ -1,10 +1,11 @@
-"""Measures what a rolling restart costs those who come meanwhile.
+"""Measures how long requests take during a rolling restart.
 
-    rolling.py [--per-second 100] [--rounds 3]      as root
+    rolling_restart.py [--per-second 100] [--rounds 3]      as root
 
-The shipped units run in the systemd that the tests boot (tests/systemd_box), two processes on one
-socket and one MongoDB. So many new connections a second each ask for a list of conversations, at
-their time whether or not others were answered, while one process is restarted after the other.
+The units of deploy/systemd run in the systemd that the tests boot (tests/systemd_box): two
+processes with one socket and one MongoDB. While they are restarted one after the other, new
+connections arrive at a fixed rate, whether or not earlier ones were answered, and each requests a
+list of conversations.
 """
 
 import argparse
@@ -25,8 +26,8 @@ _REQUEST = b"GET /api/v1/conversations?limit=1 HTTP/1.1\r\nHost: localhost\r\n\r
 _PORT = int(URL.rpartition(":")[2])
 
 
-async def _once(outcomes: Counter[str], took: list[float]) -> None:
-    """One connection, one request, and how many milliseconds until the response had begun."""
+async def _request(outcomes: Counter[str], took: list[float]) -> None:
+    """Send one request, and record its status and the milliseconds until its response began."""
     began = time.monotonic()
     try:
         stream, writer = await asyncio.open_connection("127.0.0.1", _PORT)
@@ -39,15 +40,15 @@ async def _once(outcomes: Counter[str], took: list[float]) -> None:
     took.append(1000 * (time.monotonic() - began))
 
 
-async def _restarted(installed: Installed, per_second: int) -> str:
-    """Restart both under load, and say what came of it."""
+async def _restart_under_load(installed: Installed, per_second: int) -> str:
+    """Restart both processes under load, and describe how the requests fared."""
     outcomes: Counter[str] = Counter()
     took: list[float] = []
-    restarting = asyncio.create_task(_one_after_the_other(installed))
+    restarting = asyncio.create_task(_restart_both(installed))
     began = due = time.monotonic()
-    async with asyncio.TaskGroup() as people:
+    async with asyncio.TaskGroup() as requests:
         while not restarting.done():
-            people.create_task(_once(outcomes, took))
+            requests.create_task(_request(outcomes, took))
             due += 1 / per_second
             await asyncio.sleep(due - time.monotonic())
     await restarting
@@ -59,31 +60,31 @@ async def _restarted(installed: Installed, per_second: int) -> str:
     )
 
 
-async def _one_after_the_other(installed: Installed) -> None:
+async def _restart_both(installed: Installed) -> None:
     for instance in (1, 2):
         await installed.restart(instance)
 
 
-async def _measured(installed: Installed, per_second: int, rounds: int) -> None:
+async def _measure(installed: Installed, per_second: int, rounds: int) -> None:
     await installed.start(1, 2)
     for _ in range(rounds):
-        print(await _restarted(installed, per_second), flush=True)
+        print(await _restart_under_load(installed, per_second), flush=True)
 
 
 def main() -> None:
-    """Boot, install, measure."""
+    """Boot systemd, install Headrace and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--per-second", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        of_box, of_mongod = Path(folder, "box"), Path(folder, "mongod")
-        of_box.mkdir()
-        of_mongod.mkdir()
-        with booted(of_box) as box, inside(box.pid), replica_set(of_mongod) as mongod:
+        box_folder, mongod_folder = Path(folder, "box"), Path(folder, "mongod")
+        box_folder.mkdir()
+        mongod_folder.mkdir()
+        with booted(box_folder) as box, inside(box.pid), replica_set(mongod_folder) as mongod:
             installed = Installed(box)
             installed.configure(f'[storage]\nurl = "{mongod.url("headrace")}"')
-            asyncio.run(_measured(installed, options.per_second, options.rounds))
+            asyncio.run(_measure(installed, options.per_second, options.rounds))
 
 
 if __name__ == "__main__":
