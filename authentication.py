@@ -1,4 +1,4 @@
-"""From `auth.mode` to what lets requests in, and what has to run for that."""
+"""Sets up what `auth.mode` asks for: the authenticator, tickets, and what has to run for them."""
 
 import asyncio
 import secrets
@@ -20,12 +20,12 @@ from http_client.errors import HttpClientError
 from settings import AuthSettings, JwtSettings
 from storage.contract import Storage
 
-# Seconds for the issuer's keys, connecting included: somebody waits for them with a token in hand.
+# Seconds for fetching the issuer's keys, connecting included: requests with a token wait for it.
 _FETCH_SECONDS = 10.0
 
 
 class AuthenticationSetup(NamedTuple):
-    """What lets requests in. `chores` have to run, `close` comes last."""
+    """What authenticates requests. `chores` have to run; `close` is called at the end."""
 
     authenticator: Authenticator
     tickets: Tickets
@@ -36,8 +36,8 @@ class AuthenticationSetup(NamedTuple):
 def set_up_authentication(
     auth: AuthSettings, cors: Cors, storage: Storage, requests: OpenRequests
 ) -> AuthenticationSetup:
-    """What `auth` asks for."""
-    # Without keys nobody looks at tickets, and so one secret is as good as another.
+    """Set up authentication by the settings in `auth`."""
+    # Without keys tickets are not verified, so any secret will do.
     secret = secrets.token_hex() if auth.secret is None else auth.secret.get_secret_value()
     tickets = Tickets(secret)
     if auth.mode == "keys":
@@ -51,11 +51,14 @@ def set_up_authentication(
 
 
 def _set_up_tokens(configured: JwtSettings, tickets: Tickets) -> AuthenticationSetup:
-    # Not at the top: cryptography takes time and memory that servers without tokens need not pay.
+    # Imported here, since cryptography costs time and memory that servers without tokens do not
+    # need.
     from auth.jwks import JwksCache
     from auth.token_verifier import TokenRequirements, TokenVerifier
 
-    client = HttpClient(max_connections=1)  # its own: never in a queue behind answers
+    client = HttpClient(
+        max_connections=1
+    )  # a client of its own, so that it never queues behind calls to providers
     keys = JwksCache(_fetching(configured, client), configured.algorithms)
     requirements = TokenRequirements(
         issuer=configured.issuer,
@@ -72,7 +75,9 @@ def _set_up_tokens(configured: JwtSettings, tickets: Tickets) -> AuthenticationS
 
 
 def _fetching(configured: JwtSettings, client: HttpClient) -> Callable[[], Awaitable[bytes]]:
-    """A fetch of the issuer's keys; redirects are refused, so they come from where it is set."""
+    """A function that fetches the issuer's keys. Redirects are refused, so they come from the
+    configured address only.
+    """
 
     async def fetch() -> bytes:
         request = ClientRequest(

@@ -1,6 +1,6 @@
-"""The providers that are known by name: how each speaks, where, and what opens it.
+"""The providers that are known by name: dialect, address, models, and the variables of their keys.
 
-One table for all who ask: settings, the doctor, the documentation. It imports nothing of ours.
+Settings, doctor and documentation use this one table. It imports no other room.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ DialectName = Literal["openai", "dashscope", "qianfan", "qianfan-v1", "demo"]
 
 MaxTokensName = Literal["max_tokens", "max_completion_tokens"]
 
-# What a provider's settings hold that is not for everybody.
+# Settings of a provider that not every dialect has.
 ProviderField = Literal[
     "base_url",
     "api_key",
@@ -26,7 +26,7 @@ ProviderField = Literal[
 
 
 class Switches(NamedTuple):
-    """What some servers of OpenAI's dialect need otherwise; `server.py doctor --ask` finds out."""
+    """Where servers with OpenAI's API differ; `server.py doctor --ask` finds out what one needs."""
 
     stream_options: bool = True  # false: not sent, for servers that refuse the field
     max_tokens_name: MaxTokensName | None = None  # None: by the host
@@ -37,19 +37,17 @@ USUAL: Final = Switches()
 
 
 class Preset(NamedTuple):
-    """One provider. An address ends where the vendor's own SDK lets it end."""
+    """One provider. An address ends where that of the vendor's own SDK ends."""
 
     dialect: DialectName
     base_url: str
-    models: tuple[str, ...]  # cheap ones that a new key can use, and that have been around for long
-    # The names under which the vendor's own tools read its keys, and the settings that they fill.
+    models: tuple[str, ...]  # inexpensive models that a new key may use
+    # The environment variables of the vendor's own tools, and the settings that they fill.
     key_variables: tuple[Mapping[str, str], ...] = ()
-    fields: frozenset[ProviderField] = (
-        frozenset()
-    )  # of the settings, those that mean something to it
+    fields: frozenset[ProviderField] = frozenset()  # the settings that apply to it
     switches: Switches = USUAL
-    # What it is able to: kinds of blocks that it can be asked with, besides text, and kinds that
-    # its answers may bring, besides text, reasoning and tool calls.
+    # The kinds of blocks that it accepts in questions besides text, and that its answers may have
+    # besides text, reasoning and tool calls.
     input_kinds: frozenset[str] = frozenset()
     output_kinds: frozenset[str] = frozenset()
 
@@ -95,5 +93,5 @@ PRESETS: Final[Mapping[str, Preset]] = {
 
 
 def preset_of(dialect: DialectName) -> Preset:
-    """What is usual for a dialect: the preset of its own name."""
+    """The preset of a dialect: the one with the dialect's own name."""
     return PRESETS[dialect]

@@ -1,9 +1,10 @@
-"""Variables that look like settings and are none: what Kubernetes tells every pod of its Services.
+"""Recognises variables that look like settings but come from Kubernetes, which describes Services
+by them.
 
-A Service named `headrace`, or `headrace-web`, makes nine and more variables that begin as ours do
-(`HEADRACE_PORT=tcp://10.0.0.1:8080`, `HEADRACE_SERVICE_HOST`, …). They are known by what they are
-together: those that every Service has, with the values that only a Service gives them. A
-misspelt setting has no such company.
+A Service named `headrace` or `headrace-web` gives every pod nine and more variables that begin like
+the server's own (`HEADRACE_PORT=tcp://10.0.0.1:8080`, `HEADRACE_SERVICE_HOST`, …). They are
+recognised as a set: those that every Service has, with values that only a Service has. A misspelt
+setting does not come in such a set.
 """
 
 import ipaddress
@@ -13,12 +14,12 @@ from collections.abc import Mapping
 _NUMBER = re.compile(r"[0-9]{1,5}")
 _URL = re.compile(rf"(?:tcp|udp|sctp)://(.+):{_NUMBER.pattern}")
 
-# What every Service has under its name. One of the three may be a setting (whoever sets
-# HEADRACE_PORT beats the Service's), or chance; two with these values are neither.
+# The variables that every Service has. One of the three may be a setting (HEADRACE_PORT, if it is
+# set explicitly) or a coincidence; two with such values are neither.
 _OF_EVERY_SERVICE = ("_SERVICE_HOST", "_SERVICE_PORT", "_PORT")
 _ENOUGH = 2
 
-# Behind a Service's name: all that it may have, and what each is the value of.
+# The suffixes of all variables of a Service, and the kind of value that each has.
 _LINK = re.compile(
     r"_SERVICE_(?P<host>HOST)"
     r"|_SERVICE_(?P<port>PORT)(?:_[A-Z0-9_]+)?"
@@ -28,7 +29,7 @@ _LINK = re.compile(
 
 
 def service_links(environ: Mapping[str, str], prefix: str) -> frozenset[str]:
-    """The names in `environ` that the Services whose names begin with `prefix` have made."""
+    """The names in `environ` that come from Services whose names begin with `prefix`."""
     names = [name for name in environ if name.startswith(prefix)]
     services = {
         name.removesuffix(end)
@@ -53,7 +54,7 @@ def _signs(environ: Mapping[str, str], service: str) -> list[str]:
 
 
 def _is_link(end: str, value: str) -> bool:
-    """Whether a Service has such a variable, and it such a value."""
+    """Whether a Service has a variable of this name and its value is a Service's."""
     match = _LINK.fullmatch(end)
     if match is None:
         return False

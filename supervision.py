@@ -1,9 +1,8 @@
-"""What this process tells the systemd that started it: ready, alive, how it does, stopping.
+"""Notifies systemd of this process' state: ready, alive, status, stopping.
 
-A message is one datagram of NAME=value lines to the socket that NOTIFY_SOCKET names; without one
-nobody listens and nothing is sent. The event loop itself sends one every few seconds, and each
-holds all there is to say: a loop that hangs falls silent, which is what the watchdog waits for,
-and a message that is lost does not matter.
+A notification is one datagram of NAME=value lines to the socket in NOTIFY_SOCKET; without that
+variable nothing is sent. The event loop sends one every few seconds with the whole state: if the
+loop hangs, the notifications stop, which the watchdog notices, and a lost one does not matter.
 """
 
 import asyncio
@@ -16,16 +15,16 @@ from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.supervision")
 
-# Seconds. What `systemctl status` shows is not older than this.
+# Seconds between two notifications: `systemctl status` is never older than this.
 _INTERVAL = 5.0
 
 
 class Supervisor:
-    """Whoever started this process and wants to hear from it; perhaps nobody."""
+    """The supervisor that started this process, if there is one."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         address = environ.get("NOTIFY_SOCKET", "")
-        # An @ stands for the zero byte that begins the name of a socket outside of any folder.
+        # An @ stands for the zero byte that begins the name of an abstract socket.
         self._address = address.replace("@", "\0", 1) if address.startswith("@") else address
         self._interval = _INTERVAL
         if environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid()):
@@ -42,18 +41,19 @@ class Supervisor:
         self._status: Callable[[], str] = lambda: "starting"
 
     def ready(self, status: Callable[[], str]) -> None:
-        """From now on it serves; `status` says how it does, in words."""
+        """Notify that the server is ready; `status` returns its state in words."""
         self._enter(("READY=1",), status)
 
     def stopping(self, status: Callable[[], str]) -> None:
-        """From now on it is on its way out, for as long as its loop turns and says so."""
-        # Three messages' time, of which two may be late. It makes a unit's TimeoutStopSec no
-        # concern of whoever sets `drain_seconds`: only silence is cut short.
+        """Notify that the server is stopping, which it keeps reporting while its loop runs."""
+        # The time of three notifications, of which two may be late. It extends the unit's
+        # TimeoutStopSec, so that only a process that reports nothing is killed, whatever
+        # `drain_seconds` is.
         extension = f"EXTEND_TIMEOUT_USEC={int(3 * self._interval * 1_000_000)}"
         self._enter(("STOPPING=1", extension), status)
 
     async def keep_telling(self) -> None:
-        """Say how things are, again and again; it does not return."""
+        """Send the state every few seconds, until cancelled."""
         while self._address:
             self._tell()
             await asyncio.sleep(self._interval)
@@ -68,7 +68,7 @@ class Supervisor:
         message = "\n".join((*self._phase, "WATCHDOG=1", f"STATUS={self._status()}"))
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-                sender.setblocking(False)  # a supervisor that is busy is told the next time
+                sender.setblocking(False)  # a supervisor that is busy gets the next notification
                 sender.sendto(message.encode(), self._address)
         except OSError as error:
             self._outage.failed(error.strerror or "unknown")

@@ -1,6 +1,6 @@
-"""Keys made, listed and taken back by the operator: what `server.py` does with a store, and says.
+"""The operator's commands for API keys: create, list and revoke, on the store itself.
 
-No server is asked. A running one sees what became of a key when it looks after those it knows.
+They call no server. A running server notices changes when it rechecks the keys it has cached.
 """
 
 import re
@@ -15,7 +15,7 @@ from storage.contract import Storage
 from storage.errors import NotFound
 from storage.values import ApiKey
 
-# Of all keys, asked for at a time.
+# Keys read from the store at a time while all are listed.
 _PAGE = 1000
 
 _COLUMNS = ["ID", "USER", "ADMIN", "CREATED", "EXPIRES", "REVOKED", "MODELS", "NOTE"]
@@ -23,17 +23,17 @@ _COLUMNS = ["ID", "USER", "ADMIN", "CREATED", "EXPIRES", "REVOKED", "MODELS", "N
 _MAX_DAYS = 36_500
 _MAX_NOTE_CHARS = 200
 
-# Each is held against the model of each question.
+# Every question's model is compared with each of them.
 _MAX_MODELS = 100
 _MODEL = re.compile(r"[!-~]{1,256}")
 
 
 class CannotManage(Exception):
-    """Why it cannot be done, in one line for the operator."""
+    """A command cannot be carried out; the message is one line for the operator."""
 
 
 class CommandOutput(NamedTuple):
-    """What a command has to say: its result, and words about it that are no part of it."""
+    """The output of a command: its result for stdout, and a remark for stderr."""
 
     result: str
     remark: str
@@ -48,7 +48,7 @@ async def create(
     days: int | None,
     models: str | None,
 ) -> CommandOutput:
-    """Make a key; the result is the key, which nobody can be told again. Raises CannotManage."""
+    """Create a key; the result is the key, which is not shown again. Raises CannotManage."""
     if not is_user_name(user):
         raise CannotManage(
             f"--user: a name is 1 to {MAX_USER_CHARS} characters without line ends and controls"
@@ -82,7 +82,7 @@ async def create(
 
 
 async def listing(storage: Storage, user: str | None) -> CommandOutput:
-    """All keys, or a user's: what is known of them, a line for each."""
+    """List all keys, or those of a user, one line each, without their secrets."""
     found = sorted(await _all(storage, user), key=lambda key: (key.user, key.created_at))
     rows = [_COLUMNS, *map(_row, found)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -94,12 +94,12 @@ async def listing(storage: Storage, user: str | None) -> CommandOutput:
 
 
 async def revoke(storage: Storage, named: Iterable[str], user: str | None) -> CommandOutput:
-    """Take keys back: those named, by id or whole, and all of `user`'s. Raises CannotManage."""
+    """Revoke the named keys, by id or by key, or all keys of `user`. Raises CannotManage."""
     ids = [_id(text) for text in named]
     if user is not None:
         ids += [key.id for key in await _all(storage, user) if key.revoked_at is None]
     lines, missing = [], []
-    for api_key_id in ids:  # all that there are: whoever takes back several is in a hurry
+    for api_key_id in ids:  # valid ones are revoked although another is not: it may be urgent
         try:
             key = await storage.revoke_api_key(api_key_id, now())
         except NotFound:
@@ -125,9 +125,10 @@ async def _all(storage: Storage, user: str | None) -> list[ApiKey]:
 
 
 def _patterns(text: str) -> tuple[str, ...]:
-    """Of models, as `--models` names them. Raises CannotManage."""
+    """The model patterns of `--models`. Raises CannotManage."""
     patterns = tuple(dict.fromkeys(word.strip() for word in text.split(",")))
-    # A model's name has its provider's before it: what has no slash would never fit, but by a star.
+    # A model is named <provider>/<model>: a pattern without a slash matches nothing unless it has a
+    # star.
     usable = (_MODEL.fullmatch(each) and ("/" in each or "*" in each) for each in patterns)
     if len(patterns) > _MAX_MODELS or not all(usable):
         raise CannotManage(

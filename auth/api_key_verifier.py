@@ -1,9 +1,8 @@
-"""The API keys of those who are here: cached in memory, and looked after in the store.
+"""Verifies API keys: they are cached in memory, and rechecked in the store.
 
-A request with a key that is known costs a hash and a comparison. One look every `recheck_seconds`
-asks the store for all known keys together, and for those of requests that are still being answered;
-so a key that was revoked, by whichever process or command, opens nothing from then on, and what it
-had opened is closed.
+A request with a cached key costs a hash and a comparison. Every `recheck_seconds` one query
+rechecks all cached keys, and those of requests in progress. A key that was revoked, by whichever
+process or command, is refused from then on, and the requests that it opened are closed.
 """
 
 import asyncio
@@ -22,29 +21,29 @@ from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.auth")
 
-# Keys cached at a time, some 700 bytes each. One more is looked up when it comes again.
+# The number of cached keys, some 700 bytes each. Others are looked up again when they are sent.
 _MOST = 10_000
 
-# Seconds without use after which a key is looked after no more.
+# Seconds without use after which a key is dropped from the cache.
 _IDLE_SECONDS = 600.0
 
 # Keys that are looked up in one query: a few milliseconds in either store.
 _AT_ONCE = 1_000
 
-# Keys that are looked up, or wait for that, at a time: as many as there may be connections, unless
-# people hang up and come again while the store is silent.
+# Keys that may wait for a lookup at a time: as many as there are connections by default, so that it
+# is exceeded only if clients disconnect and reconnect while the store does not respond.
 _MOST_ASKED = 10_000
 
-# Seconds to wait for that: the store's own patience with one query, where it does not answer.
+# Seconds to wait for a lookup: as long as the store's own timeout for a query.
 _PATIENCE_SECONDS = 5.0
 
-# Looks that may fail before what is known is too old to let anybody in: 60 s with the usual 3. An
-# election of a replica set's primary is over by then. What is open stays open: see the README.
+# Rechecks that may fail in a row before cached keys are refused: 60 s with the default of 3 s. The
+# election of a replica set's primary is over by then. Open streams stay open: see the README.
 _LOOKS_MISSED = 20
 
 
 class _CachedKey:
-    """A key that is known, as the store had it at `read_at` (the loop's clock)."""
+    """A cached key, as the store had it at `read_at` (the loop's clock)."""
 
     __slots__ = ("key", "principal", "read_at", "used_at")
 
@@ -53,24 +52,24 @@ class _CachedKey:
         self.learn(key, read_at)
 
     def learn(self, key: ApiKey, read_at: float) -> None:
-        """This is how it stands by now."""
+        """Replace the cached state by a newer one."""
         self.key = key
         self.principal = Principal(key.user, key.admin, key.id, key.models)
         self.read_at = read_at
 
 
 class RequestsByApiKey(Protocol):
-    """The requests that are being answered, by the ids of the API keys that let them in."""
+    """The requests in progress, by the ids of the API keys that they were sent with."""
 
     def api_keys_in_use(self) -> Set[str]:
-        """The ids of those API keys."""
+        """The ids of the keys of all requests in progress."""
 
     def close_those_of(self, api_key_ids: Set[str]) -> None:
-        """Close the requests that these API keys let in."""
+        """Close the requests that were sent with these keys."""
 
 
 class ApiKeyVerifier:
-    """Tells whose a key is, and closes the requests that a key let in which is no longer good."""
+    """Verifies API keys, and closes the requests of keys that are no longer valid."""
 
     def __init__(
         self,
@@ -82,30 +81,34 @@ class ApiKeyVerifier:
         self._storage = storage
         self._recheck_seconds = recheck_seconds
         self._requests = requests
-        self._cached: OrderedDict[str, _CachedKey] = OrderedDict()  # used last comes last
-        self._asked: dict[str, asyncio.Future[_CachedKey | None]] = {}  # what is being looked up
-        self._queue: deque[str] = deque()  # those of them that no query has begun for
+        self._cached: OrderedDict[str, _CachedKey] = OrderedDict()  # the most recently used is last
+        self._asked: dict[str, asyncio.Future[_CachedKey | None]] = {}  # lookups in progress
+        self._queue: deque[str] = deque()  # those that are not part of a query yet
         self._looking: asyncio.Task[None] | None = None
-        self._looked_at = float("-inf")  # when the last look that succeeded began
+        self._looked_at = float("-inf")  # when the last successful recheck began
         self._outage = OutageLog(
             log, "API keys cannot be looked after", "API keys can be looked after again"
         )
 
     async def verify(self, credentials: str) -> Principal:
-        """Whose key this is. Raises Unauthenticated, or StorageError if nobody can tell."""
+        """The principal of a key. Raises Unauthenticated, and StorageError if the key cannot be
+        looked up.
+        """
         cached = await self._known(api_keys.id_of(credentials))
         if not api_keys.opens(credentials, cached.key.digest):
             raise InvalidCredentials("key_secret", cached.key.id)
         return _checked(cached)
 
     async def recheck(self, principal: Principal) -> None:
-        """Return if the key by which the principal got a ticket is still good; raises the same."""
-        if principal.api_key_id is None:  # given while tokens were taken
+        """Return if the key with which the principal got a ticket is still valid; raises as
+        `verify`.
+        """
+        if principal.api_key_id is None:  # issued while `auth.mode` was "jwt"
             raise InvalidCredentials("ticket_of_a_token")
         _checked(await self._known(principal.api_key_id))
 
     async def run(self) -> None:
-        """Look after what is known until cancelled."""
+        """Recheck the cached keys until cancelled."""
         while True:
             await asyncio.sleep(self._recheck_seconds)
             try:
@@ -129,9 +132,9 @@ class ApiKeyVerifier:
         return cached
 
     async def _looked_up(self, api_key_id: str) -> _CachedKey | None:
-        """Ask the store, once for all who wait for the same key; nothing is kept of what it is not.
+        """Look up a key in the store, once for all requests that wait for it.
 
-        Remembering ids that nobody has would be a memory for strangers to fill.
+        Unknown keys are not remembered: strangers could fill that memory.
         """
         asked = self._asked.get(api_key_id)
         if asked is None:
@@ -143,16 +146,17 @@ class ApiKeyVerifier:
                 self._looking = asyncio.create_task(self._look_up())
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
-                # One who leaves must not end it for the others: it is short and has its own end.
+                # A request that is cancelled must not cancel the lookup for the others; it ends by
+                # its own timeout.
                 return await asyncio.shield(asked)
         except TimeoutError:
             raise failure("keys are not looked up in time", Reason.OVERLOADED) from None
 
     async def _look_up(self) -> None:
-        """Ask the store for what is waited for, all of it together, until nothing is.
+        """Look up all waiting keys together in one query after another, until none waits.
 
-        Whoever makes up keys by the thousand so costs a query or two for each round trip to the
-        store, and a real key waits for one or two of them. One by one it would wait for thousands.
+        So thousands of made-up keys cost a query or two for each round trip to the store, and a
+        real key waits for one or two queries, not for thousands.
         """
         try:
             while self._queue:
@@ -160,7 +164,7 @@ class ApiKeyVerifier:
                 try:
                     await self._look_up_these(some)
                 except StorageError as error:
-                    for api_key_id in some:  # each an error of their own
+                    for api_key_id in some:  # each request gets an exception of its own
                         self._fail(api_key_id, failure(str(error), error.reason))
                 except Exception as error:  # noqa: BLE001 - whoever waits is told of bugs, too
                     for api_key_id in some:
@@ -170,9 +174,9 @@ class ApiKeyVerifier:
 
     def _fail(self, api_key_id: str, error: Exception) -> None:
         asked = self._asked.pop(api_key_id, None)
-        if asked is not None:  # else it was told before a bug struck
+        if asked is not None:  # else it got its result before the bug occurred
             asked.set_exception(error)
-            asked.exception()  # looked at: nobody may be left to see it
+            asked.exception()  # retrieved here, since no request may be left to do it
 
     async def _look_up_these(self, key_ids: list[str]) -> None:
         read_at = asyncio.get_running_loop().time()
@@ -189,7 +193,7 @@ class ApiKeyVerifier:
                 self._cached.popitem(last=False)
 
     async def _look(self) -> None:
-        """See how all known keys stand, and close what those that are no longer good have open."""
+        """Recheck all cached keys, and close the requests of those that are no longer valid."""
         began = asyncio.get_running_loop().time()
         self._drop_idle(began)
         watched = self._cached.keys() | self._requests.api_keys_in_use()
@@ -208,7 +212,9 @@ class ApiKeyVerifier:
     def _learn(self, kept: dict[str, ApiKey], watched: Set[str], read_at: float) -> None:
         for api_key_id in watched:
             cached = self._cached.get(api_key_id)
-            if cached is None or cached.read_at > read_at:  # looked up meanwhile: that is newer
+            if (
+                cached is None or cached.read_at > read_at
+            ):  # looked up in the meantime, which is newer
                 continue
             key = kept.get(api_key_id)
             if key is None:
@@ -222,7 +228,7 @@ class ApiKeyVerifier:
 
 
 def _is_good(key: ApiKey) -> bool:
-    """Whether the key opens anything now."""
+    """Whether the key is valid now: neither revoked nor expired."""
     return key.revoked_at is None and not _is_expired(key)
 
 

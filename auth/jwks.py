@@ -1,11 +1,11 @@
-"""The public keys of a token issuer, as it publishes them (a JWKS): fetched, kept, fetched again.
+"""The public keys of a token issuer (its JWKS): fetched, cached and refreshed.
 
-Keys change: a new one appears in the set shortly before tokens are signed with it, a withdrawn one
-is left out. So the set is fetched every ten minutes, and at once when a token names a key that is
-not known; but not more often than every ten seconds, whatever strangers send.
+Issuers add a new key to the set shortly before they sign with it, and leave out a withdrawn one. So
+the set is fetched every ten minutes, and at once when a token names an unknown key, but at most
+every ten seconds, whatever strangers send.
 
-Names (`kid`) are optional, and issuers leave them out of tokens, of sets, or of both. What a name
-does not decide is tried out, among keys of the issuer's alone, and those that fit the algorithm.
+Key names (`kid`) are optional: issuers leave them out of tokens, of sets, or of both. Without a
+name all keys of the issuer that fit the algorithm are tried.
 """
 
 import asyncio
@@ -21,8 +21,8 @@ from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.auth")
 
-# What can be configured, and the keys that each takes. Nothing symmetric: a published key must not
-# be taken for a shared secret. No "none".
+# The algorithms that can be configured, and the keys that each takes. None is symmetric: a
+# published key must not be used as a shared secret. "none" is not among them.
 KEY_TYPES: Mapping[str, tuple[str, str | None]] = {
     "RS256": ("RSA", None),
     "RS384": ("RSA", None),
@@ -36,27 +36,28 @@ KEY_TYPES: Mapping[str, tuple[str, str | None]] = {
     "EdDSA": ("OKP", "Ed25519"),
 }
 
-# Seconds. A withdrawn key opens nothing after this long.
+# Seconds between two fetches: a withdrawn key is refused after this long.
 _REFRESH_SECONDS = 600.0
 
-# Seconds between the beginnings of two fetches: how often strangers can have us ask the issuer, and
-# how long a new key may be unknown if it comes into use the moment it is published.
+# Seconds from one fetch to the next at the earliest: how often strangers can make the server call
+# the issuer, and how long a new key may be unknown if it is used as soon as it is published.
 SOONEST_SECONDS = 10.0
 
-# Seconds for which a set counts if no newer one can be had. An issuer that is away for an hour
-# should keep nobody out; one that is silenced for longer must not keep a withdrawn key good.
+# Seconds for which a set is used if no newer one can be fetched. An outage of the issuer for an
+# hour should lock nobody out; but a withdrawn key must not stay valid for longer because the issuer
+# cannot be reached.
 _TRUSTED_SECONDS = 24 * 3600.0
 
-# Keys of a set that are looked at: issuers publish two or three, with certificates some KB each.
+# The number of keys that are read from a set: issuers publish two or three.
 _MOST = 100
 
-# Keys that are tried where no name says which: the one in use, the one before and the one to come.
-# Each costs a tenth of a millisecond, also for a token that a stranger made up.
+# Keys that are tried for a token without a key name: the current, the previous and the next one,
+# and one more. Each costs a tenth of a millisecond, also for a forged token.
 _MOST_TRIED = 4
 
 
 class _SigningKey(NamedTuple):
-    """A key, for one of the algorithms that it may serve."""
+    """A public key, for one of the algorithms that it fits."""
 
     kid: str | None
     algorithm: str
@@ -64,36 +65,34 @@ class _SigningKey(NamedTuple):
 
 
 class CandidateKeys(NamedTuple):
-    """The keys that a token may be signed with, and whether it named them."""
+    """The keys that a token may be signed with, and whether the token named them."""
 
     keys: tuple[jwt.PyJWK, ...]
     are_named: bool
 
 
 class JwksCache:
-    """The issuer's keys. `fetch` brings the set as it is published, or raises KeysUnavailable."""
+    """The issuer's keys. `fetch` returns the published set, or raises KeysUnavailable."""
 
     def __init__(self, fetch: Callable[[], Awaitable[bytes]], algorithms: tuple[str, ...]) -> None:
         self._fetch = fetch
         self._algorithms = algorithms
         self._keys: list[_SigningKey] = []
         self._published: bytes | None = None
-        self._fetched_at = float("-inf")  # by the loop's clock, as the next one
+        self._fetched_at = float("-inf")  # by the loop's clock, like the next one
         self._tried_at = float("-inf")
         self._fetching: asyncio.Task[None] | None = None
-        self._reason = "not_fetched"  # why the last fetch that failed did
+        self._reason = "not_fetched"  # why the last failed fetch failed
         self._outage = OutageLog(
             log, "the issuer's keys cannot be fetched", "the issuer's keys can be fetched again"
         )
-        self.generation = (
-            0  # counts the sets that differ: what was judged by another is judged anew
-        )
+        self.generation = 0  # of the set: tokens verified by an older one are verified anew
 
     async def candidates(self, kid: str | None, algorithm: str) -> CandidateKeys:
-        """The keys that a token names, or the few that it may mean; none if there is none such.
+        """The keys that a token names or may be signed with; none if there is no such key.
 
-        Raises KeysUnavailable if no set was fetched, or none for a day; or if no key is known and
-        there may be a new one, for all that can be told while the issuer is away.
+        Raises KeysUnavailable if no set was fetched, or none for a day, or if the key is unknown
+        and the issuer cannot be asked whether there is a new one.
         """
         found = self._find(kid, algorithm)
         if not found.keys or not self.is_trusted:
@@ -104,9 +103,9 @@ class JwksCache:
         return found
 
     async def has_changed(self) -> bool:
-        """Whether the set is another one by now; for who tried out all that there were.
+        """Whether the set is a newer one now, for a token that none of the keys verified.
 
-        Raises KeysUnavailable while that cannot be told.
+        Raises KeysUnavailable while that cannot be found out.
         """
         before = self.generation
         await self.refresh()
@@ -115,14 +114,15 @@ class JwksCache:
         return self.generation != before
 
     async def refresh(self) -> None:
-        """Fetch the set, unless that was tried just now; whoever waits shares one fetch."""
+        """Fetch the set unless that was tried just now; concurrent callers share one fetch."""
         if self._fetching is None:
             time = asyncio.get_running_loop().time()
             if time < self._tried_at + SOONEST_SECONDS:
                 return
             self._tried_at = time
             self._fetching = asyncio.create_task(self._renew())
-        # One who leaves must not end it for the others: it is short and has its own end.
+        # A caller that is cancelled must not cancel the fetch for the others; it ends by its own
+        # timeout.
         await asyncio.shield(self._fetching)
 
     async def run(self) -> None:
@@ -133,7 +133,7 @@ class JwksCache:
 
     @property
     def is_trusted(self) -> bool:
-        """Whether the set is no older than a day: what it once said counts no more then."""
+        """Whether the set was fetched within the last day."""
         return asyncio.get_running_loop().time() < self._fetched_at + _TRUSTED_SECONDS
 
     def _find(self, kid: str | None, algorithm: str) -> CandidateKeys:
@@ -160,7 +160,7 @@ class JwksCache:
 
 
 def _keys(published: bytes, algorithms: tuple[str, ...]) -> list[_SigningKey]:
-    """The usable keys of a set, for each algorithm that they may serve. Raises KeysUnavailable."""
+    """The usable keys of a set, once for each algorithm that they fit. Raises KeysUnavailable."""
     try:
         listed = msgspec.json.decode(published, type=_JwksDocument).keys
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -177,7 +177,7 @@ def _keys(published: bytes, algorithms: tuple[str, ...]) -> list[_SigningKey]:
 
 
 def _without_empty(data: dict[str, Any]) -> dict[str, Any]:
-    """A key without what is null or empty in it: some libraries write out what is left out."""
+    """A key without null or empty members, which some libraries write for absent ones."""
     return {name: value for name, value in data.items() if value not in (None, "")}
 
 
@@ -187,7 +187,7 @@ def _usable(data: dict[str, Any], algorithm: str) -> jwt.PyJWK | None:
         return None
     if data.get("use", "sig") != "sig" or data.get("alg", algorithm) != algorithm:
         return None
-    if "d" in data:  # a private key that somebody published: everyone can sign with it
+    if "d" in data:  # a published private key: anybody can sign with it
         return None
     try:
         return jwt.PyJWK(data, algorithm)

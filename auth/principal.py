@@ -97,5 +97,5 @@ class KeysUnavailable(Exception):
 
 
 def is_user_name(text: str) -> bool:
-    """Whether `text` may be a user's name."""
+    """Whether `text` is a valid user name."""
     return 0 < len(text) <= MAX_USER_CHARS and not _CONTROLS.search(text)

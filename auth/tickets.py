@@ -1,12 +1,12 @@
-"""Tickets: how an EventSource enters, which can send no headers.
+"""Tickets, with which an EventSource authenticates, since it cannot send headers.
 
-A ticket goes into a URL, and so into places where no key may go. It opens one thing: reading one
-answer's events. It is good again and again, since an EventSource comes back to the same URL by
-itself, until a minute after the answer's end; and, if an API key was used to get it, for no longer
-than that key.
+A ticket is sent in a URL, where no key should be, so it permits one thing only: reading one
+answer's events. It can be used repeatedly, since an EventSource reconnects to the same URL, until a
+minute after the answer's end and, if it was requested with an API key, no longer than that key is
+valid.
 
-Nothing is stored. What a ticket says (who, by which key, when it was given) is signed together with
-the answer's id, which is not in it: it stands in the URL's path.
+Tickets are not stored. A ticket has the user, the key and the time of issue, signed together with
+the answer's id, which is in the URL's path.
 """
 
 import base64
@@ -19,18 +19,18 @@ import msgspec
 
 from auth.principal import InvalidCredentials, Principal, TicketExpired
 
-# Seconds after the answer's end, or after the ticket was given if that is later: an EventSource
-# whose connection broke off just before the end comes back for it, after its backoff.
+# Seconds after the answer's end, or after the ticket's issue if that is later: an EventSource that
+# was cut off just before the end reconnects after its backoff.
 _AFTER_END_SECONDS = 60
 
-# Seconds after which it is over in any case: no answer lives that long.
+# Seconds after which a ticket expires in any case: no answer lasts that long.
 _LONGEST_SECONDS = 24 * 3600
 
-# Seconds that the clocks of two machines may be apart.
+# Seconds by which the clocks of two machines may differ.
 _SKEW_SECONDS = 60
 
-# Before it is looked at: a user's name of 256 characters, each of them four bytes in UTF-8 and as
-# many thirds in base64, and 200 for the rest.
+# The longest ticket in characters: a user's name of 256 characters takes four bytes each in UTF-8,
+# and a third more in base64; 200 are for the rest.
 _LONGEST_TICKET = 2000
 
 
@@ -41,13 +41,15 @@ class _TicketPayload(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Ticket(msgspec.Struct, frozen=True):
-    """A ticket that was found to be ours, for the answer that it was shown for."""
+    """A valid ticket for the answer that it was sent with."""
 
     principal: Principal
     given_at: int
 
     def check(self, ended_at: datetime | None) -> None:
-        """Raise TicketExpired if it is over, for an answer that ended then or is live (None)."""
+        """Raise TicketExpired if it has expired, for an answer that ended at that time or is live
+        (None).
+        """
         at = time.time()
         if at > self.given_at + _LONGEST_SECONDS:
             raise TicketExpired("ticket_old")
@@ -58,20 +60,21 @@ class Ticket(msgspec.Struct, frozen=True):
 
 
 class Tickets:
-    """Gives tickets and knows its own, on every process that has the same secret."""
+    """Issues and verifies tickets; all processes with the same secret accept them."""
 
     def __init__(self, secret: str) -> None:
-        # A key of its own: whatever else comes to be signed with the secret is no ticket.
+        # A key derived for tickets only: nothing else that is signed with the secret can pass for
+        # one.
         self._key = hmac.digest(secret.encode(), b"headrace ticket 1", "sha256")
 
     def issue(self, principal: Principal, answer_id: str) -> str:
-        """A ticket for reading the answer, which has to be the principal's."""
+        """A ticket for reading the answer, which must belong to the principal."""
         claims = _TicketPayload(principal.user, principal.api_key_id, int(time.time()))
         payload = msgspec.json.encode(claims)
         return f"{_base64(payload)}.{_base64(self._signature(payload, answer_id))}"
 
     def verify(self, text: str, answer_id: str) -> Ticket:
-        """The ticket, if we gave it for this answer; whether it is over yet `check` tells.
+        """The ticket, if it was issued for this answer; `check` tells whether it has expired.
 
         Raises InvalidCredentials.
         """
@@ -93,7 +96,7 @@ class Tickets:
         return Ticket(Principal(claims.user, api_key_id=claims.api_key_id), claims.given_at)
 
     def _signature(self, payload: bytes, answer_id: str) -> bytes:
-        # JSON holds no line end, so that no two pairs make the same bytes.
+        # JSON contains no line end, so different pairs never make the same bytes.
         signed = payload + b"\n" + answer_id.encode()
         return hmac.digest(self._key, signed, hashlib.sha256().name)
 

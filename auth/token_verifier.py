@@ -1,11 +1,10 @@
-"""Tokens of an identity provider (JWTs): whose they are, if they are good here.
+"""Verifies tokens of an identity provider (JWTs).
 
-PyJWT checks signatures and claims; what may be trusted is decided here: the algorithms that the
-operator lists and nothing that a token says about itself, keys from the configured address and from
-nowhere that a token points to, this issuer, this audience, and an expiry.
+PyJWT checks signatures and claims; this module decides what is trusted: only algorithms that the
+operator lists, only keys from the configured address, whatever the token refers to, this issuer,
+this audience, and an expiry.
 
-A token that was found good is remembered until it expires, so that a request costs one hash and no
-signature.
+A valid token is cached until it expires, so that a further request costs a hash and no signature.
 """
 
 import hashlib
@@ -25,14 +24,14 @@ from auth.principal import (
     is_user_name,
 )
 
-# Tokens remembered, some 400 bytes each. One more is checked again when it comes:
-# some tenths of a millisecond.
+# The number of cached tokens, some 400 bytes each. Others are verified again, in some tenths of a
+# millisecond.
 _MOST = 10_000
 
-# Characters. Real ones have one or two thousand; with many groups in them, ten.
+# The longest token in characters. Usual ones have one or two thousand; with many groups, ten.
 _LONGEST_TOKEN = 16 * 1024
 
-# Claims that have to be there.
+# Claims that a token must have.
 _REQUIRED = ("exp", "iss", "aud", "sub")
 
 _OPTIONS: Any = {
@@ -42,10 +41,10 @@ _OPTIONS: Any = {
 
 
 class TokenRequirements(NamedTuple):
-    """What a token has to say. `admin_scope` among its scopes makes an admin; None: nothing does.
+    """What a token must have. `admin_scope` among its scopes makes an admin; None: no token does.
 
     `leeway` is by how many seconds the issuer's clock may differ. `models_claim` names the claim
-    that lists the models its holder may ask; None: they may ask any.
+    that lists the permitted models; None: all are permitted.
     """
 
     issuer: str
@@ -67,19 +66,21 @@ class _Header(msgspec.Struct):
 
 
 class TokenVerifier:
-    """Tells whose a token is."""
+    """Verifies tokens and tells their users."""
 
     def __init__(self, requirements: TokenRequirements, keys: JwksCache) -> None:
         self._requirements = requirements
         self._keys = keys
-        # By digest; used last comes last.
+        # By digest; the most recently used is last.
         self._verified_tokens: OrderedDict[bytes, _VerifiedToken] = OrderedDict()
         self._generation = 0
 
     async def verify(self, credentials: str) -> Principal:
-        """Whose token this is. Raises Unauthenticated, or KeysUnavailable if nobody can tell."""
+        """The principal of a token. Raises Unauthenticated, and KeysUnavailable without usable
+        keys.
+        """
         if self._generation != self._keys.generation or not self._keys.is_trusted:
-            # A key may have been withdrawn, or nobody knows for a day whether it was.
+            # A key may have been withdrawn, or it has been unknown for a day whether it was.
             self._verified_tokens.clear()
             self._generation = self._keys.generation
         digest = hashlib.sha256(credentials.encode()).digest()
@@ -97,8 +98,10 @@ class TokenVerifier:
         return verified.principal
 
     async def recheck(self, principal: Principal) -> None:
-        """Return if the principal's ticket is good: a token, once let in, is not asked for."""
-        if principal.api_key_id is not None:  # given while API keys were taken
+        """Return if the principal's ticket is valid: its token was verified when the ticket was
+        issued.
+        """
+        if principal.api_key_id is not None:  # issued while `auth.mode` was "keys"
             raise InvalidCredentials("ticket_of_a_key")
 
     async def run(self) -> None:
@@ -114,8 +117,8 @@ class TokenVerifier:
             expires_at = float(claims["exp"]) + self._requirements.leeway
         except jwt.ExpiredSignatureError:
             raise ExpiredCredentials("token_exp") from None
-        # Beside its own errors PyJWT lets some through: for a number that no clock shows, or for
-        # brackets within brackets.
+        # PyJWT lets some foreign errors through: for times out of range, or for deeply nested
+        # brackets.
         except (jwt.PyJWTError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
             raise InvalidCredentials(_reason(error)) from None
         user = claims["sub"]
@@ -125,9 +128,9 @@ class TokenVerifier:
         return _VerifiedToken(principal, expires_at)
 
     async def _verified(self, token: str, header: _Header) -> dict[str, Any]:
-        """The claims, by the key that is named; without a name by whichever of the few it is.
+        """The claims, verified with the key that the token names, or else with each candidate.
 
-        Raises what PyJWT does, and InvalidCredentials or KeysUnavailable if there is no key.
+        Raises PyJWT's errors, and InvalidCredentials or KeysUnavailable if there is no key.
         """
         while True:
             found = await self._keys.candidates(header.kid, header.alg)
@@ -138,7 +141,7 @@ class TokenVerifier:
                     return self._claims(token, key, header.alg)
                 except (jwt.InvalidSignatureError, jwt.InvalidKeyError) as error:
                     refused = error
-            # Who has no names cannot say that a key is new.
+            # Without a key name a token cannot refer to a new key.
             if found.are_named or not await self._keys.has_changed():
                 raise refused
 
@@ -160,7 +163,7 @@ class TokenVerifier:
         )
 
     def _models(self, claims: dict[str, Any]) -> tuple[str, ...] | None:
-        """Which it is for, where a claim says so; without that claim none at all."""
+        """The models that the claim permits; none at all if the token lacks the claim."""
         name = self._requirements.models_claim
         if name is None:
             return None
@@ -168,13 +171,14 @@ class TokenVerifier:
 
 
 def _scopes(claim: object) -> list[object]:
-    """OAuth writes them in one string, with spaces; some providers make a list of them."""
+    """The scopes: a string with spaces in OAuth, a list with some providers."""
     if isinstance(claim, str):
         return [*claim.split(" ")]
     return claim if isinstance(claim, list) else []
 
 
-# What PyJWT found wrong, by its own classes: its words may quote the token. The first that fits.
+# Reasons for PyJWT's errors, by class, since its messages may quote the token. The first that fits
+# counts.
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (jwt.InvalidSignatureError, "token_signature"),
     (jwt.InvalidAudienceError, "token_aud"),
@@ -186,12 +190,12 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (jwt.InvalidKeyError, "token_key_too_short"),
 )
 
-# Where it has one class for several, it names the claim in brackets; and it names `crit`.
+# For errors about a claim the reason contains the claim's name.
 _NAMED = re.compile(r"\((exp|nbf|iat)\)|\b(crit)")
 
 
 def _reason(error: Exception) -> str:
-    """Why a token is refused, in a word that nobody else wrote."""
+    """Why a token is refused, in words of this server only."""
     if isinstance(error, jwt.MissingRequiredClaimError) and error.claim in _REQUIRED:
         return f"token_{error.claim}_missing"
     if isinstance(error, jwt.InvalidTokenError) and (named := _NAMED.search(str(error))):
@@ -200,7 +204,7 @@ def _reason(error: Exception) -> str:
 
 
 def _header(token: str) -> _Header:
-    """What a token says of its own signature: a claim until it is verified."""
+    """The header of a token, which is unverified."""
     if len(token) > _LONGEST_TOKEN:
         raise InvalidCredentials("token_too_long")
     try:

@@ -1,1 +1,1 @@
-"""What the operator sees: log, metrics and traces. They watch the relay; it waits for none."""
+"""What the operator sees: log, metrics and traces. The relay never waits for them."""

@@ -1,15 +1,15 @@
-"""How late the event loop is: the one number that says a process has more to do than it can."""
+"""Measures how late the event loop is, which shows whether the process is overloaded."""
 
 import asyncio
 from collections.abc import Callable
 
-# Seconds between two looks. A stall that falls between them is seen by the next: it is late by what
-# was left of the stall. Each look costs 20 µs.
+# Seconds between two measurements, 20 µs each. A stall between them shows in the next one, less the
+# part before that was due.
 _EVERY = 0.25
 
 
 async def watch_lag(tell: Callable[[float], None]) -> None:
-    """Tell by how many seconds the loop was late for a timer, again and again until cancelled."""
+    """Report by how many seconds the loop was late for a timer, repeatedly, until cancelled."""
     loop = asyncio.get_running_loop()
     while True:
         due = loop.time() + _EVERY

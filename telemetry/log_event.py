@@ -1,23 +1,22 @@
-"""A line of the log as a value: fixed words, and under them named values.
+"""A log line as a value: fixed words and named values.
 
     log.info(LogEvent("answer ended", status=answer.status, chars=answer.position))
 
-`logging` takes any object for a message and asks it for its text; `telemetry/logs.py` takes the
-values out of it as they are for JSON. So a line is written once, and nothing parses it. Structlog
-does the same and more, but would have to be the logger of every room, for some forty lines.
+`logging` takes any object as a message and asks it for its text; `telemetry/logs.py` takes its
+values for JSON. So a line is written once, and nothing parses it. Structlog does this and more, but
+would have to be the logger of every room.
 
-Lines without a named value are plain strings, as `logging` has them. Every room may import this
-module: it needs nothing.
+Lines without values are plain strings. Every room may import this module: it imports none.
 """
 
 LogValue = str | int | float | None
 
 
 class LogEvent:
-    """What happened, in words that never change, and the values of this time.
+    """What happened, in words that never change, and the values of this occurrence.
 
     As text it is `answer ended status=complete chars=12`; None is written `-`. No value may be
-    called `time`, `level`, `logger`, `message` or `exception`: those are in every JSON line.
+    called `time`, `level`, `logger`, `message` or `exception`: every JSON line has those.
     """
 
     __slots__ = ("fields", "message")

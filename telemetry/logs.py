@@ -1,7 +1,7 @@
-"""The log: lines for people, or one JSON object a line for whatever collects them.
+"""Configures the log: lines for people, or one JSON object a line for log collectors.
 
-Our own lines are events (`telemetry/log_event.py`), whose values become members of the object.
-Those of libraries, and lines without a named value, are a message and nothing else.
+Lines of the server are events (`telemetry/log_event.py`), whose values become members of the
+object. Lines of libraries, and lines without values, have a message only.
 """
 
 import json
@@ -19,10 +19,10 @@ _TEXT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
 def configure(format_: Format, level: Level) -> None:
-    """Have everything logged to standard error, as `format_`.
+    """Log everything to standard error, in the given format.
 
-    `level` is for our own lines. Libraries stay at INFO whatever it says: at DEBUG the database's
-    driver logs what it stores, which is what people wrote.
+    `level` is that of the server's own lines. Libraries stay at INFO, since at DEBUG the database's
+    driver logs what it stores, which is private.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if format_ == "json" else logging.Formatter(_TEXT))

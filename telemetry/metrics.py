@@ -1,14 +1,13 @@
-"""Numbers for Prometheus: what happened, counted when an answer ends, and how things stand.
+"""Metrics for Prometheus: counters of what happened, and gauges of the current state.
 
-Nothing is counted for a token. Counters and histograms move when an answer has ended, when a
-request is refused, and four times a second for the event loop's lag; everything else is read from
-what is there anyway, when somebody asks.
+Nothing is counted per token. Counters and histograms change when an answer ends, when a request is
+refused, and four times a second for the event loop's lag; gauges are read when somebody scrapes.
 
-Each process has a registry of its own, and is a target of its own. The alternative, the library's
-mode of many processes behind one scrape, keeps every number in files that all of them map, which a
-process that died leaves behind, and cannot ask other processes how they stand.
+Each process has a registry and is a target of its own. The library's multi-process mode would keep
+every number in memory-mapped files, which a process leaves behind when it dies, and could not read
+gauges of other processes.
 
-No label takes a value that a client chose: models that the operator does not list are "other".
+No label has a value that a client chose: models that the operator does not list are "other".
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -31,32 +30,34 @@ from relay.stats import RelayStats
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-# Clients may name any model of a configured provider.
+# The label of models that the operator does not list: clients may name any.
 _OTHER = "other"
 
-# Seconds. From a cached first token to the slowest that `timeouts` lets through by default.
+# Seconds, from a cached first token to the slowest answer that the default `timeouts` permit.
 _FIRST_TOKEN = (0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60)
 _ANSWER = (0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300, 600)
-# A cancel takes a millisecond here; past a tenth of a second something holds the loop.
+# Seconds. A cancel takes a millisecond; more than a tenth of a second means that something blocks
+# the loop.
 _CANCEL = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
 _LAG = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
-# Else every counter has a second line with its time of birth, which Prometheus does not use.
+# Without this every counter has a second line with its creation time, which Prometheus does not
+# use.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class SocketStats(NamedTuple):
-    """One look at the sockets of this process."""
+    """The state of this process' sockets at one moment."""
 
     readers: int  # open event streams
     connections: int  # of clients
-    refused: int  # of those, since the start
+    refused: int  # of clients, since the start
     upstream_in_use: int
     upstream_resting: int
 
 
 class Metrics:
-    """The numbers of one process."""
+    """The metrics of one process."""
 
     def __init__(self, models: Iterable[str]) -> None:
         self._registry = CollectorRegistry()
@@ -111,17 +112,20 @@ class Metrics:
             buckets=_LAG,
             registry=registry,
         )
-        for model in (*self._models, _OTHER):  # rates are right from the first one on
+        for model in (
+            *self._models,
+            _OTHER,
+        ):  # exist from the start, so that rates are right from the first event on
             for status in Status:
                 if status is not Status.LIVE:
                     self._answers.labels(model, status)
 
     def watch(self, relay: Callable[[], RelayStats], sockets: Callable[[], SocketStats]) -> None:
-        """Show the state of the relay and the sockets, read whenever somebody asks."""
+        """Read the state of the relay and the sockets whenever somebody scrapes."""
         self._registry.register(_StatsCollector(relay, sockets))
 
     def finished(self, record: AnswerRecord) -> None:
-        """Count an answer that ended."""
+        """Count an ended answer."""
         model = record.model if record.model in self._models else _OTHER
         self._answers.labels(model, record.status).inc()
         self._seconds.labels(model).observe(record.total_seconds)
@@ -135,27 +139,27 @@ class Metrics:
             self._cancel.observe(record.cancel_seconds)
 
     def refused(self, reason: str) -> None:
-        """Count a request that was answered with an error, by its code."""
+        """Count a request that was answered with an error, by the error's code."""
         self._refused.labels(reason).inc()
 
     def lagged(self, seconds: float) -> None:
-        """Count a timer of the event loop, and by how much it was late."""
+        """Record by how many seconds a timer of the event loop was late."""
         self._lag.observe(seconds)
 
     def text(self) -> bytes:
-        """All of it, as Prometheus reads it."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
 
 class _StatsCollector(Collector):
-    """Gauges that are read when somebody asks."""
+    """Gauges that are read when somebody scrapes."""
 
     def __init__(self, relay: Callable[[], RelayStats], sockets: Callable[[], SocketStats]) -> None:
         self._relay = relay
         self._sockets = sockets
 
     def collect(self) -> Iterator[Any]:
-        """The library's hook."""
+        """Hook of prometheus_client: the gauges' current values."""
         stats, sockets = self._relay(), self._sockets()
         yield _gauge("live_answers", "Answers that run in this process.", stats.live)
         yield _gauge("readers", "Open event streams.", sockets.readers)

@@ -1,4 +1,4 @@
-"""Log lines about something that fails and works again: one outage is two lines, not thousands."""
+"""Logs an outage in two lines, one at its start and one at its end, however often it is noticed."""
 
 import logging
 import time
@@ -8,11 +8,12 @@ from telemetry.rate_limited_log import MAX_KINDS, REPEAT_SECONDS
 
 
 class OutageLog:
-    """Writes a warning when an outage begins, one more for each further reason, a line at its end.
+    """Writes a warning when an outage begins, one more for each further reason, and a line at its
+    end.
 
-    `failing` and `working` are the words of those lines. The first has the error behind it, if one
-    is given, and the reason as `reason`; the second `after_seconds` and how often it failed, as
-    `times`. What comes and goes by the second is written once a minute.
+    `failing` and `working` are the words of those lines. The first has the text of the error, if
+    one is given, and `reason`; the second has `after_seconds`, and in `times` how often it failed.
+    An outage that comes and goes every second is logged once a minute.
     """
 
     def __init__(
@@ -29,18 +30,18 @@ class OutageLog:
         self._working = working
         self._reason_name = reason
         self._times_name = times
-        self._since: float | None = None  # by the clock that does not jump, as the next one
+        self._since: float | None = None  # by the monotonic clock, like the next one
         self._logged_at = float("-inf")
-        self._reasons: set[str] = set()  # those logged in this outage
+        self._reasons: set[str] = set()  # the reasons logged in this outage
         self._times = 0
 
     @property
     def is_ongoing(self) -> bool:
-        """Whether it failed the last time."""
+        """Whether there is an outage."""
         return self._since is not None
 
     def failed(self, reason: str, error: Exception | None = None) -> None:
-        """It failed for this reason, a word of ours; the text of `error` is fit for a log."""
+        """Something failed for this reason; the text of `error` must be fit for the log."""
         clock = time.monotonic()
         if self._since is None:
             self._since = clock
@@ -48,14 +49,14 @@ class OutageLog:
         if reason in self._reasons or len(self._reasons) >= MAX_KINDS:
             return
         if not self._reasons and clock < self._logged_at + REPEAT_SECONDS:
-            return  # the last one has hardly ended
+            return  # the last outage ended less than a minute ago
         self._reasons.add(reason)
         self._logged_at = clock
         message = self._failing if error is None else f"{self._failing}: {error}"
         self._log.warning(LogEvent(message, **{self._reason_name: reason}))
 
     def succeeded(self) -> None:
-        """It works."""
+        """Something worked, which ends the outage."""
         if self._since is None:
             return
         if self._reasons:

@@ -1,7 +1,7 @@
-"""Log lines that strangers can cause at any rate, limited to a few a minute.
+"""Log lines that strangers can cause at any rate, limited to one a minute for each kind.
 
-Somebody who is refused a thousand times a second must not fill a disk. Each kind of line is written
-once a minute at most, with the number of those that were left out, so that nothing is hidden.
+Thousands of refusals a second must not fill a disk. A line has the number of those that were left
+out, so that nothing is hidden.
 """
 
 import asyncio
@@ -9,11 +9,11 @@ import logging
 
 from telemetry.log_event import LogEvent, LogValue
 
-# Seconds between two lines of one kind: often enough to see that it goes on.
+# Seconds between two lines of one kind: often enough to see that it continues.
 REPEAT_SECONDS = 60.0
 
-# Kinds at a time. They are made of our own words, of which there are fewer; past it all the rest
-# is one kind, which bounds the memory and the log whatever they are made of.
+# The largest number of kinds at a time. There are fewer of them in the code; beyond it all others
+# count as one kind, which bounds memory and log in any case.
 MAX_KINDS = 200
 _OTHER = "other"
 
@@ -22,7 +22,7 @@ _REST: _Kind = (_OTHER,)
 
 
 class _RecentKind:
-    """A kind of which a line was written within the last minute."""
+    """A kind of line that was written within the last minute."""
 
     __slots__ = ("event", "left_out", "level", "timer")
 
@@ -34,10 +34,10 @@ class _RecentKind:
 
 
 class RateLimitedLog:
-    """Writes one line a minute at most for each kind, with `untold`, the number of those left out.
+    """Writes at most one line a minute of each kind, with `untold`, the number left out.
 
-    Events are of one kind if they differ in the value of `example` alone, such as a request's id.
-    What was left out is counted in a line at the end of the minute, with the last example.
+    Events are of one kind if they differ in `example` only, such as a request's id. Those left out
+    are counted in a line at the end of the minute, with the last example.
     """
 
     def __init__(self, log: logging.Logger, *, example: str) -> None:
@@ -46,7 +46,7 @@ class RateLimitedLog:
         self._recent: dict[_Kind, _RecentKind] = {}
 
     def log(self, event: LogEvent, level: int = logging.INFO) -> None:
-        """Write `event`, or count it."""
+        """Write `event`, or count it as left out."""
         kind = self._kind(event)
         if kind not in self._recent and len(self._recent) >= MAX_KINDS:
             kind, event = _REST, self._of_the_rest(event)
@@ -60,7 +60,7 @@ class RateLimitedLog:
         self._wait(kind, recent)
 
     def close(self) -> None:
-        """Write what was left out, and forget what was recent."""
+        """Write the counts of what was left out, and start anew."""
         for recent in self._recent.values():
             if recent.timer is not None:
                 recent.timer.cancel()

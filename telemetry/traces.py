@@ -1,10 +1,10 @@
-"""Answers as traces: a span for each, and one beneath it for its upstream call.
+"""Traces: a span for each answer, and one below it for each call to a provider.
 
-Spans are made when an answer has ended, of moments that were noted anyway: nothing is carried
-along while it runs, and with traces switched off this module is not even imported. Names follow
-OpenTelemetry's conventions for generative AI; nobody's words are in them.
+Spans are made when an answer has ended, from times that were recorded anyway: nothing is carried
+along while it runs, and without traces this module is not imported. Names follow OpenTelemetry's
+conventions for generative AI; prompts and answers are not in them.
 
-An answer belongs to the trace that its request was a part of (`traceparent`).
+An answer belongs to the trace of its request (`traceparent`).
 """
 
 import asyncio
@@ -22,12 +22,12 @@ from opentelemetry.util.types import AttributeValue
 
 from relay.answer_record import AnswerRecord
 
-# At the end of the process. A collector that is away would otherwise be tried for ten.
+# Seconds to export what is left when the process ends; the library's default is ten.
 _LAST_WORDS_SECONDS = 2.0
 
 
 def otlp_exporter() -> SpanExporter:
-    """Sends to where `OTEL_EXPORTER_OTLP_ENDPOINT` says, else to a collector on this machine."""
+    """An exporter to `OTEL_EXPORTER_OTLP_ENDPOINT`, by default a collector on this machine."""
     logging.getLogger(OTLPSpanExporter.__module__).addFilter(_as_warning)
     return OTLPSpanExporter()
 
@@ -35,7 +35,7 @@ def otlp_exporter() -> SpanExporter:
 class Traces:
     """Makes spans of answers and hands them to `exporter`, in a thread of its own.
 
-    What it cannot get rid of it drops: the library holds 2,048 spans, and waits for nobody.
+    It never blocks: the library queues 2,048 spans and drops the rest.
     """
 
     def __init__(self, exporter: SpanExporter) -> None:
@@ -49,8 +49,8 @@ class Traces:
         self._propagator = TraceContextTextMapPropagator()
 
     def finished(self, record: AnswerRecord) -> None:
-        """Make the spans of an answer that ended."""
-        # From the loop's clock to the world's, in nanoseconds.
+        """Make the spans of an ended answer."""
+        # Converts the loop's clock to wall-clock time in nanoseconds.
         ahead = time.time_ns() - int(asyncio.get_running_loop().time() * 1e9)
         answer = self._tracer.start_span(
             "answer",
@@ -75,7 +75,7 @@ class Traces:
         answer.end(_at(record.ended_at, ahead))
 
     async def close(self) -> None:
-        """Send what is left, or give it up soon."""
+        """Export what is left, for a short time, and stop."""
         loop = asyncio.get_running_loop()
         enough = loop.call_later(_LAST_WORDS_SECONDS, self._exporter.shutdown)
         await loop.run_in_executor(None, self._provider.shutdown)
@@ -114,7 +114,7 @@ def _fail(span: Span, code: str | None) -> None:
 
 
 def _as_warning(record: logging.LogRecord) -> bool:
-    """A collector that is away is nothing to repair here: an ERROR is a bug of ours."""
+    """Log an unreachable collector as a warning: an ERROR means a bug of the server."""
     if record.levelno > logging.WARNING:
         record.levelno, record.levelname = logging.WARNING, "WARNING"
     return True
