@@ -38,7 +38,7 @@ format: $(READY) ## rewrite the sources as `check` wants them
 fuzz: $(READY) ## noise for parsers, dialects and the API; RUNS=, SEEDS= and EXAMPLES= say how much
 	-@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r fuzz/requirements.txt
 	$(BIN)/python fuzz/streams.py $(or $(RUNS),1000000)
-	HEADRACE_TEST_SEEDS=$(or $(SEEDS),100000) $(BIN)/python -m pytest tests/providers/test_disturbed.py
+	HEADRACE_TEST_SEEDS=$(or $(SEEDS),100000) $(BIN)/python -m pytest tests/providers/test_mutated_streams.py
 	HEADRACE_TEST_EXAMPLES=$(or $(EXAMPLES),10000) $(BIN)/python -m pytest tests/handlers/test_any_body.py
 	HEADRACE_TEST_EXAMPLES=$(or $(EXAMPLES),1000) $(BIN)/python -m pytest tests/handlers/test_conformance.py
 bench: $(READY) ## run the benchmarks, loopback only

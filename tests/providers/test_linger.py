@@ -9,8 +9,8 @@ from providers import call
 from providers.call import ProviderCall
 from providers.oddities import Oddities
 from providers.route import Timeouts
-from tests.providers.field import d, fin, sse
 from tests.providers.outcome import OPENAI, Outcome
+from tests.providers.reported.case import d, fin, sse
 
 TIMEOUTS = Timeouts(connect=10, first_token=60, idle=30, answer=600)
 

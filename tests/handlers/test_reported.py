@@ -7,7 +7,8 @@ import pytest
 
 from app.server import Server
 from presets import PRESETS
-from tests.providers.field import CASES, STOPPED, Case, d, fin, sse
+from tests.providers.reported.case import STOPPED, Case, d, fin, sse
+from tests.providers.reported.cases import CASES
 from tests.readers import Reader, Response, call
 from tests.serving import Serving
 from tests.steps import JSON

@@ -5,7 +5,6 @@ import gzip
 import pytest
 
 from providers.dialect import Dialect
-from tests.providers.field import CASES, STOPPED, Case
 from tests.providers.outcome import (
     DASHSCOPE,
     EVENT_STREAM,
@@ -15,6 +14,8 @@ from tests.providers.outcome import (
     Outcome,
     read,
 )
+from tests.providers.reported.case import STOPPED, Case
+from tests.providers.reported.cases import CASES
 
 DIALECTS: dict[str, Dialect] = {
     "openai": OPENAI,

@@ -1,4 +1,4 @@
-"""Any right stream, disturbed as the field disturbs it, gives its text once and a true ending.
+"""Any right stream, changed as gateways change it, gives its text once and a true ending.
 
 What removes nothing ends complete, with the exact text; what removes something never passes for a
 whole answer. Each seed is one stream; `make fuzz` tries a hundred thousand of each dialect.
@@ -12,7 +12,6 @@ from presets import PRESETS, Switches
 from providers.dialect import Dialect
 from providers.openai import OpenAI
 from providers.qianfan import Qianfan
-from tests.providers.disturbing import CLASSES, DIALECTS, Disturbed, disturbed, pieces
 from tests.providers.outcome import (
     CUMULATIVE,
     DASHSCOPE,
@@ -22,8 +21,15 @@ from tests.providers.outcome import (
     Outcome,
     read,
 )
+from tests.providers.stream_mutations import (
+    CLASSES,
+    DIALECTS,
+    MutatedStream,
+    mutated_stream,
+    pieces,
+)
 
-# In the suite: some seconds. Each class of disturbance alone, too, so that none hides another.
+# In the suite: some seconds. Each class of changes alone, too, so that none hides another.
 SEEDS = int(os.environ.get("HEADRACE_TEST_SEEDS", "600"))
 SEEDS_OF_A_CLASS = 100
 
@@ -40,7 +46,7 @@ _WHERE_DONE_ENDS: dict[str, Dialect] = {
 }
 
 
-def outcome_of(stream: Disturbed, seed: int) -> Outcome:
+def outcome_of(stream: MutatedStream, seed: int) -> Outcome:
     dialects = _WHERE_DONE_ENDS if stream.done_ends else _DIALECTS
     dialect = dialects[stream.dialect]
     cut = pieces(stream.body, seed)
@@ -48,7 +54,7 @@ def outcome_of(stream: Disturbed, seed: int) -> Outcome:
 
 
 def check(dialect: str, seed: int, classes: tuple[int, ...] = CLASSES) -> None:
-    stream = disturbed(dialect, seed, classes)
+    stream = mutated_stream(dialect, seed, classes)
     outcome = outcome_of(stream, seed)
     calls = [(each["id"], each["name"], each["arguments"]) for each in outcome.tool_calls]
     what = (dialect, seed, stream.did, outcome.error, stream.body)
@@ -65,7 +71,7 @@ def check(dialect: str, seed: int, classes: tuple[int, ...] = CLASSES) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_a_disturbed_stream_gives_its_text_once_and_a_true_ending(dialect: str) -> None:
+def test_a_mutated_stream_gives_its_text_once_and_a_true_ending(dialect: str) -> None:
     for seed in range(SEEDS):
         check(dialect, seed)
 
@@ -73,7 +79,7 @@ def test_a_disturbed_stream_gives_its_text_once_and_a_true_ending(dialect: str) 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", CLASSES)
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_a_stream_disturbed_in_one_way_gives_its_text_once_and_a_true_ending(
+def test_a_stream_mutated_in_one_way_gives_its_text_once_and_a_true_ending(
     dialect: str, number: int
 ) -> None:
     for seed in range(SEEDS_OF_A_CLASS):
@@ -83,12 +89,12 @@ def test_a_stream_disturbed_in_one_way_gives_its_text_once_and_a_true_ending(
 @pytest.mark.slow
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("number", CLASSES)
-def test_each_class_of_disturbance_is_tried(dialect: str, number: int) -> None:
+def test_each_class_of_mutations_is_tried(dialect: str, number: int) -> None:
     """Else a change of the generator could leave one out, and nothing would fail."""
     did = {
         what
         for seed in range(SEEDS_OF_A_CLASS)
-        for what in disturbed(dialect, seed, (number,)).did
+        for what in mutated_stream(dialect, seed, (number,)).did
         if what.startswith(f"{number}:")
     }
     has_none = (dialect, number) in {

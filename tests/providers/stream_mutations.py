@@ -1,24 +1,24 @@
-"""Right streams, disturbed as the field disturbs them, by a seed: what must be read all the same.
+"""Right streams, changed by a seed as providers and gateways change them.
 
-`disturbed` makes a stream that is right, and changes it as providers and gateways were seen to: by
-the classes of `field.py`, one or several at a time. What removes nothing must end complete, with
-the exact text; what removes something must not pass for a whole answer. It knows nothing of what is
-tested, so that any version of it can be held against the same seeds.
+`mutated_stream` makes a stream that is right, and changes it as was seen: by the classes of
+`reported/cases.py`, one or several at a time. What removes nothing must end complete, with the
+exact text; what removes something must not pass for a whole answer. It knows nothing of what is
+tested, so that any version of that can be held against the same seeds.
 """
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from tests.providers.mutated_framing import DONE, Event, Framing, RawJson
+
 DIALECTS = ("openai", "qianfan", "dashscope", "dashscope-cumulative", "qianfan-v1")
 
-# By the number of the class in `field.py`; 7 is of servers that send no mark but `[DONE]`.
+# By the number of the class in `reported/`; 7 is of servers that send no mark but `[DONE]`.
 CLASSES = (1, 2, 3, 4, 5, 6, 7)
-
-Event = dict[str, Any]
 
 _PIECES = (
     *("Hel", "lo", " ", "\n", "\n\n", "你好", "，世界", "😀", "👩‍🚀", "é", "\u2028", "\x85"),
@@ -40,7 +40,7 @@ _WORDS = (
 
 
 @dataclass
-class Disturbed:
+class MutatedStream:
     """A response, and what is right for it."""
 
     dialect: str
@@ -56,9 +56,9 @@ class Disturbed:
     did: list[str] = field(default_factory=list)  # what was done to it
 
 
-def disturbed(dialect: str, seed: int, classes: tuple[int, ...] = CLASSES) -> Disturbed:
-    """The stream of a seed, disturbed in some of `classes`."""
-    return _Disturber(dialect, seed, classes).result()
+def mutated_stream(dialect: str, seed: int, classes: tuple[int, ...] = CLASSES) -> MutatedStream:
+    """The stream of a seed, changed in some of `classes`."""
+    return _Mutator(dialect, seed, classes).result()
 
 
 def pieces(body: bytes, seed: int) -> list[bytes]:
@@ -71,11 +71,7 @@ def pieces(body: bytes, seed: int) -> list[bytes]:
     return [body[start:stop] for start, stop in pairwise(bounds)]
 
 
-class _Raw(str):
-    """JSON that stands in an event as it is written."""
-
-
-class _Disturber:
+class _Mutator:
     def __init__(self, dialect: str, seed: int, classes: tuple[int, ...]) -> None:
         self.chance = random.Random(f"{dialect} {seed}")
         self.dialect = dialect
@@ -99,7 +95,7 @@ class _Disturber:
         self.did.append(f"{number}:{what}")
         return True
 
-    def result(self) -> Disturbed:
+    def result(self) -> MutatedStream:
         self._speak()
         events = list(self._events())
         if self.shape != "qianfan-v1" and self.likes(4, "other choices", 0.4):
@@ -119,7 +115,7 @@ class _Disturber:
             body = body[: self.chance.randrange(len(body))]
             broken = self.chance.random() < 0.5
             whole = None if whole else False
-        return Disturbed(
+        return MutatedStream(
             self.dialect,
             body,
             self.text,
@@ -234,7 +230,7 @@ class _Disturber:
             word, self.reason = self.chance.choice(_WORDS)
         if self.has_done and self.likes(7, "only [DONE]", 0.3):
             self.reason, self.done_ends = "stop", True
-            self.end = [_DONE]
+            self.end = [DONE]
             return
         ours = self.ours
         mark = self._marked(self._event("text", ""), word, ours)
@@ -247,7 +243,7 @@ class _Disturber:
         else:
             mark |= usage
         if self.has_done:
-            end.append(_DONE)
+            end.append(DONE)
         if self.reason is not None and self.likes(2, "marks"):
             end = self._marks_elsewhere(events, end, word, ours)
         if self.shape == "openai" and self.dialect == "openai" and self.likes(4, "said again", 0.2):
@@ -308,7 +304,7 @@ class _Disturber:
 
     def _odd(self, event: Event) -> Event:
         event = json.loads(json.dumps(event))
-        if event == _DONE:
+        if event == DONE:
             return event
         chance = self.chance.random
         if chance() < 0.3:
@@ -356,7 +352,7 @@ class _Disturber:
             return text
         kind = self.chance.randrange(8)
         if kind == 0 and text in _NUMBERS:
-            return _Raw(text)
+            return RawJson(text)
         if kind == 1 and parts:
             return self.chance.choice(
                 ([{"type": "text", "text": text}], [text], {"type": "text", "text": text})
@@ -375,55 +371,8 @@ class _Disturber:
     def _framed(self, events: list[Event]) -> bytes:
         if self.likes(6, "another status of success"):
             self.status = self.chance.choice((201, 202, 203, 206))
-        loose = self.likes(5, "framing")
-        chance = self.chance
-        end = chance.choice((b"\n", b"\r\n", b"\r")) if loose else b"\n"
-        blank = b"" if loose and chance.random() < 0.2 else end
-        name = chance.choice((b"data:", b"data: ", b" data: ", b"data : ", b"Data: ", b"data:  "))
-        name = name if loose else b"data: "
-        framed = [b"\xef\xbb\xbf"] if loose and chance.random() < 0.1 else []
-        all_events = [*events, *self.end]
-        place = 0
-        while place < len(all_events):
-            data = _encoded(all_events[place], chance)
-            if place == self.broken_event:
-                data = data[: chance.randrange(3, len(data) - 1)]
-            elif loose and data != b"[DONE]":
-                behind = all_events[place + 1] if place + 1 < len(all_events) else None
-                data, taken = self._gathered(data, behind, place)
-                place += taken
-            framed.append(name + data + end + blank)
-            if loose:  # not ahead of the first: what begins with a tag is a page
-                framed += self._between(end, bare=not blank)
-            place += 1
-        body = b"".join(framed)
-        return body[: -len(blank)] if loose and blank and chance.random() < 0.2 else body
-
-    def _gathered(self, data: bytes, behind: Event | None, place: int) -> tuple[bytes, int]:
-        """An event with the next one in it, in a list, or encoded twice; how many it took."""
-        kind = self.chance.randrange(12)
-        if kind == 0 and behind not in (None, _DONE) and place + 1 != self.broken_event:
-            other = _encoded(behind, self.chance)
-            return self.chance.choice((data + other, b"[%b,%b]" % (data, other))), 1
-        if kind == 1:
-            return b"[%b]" % data, 0
-        if kind == 2:
-            return json.dumps(data.decode()).encode(), 0
-        return data, 0
-
-    def _between(self, end: bytes, *, bare: bool) -> list[bytes]:
-        """What means nothing, between two events."""
-        if self.chance.random() < 0.6:
-            return []
-        lines = [b": hi", b":", b"retry: 10", b"id: 7", b" : hi"]
-        if not bare:  # else they would belong to the event whose end is not marked
-            lines += [b"data: ping" + end, b"data: 2024-04-27 01:35:43.68" + end, b"data:" + end]
-            lines += [b"event: ping" + end, b"<!-- proxy -->", b"OK", b"event: chunk"]
-            lines += [b'data: {"type":"ping"}' + end]
-        return [self.chance.choice(lines) + end]
-
-
-_DONE: Event = {"[DONE]": True}
+        framing = Framing(self.chance, self.broken_event, loose=self.likes(5, "framing"))
+        return framing.framed([*events, *self.end])
 
 
 def _choices(**said: Any) -> Event:
@@ -442,25 +391,3 @@ def _is_text(choice: Event) -> bool:
 
 def _is_others(event: Event, ours: int) -> bool:
     return any(choice.get("index", 0) == ours + 7 for choice in _choices_of(event))
-
-
-def _encoded(event: Event, chance: random.Random) -> bytes:
-    if event == _DONE:
-        return b"[DONE]"
-    held: list[str] = []
-
-    def hold(value: Any) -> Any:
-        if isinstance(value, _Raw):
-            held.append(value)
-            return f"\0raw{len(held) - 1}\0"
-        if isinstance(value, dict):
-            return {name: hold(each) for name, each in value.items()}
-        return [hold(each) for each in value] if isinstance(value, list) else value
-
-    marked: Callable[[int], str] = lambda n: json.dumps(f"\0raw{n}\0")  # noqa: E731
-    text = json.dumps(hold(event), ensure_ascii=True)
-    for number, raw in enumerate(held):
-        text = text.replace(marked(number), raw)
-    if chance.random() < 0.5 and "\\ud" not in text:
-        text = json.dumps(json.loads(text), ensure_ascii=False) if not held else text
-    return text.encode()
