@@ -70,6 +70,9 @@ class UsageCounters:
             log, "counts are not shared, each process has its own", "counts are shared again"
         )
 
+    def __len__(self) -> int:
+        return len(self._counters)
+
     def of(self, user: str, what: str, seconds: int) -> UsageCounter:
         """What a user did in the span of so many seconds that the clock is in."""
         began = int(time.time()) // seconds * seconds
@@ -106,7 +109,7 @@ class UsageCounters:
         while True:
             await asyncio.sleep(_SHARE_SECONDS)
             await self.share()
-            self._forget()
+            self.forget()
 
     async def _share(self, counters: list[UsageCounter]) -> bool:
         self._due.difference_update(counters)
@@ -126,7 +129,7 @@ class UsageCounters:
             counter.shared_at = self._shared_at
         return True
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
         """Let go of what is over, and of who is away: what they did is in the store."""
         clock = datetime.now(UTC)
         idle_since = asyncio.get_running_loop().time() - _IDLE_SECONDS
@@ -148,7 +151,7 @@ class Quota:
     def __init__(
         self, counts: UsageCounters, what: str, *, limit: int, seconds: int, careful: bool = False
     ) -> None:
-        self._counts = counts
+        self.counts = counts
         self._what = what
         self._limit = limit
         self._seconds = seconds
@@ -158,22 +161,22 @@ class Quota:
         """Whether a user has had all of it in this span."""
         if not self._limit:
             return False
-        counter = self._counts.of(user, self._what, self._seconds)
+        counter = self.counts.of(user, self._what, self._seconds)
         unknown = self._careful and counter.shared_at is None
         if unknown or counter.unshared >= max(1, (self._limit - counter.total) // _UNSHARED_PART):
-            await self._counts.share()
+            await self.counts.share()
         return counter.total + counter.unshared >= self._limit
 
     def add(self, user: str, amount: int) -> None:
         """Count what a user did."""
         if self._limit:
-            self._counts.of(user, self._what, self._seconds).own += amount
+            self.counts.of(user, self._what, self._seconds).own += amount
 
     def reserve(self, user: str, amount: int = 1) -> "Reservation | None":
         """Keep room for what a user may turn out to have done."""
         if not self._limit:
             return None
-        return Reservation(self._counts, self._counts.of(user, self._what, self._seconds), amount)
+        return Reservation(self.counts, self.counts.of(user, self._what, self._seconds), amount)
 
     def seconds_left(self) -> int:
         """Until the span is over and everybody may begin anew."""

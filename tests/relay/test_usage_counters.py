@@ -107,9 +107,9 @@ async def test_after_a_round_everybody_knows(
     mine, other = quota(store), quota(store)
     for _ in range(80):
         await asked(other)
-    await other._counts.share()
+    await other.counts.share()
     assert await asked(mine)  # unknown yet, and within the eighth
-    await mine._counts.share()
+    await mine.counts.share()
     assert not await asked(mine)
 
 
@@ -119,7 +119,7 @@ async def test_the_careful_look_first_and_only_once(
 ) -> None:
     before = quota(store, careful=True)
     before.add("alice", 500)
-    await before._counts.share()
+    await before.counts.share()
     store.calls.clear()
 
     restarted = quota(store, careful=True)
@@ -158,12 +158,12 @@ async def test_what_is_counted_during_a_round_is_in_the_next_one(
     mine = quota(store)
     await asked(mine)
     store.gate = asyncio.Event()
-    round_ = asyncio.create_task(mine._counts.share())
+    round_ = asyncio.create_task(mine.counts.share())
     await asyncio.sleep(0.01)
     await asked(mine)
     store.gate.set()
     await round_
-    await mine._counts.share()
+    await mine.counts.share()
     assert [2] == list(store.kept.values())
 
 
@@ -176,7 +176,7 @@ async def test_a_store_that_fails_refuses_nobody_and_loses_nothing(
     store.fails = True
     assert [True] * 80 + [False] == [await asked(mine) for _ in range(81)]
     store.fails = False
-    await mine._counts.share()
+    await mine.counts.share()
     assert [80] == list(store.kept.values())
 
 
@@ -187,13 +187,13 @@ async def test_what_is_given_back_was_never_told_to_others(
     mine, other = quota(store, 3), quota(store, 3)
     held = [mine.reserve("alice") for _ in range(3)]
     assert await mine.is_spent("alice")
-    await mine._counts.share()
+    await mine.counts.share()
     for hold in held:
         assert hold is not None
         hold.give_back()
     assert {0} == set(store.kept.values())
     assert [True, True, True, False] == [await asked(mine) for _ in range(4)]
-    await mine._counts.share()
+    await mine.counts.share()
     assert not await asked(other) or not await asked(other)
 
 
@@ -204,9 +204,9 @@ async def test_what_was_held_during_a_round_and_used_behind_it_is_in_the_next_on
     mine = quota(store, 3)
     hold = mine.reserve("alice")
     assert hold is not None
-    await mine._counts.share()
+    await mine.counts.share()
     hold.use()
-    await mine._counts.share()
+    await mine.counts.share()
     assert [1] == list(store.kept.values())
 
 
@@ -214,7 +214,7 @@ async def test_what_was_held_during_a_round_and_used_behind_it_is_in_the_next_on
 async def test_no_limit_counts_nothing(store: CountsInMemory) -> None:
     mine = quota(store, 0)
     assert [True] * 50 == [await asked(mine) for _ in range(50)]
-    assert ({}, []) == (mine._counts._counters, store.calls)
+    assert (0, []) == (len(mine.counts), store.calls)
 
 
 @pytest.mark.gen_test
@@ -224,11 +224,11 @@ async def test_what_is_over_is_let_go_of(
     clock(0)
     mine = quota(store)
     await asked(mine)
-    mine._counts._forget()
-    assert 1 == len(mine._counts._counters)  # it is not shared yet
-    await mine._counts.share()
-    mine._counts._forget()
-    assert {} == mine._counts._counters
+    mine.counts.forget()
+    assert 1 == len(mine.counts)  # it is not shared yet
+    await mine.counts.share()
+    mine.counts.forget()
+    assert 0 == len(mine.counts)
 
 
 @pytest.mark.gen_test
@@ -244,10 +244,14 @@ async def test_an_outage_of_hours_fills_no_memory(
         clock(60 * minute)
         for user in range(10):
             await asked(mine, f"user {user}")
-    await mine._counts.share()
+    await mine.counts.share()
     monkeypatch.setattr(usage_counters, "_IDLE_SECONDS", -1.0)  # nobody has come for long
-    mine._counts._forget()
-    assert ({}, set()) == (mine._counts._counters, mine._counts._due)
+    mine.counts.forget()
+    store.fails = False
+    store.calls.clear()
+    await mine.counts.share()
+
+    assert (0, []) == (len(mine.counts), store.calls)
 
 
 @pytest.mark.gen_test
