@@ -1,1 +1,1 @@
-"""HTTP in: one module for each resource, ending with its route table. Parse, call, write."""
+"""HTTP handlers, one module for each resource, which ends with its route table."""

@@ -1,4 +1,4 @@
-"""Answers: reading one from any position, live or ended, a ticket for that, and stopping it."""
+"""The routes of one answer: its event stream, tickets for reading it, and stopping it."""
 
 from contextlib import suppress
 from http import HTTPStatus
@@ -16,12 +16,14 @@ from storage.errors import StorageError
 
 
 class EventsHandler(ReadingHandler):
-    """An answer as a stream, for an EventSource and for coming back."""
+    """`GET /answers/{id}/events`: streams a live or ended answer from any position."""
 
     _ticket: Ticket | None = None
 
     async def prepare(self) -> None:
-        """Refuse what is not let in; if that cannot be told for now, have it come back."""
+        """Authenticate the request; if that is impossible at the moment, have the client
+        reconnect.
+        """
         try:
             await super().prepare()
         except (StorageError, KeysUnavailable) as error:
@@ -30,7 +32,7 @@ class EventsHandler(ReadingHandler):
             self.finish()
 
     async def authenticate(self) -> Principal:
-        """Who asks, by a key or token, or by `?ticket=`."""
+        """The user of the request, by a key or token, or by `?ticket=`."""
         text = self.get_query_argument("ticket", None)
         if text is not None and "Authorization" not in self.request.headers:
             self._ticket = await self.services.authenticator.authenticate_ticket(
@@ -41,7 +43,7 @@ class EventsHandler(ReadingHandler):
         return await super().authenticate()
 
     async def get(self, answer_id: str) -> None:
-        """Send what lies beyond the position that the request says, or all of it."""
+        """Stream what lies behind the request's position, or all of the answer."""
         position = resume_position(self.request)
         if position.ended:
             self.stop_reconnecting()
@@ -59,7 +61,7 @@ class EventsHandler(ReadingHandler):
             await self.follow(answer, position.seen)
 
     async def head(self, *names: str) -> None:
-        """Whether there is such a stream: its headers, and no reader of it for that."""
+        """Send the headers of the stream without becoming a reader of the answer."""
         if resume_position(self.request).ended:
             self.stop_reconnecting()
             return
@@ -73,14 +75,14 @@ class EventsHandler(ReadingHandler):
             self._ticket.check(None if answer.ending is None else answer.ending.ended_at)
         self.write_stream_headers()
         with suppress(StreamClosedError):
-            await self.flush()  # nobody knows how long it is: with `finish` it would be 0
+            await self.flush()  # the length is unknown: `finish` would send Content-Length: 0
 
 
 class TicketHandler(BaseHandler):
-    """A way in for an EventSource, which can send no headers."""
+    """`POST /answers/{id}/ticket`: issues tickets, for EventSources, which cannot send headers."""
 
     async def post(self, answer_id: str) -> None:
-        """Give a ticket for reading the answer."""
+        """Issue a ticket for reading the answer."""
         principal = self.principal
         assert principal is not None
         await self.services.relay.check_answer(self.user, answer_id)
@@ -90,13 +92,13 @@ class TicketHandler(BaseHandler):
 
 
 class StopHandler(BaseHandler):
-    """An end to an answer."""
+    """`POST /answers/{id}/stop`: ends a live answer."""
 
     async def post(self, answer_id: str) -> None:
-        """Stop it if it is live; what is kept of it comes back.
+        """Stop the answer if it is live, and write its message as it is stored.
 
-        If another process has it, that one is told, and what comes back may not have ended yet; nor
-        may what the store is too long over.
+        If another process generates the answer, or the store is slow, the message may still be
+        live.
         """
         answer = await self.services.relay.stop(self.user, answer_id)
         status = HTTPStatus.ACCEPTED if answer.ending is None else HTTPStatus.OK

@@ -1,4 +1,4 @@
-"""The API's description: an OpenAPI document for programs, and the same as a page for people."""
+"""Serves the API's description, as an OpenAPI document and as an HTML page."""
 
 from functools import cache
 

@@ -1,4 +1,6 @@
-"""Asking: a question in, its answer as a stream, as one message, or to be fetched later."""
+"""The routes that ask: a question in, its answer out as a stream, as a message, or at an
+address.
+"""
 
 import math
 import re
@@ -19,12 +21,12 @@ from storage.errors import InvalidCursor
 
 _UNWANTED = re.compile(r"q\s*=\s*0(\.0*)?")
 
-# Room for a UUID and whatever a client puts around it; the store keeps a hash.
+# Room for a UUID with a prefix; the store has a hash of the key.
 _KEY = re.compile(r"[ -~]{1,255}")
 
 
 class StartedAnswer(NamedTuple):
-    """An answer, and how its client wants it."""
+    """An answer, and the form in which its client wants it."""
 
     answer: Answer
     is_new: bool
@@ -33,16 +35,16 @@ class StartedAnswer(NamedTuple):
 
 
 class AskingHandler(ReadingHandler):
-    """What the ways of asking share: first the question, and then, without it, the answer.
+    """What the routes that ask have in common: starting an answer, and then sending it.
 
-    A question may be a megabyte, and answers last. So whatever holds it is over before the answer
-    is sent: no caller here keeps it.
+    A question may be a megabyte long, and answers last: no frame that refers to the question may be
+    alive while the answer is sent.
     """
 
     async def ask(
         self, question: Question, conversation_id: str | None = None
     ) -> StartedAnswer | None:
-        """Begin the answer to a new question. None: its sender left before."""
+        """Start the answer to a new question. None: the client disconnected before."""
         if isinstance(question, Chat):
             conversation_id = question.conversation_id
         if not question.text.strip():
@@ -56,12 +58,14 @@ class AskingHandler(ReadingHandler):
         return await self.begin(asking, question)
 
     async def begin(self, asking: AskRequest, options: Options) -> StartedAnswer | None:
-        """Keep the question and start its answer. None: its sender left before."""
+        """Store the question and start its answer. None: the client disconnected before."""
         form, key, position = self._form(), self._key(), resume_position(self.request)
         if self.connection_stream.closed():
-            return None  # left before the question was looked at: nothing is asked for nobody
+            return None  # disconnected before the question was handled: nothing is asked
         if form == "stream":
-            self.count_in(self.services.relay.streams)  # before anything is asked in vain
+            self.count_in(
+                self.services.relay.streams
+            )  # before the question is stored, since the limit may refuse the stream
         asking = options.of(asking, idempotency_key=key, caller=self.caller, allowed=self.allowed)
         started = self.services.relay.ask(asking)
         if self.services.relay.outlives_its_reader(asking):
@@ -69,11 +73,11 @@ class AskingHandler(ReadingHandler):
         elif (kept := await self.unless_disconnected(started)) is not None:
             answer, is_new = kept
         else:
-            return None  # the store was busy, they gave up: nothing is kept for nobody
+            return None  # disconnected while the store was busy: nothing is stored
         return StartedAnswer(answer, is_new, form, position)
 
     async def send(self, started: StartedAnswer | None) -> None:
-        """Send the answer in the form the client wants."""
+        """Send the answer in the form that the client wants."""
         if started is None:
             return
         answer, position = started.answer, started.position
@@ -82,7 +86,7 @@ class AskingHandler(ReadingHandler):
         elif started.form == "json":
             await self._answer_whole(answer)
         elif started.is_new:
-            await self.follow(answer)  # a position is none of an answer that nobody read yet
+            await self.follow(answer)  # a position in the request was that of another answer
         elif position.ended:
             self.stop_reconnecting()
         else:
@@ -106,7 +110,7 @@ class AskingHandler(ReadingHandler):
         )
 
     def _key(self) -> str | None:
-        """The client's name for this question, under which it may ask again."""
+        """The idempotency key of the request; None without one. Raises ApiError 400."""
         with suppress(RepeatedHeader):
             key = single_header(self.request, "Idempotency-Key")
             if key is None or _KEY.fullmatch(key):
@@ -142,7 +146,9 @@ class AskingHandler(ReadingHandler):
 
 
 def _listed(header: str) -> set[str]:
-    """The values of a header that lists some, less their parameters and less the unwanted (q=0)."""
+    """The values of a list header, without their parameters, and without those of weight 0
+    (q=0).
+    """
     wanted = set()
     for part in header.lower().split(","):
         value, *parameters = (piece.strip() for piece in part.split(";"))
@@ -152,10 +158,10 @@ def _listed(header: str) -> set[str]:
 
 
 class MessagesHandler(AskingHandler):
-    """The messages of a conversation, and asking in it."""
+    """`/conversations/{id}/messages`: lists the messages of a conversation, and asks in it."""
 
     async def get(self, conversation_id: str) -> None:
-        """List them, the newest page first, each page from old to new."""
+        """Write a page of messages, the newest page first, each from old to new."""
         limit, before = self.page_limit(), self.get_query_argument("before", None)
         async with self.services.relay.unsent_budget.loading(self.user):
             try:
@@ -167,25 +173,25 @@ class MessagesHandler(AskingHandler):
             self.write_json(List([MessageView.of(message) for message in page.data], page.next))
 
     async def post(self, conversation_id: str) -> None:
-        """Ask."""
+        """Ask a question in the conversation."""
         with self.watching_for_disconnect():
             await self.send(await self.ask(self.body(Question), conversation_id))
 
 
 class ChatHandler(AskingHandler):
-    """Asking in one call: makes the conversation if none is named."""
+    """`POST /chat`: asks in a conversation, or creates one with the question."""
 
     async def post(self) -> None:
-        """Ask."""
+        """Ask a question."""
         with self.watching_for_disconnect():
             await self.send(await self.ask(self.body(Chat)))
 
 
 class RegenerateHandler(AskingHandler):
-    """One more answer, beside one there is."""
+    """`POST /answers/{id}/regenerate`: generates another answer to the same question."""
 
     async def post(self, answer_id: str) -> None:
-        """Ask its question again."""
+        """Ask the answer's question again."""
         with self.watching_for_disconnect():
             await self.send(await self._again(answer_id, self._options()))
 

@@ -1,4 +1,4 @@
-"""Letting requests in: what `auth.mode` chooses from, and what a route asks for."""
+"""The protocol of the authenticators that `auth.mode` chooses from, and who may use a route."""
 
 from enum import Enum
 from typing import ClassVar, Protocol
@@ -10,23 +10,23 @@ from auth.tickets import Ticket
 
 
 class Access(Enum):
-    """Who may use a route. Every handler says so; what says nothing is for users."""
+    """Who may use a route. A handler that does not say is for users."""
 
-    EVERYBODY = "everybody"  # nothing of anybody's is there: signs of life, the page's own files
+    EVERYBODY = "everybody"  # it shows nobody's data: health checks, the page's own files
     USERS = "users"
     ADMINS = "admins"
 
 
 class Authenticator(Protocol):
-    """One way of telling who asks."""
+    """One way of finding out the user of a request."""
 
-    asks_for_keys: ClassVar[bool]  # or tokens; else credentials are not looked at
+    asks_for_keys: ClassVar[bool]  # or tokens; without either, credentials are ignored
 
     def check_request(self, request: HTTPServerRequest) -> None:
-        """Return if the request may be looked at at all, whatever it asks; else raise ApiError."""
+        """Return if the request may be handled, whatever it asks for; else raise ApiError."""
 
     async def authenticate(self, request: HTTPServerRequest) -> Principal:
-        """Who asks. Raises Unauthenticated; StorageError or KeysUnavailable if nobody can tell."""
+        """The user of the request. Raises Unauthenticated, StorageError and KeysUnavailable."""
 
     async def authenticate_ticket(self, ticket: str, answer_id: str) -> Ticket | None:
-        """What a ticket opens; None: tickets mean nothing here. Raises as `authenticate` does."""
+        """The ticket's user and answer; None: tickets are not used. Raises as `authenticate`."""

@@ -1,4 +1,4 @@
-"""What every handler shares: who asks, what they may send, and how errors and JSON are written."""
+"""The base of all handlers: authentication, reading bodies, writing JSON and errors."""
 
 import logging
 import re
@@ -47,18 +47,18 @@ log = logging.getLogger("headrace.http")
 
 _encoder = msgspec.json.Encoder()
 
-# A caller's own request id is taken over if it is short and plain, so that it can be put in a log.
+# A client's own request id is used if it is short and plain, so that it can be logged.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
-# W3C's Trace Context, version 00; what is written otherwise begins a trace of its own.
+# W3C's Trace Context, version 00. Without a valid one the answer begins a new trace.
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
-# msgspec says where a body is wrong and what was expected, and here also what was found.
+# msgspec's message quotes the value that was found, here in quotation marks.
 _QUOTED = re.compile(r"(Invalid (?:enum )?value) '.*'", re.DOTALL)
 
 
 class Services(NamedTuple):
-    """What handlers work with; made once, in `app/composition.py`."""
+    """The objects that handlers work with; made once, in `app/composition.py`."""
 
     relay: Relay
     storage: Storage
@@ -73,33 +73,33 @@ class Services(NamedTuple):
     cors: Cors
     max_body_bytes: int
     body_budget: BodyBudget
-    base_path: str  # before every path of ours, where clients see one
+    base_path: str  # prefix of all paths, as clients see them
     metrics: Metrics
-    metrics_here: bool  # this port is one process's alone, and metrics have no other
+    metrics_here: bool  # the port belongs to this process alone, and `metrics.port` is unset
 
 
 class BaseHandler(RequestHandler):
-    """Refuses what is not let in, reads bodies by their type, and writes JSON and errors."""
+    """Authenticates requests, decodes bodies into types, and writes JSON and errors."""
 
     services: Services
     access: ClassVar[Access] = Access.USERS
     principal: Principal | None = None
-    _counted_in: UserConcurrencyLimit | None = None  # where it is counted
-    _unsent_bytes = 0  # what the response has of `limits.max_unsent_bytes`
+    _counted_in: UserConcurrencyLimit | None = None  # the limit that it is counted in
+    _unsent_bytes = 0  # the response's share of `limits.max_unsent_bytes`
 
     def initialize(self, services: Services) -> None:
-        """Tornado's constructor for handlers: the route table's values."""
+        """Tornado's hook: the values of the route table."""
         self.services = services
 
     @cached_property
     def request_id(self) -> str:
-        """By which a client's report and our log find each other."""
+        """The id by which a client's report can be found in the log."""
         asked = self.request.headers.get("X-Request-Id", "")
         return asked if _REQUEST_ID.fullmatch(asked) else secrets.token_hex(8)
 
     @property
     def caller(self) -> Caller:
-        """This request, as the line about its answer names it."""
+        """The request, as the log line about its answer describes it."""
         parent = self.request.headers.get("traceparent", "")
         return Caller(self.request_id, parent if _TRACEPARENT.fullmatch(parent) else "")
 
@@ -111,12 +111,12 @@ class BaseHandler(RequestHandler):
         self.set_header("Cache-Control", "no-store")
 
     async def prepare(self) -> None:
-        """Refuse what is not let in, before anything is read of it."""
+        """Tornado's hook, before the method: authenticate the request and check its headers."""
         self.services.open_requests.add(self)
         self.connection_stream.request_id = self.request_id
         self._set_current_headers()
         self.services.authenticator.check_request(self.request)
-        # A browser asks by OPTIONS whether it may send a key, and sends none with that.
+        # A browser's preflight by OPTIONS asks whether it may send a key, and carries none.
         if self.access is not Access.EVERYBODY and self.request.method != "OPTIONS":
             with self.services.body_budget.holding(len(self.request.body)):
                 principal = await self.authenticate()
@@ -132,10 +132,12 @@ class BaseHandler(RequestHandler):
                 f"The body is longer than {limit:,} bytes (limits.max_body_bytes).",
             )
         if self.request.method == "GET":
-            self.request.body = b""  # it means nothing, and a stream would hold it
+            self.request.body = (
+                b""  # the body of a GET has no meaning, and a stream would keep it in memory
+            )
 
     def _check_form(self) -> None:
-        """Whether the body is what its headers have to say that it is."""
+        """Raise ApiError unless the body is uncompressed JSON, by its headers."""
         if not _is_json(self.request.headers.get("Content-Type", "")):
             raise ApiError(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -151,51 +153,56 @@ class BaseHandler(RequestHandler):
             )
 
     def on_finish(self) -> None:
-        """Tornado's hook: the response is sent, or there is nobody to send it to."""
+        """Tornado's hook: the response was sent, or its client has disconnected."""
         self.services.open_requests.remove(self)
 
     def compute_etag(self) -> None:
-        """Tornado's hook. Nothing here may be stored by caches: an ETag would only cost a hash."""
+        """Tornado's hook. Responses are not cacheable, so an ETag would only cost a hash."""
 
     def head(self, *names: str) -> Awaitable[None] | None:
-        """What GET would answer, less its body, which Tornado leaves out and counts."""
+        """What GET would write; Tornado leaves out the body and counts its length."""
         return self.get(*names)
 
     def options(self, *_: str) -> None:
-        """Answer a browser's question whether another site's page may ask; the headers say it."""
+        """Answer a browser's preflight request; the headers say what is permitted."""
         self.set_header("Allow", self._methods())
         self.set_status(HTTPStatus.NO_CONTENT)
 
     async def authenticate(self) -> Principal:
-        """Who asks."""
+        """The user of the request."""
         return await self.services.authenticator.authenticate(self.request)
 
     @property
     def user(self) -> str:
-        """For whom is asked. Every read and write of the store carries it."""
+        """The user that the request acts for. Every call of the store takes it."""
         assert self.principal is not None, "a route for everybody has no user"
         return self.principal.user
 
     @property
     def allowed(self) -> AllowedModels:
-        """The models that who asks may have; an admin's own also where they ask for another."""
+        """The patterns of the models that the credentials permit; an admin's own also for
+        another user.
+        """
         return None if self.principal is None else self.principal.models
 
     @property
     def api_key_id(self) -> str | None:
-        """The API key that let the request in, if one did."""
+        """The id of the API key that the request was sent with, if it was one."""
         return None if self.principal is None else self.principal.api_key_id
 
     def close_for_its_key(self) -> None:
-        """The key is no longer good: whoever still waits, waits in vain."""
+        """The API key is no longer valid: close the connection."""
         log.info(
             LogEvent("request ended, its key is gone", request=self.request_id, key=self.api_key_id)
         )
         self.connection_stream.close()
 
     def body(self, kind: type[Body]) -> Body:
-        """The request's JSON body as `kind`. Raises ApiError 400, whose words quote no value."""
-        data, self.request.body = self.request.body, b""  # read once; a stream would hold it
+        """The request's JSON body as `kind`. Raises ApiError 400, whose message quotes no value."""
+        data, self.request.body = (
+            self.request.body,
+            b"",
+        )  # it is read once, and a stream would keep it in memory
         try:
             return decoded(data, kind)
         except msgspec.ValidationError as error:
@@ -207,11 +214,11 @@ class BaseHandler(RequestHandler):
             ) from None
 
     def address(self, path: str) -> str:
-        """Where clients find `path` of ours."""
+        """The path of a resource, as clients see it."""
         return self.services.base_path + path
 
     def page_limit(self) -> int:
-        """`?limit=`: how many to list."""
+        """The query parameter `limit`, or its default. Raises ApiError 400."""
         given = self.get_query_argument("limit", str(_PAGE_DEFAULT))
         if not re.fullmatch(r"[0-9]{1,3}", given) or not 1 <= int(given) <= _PAGE_MAX:
             raise ApiError(
@@ -222,7 +229,7 @@ class BaseHandler(RequestHandler):
         return int(given)
 
     def bad_cursor(self, name: str) -> ApiError:
-        """The error for a `?name=` that no list gave out."""
+        """The error for a query parameter that is not a cursor of the list."""
         return ApiError(
             HTTPStatus.BAD_REQUEST,
             "invalid_cursor",
@@ -230,9 +237,9 @@ class BaseHandler(RequestHandler):
         )
 
     def write_json(self, value: object, status: HTTPStatus = HTTPStatus.OK) -> None:
-        """Write `value`, a struct of ours, as the whole response.
+        """Write `value` as the whole response.
 
-        Raises Overloaded and TooMuchUnread if it is a long one, and there are too many.
+        Raises Overloaded and TooMuchUnread for a long response if too many of them are unread.
         """
         data = _encoder.encode(value)
         if len(data) > FREE_BYTES:
@@ -242,7 +249,7 @@ class BaseHandler(RequestHandler):
         self.write(data)
 
     async def write_shared(self, data: bytes) -> None:
-        """Write what is in memory anyway, as the whole response, and hold little of it for it."""
+        """Write bytes that are in memory anyway as the whole response, in pieces."""
         self.set_header("Content-Length", str(len(data)))
         with suppress(StreamClosedError):
             for start in range(0, len(data), FREE_BYTES):
@@ -250,24 +257,24 @@ class BaseHandler(RequestHandler):
                 await self.flush()
 
     def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> "Future[None]":
-        """Tornado's way to end a response, which may have to wait for its reader."""
+        """Tornado's hook that ends a response, which may wait until its reader takes it."""
         written = super().finish(chunk)
         stream = self.connection_stream
         if stream.closed() or not stream.writing():
             self._stop_counting()
-        else:  # it waits for its reader, or for them to leave
+        else:  # waits until the client reads it or disconnects
             stream.write(b"").add_done_callback(lambda _: self._stop_counting())
         return written
 
     def count_in(self, limit: UserConcurrencyLimit) -> None:
-        """Count among the user's of a kind from now on, in place of another kind."""
+        """Count the request in this limit of the user from now on, in place of another one."""
         limit.take(self.user)
         if self._counted_in is not None:
             self._counted_in.give(self.user)
         self._counted_in = limit
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Tornado's hook for every exception and every status that it sends itself."""
+        """Tornado's hook for exceptions, and for statuses that Tornado sends by itself."""
         error = kwargs["exc_info"][1] if "exc_info" in kwargs else HTTPError(status_code)
         response = to_error_response(error) or _BUG
         self.services.metrics.refused(response.code)
@@ -285,7 +292,7 @@ class BaseHandler(RequestHandler):
         self.finish()
 
     def problem(self, error: ErrorResponse) -> Problem:
-        """`error` as it stands in a response."""
+        """The error as it is written in a response."""
         busy = msgspec.UNSET if error.answer_id is None else error.answer_id
         reason = msgspec.UNSET if error.reason is None else error.reason
         return Problem(error.code, error.message, self.request_id, busy, reason=reason)
@@ -296,7 +303,7 @@ class BaseHandler(RequestHandler):
         value: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        """A refusal is a line at most; a traceback says that it is a bug."""
+        """Tornado's hook: log a refusal in one line, if at all, and a bug with its traceback."""
         response = to_error_response(value)
         if response is None:
             log.error(LogEvent("request failed", request=self.request_id), exc_info=value)
@@ -305,7 +312,7 @@ class BaseHandler(RequestHandler):
             forget_frames(value)
 
     def _stop_counting(self) -> None:
-        """The response has left for its reader, or its reader has left."""
+        """The response was sent, or its reader has disconnected."""
         if self._counted_in is not None:
             self._counted_in.give(self.user)
             self._counted_in = None
@@ -314,19 +321,19 @@ class BaseHandler(RequestHandler):
             self._unsent_bytes = 0
 
     def _set_current_headers(self) -> None:
-        """Those that depend on the request and on the moment."""
-        if self.services.relay.closing:  # the next request had better go to another process
+        """Set the headers that depend on the request and on the state of the server."""
+        if self.services.relay.closing:  # the next request should go to another process
             self.set_header("Connection", "close")
         for name, value in self.services.cors.headers(self.request):
             self.set_header(name, value)
 
     def _methods(self) -> str:
-        """What this path can be asked by."""
+        """The methods that this path supports, for `Allow`."""
         return ", ".join(filter(self.takes, self.SUPPORTED_METHODS))
 
     @classmethod
     def takes(cls, method: str) -> bool:
-        """Whether these paths can be asked by it: by HEAD where there is something to get."""
+        """Whether handlers support a method; HEAD where they support GET."""
         name = "get" if method == "HEAD" else method.lower()
         return getattr(cls, name) is not getattr(RequestHandler, name)
 
@@ -336,14 +343,14 @@ class BaseHandler(RequestHandler):
         return principal
 
     def _acting(self, principal: Principal) -> Principal:
-        """An admin may name whom they ask for, as a backend with users of its own does."""
+        """The principal to act as: an admin may name another user in `Headrace-User`."""
         if "Headrace-User" not in self.request.headers:
             return principal
         if not principal.admin:
             raise _admin_only()
         with suppress(UnicodeError, RepeatedHeader):
             text = single_header(self.request, "Headrace-User") or ""
-            named = text.encode("latin-1").decode()  # header bytes are UTF-8 in our API
+            named = text.encode("latin-1").decode()  # the bytes of headers are UTF-8 in this API
             if is_user_name(named):
                 log.info(
                     LogEvent(
@@ -362,17 +369,17 @@ class BaseHandler(RequestHandler):
 
     @property
     def connection_stream(self) -> ClientConnection:
-        """The reader's socket."""
+        """The stream of the client's connection."""
         return cast(ClientConnection, cast(HTTP1Connection, self.request.connection).stream)
 
 
 class NotFoundHandler(BaseHandler):
-    """Whatever no route names."""
+    """Answers requests for paths that no route matches."""
 
     access = Access.EVERYBODY
 
     async def prepare(self) -> None:
-        """Refuse it in the words of the API."""
+        """Refuse the request with 404 in the API's format."""
         await super().prepare()
         raise HTTPError(HTTPStatus.NOT_FOUND)
 
@@ -382,7 +389,9 @@ _BUG = ErrorResponse(
 )
 _COMPRESSED = "unsupported_encoding"
 _PAGE_DEFAULT = 50
-_PAGE_MAX = 200  # a page of long answers is megabytes; more of them are more pages
+_PAGE_MAX = (
+    200  # characters in a page: long answers take megabytes, so there are more pages of them
+)
 
 
 def _is_json(content_type: str) -> bool:

@@ -1,7 +1,7 @@
-"""Who is let in while `auth.mode` is "keys" or "jwt": who has a key, a token, or a ticket.
+"""The authenticator for `auth.mode` "keys" and "jwt": API keys, tokens and tickets.
 
-Where a request comes from says nothing then, and nothing is asked about it: proxies may forward,
-hosts may have names. No cookies are read, so no page can make a browser ask in its user's name.
+It does not matter where a request comes from: proxies may forward it, and any host name will do. No
+cookies are read, so no other site's page can make a browser send credentials.
 """
 
 from typing import ClassVar, Protocol
@@ -14,17 +14,21 @@ from handlers.single_header import RepeatedHeader, single_header
 
 
 class CredentialVerifier(Protocol):
-    """Knows whose credentials are good: an ApiKeyVerifier or a TokenVerifier."""
+    """Verifies credentials: an ApiKeyVerifier or a TokenVerifier."""
 
     async def verify(self, credentials: str) -> Principal:
-        """Whose they are. Raises Unauthenticated; StorageError or KeysUnavailable."""
+        """The principal of credentials. Raises Unauthenticated, StorageError and
+        KeysUnavailable.
+        """
 
     async def recheck(self, principal: Principal) -> None:
-        """Return if what a principal got a ticket by is still good; raises the same."""
+        """Return if the credentials that a ticket was issued for are still valid; raises as
+        `verify`.
+        """
 
 
 class BearerAuthenticator:
-    """Admits whoever bears what the verifier knows."""
+    """Authenticates requests by an `Authorization: Bearer` header, or by a ticket."""
 
     asks_for_keys: ClassVar[bool] = True
 
@@ -33,10 +37,10 @@ class BearerAuthenticator:
         self._tickets = tickets
 
     def check_request(self, request: HTTPServerRequest) -> None:
-        """Anything may be looked at."""
+        """Every request may be handled."""
 
     async def authenticate(self, request: HTTPServerRequest) -> Principal:
-        """By the Authorization header, and by nothing else."""
+        """The user of the `Authorization` header; nothing else is read."""
         try:
             scheme, _, credentials = (single_header(request, "Authorization") or "").partition(" ")
         except RepeatedHeader:
@@ -46,7 +50,9 @@ class BearerAuthenticator:
         return await self._verifier.verify(credentials.strip())
 
     async def authenticate_ticket(self, ticket: str, answer_id: str) -> Ticket:
-        """By a ticket for this answer, as long as the key that gave it is good."""
+        """The ticket, if it is for this answer and the key that it was issued for is still
+        valid.
+        """
         opened = self._tickets.verify(ticket, answer_id)
         await self._verifier.recheck(opened.principal)
         return opened

@@ -1,4 +1,4 @@
-"""Conversations: made, listed, renamed, deleted."""
+"""The routes of conversations: create, list, get, change and delete."""
 
 import secrets
 from http import HTTPStatus
@@ -15,10 +15,10 @@ from storage.values import Changes, Order
 
 
 class ConversationsHandler(DisconnectAwareHandler):
-    """All of the user's."""
+    """`/conversations`: lists the user's conversations, and creates them."""
 
     async def get(self) -> None:
-        """List them, newest first, or those first that something was asked in last."""
+        """Write a page of conversations, by creation or by last update, newest first."""
         limit, order = self.page_limit(), self._order()
         after = self.get_query_argument("after", None)
         async with self.services.relay.unsent_budget.loading(self.user):
@@ -31,7 +31,7 @@ class ConversationsHandler(DisconnectAwareHandler):
             self.write_json(List([ConversationView.of(kept) for kept in page.data], page.next))
 
     def _order(self) -> Order:
-        """`?order=`: by which time to list."""
+        """The query parameter `order`, or its default. Raises ApiError 400."""
         given = self.get_query_argument("order", Order.CREATED)
         try:
             return Order(given)
@@ -41,7 +41,7 @@ class ConversationsHandler(DisconnectAwareHandler):
             ) from None
 
     async def post(self) -> None:
-        """Make one."""
+        """Create a conversation."""
         new = self.body(NewConversation)
         if new.model is not None:
             self.services.models.resolve(new.model, self.allowed)
@@ -65,15 +65,15 @@ class ConversationsHandler(DisconnectAwareHandler):
 
 
 class ConversationHandler(BaseHandler):
-    """One of them."""
+    """`/conversations/{id}`: one conversation."""
 
     async def get(self, conversation_id: str) -> None:
-        """Show it."""
+        """Write the conversation."""
         kept = await self.services.storage.conversation(self.user, conversation_id)
         self.write_json(ConversationView.of(kept))
 
     async def patch(self, conversation_id: str) -> None:
-        """Change what the body names."""
+        """Change the fields that the body names."""
         changed = self.body(ChangedConversation)
         if isinstance(changed.model, str):
             self.services.models.resolve(changed.model, self.allowed)
@@ -89,7 +89,7 @@ class ConversationHandler(BaseHandler):
         self.write_json(ConversationView.of(kept))
 
     async def delete(self, conversation_id: str) -> None:
-        """Forget it and all its messages; a live answer is stopped first."""
+        """Stop a live answer of the conversation, then delete it and all its messages."""
         await self.services.relay.delete_conversation(self.user, conversation_id)
         self.set_status(HTTPStatus.NO_CONTENT)
 

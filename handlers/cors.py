@@ -1,4 +1,4 @@
-"""Which web pages of other origins a browser lets ask and read: those that the operator lists."""
+"""CORS: which other origins' pages may use the API, by `cors.allow_origins`."""
 
 import re
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from tornado.httputil import HTTPServerRequest
 
 _MAY_READ = "Location, Preference-Applied, Retry-After, WWW-Authenticate, X-Request-Id"
 
-# What we read ourselves. Whatever else an allowed page asks for it may send too: each kind of
-# tracing has headers of its own (traceparent, b3, sentry-trace, …), put in by libraries, and one
-# that is refused stops every request of the page. What we do not know means nothing here.
+# The request headers that the API reads. An allowed page may send others as well: tracing libraries
+# add their own (traceparent, b3, sentry-trace, …), and refusing one of them would block all
+# requests of the page.
 _MAY_SEND = (
     *("Authorization", "Content-Type", "Headrace-User", "Idempotency-Key", "Last-Event-ID"),
     *("Prefer", "X-Request-Id"),
@@ -19,26 +19,28 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class Cors:
-    """Tells browsers. A page sends its key itself, so nothing says that cookies may come along."""
+    """Writes the CORS headers. Pages send their key themselves, so no credentials mode is
+    allowed.
+    """
 
     def __init__(self, allow_origins: tuple[str, ...]) -> None:
         self._allow_origins = frozenset(allow_origins)
 
     def allows(self, origin: str) -> bool:
-        """Whether pages of this origin may ask."""
+        """Whether pages of this origin may use the API."""
         return origin in self._allow_origins
 
     def headers(self, request: HTTPServerRequest) -> Iterator[tuple[str, str]]:
-        """The headers by which a browser lets an allowed origin's page ask and read."""
+        """The headers that permit an allowed origin's page to send requests and read responses."""
         origin = request.headers.get("Origin")
         yield from self.readable(origin)
         if origin in self._allow_origins and request.method == "OPTIONS":
             yield "Access-Control-Allow-Methods", "GET, POST, PATCH, DELETE"
             yield "Access-Control-Allow-Headers", ", ".join(_may_send(request))
-            yield "Access-Control-Max-Age", "7200"  # seconds; the most that Chromium heeds
+            yield "Access-Control-Max-Age", "7200"  # seconds; the longest that Chromium accepts
 
     def readable(self, origin: str | None) -> Iterator[tuple[str, str]]:
-        """Those of them by which it may read, also what is refused ahead of any handler."""
+        """Those of the headers that permit reading, also for errors before any handler."""
         if not self._allow_origins:
             return
         yield "Vary", "Origin"

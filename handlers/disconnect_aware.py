@@ -1,4 +1,4 @@
-"""A request whose sender is watched: what nobody waits for any more need not be done."""
+"""The base of handlers that notice when their client disconnects."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class DisconnectAwareHandler(BaseHandler):
-    """Notices that its sender has left."""
+    """A handler that can stop work that nobody waits for any more."""
 
     disconnected = False
     _task: asyncio.Task[Any] | None = None
@@ -21,7 +21,7 @@ class DisconnectAwareHandler(BaseHandler):
         self.on_disconnect()
 
     def watching_for_disconnect(self) -> AbstractContextManager[None]:
-        """While this block runs, `on_disconnect` is called should the sender hang up."""
+        """While this block runs, `on_disconnect` is called if the client hangs up."""
         stream = self.connection_stream
         if stream.closed():
             self.on_disconnect()
@@ -29,15 +29,16 @@ class DisconnectAwareHandler(BaseHandler):
         return self.services.disconnects.watching(stream.socket.fileno(), self.on_disconnect)
 
     def on_disconnect(self) -> None:
-        """The sender is gone."""
+        """The client has disconnected."""
         self.disconnected = True
         if self._task is not None:
             self._task.cancel()
 
     async def unless_disconnected(self, doing: Coroutine[Any, Any, T]) -> T | None:
-        """What comes of `doing`; None if the sender left meanwhile: it is cancelled then.
+        """The result of `doing`, or None if the client disconnected first, which cancels it.
 
-        Within `watching_for_disconnect`. A task of its own: Tornado's must not be cancelled.
+        For use within `watching_for_disconnect`. `doing` gets a task of its own, since Tornado's
+        must not be cancelled.
         """
         self._task = task = asyncio.create_task(doing)
         if self.disconnected:
@@ -53,6 +54,6 @@ class DisconnectAwareHandler(BaseHandler):
             self._task = None
 
     def close_if_disconnected(self) -> None:
-        """Half a connection is no connection: a peer that closed only its side learns it so."""
+        """Close our side as well, for a client that closed only its sending side."""
         if self.disconnected:
             self.connection_stream.close()

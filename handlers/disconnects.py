@@ -1,9 +1,9 @@
-"""Hang-ups of clients, noticed within a millisecond, also while nothing is written to them.
+"""Notices within a millisecond that a client has hung up, also while nothing is written to it.
 
-Tornado's own close callback is not enough: while bytes lie unread behind a request's body (a stray
-CRLF, a pipelined request) it stays silent, because IOStream stops reading. One epoll for all
-watched sockets, itself watched by the event loop, hears of each hang-up. A connection that is
-closed in one direction only counts as disconnected.
+Tornado's close callback is not enough: while unread bytes lie behind a request's body (a stray
+CRLF, a pipelined request), IOStream stops reading, and the callback does not come. One epoll for
+all watched sockets, which the event loop watches, reports each hang-up. A connection that is closed
+in one direction only counts as disconnected.
 """
 
 import select
@@ -14,25 +14,26 @@ from tornado.ioloop import IOLoop
 
 
 class DisconnectWatcher:
-    """The clients' sockets that are watched: one epoll, whatever their number."""
+    """Watches clients' sockets with one epoll, however many they are."""
 
     def __init__(self) -> None:
         self._loop = IOLoop.current()
         self._callbacks: dict[int, Callable[[], None]] = {}
-        # Linux only; elsewhere there is Tornado's callback alone, good enough for development.
+        # Linux only; on other systems only Tornado's callback works, which is enough for
+        # development.
         self._epoll = select.epoll() if hasattr(select, "epoll") else None
         if self._epoll is not None:
             self._loop.add_handler(self._epoll.fileno(), self._notify, IOLoop.READ)
 
     def close(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         if self._epoll is not None:
             self._loop.remove_handler(self._epoll.fileno())
             self._epoll.close()
 
     @contextmanager
     def watching(self, fd: int, on_disconnect: Callable[[], None]) -> Iterator[None]:
-        """Call `on_disconnect` once should the socket `fd` hang up while this block runs."""
+        """Call `on_disconnect` once if the socket `fd` hangs up while this block runs."""
         if self._epoll is None:
             yield
             return
@@ -41,7 +42,7 @@ class DisconnectWatcher:
         try:
             yield
         finally:
-            # Closed meanwhile, the number may be another socket's by now, and watched for it.
+            # After a close the number may be that of another socket, which is watched now.
             if self._callbacks.get(fd) is on_disconnect:
                 self._forget(fd)
 
@@ -54,6 +55,6 @@ class DisconnectWatcher:
     def _forget(self, fd: int) -> None:
         assert self._epoll is not None
         del self._callbacks[fd]
-        # Its socket is closed, so the kernel has forgotten it already; or we closed the epoll.
+        # The socket is closed, so the kernel has removed it already; or the epoll is closed.
         with suppress(OSError, ValueError):
             self._epoll.unregister(fd)

@@ -54,7 +54,7 @@ class ErrorResponse(NamedTuple):
 
 
 def to_error_response(error: BaseException | None) -> ErrorResponse | None:
-    """The error as clients see it; None for one that should not happen."""
+    """The error as clients see it; None for one that only a bug explains."""
     match error:
         case ApiError():
             return ErrorResponse(error.status, error.code, str(error))
@@ -137,7 +137,7 @@ def _family(error: type[ProviderError]) -> Iterator[type[ProviderError]]:
 _FAILURES = {error.code: error.status for error in _family(ProviderError)}
 _FAILURES[StorageUnavailable.code] = HTTPStatus.SERVICE_UNAVAILABLE
 
-# Every status that an answer may fail with.
+# All statuses with which an answer may fail.
 FAILURE_STATUSES = frozenset({*_FAILURES.values(), HTTPStatus.BAD_GATEWAY})
 
 # Codes and messages of what Tornado itself refuses.

@@ -1,6 +1,6 @@
-"""The event streams that are open, and the heartbeats that they are due.
+"""The open event streams, and their heartbeats.
 
-One timer looks at all of them, so that no stream costs a timer of its own.
+One timer serves all of them, so that no stream has a timer of its own.
 """
 
 import asyncio
@@ -14,30 +14,31 @@ from tornado.ioloop import PeriodicCallback
 class EventStream(Protocol):
     """A stream of events to one client."""
 
-    moved_at: float  # by the event loop's clock: when something was written last
-    is_writing: bool  # what was written is still on its way out of this process
+    moved_at: float  # when something was last written, by the event loop's clock
+    is_writing: bool  # what was written has not left this process yet
 
     def heartbeat(self) -> None:
         """Send a heartbeat."""
 
 
 class EventStreams:
-    """Those of this process. None stays silent for longer than `heartbeat_seconds`."""
+    """The open streams of this process. None is silent for longer than `heartbeat_seconds`."""
 
     def __init__(self, *, heartbeat_seconds: float) -> None:
         self._open: set[EventStream] = set()
-        # Four looks a heartbeat: whoever will be silent for a heartbeat before the next is due.
+        # Four checks in each heartbeat's time: a stream gets one if it would be due before the next
+        # check.
         self._due_after = heartbeat_seconds * 3 / 4
         self._timer = PeriodicCallback(self._send_heartbeats, heartbeat_seconds * 1000 / 4)
         self._timer.start()
 
     def close(self) -> None:
-        """Send no more heartbeats."""
+        """Stop sending heartbeats."""
         self._timer.stop()
 
     @contextmanager
     def opened(self, stream: EventStream) -> Iterator[None]:
-        """While this block runs, `stream` is open, and gets heartbeats."""
+        """While this block runs, `stream` is open and gets heartbeats."""
         self._open.add(stream)
         try:
             yield
@@ -46,7 +47,7 @@ class EventStreams:
 
     @property
     def open_count(self) -> int:
-        """How many streams are open."""
+        """The number of open streams."""
         return len(self._open)
 
     def _send_heartbeats(self) -> None:

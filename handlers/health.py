@@ -1,4 +1,4 @@
-"""Whether this process lives, and whether it can serve: for systemd, balancers and people."""
+"""`/healthz` and `/readyz`, for supervisors, load balancers and people."""
 
 from handlers.authenticator import Access
 from handlers.base import BaseHandler
@@ -7,22 +7,22 @@ from relay.errors import ShuttingDown
 
 
 class HealthHandler(BaseHandler):
-    """Alive: the event loop turns."""
+    """`GET /healthz`: the process is alive as long as its event loop runs."""
 
     access = Access.EVERYBODY
 
     def get(self) -> None:
-        """Say so."""
+        """Write 200."""
         self.write_json(Health())
 
 
 class ReadyHandler(BaseHandler):
-    """Ready: questions can be asked and kept."""
+    """`GET /readyz`: the server is ready if questions can be asked and stored."""
 
     access = Access.EVERYBODY
 
     async def get(self) -> None:
-        """Say so, or 503 with the reason."""
+        """Write 200 if the server is ready; raise the error that says why it is not."""
         if self.services.relay.closing:
             raise ShuttingDown
         await self.services.store_health.check()

@@ -1,8 +1,8 @@
-"""Requests that no handler sees, as the log has them: why, and not a line each.
+"""Rewrites Tornado's log lines about requests that it could not read.
 
-Tornado says what was wrong with a request that it could not read, once each, and quotes it: the
-header with the key in it, or the address with the ticket. A scanner makes thousands of them. So its
-lines become ours, which quote nobody and are one a minute for each reason.
+Tornado logs each of them and quotes it: the header with a key, or the address with a ticket. A
+scanner causes thousands. They are replaced by lines without quotations, one a minute for each
+reason.
 """
 
 import logging
@@ -13,7 +13,7 @@ from sockets.unread_requests import UnreadRequestLog
 
 _MALFORMED = "Malformed HTTP message"
 
-# What else it says of a connection, as often as strangers like.
+# Its other lines about connections, which strangers can cause at any rate.
 _OTHERS = (
     ("Timeout reading body", "body_too_slow"),
     ("Unsatisfiable read", "head_without_end"),
@@ -22,7 +22,8 @@ _OTHERS = (
     ("Write error on", "connection_broke"),
 )
 
-# By the beginnings of what it says of a malformed request. What follows may be a quotation.
+# Reasons by the beginning of Tornado's message about a malformed request; the rest may be a
+# quotation.
 _REASONS = (
     ("Malformed HTTP request line", "request_line"),
     ("Unexpected HTTP version", "http_version"),
@@ -58,13 +59,15 @@ class _RedactingFilter(logging.Filter):
         self._unread = unread
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Say it in our words, and have it dropped, if it is about a request that is not read."""
+        """Hook of `logging`: drop a line about an unreadable request, and log its reason
+        instead.
+        """
         words = str(record.msg)
         args = record.args if isinstance(record.args, tuple) else ()
         if words.startswith(_MALFORMED):
             sender, said = (*args, "", "")[:2]
             why = _first(_REASONS, str(said)) or "malformed"
-            self._unread.write(why, str(sender) or None)  # UNIX sockets have no addresses
+            self._unread.write(why, str(sender) or None)  # clients at UNIX sockets have no address
             return False
         if reason := _first(_OTHERS, words):
             self._unread.write(reason)
@@ -74,7 +77,7 @@ class _RedactingFilter(logging.Filter):
 
 @contextmanager
 def redacted_tornado_log() -> Iterator[UnreadRequestLog]:
-    """Have Tornado's log quote no request within this block; what is yielded says them instead."""
+    """Within this block Tornado's log quotes no request; yields what logs them instead."""
     unread = UnreadRequestLog()
     unquoted = _RedactingFilter(unread)
     tornado = logging.getLogger("tornado.general")

@@ -1,8 +1,9 @@
-"""Who is let in while `auth.mode` is "none": this machine's own programs and pages, nobody else.
+"""The authenticator for `auth.mode` "none", which admits this machine's own programs and pages
+only.
 
-A server without keys is an open wallet as soon as anything forwards to it. A local proxy, a
-hostile web page in the user's browser and a rebound DNS name all look like loopback to the socket;
-their requests give them away, or the user who runs them.
+A server without keys spends its operator's money for everybody whose requests are forwarded to it.
+A local proxy, a hostile web page in the user's browser and a rebound DNS name all look like
+loopback to the socket. Their requests are recognised by their headers, or by the user they run as.
 """
 
 import ipaddress
@@ -18,11 +19,11 @@ from handlers.cors import Cors
 from handlers.errors import ApiError
 from sockets.client_connection import ClientConnection
 
-# What programs between a client and us add to a request: names that no client sends of itself.
-# Those that clients send too (X-Request-Id, traceparent, X-Client-Version) tell nothing.
+# Headers that proxies add and clients do not send by themselves. Those that clients send too
+# (X-Request-Id, traceparent, X-Client-Version) prove nothing.
 _FORWARDING = frozenset(
     {
-        # Whom they forward for, and by what it was asked
+        # for whom they forward, and by which protocol
         "client-ip",
         "forwarded",
         "front-end-https",
@@ -41,12 +42,12 @@ _FORWARDING = frozenset(
         "x-source-ip",
         "x-true-client-ip",
         "x-url-scheme",
-        # When it came to them, and that it did not come to them before
+        # when the request arrived, and that it does not loop
         "cdn-loop",
         "surrogate-capability",
         "x-queue-start",
         "x-request-start",
-        # Content networks, clouds and gateways that are told by one name
+        # content networks, clouds and gateways with a single header
         "disguised-host",
         "do-connecting-ip",
         "eagleid",
@@ -55,12 +56,12 @@ _FORWARDING = frozenset(
         "x-site-deployment-id",
         "x-varnish",
         "x-waws-unencoded-url",
-        # Whom they let in
+        # the user whom they authenticated
         "x-webauth-user",
     }
 )
 _FORWARDING_KINDS = (
-    # Of any proxy
+    # of any proxy
     "x-cluster-client-",
     "x-forward",
     "x-ingress-",
@@ -94,11 +95,11 @@ _FORWARDING_KINDS = (
     "x-sucuri-",
     "x-traefik-",
     "x-vercel-",
-    # Tunnels
+    # tunnels
     "ngrok-",
     "tailscale-",
     "x-ngrok-",
-    # Those that ask who it is, and pass on the name
+    # authenticating proxies that pass on the user's name
     "oidc-",
     "remote-",
     "shib-",
@@ -113,13 +114,12 @@ _FORWARDING_KINDS = (
     "x-ssl-",
 )
 
-# It says nothing of anybody's, and who looks after a machine asks for it in old words and as a user
-# of their own.
+# It shows nobody's data, and monitoring asks for it by HTTP/1.0 and as a user of its own.
 _FOR_ALL_OF_THE_MACHINE = "/healthz"
 
 
 class LoopbackOnly:
-    """Admits requests to a server without keys."""
+    """Admits requests of this machine's programs to a server without keys."""
 
     asks_for_keys: ClassVar[bool] = False
 
@@ -127,7 +127,7 @@ class LoopbackOnly:
         self._cors = cors
 
     def check_request(self, request: HTTPServerRequest) -> None:
-        """Return if the request may be looked at; raise ApiError if not."""
+        """Return if the request may be handled; raise ApiError if not."""
         if any(map(_tells_of_a_proxy, request.headers)):
             raise ApiError(
                 HTTPStatus.FORBIDDEN,
@@ -153,14 +153,14 @@ class LoopbackOnly:
             )
 
     async def authenticate(self, request: HTTPServerRequest) -> Principal:
-        """It is this machine's own user, who may do everything."""
+        """The local user, who is an admin."""
         return Principal(LOCAL_USER, admin=True)
 
     async def authenticate_ticket(self, ticket: str, answer_id: str) -> None:
-        """Who is let in needs no ticket."""
+        """Tickets are not needed, and not verified."""
 
     def _check_program(self, request: HTTPServerRequest) -> None:
-        """Refuse what comes from a proxy that says nothing of itself."""
+        """Refuse the requests of other users' programs, and of proxies that add no header."""
         peer = cast(ClientConnection, cast(HTTP1Connection, request.connection).stream).peer_user
         if peer is not None and not peer.is_ours:
             raise ApiError(
@@ -170,7 +170,7 @@ class LoopbackOnly:
                 'this program or proxy as that user, or set auth.mode = "keys".',
                 reason="unknown" if peer.uid is None else f"uid={peer.uid}",
             )
-        if request.version == "HTTP/1.0":  # as nginx speaks unless told, and hardly a client
+        if request.version == "HTTP/1.0":  # as nginx speaks by default, and hardly any client
             raise ApiError(
                 HTTPStatus.FORBIDDEN,
                 "forwarded_request",

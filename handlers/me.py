@@ -1,14 +1,14 @@
-"""Who the asker is: what a client cannot read off an API key, and may not trust a token of."""
+"""`GET /me`: the user of the credentials, which a client cannot read off an API key."""
 
 from handlers.base import BaseHandler
 from handlers.response_bodies import Me
 
 
 class MeHandler(BaseHandler):
-    """The user for whom a request asks."""
+    """`GET /me`: the user that a request acts for."""
 
     def get(self) -> None:
-        """Name them."""
+        """Write the user."""
         assert self.principal is not None, "nobody gets here without"
         self.write_json(Me(self.user, self.principal.admin))
 

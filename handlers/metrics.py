@@ -1,7 +1,7 @@
-"""`/metrics`: on the server's own port, or on a port that each process has for itself.
+"""`/metrics`, on the server's own port or on a port that each process has for itself.
 
-Where several processes share a port the kernel deals out connections, scrapes too: a counter would
-seem to jump back and forth between theirs. There this says so in place of numbers.
+Where processes share a port the kernel distributes connections among them, so that a scrape would
+read another process each time and counters would jump. There `/metrics` is refused.
 """
 
 from http import HTTPStatus
@@ -14,20 +14,20 @@ from handlers.base import BaseHandler
 from handlers.errors import ApiError
 from telemetry.metrics import CONTENT_TYPE, Metrics
 
-# A scrape is a request without a body and with a few headers.
+# The largest request: a scrape has no body and few headers.
 MAX_BYTES = 16 * 1024
 
-# A scraper that sends nothing. Prometheus asks again within a minute.
+# Seconds after which an idle connection is closed. Prometheus scrapes every minute or more often.
 _IDLE_SECONDS = 120.0
 
 
 class MetricsHandler(BaseHandler):
-    """The numbers, for admins: without keys that is every program of this machine."""
+    """`GET /metrics` for admins; without keys every program of this machine is one."""
 
     access = Access.ADMINS
 
     def get(self) -> None:
-        """Write them."""
+        """Write the metrics."""
         if not self.services.metrics_here:
             raise ApiError(
                 HTTPStatus.NOT_FOUND,
@@ -39,10 +39,10 @@ class MetricsHandler(BaseHandler):
 
 
 class ScrapeHandler(RequestHandler):
-    """The numbers, on a listener of their own: for whoever reaches its address."""
+    """`GET /metrics` on a port of its own, for everybody who reaches its address."""
 
     def initialize(self, metrics: Metrics) -> None:
-        """Tornado's constructor for handlers."""
+        """Tornado's hook: the values of the route table."""
         self._metrics = metrics
 
     def set_default_headers(self) -> None:
@@ -50,16 +50,16 @@ class ScrapeHandler(RequestHandler):
         self.clear_header("Server")
 
     def get(self) -> None:
-        """Write them."""
+        """Write the metrics."""
         _write(self, self._metrics)
 
     def head(self) -> None:
-        """Tell how much there is to write."""
+        """Write the headers of the metrics."""
         self.get()
 
 
 def scrape_server(metrics: Metrics) -> HTTPServer:
-    """A server of nothing but `/metrics`."""
+    """A server for `/metrics` alone."""
     application = Application(
         [(r"/metrics", ScrapeHandler, {"metrics": metrics})], log_function=_silent
     )
@@ -79,7 +79,7 @@ def _write(handler: RequestHandler, metrics: Metrics) -> None:
 
 
 def _silent(_: RequestHandler) -> None:
-    """Scrapes are not for the log."""
+    """Tornado's hook for its access log: scrapes are not logged."""
 
 
 routes = [(r"/metrics", MetricsHandler)]

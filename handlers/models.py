@@ -1,14 +1,14 @@
-"""Which models there are to choose."""
+"""`GET /models`: the models to choose from."""
 
 from handlers.base import BaseHandler
 from handlers.response_bodies import List, ModelEntry
 
 
 class ModelsHandler(BaseHandler):
-    """The models that the operator lists, as far as they are for who asks."""
+    """`GET /models`: the models that the operator lists and the credentials permit."""
 
     def get(self) -> None:
-        """List them, the default first."""
+        """Write the models, the default first."""
         names = self.services.models.names(self.allowed)
         entries = [ModelEntry(name, default=name == names[0]) for name in names]
         self.write_json(List(entries, None))

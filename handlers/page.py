@@ -1,12 +1,12 @@
-"""The chat page: what `make web` built into web/dist, from memory.
+"""Serves the chat page that `make web` built into web/dist, from memory.
 
-The built files are a few hundred kilobytes and never change under a running server, so they are
-read once, and a request can name nothing but one of them: no path of a client's touches the disk.
-They name each other by relative addresses, and so work below any path of somebody's site.
+The built files are a few hundred kilobytes and do not change while a server runs, so they are read
+once, and no path that a client sends touches the disk. They refer to each other by relative
+addresses, so that the page works below any path of a site.
 
-Whatever a model writes ends up in this page. The headers are what holds should its renderer fail:
-no script but the built ones, no inline style, no HTML from strings, no frame, no form, no request
-to another host but for images, which the page loads only when told to.
+What models write is shown in this page. Its headers protect users if the renderer has a bug: no
+scripts but the built ones, no inline styles, no HTML made of strings, no frames, no forms, and no
+requests to other hosts except for images, which the page loads on a click only.
 """
 
 import re
@@ -40,7 +40,7 @@ _POLICY = "; ".join(
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
-        # HTML may be made from strings by Vue's own static templates only, never by ours.
+        # HTML may be made of strings by Vue's static templates only.
         "require-trusted-types-for 'script'",
         "trusted-types vue",
     )
@@ -61,12 +61,12 @@ class Built(NamedTuple):
 
 
 class PageHandler(BaseHandler):
-    """index.html, for the addresses that the page itself routes: a conversation has one."""
+    """index.html, at every address that the page routes by itself, such as a conversation's."""
 
-    access = Access.EVERYBODY  # the page asks for a key where one is needed
+    access = Access.EVERYBODY  # the page itself asks for a key if one is needed
 
     async def get(self, *_: str) -> None:
-        """Send it; it is asked for anew each time, because it names the other files."""
+        """Write index.html, uncached, since it names the other files."""
         self.set_header("Content-Security-Policy", _POLICY)
         self.set_header("Referrer-Policy", "no-referrer")
         self.set_header("Cross-Origin-Opener-Policy", "same-origin")
@@ -81,13 +81,13 @@ class PageHandler(BaseHandler):
         await self.write_built(_at(self.request.path.count("/") - 1, index))
 
     async def write_built(self, file: Built) -> None:
-        """Send `file`, as small as the client takes it."""
+        """Write `file`, compressed if the client accepts that."""
         self.set_header("Content-Type", file.content_type)
         self.set_header("Cross-Origin-Resource-Policy", "same-origin")
         if file.zipped is None:
             await self.write_shared(file.body)
             return
-        self.add_header("Vary", "Accept-Encoding")  # beside Origin, where origins are listed
+        self.add_header("Vary", "Accept-Encoding")  # in addition to Origin, if origins are listed
         if "gzip" in self.request.headers.get("Accept-Encoding", ""):
             self.set_header("Content-Encoding", "gzip")
             await self.write_shared(file.zipped)
@@ -96,22 +96,22 @@ class PageHandler(BaseHandler):
 
 
 class BasePathRedirectHandler(BaseHandler):
-    """The path below which a proxy has us, as people type it: what is relative needs the slash."""
+    """Redirects from `base_path` without a slash, since relative addresses need the slash."""
 
     access = Access.EVERYBODY
 
     def get(self) -> None:
-        """Say where the page is."""
+        """Redirect to the page."""
         query = f"?{self.request.query}" if self.request.query else ""
         self.set_header("Location", self.address(f"/{query}"))
         self.set_status(HTTPStatus.PERMANENT_REDIRECT)
 
 
 class AssetHandler(PageHandler):
-    """The files that index.html names. Their names hold a hash of what is in them."""
+    """The files that index.html names; their names contain a hash of their content."""
 
     async def get(self, *names: str) -> None:
-        """Send one, to be kept for as long as anything is."""
+        """Write a file, to be cached for ever."""
         file = built(DIST).get(f"assets/{names[0]}")
         if file is None:
             raise HTTPError(HTTPStatus.NOT_FOUND)
@@ -121,10 +121,10 @@ class AssetHandler(PageHandler):
 
 @cache
 def built(folder: Path) -> Mapping[str, Built]:
-    """The files under `folder` by their names in addresses; none if it was not built.
+    """The files below `folder` by their addresses; none if the page was not built.
 
-    The build puts a `.gz` beside whatever is smaller so. Of a type that is not named here there is
-    nothing to serve.
+    The build puts a `.gz` beside each file that it makes smaller. Files of other types than those
+    named here are not served.
     """
     return {
         path.relative_to(folder).as_posix(): Built(
@@ -136,7 +136,7 @@ def built(folder: Path) -> Mapping[str, Built]:
 
 
 def _at(depth: int, index: Built) -> Built:
-    """index.html for an address so many folders below the page's own."""
+    """index.html for an address that many folders below the page's own."""
     if depth == 0:
         return index
     return index._replace(body=index.body.replace(b'"./', b'"' + depth * b"../"), zipped=None)
@@ -154,5 +154,5 @@ routes = [
 
 
 def base_path_redirect(base_path: str) -> list[tuple[str, type[BaseHandler]]]:
-    """The route of a path below which a proxy has us."""
+    """The route of `base_path` without its slash."""
     return [(re.escape(base_path), BasePathRedirectHandler)] if base_path else []

@@ -1,7 +1,7 @@
-"""What the log says of requests that are refused: why, in our words, and not once each.
+"""Logs refused requests, with the reason, and rate-limited.
 
-Strangers can be refused as often as they like. So a code and a reason are one line a minute, with
-an example by which to find a client's report; and a store that fails is told once an outage.
+Strangers can cause refusals at any rate. So a code and reason has one line a minute, with the id of
+one request as an example, and a failing store has one line for each outage.
 """
 
 import logging
@@ -17,19 +17,19 @@ log = logging.getLogger("headrace.http")
 
 
 class RefusalLog:
-    """Those of this process."""
+    """The log of refused requests of this process."""
 
     def __init__(self, store_health: StoreHealth) -> None:
         self._store_health = store_health
         self._log = RateLimitedLog(log, example="request")
 
     def log(self, response: ErrorResponse, error: BaseException | None, *, request_id: str) -> None:
-        """A request was refused as `response`, because of `error`."""
+        """Log that a request was refused as `response`, because of `error`."""
         if isinstance(error, StorageError) and not isinstance(error, TooLarge):
             self._store_health.failed(error)
             return
         reason = getattr(error, "reason", None)
-        api_key_id = getattr(error, "api_key_id", None)  # whose holder has to be told
+        api_key_id = getattr(error, "api_key_id", None)  # whose holder may have to be notified
         is_ours = response.status >= HTTPStatus.INTERNAL_SERVER_ERROR
         level = logging.WARNING if is_ours else logging.INFO
         event = LogEvent(
@@ -42,5 +42,5 @@ class RefusalLog:
         self._log.log(event, level)
 
     def close(self) -> None:
-        """Say what is untold."""
+        """Log what was left out."""
         self._log.close()

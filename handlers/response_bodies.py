@@ -140,7 +140,7 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(live, **ended)
 
 
-# What clients see of an ending. `attempts`, the calls to providers, are for the operator only.
+# What clients see of an ending; `attempts`, the calls to providers, are for the operator only.
 _ENDED = ("status", "blocks", "finish_reason", "usage", "timing", "error", "ended_at")
 
 

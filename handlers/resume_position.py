@@ -1,8 +1,8 @@
-"""Where a reader goes on: one answer to that, for every request that may say it.
+"""Finds the position from which a request wants to resume a stream.
 
-An EventSource says `Last-Event-ID` when it comes back. What imitates one, in a page or an app, may
-be unable to send headers and says it in the address, or sends its POST again with it. An app that
-opens an address writes `?after=` into it. Whoever asks, `resume_position` answers.
+An EventSource sends `Last-Event-ID` when it reconnects. Libraries like it may be unable to send
+headers and put it into the URL, or repeat their POST with it. A URL may have `?after=`. All routes
+read them here, in the same way.
 """
 
 import re
@@ -14,34 +14,35 @@ from tornado.httputil import HTTPServerRequest
 
 from handlers.errors import ApiError
 
-# Positions are code points of one answer; nine digits are a thousand times the longest.
+# Positions count the code points of one answer; nine digits are a thousand times the longest
+# answer.
 _EVENT_ID = re.compile(rb"([0-9]{1,9})(-end)?")
 
-# What may stand around an id, or in place of one, as around a header's value.
+# Blanks around an id are ignored, as around a header's value.
 _BLANKS = b" \t"
 
 
 class ResumePosition(NamedTuple):
-    """How much of an answer a reader holds, and whether that was all of it."""
+    """How much of an answer a client has received, and whether that included its end."""
 
     seen: int = 0
     ended: bool = False
 
 
 def resume_position(request: HTTPServerRequest) -> ResumePosition:
-    """The position that a request says; the beginning if it says none.
+    """The position that a request sends; the beginning if it sends none.
 
-    Of several the one counts that a client has from the stream itself: the header, then the
-    parameter of those that cannot send it, then what the address was opened with. What says nothing
-    is passed over. Raises ApiError 400 for what no event had as its id, also where another counts.
+    Of several the one counts that a client has from the stream itself: first the header, then the
+    parameter of clients that cannot send it, then `after`. Empty values are skipped. Raises
+    ApiError 400 for a value that is not an event's id, also if another one counts.
     """
     said = [_position(value) for value in _said(request) if value]
     return said[0] if said else ResumePosition()
 
 
 def _said(request: HTTPServerRequest) -> Iterator[bytes]:
-    """All that is said, what counts most first."""
-    # An app's own header and its library's arrive as one, joined, with the library's behind.
+    """All positions in the request, in the order of precedence."""
+    # The headers of an app and of its library arrive joined by a comma, the library's last.
     header = request.headers.get("Last-Event-ID", "").encode("latin-1")
     yield from _last_first(header.split(b","))
     parameters = request.query_arguments
@@ -56,7 +57,7 @@ def _last_first(values: list[bytes]) -> Iterator[bytes]:
 
 
 def _is_last_event_id(name: str) -> bool:
-    """Libraries write it lastEventId, lastEventID, last-event-id or evs_last_event_id."""
+    """Whether it is lastEventId, lastEventID, last-event-id, evs_last_event_id or the like."""
     return re.sub("[-_]", "", name).lower().removeprefix("evs") == "lasteventid"
 
 

@@ -1,16 +1,16 @@
-"""The server as such, which `OPTIONS *` asks about: a ping, for who knows no address of it."""
+"""`OPTIONS *`, which asks about the server as a whole."""
 
 from handlers.authenticator import Access
 from handlers.base import BaseHandler
 
 
 class ServerOptionsHandler(BaseHandler):
-    """All paths together."""
+    """Answers `OPTIONS *`."""
 
     access = Access.EVERYBODY
 
     def options(self, *_: str) -> None:
-        """Name every method that some path takes."""
+        """List every method that some path supports."""
         super().options()
         self.set_header("Allow", "GET, HEAD, POST, DELETE, PATCH, OPTIONS")
 

@@ -1,9 +1,9 @@
-"""Headers that may be sent once: of two values neither is the one that is meant.
+"""Reads headers that must not be repeated.
 
-Tornado joins the values of a header that came twice by commas, and a comma may stand in a user's
-name or in an idempotency key: two names would be a third, and two keys one that no retry without
-the second would find. A proxy that adds its own to a client's makes such requests, and so does who
-hopes that two servers read different ones.
+Tornado joins the values of a repeated header by commas, and a comma may be part of a user's name or
+an idempotency key: two names would make a third, and two keys one that a later retry does not send.
+A proxy that adds its own value makes such requests, and so do attackers who hope that two servers
+read different ones.
 """
 
 from tornado.httputil import HTTPServerRequest
@@ -14,7 +14,9 @@ class RepeatedHeader(Exception):
 
 
 def single_header(request: HTTPServerRequest, name: str) -> str | None:
-    """The value of a header, or None without it. Raises RepeatedHeader, also for two equal ones."""
+    """The value of a header, or None without it. Raises RepeatedHeader, also for two equal
+    values.
+    """
     values = request.headers.get_list(name)
     if len(values) > 1:
         raise RepeatedHeader

@@ -1,7 +1,7 @@
-"""Whether the store serves: one ping for all who ask, and one line when it stops or resumes.
+"""Tracks whether the store works: by a shared ping, and by requests that failed.
 
-`/readyz` is open to everybody, and each ping is a command in the queue of those that requests wait
-for. So pings are shared, whoever asks and however often.
+`/readyz` is open to everybody, and each ping is a command in the same queue as those of requests.
+So one ping serves all who ask, and an outage is logged once.
 """
 
 import asyncio
@@ -13,29 +13,30 @@ from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.storage")
 
-# Seconds for which a ping's result is good: balancers ask every few seconds each, and a store that
-# fails is told to the next one who asks.
+# Seconds for which a ping's result is used: load balancers ask every few seconds, and should notice
+# a failing store at the next time.
 FRESH_SECONDS = 1.0
 
-# A balancer gives up after a few seconds; a store that takes longer is not ready.
+# Seconds for a ping. Load balancers give up after a few seconds, so a slower store is not ready.
 TIMEOUT_SECONDS = 2.0
 
-# Seconds between pings of our own while the store fails.
+# Seconds between pings during an outage.
 _RETRY_SECONDS = 2.0
 
-# What fails while pings succeed is about some requests only; without any for so long it is over.
+# Seconds. If requests fail while pings succeed, the outage concerns some requests only; it is over
+# after so long without a failure.
 _QUIET_SECONDS = 60.0
 
 
 class StoreHealth:
-    """What is known of the store by pings, and by the requests that it failed."""
+    """What pings, and requests that failed, tell about the store."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._ping: asyncio.Task[None] | None = None
-        self._pinged_at = float("-inf")  # by the loop's clock, as all times here
+        self._pinged_at = float("-inf")  # by the loop's clock, like all times here
         self._fresh_until = float("-inf")
-        self._last_failure: StorageError | None = None  # of the last ping
+        self._last_failure: StorageError | None = None  # the error of the last ping
         self._outage = OutageLog(
             log, "requests are refused, the store fails", "the store serves again", times="refused"
         )
@@ -43,9 +44,9 @@ class StoreHealth:
         self._failed_at = float("-inf")
 
     async def check(self) -> None:
-        """Return if questions can be kept, as far as was seen within a second. Raises StorageError.
+        """Return if questions can be stored, as found within the last second. Raises StorageError.
 
-        A ping that takes long is waited for and not joined by another one: it is in a queue.
+        A slow ping is waited for and not joined by another one, since it is queued.
         """
         loop = asyncio.get_running_loop()
         if self._ping is None and loop.time() >= self._fresh_until:
@@ -56,20 +57,20 @@ class StoreHealth:
             await asyncio.wait({ping}, timeout=timeout)
             if not ping.done() or ping.cancelled():
                 raise StorageError("the store does not answer", reason=Reason.TIMEOUT)
-            ping.result()  # a bug, if it is one
+            ping.result()  # raises only a bug
         if self._last_failure is not None:
             raise StorageError(str(self._last_failure), reason=self._last_failure.reason)
 
     def failed(self, error: StorageError) -> None:
-        """A request failed for want of the store: told once an outage."""
+        """A request failed because of the store; one line is logged for each outage."""
         self._failed_at = asyncio.get_running_loop().time()
         if not self._outage.is_ongoing:
-            self._fresh_until = float("-inf")  # what was seen before is no longer so
+            self._fresh_until = float("-inf")  # an earlier result is outdated
         self._outage.failed(error.reason, error)
         self._failed.set()
 
     async def run(self) -> None:
-        """Look whether outages that requests have met are over, until cancelled."""
+        """Find out when outages that requests have met are over, until cancelled."""
         while True:
             await self._failed.wait()
             await self._end_of_outage()
@@ -77,7 +78,7 @@ class StoreHealth:
             self._failed.clear()
 
     async def close(self) -> None:
-        """Ping no more."""
+        """Stop pinging."""
         if self._ping is not None:
             self._ping.cancel()
             await asyncio.wait({self._ping})

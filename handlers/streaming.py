@@ -1,4 +1,4 @@
-"""A reader of an answer: a cursor on it, and the noticing that it left."""
+"""Sends an answer to a reader as it grows, until its end or until the reader disconnects."""
 
 import asyncio
 import random
@@ -14,12 +14,12 @@ from relay.answer import Answer, Reader
 from relay.errors import AnswerElsewhere, Overloaded, TooMuchUnread
 from relay.unsent_budget import FREE_BYTES
 
-# Milliseconds over which those come back who have to at once: a thousand are 250 a second.
+# Milliseconds over which reconnecting clients are spread: a thousand are 250 a second.
 _SPREAD_MS = (1000, 5000)
 
 
 class ReadingHandler(DisconnectAwareHandler):
-    """A request whose sender may leave before its answer ended; that may stop the upstream."""
+    """A handler that reads an answer; its disconnect may cancel the provider's call."""
 
     wire: Wire = native  # the client's protocol
     moved_at = 0.0
@@ -27,50 +27,56 @@ class ReadingHandler(DisconnectAwareHandler):
     _reader: Reader | None = None
 
     def on_disconnect(self) -> None:
-        """The sender is gone: stop reading, now or as soon as there is something to read."""
+        """The client has disconnected: stop reading, also if the reader comes later."""
         super().on_disconnect()
         if self._reader is not None:
             self._reader.disconnect()
 
     def heartbeat(self) -> None:
-        """A sign of life is due."""
+        """Send a heartbeat."""
         if self._reader is not None:
             self._reader.heartbeat()
 
     async def follow(self, answer: Answer, position: int = 0) -> None:
-        """Send what lies beyond `position`, then what comes, until the end or until they leave."""
+        """Send the answer from `position` on until its end, or until the client disconnects."""
         self.write_stream_headers()
         with (
             self.services.relay.reader(answer, position) as reader,
             self.services.event_streams.opened(self),
         ):
             self._read_with(reader)
-            # Left while we were writing is as ordinary as left while we waited.
+            # A disconnect while writing is as ordinary as one while waiting.
             with suppress(StreamClosedError):
                 try:
                     await self._send(reader)
-                except (Overloaded, TooMuchUnread) as error:  # for an event longer than a write
+                except (
+                    Overloaded,
+                    TooMuchUnread,
+                ) as error:  # for an event that is longer than one write
                     self.log_exception(type(error), error, None)
                     self.write(self.wire.reconnect(_a_moment()))
                     await self.flush()
                 if self.request.version == "HTTP/1.0":
-                    self.connection_stream.close()  # which is how such a client knows the end
-        self._reader = None  # or the request would hold the record, for as long as it is there
+                    self.connection_stream.close()  # which marks the end for such a client
+        self._reader = None  # else the request would keep the answer in memory as long as it lives
         self.close_if_disconnected()
 
     def send_reconnect(self) -> None:
-        """Send an empty stream, whose client asks again in a moment."""
+        """Send a stream that has a `retry` field only: the client reconnects in a moment."""
         self.write_stream_headers()
         self.write(self.wire.reconnect(_a_moment()))
 
     def stop_reconnecting(self) -> None:
-        """Tell a client that has seen the end: an EventSource is done then."""
+        """Send 204 to a client that has received the end, so that an EventSource does not
+        reconnect.
+        """
         self.set_status(HTTPStatus.NO_CONTENT)
 
     async def wait_for(self, answer: Answer) -> bool:
-        """Wait for the end of `answer`, as its reader; False if the sender left before.
+        """Wait for the end of `answer` as one of its readers; False if the client disconnected
+        before.
 
-        Raises AnswerElsewhere if another process has it and this one can wait no longer.
+        Raises AnswerElsewhere if another process generates it and this one can wait no longer.
         """
         with self.services.relay.reader(answer) as reader:
             self._read_with(reader)
@@ -101,7 +107,7 @@ class ReadingHandler(DisconnectAwareHandler):
                 await self._write_long(data, loop)
                 continue
             self.write(data)
-            del data, pieces  # while it waits to be taken it is there once
+            del data, pieces  # so that it is in memory once while it waits to be read
             await self._flush(loop)
         if self.disconnected:
             return
@@ -122,7 +128,7 @@ class ReadingHandler(DisconnectAwareHandler):
             await self._write_long(data, loop)
 
     async def _write_long(self, data: bytes, loop: asyncio.AbstractEventLoop) -> None:
-        """Write what may be longer than one write, such as a picture that comes as one event."""
+        """Write what may be longer than one write, such as an image that is one event."""
         with self.services.relay.unsent_budget.holding(self.user, len(data)):
             for start in range(0, len(data), FREE_BYTES):
                 self.write(data[start : start + FREE_BYTES])
@@ -131,11 +137,11 @@ class ReadingHandler(DisconnectAwareHandler):
     async def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
         self.moved_at = loop.time()
         self.is_writing = True
-        await self.flush()  # a slow reader's next growth is simply longer
+        await self.flush()  # if the reader is slow, the next growth is longer
         self.is_writing = False
 
     def write_stream_headers(self) -> None:
-        """Those of a stream of events."""
+        """Set the headers of an event stream."""
         self.set_status(HTTPStatus.OK)
         self.set_header("Content-Type", "text/event-stream; charset=utf-8")
         self.set_header("Cache-Control", "no-cache, no-transform")
@@ -145,5 +151,5 @@ class ReadingHandler(DisconnectAwareHandler):
 
 
 def _a_moment() -> int:
-    """When to come back, in milliseconds: not with all others."""
+    """After how many milliseconds to reconnect: random, so that clients do not all come at once."""
     return random.randint(*_SPREAD_MS)

@@ -1,1 +1,1 @@
-"""Client protocols as pure functions: an answer in, bytes out. No I/O, no Tornado."""
+"""Client protocols as pure functions from answers to bytes, without I/O and Tornado."""

@@ -1,7 +1,7 @@
-"""The native stream: Server-Sent Events whose ids are positions. `docs/api.md` describes it.
+"""The native stream: Server-Sent Events with positions as ids, as in `docs/api.md`.
 
-Data is always one line of JSON, which needs no line end inside it; some mobile clients trim lines
-and some split them at U+2028, U+2029 and U+0085, so these are escaped too.
+Data is always one line of JSON, with no line end inside. Some mobile clients trim lines, and some
+split them at U+2028, U+2029 and U+0085, so these are escaped as well.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,29 +15,29 @@ from relay.answer import MAX_EVENT_CHARS, Answer
 
 _encode = msgspec.json.Encoder().encode
 
-# Milliseconds after which an EventSource comes back by itself.
+# Milliseconds after which an EventSource reconnects.
 _RETRY_MS = 1000
 
 
 def begin(answer: Answer) -> bytes:
-    """`start`, and how soon an EventSource is to come back."""
+    """The `start` event, and the time after which an EventSource reconnects."""
     start = StartEvent(answer.conversation_id, answer.question_id, answer.id, answer.model)
     data = _line(start)
     return b"retry: %d\nevent: start\ndata: %b\n\n" % (_RETRY_MS, data)
 
 
 def heartbeat() -> bytes:
-    """A comment."""
+    """A comment, which clients ignore."""
     return b": beat\n\n"
 
 
 def reconnect(milliseconds: int) -> bytes:
-    """Has an EventSource come back after so long."""
+    """A `retry` field: the client reconnects after so many milliseconds."""
     return b"retry: %d\n\n" % milliseconds
 
 
 def growth(answer: Answer, position: int, pieces: Sequence[Piece]) -> bytes:
-    """A `delta` for each piece; its id is the position behind it."""
+    """A `delta` event for each piece; its id is the position behind the piece."""
     events = []
     for piece in pieces:
         position += piece.length
@@ -54,7 +54,7 @@ def growth(answer: Answer, position: int, pieces: Sequence[Piece]) -> bytes:
 
 
 def reset(answer: Answer) -> Iterator[bytes]:
-    """`reset`, with all blocks as they stand in a message."""
+    """The `reset` event, with all blocks as in a message."""
     yield b'id: %d\nevent: reset\ndata: {"blocks":[' % answer.position
     position, block, closing = 0, -1, b""
     while left := answer.position - position:
@@ -72,7 +72,7 @@ def reset(answer: Answer) -> Iterator[bytes]:
 
 
 def end(answer: Answer, position: int, request_id: str) -> bytes:
-    """`end`, with how it ended."""
+    """The `end` event, with the answer's status."""
     ending = answer.ending
     assert ending is not None
     error = ending.error
@@ -82,7 +82,7 @@ def end(answer: Answer, position: int, request_id: str) -> bytes:
 
 
 def _opening(piece: Piece) -> bytes:
-    """The beginning of a block, up to its text; all of one that comes whole."""
+    """The JSON of a block up to its text, or all of a block that comes whole."""
     if piece.whole is not None:
         return _line(piece.whole)
     if piece.type == "tool_call":
@@ -92,7 +92,7 @@ def _opening(piece: Piece) -> bytes:
 
 
 def _rare(answer: Answer, piece: Piece) -> dict[str, object]:
-    """A block that comes whole, or a piece that ends in its provider's data."""
+    """The event of a block that comes whole, or of a piece that ends with provider data."""
     if piece.whole is not None:
         return {"block": piece.whole}
     grown = piece.text if piece.type == "reasoning" else _tool_call(answer, piece)
