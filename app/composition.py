@@ -34,8 +34,9 @@ from providers.building import build_provider
 from providers.demo import DemoUpstream
 from relay.admission import Allowance
 from relay.answer_record import AnswerRecord, log_answer
+from relay.limits import Limits
 from relay.models import Models, Source
-from relay.relay import Limits, Relay
+from relay.relay import Relay
 from settings import Settings, SettingsError
 from sockets.body_budget import BodyBudget
 from sockets.listening import is_shared, listen, url_of

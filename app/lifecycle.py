@@ -57,12 +57,12 @@ async def serve(settings: Settings) -> None:
         supervisor.ready(partial(_in_words, server, "serving"))
         await stopping.wait()
         supervisor.stopping(partial(_in_words, server, "draining"))
-        log.info(LogEvent("draining", live_answers=server.relay.live))
+        log.info(LogEvent("draining", live_answers=len(server.relay.live_answers)))
         await server.drain(settings.relay.drain_seconds, hurry=hurry)
-        log.info(LogEvent("stopping", live_answers=server.relay.live))
+        log.info(LogEvent("stopping", live_answers=len(server.relay.live_answers)))
 
 
 def _in_words(server: Server, what: str) -> str:
     """How the server does, for the person who asks systemd."""
-    live, readers = server.relay.live, server.event_streams.open_count
+    live, readers = len(server.relay.live_answers), server.event_streams.open_count
     return f"{what} {live} live answer{'s' * (live != 1)} to {readers} reader{'s' * (readers != 1)}"

@@ -57,7 +57,7 @@ class ConversationsHandler(DisconnectAwareHandler):
             updated_at=created_at,
         )
         with self.watching_for_disconnect():
-            await self.unless_disconnected(self.services.relay.create_conversation(conversation))
+            await self.unless_disconnected(self.services.relay.conversations.create(conversation))
         if self.disconnected:
             return
         self.set_header("Location", self.address(f"/api/v1/conversations/{conversation.id}"))
@@ -83,14 +83,14 @@ class ConversationHandler(BaseHandler):
             system=changed.system,
             metadata=changed.metadata,
         )
-        kept = await self.services.relay.change_conversation(
+        kept = await self.services.relay.conversations.change(
             self.user, conversation_id, changes, now()
         )
         self.write_json(ConversationView.of(kept))
 
     async def delete(self, conversation_id: str) -> None:
         """Stop a live answer of the conversation, then delete it and all its messages."""
-        await self.services.relay.delete_conversation(self.user, conversation_id)
+        await self.services.relay.conversations.delete(self.user, conversation_id)
         self.set_status(HTTPStatus.NO_CONTENT)
 
 

@@ -23,10 +23,10 @@ class ReadyHandler(BaseHandler):
 
     async def get(self) -> None:
         """Write 200 if the server is ready; raise the error that says why it is not."""
-        if self.services.relay.closing:
+        if self.services.relay.is_retiring:
             raise ShuttingDown
         await self.services.store_health.check()
-        self.write_json(Ready(self.services.relay.live))
+        self.write_json(Ready(len(self.services.relay.live_answers)))
 
 
 routes = [(r"/healthz", HealthHandler), (r"/readyz", ReadyHandler)]

@@ -113,7 +113,7 @@ class ReadingHandler(DisconnectAwareHandler):
             return
         if reader.is_ahead:
             await self._reset(reader, loop)
-        if answer.ending is None or self.services.relay.closing:
+        if answer.ending is None or self.services.relay.is_retiring:
             self.write(self.wire.reconnect(_a_moment()))
         if answer.ending is not None:
             self.write(wire.end(answer, reader.position, self.request_id))
@@ -146,7 +146,7 @@ class ReadingHandler(DisconnectAwareHandler):
         self.set_header("Content-Type", "text/event-stream; charset=utf-8")
         self.set_header("Cache-Control", "no-cache, no-transform")
         self.set_header("X-Accel-Buffering", "no")
-        stays = self.request.version != "HTTP/1.0" and not self.services.relay.closing
+        stays = self.request.version != "HTTP/1.0" and not self.services.relay.is_retiring
         self.set_header("Connection", "keep-alive" if stays else "close")
 
 

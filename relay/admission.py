@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
+from model.usage import Usage
 from relay.errors import (
     Overloaded,
     TokenBudgetSpent,
@@ -160,9 +161,10 @@ class Admission:
             took = asyncio.get_running_loop().time() - slot.began_at
             self._answer_seconds += _NEWEST_PART * (took - self._answer_seconds)
 
-    def spent(self, user: str, tokens: int) -> None:
-        """An answer of a user's cost so much."""
-        self._tokens.add(user, tokens)
+    def charge(self, user: str, usage: Usage | None) -> None:
+        """Count what an answer of a user's cost, if that is known."""
+        if usage is not None:
+            self._tokens.add(user, usage.input_tokens + usage.output_tokens)
 
     def _taken(self, user: str) -> Slot:
         """A place, taken before anything is waited for, so that no rush gets past the bound."""

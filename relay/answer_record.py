@@ -93,11 +93,11 @@ def record_of(generation: Generation, ending: Ending) -> AnswerRecord:
         usage=ending.usage or Usage(0, 0),
         chars=answer.position,
         most_readers=generation.most_readers,
-        asked_at=generation.asked_at,
-        sent_at=generation.sent_at,
-        first_token_at=generation.first_token_at,
-        cancelled_at=generation.cancelled_at,
-        closed_at=generation.closed_at or now,
+        asked_at=generation.timeline.asked_at,
+        sent_at=generation.timeline.sent_at,
+        first_token_at=generation.timeline.first_token_at,
+        cancelled_at=generation.timeline.cancelled_at,
+        closed_at=generation.timeline.closed_at or now,
         ended_at=now,
     )
 
@@ -137,10 +137,7 @@ def user_hash(user: str) -> str:
 
 def _provider_error(generation: Generation) -> ProviderError | None:
     """The provider's failure; none if the answer was cancelled first."""
-    upstream = generation.upstream
-    if upstream is None or upstream.cancelled():
-        return None
-    error = upstream.exception()
+    error = generation.upstream.error
     return error if isinstance(error, ProviderError) else None
 
 

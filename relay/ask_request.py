@@ -67,8 +67,8 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """All of what is asked."""
         return (*((TextBlock(self.content),) if self.content else ()), *self.parts)
 
-    def as_kept(self, question: Message) -> "AskRequest":
-        """The same for a question that is kept already, which is to get one more answer."""
+    def regenerating(self, question: Message) -> "AskRequest":
+        """The same for a question that is stored already, which is to get one more answer."""
         return msgspec.structs.replace(
             self,
             conversation_id=question.conversation_id,

@@ -7,10 +7,13 @@ meanwhile waits where it is, in the answer, which is bounded: an outage fills no
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from model.growth import Chunk
+from model.messages import Status
 from relay.answer import Answer, length
+from relay.leases import Lease
+from relay.live_answers import LiveAnswers
 from relay.remote_answers import FOLLOWED_SECONDS
 from storage.contract import Storage
 from storage.errors import StorageError, TooLarge
@@ -23,22 +26,22 @@ log = logging.getLogger("headrace.checkpoints")
 class Checkpoints:
     """The growing answers of this process, and how much of each is stored.
 
-    Nothing is written while `may_write` says no: others may have ended these answers. `gone` is
-    called with those whose conversation was deleted, wherever that was.
+    Nothing is written while the lease is not held: others may have ended these answers. Those whose
+    conversation was deleted, wherever that was, are stopped.
     """
 
     def __init__(
         self,
         storage: Storage,
+        lease: Lease,
+        live: LiveAnswers,
         *,
         interval: float,
-        may_write: Callable[[], bool],
-        gone: Callable[[Answer], None],
     ) -> None:
         self._storage = storage
         self._interval = interval  # seconds
-        self._may_write = may_write
-        self._gone = gone
+        self._lease = lease
+        self._live = live
         self._stored: dict[Answer, int] = {}  # up to which position
         self._frozen: dict[Answer, Chunk] = {}
         self._hurried: set[Answer] = set()
@@ -90,7 +93,7 @@ class Checkpoints:
 
         What the store does not take stays frozen for the next one.
         """
-        if not self._may_write():
+        if not self._lease.is_held:
             return False
         for answer in answers:
             stored = self._stored[answer]
@@ -117,7 +120,8 @@ class Checkpoints:
                 self._stored[answer] = chunk.position + length(chunk.pieces)
             if answer.id in gone:
                 self.discard(answer)
-                self._gone(answer)
+                # The question had slipped in between the conversation's last answer and its end.
+                self._live.cancel(answer.id, Status.STOPPED)
         return not self._frozen
 
     async def _written_singly(self, chunks: dict[Answer, Chunk]) -> dict[Answer, Chunk]:

@@ -7,12 +7,13 @@ not outlive its conversation for those who come after its deletion.
 
 import asyncio
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 
 from model.blocks import Block, bytes_in
-from model.messages import Message, Role, Status
+from model.messages import Role, Status
 from relay.answer import Answer
+from relay.remote_answers import RemoteAnswers
 from relay.unsent_budget import UnsentBudget
 from storage.contract import Storage
 from storage.errors import NotFound
@@ -22,14 +23,14 @@ _BLOCK_BYTES = 500
 
 
 class EndedAnswers:
-    """The answers that are read out of the store just now. `follow` takes on one that is live."""
+    """The answers that are read out of the store just now. Live ones are followed."""
 
     def __init__(
-        self, storage: Storage, budget: UnsentBudget, follow: Callable[[Message], Answer]
+        self, storage: Storage, budget: UnsentBudget, remote_answers: RemoteAnswers
     ) -> None:
         self._storage = storage
         self._budget = budget
-        self._follow = follow
+        self._remote_answers = remote_answers
         self._answers: weakref.WeakValueDictionary[tuple[str, str], Answer] = (
             weakref.WeakValueDictionary()
         )
@@ -74,7 +75,7 @@ class EndedAnswers:
             if message.role != Role.ASSISTANT:
                 raise NotFound
             if message.status is Status.LIVE:
-                return self._follow(message)
+                return self._remote_answers.follow(message)
             counted = self._budget.take(user, _size(message.blocks))
             answer = Answer.restored(message)
             self._share(user, answer, counted)

@@ -1,12 +1,11 @@
 """How an answer ended: one status, told alike to its readers, the store and the log."""
 
-import asyncio
 import logging
 
 import msgspec
 
 from model.blocks import Block, TextBlock
-from model.messages import Ending, Failure, Message, Status, Timing, now
+from model.messages import Ending, Failure, Message, Status, now
 from model.usage import Usage
 from providers.errors import ProviderError, Refused, StreamBroken, Unreachable
 from relay.errors import AnswerTooLong, InternalError, RelayError
@@ -23,15 +22,15 @@ def ending_of(generation: Generation) -> Ending:
     """How the answer ended, now that its upstream call is over."""
     status, error = _outcome(generation)
     blocks = generation.answer.blocks()
-    finish = generation.finish_mark if status is Status.COMPLETE else None
+    finish = generation.intake.finish_mark if status is Status.COMPLETE else None
     return Ending(
         status=status,
         blocks=blocks,
         finish_reason=finish.reason if finish else None,
         usage=_usage(generation, status, blocks, error),
-        timing=_timing(generation),
+        timing=generation.timeline.timing(),
         error=failure_of(error) if error else None,
-        attempts=tuple(generation.attempts),
+        attempts=tuple(generation.intake.attempts),
         ended_at=now(),
     )
 
@@ -39,13 +38,12 @@ def ending_of(generation: Generation) -> Ending:
 def _outcome(generation: Generation) -> tuple[Status, ProviderError | RelayError | None]:
     """The status, and why it failed if it did."""
     upstream = generation.upstream
-    assert upstream is not None
-    error = None if upstream.cancelled() else upstream.exception()
-    if generation.finished and error is None:
+    error = upstream.error
+    if generation.intake.is_finished and error is None:
         return Status.COMPLETE, None  # even if it was cancelled then
-    if generation.cancelled_as is not None:
-        return generation.cancelled_as, None
-    if upstream.cancelled():
+    if upstream.cancelled_as is not None:
+        return upstream.cancelled_as, None
+    if upstream.was_cut:
         return Status.INTERRUPTED, None
     if error is None:
         return Status.FAILED, StreamBroken(reason="no_finish_mark")
@@ -73,27 +71,14 @@ def _usage(
     Nothing was generated if the provider could not be reached, or refused outright: with a status
     that says so, and not within a response that began as an answer.
     """
-    if generation.counted is not None:
-        is_cut = status is not Status.COMPLETE
-        return msgspec.structs.replace(generation.counted, running=is_cut)
-    accepted = any(200 <= (tried.http_status or 0) < 300 for tried in generation.attempts)
+    reported = generation.intake.reported_usage
+    if reported is not None:
+        return msgspec.structs.replace(reported, running=status is not Status.COMPLETE)
+    attempts = generation.intake.attempts
+    accepted = any(200 <= (tried.http_status or 0) < 300 for tried in attempts)
     refused = isinstance(error, Unreachable | Refused) and not accepted and not blocks
-    return estimate(generation.prompt, blocks) if generation.asked and not refused else _NOTHING
-
-
-def _timing(generation: Generation) -> Timing:
-    """How long it took, now that it ends, by the moments that were noted."""
-    ended_at = asyncio.get_running_loop().time()
-    return Timing(
-        first_token_ms=_milliseconds(generation.asked_at, generation.first_token_at),
-        reasoning_ms=_milliseconds(generation.reasoning_at, generation.reasoned_at or ended_at),
-        total_ms=int(1000 * (ended_at - generation.asked_at)),
-    )
-
-
-def _milliseconds(begin: float | None, end: float | None) -> int | None:
-    """From one moment to another, if both came."""
-    return None if begin is None or end is None else int(1000 * (end - begin))
+    was_sent = generation.timeline.sent_at is not None
+    return estimate(generation.prompt, blocks) if was_sent and not refused else _NOTHING
 
 
 def never_sent(error: RelayError) -> Ending:

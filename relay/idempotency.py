@@ -6,25 +6,19 @@ the answer too, live or ended, here or in another process.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 from model.messages import Status
 from relay.answer import Answer
 from relay.ask_request import AskRequest, AskResult
+from relay.asking import Asker
+from relay.ending_writer import EndingWriter
 from relay.errors import KeyReused, StorageUnavailable
+from relay.reading import Answers
 from storage.contract import Storage
 from storage.errors import KeyTaken, StorageError
 
-# Begins the answer to a question; its key stands for it then, in place of an earlier answer.
-Begin = Callable[[AskRequest, Answer | None], Awaitable[Answer]]
-
-# Finds the answer of a user by its id.
-Find = Callable[[str, str], Awaitable[Answer]]
-
-# Waits until it is known what became of an answer, should its storing be in doubt.
-Settle = Callable[[str], Awaitable[None]]
-
-# Seconds for that: as long as the store may take for any question.
+# Seconds to wait until it is known whether an earlier question was stored: as long as the store
+# may take for any.
 _DOUBT_SECONDS = 5.0
 
 # A round is lost to another process, which has got on with it, so one or two are the rule. A store
@@ -35,18 +29,20 @@ _MOST_ROUNDS = 10
 class IdempotentAsks:
     """Has every key answered once."""
 
-    def __init__(self, storage: Storage, begin: Begin, find: Find, settle: Settle) -> None:
+    def __init__(
+        self, storage: Storage, asker: Asker, answers: Answers, ending_writer: EndingWriter
+    ) -> None:
         self._storage = storage
-        self._begin = begin
-        self._find = find
-        self._settle = settle
+        self._asker = asker
+        self._answers = answers
+        self._ending_writer = ending_writer
         # Tries that are under way: those of the same moment share one. By key.
         self._trying: dict[str, asyncio.Task[AskResult]] = {}
 
     async def ask(self, request: AskRequest) -> AskResult:
         """The answer that the key stands for; if it stands for none yet, one that is begun now.
 
-        Raises KeyReused if it was used for another question, and what `begin` and `find` raise.
+        Raises KeyReused if it was used for another question, and what asking and finding raise.
         """
         # Of different questions under one key only one can be the first.
         name = request.idempotency_key_id + request.fingerprint
@@ -65,7 +61,7 @@ class IdempotentAsks:
             if earlier is not None and not _was_never_asked(earlier):
                 return AskResult(earlier, is_new=False)
             try:
-                return AskResult(await self._begin(request, earlier), is_new=True)
+                return AskResult(await self._asker.ask(request, earlier), is_new=True)
             except KeyTaken:
                 continue
         raise StorageError("the store has a key and shows it to nobody")
@@ -79,10 +75,10 @@ class IdempotentAsks:
             raise KeyReused
         try:
             async with asyncio.timeout(_DOUBT_SECONDS):
-                await self._settle(kept.answer_id)
+                await self._ending_writer.settled(kept.answer_id)
         except TimeoutError:
             raise StorageError("it is not known yet whether the question is stored") from None
-        return await self._find(request.user, kept.answer_id)
+        return await self._answers.find(request.user, kept.answer_id)
 
 
 def _was_never_asked(answer: Answer) -> bool:

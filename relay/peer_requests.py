@@ -2,11 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
 
 from model.messages import Status
 from relay.checkpoints import Checkpoints
-from relay.generation import Generation
+from relay.live_answers import LiveAnswers
 from relay.remote_answers import FOLLOWED_SECONDS
 from storage.contract import Storage
 from storage.errors import StorageError
@@ -22,14 +21,14 @@ class PeerRequestPoller:
         self,
         storage: Storage,
         checkpoints: Checkpoints,
-        generations: Mapping[str, Generation],
+        live: LiveAnswers,
         *,
         interval: float,
         lease_seconds: float,
     ) -> None:
         self._storage = storage
         self._checkpoints = checkpoints
-        self._generations = generations
+        self._live = live
         self._interval = interval  # seconds
         self._lease_seconds = lease_seconds
         self._follows: frozenset[str] = frozenset()
@@ -48,7 +47,7 @@ class PeerRequestPoller:
             await asyncio.sleep(
                 min(FOLLOWED_SECONDS, self._interval) if self._follows else self._interval
             )
-            if not self._generations:
+            if not len(self._live):
                 self._follows, self._looked_at = frozenset(), loop.time()
                 continue
             try:
@@ -70,13 +69,12 @@ class PeerRequestPoller:
             self._believe_at = time + self._lease_seconds
         self._looked_at = time
         for answer_id in requests.stops:
-            if generation := self._generations.get(answer_id):
-                generation.cancel(Status.STOPPED)
+            self._live.cancel(answer_id, Status.STOPPED)
         before, self._follows = self._follows, requests.follows
         if time < self._believe_at:
-            self._follows |= before & self._generations.keys()
+            self._follows |= frozenset(each for each in before if each in self._live)
         for answer_id in before | self._follows:
-            if generation := self._generations.get(answer_id):
+            if generation := self._live.get(answer_id):
                 followed = answer_id in self._follows
                 self._checkpoints.hurry(generation.answer, followed)
-                generation.follow(followed)
+                generation.reader_timeout.follow(followed)

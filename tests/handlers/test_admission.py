@@ -65,7 +65,7 @@ async def test_no_more_answers_are_begun_than_there_may_be(
     assert [] == store.calls  # nothing was so much as read
     assert 2 == await conversations(server)
     readers[0].close()
-    await until(lambda: server.relay.live < 2)
+    await until(lambda: len(server.relay.live_answers) < 2)
     again = await Reader.ask(server.url)
     await again.text("a")  # recovered
 
@@ -78,7 +78,7 @@ async def test_a_rush_does_not_get_past_the_bound(
     upstream.tokens("a")
     together = await asyncio.gather(*(ask(server, str(n), **LATER) for n in range(40)))
     assert ([202] * 5 + [503] * 35) == sorted(each.status for each in together)
-    assert (5, 5) == (await conversations(server), server.relay.live)
+    assert (5, 5) == (await conversations(server), len(server.relay.live_answers))
 
 
 @pytest.mark.gen_test
@@ -109,7 +109,7 @@ async def test_a_refused_question_did_not_use_its_key(
     reader = await Reader.ask(server.url)
     assert (503, "overloaded") == said(await ask(server, **KEY))
     reader.close()
-    await until(lambda: server.relay.live == 0)
+    await until(lambda: len(server.relay.live_answers) == 0)
     assert 202 == (await ask(server, **KEY, **LATER)).status
 
 
@@ -180,7 +180,7 @@ async def test_refused_questions_use_up_nothing(
     assert 202 == (await ask(server, **KEY, **LATER)).status  # its key is as it was
     assert (503, "overloaded") == said(await ask(server))
     live.close()
-    await until(lambda: server.relay.live < 2)
+    await until(lambda: len(server.relay.live_answers) < 2)
     assert (429, "too_many_questions") == said(await ask(server))  # two were asked
 
 
@@ -256,7 +256,7 @@ async def test_estimated_tokens_of_a_cut_off_answer_count_too(
     reader = await Reader.ask(server.url)
     await reader.text("x" * 400)
     reader.close()
-    await until(lambda: server.relay.live == 0)
+    await until(lambda: len(server.relay.live_answers) == 0)
     assert (429, "token_budget_spent") == said(await ask(server))
 
 

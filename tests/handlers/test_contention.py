@@ -80,7 +80,7 @@ async def test_nothing_is_kept_for_who_gave_up_while_the_file_was_locked(
     assert ["stayed", None] == await titles(headrace)
     assert [] == await messages_of(headrace, path)
     assert [] == upstream.requests
-    assert 0 == headrace.relay.live
+    assert 0 == len(headrace.relay.live_answers)
 
 
 @pytest.mark.gen_test

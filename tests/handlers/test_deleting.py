@@ -70,7 +70,7 @@ async def test_no_door_leads_to_a_deleted_conversation_that_is_not_cleared_yet(
     assert dict.fromkeys(told, 404) == {door: response.status for door, response in told.items()}
     listed = await call(server.url, "GET", "/api/v1/conversations")
     assert [] == listed.body["data"]
-    assert 0 == server.relay.live
+    assert 0 == len(server.relay.live_answers)
 
 
 @pytest.mark.slow

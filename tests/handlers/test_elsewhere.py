@@ -152,7 +152,9 @@ async def test_so_many_answers_of_a_user_may_be_stopped_from_elsewhere_at_a_time
     for answer_id in stopped:
         assert "stopped" == (await readers[answer_id].end())["status"]
     async with asyncio.timeout(5):
-        await until(lambda: not relay._remote_answers._stopping)
+        await until(
+            lambda: not any(each.stops for each in relay.remote_answers.peer_requests.values())
+        )
     path = f"/api/v1/answers/{left}/stop"
     monkeypatch.setattr(remote_answers, "_STOPS", 0)
     refused = await call(two.other.url, "POST", path)
@@ -242,9 +244,10 @@ async def test_a_server_that_goes_away_sends_readers_of_others_answers_elsewhere
 
 async def until_followed(two: Pair, reader: Reader) -> None:
     """Wait until the owner has heard of the reader at the other server."""
-    generation = two.owner.relay._generations[reader.answer_id]
+    generation = two.owner.relay.live_answers.get(reader.answer_id)
+    assert generation is not None
     async with asyncio.timeout(5):
-        await until(lambda: generation._followed)
+        await until(lambda: generation.reader_timeout.is_followed)
 
 
 @pytest.mark.gen_test

@@ -77,18 +77,19 @@ def two(io_loop: IOLoop, places: Places) -> tuple[Place, Place]:
 
 async def followed(owner: Place, answer_id: str) -> None:
     """Wait until the owner has heard that its answer is read elsewhere."""
-    generation = owner.server.relay._generations[answer_id]
+    generation = owner.server.relay.live_answers.get(answer_id)
+    assert generation is not None
     async with asyncio.timeout(5):
-        await until(lambda: generation._followed)
+        await until(lambda: generation.reader_timeout.is_followed)
 
 
 async def let_go(place: Place, answer: Answer) -> None:
     """Have its last reader leave."""
     with place.server.relay.reader(answer):
         pass
-    followed = place.server.relay._remote_answers._remote
+    remote_answers = place.server.relay.remote_answers
     async with asyncio.timeout(5):
-        await until(lambda: answer.id not in followed)
+        await until(lambda: remote_answers.answer("local", answer.id) is None)
 
 
 def outage(place: Place) -> None:
@@ -302,7 +303,8 @@ async def test_whoever_came_back_while_the_owner_looked_once_more_has_their_grac
     upstream.tokens("a")
     reader = await Reader.ask(owner.url, on_disconnect={"grace": 1})
     await reader.text("a")
-    generation = owner.server.relay._generations[reader.answer_id]
+    generation = owner.server.relay.live_answers.get(reader.answer_id)
+    assert generation is not None
     left = asyncio.get_running_loop().time()
     reader.close()
     async with asyncio.timeout(5):
@@ -313,7 +315,7 @@ async def test_whoever_came_back_while_the_owner_looked_once_more_has_their_grac
     async with asyncio.timeout(5):
         for gate in gates:
             await gate.reached.wait()
-    assert owner.server.relay._looking  # the look before giving up
+    assert owner.server.relay.unread_answers.is_asking  # the look before giving up
     back = await Reader.come_back(owner.url, reader.answer_id)
     await back.text("a")
     back.close()
@@ -344,7 +346,7 @@ async def test_one_user_can_neither_read_nor_stop_nor_delete_anothers_answer_any
         for attempt in (
             relay.answer("mallory", reader.answer_id),
             relay.stop("mallory", reader.answer_id),
-            relay.delete_conversation("mallory", conversation_id),
+            relay.conversations.delete("mallory", conversation_id),
         ):
             with pytest.raises(NotFound):
                 await attempt

@@ -264,7 +264,7 @@ async def test_a_thousand_readers_that_leave_together_leave_nothing_behind(
     readers = await asyncio.gather(*(Reader.ask(headrace.url, str(n)) for n in range(1000)))
     for reader in readers:
         await reader.text("a")
-    assert (1000, 1000) == (upstream.open, headrace.relay.live)
+    assert (1000, 1000) == (upstream.open, len(headrace.relay.live_answers))
     for reader in readers:
         reader.close()
     for request in upstream.requests:
@@ -272,4 +272,4 @@ async def test_a_thousand_readers_that_leave_together_leave_nothing_behind(
     await headrace.relay.idle()
     while left_behind() != before:  # noqa: ASYNC110 -- sockets go in the loop's next rounds
         await asyncio.sleep(0)
-    assert (0, 0) == (headrace.relay.live, headrace.event_streams.open_count)
+    assert (0, 0) == (len(headrace.relay.live_answers), headrace.event_streams.open_count)

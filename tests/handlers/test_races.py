@@ -338,7 +338,8 @@ async def test_a_stop_waits_for_a_store_that_fails_no_longer_than_a_person_does(
     store: FaultyStorage,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("relay.relay._STOP_TIMEOUT", 0.1)
+    for room in ("stopping", "conversations"):
+        monkeypatch.setattr(f"relay.{room}.STOP_TIMEOUT", 0.1)
     server = await serve.start(providers=providers)
     upstream.tokens("a")
     reader = await Reader.ask(server.url)
@@ -351,7 +352,7 @@ async def test_a_stop_waits_for_a_store_that_fails_no_longer_than_a_person_does(
     deleted = await call(server.url, "DELETE", path)
 
     assert (202, "live") == (stopped.status, stopped.body["status"])
-    assert 1 == server.relay.live  # its end is still being tried
+    assert 1 == len(server.relay.live_answers)  # its end is still being tried
     assert (204, 404) == (deleted.status, (await call(server.url, "GET", path)).status)
     await upstream.closed.wait()
     store.heal()
@@ -395,4 +396,4 @@ async def test_a_conversation_deleted_while_a_question_is_on_its_way_is_404_and_
     assert 204 == (await call(server.url, "DELETE", path)).status
     gate.open.set()
     assert (404, []) == ((await asking).status, upstream.requests)
-    assert 0 == server.relay.live
+    assert 0 == len(server.relay.live_answers)

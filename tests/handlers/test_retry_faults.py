@@ -139,7 +139,8 @@ async def test_nobody_is_waited_for_once_the_answer_is_over(
     upstream.tokens("a")
     reader = await Reader.ask(headrace.url, headers=KEY)
     await reader.text("a")
-    generation = headrace.relay._generations[reader.answer_id]
+    generation = headrace.relay.live_answers.get(reader.answer_id)
+    assert generation is not None
     gate = store.hold("end_answer")
     upstream.finish()
     await gate.reached.wait()
@@ -148,7 +149,7 @@ async def test_nobody_is_waited_for_once_the_answer_is_over(
     gate.open.set()
     await reader.end()
     # A timer that holds all of the answer for up to an hour (`grace`), and then asks the store.
-    assert generation._last_call is None
+    assert not generation.reader_timeout.is_running
 
 
 @pytest.mark.gen_test

@@ -70,7 +70,7 @@ async def test_past_the_quota_nothing_more_is_kept_by_any_door_until_something_i
         assert full == said(await call(server.url, "POST", path, {"content": long}))
     assert [] == upstream.requests
     assert [] == (await call(server.url, "GET", f"{paths[0]}/messages")).body["data"]
-    assert 0 == server.relay.live
+    assert 0 == len(server.relay.live_answers)
 
     assert 204 == (await call(server.url, "DELETE", paths[1])).status
     assert 201 == (await make(server)).status

@@ -13,15 +13,16 @@ from hypothesis import strategies as st
 from handlers.wires import native
 from model.blocks import ProviderData, TextBlock
 from model.messages import Ending, Message, Role, Status, now
-from model.prompt import Prompt, said
 from model.usage import Usage
 from relay.answer import MAX_EVENT_CHARS, Answer, Reader, length
+from relay.delta_intake import DeltaIntake
 from relay.endings import ending_of
 from relay.errors import AnswerTooLong
-from relay.generation import Generation
+from relay.timeline import Timeline
 from relay.unsent_budget import FREE_BYTES
+from tests.relay.generations import generation_of, over
+from tests.relay.scripted_source import ScriptedSource
 
-_PROMPT = Prompt(model="m", turns=(said(Role.USER, "q"),))
 _LONG = 3_000_000  # the most that `relay.max_answer_chars` allows
 
 
@@ -29,16 +30,8 @@ def _answer(model: str = "openai/m") -> Answer:
     return Answer("c-a", "c", "c-q", model)
 
 
-def _generation(answer: Answer, *, max_chars: int = 1000) -> Generation:
-    return Generation(
-        answer,
-        _PROMPT,
-        user="local",
-        provider="openai",
-        grace_seconds=0.0,
-        max_chars=max_chars,
-        on_reader_timeout=Generation.abandon,
-    )
+def _intake(answer: Answer, max_chars: int) -> DeltaIntake:
+    return DeltaIntake(answer, Timeline(), max_chars=max_chars)
 
 
 def _kept(text: str) -> Message:
@@ -60,46 +53,57 @@ def _restored(text: str) -> Answer:
 
 @pytest.mark.gen_test
 async def test_a_call_that_was_cut_off_from_outside_is_not_complete() -> None:
-    generation = _generation(_answer())
-    generation.upstream = asyncio.create_task(asyncio.Event().wait())  # type: ignore[arg-type]
-    generation.text("half")
-    generation.upstream.cancel()  # as closing the client does, and asyncio.run at its end
-    await asyncio.wait([generation.upstream])
-    assert Status.COMPLETE is not ending_of(generation).status
+    source = ScriptedSource()
+    generation = generation_of(source)
+    await source.asked.wait()
+    source.say("half")
+
+    generation.upstream.drop()  # as closing the client does, and asyncio.run at its end
+
+    assert Status.INTERRUPTED is ending_of(await over(generation)).status
 
 
 @pytest.mark.gen_test
 async def test_a_call_that_returns_without_a_finish_mark_is_not_complete() -> None:
-    generation = _generation(_answer())
-    generation.upstream = asyncio.create_task(asyncio.sleep(0))
-    generation.text("half")
-    await generation.upstream
-    assert Status.COMPLETE is not ending_of(generation).status
+    source = ScriptedSource()
+    generation = generation_of(source)
+    await source.asked.wait()
+    source.say("half")
+
+    source.ends.set()
+
+    assert Status.FAILED is ending_of(await over(generation)).status
 
 
 @pytest.mark.gen_test
 async def test_an_answer_that_just_fits_is_not_too_long() -> None:
-    generation = _generation(_answer(), max_chars=4)
-    generation.text("ab")
-    generation.text("cd")
-    generation.usage(Usage(1, 2))
+    answer = _answer()
+    intake = _intake(answer, max_chars=4)
+
+    intake.text("ab")
+    intake.text("cd")
+    intake.usage(Usage(1, 2))
     with pytest.raises(AnswerTooLong):
-        generation.text("e")
-    assert 4 == generation.answer.position
+        intake.text("e")
+
+    assert 4 == answer.position
 
 
 @pytest.mark.gen_test
 async def test_an_answer_holds_no_more_than_its_bound_whatever_it_consists_of() -> None:
-    generation = _generation(_answer(), max_chars=4)
+    answer = _answer()
+    intake = _intake(answer, max_chars=4)
     data = ProviderData("openai", "m", "signature")
     for _ in range(2):
-        generation.tool_call("i", "n")
-        generation.data(data)
+        intake.tool_call("i", "n")
+        intake.data(data)
+
     with pytest.raises(AnswerTooLong):
-        generation.tool_call("i", "n")
+        intake.tool_call("i", "n")
     with pytest.raises(AnswerTooLong):
-        generation.data(data)
-    assert 4 == generation.answer.position
+        intake.data(data)
+
+    assert 4 == answer.position
 
 
 @pytest.mark.parametrize("position", [0, _LONG // 2])

@@ -3,67 +3,26 @@
 import asyncio
 import secrets
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tornado.ioloop import IOLoop
 
 from model.blocks import ImageBlock, ProviderData, ReasoningBlock, TextBlock, ToolResultBlock
-from model.messages import FinishReason, Role, Status
-from model.prompt import Prompt, said
-from providers.sink import Finish, Sink
+from model.messages import Role, Status
+from model.prompt import said
 from relay.admission import Allowance
 from relay.answer import Answer
 from relay.answer_record import AnswerRecord
 from relay.ask_request import AskRequest
 from relay.errors import UnsupportedContent
+from relay.limits import Limits
 from relay.models import Models
-from relay.relay import Limits, Relay
+from relay.relay import Relay
 from storage.errors import NotFound
 from storage.sqlite.store import SQLiteStorage
-
-STOP = Finish(FinishReason.STOP, "stop")
-
-
-class Script:
-    """A source that says what the test has it say, and is no provider: all that `Source` asks."""
-
-    name = "scripted"
-    models = ("m",)
-    input_kinds = frozenset({"image", "tool_result"})
-    output_kinds = frozenset({"data"})
-
-    def __init__(self) -> None:
-        self.prompts: list[Prompt] = []
-        self.sinks: list[Sink] = []
-        self.asked = asyncio.Event()
-        self.left = asyncio.Event()
-        self.ends = asyncio.Event()
-
-    async def answer(
-        self, prompt: Prompt, *, may_send: Awaitable[None], on_sent: Callable[[], None], sink: Sink
-    ) -> None:
-        await may_send
-        on_sent()
-        self.prompts.append(prompt)
-        self.sinks.append(sink)
-        self.asked.set()
-        try:
-            await self.ends.wait()
-        except asyncio.CancelledError:
-            self.left.set()
-            raise
-
-    async def close(self) -> None:
-        """Nothing goes on."""
-
-    def say(self, text: str) -> None:
-        self.sinks[-1].text(text)
-
-    def end(self) -> None:
-        self.sinks[-1].finish(STOP)
-        self.ends.set()
+from tests.relay.scripted_source import ScriptedSource
 
 
 class Place:
@@ -74,7 +33,7 @@ class Place:
         self.told: list[AnswerRecord] = []
 
     async def open(self) -> None:
-        self.source = Script()
+        self.source = ScriptedSource()
         self.storage = SQLiteStorage(self.path, secrets.token_hex(16))
         await self.storage.open()
         limits = Limits(
@@ -226,7 +185,7 @@ async def test_what_a_source_does_not_take_is_refused_before_anything_is_kept(
     with pytest.raises(UnsupportedContent):
         await place.relay.ask(AskRequest(user="u", content="q", parts=(ImageBlock(url="x"),)))
 
-    assert (0, 0) == (place.rows(), place.relay.live)
+    assert (0, 0) == (place.rows(), len(place.relay.live_answers))
 
 
 @pytest.mark.gen_test

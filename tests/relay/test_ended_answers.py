@@ -30,7 +30,7 @@ class Shelf:
         self.store.behind = storage
         self.unsent = UnsentBudget(100_000_000)
         remote = RemoteAnswers(self.store, lease_seconds=30)  # type: ignore[arg-type]
-        self.answers = EndedAnswers(self.store, self.unsent, remote.follow)  # type: ignore[arg-type]
+        self.answers = EndedAnswers(self.store, self.unsent, remote)  # type: ignore[arg-type]
 
     async def ended(self, text: str = LONG) -> str:
         """The id of an answer of alice's."""

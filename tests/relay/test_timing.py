@@ -4,33 +4,23 @@ import asyncio
 
 import pytest
 
-from model.messages import FinishReason, Message, Role, Status, Timing, now
-from model.prompt import Prompt, said
+from model.messages import Message, Role, Status, Timing, now
 from model.usage import Usage
-from providers.sink import Finish
-from relay.answer import Answer
 from relay.endings import ending_of, interrupted, orphaned
 from relay.errors import LeaseLost
 from relay.generation import Generation
+from tests.relay.generations import generation_of, over
+from tests.relay.scripted_source import STOP, ScriptedSource
 
-_STOP = ("finish", Finish(FinishReason.STOP, "stop"))
+_STOP = ("finish", STOP)
 _CALL = ("tool_call", "id", "weather")
 
 
 async def _generation() -> Generation:
     """A live answer whose upstream call is over already: what it brought is for the test to say."""
-    generation = Generation(
-        Answer("c-a", "c", "c-q", "openai/m"),
-        Prompt(model="m", turns=(said(Role.USER, "q"),)),
-        user="local",
-        provider="openai",
-        grace_seconds=0.0,
-        max_chars=1000,
-        on_reader_timeout=Generation.abandon,
-    )
-    generation.upstream = asyncio.create_task(asyncio.sleep(0))
-    await generation.upstream
-    return generation
+    source = ScriptedSource()
+    source.ends.set()
+    return await over(generation_of(source))
 
 
 @pytest.mark.parametrize(
@@ -56,10 +46,14 @@ async def test_times_are_those_of_the_first_token_the_first_reasoning_and_the_en
     with monkeypatch.context() as turned:  # nothing is awaited: the loop does not see its clock
         for moment, (method, *words) in growth.items():
             turned.setattr(
-                asyncio.get_running_loop(), "time", lambda m=moment: generation.asked_at + m
+                asyncio.get_running_loop(),
+                "time",
+                lambda m=moment: generation.timeline.asked_at + m,
             )
-            getattr(generation, method)(*words)
-        turned.setattr(asyncio.get_running_loop(), "time", lambda: generation.asked_at + 10)
+            getattr(generation.intake, method)(*words)
+        turned.setattr(
+            asyncio.get_running_loop(), "time", lambda: generation.timeline.asked_at + 10
+        )
         ending = ending_of(generation)
 
     def ms(seconds: int | None) -> int | None:

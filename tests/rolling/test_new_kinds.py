@@ -66,7 +66,7 @@ async def test_an_image_is_refused_and_not_stored_until_no_process_of_the_first_
         assert refused is not None
         assert (503, "upgrading", 5) == (refused.status, refused.code, refused.retry_after)
     assert before == contents(stored)
-    assert ([], 0) == (sources[0].prompts, server.relay.live)
+    assert ([], 0) == (sources[0].prompts, len(server.relay.live_answers))
     upstream.tokens("A cat.")
     upstream.finish()
     for url in (server.url, old.url):

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import storage.base as base
-from relay.asking import Asking, messages, new_conversation, title
 from storage.base import (
     ApiKey,
     Block,
@@ -33,6 +32,7 @@ from storage.base import (
 
 from auth import keys
 from providers.errors import RateLimited
+from relay.asking import Asking, messages, new_conversation, title
 from relay.errors import StorageUnavailable
 
 # The process that stored all this and died, and one whose answer it had a reader for.

@@ -39,11 +39,11 @@ from contents import (
 )
 from pymongo import MongoClient
 from pymongo.database import Database
-from relay.asking import Asking
 from restoring import DUMP, restore
 from storage.base import Count, Storage
 from tornado.httpclient import AsyncHTTPClient
 
+from relay.asking import Asking
 from server import running
 from settings import Settings
 from storage.opening import from_url

@@ -1,0 +1,246 @@
+"""The way of a question, from top to bottom of `Asker.ask`, until its bytes leave for the provider.
+
+What refuses a question comes first, so that a refused one has stored nothing and asked nobody.
+Connecting to the provider begins before question and answer are stored, and the request's bytes
+leave when the store has acknowledged them: so durability costs little time, and nobody is billed
+for a question that was never kept.
+"""
+
+import asyncio
+
+import msgspec
+
+from model.blocks import later_kinds
+from model.messages import Conversation, Message
+from model.prompt import Prompt
+from relay.admission import Admission, Slot
+from relay.answer import Answer
+from relay.ask_request import AskRequest, Caller, messages, new_conversation
+from relay.checkpoints import Checkpoints
+from relay.context import History, history
+from relay.delta_intake import DeltaIntake
+from relay.ending_writer import EndingWriter
+from relay.endings import disconnected_before_sending, never_sent
+from relay.errors import (
+    QuestionTooLong,
+    ShuttingDown,
+    StorageUnavailable,
+    UnsupportedContent,
+    Upgrading,
+)
+from relay.finishing import Finisher
+from relay.generation import Generation
+from relay.limits import Limits
+from relay.live_answers import LiveAnswers
+from relay.models import Models, Source
+from relay.orphans import Orphans
+from relay.reader_timeout import ReaderTimeout, UnreadAnswers
+from relay.timeline import Timeline
+from relay.titles import title_of
+from relay.upstream_call import UpstreamCall
+from storage.contract import Storage
+from storage.errors import Busy, KeyTaken, NotFound
+from storage.sizes import conversation_bytes, messages_bytes
+
+
+class Asker:
+    """Has questions answered."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        models: Models,
+        limits: Limits,
+        *,
+        admission: Admission,
+        live: LiveAnswers,
+        unread: UnreadAnswers,
+        checkpoints: Checkpoints,
+        orphans: Orphans,
+        ending_writer: EndingWriter,
+        finisher: Finisher,
+    ) -> None:
+        self._storage = storage
+        self._models = models
+        self._limits = limits
+        self._admission = admission
+        self._live = live
+        self._unread = unread
+        self._checkpoints = checkpoints
+        self._orphans = orphans
+        self._ending_writer = ending_writer
+        self._finisher = finisher
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Take no more questions."""
+        self._is_closed = True
+
+    async def ask(self, request: AskRequest, replaced: Answer | None = None) -> Answer:
+        """Store the question and begin its answer.
+
+        `replaced` is an earlier answer whose question was stored but never sent: it keeps its
+        place, the new answer stands beside it, and the idempotency key is the new one's from now
+        on. Raises what `Relay.ask` says, and KeyTaken; nothing has left for the provider then.
+        """
+        slot = await self._admission.enter(request.user)
+        try:
+            placed = await self._placed(request, replaced)
+            conversation, new = await self._conversation(placed)
+            if request.chars_in(conversation) > self._limits.max_question_chars:
+                raise QuestionTooLong(self._limits.max_question_chars)
+            model = request.model or conversation.model or self._models.default_for(request.allowed)
+            source, source_model = self._models.resolve(model, request.allowed)
+            unreadable = await self._check_content(request, source)
+            past = await self._history(placed, conversation)
+            prompt = request.prompt(source_model, conversation, past.turns)
+            question, live = messages(
+                placed, conversation.id, past.parent_id, model, prompt, self._storage.process
+            )
+            if request.store:
+                await self._admission.make_room(slot, _stored_bytes(question, new))
+            if self._is_closed:  # since: from here on whoever closes us ends the answer, too
+                raise ShuttingDown
+            generation = self._connect(
+                request, live, prompt, source, slot, keeps_data="data" not in unreadable
+            )
+            try:
+                if request.store:
+                    await self._store(request, question, live, new, replaced)
+                self._begin(generation, is_stored=request.store)
+            except BaseException as error:
+                self._give_up(generation, error, may_be_stored=request.store)
+                raise
+            return generation.answer
+        except BaseException:
+            self._admission.leave(slot)
+            raise
+
+    async def _placed(self, request: AskRequest, replaced: Answer | None) -> AskRequest:
+        """The request, at the question of the answer that it replaces."""
+        if replaced is None:
+            return request
+        return request.regenerating(await self._storage.message(request.user, replaced.question_id))
+
+    async def _conversation(self, request: AskRequest) -> tuple[Conversation, Conversation | None]:
+        """The conversation it belongs to, and once more if it is a new one. Raises NotFound."""
+        if request.conversation_id is None:
+            new = new_conversation(request)
+            return new, new
+        return await self._storage.conversation(request.user, request.conversation_id), None
+
+    async def _check_content(self, request: AskRequest, source: Source) -> frozenset[str]:
+        """What of the answer cannot be kept, because a process beside this one could not read it.
+
+        Raises Upgrading if that is so of the question, and UnsupportedContent if it carries what
+        `source` does not take. Most questions are text, and cost no look at the store.
+        """
+        asked = later_kinds(request.blocks)
+        if not asked <= source.input_kinds:
+            raise UnsupportedContent
+        if not request.store or not (asked or source.output_kinds):
+            return frozenset()
+        unreadable = await self._storage.unreadable(asked | source.output_kinds)
+        if asked & unreadable:
+            raise Upgrading
+        return unreadable
+
+    async def _history(self, request: AskRequest, conversation: Conversation) -> History:
+        """What the question goes on from; nothing if it is a first one. Raises UnknownParent."""
+        parent_id = request.parent_id
+        if request.history is not None:
+            return History(turns=request.history)
+        if parent_id is None or (parent_id is msgspec.UNSET and request.conversation_id is None):
+            return History()
+        return await history(
+            self._storage,
+            request.user,
+            conversation.id,
+            None if parent_id is msgspec.UNSET else parent_id,
+            room=self._limits.context_chars - request.chars_in(conversation),
+            messages=self._limits.context_messages,
+        )
+
+    def _connect(
+        self,
+        request: AskRequest,
+        live: Message,
+        prompt: Prompt,
+        source: Source,
+        slot: Slot,
+        *,
+        keeps_data: bool,
+    ) -> Generation:
+        """Begin to connect to the provider; nothing of the question leaves yet."""
+        answer = Answer.restored(live)
+        timeline = Timeline()
+        intake = DeltaIntake(
+            answer, timeline, max_chars=self._limits.max_answer_chars, keeps_data=keeps_data
+        )
+        upstream = UpstreamCall(source, prompt, intake, timeline, name=f"upstream {answer.id}")
+        # What is stored nowhere is found by nobody who does not read it already.
+        grace_seconds = self._limits.grace_for(request) if request.store else 0.0
+        generation = Generation(
+            answer,
+            prompt,
+            user=request.user,
+            provider=source.name,
+            caller=request.caller or Caller(),
+            slot=slot,
+            timeline=timeline,
+            intake=intake,
+            upstream=upstream,
+            reader_timeout=ReaderTimeout(answer, upstream, grace_seconds, self._unread),
+        )
+        self._live.add(generation)
+        return generation
+
+    async def _store(
+        self,
+        request: AskRequest,
+        question: Message | None,
+        live: Message,
+        new: Conversation | None,
+        replaced: Answer | None,
+    ) -> None:
+        """Store question and answer. The live answer of a dead process does not keep them out."""
+        title, key = title_of(request.content), request.stored_key(live)
+        replaces = None if replaced is None else replaced.id
+        try:
+            await self._storage.ask(
+                question, live, title=title, new=new, key=key, replaces=replaces
+            )
+        except Busy:
+            if not await self._orphans.end_all():
+                raise
+            await self._storage.ask(
+                question, live, title=title, new=new, key=key, replaces=replaces
+            )
+
+    def _begin(self, generation: Generation, *, is_stored: bool) -> None:
+        """Let the question leave; its answer is saved as it grows, and ends with the call."""
+        self._admission.stored(generation.slot)
+        generation.is_begun, generation.is_stored = True, is_stored
+        generation.upstream.send()
+        if is_stored:
+            self._checkpoints.add(generation.answer)
+        self._finisher.finish_after(generation)
+
+    def _give_up(
+        self, generation: Generation, error: BaseException, *, may_be_stored: bool
+    ) -> None:
+        """Let go of a question that was not stored, or of which nobody knows whether it was."""
+        generation.upstream.drop()
+        self._checkpoints.discard(generation.answer)
+        if may_be_stored and not isinstance(error, NotFound | Busy | KeyTaken):
+            # If it was stored, its answer must not stay live.
+            left = isinstance(error, asyncio.CancelledError)
+            ending = disconnected_before_sending() if left else never_sent(StorageUnavailable())
+            self._ending_writer.write_if_stored(generation.answer.id, ending)
+        self._live.remove(generation)
+
+
+def _stored_bytes(question: Message | None, new: Conversation | None) -> int:
+    """By how much the store grows with the question, before its answer."""
+    size = messages_bytes(() if question is None else (question,))
+    return size if new is None else size + conversation_bytes(new)

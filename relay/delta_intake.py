@@ -1,0 +1,121 @@
+"""What a provider hands over, taken into the answer as far as that has room.
+
+A token passes here on its way from the provider's connection to the answer, which wakes its
+readers. It costs two calls: no task, no timer, and a look at the clock only where a block opens.
+"""
+
+import msgspec
+
+from model.blocks import ProviderData, ReasoningBlock, TextBlock, text_in
+from model.messages import Attempt, FinishReason
+from model.usage import Usage
+from providers.sink import Finish, Kind
+from relay.answer import Answer
+from relay.errors import AnswerTooLong
+from relay.timeline import Timeline
+
+# Each block costs some fifty bytes beside its text, in memory and in the store, whose documents are
+# bounded. Models that think between their words change a few dozen times.
+_MAX_BLOCKS = 10_000
+
+# Of a tool call's id and name together: providers' ids have some 40 characters, names at most 64.
+_MAX_NAME_CHARS = 1_000
+
+# Of providers' data in one answer. A signature has some hundred, encrypted reasoning some thousand;
+# as many as this still fit MongoDB's document beside the longest text.
+_MAX_DATA_BYTES = 1_000_000
+
+
+class DeltaIntake:
+    """The `Sink` of one live answer: `providers/sink.py` says what each method is told.
+
+    Methods that grow the answer raise AnswerTooLong when more comes than fits; what fits is in the
+    answer then. A provider's data is dropped unless `keeps_data`: a process that shares the store
+    could not read it.
+    """
+
+    def __init__(
+        self, answer: Answer, timeline: Timeline, *, max_chars: int, keeps_data: bool = True
+    ) -> None:
+        self.reported_usage: Usage | None = None  # the provider's own figures
+        self.finish_mark: Finish | None = None
+        self.attempts: list[Attempt] = []  # calls that are over, if several were tried
+        self._answer = answer
+        self._timeline = timeline
+        self._max_chars = max_chars
+        self._keeps_data = keeps_data
+        self._is_full = False
+        self._data_bytes = 0
+        self._blocks = 0  # whose opening was noted
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the provider said that the answer is over, and whole."""
+        mark = self.finish_mark
+        return mark is not None and mark.reason is not FinishReason.ERROR
+
+    def text(self, text: str) -> None:
+        """Grow by text."""
+        self._answer.append_text(self._fitting(text))
+        self._grown()
+
+    refusal = text  # the model declines: readers see it as text
+
+    def reasoning(self, text: str) -> None:
+        """Grow by reasoning."""
+        self._answer.append_reasoning(self._fitting(text))
+        self._grown(is_reasoning=True)
+
+    def tool_call(self, call_id: str, name: str) -> None:
+        """Grow by the opening of a tool call."""
+        if len(call_id) + len(name) > _MAX_NAME_CHARS or not self._fitting("."):
+            raise AnswerTooLong
+        self._answer.open_tool_call(call_id, name)
+        self._grown()
+
+    def arguments(self, text: str) -> None:
+        """Grow by arguments of the tool call that was opened last."""
+        self._answer.append_arguments(self._fitting(text))
+        self._grown()
+
+    def data(self, data: ProviderData) -> None:
+        """Grow by a provider's data on what came last, if every process can read that."""
+        if self._keeps_data:
+            self._data_bytes += len(msgspec.json.encode(data))
+            if self._data_bytes > _MAX_DATA_BYTES or not self._fitting("."):
+                raise AnswerTooLong
+            self._answer.append_data(data)
+            self._grown(is_reasoning=True)
+
+    def usage(self, usage: Usage) -> None:
+        """Note the provider's figures: the last ones count."""
+        self.reported_usage = usage
+
+    def finish(self, finish: Finish | None) -> None:
+        """Note the provider's finish mark, or that the one there was does not stand."""
+        self.finish_mark = finish
+
+    def written(self, kind: Kind) -> str:
+        """All of a kind so far; what is refused is text."""
+        wanted = ReasoningBlock if kind == "reasoning" else TextBlock
+        return "".join(text_in(block) for block in self._answer.blocks() if type(block) is wanted)
+
+    def tried(self, attempt: Attempt) -> None:
+        """Note a call that is over."""
+        self.attempts.append(attempt)
+
+    def _grown(self, *, is_reasoning: bool = False) -> None:
+        """Note whether a block was opened, and raise AnswerTooLong if the bounds are passed."""
+        if self._answer.block_count != self._blocks:
+            self._blocks = self._answer.block_count
+            self._timeline.note_block(is_reasoning=is_reasoning)
+        if self._is_full or self._blocks > _MAX_BLOCKS:
+            raise AnswerTooLong
+
+    def _fitting(self, text: str) -> str:
+        """As much of `text` as the answer has room for."""
+        room = self._max_chars - self._answer.position
+        if len(text) <= room:
+            return text
+        self._is_full = True
+        return text[: max(room, 0)]

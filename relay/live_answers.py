@@ -1,0 +1,64 @@
+"""The answers that are generated in this process, from when they connect until they have ended."""
+
+from collections.abc import Iterator
+
+from model.messages import Status
+from relay.admission import Admission
+from relay.generation import Generation
+
+
+class LiveAnswers:
+    """The generations of this process, by the ids of their answers."""
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+        self._generations: dict[str, Generation] = {}
+
+    def __len__(self) -> int:
+        return len(self._generations)
+
+    def __iter__(self) -> Iterator[Generation]:
+        return iter(list(self._generations.values()))  # some may end meanwhile
+
+    def __contains__(self, answer_id: str) -> bool:
+        return answer_id in self._generations
+
+    def get(self, answer_id: str) -> Generation | None:
+        """The generation of an answer, if it is live here."""
+        return self._generations.get(answer_id)
+
+    def of_user(self, user: str, answer_id: str) -> Generation | None:
+        """The same if the answer is this user's."""
+        generation = self._generations.get(answer_id)
+        return generation if generation is not None and generation.user == user else None
+
+    def add(self, generation: Generation) -> None:
+        """Have it found, and ended when this process goes away."""
+        self._generations[generation.answer.id] = generation
+
+    def remove(self, generation: Generation) -> None:
+        """It has ended, or was never asked: give its place to somebody else."""
+        del self._generations[generation.answer.id]
+        self._admission.leave(generation.slot, ended=generation.is_begun)
+        generation.ended.set()
+
+    def cancel(self, answer_id: str, status: Status) -> None:
+        """End an answer as `status`, if it is live here."""
+        if (generation := self._generations.get(answer_id)) is not None:
+            generation.cancel(status)
+
+    def cancel_all(self, status: Status) -> None:
+        """End all of them as `status`."""
+        for generation in self:
+            generation.cancel(status)
+
+    def cancel_conversation(self, conversation_id: str, status: Status) -> None:
+        """End those of a conversation as `status`."""
+        for generation in self:
+            if generation.answer.conversation_id == conversation_id:
+                generation.cancel(status)
+
+    async def wait_until_empty(self) -> None:
+        """Return when none is live."""
+        while self._generations:
+            await next(iter(self._generations.values())).ended.wait()

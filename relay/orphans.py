@@ -1,0 +1,64 @@
+"""Answers that were left live in the store by a process that died: ended by whoever finds them.
+
+A dead process's answers keep their readers waiting, and their conversations busy. All processes
+look for them, and each ending matches only while the answer is live, so one of them writes it.
+"""
+
+import asyncio
+import logging
+import random
+
+from model.messages import Message
+from relay.admission import Admission
+from relay.endings import orphaned
+from storage.contract import Storage
+from storage.errors import StorageError
+from telemetry.log_event import LogEvent
+from telemetry.outage_log import OutageLog
+
+log = logging.getLogger("headrace.relay")
+
+# Looked for this often, their readers wait for little longer than the lease that the process had.
+_SWEEPS_PER_LEASE = 4
+
+
+class Orphans:
+    """Ends orphans, when it is told to and now and then."""
+
+    def __init__(self, storage: Storage, admission: Admission, *, lease_seconds: float) -> None:
+        self._storage = storage
+        self._admission = admission
+        self._lease_seconds = lease_seconds
+        self._outage = OutageLog(
+            logging.getLogger("headrace.leases"), "orphans not ended", "orphans ended again"
+        )
+
+    async def end_all(self) -> bool:
+        """End what there is now; whether this process ended any. Raises StorageError."""
+        ended_any = False
+        while orphans := await self._storage.orphans():
+            ended = [message.id for message in orphans if await self._end(message)]
+            if not ended:  # they are another sweeper's
+                break
+            ended_any = True
+        return ended_any
+
+    async def run(self) -> None:
+        """Sweep until cancelled, at random moments: many processes do not all look at once."""
+        while True:
+            pause = self._lease_seconds / _SWEEPS_PER_LEASE * random.uniform(0.5, 1.5)
+            await asyncio.sleep(pause)
+            try:
+                await self.end_all()
+            except StorageError as error:
+                self._outage.failed(error.reason, error)
+            else:
+                self._outage.succeeded()
+
+    async def _end(self, message: Message) -> bool:
+        ending = orphaned(message)
+        ended = await self._storage.end_answer(message.id, message.owner or "", ending)
+        if ended:
+            log.info(LogEvent("answer interrupted, its process died", answer=message.id))
+            self._admission.charge(message.user, ending.usage)
+        return ended

@@ -1,0 +1,146 @@
+"""How long an answer goes on while nobody reads it: not at all, for some seconds, or to its end.
+
+Readers may come and go at this process or at another one, which says so in the store about once a
+second. So when the time of answers is over here, the peers' requests are read once more, for all
+such answers together, before any of them is abandoned.
+"""
+
+import asyncio
+import logging
+from typing import Protocol
+
+from model.messages import Status
+from relay.answer import Answer
+from relay.upstream_call import UpstreamCall
+from storage.errors import StorageError
+
+log = logging.getLogger("headrace.relay")
+
+
+class Peers(Protocol):
+    """Knows who reads our answers at other processes."""
+
+    async def poll(self) -> None:
+        """Have each answer know whether it is followed now. Raises StorageError."""
+
+
+class ReaderTimeout:
+    """Cancels one answer as ABANDONED when nobody has read it for `grace_seconds`.
+
+    0 means as soon as its last reader disconnects, None means never. The time begins when somebody
+    disconnects or is said to come: an answer that nobody ever came for goes on.
+    """
+
+    def __init__(
+        self,
+        answer: Answer,
+        upstream: UpstreamCall,
+        grace_seconds: float | None,
+        unread: "UnreadAnswers",
+    ) -> None:
+        self.is_followed = False  # somebody reads it at another process
+        self._answer = answer
+        self._upstream = upstream
+        self._grace_seconds = grace_seconds
+        self._unread = unread
+        self._timer: asyncio.TimerHandle | None = None
+        self._expected_until = 0.0  # by the loop's clock: a reader has so long to come
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a reader is waited for."""
+        return self._timer is not None
+
+    def expect_reader(self, seconds: float) -> None:
+        """Give the first reader this long to come, unless it goes on without any."""
+        self._expected_until = asyncio.get_running_loop().time() + seconds
+        self.reader_disconnected()
+
+    def reader_connected(self) -> None:
+        """A reader came: the answer goes on for as long as they stay."""
+        self._expected_until = 0.0
+        self.stop()
+
+    def reader_disconnected(self) -> None:
+        """A reader went: if it was the last one, the time begins."""
+        if self._grace_seconds is None or self._is_read or self._upstream.is_over:
+            return
+        loop = asyncio.get_running_loop()
+        seconds = max(self._grace_seconds, self._expected_until - loop.time())
+        if seconds == 0:
+            self._upstream.cancel(Status.ABANDONED)
+            return
+        self.stop()
+        self._timer = loop.call_later(seconds, self._unread.add, self)
+
+    def follow(self, is_followed: bool) -> None:
+        """Somebody reads it at another process, or nobody does any more."""
+        if is_followed == self.is_followed:
+            return
+        self.is_followed = is_followed
+        if is_followed:
+            self.reader_connected()
+        else:
+            self.reader_disconnected()
+
+    def abandon_if_over(self) -> None:
+        """Cancel the answer if the time is over that runs now: a reader may have come and gone."""
+        if self._is_read or self._timer is None:
+            return
+        if self._timer.when() <= asyncio.get_running_loop().time():
+            self._upstream.cancel(Status.ABANDONED)
+
+    def stop(self) -> None:
+        """Wait for no reader any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    @property
+    def _is_read(self) -> bool:
+        return self.is_followed or self._answer.readers > 0
+
+
+class UnreadAnswers:
+    """The answers of this process whose time without a reader is over."""
+
+    def __init__(self, peers: Peers) -> None:
+        self._peers = peers
+        self._timeouts: list[ReaderTimeout] = []
+        self._abandoning: asyncio.Task[None] | None = None
+        self._is_paused = False
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether the peers' requests are being read for the sake of some of them."""
+        return self._abandoning is not None and not self._abandoning.done()
+
+    def add(self, timeout: ReaderTimeout) -> None:
+        """Abandon its answer, unless somebody turns out to have come elsewhere."""
+        if self._is_paused:
+            return
+        self._timeouts.append(timeout)
+        if not self.is_asking:
+            self._abandoning = asyncio.create_task(self._abandon())
+
+    def pause(self) -> None:
+        """Abandon none any more: while this process drains nobody could come back to it."""
+        self._is_paused = True
+
+    async def close(self) -> None:
+        """Ask the peers no more."""
+        if self._abandoning is not None:
+            self._abandoning.cancel()
+            await asyncio.wait({self._abandoning})
+
+    async def _abandon(self) -> None:
+        while timeouts := self._timeouts:
+            self._timeouts = []
+            try:
+                await self._peers.poll()
+            except StorageError:
+                pass  # what was heard last has to do
+            except Exception as error:  # a bug; these must not go on for nobody, to their end
+                log.error("peers not asked who reads", exc_info=error)
+            for timeout in timeouts:
+                timeout.abandon_if_over()

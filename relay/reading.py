@@ -1,0 +1,92 @@
+"""Finding an answer, wherever it is, and reading it: it is live here, live elsewhere, or ended.
+
+Whoever reads has the same `Answer` before them in each case, and does not know the difference.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from model.messages import Message, Role
+from relay.answer import Answer, Reader
+from relay.ended_answers import EndedAnswers
+from relay.live_answers import LiveAnswers
+from relay.remote_answers import RemoteAnswers
+from storage.contract import Storage
+from storage.errors import NotFound
+
+
+class Answers:
+    """The answers of all users, for those who read them."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        live: LiveAnswers,
+        remote_answers: RemoteAnswers,
+        ended_answers: EndedAnswers,
+        attach_seconds: float,
+    ) -> None:
+        self._storage = storage
+        self._live = live
+        self._remote_answers = remote_answers
+        self._ended_answers = ended_answers
+        self._attach_seconds = attach_seconds
+
+    async def find(self, user: str, answer_id: str) -> Answer:
+        """The answer, to be read.
+
+        Raises NotFound and StorageError; Overloaded and TooMuchUnread if it is a long one to load.
+        """
+        if generation := self._live.of_user(user, answer_id):
+            return generation.answer
+        if remote := self._remote_answers.answer(user, answer_id):
+            return remote
+        return await self._ended_answers.answer(user, answer_id)
+
+    async def check(self, user: str, answer_id: str) -> None:
+        """Return if there is such an answer. Raises NotFound and StorageError."""
+        if self._live.of_user(user, answer_id) is None:
+            await self._storage.answer_status(user, answer_id)
+
+    async def peek(self, user: str, answer_id: str) -> Answer:
+        """The answer as it is now, for who will not read it: nothing goes on or ends by that.
+
+        Raises as `find` does.
+        """
+        if generation := self._live.of_user(user, answer_id):
+            return generation.answer
+        return Answer.restored(await self.stored(user, answer_id))
+
+    async def stored(self, user: str, answer_id: str) -> Message:
+        """The answer as the store has it. Raises NotFound and StorageError."""
+        message = await self._storage.message(user, answer_id)
+        if message.role != Role.ASSISTANT:
+            raise NotFound
+        return message
+
+    @contextmanager
+    def reader(self, answer: Answer, position: int = 0) -> Iterator[Reader]:
+        """Read `answer` from `position`; leaving this block may cancel its upstream call."""
+        reader = Reader(answer, position)
+        answer.attach(reader)
+        generation = self._live.get(answer.id)
+        if generation is not None:
+            generation.reader_connected()
+        elif not self._remote_answers.reader_connected(answer):
+            reader.disconnect()
+        try:
+            yield reader
+        finally:
+            answer.detach(reader)
+            if generation is not None:
+                generation.reader_timeout.reader_disconnected()
+            else:
+                self._remote_answers.reader_disconnected(answer)
+
+    def expect_reader(self, answer: Answer) -> None:
+        """Nobody reads `answer` yet; somebody is said to come."""
+        if generation := self._live.get(answer.id):
+            generation.reader_timeout.expect_reader(self._attach_seconds)
+        else:
+            self._remote_answers.expect_reader(answer, self._attach_seconds)

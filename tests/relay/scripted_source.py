@@ -1,0 +1,58 @@
+"""A source that says what a test has it say: no provider, no socket."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from model.messages import FinishReason
+from model.prompt import Prompt
+from providers.sink import Finish, Sink
+
+STOP = Finish(FinishReason.STOP, "stop")
+
+
+class ScriptedSource:
+    """All that `Source` asks, for one answer at a time or several."""
+
+    name = "scripted"
+    models = ("m",)
+    input_kinds = frozenset({"image", "tool_result"})
+    output_kinds = frozenset({"data"})
+
+    def __init__(self) -> None:
+        self.prompts: list[Prompt] = []
+        self.sinks: list[Sink] = []
+        self.connected = asyncio.Event()
+        self.asked = asyncio.Event()
+        self.left = asyncio.Event()
+        self.ends = asyncio.Event()
+        self.error: Exception | None = None  # what it fails by, once it ends
+
+    async def answer(
+        self, prompt: Prompt, *, may_send: Awaitable[None], on_sent: Callable[[], None], sink: Sink
+    ) -> None:
+        """Wait until it may send, then until it is told to end."""
+        self.connected.set()
+        await may_send
+        on_sent()
+        self.prompts.append(prompt)
+        self.sinks.append(sink)
+        self.asked.set()
+        try:
+            await self.ends.wait()
+        except asyncio.CancelledError:
+            self.left.set()
+            raise
+        if self.error is not None:
+            raise self.error
+
+    async def close(self) -> None:
+        """Nothing goes on."""
+
+    def say(self, text: str) -> None:
+        """Have the newest answer grow."""
+        self.sinks[-1].text(text)
+
+    def end(self) -> None:
+        """End the newest answer, whole."""
+        self.sinks[-1].finish(STOP)
+        self.ends.set()
