@@ -1,24 +1,24 @@
 import vue from "@vitejs/plugin-vue";
 import { defineConfig } from "vitest/config";
-import { delivery } from "./build/delivery.ts";
+import { precompress } from "./build/precompress.ts";
 
 export default defineConfig({
-  plugins: [vue(), delivery()],
-  base: "./", // it may be served below any path of a site
+  plugins: [vue(), precompress()],
+  base: "./", // so that the page can be served below any path of a site
   define: {
-    // The page uses neither: left out, they cost nothing.
+    // Parts of the libraries that the page does not use are left out of the build.
     __VUE_OPTIONS_API__: false,
     __VUE_I18N_LEGACY_API__: false,
     __INTLIFY_PROD_DEVTOOLS__: false,
   },
   build: {
     target: "es2023",
-    assetsInlineLimit: 0, // the policy allows no data: addresses
-    modulePreload: { polyfill: false }, // every browser of that target knows it
-    chunkSizeWarningLimit: 1000, // `delivery` bounds what counts
+    assetsInlineLimit: 0, // the page's policy forbids data: URLs
+    modulePreload: { polyfill: false }, // every browser that supports es2023 has it
+    chunkSizeWarningLimit: 1000, // `precompress` limits the size of the first load
   },
   server: {
-    // `npm run dev` beside `make run`: the page as it is written, with the real API behind it.
+    // `npm run dev` serves the page's sources, and forwards API requests to the server of `make run`.
     proxy: {
       "/api": {
         target: "http://127.0.0.1:8080",

@@ -1,6 +1,6 @@
 /**
- * `npm run lock`: the lock file names no host. npm is told by .npmrc to leave out where packages
- * come from, so that yours decides; here go the addresses where their authors ask for support.
+ * `npm run lock` ends with this: it removes URLs from the lock file, so that npm installs from the
+ * registry that is configured on each machine. .npmrc omits most of them already.
  */
 
 import { readFileSync, writeFileSync } from "node:fs";

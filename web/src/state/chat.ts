@@ -21,7 +21,7 @@ import { notifyTabs } from "./tabs";
 
 /**
  * Seconds for which an answer goes on without a reader: enough for a reload, a tunnel or a look at
- * another app. The answer of somebody who stays away for longer is not worth its cost.
+ * another app. An answer whose reader stays away for longer is not worth its cost.
  */
 const GRACE_SECONDS = 60;
 

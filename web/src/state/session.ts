@@ -1,7 +1,7 @@
 /**
  * The signed-in user and their key, and the wait for a key after a request was answered 401.
  *
- * Whoever sends a rejected request waits here until somebody has signed in, and then sends it again.
+ * Code that sends a rejected request waits here until somebody has signed in, and sends it again.
  * Everything on the page belongs to one user. When another user signs in, or the user signs out, the
  * page is reloaded, so that nothing of theirs stays in memory or is sent in another's name. Other
  * tabs learn of both by the `storage` event; no message between tabs contains the key.

@@ -2,39 +2,39 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { AnswerEvent } from "../../src/stream";
 import { askAsync, followWithEventSource, createTicket } from "../../src/stream/eventsource";
 
-/** An EventSource whose server is the test. */
-class ScriptedSource extends EventTarget {
+/** An EventSource whose messages the test sends. */
+class FakeEventSource extends EventTarget {
   static readonly CLOSED = 2;
-  static opened: ScriptedSource[] = [];
+  static opened: FakeEventSource[] = [];
   readyState = 1;
 
   constructor(readonly url: string) {
     super();
-    ScriptedSource.opened.push(this);
+    FakeEventSource.opened.push(this);
   }
 
-  say(type: string, data: unknown, lastEventId = ""): void {
+  send(type: string, data: unknown, lastEventId = ""): void {
     this.dispatchEvent(new MessageEvent(type, { data: JSON.stringify(data), lastEventId }));
   }
 
-  /** Any status but 200, which an EventSource takes for good. */
+  /** What a browser does after any status but 200: it closes for good. */
   refuse(): void {
-    this.readyState = ScriptedSource.CLOSED;
+    this.readyState = FakeEventSource.CLOSED;
     this.dispatchEvent(new Event("error"));
   }
 
   close(): void {
-    this.readyState = ScriptedSource.CLOSED;
+    this.readyState = FakeEventSource.CLOSED;
   }
 }
 
-const Source = ScriptedSource as unknown as typeof EventSource;
+const Source = FakeEventSource as unknown as typeof EventSource;
 let events: AnswerEvent[];
 const onEvent = (event: AnswerEvent) => void events.push(event);
 
 beforeEach(() => {
   vi.useFakeTimers();
-  ScriptedSource.opened = [];
+  FakeEventSource.opened = [];
   events = [];
 });
 
@@ -44,27 +44,27 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-test("events are given as they come, and the end closes the source", async () => {
+test("events are passed on as they arrive, and `end` closes the source", async () => {
   followWithEventSource("a1", { onEvent, EventSource: Source });
-  const [source] = ScriptedSource.opened;
+  const [source] = FakeEventSource.opened;
 
-  source?.say("start", { answer_id: "a1" });
-  source?.say("delta", { text: "你" }, "1");
-  source?.say("end", { status: "complete" }, "1-end");
+  source?.send("start", { answer_id: "a1" });
+  source?.send("delta", { text: "你" }, "1");
+  source?.send("end", { status: "complete" }, "1-end");
 
   expect(source?.url).toBe("/api/v1/answers/a1/events");
   expect(events.map((event) => event.type)).toEqual(["start", "delta", "end"]);
-  expect(source?.readyState).toBe(ScriptedSource.CLOSED);
+  expect(source?.readyState).toBe(FakeEventSource.CLOSED);
 });
 
-test("a source that gave up is replaced by one that goes on behind the last event", async () => {
+test("a source that closed for good is replaced by one that resumes after the last event", async () => {
   const close = followWithEventSource("a1", { onEvent, EventSource: Source });
-  ScriptedSource.opened[0]?.say("delta", { text: "a" }, "1");
+  FakeEventSource.opened[0]?.send("delta", { text: "a" }, "1");
 
-  ScriptedSource.opened[0]?.refuse();
+  FakeEventSource.opened[0]?.refuse();
   await vi.runAllTimersAsync();
 
-  expect(ScriptedSource.opened.map(({ url }) => url)).toEqual([
+  expect(FakeEventSource.opened.map(({ url }) => url)).toEqual([
     "/api/v1/answers/a1/events",
     "/api/v1/answers/a1/events?after=1",
   ]);
@@ -76,27 +76,27 @@ test("each new source has a ticket of its own", async () => {
   const ticket = async () => `t${++number}`;
   const close = followWithEventSource("a1", { onEvent, EventSource: Source, ticket });
   await vi.runAllTimersAsync();
-  ScriptedSource.opened[0]?.refuse();
+  FakeEventSource.opened[0]?.refuse();
   await vi.runAllTimersAsync();
 
-  expect(ScriptedSource.opened.map(({ url }) => url.split("?")[1])).toEqual([
+  expect(FakeEventSource.opened.map(({ url }) => url.split("?")[1])).toEqual([
     "ticket=t1",
     "ticket=t2",
   ]);
   close();
 });
 
-test("closing ends the waiting too", async () => {
+test("closing also ends the wait before a retry", async () => {
   const close = followWithEventSource("a1", { onEvent, EventSource: Source });
-  ScriptedSource.opened[0]?.refuse();
+  FakeEventSource.opened[0]?.refuse();
 
   close();
   await vi.runAllTimersAsync();
 
-  expect(ScriptedSource.opened.length).toBe(1);
+  expect(FakeEventSource.opened.length).toBe(1);
 });
 
-test("asking ahead says where the answer is", async () => {
+test("asking returns the address of the answer", async () => {
   const accepted = { answer_id: "a1", events_url: "/api/v1/answers/a1/events" };
   const fetched = vi.fn(async () => Response.json(accepted, { status: 202 }));
   vi.stubGlobal("fetch", fetched);
@@ -110,7 +110,7 @@ test("asking ahead says where the answer is", async () => {
   );
 });
 
-test("a key goes with the question, and for the events a ticket is got by it", async () => {
+test("the key is sent with the question, and exchanged for a ticket", async () => {
   const sent: [string, RequestInit][] = [];
   const headers = { Authorization: "Bearer k1" };
   vi.stubGlobal("fetch", async (path: string, init: RequestInit) => {
@@ -125,7 +125,7 @@ test("a key goes with the question, and for the events a ticket is got by it", a
   for (const [, init] of sent) expect(init.headers).toMatchObject(headers);
 });
 
-test("without a good key there is no ticket", async () => {
+test("without a valid key there is no ticket", async () => {
   vi.stubGlobal("fetch", async () =>
     Response.json({ error: { code: "invalid_credentials", message: "No." } }, { status: 401 }),
   );

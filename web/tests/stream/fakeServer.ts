@@ -114,6 +114,7 @@ export class FakeServer {
   }
 }
 
+/** A refusal in the API's format. */
 export const refusal = (status: number, code: string, more: object = {}, headers = {}): Response =>
   new Response(JSON.stringify({ error: { code, message: "No.", request_id: "r1", ...more } }), {
     status,

@@ -16,7 +16,7 @@ export let trigger: FakeTrigger;
 export let states: ConnectionState[];
 export let options: AskOptions;
 
-/** Makes all of them anew for each test, and checks that none leaves a timer or a listener behind. */
+/** Recreates them before each test, and checks after it that no timer or listener is left. */
 export function setUpEach(): void {
   beforeEach(() => {
     vi.useFakeTimers({
