@@ -55,7 +55,9 @@ _REFUSED = (
 
 
 class ClientRequest(HTTPRequest):
-    """An HTTPRequest with what the relaying of a stream needs besides.
+    """An HTTPRequest with what the relaying of a stream needs besides. It is for one fetch.
+
+    Its body, a whole history, is let go when the response begins, because answers last for minutes.
 
     may_send: the connection is made at once, but not a byte of the request is sent before this
         is done; if that fails or is cancelled, so does the fetch. It may be shared: it is awaited
@@ -78,6 +80,7 @@ class ClientRequest(HTTPRequest):
         self.may_send = may_send
         self.on_send = on_send
         self.on_head = on_head
+        self.was_answered = False
 
 
 class HttpClient(AsyncHTTPClient):
@@ -163,6 +166,8 @@ class HttpClient(AsyncHTTPClient):
             request = ClientRequest(request, **kwargs)
         elif kwargs:
             raise ValueError("kwargs can't be used if request is an HTTPRequest object")
+        if isinstance(request, ClientRequest) and request.was_answered:
+            raise ValueError("a ClientRequest is for one fetch: its body is gone")
         fetch = asyncio.create_task(self._fetch(request, raise_error))
         self._fetches.add(fetch)
         fetch.add_done_callback(self._fetches.discard)
@@ -213,14 +218,13 @@ class HttpClient(AsyncHTTPClient):
                     await _success_of(request.may_send)
                 if request.on_send is not None:
                     request.on_send()
-            body = request.body or b""
             on_body = request.streaming_callback or builder.keep
             try:
-                await connection.exchange(head + body, builder.on_head, on_body)
+                await connection.exchange(head + (request.body or b""), builder.on_head, on_body)
             except StaleConnection:
                 connection.close()
                 connection = await self._connect(endpoint, limit)
-                await connection.exchange(head + body, builder.on_head, on_body)
+                await connection.exchange(head + (request.body or b""), builder.on_head, on_body)
         except StaleConnection as error:
             raise ConnectFailed(reason="closed_before_it_was_asked") from error
         finally:
@@ -287,8 +291,11 @@ class _ResponseBuilder:
     def on_head(self, head: ResponseHead) -> None:
         self._head = head
         request = self._request
-        if isinstance(request, ClientRequest) and request.on_head is not None:
-            request.on_head(head.status, head.headers)
+        if isinstance(request, ClientRequest):
+            request.was_answered = True
+            request.body = b""  # not needed again: a stale connection shows before any response
+            if request.on_head is not None:
+                request.on_head(head.status, head.headers)
         if request.header_callback is not None:
             request.header_callback(f"HTTP/{head.version} {head.status} {head.reason}\r\n")
             for name, value in head.headers.get_all():

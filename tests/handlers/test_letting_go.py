@@ -117,3 +117,28 @@ async def test_nor_does_an_answer_that_failed(
         await call(server.url, "GET", "/api/v1/conversations")
         await new_conversation(server)
         await until(lambda: server.acceptor.connections == 0)
+
+
+def long_texts() -> list[int]:
+    """The ids of all texts in this process that are longer than 100 KB, by whatever holds them."""
+    gc.collect()
+    texts = (text for holder in gc.get_objects() for text in gc.get_referents(holder))
+    kinds = (str, bytes, bytearray)
+    return [id(text) for text in texts if isinstance(text, kinds) and len(text) > 100_000]
+
+
+@pytest.mark.parametrize("headers", [{}, KEY])
+@pytest.mark.gen_test
+async def test_a_question_is_not_held_while_its_answer_is_generated(
+    headrace: Server, upstream: ScriptedUpstream, headers: dict[str, str]
+) -> None:
+    before = long_texts()
+    upstream.tokens("a")
+    reader = await Reader.ask(headrace.url, "q" * 390_000, headers=headers)
+    await reader.text("a")
+    arrived = [id(request.body) for request in upstream.requests]
+
+    held = set(long_texts()) - {*before, *arrived}
+
+    assert not held
+    reader.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -326,3 +327,48 @@ async def test_one_may_be_configured_as_tornados_client(far_side: FarSide) -> No
         client.close()
     finally:
         AsyncHTTPClient.configure(None)
+
+
+@pytest.mark.gen_test
+async def test_a_body_that_was_sent_is_not_held_while_the_response_comes(
+    client: HttpClient, far_side: FarSide
+) -> None:
+    port = await far_side.listen()
+    body = b"x" * 100_000
+    held_by_the_test = sys.getrefcount(body)
+    came = asyncio.Event()
+    fetch = client.fetch(
+        ClientRequest(
+            f"http://127.0.0.1:{port}/",
+            method="POST",
+            body=body,
+            streaming_callback=lambda _: came.set(),
+        )
+    )
+    peer = await far_side.peer()
+    await peer.request()
+    held_before_the_response = sys.getrefcount(body) - held_by_the_test
+    peer.say(CHUNKED, chunk(b"a"))
+    await came.wait()
+
+    held = sys.getrefcount(body) - held_by_the_test
+
+    assert (True, 0) == (held_before_the_response > 0, held)
+    peer.say(LAST_CHUNK)
+    await fetch
+
+
+@pytest.mark.gen_test
+async def test_a_request_whose_body_is_gone_is_not_sent_without_it(
+    client: HttpClient, far_side: FarSide
+) -> None:
+    port = await far_side.listen()
+    request = ClientRequest(f"http://127.0.0.1:{port}/", method="POST", body=b"once")
+    fetch = client.fetch(request)
+    peer = await far_side.peer()
+    await peer.request()
+    peer.say(FIVE)
+    await fetch
+
+    with pytest.raises(ValueError, match="one fetch"):
+        client.fetch(request)
