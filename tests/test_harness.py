@@ -42,6 +42,7 @@ def suite(tmp_path: Path) -> Suite:
     return run
 
 
+@pytest.mark.slow
 def test_async_tests_run_on_the_loop_their_fixtures_were_built_on(suite: Suite) -> None:
     out = suite("""
 @pytest.fixture
@@ -57,10 +58,12 @@ async def test_it(event):
     assert "1 passed" in out
 
 
+@pytest.mark.slow
 def test_an_async_test_that_nobody_would_await_fails(suite: Suite) -> None:
     assert "1 failed" in suite("async def test_it(): pass")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("leaving", "complaint"),
     [
@@ -85,6 +88,7 @@ async def test_it():
     assert "1 error" in out or "1 failed" in out
 
 
+@pytest.mark.slow
 def test_an_expected_error_passes_and_has_to_come(suite: Suite) -> None:
     out = suite("""
 @pytest.mark.parametrize("text", ["on fire", "all is well"])
@@ -96,6 +100,7 @@ def test_it(expect_log, text) -> None:
     assert "2 passed, 1 error" in out
 
 
+@pytest.mark.slow
 def test_a_missing_program_is_said_loudly_here_and_fails_in_ci(suite: Suite) -> None:
     body = "def test_it(needs): needs('no-such-program')"
 
@@ -104,6 +109,7 @@ def test_a_missing_program_is_said_loudly_here_and_fails_in_ci(suite: Suite) -> 
     assert "1 failed" in suite(body, CI="true")
 
 
+@pytest.mark.slow
 def test_no_worker_runs_a_test_beside_one_that_is_alone(suite: Suite, tmp_path: Path) -> None:
     out = suite(
         """

@@ -81,6 +81,7 @@ async def statuses(stream: asyncio.StreamReader, writer: asyncio.StreamWriter) -
     return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+) ?", received)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CORPUS.values(), ids=CORPUS.keys())
 @pytest.mark.gen_test
 async def test_each_is_answered_as_it_should_be_and_leaves_nothing(
@@ -96,6 +97,7 @@ async def test_each_is_answered_as_it_should_be_and_leaves_nothing(
 _SHORT = {name: case for name, case in CORPUS.items() if len(case.data) <= 1000}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", _SHORT.values(), ids=_SHORT.keys())
 @pytest.mark.gen_test
 async def test_each_is_the_same_byte_by_byte(

@@ -87,6 +87,7 @@ def test_every_line_of_the_runbook_is_provoked_by_one_scene() -> None:
     assert sorted(provoked) == sorted(lines_of_the_table())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("played", SCENES, ids=lambda played: played.play.__name__)
 def test_what_goes_wrong_is_in_the_log_as_the_runbook_has_it(
     played: Scene, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture, io_loop: Any

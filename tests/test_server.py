@@ -104,6 +104,7 @@ async def test_check_config_prints_what_is_in_effect_and_no_secret(launcher: Lau
 KEYS = f'[auth]\nmode = "keys"\nsecret = "{"s" * 32}"\n'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "environ", "named"),
     [
@@ -125,6 +126,7 @@ async def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(
     assert named in said
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_second_server_on_the_same_file_is_told_so(launcher: Launcher) -> None:
     launcher.settings.write_text("port = 0")
@@ -134,6 +136,7 @@ async def test_a_second_server_on_the_same_file_is_told_so(launcher: Launcher) -
     assert "headrace.db" in said
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_port_that_is_taken_is_told_in_one_line(launcher: Launcher) -> None:
     launcher.settings.write_text("port = 0")
@@ -145,6 +148,7 @@ async def test_a_port_that_is_taken_is_told_in_one_line(launcher: Launcher) -> N
     assert port in said
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_database_that_is_not_there_is_told_without_its_password(
     launcher: Launcher,

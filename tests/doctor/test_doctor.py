@@ -15,6 +15,7 @@ def storage(tmp_path: Path) -> dict[str, str]:
     return {"url": f"sqlite:///{tmp_path}/data/headrace.db"}
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_fresh_checkout_is_fine_and_nothing_is_made(launcher: Launcher) -> None:
     process = await launcher.start("doctor", HEADRACE_PORT="0")
@@ -25,6 +26,7 @@ async def test_a_fresh_checkout_is_fine_and_nothing_is_made(launcher: Launcher) 
     assert not (launcher.folder / "data").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_running_server_is_known_and_not_disturbed(launcher: Launcher) -> None:
     launcher.settings.write_text("port = 0\n[metrics]\nport = 0\n")
@@ -47,6 +49,7 @@ async def test_a_running_server_is_known_and_not_disturbed(launcher: Launcher) -
     assert f"process {serving.pid} uses it" in said
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_what_is_wrong_is_told_with_what_to_do_and_exit_status_1(
     launcher: Launcher, upstream: ScriptedUpstream

@@ -149,6 +149,7 @@ async def test_a_file_that_was_replaced_under_a_server_is_wrong(launcher: Launch
     assert "damaged" not in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["data/headrace.db", "link.db"])
 @pytest.mark.parametrize(
     ("readonly", "words"),

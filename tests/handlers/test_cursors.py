@@ -21,6 +21,7 @@ PAGED = [
 GARBLED = ["x", "MTIz.", "_-8=", "%F0%9F%98%80", "bm90aGluZw=="]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cursor", GARBLED)
 @pytest.mark.parametrize(("operation", "path"), PAGED)
 @pytest.mark.gen_test

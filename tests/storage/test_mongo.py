@@ -226,6 +226,7 @@ async def test_a_question_whose_commit_goes_unanswered_is_kept_once(
     assert [message.id for message in page.data] == [question.id, answer.id]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["findAndModify", "insert", "commitTransaction"])
 @pytest.mark.parametrize(
     "how",
@@ -474,6 +475,7 @@ async def test_closing_without_a_server_takes_no_longer_than_a_moment(
         await storage.close()
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_what_was_acknowledged_survives_kill_9_of_the_server(own_set: ReplicaSet) -> None:
     storage = MongoStorage(own_set.url("x"), "p", 30)

@@ -252,6 +252,7 @@ UNREADABLE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "value"), [*UNREADABLE, ("status", b"\xff")])
 @pytest.mark.gen_test
 async def test_an_unreadable_message_is_told_in_parts_and_hides_nothing(
@@ -297,6 +298,7 @@ async def test_what_is_unreadable_is_named_in_the_log_without_its_words(
     assert 1 == caplog.text.count("unreadable")  # the same one is told once
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "value"), UNREADABLE)
 @pytest.mark.gen_test
 async def test_an_unreadable_message_is_swept_as_others_are(
