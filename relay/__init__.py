@@ -1,1 +1,4 @@
-"""The domain: an answer only grows, a reader is a cursor on it. No HTTP and no database here."""
+"""The rules: how questions are admitted, answers generated and ended, and readers served.
+
+It knows neither HTTP nor a database.
+"""

@@ -1,8 +1,8 @@
-"""Who may ask now: decided before anything of a question is stored, read or sent.
+"""Admits questions: decides by the user's limits before anything is stored or sent.
 
-What a process bears is bounded by the answers that it writes at a time; what a user may take of it
-by their share of those, by questions a minute and by tokens a day. The first two are counted here
-and now, the others by all processes together (`usage_counters.py`).
+A process is limited by the number of answers that it generates at a time; a user by their share of
+those, by questions a minute and tokens a day. The first two are counted here, the others by all
+processes together (`usage_counters.py`).
 """
 
 import asyncio
@@ -28,21 +28,21 @@ from storage.contract import Storage
 _MINUTE = 60
 _DAY = 24 * 3600
 
-# Bytes. A change that brings more counts as several: who may make three hundred a minute brings
-# three megabytes in it, however they are cut.
+# Bytes. A change with more of them counts several times: three hundred changes a minute bring three
+# megabytes at most.
 _CHANGE_BYTES = 10_000
 
-# Seconds. How long an answer takes until some have ended: 400 tokens at 20 a second.
+# Seconds that an answer is assumed to take before any has ended: 400 tokens at 20 a second.
 _USUAL_ANSWER = 20.0
-# The part of an answer's time in the average: it follows the last fifty or so.
+# The weight of an answer's time in the moving average, which follows the last fifty or so.
 _NEWEST_PART = 0.02
 
-# Seconds. Who is told more than this to wait for an answer's place comes back sooner anyway.
+# Seconds. The longest `retry_after` for a slot: clients do not wait longer anyway.
 _LONGEST_WAIT = 60
 
 
 class Allowance(msgspec.Struct, frozen=True, kw_only=True):
-    """How much there may be of each. 0: any number, but for `answers`."""
+    """The limits. 0 means unlimited, except for `answers`."""
 
     answers: int
     answers_per_user: int
@@ -54,7 +54,7 @@ class Allowance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Slot:
-    """The place of one answer, from before its question is stored until its end."""
+    """The slot of one answer, taken before its question is stored and freed at its end."""
 
     def __init__(self, user: str, began_at: float) -> None:
         self.user = user
@@ -62,11 +62,13 @@ class Slot:
         self.is_free = False
         self.reserved: list[
             Reservation | StorageReservation
-        ] = []  # for its question, until that is kept
+        ] = []  # reservations for its question, until that is stored
 
 
 class Admission:
-    """Lets questions in. Closing is the relay's; `run` has to run for as long as it is open."""
+    """Admits questions; the relay decides about shutting down. `run` has to run while it is
+    open.
+    """
 
     def __init__(self, storage: Storage, allowance: Allowance) -> None:
         self.counts = UsageCounters(storage)
@@ -86,7 +88,7 @@ class Admission:
         self._answer_seconds = _USUAL_ANSWER
 
     async def enter(self, user: str) -> Slot:
-        """Take a place for an answer to a question of `user`, who has room for it.
+        """Take a slot for the answer to a question of `user`.
 
         Raises Overloaded, TooManyAnswers, TooManyQuestions and TokenBudgetSpent.
         """
@@ -106,7 +108,7 @@ class Admission:
         return slot
 
     async def make_room(self, slot: Slot, size: int) -> None:
-        """Have room in the store for what the slot's question brings, so many bytes.
+        """Reserve `size` bytes of the user's storage quota for the slot's question.
 
         Raises StorageQuotaExceeded and StorageError.
         """
@@ -114,14 +116,14 @@ class Admission:
             slot.reserved.append(taken)
 
     def freed(self, user: str) -> None:
-        """A conversation of a user's was deleted."""
+        """A conversation of the user was deleted."""
         self._storage_quota.freed(user)
 
     @asynccontextmanager
     async def changing(self, user: str, size: int) -> AsyncIterator[None]:
-        """Within this block a conversation is made or changed, by so many bytes.
+        """Within this block a conversation is created or changed, by `size` bytes.
 
-        It counts if nothing is raised there. Raises TooManyChanges, StorageQuotaExceeded and
+        It counts if the block raises nothing. Raises TooManyChanges, StorageQuotaExceeded and
         StorageError.
         """
         if await self._changes.is_spent(user):
@@ -138,15 +140,15 @@ class Admission:
                     reserved.use() if is_done else reserved.give_back()
 
     def stored(self, slot: Slot) -> None:
-        """Its question is stored: it counts, in the minute in which it came."""
+        """The slot's question is stored: it counts, in the minute in which it was asked."""
         for each in slot.reserved:
             each.use()
         slot.reserved.clear()
 
     def leave(self, slot: Slot, *, ended: bool = False) -> None:
-        """Give the place to somebody else, once; `ended` after an answer.
+        """Free the slot, once; `ended` if its answer ended.
 
-        A question that was not kept was refused, or had been asked before, and does not count.
+        A question that was not stored, because it was refused or asked before, does not count.
         """
         if slot.is_free:
             return
@@ -167,7 +169,9 @@ class Admission:
             self._tokens.add(user, usage.input_tokens + usage.output_tokens)
 
     def _taken(self, user: str) -> Slot:
-        """A place, taken before anything is waited for, so that no rush gets past the bound."""
+        """A slot, taken before anything is awaited, so that concurrent questions cannot exceed
+        the limit.
+        """
         allowance = self._allowance
         if self._answers >= allowance.answers:
             raise Overloaded(self._wait_among(self._answers))
@@ -179,5 +183,5 @@ class Admission:
         return Slot(user, asyncio.get_running_loop().time())
 
     def _wait_among(self, answers: int) -> int:
-        """Seconds until the first of so many has ended, if they take as long as the last ones."""
+        """Seconds until the first of so many answers ends, if they last as long as recent ones."""
         return min(max(1, math.ceil(self._answer_seconds / answers)), _LONGEST_WAIT)

@@ -1,9 +1,9 @@
 """An answer is a record that only grows, and a reader is a cursor on it.
 
-Its position is the number of code points in it so far, over all blocks in order; what has none
-counts one: a tool call's opening, which brings id and name, a provider's data, an image, a file.
-So every growth moves it. Streaming, resuming, a second reader, replaying what ended and saving as
-it streams are all the same question: what lies beyond my position?
+An answer's position is the number of code points in it so far, over all blocks in order; what has
+no text counts one: a tool call's opening, provider data, an image, a file. So every growth moves
+it. Streaming, resuming, a second reader, replaying an ended answer and saving a live one all ask
+the same question: what lies beyond my position?
 """
 
 import asyncio
@@ -23,22 +23,22 @@ from model.blocks import (
 from model.growth import Piece, block
 from model.messages import Ending, Message, now
 
-# One write's worth: a slow reader's is longer than a quick one's, but never longer than this, so
-# that what queues for one reader stays below 64 KiB. JSON takes up to 6 bytes a character, and each
+# Characters in one write. A slow reader gets longer writes than a fast one, but no longer than
+# this, so that less than 64 KiB is queued for it. JSON takes up to 6 bytes a character, and each
 # block's event some 60 more.
 MAX_EVENT_CHARS = 8 * 1024
 MAX_EVENT_BLOCKS = 256
 
-# Tokens are short strings with 50 bytes of overhead each. This many at a time are joined into one,
-# which brings an answer's memory to about that of its text.
+# Tokens are short strings with 50 bytes of overhead each. So many of them are joined into one,
+# which reduces an answer's memory to about that of its text.
 _SEAL_AFTER = 64
 
-# Blocks on which a provider's data can stand.
+# The types of blocks that can have provider data.
 _WITH_DATA = ("reasoning", "tool_call")
 
 
 class Answer:
-    """The record of one answer. Grows at its end only, until `end`, which comes once."""
+    """The record of one answer. It grows at its end only, until `end`, which is called once."""
 
     def __init__(
         self,
@@ -55,15 +55,15 @@ class Answer:
         self.created_at = created_at or now()
         self.position = 0
         self.ending: Ending | None = None
-        self.lags = False  # another process writes it, and is further than what is known here
+        self.lags = False  # another process generates it, and has more of it than this one
         self._blocks: list[_Block] = []
-        self._starts: list[int] = []  # of the blocks, for finding one by position
+        self._starts: list[int] = []  # the blocks' start positions, for finding a block by position
         self.tool_calls = 0
         self._readers: set[Reader] = set()
 
     @classmethod
     def restored(cls, message: Message) -> "Answer":
-        """The record of a stored answer: same code and same positions as when it was live."""
+        """The record of a stored answer, with the same positions as when it was live."""
         answer = cls(
             message.id,
             message.conversation_id,
@@ -87,27 +87,27 @@ class Answer:
         return answer
 
     def append_text(self, text: str) -> None:
-        """Grow by text; behind a block of another type this opens a new one."""
+        """Grow by text; after a block of another type this opens a new one."""
         self._append("text", text)
 
     def append_reasoning(self, text: str) -> None:
-        """Grow by reasoning; behind a block of another type this opens a new one."""
+        """Grow by reasoning; after a block of another type this opens a new one."""
         self._append("reasoning", text)
 
     def open_tool_call(self, call_id: str, name: str) -> None:
-        """Grow by a tool call without arguments yet."""
+        """Grow by a tool call without arguments."""
         self._open(Piece(len(self._blocks), "tool_call", "", call_id, name))
         self.tool_calls += 1
         self._grow(1)
 
     def append_arguments(self, arguments: str) -> None:
-        """Grow by arguments of the tool call that was opened last, and that nothing came behind."""
+        """Grow by arguments of the last block, which must be a tool call."""
         self._append("tool_call", arguments)
 
     def append_data(self, data: ProviderData) -> None:
-        """Grow by a provider's data on the reasoning or the tool call that came last.
+        """Grow by provider data on the last block, if it is reasoning or a tool call.
 
-        It closes that block. Behind anything else it opens reasoning without text.
+        The data closes that block. After any other block it opens reasoning without text.
         """
         last = self._blocks[-1] if self._blocks else None
         if last is None or last.data is not None or last.opening.type not in _WITH_DATA:
@@ -116,12 +116,12 @@ class Answer:
         self._grow(1)
 
     def append_whole(self, whole: Block) -> None:
-        """Grow by a block that comes as one: an image, a file."""
+        """Grow by a block that comes whole: an image or a file."""
         self._open(Piece(len(self._blocks), kind_of(whole), "", whole=whole))
         self._grow(1)
 
     def extend(self, pieces: Iterable[Piece]) -> None:
-        """Grow by what lies beyond the position."""
+        """Grow by pieces of which only what lies beyond the position counts."""
         for piece in pieces:
             if piece.whole is not None:
                 self.append_whole(piece.whole)
@@ -138,9 +138,9 @@ class Answer:
                 self.append_data(piece.data)
 
     def beyond(self, position: int, limit: int | None = None) -> list[Piece]:
-        """What lies beyond `position`, in order, one piece a block.
+        """The growth beyond `position`, in order, one piece for each block.
 
-        With `limit` at most that long, and of at most MAX_EVENT_BLOCKS.
+        With `limit` at most that many characters, and at most MAX_EVENT_BLOCKS pieces.
         """
         if position >= self.position:
             return []
@@ -158,28 +158,28 @@ class Answer:
         return pieces
 
     def snapshot(self) -> "Answer":
-        """The record as it is now, and its text shared: what comes later is not in it."""
+        """A copy of the record as it is now, which shares its text and does not grow."""
         taken = copy.copy(self)
         taken._readers = set()
         return taken
 
     def blocks(self) -> tuple[Block, ...]:
-        """All of it, as it is stored."""
+        """All blocks, as they are stored."""
         return tuple(
             block(grown.opening, "".join(grown.texts), grown.data) for grown in self._blocks
         )
 
     def tool_call_index(self, place: int) -> int:
-        """The how-manieth tool call, from 0, the block at `place` is."""
+        """Which tool call the block at `place` is, counted from 0."""
         return self._blocks[place].tool_call_index
 
     def end(self, ending: Ending) -> None:
-        """Grow no more; every reader that has read all of it is done."""
+        """End the answer: it grows no more, and readers that have read all of it are done."""
         self.ending = ending
         self.wake()
 
     def settle(self, kept: Message) -> None:
-        """End as the store says it ended, which may be shorter than what was known here."""
+        """End the answer as the store has it, which may be shorter than what was known here."""
         final = Answer.restored(kept)
         assert final.ending is not None
         if final.position < self.position:
@@ -190,31 +190,31 @@ class Answer:
         self.end(final.ending)
 
     def dismiss(self) -> None:
-        """Send the readers away, before the end."""
+        """Disconnect all readers before the end."""
         for reader in self._readers:
             reader.disconnect()
 
     def wake(self) -> None:
-        """Have the readers look again."""
+        """Have all readers look for growth."""
         for reader in self._readers:
             reader.wake()
 
     def attach(self, reader: "Reader") -> None:
-        """Wake `reader` from now on."""
+        """Add a reader, to be woken by growth."""
         self._readers.add(reader)
 
     def detach(self, reader: "Reader") -> None:
-        """Wake `reader` no more."""
+        """Remove a reader."""
         self._readers.discard(reader)
 
     @property
     def block_count(self) -> int:
-        """How many blocks there are so far."""
+        """The number of blocks so far."""
         return len(self._blocks)
 
     @property
     def readers(self) -> int:
-        """How many readers are on it in this process."""
+        """The number of readers in this process."""
         return len(self._readers)
 
     def _append(self, kind: str, text: str) -> None:
@@ -256,9 +256,9 @@ class Answer:
 
 
 class _Block:
-    """One block in the making: its texts, and the answer's position behind each of them.
+    """One growing block: its texts, and the answer's position behind each of them.
 
-    `data` closes it: its place is behind all text.
+    `data` closes it and lies behind all its text.
     """
 
     __slots__ = ("data", "ends", "opening", "start", "texts", "tool_call_index", "unsealed")
@@ -318,7 +318,7 @@ class _Block:
 
 
 class Reader:
-    """A cursor on an answer, for one who reads at their own pace."""
+    """A cursor on an answer, which reads at its own pace."""
 
     def __init__(self, answer: Answer, position: int = 0) -> None:
         self.answer = answer
@@ -329,20 +329,23 @@ class Reader:
 
     @property
     def is_ahead(self) -> bool:
-        """Whether they hold more than there is and, as far as is known here, will ever be."""
+        """Whether the reader has received more than the answer has, and will have as far as is
+        known.
+        """
         answer = self.answer
         return self.position > answer.position and (answer.ending is not None or not answer.lags)
 
     async def growth(self) -> list[Piece] | None:
-        """What lies beyond the position, which moves behind it; waits until there is something.
+        """The growth beyond the reader's position, which moves behind it; waits until there is
+        some.
 
-        An empty list says that nothing grew but a sign of life is due. None says that nothing more
+        An empty list says that a heartbeat is due and nothing grew. None says that nothing more
         will come: the answer ended and was read to its end, or the reader disconnected.
         """
         while not self.disconnected:
             if pieces := self.answer.beyond(self.position, MAX_EVENT_CHARS):
                 self.position += length(pieces)
-                self._beat_due = False  # these are a sign of life, too
+                self._beat_due = False  # these keep the connection alive as well
                 return pieces
             if self.answer.ending is not None:
                 return None
@@ -363,12 +366,12 @@ class Reader:
         return None
 
     def wake(self) -> None:
-        """Look again."""
+        """Look for growth."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     def heartbeat(self) -> None:
-        """A sign of life is due if nothing else is to be written."""
+        """Have `growth` return an empty list unless there is growth."""
         self._beat_due = True
         self.wake()
 

@@ -1,7 +1,7 @@
-"""What is told of an answer once it ended: one record, for the log, the metrics and the traces.
+"""The record of an ended answer, for the log, the metrics and the traces.
 
-All of it was noted while the answer ran, mostly at its turns: a token costs nothing for it. There
-are no words of anybody's in it, no key, and no user but as a hash.
+Its moments are noted while the answer is generated, which costs nothing per token. It contains no
+text of questions and answers, no key, and the user only as a hash.
 """
 
 import asyncio
@@ -22,57 +22,59 @@ log = logging.getLogger("headrace.relay")
 
 _WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
-# 64 bits: enough that no two users of a server share one.
+# Hexadecimal digits of a user's hash: 64 bits, so that no two users of a server share one.
 _HASH_CHARS = 16
 
 
 class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer of this process that ended.
+    """An ended answer of this process.
 
-    Moments are by the loop's clock; those that need not come are None then.
+    Moments are by the loop's clock, and None if they did not come.
     """
 
     answer_id: str
     conversation_id: str
-    user: str  # as a hash
+    user: str  # hashed
     caller: Caller
-    model: str  # as it was asked for: <provider>/<model>
+    model: str  # as it was requested: <provider>/<model>
     provider: str
     provider_model: str
     status: Status
     finish_reason: str | None
-    code: str | None  # of the error that its readers were told
-    upstream_code: str | None  # ... of the provider's failure, if that is what ended it
-    provider_code: str | None  # ... the provider's own word for it
-    reason: str | None  # ... and ours, where the code says too little
+    code: str | None  # the code of the error that its readers got
+    upstream_code: str | None  # the code of the provider's failure, if that ended it
+    provider_code: str | None  # the provider's own code for it
+    reason: str | None  # this server's reason, where the code is not precise
     usage: Usage
     chars: int
-    most_readers: int  # at a time
+    most_readers: int  # the most at a time
     asked_at: float
-    sent_at: float | None  # the question left for the provider
+    sent_at: float | None  # the request was sent to the provider
     first_token_at: float | None
-    cancelled_at: float | None  # it was stopped: nobody read it any more, or somebody asked
-    closed_at: float  # the upstream call was over, its connection closed or given back
-    ended_at: float  # readers were told, and the store if it could be
+    cancelled_at: (
+        float | None
+    )  # it was cancelled: its last reader disconnected, or a client stopped it
+    closed_at: float  # the provider's call ended, its connection closed or returned to the pool
+    ended_at: float  # readers got the end, and the store unless it failed
 
     @property
     def first_token_seconds(self) -> float | None:
-        """From the question to the first of its answer."""
+        """Seconds from the question to the first token."""
         return None if self.first_token_at is None else self.first_token_at - self.asked_at
 
     @property
     def total_seconds(self) -> float:
-        """From the question to the end."""
+        """Seconds from the question to the end."""
         return self.ended_at - self.asked_at
 
     @property
     def cancel_seconds(self) -> float | None:
-        """From the cancelling to the closing of the upstream's connection."""
+        """Seconds from cancelling to the closing of the provider's connection."""
         return None if self.cancelled_at is None else self.closed_at - self.cancelled_at
 
 
 def record_of(generation: Generation, ending: Ending) -> AnswerRecord:
-    """The record of `generation`, which ended for its readers as `ending` says."""
+    """The record of `generation`, whose readers got `ending`."""
     answer = generation.answer
     now = asyncio.get_running_loop().time()
     error = _provider_error(generation)
@@ -103,7 +105,7 @@ def record_of(generation: Generation, ending: Ending) -> AnswerRecord:
 
 
 def log_answer(record: AnswerRecord) -> None:
-    """The one line in the log about an answer."""
+    """Write the one log line about an ended answer."""
     first = record.first_token_seconds
     event = LogEvent(
         "answer ended",
@@ -128,19 +130,19 @@ def log_answer(record: AnswerRecord) -> None:
 
 
 def user_hash(user: str) -> str:
-    """By which lines about one user find each other.
+    """The hash of a user, by which log lines about one user can be found.
 
-    A pseudonym and no secret: whoever has a list of users can compute theirs.
+    It is a pseudonym and no secret: whoever has a list of users can compute their hashes.
     """
     return hashlib.sha256(user.encode()).hexdigest()[:_HASH_CHARS]
 
 
 def _provider_error(generation: Generation) -> ProviderError | None:
-    """The provider's failure; none if the answer was cancelled first."""
+    """The provider's failure; None if the answer was cancelled first."""
     error = generation.upstream.error
     return error if isinstance(error, ProviderError) else None
 
 
 def _word(code: str | None) -> str | None:
-    """The provider's own word for its failure, if it is a word and not a text."""
+    """The provider's error code, if it is one word."""
     return code if code is not None and _WORD.fullmatch(code) else None

@@ -1,4 +1,4 @@
-"""A question as it is asked, and the two messages that it becomes."""
+"""A question to ask, and the two messages that are stored for it."""
 
 import hashlib
 import secrets
@@ -16,26 +16,25 @@ from storage.values import IdempotencyKey
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """The request that asked, as log and traces name it."""
+    """The request that asked, as log and traces describe it."""
 
     request_id: str = "-"
-    traceparent: str = ""  # as W3C's Trace Context has it: of which trace it is a part
+    traceparent: str = ""  # W3C's Trace Context: the trace that the request is part of
 
 
 class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A question, in the client's own words. Without a conversation it begins one.
+    """A question and its options. Without a conversation it creates one.
 
-    `parts` are what it carries besides its text. It goes on from the answer `parent_id`, from
-    nothing if that is None, and from the newest answer if it is UNSET. With `question_id` it is
-    kept already, and this asks for one more answer to it. `grace_seconds` is as in `Generation`;
-    unset, the server's settings decide. `idempotency_key` is the client's name for the question,
-    under which it may be asked again. Who calls, and which models are `allowed` to them, is no part
-    of what is asked.
+    `parts` are its content besides text. It follows the answer `parent_id`, nothing if that is
+    None, and the newest answer if it is UNSET. With `question_id` the question is stored already,
+    and another answer to it is generated. `grace_seconds` is as in `Generation`; UNSET means the
+    server's settings. `idempotency_key` is the client's key for the question. `caller` and the
+    `allowed` models are not part of the question.
 
-    Two things a client protocol chooses. Whose history it has: the store's branch, or the turns of
-    `history`, which came with it. And what is kept: without `store` neither question nor answer is
-    stored; the answer lives in this process's memory, no other process finds it, and it is over
-    when its last reader leaves.
+    A client protocol may choose two more things. `history` are turns that came with the question,
+    in place of the store's branch. Without `store` neither question nor answer is stored: the
+    answer is in this process' memory, no other process finds it, and it ends when its last reader
+    disconnects.
     """
 
     user: str
@@ -49,14 +48,14 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     top_p: float | None = None
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
-    # The first stage called it so, and it is part of the fingerprint.
+    # The first version's name of the field, which is part of the fingerprint.
     grace_seconds: float | msgspec.UnsetType | None = msgspec.field(
         default=msgspec.UNSET, name="patience"
     )
     idempotency_key: str | None = None
     caller: Caller | None = None
-    # Behind all that the first stage has, and left out unless they are set: a key that stands for
-    # a question at one process of a rolling restart stands for it at the other, too.
+    # These come after the first version's fields and are left out unless they are set, so that both
+    # versions in a rolling restart compute the same fingerprint.
     parts: tuple[Block, ...] = ()
     history: tuple[Turn, ...] | None = None
     store: bool = True
@@ -64,7 +63,7 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def blocks(self) -> tuple[Block, ...]:
-        """All of what is asked."""
+        """The content of the question: its parts and its text."""
         return (*((TextBlock(self.content),) if self.content else ()), *self.parts)
 
     def regenerating(self, question: Message) -> "AskRequest":
@@ -78,17 +77,17 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def idempotency_key_id(self) -> str:
-        """What the store knows the key by: the user's, and of one length."""
+        """The id of the idempotency key in the store: a hash of the user and the key."""
         return _digest(f"{self.user}\0{self.idempotency_key}".encode())
 
     @property
     def fingerprint(self) -> str:
-        """The same for every try of one question, and for no other question."""
+        """A hash of the question: equal for each retry, and different for any other question."""
         asked = msgspec.structs.replace(self, idempotency_key=None, caller=None, allowed=None)
         return _digest(msgspec.json.encode(asked))
 
     def stored_key(self, answer: Message) -> IdempotencyKey | None:
-        """The key as it is kept with `answer`, if there is one."""
+        """The idempotency key as it is stored with `answer`; None without a key."""
         if self.idempotency_key is None:
             return None
         return IdempotencyKey(
@@ -100,16 +99,16 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
     def system_in(self, conversation: Conversation) -> str | None:
-        """The system prompt: the question's own, else the conversation's; an empty one is none."""
+        """The system prompt: the question's own, else the conversation's; None if it is empty."""
         return (conversation.system if self.system is None else self.system) or None
 
     def chars_in(self, conversation: Conversation) -> int:
-        """How long the question is, with its system prompt."""
+        """The length of the question and its system prompt in characters."""
         carried = sum(map(chars_in, self.parts))
         return len(self.content) + carried + len(self.system_in(conversation) or "")
 
     def prompt(self, model: str, conversation: Conversation, history: tuple[Turn, ...]) -> Prompt:
-        """What goes to the provider."""
+        """The prompt for the provider."""
         return Prompt(
             model=model,
             turns=merged((*history, Turn(Role.USER, self.blocks))),
@@ -122,9 +121,9 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class AskResult(NamedTuple):
-    """What comes of a question: its answer, and whether that was begun just now.
+    """The answer to a question, and whether it was started just now.
 
-    It was not if the question's key was used before. Then it may have been read, too.
+    It was not if the idempotency key was used before; the client may have read some of it then.
     """
 
     answer: Answer
@@ -132,7 +131,7 @@ class AskResult(NamedTuple):
 
 
 def new_conversation(request: AskRequest) -> Conversation:
-    """The conversation that a question without one begins."""
+    """The conversation for a question that names none."""
     begun = now()
     return Conversation(
         id=secrets.token_hex(16),
@@ -152,7 +151,7 @@ def messages(
     prompt: Prompt,
     process: str,
 ) -> tuple[Message | None, Message]:
-    """The question, unless it is kept already, and the answer before its first token."""
+    """The question, unless it is stored already, and its answer before the first token."""
     asked = now()
     question = None
     if request.question_id is None:
@@ -174,7 +173,7 @@ def messages(
         parent_id=request.question_id if question is None else question.id,
         model=model,
         status=Status.LIVE,
-        usage=estimate(prompt, ()),  # what is known should this process die
+        usage=estimate(prompt, ()),  # an estimate, in case this process dies
         owner=process,
         created_at=asked,
     )
@@ -182,7 +181,9 @@ def messages(
 
 
 def _message_id(conversation_id: str) -> str:
-    """Begins with the conversation's, so that a message is found by its id on one shard."""
+    """A message id. It begins with the conversation's id, which tells the shard that has the
+    message.
+    """
     return f"{conversation_id}-{secrets.token_hex(16)}"
 
 

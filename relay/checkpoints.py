@@ -1,8 +1,8 @@
-"""Saving answers as they stream: one write a tick for all of them together.
+"""Saves growing answers: one write a second for all of them together.
 
-A chunk holds an answer's growth since the one before it. It is frozen until the store has
-acknowledged it: a retry sends the same bytes, so that "already there" means success. What grows
-meanwhile waits where it is, in the answer, which is bounded: an outage fills no queue.
+A chunk is an answer's growth since the previous chunk. It does not change until the store has
+confirmed it: a retry sends the same bytes, so that "it exists" means success. What grows in the
+meantime stays in the answer, whose length is bounded: an outage fills no queue.
 """
 
 import asyncio
@@ -26,8 +26,8 @@ log = logging.getLogger("headrace.checkpoints")
 class Checkpoints:
     """The growing answers of this process, and how much of each is stored.
 
-    Nothing is written while the lease is not held: others may have ended these answers. Those whose
-    conversation was deleted, wherever that was, are stopped.
+    Nothing is written while `may_write` returns False: other processes may have ended these
+    answers. `gone` is called with answers whose conversation was deleted, by whichever process.
     """
 
     def __init__(
@@ -42,18 +42,18 @@ class Checkpoints:
         self._interval = interval  # seconds
         self._lease = lease
         self._live = live
-        self._stored: dict[Answer, int] = {}  # up to which position
+        self._stored: dict[Answer, int] = {}  # the position up to which it is stored
         self._frozen: dict[Answer, Chunk] = {}
         self._hurried: set[Answer] = set()
         self._outage = OutageLog(log, "checkpoints fail, answers go on", "checkpoints work again")
-        self._saved_at = 0.0  # by the loop's clock: what had grown by then is stored
+        self._saved_at = 0.0  # by the loop's clock: all growth up to then is stored
 
     def add(self, answer: Answer) -> None:
         """Save `answer` from now on."""
         self._stored[answer] = 0
 
     def discard(self, answer: Answer) -> None:
-        """Save it no more: its ending holds all of it."""
+        """Stop saving the answer: its ending contains all of it."""
         self._stored.pop(answer, None)
         self._frozen.pop(answer, None)
         self._hurried.discard(answer)
@@ -67,13 +67,15 @@ class Checkpoints:
 
     @property
     def backlog(self) -> tuple[int, float]:
-        """How many characters are not stored yet, and for how many seconds at most they wait."""
+        """The number of characters that are not stored, and for how many seconds at most they
+        wait.
+        """
         unsaved = sum(answer.position - stored for answer, stored in self._stored.items())
         waited = asyncio.get_running_loop().time() - self._saved_at if unsaved else 0.0
         return unsaved, waited
 
     async def run(self) -> None:
-        """Tick until cancelled: for all answers, and in between for those that are followed."""
+        """Write checkpoints until cancelled, and more often for answers that are followed."""
         loop = asyncio.get_running_loop()
         self._saved_at = loop.time()
         all_at = loop.time() + self._interval
@@ -89,9 +91,9 @@ class Checkpoints:
                     self._saved_at = began
 
     async def tick(self, answers: Iterable[Answer]) -> bool:
-        """Write what grew of `answers`, and say whether that was done.
+        """Write the growth of `answers`; returns whether that succeeded.
 
-        What the store does not take stays frozen for the next one.
+        What the store does not take is retried unchanged by the next tick.
         """
         if not self._lease.is_held:
             return False
@@ -106,17 +108,17 @@ class Checkpoints:
         gone: frozenset[str] = frozenset()
         try:
             gone = await self._storage.append_chunks(list(writing.values()))
-        except TooLarge:  # so is one of them, and it must not cost all the others
+        except TooLarge:  # one of them may be, and must not prevent the others
             writing = await self._written_singly(writing)
         except StorageError as error:
             self._outage.failed(error.reason, error)
             return False
-        except Exception as error:  # a bug, about one of them: it must not cost all the others
+        except Exception as error:  # a bug with one of them must not prevent the others
             log.error("checkpoints fail by a bug", exc_info=error)
             writing = await self._written_singly(writing)
         self._outage.succeeded()
         for answer, chunk in writing.items():
-            if self._frozen.pop(answer, None) is not None:  # else it ended meanwhile
+            if self._frozen.pop(answer, None) is not None:  # else it ended in the meantime
                 self._stored[answer] = chunk.position + length(chunk.pieces)
             if answer.id in gone:
                 self.discard(answer)

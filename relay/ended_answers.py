@@ -18,12 +18,15 @@ from relay.unsent_budget import UnsentBudget
 from storage.contract import Storage
 from storage.errors import NotFound
 
-# What a record takes for each of its blocks, beside its text.
+# Bytes that a record takes for each of its blocks, in addition to its text.
 _BLOCK_BYTES = 500
 
 
 class EndedAnswers:
-    """The answers that are read out of the store just now. Live ones are followed."""
+    """The ended answers that are read at the moment, shared by their readers.
+
+    `follow` takes over one that turns out to be live.
+    """
 
     def __init__(
         self, storage: Storage, budget: UnsentBudget, remote_answers: RemoteAnswers
@@ -37,9 +40,10 @@ class EndedAnswers:
         self._loads: dict[tuple[str, str], asyncio.Task[Answer]] = {}
 
     async def answer(self, user: str, answer_id: str) -> Answer:
-        """The answer. Raises NotFound, StorageError, and Overloaded or TooMuchUnread for its text.
+        """The answer. Raises NotFound and StorageError; Overloaded and TooMuchUnread for a long
+        one.
 
-        Whoever is cancelled here cancels nothing that others wait for.
+        Cancelling a caller does not cancel a load that others wait for.
         """
         which = user, answer_id
         if (shared := self._answers.get(which)) is not None:
@@ -54,7 +58,9 @@ class EndedAnswers:
         return await asyncio.shield(load)
 
     def adopt(self, user: str, answer: Answer) -> None:
-        """Share a record that grew here, has ended as the store has it, and is still read."""
+        """Share a record that was generated here, has ended as the store has it, and is still
+        read.
+        """
         assert answer.ending is not None
         if answer.readers:
             self._share(user, answer, self._budget.count(user, _size(answer.ending.blocks)))
@@ -67,7 +73,7 @@ class EndedAnswers:
     def _loaded(self, which: tuple[str, str], load: asyncio.Task[Answer]) -> None:
         del self._loads[which]
         if not load.cancelled():
-            load.exception()  # looked at: all who waited may have left
+            load.exception()  # retrieved here, since all who waited may have disconnected
 
     async def _load(self, user: str, answer_id: str) -> Answer:
         async with self._budget.loading(user):
@@ -88,5 +94,5 @@ class EndedAnswers:
 
 
 def _size(blocks: Iterable[Block]) -> int:
-    """About what a record of these takes in memory."""
+    """The approximate size in memory of a record with these blocks."""
     return sum(_BLOCK_BYTES + bytes_in(block) for block in blocks)

@@ -1,9 +1,10 @@
-"""Endings, kept whatever the store does: tried for a lease while readers wait, then behind them.
+"""Writes endings, and retries while the store fails: for a lease while readers wait, then behind
+them.
 
-After a lease others may take this process for dead, so readers are told `interrupted` then, and
-that is also what goes on being written until the store takes it or says that the answer is no
-longer ours. What the store can never hold is written without what makes it so large. Otherwise the
-answer would stay live, and its conversation busy, for as long as this process runs.
+After a lease other processes may declare this one dead, so readers get `interrupted` then, and that
+is what is retried until the store takes it or reports that the answer belongs to another process.
+If the store can never hold an ending, it is written without what makes it too large. Otherwise the
+answer would stay live, and its conversation busy, as long as this process runs.
 """
 
 import asyncio
@@ -20,25 +21,25 @@ from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.relay")
 
-# Seconds between two tries: soon enough after a hiccup, and after an election.
+# Seconds between two attempts: soon enough after a short failure, and after an election.
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 
-# Endings that are written late. An outage can refuse questions for hours; those past this bound are
-# left to the sweep that follows this process's end.
+# The largest number of endings that are retried after their readers got `interrupted`. Others are
+# left to the sweep after this process' end.
 _MAX_LATE = 10_000
 
 
 class _Late(NamedTuple):
-    """An ending that goes on being tried."""
+    """An ending that is still retried."""
 
     ending: Ending
-    arrives_until: float  # by the loop's clock: the question itself may reach the store as late
-    over: asyncio.Event  # it is tried no more
+    arrives_until: float  # by the loop's clock: the question itself may be stored as late
+    over: asyncio.Event  # set when it is retried no more
 
 
 class EndingWriter:
-    """Writes the endings of this process's answers."""
+    """Writes the endings of this process' answers."""
 
     def __init__(self, storage: Storage, *, lease_seconds: float) -> None:
         self._storage = storage
@@ -51,13 +52,13 @@ class EndingWriter:
 
     @property
     def late(self) -> int:
-        """How many endings go on being tried."""
+        """The number of endings that are still retried."""
         return len(self._late)
 
     async def write(self, answer_id: str, ending: Ending) -> Ending | None:
-        """Write `ending` and return what readers are to be told: it, or that it could not be.
+        """Write `ending` and return what readers get: it, or that it could not be stored.
 
-        None: the answer was no longer this process's to end.
+        None: the answer no longer belonged to this process.
         """
         try:
             kept = await self._tried_for_a_lease(answer_id, ending)
@@ -66,7 +67,7 @@ class EndingWriter:
         except StorageError:
             told = interrupted(ending, StorageUnavailable())
             self._try_late(answer_id, _Late(told, 0.0, asyncio.Event()))
-        except Exception as error:  # a bug; it must not leave readers waiting for ever
+        except Exception as error:  # a bug, which must not leave readers waiting for ever
             log.error(LogEvent("ending not kept", answer=answer_id), exc_info=error)
             told = interrupted(ending, InternalError())
         else:
@@ -81,18 +82,18 @@ class EndingWriter:
         self._try_late(answer_id, _Late(ending, arrives_until, asyncio.Event()))
 
     async def settled(self, answer_id: str) -> None:
-        """Wait until the answer's ending is tried no more, if it is being tried late."""
+        """Wait until the answer's ending is no longer retried, if it is."""
         if (late := self._late.get(answer_id)) is not None:
             await late.over.wait()
 
     async def close(self) -> None:
-        """Stop trying. What is live in the store then is the next process's to end."""
+        """Stop retrying. What is live in the store then is ended by the next process."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
 
     async def _tried_for_a_lease(self, answer_id: str, ending: Ending) -> bool:
-        """Whether it was kept. Raises StorageError once the lease is over."""
+        """Whether it was stored. Raises StorageError once the lease is over."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._lease_seconds
         pause = _FIRST_PAUSE
@@ -118,9 +119,9 @@ class EndingWriter:
             self._task = asyncio.create_task(self._try_all())
 
     async def _try_all(self) -> None:
-        """Round after round until nothing is left. A round ends where the store fails again.
+        """Retry all endings in rounds until none is left. A round ends where the store fails again.
 
-        Unless it is damaged: that may be where this one answer is, and keeps back no others.
+        A failure by damage does not end it, since only this one answer may be affected.
         """
         pause = _FIRST_PAUSE
         while self._late:
@@ -142,7 +143,7 @@ class EndingWriter:
             return
         except StorageError:
             raise
-        except Exception as error:  # a bug; it must not keep the others from being written
+        except Exception as error:  # a bug, which must not prevent the others from being written
             log.error(LogEvent("ending not kept, given up", answer=answer_id), exc_info=error)
             self._give_up(answer_id)
             return

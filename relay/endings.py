@@ -1,4 +1,4 @@
-"""How an answer ended: one status, told alike to its readers, the store and the log."""
+"""Decides how an answer ended: the one status for its readers, the store and the log."""
 
 import logging
 
@@ -15,11 +15,11 @@ from telemetry.log_event import LogEvent
 
 log = logging.getLogger("headrace.relay")
 
-_NOTHING = Usage(0, 0, estimated=True)  # nothing was generated, nothing is billed
+_NOTHING = Usage(0, 0, estimated=True)  # nothing was generated, so nothing was billed
 
 
 def ending_of(generation: Generation) -> Ending:
-    """How the answer ended, now that its upstream call is over."""
+    """The ending of an answer whose provider call is over."""
     status, error = _outcome(generation)
     blocks = generation.answer.blocks()
     finish = generation.intake.finish_mark if status is Status.COMPLETE else None
@@ -36,11 +36,11 @@ def ending_of(generation: Generation) -> Ending:
 
 
 def _outcome(generation: Generation) -> tuple[Status, ProviderError | RelayError | None]:
-    """The status, and why it failed if it did."""
+    """The status, and the failure if there was one."""
     upstream = generation.upstream
     error = upstream.error
     if generation.intake.is_finished and error is None:
-        return Status.COMPLETE, None  # even if it was cancelled then
+        return Status.COMPLETE, None  # even if it was cancelled after that
     if upstream.cancelled_as is not None:
         return upstream.cancelled_as, None
     if upstream.was_cut:
@@ -54,7 +54,7 @@ def _outcome(generation: Generation) -> tuple[Status, ProviderError | RelayError
 
 
 def failure_of(error: ProviderError | RelayError) -> Failure:
-    """What is told and kept of an error."""
+    """The failure that readers get and that is stored for an error."""
     if isinstance(error, ProviderError):
         return Failure(error.code, str(error), error.retryable, error.retry_after)
     return Failure(error.code, str(error))
@@ -68,8 +68,8 @@ def _usage(
 ) -> Usage:
     """The provider's figures, else an estimate of what it must have generated.
 
-    Nothing was generated if the provider could not be reached, or refused outright: with a status
-    that says so, and not within a response that began as an answer.
+    Nothing was generated if the provider could not be reached, or refused with an error status; an
+    error within a response that began as an answer is another case.
     """
     reported = generation.intake.reported_usage
     if reported is not None:
@@ -82,7 +82,7 @@ def _usage(
 
 
 def never_sent(error: RelayError) -> Ending:
-    """The ending of an answer whose question never left for the provider."""
+    """The ending of an answer whose question was never sent to the provider."""
     return Ending(
         status=Status.FAILED,
         blocks=(),
@@ -93,7 +93,7 @@ def never_sent(error: RelayError) -> Ending:
 
 
 def disconnected_before_sending() -> Ending:
-    """The ending of an answer whose asker left before its question could be sent."""
+    """The ending of an answer whose client disconnected before its question was sent."""
     return Ending(status=Status.ABANDONED, blocks=(), usage=_NOTHING, ended_at=now())
 
 
@@ -109,12 +109,12 @@ def orphaned(message: Message) -> Ending:
 
 
 def deleted(ending: Ending) -> Ending:
-    """What becomes of `ending` when its conversation is gone: deleting it stops the answer."""
+    """`ending` for an answer whose conversation was deleted, which stops it."""
     return msgspec.structs.replace(ending, status=Status.STOPPED, finish_reason=None, error=None)
 
 
 def interrupted(ending: Ending, error: RelayError) -> Ending:
-    """What becomes of `ending` when it cannot be kept as it is."""
+    """`ending` for an answer whose end cannot be stored as it is."""
     return msgspec.structs.replace(
         ending,
         status=Status.INTERRUPTED,
@@ -124,9 +124,9 @@ def interrupted(ending: Ending, error: RelayError) -> Ending:
 
 
 def too_long(ending: Ending) -> Ending:
-    """What becomes of `ending` when no store could hold it: its text, which always fits.
+    """`ending` without what no store could hold; its text always fits.
 
-    That is bounded by `relay.max_answer_chars`; a provider's data and what else comes whole is not.
+    Text is bounded by `relay.max_answer_chars`; provider data and blocks that come whole are not.
     """
     return msgspec.structs.replace(
         ending,

@@ -1,8 +1,8 @@
-"""Asking the same question again, under the same key, without paying for it twice.
+"""Idempotent asks: a question that is sent again with the same key is answered once.
 
 A client that lost its connection cannot know whether its question arrived. With an idempotency key
-it may simply ask again: the key is stored in one step with the question, so whoever finds it finds
-the answer too, live or ended, here or in another process.
+it may send it again: the key is stored in one transaction with question and answer, so whoever
+finds the key finds the answer, live or ended, of this or another process.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ from storage.errors import KeyTaken, StorageError
 # may take for any.
 _DOUBT_SECONDS = 5.0
 
-# A round is lost to another process, which has got on with it, so one or two are the rule. A store
-# that takes no key and shows none is at odds with itself.
+# Rounds to try. A round is lost only to another process, which has stored its own, so one or two
+# are usual. A store that neither takes the key nor has it contradicts itself.
 _MOST_ROUNDS = 10
 
 
 class IdempotentAsks:
-    """Has every key answered once."""
+    """Answers each idempotency key once."""
 
     def __init__(
         self, storage: Storage, asker: Asker, answers: Answers, ending_writer: EndingWriter
@@ -36,15 +36,16 @@ class IdempotentAsks:
         self._asker = asker
         self._answers = answers
         self._ending_writer = ending_writer
-        # Tries that are under way: those of the same moment share one. By key.
+        # Attempts in progress, by key: concurrent ones share one.
         self._trying: dict[str, asyncio.Task[AskResult]] = {}
 
     async def ask(self, request: AskRequest) -> AskResult:
-        """The answer that the key stands for; if it stands for none yet, one that is begun now.
+        """The answer that the key stands for; if there is none, one that is started now.
 
-        Raises KeyReused if it was used for another question, and what asking and finding raise.
+        Raises KeyReused if the key was used for another question, and what `begin` and `find`
+        raise.
         """
-        # Of different questions under one key only one can be the first.
+        # Of different questions with one key only one can be the first.
         name = request.idempotency_key_id + request.fingerprint
         trying = self._trying.get(name)
         if trying is None:
@@ -67,7 +68,7 @@ class IdempotentAsks:
         raise StorageError("the store has a key and shows it to nobody")
 
     async def _earlier(self, request: AskRequest) -> Answer | None:
-        """What the key stands for."""
+        """The answer that the key stands for; None if it stands for none."""
         kept = await self._storage.idempotency_key(request.user, request.idempotency_key_id)
         if kept is None:
             return None
@@ -82,7 +83,7 @@ class IdempotentAsks:
 
 
 def _was_never_asked(answer: Answer) -> bool:
-    """Whether its question was refused because it could not be stored, and was stored after all."""
+    """Whether the question was refused because it could not be stored, and was stored after all."""
     ending = answer.ending
     return (
         ending is not None

@@ -1,4 +1,4 @@
-"""This process's lease on its answers, renewed for as long as the process lives."""
+"""This process' lease on its answers, and the end of answers whose process died."""
 
 import asyncio
 import logging
@@ -11,22 +11,22 @@ log = logging.getLogger("headrace.leases")
 
 
 class Lease:
-    """The one document of this process: that it lives, and what it asks of its peers."""
+    """The one document of this process in the store: that it lives, and its peer requests."""
 
     def __init__(self, storage: Storage, remote_answers: RemoteAnswers, *, seconds: float) -> None:
         self._storage = storage
         self._remote_answers = remote_answers
         self.seconds = seconds
-        self._renewed_at = -seconds  # by the loop's clock, before the renewal was sent
-        self.losses = 0  # how often it had run out, for all that is known
-        self._looked_into = 0  # of these: the others may have cost answers
+        self._renewed_at = -seconds  # by the loop's clock, just before the renewal was sent
+        self.losses = 0  # how often it may have expired
+        self._looked_into = 0  # the number of those that were handled
         self._publishing: asyncio.Task[None] | None = None
-        # Two at once might be kept the wrong way round, and the older one's requests would stand.
+        # Two at once might be stored in the wrong order, and the older peer requests would count.
         self._one_at_a_time = asyncio.Lock()
 
     @property
     def is_held(self) -> bool:
-        """Whether nobody can have ended an answer of this process without its having noticed."""
+        """Whether no other process can have ended an answer of this one unnoticed."""
         if self.is_in_doubt:
             return False
         return asyncio.get_running_loop().time() < self._renewed_at + self.seconds
@@ -41,7 +41,7 @@ class Lease:
         self._looked_into = losses
 
     async def renew(self) -> None:
-        """Renew it with what is asked of peers. Raises StorageError."""
+        """Renew the lease, with the current peer requests. Raises StorageError."""
         async with self._one_at_a_time:
             self._remote_answers.changed.clear()
             begun = asyncio.get_running_loop().time()
@@ -55,14 +55,14 @@ class Lease:
             self._renewed_at = begun
 
     async def publish(self) -> None:
-        """Have what is asked of peers stored. Raises StorageError.
+        """Store the current peer requests. Raises StorageError.
 
-        Whoever asks meanwhile shares a renewal: the one under way may have begun too early for
-        them, the one behind it has not. One for each who asks would keep the lease itself waiting.
+        Concurrent callers share a renewal: not the one in progress, which may have begun too early
+        for them, but the next. One for each caller would delay the lease itself.
         """
         if self._publishing is not None:
             await self._published(self._publishing)
-        # What is being said now is not said yet, and may fail.
+        # The renewal in progress is not stored yet, and may fail.
         if self._remote_answers.changed.is_set() or self._one_at_a_time.locked():
             if self._publishing is None:
                 self._publishing = asyncio.create_task(self.renew())
@@ -70,12 +70,14 @@ class Lease:
             await self._published(self._publishing)
 
     async def _published(self, publishing: asyncio.Task[None]) -> None:
-        await asyncio.wait({publishing})  # who leaves must not end it for the others
+        await asyncio.wait(
+            {publishing}
+        )  # a caller that is cancelled must not cancel it for the others
         if isinstance(error := publishing.exception(), StorageError):
-            raise failure(str(error), error.reason)  # each has an error of their own
+            raise failure(str(error), error.reason)  # each caller gets an exception of its own
         publishing.result()
 
     def _published_all(self, publishing: asyncio.Task[None]) -> None:
         self._publishing = None
         if not publishing.cancelled():
-            publishing.exception()  # looked at: nobody may be left to see it
+            publishing.exception()  # retrieved here, since no caller may be left to do it

@@ -1,8 +1,8 @@
-"""Which models one who asks may have: patterns such as `openai/*`, and None for any.
+"""Which models a key or token permits: patterns such as `openai/*`, or None for all models.
 
-A star stands for anything, slashes included, since providers' own names have them. Nothing else is
-special in a pattern, and a name is held against one in time that grows with its length alone:
-clients choose names.
+A star matches anything, slashes included, since providers' own names contain them. Nothing else is
+special in a pattern, and matching takes time linear in the length of the name, which clients
+choose.
 """
 
 from collections.abc import Collection, Iterable
@@ -11,12 +11,12 @@ AllowedModels = tuple[str, ...] | None
 
 
 def is_allowed(model: str, allowed: AllowedModels) -> bool:
-    """Whether somebody to whom these are allowed may ask this model."""
+    """Whether these patterns permit the model."""
     return allowed is None or any(_fits(model, pattern) for pattern in allowed)
 
 
 def allowed_choices(models: Iterable[str], allowed: AllowedModels) -> list[str]:
-    """Those of `models` that are allowed, and whatever else is allowed by its whole name."""
+    """Those of `models` that are permitted, and the permitted names without a star."""
     if allowed is None:
         return list(models)
     listed = [model for model in models if is_allowed(model, allowed)]

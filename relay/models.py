@@ -1,4 +1,4 @@
-"""Which models there are, and whose: `<provider>/<model the provider knows>`."""
+"""The configured models: `<provider>/<the provider's own name of the model>`."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
@@ -10,34 +10,36 @@ from relay.model_access import AllowedModels, allowed_choices, is_allowed
 
 
 class Source(Protocol):
-    """Where answers come from: a provider, or whatever chooses among several."""
+    """Where answers come from: a provider, or something that chooses among several."""
 
     name: str
     models: tuple[str, ...]
-    input_kinds: frozenset[str]  # the kinds of blocks that it can be asked with, besides text
-    output_kinds: frozenset[str]  # the kinds that its answers may bring, besides the first stage's
+    input_kinds: frozenset[str]  # the kinds of blocks that it accepts in questions, besides text
+    output_kinds: frozenset[
+        str
+    ]  # the kinds that its answers may have, besides those of the first version
 
     async def answer(
         self, prompt: Prompt, *, may_send: Awaitable[None], on_sent: Callable[[], None], sink: Sink
     ) -> None:
-        """Ask, hand the answer to `sink`, and return when it is finished. See `Provider`."""
+        """Ask, pass the answer to `sink`, and return when it is finished. See `Provider`."""
 
     async def close(self) -> None:
-        """End what goes on apart from answers."""
+        """Stop its background work."""
 
 
 class Models:
-    """The configured sources by name, and the model that is asked when none is named."""
+    """The configured sources by name, and the default model."""
 
     def __init__(self, sources: Mapping[str, Source], default: str) -> None:
         self._default = default
         self._sources = dict(sources)
 
     def resolve(self, name: str, allowed: AllowedModels = None) -> tuple[Source, str]:
-        """The source that `name` names, and the model as that source knows it.
+        """The source that `name` begins with, and the source's own name of the model.
 
         Any model of a configured provider will do: providers add models faster than operators edit
-        settings. Raises UnknownModel, and ModelNotAllowed where it is not `allowed`.
+        settings. Raises UnknownModel, and ModelNotAllowed unless it is `allowed`.
         """
         if not is_allowed(name, allowed):
             raise ModelNotAllowed
@@ -48,7 +50,7 @@ class Models:
         return source, model
 
     def default_for(self, allowed: AllowedModels) -> str:
-        """The model that is asked when none is named: the default, else the first that is allowed.
+        """The model of questions that name none: the default, else the first that is permitted.
 
         Raises ModelNotAllowed if none is.
         """
@@ -58,7 +60,7 @@ class Models:
         return names[0]
 
     def names(self, allowed: AllowedModels = None) -> list[str]:
-        """The models to choose from, the default first."""
+        """The listed models, the default first."""
         listed = [f"{name}/{model}" for name, s in self._sources.items() for model in s.models]
         chosen = allowed_choices(dict.fromkeys([self._default, *listed]), allowed)
         return [name for name in chosen if name.partition("/")[0] in self._sources]

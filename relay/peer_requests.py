@@ -1,4 +1,4 @@
-"""What other processes want of our answers: that they go on, being read there, or stop."""
+"""Peer requests: other processes ask that an answer of this one goes on or stops."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ log = logging.getLogger("headrace.peer_requests")
 
 
 class PeerRequestPoller:
-    """Looks what others want, and has the live answers heed it."""
+    """Polls the peer requests and applies them to the live answers."""
 
     def __init__(
         self,
@@ -38,10 +38,12 @@ class PeerRequestPoller:
             "what other processes want is known again",
         )
         self._looked_at = asyncio.get_running_loop().time()
-        self._believe_at = 0.0  # by the loop's clock: from when on who is not named has left
+        self._believe_at = (
+            0.0  # by the loop's clock: after it, answers that are not named are no longer followed
+        )
 
     async def run(self) -> None:
-        """Look until cancelled, while peers can ask for anything."""
+        """Poll until cancelled, while peers can ask for anything."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(
@@ -58,10 +60,10 @@ class PeerRequestPoller:
                 self._outage.succeeded()
 
     async def poll(self) -> None:
-        """Read what peers ask for now, and do it. Raises StorageError.
+        """Read the current peer requests and apply them. Raises StorageError.
 
-        After an outage the leases of those who follow may have run out as well: for as long as it
-        takes to renew them, whoever followed is taken to follow still, so that nobody is abandoned.
+        After an outage the leases of the followers may have expired as well: as long as it takes to
+        renew them, answers that were followed count as followed, so that none is abandoned.
         """
         requests = await self._storage.peer_requests()
         time = asyncio.get_running_loop().time()

@@ -1,8 +1,8 @@
-"""Live answers of other processes that are read here: kept growing out of the store.
+"""Live answers of other processes that are read here: they grow out of the store.
 
-One poll for all of them together brings what their owners have checkpointed since. The owners learn
-of it from this process's own document in the store (`relay/leases.py`), checkpoint these answers
-more often, and do not take them for left while somebody reads them here.
+One poll for all of them brings what their owners have checkpointed since. The owners learn of it
+from this process' document in the store (`relay/leases.py`), checkpoint these answers more often,
+and do not abandon them while they are read here.
 """
 
 import asyncio
@@ -22,26 +22,28 @@ from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.remote_answers")
 
-# Seconds. An owner checkpoints an answer that others follow about so often, in place of the usual
-# second: people see text come in pieces, but not late.
+# Seconds between checkpoints of an answer that others follow, in place of one second: its text
+# arrives in larger pieces, but not late.
 FOLLOWED_SECONDS = 0.2
 
-# Answers of others that may be wanted stopped at a time: of one user, and of all. They are held
-# here with their text, and named in this process's document, until their owner has heard of it: a
-# second or so, a lease if it is dead. Nobody has more than a handful of answers that they see.
+# The number of answers that may be stopping at a time, of one user and in all. Each is held here
+# with its text, and named in this process' document, until its owner has read that: in a second, or
+# a lease if the owner is dead. No user sees more than a handful of answers.
 _STOPS_PER_USER = 32
 _STOPS = 1_000
 _STOPS_RETRY_AFTER = 2
 
-# Seconds. Between finding an answer and reading it there are some turns of the loop.
+# Seconds for which an answer is followed without a reader: between finding an answer and reading it
+# the loop turns a few times.
 _FIRST_READER_SECONDS = 1.0
 
-# Each poll brings at most one chunk of an answer, so it has to be quicker than those are written.
+# Seconds between polls. Each brings at most one chunk of an answer, so it has to be shorter than
+# the time between checkpoints.
 _POLL_SECONDS = FOLLOWED_SECONDS * 3 / 4
 
 
 class _RemoteAnswer:
-    """An answer, its user and its owner, and why it is followed here."""
+    """An answer, its user and its owner, and why it is followed."""
 
     def __init__(self, message: Message, answer: Answer) -> None:
         self.answer = answer
@@ -51,24 +53,26 @@ class _RemoteAnswer:
         self._until = 0.0  # by the loop's clock
 
     def keep_for(self, seconds: float) -> None:
-        """Follow it for so long at least, whoever reads it."""
+        """Follow it for at least so many seconds, with or without readers."""
         until = asyncio.get_running_loop().time() + seconds
         self._until = max(self._until, until)
 
     @property
     def is_wanted(self) -> bool:
-        """Whether somebody reads it, or may yet come, or it is to be stopped."""
+        """Whether it is read, may be read soon, or is being stopped."""
         return self.answer.readers > 0 or asyncio.get_running_loop().time() < self._until
 
 
 class RemoteAnswers:
-    """The live answers of other processes that this one reads, or wants stopped."""
+    """The live answers of other processes that are read or being stopped here."""
 
     def __init__(self, storage: Storage, *, lease_seconds: float) -> None:
         self._storage = storage
         self._lease_seconds = lease_seconds
         self._remote: dict[str, _RemoteAnswer] = {}
-        self._stopping: dict[str, str] = {}  # the users of those that are to be stopped
+        self._stopping: dict[
+            str, str
+        ] = {}  # the users of answers that are being stopped, by answer
         self._any = asyncio.Event()
         self._outage = OutageLog(
             log,
@@ -76,11 +80,13 @@ class RemoteAnswers:
             "answers of other processes can be read again",
         )
         self._closing = False
-        self.changed = asyncio.Event()  # `peer_requests` has news; whoever tells it clears this
+        self.changed = (
+            asyncio.Event()
+        )  # set when `peer_requests` has changed; whoever publishes them clears it
 
     @property
     def peer_requests(self) -> Mapping[str, PeerRequests]:
-        """What is asked of other processes, by process."""
+        """What this process asks of others, by process."""
         follows: dict[str, set[str]] = defaultdict(set)
         stops: dict[str, set[str]] = defaultdict(set)
         for answer_id, remote in self._remote.items():
@@ -94,28 +100,29 @@ class RemoteAnswers:
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """The number of followed answers."""
         return len(self._remote)
 
     def answer(self, user: str, answer_id: str) -> Answer | None:
-        """The answer, if it is followed and theirs."""
+        """The answer, if it is followed and belongs to the user."""
         remote = self._remote.get(answer_id)
         return remote.answer if remote is not None and remote.user == user else None
 
     def follow(self, message: Message) -> Answer:
-        """The answer that `message` is so far, which grows from now on, until its last reader goes.
+        """The answer, with what `message` has of it; it grows until its last reader disconnects.
 
-        The first one comes at once.
+        The first reader has to connect at once.
         """
         return self._entered(message).answer
 
     def expect_reader(self, answer: Answer, seconds: float) -> None:
-        """A reader of `answer` is said to come within so many seconds."""
+        """Follow `answer` for so many seconds, in which a reader is expected."""
         if (remote := self._of(answer)) is not None:
             remote.keep_for(seconds)
 
     def stop(self, message: Message) -> Answer:
-        """Follow the answer and want it stopped, for a lease at least, or until it has ended.
+        """Follow the answer and ask its owner to stop it, for at least a lease or until it has
+        ended.
 
         Raises TooManyStops.
         """
@@ -125,27 +132,29 @@ class RemoteAnswers:
                 if count >= limit:
                     raise TooManyStops(_STOPS_RETRY_AFTER, limit)
         remote = self._entered(message)
-        # By then its owner has heard of it, or is dead and the answer is the sweep's.
+        # By then its owner has read it, or is dead, and the sweep ends the answer.
         remote.keep_for(self._lease_seconds)
-        if not remote.stop:  # said once, however often it is asked for
+        if not remote.stop:  # asked once, however often clients ask
             remote.stop = True
             self._stopping[message.id] = message.user
             self.changed.set()
         return remote.answer
 
     def reader_connected(self, answer: Answer) -> bool:
-        """A reader of `answer` came. False: it was let go of, and will not grow."""
+        """A reader of `answer` connected. False: it is no longer followed, and will not grow."""
         if answer.ending is not None:
             return True
         return self._of(answer) is not None and not self._closing
 
     def reader_disconnected(self, answer: Answer) -> None:
-        """A reader of `answer` went."""
+        """A reader of `answer` disconnected."""
         if (remote := self._of(answer)) is not None:
             self._drop_unread(remote)
 
     def close(self) -> None:
-        """Send the readers away. What is wanted stays said: they may come to another process."""
+        """Disconnect the readers. The peer requests stay in the store: readers may go to another
+        process.
+        """
         self._closing = True
         for remote in self._remote.values():
             remote.answer.dismiss()
@@ -166,14 +175,14 @@ class RemoteAnswers:
         except StorageError as error:
             self._outage.failed(error.reason, error)
             return
-        except Exception as error:  # a bug, about one of them: it must not cost all the others
+        except Exception as error:  # a bug with one of them must not affect the others
             log.error("answers of other processes cannot be read", exc_info=error)
             await self._grow_singly(known)
             return
         self._outage.succeeded()
 
     async def _grow(self, known: Iterable[_RemoteAnswer]) -> None:
-        """Have these grow, and end, as far as the store knows. Raises StorageError."""
+        """Grow or end these answers by what the store has. Raises StorageError."""
         growth = await self._storage.growth(
             {each.answer.id: each.answer.position for each in known}
         )
@@ -182,7 +191,7 @@ class RemoteAnswers:
             if remote is not None and remote.answer.position == chunk.position:
                 remote.answer.extend(chunk.pieces)
         for message in growth.ended:
-            if message.ended_at is None:  # of a status that a later version knows
+            if message.ended_at is None:  # with a status of a later version
                 continue
             if (remote := self._drop(message.id)) is not None:
                 remote.answer.settle(message)
@@ -191,7 +200,7 @@ class RemoteAnswers:
                 remote.answer.end(_ending(remote.answer, Status.STOPPED))  # to be deleted
 
     async def _grow_singly(self, known: Iterable[_RemoteAnswer]) -> None:
-        """The same, one by one. An answer that cannot be read is over for its readers."""
+        """The same, one by one. An answer that cannot be read ends for its readers."""
         for remote in known:
             try:
                 await self._grow([remote])
@@ -215,12 +224,12 @@ class RemoteAnswers:
         return remote
 
     def _of(self, answer: Answer) -> _RemoteAnswer | None:
-        """What follows this very record: one that was let go of may have a successor."""
+        """The entry of this very record; one that was dropped may have a successor."""
         remote = self._remote.get(answer.id)
         return remote if remote is not None and remote.answer is answer else None
 
     def _drop_unread(self, remote: _RemoteAnswer) -> None:
-        """Let go of it if nobody reads it and nothing is waited for."""
+        """Stop following it if it is neither read nor expected to be."""
         if remote.is_wanted or self._closing:
             return
         self._drop(remote.answer.id)
@@ -235,5 +244,5 @@ class RemoteAnswers:
 
 
 def _ending(answer: Answer, status: Status) -> Ending:
-    """The ending of an answer of which the store says nothing."""
+    """The ending of an answer that the store no longer has."""
     return Ending(status=status, blocks=answer.blocks(), ended_at=now())

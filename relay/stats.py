@@ -1,15 +1,15 @@
-"""How the relay stands at this moment, for whoever watches it: read when asked, never counted."""
+"""The state of the relay at one moment, for metrics and systemd: read on demand, never counted."""
 
 import msgspec
 
 
 class RelayStats(msgspec.Struct, frozen=True, kw_only=True):
-    """One look at the relay of this process."""
+    """The state of this process' relay at one moment."""
 
-    live: int  # answers that run, or are being ended
+    live: int  # live answers, including those that are being ended
     followed: int  # answers of other processes that are read here
-    unsent_bytes: int  # held for readers, beyond what is free
-    unsaved_chars: int  # what live answers have grown beyond what is stored of them
-    unsaved_seconds: float  # for how long something of that has been waiting, at most
-    late_endings: int  # endings that readers were told, and the store has not taken yet
-    holds_lease: bool  # nobody can take this process for dead
+    unsent_bytes: int  # bytes that wait to be read, beyond what is free
+    unsaved_chars: int  # characters of live answers that are not stored
+    unsaved_seconds: float  # the longest time for which some of them have waited
+    late_endings: int  # endings that readers have got and the store has not
+    holds_lease: bool  # whether no other process can declare this one dead

@@ -1,9 +1,9 @@
-"""How much a user may keep in the store, known well enough without asking for each question.
+"""The storage quota: how much a user may store, known without asking the store for each question.
 
-What users brought is counted with their conversations, in the store itself: so it is right after a
-deletion, a crash or a restore, and whichever process wrote it. A process asks for the sum when it
-meets a user, and again when much may have changed since; in between it adds what it lets in itself.
-With n processes a limit may be passed by what n - 1 of them let in within a few seconds.
+The store counts the bytes that users put into each conversation, so the sum is right after a
+deletion, a crash or a restore, and whichever process wrote them. A process reads a user's sum at
+their first question, and again when it may have changed much; in between it adds what it admits
+itself. With n processes the quota may be exceeded by what n - 1 of them admit within a few seconds.
 """
 
 import asyncio
@@ -13,32 +13,32 @@ from relay.errors import StorageQuotaExceeded
 from storage.contract import Storage
 from storage.errors import StorageError, failure
 
-# Seconds for which a sum is good, whatever others bring: who is far from their limit is asked about
-# six times an hour at most.
+# Seconds for which a sum is used: for a user far from their limit it is read six times an hour at
+# most.
 _GOOD = 600.0
 
-# Seconds between two looks, at the soonest: who is at their limit and goes on trying costs no more.
-# It is also how long somebody waits who has made room at another process.
+# The shortest time between two reads, in seconds, for a user at their limit who tries again and
+# again. A user who made room at another process waits as long.
 _SOONEST = 3.0
 
-# What may be let in by this process alone, of what was left when it last looked.
+# The part of what was left at the last read that this process may admit before it reads again.
 _OWN_PART = 8
 
-# Users whose sums are known, the latest. 300 bytes each.
+# The number of users whose sums are cached, the most recent ones. 300 bytes each.
 _USERS = 10_000
 
 
 class _Kept:
-    """What one user keeps, as far as is known."""
+    """How much one user stores, as far as is known."""
 
     def __init__(self) -> None:
-        self.stored = 0  # when it was looked at
+        self.stored = 0  # at the last read
         self.looked_at = -_GOOD  # by the loop's clock
-        self.added = 0  # by this process since then
-        self.pending = 0  # let in, and not stored yet
-        self.freed = False  # something was deleted here since it was looked at
+        self.added = 0  # added by this process since then
+        self.pending = 0  # admitted and not stored yet
+        self.freed = False  # something was deleted here since the last read
         self.looking = asyncio.Lock()
-        self.failed: StorageError | None = None  # what the last look met
+        self.failed: StorageError | None = None  # the error of the last read
         self.failed_at = -_GOOD
 
     @property
@@ -46,7 +46,7 @@ class _Kept:
         return self.stored + self.added + self.pending
 
     def is_due(self, size: int, limit: int) -> bool:
-        """Whether the store has to be asked before so much more is let in."""
+        """Whether the store has to be asked before `size` more bytes are admitted."""
         since = asyncio.get_running_loop().time() - self.looked_at
         own = self.added + self.pending + size
         return since >= _GOOD or (
@@ -63,17 +63,17 @@ class StorageReservation:
         kept.pending += size
 
     def use(self) -> None:
-        """It is stored."""
+        """It was stored."""
         self._kept.pending -= self._size
         self._kept.added += self._size
 
     def give_back(self) -> None:
-        """It is not, or nobody knows: then the next look tells."""
+        """It was not stored, or that is unknown: the next read tells."""
         self._kept.pending -= self._size
 
 
 class StorageQuota:
-    """So many bytes for each user; with a limit of 0 nothing is looked at."""
+    """The quota of each user, in bytes; 0 means unlimited."""
 
     def __init__(self, storage: Storage, limit: int) -> None:
         self._storage = storage
@@ -81,14 +81,15 @@ class StorageQuota:
         self._users: OrderedDict[str, _Kept] = OrderedDict()
 
     async def take(self, user: str, size: int) -> StorageReservation | None:
-        """Room for `size` bytes of a user's. Raises StorageQuotaExceeded and StorageError."""
+        """Reserve `size` bytes for the user. Raises StorageQuotaExceeded and StorageError."""
         if not self._limit or not size:
             return None
         kept = self._of(user)
         came_at = asyncio.get_running_loop().time()
-        async with kept.looking:  # one after the other, so that no rush gets past it
+        async with kept.looking:  # one at a time, so that concurrent questions cannot exceed it
             if kept.failed is not None and kept.failed_at >= came_at:
-                # The look that they waited for: each of their own would take the store's timeout.
+                # The read that they waited for failed; another one for each would take the store's
+                # timeout again.
                 raise failure(str(kept.failed), kept.failed.reason)
             if kept.is_due(size, self._limit):
                 await self._look(user, kept)
@@ -99,7 +100,7 @@ class StorageQuota:
             return StorageReservation(kept, size)
 
     def freed(self, user: str) -> None:
-        """A conversation of a user's was deleted here: who would be refused is looked up first."""
+        """A conversation of the user was deleted here: before a refusal the sum is read again."""
         if (kept := self._users.get(user)) is not None:
             kept.freed = True
 
@@ -116,10 +117,10 @@ class StorageQuota:
         try:
             kept.stored = await self._storage.kept_bytes(user)
         except StorageError as error:
-            kept.failed = failure(str(error), error.reason)  # without the frames it went through
+            kept.failed = failure(str(error), error.reason)  # without its traceback
             kept.failed_at = asyncio.get_running_loop().time()
             raise
         kept.failed = None
         kept.looked_at = looked_at
-        # What is stored in this moment may be in both: rather counted too much than too little.
+        # What is being stored at this moment may be counted twice: rather too much than too little.
         kept.added -= added

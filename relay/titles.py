@@ -1,47 +1,49 @@
-"""Titles: a line of a conversation's first question, cut where people see a character end.
+"""Titles: a line of a conversation's first question, never cut within a visible character.
 
-What people see as one character may be many code points: a flag, a family of emoji, a letter with
-its accents, a syllable of Korean or Hindi. Cut in the middle it shows as another one, or as none.
-The exact rules take tables that Python has not. Here it is enough to know where *not* to cut, and
-one such place too many costs a title a letter or two.
+A visible character may have many code points: a flag, a family of emoji, a letter with accents, a
+syllable of Korean or Hindi. Cut in the middle it shows as another one, or as none. The exact rules
+need tables that Python does not have; here it is enough to know where *not* to cut, and one such
+place too many costs a title a letter or two.
 """
 
 import re
 import unicodedata
 
-# A list of conversations shows a line of it; the whole question is a click away.
+# Code points in a title: a line in a list of conversations.
 _TITLE_CHARS = 40
 
-# A title ends with a word if that leaves it half of its length. Not all text has spaces.
+# A title ends with a whole word if that leaves at least half of its length. Not all text has
+# spaces.
 _LEAST_CHARS = 20
 
-# How much of a question is looked at: it may be a megabyte, and its beginning is enough as a rule.
-# Behind that there are only those whose beginning can hardly be seen.
+# How many characters of a question are examined: it may have a million, and its beginning is
+# enough, unless hardly any of it can be seen.
 _LOOKED_AT = (3 * _TITLE_CHARS, 100 * _TITLE_CHARS)
 
 _CONTROL = r"\s\x00-\x1f\x7f-\x9f"
-# Without a shape, and without a meaning for those around it: signs of direction, breaks of words.
+# Invisible and without effect on their neighbours: direction marks, word breaks.
 _EMPTY = (
     r"\xad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff0-\ufffb\ufffe\uffff"
     r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     r"\U000e0000-\U000e001f\U000e0080-\U000e00ff\U000e01f0-\U000e0fff"
 )
-# These shape what they stand beside: joiners, selectors of a variant, fillers of a syllable.
+# Invisible, but they shape their neighbours: joiners, variation selectors, fillers.
 _SHAPING = (
     r"\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u200c\u200d\u3164\ufe00-\ufe0f\uffa0"
     r"\U000e0020-\U000e007f\U000e0100-\U000e01ef"
 )
-_BLANK = r"\u2800"  # of Braille
+_BLANK = r"\u2800"  # Braille
 
 _VISIBLE = re.compile(f"[^{_CONTROL}{_EMPTY}{_SHAPING}{_BLANK}]")
 _CONTROLS = re.compile(f"[{_CONTROL}]+")
-# Tags spell the flags of Wales and others behind a black one; elsewhere they hide what they spell.
+# Tags spell regional flags, such as that of Wales, behind a black flag; elsewhere they are
+# invisible.
 _EMPTIES = re.compile(f"[{_EMPTY}]|(?<![\U0001f3f4\U000e0020-\U000e007e])[\U000e0020-\U000e007f]+")
 
 _JOINERS = "\u200c\u200d"
 _ZWJ = "\u200d"
 _EXTENDING = re.compile(r"[\u0e33\u0eb3\uff9e\uff9f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
-# Signs that stand before what they belong to.
+# Signs that precede what they belong to.
 _PREPENDED = re.compile(
     r"[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\u0d4e\U000110bd\U000110cd\U000111c2\U000111c3"
     r"\U0001193f\U00011941\U00011a3a\U00011a84-\U00011a89\U00011d46\U00011f02]"
@@ -49,11 +51,11 @@ _PREPENDED = re.compile(
 _LEADING_JAMO = re.compile(r"[\u1100-\u115f\ua960-\ua97c]")
 _FOLLOWING_JAMO = re.compile(r"[\u1160-\u11ff\ud7b0-\ud7fb]")
 _HANGUL = re.compile(r"[\u1100-\u11ff\ua960-\ua97c\uac00-\ud7fb]")
-_VIRAMA = 9  # the combining class of the signs that join two consonants
+_VIRAMA = 9  # the combining class of signs that join two consonants
 
 
 def title_of(question: str) -> str | None:
-    """The title of a conversation that got none; None if nothing of the question can be seen."""
+    """The title of a conversation without one; None if nothing of the question is visible."""
     begin = _VISIBLE.search(question)
     if begin is None:
         return None
@@ -66,7 +68,7 @@ def title_of(question: str) -> str | None:
 
 
 def shown(title: str | None) -> str | None:
-    """A title as its giver wrote it; None if nothing of it can be seen."""
+    """A title as it was given; None if nothing of it is visible."""
     return title if title is not None and _VISIBLE.search(title) else None
 
 
@@ -75,7 +77,7 @@ def _cut(text: str) -> str:
     if end < len(text):
         while end and _is_within(text, end):
             end -= 1
-        end = end or _TITLE_CHARS  # one character longer than a title: accents without end
+        end = end or _TITLE_CHARS  # one character longer than a title, with endless accents
         word = text.rfind(" ", _LEAST_CHARS, end + 1)
         if word > 0 and not _is_within(text, word):
             end = word
@@ -83,7 +85,7 @@ def _cut(text: str) -> str:
 
 
 def _is_within(text: str, place: int) -> bool:
-    """Whether a cut at `place` might part what shows as one character."""
+    """Whether a cut at `place` might split a visible character."""
     before, after = text[place - 1], text[place]
     return (
         _extends(after)
@@ -96,7 +98,7 @@ def _is_within(text: str, place: int) -> bool:
 
 
 def _extends(char: str) -> bool:
-    """Whether it belongs to what stands before it: a mark, a joiner, a skin's colour."""
+    """Whether it belongs to the preceding character: a mark, a joiner, a skin tone."""
     is_mark = unicodedata.category(char).startswith("M")
     return is_mark or char in _JOINERS or _EXTENDING.match(char) is not None
 
@@ -108,7 +110,7 @@ def _parts_hangul(before: str, after: str) -> bool:
 
 
 def _parts_a_flag(text: str, place: int) -> bool:
-    """Whether it stands between the two letters of one; flags follow each other without a space."""
+    """Whether it lies between the two letters of a flag; flags follow each other without spaces."""
     if not _is_regional(text[place]):
         return False
     ahead = 0
@@ -122,7 +124,7 @@ def _is_regional(char: str) -> bool:
 
 
 def _ends_in_virama(text: str) -> bool:
-    """Whether a consonant that followed would be joined to the last one."""
+    """Whether a following consonant would be joined to the last one."""
     for char in reversed(text):
         if unicodedata.combining(char) == _VIRAMA:
             return True

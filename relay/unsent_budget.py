@@ -1,12 +1,12 @@
-"""What responses hold that nobody has taken yet: what all of them together may, and one user's.
+"""Bounds the bytes of long responses that clients have not read yet, of all users and of each.
 
-Whoever asks for something long and reads none of it has it held in memory, as often as they ask,
-for as long as their connection is borne. So what is long is counted from when it is in memory until
-it has left: a page of messages, an ended answer that is read, an event that comes in one piece.
-What is short is free: whoever holds much keeps nobody's usual response back.
+A client that requests something long and does not read it has it held in memory, as often as it
+asks, until its connection is cut. So what is long is counted while it is in memory: a page of
+messages, an ended answer that is read, an event that comes in one piece. Short responses are free,
+so that a user who holds much does not block anybody's ordinary responses.
 
-How long something is, is known when it has been loaded. So only a few are loaded at a time: the
-store's threads are quicker than the loop, and a thousand of a megabyte each came to one gigabyte.
+The size is known only after loading. So only a few are loaded at a time: the store's threads are
+faster than the loop, and a thousand responses of a megabyte once took a gigabyte.
 """
 
 import asyncio
@@ -17,26 +17,27 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 from relay.errors import Overloaded, TooMuchUnread
 
-# Of each response. A kernel's send buffer takes about as much, so most of them are gone at once.
+# Bytes of each response that are not counted: the kernel's send buffer takes about as much, so most
+# responses leave at once.
 FREE_BYTES = 64 * 1024
 
-# One user may have this part of it all, so that it takes several to keep others out.
+# Each user may have an eighth of the budget, so that no single user can use it up.
 _USERS_PART = 8
 
-# Loaded at a time, and not counted yet: of the longest it is some 150 MB. A user has a quarter of
-# it, which is some hundred a second; whoever asks for a thousand at once queues behind themselves.
+# The number of loads at a time, which are not counted yet: some 150 MB of the longest ones. A user
+# has a quarter of them, which is some hundred a second; more of them queue.
 _LOADS = 16
 _USERS_LOADS = 4
 
-# Seconds. As long as the store may take for any one of them.
+# Seconds to wait for a load to begin: as long as the store may take for one.
 _LOADING_SECONDS = 5.0
 
-# What people are told to wait: responses are read, or their readers cut.
+# Seconds for `retry_after`: by then responses are read, or their readers cut off.
 _RETRY_AFTER = 2
 
 
 class UnsentBudget:
-    """Bytes held for readers. One thing alone is always let through, however long it is."""
+    """The bytes that wait for readers. One response alone is always admitted, however long."""
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
@@ -49,9 +50,9 @@ class UnsentBudget:
 
     @asynccontextmanager
     async def loading(self, user: str) -> AsyncIterator[None]:
-        """Within this block something may be loaded for `user` that is long, perhaps: `take` it.
+        """Within this block something may be loaded for `user` that may be long: then `take` it.
 
-        Raises Overloaded if it is too long until others are done.
+        Raises Overloaded if others take too long.
         """
         theirs = self._loads_of.setdefault(user, asyncio.Semaphore(_USERS_LOADS))
         async with AsyncExitStack() as stack:
@@ -64,7 +65,7 @@ class UnsentBudget:
             yield
 
     def take(self, user: str, count: int) -> int:
-        """Count so many bytes, held for `user`; returns what is to be given back.
+        """Count `count` bytes that wait for `user`; returns what `give` takes.
 
         Raises Overloaded and TooMuchUnread; nothing is counted then.
         """
@@ -80,7 +81,7 @@ class UnsentBudget:
         return self.count(user, count)
 
     def count(self, user: str, count: int) -> int:
-        """The same of what is held already, and cannot be refused any more."""
+        """Count bytes that are in memory already, and can no longer be refused."""
         counted = max(0, count - FREE_BYTES)
         if counted:
             self.held += counted
@@ -88,7 +89,7 @@ class UnsentBudget:
         return counted
 
     def give(self, user: str, counted: int) -> None:
-        """So many bytes are held no more."""
+        """These bytes are no longer in memory."""
         self.held -= counted
         self._of_user[user] -= counted
         if not self._of_user[user]:
@@ -96,7 +97,7 @@ class UnsentBudget:
 
     @contextmanager
     def holding(self, user: str, count: int) -> Iterator[None]:
-        """So many bytes are held while this block runs. Raises as `take` does."""
+        """These bytes are in memory while this block runs. Raises as `take` does."""
         counted = self.take(user, count)
         try:
             yield

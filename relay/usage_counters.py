@@ -1,11 +1,10 @@
-"""What users asked and spent, counted so that all processes agree, nearly, at little cost.
+"""Counts what users ask and spend, so that all processes nearly agree, at little cost.
 
-A process counts in memory, and once a second tells the store its counts and hears everyone's: two
-commands for all of its users together, so that a question costs no round trip of its own. In
-between it lets a user have an eighth of what was left, and at least one; who wants more has the
-processes compare at once. So with n processes a limit L is passed by at most n times L/8, or by n
-where that is more, and that only within the second in which it is reached. What is held for things
-that may come to nothing is known here alone, and may be on top of that.
+A process counts in memory, and once a second sends the store its counts and reads those of all: two
+commands for all of its users together, so that a question costs no round trip. In between it admits
+an eighth of what was left for a user, and at least one; for more it compares at once. So with n
+processes a limit L is exceeded by at most n times L/8, or by n if that is more, and only within the
+second in which it is reached. Reservations are known in this process only, and may come on top.
 """
 
 import asyncio
@@ -21,37 +20,37 @@ from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.usage_counters")
 
-# How long what others counted may be unknown, against two commands each time.
+# Seconds between two exchanges of counts, each of two commands.
 _SHARE_SECONDS = 1.0
 
-# What a process may let a user have on its own, of what was left when it last compared.
+# The part of what was left at the last exchange that a process may admit by itself.
 _UNSHARED_PART = 8
 
-# How many counts go to the store at once: some 100 KB, far from what a command may have.
+# The number of counts in one command: some 100 KB, far below the limit of a command.
 _BATCH = 1000
 
-# A user's day is 0.5 KB here. Who has been away for so long is looked up when they come back.
+# Seconds after which an unused counter is dropped, of 0.5 KB; it is read again when it is needed.
 _IDLE_SECONDS = 600.0
 
 
 class UsageCounter:
-    """What one user did in one span. Each is a writer of its own, and so never counts twice."""
+    """What one user did in one span. Each process writes its own, so that nothing counts twice."""
 
     __slots__ = ("held", "own", "shared", "shared_at", "span", "total", "touched_at", "writer")
 
     def __init__(self, span: Span) -> None:
         self.span = span
         self.writer = secrets.token_hex(8)
-        self.held = 0  # let in here, and perhaps refused yet: nobody else hears of it
-        self.own = 0  # counted here; what is shared can only grow
-        self.shared = 0  # of it
-        self.total = 0  # counted anywhere, as was known when it was shared
+        self.held = 0  # reserved here, and perhaps given back: other processes do not see it
+        self.own = 0  # counted here; it only grows
+        self.shared = 0  # the part of it that is shared
+        self.total = 0  # counted by all processes, as of the last exchange
         self.shared_at: float | None = None  # by the loop's clock, like `touched_at`
         self.touched_at = 0.0
 
     @property
     def unshared(self) -> int:
-        """What was let in here since it was shared."""
+        """What was admitted here since the last exchange."""
         return self.held + self.own - self.shared
 
 
@@ -62,10 +61,10 @@ class UsageCounters:
         self._storage = storage
         self._counters: dict[
             tuple[str, str, int], UsageCounter
-        ] = {}  # by user, what, and since when
-        self._due: set[UsageCounter] = set()  # touched since they were shared
+        ] = {}  # by user, kind and start of the span
+        self._due: set[UsageCounter] = set()  # changed since the last exchange
         self._sharing = asyncio.Lock()
-        self._shared_at = 0.0  # when that was begun last, failed or not
+        self._shared_at = 0.0  # when the last exchange began, failed or not
         self._outage = OutageLog(
             log, "counts are not shared, each process has its own", "counts are shared again"
         )
@@ -74,7 +73,7 @@ class UsageCounters:
         return len(self._counters)
 
     def of(self, user: str, what: str, seconds: int) -> UsageCounter:
-        """What a user did in the span of so many seconds that the clock is in."""
+        """The counter of a user in the current span of so many seconds."""
         began = int(time.time()) // seconds * seconds
         counter = self._counters.get((user, what, began))
         if counter is None:
@@ -84,15 +83,15 @@ class UsageCounters:
         return counter
 
     def touch(self, counter: UsageCounter) -> None:
-        """Have it shared in the next round."""
+        """Include the counter in the next exchange."""
         counter.touched_at = asyncio.get_running_loop().time()
         self._due.add(counter)
 
     async def share(self) -> None:
-        """Have every counter in use know what others counted until now.
+        """Exchange the counts of every counter in use.
 
-        Whoever waits for the same is served by one round. A store that fails is no reason to
-        refuse anybody: what is known has to do then.
+        Concurrent callers share one exchange. If the store fails nobody is refused: the last known
+        counts are used.
         """
         asked_at = asyncio.get_running_loop().time()
         async with self._sharing:
@@ -105,7 +104,7 @@ class UsageCounters:
                     return
 
     async def run(self) -> None:
-        """Share once a second until cancelled."""
+        """Exchange counts once a second until cancelled."""
         while True:
             await asyncio.sleep(_SHARE_SECONDS)
             await self.share()
@@ -135,17 +134,16 @@ class UsageCounters:
         idle_since = asyncio.get_running_loop().time() - _IDLE_SECONDS
         for key, counter in list(self._counters.items()):
             is_over, is_idle = counter.span.ends_at < clock, counter.touched_at < idle_since
-            # What an outage keeps from being shared may still count, until its span is long over.
+            # Counts that an outage kept from being shared are kept until their span is long over.
             if (is_over and is_idle) or ((is_over or is_idle) and counter not in self._due):
                 del self._counters[key]
                 self._due.discard(counter)
 
 
 class Quota:
-    """So much for each user in each span of so many seconds; without a limit it counts nothing.
+    """A limit for each user in each span of so many seconds; without a limit nothing is counted.
 
-    With `careful` a process that does not know a user yet looks up what others counted, before it
-    lets them have anything.
+    With `careful` the counts of other processes are read before a user unknown here is admitted.
     """
 
     def __init__(
@@ -158,7 +156,7 @@ class Quota:
         self._careful = careful
 
     async def is_spent(self, user: str) -> bool:
-        """Whether a user has had all of it in this span."""
+        """Whether the user has used up the limit of this span."""
         if not self._limit:
             return False
         counter = self.counts.of(user, self._what, self._seconds)
@@ -173,20 +171,20 @@ class Quota:
             self.counts.of(user, self._what, self._seconds).own += amount
 
     def reserve(self, user: str, amount: int = 1) -> "Reservation | None":
-        """Keep room for what a user may turn out to have done."""
+        """Reserve room for what a user is about to do."""
         if not self._limit:
             return None
         return Reservation(self.counts, self.counts.of(user, self._what, self._seconds), amount)
 
     def seconds_left(self) -> int:
-        """Until the span is over and everybody may begin anew."""
+        """Seconds until the next span begins."""
         return self._seconds - int(time.time()) % self._seconds
 
 
 class Reservation:
     """Room in a user's quota, in the span in which it was taken; used or given back, once.
 
-    The store's counts only grow, so what may be taken back must not have reached them.
+    The store's counts only grow, so what may be given back must not have reached them.
     """
 
     def __init__(self, counts: UsageCounters, counter: UsageCounter, amount: int) -> None:
@@ -202,7 +200,7 @@ class Reservation:
         self._counts.touch(self._counter)
 
     def give_back(self) -> None:
-        """It was not."""
+        """It was not done, and does not count."""
         self._counter.held -= self._amount
 
 
