@@ -42,10 +42,10 @@ with instrumented():
     from providers.dialect import Dialect
     from providers.errors import ProviderError
     from providers.ndjson import LineParser
-    from providers.oddities import Oddities
     from providers.openai import OpenAI
     from providers.qianfan import Qianfan
     from providers.qianfan_v1 import QianfanV1
+    from providers.quirks import QuirkLog
     from providers.reading import Reading
     from providers.sink import Finish, Kind
     from providers.sse import EventParser
@@ -159,7 +159,7 @@ def answer(
     """What a dialect makes of a body in pieces: texts joined, and the error that it ended with."""
     sink = _Answer()
     headers = {"Retry-After": retry_after}
-    reading = Reading(dialect, status, content_type, headers, sink, Oddities("fuzzed"))
+    reading = Reading(dialect, status, content_type, headers, sink, QuirkLog("fuzzed"))
     failure = None
     try:
         for piece in pieces:

@@ -13,8 +13,8 @@ from model.messages import FinishReason
 from model.usage import Usage
 from providers.errors import BadResponse
 from providers.finish import is_known
-from providers.oddities import Oddities
 from providers.payload import common_prefix, is_torn, mend
+from providers.quirks import QuirkLog
 from providers.sink import Finish, Kind, Sink
 from providers.tool_calls import CallPiece, ToolCalls, says_nothing
 
@@ -25,14 +25,14 @@ MAX_WAITING_CHARS: Final = 1_000_000
 class Assembler:
     """What one response adds to an answer. Interpreters call it, and it calls the sink."""
 
-    def __init__(self, sink: Sink, oddities: Oddities) -> None:
+    def __init__(self, sink: Sink, quirks: QuirkLog) -> None:
         self.growths = 0  # how often something of an answer came, be it held back
         self.remarks = 0  # ... and a finish mark, or figures
         self.finish_mark: Finish | None = None  # the one that stands
         self.reopened = False  # more came behind a mark: those of this provider mean little
         self.counted: Usage | None = None  # the provider's figures so far
         self._sink = sink
-        self._oddities = oddities
+        self._quirks = quirks
         self._writers: dict[Kind, Callable[[str], None]] = {
             "text": sink.text,
             "refusal": sink.refusal,
@@ -113,7 +113,7 @@ class Assembler:
         text, _ = mend(text)
         lacked = _beyond(self.written(kind), text)
         if lacked is None:
-            self.odd("repeated_otherwise")
+            self.note_quirk("repeated_otherwise")
         elif lacked:
             self._halves.pop(kind, None)  # it stands in what is added
             self.write(kind, lacked)
@@ -152,7 +152,7 @@ class Assembler:
         """The provider's finish mark."""
         self.remarks += 1
         if not is_known(finish):
-            self.odd("finish_reason", finish.word)
+            self.note_quirk("finish_reason", finish.word)
         self._set_finish(finish)
 
     def confirm(self) -> None:
@@ -170,9 +170,9 @@ class Assembler:
         self._halves = {}
         self._set_finish(self.finish_mark)
 
-    def odd(self, what: str, word: str | None = None) -> None:
-        """Tell the operator what was read over, or as what it must mean."""
-        self._oddities.note(what, word)
+    def note_quirk(self, what: str, word: str | None = None) -> None:
+        """Log a quirk of the provider, which was skipped or read as what it must mean."""
+        self._quirks.note(what, word)
 
     def _write(self, kind: Kind, text: str) -> None:
         text = self._halves.pop(kind, "") + text
@@ -214,7 +214,7 @@ class Assembler:
 
     def _opened_calls(self) -> ToolCalls:
         if self._calls is None:
-            self._calls = ToolCalls(self._sink, self.odd)
+            self._calls = ToolCalls(self._sink, self.note_quirk)
             self._plain = False
         return self._calls
 

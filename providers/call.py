@@ -23,7 +23,7 @@ from providers.errors import (
     StreamBroken,
 )
 from providers.http_errors import provider_error
-from providers.oddities import Oddities
+from providers.quirks import QuirkLog
 from providers.reading import Reading
 from providers.route import Timeouts
 from providers.sink import Sink
@@ -62,14 +62,14 @@ class ProviderCall:
         began: float,
         on_sent: Callable[[], None],
         sink: Sink,
-        oddities: Oddities,
+        quirks: QuirkLog,
     ) -> None:
         self._dialect = dialect
         self._timeouts = timeouts
         self._answer_began = began
         self._on_sent = on_sent
         self._sink = sink
-        self._oddities = oddities
+        self._quirks = quirks
         self._loop = asyncio.get_running_loop()
         self._started_at = now()
         self._began = self._loop.time()
@@ -142,7 +142,7 @@ class ProviderCall:
             headers.get("Content-Type", ""),
             headers,
             self._sink,
-            self._oddities,
+            self._quirks,
         )
 
     def _on_body(self, chunk: bytes) -> None:

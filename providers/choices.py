@@ -20,7 +20,7 @@ class Choices:
         self._calls: int | None = None
         self._marks: dict[int, Finish] = {}
 
-    def takes_text(self, index: int) -> bool:
+    def accepts_text(self, index: int) -> bool:
         """Whether text of this choice is the answer's: the first to have some is the one."""
         if self.text is None:
             self.text = index
@@ -30,13 +30,13 @@ class Choices:
             self._others.add(index)
         return self._is(self.text, index)
 
-    def takes_reasoning(self, index: int) -> bool:
+    def accepts_reasoning(self, index: int) -> bool:
         """Whether reasoning of this choice is the answer's: likewise."""
         if self._reasoning is None:
             self._reasoning = index
         return self._is(self._reasoning, index)
 
-    def takes_calls(self, index: int) -> bool:
+    def accepts_calls(self, index: int) -> bool:
         """Whether tool calls of this choice are the answer's: likewise."""
         if self._calls is None:
             self._calls = index
@@ -58,5 +58,5 @@ class Choices:
 
     def _is(self, chosen: int, index: int) -> bool:
         if chosen != index:
-            self._out.odd("other_choice")
+            self._out.note_quirk("other_choice")
         return chosen == index

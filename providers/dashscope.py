@@ -121,11 +121,11 @@ class _DashScopeInterpreter(JsonInterpreter[_DashScopeBody]):
         self._cumulative = cumulative
         self._choices = Choices(out)
 
-    def is_meant(self, body: _DashScopeBody) -> bool:
+    def is_recognized(self, body: _DashScopeBody) -> bool:
         """An output, or an error."""
         return body.output is not None or _is_error(body)
 
-    def hear(self, body: _DashScopeBody) -> bool:
+    def interpret(self, body: _DashScopeBody) -> bool:
         """One event, a whole answer, or an error."""
         output = body.output
         if output is not None:
@@ -150,7 +150,7 @@ class _DashScopeInterpreter(JsonInterpreter[_DashScopeBody]):
                 self._content(index, "reasoning", message.reasoning_content, finish)
             if message.content is not None and message.content != "":
                 self._content(index, "text", message.content, finish)
-            if message.tool_calls and self._choices.takes_calls(index):
+            if message.tool_calls and self._choices.accepts_calls(index):
                 for place, piece in enumerate(message.tool_calls):
                     self._out.tool_call(piece, place, so_far=self._cumulative)
         if finish is not None:
@@ -169,8 +169,8 @@ class _DashScopeInterpreter(JsonInterpreter[_DashScopeBody]):
 
     def _write(self, index: int, kind: Kind, words: str, finish: Finish | None) -> None:
         choices = self._choices
-        takes = choices.takes_reasoning if kind == "reasoning" else choices.takes_text
-        if not words or not takes(index):
+        accepts = choices.accepts_reasoning if kind == "reasoning" else choices.accepts_text
+        if not words or not accepts(index):
             return
         if finish is not None and finish.reason is FinishReason.ERROR:
             error = error_in_text(words)

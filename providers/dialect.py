@@ -57,7 +57,7 @@ class Interpreter(ABC):
 
     def stray_line(self, line: bytes) -> bool:
         """A line that is no event-stream field (a bare JSON error, a proxy's); likewise."""
-        self._out.odd("stray_line")
+        self._out.note_quirk("stray_line")
         return False
 
     def end(self, *, proper: bool) -> None:

@@ -1,4 +1,4 @@
-"""What the dialects share whose events are objects of JSON: read strictly, and patiently if odd."""
+"""What dialects of JSON events share: decoded strictly, and leniently where that fails."""
 
 import re
 from abc import abstractmethod
@@ -40,51 +40,51 @@ class JsonInterpreter(Interpreter, Generic[T]):
         self._spread: list[bytes] = []  # an object spread over lines, as far as it came
 
     @abstractmethod
-    def hear(self, body: T) -> bool:
+    def interpret(self, body: T) -> bool:
         """What one body says; False if nothing of the dialect's is in it.
 
         Raises ProviderError where it says an error.
         """
 
     @abstractmethod
-    def is_meant(self, body: T) -> bool:
+    def is_recognized(self, body: T) -> bool:
         """Whether a body in one piece is an answer or an error, and not something else."""
 
     def event(self, event: Event) -> bool:
-        """One event, which says an end if `says_end` finds so."""
+        """One event, which says an end if `is_end_word` finds so."""
         try:
             body = self._decode(event.data)
         except (ValueError, RecursionError):
-            if self.says_end(event.data):
+            if self.is_end_word(event.data):
                 return True
             self._read(event.data, event.type)
         else:
             if event.type == "error":
-                self._hear_error(body, event.data)
-            elif not self.hear(body):
-                self._unheard(event.data, event.type)
+                self._interpret_error_event(body, event.data)
+            elif not self.interpret(body):
+                self._interpret_unknown(event.data, event.type)
         return False
 
-    def says_end(self, data: bytes) -> bool:
+    def is_end_word(self, data: bytes) -> bool:
         """Whether data that is no JSON says that nothing follows."""
         return False
 
     def whole(self, body: bytes) -> None:
         """An answer or an error in one piece, or several of an answer's events in a list."""
         bodies = read(body, self._kind)
-        if not any(map(self.is_meant, bodies)):
+        if not any(map(self.is_recognized, bodies)):
             bodies = self._wrapped_in(body)
-        if not any(map(self.is_meant, bodies)):
+        if not any(map(self.is_recognized, bodies)):
             raise error_in_body(body) or BadResponse(reason="no_answer")
         for each in bodies:
-            self.hear(each)
+            self.interpret(each)
 
     def stray_line(self, line: bytes) -> bool:
         """A line with JSON in it, or with the end; or one of those that an object is spread over.
 
         So an answer or an error in one piece looks behind comments, if it is written for people.
         """
-        if self.says_end(line):
+        if self.is_end_word(line):
             return True
         if self._spread or line.strip() in (b"{", b"["):
             self._spread.append(line)
@@ -105,26 +105,26 @@ class JsonInterpreter(Interpreter, Generic[T]):
     def _read(self, data: bytes, event_type: str) -> None:
         """The bodies in data that is not what it should be."""
         bodies = read(data, self._kind)
-        heard = [self.hear(body) for body in bodies]
-        if not any(heard) and data.strip():
-            self._unheard(data, event_type)
+        understood = [self.interpret(body) for body in bodies]
+        if not any(understood) and data.strip():
+            self._interpret_unknown(data, event_type)
             if not bodies:
-                self._out.odd("no_json")
+                self._out.note_quirk("no_json")
 
-    def _hear_error(self, body: T, data: bytes) -> None:
+    def _interpret_error_event(self, body: T, data: bytes) -> None:
         """An event that is called an error, and is one unless it is more of the answer."""
         before = self._out.growths, self._out.finish_mark
-        self.hear(body)
+        self.interpret(body)
         if before == (self._out.growths, self._out.finish_mark):
-            self._unheard(data, "error")
+            self._interpret_unknown(data, "error")
 
-    def _unheard(self, data: bytes, event_type: str) -> None:
+    def _interpret_unknown(self, data: bytes, event_type: str) -> None:
         """What the dialect does not know: wrapped, or an error, which it raises.
 
         Behind the finish mark it undoes nothing.
         """
-        heard = [self.hear(body) for body in self._wrapped_in(data)]
-        if any(heard):
+        understood = [self.interpret(body) for body in self._wrapped_in(data)]
+        if any(understood):
             return
         error = error_in_body(data)
         if error is None and event_type == "error":
@@ -133,7 +133,7 @@ class JsonInterpreter(Interpreter, Generic[T]):
             return
         if not self._out.finished:
             raise error
-        self._out.odd("unreadable_end", error.reason)
+        self._out.note_quirk("unreadable_end", error.reason)
 
     def _wrapped_in(self, data: bytes) -> list[T]:
         """The bodies that stand one level deeper than they should. An error is read elsewhere."""

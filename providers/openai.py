@@ -23,6 +23,7 @@ from model.prompt import Prompt, Turn
 from model.usage import Usage
 from presets import USUAL, Switches
 from providers.assembler import Assembler
+from providers.choice_indexes import ChoiceIndexes
 from providers.choices import Choices
 from providers.dialect import Dialect, Interpreter, Outgoing
 from providers.error_bodies import ErrorFields, error_fields_in, says_no_error
@@ -35,7 +36,6 @@ from providers.errors import (
 )
 from providers.finish import finish_of
 from providers.json_events import JsonInterpreter
-from providers.numbering import Numbering
 from providers.payload import Content, texts_in
 from providers.sink import Finish, Kind
 from providers.tool_calls import CallFunction, CallPiece
@@ -173,20 +173,22 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
         super().__init__(out, _DECODER)
         self._done_ends = done_ends
         self._choices = Choices(out)
-        self._numbering: Numbering[OpenAIChoice] | None = Numbering()  # until it is settled
+        self._choice_indexes: ChoiceIndexes[OpenAIChoice] | None = (
+            ChoiceIndexes()
+        )  # until it is settled
         self._has_deltas = False  # ones that said something
-        self._held: str | None = None  # a content that looks like an error of the provider's
+        self._held_text: str | None = None  # a content that looks like an error of the provider's
 
-    def is_meant(self, body: OpenAIChunk) -> bool:
+    def is_recognized(self, body: OpenAIChunk) -> bool:
         """Choices, or an error."""
         return bool(body.choices) or _is_error(body)
 
-    def says_end(self, data: bytes) -> bool:
+    def is_end_word(self, data: bytes) -> bool:
         """`[DONE]`, which some send in quotes, or framed twice. It proves no success."""
         if data.strip().removeprefix(b"data:").strip(b'" ').upper() != _DONE:
             return False
-        self._hear_rest()
-        self._raise_held()
+        self._interpret_rest()
+        self._raise_held_error()
         self._out.confirm()
         if self._done_ends and self._out.finish_mark is None and self._out.growths:
             self._out.finish(Finish(FinishReason.STOP, "done"))
@@ -194,26 +196,26 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
 
     def release(self) -> None:
         """What is held back here, too: choices, and a content that was text."""
-        self._hear_rest()
-        self._give_out()
+        self._interpret_rest()
+        self._release_held_text()
         super().release()
 
     def end(self, *, proper: bool) -> None:
         """All was read: if nothing follows, a mark of another choice will have to do."""
-        self._hear_rest()
-        self._raise_held()
+        self._interpret_rest()
+        self._raise_held_error()
         super().end(proper=proper)
         if proper:
             self._choices.end()
 
-    def hear(self, body: OpenAIChunk) -> bool:
+    def interpret(self, body: OpenAIChunk) -> bool:
         """One chunk, a whole answer, or an error."""
         usage, error = body.usage, None
         choices: Sequence[OpenAIChoice] = body.choices or ()
-        if self._numbering is not None:
-            choices = self._numbered(self._numbering, choices)
+        if self._choice_indexes is not None:
+            choices = self._with_known_index(self._choice_indexes, choices)
         for choice in choices:
-            self._hear_choice(choice)
+            self._interpret_choice(choice)
             usage = usage or choice.usage
             error = error or choice.error
         if usage is not None:
@@ -224,7 +226,7 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
             raise _error_from_chunk(body)
         return bool(body.choices) or usage is not None
 
-    def _hear_choice(self, choice: OpenAIChoice) -> None:
+    def _interpret_choice(self, choice: OpenAIChoice) -> None:
         index = choice.index or 0
         word = choice.finish_reason
         finish = None if word is None else self._finish(choice)
@@ -243,22 +245,22 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
             self._settle_held(finish)
             self._choices.finish(index, finish)
 
-    def _numbered(
-        self, numbering: Numbering[OpenAIChoice], choices: Sequence[OpenAIChoice]
+    def _with_known_index(
+        self, indexes: ChoiceIndexes[OpenAIChoice], choices: Sequence[OpenAIChoice]
     ) -> Sequence[OpenAIChoice]:
         """The choices that can be read by now, by what their index means."""
         if self._out.growths:
-            choices = numbering.known(choices)
+            choices = indexes.known(choices)
         elif any(map(_says_something, choices)):
-            numbering.begin(choices)
-        if numbering.is_settled:
-            self._numbering = None
+            indexes.begin(choices)
+        if indexes.is_settled:
+            self._choice_indexes = None
         return choices
 
-    def _hear_rest(self) -> None:
-        if self._numbering is not None:
-            for choice in self._numbering.rest():
-                self._hear_choice(choice)
+    def _interpret_rest(self) -> None:
+        if self._choice_indexes is not None:
+            for choice in self._choice_indexes.rest():
+                self._interpret_choice(choice)
 
     def _finish(self, choice: OpenAIChoice) -> Finish | None:
         """The finish mark in a choice, if there is one."""
@@ -269,15 +271,15 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
         if thought := delta.reasoning_content or delta.reasoning:
             if type(thought) is not str:
                 thought = "".join(words for _, words in texts_in(thought))
-            if thought and choices.takes_reasoning(index):
+            if thought and choices.accepts_reasoning(index):
                 if finish is not None and finish.reason is FinishReason.ERROR:
                     _raise_error_in(thought)
                 self._out.reasoning(thought)
         content = delta.content
         if type(content) is str:
-            if content and (index == choices.text or choices.takes_text(index)):
-                if self._held is not None:
-                    self._give_out()
+            if content and (index == choices.text or choices.accepts_text(index)):
+                if self._held_text is not None:
+                    self._release_held_text()
                 if len(content) <= _ERROR_EVENT_CHARS or not self._hold_back(content, finish):
                     self._out.text(content)
         elif content is not None:
@@ -285,20 +287,20 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
                 self._part(index, kind, words, finish)
         if delta.refusal:
             self._part(index, "refusal", delta.refusal, finish)
-        if delta.tool_calls and choices.takes_calls(index):
+        if delta.tool_calls and choices.accepts_calls(index):
             for place, piece in enumerate(delta.tool_calls):
                 self._out.tool_call(piece, place)
-        if delta.function_call is not None and choices.takes_calls(index):
+        if delta.function_call is not None and choices.accepts_calls(index):
             self._out.tool_call(CallPiece(0, None, delta.function_call), 0)
 
     def _part(self, index: int, kind: Kind, words: str, finish: Finish | None) -> None:
         """A part of a content that is a list."""
         choices = self._choices
-        takes = choices.takes_reasoning if kind == "reasoning" else choices.takes_text
-        if words and takes(index):
+        accepts = choices.accepts_reasoning if kind == "reasoning" else choices.accepts_text
+        if words and accepts(index):
             if finish is not None and finish.reason is FinishReason.ERROR:
                 _raise_error_in(words)
-            self._give_out()
+            self._release_held_text()
             self._out.write(kind, words)
 
     def _extends(self, message: OpenAIMessage) -> bool:
@@ -316,15 +318,15 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
             said["reasoning"] = "".join(words for _, words in texts_in(thought))
         if message.refusal:
             said["refusal"] = said.get("refusal", "") + message.refusal
-        if said.get("reasoning") and self._choices.takes_reasoning(index):
+        if said.get("reasoning") and self._choices.accepts_reasoning(index):
             self._out.repeat("reasoning", said["reasoning"])
         for kind in (each for each in ("text", "refusal") if said.get(each)):
-            if self._choices.takes_text(index):
+            if self._choices.accepts_text(index):
                 self._out.repeat(kind, said[kind])
         pieces = message.tool_calls or []
         if message.function_call is not None:
             pieces = [CallPiece(0, None, message.function_call)]
-        if pieces and self._choices.takes_calls(index):
+        if pieces and self._choices.accepts_calls(index):
             for place, piece in enumerate(pieces):
                 self._out.repeat_call(piece, place)
 
@@ -351,27 +353,27 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
         """Whether it is held. Raises the error that it is, beside a mark that says so."""
         if finish is None:
             if error_in_text(text, framed=True) is not None:
-                self._held = text
-            return self._held is not None
+                self._held_text = text
+            return self._held_text is not None
         if finish.reason is FinishReason.ERROR:
             _raise_error_in(text)
         return False
 
     def _settle_held(self, finish: Finish) -> None:
         if finish.reason is FinishReason.ERROR:
-            self._raise_held()
-        self._give_out()
+            self._raise_held_error()
+        self._release_held_text()
 
-    def _raise_held(self) -> None:
+    def _raise_held_error(self) -> None:
         """It is an error, if nothing came behind it."""
-        if self._held is not None and self._out.finish_mark is None:
-            held, self._held = self._held, None
+        if self._held_text is not None and self._out.finish_mark is None:
+            held, self._held_text = self._held_text, None
             _raise_error_in(held)
 
-    def _give_out(self) -> None:
+    def _release_held_text(self) -> None:
         """It was text."""
-        if self._held is not None:
-            held, self._held = self._held, None
+        if self._held_text is not None:
+            held, self._held_text = self._held_text, None
             self._out.text(held)
 
 

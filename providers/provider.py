@@ -13,7 +13,7 @@ from providers.call import ProviderCall
 from providers.credentials import Credentials
 from providers.dialect import Dialect
 from providers.errors import CredentialExpired, ProviderError
-from providers.oddities import Oddities
+from providers.quirks import QuirkLog
 from providers.route import Route
 from providers.sink import Sink
 
@@ -45,7 +45,7 @@ class Provider:
         self._credentials = credentials
         self._client = client
         self._route = route
-        self._oddities = Oddities(name)
+        self._quirks = QuirkLog(name)
 
     async def answer(
         self, prompt: Prompt, *, may_send: Awaitable[None], on_sent: Callable[[], None], sink: Sink
@@ -62,7 +62,7 @@ class Provider:
             request = self._route.request(self._dialect.request(prompt, credential))
             request.may_send = may_send
             call = ProviderCall(
-                self._dialect, self._route.timeouts, began, on_sent, sink, self._oddities
+                self._dialect, self._route.timeouts, began, on_sent, sink, self._quirks
             )
             target = f"{self.name}/{prompt.model}"
             try:

@@ -31,13 +31,13 @@ class Qianfan(OpenAI):
 class _QianfanInterpreter(OpenAIInterpreter):
     _left_out = False  # something that must not be shown
 
-    def hear(self, body: OpenAIChunk) -> bool:
+    def interpret(self, body: OpenAIChunk) -> bool:
         """One chunk, without what must not be shown."""
         for choice in body.choices or ():
             if choice.flag is not None and choice.flag >= _MUST_NOT_BE_SHOWN:
                 choice.delta = choice.message = choice.text = None
                 self._left_out = True
-        return super().hear(body)
+        return super().interpret(body)
 
     def _finish(self, choice: OpenAIChoice) -> Finish | None:
         """What was shown cannot be taken back: the reason says that it should not have been."""

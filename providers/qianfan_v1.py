@@ -205,7 +205,7 @@ class _QianfanV1Interpreter(JsonInterpreter[_QianfanV1Body]):
         super().__init__(out, _DECODER)
         self._is_whole = False
 
-    def is_meant(self, body: _QianfanV1Body) -> bool:
+    def is_recognized(self, body: _QianfanV1Body) -> bool:
         """A result, or an error."""
         return body.result is not None or _error_in(body) is not None
 
@@ -214,7 +214,7 @@ class _QianfanV1Interpreter(JsonInterpreter[_QianfanV1Body]):
         self._is_whole = True
         super().whole(body)
 
-    def hear(self, body: _QianfanV1Body) -> bool:
+    def interpret(self, body: _QianfanV1Body) -> bool:
         """The next clause of the answer, or an error."""
         if (error := _error_in(body)) is not None:
             raise error

@@ -16,7 +16,7 @@ from model.usage import Usage
 from providers.assembler import Assembler
 from providers.dialect import Dialect
 from providers.errors import BadResponse, ProviderError, StreamBroken
-from providers.oddities import Oddities
+from providers.quirks import QuirkLog
 from providers.sink import Sink
 from providers.sse import MAX_EVENT_BYTES, Event, StrayLine
 
@@ -48,7 +48,7 @@ class Reading:
         content_type: str,
         headers: Mapping[str, str],
         sink: Sink,
-        oddities: Oddities,
+        quirks: QuirkLog,
         *,
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
@@ -60,7 +60,7 @@ class Reading:
         self._headers = headers
         self._is_page = content_type.partition(";")[0].strip().lower() == "text/html"
         self._max_body_bytes = max_body_bytes
-        self._out = Assembler(sink, oddities)
+        self._out = Assembler(sink, quirks)
         self._interpreter = dialect.interpreter(self._out)
         self._framing = self._interpreter.framing()
         self._streaming = False  # the body is known to be events
@@ -111,7 +111,7 @@ class Reading:
         try:
             found = self._framing.feed(chunk)
         except BadResponse as error:  # nothing behind it can be told apart any more
-            self._stumble(error)
+            self._on_unreadable(error)
             self.done = True
             return
         for item in found:
@@ -147,19 +147,19 @@ class Reading:
                 self.events += 1
                 if self._interpreter.event(item):
                     self._has_end = True
-                    self._said_end()
+                    self._on_end_word()
             else:
                 assert isinstance(item, StrayLine)
                 self.events += item.line.lstrip().startswith(b"{")
                 if self._interpreter.stray_line(item.line):
-                    self._said_end()
+                    self._on_end_word()
         except BadResponse as error:
-            self._stumble(error)
+            self._on_unreadable(error)
         except ProviderError:
             self._interpreter.release()
             raise
 
-    def _said_end(self) -> None:
+    def _on_end_word(self) -> None:
         """The provider said that nothing follows. Its mark may be late all the same.
 
         So may the text of a pipeline in which each stage says so, the one that thinks first.
@@ -181,12 +181,12 @@ class Reading:
             for item in self._framing.end():
                 self._read(item)
 
-    def _stumble(self, error: BadResponse) -> None:
+    def _on_unreadable(self, error: BadResponse) -> None:
         """Something cannot be read: the end of it, unless the answer was finished before."""
         if not self._out.finished:
             self._interpreter.release()
             raise error
-        self._out.odd("unreadable_end", error.reason)
+        self._out.note_quirk("unreadable_end", error.reason)
 
     def _finish(self, *, proper: bool) -> None:
         try:

@@ -58,12 +58,12 @@ class ToolCalls:
     """The tool calls of one answer: the provider's pieces in, ours out, one call after the other.
 
     The opening of a call brings id and name, as far as the provider gave them. What comes for a
-    call that is whole is read over, and `odd` is told: some say all arguments again.
+    call that is whole is read over, and `note_quirk` is called: some say all arguments again.
     """
 
-    def __init__(self, sink: Sink, odd: Callable[[str], None]) -> None:
+    def __init__(self, sink: Sink, note_quirk: Callable[[str], None]) -> None:
         self._sink = sink
-        self._odd = odd
+        self._note_quirk = note_quirk
         self._calls: list[_BufferedCall] = []
         self._latest: dict[int, _BufferedCall] = {}  # by the provider's index, which some reuse
         self._open = 0  # the calls before this one are closed
@@ -119,7 +119,7 @@ class ToolCalls:
         call.name = call.name or name
         if call.is_spoiled_by(arguments):
             if not (so_far and call.has(arguments)):
-                self._odd("arguments_behind_a_call")
+                self._note_quirk("arguments_behind_a_call")
             arguments = ""
         self._chars += call.append(arguments, so_far=so_far) + len(call_id) + len(name)
         if self._chars > MAX_ARGUMENT_CHARS or len(self._calls) > MAX_CALLS:

@@ -14,10 +14,10 @@ from presets import PRESETS
 from providers.dashscope import DashScope
 from providers.dialect import Dialect
 from providers.errors import ProviderError, StreamBroken
-from providers.oddities import Oddities
 from providers.openai import OpenAI
 from providers.qianfan import Qianfan
 from providers.qianfan_v1 import QianfanV1
+from providers.quirks import QuirkLog
 from providers.reading import Reading
 from providers.sink import Finish, Kind
 
@@ -120,8 +120,8 @@ class Outcome:
         self.growth.append((kind, text))
 
 
-class _Noted(Oddities):
-    """Oddities as a value, for one response."""
+class _Noted(QuirkLog):
+    """QuirkLog as a value, for one response."""
 
     def __init__(self, odd: set[str]) -> None:
         super().__init__("scripted")

@@ -16,7 +16,7 @@ from providers.sink import Finish
 from tests.providers.outcome import DASHSCOPE, OPENAI, QIANFAN, QIANFAN_V1, Outcome, reading_into
 
 
-def heard(dialect: Dialect, *bodies: dict[str, Any]) -> Outcome:
+def outcome_of(dialect: Dialect, *bodies: dict[str, Any]) -> Outcome:
     """What events say, in a stream that goes on."""
     outcome = Outcome()
     reading = reading_into(outcome, dialect)
@@ -64,13 +64,13 @@ def choice(**fields: Any) -> dict[str, Any]:
 )
 def test_finish_words_have_their_kind_in_any_spelling(word: str, reason: FinishReason) -> None:
     assert Finish(reason, word) == finish_of(word)
-    assert Finish(reason, word) == heard(OPENAI, choice(finish_reason=word)).mark
+    assert Finish(reason, word) == outcome_of(OPENAI, choice(finish_reason=word)).mark
     native = {"output": choice(message={"content": ""}, finish_reason=word)}
-    assert Finish(reason, word) == heard(DASHSCOPE, native).mark
+    assert Finish(reason, word) == outcome_of(DASHSCOPE, native).mark
 
 
 def test_a_word_that_nobody_knows_is_a_proper_end_and_told() -> None:
-    outcome = heard(OPENAI, choice(delta={"content": "a"}, finish_reason="banana"))
+    outcome = outcome_of(OPENAI, choice(delta={"content": "a"}, finish_reason="banana"))
     assert (Finish(FinishReason.STOP, "banana"), {"finish_reason=banana"}) == (
         outcome.mark,
         outcome.odd,
@@ -79,31 +79,31 @@ def test_a_word_that_nobody_knows_is_a_proper_end_and_told() -> None:
 
 @pytest.mark.parametrize("word", ["null", "", " ", "None", None])
 def test_words_that_mean_still_running(word: str | None) -> None:
-    assert heard(OPENAI, choice(finish_reason=word)).mark is None
+    assert outcome_of(OPENAI, choice(finish_reason=word)).mark is None
     for output in ({"finish_reason": word}, choice(finish_reason=word, message={"content": ""})):
-        assert heard(DASHSCOPE, {"output": output}).mark is None
+        assert outcome_of(DASHSCOPE, {"output": output}).mark is None
 
 
 def test_reasoning_that_is_sent_under_both_names_is_taken_once() -> None:
     body = choice(delta={"reasoning": "hm", "reasoning_content": "hm"})
-    assert [("reasoning", "hm")] == heard(OPENAI, body).growth
+    assert [("reasoning", "hm")] == outcome_of(OPENAI, body).growth
 
 
 def test_content_may_be_a_list_of_parts() -> None:
     parts = [{"type": "text", "text": "a"}, {"type": "image_url"}, {"type": "text", "text": "b"}]
-    assert "ab" == heard(OPENAI, choice(delta={"content": parts})).text_
+    assert "ab" == outcome_of(OPENAI, choice(delta={"content": parts})).text_
     message = {"content": [{"text": "a"}, {"image": "…"}]}
-    assert [("text", "a")] == heard(DASHSCOPE, {"output": choice(message=message)}).growth
-    assert [] == heard(DASHSCOPE, {"output": choice(message={"content": []})}).growth
+    assert [("text", "a")] == outcome_of(DASHSCOPE, {"output": choice(message=message)}).growth
+    assert [] == outcome_of(DASHSCOPE, {"output": choice(message={"content": []})}).growth
 
 
 def test_usage_without_figures_is_none() -> None:
-    assert heard(DASHSCOPE, {"output": {}, "usage": {}}).counted is None
-    assert heard(OPENAI, {"choices": [], "usage": {"prompt_tokens": None}}).counted is None
-    assert Usage(3, 0) == heard(OPENAI, {"usage": {"prompt_tokens": 3}}).counted
+    assert outcome_of(DASHSCOPE, {"output": {}, "usage": {}}).counted is None
+    assert outcome_of(OPENAI, {"choices": [], "usage": {"prompt_tokens": None}}).counted is None
+    assert Usage(3, 0) == outcome_of(OPENAI, {"usage": {"prompt_tokens": 3}}).counted
     for nothing in ((0, 0), (-1, 5), (5, 2**70)):
         usage = {"prompt_tokens": nothing[0], "completion_tokens": nothing[1]}
-        assert heard(OPENAI, {"usage": usage}).counted is None
+        assert outcome_of(OPENAI, {"usage": usage}).counted is None
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_usage_without_figures_is_none() -> None:
     ],
 )
 def test_the_parts_of_usage(dialect: Dialect, usage: dict[str, Any], counted: Usage) -> None:
-    assert counted == heard(dialect, {"usage": usage}).counted
+    assert counted == outcome_of(dialect, {"usage": usage}).counted
 
 
 class TestQianfanFlags:
@@ -156,18 +156,18 @@ class TestQianfanFlags:
     @pytest.mark.parametrize("flag", [None, 0, 1])
     def test_what_is_safe_passes(self, flag: int | None) -> None:
         body = choice(delta={"content": "a"}, finish_reason="stop", flag=flag)
-        outcome = heard(QIANFAN, body)
+        outcome = outcome_of(QIANFAN, body)
         assert ("a", Finish(FinishReason.STOP, "stop")) == (outcome.text_, outcome.mark)
 
     def test_a_conversation_that_must_end_ends_filtered(self) -> None:
         body = choice(delta={"content": "a"}, finish_reason="normal", flag=2)
-        outcome = heard(QIANFAN, body)
+        outcome = outcome_of(QIANFAN, body)
         assert ("a", Finish(FinishReason.CONTENT_FILTER, "normal")) == (outcome.text_, outcome.mark)
 
     @pytest.mark.parametrize("flag", [3, 4, "3"])
     def test_what_must_not_be_shown_is_not(self, flag: object) -> None:
         body = choice(delta={"content": "a"}, finish_reason="stop", flag=flag)
-        outcome = heard(QIANFAN, body)
+        outcome = outcome_of(QIANFAN, body)
         assert ("", Finish(FinishReason.CONTENT_FILTER, "stop")) == (outcome.text_, outcome.mark)
 
 
@@ -189,9 +189,9 @@ class TestQianfanV1Ends:
         ],
     )  # fmt: skip
     def test_reasons(self, fields: dict[str, Any], reason: FinishReason, word: str) -> None:
-        ended = heard(QIANFAN_V1, {"result": "", "is_end": True, **fields})
+        ended = outcome_of(QIANFAN_V1, {"result": "", "is_end": True, **fields})
         assert Finish(reason, word) == ended.mark
-        assert heard(QIANFAN_V1, {"result": "", "is_end": False, **fields}).mark is None
+        assert outcome_of(QIANFAN_V1, {"result": "", "is_end": False, **fields}).mark is None
 
 
 class TestSwitches:

@@ -7,7 +7,7 @@ from tornado.httputil import HTTPHeaders
 
 from providers import call
 from providers.call import ProviderCall
-from providers.oddities import Oddities
+from providers.quirks import QuirkLog
 from providers.route import Timeouts
 from tests.providers.outcome import OPENAI, Outcome
 from tests.providers.reported.case import d, fin, sse
@@ -25,7 +25,7 @@ class _Clock:
         self.outcome = Outcome()
         sent = lambda: None  # noqa: E731
         self._call = ProviderCall(
-            OPENAI, TIMEOUTS, self._began, sent, self.outcome, Oddities("scripted")
+            OPENAI, TIMEOUTS, self._began, sent, self.outcome, QuirkLog("scripted")
         )
         self._call._timer = self._loop.call_later(600, sent)
         self._call._on_send()

@@ -15,17 +15,17 @@ _COUNTED: Final = 8
 _FEWEST: Final = 3
 
 
-class Numbered(Protocol):
+class IndexedChoice(Protocol):
     """A choice, as far as its number goes."""
 
     index: int | None
     finish_reason: str | None
 
 
-C = TypeVar("C", bound=Numbered)
+C = TypeVar("C", bound=IndexedChoice)
 
 
-class Numbering(Generic[C]):
+class ChoiceIndexes(Generic[C]):
     """The choices of one stream, a chunk at a time, from the first chunk that says something."""
 
     def __init__(self) -> None:
