@@ -10,6 +10,7 @@ import handlers.asking
 import handlers.conversations
 import handlers.health
 import handlers.me
+import handlers.messages
 import handlers.metrics
 import handlers.models
 import handlers.page
@@ -23,6 +24,7 @@ log = logging.getLogger("headrace")
 
 ROUTES = [
     *handlers.conversations.routes,
+    *handlers.messages.routes,
     *handlers.asking.routes,
     *handlers.answers.routes,
     *handlers.models.routes,

@@ -10,12 +10,12 @@ from auth.tickets import Ticket
 from handlers.base import BaseHandler
 from handlers.response_bodies import GivenTicket, MessageView
 from handlers.resume_position import resume_position
-from handlers.streaming import ReadingHandler
+from handlers.streaming import StreamingHandler
 from relay.errors import Overloaded, TooMuchUnread
 from storage.errors import StorageError
 
 
-class EventsHandler(ReadingHandler):
+class EventsHandler(StreamingHandler):
     """`GET /answers/{id}/events`: streams a live or ended answer from any position."""
 
     _ticket: Ticket | None = None

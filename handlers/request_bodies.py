@@ -144,16 +144,16 @@ class Options(Body, frozen=True, kw_only=True):
 
     def of(
         self,
-        asking: AskRequest,
+        ask_request: AskRequest,
         *,
         idempotency_key: str | None,
         caller: Caller,
         allowed: AllowedModels,
     ) -> AskRequest:
-        """`asking` with these options; without a `model` it keeps its own."""
+        """`ask_request` with these options; without a `model` it keeps its own."""
         return msgspec.structs.replace(
-            asking,
-            model=self.model or asking.model,
+            ask_request,
+            model=self.model or ask_request.model,
             system=self.system,
             temperature=self.temperature,
             top_p=self.top_p,

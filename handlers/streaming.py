@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 
 from tornado.iostream import StreamClosedError
@@ -11,14 +12,14 @@ from handlers.disconnect_aware import DisconnectAwareHandler
 from handlers.wires import native
 from handlers.wires.wire import Wire
 from relay.answer import Answer, Reader
-from relay.errors import AnswerElsewhere, Overloaded, TooMuchUnread
+from relay.errors import Overloaded, TooMuchUnread
 from relay.unsent_budget import FREE_BYTES
 
 # Milliseconds over which reconnecting clients are spread: a thousand are 250 a second.
 _SPREAD_MS = (1000, 5000)
 
 
-class ReadingHandler(DisconnectAwareHandler):
+class StreamingHandler(DisconnectAwareHandler):
     """A handler that reads an answer; its disconnect may cancel the provider's call."""
 
     wire: Wire = native  # the client's protocol
@@ -41,24 +42,19 @@ class ReadingHandler(DisconnectAwareHandler):
         """Send the answer from `position` on until its end, or until the client disconnects."""
         self.write_stream_headers()
         with (
-            self.services.relay.reader(answer, position) as reader,
+            self.reading(answer, position) as reader,
             self.services.event_streams.opened(self),
+            suppress(StreamClosedError),  # a disconnect while writing is as ordinary as any other
         ):
-            self._read_with(reader)
-            # A disconnect while writing is as ordinary as one while waiting.
-            with suppress(StreamClosedError):
-                try:
-                    await self._send(reader)
-                except (
-                    Overloaded,
-                    TooMuchUnread,
-                ) as error:  # for an event that is longer than one write
-                    self.log_exception(type(error), error, None)
-                    self.write(self.wire.reconnect(_a_moment()))
-                    await self.flush()
-                if self.request.version == "HTTP/1.0":
-                    self.connection_stream.close()  # which marks the end for such a client
-        self._reader = None  # else the request would keep the answer in memory as long as it lives
+            try:
+                await self._send(reader)
+            except (Overloaded, TooMuchUnread) as error:
+                # There is no room for an event that is longer than one write.
+                self.log_exception(type(error), error, None)
+                self.write(self.wire.reconnect(_a_moment()))
+                await self.flush()
+            if self.request.version == "HTTP/1.0":
+                self.connection_stream.close()  # which marks the end for such a client
         self.close_if_disconnected()
 
     def send_reconnect(self) -> None:
@@ -72,25 +68,17 @@ class ReadingHandler(DisconnectAwareHandler):
         """
         self.set_status(HTTPStatus.NO_CONTENT)
 
-    async def wait_for(self, answer: Answer) -> bool:
-        """Wait for the end of `answer` as one of its readers; False if the client disconnected
-        before.
-
-        Raises AnswerElsewhere if another process generates it and this one can wait no longer.
-        """
-        with self.services.relay.reader(answer) as reader:
-            self._read_with(reader)
-            ended = await reader.ended() is not None
-        self._reader = None
-        self.close_if_disconnected()
-        if not ended and not self.disconnected:
-            raise AnswerElsewhere
-        return ended
-
-    def _read_with(self, reader: Reader) -> None:
-        self._reader = reader
-        if self.disconnected:
-            reader.disconnect()
+    @contextmanager
+    def reading(self, answer: Answer, position: int = 0) -> Iterator[Reader]:
+        """Read the answer within this block, which a disconnect of the client brings to an end."""
+        with self.services.relay.reader(answer, position) as reader:
+            self._reader = reader
+            if self.disconnected:
+                reader.disconnect()
+            try:
+                yield reader
+            finally:
+                self._reader = None  # or the request would hold the answer for as long as it lives
 
     async def _send(self, reader: Reader) -> None:
         answer, wire = reader.answer, self.wire

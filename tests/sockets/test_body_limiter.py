@@ -13,7 +13,7 @@ from tornado.web import Application, RequestHandler
 
 import sockets.body_limiter
 from app.server import Server
-from handlers.streaming import ReadingHandler
+from handlers.streaming import StreamingHandler
 from sockets.body_budget import BodyBudget
 from sockets.body_limiter import UNBOUNDED, BodyLimiter
 from tests.issuer import Issuer
@@ -263,13 +263,13 @@ async def test_a_stream_holds_no_body_that_came_with_asking_for_it(
     headrace: Server, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = []
-    begin = ReadingHandler.write_stream_headers
+    begin = StreamingHandler.write_stream_headers
 
-    def spied(self: ReadingHandler) -> None:
+    def spied(self: StreamingHandler) -> None:
         held.append(len(self.request.body))
         begin(self)
 
-    monkeypatch.setattr(ReadingHandler, "write_stream_headers", spied)
+    monkeypatch.setattr(StreamingHandler, "write_stream_headers", spied)
     upstream.tokens("a")
     reader = await Reader.ask(headrace.url)
     await reader.text("a")

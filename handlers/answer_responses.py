@@ -1,0 +1,79 @@
+"""Sends an answer to the client that asked: as a stream, a message, or an address."""
+
+import math
+from http import HTTPStatus
+from typing import NamedTuple
+
+from handlers.answer_form import AnswerForm
+from handlers.errors import failure_status
+from handlers.response_bodies import Accepted, FailedAnswer, MessageView, Problem
+from handlers.resume_position import ResumePosition
+from handlers.streaming import StreamingHandler
+from model.messages import Failure, Status
+from relay.answer import Answer
+from relay.errors import AnswerElsewhere
+
+
+class StartedAnswer(NamedTuple):
+    """An answer, and the form in which its client wants it."""
+
+    answer: Answer
+    is_new: bool
+    form: AnswerForm
+    position: ResumePosition
+
+
+class AnswerHandler(StreamingHandler):
+    """A handler whose response is an answer, in the form that the client wants."""
+
+    async def send(self, started: StartedAnswer | None) -> None:
+        """Send the answer in the form that the client wants."""
+        if started is None:
+            return
+        answer, position = started.answer, started.position
+        if started.form is AnswerForm.ADDRESS:
+            self._send_address(answer)
+        elif started.form is AnswerForm.MESSAGE:
+            await self._send_message(answer)
+        elif started.is_new:
+            await self.follow(answer)  # a position in the request was that of another answer
+        elif position.ended:
+            self.stop_reconnecting()
+        else:
+            await self.follow(answer, position.seen)
+
+    def _send_address(self, answer: Answer) -> None:
+        self.services.relay.expect_reader(answer)
+        url = self.address(f"/api/v1/answers/{answer.id}/events")
+        self.set_header("Preference-Applied", "respond-async")
+        self.set_header("Location", url)
+        accepted = Accepted(answer.conversation_id, answer.question_id, answer.id, url)
+        self.write_json(accepted, HTTPStatus.ACCEPTED)
+
+    async def _send_message(self, answer: Answer) -> None:
+        if not await self._wait_for(answer):
+            return
+        message = MessageView.of_answer(answer)
+        if message.status not in (Status.FAILED, Status.INTERRUPTED):
+            self.write_json(message)
+            return
+        failure = message.error or Failure(
+            "interrupted", "The server stopped while it generated this answer. Ask again."
+        )
+        problem = Problem.of(failure, self.request_id)
+        if failure.retry_after is not None:
+            self.set_header("Retry-After", str(math.ceil(failure.retry_after)))
+        self.write_json(FailedAnswer(problem, message), failure_status(failure.code))
+
+    async def _wait_for(self, answer: Answer) -> bool:
+        """Wait for the end of `answer` as one of its readers; False if the client disconnected
+        before.
+
+        Raises AnswerElsewhere if another process generates it and this one can wait no longer.
+        """
+        with self.reading(answer) as reader:
+            ended = await reader.ended() is not None
+        self.close_if_disconnected()
+        if not ended and not self.disconnected:
+            raise AnswerElsewhere
+        return ended
