@@ -31,15 +31,15 @@ def switches(tab: Tab) -> Locator:
 async def shows(tab: Tab, *texts: str) -> None:
     """Wait until the page shows just these, questions and answers in turns, all of it over."""
     await expect(tab.page.locator(".question > p, .answer .markdown")).to_have_text(texts)
-    await tab.ended("complete")
+    await tab.expect_status("complete")
 
 
 async def talk(tab: Tab, *turns: tuple[str, str]) -> None:
     """Have questions answered, one after the other."""
     for question, answer in turns:
         await tab.ask(question)
-        await tab.reads(answer)
-        await tab.ended("complete")
+        await tab.expect_text(answer)
+        await tab.expect_status("complete")
 
 
 async def edit(tab: Tab, question: str, words: str) -> None:

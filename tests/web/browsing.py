@@ -1,4 +1,4 @@
-"""A page of Headrace in a real browser, in the words of whoever uses it."""
+"""The page in a real browser, operated as its users do."""
 
 import re
 from dataclasses import dataclass, field
@@ -7,40 +7,40 @@ from typing import Any
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
 
-# What the browser showed, for looking at; CI keeps it.
+# Screenshots to look at after the tests; CI stores them.
 SEEN = Path(__file__).parent / "seen"
 
 PHONE = {"width": 390, "height": 844}
 LAPTOP = {"width": 1280, "height": 800}
 NARROWEST = {"width": 320, "height": 640}
 
-# A connection that breaks is told on the console by the browser itself, and is what is tested.
-_OF_THE_NETWORK = re.compile(r"Failed to load resource")
+# Browsers log broken connections on the console, and the tests break connections.
+_NETWORK_ERROR = re.compile(r"Failed to load resource")
 
 
 @dataclass
 class Tab:
-    """One tab with the page in it."""
+    """A browser tab with the page."""
 
     page: Page
-    faults: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
     def watch(self) -> None:
-        """Note what may not happen: errors, and whatever the policy had to forbid."""
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("console", self._said)
+        """Collect errors and warnings on the console, violations of the policy among them."""
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", self._on_console)
 
-    def _said(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and not _OF_THE_NETWORK.search(message.text):
-            self.faults.append(message.text)
+    def _on_console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not _NETWORK_ERROR.search(message.text):
+            self.errors.append(message.text)
 
     @property
     def field(self) -> Locator:
         return self.page.locator(".composer textarea")
 
     @property
-    def sign_in(self) -> Locator:
-        """What asks for a key."""
+    def sign_in_dialog(self) -> Locator:
+        """The dialog that asks for a key."""
         return self.page.get_by_role("dialog", name="Sign in")
 
     @property
@@ -49,12 +49,12 @@ class Tab:
 
     @property
     def answer(self) -> Locator:
-        """The last one."""
+        """The last answer."""
         return self.answers.last
 
     @property
     def text(self) -> Locator:
-        """What the last answer says."""
+        """The text of the last answer."""
         return self.answer.locator(".markdown")
 
     def button(self, name: str) -> Locator:
@@ -63,32 +63,32 @@ class Tab:
     def listed(self, title: str) -> Locator:
         return self.page.get_by_role("navigation").get_by_role("link", name=title)
 
-    async def enter(self, key: str, *, on_device: bool = False) -> None:
+    async def sign_in(self, key: str, *, remember: bool = False) -> None:
         """Sign in with a key."""
-        await expect(self.sign_in.get_by_label("API key or access token")).to_be_focused()
+        await expect(self.sign_in_dialog.get_by_label("API key or access token")).to_be_focused()
         await self.page.keyboard.insert_text(key)
-        await self.sign_in.get_by_role("checkbox").set_checked(on_device)
-        await self.sign_in.get_by_role("textbox").press("Enter")
+        await self.sign_in_dialog.get_by_role("checkbox").set_checked(remember)
+        await self.sign_in_dialog.get_by_role("textbox").press("Enter")
 
     async def ask(self, question: str) -> None:
         await self.field.fill(question)
         await self.field.press("Enter")
 
-    async def reads(self, text: str) -> None:
-        """Wait until the last answer says just this."""
+    async def expect_text(self, text: str) -> None:
+        """Wait until this is the text of the last answer."""
         await expect(self.text).to_have_text(text)
 
-    async def ended(self, status: str) -> None:
-        """Wait until the last answer has ended, and how."""
+    async def expect_status(self, status: str) -> None:
+        """Wait until the last answer has this status."""
         await expect(self.answer).to_have_attribute("data-status", status)
 
-    async def shot(self, name: str) -> None:
-        """Keep a picture of it."""
+    async def screenshot(self, name: str) -> None:
+        """Save a screenshot in SEEN."""
         await self.page.screenshot(path=SEEN / f"{name}.png", animations="disabled")
 
 
 class Visitor:
-    """A person with a browser: tabs of one context share what a browser shares."""
+    """A user with a browser. Tabs of one context share cookies and storage."""
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
@@ -96,7 +96,7 @@ class Visitor:
         self.tabs: list[Tab] = []
 
     async def context(self, **options: Any) -> BrowserContext:
-        """A browser of its own. English, at a laptop, unless told."""
+        """A new browser context, in English and of a laptop's size by default."""
         context = await self._browser.new_context(
             **{"viewport": LAPTOP, "locale": "en-GB", "reduced_motion": "reduce", **options}
         )
@@ -104,23 +104,23 @@ class Visitor:
         return context
 
     async def open(self, url: str, *, context: BrowserContext | None = None, **options: Any) -> Tab:
-        """The page at `url`, in a new tab."""
-        tab = await self.knock(url, context=context, **options)
+        """Open the page in a new tab, and wait until a question can be written."""
+        tab = await self.open_page(url, context=context, **options)
         await expect(tab.field).to_be_focused()
         return tab
 
-    async def knock(
+    async def open_page(
         self, url: str, *, context: BrowserContext | None = None, **options: Any
     ) -> Tab:
-        """The same where a key may be asked for."""
+        """Open the page in a new tab; it may ask for a key."""
         tab = Tab(await (context or await self.context(**options)).new_page())
         tab.watch()
         self.tabs.append(tab)
         await tab.page.goto(url)
         return tab
 
-    async def leave(self) -> list[str]:
-        """Close everything; what went wrong in any of the tabs."""
+    async def close(self) -> list[str]:
+        """Close all tabs, and return their errors."""
         for context in self.contexts:
             await context.close()
-        return [fault for tab in self.tabs for fault in tab.faults]
+        return [error for tab in self.tabs for error in tab.errors]

@@ -1,4 +1,4 @@
-"""The page, built as people build it, and Debian's Chromium to look at it with."""
+"""The page, built with `make web`, and Debian's Chromium to open it with."""
 
 import asyncio
 import os
@@ -13,35 +13,35 @@ from tornado.ioloop import IOLoop
 import handlers.page
 from tests.turns import locked
 from tests.web.browsing import SEEN, Visitor
-from tests.web.wire import wire
+from tests.web.tcp_proxy import tcp_proxy
 
-__all__ = ["wire"]
+__all__ = ["tcp_proxy"]
 
 ROOT = Path(__file__).parents[2]
 
-# What is waited for is an event; this only ends waits for what does not come.
-_PATIENCE_MS = 10_000
+# The tests wait for events; this ends the wait for one that does not come.
+_EXPECT_TIMEOUT_MS = 10_000
 
 
 @pytest.fixture(scope="session")
 def web(needs: Callable[[str], str]) -> Path:
-    """The folder of the page's sources, with what builds and tests it installed."""
+    """The page's folder, with its packages installed and the page built."""
     needs("npm")
-    with locked(ROOT / "web"):  # what one worker builds the others find
-        made = subprocess.run(
+    with locked(ROOT / "web"):  # another worker may be building it
+        build = subprocess.run(
             ["make", "--no-print-directory", "web"], cwd=ROOT, capture_output=True, text=True
         )
-    assert 0 == made.returncode, made.stdout + made.stderr
+    assert 0 == build.returncode, build.stdout + build.stderr
     handlers.page.built.cache_clear()
     return ROOT / "web"
 
 
 @pytest.fixture
 def browser(io_loop: IOLoop, needs: Callable[[str], str], web: Path) -> Iterator[Browser]:
-    """A browser of the test's own, without a window."""
+    """A headless browser for one test."""
     chromium = needs("chromium")
     SEEN.mkdir(exist_ok=True)
-    expect.set_options(timeout=_PATIENCE_MS)
+    expect.set_options(timeout=_EXPECT_TIMEOUT_MS)
     # Chromium's sandbox refuses to run as root, which is what containers are.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
 
@@ -54,7 +54,7 @@ def browser(io_loop: IOLoop, needs: Callable[[str], str], web: Path) -> Iterator
     async def stop() -> None:
         await launched.close()
         await playwright.stop()
-        await asyncio.sleep(0)  # the driver's pipes are told of their end in the next round
+        await asyncio.sleep(0)  # lets the loop notice that the driver's pipes are closed
 
     playwright, launched = io_loop.run_sync(start)
     yield launched
@@ -63,12 +63,12 @@ def browser(io_loop: IOLoop, needs: Callable[[str], str], web: Path) -> Iterator
 
 @pytest.fixture
 def visitor(io_loop: IOLoop, browser: Browser) -> Iterator[Visitor]:
-    """Somebody who uses the page. No error may be left on their console."""
-    somebody = Visitor(browser)
-    yield somebody
-    faults = io_loop.run_sync(somebody.leave)
+    """A user of the page. The test fails if the browser's console has an error at its end."""
+    user = Visitor(browser)
+    yield user
+    errors = io_loop.run_sync(user.close)
 
-    assert [] == faults
+    assert [] == errors
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from tests.web.browsing import Tab, Visitor
 KEPT = "JSON.stringify([sessionStorage, localStorage])"
 
 
-async def entered(visitor: Visitor, server: Server, holder: Holder, **options: Any) -> Tab:
+async def signed_in_tab(visitor: Visitor, server: Server, holder: Holder, **options: Any) -> Tab:
     """A page at which somebody has signed in."""
-    tab = await visitor.knock(server.url, **options)
-    await tab.enter(holder.key)
+    tab = await visitor.open_page(server.url, **options)
+    await tab.sign_in(holder.key)
     await expect(tab.field).to_be_focused()
     return tab
 

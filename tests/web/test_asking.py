@@ -25,7 +25,7 @@ async def test_the_first_run_answers_without_a_key_and_says_so(
 
     await tab.button("Why is the sky blue?").click()
 
-    await tab.ended("complete")
+    await tab.expect_status("complete")
     await expect(tab.text).to_contain_text("This is Headrace's demo")
     await expect(tab.text).to_contain_text("to talk to a model. 🚰")
     await expect(tab.answer).to_contain_text("70 out")
@@ -42,16 +42,16 @@ async def test_an_answer_in_chinese_appears_piece_by_piece(
     await tab.ask("为什么天空是蓝色的？")
 
     upstream.tokens("天空之所以", "是**蓝")
-    await tab.reads("天空之所以是**蓝")
+    await tab.expect_text("天空之所以是**蓝")
     upstream.tokens("色**的")
-    await tab.reads("天空之所以是蓝色的")
+    await tab.expect_text("天空之所以是蓝色的")
     upstream.tokens(IN_CHINESE[len("天空之所以是蓝色的") :])
     upstream.finish()
 
-    await tab.ended("complete")
+    await tab.expect_status("complete")
     await expect(tab.page.get_by_role("button", name="重新生成")).to_be_visible()
     assert "zh-CN" == await tab.page.locator("html").get_attribute("lang")
-    await tab.shot("chinese-phone")
+    await tab.screenshot("chinese-phone")
 
 
 @pytest.mark.gen_test
@@ -61,14 +61,14 @@ async def test_stop_ends_the_upstream_call_and_keeps_what_arrived(
     tab = await visitor.open(headrace.url)
     await tab.ask("hi")
     upstream.tokens("Hel")
-    await tab.reads("Hel")
+    await tab.expect_text("Hel")
 
     await tab.button("Stop").click()
 
-    await tab.ended("stopped")
+    await tab.expect_status("stopped")
     await asyncio.wait_for(upstream.closed.wait(), 5)
     await expect(tab.answer).to_contain_text("The answer was stopped. Its text so far is kept.")
-    await tab.reads("Hel")
+    await tab.expect_text("Hel")
     await expect(tab.button("Continue")).to_be_visible()
 
 
@@ -86,8 +86,8 @@ async def test_continue_goes_on_behind_an_answer_that_was_cut_short(
     upstream.tokens("two")
     upstream.finish()
     await tab.button("Continue").click()
-    await tab.reads("two")
-    await tab.ended("complete")
+    await tab.expect_text("two")
+    await tab.expect_status("complete")
 
     said = [message["content"] for message in upstream.requests[1].json["messages"]]
     assert ["Count", "One", "Please continue exactly where you stopped."] == said
@@ -102,20 +102,20 @@ async def test_a_refusal_of_the_provider_is_said_in_words_with_a_way_on(
     tab = await visitor.open(headrace.url)
     await tab.ask("hi")
 
-    await tab.ended("failed")
+    await tab.expect_status("failed")
     await expect(tab.answer).to_contain_text("The provider does not accept this server’s key.")
 
     upstream.next_request()
     upstream.tokens("Now")
     upstream.finish()
     await tab.button("Try again").click()
-    await tab.reads("Now")
-    await tab.ended("complete")
+    await tab.expect_text("Now")
+    await tab.expect_status("complete")
     await expect(tab.answers).to_have_count(1)
     assert 1 == len(upstream.requests[1].json["messages"])
 
     await tab.button("Previous version").click()
-    await tab.ended("failed")
+    await tab.expect_status("failed")
 
 
 @pytest.mark.gen_test
@@ -131,7 +131,7 @@ async def test_thinking_is_folded_and_says_how_long_it_took(
 
     upstream.tokens("Scattering.")
     upstream.finish()
-    await tab.ended("complete")
+    await tab.expect_status("complete")
 
     await expect(box.locator("summary")).to_contain_text("Thought for")
     await box.locator("summary").click()
@@ -152,7 +152,7 @@ async def test_an_answers_figures_are_the_servers_after_a_reload_and_on_another_
     upstream.tokens("Because.")
     await expect(summary).to_contain_text(re.compile(r"Thought for (9|\d\d)"))
     upstream.finish()
-    await tab.ended("complete")
+    await tab.expect_status("complete")
 
     def told(of: Tab) -> tuple[Locator, Locator]:
         return of.answer.locator("details summary"), of.answer.locator(".metadata")
@@ -178,7 +178,7 @@ async def test_a_tool_call_is_shown_with_its_arguments(
     upstream.finish("tool_calls")
     tab = await visitor.open(headrace.url)
     await tab.ask("Weather?")
-    await tab.ended("complete")
+    await tab.expect_status("complete")
 
     await tab.page.get_by_text("Wants to call weather").click()
 
@@ -200,7 +200,7 @@ async def test_the_system_prompt_and_the_chosen_model_go_with_the_question(
     await tab.button("Save").click()
     await tab.page.get_by_label("Model").select_option("openai/large")
     await tab.ask("hi")
-    await tab.ended("complete")
+    await tab.expect_status("complete")
     await tab.page.reload()
     await expect(tab.page.get_by_label("Model")).to_have_value("openai/large")
 
@@ -230,4 +230,4 @@ async def test_a_reader_who_scrolled_up_is_left_there(
     await latest.click()
     await expect(tab.page.get_by_text("The last one.")).to_be_in_viewport()
     upstream.finish()
-    await tab.ended("complete")
+    await tab.expect_status("complete")

@@ -76,8 +76,8 @@ def site(
 
 
 async def _signed_in(visitor: Visitor, door: Door, address: str) -> Tab:
-    tab = await visitor.knock(address)
-    await tab.enter((await door.admit("alice")).key)
+    tab = await visitor.open_page(address)
+    await tab.sign_in((await door.admit("alice")).key)
     await expect(tab.field).to_be_focused()
     return tab
 
@@ -90,18 +90,18 @@ async def test_all_that_it_does_stays_below_the_path(
     context = await visitor.context()
     context.on("request", lambda each: requests.append(each))
     await context.add_init_script("sessionStorage.setItem('theirs', 'x')")
-    tab = await visitor.knock(f"{site}/chat", context=context)  # nginx adds the slash
-    await tab.enter((await door.admit("alice")).key)
+    tab = await visitor.open_page(f"{site}/chat", context=context)  # nginx adds the slash
+    await tab.sign_in((await door.admit("alice")).key)
     await expect(tab.field).to_be_focused()
 
     upstream.tokens("Hel")
     await tab.ask("hi")
-    await tab.reads("Hel")
+    await tab.expect_text("Hel")
     assert tab.page.url.startswith(f"{site}/chat/c/")
     await tab.page.reload()  # at an address that is a folder deeper
     upstream.tokens("lo\n\n$x^2$\n\n```python\n1\n```")
     upstream.finish()
-    await tab.ended("complete")
+    await tab.expect_status("complete")
     await expect(tab.page.locator("math").first).to_be_visible()  # a part that is loaded later
     await tab.button("New conversation").click()
     assert f"{site}/chat/" == tab.page.url
@@ -110,7 +110,7 @@ async def test_all_that_it_does_stays_below_the_path(
     await tab.page.go_back()
     assert f"{site}/chat/" == tab.page.url
     await tab.button("Sign out").click()
-    await expect(tab.sign_in).to_be_visible()
+    await expect(tab.sign_in_dialog).to_be_visible()
 
     assert f"{site}/chat/" == tab.page.url
     assert [] == [each.url for each in requests if not each.url.startswith(f"{site}/chat")]
@@ -133,7 +133,7 @@ async def test_the_addresses_it_gives_out_open_from_outside(
 
     assert b"event: end" in read.body
     assert asked.headers["location"] == asked.body["events_url"]
-    await tab.reads("Hello")
+    await tab.expect_text("Hello")
     await tab.page.goto(f"{site}/chat/api/docs")
     await tab.page.get_by_role("link", name="openapi.json").click()
     assert f"{site}/chat/api/openapi.json" == tab.page.url

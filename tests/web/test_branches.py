@@ -110,7 +110,7 @@ async def test_an_edited_question_that_is_not_taken_stays_in_its_editor(
     await shows(phone, "Count", "One.")
     upstream.tokens("Ei")
     await laptop.button("Regenerate").click()
-    await laptop.reads("Ei")
+    await laptop.expect_text("Ei")
     await phone.field.fill("What I write meanwhile")
 
     await edit(phone, "Count", "Count to two")
@@ -141,7 +141,7 @@ async def test_words_in_an_editor_outlive_a_look_at_another_branch(
     await talk(tab, ("Count", "One."), ("Go on", "Two."))
     await tab.button("Regenerate").first.click()
     await expect(switches(tab)).to_have_count(1)
-    await tab.ended("complete")
+    await tab.expect_status("complete")
     await tab.button("Previous version").click()
     await tab.page.locator(".question", has_text="Go on").hover()
     await tab.button("Edit the question").last.click()

@@ -10,7 +10,7 @@ from tests.http_client.far_side import unused_port
 from tests.launching import Launcher
 from tests.upstreams import ScriptedUpstream
 from tests.web.browsing import Visitor
-from tests.web.wire import Wire
+from tests.web.tcp_proxy import TcpProxy
 
 pytestmark = pytest.mark.slow  # a browser starts for each
 
@@ -22,15 +22,15 @@ async def test_a_page_loaded_again_in_the_middle_goes_on_with_the_answer(
     tab = await visitor.open(headrace.url)
     await tab.ask("hi")
     upstream.tokens("Hel")
-    await tab.reads("Hel")
+    await tab.expect_text("Hel")
 
     await tab.page.reload()
-    await tab.reads("Hel")
+    await tab.expect_text("Hel")
     upstream.tokens("lo, ", "world")
-    await tab.reads("Hello, world")
+    await tab.expect_text("Hello, world")
     upstream.finish()
 
-    await tab.ended("complete")
+    await tab.expect_status("complete")
     assert 1 == len(upstream.requests)
 
 
@@ -41,7 +41,7 @@ async def test_an_answer_goes_on_while_its_reader_looks_at_another_conversation(
     tab = await visitor.open(headrace.url)
     await tab.ask("First")
     upstream.tokens("Hel")
-    await tab.reads("Hel")
+    await tab.expect_text("Hel")
 
     await tab.button("New conversation").first.click()
     await expect(tab.answers).to_have_count(0)
@@ -51,32 +51,32 @@ async def test_an_answer_goes_on_while_its_reader_looks_at_another_conversation(
     await expect(tab.page.get_by_text("(answer in progress)")).not_to_be_attached()
     await tab.listed("First").click()
 
-    await tab.reads("Hello")
-    await tab.ended("complete")
+    await tab.expect_text("Hello")
+    await tab.expect_status("complete")
 
 
 @pytest.mark.gen_test
 async def test_a_network_that_goes_and_comes_back_costs_not_a_word(
-    wire: Wire, upstream: ScriptedUpstream, visitor: Visitor
+    tcp_proxy: TcpProxy, upstream: ScriptedUpstream, visitor: Visitor
 ) -> None:
     context = await visitor.context()
-    tab = await visitor.open(wire.url, context=context)
+    tab = await visitor.open(tcp_proxy.url, context=context)
     await tab.ask("hi")
     upstream.tokens("One ")
-    await tab.reads("One")
+    await tab.expect_text("One")
 
     await context.set_offline(True)
-    wire.cut()
+    tcp_proxy.cut()
     await expect(tab.answer).to_contain_text("The connection is lost.")
     upstream.tokens("two ", "three ")
     await context.set_offline(False)
-    await tab.reads("One two three")
+    await tab.expect_text("One two three")
     await expect(tab.answer).not_to_contain_text("The connection is lost.")
     upstream.tokens("four")
     upstream.finish()
 
-    await tab.reads("One two three four")
-    await tab.ended("complete")
+    await tab.expect_text("One two three four")
+    await tab.expect_status("complete")
     assert 1 == len(upstream.requests)
 
 
@@ -94,8 +94,8 @@ async def test_a_question_asked_offline_is_sent_once_there_is_a_network(
     await expect(tab.answer).to_contain_text("There is no connection.")
     await context.set_offline(False)
 
-    await tab.ended("complete")
-    await tab.reads("Hello")
+    await tab.expect_status("complete")
+    await tab.expect_text("Hello")
     assert 1 == len(upstream.requests)
 
 
@@ -137,8 +137,8 @@ async def test_a_page_loaded_again_before_the_server_took_the_question_asks_it_o
     async with tab.page.expect_request("**/api/v1/chat") as asked:
         await tab.page.reload()
 
-    await tab.ended("complete")
-    await tab.reads("Hello")
+    await tab.expect_status("complete")
+    await tab.expect_text("Hello")
     assert {(await asked.value).headers["idempotency-key"]} == set(keys)
     assert 1 == len(upstream.requests)
 
@@ -155,13 +155,13 @@ async def test_a_server_killed_in_the_middle_is_told_in_words_once_it_is_back(
     tab = await visitor.open(server.url)
     await tab.ask("hi")
     upstream.tokens("Hel")
-    await tab.reads("Hel")
+    await tab.expect_text("Hel")
 
     await server.kill()
     await expect(tab.answer).to_contain_text("The connection is lost.")
     await launcher.serve()
 
-    await tab.ended("interrupted")
+    await tab.expect_status("interrupted")
     await expect(tab.answer).to_contain_text("The server stopped before the answer was complete.")
     await expect(tab.button("Try again")).to_be_visible()
 
@@ -174,22 +174,22 @@ async def test_two_tabs_stay_in_step(
     first = await visitor.open(headrace.url, context=context)
     await first.ask("hi")
     upstream.tokens("Hel")
-    await first.reads("Hel")
+    await first.expect_text("Hel")
 
     second = await visitor.open(first.page.url, context=context)
-    await second.reads("Hel")
+    await second.expect_text("Hel")
     upstream.tokens("lo")
-    await asyncio.gather(first.reads("Hello"), second.reads("Hello"))
+    await asyncio.gather(first.expect_text("Hello"), second.expect_text("Hello"))
     await second.button("Stop").click()
-    await asyncio.gather(first.ended("stopped"), second.ended("stopped"))
+    await asyncio.gather(first.expect_status("stopped"), second.expect_status("stopped"))
 
     upstream.next_request()
     upstream.tokens("Again")
     await second.ask("And now?")
     await expect(first.page.get_by_text("And now?")).to_be_visible()
-    await asyncio.gather(first.reads("Again"), second.reads("Again"))
+    await asyncio.gather(first.expect_text("Again"), second.expect_text("Again"))
     upstream.finish()
-    await asyncio.gather(first.ended("complete"), second.ended("complete"))
+    await asyncio.gather(first.expect_status("complete"), second.expect_status("complete"))
     assert 2 == len(upstream.requests)
 
 
@@ -202,18 +202,18 @@ async def test_a_second_question_to_a_busy_conversation_is_given_back(
     upstream.tokens("One")
     upstream.finish()
     await laptop.ask("First")
-    await laptop.ended("complete")
+    await laptop.expect_status("complete")
     phone = await visitor.open(laptop.page.url)
-    await phone.reads("One")
+    await phone.expect_text("One")
 
     upstream.next_request()
     upstream.tokens("Two")
     await laptop.ask("Second")
-    await laptop.reads("Two")
+    await laptop.expect_text("Two")
     await phone.ask("Third")
 
-    await phone.reads("Two")
+    await phone.expect_text("Two")
     await expect(phone.field).to_have_value("Third")
     await expect(phone.page.get_by_text("Second")).to_be_visible()
     upstream.finish()
-    await asyncio.gather(laptop.ended("complete"), phone.ended("complete"))
+    await asyncio.gather(laptop.expect_status("complete"), phone.expect_status("complete"))

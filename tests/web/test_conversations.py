@@ -130,7 +130,7 @@ async def test_on_a_phone_the_list_comes_when_it_is_called_and_goes_when_it_was_
 
     await tab.button("Show conversations").click()
     await expect(tab.listed("One")).to_be_visible()
-    await tab.shot("list-phone")
+    await tab.screenshot("list-phone")
     await tab.listed("One").click()
 
     await expect(tab.listed("One")).to_be_hidden()

@@ -43,9 +43,9 @@ async def test_what_is_clicked_twice_is_done_once(
     await shows(tab, "Count", "Two.")
     upstream.tokens("Th")
     await tab.ask("Go on")
-    await tab.reads("Th")
+    await tab.expect_text("Th")
     await tab.button("Stop").dblclick()
-    await tab.ended("stopped")
+    await tab.expect_status("stopped")
     await expect(switches(tab)).to_contain_text("2 / 2")
     await tab.listed("Count").hover()
     await tab.button("Delete “Count”").dblclick(force=True)
@@ -62,17 +62,17 @@ async def test_a_conversation_that_is_deleted_while_it_is_answered_is_gone_in_al
     tab = await visitor.open(headrace.url, context=context)
     await tab.ask("hi")
     upstream.tokens("Hel")
-    await tab.reads("Hel")
+    await tab.expect_text("Hel")
     other = await visitor.open(tab.page.url, context=context)
-    await other.reads("Hel")
+    await other.expect_text("Hel")
     await make(headrace, "Another")
     await tab.page.reload()
-    await tab.reads("Hel")
+    await tab.expect_text("Hel")
 
     await tab.listed("hi").hover()
     await tab.button("Delete “hi”").click()
     await tab.page.go_back()  # while it can be had back it is still there
-    await tab.reads("Hel")
+    await tab.expect_text("Hel")
     await tab.listed("Another").hover()
     await tab.button("Delete “Another”").click()  # the next delete carries out the first
 
@@ -106,7 +106,7 @@ async def test_questions_asked_offline_in_two_conversations_both_survive_a_reloa
     await tab.ask("More of the second")
     await expect(tab.answer).to_contain_text("There is no connection.")
     await tab.listed("First").click()
-    await tab.reads("One.")
+    await tab.expect_text("One.")
     await tab.ask("More of the first")
     await expect(tab.answer).to_contain_text("There is no connection.")
 
@@ -204,7 +204,7 @@ async def test_an_answer_without_a_word_is_said_to_be_one(
     tab = await visitor.open(headrace.url)
 
     await tab.ask("hi")
-    await tab.ended("complete")
+    await tab.expect_status("complete")
 
     await expect(tab.answer).to_contain_text("The model returned an empty answer.")
     await expect(tab.button("Regenerate")).to_be_visible()
@@ -227,13 +227,13 @@ async def test_an_escape_that_is_the_input_method_s_neither_stops_nor_throws_awa
 
     upstream.tokens("Tw")
     await editor.press("Enter")
-    await tab.reads("Tw")
+    await tab.expect_text("Tw")
     await tab.field.dispatch_event("keydown", escape)
     upstream.tokens("o.")
     upstream.finish()
 
-    await tab.reads("Two.")
-    await tab.ended("complete")
+    await tab.expect_text("Two.")
+    await tab.expect_status("complete")
 
 
 @pytest.mark.gen_test
@@ -254,7 +254,7 @@ async def test_a_title_without_end_fits_the_narrowest_phone(
     await tab.page.keyboard.press("Escape")
 
     await expect(tab.button("Undo")).to_be_in_viewport(ratio=1)
-    await tab.shot("long-title-deleted-narrowest")
+    await tab.screenshot("long-title-deleted-narrowest")
     assert 0 == await sideways(tab)
 
 

@@ -63,7 +63,7 @@ async def test_an_answer_full_of_traps_runs_nothing_and_asks_nobody(
     rest = (middle + 6) // 7 * 7
     upstream.tokens(*(HOSTILE[at : at + 7] for at in range(rest, len(HOSTILE), 7)))
     upstream.finish()
-    await tab.ended("complete")
+    await tab.expect_status("complete")
     await expect(tab.text).to_contain_text("window.hacked = 20")
     await expect(tab.text.locator("math").first).to_be_attached()
     await assert_harmless(tab)
@@ -96,8 +96,8 @@ async def test_the_policy_would_stop_what_the_renderer_let_through(
     assert ["html", "script", "policy"] == refused
     assert await tab.page.evaluate("window.hacked") is None
     async with asyncio.timeout(5):
-        await until(lambda: len(tab.faults) == len(refused))  # the console tells of each
-    tab.faults.clear()
+        await until(lambda: len(tab.errors) == len(refused))  # each is logged on the console
+    tab.errors.clear()
 
 
 @pytest.mark.gen_test
@@ -116,7 +116,7 @@ async def test_an_image_is_asked_for_only_after_a_click(
     upstream.tokens("![A canal](https://pictures.example/canal.svg?said=secret)")
     upstream.finish()
     await tab.ask("Draw")
-    await tab.ended("complete")
+    await tab.expect_status("complete")
     assert [] == asked
 
     await tab.page.get_by_role("button", name="Load the image from pictures.example").click()

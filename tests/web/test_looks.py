@@ -24,7 +24,7 @@ async def rich(tab: Tab, upstream: ScriptedUpstream) -> None:
     upstream.tokens(RICH)
     upstream.finish()
     await tab.ask("Why is the sky blue?")
-    await tab.ended("complete")
+    await tab.expect_status("complete")
     await expect(tab.text.locator(".hljs-keyword").first).to_be_visible()
     await expect(tab.text.locator("math").nth(1)).to_be_visible()
 
@@ -60,7 +60,7 @@ async def test_a_rich_answer(
     scheme: str,
 ) -> None:
     tab = await visitor.open(headrace.url, viewport=WIDTHS[width], color_scheme=scheme)
-    await tab.shot(f"empty-{width}-{scheme}")
+    await tab.screenshot(f"empty-{width}-{scheme}")
     empty = await axe(tab, web)
     await rich(tab, upstream)
 
@@ -68,9 +68,9 @@ async def test_a_rich_answer(
     assert [] == empty
     assert [] == await axe(tab, web)
     assert 0 == await sideways(tab)
-    await tab.shot(f"end-{width}-{scheme}")
+    await tab.screenshot(f"end-{width}-{scheme}")
     await tab.page.evaluate("scrollTo(0, 0)")
-    await tab.shot(f"rich-{width}-{scheme}")
+    await tab.screenshot(f"rich-{width}-{scheme}")
 
 
 @pytest.mark.gen_test
@@ -78,12 +78,12 @@ async def test_the_page_in_chinese(
     headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
 ) -> None:
     tab = await visitor.open(headrace.url, locale="zh-CN")
-    await tab.shot("empty-laptop-chinese")
+    await tab.screenshot("empty-laptop-chinese")
     upstream.tokens(IN_CHINESE)
     upstream.finish()
     await tab.ask("为什么天空是蓝色的？")
-    await tab.ended("complete")
-    await tab.shot("answer-laptop-chinese")
+    await tab.expect_status("complete")
+    await tab.screenshot("answer-laptop-chinese")
 
     await tab.page.get_by_label("语言").select_option("en")
     await expect(tab.button("Regenerate")).to_be_visible()
@@ -105,23 +105,23 @@ async def test_branches_and_their_editor(
         "zh": ("重新生成", "修改问题", "发送", "上一个版本"),
     }[locale]
     await tab.ask("Why is the sky blue?")
-    await tab.ended("complete")
+    await tab.expect_status("complete")
     await tab.button(again).click()
     await expect(tab.button(previous)).to_have_count(1)
-    await tab.ended("complete")
+    await tab.expect_status("complete")
     await tab.button(edit).click()
-    await tab.shot(f"editor-narrowest-{locale}")
+    await tab.screenshot(f"editor-narrowest-{locale}")
     assert [] == await axe(tab, web)
     assert 0 == await sideways(tab)
 
     await tab.button(send).first.click()
     await expect(tab.button(previous)).to_have_count(1)
-    await tab.ended("complete")
+    await tab.expect_status("complete")
     await tab.button(again).click()
     await expect(tab.button(previous)).to_have_count(2)
-    await tab.ended("complete")
+    await tab.expect_status("complete")
 
-    await tab.shot(f"branches-narrowest-{locale}")
+    await tab.screenshot(f"branches-narrowest-{locale}")
     assert [] == await axe(tab, web)
     assert 0 == await sideways(tab)
 
@@ -134,7 +134,7 @@ async def test_the_narrowest_phone_needs_no_sideways_scrolling(
     await rich(tab, upstream)
 
     assert 0 == await sideways(tab)
-    await tab.shot("rich-narrowest")
+    await tab.screenshot("rich-narrowest")
 
 
 @pytest.mark.gen_test
@@ -165,11 +165,11 @@ async def test_everything_can_be_done_by_keyboard(
     await tab.page.keyboard.press("Shift+Enter")
     await tab.page.keyboard.type("two")
     await tab.page.keyboard.press("Enter")
-    await tab.reads("Hel")
+    await tab.expect_text("Hel")
     assert "one\ntwo" == upstream.requests[0].json["messages"][-1]["content"]
 
     await tab.page.keyboard.press("Escape")
-    await tab.ended("stopped")
+    await tab.expect_status("stopped")
     await tab.button("Regenerate").focus()
     await tab.page.keyboard.press("Shift+Tab")
     await expect(tab.button("Copy the answer")).to_be_focused()
@@ -209,10 +209,10 @@ async def test_the_picture_in_the_readme(
     await expect(tab.text.locator("math").nth(1)).to_be_visible()
     await expect(tab.text).to_contain_text("the blue is gone")
 
-    await tab.shot("readme")
+    await tab.screenshot("readme")
 
     upstream.finish()
-    await tab.ended("complete")
+    await tab.expect_status("complete")
     readme = Path(__file__).parents[2] / "README.md"
     assert "](docs/screenshot.png)" in readme.read_text("utf-8")
     assert (readme.parent / "docs/screenshot.png").exists()

@@ -8,7 +8,7 @@ from playwright.async_api import Request, expect
 from tests.entering import Door
 from tests.upstreams import ScriptedUpstream
 from tests.web.browsing import Visitor
-from tests.web.holders import KEPT, entered, revoke
+from tests.web.holders import KEPT, revoke, signed_in_tab
 
 pytestmark = pytest.mark.slow  # a browser starts for each
 
@@ -19,27 +19,27 @@ async def test_an_answer_whose_key_is_revoked_goes_on_behind_its_last_word(
 ) -> None:
     server = await door.open(providers=providers)
     first, second = await door.admit("alice"), await door.admit("alice")
-    tab = await entered(visitor, server, first)
+    tab = await signed_in_tab(visitor, server, first)
     await tab.ask("hi")
     upstream.tokens("One ")
-    await tab.reads("One")
+    await tab.expect_text("One")
     await tab.field.fill("A draft")
     requests: list[Request] = []
     tab.page.on("request", lambda each: requests.append(each))
 
     await door.revoke(first)
-    await expect(tab.sign_in).to_contain_text("The key of alice is no longer accepted.")
+    await expect(tab.sign_in_dialog).to_contain_text("The key of alice is no longer accepted.")
     await expect(tab.text).to_be_hidden()
     assert "Headrace" == await tab.page.title()
     assert first.key not in await tab.page.evaluate(KEPT)
     upstream.tokens("two ")
-    await tab.enter(second.key)
-    await tab.reads("One two")
+    await tab.sign_in(second.key)
+    await tab.expect_text("One two")
     upstream.tokens("three")
     upstream.finish()
 
-    await tab.reads("One two three")
-    await tab.ended("complete")
+    await tab.expect_text("One two three")
+    await tab.expect_status("complete")
     await expect(tab.field).to_have_value("A draft")
     assert 1 == len(upstream.requests)
     events = [each for each in requests if each.url.endswith("/events")]
@@ -52,7 +52,7 @@ async def test_a_question_that_met_a_401_is_asked_again_once_somebody_signed_in(
 ) -> None:
     server = await door.open(providers=providers)
     first, second = await door.admit("alice"), await door.admit("alice")
-    tab = await entered(visitor, server, first)
+    tab = await signed_in_tab(visitor, server, first)
     upstream.tokens("Hello")
     upstream.finish()
     await revoke(door, server, first)
@@ -60,11 +60,11 @@ async def test_a_question_that_met_a_401_is_asked_again_once_somebody_signed_in(
     tab.page.on("request", lambda each: posts.append(each) if "/chat" in each.url else None)
 
     await tab.ask("hi")
-    await expect(tab.sign_in).to_be_visible()
-    await tab.enter(second.key)
+    await expect(tab.sign_in_dialog).to_be_visible()
+    await tab.sign_in(second.key)
 
-    await tab.reads("Hello")
-    await tab.ended("complete")
+    await tab.expect_text("Hello")
+    await tab.expect_status("complete")
     assert [f"Bearer {each.key}" for each in (first, second)] == [
         each.headers["authorization"] for each in posts
     ]
@@ -79,30 +79,30 @@ async def test_what_other_tabs_did_while_a_key_was_asked_for_is_seen_after(
     server = await door.open(providers=providers)
     first, second = await door.admit("alice"), await door.admit("alice")
     context = await visitor.context()
-    tab = await entered(visitor, server, first, context=context)
-    other = await entered(visitor, server, second, context=context)
+    tab = await signed_in_tab(visitor, server, first, context=context)
+    other = await signed_in_tab(visitor, server, second, context=context)
     await tab.ask("hi")
     upstream.tokens("Hel")
-    await tab.reads("Hel")
+    await tab.expect_text("Hel")
     await other.listed("hi").click()
-    await other.reads("Hel")
+    await other.expect_text("Hel")
     await door.revoke(first)
-    await expect(tab.sign_in).to_be_visible()
+    await expect(tab.sign_in_dialog).to_be_visible()
 
     upstream.tokens("lo")
     upstream.finish()
-    await other.ended("complete")
+    await other.expect_status("complete")
     upstream.next_request()
     upstream.tokens("Again")
     upstream.finish()
     await other.ask("And now?")
-    await other.reads("Again")
-    await other.ended("complete")
-    await tab.enter(second.key)
+    await other.expect_text("Again")
+    await other.expect_status("complete")
+    await tab.sign_in(second.key)
 
     await expect(tab.page.locator(".question > p")).to_have_text(["hi", "And now?"])
-    await tab.reads("Again")
-    await tab.ended("complete")
+    await tab.expect_text("Again")
+    await tab.expect_status("complete")
 
 
 @pytest.mark.gen_test
@@ -111,16 +111,16 @@ async def test_a_question_survives_a_reload_while_a_key_is_asked_for(
 ) -> None:
     server = await door.open(providers=providers)
     first, second = await door.admit("alice"), await door.admit("alice")
-    tab = await entered(visitor, server, first)
+    tab = await signed_in_tab(visitor, server, first)
     upstream.tokens("Hello")
     upstream.finish()
     await revoke(door, server, first)
     await tab.ask("hi")
-    await expect(tab.sign_in).to_be_visible()
+    await expect(tab.sign_in_dialog).to_be_visible()
 
     await tab.page.reload()
-    await tab.enter(second.key)
+    await tab.sign_in(second.key)
 
-    await tab.reads("Hello")
-    await tab.ended("complete")
+    await tab.expect_text("Hello")
+    await tab.expect_status("complete")
     assert 1 == len(upstream.requests)

@@ -15,7 +15,7 @@ from tests.issuer import Issuer
 from tests.serving import Serving
 from tests.upstreams import ScriptedUpstream
 from tests.web.browsing import LAPTOP, NARROWEST, PHONE, Visitor
-from tests.web.holders import entered, titles_of
+from tests.web.holders import signed_in_tab, titles_of
 from tests.web.test_looks import axe, sideways
 
 pytestmark = pytest.mark.slow  # a browser starts for each
@@ -41,8 +41,8 @@ async def test_a_wrong_key_is_said_to_be_and_the_right_one_opens(
 ) -> None:
     server = await door.open(providers=providers)
     alice = await door.admit("alice")
-    tab = await visitor.knock(server.url)
-    field = tab.sign_in.get_by_label("API key or access token")
+    tab = await visitor.open_page(server.url)
+    field = tab.sign_in_dialog.get_by_label("API key or access token")
 
     for wrong in (alice.key[:-1], "no key", "密钥"):
         await expect(field).to_be_focused()
@@ -53,18 +53,18 @@ async def test_a_wrong_key_is_said_to_be_and_the_right_one_opens(
         await expect(field).to_be_focused()
     for _ in range(3):  # there is no way around it
         await tab.page.keyboard.press("Escape")
-    await expect(tab.sign_in).to_be_visible()
+    await expect(tab.sign_in_dialog).to_be_visible()
     await tab.page.keyboard.press("ControlOrMeta+a")
     await tab.page.keyboard.insert_text(f" {alice.key}\t")
     await tab.page.keyboard.press("Enter")
 
     await expect(tab.field).to_be_focused()
-    await expect(tab.sign_in).to_have_count(0)
+    await expect(tab.sign_in_dialog).to_have_count(0)
     await expect(tab.page.get_by_text("alice", exact=True)).to_be_visible()
     upstream.tokens("Hello")
     upstream.finish()
     await tab.ask("hi")
-    await tab.ended("complete")
+    await tab.expect_status("complete")
     assert ["hi"] == await titles_of(server, alice)
 
 
@@ -75,12 +75,12 @@ async def test_a_key_is_the_tab_s_unless_it_is_to_be_kept_on_the_device(
     server = await door.open()
     alice = await door.admit("alice")
     context = await visitor.context()
-    tab = await entered(visitor, server, alice, context=context)
+    tab = await signed_in_tab(visitor, server, alice, context=context)
     await tab.page.reload()
     await expect(tab.field).to_be_focused()
 
-    other = await visitor.knock(server.url, context=context)
-    await other.enter(alice.key, on_device=True)
+    other = await visitor.open_page(server.url, context=context)
+    await other.sign_in(alice.key, remember=True)
     await expect(other.field).to_be_focused()
     await visitor.open(server.url, context=context)
 
@@ -96,13 +96,13 @@ async def test_a_key_that_another_tab_keeps_on_the_device_opens_those_that_wait(
     server = await door.open()
     alice = await door.admit("alice")
     context = await visitor.context()
-    first = await visitor.knock(server.url, context=context)
-    second = await visitor.knock(server.url, context=context)
-    await expect(first.sign_in).to_be_visible()
+    first = await visitor.open_page(server.url, context=context)
+    second = await visitor.open_page(server.url, context=context)
+    await expect(first.sign_in_dialog).to_be_visible()
 
-    await second.enter(alice.key, on_device=True)
+    await second.sign_in(alice.key, remember=True)
 
-    await expect(first.sign_in).to_have_count(0)
+    await expect(first.sign_in_dialog).to_have_count(0)
     await expect(first.page.get_by_text("There are no conversations yet.")).to_be_visible()
 
 
@@ -115,24 +115,24 @@ async def test_every_request_carries_the_key_in_its_header_and_it_is_nowhere_els
     context = await visitor.context()
     told = "const told = window.told = []; const heard = new BroadcastChannel('headrace');"
     await context.add_init_script(f"{told} heard.onmessage = ({{data}}) => told.push(data);")
-    tab = await entered(visitor, server, alice, context=context)
+    tab = await signed_in_tab(visitor, server, alice, context=context)
     requests: list[Request] = []
     context.on("request", lambda each: requests.append(each))
 
     upstream.tokens("Hel")
     await tab.ask("hi")
-    await tab.reads("Hel")
+    await tab.expect_text("Hel")
     address = tab.page.url
     await tab.page.reload()  # and the events are read
-    await tab.reads("Hel")
+    await tab.expect_text("Hel")
     await tab.button("Stop").click()
-    await tab.ended("stopped")
+    await tab.expect_status("stopped")
     upstream.next_request()
     upstream.tokens("Hello")
     upstream.finish()
     await tab.button("Regenerate").click()
-    await tab.reads("Hello")
-    await tab.ended("complete")
+    await tab.expect_text("Hello")
+    await tab.expect_status("complete")
     title = await tab.page.title()
     await tab.listed("hi").hover()
     await tab.button("Rename “hi”").click()
@@ -164,11 +164,11 @@ async def test_a_token_does_as_well_and_one_that_has_expired_is_said_to_have(
 ) -> None:
     server = await serve.start(auth=issuer.settings())
     over = int(time.time()) - 3600
-    tab = await visitor.knock(server.url)
-    await tab.enter(issuer.token(exp=over))
+    tab = await visitor.open_page(server.url)
+    await tab.sign_in(issuer.token(exp=over))
     await expect(tab.page.get_by_role("alert")).to_have_text("This key has expired.")
     good, late = issuer.token(), issuer.token(exp=over)
-    await tab.sign_in.get_by_role("textbox").fill(good)
+    await tab.sign_in_dialog.get_by_role("textbox").fill(good)
     await tab.page.keyboard.press("Enter")
     await expect(tab.field).to_be_focused()
 
@@ -178,8 +178,8 @@ async def test_a_token_does_as_well_and_one_that_has_expired_is_said_to_have(
         "kept => sessionStorage.setItem('headrace.key', JSON.stringify(kept))", kept
     )
     await tab.page.reload()
-    await expect(tab.sign_in).to_contain_text("The key of alice has expired.")
-    await tab.enter(good)
+    await expect(tab.sign_in_dialog).to_contain_text("The key of alice has expired.")
+    await tab.sign_in(good)
 
     await expect(tab.field).to_be_focused()
 
@@ -203,7 +203,7 @@ async def test_a_403_is_said_in_words_and_asks_for_no_key(
     await expect(tab.page.get_by_role("navigation")).to_contain_text(words)
     await tab.ask("hi")
     await expect(tab.answer).to_contain_text(words)
-    await expect(tab.sign_in).to_have_count(0)
+    await expect(tab.sign_in_dialog).to_have_count(0)
 
 
 @pytest.mark.gen_test
@@ -212,7 +212,7 @@ async def test_a_server_that_cannot_be_reached_is_no_wrong_key(
 ) -> None:
     server = await door.open()
     alice = await door.admit("alice")
-    tab = await visitor.knock(server.url)
+    tab = await visitor.open_page(server.url)
     refused = {"error": {"code": "auth_unavailable", "message": "", "request_id": "r"}}
 
     async def away(route: Route) -> None:
@@ -222,16 +222,16 @@ async def test_a_server_that_cannot_be_reached_is_no_wrong_key(
         await route.fulfill(status=503, body=json.dumps(refused))
 
     await tab.page.route("**/me", away)
-    await tab.enter(alice.key)
+    await tab.sign_in(alice.key)
     await expect(tab.page.get_by_role("alert")).to_have_text("The server cannot be reached.")
     await tab.page.unroute("**/me", away)
     await tab.page.route("**/me", unable)
-    await tab.sign_in.get_by_role("button", name="Sign in").click()
+    await tab.sign_in_dialog.get_by_role("button", name="Sign in").click()
     await expect(tab.page.get_by_role("alert")).to_have_text(
         "Keys cannot be checked at the moment."
     )
     await tab.page.unroute("**/me", unable)
-    await tab.sign_in.get_by_role("button", name="Sign in").click()
+    await tab.sign_in_dialog.get_by_role("button", name="Sign in").click()
 
     await expect(tab.field).to_be_focused()
 
@@ -252,20 +252,20 @@ async def test_the_sign_in(
 ) -> None:
     server = await door.open()
     alice = await door.admit("a-name-as-long-as-an-identity-provider-makes-them@example.org")
-    tab = await visitor.knock(server.url, **look)
+    tab = await visitor.open_page(server.url, **look)
     field = tab.page.locator("dialog input[type=password]")
     await expect(field).to_be_focused()
     assert ("password", "current-password") == (
         await field.get_attribute("type"),
         await field.get_attribute("autocomplete"),
     )
-    await tab.shot(f"sign-in-{name}")
+    await tab.screenshot(f"sign-in-{name}")
     assert [] == await axe(tab, web)
 
     await field.fill("wrong")
     await field.press("Enter")
     await expect(tab.page.get_by_role("alert")).not_to_be_empty()
-    await tab.shot(f"sign-in-wrong-{name}")
+    await tab.screenshot(f"sign-in-wrong-{name}")
     assert [] == await axe(tab, web)
     assert 0 == await sideways(tab)
 
@@ -275,6 +275,6 @@ async def test_the_sign_in(
     if look["viewport"] != LAPTOP:
         await tab.page.locator(".top-bar button").first.click()
     await expect(tab.page.locator(".account")).to_be_visible()
-    await tab.shot(f"signed-in-{name}")
+    await tab.screenshot(f"signed-in-{name}")
     assert [] == await axe(tab, web)
     assert 0 == await sideways(tab)

@@ -9,7 +9,7 @@ from playwright.async_api import Request, expect
 from tests.entering import Door
 from tests.upstreams import ScriptedUpstream
 from tests.web.browsing import Visitor
-from tests.web.holders import KEPT, entered, revoke, titles_of
+from tests.web.holders import KEPT, revoke, signed_in_tab, titles_of
 
 pytestmark = pytest.mark.slow  # a browser starts for each
 
@@ -25,21 +25,21 @@ async def test_another_user_neither_sees_nor_asks_what_the_first_one_left(
 ) -> None:
     server = await door.open(providers=providers)
     alice, bob = await door.admit("alice"), await door.admit("bob")
-    tab = await entered(visitor, server, alice)
+    tab = await signed_in_tab(visitor, server, alice)
     upstream.tokens("Secret words")
     upstream.finish()
     await tab.ask("First")
-    await tab.ended("complete")
+    await tab.expect_status("complete")
     address = tab.page.url
     await revoke(door, server, alice)
     await tab.ask("Second")
-    await expect(tab.sign_in).to_be_visible()
+    await expect(tab.sign_in_dialog).to_be_visible()
     asked: list[Request] = []
     tab.page.on("request", lambda each: asked.append(each) if each.method == "POST" else None)
 
     if reloads:
         await tab.page.reload()
-    await tab.enter(bob.key)
+    await tab.sign_in(bob.key)
 
     await expect(tab.page.get_by_text("bob", exact=True)).to_be_visible()
     await expect(tab.page.get_by_text("There are no conversations yet.")).to_be_visible()
@@ -69,14 +69,14 @@ async def test_signing_out_forgets_the_key_and_the_words_in_all_of_the_user_s_ta
     context = await visitor.context()
     upstream.tokens("Secret")
     upstream.finish()
-    first = await entered(visitor, server, alice, context=context)
+    first = await signed_in_tab(visitor, server, alice, context=context)
     await first.ask("hi")
-    await first.ended("complete")
-    kept = await visitor.knock(first.page.url, context=context)
-    await kept.enter(alice.key, on_device=True)
-    await kept.reads("Secret")
-    stranger = await entered(visitor, server, bob, context=await visitor.context())
-    neighbour = await visitor.knock(server.url, context=context)
+    await first.expect_status("complete")
+    kept = await visitor.open_page(first.page.url, context=context)
+    await kept.sign_in(alice.key, remember=True)
+    await kept.expect_text("Secret")
+    stranger = await signed_in_tab(visitor, server, bob, context=await visitor.context())
+    neighbour = await visitor.open_page(server.url, context=context)
     await expect(neighbour.field).to_be_focused()  # by the key on the device
     await first.listed("hi").hover()
     await first.button("Delete “hi”").click()
@@ -84,7 +84,7 @@ async def test_signing_out_forgets_the_key_and_the_words_in_all_of_the_user_s_ta
     await first.button("Sign out").click()
 
     for tab in (first, kept, neighbour):
-        await expect(tab.sign_in).to_contain_text("This server requires an API key")
+        await expect(tab.sign_in_dialog).to_contain_text("This server requires an API key")
         await expect(tab.page.get_by_text("Secret")).to_have_count(0)
         await expect(tab.page.get_by_text("alice")).to_have_count(0)
         assert f"{server.url}/" == tab.page.url
@@ -101,11 +101,11 @@ async def test_a_tab_of_another_user_stays_when_one_signs_out(door: Door, visito
     server = await door.open()
     alice, bob = await door.admit("alice"), await door.admit("bob")
     context = await visitor.context()
-    hers = await entered(visitor, server, alice, context=context)
-    his = await entered(visitor, server, bob, context=context)
+    hers = await signed_in_tab(visitor, server, alice, context=context)
+    his = await signed_in_tab(visitor, server, bob, context=context)
 
     await hers.button("Sign out").click()
-    await expect(hers.sign_in).to_be_visible()
+    await expect(hers.sign_in_dialog).to_be_visible()
 
     await his.page.reload()
     await expect(his.field).to_be_focused()
@@ -120,14 +120,14 @@ async def test_after_signing_out_the_back_button_brings_nothing_back(
     alice = await door.admit("alice")
     upstream.tokens("Secret")
     upstream.finish()
-    tab = await entered(visitor, server, alice)
+    tab = await signed_in_tab(visitor, server, alice)
     await tab.ask("hi")
-    await tab.ended("complete")
+    await tab.expect_status("complete")
     await tab.button("New conversation").first.click()
     await tab.button("Sign out").click()
-    await expect(tab.sign_in).to_be_visible()
+    await expect(tab.sign_in_dialog).to_be_visible()
 
     await tab.page.go_back()
 
-    await expect(tab.sign_in).to_be_visible()
+    await expect(tab.sign_in_dialog).to_be_visible()
     await expect(tab.page.get_by_text("Secret")).to_have_count(0)

@@ -66,13 +66,13 @@ async def test_a_switch_keeps_its_place_and_the_focus_of_who_uses_it(
     script(upstream, paragraphs(20), paragraphs(40), paragraphs(40))
     tab = await visitor.open(headrace.url, viewport=PHONE)
     await tab.ask("Write")
-    await tab.ended("complete")
+    await tab.expect_status("complete")
     await tab.button("Regenerate").click()
     await expect(tab.text.get_by_text("Paragraph 39.")).to_be_visible()
-    await tab.ended("complete")
+    await tab.expect_status("complete")
     await tab.ask("Go on")
     await expect(tab.answers).to_have_count(2)
-    await tab.ended("complete")
+    await tab.expect_status("complete")
 
     async def top_of_switch() -> float:
         box = await switches(tab).bounding_box()
@@ -139,7 +139,7 @@ async def test_while_an_answer_is_written_other_branches_can_be_read(
     await talk(tab, ("Count", "One."))
     upstream.tokens("Ei")
     await tab.button("Regenerate").click()
-    await tab.reads("Ei")
+    await tab.expect_text("Ei")
 
     await tab.button("Previous version").click()
     await shows(tab, "Count", "One.")
@@ -169,15 +169,15 @@ async def test_a_busy_conversation_shows_the_branch_that_is_being_written(
     await shows(phone, "Count", "One.")
     upstream.tokens("Zw")
     await laptop.ask("Weiter")
-    await laptop.reads("Zw")
+    await laptop.expect_text("Zw")
 
     await phone.button("Regenerate").click()
 
     await expect(phone.page.get_by_text("Weiter")).to_be_visible()
-    await phone.reads("Zw")
+    await phone.expect_text("Zw")
     await expect(phone.field).to_have_value("")
     upstream.finish()
-    await asyncio.gather(laptop.ended("complete"), phone.ended("complete"))
+    await asyncio.gather(laptop.expect_status("complete"), phone.expect_status("complete"))
     assert 3 == len(upstream.requests)
 
 
@@ -193,7 +193,7 @@ async def test_who_reads_is_not_thrown_elsewhere_by_another_tab(
     await talk(first, ("Write", "Short."))
     await first.button("Regenerate").click()
     await expect(first.text).to_contain_text("Paragraph 59.")
-    await first.ended("complete")
+    await first.expect_status("complete")
     reader = await visitor.open(first.page.url, context=context)
     await expect(reader.page.get_by_text("Paragraph 59.")).to_be_in_viewport()
     if where == "on an older branch":
@@ -210,8 +210,8 @@ async def test_who_reads_is_not_thrown_elsewhere_by_another_tab(
     await expect(reader.text).to_contain_text(shown)
 
     await first.button("Regenerate").click()
-    await first.reads("Another.")
-    await first.ended("complete")
+    await first.expect_text("Another.")
+    await first.expect_status("complete")
 
     await expect(switches(reader)).to_contain_text("/ 3")
     await expect(reader.text).to_contain_text(shown)
@@ -237,12 +237,12 @@ async def test_parents_and_siblings_on_older_pages_are_found(
     await expect(switches(tab)).to_contain_text("2 / 2")
     await tab.button("Previous version").click()
     await expect(tab.answers).to_have_count(LONG)
-    await tab.reads(f"Answer {LONG - 1}.")
+    await tab.expect_text(f"Answer {LONG - 1}.")
     assert {"at": [last["id"]]} == parse_qs(urlsplit(tab.page.url).query)
 
     # Loaded again, as much of it is read as is looked at; the rest when it is asked for.
     await tab.page.reload()
-    await tab.reads(f"Answer {LONG - 1}.")
+    await tab.expect_text(f"Answer {LONG - 1}.")
     assert await tab.answers.count() < LONG
     while await tab.button("Show earlier messages").count():
         before = await tab.answers.count()

@@ -1,7 +1,7 @@
-"""A wire between a browser and the server, for a test to cut.
+"""A TCP proxy between a browser and the server, whose connections a test can break.
 
-A browser's offline switch keeps new connections from being made and tells the page; it leaves those
-that are open as they are. A network that goes takes them with it: that is the wire's part.
+A browser's offline mode prevents new connections and notifies the page, but keeps open ones. A
+network that fails breaks those as well, which this does.
 """
 
 import asyncio
@@ -14,14 +14,14 @@ from tornado.ioloop import IOLoop
 from app.server import Server
 
 
-class Wire:
-    """Passes bytes on, both ways."""
+class TcpProxy:
+    """Forwards bytes in both directions."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self._target = (parts.hostname, parts.port)
         self._writers: set[asyncio.StreamWriter] = set()
-        self._passing: set[asyncio.Task[None]] = set()
+        self._forwarding: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self.url = ""
 
@@ -30,7 +30,7 @@ class Wire:
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     def cut(self) -> None:
-        """Break every connection, for both sides."""
+        """Break all connections, on both sides."""
         for writer in self._writers:
             writer.transport.abort()
 
@@ -38,18 +38,18 @@ class Wire:
         assert self._server is not None
         self._server.close()
         self.cut()
-        if self._passing:
-            await asyncio.wait(self._passing)
+        if self._forwarding:
+            await asyncio.wait(self._forwarding)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection(*self._target)
         for source, target in ((reader, far_writer), (far_reader, writer)):
             self._writers.add(target)
-            task = asyncio.create_task(self._pass(source, target))
-            self._passing.add(task)
-            task.add_done_callback(self._passing.discard)
+            task = asyncio.create_task(self._forward(source, target))
+            self._forwarding.add(task)
+            task.add_done_callback(self._forwarding.discard)
 
-    async def _pass(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    async def _forward(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         try:
             while data := await source.read(65536):
                 target.write(data)
@@ -61,9 +61,9 @@ class Wire:
 
 
 @pytest.fixture
-def wire(io_loop: IOLoop, headrace: Server) -> Iterator[Wire]:
-    """A wire to `headrace`."""
-    laid = Wire(headrace.url)
-    io_loop.run_sync(laid.start)
-    yield laid
-    io_loop.run_sync(laid.stop)
+def tcp_proxy(io_loop: IOLoop, headrace: Server) -> Iterator[TcpProxy]:
+    """A proxy to `headrace`."""
+    proxy = TcpProxy(headrace.url)
+    io_loop.run_sync(proxy.start)
+    yield proxy
+    io_loop.run_sync(proxy.stop)
