@@ -1,1 +1,1 @@
-"""The server put together, started and stopped: the only room that knows all the others."""
+"""Composes, starts and stops the server; the only room that imports all others."""

@@ -1,4 +1,4 @@
-"""The routes of all handlers as one Tornado application, and what bounds the bodies sent to it."""
+"""The routes of all handlers as one Tornado application, behind the limit on bodies."""
 
 import logging
 
@@ -40,7 +40,7 @@ ROUTES = [
 def limited_application(
     settings: Settings, services: Services, unread_log: UnreadRequestLog
 ) -> BodyLimiter:
-    """The application, and ahead of it what bounds the bodies of requests."""
+    """The application behind the body limiter."""
     values = {"services": services}
     routes = [*ROUTES, *handlers.page.base_path_redirect(settings.base_path)]
     application = Application(
@@ -67,7 +67,7 @@ def limited_application(
 
 
 def _log_request(handler: RequestHandler) -> None:
-    """One line at DEBUG, without the query: answers have their own line when they end."""
+    """Tornado's hook: log a request at DEBUG, without its query."""
     request = handler.request
     milliseconds = 1000 * request.request_time()
     log.debug(

@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable
 
 log = logging.getLogger("headrace")
 
-# Seconds. A task that a bug ended is begun again: without its lease, say, this process would soon
-# be taken for dead. Not at once, or the log would be full of it.
+# Seconds after which a task that a bug ended is started again: without its lease, for example, this
+# process would soon count as dead. Not at once, or the log would be full of it.
 _PAUSE_AFTER_A_BUG = 1.0
 
 
 async def keep_running(work: Callable[[], Awaitable[None]]) -> None:
-    """Do `work`, which should never end. If a bug ends it, the log says so, and it begins again."""
+    """Run `work`, which should never end; if a bug ends it, log that and start it again."""
     while True:
         try:
             await work()

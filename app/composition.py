@@ -1,7 +1,8 @@
-"""From settings to a running server: store, providers, relay, handlers, sockets, in this order.
+"""Makes a running server of the settings: store, providers, relay, handlers, sockets, in this
+order.
 
-This room is the only place that knows all the others. Whatever is opened here is closed here, in
-the opposite order.
+This is the only place that knows all rooms. Whatever is opened here is closed here, in the opposite
+order.
 """
 
 import asyncio
@@ -45,16 +46,16 @@ from storage.opening import from_url
 from telemetry.lag import watch_lag
 from telemetry.metrics import Metrics, SocketStats
 
-# At the end every reader is sent its answer's ending. Who does not take it within this long has it
-# when they come back: it is stored.
+# Seconds for readers to receive their answers' endings at a shutdown. Others get them when they
+# reconnect, since they are stored.
 _ENDINGS_SECONDS = 5.0
 
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Server]:
-    """Serve within this block; leaving it ends every answer as interrupted and keeps them all.
+    """Serve within this block; leaving it ends every answer as interrupted and stores them all.
 
-    Raises StorageError or CannotListen, with words for the operator, if it cannot start.
+    Raises StorageError or CannotListen, whose messages are for the operator, if it cannot start.
     """
     async with AsyncExitStack() as stack:
         storage = from_url(
@@ -186,7 +187,7 @@ def _relay_limits(settings: Settings) -> Limits:
 
 
 def _call_each(*listeners: Callable[[AnswerRecord], None]) -> Callable[[AnswerRecord], None]:
-    """One listener that calls each of them with every answer that ended."""
+    """A listener that passes each ended answer to all of these."""
 
     def call_each(record: AnswerRecord) -> None:
         for listener in listeners:
@@ -196,9 +197,9 @@ def _call_each(*listeners: Callable[[AnswerRecord], None]) -> Callable[[AnswerRe
 
 
 def _span_maker(stack: AsyncExitStack) -> Callable[[AnswerRecord], None]:
-    """What makes spans of answers. Raises SettingsError if its packages are not installed."""
+    """The maker of traces. Raises SettingsError if its packages are not installed."""
     try:
-        # Not at the top: it is an extra, and a server without it need not have it.
+        # Imported here, since its packages are optional.
         from telemetry.traces import Traces, otlp_exporter
     except ImportError as error:
         raise SettingsError(

@@ -1,4 +1,4 @@
-"""A server's life as a process: it starts, says so, serves, and drains when a signal comes."""
+"""The life of the server's process: start, ready, serve, and drain at a signal."""
 
 import asyncio
 import logging
@@ -18,13 +18,13 @@ from telemetry.log_event import LogEvent
 log = logging.getLogger("headrace")
 
 
-# A terminal that is closed says so twice, by the kernel and by its shell, and systemd ends a
-# session by SIGTERM and SIGHUP at once: the second time is no second thought of anybody's.
+# Seconds within which a second signal does not count: a closed terminal sends two, by the kernel
+# and by its shell, and systemd ends a session by SIGTERM and SIGHUP at once.
 _ONE_HANGUP_SECONDS = 0.2
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM, SIGINT or SIGHUP, and drain then; a second one cuts that short."""
+    """Serve until SIGTERM, SIGINT or SIGHUP, then drain; a second signal ends the draining."""
     stopping, hurry = asyncio.Event(), asyncio.Event()
 
     last, last_at = 0, float("-inf")
@@ -41,8 +41,7 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signalled, number)
-    # A terminal that was closed, or a habit: there is nothing that could be read anew. Who started
-    # the server by nohup does not mean it to hear of that.
+    # SIGHUP comes from a closed terminal; there is nothing to reload. Under nohup it stays ignored.
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         loop.add_signal_handler(signal.SIGHUP, signalled, signal.SIGHUP)
     supervisor = Supervisor()
@@ -63,6 +62,6 @@ async def serve(settings: Settings) -> None:
 
 
 def _in_words(server: Server, what: str) -> str:
-    """How the server does, for the person who asks systemd."""
+    """The state of the server, for `systemctl status`."""
     live, readers = len(server.relay.live_answers), server.event_streams.open_count
     return f"{what} {live} live answer{'s' * (live != 1)} to {readers} reader{'s' * (readers != 1)}"

@@ -1,4 +1,4 @@
-"""What takes connections in: for the API, and for Prometheus where that has a port of its own."""
+"""The listeners for the API, and for Prometheus where metrics have a port of their own."""
 
 import logging
 import resource
@@ -23,19 +23,22 @@ from telemetry.metrics import Metrics
 log = logging.getLogger("headrace")
 
 
-# Prometheus has one connection, and a person who looks another. They leave descriptors to readers.
+# The most connections: Prometheus has one, and a person another. The descriptors are for readers.
 _MAX_SCRAPERS = 32
 
 
 def http_server(
     settings: Settings, application: BodyLimiter, *, keep_alive: bool = True
 ) -> HTTPServer:
-    """Tornado's server within the limits; without `keep_alive` a connection has one request."""
+    """Tornado's HTTP server with these limits; without `keep_alive` a connection has one
+    request.
+    """
     limits = settings.limits
     return HTTPServer(
         application,
         no_keep_alive=not keep_alive,
-        # Somewhat above the limit: what is a little too large is refused in words.
+        # Somewhat above the limit, so that what is a little too large gets a response from this
+        # server.
         max_header_size=2 * limits.max_header_bytes,
         max_body_size=UNBOUNDED,
         body_timeout=limits.body_seconds,
@@ -50,9 +53,10 @@ def client_acceptor(
     unread_log: UnreadRequestLog,
     credentials: PeerCredentials | None,
 ) -> Acceptor:
-    """What takes in connections for `http`, and beyond their number health checks for `probe_http`.
+    """The acceptor of connections for `http`, and beyond their number of health checks for
+    `probe_http`.
 
-    There are fewer connections than set where the limit on open files wants it.
+    It accepts fewer than configured if the limit on open files is too low.
     """
     limits = settings.limits
     connection_limits = ConnectionLimits(
@@ -78,7 +82,7 @@ def client_acceptor(
 
 
 def peer_credentials(settings: Settings, stack: AsyncExitStack) -> PeerCredentials | None:
-    """What tells whose program connects, where nobody shows a key."""
+    """Finds out the users of connections, if requests need no credentials."""
     if settings.auth.mode != "none":
         return None
     if not HAS_PEER_CREDENTIALS:
@@ -92,7 +96,7 @@ def peer_credentials(settings: Settings, stack: AsyncExitStack) -> PeerCredentia
 
 
 def peer_timeouts(settings: Settings) -> PeerTimeouts:
-    """After how long a peer that is gone, or takes nothing, is hung up on."""
+    """The times after which a peer that is gone or stalled is cut off."""
     relay = settings.relay
     return PeerTimeouts(
         dead_seconds=relay.reader_dead_seconds, stall_seconds=relay.reader_stall_seconds
@@ -102,16 +106,16 @@ def peer_timeouts(settings: Settings) -> PeerTimeouts:
 def start_metrics_listener(
     settings: Settings, metrics: Metrics, unread_log: UnreadRequestLog, stack: AsyncExitStack
 ) -> str | None:
-    """The address of the metrics' own listener, which is started here, if they have one.
+    """Start the listener for metrics, if it has a port of its own; returns its address.
 
-    Raises CannotListen: also of a port that another process of ours has.
+    Raises CannotListen, also if another process of this server has the port.
     """
     host, port = settings.metrics.host, settings.metrics.port
     if port is None:
         return None
     try:
         sockets = bind(host, port)
-    except (OSError, ValueError) as error:  # a UnicodeError, of what is no name
+    except (OSError, ValueError) as error:  # UnicodeError is one, for an invalid name
         reason = getattr(error, "strerror", None) or error
         raise CannotListen(
             f"metrics.port: cannot listen on {shown(host, port)}: {reason}; "

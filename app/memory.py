@@ -1,4 +1,6 @@
-"""Memory as Python and the C library are to manage it in a process that lives for weeks."""
+"""Configures the memory management of Python and the C library for a process that runs for
+weeks.
+"""
 
 import gc
 from contextlib import suppress
@@ -14,17 +16,17 @@ _MMAP_THRESHOLD = 128 * 1024
 
 
 def collect_seldom() -> None:
-    """Have Python look for cycles seldom, and never among the objects that the start has made."""
+    """Run the garbage collector rarely, and not over the objects that the start has made."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GC_FIRST_THRESHOLD)
 
 
 def give_memory_back() -> None:
-    """Have glibc give long pages back to the system when they are freed, whatever it has seen.
+    """Have glibc return large freed blocks to the system.
 
-    Else it learns from the first that is freed to keep such, and 35 of a megabyte each, between
-    others that were freed, take 117 MB. This costs half a millisecond a megabyte.
+    By default it learns to keep such blocks after the first was freed, and 35 of a megabyte each,
+    between other freed ones, take 117 MB. This costs half a millisecond a megabyte.
     """
     # Another C library has no such function; and where memory cannot be made executable, ctypes
     # may not load.

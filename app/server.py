@@ -1,4 +1,4 @@
-"""A server that runs: where it is, and how it stops taking requests."""
+"""A running server: its address, and how it stops taking requests."""
 
 import asyncio
 from contextlib import suppress
@@ -8,13 +8,13 @@ from handlers.open_requests import OpenRequests
 from relay.relay import Relay
 from sockets.acceptor import Acceptor
 
-# Whoever was accepted just before the listening ended sends a question within a round trip, and is
-# answered as ever. Without this wait a rolling restart under load refused some of them.
+# Seconds. Clients that were accepted just before the listener closed send their request within a
+# round trip, and are served. Without this wait a rolling restart under load refused some of them.
 _STRAGGLERS_SECONDS = 1.0
 
 
 class Server:
-    """A running server: where it listens, and what can be asked of it."""
+    """A running server: its address, and what can be asked of it."""
 
     def __init__(
         self,
@@ -33,9 +33,9 @@ class Server:
         self.event_streams = event_streams
 
     async def drain(self, seconds: float, *, hurry: asyncio.Event) -> None:
-        """Listen no more, take nothing new, and return once no answer is live.
+        """Stop listening, take no more questions, and return once no answer is live.
 
-        At the latest that is after `seconds`, or when `hurry` is set.
+        It returns after `seconds` at the latest, or when `hurry` is set.
         """
         self.relay.retire()
         self.acceptor.stop()  # a supervisor's socket stays open, for the next process to use

@@ -39,15 +39,15 @@ MAX_CONNECTIONS = 10_000
 # models may be some hundred.
 MAX_BUFFERED_BYTES = 1024 * 1024
 
-# Parts of Tornado's interface that this client does not have: refused, so that none is ignored.
+# Parts of Tornado's interface that this client does not support: they are refused, not ignored.
 _REFUSED = (
-    "auth_username",  # whoever asks sets Authorization
+    "auth_username",  # callers set the Authorization header
     "body_producer",
     "client_cert",
     "client_key",
     "decompress_response",  # a decompressed body would have no bound
     "expect_100_continue",
-    "follow_redirects",  # keys would follow
+    "follow_redirects",  # keys would be sent to the redirect's target
     "network_interface",
     "prepare_curl_callback",
     "ssl_options",
@@ -174,7 +174,7 @@ class HttpClient(AsyncHTTPClient):
         return fetch
 
     def close(self) -> None:
-        """Cancel the fetches under way and close every connection."""
+        """Cancel the fetches in progress and close every connection."""
         super().close()
         self._pool.close()
         for fetch in self._fetches:

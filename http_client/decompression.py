@@ -1,7 +1,7 @@
-"""Undoing the compression of a body that came compressed although it was asked for plain.
+"""Decompresses bodies that are compressed although they were requested uncompressed.
 
-Some gateways compress whatever passes. A compressed body has no bound of its own: a few kilobytes
-can become gigabytes. So what one read brings may grow to a fixed size and no further.
+Some gateways compress everything. A compressed body has no bound of its own: a few kilobytes can
+become gigabytes. So what one read brings may expand to a fixed size and no further.
 """
 
 import zlib
@@ -19,17 +19,17 @@ _RAW: Final = -zlib.MAX_WBITS
 _HEAD_BYTES: Final = 2
 
 _READABLE: Final = ("gzip", "x-gzip", "deflate")
-# What the log may name of the codings that cannot be read: a server may put our key in any header.
+# The unsupported codings that the log may name: a server may put a key into any header.
 _NAMES: Final = frozenset(
     (*_READABLE, "br", "zstd", "compress", "x-compress", "lz4", "snappy", "bzip2", "xz", "lzma")
 )
 _MOST_NAMED: Final = 3
-# What some servers put there that is no compression.
+# Values that some servers send and that mean no compression.
 _PLAIN: Final = ("", "identity", "none", "utf-8", "utf8", "binary", "8bit")
 
 
 def decompressor_for(coding: str) -> "Decompressor | None":
-    """What undoes a `Content-Encoding`; None if it is plain. Raises InvalidResponse."""
+    """The decompressor for a `Content-Encoding`; None if it is plain. Raises InvalidResponse."""
     codings = [each for part in coding.split(",") if (each := part.strip().lower()) not in _PLAIN]
     if not codings:
         return None
@@ -46,7 +46,9 @@ class Decompressor:
         self._stream: zlib._Decompress | None = None
 
     def feed(self, data: bytes) -> bytes:
-        """What `data` brings. Raises InvalidResponse: it is not compressed, or inflates too far."""
+        """The decompressed bytes of `data`. Raises InvalidResponse if it is malformed or too
+        large.
+        """
         if self._stream is None:
             data = self._head + data
             if len(data) < _HEAD_BYTES:
@@ -74,7 +76,7 @@ class Decompressor:
 
 
 def _named(codings: list[str]) -> str:
-    """Which codings they are, as far as they are known."""
+    """The names of the codings, as far as they are known."""
     return "+".join(each if each in _NAMES else "unknown" for each in codings[:_MOST_NAMED])
 
 

@@ -1,14 +1,14 @@
-"""Looking up the addresses of hosts, so that one silent name server holds up nobody else.
+"""Resolves host names, such that one unresponsive name server blocks nothing else.
 
-`getaddrinfo` can wait for half a minute and cannot be stopped. In the pool of threads that
-asyncio and Tornado share, eight such lookups took all threads from every other host, from the
-closing of the store, and from the end of the process, which waits for that pool. Here each lookup
-has a thread of its own that nobody waits for. There is one at a time for a name and an address
-family, whoever asks, so there are twice as many as the settings name hosts, at most.
+`getaddrinfo` can block for half a minute and cannot be cancelled. In the thread pool that asyncio
+and Tornado share, eight such lookups blocked all other hosts, the closing of the store, and the end
+of the process, which waits for that pool. Here each lookup has a thread of its own that nobody
+waits for. There is one at a time for a name and an address family, so there are at most twice as
+many as the settings name hosts.
 
-While a lookup gets no answer, or the name server fails, what it said last is used: hosts
-rarely move, and a certificate tells if one did. IPv6 and IPv4 addresses are looked up beside each
-other, for there are name servers that are silent about one of the two only.
+While a lookup gets no response, or the name server fails, the last known addresses are used: hosts
+rarely move, and TLS certificates tell if one did. IPv6 and IPv4 addresses are looked up in
+parallel, since some name servers do not respond for one of the two.
 """
 
 import asyncio
@@ -30,25 +30,24 @@ log = logging.getLogger("headrace.dns")
 
 Address = tuple[int, Any]  # a family, and an address as `connect` takes it
 
-# In this order they are tried, in turns: RFC 8305 prefers IPv6.
+# Families in the order of preference: RFC 8305 prefers IPv6.
 _FAMILIES = (socket.AF_INET6, socket.AF_INET)
 
 # Seconds for which what was found is not looked up again: a burst of questions is one lookup. No
 # longer, for some hosts give their addresses lives of half a minute.
 _FRESH_SECONDS = 5.0
 
-# Seconds that a lookup may take before what it said last is used. From here to the other end of the
-# world and back it takes less. Whoever asks later waits for the rest of that, if any is left.
+# Seconds that a lookup may take before the last known addresses are used. A round trip around the
+# world takes less.
 _SILENT_SECONDS = 0.5
 
-# Seconds without an answer before the log says so: a lost packet costs five with most resolvers,
-# and is nobody's trouble.
+# Seconds without a response before the log says so: a lost packet costs five with most resolvers.
 _OUTAGE_SECONDS = 6.0
 
 # Seconds to wait for the second family once the first one is there, as RFC 8305 has it.
 _OTHER_FAMILY_SECONDS = 0.05
 
-# The name exists, or may exist, and this time it could not be found out.
+# Errors that do not mean that the name has no address.
 _NAME_SERVER_FAILED = (socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_SYSTEM, socket.EAI_MEMORY)
 
 
@@ -61,16 +60,16 @@ class CachingResolver(Resolver):
         self._cache: dict[tuple[str, int], _CachedName] = {}
 
     def close(self) -> None:
-        """Wait for no lookup any more. Those under way end by themselves, and nobody uses them."""
+        """Wait for lookups no longer. Those in progress end by themselves."""
         for known in self._cache.values():
             known.lookup_done(OSError(errno.ECANCELED, "nobody looks names up any more"))
 
     async def resolve(
         self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[Address]:
-        """The addresses of `host`, at least one. Raises OSError, socket.gaierror if it has none.
+        """The addresses of `host`, at least one. Raises OSError; socket.gaierror if it has none.
 
-        It may wait for as long as `getaddrinfo` does: whoever calls it bounds that.
+        It may take as long as `getaddrinfo` does: callers set a timeout.
         """
         if literal := _literal(host, port):
             return [literal]
@@ -99,7 +98,7 @@ class CachingResolver(Resolver):
             in_use[0].log_outage()
 
     def _looked_up(self, host: str, family: int) -> "_CachedName":
-        """What is known of a name; a lookup of it is under way if that is old."""
+        """What is known of a name; if that is old, a lookup is in progress."""
         known = self._cache.setdefault((host, family), _CachedName(host))
         if known.lookup is None and not known.is_fresh:
             loop = asyncio.get_running_loop()
@@ -108,7 +107,7 @@ class CachingResolver(Resolver):
                 target=self._look_up,
                 args=(loop, known, host, family),
                 name="lookup",
-                daemon=True,  # the end of the process waits for no name server
+                daemon=True,  # so that the end of the process waits for no name server
             )
             try:
                 thread.start()
@@ -119,7 +118,7 @@ class CachingResolver(Resolver):
     def _look_up(
         self, loop: asyncio.AbstractEventLoop, known: "_CachedName", host: str, family: int
     ) -> None:
-        """What the thread of one lookup runs."""
+        """Runs in the thread of one lookup."""
         found: list[Any] | Exception
         try:
             found = self._lookup(host, None, family, socket.SOCK_STREAM)
@@ -128,7 +127,7 @@ class CachingResolver(Resolver):
         except Exception as error:  # there is no other lookup until this one is done
             log.error(LogEvent("a lookup broke", name=host), exc_info=error)
             found = OSError(errno.EIO, "the lookup broke")
-        with suppress(RuntimeError):  # the loop is over, and nobody waits
+        with suppress(RuntimeError):  # the loop is closed, and nobody waits
             loop.call_soon_threadsafe(known.lookup_done, found)
 
 
@@ -191,7 +190,7 @@ class _CachedName:
             lookup.set_result(None)
 
     def log_outage(self) -> None:
-        """Say once in the log that old addresses are used, for want of new ones."""
+        """Log once that old addresses are used because lookups fail."""
         if self.hosts and not self._outage_logged:
             self._outage_logged = True
             log.warning(LogEvent("the name server is silent, old addresses serve", name=self._host))
@@ -208,7 +207,7 @@ def _error_of(known: list[_CachedName]) -> Exception:
 
 
 def _means_no_address(error: Exception) -> bool:
-    """Whether it is certain that there is none; what cannot be encoded is no host's name."""
+    """Whether the error means that there is no address; a name that cannot be encoded has none."""
     if isinstance(error, socket.gaierror):
         return error.errno not in _NAME_SERVER_FAILED
     return isinstance(error, UnicodeError)

@@ -1,21 +1,21 @@
-"""What can go wrong with a fetch, sorted by how far it came.
+"""The errors of a fetch, sorted by how far it got.
 
 HttpClientError
-├── ConnectFailed        no connection, so nothing was asked
+├── ConnectFailed        no connection, so nothing was sent
 │   └── ConnectTimedOut
-├── InvalidResponse      what came is not HTTP as it was asked for, or has no bound
-├── ConnectionLost       asked, and the response did not come to its end
-└── RequestTimedOut      `request_timeout` ran out
+├── InvalidResponse      the response is not valid HTTP, or exceeds a bound
+├── ConnectionLost       the request was sent, and the response did not come to its end
+└── RequestTimedOut      `request_timeout` expired
 
-What a callback of the request raises is none of these: it comes out of `fetch` as it is.
+What a callback of the request raises is none of these: `fetch` raises it unchanged.
 """
 
 
 class HttpClientError(Exception):
-    """Base of everything that a fetch raises by itself.
+    """Base of the errors that a fetch raises by itself.
 
     `reason` is a word for the log, such as `refused` or `closed_in_the_body` (`reasons.py`). It
-    quotes neither the address nor anything that the other side wrote.
+    contains neither the address nor anything that the server sent.
     """
 
     def __init__(self, reason: str) -> None:
@@ -24,7 +24,7 @@ class HttpClientError(Exception):
 
 
 class ConnectFailed(HttpClientError):
-    """No connection to the server, or to the proxy on the way: the server was not asked."""
+    """No connection to the server, or to the proxy in between: nothing was sent to the server."""
 
 
 class ConnectTimedOut(ConnectFailed):
@@ -32,7 +32,7 @@ class ConnectTimedOut(ConnectFailed):
 
 
 class InvalidResponse(HttpClientError):
-    """Bytes that are not the HTTP that was asked for, or more of them than there may be."""
+    """The response is not valid HTTP, or exceeds a bound."""
 
 
 class ConnectionLost(HttpClientError):

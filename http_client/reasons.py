@@ -1,7 +1,7 @@
-"""Why there is no connection, or why it broke, in a word: for the log, and never a quotation.
+"""Why a connection failed, as one word for the log that quotes nothing.
 
-Errors of sockets, of TLS and of the HTTP parser say it in words of many makes, which may quote an
-address or a certificate. What is kept of them is which kind they are.
+Errors of sockets, TLS and the HTTP parser have messages of many kinds, which may quote an address
+or a certificate. Only their kind is kept.
 """
 
 import errno
@@ -56,7 +56,7 @@ _WORD: Final = re.compile(r"[A-Z0-9_]{1,48}")
 
 
 def reason_of(error: BaseException) -> str:
-    """The word for what went wrong with a connection."""
+    """The word for an error of a connection."""
     if isinstance(error, StreamClosedError):
         if error.real_error is None:
             return "closed"
@@ -87,7 +87,7 @@ def reason_of(error: BaseException) -> str:
 
 
 class ProxyRefused(ConnectionRefusedError):
-    """The proxy makes no tunnel; `status` is what it answered."""
+    """The proxy refuses the tunnel; `status` is that of its response."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"the proxy answered CONNECT with {status}")
@@ -95,7 +95,7 @@ class ProxyRefused(ConnectionRefusedError):
 
 
 class NotTls(ConnectionAbortedError):
-    """The other side does not speak TLS."""
+    """The server does not respond with TLS."""
 
 
 def _openssl(error: ssl.SSLError) -> str:
@@ -105,7 +105,7 @@ def _openssl(error: ssl.SSLError) -> str:
 
 
 def _llhttp(error: HttpParserError) -> str:
-    """What the parser says: fixed words of its own, which name a header and quote nothing."""
+    """The parser's error: one of its fixed messages, which name a header and quote nothing."""
     words = re.sub("[^a-z]+", "_", str(error).lower()).strip("_")[:_MOST_CHARS]
     if not words or words.startswith("expected_http"):
         return "no_http"

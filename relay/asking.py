@@ -1,9 +1,10 @@
-"""The way of a question, from top to bottom of `Asker.ask`, until its bytes leave for the provider.
+"""The way of a question: `Asker.ask`, read top to bottom, until the request is sent to the
+provider.
 
-What refuses a question comes first, so that a refused one has stored nothing and asked nobody.
-Connecting to the provider begins before question and answer are stored, and the request's bytes
-leave when the store has acknowledged them: so durability costs little time, and nobody is billed
-for a question that was never kept.
+Checks come first, so that a refused question has stored nothing and asked nobody. Connecting to the
+provider begins before question and answer are stored, and the request is sent when the store has
+confirmed them: so durability costs little time, and the operator is never billed for a question
+that was not stored.
 """
 
 import asyncio
@@ -44,7 +45,7 @@ from storage.sizes import conversation_bytes, messages_bytes
 
 
 class Asker:
-    """Has questions answered."""
+    """Starts the answers to questions."""
 
     def __init__(
         self,
@@ -77,11 +78,11 @@ class Asker:
         self._is_closed = True
 
     async def ask(self, request: AskRequest, replaced: Answer | None = None) -> Answer:
-        """Store the question and begin its answer.
+        """Store the question and start its answer.
 
-        `replaced` is an earlier answer whose question was stored but never sent: it keeps its
-        place, the new answer stands beside it, and the idempotency key is the new one's from now
-        on. Raises what `Relay.ask` says, and KeyTaken; nothing has left for the provider then.
+        `replaced` is an earlier answer whose question was stored but never sent: the new answer is
+        stored beside it, and the idempotency key refers to the new one from now on. Raises what
+        `Relay.ask` says, and KeyTaken; nothing was sent to the provider then.
         """
         slot = await self._admission.enter(request.user)
         try:
@@ -117,23 +118,25 @@ class Asker:
             raise
 
     async def _placed(self, request: AskRequest, replaced: Answer | None) -> AskRequest:
-        """The request, at the question of the answer that it replaces."""
+        """The request, with the question of the answer that it replaces."""
         if replaced is None:
             return request
         return request.regenerating(await self._storage.message(request.user, replaced.question_id))
 
     async def _conversation(self, request: AskRequest) -> tuple[Conversation, Conversation | None]:
-        """The conversation it belongs to, and once more if it is a new one. Raises NotFound."""
+        """The conversation, and once more if it is a new one, which is to be stored. Raises
+        NotFound.
+        """
         if request.conversation_id is None:
             new = new_conversation(request)
             return new, new
         return await self._storage.conversation(request.user, request.conversation_id), None
 
     async def _check_content(self, request: AskRequest, source: Source) -> frozenset[str]:
-        """What of the answer cannot be kept, because a process beside this one could not read it.
+        """The kinds of content of the answer that a process beside this one could not read.
 
-        Raises Upgrading if that is so of the question, and UnsupportedContent if it carries what
-        `source` does not take. Most questions are text, and cost no look at the store.
+        Raises Upgrading if the question has such content, and UnsupportedContent if it has some
+        that `source` does not take. Most questions are text, and need no query.
         """
         asked = later_kinds(request.blocks)
         if not asked <= source.input_kinds:
@@ -146,7 +149,9 @@ class Asker:
         return unreadable
 
     async def _history(self, request: AskRequest, conversation: Conversation) -> History:
-        """What the question goes on from; nothing if it is a first one. Raises UnknownParent."""
+        """The history that the question follows; empty for a first question. Raises
+        UnknownParent.
+        """
         parent_id = request.parent_id
         if request.history is not None:
             return History(turns=request.history)
@@ -171,14 +176,14 @@ class Asker:
         *,
         keeps_data: bool,
     ) -> Generation:
-        """Begin to connect to the provider; nothing of the question leaves yet."""
+        """Begin to connect to the provider; nothing of the question is sent yet."""
         answer = Answer.restored(live)
         timeline = Timeline()
         intake = DeltaIntake(
             answer, timeline, max_chars=self._limits.max_answer_chars, keeps_data=keeps_data
         )
         upstream = UpstreamCall(source, prompt, intake, timeline, name=f"upstream {answer.id}")
-        # What is stored nowhere is found by nobody who does not read it already.
+        # Without a stored answer nobody could find it again, so it does not outlive its readers.
         grace_seconds = self._limits.grace_for(request) if request.store else 0.0
         generation = Generation(
             answer,
@@ -203,7 +208,7 @@ class Asker:
         new: Conversation | None,
         replaced: Answer | None,
     ) -> None:
-        """Store question and answer. The live answer of a dead process does not keep them out."""
+        """Store question and answer. An orphaned live answer does not prevent it."""
         title, key = title_of(request.content), request.stored_key(live)
         replaces = None if replaced is None else replaced.id
         try:
@@ -218,7 +223,7 @@ class Asker:
             )
 
     def _begin(self, generation: Generation, *, is_stored: bool) -> None:
-        """Let the question leave; its answer is saved as it grows, and ends with the call."""
+        """Let the request be sent; the answer is saved as it grows, and ends with the call."""
         self._admission.stored(generation.slot)
         generation.is_begun, generation.is_stored = True, is_stored
         generation.upstream.send()
@@ -229,7 +234,7 @@ class Asker:
     def _give_up(
         self, generation: Generation, error: BaseException, *, may_be_stored: bool
     ) -> None:
-        """Let go of a question that was not stored, or of which nobody knows whether it was."""
+        """Drop a question that was not stored, or whose storing is uncertain."""
         generation.upstream.drop()
         self._checkpoints.discard(generation.answer)
         if may_be_stored and not isinstance(error, NotFound | Busy | KeyTaken):
@@ -241,6 +246,6 @@ class Asker:
 
 
 def _stored_bytes(question: Message | None, new: Conversation | None) -> int:
-    """By how much the store grows with the question, before its answer."""
+    """The bytes that the question adds to the store, without its answer."""
     size = messages_bytes(() if question is None else (question,))
     return size if new is None else size + conversation_bytes(new)

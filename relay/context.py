@@ -1,4 +1,4 @@
-"""What goes upstream with a question: as much of its branch as fits, the newest of it."""
+"""The history that is sent with a question: the newest messages of its branch that fit."""
 
 from typing import NamedTuple
 
@@ -8,19 +8,20 @@ from relay.errors import UnknownParent
 from storage.contract import Storage
 from storage.errors import NotFound
 
-# One read of the store serves most questions: what fits is rarely more than ten exchanges. More at
-# once would be looked at for the sake of long answers that do not fit.
+# The number of messages in the first read: rarely more than ten exchanges fit. More would be read
+# in vain where long answers do not fit.
 _FIRST_PAGE = 20
 
-# Where those were short there may be many more, and each read costs several looks.
+# The number in further reads: short messages may be many, and each read costs several queries.
 _NEXT_PAGE = 100
 
-# Characters. No read is for less: reasoning is read too, and messages may have nothing else.
+# The least number of characters in a read: reasoning is read too, and some messages have nothing
+# else.
 _LEAST_ROOM = 20_000
 
 
 class History(NamedTuple):
-    """The answer that a question goes on from, if there is any, and the turns that led there."""
+    """The answer that a question follows, if there is one, and the turns up to it."""
 
     parent_id: str | None = None
     turns: tuple[Turn, ...] = ()
@@ -35,11 +36,11 @@ async def history(
     room: int,
     messages: int,
 ) -> History:
-    """The branch up to the answer `parent_id`, or else up to the newest answer.
+    """The branch up to the answer `parent_id`, or up to the newest answer.
 
-    Its turns come oldest first: of its newest `messages` those whose texts fit into `room`
-    characters. Only text goes upstream again, not reasoning, which providers ask to leave out. A
-    message without text is passed over. The first turn is the user's: some providers insist.
+    Its turns are oldest first: of the newest `messages` those whose texts fit into `room`
+    characters. Only text is sent again, not reasoning, which providers ask to leave out. Messages
+    without text are skipped. The first turn is the user's, as some providers require.
 
     Raises UnknownParent, and NotFound for the conversation.
     """

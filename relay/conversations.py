@@ -1,4 +1,4 @@
-"""Making, changing and deleting conversations, as far as limits and live answers have a say."""
+"""Creates, changes and deletes conversations, within the limits and with regard to live answers."""
 
 import asyncio
 from contextlib import suppress
@@ -18,7 +18,7 @@ from storage.values import Changes
 
 
 class Conversations:
-    """The conversations of all users, for those who change them."""
+    """The conversations of all users, to be changed."""
 
     def __init__(
         self,
@@ -40,7 +40,9 @@ class Conversations:
         self._deletion_sweep = deletion_sweep
 
     async def create(self, conversation: Conversation) -> None:
-        """Store a new one. Raises TooManyChanges, StorageQuotaExceeded and StorageError."""
+        """Store a new conversation. Raises TooManyChanges, StorageQuotaExceeded and
+        StorageError.
+        """
         size = conversation_bytes(conversation)
         async with self._admission.changing(conversation.user, size):
             await self._storage.create_conversation(conversation)
@@ -55,11 +57,11 @@ class Conversations:
             )
 
     async def delete(self, user: str, conversation_id: str) -> None:
-        """Forget a conversation; its live answer is stopped first. Raises NotFound."""
+        """Delete a conversation; its live answer is stopped first. Raises NotFound."""
         answer_id = await self._storage.live_answer(user, conversation_id)
         if answer_id is not None:
             if answer_id not in self._live:
-                await self._orphans.end_all()  # a dead process's need not be waited for
+                await self._orphans.end_all()  # that of a dead process need not be waited for
             with suppress(TimeoutError, NotFound):
                 async with asyncio.timeout(STOP_TIMEOUT):
                     answer = await self._stopper.stop(user, answer_id)
@@ -68,5 +70,5 @@ class Conversations:
         await self._storage.delete_conversation(user, conversation_id)
         self._deletion_sweep.begin()
         self._admission.freed(user)
-        # A question may have slipped in between.
+        # A question may have been stored in between.
         self._live.cancel_conversation(conversation_id, Status.STOPPED)

@@ -1,8 +1,8 @@
-"""What deleted conversations leave in the store, taken away batch by batch, by any process.
+"""Deletes the messages of deleted conversations in batches, by any process.
 
-A conversation that is deleted is seen no more from that moment on, however much it holds. Its
-messages go afterwards: one transaction over a hundred thousand of them would never end, or hold up
-everybody else. Who dies in the middle leaves the rest to the others, or to the next start.
+A deleted conversation is invisible from that moment on, however large it is. Its messages are
+deleted afterwards: one transaction over a hundred thousand of them would block everybody else. If a
+process dies in between, another one, or the next start, deletes the rest.
 """
 
 import asyncio
@@ -16,12 +16,12 @@ from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.deletion_sweep")
 
-# Those of processes that died are looked for as often as such a process's answers.
+# How often in a lease the leftovers of dead processes are looked for, as orphans are.
 _SWEEPS_PER_LEASE = 4
 
 
 class DeletionSweep:
-    """Clears deleted conversations, one at a time."""
+    """Deletes the messages of deleted conversations, one conversation at a time."""
 
     def __init__(self, storage: Storage, *, lease_seconds: float) -> None:
         self._storage = storage
@@ -36,7 +36,7 @@ class DeletionSweep:
         self._due.set()
 
     async def run(self) -> None:
-        """Clear until cancelled: at once what is there, then what is deleted here or was left."""
+        """Delete messages until cancelled: of earlier deletions first, then of those that come."""
         while True:
             self._due.clear()
             try:
@@ -51,7 +51,9 @@ class DeletionSweep:
                     await self._due.wait()
 
     async def _clear_all(self) -> None:
-        """It takes half of the time at most, whatever a batch takes, and leaves others the rest."""
+        """Delete in batches, with pauses as long as each batch took, so that others have half of
+        the time.
+        """
         loop = asyncio.get_running_loop()
         while (deletion := await self._storage.deletion()) is not None:
             while True:

@@ -1,7 +1,7 @@
-"""What a provider hands over, taken into the answer as far as that has room.
+"""Takes a provider's deltas into the answer, within the answer's bounds.
 
-A token passes here on its way from the provider's connection to the answer, which wakes its
-readers. It costs two calls: no task, no timer, and a look at the clock only where a block opens.
+Each token passes here on its way from the provider's connection to the answer, which wakes its
+readers. It costs two calls: no task, no timer, and the clock is read only where a block opens.
 """
 
 import msgspec
@@ -14,24 +14,24 @@ from relay.answer import Answer
 from relay.errors import AnswerTooLong
 from relay.timeline import Timeline
 
-# Each block costs some fifty bytes beside its text, in memory and in the store, whose documents are
-# bounded. Models that think between their words change a few dozen times.
+# The largest number of blocks. Each takes some fifty bytes besides its text, in memory and in the
+# store, whose documents are bounded. Models that think between their words change a few dozen
+# times.
 _MAX_BLOCKS = 10_000
 
-# Of a tool call's id and name together: providers' ids have some 40 characters, names at most 64.
+# Characters of a tool call's id and name together: ids have some 40, names at most 64.
 _MAX_NAME_CHARS = 1_000
 
-# Of providers' data in one answer. A signature has some hundred, encrypted reasoning some thousand;
-# as many as this still fit MongoDB's document beside the longest text.
+# Bytes of provider data in one answer. A signature has some hundred, encrypted reasoning some
+# thousand; this many fit into a MongoDB document together with the longest text.
 _MAX_DATA_BYTES = 1_000_000
 
 
 class DeltaIntake:
-    """The `Sink` of one live answer: `providers/sink.py` says what each method is told.
+    """The `Sink` of one live answer; `providers/sink.py` describes its methods.
 
-    Methods that grow the answer raise AnswerTooLong when more comes than fits; what fits is in the
-    answer then. A provider's data is dropped unless `keeps_data`: a process that shares the store
-    could not read it.
+    Methods that grow the answer raise AnswerTooLong when it exceeds its bounds; the answer has what
+    fits then. Provider data is dropped unless `keeps_data`: another process could not read it.
     """
 
     def __init__(
@@ -39,18 +39,18 @@ class DeltaIntake:
     ) -> None:
         self.reported_usage: Usage | None = None  # the provider's own figures
         self.finish_mark: Finish | None = None
-        self.attempts: list[Attempt] = []  # calls that are over, if several were tried
+        self.attempts: list[Attempt] = []  # ended calls, if several providers were tried
         self._answer = answer
         self._timeline = timeline
         self._max_chars = max_chars
         self._keeps_data = keeps_data
         self._is_full = False
         self._data_bytes = 0
-        self._blocks = 0  # whose opening was noted
+        self._blocks = 0  # blocks whose opening was noted
 
     @property
     def is_finished(self) -> bool:
-        """Whether the provider said that the answer is over, and whole."""
+        """Whether the provider reported that the answer is complete."""
         mark = self.finish_mark
         return mark is not None and mark.reason is not FinishReason.ERROR
 
@@ -59,7 +59,7 @@ class DeltaIntake:
         self._answer.append_text(self._fitting(text))
         self._grown()
 
-    refusal = text  # the model declines: readers see it as text
+    refusal = text  # the model declines: readers get it as text
 
     def reasoning(self, text: str) -> None:
         """Grow by reasoning."""
@@ -79,7 +79,7 @@ class DeltaIntake:
         self._grown()
 
     def data(self, data: ProviderData) -> None:
-        """Grow by a provider's data on what came last, if every process can read that."""
+        """Grow by provider data on the last block, if every process can read it."""
         if self._keeps_data:
             self._data_bytes += len(msgspec.json.encode(data))
             if self._data_bytes > _MAX_DATA_BYTES or not self._fitting("."):
@@ -88,24 +88,24 @@ class DeltaIntake:
             self._grown(is_reasoning=True)
 
     def usage(self, usage: Usage) -> None:
-        """Note the provider's figures: the last ones count."""
+        """Note the provider's figures; the last ones count."""
         self.reported_usage = usage
 
     def finish(self, finish: Finish | None) -> None:
-        """Note the provider's finish mark, or that the one there was does not stand."""
+        """Note the provider's finish mark, or with None that an earlier one is void."""
         self.finish_mark = finish
 
     def written(self, kind: Kind) -> str:
-        """All of a kind so far; what is refused is text."""
+        """All text of a kind so far; a refusal counts as text."""
         wanted = ReasoningBlock if kind == "reasoning" else TextBlock
         return "".join(text_in(block) for block in self._answer.blocks() if type(block) is wanted)
 
     def tried(self, attempt: Attempt) -> None:
-        """Note a call that is over."""
+        """Note an ended call."""
         self.attempts.append(attempt)
 
     def _grown(self, *, is_reasoning: bool = False) -> None:
-        """Note whether a block was opened, and raise AnswerTooLong if the bounds are passed."""
+        """Note whether a block was opened, and raise AnswerTooLong beyond the bounds."""
         if self._answer.block_count != self._blocks:
             self._blocks = self._answer.block_count
             self._timeline.note_block(is_reasoning=is_reasoning)
@@ -113,7 +113,7 @@ class DeltaIntake:
             raise AnswerTooLong
 
     def _fitting(self, text: str) -> str:
-        """As much of `text` as the answer has room for."""
+        """The beginning of `text` for which the answer has room."""
         room = self._max_chars - self._answer.position
         if len(text) <= room:
             return text

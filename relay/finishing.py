@@ -1,7 +1,7 @@
-"""The end of an answer: stored first, then told to its readers, then recorded.
+"""Ends answers: the ending is stored first, then sent to readers, then recorded.
 
-However the upstream call ends, and whoever ended it, one `Ending` is made of it (`endings.py`). It
-is written in one update that matches only while the answer is live and ours.
+However the provider's call ends, one `Ending` is made of it (`endings.py`). It is written in one
+update that matches only while the answer is live and belongs to this process.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ log = logging.getLogger("headrace.relay")
 
 
 class Finisher:
-    """Ends the answers of this process when their upstream calls are over."""
+    """Ends this process' answers when their provider calls are over."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Finisher:
         self._tasks: set[asyncio.Task[None]] = set()  # the loop itself holds tasks only weakly
 
     def finish_after(self, generation: Generation) -> None:
-        """Have the answer end when its upstream call is over."""
+        """End the answer when its provider call is over."""
 
         def begin() -> None:
             generation.timeline.note_closed()
@@ -74,24 +74,25 @@ class Finisher:
             await self._end_as_stored(generation, ending)
         self._live.remove(generation)
         if told is ending and generation.is_stored and answer.readers:
-            # Behind those whom the end has woken: who waited for nothing else is gone by then.
+            # Scheduled after the readers that the end has woken: those that waited for nothing else
+            # have disconnected by then.
             asyncio.get_running_loop().call_soon(self._ended_answers.adopt, generation.user, answer)
         assert answer.ending is not None
         self._on_finished(record_of(generation, answer.ending))
         generation.upstream.forget_error()
 
     async def _end_as_stored(self, generation: Generation, ending: Ending) -> None:
-        """Tell readers what is stored of an answer that another process ended, or deleted."""
+        """Send readers what is stored of an answer that another process ended, or deleted."""
         answer = generation.answer
         try:
             stored = await self._storage.message(generation.user, answer.id)
-        except NotFound:  # deleted: nobody else has counted what it cost
+        except NotFound:  # deleted: no other process has counted its tokens
             self._admission.charge(generation.user, ending.usage)
             answer.end(deleted(ending))
             return
         except StorageError:
             pass
-        except Exception as error:  # a bug; it must not leave readers waiting for ever
+        except Exception as error:  # a bug, which must not leave readers waiting for ever
             log.error(LogEvent("ending not read", answer=answer.id), exc_info=error)
         else:
             if stored.ended_at is not None:

@@ -1,4 +1,4 @@
-"""A live answer of this process, with all that belongs to it until it has ended."""
+"""A live answer of this process, with all its parts, until it has ended."""
 
 import asyncio
 
@@ -14,11 +14,11 @@ from relay.upstream_call import UpstreamCall
 
 
 class Generation:
-    """An answer as it comes: who asked what of whom, and the parts that its life has.
+    """One answer being generated: its request, its source, and the parts of its life.
 
-    The upstream call hands what comes to the intake, which grows the answer; the reader timeout
-    ends the call when nobody reads; the timeline has the moments of all that. None of the parts
-    knows the generation, so that its memory goes when the last part is let go of.
+    The provider's call passes deltas to the intake, which grows the answer; the reader timeout
+    cancels the call when nobody reads; the timeline notes moments. None of the parts refers to the
+    generation, so that its memory is freed with the last part.
     """
 
     def __init__(
@@ -45,16 +45,18 @@ class Generation:
         self.intake = intake
         self.upstream = upstream
         self.reader_timeout = reader_timeout
-        self.ended = asyncio.Event()  # its ending is stored, and readers were told
-        self.is_begun = False  # the question may leave for the provider
+        self.ended = asyncio.Event()  # its ending is stored and was sent to its readers
+        self.is_begun = False  # the request may be sent to the provider
         self.is_stored = False  # question and answer are in the store
-        self.most_readers = 0  # at a time, in this process
+        self.most_readers = 0  # the most at a time, in this process
 
     def cancel(self, status: Status) -> None:
-        """Abort the upstream call at once; the answer ends as `status`. The first one counts."""
+        """Cancel the provider's call at once; the answer ends as `status`. The first call
+        counts.
+        """
         self.upstream.cancel(status)
 
     def reader_connected(self) -> None:
-        """A reader came to this process."""
+        """A reader connected to this process."""
         self.most_readers = max(self.most_readers, self.answer.readers)
         self.reader_timeout.reader_connected()

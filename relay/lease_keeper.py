@@ -1,6 +1,6 @@
-"""Keeping the lease for as long as the process lives, and cancelling what a lost one has cost.
+"""Renews the lease as long as the process lives, and cancels answers that a lost lease has cost.
 
-While the lease had run out others may have taken this process for dead, and ended its answers.
+While the lease was expired, other processes may have declared this one dead and ended its answers.
 """
 
 import asyncio
@@ -18,16 +18,16 @@ from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.leases")
 
-# A lease is renewed this often while it lasts, so that one or two failures do not cost it.
+# How often a lease is renewed while it lasts, so that one or two failures do not lose it.
 _RENEWALS_PER_LEASE = 6
 
-# Seconds between two renewals for the sake of what is asked of others. It bounds the writes when
-# readers come and go by the hundred, and is less than anybody's tick.
+# Seconds between two renewals because of peer requests. It bounds the writes when readers connect
+# and disconnect by the hundred, and is shorter than any process' poll.
 _SHORTEST_PAUSE = 0.05
 
 
 class LeaseKeeper:
-    """Renews the lease now and then, and at once when there is something new to ask of peers."""
+    """Renews the lease periodically, and at once when the peer requests change."""
 
     def __init__(
         self,
@@ -47,9 +47,10 @@ class LeaseKeeper:
         self._outage = OutageLog(log, "lease not renewed", "lease renewed again")
 
     async def run(self) -> None:
-        """Renew it until cancelled; whenever it had run out, look what that has cost.
+        """Renew the lease until cancelled; whenever it had expired, find out which answers were
+        lost.
 
-        And once a lease all the same: a sweeper may have been slow to act on what it saw.
+        It does so once a lease as well, since another process may act late on what it read.
         """
         loop = asyncio.get_running_loop()
         look_at = loop.time() + self._lease.seconds
@@ -72,12 +73,12 @@ class LeaseKeeper:
                     await self._remote_answers.changed.wait()
 
     async def _cancel_lost_answers(self) -> None:
-        """Cancel those that the store no longer calls live. Raises StorageError."""
+        """Cancel the answers that the store no longer has as live. Raises StorageError."""
         ours = [generation for generation in self._live if generation.is_stored]
         if not ours:
             return
         live = await self._storage.own_live_answers()
         for generation in ours:
             if generation.answer.id not in live:
-                self._checkpoints.discard(generation.answer)  # not one chunk more
+                self._checkpoints.discard(generation.answer)  # write no more chunks of it
                 generation.cancel(Status.INTERRUPTED)

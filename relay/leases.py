@@ -33,11 +33,11 @@ class Lease:
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether it had run out since somebody looked what that has cost."""
+        """Whether the lease had expired and its consequences were not examined yet."""
         return self.losses > self._looked_into
 
     def look_into(self, losses: int) -> None:
-        """So many of the losses are looked into: what they cost is cancelled here, too."""
+        """So many losses were examined: the answers that were lost are cancelled."""
         self._looked_into = losses
 
     async def renew(self) -> None:

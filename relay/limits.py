@@ -1,4 +1,4 @@
-"""The relay's settings, as `server.py` makes them of the operator's."""
+"""The relay's limits and times, as they are set by the operator."""
 
 import msgspec
 
@@ -7,7 +7,7 @@ from relay.ask_request import AskRequest
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What the relay may take, and how long it waits. Times are seconds, lengths are characters."""
+    """The relay's limits and times. Times are seconds, lengths are characters."""
 
     allowance: Allowance
     max_unsent_bytes: int
@@ -15,16 +15,18 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_answer_chars: int
     context_chars: int
     context_messages: int
-    grace_seconds: float | None  # as in `ReaderTimeout`, where a question does not say
-    keyed_grace_seconds: float  # the least for a question that has an idempotency key
+    grace_seconds: float | None  # as in `ReaderTimeout`, for questions that do not say
+    keyed_grace_seconds: float  # the least for questions with an idempotency key
     checkpoint_seconds: float
     attach_seconds: float
     lease_seconds: float
 
     def grace_for(self, request: AskRequest) -> float | None:
-        """For how many seconds the answer to `request` goes on without a reader."""
+        """Seconds for which the answer to `request` goes on without a reader; None: to its end."""
         if request.grace_seconds is not msgspec.UNSET:
             return request.grace_seconds
         if request.idempotency_key is None or self.grace_seconds is None:
             return self.grace_seconds
-        return max(self.grace_seconds, self.keyed_grace_seconds)  # they intend to come back
+        return max(
+            self.grace_seconds, self.keyed_grace_seconds
+        )  # clients with a key are expected to reconnect

@@ -1,4 +1,6 @@
-"""The answers that are generated in this process, from when they connect until they have ended."""
+"""The answers that this process generates, from connecting to the provider until they have
+ended.
+"""
 
 from collections.abc import Iterator
 
@@ -18,26 +20,26 @@ class LiveAnswers:
         return len(self._generations)
 
     def __iter__(self) -> Iterator[Generation]:
-        return iter(list(self._generations.values()))  # some may end meanwhile
+        return iter(list(self._generations.values()))  # some may end in the meantime
 
     def __contains__(self, answer_id: str) -> bool:
         return answer_id in self._generations
 
     def get(self, answer_id: str) -> Generation | None:
-        """The generation of an answer, if it is live here."""
+        """The generation of an answer; None if it is not live here."""
         return self._generations.get(answer_id)
 
     def of_user(self, user: str, answer_id: str) -> Generation | None:
-        """The same if the answer is this user's."""
+        """The generation of an answer, if it belongs to the user."""
         generation = self._generations.get(answer_id)
         return generation if generation is not None and generation.user == user else None
 
     def add(self, generation: Generation) -> None:
-        """Have it found, and ended when this process goes away."""
+        """Add a generation."""
         self._generations[generation.answer.id] = generation
 
     def remove(self, generation: Generation) -> None:
-        """It has ended, or was never asked: give its place to somebody else."""
+        """Remove a generation that has ended, or was never sent, and free its slot."""
         del self._generations[generation.answer.id]
         self._admission.leave(generation.slot, ended=generation.is_begun)
         generation.ended.set()
@@ -48,17 +50,17 @@ class LiveAnswers:
             generation.cancel(status)
 
     def cancel_all(self, status: Status) -> None:
-        """End all of them as `status`."""
+        """End all answers as `status`."""
         for generation in self:
             generation.cancel(status)
 
     def cancel_conversation(self, conversation_id: str, status: Status) -> None:
-        """End those of a conversation as `status`."""
+        """End the answers of a conversation as `status`."""
         for generation in self:
             if generation.answer.conversation_id == conversation_id:
                 generation.cancel(status)
 
     async def wait_until_empty(self) -> None:
-        """Return when none is live."""
+        """Return when no answer is live."""
         while self._generations:
             await next(iter(self._generations.values())).ended.wait()

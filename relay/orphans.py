@@ -1,7 +1,7 @@
-"""Answers that were left live in the store by a process that died: ended by whoever finds them.
+"""Ends orphans: live answers of processes that died.
 
-A dead process's answers keep their readers waiting, and their conversations busy. All processes
-look for them, and each ending matches only while the answer is live, so one of them writes it.
+Orphans keep their readers waiting and their conversations busy. All processes look for them, and
+each ending matches only while the answer is live, so that one process writes it.
 """
 
 import asyncio
@@ -18,12 +18,13 @@ from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.relay")
 
-# Looked for this often, their readers wait for little longer than the lease that the process had.
+# How often in a lease they are looked for: their readers wait little longer than the lease of the
+# dead process.
 _SWEEPS_PER_LEASE = 4
 
 
 class Orphans:
-    """Ends orphans, when it is told to and now and then."""
+    """Finds and ends orphans."""
 
     def __init__(self, storage: Storage, admission: Admission, *, lease_seconds: float) -> None:
         self._storage = storage
@@ -34,17 +35,19 @@ class Orphans:
         )
 
     async def end_all(self) -> bool:
-        """End what there is now; whether this process ended any. Raises StorageError."""
+        """End all orphans there are; returns whether this process ended any. Raises
+        StorageError.
+        """
         ended_any = False
         while orphans := await self._storage.orphans():
             ended = [message.id for message in orphans if await self._end(message)]
-            if not ended:  # they are another sweeper's
+            if not ended:  # another process ends them
                 break
             ended_any = True
         return ended_any
 
     async def run(self) -> None:
-        """Sweep until cancelled, at random moments: many processes do not all look at once."""
+        """Sweep until cancelled, at random moments, so that processes do not all sweep at once."""
         while True:
             pause = self._lease_seconds / _SWEEPS_PER_LEASE * random.uniform(0.5, 1.5)
             await asyncio.sleep(pause)

@@ -1,8 +1,8 @@
-"""How long an answer goes on while nobody reads it: not at all, for some seconds, or to its end.
+"""Decides how long an answer goes on without readers: not at all, for some seconds, or to its end.
 
-Readers may come and go at this process or at another one, which says so in the store about once a
-second. So when the time of answers is over here, the peers' requests are read once more, for all
-such answers together, before any of them is abandoned.
+Readers may be at this process or at another one, which stores that about once a second. So when a
+timeout expires here, the peer requests are read once more, for all such answers together, before
+any of them is abandoned.
 """
 
 import asyncio
@@ -18,17 +18,17 @@ log = logging.getLogger("headrace.relay")
 
 
 class Peers(Protocol):
-    """Knows who reads our answers at other processes."""
+    """Knows which answers of this process are read at other processes."""
 
     async def poll(self) -> None:
-        """Have each answer know whether it is followed now. Raises StorageError."""
+        """Tell each answer whether it is followed now. Raises StorageError."""
 
 
 class ReaderTimeout:
     """Cancels one answer as ABANDONED when nobody has read it for `grace_seconds`.
 
-    0 means as soon as its last reader disconnects, None means never. The time begins when somebody
-    disconnects or is said to come: an answer that nobody ever came for goes on.
+    0 means as soon as its last reader disconnects, None means never. The time begins when a reader
+    disconnects or is expected: an answer that had no reader and expects none goes on.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class ReaderTimeout:
         self._grace_seconds = grace_seconds
         self._unread = unread
         self._timer: asyncio.TimerHandle | None = None
-        self._expected_until = 0.0  # by the loop's clock: a reader has so long to come
+        self._expected_until = 0.0  # by the loop's clock: until then a reader may connect
 
     @property
     def is_running(self) -> bool:
@@ -52,17 +52,17 @@ class ReaderTimeout:
         return self._timer is not None
 
     def expect_reader(self, seconds: float) -> None:
-        """Give the first reader this long to come, unless it goes on without any."""
+        """Wait so long for a first reader, unless the answer goes on without any."""
         self._expected_until = asyncio.get_running_loop().time() + seconds
         self.reader_disconnected()
 
     def reader_connected(self) -> None:
-        """A reader came: the answer goes on for as long as they stay."""
+        """A reader connected: the answer goes on as long as it reads."""
         self._expected_until = 0.0
         self.stop()
 
     def reader_disconnected(self) -> None:
-        """A reader went: if it was the last one, the time begins."""
+        """A reader disconnected: if it was the last one, the time begins."""
         if self._grace_seconds is None or self._is_read or self._upstream.is_over:
             return
         loop = asyncio.get_running_loop()
@@ -74,7 +74,7 @@ class ReaderTimeout:
         self._timer = loop.call_later(seconds, self._unread.add, self)
 
     def follow(self, is_followed: bool) -> None:
-        """Somebody reads it at another process, or nobody does any more."""
+        """Whether it is read at another process has changed."""
         if is_followed == self.is_followed:
             return
         self.is_followed = is_followed
@@ -84,14 +84,14 @@ class ReaderTimeout:
             self.reader_disconnected()
 
     def abandon_if_over(self) -> None:
-        """Cancel the answer if the time is over that runs now: a reader may have come and gone."""
+        """Cancel the answer if the current wait is over: a reader may have come and gone since."""
         if self._is_read or self._timer is None:
             return
         if self._timer.when() <= asyncio.get_running_loop().time():
             self._upstream.cancel(Status.ABANDONED)
 
     def stop(self) -> None:
-        """Wait for no reader any more."""
+        """Stop waiting."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -102,7 +102,7 @@ class ReaderTimeout:
 
 
 class UnreadAnswers:
-    """The answers of this process whose time without a reader is over."""
+    """The answers of this process whose reader timeout has expired."""
 
     def __init__(self, peers: Peers) -> None:
         self._peers = peers
@@ -112,11 +112,11 @@ class UnreadAnswers:
 
     @property
     def is_asking(self) -> bool:
-        """Whether the peers' requests are being read for the sake of some of them."""
+        """Whether the peer requests are being read for some of them."""
         return self._abandoning is not None and not self._abandoning.done()
 
     def add(self, timeout: ReaderTimeout) -> None:
-        """Abandon its answer, unless somebody turns out to have come elsewhere."""
+        """Abandon the answer, unless it turns out to be read at another process."""
         if self._is_paused:
             return
         self._timeouts.append(timeout)
@@ -124,11 +124,11 @@ class UnreadAnswers:
             self._abandoning = asyncio.create_task(self._abandon())
 
     def pause(self) -> None:
-        """Abandon none any more: while this process drains nobody could come back to it."""
+        """Abandon none from now on: while this process drains, readers cannot come back to it."""
         self._is_paused = True
 
     async def close(self) -> None:
-        """Ask the peers no more."""
+        """Stop reading the peer requests."""
         if self._abandoning is not None:
             self._abandoning.cancel()
             await asyncio.wait({self._abandoning})
@@ -139,8 +139,10 @@ class UnreadAnswers:
             try:
                 await self._peers.poll()
             except StorageError:
-                pass  # what was heard last has to do
-            except Exception as error:  # a bug; these must not go on for nobody, to their end
+                pass  # the last known peer requests have to do
+            except (
+                Exception
+            ) as error:  # a bug, which must not let these answers go on without readers
                 log.error("peers not asked who reads", exc_info=error)
             for timeout in timeouts:
                 timeout.abandon_if_over()

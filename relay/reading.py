@@ -1,6 +1,6 @@
-"""Finding an answer, wherever it is, and reading it: it is live here, live elsewhere, or ended.
+"""Finds answers and reads them, whether they are live here, live in another process, or ended.
 
-Whoever reads has the same `Answer` before them in each case, and does not know the difference.
+Readers get an `Answer` in each case and do not know the difference.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from storage.errors import NotFound
 
 
 class Answers:
-    """The answers of all users, for those who read them."""
+    """The answers of all users, to be read."""
 
     def __init__(
         self,
@@ -34,9 +34,10 @@ class Answers:
         self._attach_seconds = attach_seconds
 
     async def find(self, user: str, answer_id: str) -> Answer:
-        """The answer, to be read.
+        """The answer.
 
-        Raises NotFound and StorageError; Overloaded and TooMuchUnread if it is a long one to load.
+        Raises NotFound and StorageError; Overloaded and TooMuchUnread if a long one has to be
+        loaded.
         """
         if generation := self._live.of_user(user, answer_id):
             return generation.answer
@@ -50,7 +51,8 @@ class Answers:
             await self._storage.answer_status(user, answer_id)
 
     async def peek(self, user: str, answer_id: str) -> Answer:
-        """The answer as it is now, for who will not read it: nothing goes on or ends by that.
+        """The answer as it is now, without becoming its reader: it neither goes on nor ends by
+        that.
 
         Raises as `find` does.
         """
@@ -67,7 +69,7 @@ class Answers:
 
     @contextmanager
     def reader(self, answer: Answer, position: int = 0) -> Iterator[Reader]:
-        """Read `answer` from `position`; leaving this block may cancel its upstream call."""
+        """Read `answer` from `position`; leaving this block may cancel the provider's call."""
         reader = Reader(answer, position)
         answer.attach(reader)
         generation = self._live.get(answer.id)
@@ -85,7 +87,7 @@ class Answers:
                 self._remote_answers.reader_disconnected(answer)
 
     def expect_reader(self, answer: Answer) -> None:
-        """Nobody reads `answer` yet; somebody is said to come."""
+        """Nobody reads `answer` yet; a first reader is expected."""
         if generation := self._live.get(answer.id):
             generation.reader_timeout.expect_reader(self._attach_seconds)
         else:

@@ -1,7 +1,7 @@
-"""The relay, as handlers and the server use it: what it is made of, and what can be asked of it.
+"""The relay as handlers and the server use it: its parts, and what it offers.
 
-Where things happen: a question's way is `asking.py`, finding and reading an answer `reading.py`,
-its end `finishing.py`. What the processes that share a store owe each other is in `leases.py`,
+A question's way is in `asking.py`, finding and reading an answer in `reading.py`, its end in
+`finishing.py`. What processes that share a store do for each other is in `leases.py`,
 `peer_requests.py`, `remote_answers.py` and `orphans.py`.
 """
 
@@ -41,7 +41,7 @@ from storage.contract import Storage
 
 
 class Relay:
-    """The live answers of this process, and those of others that are read here."""
+    """The live answers of this process, and those of other processes that are read here."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Relay:
         self.requests = UserConcurrencyLimit(allowance.requests_per_user, TooManyRequests)
         self.streams = UserConcurrencyLimit(allowance.streams_per_user, TooManyStreams)
         self.unsent_budget = UnsentBudget(limits.max_unsent_bytes)
-        self.is_retiring = False  # on its way out: requests had better go elsewhere
+        self.is_retiring = False  # shutting down: requests should go to another process
 
         self._admission = Admission(storage, allowance)
         self.live_answers = LiveAnswers(self._admission)
@@ -135,12 +135,12 @@ class Relay:
     # What the server does with it.
 
     async def open(self) -> None:
-        """Take the lease, and end what dead processes left. Raises StorageError."""
+        """Take the lease, and end the orphans. Raises StorageError."""
         await self._lease.renew()
         await self._orphans.end_all()
 
     def chores(self) -> Iterator[Callable[[], Awaitable[None]]]:
-        """What has to run for as long as the relay is open."""
+        """The background work that has to run while the relay is open."""
         yield self._checkpoints.run
         yield self.remote_answers.run
         yield self._peer_requests.run
@@ -151,7 +151,7 @@ class Relay:
 
     @property
     def stats(self) -> RelayStats:
-        """How things stand. It looks at each live answer, and so takes a millisecond for 5,000."""
+        """The current state. It reads each live answer, which takes a millisecond for 5,000."""
         unsaved_chars, unsaved_seconds = self._checkpoints.backlog
         return RelayStats(
             live=len(self.live_answers),
@@ -164,12 +164,12 @@ class Relay:
         )
 
     def retire(self) -> None:
-        """Be on the way out: the next request had better go to another process."""
+        """Begin to shut down: the next request should go to another process."""
         self.is_retiring = True
         self.unread_answers.pause()
 
     def refuse(self) -> None:
-        """Take no more questions. What is live goes on, and can be read."""
+        """Take no more questions. Live answers go on and can be read."""
         self.retire()
         self._asker.close()
 
@@ -193,26 +193,26 @@ class Relay:
     async def ask(self, request: AskRequest) -> AskResult:
         """Store the question and start its answer, which the caller reads with `reader` at once.
 
-        Under a key that was used before it is the answer that was begun then, if what is asked is
-        stored. Raises UnknownModel, ModelNotAllowed, UnknownParent, UnsupportedContent, Upgrading,
-        NotFound (the conversation), Busy (it has a live answer), KeyReused, QuestionTooLong,
-        RetryLater, StorageQuotaExceeded, ShuttingDown and StorageError; nothing has left for the
-        provider then.
+        With an idempotency key that was used before, it is the answer that was started then, if its
+        question is stored. Raises UnknownModel, ModelNotAllowed, UnknownParent, UnsupportedContent,
+        Upgrading, NotFound (the conversation), Busy (it has a live answer), KeyReused,
+        QuestionTooLong, RetryLater, StorageQuotaExceeded, ShuttingDown and StorageError; nothing
+        was sent to the provider then.
         """
         if request.idempotency_key is not None and request.store:
             return await self._idempotent_asks.ask(request)
         return AskResult(await self._asker.ask(request), is_new=True)
 
     def outlives_its_reader(self, request: AskRequest) -> bool:
-        """Whether it is to be answered although whoever asked has left before it was stored.
+        """Whether the question is asked although its client disconnected before it was stored.
 
-        So want those who sent a key, to ask again under it, and those whose answers run to their
-        end without them.
+        That is so with an idempotency key, whose client will retry, and if its answer runs to its
+        end without readers.
         """
         return request.idempotency_key is not None or self._limits.grace_for(request) is None
 
     async def regenerate_request(self, user: str, answer_id: str) -> AskRequest:
-        """The question of an answer, for one more answer beside it, of the same model.
+        """The request for another answer to the question of an answer, from the same model.
 
         Raises NotFound and StorageError.
         """
@@ -231,15 +231,15 @@ class Relay:
         await self._answers.check(user, answer_id)
 
     async def peek(self, user: str, answer_id: str) -> Answer:
-        """The answer as it is now, for who will not read it. Raises as `answer` does."""
+        """The answer as it is now, without becoming its reader. Raises as `answer` does."""
         return await self._answers.peek(user, answer_id)
 
     def reader(self, answer: Answer, position: int = 0) -> AbstractContextManager[Reader]:
-        """Read `answer` from `position`; leaving this block may cancel its upstream call."""
+        """Read `answer` from `position`; leaving this block may cancel the provider's call."""
         return self._answers.reader(answer, position)
 
     def expect_reader(self, answer: Answer) -> None:
-        """Nobody reads `answer` yet; somebody is said to come."""
+        """Nobody reads `answer` yet; a first reader is expected."""
         self._answers.expect_reader(answer)
 
     async def stop(self, user: str, answer_id: str) -> Answer:

@@ -1,4 +1,4 @@
-"""Ending an answer because somebody asks for that, wherever it is generated."""
+"""Stops an answer on request, whichever process generates it."""
 
 import asyncio
 from contextlib import suppress
@@ -10,9 +10,9 @@ from relay.live_answers import LiveAnswers
 from relay.reading import Answers
 from relay.remote_answers import RemoteAnswers
 
-# Seconds for an answer that is stopped to end, as the store has it: somebody waits. It is stopped
-# before its conversation is deleted, too; the stop has reached another process by then, or that
-# process is dead or cut off, and finds the answer gone when it comes back.
+# Seconds to wait until the end of a stopped answer is stored. A conversation's deletion waits as
+# long: by then another process has read the request to stop, or it is dead or cut off, and finds
+# the answer gone when it comes back.
 STOP_TIMEOUT = 5.0
 
 
@@ -30,9 +30,9 @@ class Stopper:
     async def stop(self, user: str, answer_id: str) -> Answer:
         """End the answer as STOPPED if it is live, and return it.
 
-        If another process has it, that one is told, and the answer returned may still be live, as
-        it may if the store does not take its end. Raises NotFound and StorageError, and
-        TooManyStops where that process cannot be told of one more.
+        If another process generates it, that one is asked, and the returned answer may still be
+        live, as it may if the store is slow. Raises NotFound and StorageError, and TooManyStops if
+        too many answers are being stopped at other processes.
         """
         if generation := self._live.of_user(user, answer_id):
             generation.cancel(Status.STOPPED)

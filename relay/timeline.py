@@ -1,7 +1,7 @@
-"""When the things happened that an answer is timed by, noted as they happen.
+"""The moments of an answer, noted as they happen, from which its times are computed.
 
-The answer's stored timing, its line in the log, its metrics and its trace are made of these. Each
-is noted at a turn of the answer and none for a token.
+The stored timing, the log line, the metrics and the trace use them. They are noted at turns of the
+answer, never for a token.
 """
 
 import asyncio
@@ -24,20 +24,20 @@ class Timeline:
 
     def __init__(self) -> None:
         self.asked_at = _now()
-        self.sent_at: float | None = None  # the question left for the provider
+        self.sent_at: float | None = None  # the request was sent to the provider
         self.first_token_at: float | None = None
         self.reasoning_at: float | None = None  # its first reasoning began
-        self.reasoned_at: float | None = None  # ... and something else came behind it
+        self.reasoned_at: float | None = None  # something else followed its first reasoning
         self.cancelled_at: float | None = None
-        self.closed_at: float | None = None  # the upstream call is over
+        self.closed_at: float | None = None  # the provider's call is over
 
     def note_sent(self) -> None:
-        """The question is leaving for the provider, for the first time or once more."""
+        """The request is being sent to the provider, for the first time or again."""
         if self.sent_at is None:
             self.sent_at = _now()
 
     def note_block(self, *, is_reasoning: bool) -> None:
-        """A block of the answer opens."""
+        """A block of the answer was opened."""
         opened_at = _now()
         if self.first_token_at is None:
             self.first_token_at = opened_at
@@ -48,15 +48,15 @@ class Timeline:
             self.reasoned_at = opened_at
 
     def note_cancelled(self) -> None:
-        """The upstream call is told to stop."""
+        """The provider's call is being cancelled."""
         self.cancelled_at = _now()
 
     def note_closed(self) -> None:
-        """The upstream call is over: its connection is closed or given back."""
+        """The provider's call is over: its connection is closed or returned to the pool."""
         self.closed_at = _now()
 
     def timing(self) -> Timing:
-        """How long the answer took, if it ends now."""
+        """The answer's timing, if it ends now."""
         ended_at = _now()
         return Timing(
             first_token_ms=_milliseconds(self.asked_at, self.first_token_at),
@@ -70,5 +70,5 @@ def _now() -> float:
 
 
 def _milliseconds(begin: float | None, end: float | None) -> int | None:
-    """From one moment to another, if both came."""
+    """Milliseconds between two moments; None if one of them did not come."""
     return None if begin is None or end is None else int(1000 * (end - begin))

@@ -1,7 +1,8 @@
-"""The call to a provider that an answer comes from: connected at once, sent when it may, stopped.
+"""The call to a provider: it connects at once, sends when it may, and can be cancelled.
 
-Connecting takes a round trip or three, and storing the question takes one, so both happen at a
-time. The question's bytes leave when it is stored, so nobody is billed for one that was never kept.
+Connecting takes one to three round trips and storing the question takes one, so both happen at the
+same time. The request is sent when the question is stored, so that the operator is never billed for
+one that was not stored.
 """
 
 import asyncio
@@ -16,12 +17,12 @@ from relay.timeline import Timeline
 
 
 class UpstreamCall:
-    """The task that asks a source. It begins to connect when this is made."""
+    """The task that calls a source. It begins to connect when this is made."""
 
     def __init__(
         self, source: Source, prompt: Prompt, intake: DeltaIntake, timeline: Timeline, *, name: str
     ) -> None:
-        self.cancelled_as: Status | None = None  # how the answer ends, if it was cancelled
+        self.cancelled_as: Status | None = None  # the answer's status, if the call was cancelled
         self._timeline = timeline
         self._may_send = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[None] = asyncio.create_task(
@@ -31,29 +32,29 @@ class UpstreamCall:
 
     @property
     def is_over(self) -> bool:
-        """Whether it returned, failed or was cancelled."""
+        """Whether the call returned, failed or was cancelled."""
         return self._task.done()
 
     @property
     def was_cut(self) -> bool:
-        """Whether it ended by being cancelled; it may be over otherwise by the time it is told."""
+        """Whether it ended by being cancelled; it may have ended otherwise in the meantime."""
         return self._task.cancelled()
 
     @property
     def error(self) -> BaseException | None:
-        """What it failed by, now that it is over."""
+        """The error that the ended call failed with, if it did."""
         return None if self._task.cancelled() else self._task.exception()
 
     def send(self) -> None:
-        """Let the question's bytes leave."""
+        """Let the request be sent."""
         self._may_send.set_result(None)
 
     def when_over(self, react: Callable[[], None]) -> None:
-        """Have `react` called once it is over, however it ends."""
+        """Call `react` once the call is over, however it ends."""
         self._task.add_done_callback(lambda _: react())
 
     def cancel(self, status: Status) -> None:
-        """Abort it at once; the answer ends as `status`. The first one counts."""
+        """Cancel the call at once; the answer ends as `status`. The first call counts."""
         if self.is_over or self.cancelled_as is not None:
             return
         self.cancelled_as = status
@@ -61,20 +62,20 @@ class UpstreamCall:
         self._task.cancel()
 
     def drop(self) -> None:
-        """Abort a call whose question was refused: how it ends is of no interest to anybody."""
+        """Cancel a call whose question was refused; its outcome does not matter."""
         self._task.cancel()
         self._task.add_done_callback(_look_at_outcome)
 
     def forget_error(self) -> None:
-        """Forget where it failed.
+        """Drop the traceback of the error.
 
-        The frames of its error hold the answer: so all of that memory goes at once, and waits for
-        no collector.
+        Its frames refer to the answer: without it the memory is freed at once and not by the
+        garbage collector.
         """
         forget_frames(self.error)
 
 
 def _look_at_outcome(task: asyncio.Task[None]) -> None:
-    """Else asyncio logs an error that nobody looked at."""
+    """Retrieve the outcome, since asyncio logs errors that nobody retrieved."""
     if not task.cancelled():
         task.exception()

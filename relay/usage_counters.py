@@ -129,7 +129,7 @@ class UsageCounters:
         return True
 
     def forget(self) -> None:
-        """Let go of what is over, and of who is away: what they did is in the store."""
+        """Drop counters of spans that are over, and of inactive users: the store has them."""
         clock = datetime.now(UTC)
         idle_since = asyncio.get_running_loop().time() - _IDLE_SECONDS
         for key, counter in list(self._counters.items()):

@@ -1,1 +1,1 @@
-"""Where clients come in: what is listened on, who is let in, what a request may begin with."""
+"""Client connections: listening, accepting, and the limits of heads and bodies."""

@@ -1,8 +1,8 @@
-"""Taking connections in: as many as there may be, and a 503 for those beyond but a few spare ones.
+"""Accepts connections up to the limit, and answers those beyond it with 503.
 
-Tornado's own way leaves a process without descriptors in a loop that accepts nothing, answers
-nobody and fills the log: the connection that cannot be accepted stays and wakes it again at once.
-Here a descriptor is kept in reserve, to be given up for the moment that it takes to say 503.
+A process without free descriptors would loop in Tornado's own acceptor, since the connection that
+cannot be accepted wakes it again at once. Here a descriptor is kept in reserve, and released for
+the moment that it takes to send a 503.
 """
 
 import asyncio
@@ -27,22 +27,22 @@ from telemetry.rate_limited_log import RateLimitedLog
 
 log = logging.getLogger("headrace.accepting")
 
-# Connections taken in before others get a turn.
+# Connections accepted in a row before the event loop gets a turn.
 _BATCH = 128
 
-# Files and sockets that are no connection of a reader: the store's, the log, what listens, the
-# system's libraries looking something up, and the spare connections, which may be two for a moment.
+# Descriptors that are not client connections: the store, the log, listening sockets, name lookups
+# of the system, and probe connections.
 OTHER_DESCRIPTORS = 128 + 2 * MAX_PROBE_CONNECTIONS
 
-# Who is refused has as long to read why; hung up on at once, some would see a reset connection
-# and no response. So many at a time, which is a few hundred refusals a second.
+# Seconds for a refused client to read the response; after an immediate close some would get a reset
+# instead. So many at a time, which is a few hundred refusals a second.
 _LINGER_SECONDS = 0.2
 _MAX_LINGERING = 64
 
-# What people are told to wait: connections come and go.
+# Seconds for `Retry-After`: connections come and go.
 _RETRY_AFTER = 2
 
-# Seconds to leave the system alone when it has no memory or descriptors for anybody.
+# Seconds to pause when the system has no memory or descriptors left.
 _PAUSE = 0.1
 
 _OVERLOADED = refusal(
@@ -54,11 +54,11 @@ _OVERLOADED = refusal(
 
 
 class Acceptor:
-    """Takes in connections for `http` until stopped. `limits` are each connection's own.
+    """Accepts connections for `http` until stopped; `limits` are those of each connection.
 
-    `unread_log` says which requests are refused before anybody reads them. With `peer_credentials`
-    each connection knows whose program is at its other end. With `probes` health checks are
-    answered when nobody else is taken in.
+    `unread_log` logs requests that are refused before they are read. With `peer_credentials` each
+    connection knows the user at its other end. With `probes` health checks are answered beyond the
+    limit.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Acceptor:
         self._probes = probes
         self._loop = IOLoop.current()
         self._sockets: list[socket.socket] = []
-        self.open: set[ClientConnection] = set()  # to be looked at, not changed, by others
+        self.open: set[ClientConnection] = set()  # others may read it, not change it
         self._lingering: dict[socket.socket, asyncio.TimerHandle] = {}
         self._reserve: int | None = _spare_descriptor()
         self._unread_log = unread_log
@@ -86,13 +86,13 @@ class Acceptor:
         self.refused = 0  # connections that were answered with `overloaded`
 
     def start(self, sockets: Iterable[socket.socket]) -> None:
-        """Accept from `sockets`, which are the acceptor's from now on."""
+        """Accept from `sockets`, which the acceptor owns from now on."""
         self._sockets = list(sockets)
         for listening in self._sockets:
             self._resume(listening)
 
     def stop(self) -> None:
-        """Accept no more. Who is connected stays; doing it twice is harmless."""
+        """Stop accepting; open connections stay open. Further calls have no effect."""
         while self._sockets:
             listening = self._sockets.pop()
             self._loop.remove_handler(listening)
@@ -109,7 +109,7 @@ class Acceptor:
 
     @property
     def connections(self) -> int:
-        """How many are open."""
+        """The number of open connections."""
         return len(self.open)
 
     def _ready(self, listening: socket.socket, _events: int) -> None:
@@ -118,7 +118,7 @@ class Acceptor:
                 accepted, address = listening.accept()
             except BlockingIOError:
                 return
-            except ConnectionAbortedError:  # who wanted it has left
+            except ConnectionAbortedError:  # the client has disconnected already
                 continue
             except OSError as error:
                 if error.errno == errno.EMFILE and self._refuse_with_reserve(listening):
@@ -144,18 +144,20 @@ class Acceptor:
         else:
             connection = ClientConnection(accepted, self._limits, self.open.discard, on_refused)
             self.open.add(connection)
-        if self._peer_credentials is not None:  # now: who asks and leaves at once has no name later
+        if (
+            self._peer_credentials is not None
+        ):  # asked now, since a peer that disconnects has no owner any more
             connection.peer_user = self._peer_credentials.of(accepted)
         http.handle_stream(connection, address)  # type: ignore[arg-type]
 
     def _refuse(self, accepted: socket.socket) -> None:
-        """Answer at once, whatever was asked, and hang up a little later."""
+        """Send 503 without reading the request, and close the connection a little later."""
         self.refused += 1
         accepted.setblocking(False)
         try:
             accepted.send(_OVERLOADED)
             accepted.shutdown(socket.SHUT_WR)
-        except OSError:  # left already
+        except OSError:  # disconnected already
             accepted.close()
             return
         if len(self._lingering) >= _MAX_LINGERING:
@@ -169,12 +171,14 @@ class Acceptor:
         self._hang_up(refused)
 
     def _hang_up(self, refused: socket.socket) -> None:
-        """Close it, in order if what came has been read: unread bytes make it a reset."""
+        """Close the connection; unread bytes are read first, since they would turn it into a
+        reset.
+        """
         with refused, suppress(OSError):
             refused.recv(self._limits.max_header_bytes)
 
     def _refuse_with_reserve(self, listening: socket.socket) -> bool:
-        """Give up the descriptor in reserve for the time of a refusal. False: there is none."""
+        """Release the reserve descriptor to send a refusal. False: there is none."""
         self._log_refusal("out of descriptors: raise the limit on open files")
         if self._reserve is None:
             self._reserve = _spare_descriptor()
@@ -211,9 +215,9 @@ class Acceptor:
 
 
 def affordable_connections(wanted: int, calls: int, descriptors: int) -> int:
-    """How many connections to take in, so that upstream calls and the rest have descriptors left.
+    """The number of connections that leaves descriptors for provider calls and everything else.
 
-    With few descriptors that is half of them, whatever is wanted.
+    With few descriptors that is half of them, whatever was configured.
     """
     if descriptors == resource.RLIM_INFINITY:
         return wanted
@@ -221,14 +225,14 @@ def affordable_connections(wanted: int, calls: int, descriptors: int) -> int:
 
 
 def take_all_descriptors() -> None:
-    """Raise the limit on open files as far as one may: 1,024 is for programs that use select()."""
+    """Raise the soft limit on open files to the hard limit: 1,024 is meant for select()."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):  # not every system bears what it says
+    with suppress(ValueError, OSError):  # some systems do not accept the limit that they report
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _host(address: object) -> str | None:
-    """Who it is, of a socket's address; one in the file system has none."""
+    """The host of a socket's address; None for a UNIX socket."""
     return str(address[0]) if isinstance(address, tuple) else None
 
 

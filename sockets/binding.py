@@ -1,8 +1,8 @@
-"""TCP sockets at every address that a host has here, all on one port.
+"""Binds TCP sockets to every address of a host, all on one port.
 
-`::` is one socket for IPv6 and IPv4 both, whose peers of the older kind have addresses such as
-`::ffff:192.0.2.1`; a machine without IPv6 has `0.0.0.0` for it. A name is listened on at all of its
-addresses, so that `localhost` is found whichever of its two a client tries; `*` is a name for both.
+`::` is one socket for IPv6 and IPv4, whose IPv4 peers have addresses such as `::ffff:192.0.2.1`; a
+machine without IPv6 uses `0.0.0.0`. A name is bound at all of its addresses, so that `localhost`
+works whichever of its two a client tries; `*` means all addresses of both families.
 """
 
 import errno
@@ -32,7 +32,7 @@ _TRIES = 8
 def bind(
     host: str, port: int, *, reuse_port: bool = False, listens: bool = True
 ) -> list[socket.socket]:
-    """Sockets that listen at `host`, or are only bound. Port 0 is any, but the same for all.
+    """Sockets that listen at `host`, or are only bound. Port 0 is any free one, the same for all.
 
     Raises OSError.
     """
@@ -46,7 +46,7 @@ def bind(
 
 
 def shown(host: str, port: int) -> str:
-    """Host and port as they stand in an address."""
+    """Host and port as in a URL."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -78,7 +78,7 @@ def _bound(host: str, port: int, reuse_port: bool, listens: bool) -> list[socket
 
 
 def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, Any]]:
-    """Families and addresses, each once, IPv4 first: its address is the one to be shown."""
+    """Families and addresses, each once, IPv4 first, whose address is the one that is shown."""
     flags = socket.AI_PASSIVE
     looked_up = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
     return sorted({(family, address) for family, _, _, _, address in looked_up})
@@ -93,7 +93,7 @@ def _open(
         if reuse_port:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
-            # Systems differ in what they take for granted.
+            # The defaults differ between systems.
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not takes_both)
         opened.setblocking(False)
         opened.bind(address)

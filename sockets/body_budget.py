@@ -1,19 +1,19 @@
-"""What bodies of requests may hold in memory together, beyond their beginnings.
+"""The memory that the bodies of all requests may take together, beyond their beginnings.
 
-A body counts while it comes in, and on until it is known whose it is: who makes up a token may have
-to be kept waiting for the issuer's keys, with a body of megabytes in hand.
+A body counts while it is received and until its request is authenticated: a made-up token may have
+to wait for the issuer's keys, with a body of megabytes in memory.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Of each body, and more than a usual question has: 160 MB with ten thousand connections. It is
-# free: whoever holds long bodies keeps no usual question out.
+# Bytes of each body that do not count, more than a usual question has: 160 MB with ten thousand
+# connections. So clients with long bodies cannot block usual questions.
 _FREE_BYTES = 16 * 1024
 
 
 class BodyBudget:
-    """So many bytes for all of them."""
+    """The bytes for all bodies."""
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
@@ -21,12 +21,12 @@ class BodyBudget:
 
     @property
     def left(self) -> int:
-        """What may still come in."""
+        """The bytes that may still be received."""
         return max(0, self.max_bytes - self.held)
 
     @contextmanager
     def holding(self, length: int) -> Iterator[None]:
-        """Count a body that is here within this block, whether there is room for it or not."""
+        """Count a body that is in memory within this block, whether or not there is room for it."""
         beyond = beyond_free(length)
         self.held += beyond
         try:
@@ -36,5 +36,5 @@ class BodyBudget:
 
 
 def beyond_free(length: int) -> int:
-    """What counts of a body of so many bytes."""
+    """The bytes of a body that count."""
     return max(0, length - _FREE_BYTES)

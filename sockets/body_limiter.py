@@ -1,12 +1,13 @@
-"""The bodies of requests as they come in: what each, and all of them together, may hold in memory.
+"""Bounds the bodies of requests while they are received, each and all together.
 
-A body is held whole before anybody reads it, or asks for a key. Each has a bound, and so has the
-number of connections; but ten thousand that stop short of the end of a long one would be more than
-a machine has. So bodies share what they take beyond their beginnings, and one that finds nothing
+A body is in memory as a whole before a handler reads or authenticates it. Each has a bound, and so
+has the number of connections; but ten thousand bodies that stop short of their end would be more
+than a machine has. So bodies share a budget beyond their beginnings, and one that finds nothing
 left is refused (`body_budget.py`).
 
-What is refused is told in the API's words. Tornado would hang up on a body that is too long, and
-its sender see a reset connection: here what they still send is dropped until they have read why.
+Refusals are responses in the API's format. Tornado would close the connection of a body that is too
+long, and its sender would get a reset: here the rest of the body is read and dropped until the
+sender has read the response.
 """
 
 import re
@@ -32,21 +33,21 @@ from sockets.body_budget import BodyBudget, beyond_free
 from sockets.client_connection import refused, response_head
 from sockets.targets import origin_form
 
-# What is dropped of a body that is too long. Most clients read a response only when they have sent
-# everything, and even a film that is put into a question by mistake is less. It takes half a second
-# of CPU. Who sends more is cut off; for how long they may send is bounded as for any body.
+# Bytes of a long body that are read and dropped. Most clients read a response only after sending
+# everything, and even a film sent by mistake is smaller. It takes half a second of CPU. Beyond it
+# the connection is closed; the time for a body is bounded as well.
 _MOST_DROPPED = 1024 * 1024 * 1024
 
-# What people are told to wait: bodies come in, or their time is over.
+# Seconds for `Retry-After`: by then other bodies are received, or have timed out.
 _RETRY_AFTER = 2
 
-# Tornado's own bound, past which a number is a mistake: its answer is a bare 400.
+# Tornado's own bound, beyond which a length is a mistake that it answers with a bare 400.
 UNBOUNDED = 10**12
 _LENGTH = re.compile(r"[0-9]{1,12}")
 
 
 class _Refusal(NamedTuple):
-    """Why a request is not handed on, as its sender is told."""
+    """Why a request is not passed on, as its response."""
 
     status: HTTPStatus
     code: str
@@ -66,7 +67,7 @@ _NO_TARGET = _Refusal(
 
 
 class BodyLimiter(HTTPServerConnectionDelegate):
-    """Hands requests on to `inner`, with `budget` for all their bodies.
+    """Passes requests on to `inner`, with `budget` for all their bodies.
 
     `on_refused` is called with the code of each refusal.
     """
@@ -83,7 +84,7 @@ class BodyLimiter(HTTPServerConnectionDelegate):
     ) -> None:
         self.budget = budget
         self.most_to_ask_for = max_body_bytes
-        # Up to twice the limit it is for handlers to say, who know whose it is.
+        # Up to twice the limit the handlers refuse, after authentication.
         self.most_of_one = 2 * max_body_bytes
         self.too_large = _Refusal(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -92,7 +93,7 @@ class BodyLimiter(HTTPServerConnectionDelegate):
         )
         self.on_refused = on_refused
         self.base_path = base_path
-        self.readable = readable  # headers by which a page of this origin may read a refusal
+        self.readable = readable  # CORS headers that permit a page of this origin to read a refusal
         self.inner = inner
 
     def start_request(
@@ -106,12 +107,12 @@ class BodyLimiter(HTTPServerConnectionDelegate):
         self.inner.on_close(server_conn)
 
 
-# Who hears of a request that was handed on: nothing more is said of it.
+# Receives the rest of a request that was refused after it was passed on, and ignores it.
 _NOBODY = HTTPMessageDelegate()
 
 
 class _LimitedBody(HTTPMessageDelegate):
-    """One request's, from its head to its end; Tornado calls the methods."""
+    """The body of one request, from its head to its end; Tornado calls the methods."""
 
     def __init__(
         self, limiter: BodyLimiter, inner: HTTPMessageDelegate, connection: HTTPConnection
@@ -122,7 +123,7 @@ class _LimitedBody(HTTPMessageDelegate):
         self._bytes = 0
         self._counted = 0
         self._refusal: _Refusal | None = None
-        self._was_told = False  # why it is refused, ahead of its end
+        self._was_told = False  # the refusal, if it is refused before its end
         self._is_head = False
         self._origin: str | None = None
 
@@ -133,7 +134,9 @@ class _LimitedBody(HTTPMessageDelegate):
         self._is_head = start_line.method == "HEAD"
         self._origin = headers.get("Origin")
         if self._announces_too_much(headers):
-            headers.pop("Expect", None)  # else Tornado would ask for what nobody wants
+            headers.pop(
+                "Expect", None
+            )  # else Tornado would send 100 Continue for a body that is refused
             self._refuse_at_once(self._limiter.too_large)
             return None
         asked = origin_form(start_line, headers, self._limiter.base_path)
@@ -153,7 +156,7 @@ class _LimitedBody(HTTPMessageDelegate):
             return None
         more = beyond_free(self._bytes) - self._counted
         if more > self._limiter.budget.left:
-            # Said at its end: there is not much more of it, and the connection can go on.
+            # Refused at its end: there is little more of it, and the connection can go on.
             self._drop_what_came()
             self._refusal = _OVERLOADED
             return None
@@ -168,7 +171,7 @@ class _LimitedBody(HTTPMessageDelegate):
         if self._refusal is not None:
             self._refuse(self._refusal)
             return
-        inner, self._inner = self._inner, _NOBODY  # and with it go the pieces of which it made one
+        inner, self._inner = self._inner, _NOBODY  # frees the pieces as well
         try:
             inner.finish()
         finally:
@@ -176,7 +179,7 @@ class _LimitedBody(HTTPMessageDelegate):
 
     def on_connection_close(self) -> None:
         if self._refusal is not None:
-            return  # `inner` never heard of it, or has let go already
+            return  # `inner` never got it, or has dropped it already
         try:
             self._inner.on_connection_close()
         finally:
@@ -187,11 +190,11 @@ class _LimitedBody(HTTPMessageDelegate):
         return cast(HTTP1Connection, self._connection).stream
 
     def _announces_too_much(self, headers: HTTPHeaders) -> bool:
-        """Whether that is certain. Of lengths that are none, and of chunks beside one, Tornado."""
+        """Whether its length is certainly too large; invalid lengths are left to Tornado."""
         length = headers.get("Content-Length", "")
         if "Transfer-Encoding" in headers or not _LENGTH.fullmatch(length):
             return False
-        # Who waits to be asked for it is not asked for what would be refused anyway.
+        # A client that waits for 100 Continue does not get it for a body that will be refused.
         limiter = self._limiter
         return int(length) > (
             limiter.most_to_ask_for if "Expect" in headers else limiter.most_of_one
@@ -199,14 +202,14 @@ class _LimitedBody(HTTPMessageDelegate):
 
     def _drop_what_came(self) -> None:
         if self._refusal is None:
-            self.on_connection_close()  # `inner` lets go of what it has
+            self.on_connection_close()  # `inner` drops what it has
 
     def _let_go(self) -> None:
         self._limiter.budget.held -= self._counted
         self._counted = 0
 
     def _refuse(self, why: _Refusal) -> None:
-        """Say so. The body was read to its end, so the connection goes on."""
+        """Send the refusal. The body was read to its end, so the connection goes on."""
         self._limiter.on_refused(why.code)
         headers, said = self._said(why)
         del headers["Connection"]
@@ -215,9 +218,9 @@ class _LimitedBody(HTTPMessageDelegate):
         self._connection.finish()
 
     def _refuse_at_once(self, why: _Refusal) -> None:
-        """Say so while the body still comes, and nothing more on this connection.
+        """Send the refusal while the body is still received, and close the connection after it.
 
-        It goes past Tornado, which closes a connection as soon as a response has been sent.
+        It bypasses Tornado, which would close the connection as soon as the response was sent.
         """
         self._refusal = why
         self._was_told = True
@@ -235,7 +238,7 @@ class _LimitedBody(HTTPMessageDelegate):
         return headers, said
 
     def _say_no_more(self, written: Future[None]) -> None:
-        """Let who reads to the end of the connection see it."""
+        """Close our side, so that a client that reads to the end gets it."""
         if written.exception() is None and not self._stream.closed():
-            with suppress(OSError):  # they hung up
+            with suppress(OSError):  # the client hung up
                 self._stream.socket.shutdown(socket.SHUT_WR)

@@ -1,8 +1,8 @@
-"""One accepted connection: what the head of a request may be, looked at before anybody parses it.
+"""One accepted connection: bounds the head of a request before Tornado parses it.
 
-Tornado limits a head's bytes alone, after which it takes 0.1 s to make 8,000 fields of 32 KiB, and
-its patience for the next request is also that for the rest of a begun one. Here a head has a number
-of lines too, and once begun an end in sight. A line that ends in LF alone is refused: what one
+Tornado bounds the bytes of a head only, and then needs 0.1 s for 8,000 fields of 32 KiB; its
+timeout for the next request is also that for the rest of a begun one. Here a head has a bound on
+its lines too, and a deadline from its first byte. A line that ends in LF alone is refused: what one
 server takes for the end of a head, another may not.
 """
 
@@ -21,15 +21,15 @@ from sockets.peer_progress import PeerProgress
 
 log = logging.getLogger("headrace.connections")
 
-# How a TLS client begins: no method does.
+# The first bytes of a TLS client; no HTTP method begins so.
 _TLS = b"\x16\x03"
 
-# The request line and the empty line at the end, beside the fields.
+# The request line and the empty line at the end, in addition to the fields.
 _OTHER_LINES = 2
 
 
 class ConnectionLimits(NamedTuple):
-    """What a connection may bring. Times are seconds."""
+    """The limits of a connection. Times are seconds."""
 
     max_header_bytes: int
     max_headers: int
@@ -40,11 +40,11 @@ class ConnectionLimits(NamedTuple):
 class ClientConnection(IOStream):
     """A client's connection. `on_closed` is called once its descriptor is free again.
 
-    `on_refused` hears, by a code, of a request that is refused here.
+    `on_refused` is called with a code for each request that is refused here.
     """
 
-    request_id: str | None = None  # of the request answered on it, or the last one: for the log
-    sent = 0  # bytes that the kernel has taken
+    request_id: str | None = None  # the id of the current or last request, for the log
+    sent = 0  # bytes that the kernel has accepted
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class ClientConnection(IOStream):
         on_refused: Callable[[str], None],
     ) -> None:
         super().__init__(accepted, max_buffer_size=limits.max_buffer_bytes)
-        self.peer_user: PeerUser | None = None  # at the other end, where that matters
+        self.peer_user: PeerUser | None = None  # the user at the other end, if it is needed
         self._limits = limits
         self._on_closed = on_closed
         self.progress = PeerProgress()
@@ -63,11 +63,11 @@ class ClientConnection(IOStream):
         self._deadline: asyncio.TimerHandle | None = None
 
     def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
-        """Tornado's way to read a head, and nothing else."""
+        """Tornado's method for reading a head, used for nothing else."""
         if self.closed():
-            # Tornado would read on in what it has: but behind a last request there is none.
+            # After a last request Tornado must not read another one from its buffer.
             raise StreamClosedError
-        self._awaits_head = True  # from here on: what is there already is read at once
+        self._awaits_head = True  # from here on, since what has arrived is read at once
         return self._read_head(super().read_until_regex(regex, max_bytes))
 
     def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
@@ -77,7 +77,7 @@ class ClientConnection(IOStream):
             loop = asyncio.get_running_loop()
             self._deadline = loop.call_later(self._limits.head_seconds, self._drop, "head_too_slow")
             if bytes(buf[: len(_TLS)]) == _TLS:
-                # Who speaks it waits for an answer in kind, and not for the end of a head.
+                # A TLS client waits for a TLS response, not for the end of a head.
                 loop.call_soon(self._drop, "tls")
         return count
 
@@ -86,15 +86,15 @@ class ClientConnection(IOStream):
         try:
             sent = self.socket.send(data)
         finally:
-            del data  # as Tornado's own: kept by a traceback, it would keep the buffer from growing
+            del data  # as in Tornado: a traceback that refers to it would lock the buffer
         self.sent += sent
         return sent
 
     def set_nodelay(self, value: bool) -> None:
-        """Tornado's hook; Nagle's algorithm stays off, as the listening socket has it.
+        """Tornado's hook; Nagle's algorithm stays off, as on the listening socket.
 
-        Tornado turns it on between two requests. From the second one on a connection, a browser's
-        or a proxy's, each token would wait until the one before it was acknowledged.
+        Tornado turns it on between two requests. From the second request of a connection on, which
+        browsers and proxies reuse, each token would wait for the acknowledgement of the one before.
         """
 
     def close_fd(self) -> None:
@@ -107,7 +107,7 @@ class ClientConnection(IOStream):
         try:
             head = await reading
         finally:
-            del reading  # an error in it has this frame, and with it the connection
+            del reading  # an error in it would refer to this frame, and so to the connection
             self._head_is_here()
         lines = head.count(b"\n")
         if len(head) > self._limits.max_header_bytes or lines > (
@@ -124,12 +124,13 @@ class ClientConnection(IOStream):
             raise HTTPInputError("a line of the head ends in LF alone")
         is_old = head.partition(b"\r\n")[0].endswith(b" HTTP/1.0")
         if is_old and b"\ntransfer-encoding:" in head.lower():
-            # Who speaks it may not know chunks, and end the request elsewhere (RFC 9112, 6.1).
+            # HTTP/1.0 has no chunked bodies, so another server may see another end of the request
+            # (RFC 9112, 6.1).
             raise HTTPInputError("chunks in HTTP/1.0")
         return head
 
     def _drop(self, reason: str) -> None:
-        """Hang up without a word: none would be understood, or waited for."""
+        """Close the connection without a response, which would not be understood or waited for."""
         if not self.closed():
             self._on_refused(reason)
             self.close()
@@ -141,7 +142,7 @@ class ClientConnection(IOStream):
             self._deadline = None
 
     async def _refuse(self, status: str, code: str, message: str) -> None:
-        """Say why, and hang up: where a body would begin is not known."""
+        """Send the refusal and close: it is unknown where a body would begin."""
         self._on_refused(code)
         await self.write(refusal(status, code, message))
         self.close()
@@ -149,13 +150,13 @@ class ClientConnection(IOStream):
 
 
 def refusal(status: str, code: str, message: str, *, retry_after: int | None = None) -> bytes:
-    """A whole response, in the API's words, for a request that nobody handles."""
+    """A whole error response in the API's format, for a request that no handler gets."""
     headers, body = refused(code, message, retry_after=retry_after)
     return response_head(status, headers) + body
 
 
 def response_head(status: str, headers: HTTPHeaders) -> bytes:
-    """The bytes ahead of a response's body."""
+    """The bytes before a response's body."""
     lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers.get_all())]
     return "\r\n".join([*lines, "", ""]).encode()
 

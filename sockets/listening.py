@@ -1,8 +1,8 @@
-"""The sockets that the server listens on: its own, or those that a supervisor hands down.
+"""The sockets that the server listens on: its own, or those passed on by a supervisor.
 
-A supervisor's (systemd's protocol: LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES) stay open while
-processes come and go, so that a restart refuses nobody. Of their own, several processes may share
-a port with `reuse_port`. Connections inherit what is set here.
+A supervisor's sockets (systemd's protocol: LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES) stay open while
+processes come and go, so that a restart refuses nobody. With `reuse_port` several processes share a
+port. Connections inherit the options that are set here.
 """
 
 import ipaddress
@@ -16,18 +16,18 @@ from contextlib import suppress
 from settings import UNIX, Settings
 from sockets.binding import BACKLOG, bind, shown
 
-# With the kernel's default a reader that reads nothing is given megabytes before a flush waits;
-# with this it is about a hundred kilobytes.
+# Bytes of the send buffer. With the kernel's default a client that does not read gets megabytes
+# before a flush waits; with this it is about a hundred kilobytes.
 _SEND_BUFFER_BYTES = 32 * 1024
 
-# A socket in the file system is for the server's own user, and for those of its group: a proxy's.
+# A UNIX socket is for the server's user and its group, such as a proxy's.
 _UNIX_MODE = 0o660
 
-# Where systemd's descriptors begin, and what a socket unit of ours calls them: by its own name
-# unless it has a FileDescriptorName.
+# The first of systemd's descriptors, and the names of this server's sockets: by default a socket
+# unit's own name, or its FileDescriptorName.
 _FIRST_DESCRIPTOR = 3
 _NAMES = ("headrace", "headrace.socket")
-_UNNAMED = ""  # a supervisor that names none means all of them
+_UNNAMED = ""  # without names all of them are meant
 _FAMILIES = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 
 # The kernel asks whether a peer is there that is sent nothing: after a sixth of the time by which
@@ -37,7 +37,7 @@ _PROBE_EVERY = 1 / 12
 
 
 class CannotListen(Exception):
-    """Why there is nothing to listen on, in one line for the operator."""
+    """Why the server cannot listen, in one line for the operator."""
 
 
 def listen(settings: Settings, environ: Mapping[str, str] = os.environ) -> list[socket.socket]:
@@ -60,7 +60,7 @@ def is_shared(settings: Settings, environ: Mapping[str, str] = os.environ) -> bo
 
 
 def url_of(listening: socket.socket) -> str:
-    """Where clients find it."""
+    """The URL at which clients reach it."""
     if listening.family == socket.AF_UNIX:
         return f"unix:{listening.getsockname()}"
     return f"http://{shown(*listening.getsockname()[:2])}"
@@ -93,7 +93,7 @@ def _unix_socket(path: str) -> socket.socket:
 
 
 def _clear(path: str) -> None:
-    """Remove the socket that a killed process left behind, but none that somebody listens on."""
+    """Remove the socket file of a killed process, unless somebody listens on it."""
     with suppress(FileNotFoundError):
         if not stat.S_ISSOCK(os.stat(path).st_mode):
             raise ValueError("a file is there that is no socket")
@@ -104,8 +104,8 @@ def _clear(path: str) -> None:
 
 
 def _inherited(environ: Mapping[str, str]) -> list[socket.socket]:
-    """The sockets that were handed down: all of them, for a client of one left out would hang."""
-    if environ.get("LISTEN_PID") != str(os.getpid()):  # none, or meant for our parent
+    """All sockets that were passed on, since clients of one that nobody accepts from would hang."""
+    if environ.get("LISTEN_PID") != str(os.getpid()):  # none, or meant for the parent process
         return []
     count, names = environ.get("LISTEN_FDS", ""), environ.get("LISTEN_FDNAMES")
     given = names.split(":") if names else [_UNNAMED]
@@ -120,14 +120,14 @@ def _inherited(environ: Mapping[str, str]) -> list[socket.socket]:
 
 
 def _taken(descriptor: int) -> socket.socket:
-    """A descriptor that was handed down, as a listening socket of ours."""
+    """A passed-on descriptor as a listening socket."""
     try:
         taken = socket.socket(fileno=descriptor)
     except OSError as error:
         raise CannotListen(
             f"LISTEN_FDS: descriptor {descriptor} is no socket: {error.strerror}"
         ) from error
-    # What is refused is left open: it is the supervisor's.
+    # A descriptor that is refused stays open: it belongs to the supervisor.
     if taken.family not in _FAMILIES or taken.type != socket.SOCK_STREAM:
         kind = f"{taken.family!s} {taken.type!s}"  # plain numbers where Python has no name
         taken.detach()
@@ -153,9 +153,9 @@ def _is_private(listening: socket.socket) -> bool:
 
 
 def _notice_dead_peers(listening: socket.socket, dead_seconds: float) -> None:
-    """Have the kernel end connections whose peer is gone, where nothing is on the way to it.
+    """Have the kernel close connections whose peer is gone, while no data is sent to it.
 
-    Not by TCP_USER_TIMEOUT, which takes slow peers for absent ones: see `peer_monitor.py`.
+    TCP_USER_TIMEOUT is not used, since it takes slow peers for dead ones: see `peer_monitor.py`.
     """
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

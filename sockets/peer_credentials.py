@@ -1,12 +1,11 @@
-"""Whose program is at the other end of a connection within this machine.
+"""Which user's program is at the other end of a connection within this machine.
 
-A proxy that forwards without a word (nginx's bare `proxy_pass` sends our own Host and no header of
-its own) looks like a program of this machine in all that it says. It is one, too; but seldom one of
-the user that runs the server. The kernel knows who opened a socket: it is asked once for each
-connection, which takes microseconds however many there are (`/proc/net/tcp` has the same, and takes
-milliseconds to read).
+A proxy that adds no headers (nginx's bare `proxy_pass` sends the server's own Host) looks like any
+program of this machine, but rarely runs as the server's user. The kernel knows who opened a socket.
+It is asked once for each connection by netlink, which takes microseconds however many there are;
+reading `/proc/net/tcp` takes milliseconds.
 
-Only Linux is asked. It tells of the server's own network namespace, where loopback is.
+This works on Linux, for sockets of the server's own network namespace, where loopback is.
 """
 
 import os
@@ -16,7 +15,7 @@ import sys
 from contextlib import suppress
 from typing import NamedTuple
 
-# What an IPv4 address has before it on a dual stack.
+# The prefix of an IPv4 address in an IPv6 one.
 _MAPPED = "::ffff:"
 
 # From linux/sock_diag.h, linux/netlink.h and linux/inet_diag.h.
@@ -41,11 +40,11 @@ _HELD_STATES = frozenset({1, 4, 5})
 # An answer about one socket is a tenth of this.
 _MOST_BYTES = 4096
 
-# The only user whom every other has to trust.
+# root, whom every user has to trust.
 _ROOT = 0
 
-# As whom many programs run that have nothing to do with each other, nginx among them unless told;
-# and as whom the kernel names users that the server's own namespace does not have.
+# nobody: unrelated programs run as this user, nginx by default among them, and the kernel uses it
+# for users that the server's namespace does not have.
 NOBODY = 65_534
 
 HAS_PEER_CREDENTIALS = sys.platform == "linux"  # others may have netlink, but not this of it
@@ -53,18 +52,18 @@ HAS_PEER_CREDENTIALS = sys.platform == "linux"  # others may have netlink, but n
 
 
 class PeerUser(NamedTuple):
-    """Who is at the other end: a user, or nobody can tell."""
+    """The user at the other end; `uid` None: unknown."""
 
     uid: int | None
 
     @property
     def is_ours(self) -> bool:
-        """Whether it is a program of the server's own user, or of root, who may do all it may."""
+        """Whether it is a program of the server's own user, or of root."""
         return self.uid in (os.geteuid(), _ROOT) and self.uid != NOBODY
 
 
 class PeerCredentials:
-    """Asks the kernel, which answers before the question's sending returns: it never waits.
+    """Asks the kernel, which answers before sending the question returns: it never blocks.
 
     Only where `HAS_PEER_CREDENTIALS` is True.
     """
@@ -72,7 +71,9 @@ class PeerCredentials:
     def __init__(self) -> None:
         self._asked = 0
         self._kernel: socket.socket | None = None
-        self.trouble: str | None = None  # why nobody who connects by TCP is known, if so
+        self.trouble: str | None = (
+            None  # why users of TCP connections cannot be found out; None if they can
+        )
         try:
             kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
             self._kernel = socket.socket(socket.AF_NETLINK, kind, _NETLINK_SOCK_DIAG)
@@ -81,26 +82,28 @@ class PeerCredentials:
             self.trouble = f"the kernel may not be asked: {error.strerror}"
 
     def of(self, accepted: socket.socket) -> PeerUser:
-        """Who opened the other end of an accepted connection.
+        """The user who opened the other end of an accepted connection.
 
-        A peer that has closed has no owner any more: nobody can tell, and it is not root, although
-        the kernel then says 0.
+        A peer that has closed its socket has no owner any more: unknown, although the kernel says 0
+        then, which is root.
         """
         try:
             if accepted.family == socket.AF_UNIX:
                 told = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
                 return PeerUser(_UCRED.unpack(told)[1])
             return PeerUser(self._owner(accepted.getpeername(), accepted.getsockname()))
-        except OSError:  # left already, or the kernel does not say
+        except OSError:  # disconnected already, or the kernel does not tell
             return PeerUser(None)
 
     def close(self) -> None:
-        """Ask no more."""
+        """Close the netlink socket."""
         if self._kernel is not None:
             self._kernel.close()
 
     def _tried(self) -> str | None:
-        """Why it does not work, if so: tried with a connection of our own. Raises OSError."""
+        """Why it does not work, tried with a connection of our own; None if it does. Raises
+        OSError.
+        """
         with (
             socket.create_server(("127.0.0.1", 0)) as listening,
             socket.create_connection(listening.getsockname()),
@@ -109,7 +112,7 @@ class PeerCredentials:
             return "the kernel does not say" if self.of(accepted).uid is None else None
 
     def _owner(self, peer: tuple[str, int], us: tuple[str, int]) -> int | None:
-        """The user who has the socket from `peer` to `us`. Raises OSError."""
+        """The user with the socket from `peer` to `us`. Raises OSError."""
         if self._kernel is None:
             return None
         family, ends = _ends(peer, us)
@@ -125,7 +128,7 @@ class PeerCredentials:
 
 
 def _ends(peer: tuple[str, int], us: tuple[str, int]) -> tuple[int, bytes]:
-    """The family, and how the kernel names the peer's socket: its ports and addresses."""
+    """The family, and the peer's socket in the kernel's terms: its ports and addresses."""
     theirs, ours = _unmapped(peer[0]), _unmapped(us[0])
     family = socket.AF_INET6 if ":" in theirs else socket.AF_INET
     packed = [
@@ -135,12 +138,12 @@ def _ends(peer: tuple[str, int], us: tuple[str, int]) -> tuple[int, bytes]:
 
 
 def _unmapped(address: str) -> str:
-    """An address as its own socket has it: on a dual stack IPv4 comes in IPv6's clothes."""
+    """An address as its own socket has it, without the prefix of a dual stack."""
     return address.removeprefix(_MAPPED) if "." in address else address
 
 
 def owner_in(answer: bytes, ends: bytes) -> int | None:
-    """The user whom the kernel names, if it speaks of the very socket and somebody has that."""
+    """The user in the kernel's answer, if it is about this very socket and it is open."""
     with suppress(struct.error):
         _, kind, _, _, _ = _HEADER.unpack_from(answer)
         _, state, _, _ = _FOUND.unpack_from(answer, _HEADER.size)

@@ -1,10 +1,10 @@
-"""PeerMonitor that are gone, and peers that take nothing: both are found here, and hung up on.
+"""Finds peers that are gone or accept no data, and closes their connections.
 
-The kernel has a clock for it, TCP_USER_TIMEOUT, which is not set: it runs as well while a peer's
-window is shut and every probe of it is answered. So looks a reader who takes half a kilobyte a
-second, or two, or eight: of eighteen such the kernel reset twelve before their time. What it knows
-of a peer tells those apart (`peer_progress.py`). Where nothing is on the way to a peer, the
-kernel's keepalive asks whether it is there, and ends the connection by itself (`listening.py`).
+The kernel's TCP_USER_TIMEOUT is not used: it also runs while a peer's window is closed and every
+probe of it is answered, as with a reader of half a kilobyte a second; of eighteen such readers the
+kernel reset twelve before their time. What it knows of a peer tells those apart
+(`peer_progress.py`). While no data is sent to a peer, the kernel's keepalive finds out whether it
+is there (`listening.py`).
 """
 
 import math
@@ -17,16 +17,16 @@ from sockets.peer_progress import PeerTimeouts, peer_status
 from telemetry.log_event import LogEvent
 from telemetry.rate_limited_log import RateLimitedLog
 
-# Looks at a connection within the time after which it is cut, which may so be a sixth late.
+# Checks of a connection within its timeout, which may be exceeded by a sixth therefore.
 _LOOKS = 6
 
-# The looks at all connections are dealt out over so many turns: ten thousand at once would hold up
-# every token for 20 ms.
+# The checks are spread over so many turns of the loop: ten thousand at once would delay tokens by
+# 20 ms.
 _TURNS = 10
 
 
 class PeerMonitor:
-    """Looks at the peers of `connections`, some at a time, until stopped."""
+    """Checks the peers of `connections`, some at a time, until stopped."""
 
     def __init__(self, connections: Collection[ClientConnection], timeouts: PeerTimeouts) -> None:
         self._connections = connections
@@ -39,11 +39,11 @@ class PeerMonitor:
         self._cut_log = RateLimitedLog(log, example="request")
 
     def start(self) -> None:
-        """Begin to look."""
+        """Begin to check."""
         self._turns.start()
 
     def stop(self) -> None:
-        """Look no more; doing it twice is harmless."""
+        """Stop checking; further calls have no effect."""
         self._turns.stop()
         self._cut_log.close()
 

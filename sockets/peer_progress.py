@@ -1,9 +1,9 @@
-"""How a peer takes what it is sent: what the kernel knows of it, and when that is too little.
+"""How a peer accepts data: what the kernel knows of it, and when that is too little.
 
-Two ways of it are told apart. *Gone* is a peer whose machine acknowledges nothing, no probe of its
-window either, while there is something to acknowledge. *Stalled* is a peer whose machine is there
-and whose program takes nothing, while bytes wait in this process for the room that would make; what
-waits in the kernel's buffer alone costs nobody anything.
+A peer is *gone* if its machine acknowledges nothing, not even probes of its window, while there is
+something to acknowledge. A peer is *stalled* if its machine responds but its program accepts
+nothing, while data waits in this process for it; what waits in the kernel's buffer only costs
+nothing.
 """
 
 import socket
@@ -16,7 +16,7 @@ _INFO = struct.Struct("@3xB20xI28xI60xQ")
 
 
 class PeerStatus(NamedTuple):
-    """What the kernel says of a peer."""
+    """What the kernel knows of a peer."""
 
     is_unanswered: bool  # something was sent that it has not acknowledged yet
     silent_seconds: float  # since it acknowledged anything
@@ -24,7 +24,7 @@ class PeerStatus(NamedTuple):
 
 
 def peer_status(connection: socket.socket) -> PeerStatus | None:
-    """What the kernel says of the peer; None where it says nothing: UNIX sockets, other systems."""
+    """What the kernel knows of the peer; None for UNIX sockets and on other systems."""
     if connection.family not in (socket.AF_INET, socket.AF_INET6):
         return None
     option = getattr(socket, "TCP_INFO", None)
@@ -38,14 +38,14 @@ def peer_status(connection: socket.socket) -> PeerStatus | None:
 
 
 class PeerTimeouts(NamedTuple):
-    """How long a peer may be silent, or take nothing. Seconds."""
+    """After how many seconds a peer counts as gone, and as stalled."""
 
     dead_seconds: float
     stall_seconds: float
 
 
 class PeerProgress:
-    """One connection's, from look to look."""
+    """The progress of one connection, from check to check."""
 
     __slots__ = ("_taken", "_unanswered", "_waits_since")
 
@@ -63,9 +63,10 @@ class PeerProgress:
         sent: int,
         waits: bool,
     ) -> str | None:
-        """Why the connection is to be cut, in words for the log; None if it is not.
+        """Why the connection is to be closed, in words for the log; None if it is not.
 
-        `sent` is what the kernel has taken for the peer, and `waits` says that it takes no more.
+        `sent` is how much the kernel has accepted for the peer; `waits` says that it accepts no
+        more.
         """
         taken = sent if status is None else status.taken
         if not waits:

@@ -1,11 +1,10 @@
-"""A few connections beyond those there may be, to ask how the server does and for nothing else.
+"""A few connections beyond the limit, for health checks only.
 
-A supervisor that is told 503 by a server which is full, and well, would kill it, and all that it
-carries. So some more are taken in, for a moment each: who asks for something else, or says nothing,
-is told that there is no room. When all are taken, the one that has been silent for longest goes:
-who connects to ask does so at once, and gets through whoever else is connecting. A hundred may come
-in one turn of the loop, before any of them is read: so what has come of a request is looked at
-where it lies.
+A supervisor that gets a 503 from a full but healthy server would kill it. So a few more connections
+are accepted for a moment each; those that request something else, or send nothing, get the 503.
+When all are taken, the one that has been silent for longest is closed: a health check is sent at
+once after connecting, and so gets through. A hundred may connect in one turn of the loop, before
+any is read, so what has arrived is peeked at in the socket.
 """
 
 import asyncio
@@ -19,24 +18,24 @@ from tornado.iostream import StreamClosedError
 
 from sockets.client_connection import ClientConnection, ConnectionLimits
 
-# Of a supervisor, of balancers and of people who look, each of whom is answered in milliseconds.
+# For a supervisor, load balancers and people, each of which is answered in milliseconds.
 MAX_PROBE_CONNECTIONS = 16
 
-# Seconds. Until the head of the request is there, which comes with the connection.
+# Seconds for the head of the request, which is sent right after connecting.
 _ASKING_SECONDS = 1.0
 
-# Seconds. All the rest; whoever asks has given up by then.
+# Seconds for the rest; clients have given up by then.
 _ANSWERING_SECONDS = 5.0
 
 # What says that a body follows, and how long it is.
 _BODY = re.compile(rb"\r\n(?:transfer-encoding|content-length):([^\r]*)", re.IGNORECASE)
 
-# As much of a request is looked at before it is read; a probe's has some hundred.
+# Bytes of a request that are peeked at; a probe's has some hundred.
 _GLANCE_BYTES = 1024
 
 
 class ProbeConnections:
-    """The spare connections of an acceptor. `http`, which keeps none of them, serves `paths`."""
+    """The probe connections of an acceptor. `http`, without keep-alive, serves `paths`."""
 
     def __init__(self, http: HTTPServer, paths: Collection[str]) -> None:
         self.http = http
@@ -44,7 +43,7 @@ class ProbeConnections:
         self._open: dict[ProbeConnection, None] = {}  # in the order in which they came
 
     def has_room(self, accepted: socket.socket) -> bool:
-        """Whether it may come; one that says nothing has to make room for it."""
+        """Whether another one may be accepted; a silent one is closed for it if necessary."""
         if asks(_came_on(accepted), self.paths) is False:
             return False
         if len(self._open) >= MAX_PROBE_CONNECTIONS:
@@ -61,13 +60,13 @@ class ProbeConnections:
         on_refused: Callable[[str], None],
         refuse: Callable[[socket.socket], None],
     ) -> "ProbeConnection":
-        """One of them. `refuse` is given its socket if it is to hear that there is no room."""
+        """A new one. `refuse` gets its socket if it is to be refused."""
         probe = ProbeConnection(accepted, limits, self._closed, on_refused, self.paths, refuse)
         self._open[probe] = None
         return probe
 
     def close(self) -> None:
-        """Give up those that have not asked."""
+        """Close those that have not asked yet."""
         for probe in list(self._open):
             if not probe.has_asked:
                 probe.close()
@@ -78,7 +77,7 @@ class ProbeConnections:
 
 
 class ProbeConnection(ClientConnection):
-    """A connection for one request, for one of some paths."""
+    """A connection for one request to one of a few paths."""
 
     def __init__(
         self,
@@ -98,11 +97,11 @@ class ProbeConnection(ClientConnection):
 
     @property
     def has_asked(self) -> bool:
-        """Whether it asked for what it may, be that read or not."""
+        """Whether it sent a request that it may, read or not."""
         return asks(self._begun + _came_on(self.socket), self._paths) is True
 
     def give_up(self) -> None:
-        """Say that there is no room, and hang up."""
+        """Refuse it and close it."""
         try:
             left = self.socket.dup()
         except OSError:  # no descriptor for it
@@ -136,10 +135,10 @@ class ProbeConnection(ClientConnection):
 
 
 def asks(begun: bytes, paths: Collection[bytes]) -> bool | None:
-    """Whether a request that begins so asks for one of `paths`; None if that is not said yet.
+    """Whether a request that begins so is for one of `paths`; None if that is not clear yet.
 
-    Its target may be a whole address. It may also be thirty thousand characters long, and the loop
-    waits: so there is nothing here that would look at any of them often.
+    Its target may be an absolute URL, or thirty thousand characters long, and the loop waits: so
+    nothing here takes more than linear time.
     """
     line, ends, _ = begun.lstrip(b"\r\n").partition(b"\n")
     if not ends:
@@ -155,7 +154,7 @@ def asks(begun: bytes, paths: Collection[bytes]) -> bool | None:
 
 
 def _came_on(accepted: socket.socket) -> bytes:
-    """What lies there of a request, and stays there to be read."""
+    """The bytes of a request that have arrived; they stay to be read."""
     with suppress(OSError):  # nothing does
         return accepted.recv(_GLANCE_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     return b""

@@ -1,8 +1,8 @@
-"""What a request asks for: its target, in whichever of the forms that HTTP knows (RFC 9112, 3.2).
+"""Normalises a request's target to a path, whichever form it has (RFC 9112, 3.2).
 
-Clients send a path and say the host beside it; whatever was made to talk to a proxy sends a whole
-address, which means the same, and whose host is the one that counts. Everything behind this module
-sees paths only, and with them the host that was really asked.
+Clients send a path and a Host header; those made for proxies send an absolute URL, which means the
+same and whose host takes precedence. The rest of the server sees paths only, with the host that was
+really requested.
 """
 
 import re
@@ -14,17 +14,17 @@ _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]+)(?::[0-9]{0,5})?"
 _AUTHORITY = re.compile(_HOST)
 _ADDRESS = re.compile(rf"https?://({_HOST})(/[^#]*|\?[^#]*)?", re.IGNORECASE)
 
-# The server as such, which can be asked for its OPTIONS.
+# The server as a whole, for OPTIONS.
 WHOLE = "*"
 
 
 def origin_form(
     start_line: RequestStartLine, headers: HTTPHeaders, base_path: str = ""
 ) -> RequestStartLine | None:
-    """The request with a path for its target; None if it has none that means anything here.
+    """The request with a path as its target; None if the target is not one of this server.
 
-    The host of a whole address takes the place of that in `headers`. What a proxy left of the path
-    below which it has us is taken off.
+    The host of an absolute URL replaces that in `headers`, and `base_path` is removed from the
+    path.
     """
     asked = _pathed(start_line, headers)
     if asked is None or not base_path or not asked.path.startswith(f"{base_path}/"):
@@ -38,7 +38,7 @@ def _pathed(start_line: RequestStartLine, headers: HTTPHeaders) -> RequestStartL
         return None if "#" in target else start_line
     if target == WHOLE:
         return start_line if method == "OPTIONS" else None
-    if method == "CONNECT":  # a host and a port, by definition: there are no tunnels here
+    if method == "CONNECT":  # a host and a port, for tunnels, which this server does not make
         return start_line
     address = _ADDRESS.fullmatch(target)
     if address is None or not _may_stand_aside(headers, version):
@@ -49,7 +49,7 @@ def _pathed(start_line: RequestStartLine, headers: HTTPHeaders) -> RequestStartL
 
 
 def _may_stand_aside(headers: HTTPHeaders, version: str) -> bool:
-    """Whether the Host that comes along is one: it counts for nothing, but has to be right."""
+    """Whether the Host header beside an absolute URL is valid; it is ignored otherwise."""
     hosts = headers.get_list("Host")
     if not hosts:
         return version == "HTTP/1.0"

@@ -1,6 +1,6 @@
-"""Requests that are refused before a handler sees them, as the log has them: why, and who sent it.
+"""Logs requests that are refused before a handler gets them: why, and from where.
 
-Scanners make thousands of them, so there is a line a minute for each reason.
+Scanners send thousands of them, so there is a line a minute for each reason.
 """
 
 import logging
@@ -12,15 +12,17 @@ log = logging.getLogger("headrace.http")
 
 
 class UnreadRequestLog:
-    """Those of this process."""
+    """The log of this process' unread requests."""
 
     def __init__(self) -> None:
         self._log = RateLimitedLog(log, example="from")
 
     def write(self, reason: str, sender: str | None = None, level: int = logging.INFO) -> None:
-        """A request was not read for `reason`, a word of ours; a UNIX socket has no `sender`."""
+        """Log that a request was refused for `reason`; clients at a UNIX socket have no
+        `sender`.
+        """
         self._log.log(LogEvent("request not read", reason=reason, **{"from": sender}), level)
 
     def close(self) -> None:
-        """Write what the minute has left out."""
+        """Log what was left out."""
         self._log.close()
