@@ -168,7 +168,7 @@ def answer(
     except ProviderError as error:
         failure = error.code, error.provider_code, error.reason, error.retry_after
     if failure is not None:
-        _, word, wait = failure
+        _, word, _, wait = failure
         f"{word}".encode()
         assert wait is None or wait >= 0
     else:

@@ -13,9 +13,9 @@ from model.messages import FinishReason
 from model.usage import Usage
 from providers.errors import BadResponse
 from providers.finish import is_known
-from providers.payload import common_prefix, is_torn, mend
 from providers.quirks import QuirkLog
 from providers.sink import Finish, Kind, Sink
+from providers.text_pieces import common_prefix, is_torn, mend
 from providers.tool_calls import CallPiece, ToolCalls, says_nothing
 
 # Text that waits behind an unfinished tool call is nowhere else counted.

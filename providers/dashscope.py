@@ -15,12 +15,13 @@ from model.prompt import Prompt
 from model.usage import Usage
 from providers.assembler import Assembler
 from providers.choices import Choices
+from providers.content_parts import texts_in
 from providers.dialect import Dialect, Interpreter, Outgoing
 from providers.error_bodies import ErrorFields, error_fields_in
 from providers.error_parsing import error_from, error_in_text
 from providers.finish import finish_of
 from providers.json_events import JsonInterpreter
-from providers.payload import Content, texts_in
+from providers.lenient_json import Content
 from providers.sink import Finish, Kind
 from providers.tool_calls import CallPiece
 

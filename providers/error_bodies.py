@@ -18,7 +18,7 @@ from providers.error_words import (
     meaning_of_phrase,
 )
 from providers.errors import ContentFiltered, ProviderError, Refused
-from providers.payload import json_object
+from providers.lenient_json import json_object
 
 # An error within an error within a list: what is deeper is somebody's data.
 _MAX_DEPTH: Final = 4

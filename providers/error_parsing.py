@@ -29,7 +29,7 @@ from providers.errors import (
     ProviderOverloaded,
     Refused,
 )
-from providers.payload import json_in, values
+from providers.lenient_json import json_in, values
 
 # No wait longer than this is passed on: beyond an hour it is no longer a matter of trying again.
 MAX_RETRY_AFTER_SECONDS: Final = 3600.0

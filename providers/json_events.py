@@ -10,7 +10,7 @@ from providers.assembler import Assembler
 from providers.dialect import Interpreter
 from providers.error_parsing import error_in_body
 from providers.errors import BadResponse, ProviderError, Refused
-from providers.payload import object_of, read, values
+from providers.lenient_json import object_of, read, values
 from providers.sse import Event
 
 T = TypeVar("T", bound=msgspec.Struct)

@@ -1,108 +1,33 @@
-"""OpenAI's chat completions, which most other vendors speak as well, each a little differently.
+"""OpenAI's chat completions: the request, and what errors and finish marks mean.
 
-What is said here of OpenAI was proved by replaying such streams through its SDK (openai 3.54.0), or
-read there. The others' habits that are catered for: usage in the finish chunk, on every chunk, in
-the last chunk or inside the choice (Moonshot); reasoning as `reasoning_content` or `reasoning`,
-sometimes both with the same text, or as a part of the content (Mistral); finish reasons absent,
-null, "" or "null" until the end, or on every chunk; tool calls without index, with repeated empty
-ids or with an id for each piece, or as the deprecated `function_call`; the whole message once more
-behind its deltas (MiniMax); error codes that are integers, errors that are a bare string, have no
-wrapper (older vLLM), come with HTTP 200, next to a finish mark (OpenRouter), before a `[DONE]`
-(vLLM), in a field called `error:` (older llama.cpp), are DashScope's native ones, or are such a one
-framed as an event within the content (DashScope's compatible mode).
+Most other vendors speak this dialect as well, each a little differently; `openai_interpreter.py`
+reads what they answer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
 
-from model.messages import FinishReason
 from model.prompt import Prompt, Turn
-from model.usage import Usage
 from presets import USUAL, Switches
 from providers.assembler import Assembler
-from providers.choice_indexes import ChoiceIndexes
-from providers.choices import Choices
 from providers.dialect import Dialect, Interpreter, Outgoing
-from providers.error_bodies import ErrorFields, error_fields_in, says_no_error
-from providers.error_parsing import error_from, error_in_text
 from providers.errors import (
     ProviderError,
     ProviderOverloaded,
     Refused,
     StreamBroken,
 )
-from providers.finish import finish_of
-from providers.json_events import JsonInterpreter
-from providers.payload import Content, texts_in
-from providers.sink import Finish, Kind
-from providers.tool_calls import CallFunction, CallPiece
+from providers.openai_interpreter import OpenAIInterpreter
+from providers.sink import Finish
 
 # Hosts whose newer models refuse `max_tokens`. Everybody else understands `max_tokens`, and many
 # compatible servers nothing but that: they would silently generate without a limit.
 _OWN_HOSTS: Final = (".api.openai.com", ".openai.azure.com")
 
 _BUSY: Final = ("insufficient_system_resource", "network_error")  # DeepSeek's and Zhipu's
-
-# The shortest error that DashScope has put into a content; a token is shorter, and not looked at.
-_ERROR_EVENT_CHARS: Final = 40
-
-_DONE: Final = b"[DONE]"
-
-
-class OpenAIMessage(msgspec.Struct, gc=False):
-    """A delta, or a message as a whole: what of it is read."""
-
-    content: Content = None
-    reasoning_content: Content = None
-    reasoning: Content = None
-    refusal: str | None = None
-    tool_calls: list[CallPiece] | None = None
-    function_call: CallFunction | None = None
-
-
-class _OpenAITokenDetails(msgspec.Struct, gc=False):
-    cached_tokens: int | None = None
-    reasoning_tokens: int | None = None
-
-
-class _OpenAIUsage(msgspec.Struct, gc=False):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _OpenAITokenDetails | None = None
-    completion_tokens_details: _OpenAITokenDetails | None = None
-    cached_tokens: int | None = None  # Moonshot
-    prompt_cache_hit_tokens: int | None = None  # DeepSeek
-
-
-class OpenAIChoice(msgspec.Struct, gc=False):
-    """One of the answers; we ask for one."""
-
-    index: int | None = None
-    delta: OpenAIMessage | None = None
-    message: OpenAIMessage | None = None
-    text: Content = None  # of the older completions
-    finish_reason: str | None = None
-    error: Any = None  # OpenRouter's
-    usage: _OpenAIUsage | None = None
-    flag: int | None = None  # Qianfan's
-
-
-class OpenAIChunk(msgspec.Struct, gc=False):
-    """A chunk of a stream, a whole answer, or an error: what of it is read."""
-
-    choices: list[OpenAIChoice] | None = None
-    usage: _OpenAIUsage | None = None
-    error: Any = None
-    code: str | int | None = None
-    type: Any = None
-    message: Any = None
-    base_resp: Any = None  # MiniMax's
-
-
-_DECODER: Final = msgspec.json.Decoder(OpenAIChunk)
 
 
 class OpenAI(Dialect):
@@ -164,250 +89,5 @@ class OpenAI(Dialect):
         return StreamBroken(provider_code=finish.word)
 
 
-class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
-    """Reads chunks of chat completions. `done_ends`: `[DONE]` is a finish mark, too."""
-
-    has_end_word = True
-
-    def __init__(self, out: Assembler, *, done_ends: bool = False) -> None:
-        super().__init__(out, _DECODER)
-        self._done_ends = done_ends
-        self._choices = Choices(out)
-        self._choice_indexes: ChoiceIndexes[OpenAIChoice] | None = (
-            ChoiceIndexes()
-        )  # until it is settled
-        self._has_deltas = False  # ones that said something
-        self._held_text: str | None = None  # a content that looks like an error of the provider's
-
-    def is_recognized(self, body: OpenAIChunk) -> bool:
-        """Choices, or an error."""
-        return bool(body.choices) or _is_error(body)
-
-    def is_end_word(self, data: bytes) -> bool:
-        """`[DONE]`, which some send in quotes, or framed twice. It proves no success."""
-        if data.strip().removeprefix(b"data:").strip(b'" ').upper() != _DONE:
-            return False
-        self._interpret_rest()
-        self._raise_held_error()
-        self._out.confirm()
-        if self._done_ends and self._out.finish_mark is None and self._out.growths:
-            self._out.finish(Finish(FinishReason.STOP, "done"))
-        return True
-
-    def release(self) -> None:
-        """What is held back here, too: choices, and a content that was text."""
-        self._interpret_rest()
-        self._release_held_text()
-        super().release()
-
-    def end(self, *, proper: bool) -> None:
-        """All was read: if nothing follows, a mark of another choice will have to do."""
-        self._interpret_rest()
-        self._raise_held_error()
-        super().end(proper=proper)
-        if proper:
-            self._choices.end()
-
-    def interpret(self, body: OpenAIChunk) -> bool:
-        """One chunk, a whole answer, or an error."""
-        usage, error = body.usage, None
-        choices: Sequence[OpenAIChoice] = body.choices or ()
-        if self._choice_indexes is not None:
-            choices = self._with_known_index(self._choice_indexes, choices)
-        for choice in choices:
-            self._interpret_choice(choice)
-            usage = usage or choice.usage
-            error = error or choice.error
-        if usage is not None:
-            self._usage(usage)
-        if error is not None and not says_no_error(error):
-            raise error_from(error_fields_in({"error": error}) or ErrorFields())
-        if _is_error(body):  # whatever it holds
-            raise _error_from_chunk(body)
-        return bool(body.choices) or usage is not None
-
-    def _interpret_choice(self, choice: OpenAIChoice) -> None:
-        index = choice.index or 0
-        word = choice.finish_reason
-        finish = None if word is None else self._finish(choice)
-        if (delta := choice.delta) is not None:
-            growths = self._out.growths
-            self._delta(index, delta, finish)
-            self._has_deltas = self._has_deltas or self._out.growths > growths
-        if (message := choice.message) is not None:
-            if self._has_deltas or (delta is not None and self._extends(message)):
-                self._repeated(index, message)
-            else:
-                self._delta(index, message, finish)
-        if choice.text is not None and choice.delta is None and choice.message is None:
-            self._delta(index, OpenAIMessage(choice.text), finish)
-        if finish is not None:
-            self._settle_held(finish)
-            self._choices.finish(index, finish)
-
-    def _with_known_index(
-        self, indexes: ChoiceIndexes[OpenAIChoice], choices: Sequence[OpenAIChoice]
-    ) -> Sequence[OpenAIChoice]:
-        """The choices that can be read by now, by what their index means."""
-        if self._out.growths:
-            choices = indexes.known(choices)
-        elif any(map(_says_something, choices)):
-            indexes.begin(choices)
-        if indexes.is_settled:
-            self._choice_indexes = None
-        return choices
-
-    def _interpret_rest(self) -> None:
-        if self._choice_indexes is not None:
-            for choice in self._choice_indexes.rest():
-                self._interpret_choice(choice)
-
-    def _finish(self, choice: OpenAIChoice) -> Finish | None:
-        """The finish mark in a choice, if there is one."""
-        return finish_of(choice.finish_reason)
-
-    def _delta(self, index: int, delta: OpenAIMessage, finish: Finish | None) -> None:
-        choices = self._choices
-        if thought := delta.reasoning_content or delta.reasoning:
-            if type(thought) is not str:
-                thought = "".join(words for _, words in texts_in(thought))
-            if thought and choices.accepts_reasoning(index):
-                if finish is not None and finish.reason is FinishReason.ERROR:
-                    _raise_error_in(thought)
-                self._out.reasoning(thought)
-        content = delta.content
-        if type(content) is str:
-            if content and (index == choices.text or choices.accepts_text(index)):
-                if self._held_text is not None:
-                    self._release_held_text()
-                if len(content) <= _ERROR_EVENT_CHARS or not self._hold_back(content, finish):
-                    self._out.text(content)
-        elif content is not None:
-            for kind, words in texts_in(content):
-                self._part(index, kind, words, finish)
-        if delta.refusal:
-            self._part(index, "refusal", delta.refusal, finish)
-        if delta.tool_calls and choices.accepts_calls(index):
-            for place, piece in enumerate(delta.tool_calls):
-                self._out.tool_call(piece, place)
-        if delta.function_call is not None and choices.accepts_calls(index):
-            self._out.tool_call(CallPiece(0, None, delta.function_call), 0)
-
-    def _part(self, index: int, kind: Kind, words: str, finish: Finish | None) -> None:
-        """A part of a content that is a list."""
-        choices = self._choices
-        accepts = choices.accepts_reasoning if kind == "reasoning" else choices.accepts_text
-        if words and accepts(index):
-            if finish is not None and finish.reason is FinishReason.ERROR:
-                _raise_error_in(words)
-            self._release_held_text()
-            self._out.write(kind, words)
-
-    def _extends(self, message: OpenAIMessage) -> bool:
-        """Whether a message says again what came, and is none of its pieces."""
-        so_far = self._out.written("text")
-        return so_far != "" and type(message.content) is str and message.content.startswith(so_far)
-
-    def _repeated(self, index: int, message: OpenAIMessage) -> None:
-        """A whole message behind or beside deltas: what they lacked is added."""
-        said: dict[Kind, str] = {}
-        for kind, words in texts_in(message.content):
-            said[kind] = said.get(kind, "") + words
-        thought = message.reasoning_content or message.reasoning
-        if thought:
-            said["reasoning"] = "".join(words for _, words in texts_in(thought))
-        if message.refusal:
-            said["refusal"] = said.get("refusal", "") + message.refusal
-        if said.get("reasoning") and self._choices.accepts_reasoning(index):
-            self._out.repeat("reasoning", said["reasoning"])
-        for kind in (each for each in ("text", "refusal") if said.get(each)):
-            if self._choices.accepts_text(index):
-                self._out.repeat(kind, said[kind])
-        pieces = message.tool_calls or []
-        if message.function_call is not None:
-            pieces = [CallPiece(0, None, message.function_call)]
-        if pieces and self._choices.accepts_calls(index):
-            for place, piece in enumerate(pieces):
-                self._out.repeat_call(piece, place)
-
-    def _usage(self, usage: _OpenAIUsage) -> None:
-        if usage.prompt_tokens is None:
-            return
-        read, made = usage.prompt_tokens_details, usage.completion_tokens_details
-        cached = read.cached_tokens if read is not None else None
-        cached = cached or usage.cached_tokens or usage.prompt_cache_hit_tokens
-        self._out.usage(
-            Usage(
-                usage.prompt_tokens,
-                usage.completion_tokens or 0,
-                cached_tokens=cached or 0,
-                reasoning_tokens=(made.reasoning_tokens or 0) if made is not None else 0,
-            )
-        )
-
-    # DashScope's compatible mode reports what goes wrong in mid-stream as a content: its native
-    # error event, raw, in a chunk that ends with `error_finish`. Such a content is held until the
-    # next chunk, if it has no mark of its own: somebody may have asked for an example of one.
-
-    def _hold_back(self, text: str, finish: Finish | None) -> bool:
-        """Whether it is held. Raises the error that it is, beside a mark that says so."""
-        if finish is None:
-            if error_in_text(text, framed=True) is not None:
-                self._held_text = text
-            return self._held_text is not None
-        if finish.reason is FinishReason.ERROR:
-            _raise_error_in(text)
-        return False
-
-    def _settle_held(self, finish: Finish) -> None:
-        if finish.reason is FinishReason.ERROR:
-            self._raise_held_error()
-        self._release_held_text()
-
-    def _raise_held_error(self) -> None:
-        """It is an error, if nothing came behind it."""
-        if self._held_text is not None and self._out.finish_mark is None:
-            held, self._held_text = self._held_text, None
-            _raise_error_in(held)
-
-    def _release_held_text(self) -> None:
-        """It was text."""
-        if self._held_text is not None:
-            held, self._held_text = self._held_text, None
-            self._out.text(held)
-
-
-def _raise_error_in(text: str) -> None:
-    if (error := error_in_text(text)) is not None:
-        raise error
-
-
-def _says_something(choice: OpenAIChoice) -> bool:
-    said = choice.delta or choice.message
-    if said is None:
-        return choice.text is not None
-    return any(
-        (said.content, said.reasoning_content, said.reasoning, said.refusal, said.tool_calls)
-    )
-
-
 def _message(turn: Turn) -> dict[str, Any]:
     return {"role": turn.role.value, "content": turn.text}
-
-
-def _is_error(chunk: OpenAIChunk) -> bool:
-    if chunk.error is not None and not says_no_error(chunk.error):
-        return True
-    if chunk.base_resp is not None and error_fields_in({"base_resp": chunk.base_resp}) is not None:
-        return True
-    return bool(chunk.code) and not chunk.choices and error_fields_in(_unwrapped(chunk)) is not None
-
-
-def _error_from_chunk(chunk: OpenAIChunk) -> ProviderError:
-    """The error in `chunk`: an object under `error`, a bare string there, or no wrapper at all."""
-    said = {**_unwrapped(chunk), "error": chunk.error, "base_resp": chunk.base_resp}
-    return error_from(error_fields_in(said) or ErrorFields())
-
-
-def _unwrapped(chunk: OpenAIChunk) -> dict[str, Any]:
-    return {"code": chunk.code, "type": chunk.type, "message": chunk.message}

@@ -11,7 +11,8 @@ from typing import Final
 from model.messages import FinishReason
 from providers.assembler import Assembler
 from providers.dialect import Interpreter
-from providers.openai import OpenAI, OpenAIChoice, OpenAIChunk, OpenAIInterpreter
+from providers.openai import OpenAI
+from providers.openai_interpreter import OpenAIChoice, OpenAIChunk, OpenAIInterpreter
 from providers.sink import Finish
 
 # 0 is safe and 1 of low risk; from 2 the conversation must end, 3 must not be shown, 4 must be

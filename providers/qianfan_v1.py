@@ -17,6 +17,7 @@ from model.messages import FinishReason, Role
 from model.prompt import Prompt, Turn
 from model.usage import Usage
 from providers.assembler import Assembler
+from providers.content_parts import texts_in
 from providers.dialect import Interpreter, Outgoing, Token, TokenDialect
 from providers.error_bodies import ErrorFields, error_fields_in, says_no_error
 from providers.error_parsing import error_from, error_in_text, retry_after
@@ -36,7 +37,7 @@ from providers.errors import (
 )
 from providers.finish import finish_of
 from providers.json_events import JsonInterpreter
-from providers.payload import Content, json_in, read, texts_in
+from providers.lenient_json import Content, json_in, read
 from providers.sink import Finish
 from providers.tool_calls import CallFunction, CallPiece
 

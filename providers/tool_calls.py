@@ -15,9 +15,11 @@ from typing import Final
 
 import msgspec
 
+from providers.content_parts import argument_text
 from providers.errors import BadResponse
-from providers.payload import Content, argument_text, common_prefix, is_torn, mend
+from providers.lenient_json import Content
 from providers.sink import Sink
+from providers.text_pieces import common_prefix, is_torn, mend
 
 # As much as a whole answer may hold by default (relay.max_answer_chars), which cannot watch what
 # is held back here.

@@ -1,7 +1,7 @@
-"""What the dialects share in making sense of bytes: JSON decoded as it really comes.
+"""JSON as providers really send it: decoded leniently, where strict decoding has failed.
 
-Every event is decoded strictly by msgspec into the few fields a dialect needs. Where that fails,
-the bytes get a second, patient reading, which `read` does:
+Every event is decoded strictly by msgspec into the few fields that a dialect needs. Where that
+fails, `read` decodes the bytes a second time, leniently:
 
 - models emit half an emoji per event as `\\ud83d` and later `\\ude00`, which JSON allows and
   msgspec rejects, and proxies cut UTF-8 characters in two;
@@ -22,17 +22,15 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from providers.errors import BadResponse
-from providers.sink import Kind
 from providers.sse import Event, EventParser
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-_HALVES: Final = re.compile("[\ud800-\udfff]")
-
 # Where a value of JSON begins that is worth its name: `[heartbeat]` and `{ping}` are none.
 _VALUE: Final = re.compile(r'\[\s*[\[{"\]]|\{\s*["}]')
+
 # Contents nest one or two deep. What is deeper is no content.
-_MAX_DEPTH: Final = 8
+MAX_DEPTH: Final = 8
 
 # In one event. A gateway that gathers a whole answer into one list has some ten thousand.
 _MAX_VALUES: Final = 100_000
@@ -96,7 +94,7 @@ def _objects(value: Any, depth: int = 0) -> Iterator[Any]:
     """The objects in a value, which may be a list of them."""
     if isinstance(value, dict):
         yield value
-    elif isinstance(value, list) and depth < _MAX_DEPTH:
+    elif isinstance(value, list) and depth < MAX_DEPTH:
         for each in value:
             yield from _objects(each, depth + 1)
 
@@ -154,10 +152,10 @@ def _text(value: Any) -> str | None:
         value = value[0]
     if isinstance(value, str):
         return value
-    return None if isinstance(value, bool) else _written(value)
+    return None if isinstance(value, bool) else written_number(value)
 
 
-def _written(value: Any) -> str | None:
+def written_number(value: Any) -> str | None:
     """A number or a truth value as JSON wrote it; None for anything else."""
     match value:
         case bool():
@@ -249,77 +247,3 @@ def json_in(body: bytes) -> bytes:
         return body
     found = EventParser(max_event_bytes=len(body) + 2).feed(body + b"\n\n")
     return b"\n".join(event.data for event in found if type(event) is Event) or body
-
-
-def texts_in(content: Any, depth: int = 0) -> Iterator[tuple[Kind, str]]:
-    """What a content says, whichever way it is given.
-
-    Parts are OpenAI's, DashScope's (`{"text": …}`), Mistral's, whose reasoning is a part of kind
-    `thinking` that holds parts again, or plain values. Parts of other kinds, such as pictures, are
-    not for reading.
-    """
-    if isinstance(content, str):
-        yield "text", content
-    elif isinstance(content, list) and depth < _MAX_DEPTH:
-        for part in content:
-            yield from texts_in(part, depth + 1)
-    elif isinstance(content, dict) and depth < _MAX_DEPTH:
-        yield from _texts_of_part(content, depth + 1)
-    elif (written := _written(content)) is not None:
-        yield "text", written
-
-
-def _texts_of_part(part: dict[str, Any], depth: int) -> Iterator[tuple[Kind, str]]:
-    kind = str(part.get("type", ""))
-    for name in ("thinking", "reasoning", "reasoning_content"):
-        if part.get(name) is not None or name in kind:
-            inner = next((part[n] for n in (name, "text", "content") if part.get(n)), None)
-            yield from (("reasoning", words) for _, words in texts_in(inner, depth))
-            return
-    if part.get("refusal") is not None:
-        yield from (("refusal", words) for _, words in texts_in(part["refusal"], depth))
-        return
-    for name in ("text", "content", "value", "parts"):
-        if part.get(name) is not None:
-            yield from texts_in(part[name], depth)
-            return
-
-
-def argument_text(arguments: Any) -> str:
-    """A call's arguments as the text of JSON that they mostly come as."""
-    if arguments is None or isinstance(arguments, str):
-        return arguments or ""
-    if (written := _written(arguments)) is not None:
-        return written
-    try:
-        return msgspec.json.encode(arguments).decode()
-    except (UnicodeEncodeError, TypeError):  # half a character in them, which stands as its escape
-        return json.dumps(arguments)
-
-
-def common_prefix(one: str, other: str) -> int:
-    """How many characters both begin with."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:  # by halves: comparing slices is far cheaper than a loop over characters
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
-def is_torn(text: str) -> bool:
-    """Whether surrogate halves are in `text`, which cannot be written as UTF-8 then."""
-    return not text.isascii() and _HALVES.search(text) is not None
-
-
-def mend(text: str) -> tuple[str, str]:
-    """`text` with its surrogate halves joined, and the half it may end in.
-
-    That half belongs before the text that follows. One without its other half becomes U+FFFD.
-    """
-    half = ""
-    if "\ud800" <= text[-1:] <= "\udbff":
-        text, half = text[:-1], text[-1]
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"), half
