@@ -7,8 +7,8 @@ import msgspec
 from model.growth import Chunk, fold
 from model.messages import Ending, Message, Status
 from storage.pages import ORPHANS, messages_page_builder
+from storage.sqlite.connection import SQLiteConnection, reads, writes
 from storage.sqlite.rows import assignments, chunk_in, chunk_row, ending_row, message_in
-from storage.sqlite.threads import SQLiteThreads, reads, writes
 from storage.values import Growth, conversation_of
 
 # A message, if it is of a conversation: of one that is deleted they may still be there.
@@ -17,7 +17,7 @@ KEPT_MESSAGE = """FROM messages
 MESSAGE = f"SELECT messages.* {KEPT_MESSAGE}"
 
 
-class SQLiteAnswers(SQLiteThreads):
+class SQLiteAnswers(SQLiteConnection):
     """What the relay asks of the store for live answers."""
 
     @writes("chunks")

@@ -8,8 +8,8 @@ from model.messages import now
 from storage.cursors import decode_api_key_cursor
 from storage.errors import KeyTaken, NotFound, Reason, failure
 from storage.pages import page_of_api_keys
+from storage.sqlite.connection import SQLiteConnection, reads, writes
 from storage.sqlite.rows import api_key_in, api_key_row, assignments, count_row, key_in, key_row
-from storage.sqlite.threads import SQLiteThreads, reads, writes
 from storage.timestamps import to_milliseconds
 from storage.values import KEY_SECONDS, ApiKey, Count, IdempotencyKey, Page, Span
 
@@ -17,7 +17,7 @@ from storage.values import KEY_SECONDS, ApiKey, Count, IdempotencyKey, Page, Spa
 _API_KEYS = 900
 
 
-class SQLiteKeys(SQLiteThreads):
+class SQLiteKeys(SQLiteConnection):
     """API keys, what clients' idempotency keys stand for, and what users did."""
 
     @reads("request")

@@ -1,7 +1,7 @@
 """What the embedded store keeps of conversations: each operation of the contract, in SQL.
 
-`answers.py` has live answers, `keys.py` keys and counts, and `threads.py` says how a command gets
-to the file.
+`answers.py` has live answers, `keys.py` keys and counts, and `connection.py` says how a command
+gets to the file.
 """
 
 from datetime import datetime
@@ -20,6 +20,7 @@ from storage.pages import (
 )
 from storage.sizes import CONVERSATION_BYTES, facts_bytes, messages_bytes
 from storage.sqlite.answers import KEPT_MESSAGE, MESSAGE, SQLiteAnswers
+from storage.sqlite.connection import reads, writes
 from storage.sqlite.keys import SQLiteKeys
 from storage.sqlite.rows import (
     Row,
@@ -30,7 +31,6 @@ from storage.sqlite.rows import (
     message_in,
     message_row,
 )
-from storage.sqlite.threads import reads, writes
 from storage.timestamps import to_milliseconds
 from storage.values import Changes, Deletion, IdempotencyKey, Order, Page
 

@@ -152,7 +152,7 @@ async def test_all_who_wait_for_another_program_are_told_together(tmp_path: Path
 async def test_a_ping_says_soon_that_another_program_writes(
     storage: SQLiteStorage, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.sqlite.threads._PING_SECONDS", 0.1)
+    monkeypatch.setattr("storage.sqlite.connection._PING_SECONDS", 0.1)
     shell.hold()
     with pytest.raises(StorageError) as failed:
         await storage.ping()

@@ -31,7 +31,7 @@ from storage.values import PeerRequests, StoreReport
 
 P = ParamSpec("P")
 T = TypeVar("T")
-S = TypeVar("S", bound="SQLiteThreads")
+S = TypeVar("S", bound="SQLiteConnection")
 Part = TypeVar("Part", Writer, Readers)
 
 _Method = Callable[Concatenate[S, P], T]
@@ -52,7 +52,7 @@ def reads(lane: str) -> Callable[[_Method[S, P, T]], _Command[S, P, T]]:
 
 
 def _run_by(
-    part: Callable[["SQLiteThreads"], Part | None], lane: str
+    part: Callable[["SQLiteConnection"], Part | None], lane: str
 ) -> Callable[[_Method[S, P, T]], _Command[S, P, T]]:
     def decorate(method: _Method[S, P, T]) -> _Command[S, P, T]:
         @functools.wraps(method)
@@ -65,7 +65,7 @@ def _run_by(
     return decorate
 
 
-class SQLiteThreads(Storage):
+class SQLiteConnection(Storage):
     """The file, open, and the threads that have it. What is kept there is for those who inherit."""
 
     is_prompt = True  # commands have one order, and what was dropped is in it no more
