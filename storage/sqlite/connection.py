@@ -41,24 +41,24 @@ _Command = Callable[Concatenate[S, P], Coroutine[Any, Any, T]]
 _PING_SECONDS = 1.0
 
 
-def writes(lane: str) -> Callable[[_Method[S, P, T]], _Command[S, P, T]]:
+def writes(queue: str) -> Callable[[_Method[S, P, T]], _Command[S, P, T]]:
     """Have a method run in the writer's thread, wholly or not at all."""
-    return _run_by(lambda storage: storage._writer, lane)
+    return _run_by(lambda storage: storage._writer, queue)
 
 
-def reads(lane: str) -> Callable[[_Method[S, P, T]], _Command[S, P, T]]:
+def reads(queue: str) -> Callable[[_Method[S, P, T]], _Command[S, P, T]]:
     """Have a method run in a reader's thread; it sees one state of all that is kept."""
-    return _run_by(lambda storage: storage._readers, lane)
+    return _run_by(lambda storage: storage._readers, queue)
 
 
 def _run_by(
-    part: Callable[["SQLiteConnection"], Part | None], lane: str
+    part: Callable[["SQLiteConnection"], Part | None], queue: str
 ) -> Callable[[_Method[S, P, T]], _Command[S, P, T]]:
     def decorate(method: _Method[S, P, T]) -> _Command[S, P, T]:
         @functools.wraps(method)
         async def run(storage: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
             work = functools.partial(method, storage, *args, **kwargs)
-            return await storage._opened(part(storage)).run(lane, work)
+            return await storage._opened(part(storage)).run(queue, work)
 
         return run
 

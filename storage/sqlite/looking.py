@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 from storage.errors import StorageError
-from storage.sqlite.commands import HUNG_SECONDS
+from storage.sqlite.command_queues import HUNG_SECONDS
 from storage.sqlite.inspection import connect, faults
 
 log = logging.getLogger("headrace.storage")

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from storage.sqlite.commands import HUNG_SECONDS, Command, Commands, Outcome
+from storage.sqlite.command_queues import HUNG_SECONDS, Command, CommandQueues, Outcome
 
 T = TypeVar("T")
 
@@ -21,8 +21,8 @@ THREADS = 3
 # Seconds to wait for one's turn.
 _PATIENCE = 5.0
 
-# What may wait, by lanes: requests' own reads, looks at keys, and what the relay asks for itself.
-_LANES = {"request": 1_000, "api_keys": 100, "relay": 100}
+# What may wait, by queues: requests' own reads, looks at keys, and what the relay asks for itself.
+_QUEUES = {"request": 1_000, "api_keys": 100, "relay": 100}
 
 
 class Readers:
@@ -40,7 +40,7 @@ class Readers:
     ) -> None:
         self._enter = enter
         self._failed = failed
-        self._commands = Commands(_LANES, patience=_PATIENCE)
+        self._commands = CommandQueues(_QUEUES, patience=_PATIENCE)
         self._threads = [
             threading.Thread(
                 target=self._serve, args=(database,), name="sqlite reader", daemon=True
@@ -50,9 +50,9 @@ class Readers:
         for thread in self._threads:
             thread.start()
 
-    async def run(self, lane: str, work: Callable[[], T]) -> T:
+    async def run(self, queue: str, work: Callable[[], T]) -> T:
         """Have `work` done on what is committed by now."""
-        return await self._commands.run(lane, work)
+        return await self._commands.run(queue, work)
 
     def close(self) -> bool:
         """Do what waits, and end. Blocks. False: a thread hangs in the disk, and stays there."""

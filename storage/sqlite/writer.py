@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from storage.errors import Reason
-from storage.sqlite.commands import HUNG_SECONDS, Command, Commands, Outcome
+from storage.sqlite.command_queues import HUNG_SECONDS, Command, CommandQueues, Outcome
 from storage.sqlite.reasons import name_of, reason
 
 T = TypeVar("T")
@@ -32,10 +32,10 @@ BUSY_MS = 250
 # Seconds between two such waits: SQLite may say at once that it is busy.
 _PAUSE = 0.01
 
-# What may wait, by lanes. Questions: more than are kept within their patience on a slow disk, with
+# What may wait, by queues. Questions: more than are kept within their patience on a slow disk, with
 # an fsync of 50 ms. Endings: as many as go on being tried late. Of the others the relay sends one
 # at a time.
-_LANES = {
+_QUEUES = {
     "ending": 10_000,
     "chunks": 100,
     "request": 1_000,
@@ -80,13 +80,13 @@ class Writer:
         self._failed = failed
         self._tidy_at: float | None = None
         self._busy: sqlite3.Error | None = None  # since then another program has the right to write
-        self._commands = Commands(_LANES, patience=PATIENCE)
+        self._commands = CommandQueues(_QUEUES, patience=PATIENCE)
         self._thread = threading.Thread(target=self._serve, name="sqlite writer", daemon=True)
         self._thread.start()
 
-    async def run(self, lane: str, work: Callable[[], T], *, patience: float | None = None) -> T:
+    async def run(self, queue: str, work: Callable[[], T], *, patience: float | None = None) -> T:
         """Have `work` done, in one transaction with others, and wait until that is on the disk."""
-        return await self._commands.run(lane, work, patience=patience)
+        return await self._commands.run(queue, work, patience=patience)
 
     def close(self) -> bool:
         """Do what waits, and end. Blocks. False: the thread hangs in the disk, and stays there."""

@@ -13,7 +13,7 @@ from model.blocks import TextBlock
 from model.messages import Message, Status
 from storage.errors import Busy, NotFound, Reason, StorageError
 from storage.sqlite import writer
-from storage.sqlite.commands import Commands
+from storage.sqlite.command_queues import CommandQueues
 from storage.sqlite.store import SQLiteStorage
 from tests.storage.samples import begun, conversation, ending, exchange, text_chunks
 
@@ -217,7 +217,7 @@ async def test_endings_and_checkpoints_do_not_wait_behind_a_rush_of_questions(
 async def test_more_than_may_wait_are_refused_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(writer._LANES, "request", 3)
+    monkeypatch.setitem(writer._QUEUES, "request", 3)
     storage = SQLiteStorage(tmp_path / "headrace.db", "p")
     await storage.open()
     shell = Shell(storage.path)
@@ -254,25 +254,25 @@ async def test_closing_ends_although_another_program_writes(tmp_path: Path) -> N
 
 
 class ClosedMeanwhile(dict[str, int]):
-    """Lanes whose commands are closed, by another thread, as somebody looks for room in one."""
+    """Queues whose commands are closed, by another thread, as somebody looks for room in one."""
 
-    def __getitem__(self, lane: str) -> int:
+    def __getitem__(self, queue: str) -> int:
         closing = threading.Thread(target=self.commands.close)
         closing.start()
         closing.join()
-        return super().__getitem__(lane)
+        return super().__getitem__(queue)
 
-    commands: Commands
+    commands: CommandQueues
 
 
 @pytest.mark.gen_test
 async def test_who_comes_in_the_moment_of_closing_is_refused_and_not_left_waiting() -> None:
-    lanes = ClosedMeanwhile(request=1)
-    lanes.commands = Commands(lanes, patience=5.0)
+    queues = ClosedMeanwhile(request=1)
+    queues.commands = CommandQueues(queues, patience=5.0)
 
     with pytest.raises(StorageError, match="closed"):
-        await lanes.commands.run("request", list)
-    assert lanes.commands.is_over  # or its thread would have ended with something in it
+        await queues.commands.run("request", list)
+    assert queues.commands.is_over  # or its thread would have ended with something in it
 
 
 @pytest.mark.usefixtures("impatient")

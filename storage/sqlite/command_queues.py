@@ -1,4 +1,4 @@
-"""Commands that wait for a thread: in lanes, for so long, and only while somebody waits for them.
+"""CommandQueues that wait for a thread: in queues, for so long, and only while somebody waits for them.
 
 SQLite's calls block, so they are made in threads. Such a command cannot be recalled once it has
 begun, but it can be dropped before: by whoever waits for it (their task is cancelled), or because
@@ -38,29 +38,29 @@ class Outcome(NamedTuple):
     error: Exception | None = None
 
 
-class Commands:
-    """Those that wait. Lanes take turns, so none waits behind a rush of another's.
+class CommandQueues:
+    """Those that wait. Queues take turns, so none waits behind a rush of another's.
 
-    `lanes` has for each the number of commands that may wait in it, `patience` is in seconds.
+    `queues` has for each the number of commands that may wait in it, `patience` is in seconds.
     Made in the event loop; `next`, `wait`, `expire` and `tell` are for the threads.
     """
 
-    def __init__(self, lanes: Mapping[str, int], *, patience: float) -> None:
+    def __init__(self, queues: Mapping[str, int], *, patience: float) -> None:
         self._loop = asyncio.get_running_loop()
-        self._most = lanes
+        self._most = queues
         self._patience = patience
-        self._lanes: dict[str, deque[Command]] = {name: deque() for name in lanes}
-        self._turns = deque(self._lanes.values())
+        self._queues: dict[str, deque[Command]] = {name: deque() for name in queues}
+        self._turns = deque(self._queues.values())
         self._awake = threading.Condition()
         self._closed = False
 
-    async def run(self, lane: str, work: Callable[[], T], *, patience: float | None = None) -> T:
+    async def run(self, queue: str, work: Callable[[], T], *, patience: float | None = None) -> T:
         """Have `work` done and wait for it. Cancelled before it has begun, it never does.
 
         Raises what it raises, and StorageError if it could not begin in time.
         """
-        waiting = self._lanes[lane]
-        if len(waiting) >= self._most[lane]:
+        waiting = self._queues[queue]
+        if len(waiting) >= self._most[queue]:
             raise StorageError("too many commands wait for the store", reason=Reason.OVERLOADED)
         patience = self._patience if patience is None else patience
         future: asyncio.Future[T] = self._loop.create_future()
@@ -98,10 +98,10 @@ class Commands:
         try:
             with self._awake:
                 for _ in range(len(self._turns)):
-                    lane = self._turns[0]
+                    queue = self._turns[0]
                     self._turns.rotate(-1)
-                    while lane:
-                        command = lane.popleft()
+                    while queue:
+                        command = queue.popleft()
                         if command.until < time.monotonic():
                             late.append(Outcome(command, error=_too_late()))
                         elif not command.future.cancelled():
@@ -115,14 +115,14 @@ class Commands:
         now = time.monotonic()
         late: list[Outcome] = []
         with self._awake:
-            for lane in self._turns:
-                waiting = [command for command in lane if not command.future.cancelled()]
-                lane.clear()
+            for queue in self._turns:
+                waiting = [command for command in queue if not command.future.cancelled()]
+                queue.clear()
                 for command in waiting:
                     if all_of_them or command.until < now:
                         late.append(Outcome(command, error=error()))
                     else:
-                        lane.append(command)
+                        queue.append(command)
         self.tell(late)
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
