@@ -6,5 +6,5 @@ it, and `holders.py` tells who has it; `writer.py` and `readers.py` have the thr
 `commands.py` is what waits for them. Its tables are in `tables.py`, their rows in `rows.py`;
 `copies.py` keeps the file as it was ahead of a migration, `space.py` gives room back, and
 `reasons.py` tells why it failed. `backups.py` copies it beside a server, `restoring.py` puts a copy
-in its place, and `inspection.py` looks whether it is whole; `looking.py` does, behind a start.
+in its place, and `inspection.py` looks whether it is whole; `integrity_monitor.py` does, behind a start.
 """

@@ -23,7 +23,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from storage.contract import Storage
 from storage.errors import Reason, StorageError
 from storage.sqlite.file import SQLiteFile
-from storage.sqlite.looking import Looking
+from storage.sqlite.integrity_monitor import IntegrityMonitor
 from storage.sqlite.readers import Readers
 from storage.sqlite.rows import Row, insertion
 from storage.sqlite.writer import Writer
@@ -78,7 +78,7 @@ class SQLiteConnection(Storage):
         self._here = threading.local()  # each thread's own `database`
         self._writer: Writer | None = None
         self._readers: Readers | None = None
-        self._looking: Looking | None = None
+        self._integrity_monitor: IntegrityMonitor | None = None
         # Until a ping has written: what keeps others from it shows at once, a full disk not before.
         self._in_doubt = True
         self._damage: Exception | None = None  # was met; it does not go away
@@ -99,7 +99,9 @@ class SQLiteConnection(Storage):
         )
         self._readers = Readers(reading, enter=self._enter, failed=self._failed)
         if not beside:
-            self._looking = Looking(self.path, self._is_damaged, self._file.lock.is_in_place)
+            self._integrity_monitor = IntegrityMonitor(
+                self.path, self._is_damaged, self._file.lock.is_in_place
+            )
 
     async def report(self) -> StoreReport:
         try:
@@ -179,7 +181,7 @@ class SQLiteConnection(Storage):
         self._damage = StorageError(f"{self.path} is damaged: {fault}", reason=Reason.CORRUPT)
 
     def _close(self) -> None:
-        looked = self._looking is None or self._looking.close()
+        looked = self._integrity_monitor is None or self._integrity_monitor.close()
         written = self._writer is None or self._writer.close()
         read = self._readers is None or self._readers.close()
         if (

@@ -19,8 +19,8 @@ import msgspec
 from storage.errors import Outdated, Reason, StorageError, failure
 from storage.sqlite.copies import keep_copy
 from storage.sqlite.holders import holder, serves_another
+from storage.sqlite.integrity_monitor import faults_within
 from storage.sqlite.lock import FileLock
-from storage.sqlite.looking import faults_within
 from storage.sqlite.readers import THREADS
 from storage.sqlite.reasons import name_of, reason
 from storage.sqlite.space import LOG_SIZE, cut_log, give_back, is_giving, make_giving, rebuild

@@ -18,7 +18,7 @@ import pytest
 
 from storage.errors import Reason, StorageError
 from storage.sqlite.inspection import connect, faults
-from storage.sqlite.looking import Looking, faults_within
+from storage.sqlite.integrity_monitor import IntegrityMonitor, faults_within
 from storage.sqlite.store import SQLiteStorage
 from tests.readers import call
 from tests.serving import Serving
@@ -95,8 +95,8 @@ async def test_damage_that_comes_later_is_known_by_the_next_look(
     expect_log: Callable[[str, str], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("storage.sqlite.looking._PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr("storage.sqlite.looking._PAUSES", 1)
+    monkeypatch.setattr("storage.sqlite.integrity_monitor._PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("storage.sqlite.integrity_monitor._PAUSES", 1)
     filled(file, 2)
     server = await serve.start()
     assert 200 == (await call(server.url, "GET", "/readyz")).status
@@ -114,8 +114,8 @@ async def test_damage_that_comes_later_is_known_by_the_next_look(
 async def test_another_file_in_its_place_is_told_as_that_and_not_as_damage(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.sqlite.looking._PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr("storage.sqlite.looking._PAUSES", 1)
+    monkeypatch.setattr("storage.sqlite.integrity_monitor._PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("storage.sqlite.integrity_monitor._PAUSES", 1)
     filled(file, 2)
     shutil.copyfile(file, file.with_name("other.db"))
     damaged(file.with_name("other.db"), at=1_000_000)
@@ -144,7 +144,7 @@ async def _seen_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
         looks.put(found)
         return found
 
-    monkeypatch.setattr("storage.sqlite.looking.faults_within", look)
+    monkeypatch.setattr("storage.sqlite.integrity_monitor.faults_within", look)
     found = [await asyncio.to_thread(looks.get, timeout=10) for _ in range(2)]
     assert all(found)
 
@@ -181,14 +181,14 @@ def test_a_look_hears_a_signal_in_the_middle_of_its_one_long_step(
 async def test_a_look_at_a_disk_that_hangs_keeps_nobody_from_closing(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.sqlite.looking.HUNG_SECONDS", 0.1)
+    monkeypatch.setattr("storage.sqlite.integrity_monitor.HUNG_SECONDS", 0.1)
     works_again, looks = threading.Event(), threading.Event()
 
     def hangs(*_: Any) -> None:
         looks.set()
         works_again.wait()
 
-    monkeypatch.setattr("storage.sqlite.looking.faults_within", hangs)
+    monkeypatch.setattr("storage.sqlite.integrity_monitor.faults_within", hangs)
     storage = SQLiteStorage(file, "p")
     await storage.open()
     await asyncio.to_thread(looks.wait)
@@ -204,7 +204,7 @@ def test_a_look_that_is_under_way_is_no_reason_to_wait(file: Path) -> None:
     filled(file, 40)
     found: list[str] = []
 
-    Looking(file, found.append, lambda: True).close()
+    IntegrityMonitor(file, found.append, lambda: True).close()
 
     assert [] == found
     assert "sqlite look" not in {thread.name for thread in threading.enumerate()}

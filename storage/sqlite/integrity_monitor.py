@@ -28,7 +28,7 @@ _PAUSE_SECONDS = 60.0
 _PAUSES = 100
 
 
-class Looking:
+class IntegrityMonitor:
     """Looks through the file at `path`, in a thread of its own; `found` is told what is wrong.
 
     `is_it` says whether that is the file which is served: of another one in its place, read with
