@@ -23,8 +23,15 @@ from storage.sqlite.integrity_monitor import faults_within
 from storage.sqlite.lock import FileLock
 from storage.sqlite.readers import THREADS
 from storage.sqlite.reasons import name_of, reason
-from storage.sqlite.space import LOG_SIZE, cut_log, give_back, is_giving, make_giving, rebuild
 from storage.sqlite.tables import NEWEST, SERVED, check_version, columns_of, upgrade
+from storage.sqlite.vacuum import (
+    MAX_LOG_BYTES,
+    enable_incremental_vacuum,
+    has_incremental_vacuum,
+    rebuild,
+    truncate_log,
+    vacuum_step,
+)
 from storage.sqlite.writer import BUSY_MS
 from storage.values import StoreReport
 
@@ -88,7 +95,7 @@ class SQLiteFile:
             writing = self._connect()
             version = check_version(writing)
             if version == 0 and not beside:
-                make_giving(writing)
+                enable_incremental_vacuum(writing)
                 upgrade(writing, version)
             elif version < SERVED:
                 raise self._outdated(version)
@@ -97,7 +104,7 @@ class SQLiteFile:
             if mode != "wal":
                 raise ValueError("its file system does not carry SQLite's write-ahead log")
             writing.execute(f"PRAGMA synchronous = {_SYNCHRONOUS}")
-            writing.execute(f"PRAGMA journal_size_limit = {LOG_SIZE}")
+            writing.execute(f"PRAGMA journal_size_limit = {MAX_LOG_BYTES}")
             # Off in SQLite unless it was built otherwise: ON DELETE CASCADE, as the tables have it,
             # would take all of a conversation's messages in one statement.
             writing.execute("PRAGMA foreign_keys = OFF")
@@ -120,7 +127,7 @@ class SQLiteFile:
                 say(f"kept: {keep_copy(database, self.path.resolve(), version)}")
                 upgrade(database, version)
                 say(f"changed: {due[0]}")
-            if version and not is_giving(database):
+            if version and not has_incremental_vacuum(database):
                 rebuild(database)
                 say(f"changed: {due[-1]}")
             return bool(due)
@@ -176,10 +183,10 @@ class SQLiteFile:
 
     def tidy(self, database: sqlite3.Connection) -> bool:
         """A step of what keeps it in shape; whether there is more to do. Raises sqlite3.Error."""
-        if self.lock.log_size() > LOG_SIZE and time.monotonic() > self._cut_at:
-            cut_log(database)
+        if self.lock.log_size() > MAX_LOG_BYTES and time.monotonic() > self._cut_at:
+            truncate_log(database)
             self._cut_at = time.monotonic() + _CUT_SECONDS
-        return give_back(database)
+        return vacuum_step(database)
 
     def close(self) -> None:
         """Close all connections, the one that writes last, and let go of the file."""
@@ -247,6 +254,6 @@ def _due(database: sqlite3.Connection, version: int) -> tuple[str, ...]:
     due = []
     if 0 < version < NEWEST:
         due.append(f"tables from version {version} to {NEWEST}")
-    if version and not is_giving(database):
+    if version and not has_incremental_vacuum(database):
         due.append("room that is no longer needed is given back")
     return tuple(due)

@@ -104,7 +104,7 @@ async def test_a_file_of_before_gives_room_back_once_it_is_migrated(tmp_path: Pa
 async def test_a_log_that_grew_while_somebody_read_is_cut_when_they_are_done(
     storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_file, "LOG_SIZE", _MEGABYTE)
+    monkeypatch.setattr(sqlite_file, "MAX_LOG_BYTES", _MEGABYTE)
     monkeypatch.setattr(sqlite_file, "_CUT_SECONDS", 0.0)
     sizes: list[int] = []
 

@@ -16,29 +16,29 @@ _STEP_PAGES = 256
 _INCREMENTAL = 2
 
 # SQLite never shrinks its log by itself. This much stays (bytes); one commit rarely writes more.
-LOG_SIZE = 64 * 1024 * 1024
+MAX_LOG_BYTES = 64 * 1024 * 1024
 
 
-def make_giving(database: sqlite3.Connection) -> None:
+def enable_incremental_vacuum(database: sqlite3.Connection) -> None:
     """Have the file give room back, ahead of anything that is written to it."""
     database.execute("PRAGMA auto_vacuum = INCREMENTAL")
 
 
-def is_giving(database: sqlite3.Connection) -> bool:
+def has_incremental_vacuum(database: sqlite3.Connection) -> bool:
     """Whether it does."""
     return _number(database, "PRAGMA auto_vacuum") == _INCREMENTAL
 
 
 def rebuild(database: sqlite3.Connection) -> None:
     """Have a file that holds something give room back. It is written anew, and has to fit twice."""
-    make_giving(database)
+    enable_incremental_vacuum(database)
     database.execute("VACUUM")
 
 
-def give_back(database: sqlite3.Connection) -> bool:
+def vacuum_step(database: sqlite3.Connection) -> bool:
     """Give the system a step's worth of what is free; whether there is more to do."""
     free = _number(database, "PRAGMA freelist_count")
-    if free <= _SPARE_PAGES or not is_giving(database):
+    if free <= _SPARE_PAGES or not has_incremental_vacuum(database):
         return False
     step = min(free - _SPARE_PAGES, _STEP_PAGES)
     # A page each time it is stepped, and a row without columns: `execute` would step it once.
@@ -50,7 +50,7 @@ def give_back(database: sqlite3.Connection) -> bool:
     return False
 
 
-def cut_log(database: sqlite3.Connection) -> None:
+def truncate_log(database: sqlite3.Connection) -> None:
     """Have the log begin anew, with nothing in it, unless somebody reads from it for long.
 
     SQLite does so of its own accord when nobody happens to read from it. Where somebody always
