@@ -14,7 +14,7 @@ from auth import api_key_commands
 from auth.api_key_commands import CommandOutput
 from settings import StorageSettings
 from storage.opening import file_of, from_url
-from storage.sqlite import backups, restoring
+from storage.sqlite import restoring
 
 _KEY_COMMANDS = ("create-key", "list-keys", "revoke-key")
 NAMES = frozenset({*_KEY_COMMANDS, "migrate", "backup", "restore", "check"})

@@ -17,8 +17,8 @@ import pytest
 from tornado.ioloop import IOLoop
 
 from storage.errors import Reason, StorageError
-from storage.sqlite.backups import backup, check
-from storage.sqlite.restoring import restore
+from storage.sqlite.backup import backup, check
+from storage.sqlite.restore import restore
 from storage.sqlite.store import SQLiteStorage
 from storage.sqlite.tables import MIGRATIONS, NEWEST
 from tests.storage.filled import filled
@@ -29,7 +29,7 @@ from tests.storage.samples import begun, conversation, ending, exchange
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from storage.sqlite.restoring import restore
+from storage.sqlite.restore import restore
 
 file, copy, left = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 
@@ -238,7 +238,7 @@ def test_a_disk_without_room_is_named_and_nothing_is_left_on_it(
         'mount -t tmpfs -o size=64k tmpfs "$1" && { "$3" -c "$4" "$2" "$1/kept.db"; ls -A "$1"; }'
     )
     code = (
-        "import sys; from pathlib import Path; from storage.sqlite.backups import backup\n"
+        "import sys; from pathlib import Path; from storage.sqlite.backup import backup\n"
         "try: backup(Path(sys.argv[1]), Path(sys.argv[2]), print)\n"
         "except Exception as error: print(error)"
     )

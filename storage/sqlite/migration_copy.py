@@ -21,11 +21,11 @@ def keep_copy(database: sqlite3.Connection, path: Path, version: int) -> Path:
         # In one step. A backup in paces begins anew with each write of another program, such as a
         # command for keys; and here SQLite waits for no disk, so that is done below.
         database.execute("VACUUM INTO ?", (str(making),))
-        sync(making)
+        fsync_path(making)
         making.rename(place)
     finally:
         making.unlink(missing_ok=True)
-    sync(place.parent)
+    fsync_path(place.parent)
     return place
 
 
@@ -37,7 +37,7 @@ def _free(place: Path) -> Path:
     return next(each for each in numbered if not each.exists())
 
 
-def sync(path: Path) -> None:
+def fsync_path(path: Path) -> None:
     """Have a file, or the names in a folder, on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -14,10 +14,10 @@ from itertools import chain, count
 from pathlib import Path
 
 from storage.errors import Reason, StorageError
-from storage.sqlite.backups import LOGS, logs, looked_through
-from storage.sqlite.copies import sync
+from storage.sqlite.backup import LOGS, logs, looked_through
 from storage.sqlite.inspection import connect, contents_of, in_words, never, stopped
 from storage.sqlite.lock import FileLock
+from storage.sqlite.migration_copy import fsync_path
 from storage.sqlite.reasons import reason
 from storage.sqlite.tables import SERVED, check_version
 
@@ -99,10 +99,10 @@ def _replace(file: Path, making: Path) -> Path | None:
             if log.exists():
                 log.rename(kept.with_name(kept.name + name))
         file.with_name(f"{file.name}-shm").unlink(missing_ok=True)  # an index of the log
-        sync(file.parent)
+        fsync_path(file.parent)
         stack.pop_all()  # from here on it may be all that is left of the old file
         making.rename(file)
-    sync(file.parent)
+    fsync_path(file.parent)
     return kept if holds_something else None
 
 

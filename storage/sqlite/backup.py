@@ -11,9 +11,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from storage.errors import Reason, StorageError
-from storage.sqlite.copies import sync
 from storage.sqlite.inspection import Contents, connect, contents_of, faults, in_words, never
 from storage.sqlite.lock import FileLock
+from storage.sqlite.migration_copy import fsync_path
 
 # What SQLite keeps beside a file and takes for a part of it, whichever file it was written for.
 LOGS = ("-wal", "-journal")
@@ -42,14 +42,14 @@ def backup(
             with _beside(file, stop) as database:
                 contents_of(database)
                 # In one step. In paces it begins anew with each write of the server's, and was seen
-                # not to end under 50 of them a second. SQLite waits for no disk here: sync does.
+                # not to end under 50 of them a second. SQLite waits for no disk here: `fsync_path` does.
                 database.execute("VACUUM INTO ?", (name,))
-            sync(making)
+            fsync_path(making)
             contents = looked_through(making, place, stop)
             _put(making, place)
         finally:
             making.unlink(missing_ok=True)
-        sync(place.parent)
+        fsync_path(place.parent)
     say(f"kept: {place}: {contents}")
 
 
