@@ -17,12 +17,12 @@ from pathlib import Path
 import msgspec
 
 from storage.errors import Outdated, Reason, StorageError, failure
+from storage.sqlite.error_hints import name_of, reason
 from storage.sqlite.holders import holder, serves_another
 from storage.sqlite.integrity_monitor import faults_within
 from storage.sqlite.lock import FileLock
 from storage.sqlite.migration_copy import keep_copy
 from storage.sqlite.readers import THREADS
-from storage.sqlite.reasons import name_of, reason
 from storage.sqlite.tables import NEWEST, SERVED, check_version, columns_of, upgrade
 from storage.sqlite.vacuum import (
     MAX_LOG_BYTES,

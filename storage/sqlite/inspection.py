@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from storage.errors import Reason, StorageError, failure
-from storage.sqlite.reasons import reason
+from storage.sqlite.error_hints import reason
 from storage.sqlite.tables import SERVED, check_version, columns_of
 
 # Seconds to wait for another program's transaction, such as that of a command for keys.

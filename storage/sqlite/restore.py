@@ -15,10 +15,10 @@ from pathlib import Path
 
 from storage.errors import Reason, StorageError
 from storage.sqlite.backup import LOGS, logs, looked_through
+from storage.sqlite.error_hints import reason
 from storage.sqlite.inspection import connect, contents_of, in_words, never, stopped
 from storage.sqlite.lock import FileLock
 from storage.sqlite.migration_copy import fsync_path
-from storage.sqlite.reasons import reason
 from storage.sqlite.tables import SERVED, check_version
 
 # Bytes copied between two looks whether to stop.

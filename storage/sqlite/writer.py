@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from storage.errors import Reason
 from storage.sqlite.command_queues import HUNG_SECONDS, Command, CommandQueues, Outcome
-from storage.sqlite.reasons import name_of, reason
+from storage.sqlite.error_hints import name_of, reason
 
 T = TypeVar("T")
 

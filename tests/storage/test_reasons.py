@@ -10,7 +10,7 @@ import pytest
 from model.messages import Message
 from storage.errors import NotFound, Reason, StorageError, TooLarge
 from storage.mongo import error_hints
-from storage.sqlite import reasons as sqlite_reasons
+from storage.sqlite import error_hints as sqlite_reasons
 from storage.sqlite.store import SQLiteStorage
 from tests.storage.conftest import Place
 from tests.storage.samples import begun, conversation, exchange
