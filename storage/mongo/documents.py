@@ -18,8 +18,8 @@ import msgspec
 from model.blocks import Block, ReasoningBlock, ToolCallBlock
 from model.growth import Chunk, Piece
 from model.messages import Conversation, Ending, Message
-from storage.reading import of_json, read_chunk, read_conversation, read_message
 from storage.sizes import facts_bytes
+from storage.tolerant_decoding import decode_chunk, decode_conversation, decode_json, decode_message
 from storage.values import (
     SCHEMA_VERSION,
     ApiKey,
@@ -50,9 +50,9 @@ def conversation_in(document: Mapping[str, Any]) -> Conversation:
     """The conversation that a document holds."""
     fields = dict(document)
     fields["id"] = fields["_id"]
-    with suppress(KeyError, TypeError):  # it stays what it is then, for `reading.py`
+    with suppress(KeyError, TypeError):  # it stays what it is then, for `tolerant_decoding.py`
         fields["metadata"] = {pair["k"]: pair["v"] for pair in fields["metadata"]}
-    return read_conversation(fields)
+    return decode_conversation(fields)
 
 
 def changed_fields(changes: Changes, updated_at: datetime) -> Document:
@@ -76,7 +76,7 @@ def message_in(document: Mapping[str, Any]) -> Message:
     fields = dict(document)
     fields["id"] = fields["_id"]
     fields["conversation_id"] = fields.get("conversation")
-    message = read_message(fields)
+    message = decode_message(fields)
     return msgspec.structs.replace(message, blocks=_opened(message.blocks))
 
 
@@ -105,7 +105,7 @@ def chunk_document(chunk: Chunk, created_at: datetime) -> Document:
 def chunk_in(document: Mapping[str, Any]) -> Chunk | None:
     """The chunk that a document holds, None if it cannot be read."""
     place = document["_id"]
-    chunk = read_chunk(place["answer"], place["position"], document["pieces"])
+    chunk = decode_chunk(place["answer"], place["position"], document["pieces"])
     return chunk and msgspec.structs.replace(chunk, pieces=_opened(chunk.pieces))
 
 
@@ -176,7 +176,7 @@ def _sealed(holders: tuple[Holder, ...]) -> tuple[Holder, ...]:
 
 def _opened(holders: tuple[Holder, ...]) -> tuple[Holder, ...]:
     """The same with the data of providers as they gave it."""
-    return tuple(_with_value(each, of_json) for each in holders)
+    return tuple(_with_value(each, decode_json) for each in holders)
 
 
 def _with_value(holder: Holder, change: Callable[[Any], Any]) -> Holder:

@@ -13,9 +13,9 @@ import msgspec
 
 from model.growth import Chunk
 from model.messages import Conversation, Ending, Message
-from storage.reading import of_json, read_chunk, read_conversation, read_message
 from storage.sizes import facts_bytes
 from storage.timestamps import from_milliseconds, to_milliseconds
+from storage.tolerant_decoding import decode_chunk, decode_conversation, decode_json, decode_message
 from storage.values import ApiKey, Count, IdempotencyKey
 
 _API_KEY_TIMES = ("created_at", "expires_at", "revoked_at")
@@ -36,10 +36,10 @@ def conversation_row(conversation: Conversation) -> dict[str, Any]:
 def conversation_in(row: Row) -> Conversation:
     """The conversation that a row holds."""
     columns = dict(row)
-    columns["metadata"] = of_json(columns["metadata"])
+    columns["metadata"] = decode_json(columns["metadata"])
     columns["created_at"] = _time(columns["created_at"])
     columns["updated_at"] = _time(columns["updated_at"])
-    return read_conversation(columns)
+    return decode_conversation(columns)
 
 
 def message_row(message: Message) -> dict[str, Any]:
@@ -58,11 +58,11 @@ def message_in(row: Row) -> Message:
     """The message that a row holds."""
     columns = dict(row)
     for name in ("blocks", "usage", "timing", "error"):
-        columns[name] = of_json(columns[name])
-    columns["attempts"] = of_json(columns.get("attempts")) or ()
+        columns[name] = decode_json(columns[name])
+    columns["attempts"] = decode_json(columns.get("attempts")) or ()
     columns["created_at"] = _time(columns["created_at"])
     columns["ended_at"] = _time(columns["ended_at"])
-    return read_message(columns)
+    return decode_message(columns)
 
 
 def chunk_row(chunk: Chunk) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def chunk_row(chunk: Chunk) -> dict[str, Any]:
 
 def chunk_in(row: Row) -> Chunk | None:
     """The chunk that a row holds, None if it cannot be read."""
-    return read_chunk(row["answer_id"], row["position"], of_json(row["pieces"]))
+    return decode_chunk(row["answer_id"], row["position"], decode_json(row["pieces"]))
 
 
 def count_row(count: Count) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def api_key_in(row: Row) -> ApiKey:
     for name in _API_KEY_TIMES:
         columns[name] = None if columns[name] is None else from_milliseconds(columns[name])
     if columns.get("models") is not None:
-        columns["models"] = tuple(of_json(columns["models"]))
+        columns["models"] = tuple(decode_json(columns["models"]))
     return ApiKey(**columns)
 
 
@@ -155,7 +155,7 @@ def _known(row: Row, kind: type[msgspec.Struct]) -> dict[str, Any]:
 
 
 def _time(stored: Any) -> Any:
-    """The time in a column; what is none stays what it is, for `reading.py`."""
+    """The time in a column; what is none stays what it is, for `tolerant_decoding.py`."""
     try:
         return from_milliseconds(stored)
     except (TypeError, ValueError):

@@ -38,19 +38,19 @@ _UNREADABLE: Mapping[str, Any] = {
 }
 
 
-def read_conversation(fields: Mapping[str, Any]) -> Conversation:
+def decode_conversation(fields: Mapping[str, Any]) -> Conversation:
     """The conversation with these fields, plain values as they are stored."""
     return _read(fields, Conversation)
 
 
-def read_message(fields: Mapping[str, Any]) -> Message:
+def decode_message(fields: Mapping[str, Any]) -> Message:
     """The message with these fields, plain values as they are stored."""
     blocks = fields.get("blocks")
     blocks = blocks_in(blocks if isinstance(blocks, list) else [blocks])
     return _read({**fields, "blocks": blocks}, Message)
 
 
-def read_chunk(answer_id: str, position: int, pieces: Any) -> Chunk | None:
+def decode_chunk(answer_id: str, position: int, pieces: Any) -> Chunk | None:
     """The chunk there, its pieces plain values as they are stored; None if they are unreadable."""
     try:
         return Chunk(answer_id, position, pieces_in(pieces))
@@ -59,7 +59,7 @@ def read_chunk(answer_id: str, position: int, pieces: Any) -> Chunk | None:
         return None
 
 
-def of_json(stored: Any) -> Any:
+def decode_json(stored: Any) -> Any:
     """The plain value of JSON text; what is none stays what it is, for those above to find out."""
     try:
         return None if stored is None else msgspec.json.decode(stored)
