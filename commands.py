@@ -13,7 +13,7 @@ from pathlib import Path
 from auth import api_key_commands
 from auth.api_key_commands import CommandOutput
 from settings import StorageSettings
-from storage.opening import file_of, from_url
+from storage.factory import file_of, from_url
 from storage.sqlite import restoring
 
 _KEY_COMMANDS = ("create-key", "list-keys", "revoke-key")

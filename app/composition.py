@@ -42,7 +42,7 @@ from settings import Settings, SettingsError
 from sockets.body_budget import BodyBudget
 from sockets.listening import is_shared, listen, url_of
 from sockets.peer_monitor import PeerMonitor
-from storage.opening import from_url
+from storage.factory import from_url
 from telemetry.lag import watch_lag
 from telemetry.metrics import Metrics, SocketStats
 

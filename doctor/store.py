@@ -7,7 +7,7 @@ from doctor.findings import Finding, look, ok, wrong
 from settings import Settings
 from storage.contract import Storage
 from storage.errors import Outdated, Reason, StorageError
-from storage.opening import from_url
+from storage.factory import from_url
 from storage.values import StoreReport
 
 # With transactions on every shape of cluster, and `$$NOW`.

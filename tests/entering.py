@@ -16,7 +16,7 @@ from tornado.ioloop import IOLoop
 from app.server import Server
 from auth import api_key_commands, api_keys
 from storage.contract import Storage
-from storage.opening import from_url
+from storage.factory import from_url
 from tests.serving import Serving
 
 SECRET = "the-secret-that-signs-tickets-in-tests"

@@ -20,8 +20,8 @@ from pymongo.monitoring import CommandListener, CommandStartedEvent
 from tornado.ioloop import IOLoop
 
 from storage.contract import Storage
+from storage.factory import from_url
 from storage.mongo import connection
-from storage.opening import from_url
 from tests.mongod import ReplicaSet, drop
 from tests.storage.raw import Raw, RawMongo, RawSQLite, leave_first_stage
 

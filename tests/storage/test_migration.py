@@ -18,10 +18,10 @@ from pymongo.monitoring import CommandFailedEvent
 from model.messages import Attempt, Message, now
 from storage.contract import Storage
 from storage.errors import Outdated, StorageError
+from storage.factory import from_url
 from storage.mongo import connection, lifecycle
 from storage.mongo.schema import INDEXES, VALIDATORS
 from storage.mongo.store import MongoStorage
-from storage.opening import from_url
 from storage.sqlite.store import SQLiteStorage
 from storage.sqlite.tables import MIGRATIONS, NEWEST, SERVED
 from storage.values import SCHEMA_VERSION, Order

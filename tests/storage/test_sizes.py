@@ -13,8 +13,8 @@ from model.blocks import ImageBlock, TextBlock
 from model.messages import now
 from storage.contract import Storage
 from storage.errors import NotFound
+from storage.factory import from_url
 from storage.mongo import queries
-from storage.opening import from_url
 from storage.sizes import CONVERSATION_BYTES, conversation_bytes, messages_bytes
 from storage.sqlite.tables import NEWEST
 from storage.values import Changes

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from storage.contract import Storage
-from storage.opening import from_url
+from storage.factory import from_url
 from storage.sqlite.store import SQLiteStorage
 
 
@@ -39,7 +39,7 @@ def test_any_other_url_is_a_value_error_that_keeps_its_password(url: str) -> Non
 
 def test_a_server_with_sqlite_does_not_load_motor() -> None:
     script = (
-        "import sys; from storage.opening import from_url;"
+        "import sys; from storage.factory import from_url;"
         "from_url('sqlite:///a.db', process='p', lease_seconds=1);"
         "sys.exit(any(name in sys.modules for name in ('motor', 'pymongo', 'bson')))"
     )
