@@ -14,7 +14,8 @@ from auth import api_key_commands
 from auth.api_key_commands import CommandOutput
 from settings import StorageSettings
 from storage.factory import file_of, from_url
-from storage.sqlite import restoring
+from storage.sqlite import backup as sqlite_backup
+from storage.sqlite import restore as sqlite_restore
 
 _KEY_COMMANDS = ("create-key", "list-keys", "revoke-key")
 NAMES = frozenset({*_KEY_COMMANDS, "migrate", "backup", "restore", "check"})
@@ -36,7 +37,7 @@ def run(options: argparse.Namespace, store: StorageSettings) -> int:
             if not asyncio.run(_migrate(store)):
                 print("nothing to do")
         case "backup":
-            backups.backup(file_of(store.url), options.file, print, _Stop())
+            sqlite_backup.backup(file_of(store.url), options.file, print, _Stop())
         case "restore":
             _restore(file_of(store.url), options.file)
         case "check":
@@ -117,7 +118,7 @@ async def _migrate(store: StorageSettings) -> bool:
 
 
 def _restore(file: Path, copy: Path) -> None:
-    restoring.restore(file, copy, print, _Stop())
+    sqlite_restore.restore(file, copy, print, _Stop())
     print(
         "Everything that happened after that backup is undone: API keys that were revoked are "
         "valid "
@@ -128,7 +129,7 @@ def _restore(file: Path, copy: Path) -> None:
 
 def _check(store: StorageSettings, copy: Path | None) -> bool:
     file = file_of(store.url) if copy is None else copy
-    return backups.check(file, is_ours=copy is None, say=print, stop=_Stop())
+    return sqlite_backup.check(file, is_ours=copy is None, say=print, stop=_Stop())
 
 
 class _Stop:

@@ -313,9 +313,9 @@ class StoreLifecycle(Protocol):
 
 class Storage(
     ConversationStore,
+    LiveAnswerStore,
     MessageStore,
     AskStore,
-    LiveAnswerStore,
     CoordinationStore,
     DeletionStore,
     ApiKeyStore,

@@ -8,6 +8,7 @@ from itertools import islice
 import pymongo
 from pymongo.errors import DuplicateKeyError
 
+from storage.contract import ApiKeyStore
 from storage.errors import NotFound
 from storage.mongo import queries
 from storage.mongo.connection import MongoConnection, command
@@ -19,7 +20,7 @@ from storage.values import ApiKey, Page
 _KEYS_PER_QUERY = 1000
 
 
-class MongoApiKeys(MongoConnection):
+class MongoApiKeys(MongoConnection, ApiKeyStore):
     """The API keys by which users enter."""
 
     @command("request")

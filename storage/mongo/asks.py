@@ -7,6 +7,7 @@ from motor.motor_tornado import MotorClientSession
 from pymongo.errors import DuplicateKeyError
 
 from model.messages import Conversation, Message
+from storage.contract import AskStore
 from storage.errors import Busy, NotFound
 from storage.mongo import queries
 from storage.mongo.connection import command
@@ -17,7 +18,7 @@ from storage.mongo.transactions import transact
 from storage.values import IdempotencyKey
 
 
-class MongoAsks(MongoMessages, MongoIdempotencyKeys):
+class MongoAsks(MongoMessages, MongoIdempotencyKeys, AskStore):
     """Keeps what is asked, all or nothing."""
 
     @command("request")

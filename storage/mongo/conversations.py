@@ -7,6 +7,7 @@ import pymongo
 from pymongo.errors import DuplicateKeyError
 
 from model.messages import Conversation
+from storage.contract import ConversationStore
 from storage.errors import NotFound
 from storage.mongo import queries
 from storage.mongo.connection import MongoConnection, closing_cursor, command
@@ -16,7 +17,7 @@ from storage.sizes import CONVERSATION_BYTES
 from storage.values import Changes, Order, Page
 
 
-class MongoConversations(MongoConnection):
+class MongoConversations(MongoConnection, ConversationStore):
     """What a user's conversations are, without what is said in them."""
 
     @command("request")

@@ -8,6 +8,7 @@ import pymongo
 
 from model.growth import Chunk
 from model.messages import Message, Status
+from storage.contract import CoordinationStore
 from storage.mongo import queries
 from storage.mongo.connection import closing_cursor, command
 from storage.mongo.documents import chunk_in, message_in, peer_requests_in
@@ -20,7 +21,7 @@ from storage.values import Growth, PeerRequests
 _ANSWERS_PER_QUERY = 1000
 
 
-class MongoCoordination(MongoLiveAnswers):
+class MongoCoordination(MongoLiveAnswers, CoordinationStore):
     """A process has one document, which it alone writes: its lease, and its requests to peers."""
 
     async def renew_lease(self, requests: Mapping[str, PeerRequests]) -> bool:

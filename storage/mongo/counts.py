@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import pymongo
 from pymongo.errors import BulkWriteError
 
+from storage.contract import CountStore
 from storage.mongo import queries
 from storage.mongo.connection import MongoConnection, command
 from storage.mongo.documents import span_id
@@ -12,7 +13,7 @@ from storage.mongo.errors import only_duplicates
 from storage.values import Count, Span
 
 
-class MongoCounts(MongoConnection):
+class MongoCounts(MongoConnection, CountStore):
     """Counts per user and time span; each writer has a field of its own in them."""
 
     @command("counts")

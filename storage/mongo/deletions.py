@@ -2,6 +2,7 @@
 
 from motor.motor_tornado import MotorClientSession
 
+from storage.contract import DeletionStore
 from storage.errors import NotFound
 from storage.mongo import queries
 from storage.mongo.connection import MongoConnection, command
@@ -14,7 +15,7 @@ from storage.values import Deletion
 _PURGE_BATCH = 500
 
 
-class MongoDeletions(MongoConnection):
+class MongoDeletions(MongoConnection, DeletionStore):
     """Deletes a conversation in one small transaction, and purges it in batches."""
 
     @command("deletion")

@@ -17,6 +17,7 @@ from pymongo.errors import (
     ServerSelectionTimeoutError,
 )
 
+from storage.contract import StoreLifecycle
 from storage.errors import Outdated, StorageError
 from storage.mongo import migration, queries
 from storage.mongo.connection import command
@@ -42,7 +43,7 @@ _BUSY_SECONDS = 60.0
 _NAMESPACE_EXISTS = 48
 
 
-class MongoLifecycle(MongoCoordination):
+class MongoLifecycle(MongoCoordination, StoreLifecycle):
     """What happens to the store before and after all its other operations."""
 
     async def open(self, *, beside: bool = False) -> None:

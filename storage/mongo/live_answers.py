@@ -7,6 +7,7 @@ from pymongo.errors import BulkWriteError
 
 from model.growth import Chunk, fold
 from model.messages import Ending, Message, Status, now
+from storage.contract import LiveAnswerStore
 from storage.mongo import queries
 from storage.mongo.connection import MongoConnection, command
 from storage.mongo.documents import chunk_document, chunk_in, ended_fields, message_in
@@ -14,7 +15,7 @@ from storage.mongo.errors import only_duplicates
 from storage.values import conversation_of
 
 
-class MongoLiveAnswers(MongoConnection):
+class MongoLiveAnswers(MongoConnection, LiveAnswerStore):
     """What a process keeps of the answers that it generates."""
 
     @command("chunks")

@@ -1,6 +1,7 @@
 """Messages: read one at a time, as pages of a conversation, and as branches of its tree."""
 
 from model.messages import Message, Role
+from storage.contract import MessageStore
 from storage.errors import NotFound
 from storage.mongo import queries
 from storage.mongo.connection import closing_cursor, command
@@ -15,7 +16,7 @@ from storage.values import Page, conversation_of
 _MAX_LINKS = 1000
 
 
-class MongoMessages(MongoConversations, MongoLiveAnswers):
+class MongoMessages(MongoConversations, MongoLiveAnswers, MessageStore):
     """What is said in a conversation; a live answer comes with its growth so far."""
 
     @command("request")

@@ -1,10 +1,13 @@
 """The embedded store: one file, one process, no server to install.
 
-`store.py` has what it keeps, `answers.py` and `keys.py` are parts of it, and `connection.py` is
-what they stand on. Below that, `file.py` is the file as a whole, `lock.py` keeps a second server out of
-it, and `holders.py` tells who has it; `writer.py` and `readers.py` have the threads, and
-`commands.py` is what waits for them. Its tables are in `tables.py`, their rows in `rows.py`;
-`copies.py` keeps the file as it was ahead of a migration, `space.py` gives room back, and
-`reasons.py` tells why it failed. `backups.py` copies it beside a server, `restoring.py` puts a copy
-in its place, and `inspection.py` looks whether it is whole; `integrity_monitor.py` does, behind a start.
+`store.py` puts its parts together: `connection.py` runs commands in the threads that have the file,
+`lifecycle.py` opens, migrates and closes the store; each other part of the contract has a module of
+its name. Below that, `writer.py` and `readers.py` have the threads, and `command_queues.py` is what
+they take commands from; `file.py` is the file as a whole, `lock.py` keeps a second server out of
+it, and `holders.py` tells who has it.
+
+The tables are in `tables.py`, their rows in `rows.py`; `error_hints.py` tells why SQLite failed,
+`vacuum.py` gives room back, and `migration_copy.py` keeps the file as it was before a migration.
+`backup.py` copies the file beside a server, `restore.py` puts a copy in its place, `inspection.py`
+looks for damage, and `integrity_monitor.py` does so while the server runs.
 """

@@ -42,7 +42,8 @@ def backup(
             with _beside(file, stop) as database:
                 contents_of(database)
                 # In one step. In paces it begins anew with each write of the server's, and was seen
-                # not to end under 50 of them a second. SQLite waits for no disk here: `fsync_path` does.
+                # not to end under 50 of them a second. SQLite waits for no disk here: the call
+                # behind it does.
                 database.execute("VACUUM INTO ?", (name,))
             fsync_path(making)
             contents = looked_through(making, place, stop)

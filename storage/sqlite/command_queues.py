@@ -1,4 +1,4 @@
-"""CommandQueues that wait for a thread: in queues, for so long, and only while somebody waits for them.
+"""Commands that wait for a thread: in queues, for so long, and only while a caller waits.
 
 SQLite's calls block, so they are made in threads. Such a command cannot be recalled once it has
 begun, but it can be dropped before: by whoever waits for it (their task is cancelled), or because

@@ -11,23 +11,20 @@ it keeps no server from starting, and neither makes nor changes tables. SQLite's
 transactions and the server's apart.
 """
 
-import asyncio
 import functools
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from storage.contract import Storage
 from storage.errors import Reason, StorageError
 from storage.sqlite.file import SQLiteFile
 from storage.sqlite.integrity_monitor import IntegrityMonitor
 from storage.sqlite.readers import Readers
 from storage.sqlite.rows import Row, insertion
 from storage.sqlite.writer import Writer
-from storage.values import PeerRequests, StoreReport
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,9 +33,6 @@ Part = TypeVar("Part", Writer, Readers)
 
 _Method = Callable[Concatenate[S, P], T]
 _Command = Callable[Concatenate[S, P], Coroutine[Any, Any, T]]
-
-# Seconds for a ping. Whoever asks whether we are ready has not much longer: a balancer, a person.
-_PING_SECONDS = 1.0
 
 
 def writes(queue: str) -> Callable[[_Method[S, P, T]], _Command[S, P, T]]:
@@ -65,10 +59,8 @@ def _run_by(
     return decorate
 
 
-class SQLiteConnection(Storage):
+class SQLiteConnection:
     """The file, open, and the threads that have it. What is kept there is for those who inherit."""
-
-    is_prompt = True  # commands have one order, and what was dropped is in it no more
 
     def __init__(self, path: Path, process: str) -> None:
         self.process = process
@@ -82,77 +74,6 @@ class SQLiteConnection(Storage):
         # Until a ping has written: what keeps others from it shows at once, a full disk not before.
         self._in_doubt = True
         self._damage: Exception | None = None  # was met; it does not go away
-
-    async def open(self, *, beside: bool = False) -> None:
-        try:
-            opened = functools.partial(self._file.open, beside=beside)
-            writing, reading = await self._in_thread(opened)
-        except BaseException:  # whoever left while it was opened closes nothing
-            await self.close()
-            raise
-        self._writer = Writer(
-            writing,
-            enter=self._enter,
-            check=self._file.lock.check,
-            tidy=functools.partial(self._file.tidy, writing),
-            failed=self._failed,
-        )
-        self._readers = Readers(reading, enter=self._enter, failed=self._failed)
-        if not beside:
-            self._integrity_monitor = IntegrityMonitor(
-                self.path, self._is_damaged, self._file.lock.is_in_place
-            )
-
-    async def report(self) -> StoreReport:
-        try:
-            return await self._in_thread(self._file.report)
-        finally:
-            await self.close()
-
-    async def migrate(self, say: Callable[[str], None]) -> bool:
-        try:
-            return await self._in_thread(functools.partial(self._file.migrate, say))
-        finally:
-            await self.close()
-
-    async def close(self) -> None:
-        try:
-            await self._in_thread(self._close)
-        except RuntimeError:  # the thread has ended: closed before
-            return
-        self._thread.shutdown()
-
-    async def ping(self) -> None:
-        if self._damage is not None:
-            raise self._failed(self._damage)
-        await self._opened(self._writer).run("ping", self._try, patience=_PING_SECONDS)
-        self._in_doubt = False
-
-    async def renew_lease(self, requests: Mapping[str, PeerRequests]) -> bool:
-        """The lock on the file is the lease: it lasts as long as the process, which is alone."""
-        return True
-
-    async def unreadable(self, kinds: Collection[str]) -> frozenset[str]:
-        """There is nobody else to read anything."""
-        return frozenset()
-
-    async def peer_requests(self) -> PeerRequests:
-        """There are no peers."""
-        return PeerRequests()
-
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        """Have `work` done in the storage's thread, and wait for it."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-
-    def _try(self) -> None:
-        """Write a page and change nothing, where there is doubt.
-
-        Whether there is room on the disk only writing tells: that costs an fsync, and so is done
-        where something has just failed, nothing was tried yet, or little room is left.
-        """
-        if self._in_doubt or self._file.seems_full():
-            (version,) = self._database.execute("PRAGMA user_version").fetchone()
-            self._database.execute(f"PRAGMA user_version = {version}")
 
     @property
     def _database(self) -> sqlite3.Connection:
@@ -177,26 +98,14 @@ class SQLiteConnection(Storage):
                 self._damage = error
         return told
 
-    def _is_damaged(self, fault: str) -> None:
-        self._damage = StorageError(f"{self.path} is damaged: {fault}", reason=Reason.CORRUPT)
-
-    def _close(self) -> None:
-        looked = self._integrity_monitor is None or self._integrity_monitor.close()
-        written = self._writer is None or self._writer.close()
-        read = self._readers is None or self._readers.close()
-        if (
-            looked and written and read
-        ):  # what a thread that hangs still uses is left to the process's end
-            self._file.close()
-
     def _insert(self, table: str, row: Row, otherwise: str = "") -> None:
-        held = self._held(table, row)
+        held = self._known_columns(table, row)
         self._database.execute(f"{insertion(table, held)} {otherwise}", held)
 
-    def _held(self, table: str, row: Row) -> Row:
+    def _known_columns(self, table: str, row: Row) -> Row:
         """What of `row` the file has columns for."""
         return {name: value for name, value in row.items() if name in self._file.columns[table]}
 
-    def _row(self, query: str, *values: str | int) -> Row | None:
+    def _fetch_row(self, query: str, *values: str | int) -> Row | None:
         row: sqlite3.Row | None = self._database.execute(query, values).fetchone()
         return None if row is None else dict(row)

@@ -16,7 +16,7 @@ from storage.contract import Storage
 from storage.errors import NotFound
 from storage.mongo import connection, live_answers, queries
 from storage.mongo import deletions as mongo_deletions
-from storage.sqlite import store as sqlite_module
+from storage.sqlite import deletions as sqlite_deletions
 from storage.sqlite.store import SQLiteStorage
 from storage.sqlite.tables import MIGRATIONS, SERVED
 from storage.values import Growth
@@ -39,7 +39,7 @@ _TABLES = ("messages", "chunks", "conversations", "deletions")
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch is two messages, or two chunks."""
     monkeypatch.setattr(mongo_deletions, "_PURGE_BATCH", 2)
-    monkeypatch.setattr(sqlite_module, "_CLEARED", 2)
+    monkeypatch.setattr(sqlite_deletions, "_PURGE_BATCH", 2)
 
 
 def left(place: Place) -> dict[str, int]:

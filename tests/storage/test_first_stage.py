@@ -15,7 +15,7 @@ from pymongo.database import Database
 from model.messages import Attempt, Status, now
 from storage.contract import Storage
 from storage.errors import KeyTaken
-from storage.sqlite import keys as sqlite_keys
+from storage.sqlite import counts, idempotency_keys
 from storage.values import Count, Span
 from tests.storage.conftest import Place
 from tests.storage.raw import FIRST_STAGE, Raw, leave_first_stage
@@ -35,7 +35,8 @@ THAT_DAY = datetime(2026, 11, 23, 10, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def _that_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_keys, "now", lambda: THAT_DAY)
+    for module in (counts, idempotency_keys):
+        monkeypatch.setattr(module, "now", lambda: THAT_DAY)
 
 
 async def stored(storage: Storage) -> Plain:

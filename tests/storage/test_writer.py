@@ -152,7 +152,7 @@ async def test_all_who_wait_for_another_program_are_told_together(tmp_path: Path
 async def test_a_ping_says_soon_that_another_program_writes(
     storage: SQLiteStorage, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.sqlite.connection._PING_SECONDS", 0.1)
+    monkeypatch.setattr("storage.sqlite.lifecycle._PING_SECONDS", 0.1)
     shell.hold()
     with pytest.raises(StorageError) as failed:
         await storage.ping()
@@ -280,7 +280,7 @@ async def test_who_comes_in_the_moment_of_closing_is_refused_and_not_left_waitin
 async def test_a_disk_that_hangs_is_told_and_holds_nobody_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("commands", "writer"):
+    for module in ("command_queues", "writer"):
         monkeypatch.setattr(f"storage.sqlite.{module}.HUNG_SECONDS", 0.1)
     storage = SQLiteStorage(tmp_path / "headrace.db", "p")
     await storage.open()

@@ -1,0 +1,61 @@
+"""Answers while they are live: their growth as chunks, and their endings."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from model.growth import Chunk, fold
+from model.messages import Ending, Message, Status
+from storage.contract import LiveAnswerStore
+from storage.sqlite.connection import SQLiteConnection, writes
+from storage.sqlite.rows import assignments, chunk_in, chunk_row, ending_row
+from storage.values import conversation_of
+
+
+class SQLiteLiveAnswers(SQLiteConnection, LiveAnswerStore):
+    """What a process keeps of the answers that it generates."""
+
+    is_prompt = True  # commands have one order, and what was dropped is in it no more
+
+    @writes("chunks")
+    def append_chunks(self, chunks: Sequence[Chunk]) -> frozenset[str]:
+        # A chunk that comes behind its answer's ending, or its deletion, would stay for ever.
+        self._database.executemany(
+            """INSERT INTO chunks (answer_id, position, pieces)
+            SELECT :answer_id, :position, :pieces
+            WHERE EXISTS (SELECT 1 FROM messages WHERE id = :answer_id AND status = 'live')
+            ON CONFLICT DO NOTHING""",
+            [chunk_row(chunk) for chunk in chunks],
+        )
+        if not self._file.columns.get("deletions"):
+            return frozenset()
+        deleted = {row["id"] for row in self._database.execute("SELECT id FROM deletions")}
+        gone = (chunk.answer_id for chunk in chunks if conversation_of(chunk.answer_id) in deleted)
+        return frozenset(gone)
+
+    @writes("ending")
+    def end_answer(self, answer_id: str, owner: str, ending: Ending) -> bool:
+        row = self._known_columns("messages", ending_row(ending))
+        ended = self._database.execute(
+            f"""UPDATE messages SET {assignments(row)}
+            WHERE id = :id AND owner = :owner AND status = 'live'""",
+            {**row, "id": answer_id, "owner": owner},
+        )
+        if ended.rowcount:
+            self._database.execute("DELETE FROM chunks WHERE answer_id = ?", (answer_id,))
+            return True
+        kept = self._fetch_row(
+            "SELECT * FROM messages WHERE id = ? AND owner = ?", answer_id, owner
+        )
+        # By what was written: of what the file has no room for nothing was.
+        return kept is not None and row.items() <= kept.items()
+
+    def _with_stored_chunks(self, message: Message) -> Message:
+        """A live answer with the blocks checkpointed so far; any other message as it is."""
+        if message.status is not Status.LIVE:
+            return message
+        chunks = self._database.execute(
+            "SELECT * FROM chunks WHERE answer_id = ? ORDER BY position", (message.id,)
+        )
+        readable = (chunk for row in chunks if (chunk := chunk_in(row)))
+        return msgspec.structs.replace(message, blocks=fold(readable))

@@ -1,0 +1,103 @@
+"""Messages: read one at a time, as pages of a conversation, and as branches of its tree."""
+
+from model.messages import Message, Role
+from storage.contract import MessageStore
+from storage.cursors import decode_message_cursor
+from storage.errors import NotFound
+from storage.pages import messages_page_builder, page_of_branch, page_of_messages
+from storage.sqlite.connection import reads
+from storage.sqlite.conversations import SQLiteConversations
+from storage.sqlite.live_answers import SQLiteLiveAnswers
+from storage.sqlite.rows import message_in
+from storage.values import Page
+
+# A message, if it is of a conversation: of one that is deleted they may still be there.
+MESSAGE_OF_CONVERSATION = """FROM messages
+    JOIN conversations ON conversations.id = messages.conversation_id WHERE messages.id = ?"""
+MESSAGE = f"SELECT messages.* {MESSAGE_OF_CONVERSATION}"
+
+
+class SQLiteMessages(SQLiteConversations, SQLiteLiveAnswers, MessageStore):
+    """What is said in a conversation; a live answer comes with its growth so far."""
+
+    @reads("request")
+    def message(self, user: str, message_id: str) -> Message:
+        row = self._fetch_row(f"{MESSAGE} AND messages.user = ?", message_id, user)
+        if row is None:
+            raise NotFound
+        return self._with_stored_chunks(message_in(row))
+
+    @reads("request")
+    def answer_status(self, user: str, answer_id: str) -> str:
+        row = self._fetch_row(
+            f"SELECT status {MESSAGE_OF_CONVERSATION} AND messages.user = ? AND role = ?",
+            *(answer_id, user, Role.ASSISTANT),
+        )
+        if row is None:
+            raise NotFound
+        return str(row["status"])
+
+    @reads("request")
+    def messages(
+        self, user: str, conversation_id: str, *, limit: int, before: str | None
+    ) -> Page[Message]:
+        where = "" if before is None else f"AND ordinal < {decode_message_cursor(before)}"
+        self._conversation_row(user, conversation_id)
+        found = self._database.execute(
+            f"""SELECT * FROM messages WHERE conversation_id = ? AND user = ? {where}
+            ORDER BY ordinal DESC LIMIT ?""",
+            (conversation_id, user, limit + 1),
+        )
+        page = messages_page_builder(limit)
+        page.add_all(self._with_stored_chunks(message_in(row)) for row in found)
+        return page_of_messages(page)
+
+    @reads("request")
+    def branch(
+        self,
+        user: str,
+        conversation_id: str,
+        *,
+        limit: int,
+        last: str | None,
+        max_chars: int | None = None,
+    ) -> Page[Message]:
+        self._conversation_row(user, conversation_id)
+        # Their ids first: what is sorted is held, all of it.
+        found = self._database.execute(
+            """WITH RECURSIVE branch (id, parent_id, ordinal) AS (
+                SELECT id, parent_id, ordinal FROM messages
+                WHERE conversation_id = :conversation AND user = :user AND id = coalesce(:last, (
+                    SELECT id FROM messages WHERE conversation_id = :conversation
+                    ORDER BY ordinal DESC LIMIT 1
+                ))
+                UNION ALL
+                SELECT messages.id, messages.parent_id, messages.ordinal
+                FROM branch JOIN messages ON messages.id = branch.parent_id
+                WHERE messages.user = :user
+                LIMIT :limit
+            ) SELECT id FROM branch ORDER BY ordinal DESC""",
+            {"conversation": conversation_id, "user": user, "last": last, "limit": limit},
+        )
+        page = messages_page_builder(limit, max_chars)
+        page.add_all(self._message(row["id"]) for row in found)
+        if last is not None and not page.found:
+            raise NotFound
+        return page_of_branch(page.found)
+
+    @reads("request")
+    def live_answer(self, user: str, conversation_id: str) -> str | None:
+        self._conversation_row(user, conversation_id)
+        return self._live_answer_id(conversation_id)
+
+    def _message(self, message_id: str) -> Message:
+        """One that is there, of a conversation that is."""
+        row = self._fetch_row("SELECT * FROM messages WHERE id = ?", message_id)
+        assert row is not None
+        return self._with_stored_chunks(message_in(row))
+
+    def _live_answer_id(self, conversation_id: str) -> str | None:
+        row = self._fetch_row(
+            "SELECT id FROM messages WHERE conversation_id = ? AND status = 'live'", conversation_id
+        )
+        return None if row is None else str(row["id"])
