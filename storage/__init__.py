@@ -1,10 +1,10 @@
-"""Where conversations live.
+"""Stores for conversations.
 
 `contract.py` says what a store promises, `values.py` what it takes and returns, `errors.py` what it
-raises. `sqlite/` and `mongo/` keep the contract, each with a module for each of its parts, and
-`factory.py` chooses between them by `storage.url`.
+raises. `sqlite/` and `mongo/` implement the contract, with a module for each of its parts, and
+`opening.py` chooses between them by `storage.url`.
 
-Both share `pages.py`, which cuts lists alike, `cursors.py`, which leads from one page to the next,
-`sizes.py`, which says what counts as somebody's, and `tolerant_decoding.py`, which copes with what
-this version cannot read.
+Both use `pages.py`, which bounds pages, `cursors.py`, which leads from one page to the next,
+`sizes.py`, which says what counts against a user's quota, and `reading.py`, which reads what
+another version wrote.
 """

@@ -1,13 +1,13 @@
-"""The storage contract: what each operation promises, in a protocol for each kind of caller.
+"""The storage contract: what each operation promises, in one protocol for each kind of caller.
 
-Two stores keep all of it, SQLite and MongoDB, and one suite of contract tests runs against both.
-Every operation is idempotent: after any StorageError the outcome is unknown and the caller may
-simply try again with the same arguments. Operations made for a request carry the user, so that
-one user can never name another's document: it is NotFound, the same as one that never was. API
-keys are looked up before it is known who asks; they are the one exception.
+Two stores implement all of it, SQLite and MongoDB, and the same contract tests run against both.
+Every operation is idempotent: after any StorageError the outcome is unknown, and the caller may try
+again with the same arguments. Operations made for a request take the user, so that no user can
+reach another's document: it is NotFound, like one that never existed. API keys are the exception:
+they are looked up before the user is known.
 
-Text is anything that UTF-8 can carry, NUL included; a lone surrogate is a ValueError, and nothing
-is kept. All times are aware and in UTC, whole milliseconds.
+Text is anything that UTF-8 can represent, NUL included; a lone surrogate is a ValueError, and
+nothing is stored. All times are aware, in UTC, and whole milliseconds.
 """
 
 from abc import abstractmethod
@@ -33,11 +33,11 @@ from storage.values import (
 
 
 class ConversationStore(Protocol):
-    """What a user's conversations are, without what is said in them."""
+    """A user's conversations, without their messages."""
 
     @abstractmethod
     async def create_conversation(self, conversation: Conversation) -> None:
-        """Keep a new conversation."""
+        """Store a new conversation."""
 
     @abstractmethod
     async def conversation(self, user: str, conversation_id: str) -> Conversation:
@@ -47,26 +47,26 @@ class ConversationStore(Protocol):
     async def conversations(
         self, user: str, *, limit: int, after: str | None, order: Order = Order.CREATED
     ) -> Page[Conversation]:
-        """Newest (created or updated last) first.
+        """A page of conversations, the last created or updated first.
 
-        `after` is an earlier page's `next`, of the same order; raises InvalidCursor if not. What is
-        updated meanwhile moves ahead of all pages; of the rest nothing is passed over or comes
-        twice.
+        `after` is the `next` of an earlier page in the same order; raises InvalidCursor otherwise.
+        A conversation that is updated in the meantime moves to the front; none of the others is
+        skipped or repeated.
         """
 
     @abstractmethod
     async def change_conversation(
         self, user: str, conversation_id: str, changes: Changes, updated_at: datetime
     ) -> Conversation:
-        """Apply `changes` and return what is then kept. Raises NotFound."""
+        """Apply `changes` and return what is stored then. Raises NotFound."""
 
     @abstractmethod
     async def kept_bytes(self, user: str) -> int:
-        """How much of the store is a user's, as `sizes.py` counts it."""
+        """How many bytes a user has stored, as `sizes.py` counts them."""
 
 
 class MessageStore(Protocol):
-    """What is said in conversations; a live answer comes with the blocks checkpointed so far."""
+    """The messages of conversations; a live answer comes with the blocks checkpointed so far."""
 
     @abstractmethod
     async def message(self, user: str, message_id: str) -> Message:
@@ -78,8 +78,8 @@ class MessageStore(Protocol):
     ) -> Page[Message]:
         """The newest `limit` messages, oldest of them first; `next` leads to older ones.
 
-        Live answers come with the blocks checkpointed so far. Raises NotFound for the conversation
-        and InvalidCursor for a `before` that is none.
+        Live answers come with the blocks checkpointed so far. Raises NotFound for the conversation,
+        and InvalidCursor for a `before` that is not a cursor.
         """
 
     @abstractmethod
@@ -92,18 +92,18 @@ class MessageStore(Protocol):
         last: str | None,
         max_chars: int | None = None,
     ) -> Page[Message]:
-        """The message `last` and the nearest it goes on from, `limit` in all, oldest of them first.
+        """The message `last` and its nearest ancestors, `limit` in all, oldest of them first.
 
         At least one is read, and no more than have `max_chars` characters together, if that is less
-        than a page has. `next` is what the oldest goes on from: the `last` of the page before.
+        than a page has. `next` is the parent of the oldest: the `last` of the preceding page.
         Without `last` it is the branch of the newest message, which is always an answer. A live one
         comes with the blocks checkpointed so far. Raises NotFound for the conversation, and for a
-        `last` that is no message of it.
+        `last` that is not one of its messages.
         """
 
     @abstractmethod
     async def answer_status(self, user: str, answer_id: str) -> str:
-        """How an answer stands, without its text. Raises NotFound, also for what is no answer."""
+        """The status of an answer, without its text. Raises NotFound, also for a question."""
 
     @abstractmethod
     async def live_answer(self, user: str, conversation_id: str) -> str | None:
@@ -111,7 +111,7 @@ class MessageStore(Protocol):
 
 
 class AskStore(Protocol):
-    """Keeps a question with its answer that is to come, and with its idempotency key."""
+    """Stores a question with its live answer and its idempotency key."""
 
     @abstractmethod
     async def ask(
@@ -124,16 +124,16 @@ class AskStore(Protocol):
         key: IdempotencyKey | None = None,
         replaces: str | None = None,
     ) -> None:
-        """Keep a question, its live answer and its key, all or nothing.
+        """Store a question, its live answer and its key, all or nothing.
 
-        Without `question` it is one more answer to a question that is kept; parents are the
-        caller's to check. `new` is the conversation to be made in the same step; without it the
-        named one must exist (NotFound). `title`, unless it is None, becomes the conversation's if
-        that has none. `answer.created_at` becomes its `updated_at`. Raises Busy if another answer
-        is live there. Asking again with the same ids changes nothing.
+        Without `question` it is another answer to a stored question; the caller checks parents.
+        `new` is a conversation to create in the same step; without it the named one must exist
+        (NotFound). `title`, unless it is None, becomes the conversation's if it has none.
+        `answer.created_at` becomes its `updated_at`. Raises Busy if another answer is live there.
+        Calling it again with the same ids changes nothing.
 
-        Raises KeyTaken, ahead of NotFound and Busy, if `key` stands for another answer, unless
-        that is the one with the id `replaces`: then it stands for the new one from now on.
+        Raises KeyTaken, before NotFound and Busy, if `key` stands for another answer, unless that
+        is the one with the id `replaces`: then the key stands for the new one from now on.
         """
 
     @abstractmethod
@@ -142,117 +142,120 @@ class AskStore(Protocol):
 
 
 class LiveAnswerStore(Protocol):
-    """Keeps what a process generates: growth while an answer is live, and its ending."""
+    """Stores the answers that a process generates: their growth while live, and their endings."""
 
-    # Whether what failed, or whose caller was cancelled, is carried out before the next command or
-    # never. Where this is False, it may still be carried out later.
+    # Whether a command that failed, or whose caller was cancelled, is carried out before the next
+    # one or never. Where this is False, it may still be carried out later.
     is_prompt: ClassVar[bool] = False
 
-    process: str  # the owner of what it keeps, see `CoordinationStore`
+    process: str  # the owner of the answers that it stores, see `CoordinationStore`
 
     @abstractmethod
     async def append_chunks(self, chunks: Sequence[Chunk]) -> frozenset[str]:
-        """Keep growth. A chunk that is already there is success: chunks never change.
+        """Store growth. A chunk that exists already is success: chunks never change.
 
-        Returns those of the answers whose conversation is deleted: no growth of theirs stays.
+        Returns the answers whose conversation was deleted; none of their growth stays.
         """
 
     @abstractmethod
     async def end_answer(self, answer_id: str, owner: str, ending: Ending) -> bool:
-        """Write an ending, once, if the answer is live and `owner`'s.
+        """Write an ending, once, if the answer is live and belongs to `owner`.
 
-        True also when this ending was written before; False: the answer is no longer the owner's,
-        and what its readers hold may differ from what is kept.
+        True also if this ending was written before. False: the answer no longer belongs to the
+        owner, and what its readers received may differ from what is stored.
         """
 
 
 class CoordinationStore(Protocol):
-    """What processes tell each other through the store: leases, requests to peers, growth."""
+    """What processes tell each other through the store: leases, peer requests, growth."""
 
     process: str  # names this process as the owner of answers: 128 random bits, new at every start
 
     @abstractmethod
     async def renew_lease(self, requests: Mapping[str, PeerRequests]) -> bool:
-        """Say that this process lives, for another `lease_seconds`, and what it asks of others.
+        """Extend this process' lease by `lease_seconds`, and store its peer requests.
 
-        `requests` has the answers of other processes by their owner; it replaces what was said
-        before. False: the lease had run out, so others may have ended this process's answers.
+        `requests` has the answers of other processes by their owner; it replaces earlier ones.
+        False: the lease had expired, so other processes may have ended this one's answers.
         """
 
     @abstractmethod
     async def peer_requests(self) -> PeerRequests:
-        """What processes that live want of this one's answers."""
+        """What other live processes ask of this one's answers."""
 
     @abstractmethod
     async def growth(self, positions: Mapping[str, int]) -> Growth:
-        """What became of answers, by id, since the positions up to which they are known."""
+        """The growth of answers, by id, since the positions up to which they are known."""
 
     @abstractmethod
     async def own_live_answers(self) -> frozenset[str]:
-        """The ids of this process's answers that are live in the store."""
+        """The ids of this process' answers that are live in the store."""
 
     @abstractmethod
     async def orphans(self) -> list[Message]:
-        """The live answers of processes that died, with their blocks so far, some at a time.
+        """The live answers of dead processes, with their blocks so far, some at a time.
 
-        Empty unless this process's own lease was renewed without a gap for one whole lease:
-        whoever was cut off from the store cannot tell who is dead.
+        Empty unless this process' own lease was renewed without a gap for one whole lease: a
+        process that was cut off from the store cannot tell which others are dead.
         """
 
     @abstractmethod
     async def unreadable(self, kinds: Collection[str]) -> frozenset[str]:
-        """Those of `kinds` that some process whose lease is held cannot read.
+        """Those of `kinds` that some process with a valid lease cannot read.
 
-        Kinds are as in `model/blocks.py`: `later_kinds` tells those of blocks.
+        Kinds are as in `model/blocks.py`: `later_kinds` returns those of blocks.
         """
 
 
 class DeletionStore(Protocol):
-    """Deletes conversations, and then purges the store of what was said in them."""
+    """Deletes conversations at once, and then their messages in batches."""
 
     @abstractmethod
     async def delete_conversation(self, user: str, conversation_id: str) -> None:
-        """Forget a conversation with all its messages. Raises NotFound, also when done twice.
+        """Delete a conversation and all its messages. Raises NotFound, also the second time.
 
-        It takes as long for many messages as for one: none of it is seen any more from then on,
-        and what is left of it in the store is for `clear`.
+        It takes the same time for many messages as for one: they are invisible from then on, and
+        `clear` removes them from the store.
         """
 
     @abstractmethod
     async def deletion(self) -> Deletion | None:
-        """A deleted conversation for this process to clear; for some time it is nobody else's.
+        """A deleted conversation for this process to clear; no other process gets it for some time.
 
-        None if there is none. One that a process began to clear and left comes up again.
+        None if there is none. One that a process began to clear and did not finish is returned
+        again.
         """
 
     @abstractmethod
     async def clear(self, deletion: Deletion) -> bool:
-        """Take away some of what is left of a conversation. False once there is nothing more."""
+        """Remove a batch of what is left of a conversation. False once there is nothing more."""
 
 
 class ApiKeyStore(Protocol):
-    """The API keys by which users enter."""
+    """The API keys of users."""
 
     @abstractmethod
     async def create_api_key(self, key: ApiKey) -> None:
-        """Keep a new API key. Raises StorageError if there is no room for what limits it."""
+        """Store a new API key. Raises StorageError if the store's schema cannot hold its
+        restrictions.
+        """
 
     @abstractmethod
     async def api_keys(self, key_ids: Collection[str]) -> list[ApiKey]:
         """Those of the API keys that exist, revoked and expired ones too, in any order.
 
-        It is asked who the user is: it names none.
+        It takes no user: the keys tell who the user is.
         """
 
     @abstractmethod
     async def list_api_keys(
         self, user: str | None, *, limit: int, after: str | None
     ) -> Page[ApiKey]:
-        """A user's API keys, or everybody's, by their ids. `after` as in `conversations`."""
+        """A page of a user's API keys, or of all, by id. `after` as in `conversations`."""
 
     @abstractmethod
     async def revoke_api_key(self, key_id: str, revoked_at: datetime) -> ApiKey:
-        """Take an API key back and return what is kept of it; the first time counts.
+        """Revoke an API key and return it; the time of the first revocation stays.
 
         Raises NotFound.
         """
@@ -263,52 +266,53 @@ class CountStore(Protocol):
 
     @abstractmethod
     async def share_counts(self, counts: Sequence[Count]) -> Mapping[Span, int]:
-        """Keep what was counted; returns what all writers together have, for each of the spans.
+        """Store counts, and return the sum over all writers for each of the spans.
 
-        What a writer has counted only grows: less than is kept changes nothing, and 0 just asks.
-        A span is forgotten some time after its end.
+        What a writer has counted only grows: less than is stored changes nothing, and 0 only reads.
+        A span is deleted some time after its end.
         """
 
 
 class StoreLifecycle(Protocol):
-    """The store as a whole: before and after all its other operations."""
+    """The store as a whole, before and after all other operations."""
 
     @abstractmethod
     async def open(self, *, beside: bool = False) -> None:
-        """Connect and create what is missing; what an older version made is served as it is.
+        """Connect and create what is missing; the schema of an older version is used as it is.
 
-        `beside` servers that may run, for a command that manages API keys and leaves: it takes no
-        lease, so it owns no answers. Raises StorageError, with words for the operator, if that
-        cannot be done, and Outdated where it takes `migrate` first.
+        `beside` running servers, for a command that manages API keys: it takes no lease, so it owns
+        no answers. Raises StorageError, with a message for the operator, if that fails, and
+        Outdated if `migrate` is needed first.
         """
 
     @abstractmethod
     async def report(self) -> StoreReport:
-        """Report how the store is, in place of `open`: it changes nothing, and lets go.
+        """Report the state of the store, in place of `open`; it changes nothing and disconnects.
 
-        Raises StorageError, with words for the operator, if `open` would.
+        Raises StorageError, with a message for the operator, if `open` would.
         """
 
     @abstractmethod
     async def migrate(self, say: Callable[[str], None]) -> bool:
-        """Bring the store to this version, in place of `open`, and let go; whether it was due.
+        """Migrate the store to this version, in place of `open`, and disconnect; returns whether
+        that was due.
 
-        `say` is told each change, in words, when it was made, from whichever thread made it.
-        Nothing that is kept is taken away, and what is done already is not done again. Raises
-        StorageError, with words for the operator.
+        `say` is called with each change, in words, when it was made, from whichever thread. Stored
+        data is not deleted, and nothing is done twice. Raises StorageError, with a message for the
+        operator.
         """
 
     @abstractmethod
     async def close(self) -> None:
-        """Let go of everything. Nothing may be called afterwards; calling it twice is harmless.
+        """Disconnect. Nothing may be called afterwards, except this again.
 
-        The lease goes too, unless it has requests to peers: who read their answers here may
-        read them elsewhere before it has run out, and nobody takes them for left meanwhile.
+        The lease is given up, unless it has peer requests: readers of remote answers may reconnect
+        to another process before it expires, and their answers must not be abandoned until then.
         """
 
     @abstractmethod
     async def ping(self) -> None:
-        """Return if the store answers and can be written to; else raise StorageError."""
+        """Return if the store responds and can be written to; else raise StorageError."""
 
 
 class Storage(
@@ -323,4 +327,4 @@ class Storage(
     StoreLifecycle,
     Protocol,
 ):
-    """The whole of a store: all of the protocols above."""
+    """A whole store: all of the protocols above."""

@@ -1,8 +1,8 @@
-"""Cursors: where in a list the page before ended. They lead from one page to the next.
+"""Cursors, which lead from one page of a list to the next.
 
-A cursor names the last thing on its page, so that a list which grows meanwhile neither repeats nor
-skips anything. To clients it is opaque: URL-safe base64. What comes back is checked, for anybody
-can make one up.
+A cursor names the last item of its page, so that a list which grows in the meantime neither repeats
+nor skips items. To clients it is opaque: URL-safe base64. It is validated when it comes back, since
+anybody can make one up.
 """
 
 import base64
@@ -13,7 +13,7 @@ from storage.errors import InvalidCursor
 from storage.timestamps import from_milliseconds, to_milliseconds
 from storage.values import Order
 
-# What the cursors of a list by activity begin with, so that neither list takes the other's.
+# The prefix of cursors for the order by last update, so that neither order accepts the other's.
 _MARKS = {Order.CREATED: "", Order.UPDATED: "updated."}
 
 
@@ -70,7 +70,8 @@ def _decode(cursor: str) -> str:
 
 
 def _whole_number(digits: str) -> int:
-    # Not int() alone, which takes signs, spaces and underscores; and no more than 8 bytes hold.
+    # Not int() alone, which accepts signs, spaces and underscores; and no more than 8 bytes can
+    # hold.
     if not (digits.isascii() and digits.isdecimal() and len(digits) <= 18):
         raise InvalidCursor
     return int(digits)

@@ -1,41 +1,41 @@
-"""What can go wrong in a store.
+"""The errors of a store.
 
-StorageError          the store could not be reached or failed; carries a Reason
-├── Outdated          `server.py migrate` first
-└── TooLarge          what was to be kept will never fit
-NotFound              no such document for this user
+StorageError          the store could not be reached or failed; has a Reason
+├── Outdated          `server.py migrate` is needed first
+└── TooLarge          what was to be stored will never fit
+NotFound              no such document of this user
 Busy                  the conversation has a live answer already
 KeyTaken              the idempotency key stands for another answer already
-InvalidCursor         no list gave out this cursor
+InvalidCursor         not a cursor of this list
 
-The last four are answers of a store that works. No error's words carry what people wrote, or the
-password of a store.
+The last four come from a store that works. No error's message contains user data or a password of
+the store.
 """
 
 from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why a store failed, in a word that may be told to anybody and is never reworded."""
+    """Why a store failed, in one word that tells nothing private and never changes."""
 
-    UNREACHABLE = "unreachable"  # nothing answers there, or it cannot be opened
-    TIMEOUT = "timeout"  # it did not answer in time
-    OVERLOADED = "overloaded"  # more commands wait for it than may
-    LOCKED = "locked"  # another program is writing to it, or has it
-    NOT_PRIMARY = "not_primary"  # it answers, and takes no writes just now
+    UNREACHABLE = "unreachable"  # it cannot be connected to or opened
+    TIMEOUT = "timeout"  # it did not respond in time
+    OVERLOADED = "overloaded"  # too many commands wait for it
+    LOCKED = "locked"  # another program is writing to it or has it locked
+    NOT_PRIMARY = "not_primary"  # it responds but accepts no writes at the moment
     FULL = "full"
     READ_ONLY = "read_only"
-    DENIED = "denied"  # its user may not do this
+    DENIED = "denied"  # the database's user lacks a permission
     CORRUPT = "corrupt"
-    REPLACED = "replaced"  # another file has its name, or none has
+    REPLACED = "replaced"  # the file was replaced or removed
     OUTDATED = "outdated"  # `server.py migrate` first
-    TOO_LARGE = "too_large"  # this will never fit, whoever tries
+    TOO_LARGE = "too_large"  # what was to be stored will never fit
     IO = "io"
     FAILED = "failed"  # none of the above
 
     @property
     def lasts(self) -> bool:
-        """Whether it stays until somebody sees to it: trying again is of no use."""
+        """Whether it stays until the operator acts, so that trying again is useless."""
         return self in _LASTING
 
 
@@ -55,37 +55,39 @@ class StorageError(Exception):
     """The store could not be reached or failed: the outcome of the operation is unknown."""
 
     def __init__(self, message: str, *, reason: Reason = Reason.FAILED) -> None:
-        super().__init__(message)  # for the operator: no password, nothing of what is kept
+        super().__init__(
+            message
+        )  # the message is for the operator; it contains no password and no user data
         self.reason = reason
 
 
 class Outdated(StorageError):
-    """The store is older than what this version serves; `server.py migrate` changes that."""
+    """The store's schema is older than this version can use; `server.py migrate` changes that."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, reason=Reason.OUTDATED)
 
 
 class TooLarge(StorageError):
-    """What was to be kept will never fit: nothing of it is kept, and trying again is of no use."""
+    """What was to be stored will never fit: nothing of it is stored, and retrying is useless."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, reason=Reason.TOO_LARGE)
 
 
 def failure(message: str, reason: Reason) -> StorageError:
-    """The error that says so."""
+    """The error for this reason."""
     if reason is Reason.TOO_LARGE:
         return TooLarge(message)
     return StorageError(message, reason=reason)
 
 
 class NotFound(Exception):
-    """No such document for this user."""
+    """There is no such document of this user."""
 
 
 class InvalidCursor(Exception):
-    """A cursor that no list gave out, or another one."""
+    """A cursor that this list did not issue."""
 
 
 class Busy(Exception):

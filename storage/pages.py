@@ -1,7 +1,7 @@
-"""Pages of long lists, cut alike by both stores.
+"""Builds pages of long lists, bounded in the same way for both stores.
 
-A page is bounded by its characters, too: two hundred of the longest messages would be a gigabyte of
-memory for one request, and whoever has a key may send many of those.
+A page is bounded by its characters too: two hundred of the longest messages would take a gigabyte
+of memory for one request.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -15,37 +15,37 @@ from storage.values import ApiKey, Order, Page
 T = TypeVar("T")
 
 
-# Of all that a page holds: some 4 MB as JSON, and ten times what fifty usual messages have. What is
-# longer alone is a page of its own.
+# Characters in a page: some 4 MB as JSON, and ten times what fifty usual messages have. A longer
+# item is a page of its own.
 PAGE_CHARS = 1_000_000
 
-# How many dead processes' answers to hold in memory at once, and no more of them than of a page.
+# The number of orphans in memory at a time, within the characters of a page.
 ORPHANS = 50
 
 
 class PageBuilder(Generic[T]):
-    """Collects what a store finds, in that order, until the page is full.
+    """Collects items in the order in which the store finds them, until the page is full.
 
-    The store stops reading once something did not fit, so that what is in memory is bounded.
+    The store stops reading once an item did not fit, so that memory is bounded.
     """
 
     def __init__(
         self, limit: int, chars: Callable[[T], int], *, max_chars: int | None = None
     ) -> None:
         self.found: list[T] = []
-        self.has_more = False  # something did not fit: there is a page behind this one
+        self.has_more = False  # an item did not fit, so there is another page
         self._limit = limit
         self._chars = chars
         self._chars_left = PAGE_CHARS if max_chars is None else min(max_chars, PAGE_CHARS)
 
     def add_all(self, found: Iterable[T]) -> None:
-        """Add what there is room for, and read nothing behind that."""
+        """Add items until one does not fit, and read no further."""
         for each in found:
             if not self.add(each):
                 return
 
     def add(self, each: T) -> bool:
-        """Add one, if there is room for it; whether there was."""
+        """Add an item if there is room for it; returns whether there was."""
         self._chars_left -= self._chars(each)
         if len(self.found) == self._limit or (self.found and self._chars_left < 0):
             self.has_more = True
@@ -55,43 +55,45 @@ class PageBuilder(Generic[T]):
 
 
 def conversations_page_builder(limit: int) -> PageBuilder[Conversation]:
-    """An empty page of at most `limit` conversations; what else is long of them is bounded."""
+    """An empty page of at most `limit` conversations; their lengths are bounded elsewhere."""
     return PageBuilder(limit, lambda conversation: len(conversation.system or ""))
 
 
 def messages_page_builder(limit: int, max_chars: int | None = None) -> PageBuilder[Message]:
-    """An empty page of at most `limit` messages, and of `max_chars` characters, if that is less."""
+    """An empty page of at most `limit` messages, and of `max_chars` characters if that is less."""
     return PageBuilder(
         limit, lambda message: sum(map(_chars_held, message.blocks)), max_chars=max_chars
     )
 
 
 def page_of_conversations(builder: PageBuilder[Conversation], order: Order) -> Page[Conversation]:
-    """The page; newest first."""
+    """The page of conversations, newest first."""
     found = builder.found
     cursor = conversation_cursor(found[-1], order) if builder.has_more else None
     return Page(tuple(found), cursor)
 
 
 def page_of_messages(builder: PageBuilder[Message]) -> Page[Message]:
-    """The page, of messages found newest first."""
+    """The page of messages, which were found newest first."""
     found = builder.found
     cursor = message_cursor(found[-1].ordinal) if builder.has_more else None
     return Page(tuple(found[::-1]), cursor)
 
 
 def page_of_branch(found: Sequence[Message]) -> Page[Message]:
-    """The page, of messages found newest first, each the parent of the one ahead of it."""
+    """The page of a branch, whose messages were found newest first, each the parent of the one
+    before.
+    """
     return Page(tuple(found[::-1]), found[-1].parent_id if found else None)
 
 
 def page_of_api_keys(found: Sequence[ApiKey], limit: int) -> Page[ApiKey]:
-    """The page, of one key more than `limit` if there are more; by their ids."""
+    """The page of API keys by id; with one more than `limit` there is another page."""
     page = tuple(found[:limit])
     return Page(page, api_key_cursor(page[-1].id) if len(found) > limit else None)
 
 
 def _chars_held(block: Block) -> int:
-    """What a block takes in memory; a picture's address may be all of the picture."""
+    """The characters that a block takes in memory; an image's URL may contain the image."""
     address = block.url if isinstance(block, ImageBlock | FileBlock) else None
     return chars_in(block) + len(address or "")

@@ -1,9 +1,8 @@
-"""How much of a store is somebody's: what they put into it, in bytes of JSON.
+"""How many bytes of a store count against a user's quota: what they put into it, as JSON.
 
-Counted is what people bring: conversations with what stands in them, and questions with all their
-parts. Answers are not: they are bounded by what providers are paid for. What is brought stays
-counted until its conversation is deleted, also if something else has taken its place there: so a
-count only ever grows, by what each write brings, and needs no look at what was there before.
+Conversations with their fields count, and questions with all their parts. Answers do not: their
+providers are paid for. What was put in counts until its conversation is deleted, also if it was
+replaced: so a count only grows, by what each write brings, without reading what was there.
 """
 
 from collections.abc import Iterable
@@ -14,26 +13,26 @@ import msgspec
 from model.messages import Conversation, Message, Role
 from storage.values import Changes
 
-# For a conversation without a word: its row or document, its places in indexes, and those of its
-# messages' own facts. It is also what is counted of one that an older version made.
+# Bytes of an empty conversation: its row or document, its index entries, and those of its messages.
+# A conversation of an older version counts so much, too.
 CONVERSATION_BYTES = 1000
 
 _FACTS = ("title", "model", "system", "metadata")
 
 
 def facts_bytes(facts: Conversation | Changes) -> int:
-    """What somebody says of a conversation, or changes of it."""
+    """The bytes of a conversation's fields, or of changes to them."""
     said = (getattr(facts, name) for name in _FACTS)
     return sum(_length(each) for each in said if each and each is not msgspec.UNSET)
 
 
 def conversation_bytes(conversation: Conversation) -> int:
-    """A new conversation, with what is said of it."""
+    """The bytes of a new conversation."""
     return CONVERSATION_BYTES + facts_bytes(conversation)
 
 
 def messages_bytes(messages: Iterable[Message]) -> int:
-    """What somebody asks in these messages."""
+    """The bytes of questions."""
     return sum(_length(each.blocks) for each in messages if each.role == Role.USER)
 
 

@@ -1,4 +1,4 @@
-"""What a store takes and returns besides conversations and messages, which are the model's."""
+"""The values that a store takes and returns, besides conversations and messages (`model/`)."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -11,19 +11,19 @@ from model.messages import Message
 
 T = TypeVar("T")
 
-# Stored with every document, so that a later version can tell what it reads. Since 2 there may be
-# kinds of blocks, pieces, roles and statuses that its reader does not know.
+# The version that is stored with every document, so that a later version knows what it reads. Since
+# 2 there may be kinds of blocks, pieces, roles and statuses that a reader does not know.
 SCHEMA_VERSION = 2
 
-# How long an idempotency key stands for its answer: a client that lost its connection comes back
-# within minutes, one that was put away for the night the next day; and none is kept for ever.
+# How long an idempotency key is stored: a client that lost its connection retries within minutes, a
+# suspended one the next day.
 KEY_SECONDS = 24 * 3600
 
 
 class IdempotencyKey(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client's `Idempotency-Key` stands for; kept for a day.
+    """The answer that a client's `Idempotency-Key` stands for; stored for a day.
 
-    `id` is a hash of the user and the client's key, `fingerprint` one of what was asked.
+    `id` is a hash of the user and the client's key, `fingerprint` one of the question.
     """
 
     id: str
@@ -34,10 +34,10 @@ class IdempotencyKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a key by which its user enters; `digest` is a hash of the key itself.
+    """A stored API key; `digest` is a hash of the key itself.
 
-    `id` is the part of the key that may be shown. A revoked key is kept, to tell whose it was.
-    `models` are patterns of those that it may ask, None stands for any.
+    `id` is the part of the key that may be shown. Revoked keys stay stored, to tell whose they
+    were. `models` are patterns of the permitted models; None permits all.
     """
 
     id: str
@@ -52,7 +52,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Span(msgspec.Struct, frozen=True):
-    """What of a user's is counted, and when: a minute's questions, a day's tokens."""
+    """What is counted of a user, and when: a minute's questions, a day's tokens."""
 
     user: str
     what: str
@@ -61,7 +61,7 @@ class Span(msgspec.Struct, frozen=True):
 
 
 class Count(msgspec.Struct, frozen=True):
-    """How much one writer has counted in a span. Writers are 16 or more hexadecimal digits."""
+    """What one writer has counted in a span. Writers are 16 or more hexadecimal digits."""
 
     span: Span
     writer: str
@@ -69,9 +69,9 @@ class Count(msgspec.Struct, frozen=True):
 
 
 class Deletion(msgspec.Struct, frozen=True):
-    """A deleted conversation of which something may be left in the store.
+    """A deleted conversation of which messages may be left in the store.
 
-    `again`: it was cleared before, and only what came late can be left.
+    `again`: it was cleared before, and only late writes can be left.
     """
 
     conversation_id: str
@@ -80,17 +80,17 @@ class Deletion(msgspec.Struct, frozen=True):
 
 
 class PeerRequests(msgspec.Struct, frozen=True):
-    """Ids of one process's answers that others read, and that others want stopped."""
+    """Ids of one process' answers that other processes read, and that they want to be stopped."""
 
     follows: frozenset[str] = frozenset()
     stops: frozenset[str] = frozenset()
 
 
 class Growth(msgspec.Struct, frozen=True):
-    """What became of answers that other processes write.
+    """The growth of answers that other processes generate.
 
-    `chunks` has at most one for each answer. `ended` are those that have no more, with all their
-    blocks; `gone` are the ids of those that no longer exist.
+    `chunks` has at most one for each answer. `ended` are complete messages; `gone` are the ids of
+    those that no longer exist.
     """
 
     chunks: tuple[Chunk, ...] = ()
@@ -99,26 +99,26 @@ class Growth(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
-    """A part of a list; `next` is the cursor of the part behind it, None at the end."""
+    """A part of a list; `next` is the cursor of the next page, None at the end."""
 
     data: tuple[T, ...]
     next: str | None
 
 
 class Order(StrEnum):
-    """By which of their times conversations are listed."""
+    """The time by which conversations are listed."""
 
     CREATED = "created"
     UPDATED = "updated"
 
     @property
     def field(self) -> str:
-        """The field that has it."""
+        """The field with that time."""
         return f"{self}_at"
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
-    """What to change of a conversation; a field left UNSET stays as it is."""
+    """Changes to a conversation; a field that is UNSET stays as it is."""
 
     title: str | msgspec.UnsetType | None = msgspec.UNSET
     model: str | msgspec.UnsetType | None = msgspec.UNSET
@@ -127,24 +127,24 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoreReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What `server.py doctor` wants to know of a store, and nothing of what is kept in it."""
+    """The state of a store, for `server.py doctor`; it contains no user data."""
 
     name: str
     version: tuple[int, ...]
     shape: str  # in words: which file, how many servers
     missing: tuple[str, ...] = ()  # what `open` would make, such as indexes, by name
     due: tuple[str, ...] = ()  # what `migrate` would change, in words
-    ahead_seconds: float = 0.0  # by how much its clock is ahead of ours
+    ahead_seconds: float = 0.0  # by how many seconds its clock is ahead of this machine's
     used_by: str | None = None  # the process that has it for itself
-    free_bytes: int | None = None  # where it keeps what it keeps, if that can be told
-    replaced: bool = False  # the process that has it for itself has another file by this name
-    faults: tuple[str, ...] = ()  # what a quick look through it found wrong
-    is_looked_through: bool = True  # whether that came to its end
+    free_bytes: int | None = None  # free bytes on its disk, if they are known
+    replaced: bool = False  # that process has another file open that had this name
+    faults: tuple[str, ...] = ()  # damage that a quick check found
+    is_looked_through: bool = True  # whether the check came to its end
 
 
 def conversation_of(message_id: str) -> str:
-    """The conversation of a message: its id begins with the conversation's, "-" and what has none.
+    """The conversation id of a message: message ids begin with it, followed by "-".
 
-    So a message is found by its id alone, and by its shard key all the same.
+    So a message is found by its id alone, and still by its shard key.
     """
     return message_id.rpartition("-")[0]

@@ -1,13 +1,13 @@
 """The store for many processes on many machines: MongoDB, through Motor.
 
-The only folder of the project that imports motor or pymongo. `store.py` puts its parts together:
-`connection.py` has the client and runs commands on it, `transactions.py` several of them as one,
-`lifecycle.py` opens, migrates and closes the store; each other part of the contract has a module
-of its name.
+This is the only folder that imports motor or pymongo. `store.py` puts its parts together:
+`connection.py` has the client and runs commands, `transactions.py` runs several as one,
+`lifecycle.py` opens, migrates and closes the store; each other part of the contract has a module of
+its name.
 
-Pure functions beside them say what MongoDB holds (`documents.py`), what it is asked (`queries.py`),
-what it is told about its collections (`schema.py`) and when (`migration.py`), and what an operator
-is told of its errors (`error_hints.py`).
+Pure functions beside them define what MongoDB stores (`documents.py`), filters and updates
+(`queries.py`), collections (`schema.py`) and their migration (`migration.py`), and error messages
+for the operator (`error_hints.py`).
 """
 
 import os

@@ -16,16 +16,16 @@ from storage.mongo.documents import api_key_document, api_key_in
 from storage.pages import page_of_api_keys
 from storage.values import ApiKey, Page
 
-# How many API keys to look after at once. Their ids are 20 KB then, what comes back some 250.
+# The number of API keys in one query: their ids take 20 KB, the documents some 250.
 _KEYS_PER_QUERY = 1000
 
 
 class MongoApiKeys(MongoConnection, ApiKeyStore):
-    """The API keys by which users enter."""
+    """The API keys of users."""
 
     @command("request")
     async def create_api_key(self, key: ApiKey) -> None:
-        with suppress(DuplicateKeyError):  # by an earlier try
+        with suppress(DuplicateKeyError):  # by an earlier attempt
             await self._api_keys.insert_one(api_key_document(key))
 
     @command("api_keys")

@@ -1,4 +1,4 @@
-"""A question, its live answer and its idempotency key, kept in one transaction."""
+"""Stores a question, its live answer and its idempotency key in one transaction."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ from storage.values import IdempotencyKey
 
 
 class MongoAsks(MongoMessages, MongoIdempotencyKeys, AskStore):
-    """Keeps what is asked, all or nothing."""
+    """Stores questions with their answers, all or nothing."""
 
     @command("request")
     async def ask(
@@ -45,20 +45,20 @@ class MongoAsks(MongoMessages, MongoIdempotencyKeys, AskStore):
             try:
                 ordinal = await self._reserve_ordinals(session, kept, title, make)
             except DuplicateKeyError:
-                make = None  # it is there already: the next try finds out whether it is theirs
+                make = None  # it exists already: the next attempt finds out whether it is the same
                 raise
             documents = [message_document(each, place) for place, each in enumerate(kept, ordinal)]
-            # In this order: that it was asked before comes out ahead of busy.
+            # In this order: KeyTaken comes before Busy.
             await self._messages.insert_many(documents, session=session)
 
         async def is_kept() -> bool:
-            # The key behind the live answer: if they came together, it shows by then.
+            # The key after the live answer: if both were stored together, it is visible by then.
             live = await self._live_answer_id(answer.user, answer.conversation_id)
             if key is not None:
                 await self._check_key_claim(key, replaces)
             if await self._is_message(answer):
                 return True
-            # Who did not get the key waits for it to show: on its shard that may take longer.
+            # Wait until the other's key is visible, which may take longer on its shard.
             if entitled and live not in (None, answer.id):
                 raise Busy(live)
             return False
@@ -72,7 +72,9 @@ class MongoAsks(MongoMessages, MongoIdempotencyKeys, AskStore):
         title: str | None,
         new: Conversation | None,
     ) -> int:
-        """Take places in the conversation, made first if `new`, for `kept`; return the first."""
+        """Reserve ordinals in the conversation, created first if `new`, for `kept`; return the
+        first.
+        """
         key = queries.conversation_key(kept[0].user, kept[0].conversation_id)
         conversation = await self._conversations.find_one_and_update(
             key,

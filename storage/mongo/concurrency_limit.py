@@ -1,8 +1,8 @@
-"""A limit on how many commands of one kind run at once, also where they cannot be cancelled.
+"""Limits how many commands of one kind run at a time, also if they cannot be cancelled.
 
-A driver that works in threads does not stop when its caller is cancelled: the thread is taken until
-the server answers or the driver gives up. So what counts is the commands that run, not the callers
-that still wait. A limit for each kind keeps one kind from waiting behind another.
+A driver that works in threads does not stop when its caller is cancelled: the thread is busy until
+the server responds or the driver times out. So running commands are counted, not waiting callers.
+With a limit for each kind, one kind does not wait for another.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class ConcurrencyLimit:
-    """At most `limit` commands run at once; the next one waits for up to `timeout` seconds."""
+    """At most `limit` commands run at a time; others wait for up to `timeout` seconds."""
 
     def __init__(self, limit: int, *, timeout: float) -> None:
         self._free = asyncio.Semaphore(limit)
@@ -23,9 +23,10 @@ class ConcurrencyLimit:
         self._running: set[asyncio.Task[Any]] = set()
 
     async def run(self, command: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Run `command` when one more may run. Once begun it runs to its end, whoever leaves.
+        """Run `command` once another one may run. Once started it runs to its end, even if
+        cancelled.
 
-        Raises StorageError if none may in time; it has not begun then.
+        Raises StorageError if it could not start in time.
         """
         try:
             async with asyncio.timeout(self._timeout):
@@ -40,7 +41,7 @@ class ConcurrencyLimit:
         return await asyncio.shield(task)
 
     async def wait_until_idle(self) -> None:
-        """Wait until nothing runs."""
+        """Wait until no command runs."""
         while self._running:
             await asyncio.wait(self._running)
 
@@ -48,4 +49,4 @@ class ConcurrencyLimit:
         self._running.discard(task)
         self._free.release()
         if not task.cancelled():
-            task.exception()  # looked at: its caller may have left, and asyncio would complain
+            task.exception()  # retrieved, since its caller may be gone

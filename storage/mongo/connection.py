@@ -1,13 +1,13 @@
-"""The client of MongoDB, its collections, and how every command of the store is run.
+"""The client of MongoDB, its collections, and how all commands of the store are run.
 
-A command waits until one more of its kind may run, runs to its end even if its caller was
-cancelled, and raises our errors in place of the driver's. What is acknowledged was journaled by a
-majority of the servers, and what is read cannot be rolled back. Whatever fails, the outcome is
-unknown, and every operation can simply be done again.
+A command waits until another one of its kind may run, runs to its end even if its caller is
+cancelled, and raises this project's errors in place of the driver's. Writes are acknowledged when a
+majority of the servers has journaled them, and reads cannot be rolled back. After a failure the
+outcome is unknown, and every operation can be repeated.
 
-The folder keeps to calls that Motor shares with PyMongo's own AsyncMongoClient, its successor.
-Three differ, `start_session`, `start_transaction` and `close`: each is called in one place, which
-says so.
+The folder uses only calls that Motor shares with its successor, PyMongo's AsyncMongoClient. Three
+differ, `start_session`, `start_transaction` and `close`: each is called in one place, which says
+so.
 """
 
 import functools
@@ -31,11 +31,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 S = TypeVar("S", bound="MongoConnection")
 
-# How many commands of a kind may be in flight: 16 + 8 + 6 + 8 are 38 in all, for 39 threads. So a
-# lease never waits behind a backlog of anything, nor the end of an answer behind a rush of
-# questions, nor what others want of this process behind the growth that it follows. Whoever deletes
-# conversations by the hundred fills the two places for that, and no others. Of keys there are two
-# queries at a time: one that looks after those that are known, and one for all that are not.
+# How many commands of each kind may run at a time: 16 + 8 + 6 + 8 are 38 in all, for 39 threads. So
+# a lease never waits for other commands, an ending never for questions, and peer requests never for
+# followed growth. Deletions have two places of their own. Of queries for API keys there are two at
+# a time: one that rechecks cached keys, and one for all others.
 _CONCURRENCY = {
     "request": 16,
     "ending": 8,
@@ -51,7 +50,7 @@ _CONCURRENCY = {
     "ping": 1,
 }
 
-# Set here, whatever the URL says: every promise of the contract rests on them. Milliseconds.
+# Set here, whatever the URL says, since the contract depends on them. Times are milliseconds.
 _OPTIONS: dict[str, Any] = {
     "w": "majority",
     "journal": True,
@@ -61,7 +60,7 @@ _OPTIONS: dict[str, Any] = {
     "timeoutMS": int(COMMAND_SECONDS * 1000),
     "serverSelectionTimeoutMS": int(COMMAND_SECONDS * 1000),
     "maxPoolSize": MOTOR_THREADS,
-    # What another program wrote, and Python cannot hold, would else fail whatever is read with it.
+    # Else a value that another program wrote and Python cannot represent would fail the whole read.
     "datetime_conversion": "DATETIME_CLAMP",
     "unicode_decode_error_handler": "replace",
     "tz_aware": True,
@@ -73,7 +72,7 @@ _Method = Callable[Concatenate[S, P], Coroutine[Any, Any, T]]
 
 
 def command(kind: str) -> Callable[[_Method[S, P, T]], _Method[S, P, T]]:
-    """Have a method run within the limit of its `kind`, to its end, and raise our errors."""
+    """Have a method run within the limit of its `kind`, to its end, and translate errors."""
 
     def decorate(method: _Method[S, P, T]) -> _Method[S, P, T]:
         @functools.wraps(method)
@@ -96,7 +95,7 @@ class MongoConnection:
         self.process = process
         self._url = url
         self._lease = int(lease_seconds * 1000)  # as the server counts
-        self._since: datetime | None = None  # when the lease began that we know of
+        self._since: datetime | None = None  # the start of the current lease, as far as is known
         self._limits = {
             kind: ConcurrencyLimit(limit, timeout=COMMAND_SECONDS)
             for kind, limit in _CONCURRENCY.items()
@@ -106,11 +105,11 @@ class MongoConnection:
     def _connect(self) -> None:
         try:
             with warnings.catch_warnings():
-                # An option it cannot read the driver only warns of, and does without: no "tls".
+                # The driver only warns of an option it cannot read, and ignores it, even "tls".
                 warnings.simplefilter("error", UserWarning)
                 client: MotorClient[Document] = MotorClient(self._url, **_OPTIONS)
             database = client.get_default_database("headrace")
-        # Not even as the cause: its words may quote the URL, password and all.
+        # Not even as the cause: its message may quote the URL with the password.
         except UserWarning:
             raise StorageError("storage.url has an option that is unknown or wrong") from None
         except (PyMongoError, ValueError, TypeError) as error:
@@ -131,7 +130,7 @@ class MongoConnection:
 
 @asynccontextmanager
 async def closing_cursor(cursor: Any) -> AsyncIterator[Any]:
-    """Close a cursor that is not read to its end, or may fail before: the server frees it then."""
+    """Close a cursor that is not read to its end, so that the server frees it."""
     try:
         yield cursor
     finally:

@@ -1,4 +1,4 @@
-"""Conversations: kept, listed, changed, and how much of the store they take."""
+"""Conversations: created, listed and changed, and how many bytes they take."""
 
 from contextlib import suppress
 from datetime import datetime
@@ -18,11 +18,11 @@ from storage.values import Changes, Order, Page
 
 
 class MongoConversations(MongoConnection, ConversationStore):
-    """What a user's conversations are, without what is said in them."""
+    """A user's conversations, without their messages."""
 
     @command("request")
     async def create_conversation(self, conversation: Conversation) -> None:
-        with suppress(DuplicateKeyError):  # by an earlier try
+        with suppress(DuplicateKeyError):  # by an earlier attempt
             await self._conversations.insert_one(conversation_document(conversation))
 
     @command("request")
@@ -67,9 +67,9 @@ class MongoConversations(MongoConnection, ConversationStore):
         return sum(sums)
 
     async def _check_conversation(self, user: str, conversation_id: str) -> None:
-        """Raise NotFound if it is deleted, or never was: its messages may still be there.
+        """Raise NotFound if it was deleted or never existed: its messages may still be there.
 
-        Asked behind what was read of it: whoever deletes it meanwhile takes that away as well.
+        It is called after reading them: a deletion in the meantime hides them as well.
         """
         key = queries.conversation_key(user, conversation_id)
         if await self._conversations.find_one(key, {"_id": 1}) is None:

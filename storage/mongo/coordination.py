@@ -22,19 +22,19 @@ _ANSWERS_PER_QUERY = 1000
 
 
 class MongoCoordination(MongoLiveAnswers, CoordinationStore):
-    """A process has one document, which it alone writes: its lease, and its requests to peers."""
+    """Each process has one document, which it alone writes: its lease and its peer requests."""
 
     async def renew_lease(self, requests: Mapping[str, PeerRequests]) -> bool:
         since = await self._renew_lease(requests)
-        # Remembered here, where the caller waits: one who left did not learn of a gap, and the
-        # next one has to. The same goes for a reply that was lost.
+        # Remembered here, where the caller waits: a cancelled caller did not learn of a gap, and
+        # the next one has to. The same goes for a lost reply.
         unbroken = self._since in (None, since)
         self._since = since
         return unbroken
 
     @command("lease")
     async def _renew_lease(self, requests: Mapping[str, PeerRequests]) -> datetime:
-        """Renew it; returns since when it is held without a gap."""
+        """Renew the lease; returns since when it is held without a gap."""
         renewed = await self._processes.find_one_and_update(
             {"_id": self.process},
             queries.lease_renewed(self._lease, requests),
@@ -55,7 +55,9 @@ class MongoCoordination(MongoLiveAnswers, CoordinationStore):
 
     @command("peer_requests")
     async def peer_requests(self) -> PeerRequests:
-        of_ours = {"wants": {"$elemMatch": {"owner": self.process}}}  # a process names us once
+        of_ours = {
+            "wants": {"$elemMatch": {"owner": self.process}}
+        }  # each process names this one once
         cursor = self._processes.find(queries.wanting(self.process), of_ours)
         return peer_requests_in([document["wants"][0] async for document in cursor])
 
@@ -68,7 +70,8 @@ class MongoCoordination(MongoLiveAnswers, CoordinationStore):
         while some := dict(islice(known, _ANSWERS_PER_QUERY)):
             cursor = self._chunks.find(queries.next_chunks(some))
             grown = [chunk async for document in cursor if (chunk := chunk_in(document))]
-            # Only now, for an ending brings all of its answer, whatever chunks it had meanwhile.
+            # Read after the chunks, since an ending has all of its answer, whatever chunks there
+            # were.
             over, lost = await self._ended_or_gone(
                 some.keys() - {chunk.answer_id for chunk in grown}
             )
@@ -90,7 +93,7 @@ class MongoCoordination(MongoLiveAnswers, CoordinationStore):
         judge = queries.lease_held_throughout(self.process, self._lease)
         if await self._processes.find_one(judge, {"_id": 1}) is None:
             return []
-        # Owners first and leases afterwards: a process has its lease before it has an answer.
+        # Owners first, then leases: a process has its lease before it has an answer.
         owners = await self._messages.distinct("owner", queries.LIVE)
         alive = self._processes.find(queries.lease_held(owners), {"_id": 1})
         dead = set(owners) - {process["_id"] async for process in alive}

@@ -1,4 +1,4 @@
-"""What users used, counted together by all processes."""
+"""What users used, counted by all processes together."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,7 +14,7 @@ from storage.values import Count, Span
 
 
 class MongoCounts(MongoConnection, CountStore):
-    """Counts per user and time span; each writer has a field of its own in them."""
+    """Counts by user and time span; each writer has a field of its own in them."""
 
     @command("counts")
     async def share_counts(self, counts: Sequence[Count]) -> Mapping[Span, int]:
@@ -28,7 +28,7 @@ class MongoCounts(MongoConnection, CountStore):
             except BulkWriteError as error:
                 if not only_duplicates(error):
                     raise
-                # Made by another process in this moment: now it can be updated.
+                # Created by another process at this moment: now it can be updated.
                 await self._counts.bulk_write(updates, ordered=False)
         shared = {count.span: 0 for count in counts}
         spans = {span_id(span): span for span in shared}

@@ -1,4 +1,4 @@
-"""Deleted conversations: hidden at once, and purged of their messages by and by."""
+"""Deleted conversations: hidden at once, and cleared of their messages in batches."""
 
 from motor.motor_tornado import MotorClientSession
 
@@ -10,13 +10,13 @@ from storage.mongo.documents import deletion_in
 from storage.mongo.transactions import transact
 from storage.values import Deletion
 
-# How many messages of a deleted conversation, or chunks, to take away at once: 20 ms here. Others
-# wait for one such batch at most.
+# The number of messages or chunks deleted in a batch: 20 ms here. Others wait for one batch at
+# most.
 _PURGE_BATCH = 500
 
 
 class MongoDeletions(MongoConnection, DeletionStore):
-    """Deletes a conversation in one small transaction, and purges it in batches."""
+    """Deletes a conversation in one small transaction, and clears it in batches."""
 
     @command("deletion")
     async def delete_conversation(self, user: str, conversation_id: str) -> None:
@@ -33,7 +33,7 @@ class MongoDeletions(MongoConnection, DeletionStore):
                 upsert=True,
                 session=session,
             )
-            # Whoever writes an answer there finds it gone when it ends.
+            # A process that generates an answer there finds it gone when it ends.
             await self._messages.delete_one(live, session=session)
 
         async def is_forgotten() -> bool:
@@ -43,7 +43,7 @@ class MongoDeletions(MongoConnection, DeletionStore):
 
     @command("clearing")
     async def deletion(self) -> Deletion | None:
-        # The one that is due first, if any is: which that is the server's clock decides, by the id.
+        # The one that is due first, if any is, by the server's clock.
         found = await self._deletions.find_one(sort=[("due_at", 1)])
         if found is None:
             return None
@@ -55,7 +55,7 @@ class MongoDeletions(MongoConnection, DeletionStore):
     async def clear(self, deletion: Deletion) -> bool:
         user, conversation_id = deletion.user, deletion.conversation_id
         key = queries.deletion_key(conversation_id)
-        # For as long as a lease: two that clear one conversation do no harm, only work for nothing.
+        # For as long as a lease: two processes that clear one conversation do no harm.
         await self._deletions.update_one(key, queries.deletion_claimed(self._lease))
         messages = queries.messages_of(user, conversation_id)
         first = await self._messages.find_one(messages, {"ordinal": 1}, sort=[("ordinal", 1)])

@@ -1,11 +1,11 @@
-"""MongoDB's documents: our types as what is stored, and what the server holds every writer to.
+"""MongoDB's documents: how types are stored, and the fields that every writer must write.
 
-Knows no driver. A document is the type's fields under their own names, but for `_id` and
-`conversation`, the shard key. Every document carries `schema`, the version that wrote it.
+It imports no driver. A document has the type's fields under their own names, except `_id` and
+`conversation`, the shard key. Every document has `schema`, the version that wrote it.
 
-Keys that people choose are never field names: a "$" or "." there means something to the server,
-and a NUL cannot be stored. `metadata` is a list of `{k, v}`. The same goes for those that providers
-choose: what they want back with a block is JSON text, which also holds numbers that BSON does not.
+Keys that users choose are never field names: "$" and "." have a meaning there, and NUL cannot be
+stored. `metadata` is a list of `{k, v}`. The same goes for providers: provider data is stored as
+JSON text, which can also represent numbers that BSON cannot.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -33,7 +33,7 @@ from storage.values import (
 
 Document = dict[str, Any]
 
-# What may hold a provider's data.
+# Blocks that may have provider data.
 Holder = TypeVar("Holder", Block, Piece)
 
 
@@ -64,7 +64,7 @@ def changed_fields(changes: Changes, updated_at: datetime) -> Document:
 
 
 def message_document(message: Message, ordinal: int) -> Document:
-    """A question or an answer, as number `ordinal` of its conversation."""
+    """A question or an answer with its ordinal in the conversation."""
     document: Document = _plain(msgspec.structs.replace(message, blocks=_sealed(message.blocks)))
     document["_id"] = document.pop("id")
     document["conversation"] = document.pop("conversation_id")
@@ -87,12 +87,12 @@ def ended_fields(ending: Ending) -> Document:
 
 
 def chunk_id(answer_id: str, position: float) -> Document:
-    """A chunk's `_id`. Its fields come in this order: in another it would be another id."""
+    """A chunk's `_id`. The order of its fields matters: in another order it is another id."""
     return {"answer": answer_id, "position": position}
 
 
 def chunk_document(chunk: Chunk, created_at: datetime) -> Document:
-    """A chunk. Its `_id` makes a retry harmless, and is what chunks are found and sorted by."""
+    """A chunk. Its `_id` makes retries harmless, and finds and sorts chunks."""
     return {
         "_id": chunk_id(chunk.answer_id, chunk.position),
         "conversation": conversation_of(chunk.answer_id),
@@ -110,7 +110,7 @@ def chunk_in(document: Mapping[str, Any]) -> Chunk | None:
 
 
 def key_document(key: IdempotencyKey) -> Document:
-    """What an idempotency key stands for."""
+    """An idempotency key."""
     document: Document = _plain(key)
     document["_id"] = document.pop("id")
     return document | {"schema": SCHEMA_VERSION}
@@ -122,7 +122,7 @@ def key_in(document: Mapping[str, Any]) -> IdempotencyKey:
 
 
 def deletion_in(document: Mapping[str, Any]) -> Deletion:
-    """The deleted conversation that a document tells of."""
+    """The deleted conversation of a document."""
     return Deletion(document["_id"], document["user"], document["again"])
 
 
@@ -139,14 +139,14 @@ def api_key_in(document: Mapping[str, Any]) -> ApiKey:
 
 
 def span_id(span: Span) -> str:
-    """A span's `_id`. The user comes last: the rest of it has no space."""
+    """A span's `_id`. The user comes last, since the other parts contain no space."""
     return f"{span.begins_at:%Y-%m-%dT%H:%M:%SZ} {span.what} {span.user}"
 
 
 def peer_requests_list(requests: Mapping[str, PeerRequests]) -> list[Document]:
-    """What a process asks of its peers, by owner, as its document lists it.
+    """The peer requests of a process, by owner, as its document lists them.
 
-    Sorted: the server writes down no more of a renewal than what changed.
+    They are sorted, so that a renewal only writes what has changed.
     """
     return [
         {"owner": owner, "follows": sorted(each.follows), "stops": sorted(each.stops)}
@@ -156,7 +156,7 @@ def peer_requests_list(requests: Mapping[str, PeerRequests]) -> list[Document]:
 
 
 def peer_requests_in(listed: Iterable[Mapping[str, Any]]) -> PeerRequests:
-    """What several processes' lists ask of one owner, taken together."""
+    """What several processes ask of one owner, taken together."""
     follows: set[str] = set()
     stops: set[str] = set()
     for each in listed:
@@ -166,7 +166,7 @@ def peer_requests_in(listed: Iterable[Mapping[str, Any]]) -> PeerRequests:
 
 
 def _sealed(holders: tuple[Holder, ...]) -> tuple[Holder, ...]:
-    """The same with the data of providers as JSON text."""
+    """The same with provider data as JSON text."""
 
     def as_json(value: Any) -> str:
         return msgspec.json.encode(value).decode()
@@ -175,7 +175,7 @@ def _sealed(holders: tuple[Holder, ...]) -> tuple[Holder, ...]:
 
 
 def _opened(holders: tuple[Holder, ...]) -> tuple[Holder, ...]:
-    """The same with the data of providers as they gave it."""
+    """The same with provider data as the provider gave it."""
     return tuple(_with_value(each, decode_json) for each in holders)
 
 

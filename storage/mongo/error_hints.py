@@ -1,7 +1,7 @@
-"""What an operator is told when MongoDB fails: which servers, what went wrong, what to do about it.
+"""Messages for the operator when MongoDB fails: which servers, what failed, what to do about it.
 
-Made of names and numbers alone. The driver's own words may quote a document, which is what people
-wrote, or the URL with its password.
+They are made of names and numbers only. The driver's messages may quote a document, which is
+private, or the URL with its password.
 """
 
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from storage.errors import Reason
 
-# By the server's code.
+# Hints by the server's error code.
 _REMEDIES = {
     13: "the user of storage.url may not do this; it needs readWrite and dbAdmin on the database",
     18: "user name or password of storage.url are wrong",
@@ -17,7 +17,7 @@ _REMEDIES = {
     121: "a document is not as the collection's validator wants it: is `server.py migrate` due?",
 }
 
-# By the server's code, and by the name of the driver's class; what is found first counts.
+# Reasons by the server's error code, and by the name of the driver's class; the first match counts.
 _REASONS: dict[int | str | None, Reason] = {
     13: Reason.DENIED,
     18: Reason.DENIED,
@@ -46,7 +46,7 @@ _REASONS: dict[int | str | None, Reason] = {
 
 
 def reason(kinds: Iterable[type], code: int | None, *, timed_out: bool) -> Reason:
-    """Why, by the classes of an error, the nearest first, and the server's code for it."""
+    """The reason, by the classes of an error, the most specific first, and the server's code."""
     known = [code, *(kind.__name__ for kind in kinds)]
     for each in known:
         if (found := _REASONS.get(each)) is not None:
@@ -55,10 +55,12 @@ def reason(kinds: Iterable[type], code: int | None, *, timed_out: bool) -> Reaso
 
 
 def words(error: str, code: int | None) -> str:
-    """An error, by the name of its class and the server's code for it, and its remedy if known."""
+    """The message for an error, by the name of its class and the server's code, with a hint if
+    known.
+    """
     if error == "ServerSelectionTimeoutError":
         return "no server that takes writes was found"
-    if error == "ConfigurationError":  # of what was looked up: the rest was judged before
+    if error == "ConfigurationError":  # of a DNS lookup: the rest was checked before
         return "its name has no servers: is the mongodb+srv:// address right?"
     if code is None:
         return error
@@ -67,8 +69,8 @@ def words(error: str, code: int | None) -> str:
 
 
 def hosts(url: str) -> str:
-    """The servers in a URL, without the user and password that may stand before them."""
+    """The servers in a URL, without user and password."""
     parts = urlsplit(url)
-    if "@" in parts.path:  # a slash in the password: who knows where that ends
+    if "@" in parts.path:  # a slash in the password: its end is unknown
         return "?"
     return parts.netloc.rpartition("@")[2]

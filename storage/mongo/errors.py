@@ -1,4 +1,4 @@
-"""The driver's errors: what they say by their codes, and ours in their place."""
+"""Translates the driver's errors into the store's."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,17 +9,19 @@ from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure, 
 from storage.errors import failure
 from storage.mongo.error_hints import hosts, reason, words
 
-# The server's code for a document whose `_id`, or other unique field, another one has.
+# The server's code for a duplicate `_id` or other unique field.
 DUPLICATE_KEY = 11000
 
 
 @contextmanager
 def translated_errors(doing: str, url: str) -> Iterator[None]:
-    """Turn the driver's errors into ours, without their words: those may quote documents."""
+    """Raise the store's errors in place of the driver's, without their messages, which may quote
+    documents.
+    """
     try:
         yield
     except (PyMongoError, BSONError) as error:
-        # What goes wrong with a connection quotes addresses only; it stays as the cause.
+        # Errors of connections quote addresses only, and stay as the cause.
         cause = error if isinstance(error, ConnectionFailure) else None
         code = code_of(error)
         what = words(type(error).__name__, code)
@@ -31,7 +33,7 @@ def translated_errors(doing: str, url: str) -> Iterator[None]:
 
 
 def code_of(error: Exception) -> int | None:
-    """The server's number for an error; of several, the first one's."""
+    """The server's code of an error; of several, that of the first."""
     if isinstance(error, BulkWriteError) and error.details["writeErrors"]:
         code: int = error.details["writeErrors"][0]["code"]
         return code
@@ -39,6 +41,6 @@ def code_of(error: Exception) -> int | None:
 
 
 def only_duplicates(error: BulkWriteError) -> bool:
-    """Whether all that failed of many writes is there already."""
+    """Whether all writes that failed did so because they were made before."""
     codes = {failed["code"] for failed in error.details["writeErrors"]}
     return codes == {DUPLICATE_KEY} and not error.details["writeConcernErrors"]

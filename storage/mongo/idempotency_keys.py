@@ -1,4 +1,4 @@
-"""Idempotency keys: each stands for the answer that was asked for under it."""
+"""Idempotency keys, each of which stands for an answer."""
 
 from motor.motor_tornado import MotorClientSession
 
@@ -10,7 +10,7 @@ from storage.values import IdempotencyKey
 
 
 class MongoIdempotencyKeys(MongoConnection):
-    """What a client's keys stand for."""
+    """Clients' idempotency keys."""
 
     @command("request")
     async def idempotency_key(self, user: str, key_id: str) -> IdempotencyKey | None:
@@ -20,7 +20,7 @@ class MongoIdempotencyKeys(MongoConnection):
     async def _claim_key(
         self, session: MotorClientSession, key: IdempotencyKey, replaces: str | None
     ) -> None:
-        """Have `key` stand for its answer; a DuplicateKeyError if it stands for another."""
+        """Have `key` stand for its answer; raises DuplicateKeyError if it stands for another."""
         await self._keys.replace_one(
             queries.claimed(key, replaces), key_document(key), upsert=True, session=session
         )

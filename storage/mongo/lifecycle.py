@@ -1,6 +1,6 @@
 """The store as a whole: opened, reported on, migrated and closed.
 
-What there is of it, and what is to be done, `migration.py` says; here it is looked up and done.
+`migration.py` decides what is to be done; here it is done.
 """
 
 import asyncio
@@ -28,23 +28,23 @@ from storage.mongo.schema import INDEXES, VALIDATORS
 from storage.mongo.transactions import best_effort
 from storage.values import SCHEMA_VERSION, StoreReport
 
-# Seconds. An index on a collection that somebody else filled takes longer than a command may.
+# Seconds for creating an index, which takes longer than a command may on a large collection.
 _OPEN_SECONDS = 60.0
 
-# Seconds that a change of a collection may wait at the server for the transactions in it, with all
-# who write there behind it: 3.7 were seen without this, and a person notices half a second. Between
-# two tries there are pauses of once to thrice as long, for those writes.
+# Seconds that a change of a collection may wait at the server for open transactions, while all
+# writers wait behind it: 3.7 were seen without this, and people notice half a second. Between
+# attempts there are pauses of one to three times as long.
 _ATTEMPT_SECONDS = 0.1
 
-# Seconds of trying. Transactions of ours last for 5 at most, and the server ends any after 60.
+# Seconds of trying. This store's transactions last for 5 at most, and the server ends any after 60.
 _BUSY_SECONDS = 60.0
 
-# The server's code for a collection that is there.
+# The server's code for a collection that exists.
 _NAMESPACE_EXISTS = 48
 
 
 class MongoLifecycle(MongoCoordination, StoreLifecycle):
-    """What happens to the store before and after all its other operations."""
+    """Opens, migrates and closes the store."""
 
     async def open(self, *, beside: bool = False) -> None:
         try:
@@ -52,10 +52,10 @@ class MongoLifecycle(MongoCoordination, StoreLifecycle):
             with translated_errors("open", self._url):
                 await self._check_server()
                 await self._create_missing()
-            # Before any answer of ours, so that nobody ever finds one without its lease.
+            # Before any answer of this process, so that none is ever found without its lease.
             if not beside:
                 await self.renew_lease({})
-        except BaseException:  # whoever left while it was opened closes nothing
+        except BaseException:  # a caller that was cancelled while it was opened does not close it
             await self.close()
             raise
 
@@ -63,7 +63,7 @@ class MongoLifecycle(MongoCoordination, StoreLifecycle):
         try:
             self._connect()
             with translated_errors("examination", self._url):
-                # First, so that connecting is no part of what is timed behind it.
+                # First, so that connecting does not count in the clock's difference.
                 build = await self._database.command("buildInfo")
                 asked = datetime.now(UTC)
                 hello = await self._check_server()
@@ -94,7 +94,7 @@ class MongoLifecycle(MongoCoordination, StoreLifecycle):
                 for step in migration.steps(there):
                     await self._apply(step)
                     say(f"changed: {step.what}")
-                # Last: whoever reads it may rely on the rest.
+                # Last, so that its presence guarantees the rest.
                 if not migration.is_fresh(there) and there.version < SCHEMA_VERSION:
                     await self._note_version()
                     say(f"changed: {migration.version_step(there)}")
@@ -111,18 +111,18 @@ class MongoLifecycle(MongoCoordination, StoreLifecycle):
                 await limit.wait_until_idle()
             if self._since is not None:
                 lease = queries.lease_given_back(self.process)
-                await best_effort(lambda: self._processes.delete_one(lease))  # or it runs out
-        finally:  # also if whoever closes it leaves: nobody else has the client by now
+                await best_effort(lambda: self._processes.delete_one(lease))  # else it expires
+        finally:  # also if the caller is cancelled: nobody else has the client
             # AsyncMongoClient: `await client.close()`. Motor's says goodbye to the servers in this
             # thread, which must not wait for them.
             await asyncio.get_running_loop().run_in_executor(None, client.close)
 
     @command("ping")
     async def ping(self) -> None:
-        await self._database.command("ping")  # finds the server that takes writes
+        await self._database.command("ping")  # finds the primary
 
     async def _check_server(self) -> Document:
-        """What the server says of itself. Raises StorageError if it stands alone."""
+        """What the server reports of itself. Raises StorageError for a standalone server."""
         hello: Document = await self._database.command("hello")
         if "setName" not in hello and hello.get("msg") != "isdbgrid":
             raise StorageError(
@@ -132,7 +132,7 @@ class MongoLifecycle(MongoCoordination, StoreLifecycle):
         return hello
 
     async def _existing_schema(self) -> migration.There:
-        """What there is of the store."""
+        """The collections, indexes and validators that exist."""
         listed = await self._database.command(
             "listCollections", filter={"name": {"$in": list(VALIDATORS)}}
         )
@@ -142,7 +142,7 @@ class MongoLifecycle(MongoCoordination, StoreLifecycle):
         }
         indexes = {name: await self._indexes(name) for name in validators}
         noted = await self._store.find_one(queries.VERSION)
-        # The first stage noted none.
+        # The first version stored none.
         version = 1 if noted is None else noted["schema"]
         return migration.There(validators, indexes, version)
 
@@ -160,30 +160,30 @@ class MongoLifecycle(MongoCoordination, StoreLifecycle):
                 await self._create(name)
 
     async def _create(self, name: str) -> None:
-        """Make a collection, or what it lacks; in this order, see `migration.py`."""
+        """Create a collection, or what it lacks; for the order see `migration.py`."""
         try:
             await self._database.command("create", name)
         except OperationFailure as error:
-            if error.code != _NAMESPACE_EXISTS:  # else another process opens as well
+            if error.code != _NAMESPACE_EXISTS:  # else another process creates it at the same time
                 raise
         await self._database.command("createIndexes", name, indexes=INDEXES[name])
         await self._database.command("collMod", name, validator=VALIDATORS[name])
 
     async def _note_version(self) -> None:
-        """Say that the store is of this version, or of a later one that said so meanwhile."""
-        with suppress(DuplicateKeyError):  # another process says so in this moment
+        """Store the schema's version, unless a later one was stored in the meantime."""
+        with suppress(DuplicateKeyError):  # another process stores it at this moment
             await self._store.update_one(queries.VERSION, queries.VERSION_NOTED, upsert=True)
 
     async def _apply(self, step: migration.Step) -> None:
-        """Do it in tries so short that nobody is held up for long who writes to the collection.
+        """Apply a step in attempts so short that writers of the collection are hardly delayed.
 
-        Raises StorageError if the collection never was free in time.
+        Raises StorageError if the collection was busy all the time.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _BUSY_SECONDS
         patience = _ATTEMPT_SECONDS
         while True:
-            await self._database.command("ping")  # or making a connection would be part of the try
+            await self._database.command("ping")  # else connecting would be part of the attempt
             try:
                 with pymongo.timeout(patience):
                     await self._database.command(step.command)
@@ -199,7 +199,9 @@ class MongoLifecycle(MongoCoordination, StoreLifecycle):
 
 
 def _check_rules(there: migration.There) -> None:
-    """Raises Outdated if nothing would keep a rule, such as one live answer to a conversation."""
+    """Raise Outdated if a unique index is missing, such as that for one live answer a
+    conversation.
+    """
     if broken := migration.broken_rules(there):
         raise Outdated(
             f"unique indexes are not there: {', '.join(broken)}; `server.py migrate` makes them"

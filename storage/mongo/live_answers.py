@@ -1,4 +1,4 @@
-"""Answers while they are live: their growth as chunks, and their endings."""
+"""Live answers: their growth as chunks, and their endings."""
 
 from collections.abc import Sequence, Set
 
@@ -16,7 +16,7 @@ from storage.values import conversation_of
 
 
 class MongoLiveAnswers(MongoConnection, LiveAnswerStore):
-    """What a process keeps of the answers that it generates."""
+    """Stores the answers that this process generates."""
 
     @command("chunks")
     async def append_chunks(self, chunks: Sequence[Chunk]) -> frozenset[str]:
@@ -25,12 +25,12 @@ class MongoLiveAnswers(MongoConnection, LiveAnswerStore):
         written_at = now()
         documents = [chunk_document(chunk, written_at) for chunk in chunks]
         try:
-            # Unordered: one that is there already does not keep the others out.
+            # Unordered: one that exists already does not prevent the others.
             await self._chunks.insert_many(documents, ordered=False)
         except BulkWriteError as error:
             if not only_duplicates(error):
                 raise
-        # Only now: what is written before it is deleted is found by whoever clears it.
+        # Checked after writing: chunks that were written before a deletion are cleared with it.
         gone = await self._in_deleted_conversations({chunk.answer_id for chunk in chunks})
         for conversation_id in {conversation_of(answer_id) for answer_id in gone}:
             await self._chunks.delete_many(queries.chunks_of_conversation(conversation_id))
@@ -47,7 +47,7 @@ class MongoLiveAnswers(MongoConnection, LiveAnswerStore):
         return kept is not None and message_in(kept).has(ending)
 
     async def _in_deleted_conversations(self, answer_ids: Set[str]) -> frozenset[str]:
-        """Those of the answers whose conversation is deleted."""
+        """Those of the answers whose conversation was deleted."""
         if not answer_ids:
             return frozenset()
         found = self._deletions.find(
@@ -58,10 +58,10 @@ class MongoLiveAnswers(MongoConnection, LiveAnswerStore):
         return frozenset(each for each in answer_ids if conversation_of(each) in deleted)
 
     async def _with_stored_chunks(self, message: Message) -> Message:
-        """A live answer with the blocks checkpointed so far; any other message as it is.
+        """A live answer with the blocks checkpointed so far; any other message unchanged.
 
-        A gap in its chunks means that one is being retried, or that the answer ended long ago,
-        after we had read it, and they are being cleared away: reading it again tells.
+        A gap in its chunks means that one is being retried, or that the answer has ended since it
+        was read, and its chunks are being cleared: reading it again tells.
         """
         if message.status is not Status.LIVE:
             return message

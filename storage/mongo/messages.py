@@ -1,4 +1,4 @@
-"""Messages: read one at a time, as pages of a conversation, and as branches of its tree."""
+"""Messages: single ones, pages of a conversation, and branches."""
 
 from model.messages import Message, Role
 from storage.contract import MessageStore
@@ -11,13 +11,13 @@ from storage.mongo.live_answers import MongoLiveAnswers
 from storage.pages import messages_page_builder, page_of_branch, page_of_messages
 from storage.values import Page, conversation_of
 
-# How many messages to look through for those of one branch: 100 bytes each, a hundred in the first
-# reply and the rest in another, if it comes to that.
+# The number of messages to scan for those of one branch: 100 bytes each, a hundred in the first
+# reply.
 _MAX_LINKS = 1000
 
 
 class MongoMessages(MongoConversations, MongoLiveAnswers, MessageStore):
-    """What is said in a conversation; a live answer comes with its growth so far."""
+    """The messages of conversations; a live answer comes with its growth so far."""
 
     @command("request")
     async def message(self, user: str, message_id: str) -> Message:
@@ -68,7 +68,7 @@ class MongoMessages(MongoConversations, MongoLiveAnswers, MessageStore):
         cursor = self._messages.find(query).sort("ordinal", -1).limit(limit)
         page = messages_page_builder(limit, max_chars)
         found = page.found
-        # Most go on from what was said just before, so that this one read brings them all.
+        # Most messages follow the one before, so that one read brings them all.
         async with closing_cursor(cursor) as documents:
             async for document in documents:
                 place = document["ordinal"]
@@ -89,7 +89,7 @@ class MongoMessages(MongoConversations, MongoLiveAnswers, MessageStore):
         await self._check_conversation(user, conversation_id)
         return page_of_branch(found)
 
-    @command("deletion")  # which asks for it first
+    @command("deletion")  # which reads it first
     async def live_answer(self, user: str, conversation_id: str) -> str | None:
         live = await self._live_answer_id(user, conversation_id)
         await self._check_conversation(user, conversation_id)
@@ -112,11 +112,10 @@ class MongoMessages(MongoConversations, MongoLiveAnswers, MessageStore):
     async def _ancestor_ordinals(
         self, user: str, conversation_id: str, last: str, *, below: int, limit: int
     ) -> list[int]:
-        """The ordinals of the message `last` and of the nearest it goes on from, `limit` in all.
+        """The ordinals of the message `last` and of its nearest ancestors, `limit` in all.
 
-        All of them lie below one that goes on from it. The messages of other branches that lie in
-        between are read as well, without what they say; past very many of them it is looked up
-        where the next one is.
+        Ancestors have lower ordinals. Messages of other branches in between are read as well,
+        without their content; beyond very many of them the next ancestor is looked up directly.
         """
         line: list[int] = []
         query = queries.messages_below(user, conversation_id, below)

@@ -1,10 +1,10 @@
-"""What of a MongoDB `open` makes, and what it leaves to `server.py migrate`.
+"""Decides what `open` creates in MongoDB, and what it leaves to `server.py migrate`.
 
-Knows no driver: it compares what there is with what `schema.py` wants. A collection is made without
-a validator, gets its indexes, and its validator last. So whoever finds a validator finds indexes
-too, whichever process made them and wherever it was cut off. A collection with one is as this
-version wants it, or an older or newer one did, and `open` leaves it alone: a change waits for open
-transactions, and whoever writes waits behind it. That is for somebody who meant it.
+It imports no driver: it compares what exists with `schema.py`. A collection is created without a
+validator, gets its indexes, and its validator last. So a validator guarantees the indexes,
+whichever process created them and wherever it was cut off. A collection with a validator of any
+version is not changed by `open`: a change waits for open transactions, and all writers wait behind
+it, so that only an operator should start it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,11 +15,13 @@ from storage.values import SCHEMA_VERSION
 
 
 class There(NamedTuple):
-    """What there is of a store."""
+    """What exists of a store."""
 
-    validators: Mapping[str, Document | None]  # of the collections there are; None: it has none
+    validators: Mapping[
+        str, Document | None
+    ]  # the validators of existing collections; None: without one
     indexes: Mapping[str, frozenset[str]]  # their names
-    version: int  # what it was made for, or migrated to
+    version: int  # the version it was created for or migrated to
 
 
 class Step(NamedTuple):
@@ -27,28 +29,32 @@ class Step(NamedTuple):
 
     what: str
     command: Document
-    is_long: bool  # it takes the longer the more is in the collection
+    is_long: bool  # its time grows with the collection
 
 
 def unmade(there: There) -> list[str]:
-    """The collections that `open` makes, or completes: made by hand, to be sharded, say."""
+    """The collections that `open` creates or completes; they may be created by hand, for
+    sharding.
+    """
     return [name for name in VALIDATORS if there.validators.get(name) is None]
 
 
 def is_fresh(there: There) -> bool:
-    """Whether no version has made anything of the store yet."""
+    """Whether no version has created anything of the store yet."""
     return len(unmade(there)) == len(VALIDATORS)
 
 
 def missing(there: There) -> Iterator[str]:
-    """The indexes that `open` makes, as collection.index."""
+    """The indexes that `open` creates, as collection.index."""
     for name in unmade(there):
         for index in _lacking(there, name):
             yield f"{name}.{index['name']}"
 
 
 def broken_rules(there: There) -> list[str]:
-    """The unique indexes that are not there, and that `open` does not make: rules nobody keeps."""
+    """The missing unique indexes that `open` does not create, so that their rules are not
+    enforced.
+    """
     return [
         f"{name}.{index['name']}"
         for name in _made(there)
@@ -58,7 +64,7 @@ def broken_rules(there: There) -> list[str]:
 
 
 def steps(there: There) -> list[Step]:
-    """What leads the collections to this version; nothing if a later one migrated them."""
+    """The steps that migrate the collections to this version; none if a later version did."""
     if there.version > SCHEMA_VERSION:
         return []
     found: list[Step] = []
@@ -81,7 +87,7 @@ def due(there: There) -> tuple[str, ...]:
 
 
 def version_step(there: There) -> str:
-    """That the store is said to be of this version, in words."""
+    """The step that stores this version, in words."""
     return f"schema from version {there.version} to {SCHEMA_VERSION}"
 
 

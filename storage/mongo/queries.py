@@ -1,15 +1,13 @@
-"""What MongoDB is asked: filters and updates as plain values. Knows no driver.
+"""Filters and updates for MongoDB, as plain values. It imports no driver.
 
-Every filter of a request carries the user, and the shard key of its collection: the user for
+Every filter of a request has the user and the shard key of its collection: the user for
 conversations, the conversation for messages and chunks, whose ids begin with it, and the `_id` for
-idempotency keys and API keys. So each goes to one shard, and finds nothing of another user's. An
-API key alone is asked for without a user: it says who the user is.
+idempotency keys and API keys. So each goes to one shard, and finds nothing of another user's. Only
+an API key is looked up without a user, since it tells who the user is.
 
-Exempt is what a process asks for all its users at once, and never for one of them: the tick's
-insert and the growth it follows, for readers that were let in before, with the look whether any of
-their conversations is deleted; the sweeps; whether the API keys it knows are still good; and what
-users asked and spent, which is shared for many of them at once. So is what an operator asks, who
-lists everybody's.
+Exceptions are queries that a process makes for all its users together: checkpoints, followed growth
+and whether its conversations were deleted; sweeps; rechecks of API keys; shared counts. So are the
+operator's lists of everybody's keys.
 """
 
 import math
@@ -42,16 +40,16 @@ from storage.values import (
 
 LIVE = {"status": Status.LIVE.value}
 
-# The one document that says which version the store was made for, or migrated to.
+# The document with the version that the store was created for or migrated to.
 VERSION = {"_id": "migrated"}
 VERSION_NOTED = {"$max": {"schema": SCHEMA_VERSION}}
 
-# Leases are measured by the server's clock alone: those of many machines need not agree.
+# Leases use the server's clock only, since those of the machines may differ.
 _LEASE_HELD = {"$gt": ["$lease_until", "$$NOW"]}
 
-# Milliseconds. A deletion is remembered for so long after it was cleared, so that whoever was
-# saving an answer of that conversation finds out, however long it was held up; then it is cleared
-# once more, of what was left by somebody who died before finding out.
+# Milliseconds. A deletion is stored for so long after it was cleared, so that a process that was
+# saving an answer there finds out, however long it was delayed; then it is cleared again, in case a
+# process died before it found out.
 _LATE = 3600_000
 
 
@@ -78,34 +76,34 @@ def messages_of(user: str, conversation_id: str) -> Document:
 
 
 def messages_before(user: str, conversation_id: str, cursor: str | None) -> Document:
-    """The messages of a conversation ahead of a page's begin. Raises InvalidCursor."""
+    """The messages of a conversation before a page's beginning. Raises InvalidCursor."""
     query = messages_of(user, conversation_id)
     return query if cursor is None else query | {"ordinal": {"$lt": decode_message_cursor(cursor)}}
 
 
 def messages_up_to(user: str, conversation_id: str, ordinal: int) -> Document:
-    """The messages of a conversation up to one's place in it."""
+    """The messages of a conversation up to an ordinal."""
     return messages_of(user, conversation_id) | {"ordinal": {"$lte": ordinal}}
 
 
 def messages_at(user: str, conversation_id: str, ordinals: Collection[int]) -> Document:
-    """The messages of a conversation that have these places in it."""
+    """The messages of a conversation with these ordinals."""
     return messages_of(user, conversation_id) | {"ordinal": {"$in": list(ordinals)}}
 
 
 def message_key(message_id: str) -> Document:
-    """One message, whoever's: the rest of the filter tells whose."""
+    """One message of any user: the rest of the filter has the user."""
     return {"_id": message_id, "conversation": conversation_of(message_id)}
 
 
 def chunks_of_answer(answer_id: str) -> Document:
-    """All chunks of an answer: a range of `_id`, whose index they need anyway."""
+    """All chunks of an answer: a range of `_id`, whose index exists anyway."""
     ids = {"$gte": chunk_id(answer_id, 0), "$lt": chunk_id(answer_id, math.inf)}
     return {"conversation": conversation_of(answer_id), "_id": ids}
 
 
 def chunks_of_conversation(conversation_id: str) -> Document:
-    """All chunks of a conversation: its answers' ids lie between these two, "." follows "-"."""
+    """All chunks of a conversation, as a range of ids: "." follows "-"."""
     ids = {"$gte": {"answer": f"{conversation_id}-"}, "$lt": {"answer": f"{conversation_id}."}}
     return {"conversation": conversation_id, "_id": ids}
 
@@ -117,22 +115,22 @@ def chunks_up_to(conversation_id: str, last: Document) -> Document:
 
 
 def messages_below(user: str, conversation_id: str, ordinal: int) -> Document:
-    """The messages of a conversation ahead of a place in it."""
+    """The messages of a conversation below an ordinal."""
     return messages_of(user, conversation_id) | {"ordinal": {"$lt": ordinal}}
 
 
 def deletion_key(conversation_id: str) -> Document:
-    """That a conversation is deleted."""
+    """The deletion of a conversation."""
     return {"_id": conversation_id}
 
 
 def deletions_of(conversation_ids: Collection[str]) -> Document:
-    """Which of these conversations are deleted, whosever."""
+    """The deletions of these conversations, of any user."""
     return {"_id": {"$in": list(conversation_ids)}}
 
 
 def deleted(user: str) -> list[Document]:
-    """The update that says so."""
+    """The update that stores a deletion."""
     return [
         {
             "$set": {
@@ -146,12 +144,12 @@ def deleted(user: str) -> list[Document]:
 
 
 def deletion_due(conversation_id: str) -> Document:
-    """A deletion, if somebody has to clear the conversation by now."""
+    """A deletion that is due to be cleared."""
     return deletion_key(conversation_id) | {"$expr": {"$lte": ["$due_at", "$$NOW"]}}
 
 
 def deletion_claimed(milliseconds: int) -> list[Document]:
-    """The update by which a process has so long for some of it, before another one may go on."""
+    """The update that reserves a deletion for a process for some time."""
     return [{"$set": {"due_at": {"$add": ["$$NOW", milliseconds]}}}]
 
 
@@ -159,15 +157,15 @@ CLEARED: list[Document] = [{"$set": {"again": True, "due_at": {"$add": ["$$NOW",
 
 
 def next_chunks(positions: Mapping[str, int]) -> Document:
-    """The chunk behind each answer's position: chunks are contiguous, so it begins right there.
+    """The chunk behind each answer's position: chunks are contiguous, so it begins there.
 
-    Without their conversations: so many lie on every shard, and `_id` alone is looked up.
+    The filter has no conversations: they lie on all shards anyway, and only `_id` is looked up.
     """
     return {"_id": {"$in": [chunk_id(*known) for known in positions.items()]}}
 
 
 def messages_by_id(message_ids: Collection[str]) -> Document:
-    """Messages, whoever's."""
+    """Messages by id, of any user."""
     return {"_id": {"$in": list(message_ids)}}
 
 
@@ -177,15 +175,15 @@ def idempotency_key(user: str, key_id: str) -> Document:
 
 
 def claimed(key: IdempotencyKey, replaces: str | None) -> Document:
-    """The key, if it may stand for its answer: it does already, or for the one with that id."""
+    """The key, if it may stand for its answer: it does already, or stands for the replaced one."""
     may_be = [answer_id for answer_id in (key.answer_id, replaces) if answer_id is not None]
     return idempotency_key(key.user, key.id) | {"answer_id": {"$in": may_be}}
 
 
 def entered(kept: Sequence[Message], new: Conversation | None, title: str | None) -> Document:
-    """The update of a conversation that messages enter, made at one time.
+    """The update of a conversation to which messages are added.
 
-    It makes the conversation if `new`, titled at once.
+    It creates the conversation if `new`, with its title.
     """
     counted = {"ordinals": len(kept), "bytes": messages_bytes(kept)}
     update: Document = {"$inc": counted, "$set": {"updated_at": kept[-1].created_at}}
@@ -200,13 +198,13 @@ def entered(kept: Sequence[Message], new: Conversation | None, title: str | None
 
 
 def changed(changes: Changes, updated_at: datetime) -> Document:
-    """The update of a conversation that `changes` are made to."""
+    """The update that applies `changes` to a conversation."""
     fields = changed_fields(changes, updated_at)
     return {"$set": fields, "$inc": {"bytes": facts_bytes(changes)}}
 
 
 def sum_of_bytes(user: str) -> list[Document]:
-    """How many conversations a user has, and what was put into them: found in the index alone."""
+    """The number of a user's conversations and their bytes, from the index alone."""
     return [
         {"$match": {"user": user}},
         {"$group": {"_id": None, "count": {"$sum": 1}, "bytes": {"$sum": "$bytes"}}},
@@ -219,33 +217,33 @@ def api_key(key_id: str) -> Document:
 
 
 def api_keys_by_id(key_ids: Collection[str]) -> Document:
-    """API keys, whoever's."""
+    """API keys by id, of any user."""
     return {"_id": {"$in": list(key_ids)}}
 
 
 def api_keys_after(user: str | None, cursor: str | None) -> Document:
-    """A user's API keys, or everybody's, behind a page's end. Raises InvalidCursor."""
+    """A user's API keys, or all, behind a page's end. Raises InvalidCursor."""
     query: Document = {} if user is None else {"user": user}
     return query if cursor is None else query | {"_id": {"$gt": decode_api_key_cursor(cursor)}}
 
 
 def api_key_revoked(revoked_at: datetime) -> list[Document]:
-    """The update that takes a key back; the first time counts."""
+    """The update that revokes an API key; the time of the first revocation stays."""
     return [{"$set": {"revoked_at": {"$ifNull": ["$revoked_at", revoked_at]}}}]
 
 
 def span_key(span: Span) -> Document:
-    """A user's count of something in a span."""
+    """A user's count in a span."""
     return {"_id": span_id(span), "user": span.user}
 
 
 def spans_by_id(ids: Collection[str]) -> Document:
-    """Several spans, whoever's."""
+    """Several spans, of any user."""
     return {"_id": {"$in": list(ids)}}
 
 
 def counted(count: Count) -> Document:
-    """The update by which a span holds what a writer counted: each has a field of its own."""
+    """The update that stores a writer's count: each writer has a field of its own."""
     return {
         "$max": {f"counts.{count.writer}": count.amount},
         "$setOnInsert": {"ends_at": count.span.ends_at, "schema": SCHEMA_VERSION},
@@ -253,11 +251,11 @@ def counted(count: Count) -> Document:
 
 
 def lease_renewed(milliseconds: int, requests: Mapping[str, PeerRequests]) -> list[Document]:
-    """The update of a process's document: the lease runs anew, and these are its requests to peers.
+    """The update of a process' document with its new lease and its peer requests.
 
-    `since` tells from when on it was held without a gap. The server decides that as well: the
-    process's own clock stands still while its machine sleeps, and knows nothing of an election
-    after which another machine's clock counts.
+    `since` is the time from which it was held without a gap. The server computes it as well: the
+    process' own clock stops while its machine sleeps, and after an election another machine's clock
+    counts.
     """
     renewed: dict[str, Any] = {
         "since": {"$cond": [_LEASE_HELD, "$since", "$$NOW"]},
@@ -270,26 +268,26 @@ def lease_renewed(milliseconds: int, requests: Mapping[str, PeerRequests]) -> li
 
 
 def not_reading(kinds: Collection[str]) -> Document:
-    """The processes that live and cannot read all of `kinds`; one of the first stage reads none."""
+    """The live processes that cannot read all of `kinds`; one of the first version reads none."""
     return {"reads": {"$not": {"$all": sorted(kinds)}}, "$expr": _LEASE_HELD}
 
 
 def lease_held(processes: list[str]) -> Document:
-    """Those of `processes` that live."""
+    """Those of `processes` that are live."""
     return {"_id": {"$in": processes}, "$expr": _LEASE_HELD}
 
 
 def lease_held_throughout(process: str, milliseconds: int) -> Document:
-    """The process, if it lives and had its lease all that time."""
+    """The process, if it is live and had its lease all that time."""
     throughout = {"$lte": ["$since", {"$subtract": ["$$NOW", milliseconds]}]}
     return {"_id": process, "$expr": {"$and": [_LEASE_HELD, throughout]}}
 
 
 def lease_given_back(process: str) -> Document:
-    """The process, if it has no requests to peers."""
+    """The process, if it has no peer requests."""
     return {"_id": process, "wants": []}
 
 
 def wanting(process: str) -> Document:
-    """The processes that live and have requests to this one."""
+    """The live processes with peer requests to this one."""
     return {"wants.owner": process, "$expr": _LEASE_HELD}

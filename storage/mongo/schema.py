@@ -1,15 +1,15 @@
-"""What MongoDB is told about our collections: validators and indexes.
+"""MongoDB's collections: validators and indexes.
 
-Knows no driver: these are the server's own commands as plain values. Creating what is there already
-changes nothing, so any number of processes may open at once. What is there and differs is for
-`server.py migrate` alone; `migration.py` tells the one from the other.
+It imports no driver: these are the server's commands as plain values. Creating what exists changes
+nothing, so any number of processes may open the store at a time. Changes of what exists are for
+`server.py migrate` only; `migration.py` tells them apart.
 
 **Validators** demand what `documents.py` needs to read a document, and no more: a later version
-that runs beside this one may add fields, and other words where we have a few.
+that runs beside this one may add fields and values.
 
 **Sharding**: `{user: 1}` for conversations, `{conversation: 1}` for messages and chunks, `{_id: 1}`
-for idempotency keys, API keys, counts and deletions; processes and store stay whole. Unique indexes
-begin with the shard key, or the server would refuse them.
+for idempotency keys, API keys, counts and deletions; processes and store are not sharded. Unique
+indexes begin with the shard key, as the server demands.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,11 +19,11 @@ from storage.values import KEY_SECONDS
 
 Document = dict[str, Any]
 
-# Growth is needed while its answer is live, and until a process has come back to end the answer of
-# one that died: so this is longer than any answer takes, and than a weekend with no server running.
+# How long chunks are stored. They are needed while their answer is live, and until a process ends
+# the answer of a dead one: longer than any answer takes, and than a weekend without a server.
 _CHUNK_SECONDS = 4 * 24 * 3600
 
-# A process that did not renew its lease for this long is dead; having no document says so as well.
+# A process that did not renew its lease for so long is dead, as is one without a document.
 _PROCESS_SECONDS = 24 * 3600
 
 _MAYBE_TEXT = ["string", "null"]
@@ -62,10 +62,10 @@ VALIDATORS: Mapping[str, Document] = {
     "messages": _document(
         conversation="string",
         user="string",
-        role="string",  # whichever: a later version may know another one
+        role="string",  # any: a later version may have others
         ordinal=_NUMBER,
         blocks=_list_of(type="string"),
-        status="string",  # so may it here
+        status="string",  # any, as above
         owner=_MAYBE_TEXT,
         created_at="date",
         ended_at=["date", "null"],
@@ -99,7 +99,7 @@ INDEXES: Mapping[str, Sequence[Document]] = {
     "conversations": [
         {"name": "of_user", "key": {"user": 1, "created_at": -1, "_id": -1}},
         {"name": "by_activity", "key": {"user": 1, "updated_at": -1, "_id": -1}},
-        # What a user put into all of them is added up from this alone.
+        # The sum of a user's bytes is computed from this index alone.
         {"name": "by_size", "key": {"user": 1, "bytes": 1}},
     ],
     "messages": [
@@ -111,27 +111,27 @@ INDEXES: Mapping[str, Sequence[Document]] = {
             "unique": True,
             "partialFilterExpression": _LIVE,
         },
-        # For the sweep, which asks for owners: those of live answers, so it is small.
+        # For the sweep, which reads owners; it contains live answers only, so it is small.
         {
             "name": "live_owners",
             "key": {"status": 1, "owner": 1},
             "partialFilterExpression": _LIVE,
         },
     ],
-    # Chunks are found by `_id`: each index more is paid for with every chunk.
+    # Chunks are found by `_id`: another index would cost something for every chunk.
     "chunks": [
         {"name": "lifetime", "key": {"created_at": 1}, "expireAfterSeconds": _CHUNK_SECONDS},
     ],
     "idempotency_keys": [
         {"name": "lifetime", "key": {"created_at": 1}, "expireAfterSeconds": KEY_SECONDS},
     ],
-    # None has a lifetime: whose a key was is asked long after it was revoked.
+    # Not expired by MongoDB: it may be asked long afterwards whose key it was.
     "api_keys": [
         {"name": "of_user", "key": {"user": 1, "_id": 1}},
     ],
     "processes": [
         {"name": "lifetime", "key": {"lease_until": 1}, "expireAfterSeconds": _PROCESS_SECONDS},
-        # For the owners, who read what their peers ask of them.
+        # For owners, which read the peer requests to them.
         {"name": "wanted", "key": {"wants.owner": 1}},
     ],
     "counts": [

@@ -1,4 +1,4 @@
-"""The whole of MongoDB's store: each of its parts has a module of its own."""
+"""The whole of MongoDB's store, made of its parts, each in a module of its own."""
 
 from storage.contract import Storage
 from storage.mongo.api_keys import MongoApiKeys
