@@ -52,6 +52,7 @@ async def _all_of_it(server: Server, loud: pytest.LogCaptureFixture) -> str:
     return loud.text + metrics.body.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "body"),
     [
@@ -100,6 +101,7 @@ async def test_an_error_within_a_stream_shows_nothing_of_it(
     _clean(await _all_of_it(server, loud))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "path", "body", "headers"),
     [

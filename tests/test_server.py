@@ -91,6 +91,7 @@ async def test_a_signal_ends_it_with_everything_stored(
     assert "half" == kept.so_far
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_check_config_prints_what_is_in_effect_and_no_secret(launcher: Launcher) -> None:
     process = await launcher.start("check-config", OPENAI_API_KEY="sk-canary")

@@ -80,6 +80,7 @@ def test_a_misspelt_setting_is_one_beside_a_service_too(
     assert all(name in str(caught.value) for name in wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_the_server_starts_and_says_once_what_it_passed_over(launcher: Launcher) -> None:
     environ = links("headrace", ports={"http": 8080}) | links("headrace-metrics")

@@ -170,6 +170,7 @@ async def test_the_server_says_when_it_is_ready_how_it_does_and_that_it_stops(
     assert 0 == await server.process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_it_serves_the_socket_that_systemd_hands_down(
     launcher: Launcher, needs: Callable[[str], str]

@@ -73,6 +73,7 @@ async def test_what_is_wrong_is_told_with_what_to_do_and_exit_status_1(
     assert 3 == len(re.findall(r"^wrong .*\n       -> ", said, re.MULTILINE))
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_wrong_setting_is_named(launcher: Launcher) -> None:
     said = await launcher.refused("doctor", HEADRACE_PROT="1")

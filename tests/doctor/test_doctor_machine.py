@@ -77,6 +77,7 @@ async def test_a_port_of_both_kinds_is_looked_at_as_both(
     assert f"ok     port: [::]:{port} is free" in said
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_unix_socket_is_looked_at_like_a_port(
     launcher: Launcher, tmp_path: Path, storage: dict[str, str]

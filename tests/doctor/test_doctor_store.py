@@ -29,6 +29,7 @@ def storage(tmp_path: Path) -> dict[str, str]:
     return {"url": f"sqlite:///{tmp_path}/data/headrace.db"}
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_database_is_examined_before_and_after_its_first_start(
     mongo_url: str, serve: Any
@@ -117,6 +118,7 @@ async def test_a_damaged_file_is_wrong_and_what_helps_is_named(tmp_path: Path) -
     assert re.search(r"wrong  storage: it is damaged: .*\n       -> .*restore", said)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_file_that_is_no_database_any_more_is_refused_in_words_that_help(
     launcher: Launcher,
@@ -133,6 +135,7 @@ async def test_a_file_that_is_no_database_any_more_is_refused_in_words_that_help
     assert "`server.py restore`" in await launcher.refused("--config", str(launcher.settings))
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_file_that_was_replaced_under_a_server_is_wrong(launcher: Launcher) -> None:
     launcher.settings.write_text("port = 0\n")

@@ -89,6 +89,7 @@ async def test_an_expired_key_is_told_from_a_wrong_one(door: Door) -> None:
     assert 200 == (await call(server.url, *MODELS, headers=good.headers)).status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 @pytest.mark.gen_test
 async def test_signs_of_life_are_for_everybody(door: Door, path: str) -> None:

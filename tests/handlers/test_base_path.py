@@ -21,6 +21,7 @@ def headrace(io_loop: Any, serve: Serving, providers: dict[str, dict[str, Any]])
     return server
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     [

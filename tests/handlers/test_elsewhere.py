@@ -76,6 +76,7 @@ async def test_a_reader_who_holds_more_than_is_stored_yet_goes_on_where_they_wer
     assert "reset" not in {seen.event for seen in back.seen}
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_stop_sent_to_the_wrong_process_is_202_and_heeded(
     two: Pair, upstream: ScriptedUpstream
@@ -250,6 +251,7 @@ async def until_followed(two: Pair, reader: Reader) -> None:
         await until(lambda: generation.reader_timeout.is_followed)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_what_an_abandoned_answer_left_is_in_the_list_of_either(
     two: Pair, upstream: ScriptedUpstream

@@ -433,6 +433,7 @@ async def test_a_stop_a_deletion_and_a_question_at_once_on_two_processes_leave_n
         upstream.next_request()
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_question_that_slips_in_while_its_conversation_is_deleted_elsewhere_is_stopped(
     two: tuple[Place, Place], upstream: ScriptedUpstream, mongo_url: str

@@ -25,6 +25,7 @@ async def _failure(server: Server) -> tuple[str, str, str]:
     return end["status"], end["error"]["code"], reader.so_far
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "body", "code"),
     [

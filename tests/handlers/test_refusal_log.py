@@ -177,6 +177,7 @@ MALFORMED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", MALFORMED, ids=MALFORMED.values())
 @pytest.mark.gen_test
 async def test_a_request_that_cannot_be_read_is_told_by_what_is_wrong_with_it(

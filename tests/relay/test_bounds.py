@@ -106,6 +106,7 @@ async def test_an_answer_holds_no_more_than_its_bound_whatever_it_consists_of() 
     assert 4 == answer.position
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("position", [0, _LONG // 2])
 def test_an_event_of_a_long_answer_takes_no_more_memory_than_one_of_a_short_one(
     position: int,

@@ -59,6 +59,7 @@ async def test_there_is_no_key_that_was_never_made(storage: Storage, key_id: str
         await storage.revoke_api_key(key_id, now())
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_key_made_twice_stays_as_it_was_first(storage: Storage) -> None:
     first = api_key("a")
@@ -77,6 +78,7 @@ async def test_the_first_revocation_counts_and_the_key_stays_known(storage: Stor
     assert revoked == await kept(storage, "a")
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_many_keys_are_looked_after_in_one_go(storage: Storage) -> None:
     ids = [f"{number:05}" for number in range(2100)]  # more than either store asks for at once
@@ -112,6 +114,7 @@ async def test_a_lone_surrogate_in_a_note_is_a_value_error_and_nothing_is_kept(
 # Beside a server
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_keys_are_made_and_taken_back_beside_a_server(place: Place) -> None:
     server = await place.open()
@@ -199,6 +202,7 @@ async def test_a_command_makes_no_tables(tmp_path: Path) -> None:
     assert b"" == file.read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", range(SERVED, NEWEST + 1))
 @pytest.mark.gen_test
 async def test_keys_are_made_in_files_of_every_version_that_is_served(

@@ -153,6 +153,7 @@ async def test_a_backup_has_what_is_acknowledged_and_is_its_owners_alone(
     await storage.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("place", "words"),
     [
@@ -296,6 +297,7 @@ def test_restoring_again_changes_nothing_and_what_was_kept_can_be_brought_back(
     assert (["logged", "old"], ["logged", "old"]) == (_titles(file), _titles(old))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("left", [(), ("-wal",), ("-wal", "-shm"), ("-journal",)])
 def test_where_no_file_is_the_backup_becomes_it_whatever_log_was_left(
     file: Path, kept: Path, left: tuple[str, ...]
@@ -555,6 +557,7 @@ def test_a_file_of_the_first_stage_is_ok() -> None:
     assert _checked(FIRST_STAGE / "headrace.db", is_ours=False)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "words"),
     [

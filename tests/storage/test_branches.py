@@ -81,6 +81,7 @@ async def test_one_more_answer_is_busy_while_another_is_live(storage: Storage) -
         await storage.message("alice", again.id)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_fifty_retries_of_one_more_answer_keep_it_once(storage: Storage) -> None:
     of = await kept(storage)
@@ -174,6 +175,7 @@ async def test_the_branch_of_every_message_is_followed_to_its_beginning(
     assert newest == await storage.branch("alice", of.id, limit=99, last=answers[-1].id)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_page_of_a_branch_is_full_whatever_lies_in_between(storage: Storage) -> None:
     of = await kept(storage)
@@ -203,6 +205,7 @@ async def test_a_conversation_without_messages_has_an_empty_branch(storage: Stor
     assert await storage.branch("alice", of.id, limit=1, last=None) == Page((), None)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_branch_is_of_its_user_and_its_conversation_alone(storage: Storage) -> None:
     answer = await begun(storage)
@@ -305,6 +308,7 @@ async def test_very_many_messages_in_between_are_passed_over_by_a_look_up(
     assert 7 >= len(commands.sent)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_question_costs_a_handful_of_reads_whatever_lies_between_its_history(
     mongo: Place, commands: Commands

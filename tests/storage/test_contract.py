@@ -83,6 +83,7 @@ async def test_changing_a_conversation_leaves_the_rest_of_it_alone(storage: Stor
     assert (changed.created_at, changed.updated_at) == (kept.created_at, later)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_field_of_a_conversation_can_be_taken_away(storage: Storage) -> None:
     kept = conversation(title="t", model="m", system="s", metadata={"a": "b"})
@@ -92,6 +93,7 @@ async def test_a_field_of_a_conversation_can_be_taken_away(storage: Storage) -> 
     assert (changed.title, changed.model, changed.system, changed.metadata) == (None,) * 3 + ({},)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_pages_of_conversations_are_newest_first_and_hold_each_once(
     storage: Storage,
@@ -187,6 +189,7 @@ async def test_what_is_no_cursor_is_a_value_error(storage: Storage, cursor: str)
         await storage.conversations("alice", limit=1, after=cursor)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_cursor_of_the_other_list_is_a_value_error(storage: Storage) -> None:
     of = conversation()
@@ -612,6 +615,7 @@ async def test_only_the_owner_can_end_an_answer(storage: Storage) -> None:
     assert not await storage.end_answer("no such answer", storage.process, ending())
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_growth_that_comes_behind_the_ending_changes_nothing(storage: Storage) -> None:
     answer = await begun(storage)
@@ -621,6 +625,7 @@ async def test_growth_that_comes_behind_the_ending_changes_nothing(storage: Stor
     assert (await storage.message("alice", answer.id)).has(end)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_the_longest_answer_is_kept(storage: Storage) -> None:
     answer = await begun(storage)
@@ -667,6 +672,7 @@ async def test_how_an_answer_stands_can_be_asked_without_its_text(storage: Stora
         await storage.answer_status("alice", answer.id)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_what_is_another_users_is_not_found(storage: Storage) -> None:
     answer = await begun(storage, "alice")

@@ -50,11 +50,13 @@ async def test_users_spans_and_kinds_are_counted_apart(storage: Storage, user: s
     assert [1] == await shared(storage, count(amount=0))
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_nothing_to_share_is_no_error(storage: Storage) -> None:
     assert {} == await storage.share_counts([])
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_counts_outlast_their_writer(place: Place) -> None:
     before = await place.open()

@@ -192,6 +192,7 @@ async def test_a_start_goes_on_where_the_process_before_it_was_killed(
     assert (0, 0) == (found["messages"], found["chunks"])
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_what_one_process_clears_is_left_alone_by_another(mongo: Place) -> None:
     one, other = await mongo.open(), await mongo.open()

@@ -70,6 +70,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "headrace.db"
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_damage_that_nobody_asks_for_is_known_right_after_a_start(
     serve: Serving, file: Path, expect_log: Callable[[str, str], None]
@@ -88,6 +89,7 @@ async def test_damage_that_nobody_asks_for_is_known_right_after_a_start(
     assert 200 == (await call(server.url, "GET", "/healthz")).status
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_damage_that_comes_later_is_known_by_the_next_look(
     serve: Serving,

@@ -431,6 +431,7 @@ def as_before_mongodb_6(database: Database[Plain]) -> Iterator[None]:
         admin.command("setParameter", 1, allowDiskUseByDefault=True)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_list_by_activity_of_a_store_that_is_not_migrated_is_sorted_however_long(
     mongo: Place, database: Database[Plain]

@@ -212,6 +212,7 @@ async def test_racing_questions_to_two_processes_have_one_winner(mongo: Place) -
 # Lost replies and lost connections
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [UNKNOWN, {"closeConnection": True}])
 @pytest.mark.gen_test
 async def test_a_question_whose_commit_goes_unanswered_is_kept_once(

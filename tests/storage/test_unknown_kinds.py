@@ -338,6 +338,7 @@ async def test_an_unreadable_conversation_hides_no_other(
     assert kept[0].id == (await storage.conversation("alice", kept[0].id)).id
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pieces", ["x", [5], [{"block": 0}], [{"block": 0, "type": "text", "text": 1}]]
 )
