@@ -15,7 +15,8 @@ import handlers.metrics
 import handlers.models
 import handlers.page
 import handlers.server_options
-from handlers.base import NotFoundHandler, Services
+from handlers.not_found import NotFoundHandler
+from handlers.services import Services
 from settings import Settings
 from sockets.body_limiter import BodyLimiter
 from sockets.unread_requests import UnreadRequestLog

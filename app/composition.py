@@ -22,13 +22,13 @@ from app.listeners import (
 )
 from app.server import Server
 from authentication import set_up_authentication
-from handlers.base import Services
 from handlers.cors import Cors
 from handlers.disconnects import DisconnectWatcher
 from handlers.event_streams import EventStreams
 from handlers.log_redaction import redacted_tornado_log
 from handlers.open_requests import OpenRequests
 from handlers.refusal_log import RefusalLog
+from handlers.services import Services
 from handlers.store_health import StoreHealth
 from http_client.client import HttpClient
 from providers.building import build_provider

@@ -4,7 +4,7 @@ from functools import cache
 
 import msgspec
 
-from handlers.authenticator import Access
+from handlers.authorization import Access
 from handlers.base import BaseHandler
 from handlers.openapi.document import document
 from handlers.openapi.html_page import STYLE_DIGEST, html_page

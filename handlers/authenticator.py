@@ -1,20 +1,11 @@
 """The protocol of the authenticators that `auth.mode` chooses from, and who may use a route."""
 
-from enum import Enum
 from typing import ClassVar, Protocol
 
 from tornado.httputil import HTTPServerRequest
 
 from auth.principal import Principal
 from auth.tickets import Ticket
-
-
-class Access(Enum):
-    """Who may use a route. A handler that does not say is for users."""
-
-    EVERYBODY = "everybody"  # it shows nobody's data: health checks, the page's own files
-    USERS = "users"
-    ADMINS = "admins"
 
 
 class Authenticator(Protocol):

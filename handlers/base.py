@@ -1,81 +1,41 @@
-"""The base of all handlers: authentication, reading bodies, writing JSON and errors."""
+"""The base of all handlers: what Tornado calls before, after and in place of a method."""
 
 import logging
-import re
-import secrets
 from asyncio import Future
 from collections.abc import Awaitable
 from contextlib import suppress
 from functools import cached_property
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, cast
 
 import msgspec
-from msgspec import structs
 from tornado.http1connection import HTTP1Connection
 from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError, RequestHandler
 
-from auth.principal import Principal, is_user_name
-from auth.tickets import Tickets
-from handlers.authenticator import Access, Authenticator
-from handlers.cors import Cors
-from handlers.decoding import Body, decoded
-from handlers.disconnects import DisconnectWatcher
-from handlers.errors import ApiError, ErrorResponse, to_error_response
-from handlers.event_streams import EventStreams
-from handlers.open_requests import OpenRequests
-from handlers.refusal_log import RefusalLog
+from auth.principal import Principal
+from handlers.authorization import Access, acting_principal, check_access
+from handlers.errors import ErrorResponse, to_error_response
+from handlers.json_body import COMPRESSED, Body, check_body, read_body
+from handlers.request_ids import request_id, traceparent
 from handlers.response_bodies import Problem, Refusal
-from handlers.single_header import RepeatedHeader, single_header
-from handlers.store_health import StoreHealth
+from handlers.services import Services
 from relay.ask_request import Caller
 from relay.errors import forget_frames
 from relay.model_access import AllowedModels
-from relay.models import Models
-from relay.relay import Relay
 from relay.unsent_budget import FREE_BYTES
 from relay.user_concurrency import UserConcurrencyLimit
-from sockets.body_budget import BodyBudget
 from sockets.client_connection import ClientConnection
-from storage.contract import Storage
 from telemetry.log_event import LogEvent
-from telemetry.metrics import Metrics
 
 log = logging.getLogger("headrace.http")
 
 _encoder = msgspec.json.Encoder()
 
-# A client's own request id is used if it is short and plain, so that it can be logged.
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-
-# W3C's Trace Context, version 00. Without a valid one the answer begins a new trace.
-_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-
-# msgspec's message quotes the value that was found, here in quotation marks.
-_QUOTED = re.compile(r"(Invalid (?:enum )?value) '.*'", re.DOTALL)
-
-
-class Services(NamedTuple):
-    """The objects that handlers work with; made once, in `app/composition.py`."""
-
-    relay: Relay
-    storage: Storage
-    store_health: StoreHealth
-    refusal_log: RefusalLog
-    models: Models
-    open_requests: OpenRequests
-    event_streams: EventStreams
-    disconnects: DisconnectWatcher
-    authenticator: Authenticator
-    tickets: Tickets
-    cors: Cors
-    max_body_bytes: int
-    body_budget: BodyBudget
-    base_path: str  # prefix of all paths, as clients see them
-    metrics: Metrics
-    metrics_here: bool  # the port belongs to this process alone, and `metrics.port` is unset
+_BUG = ErrorResponse(
+    HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "The server failed. That is a bug."
+)
 
 
 class BaseHandler(RequestHandler):
@@ -94,14 +54,12 @@ class BaseHandler(RequestHandler):
     @cached_property
     def request_id(self) -> str:
         """The id by which a client's report can be found in the log."""
-        asked = self.request.headers.get("X-Request-Id", "")
-        return asked if _REQUEST_ID.fullmatch(asked) else secrets.token_hex(8)
+        return request_id(self.request)
 
     @property
     def caller(self) -> Caller:
         """The request, as the log line about its answer describes it."""
-        parent = self.request.headers.get("traceparent", "")
-        return Caller(self.request_id, parent if _TRACEPARENT.fullmatch(parent) else "")
+        return Caller(self.request_id, traceparent(self.request))
 
     def set_default_headers(self) -> None:
         """Tornado's hook, called for every response, and once more before an error is written."""
@@ -120,37 +78,10 @@ class BaseHandler(RequestHandler):
         if self.access is not Access.EVERYBODY and self.request.method != "OPTIONS":
             with self.services.body_budget.holding(len(self.request.body)):
                 principal = await self.authenticate()
-            self.principal = self._acting(self._checked(principal))
+            check_access(principal, self.access)
+            self.principal = acting_principal(principal, self.request, self.request_id)
             self.count_in(self.services.relay.requests)
-        if self.request.body:
-            self._check_form()
-        if len(self.request.body) > self.services.max_body_bytes:
-            limit = self.services.max_body_bytes
-            raise ApiError(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                "body_too_large",
-                f"The body is longer than {limit:,} bytes (limits.max_body_bytes).",
-            )
-        if self.request.method == "GET":
-            self.request.body = (
-                b""  # the body of a GET has no meaning, and a stream would keep it in memory
-            )
-
-    def _check_form(self) -> None:
-        """Raise ApiError unless the body is uncompressed JSON, by its headers."""
-        if not _is_json(self.request.headers.get("Content-Type", "")):
-            raise ApiError(
-                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                "not_json",
-                "Send the body as JSON, with Content-Type: application/json.",
-            )
-        codings = self.request.headers.get("Content-Encoding", "").lower().split(",")
-        if any(coding.strip() not in ("", "identity") for coding in codings):
-            raise ApiError(
-                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                _COMPRESSED,
-                "Send the body uncompressed, without Content-Encoding.",
-            )
+        check_body(self.request, max_bytes=self.services.max_body_bytes)
 
     def on_finish(self) -> None:
         """Tornado's hook: the response was sent, or its client has disconnected."""
@@ -199,42 +130,11 @@ class BaseHandler(RequestHandler):
 
     def body(self, kind: type[Body]) -> Body:
         """The request's JSON body as `kind`. Raises ApiError 400, whose message quotes no value."""
-        data, self.request.body = (
-            self.request.body,
-            b"",
-        )  # it is read once, and a stream would keep it in memory
-        try:
-            return decoded(data, kind)
-        except msgspec.ValidationError as error:
-            said = _QUOTED.sub(r"\1", str(error))
-            raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", f"{said}.") from None
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise ApiError(
-                HTTPStatus.BAD_REQUEST, "invalid_json", "The body is not valid JSON in UTF-8."
-            ) from None
+        return read_body(self.request, kind)
 
     def address(self, path: str) -> str:
         """The path of a resource, as clients see it."""
         return self.services.base_path + path
-
-    def page_limit(self) -> int:
-        """The query parameter `limit`, or its default. Raises ApiError 400."""
-        given = self.get_query_argument("limit", str(_PAGE_DEFAULT))
-        if not re.fullmatch(r"[0-9]{1,3}", given) or not 1 <= int(given) <= _PAGE_MAX:
-            raise ApiError(
-                HTTPStatus.BAD_REQUEST,
-                "invalid_limit",
-                f"limit must be a whole number from 1 to {_PAGE_MAX}.",
-            )
-        return int(given)
-
-    def bad_cursor(self, name: str) -> ApiError:
-        """The error for a query parameter that is not a cursor of the list."""
-        return ApiError(
-            HTTPStatus.BAD_REQUEST,
-            "invalid_cursor",
-            f"{name} must be the `next` of a page of this list.",
-        )
 
     def write_json(self, value: object, status: HTTPStatus = HTTPStatus.OK) -> None:
         """Write `value` as the whole response.
@@ -286,7 +186,7 @@ class BaseHandler(RequestHandler):
             self.set_header("WWW-Authenticate", response.challenge)
         if response.status == HTTPStatus.METHOD_NOT_ALLOWED:
             self.set_header("Allow", self._methods())
-        if response.code == _COMPRESSED:
+        if response.code == COMPRESSED:
             self.set_header("Accept-Encoding", "identity")
         self.write_json(Refusal(self.problem(response)), response.status)
         self.finish()
@@ -337,69 +237,7 @@ class BaseHandler(RequestHandler):
         name = "get" if method == "HEAD" else method.lower()
         return getattr(cls, name) is not getattr(RequestHandler, name)
 
-    def _checked(self, principal: Principal) -> Principal:
-        if self.access is Access.ADMINS and not principal.admin:
-            raise _admin_only()
-        return principal
-
-    def _acting(self, principal: Principal) -> Principal:
-        """The principal to act as: an admin may name another user in `Headrace-User`."""
-        if "Headrace-User" not in self.request.headers:
-            return principal
-        if not principal.admin:
-            raise _admin_only()
-        with suppress(UnicodeError, RepeatedHeader):
-            text = single_header(self.request, "Headrace-User") or ""
-            named = text.encode("latin-1").decode()  # the bytes of headers are UTF-8 in this API
-            if is_user_name(named):
-                log.info(
-                    LogEvent(
-                        "admin asks for another user",
-                        request=self.request_id,
-                        key=principal.api_key_id,
-                    )
-                )
-                return structs.replace(principal, user=named)
-        raise ApiError(
-            HTTPStatus.BAD_REQUEST,
-            "invalid_user",
-            "Headrace-User must be sent once, with a user's name of 1 to 256 characters, without "
-            "control characters.",
-        )
-
     @property
     def connection_stream(self) -> ClientConnection:
         """The stream of the client's connection."""
         return cast(ClientConnection, cast(HTTP1Connection, self.request.connection).stream)
-
-
-class NotFoundHandler(BaseHandler):
-    """Answers requests for paths that no route matches."""
-
-    access = Access.EVERYBODY
-
-    async def prepare(self) -> None:
-        """Refuse the request with 404 in the API's format."""
-        await super().prepare()
-        raise HTTPError(HTTPStatus.NOT_FOUND)
-
-
-_BUG = ErrorResponse(
-    HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "The server failed. That is a bug."
-)
-_COMPRESSED = "unsupported_encoding"
-_PAGE_DEFAULT = 50
-_PAGE_MAX = (
-    200  # characters in a page: long answers take megabytes, so there are more pages of them
-)
-
-
-def _is_json(content_type: str) -> bool:
-    kind, _, _ = content_type.partition(";")
-    return kind.strip().lower() == "application/json"
-
-
-def _admin_only() -> ApiError:
-    return ApiError(
-        HTTPStatus.FORBIDDEN, "admin_only", "This request needs an admin's API key or token."
-    )

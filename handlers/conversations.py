@@ -6,6 +6,7 @@ from http import HTTPStatus
 from handlers.base import BaseHandler
 from handlers.disconnect_aware import DisconnectAwareHandler
 from handlers.errors import ApiError
+from handlers.paging import invalid_cursor, page_limit
 from handlers.request_bodies import ChangedConversation, NewConversation
 from handlers.response_bodies import ConversationView, List
 from model.messages import Conversation, now
@@ -19,7 +20,8 @@ class ConversationsHandler(DisconnectAwareHandler):
 
     async def get(self) -> None:
         """Write a page of conversations, by creation or by last update, newest first."""
-        limit, order = self.page_limit(), self._order()
+        limit = page_limit(self.get_query_argument("limit", None))
+        order = self._order()
         after = self.get_query_argument("after", None)
         async with self.services.relay.unsent_budget.loading(self.user):
             try:
@@ -27,7 +29,7 @@ class ConversationsHandler(DisconnectAwareHandler):
                     self.user, limit=limit, after=after, order=order
                 )
             except InvalidCursor:
-                raise self.bad_cursor("after") from None
+                raise invalid_cursor("after") from None
             self.write_json(List([ConversationView.of(kept) for kept in page.data], page.next))
 
     def _order(self) -> Order:

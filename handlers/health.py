@@ -1,6 +1,6 @@
 """`/healthz` and `/readyz`, for supervisors, load balancers and people."""
 
-from handlers.authenticator import Access
+from handlers.authorization import Access
 from handlers.base import BaseHandler
 from handlers.response_bodies import Health, Ready
 from relay.errors import ShuttingDown

@@ -1,6 +1,7 @@
 """The messages of a conversation: listed, and added to by asking."""
 
 from handlers.asking import AskHandler
+from handlers.paging import invalid_cursor, page_limit
 from handlers.request_bodies import Question
 from handlers.response_bodies import List, MessageView
 from storage.errors import InvalidCursor
@@ -11,14 +12,15 @@ class MessagesHandler(AskHandler):
 
     async def get(self, conversation_id: str) -> None:
         """Write a page of messages, the newest page first, each from old to new."""
-        limit, before = self.page_limit(), self.get_query_argument("before", None)
+        limit = page_limit(self.get_query_argument("limit", None))
+        before = self.get_query_argument("before", None)
         async with self.services.relay.unsent_budget.loading(self.user):
             try:
                 page = await self.services.storage.messages(
                     self.user, conversation_id, limit=limit, before=before
                 )
             except InvalidCursor:
-                raise self.bad_cursor("before") from None
+                raise invalid_cursor("before") from None
             self.write_json(List([MessageView.of(message) for message in page.data], page.next))
 
     async def post(self, conversation_id: str) -> None:

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler
 
-from handlers.authenticator import Access
+from handlers.authorization import Access
 from handlers.base import BaseHandler
 from handlers.errors import ApiError
 from telemetry.metrics import CONTENT_TYPE, Metrics

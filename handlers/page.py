@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from tornado.web import HTTPError
 
-from handlers.authenticator import Access
+from handlers.authorization import Access
 from handlers.base import BaseHandler
 
 DIST = Path(__file__).resolve().parent.parent / "web" / "dist"

@@ -1,6 +1,6 @@
 """`OPTIONS *`, which asks about the server as a whole."""
 
-from handlers.authenticator import Access
+from handlers.authorization import Access
 from handlers.base import BaseHandler
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from app import application
 from auth import api_keys
-from handlers.authenticator import Access
+from handlers.authorization import Access
 from handlers.base import BaseHandler
 from model.messages import now
 from tests.entering import SECRET, Door, soon

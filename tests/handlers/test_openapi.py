@@ -16,7 +16,7 @@ from tornado.web import RequestHandler
 import handlers.page
 from app.application import ROUTES
 from app.server import Server
-from handlers.authenticator import Access
+from handlers.authorization import Access
 from handlers.errors import FAILURE_STATUSES
 from handlers.openapi.document import document
 from tests.readers import Reader, Response, call

@@ -11,7 +11,7 @@ import pytest
 from tornado.web import Application, RequestHandler
 
 from app.server import Server
-from handlers.authenticator import Access
+from handlers.authorization import Access
 from handlers.base import BaseHandler
 from sockets.body_limiter import BodyLimiter
 from tests.entering import Door, Holder
