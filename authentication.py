@@ -18,7 +18,7 @@ from handlers.open_requests import OpenRequests
 from http_client.client import ClientRequest, HttpClient
 from http_client.errors import HttpClientError
 from settings import AuthSettings, JwtSettings
-from storage.contract import Storage
+from storage.contract import ApiKeyStore
 
 # Seconds for fetching the issuer's keys, connecting included: requests with a token wait for it.
 _FETCH_SECONDS = 10.0
@@ -34,7 +34,7 @@ class AuthenticationSetup(NamedTuple):
 
 
 def set_up_authentication(
-    auth: AuthSettings, cors: Cors, storage: Storage, requests: OpenRequests
+    auth: AuthSettings, cors: Cors, storage: ApiKeyStore, requests: OpenRequests
 ) -> AuthenticationSetup:
     """Set up authentication by the settings in `auth`."""
     # Without keys tickets are not verified, so any secret will do.

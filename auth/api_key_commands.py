@@ -11,7 +11,7 @@ from typing import NamedTuple
 from auth import api_keys
 from auth.principal import MAX_USER_CHARS, is_user_name
 from model.messages import now
-from storage.contract import Storage
+from storage.contract import ApiKeyStore
 from storage.errors import NotFound
 from storage.values import ApiKey
 
@@ -40,7 +40,7 @@ class CommandOutput(NamedTuple):
 
 
 async def create(
-    storage: Storage,
+    storage: ApiKeyStore,
     *,
     user: str,
     admin: bool,
@@ -81,7 +81,7 @@ async def create(
     )
 
 
-async def listing(storage: Storage, user: str | None) -> CommandOutput:
+async def listing(storage: ApiKeyStore, user: str | None) -> CommandOutput:
     """List all keys, or those of a user, one line each, without their secrets."""
     found = sorted(await _all(storage, user), key=lambda key: (key.user, key.created_at))
     rows = [_COLUMNS, *map(_row, found)]
@@ -93,7 +93,7 @@ async def listing(storage: Storage, user: str | None) -> CommandOutput:
     return CommandOutput("\n".join(lines), f"{_keys(len(found))}.")
 
 
-async def revoke(storage: Storage, named: Iterable[str], user: str | None) -> CommandOutput:
+async def revoke(storage: ApiKeyStore, named: Iterable[str], user: str | None) -> CommandOutput:
     """Revoke the named keys, by id or by key, or all keys of `user`. Raises CannotManage."""
     ids = [_id(text) for text in named]
     if user is not None:
@@ -113,7 +113,7 @@ async def revoke(storage: Storage, named: Iterable[str], user: str | None) -> Co
     return CommandOutput("\n".join(lines), remark)
 
 
-async def _all(storage: Storage, user: str | None) -> list[ApiKey]:
+async def _all(storage: ApiKeyStore, user: str | None) -> list[ApiKey]:
     found: list[ApiKey] = []
     after = None
     while True:

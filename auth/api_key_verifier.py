@@ -14,7 +14,7 @@ from typing import Protocol
 from auth import api_keys
 from auth.principal import ExpiredCredentials, InvalidCredentials, Principal
 from model.messages import now
-from storage.contract import Storage
+from storage.contract import ApiKeyStore
 from storage.errors import Reason, StorageError, failure
 from storage.values import ApiKey
 from telemetry.outage_log import OutageLog
@@ -73,7 +73,7 @@ class ApiKeyVerifier:
 
     def __init__(
         self,
-        storage: Storage,
+        storage: ApiKeyStore,
         requests: RequestsByApiKey,
         *,
         recheck_seconds: float,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from doctor.findings import Finding, look, ok, wrong
 from settings import Settings
-from storage.contract import Storage
+from storage.contract import StoreLifecycle
 from storage.errors import Outdated, Reason, StorageError
 from storage.factory import from_url
 from storage.values import StoreReport
@@ -38,7 +38,7 @@ _NO_BYTES = 1_000_000
 
 async def store(settings: Settings) -> list[Finding]:
     """Findings about the store, which is examined without being opened for serving."""
-    storage: Storage = from_url(
+    storage: StoreLifecycle = from_url(
         settings.storage.url,
         process=secrets.token_hex(16),
         lease_seconds=settings.relay.lease_seconds,

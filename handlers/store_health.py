@@ -7,7 +7,7 @@ So one ping serves all who ask, and an outage is logged once.
 import asyncio
 import logging
 
-from storage.contract import Storage
+from storage.contract import StoreLifecycle
 from storage.errors import Reason, StorageError
 from telemetry.outage_log import OutageLog
 
@@ -31,7 +31,7 @@ _QUIET_SECONDS = 60.0
 class StoreHealth:
     """What pings, and requests that failed, tell about the store."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: StoreLifecycle) -> None:
         self._storage = storage
         self._ping: asyncio.Task[None] | None = None
         self._pinged_at = float("-inf")  # by the loop's clock, like all times here

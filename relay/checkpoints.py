@@ -15,7 +15,7 @@ from relay.answer import Answer, length
 from relay.leases import Lease
 from relay.live_answers import LiveAnswers
 from relay.remote_answers import FOLLOWED_SECONDS
-from storage.contract import Storage
+from storage.contract import LiveAnswerStore
 from storage.errors import StorageError, TooLarge
 from telemetry.log_event import LogEvent
 from telemetry.outage_log import OutageLog
@@ -32,7 +32,7 @@ class Checkpoints:
 
     def __init__(
         self,
-        storage: Storage,
+        storage: LiveAnswerStore,
         lease: Lease,
         live: LiveAnswers,
         *,

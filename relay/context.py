@@ -5,7 +5,7 @@ from typing import NamedTuple
 from model.messages import Role
 from model.prompt import Turn, said
 from relay.errors import UnknownParent
-from storage.contract import Storage
+from storage.contract import MessageStore
 from storage.errors import NotFound
 
 # The number of messages in the first read: rarely more than ten exchanges fit. More would be read
@@ -28,7 +28,7 @@ class History(NamedTuple):
 
 
 async def history(
-    storage: Storage,
+    storage: MessageStore,
     user: str,
     conversation_id: str,
     parent_id: str | None,

@@ -10,7 +10,7 @@ import logging
 import random
 from contextlib import suppress
 
-from storage.contract import Storage
+from storage.contract import DeletionStore
 from storage.errors import StorageError
 from telemetry.outage_log import OutageLog
 
@@ -23,7 +23,7 @@ _SWEEPS_PER_LEASE = 4
 class DeletionSweep:
     """Deletes the messages of deleted conversations, one conversation at a time."""
 
-    def __init__(self, storage: Storage, *, lease_seconds: float) -> None:
+    def __init__(self, storage: DeletionStore, *, lease_seconds: float) -> None:
         self._storage = storage
         self._lease_seconds = lease_seconds
         self._due = asyncio.Event()

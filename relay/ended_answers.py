@@ -15,7 +15,7 @@ from model.messages import Role, Status
 from relay.answer import Answer
 from relay.remote_answers import RemoteAnswers
 from relay.unsent_budget import UnsentBudget
-from storage.contract import Storage
+from storage.contract import MessageStore
 from storage.errors import NotFound
 
 # Bytes that a record takes for each of its blocks, in addition to its text.
@@ -29,7 +29,7 @@ class EndedAnswers:
     """
 
     def __init__(
-        self, storage: Storage, budget: UnsentBudget, remote_answers: RemoteAnswers
+        self, storage: MessageStore, budget: UnsentBudget, remote_answers: RemoteAnswers
     ) -> None:
         self._storage = storage
         self._budget = budget

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from model.messages import Ending
 from relay.endings import interrupted, too_long
 from relay.errors import InternalError, StorageUnavailable
-from storage.contract import Storage
+from storage.contract import LiveAnswerStore
 from storage.errors import Reason, StorageError, TooLarge
 from telemetry.log_event import LogEvent
 from telemetry.outage_log import OutageLog
@@ -41,7 +41,7 @@ class _Late(NamedTuple):
 class EndingWriter:
     """Writes the endings of this process' answers."""
 
-    def __init__(self, storage: Storage, *, lease_seconds: float) -> None:
+    def __init__(self, storage: LiveAnswerStore, *, lease_seconds: float) -> None:
         self._storage = storage
         self._lease_seconds = lease_seconds
         self._late: dict[str, _Late] = {}

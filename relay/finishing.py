@@ -18,7 +18,7 @@ from relay.endings import deleted, ending_of, interrupted
 from relay.errors import LeaseLost
 from relay.generation import Generation
 from relay.live_answers import LiveAnswers
-from storage.contract import Storage
+from storage.contract import MessageStore
 from storage.errors import NotFound, StorageError
 from telemetry.log_event import LogEvent
 
@@ -30,7 +30,7 @@ class Finisher:
 
     def __init__(
         self,
-        storage: Storage,
+        storage: MessageStore,
         *,
         admission: Admission,
         live: LiveAnswers,

@@ -14,7 +14,7 @@ from relay.asking import Asker
 from relay.ending_writer import EndingWriter
 from relay.errors import KeyReused, StorageUnavailable
 from relay.reading import Answers
-from storage.contract import Storage
+from storage.contract import AskStore
 from storage.errors import KeyTaken, StorageError
 
 # Seconds to wait until it is known whether an earlier question was stored: as long as the store
@@ -30,7 +30,7 @@ class IdempotentAsks:
     """Answers each idempotency key once."""
 
     def __init__(
-        self, storage: Storage, asker: Asker, answers: Answers, ending_writer: EndingWriter
+        self, storage: AskStore, asker: Asker, answers: Answers, ending_writer: EndingWriter
     ) -> None:
         self._storage = storage
         self._asker = asker

@@ -12,7 +12,7 @@ from relay.checkpoints import Checkpoints
 from relay.leases import Lease
 from relay.live_answers import LiveAnswers
 from relay.remote_answers import RemoteAnswers
-from storage.contract import Storage
+from storage.contract import CoordinationStore
 from storage.errors import StorageError
 from telemetry.outage_log import OutageLog
 
@@ -31,7 +31,7 @@ class LeaseKeeper:
 
     def __init__(
         self,
-        storage: Storage,
+        storage: CoordinationStore,
         lease: Lease,
         *,
         live: LiveAnswers,

@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 from relay.remote_answers import RemoteAnswers
-from storage.contract import Storage
+from storage.contract import CoordinationStore
 from storage.errors import StorageError, failure
 
 log = logging.getLogger("headrace.leases")
@@ -13,7 +13,9 @@ log = logging.getLogger("headrace.leases")
 class Lease:
     """The one document of this process in the store: that it lives, and its peer requests."""
 
-    def __init__(self, storage: Storage, remote_answers: RemoteAnswers, *, seconds: float) -> None:
+    def __init__(
+        self, storage: CoordinationStore, remote_answers: RemoteAnswers, *, seconds: float
+    ) -> None:
         self._storage = storage
         self._remote_answers = remote_answers
         self.seconds = seconds

@@ -7,7 +7,7 @@ from model.messages import Status
 from relay.checkpoints import Checkpoints
 from relay.live_answers import LiveAnswers
 from relay.remote_answers import FOLLOWED_SECONDS
-from storage.contract import Storage
+from storage.contract import CoordinationStore
 from storage.errors import StorageError
 from telemetry.outage_log import OutageLog
 
@@ -19,7 +19,7 @@ class PeerRequestPoller:
 
     def __init__(
         self,
-        storage: Storage,
+        storage: CoordinationStore,
         checkpoints: Checkpoints,
         live: LiveAnswers,
         *,

@@ -11,7 +11,7 @@ from relay.answer import Answer, Reader
 from relay.ended_answers import EndedAnswers
 from relay.live_answers import LiveAnswers
 from relay.remote_answers import RemoteAnswers
-from storage.contract import Storage
+from storage.contract import MessageStore
 from storage.errors import NotFound
 
 
@@ -20,7 +20,7 @@ class Answers:
 
     def __init__(
         self,
-        storage: Storage,
+        storage: MessageStore,
         *,
         live: LiveAnswers,
         remote_answers: RemoteAnswers,

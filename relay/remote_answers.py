@@ -14,7 +14,7 @@ from model.messages import Ending, Message, Status, now
 from relay.answer import Answer
 from relay.endings import interrupted
 from relay.errors import InternalError, TooManyStops
-from storage.contract import Storage
+from storage.contract import CoordinationStore
 from storage.errors import StorageError
 from storage.values import PeerRequests
 from telemetry.log_event import LogEvent
@@ -66,7 +66,7 @@ class _RemoteAnswer:
 class RemoteAnswers:
     """The live answers of other processes that are read or being stopped here."""
 
-    def __init__(self, storage: Storage, *, lease_seconds: float) -> None:
+    def __init__(self, storage: CoordinationStore, *, lease_seconds: float) -> None:
         self._storage = storage
         self._lease_seconds = lease_seconds
         self._remote: dict[str, _RemoteAnswer] = {}

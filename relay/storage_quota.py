@@ -10,7 +10,7 @@ import asyncio
 from collections import OrderedDict
 
 from relay.errors import StorageQuotaExceeded
-from storage.contract import Storage
+from storage.contract import ConversationStore
 from storage.errors import StorageError, failure
 
 # Seconds for which a sum is used: for a user far from their limit it is read six times an hour at
@@ -75,7 +75,7 @@ class StorageReservation:
 class StorageQuota:
     """The quota of each user, in bytes; 0 means unlimited."""
 
-    def __init__(self, storage: Storage, limit: int) -> None:
+    def __init__(self, storage: ConversationStore, limit: int) -> None:
         self._storage = storage
         self._limit = limit
         self._users: OrderedDict[str, _Kept] = OrderedDict()

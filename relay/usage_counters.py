@@ -13,7 +13,7 @@ import secrets
 import time
 from datetime import UTC, datetime
 
-from storage.contract import Storage
+from storage.contract import CountStore
 from storage.errors import StorageError
 from storage.values import Count, Span
 from telemetry.outage_log import OutageLog
@@ -57,7 +57,7 @@ class UsageCounter:
 class UsageCounters:
     """All counters of this process."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: CountStore) -> None:
         self._storage = storage
         self._counters: dict[
             tuple[str, str, int], UsageCounter
