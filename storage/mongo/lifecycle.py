@@ -68,8 +68,8 @@ class MongoLifecycle(MongoCoordination, StoreLifecycle):
                 asked = datetime.now(UTC)
                 hello = await self._check_server()
                 middle = asked + (datetime.now(UTC) - asked) / 2
-                there = await self._existing_schema()
-                _check_rules(there)
+                existing = await self._existing_schema()
+                _check_rules(existing)
         finally:
             await self.close()
         hosts = hello.get("hosts", ())
@@ -78,8 +78,8 @@ class MongoLifecycle(MongoCoordination, StoreLifecycle):
             name="MongoDB",
             version=tuple(build["versionArray"][:3]),
             shape=shape if hosts else "sharded cluster",
-            missing=tuple(migration.missing(there)),
-            due=migration.due(there),
+            missing=tuple(migration.missing(existing)),
+            due=migration.due(existing),
             ahead_seconds=(hello["localTime"].replace(tzinfo=UTC) - middle).total_seconds(),
         )
 
@@ -88,19 +88,19 @@ class MongoLifecycle(MongoCoordination, StoreLifecycle):
             self._connect()
             with translated_errors("migration", self._url):
                 await self._check_server()
-                there = await self._existing_schema()
-                if there.version > SCHEMA_VERSION:
+                existing = await self._existing_schema()
+                if existing.version > SCHEMA_VERSION:
                     raise StorageError("a newer version of Headrace has migrated this database")
-                for step in migration.steps(there):
+                for step in migration.steps(existing):
                     await self._apply(step)
                     say(f"changed: {step.what}")
                 # Last, so that its presence guarantees the rest.
-                if not migration.is_fresh(there) and there.version < SCHEMA_VERSION:
+                if not migration.is_fresh(existing) and existing.version < SCHEMA_VERSION:
                     await self._note_version()
-                    say(f"changed: {migration.version_step(there)}")
+                    say(f"changed: {migration.version_step(existing)}")
         finally:
             await self.close()
-        return bool(migration.due(there))
+        return bool(migration.due(existing))
 
     async def close(self) -> None:
         if self._client is None:
@@ -131,7 +131,7 @@ class MongoLifecycle(MongoCoordination, StoreLifecycle):
             )
         return hello
 
-    async def _existing_schema(self) -> migration.There:
+    async def _existing_schema(self) -> migration.ExistingSchema:
         """The collections, indexes and validators that exist."""
         listed = await self._database.command(
             "listCollections", filter={"name": {"$in": list(VALIDATORS)}}
@@ -144,19 +144,19 @@ class MongoLifecycle(MongoCoordination, StoreLifecycle):
         noted = await self._store.find_one(queries.VERSION)
         # The first version stored none.
         version = 1 if noted is None else noted["schema"]
-        return migration.There(validators, indexes, version)
+        return migration.ExistingSchema(validators, indexes, version)
 
     async def _indexes(self, name: str) -> frozenset[str]:
         listed = await self._database.command("listIndexes", name)
         return frozenset(each["name"] for each in listed["cursor"]["firstBatch"])
 
     async def _create_missing(self) -> None:
-        there = await self._existing_schema()
-        _check_rules(there)
-        if migration.is_fresh(there):
+        existing = await self._existing_schema()
+        _check_rules(existing)
+        if migration.is_fresh(existing):
             await self._note_version()
         with pymongo.timeout(_OPEN_SECONDS):
-            for name in migration.unmade(there):
+            for name in migration.unmade(existing):
                 await self._create(name)
 
     async def _create(self, name: str) -> None:
@@ -174,7 +174,7 @@ class MongoLifecycle(MongoCoordination, StoreLifecycle):
         with suppress(DuplicateKeyError):  # another process stores it at this moment
             await self._store.update_one(queries.VERSION, queries.VERSION_NOTED, upsert=True)
 
-    async def _apply(self, step: migration.Step) -> None:
+    async def _apply(self, step: migration.MigrationStep) -> None:
         """Apply a step in attempts so short that writers of the collection are hardly delayed.
 
         Raises StorageError if the collection was busy all the time.
@@ -198,11 +198,11 @@ class MongoLifecycle(MongoCoordination, StoreLifecycle):
             await asyncio.sleep(random.uniform(patience, 3 * patience))
 
 
-def _check_rules(there: migration.There) -> None:
+def _check_rules(existing: migration.ExistingSchema) -> None:
     """Raise Outdated if a unique index is missing, such as that for one live answer a
     conversation.
     """
-    if broken := migration.broken_rules(there):
+    if broken := migration.broken_rules(existing):
         raise Outdated(
             f"unique indexes are not there: {', '.join(broken)}; `server.py migrate` makes them"
         )

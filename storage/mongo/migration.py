@@ -14,7 +14,7 @@ from storage.mongo.schema import INDEXES, VALIDATORS, Document
 from storage.values import SCHEMA_VERSION
 
 
-class There(NamedTuple):
+class ExistingSchema(NamedTuple):
     """What exists of a store."""
 
     validators: Mapping[
@@ -24,7 +24,7 @@ class There(NamedTuple):
     version: int  # the version it was created for or migrated to
 
 
-class Step(NamedTuple):
+class MigrationStep(NamedTuple):
     """One change of a collection: in words, and as the server's command."""
 
     what: str
@@ -32,69 +32,69 @@ class Step(NamedTuple):
     is_long: bool  # its time grows with the collection
 
 
-def unmade(there: There) -> list[str]:
+def unmade(existing: ExistingSchema) -> list[str]:
     """The collections that `open` creates or completes; they may be created by hand, for
     sharding.
     """
-    return [name for name in VALIDATORS if there.validators.get(name) is None]
+    return [name for name in VALIDATORS if existing.validators.get(name) is None]
 
 
-def is_fresh(there: There) -> bool:
+def is_fresh(existing: ExistingSchema) -> bool:
     """Whether no version has created anything of the store yet."""
-    return len(unmade(there)) == len(VALIDATORS)
+    return len(unmade(existing)) == len(VALIDATORS)
 
 
-def missing(there: There) -> Iterator[str]:
+def missing(existing: ExistingSchema) -> Iterator[str]:
     """The indexes that `open` creates, as collection.index."""
-    for name in unmade(there):
-        for index in _lacking(there, name):
+    for name in unmade(existing):
+        for index in _lacking(existing, name):
             yield f"{name}.{index['name']}"
 
 
-def broken_rules(there: There) -> list[str]:
+def broken_rules(existing: ExistingSchema) -> list[str]:
     """The missing unique indexes that `open` does not create, so that their rules are not
     enforced.
     """
     return [
         f"{name}.{index['name']}"
-        for name in _made(there)
-        for index in _lacking(there, name)
+        for name in _made(existing)
+        for index in _lacking(existing, name)
         if index.get("unique")
     ]
 
 
-def steps(there: There) -> list[Step]:
+def steps(existing: ExistingSchema) -> list[MigrationStep]:
     """The steps that migrate the collections to this version; none if a later version did."""
-    if there.version > SCHEMA_VERSION:
+    if existing.version > SCHEMA_VERSION:
         return []
-    found: list[Step] = []
-    for name in _made(there):
-        for index in _lacking(there, name):
+    found: list[MigrationStep] = []
+    for name in _made(existing):
+        for index in _lacking(existing, name):
             made: Document = {"createIndexes": name, "indexes": [index]}
-            found.append(Step(f"index {index['name']} of {name}", made, is_long=True))
-        if there.validators[name] != VALIDATORS[name]:
+            found.append(MigrationStep(f"index {index['name']} of {name}", made, is_long=True))
+        if existing.validators[name] != VALIDATORS[name]:
             changed: Document = {"collMod": name, "validator": VALIDATORS[name]}
-            found.append(Step(f"validator of {name}", changed, is_long=False))
+            found.append(MigrationStep(f"validator of {name}", changed, is_long=False))
     return found
 
 
-def due(there: There) -> tuple[str, ...]:
+def due(existing: ExistingSchema) -> tuple[str, ...]:
     """What `migrate` would change, in words."""
-    words = [step.what for step in steps(there)]
-    if not is_fresh(there) and there.version < SCHEMA_VERSION:
-        words.append(version_step(there))
+    words = [step.what for step in steps(existing)]
+    if not is_fresh(existing) and existing.version < SCHEMA_VERSION:
+        words.append(version_step(existing))
     return tuple(words)
 
 
-def version_step(there: There) -> str:
+def version_step(existing: ExistingSchema) -> str:
     """The step that stores this version, in words."""
-    return f"schema from version {there.version} to {SCHEMA_VERSION}"
+    return f"schema from version {existing.version} to {SCHEMA_VERSION}"
 
 
-def _made(there: There) -> list[str]:
-    return [name for name in VALIDATORS if there.validators.get(name) is not None]
+def _made(existing: ExistingSchema) -> list[str]:
+    return [name for name in VALIDATORS if existing.validators.get(name) is not None]
 
 
-def _lacking(there: There, name: str) -> list[Document]:
-    has = there.indexes.get(name, frozenset())
+def _lacking(existing: ExistingSchema, name: str) -> list[Document]:
+    has = existing.indexes.get(name, frozenset())
     return [index for index in INDEXES[name] if index["name"] not in has]
