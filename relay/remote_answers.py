@@ -183,7 +183,7 @@ class RemoteAnswers:
 
     async def _grow(self, known: Iterable[_RemoteAnswer]) -> None:
         """Grow or end these answers by what the store has. Raises StorageError."""
-        growth = await self._storage.growth(
+        growth = await self._storage.answer_updates(
             {each.answer.id: each.answer.position for each in known}
         )
         for chunk in growth.chunks:

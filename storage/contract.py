@@ -18,11 +18,11 @@ from typing import ClassVar, Protocol
 from model.growth import Chunk
 from model.messages import Conversation, Ending, Message
 from storage.values import (
+    AnswerUpdates,
     ApiKey,
     Changes,
     Count,
     Deletion,
-    Growth,
     IdempotencyKey,
     Order,
     Page,
@@ -184,7 +184,7 @@ class CoordinationStore(Protocol):
         """What other live processes ask of this one's answers."""
 
     @abstractmethod
-    async def growth(self, positions: Mapping[str, int]) -> Growth:
+    async def answer_updates(self, positions: Mapping[str, int]) -> AnswerUpdates:
         """The growth of answers, by id, since the positions up to which they are known."""
 
     @abstractmethod

@@ -86,7 +86,7 @@ class PeerRequests(msgspec.Struct, frozen=True):
     stops: frozenset[str] = frozenset()
 
 
-class Growth(msgspec.Struct, frozen=True):
+class AnswerUpdates(msgspec.Struct, frozen=True):
     """The growth of answers that other processes generate.
 
     `chunks` has at most one for each answer. `ended` are complete messages; `gone` are the ids of

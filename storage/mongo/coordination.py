@@ -14,7 +14,7 @@ from storage.mongo.connection import closing_cursor, command
 from storage.mongo.documents import chunk_in, message_in, peer_requests_in
 from storage.mongo.live_answers import MongoLiveAnswers
 from storage.pages import ORPHANS, messages_page_builder
-from storage.values import Growth, PeerRequests
+from storage.values import AnswerUpdates, PeerRequests
 
 # How many followed answers to ask for at once: it takes 30 ms here, and 1.7 for a single one. Their
 # ids are 100 KB then, far from the 16 MB that a command may have.
@@ -62,7 +62,7 @@ class MongoCoordination(MongoLiveAnswers, CoordinationStore):
         return peer_requests_in([document["wants"][0] async for document in cursor])
 
     @command("follow")
-    async def growth(self, positions: Mapping[str, int]) -> Growth:
+    async def answer_updates(self, positions: Mapping[str, int]) -> AnswerUpdates:
         chunks: list[Chunk] = []
         ended: list[Message] = []
         gone: set[str] = set()
@@ -80,7 +80,7 @@ class MongoCoordination(MongoLiveAnswers, CoordinationStore):
             chunks += [chunk for chunk in grown if chunk.answer_id not in lost]
             ended += [message for message in over if message.id not in lost]
             gone |= lost
-        return Growth(tuple(chunks), tuple(ended), frozenset(gone))
+        return AnswerUpdates(tuple(chunks), tuple(ended), frozenset(gone))
 
     @command("sweep")
     async def own_live_answers(self) -> frozenset[str]:

@@ -13,7 +13,7 @@ from storage.sqlite.connection import reads
 from storage.sqlite.live_answers import SQLiteLiveAnswers
 from storage.sqlite.messages import MESSAGE
 from storage.sqlite.rows import chunk_in, message_in
-from storage.values import Growth, PeerRequests
+from storage.values import AnswerUpdates, PeerRequests
 
 
 class SQLiteCoordination(SQLiteLiveAnswers, CoordinationStore):
@@ -32,7 +32,7 @@ class SQLiteCoordination(SQLiteLiveAnswers, CoordinationStore):
         return PeerRequests()
 
     @reads("relay")
-    def growth(self, positions: Mapping[str, int]) -> Growth:
+    def answer_updates(self, positions: Mapping[str, int]) -> AnswerUpdates:
         chunks, ended, gone = [], [], set()
         for answer_id, position in positions.items():
             row = self._fetch_row(MESSAGE, answer_id)
@@ -46,7 +46,7 @@ class SQLiteCoordination(SQLiteLiveAnswers, CoordinationStore):
                 chunks.append(chunk)
             elif row["status"] != Status.LIVE:
                 ended.append(message_in(row))
-        return Growth(tuple(chunks), tuple(ended), frozenset(gone))
+        return AnswerUpdates(tuple(chunks), tuple(ended), frozenset(gone))
 
     @reads("relay")
     def own_live_answers(self) -> frozenset[str]:

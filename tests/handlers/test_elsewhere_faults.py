@@ -97,7 +97,7 @@ def outage(place: Place) -> None:
     for name in (
         "renew_lease",
         "peer_requests",
-        "growth",
+        "answer_updates",
         "append_chunks",
         "message",
         "own_live_answers",
@@ -232,11 +232,11 @@ async def test_an_answer_that_cannot_be_followed_does_not_end_following_for_all(
     upstream.tokens("a")
     strange, _, back = await followed_twice(owner, other)
     other.store.fail(
-        "growth",
+        "answer_updates",
         error=ValueError("a bug"),
         when=lambda positions: strange.answer_id in positions,
     )
-    await other.store.called("growth", other.store.calls.count("growth") + 2)
+    await other.store.called("answer_updates", other.store.calls.count("answer_updates") + 2)
     upstream.tokens("b")
     upstream.finish()
     async with asyncio.timeout(5):
@@ -254,7 +254,7 @@ async def test_a_status_that_a_later_version_wrote_is_no_end_and_in_nobodys_way(
     with pymongo.MongoClient(mongo_url) as client:
         messages = client.get_default_database()["messages"]
         messages.update_one({"_id": strange.answer_id}, {"$set": {"status": "paused"}})
-    await other.store.called("growth", other.store.calls.count("growth") + 2)
+    await other.store.called("answer_updates", other.store.calls.count("answer_updates") + 2)
     kept = await call(other.url, "GET", f"{conversation(strange)}/messages")
     assert "paused" == kept.body["data"][-1]["status"]
     upstream.tokens("b")

@@ -91,7 +91,7 @@ async def test_a_bug_in_reading_what_is_kept_leaves_no_reader_waiting(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "operation", ["renew_lease", "own_live_answers", "peer_requests", "growth", "orphans"]
+    "operation", ["renew_lease", "own_live_answers", "peer_requests", "answer_updates", "orphans"]
 )
 @pytest.mark.gen_test
 async def test_one_bug_does_not_end_what_has_to_go_on_for_as_long_as_the_server(

@@ -19,7 +19,7 @@ from storage.mongo import deletions as mongo_deletions
 from storage.sqlite import deletions as sqlite_deletions
 from storage.sqlite.store import SQLiteStorage
 from storage.sqlite.tables import MIGRATIONS, SERVED
-from storage.values import Growth
+from storage.values import AnswerUpdates
 from tests.mongod import ReplicaSet
 from tests.storage.conftest import Place
 from tests.storage.samples import (
@@ -108,7 +108,9 @@ async def test_nothing_is_seen_of_a_deleted_conversation_however_much_of_it_is_l
             await lookup
     gone = frozenset(answer.id for answer in answers)
     for position in (0, 3):
-        assert Growth(gone=gone) == await storage.growth(dict.fromkeys(gone, position))
+        assert AnswerUpdates(gone=gone) == await storage.answer_updates(
+            dict.fromkeys(gone, position)
+        )
     assert await storage.idempotency_key("alice", kept.id) is None
     assert frozenset() == await storage.own_live_answers()
     assert [] == await storage.orphans()

@@ -11,7 +11,7 @@ from model.messages import Message
 from storage.contract import Storage
 from storage.mongo import queries
 from storage.mongo.store import MongoStorage
-from storage.values import Growth
+from storage.values import AnswerUpdates
 from tests.storage.conftest import Place
 from tests.storage.samples import (
     TEXT,
@@ -27,7 +27,7 @@ async def followed(storage: Storage, answer_id: str) -> list[Chunk]:
     """All chunks of an answer, as who follows it from its begin gets them."""
     chunks: list[Chunk] = []
     position = 0
-    while grown := (await storage.growth({answer_id: position})).chunks:
+    while grown := (await storage.answer_updates({answer_id: position})).chunks:
         chunks += grown
         position += sum(piece.length for piece in grown[0].pieces)
     return chunks
@@ -42,12 +42,12 @@ async def test_an_answer_is_followed_one_chunk_at_a_time(storage: Storage) -> No
         Chunk(answer.id, 3 + len(TEXT), (Piece(2, "tool_call", '{"a"', "call-1", "look"),)),
         Chunk(answer.id, 8 + len(TEXT), (Piece(2, "tool_call", ": 1}"),)),
     ]
-    assert await storage.growth({answer.id: 0}) == Growth()
+    assert await storage.answer_updates({answer.id: 0}) == AnswerUpdates()
     await storage.append_chunks([*chunks, *text_chunks(other.id, "not followed")])
 
-    assert await storage.growth({answer.id: 0}) == Growth(chunks=(chunks[0],))
+    assert await storage.answer_updates({answer.id: 0}) == AnswerUpdates(chunks=(chunks[0],))
     assert await followed(storage, answer.id) == chunks
-    assert await storage.growth({}) == Growth()
+    assert await storage.answer_updates({}) == AnswerUpdates()
 
 
 @pytest.mark.gen_test
@@ -60,8 +60,8 @@ async def test_growth_without_text_is_followed_like_any_other(storage: Storage) 
     assert chunks == await followed(storage, answer.id)
     end = ending(*blocks_of_every_kind())
     assert await storage.end_answer(answer.id, storage.process, end)
-    growth = await storage.growth({answer.id: 11})
-    assert Growth(ended=(await storage.message("alice", answer.id),)) == growth
+    growth = await storage.answer_updates({answer.id: 11})
+    assert AnswerUpdates(ended=(await storage.message("alice", answer.id),)) == growth
     assert growth.ended[0].has(end)
 
 
@@ -83,9 +83,9 @@ async def test_an_answer_that_ended_comes_with_all_its_blocks(storage: Storage) 
     end = ending(TextBlock("so far and on"), ToolCallBlock("id", "name", "{}"))
     await storage.end_answer(answer.id, storage.process, end)
 
-    growth = await storage.growth({answer.id: len("so far")})
+    growth = await storage.answer_updates({answer.id: len("so far")})
 
-    assert growth == Growth(ended=(await storage.message("alice", answer.id),))
+    assert growth == AnswerUpdates(ended=(await storage.message("alice", answer.id),))
     assert growth.ended[0].has(end)
 
 
@@ -97,7 +97,7 @@ async def test_an_answer_that_was_deleted_is_gone_like_one_that_never_was(
     await storage.append_chunks(text_chunks(answer.id, "so", " far"))
     await storage.delete_conversation("alice", answer.conversation_id)
     positions = {answer.id: 0, "no such answer": 0, "": 7, "$gt": -1}
-    assert await storage.growth(positions) == Growth(gone=frozenset(positions))
+    assert await storage.answer_updates(positions) == AnswerUpdates(gone=frozenset(positions))
 
 
 @pytest.mark.slow
@@ -111,7 +111,7 @@ async def test_any_number_of_answers_are_followed_at_once(storage: Storage) -> N
     gone = {secrets.token_hex(16) for _ in range(2500)}  # more than are asked for at once
     known = [*gone, *(answer.id for group in (silent, growing, ended) for answer in group)]
 
-    growth = await storage.growth(dict.fromkeys(sorted(known), 0))
+    growth = await storage.answer_updates(dict.fromkeys(sorted(known), 0))
 
     assert sorted(growth.chunks, key=by_answer) == sorted(chunks, key=by_answer)
     assert {each.id: each.blocks for each in growth.ended} == {
@@ -150,7 +150,7 @@ async def test_chunks_that_an_ended_answer_left_come_ahead_of_its_end(mongo: Pla
 
 async def grown_meanwhile(
     storage: Storage, answer: Message, monkeypatch: pytest.MonkeyPatch, meanwhile: Any
-) -> Growth:
+) -> AnswerUpdates:
     """Have `meanwhile` done once the answer was seen to have no more chunks."""
     over = MongoStorage._ended_or_gone
 
@@ -159,7 +159,7 @@ async def grown_meanwhile(
         return await over(self, ids)
 
     monkeypatch.setattr(MongoStorage, "_ended_or_gone", later)
-    growth = await storage.growth({answer.id: 0})
+    growth = await storage.answer_updates({answer.id: 0})
     monkeypatch.undo()
     return growth
 
@@ -188,7 +188,7 @@ async def test_an_answer_that_grows_while_it_is_looked_for_is_told_next_time(
     answer = await begun(storage)
     chunks = text_chunks(answer.id, "so far")
     growth = await grown_meanwhile(storage, answer, monkeypatch, storage.append_chunks(chunks))
-    assert growth == Growth()
+    assert growth == AnswerUpdates()
     assert await followed(storage, answer.id) == chunks
 
 
@@ -208,5 +208,7 @@ async def test_an_answer_that_is_deleted_between_its_two_looks_is_gone(
         return messages_by_id(ids if looks == 1 else [])
 
     monkeypatch.setattr(queries, "messages_by_id", nowhere_at_the_second)
-    assert await storage.growth({answer.id: 0}) == Growth(gone=frozenset({answer.id}))
+    assert await storage.answer_updates({answer.id: 0}) == AnswerUpdates(
+        gone=frozenset({answer.id})
+    )
     assert 2 == looks

@@ -316,7 +316,7 @@ async def test_what_is_asked_every_tick_is_answered_from_an_index(
     answer = await begun(storage)
     commands.sent.clear()
     await storage.peer_requests()
-    await storage.growth({answer.id: 0})
+    await storage.answer_updates({answer.id: 0})
     await storage.own_live_answers()
     indexes = [index_of(database, command) for command in commands.sent]
     assert ["wanted", "_id_", "_id_", "live_owners"] == indexes

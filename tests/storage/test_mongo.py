@@ -432,7 +432,7 @@ def every_operation(storage: Storage, answer: Message) -> list[Awaitable[object]
         storage.renew_lease({}),
         storage.unreadable({"image"}),
         storage.peer_requests(),
-        storage.growth({answer.id: 0}),
+        storage.answer_updates({answer.id: 0}),
         storage.share_counts([count()]),
         storage.own_live_answers(),
         storage.orphans(),

@@ -126,7 +126,7 @@ def operations(storage: Storage) -> list[Operation]:
         ("renew_lease", lambda: storage.renew_lease({})),
         ("unreadable", lambda: storage.unreadable({"image"})),
         ("peer_requests", storage.peer_requests),
-        ("growth", lambda: storage.growth({keyed_answer.id: 0})),
+        ("answer_updates", lambda: storage.answer_updates({keyed_answer.id: 0})),
         ("share_counts", lambda: storage.share_counts([count(user)])),
         ("own_live_answers", storage.own_live_answers),
         ("orphans", storage.orphans),

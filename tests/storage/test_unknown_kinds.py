@@ -19,7 +19,7 @@ from model.messages import Attempt, Failure, Message, Role, Status, Timing, now
 from model.usage import Usage
 from storage.contract import Storage
 from storage.sqlite.store import SQLiteStorage
-from storage.values import Changes, Growth
+from storage.values import AnswerUpdates, Changes
 from tests.storage.conftest import Place
 from tests.storage.raw import Raw
 from tests.storage.samples import api_key, ask, begun, conversation, ending, exchange, key
@@ -83,10 +83,10 @@ async def test_a_block_of_an_unknown_kind_is_shown_and_stays_as_it_is(
 
     for message in await shown(storage, answer):
         assert (TextBlock("a"), UnknownBlock(strange), TextBlock("b")) == message.blocks
-    told = await storage.growth({answer.id: 0})
+    told = await storage.answer_updates({answer.id: 0})
     await work_beside(storage, answer)
 
-    assert Growth(ended=(await storage.message("alice", answer.id),)) == told
+    assert AnswerUpdates(ended=(await storage.message("alice", answer.id),)) == told
     assert before == raw.stored("messages", answer.id)
 
 
@@ -148,7 +148,7 @@ async def test_a_status_that_is_unknown_is_shown_and_stays(storage: Storage, raw
 
     for message in await shown(storage, answer):
         assert Status("paused") == message.status
-    [told] = (await storage.growth({answer.id: 0})).ended
+    [told] = (await storage.answer_updates({answer.id: 0})).ended
     await work_beside(storage, answer)
 
     assert Status("paused") == told.status
@@ -267,7 +267,7 @@ async def test_an_unreadable_message_is_told_in_parts_and_hides_nothing(
 
     with_it = await storage.messages("alice", of.id, limit=9, before=None)
     branch = await storage.branch("alice", of.id, limit=9, last=None)
-    told = await storage.growth({answer.id: 0})
+    told = await storage.answer_updates({answer.id: 0})
 
     assert with_it.data == branch.data
     assert [each.id for each in listed.data] == [each.id for each in with_it.data]
@@ -354,7 +354,7 @@ async def test_unreadable_growth_is_a_gap(storage: Storage, raw: Raw, pieces: An
     assert [0] == [chunk.position for chunk in await followed(storage, answer.id)]
     end = ending(TextBlock("abc"))
     assert await storage.end_answer(answer.id, storage.process, end)
-    assert [answer.id] == [each.id for each in (await storage.growth({answer.id: 1})).ended]
+    assert [answer.id] == [each.id for each in (await storage.answer_updates({answer.id: 1})).ended]
 
 
 @pytest.mark.gen_test
@@ -379,7 +379,7 @@ async def test_text_that_is_no_utf8_and_json_that_is_none_hide_nothing(tmp_path:
         change = "UPDATE messages SET model = CAST(x'61ff' AS TEXT), usage = '{' WHERE id = ?"
         database.execute(change, (broken.id,))
 
-    told = (await storage.growth({broken.id: 0, whole.id: 0})).ended
+    told = (await storage.answer_updates({broken.id: 0, whole.id: 0})).ended
 
     assert {broken.id: "a\ufffd", whole.id: "demo/demo"} == {each.id: each.model for each in told}
     await storage.close()
@@ -393,6 +393,6 @@ async def test_a_time_that_python_cannot_hold_hides_nothing(
     far, near = await ended(storage, "a"), await ended(storage, "b")
     database["messages"].update_one({"_id": far.id}, {"$set": {"ended_at": DatetimeMS(2**60)}})
 
-    told = (await storage.growth({far.id: 0, near.id: 0})).ended
+    told = (await storage.answer_updates({far.id: 0, near.id: 0})).ended
 
     assert {far.id, near.id} == {each.id for each in told}
