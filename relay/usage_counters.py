@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from storage.contract import CountStore
 from storage.errors import StorageError
-from storage.values import Count, Span
+from storage.values import UsageCount, UsageSpan
 from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.usage_counters")
@@ -38,7 +38,7 @@ class UsageCounter:
 
     __slots__ = ("held", "own", "shared", "shared_at", "span", "total", "touched_at", "writer")
 
-    def __init__(self, span: Span) -> None:
+    def __init__(self, span: UsageSpan) -> None:
         self.span = span
         self.writer = secrets.token_hex(8)
         self.held = 0  # reserved here, and perhaps given back: other processes do not see it
@@ -77,7 +77,9 @@ class UsageCounters:
         began = int(time.time()) // seconds * seconds
         counter = self._counters.get((user, what, began))
         if counter is None:
-            counter = UsageCounter(Span(user, what, _instant(began), _instant(began + seconds)))
+            counter = UsageCounter(
+                UsageSpan(user, what, _instant(began), _instant(began + seconds))
+            )
             self._counters[user, what, began] = counter
         self.touch(counter)
         return counter
@@ -112,7 +114,7 @@ class UsageCounters:
 
     async def _share(self, counters: list[UsageCounter]) -> bool:
         self._due.difference_update(counters)
-        counts = [Count(each.span, each.writer, each.own) for each in counters]
+        counts = [UsageCount(each.span, each.writer, each.own) for each in counters]
         try:
             totals = await self._storage.share_counts(counts)
         except BaseException as error:

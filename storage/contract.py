@@ -21,14 +21,14 @@ from storage.values import (
     AnswerUpdates,
     ApiKey,
     Changes,
-    Count,
     Deletion,
     IdempotencyKey,
     Order,
     Page,
     PeerRequests,
-    Span,
     StoreReport,
+    UsageCount,
+    UsageSpan,
 )
 
 
@@ -265,7 +265,7 @@ class CountStore(Protocol):
     """What users used, counted by all processes together."""
 
     @abstractmethod
-    async def share_counts(self, counts: Sequence[Count]) -> Mapping[Span, int]:
+    async def share_counts(self, counts: Sequence[UsageCount]) -> Mapping[UsageSpan, int]:
         """Store counts, and return the sum over all writers for each of the spans.
 
         What a writer has counted only grows: less than is stored changes nothing, and 0 only reads.

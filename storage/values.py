@@ -51,7 +51,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[str, ...] | None = None
 
 
-class Span(msgspec.Struct, frozen=True):
+class UsageSpan(msgspec.Struct, frozen=True):
     """What is counted of a user, and when: a minute's questions, a day's tokens."""
 
     user: str
@@ -60,10 +60,10 @@ class Span(msgspec.Struct, frozen=True):
     ends_at: datetime
 
 
-class Count(msgspec.Struct, frozen=True):
+class UsageCount(msgspec.Struct, frozen=True):
     """What one writer has counted in a span. Writers are 16 or more hexadecimal digits."""
 
-    span: Span
+    span: UsageSpan
     writer: str
     amount: int
 

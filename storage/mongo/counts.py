@@ -10,14 +10,14 @@ from storage.mongo import queries
 from storage.mongo.connection import MongoConnection, command
 from storage.mongo.documents import span_id
 from storage.mongo.errors import only_duplicates
-from storage.values import Count, Span
+from storage.values import UsageCount, UsageSpan
 
 
 class MongoCounts(MongoConnection, CountStore):
     """Counts by user and time span; each writer has a field of its own in them."""
 
     @command("counts")
-    async def share_counts(self, counts: Sequence[Count]) -> Mapping[Span, int]:
+    async def share_counts(self, counts: Sequence[UsageCount]) -> Mapping[UsageSpan, int]:
         if updates := [
             pymongo.UpdateOne(queries.span_key(count.span), queries.counted(count), upsert=True)
             for count in counts

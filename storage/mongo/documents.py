@@ -27,7 +27,7 @@ from storage.values import (
     Deletion,
     IdempotencyKey,
     PeerRequests,
-    Span,
+    UsageSpan,
     conversation_of,
 )
 
@@ -138,7 +138,7 @@ def api_key_in(document: Mapping[str, Any]) -> ApiKey:
     return msgspec.convert({**document, "id": document["_id"]}, ApiKey)
 
 
-def span_id(span: Span) -> str:
+def span_id(span: UsageSpan) -> str:
     """A span's `_id`. The user comes last, since the other parts contain no space."""
     return f"{span.begins_at:%Y-%m-%dT%H:%M:%SZ} {span.what} {span.user}"
 

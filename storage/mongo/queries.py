@@ -30,11 +30,11 @@ from storage.sizes import facts_bytes, messages_bytes
 from storage.values import (
     SCHEMA_VERSION,
     Changes,
-    Count,
     IdempotencyKey,
     Order,
     PeerRequests,
-    Span,
+    UsageCount,
+    UsageSpan,
     conversation_of,
 )
 
@@ -232,7 +232,7 @@ def api_key_revoked(revoked_at: datetime) -> list[Document]:
     return [{"$set": {"revoked_at": {"$ifNull": ["$revoked_at", revoked_at]}}}]
 
 
-def span_key(span: Span) -> Document:
+def span_key(span: UsageSpan) -> Document:
     """A user's count in a span."""
     return {"_id": span_id(span), "user": span.user}
 
@@ -242,7 +242,7 @@ def spans_by_id(ids: Collection[str]) -> Document:
     return {"_id": {"$in": list(ids)}}
 
 
-def counted(count: Count) -> Document:
+def counted(count: UsageCount) -> Document:
     """The update that stores a writer's count: each writer has a field of its own."""
     return {
         "$max": {f"counts.{count.writer}": count.amount},

@@ -16,7 +16,7 @@ from model.messages import Conversation, Ending, Message
 from storage.sizes import facts_bytes
 from storage.timestamps import from_milliseconds, to_milliseconds
 from storage.tolerant_decoding import decode_chunk, decode_conversation, decode_json, decode_message
-from storage.values import ApiKey, Count, IdempotencyKey
+from storage.values import ApiKey, IdempotencyKey, UsageCount
 
 _API_KEY_TIMES = ("created_at", "expires_at", "revoked_at")
 
@@ -79,7 +79,7 @@ def chunk_in(row: Row) -> Chunk | None:
     return decode_chunk(row["answer_id"], row["position"], decode_json(row["pieces"]))
 
 
-def count_row(count: Count) -> dict[str, Any]:
+def count_row(count: UsageCount) -> dict[str, Any]:
     """The columns of a count."""
     row = msgspec.structs.asdict(count.span)
     row["begins_at"] = to_milliseconds(count.span.begins_at)

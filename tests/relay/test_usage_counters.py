@@ -10,19 +10,19 @@ from relay.admission import Admission, Allowance
 from relay.errors import TooManyQuestions
 from relay.usage_counters import Quota, UsageCounters
 from storage.errors import StorageError
-from storage.values import Count, Span
+from storage.values import UsageCount, UsageSpan
 
 
 class CountsInMemory:
     """Only what the counts ask of a store; each call is a command sent to it."""
 
     def __init__(self) -> None:
-        self.kept: dict[tuple[Span, str], int] = {}
+        self.kept: dict[tuple[UsageSpan, str], int] = {}
         self.calls: list[int] = []
         self.fails = False
         self.gate: asyncio.Event | None = None
 
-    async def share_counts(self, counts: Sequence[Count]) -> Mapping[Span, int]:
+    async def share_counts(self, counts: Sequence[UsageCount]) -> Mapping[UsageSpan, int]:
         self.calls.append(len(counts))
         await asyncio.sleep(0)
         if self.gate is not None:
@@ -34,7 +34,7 @@ class CountsInMemory:
             self.kept[place] = max(self.kept.get(place, 0), each.amount)
         return {each.span: self.together(each.span) for each in counts}
 
-    def together(self, of: Span) -> int:
+    def together(self, of: UsageSpan) -> int:
         return sum(amount for (span, _), amount in self.kept.items() if span == of)
 
 

@@ -20,7 +20,7 @@ from model.growth import Chunk, Piece
 from model.messages import Conversation, Ending, Message, Status, now
 from model.usage import Usage
 from storage.contract import Storage
-from storage.values import ApiKey, Count, IdempotencyKey, Span
+from storage.values import ApiKey, IdempotencyKey, UsageCount, UsageSpan
 
 # Four bytes in UTF-8 and two units in UTF-16, several code points that show as one, and what
 # databases trip on.
@@ -42,11 +42,11 @@ def conversation(user: str = "alice", **fields: Any) -> Conversation:
     return Conversation(**known | fields)
 
 
-def count(user: str = "alice", *, amount: int = 1, writer: str = "0a" * 8, **of: Any) -> Count:
+def count(user: str = "alice", *, amount: int = 1, writer: str = "0a" * 8, **of: Any) -> UsageCount:
     """What a writer counted in this minute."""
     begins_at = now().replace(second=0, microsecond=0)
     known = {"what": "questions", "begins_at": begins_at, "ends_at": begins_at + timedelta(hours=1)}
-    return Count(Span(user, **known | of), writer, amount)
+    return UsageCount(UsageSpan(user, **known | of), writer, amount)
 
 
 def exchange(

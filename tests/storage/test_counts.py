@@ -9,12 +9,12 @@ from pymongo.database import Database
 
 from model.messages import now
 from storage.contract import Storage
-from storage.values import Count
+from storage.values import UsageCount
 from tests.storage.conftest import Place
 from tests.storage.samples import count
 
 
-async def shared(storage: Storage, *counts: Count) -> list[int]:
+async def shared(storage: Storage, *counts: UsageCount) -> list[int]:
     """What all have together, in the order of `counts`."""
     together = await storage.share_counts(counts)
     return [together[each.span] for each in counts]

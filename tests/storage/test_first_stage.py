@@ -16,7 +16,7 @@ from model.messages import Attempt, Status, now
 from storage.contract import Storage
 from storage.errors import KeyTaken
 from storage.sqlite import counts, idempotency_keys
-from storage.values import Count, Span
+from storage.values import UsageCount, UsageSpan
 from tests.storage.conftest import Place
 from tests.storage.raw import FIRST_STAGE, Raw, leave_first_stage
 from tests.storage.samples import ask, beside, conversation, ending, exchange, key
@@ -51,8 +51,8 @@ async def stored(storage: Storage) -> Plain:
                 for each in conversations.data
             },
         }
-    spans = [msgspec.convert(each["span"], Span) for each in STORED["counts"]]
-    counts = await storage.share_counts([Count(span, "00" * 8, 0) for span in spans])
+    spans = [msgspec.convert(each["span"], UsageSpan) for each in STORED["counts"]]
+    counts = await storage.share_counts([UsageCount(span, "00" * 8, 0) for span in spans])
     idempotency_key = STORED["idempotency_key"]
     found = {
         "users": users,
