@@ -1,158 +1,17 @@
-"""The checkout as a whole: what imports what, and what the files beside the code promise."""
+"""The checkout as a whole: what the files beside the code promise."""
 
-import ast
 import json
 import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-ROOMS = (
-    *(
-        "app",
-        "auth",
-        "doctor",
-        "handlers",
-        "http_client",
-        "model",
-        "providers",
-        "relay",
-        "settings",
-        "sockets",
-        "storage",
-    ),
-    "telemetry",
-)
-# Those beside the rooms.
-MODULES = (
-    *(
-        "commands.py",
-        "authentication.py",
-        "presets.py",
-        "server.py",
-        "service_links.py",
-    ),
-    "supervision.py",
-)
+from tests.rooms import ROOT, modules, rooms
+
 LOCK_FILES = ("constraints.txt", "requirements.txt", "requirements-traces.txt")
-
-# All of it but what log lines are made of, which needs nothing and is for everybody.
-TELEMETRY = r"telemetry(?!\.(?:log_event|outage_log|rate_limited_log)\b)"
-
-
-# Imports point one way: server, handlers, relay, then providers and storage, and then the model.
-
-
-def imports(source: Path) -> Iterator[str]:
-    """Every module that a source file imports anywhere in it, by its full name."""
-    for node in ast.walk(ast.parse(source.read_bytes(), str(source))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            # `from tornado import web` names tornado.web; a leading dot stays in the room.
-            module = node.module or ""
-            yield from (f"{'.' * node.level}{module}.{alias.name}" for alias in node.names)
-
-
-def offences(sources: Iterator[Path], forbidden: str) -> list[str]:
-    """The imports in `sources` whose name begins with one of the modules in `forbidden`."""
-    match = re.compile(rf"\.*({forbidden})(\.|$)").match
-    return [
-        f"{source.relative_to(ROOT)} imports {name}"
-        for source in sources
-        for name in imports(source)
-        if match(name)
-    ]
-
-
-def sources(*places: str) -> Iterator[Path]:
-    for place in places:
-        path = ROOT / place
-        yield from sorted(path.rglob("*.py")) if path.is_dir() else [path]
-
-
-@pytest.mark.parametrize(
-    ("room", "forbidden"),
-    [
-        (
-            "model",
-            "app|server|authentication|handlers|relay|storage|providers|auth|telemetry|doctor|sockets"
-            "|settings|presets|tornado",
-        ),
-        (
-            "presets.py",
-            "app|server|authentication|handlers|relay|storage|providers|auth|telemetry|settings",
-        ),
-        (
-            "service_links.py",
-            "app|server|authentication|handlers|relay|storage|providers|auth|telemetry|settings",
-        ),
-        ("providers", rf"app|server|authentication|handlers|relay|storage|auth|{TELEMETRY}"),
-        (
-            "http_client",
-            "app|server|authentication|handlers|relay|storage|providers|auth|model|doctor|sockets"
-            rf"|settings|presets|{TELEMETRY}",
-        ),
-        ("storage", rf"app|server|authentication|handlers|relay|providers|auth|{TELEMETRY}"),
-        (
-            "relay",
-            rf"app|server|authentication|handlers|auth|{TELEMETRY}|tornado.web|tornado.httpserver",
-        ),
-        (
-            "auth",
-            rf"app|server|authentication|handlers|relay|providers|settings|{TELEMETRY}|tornado",
-        ),
-        (
-            "telemetry/rate_limited_log.py",
-            "app|server|authentication|handlers|relay|storage|providers|auth|model|settings|tornado",
-        ),
-        ("telemetry", "app|server|authentication|handlers|auth|storage.mongo|storage.sqlite"),
-        ("doctor", "app|server|authentication|handlers|relay|auth|storage.mongo|storage.sqlite"),
-        ("handlers", "app|server|authentication"),
-        # Client protocols are functions of the record.
-        (
-            "handlers/wires",
-            "app|server|authentication|settings|storage|providers|auth|telemetry|tornado|asyncio|random|time",
-        ),
-        (
-            "commands.py",
-            rf"app|server|authentication|handlers|relay|providers|doctor|sockets|tornado|{TELEMETRY}",
-        ),
-        ("authentication.py", "app|server|commands|relay|telemetry"),
-        (
-            "sockets",
-            rf"app|server|authentication|handlers|relay|providers|storage|auth|{TELEMETRY}",
-        ),
-        ("settings", "app|server|authentication|handlers|relay|providers|storage|auth|telemetry"),
-        (
-            "supervision.py",
-            rf"app|server|authentication|settings|handlers|relay|providers|storage|auth|{TELEMETRY}",
-        ),
-    ],
-)
-def test_imports_point_one_way(room: str, forbidden: str) -> None:
-    assert [] == offences(sources(room), forbidden)
-
-
-@pytest.mark.parametrize("place", [*(room for room in ROOMS if room != "storage"), *MODULES])
-def test_the_database_driver_is_imported_by_storage_only(place: str) -> None:
-    assert [] == offences(sources(place), "motor|pymongo|bson|gridfs|sqlite3")
-
-
-def test_motor_is_imported_by_one_folder() -> None:
-    motor = offences(sources(*ROOMS), "motor|pymongo|bson")
-
-    assert {"storage/mongo"} == {line.split(" ")[0].rpartition("/")[0] for line in motor}
-
-
-def test_the_tests_are_no_part_of_the_server() -> None:
-    assert [] == offences(sources(*ROOMS, *MODULES), "tests|bench|pytest")
-
 
 # The lock files
 
@@ -215,7 +74,7 @@ def _name(requirement: str) -> str:
 
 def test_the_image_holds_every_module() -> None:
     """Else somebody added one, and the image would not start."""
-    wanted = {*MODULES, *ROOMS, "requirements.txt"}
+    wanted = {*modules(), *rooms(), "requirements.txt"}
     dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
     copied = re.findall(r"^COPY (.*) \S+$", dockerfile, re.MULTILINE)
     let_in = re.findall(r"^!(.*)$", (ROOT / ".dockerignore").read_text("utf-8"), re.MULTILINE)
@@ -270,7 +129,7 @@ def test_setup_says_in_one_line_what_python_lacks(
     (tmp_path / "lacking.py").write_text(
         f"import sys\n{python}\nexec(sys.argv[sys.argv.index('-c') + 1])\n", "utf-8"
     )
-    for name in ("Makefile", "constraints.txt"):
+    for name in ("Makefile", "requirements.txt", "constraints.txt"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
 
     made = subprocess.run(
