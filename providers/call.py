@@ -45,6 +45,10 @@ class _Stage(Enum):
     TIMED_OUT = auto()  # one of the timeouts has passed, and the connection is closed from here
 
 
+# Looked at for each chunk: a member is slow to find in its Enum.
+_WAITING, _STREAMING, _LINGERING = _Stage.WAITING, _Stage.STREAMING, _Stage.LINGERING
+
+
 class ProviderCall:
     """One request and the reading of its response. Cancelling `run` aborts it.
 
@@ -150,21 +154,19 @@ class ProviderCall:
         assert reading is not None  # the client calls on_head before any body
         reading.feed(chunk)
         if reading.finished:
-            stage = _Stage.LINGERING
+            stage = _LINGERING
         else:
-            stage = _Stage.STREAMING if reading.grown else _Stage.WAITING
+            stage = _STREAMING if reading.grown else _WAITING
         if stage is not self._stage:
             self._events, self._remarks = reading.events, reading.remarks
             self._enter(stage)
-        elif stage is _Stage.STREAMING:
+        elif stage is _STREAMING:
             if reading.events != self._events:
-                self._note_progress(reading)
-        elif stage is _Stage.LINGERING and reading.remarks != self._remarks:
-            self._note_progress(reading)  # events that say nothing prolong nothing here
-
-    def _note_progress(self, reading: Reading) -> None:
-        self._events, self._remarks = reading.events, reading.remarks
-        self._since = self._loop.time()
+                self._events = reading.events
+                self._since = self._loop.time()
+        elif stage is _LINGERING and reading.remarks != self._remarks:  # else it says nothing
+            self._remarks = reading.remarks
+            self._since = self._loop.time()
 
     def _enter(self, stage: _Stage) -> None:
         self._stage = stage
