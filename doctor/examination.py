@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable
 
-from doctor.findings import Finding, Mark, ok, summary, told
+from doctor.findings import Finding, Mark, as_text, ok, summary
+from doctor.local_programs import local_programs
 from doctor.machine import limits, ports
-from doctor.neighbours import neighbours
 from doctor.store import store
 from doctor.upstreams import upstreams
 from http_client.client import HttpClient
@@ -21,14 +21,14 @@ async def examine(settings: Settings, *, ask: bool, say: Callable[[str], None]) 
     def tell(findings: Iterable[Finding]) -> None:
         for finding in findings:
             found.append(finding)
-            say(told(finding))
+            say(as_text(finding))
 
     tell([ok("settings", f"understood; providers: {', '.join(settings.providers)}")])
     client = HttpClient()
     try:
         tell(limits(settings))
         tell(await ports(settings, client))
-        tell(neighbours(settings))
+        tell(local_programs(settings))
         tell(await store(settings))
         tell(await upstreams(settings, client, ask=ask))
     finally:

@@ -36,7 +36,7 @@ def wrong(about: str, words: str, remedy: str) -> Finding:
     return Finding(Mark.WRONG, about, words, remedy)
 
 
-def told(finding: Finding) -> str:
+def as_text(finding: Finding) -> str:
     """The finding as one line, and a second one with its remedy."""
     line = f"{finding.mark:5}  {finding.about}: {finding.words}"
     return line + (f"\n       -> {finding.remedy}" if finding.remedy else "")

@@ -21,7 +21,7 @@ _MIGRATE = "server.py migrate"
 
 _LOOK = "check storage.url: that its database exists, is of this version, and admits this user"
 _RESTORE = "server.py check says what is damaged; server.py restore replaces the file by a backup"
-_REMEDIES = {
+_ADVICE = {
     Reason.CORRUPT: _RESTORE,
     Reason.DENIED: "run doctor as the server's user, or give this user access: a file, its folder, "
     "its -wal and its -shm have to be readable and writable",
@@ -48,7 +48,7 @@ async def store(settings: Settings) -> list[Finding]:
     except Outdated as error:
         return [wrong("storage", str(error), _MIGRATE)]
     except StorageError as error:
-        return [wrong("storage", str(error), _REMEDIES.get(error.reason, _LOOK))]
+        return [wrong("storage", str(error), _ADVICE.get(error.reason, _LOOK))]
     return list(_findings(settings, report))
 
 

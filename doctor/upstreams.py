@@ -30,7 +30,7 @@ from providers.route import Via
 from providers.sink import Kind
 from settings import ProviderSettings, Settings
 
-_REMEDIES: tuple[tuple[type[ProviderError], str], ...] = (
+_ADVICE: tuple[tuple[type[ProviderError], str], ...] = (
     (Unauthorized, "check its api_key; some keys are for certain models or regions only"),
     (QuotaExceeded, "top up the account, or raise its quota"),
     (RateLimited, "wait, or ask the provider for a higher limit"),
@@ -43,7 +43,7 @@ _REMEDIES: tuple[tuple[type[ProviderError], str], ...] = (
 
 # The settings to try after a failure, for servers that differ from the dialect's default, the
 # smallest change first. A wrong model is another failure, which no setting mends.
-_OTHERWISE: Mapping[type[ProviderError], tuple[Mapping[str, object], ...]] = {
+_ALTERNATIVES: Mapping[type[ProviderError], tuple[Mapping[str, object], ...]] = {
     BadRequest: (
         {"stream_options": False},
         {"max_tokens_name": "max_completion_tokens"},
@@ -178,7 +178,7 @@ async def _ask(
         lines = ", ".join(f"{field} = {_toml(value)}" for field, value in switches.items())
         words = f"{model} answers only with other settings"
         return wrong(name, words, f"in [providers.{name}]: {lines}")
-    remedy = next((words for kind, words in _REMEDIES if isinstance(error, kind)), "")
+    remedy = next((words for kind, words in _ADVICE if isinstance(error, kind)), "")
     why = ", ".join(filter(None, (error.code, error.provider_code, error.reason)))
     return wrong(name, f"{model}: {error} ({why})", remedy or "see the provider's status page")
 
@@ -193,7 +193,7 @@ async def _switches(
 
     It sends few questions: each setting is for one kind of failure and tried once.
     """
-    for switches in _OTHERWISE.get(type(error), ()):
+    for switches in _ALTERNATIVES.get(type(error), ()):
         if switches.keys() & found.keys() or not switches.keys() <= allowed:
             continue
         tried = {**found, **switches}
@@ -220,7 +220,7 @@ async def _failure(
     may_send = asyncio.get_running_loop().create_future()
     may_send.set_result(None)
     try:
-        await provider.answer(prompt, may_send=may_send, on_sent=_nothing, sink=_Unheard())
+        await provider.answer(prompt, may_send=may_send, on_sent=_nothing, sink=_DiscardingSink())
     except ProviderError as error:
         return error
     finally:
@@ -228,7 +228,7 @@ async def _failure(
     return None
 
 
-class _Unheard:
+class _DiscardingSink:
     """Takes an answer and drops it: only its success matters."""
 
     def written(self, kind: Kind) -> str:

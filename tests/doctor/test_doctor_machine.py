@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from doctor import machine, neighbours
+from doctor import local_programs, machine
 from settings import Settings
 from sockets import peer_credentials
 from tests.doctor.examining import run_doctor
@@ -115,7 +115,7 @@ _TABLE = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when r
 )
 def test_who_listens_to_the_world_is_found(local: str, state: str, found: list[int]) -> None:
     table = _TABLE.format(local, "00000000:0000", state)
-    assert found == neighbours.ports_to_the_world(iter([table]))
+    assert found == local_programs.ports_to_the_world(iter([table]))
 
 
 @pytest.mark.gen_test
@@ -124,7 +124,7 @@ async def test_a_proxy_beside_a_server_without_keys_is_looked_at(
 ) -> None:
     table = tmp_path / "tcp"
     table.write_text(_TABLE.format("00000000:0050", "00000000:0000", "0A"))
-    monkeypatch.setattr(neighbours, "_TABLES", (table, tmp_path / "missing"))
+    monkeypatch.setattr(local_programs, "_TABLES", (table, tmp_path / "missing"))
     said_of_port = (
         'look   auth.mode "none": a program on this machine listens to the network on port 80'
     )
@@ -149,7 +149,7 @@ async def test_who_shares_their_user_with_proxies_is_told_so(
     storage: dict[str, str], monkeypatch: pytest.MonkeyPatch, uid: int, said: str
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: uid)
-    monkeypatch.setattr(neighbours, "_TABLES", ())
+    monkeypatch.setattr(local_programs, "_TABLES", ())
     _, lines = await run_doctor(storage=storage)
     assert said.format('auth.mode "none"') in lines
 

@@ -19,7 +19,7 @@ _LISTENS = "0A"  # in their fourth column
 _KEYS = 'auth.mode = "keys"'
 
 
-def neighbours(settings: Settings) -> Iterator[Finding]:
+def local_programs(settings: Settings) -> Iterator[Finding]:
     """Findings about programs that could pass for the server's own user."""
     if settings.auth.mode != "none":
         return
