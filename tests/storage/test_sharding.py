@@ -46,7 +46,7 @@ WHOLE = {"processes"}
 # What a process asks for itself, of all its users at once.
 EXEMPT = {
     "share_counts": "what many users asked and spent, once a second for all of them",
-    "growth": "what it follows is of many conversations, and one poll serves them all",
+    "answer_updates": "what it follows is of many conversations, and one poll serves them all",
     "append_chunks": "whether any of the conversations that it writes to is deleted",
     "deletion": "a sweep for whichever is due first",
     "own_live_answers": "its own, whosever they are",
