@@ -8,6 +8,7 @@ from pathlib import Path
 
 from doctor.findings import Finding, look, ok, wrong
 from settings import UNIX, Settings
+from settings.addresses import is_loopback
 from sockets.peer_credentials import HAS_PEER_CREDENTIALS, NOBODY, PeerCredentials
 
 # The ports on which web servers and proxies listen to the network.
@@ -78,16 +79,16 @@ def ports_to_the_world(tables: Iterator[str]) -> list[int]:
             _, local, _, state, *_ = line.split()
             address, _, port = local.partition(":")
             number = int(port, 16)
-            if state == _LISTENS and number in _WEB_PORTS and not _address(address).is_loopback:
+            if state == _LISTENS and number in _WEB_PORTS and not is_loopback(_address(address)):
                 found.add(number)
     return sorted(found)
 
 
-def _address(hexadecimal: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+def _address(hexadecimal: str) -> str:
     """The address in the kernel's format: words of four bytes, each in native byte order."""
     words = [hexadecimal[at : at + 8] for at in range(0, len(hexadecimal), 8)]
     packed = b"".join(bytes.fromhex(word)[::-1] for word in words)
-    return ipaddress.ip_address(packed)
+    return str(ipaddress.ip_address(packed))
 
 
 def _read(path: Path) -> str:

@@ -101,9 +101,10 @@ def _base_path(text: str) -> str:
 def is_loopback(host: str) -> bool:
     """Whether `host`, an address or a name, is on this machine for certain."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return host == "localhost"
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 Host = Annotated[str, Field(min_length=1), AfterValidator(_host)]

@@ -5,7 +5,6 @@ processes come and go, so that a restart refuses nobody. With `reuse_port` sever
 port. Connections inherit the options that are set here.
 """
 
-import ipaddress
 import os
 import re
 import socket
@@ -14,6 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from settings import UNIX, Settings
+from settings.addresses import is_loopback
 from sockets.binding import BACKLOG, bind, shown
 
 # Bytes of the send buffer. With the kernel's default a client that does not read gets megabytes
@@ -148,8 +148,7 @@ def _taken(descriptor: int) -> socket.socket:
 def _is_private(listening: socket.socket) -> bool:
     if listening.family == socket.AF_UNIX:
         return True
-    address = ipaddress.ip_address(listening.getsockname()[0])
-    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+    return is_loopback(listening.getsockname()[0])
 
 
 def _notice_dead_peers(listening: socket.socket, dead_seconds: float) -> None:
