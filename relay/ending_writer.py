@@ -12,8 +12,8 @@ import logging
 from typing import NamedTuple
 
 from model.messages import Ending
-from relay.endings import interrupted, too_long
-from relay.errors import InternalError, StorageUnavailable
+from relay.endings import failed_by_a_bug, interrupted, too_long
+from relay.errors import StorageUnavailable
 from storage.contract import LiveAnswerStore
 from storage.errors import Reason, StorageError, TooLarge
 from telemetry.log_event import LogEvent
@@ -69,7 +69,8 @@ class EndingWriter:
             self._try_late(answer_id, _Late(told, 0.0, asyncio.Event()))
         except Exception as error:  # a bug, which must not leave readers waiting for ever
             log.error(LogEvent("ending not kept", answer=answer_id), exc_info=error)
-            told = interrupted(ending, InternalError())
+            told = failed_by_a_bug(ending)
+            self._try_late(answer_id, _Late(told, 0.0, asyncio.Event()))
         else:
             return ending if kept else None
         return told

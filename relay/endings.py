@@ -131,7 +131,26 @@ def too_long(ending: Ending) -> Ending:
     return msgspec.structs.replace(
         ending,
         status=Status.FAILED,
-        blocks=tuple(block for block in ending.blocks if isinstance(block, TextBlock)),
+        blocks=_text_in(ending),
         finish_reason=None,
         error=failure_of(AnswerTooLong()),
     )
+
+
+def failed_by_a_bug(ending: Ending) -> Ending:
+    """What becomes of `ending` when storing it raises what no store should: its text.
+
+    The bug may be about the rest: a strange name of a tool, a number that is too large.
+    """
+    return msgspec.structs.replace(
+        ending,
+        status=Status.FAILED,
+        blocks=_text_in(ending),
+        finish_reason=None,
+        attempts=(),
+        error=failure_of(InternalError()),
+    )
+
+
+def _text_in(ending: Ending) -> tuple[TextBlock, ...]:
+    return tuple(block for block in ending.blocks if isinstance(block, TextBlock))

@@ -1,21 +1,25 @@
 """Ends answers: the ending is stored first, then sent to readers, then recorded.
 
 However the provider's call ends, one `Ending` is made of it (`endings.py`). It is written in one
-update that matches only while the answer is live and belongs to this process.
+update that matches only while the answer is live and belongs to this process. Readers wait for it,
+and closing waits for all of them, so no bug on the way may keep an answer from ending.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 
-from model.messages import Ending
+from model.blocks import Block
+from model.messages import Ending, Status, now
 from relay.admission import Admission
+from relay.answer import Answer
 from relay.answer_record import AnswerRecord, record_of
 from relay.checkpoints import Checkpoints
 from relay.ended_answers import EndedAnswers
 from relay.ending_writer import EndingWriter
-from relay.endings import deleted, ending_of, interrupted
-from relay.errors import LeaseLost
+from relay.endings import deleted, ending_of, failure_of, interrupted
+from relay.errors import InternalError, LeaseLost
 from relay.generation import Generation
 from relay.live_answers import LiveAnswers
 from storage.contract import MessageStore
@@ -60,26 +64,57 @@ class Finisher:
         generation.upstream.when_over(begin)
 
     async def _finish(self, generation: Generation) -> None:
+        """End the answer. A bug on the way is logged; it keeps nobody waiting and nothing taken."""
         answer = generation.answer
-        generation.reader_timeout.stop()
-        ending = ending_of(generation)
-        told: Ending | None = ending
-        if generation.is_stored:
-            told = await self._ending_writer.write(answer.id, ending)
-        self._checkpoints.discard(answer)
-        if told is not None:
-            self._admission.charge(generation.user, ending.usage)
-            answer.end(told)
-        else:
-            await self._end_as_stored(generation, ending)
-        self._live.remove(generation)
-        if told is ending and generation.is_stored and answer.readers:
+        is_as_stored = False
+        try:
+            generation.reader_timeout.stop()
+            is_as_stored = await self._store_and_tell(generation, self._ending_of(generation))
+        except Exception as error:
+            log.error(LogEvent("answer not ended properly", answer=answer.id), exc_info=error)
+        finally:
+            if (told := answer.ending) is None:
+                told = _after_a_bug(answer)
+                answer.end(told)
+            self._live.remove(generation)
+        if is_as_stored and answer.readers:
             # Scheduled after the readers that the end has woken: those that waited for nothing else
             # have disconnected by then.
             asyncio.get_running_loop().call_soon(self._ended_answers.adopt, generation.user, answer)
-        assert answer.ending is not None
-        self._on_finished(record_of(generation, answer.ending))
+        self._record(generation, told)
         generation.upstream.forget_error()
+
+    def _ending_of(self, generation: Generation) -> Ending:
+        try:
+            return ending_of(generation)
+        except Exception as error:
+            log.error(LogEvent("ending not built", answer=generation.answer.id), exc_info=error)
+            return _after_a_bug(generation.answer)
+
+    async def _store_and_tell(self, generation: Generation, ending: Ending) -> bool:
+        """Store the ending and tell readers what came of that; whether they were told `ending`.
+
+        What it cost is counted here, unless another process ended the answer and has done so.
+        """
+        answer = generation.answer
+        told: Ending | None = ending
+        if generation.is_stored:
+            try:
+                told = await self._ending_writer.write(answer.id, ending)
+            finally:
+                self._checkpoints.discard(answer)
+        if told is None:
+            await self._end_as_stored(generation, ending)
+            return False
+        answer.end(told)
+        self._admission.charge(generation.user, ending.usage)
+        return generation.is_stored and told is ending
+
+    def _record(self, generation: Generation, ending: Ending) -> None:
+        try:
+            self._on_finished(record_of(generation, ending))
+        except Exception as error:
+            log.error(LogEvent("answer not recorded", answer=generation.answer.id), exc_info=error)
 
     async def _end_as_stored(self, generation: Generation, ending: Ending) -> None:
         """Send readers what is stored of an answer that another process ended, or deleted."""
@@ -99,3 +134,13 @@ class Finisher:
                 answer.settle(stored)
                 return
         answer.end(interrupted(ending, LeaseLost()))
+
+
+def _after_a_bug(answer: Answer) -> Ending:
+    """The ending of an answer whose own cannot be built; of a bug in its blocks it has none."""
+    blocks: tuple[Block, ...] = ()
+    with suppress(Exception):  # which is logged already: nothing could be built of them
+        blocks = answer.blocks()
+    return Ending(
+        status=Status.FAILED, blocks=blocks, error=failure_of(InternalError()), ended_at=now()
+    )

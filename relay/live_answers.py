@@ -41,8 +41,8 @@ class LiveAnswers:
     def remove(self, generation: Generation) -> None:
         """Remove a generation that has ended, or was never sent, and free its slot."""
         del self._generations[generation.answer.id]
-        self._admission.leave(generation.slot, ended=generation.is_begun)
         generation.ended.set()
+        self._admission.leave(generation.slot, ended=generation.is_begun)
 
     def cancel(self, answer_id: str, status: Status) -> None:
         """End an answer as `status`, if it is live here."""

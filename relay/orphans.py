@@ -59,8 +59,14 @@ class Orphans:
                 self._outage.succeeded()
 
     async def _end(self, message: Message) -> bool:
-        ending = orphaned(message)
-        ended = await self._storage.end_answer(message.id, message.owner or "", ending)
+        try:
+            ending = orphaned(message)
+            ended = await self._storage.end_answer(message.id, message.owner or "", ending)
+        except StorageError:
+            raise
+        except Exception as error:  # a bug, about this one: it must not cost all the others
+            log.error(LogEvent("orphan not ended", answer=message.id), exc_info=error)
+            return False
         if ended:
             log.info(LogEvent("answer interrupted, its process died", answer=message.id))
             self._admission.charge(message.user, ending.usage)

@@ -10,7 +10,7 @@ from relay.ask_request import Caller
 from relay.delta_intake import DeltaIntake
 from relay.generation import Generation
 from relay.models import Source
-from relay.reader_timeout import ReaderTimeout, UnreadAnswers
+from relay.reader_timeout import Peers, ReaderTimeout, UnreadAnswers
 from relay.timeline import Timeline
 from relay.upstream_call import UpstreamCall
 
@@ -25,13 +25,18 @@ class NoPeers:
 
 
 def generation_of(
-    source: Source, *, grace_seconds: float | None = 0.0, max_chars: int = 1000
+    source: Source,
+    *,
+    grace_seconds: float | None = 0.0,
+    max_chars: int = 1000,
+    peers: Peers | None = None,
 ) -> Generation:
     """One that is stored nowhere, and whose question has left."""
     answer, timeline = Answer("c-a", "c", "c-q", "openai/m"), Timeline()
     intake = DeltaIntake(answer, timeline, max_chars=max_chars)
     upstream = UpstreamCall(source, PROMPT, intake, timeline, name="upstream")
     upstream.send()
+    unread = UnreadAnswers(peers or NoPeers())
     return Generation(
         answer,
         PROMPT,
@@ -42,7 +47,7 @@ def generation_of(
         timeline=timeline,
         intake=intake,
         upstream=upstream,
-        reader_timeout=ReaderTimeout(answer, upstream, grace_seconds, UnreadAnswers(NoPeers())),
+        reader_timeout=ReaderTimeout(answer, upstream, grace_seconds, unread),
     )
 
 

@@ -1,0 +1,154 @@
+"""A bug in ending an answer: its readers get an end all the same, and nothing stays taken."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from model.messages import Ending, Status
+from relay.answer import Answer
+from relay.errors import InternalError
+from tests.relay.relays import LIMITS, RelayProcess
+from tests.steps import until
+
+
+def _bug(*_: object, **__: object) -> None:
+    raise ZeroDivisionError("a bug")
+
+
+async def _ended(process: RelayProcess) -> tuple[Answer, Ending]:
+    """An answer that ends now, and what its reader is told."""
+    answer = await process.ask()
+    with process.relay.reader(answer) as reader:
+        process.source.say("hello")
+        process.source.end()
+        async with asyncio.timeout(3):
+            ending = await reader.ended()
+    assert ending is not None
+    return answer, ending
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "relay.endings.estimate",
+        "relay.timeline.Timeline.timing",
+        "relay.answer.Answer.blocks",
+        "relay.endings.Ending",
+    ],
+)
+@pytest.mark.gen_test
+async def test_a_bug_in_building_an_ending_ends_it_as_an_internal_error(
+    process: RelayProcess,
+    monkeypatch: pytest.MonkeyPatch,
+    expect_log: Callable[[str, str], None],
+    where: str,
+) -> None:
+    expect_log("headrace.relay", "ending not built")
+    monkeypatch.setattr(where, _bug)
+
+    _, ending = await _ended(process)
+
+    assert ending.error is not None
+    assert (Status.FAILED, InternalError.code) == (ending.status, ending.error.code)
+    async with asyncio.timeout(3):
+        await process.relay.idle()
+
+
+@pytest.mark.gen_test
+async def test_a_bug_in_building_an_ending_leaves_no_answer_live_in_the_store(
+    process: RelayProcess, monkeypatch: pytest.MonkeyPatch, expect_log: Callable[[str, str], None]
+) -> None:
+    expect_log("headrace.relay", "ending not built")
+    monkeypatch.setattr("relay.timeline.Timeline.timing", _bug)
+    answer = await process.ask()
+
+    process.source.say("hello")
+    process.source.end()
+    async with asyncio.timeout(3):
+        await process.relay.idle()
+
+    stored = process.stored(answer)
+    assert (Status.FAILED, "hello") == (stored.status, stored.text)
+
+
+@pytest.mark.gen_test
+async def test_a_bug_in_storing_an_ending_ends_it_as_an_internal_error_here_and_in_the_store(
+    process: RelayProcess, expect_log: Callable[[str, str], None]
+) -> None:
+    expect_log("headrace.relay", "ending not kept")
+    process.store.fail("end_answer", error=ZeroDivisionError("a bug"), times=1)
+
+    answer, ending = await _ended(process)
+
+    assert ending.error is not None
+    assert (Status.FAILED, InternalError.code) == (ending.status, ending.error.code)
+    async with asyncio.timeout(3):
+        await until(lambda: process.stored(answer).status is Status.FAILED)
+
+
+@pytest.mark.gen_test
+async def test_a_bug_in_counting_what_it_cost_takes_the_ending_from_no_reader(
+    process: RelayProcess, monkeypatch: pytest.MonkeyPatch, expect_log: Callable[[str, str], None]
+) -> None:
+    expect_log("headrace.relay", "answer not ended properly")
+    with monkeypatch.context() as broken:
+        broken.setattr("relay.admission.Admission.charge", _bug)
+
+        _, ending = await _ended(process)
+        async with asyncio.timeout(3):
+            await process.relay.idle()
+
+    assert Status.COMPLETE is ending.status
+
+
+@pytest.mark.gen_test
+async def test_a_bug_in_whoever_is_told_of_an_answer_keeps_nobody_waiting(
+    process: RelayProcess, expect_log: Callable[[str, str], None]
+) -> None:
+    expect_log("headrace.relay", "answer not recorded")
+    process.on_finished = _bug
+
+    _, ending = await _ended(process)
+
+    assert Status.COMPLETE is ending.status
+    async with asyncio.timeout(3):
+        await process.relay.idle()
+
+
+@pytest.mark.gen_test
+async def test_the_place_of_an_answer_that_met_a_bug_is_free_again(
+    process: RelayProcess,
+    monkeypatch: pytest.MonkeyPatch,
+    expect_log: Callable[[str, str], None],
+) -> None:
+    expect_log("headrace.relay", "ending not built")
+    with monkeypatch.context() as broken:
+        broken.setattr("relay.timeline.Timeline.timing", _bug)
+        for _ in range(LIMITS.allowance.answers):
+            await process.answered()
+
+    answer = await process.answered()
+
+    assert Status.COMPLETE is process.stored(answer).status
+
+
+@pytest.mark.gen_test
+async def test_an_orphan_that_meets_a_bug_keeps_no_other_one_live(
+    process: RelayProcess, expect_log: Callable[[str, str], None]
+) -> None:
+    expect_log("headrace.relay", "orphan not ended")
+    spoiled, other = await process.ask(), await process.ask()
+    process.storage.memory.hand_over("dead", spoiled.id, other.id)
+    process.store.fail(
+        "end_answer",
+        error=ZeroDivisionError("a bug"),
+        when=lambda answer_id, *_: answer_id == spoiled.id,
+    )
+
+    await process.relay.open()
+
+    assert (Status.LIVE, Status.INTERRUPTED) == (
+        process.stored(spoiled).status,
+        process.stored(other).status,
+    )
