@@ -12,8 +12,8 @@ from model.growth import Chunk, fold
 from model.messages import Conversation, Ending, Message, Role, Status
 from storage.errors import Busy, KeyTaken, NotFound
 from storage.values import (
+    AnswerUpdates,
     Deletion,
-    Growth,
     IdempotencyKey,
     Page,
     PeerRequests,
@@ -194,11 +194,11 @@ class MemoryStorage:
             frozenset().union(*(each.stops for each in ours)),
         )
 
-    async def growth(self, positions: Mapping[str, int]) -> Growth:
+    async def answer_updates(self, positions: Mapping[str, int]) -> AnswerUpdates:
         """As the contract says."""
         stored = self.memory.messages
         known = [stored[each] for each in positions if each in stored]
-        return Growth(
+        return AnswerUpdates(
             chunks=tuple(
                 chunk
                 for answer_id, position in positions.items()
