@@ -125,19 +125,8 @@ def booted(folder: Path) -> Iterator[Box]:
 def _pack(packed: Path) -> str:
     """Lay out what an operator installs; where its packages belong in there."""
     headrace = packed / "opt/headrace"
-    wanted = (
-        "*.py",
-        "auth/**/*.py",
-        "doctor/**/*.py",
-        "handlers/**/*.py",
-        "model/**/*.py",
-        "providers/**/*.py",
-        "relay/**/*.py",
-        "sockets/**/*.py",
-        "storage/**/*.py",
-        "telemetry/**/*.py",
-        "deploy/**/*",
-    )
+    packages = sorted(file.parent.name for file in _ROOT.glob("*/__init__.py"))
+    wanted = ("*.py", "deploy/**/*", *(f"{package}/**/*.py" for package in packages))
     for pattern in wanted:
         for file in filter(Path.is_file, _ROOT.glob(pattern)):
             copy = headrace / file.relative_to(_ROOT)
