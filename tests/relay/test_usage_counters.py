@@ -56,7 +56,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 def quota(store: CountsInMemory, limit: int = 80, *, careful: bool = False) -> Quota:
     """A process's own."""
-    return Quota(UsageCounters(store), "questions", limit=limit, seconds=60, careful=careful)  # type: ignore[arg-type]
+    return Quota(UsageCounters(store), "questions", limit=limit, seconds=60, careful=careful)
 
 
 async def asked(quota: Quota, user: str = "alice") -> bool:
@@ -267,7 +267,7 @@ async def test_a_question_that_was_none_gives_its_room_back_in_its_own_minute(
         tokens_per_day=0,
         kept_bytes=0,
     )
-    admission = Admission(store, allowance)  # type: ignore[arg-type]
+    admission = Admission(store, allowance)
     clock(59)
     slot = await admission.enter("alice")
     clock(60)
