@@ -26,7 +26,7 @@ from providers.errors import (
     StreamBroken,
     Unauthorized,
 )
-from providers.route import Via
+from providers.route import ProxyAddress
 from providers.sink import Kind
 from settings import ProviderSettings, Settings
 
@@ -123,7 +123,7 @@ def _endpoint(configured: ProviderSettings) -> Endpoint:
     endpoint, _ = parse_url(configured.base_url)
     proxy = None
     if configured.proxy is not None:
-        via = Via.from_url(configured.proxy)
+        via = ProxyAddress.from_url(configured.proxy)
         proxy = TunnelProxy.of(via.host, via.port, via.username, via.password)
     ca_certs = str(configured.ca_certs) if configured.ca_certs else None
     return endpoint._replace(ca_certs=ca_certs, proxy=proxy)

@@ -1,5 +1,6 @@
-"""HTTP out: calling providers as a streaming client and reading what they send.
+"""Providers of models: what they are asked, and what their answers mean.
 
-`client.py` owns sockets and parses nothing; `sse.py` and the dialects parse and own no socket;
-`provider.py` joins the two under four named timeouts.
+`openai.py`, `dashscope.py`, `qianfan.py` and `qianfan_v1.py` are the dialects. They and all that
+reads responses (`reading.py`, `sse.py`, `assembler.py` …) are pure: `http_client/` owns sockets.
+`provider.py` is a configured provider, `call.py` one request to it under its timeouts.
 """

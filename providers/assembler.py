@@ -1,8 +1,7 @@
-"""From what one response says to what an answer grows by.
+"""Putting together what one response adds to an answer.
 
-Halves of characters are joined, cumulative texts cut to what is new, tool calls put in order, and
-the finish mark is held to what comes behind it: text behind a mark reopens the answer, for some
-servers put a mark on every event.
+Halves of characters are joined, cumulative texts cut to what is new, and tool calls put in order.
+Text after a finish mark takes the mark back: some servers put a mark on every event.
 """
 
 from collections.abc import Callable
@@ -26,10 +25,10 @@ class Assembler:
     """What one response adds to an answer. Interpreters call it, and it calls the sink."""
 
     def __init__(self, sink: Sink, quirks: QuirkLog) -> None:
-        self.growths = 0  # how often something of an answer came, be it held back
+        self.growths = 0  # how often something of an answer came, also if it is held back
         self.remarks = 0  # ... and a finish mark, or figures
-        self.finish_mark: Finish | None = None  # the one that stands
-        self.reopened = False  # more came behind a mark: those of this provider mean little
+        self.finish_mark: Finish | None = None  # unless it was taken back
+        self.reopened = False  # a mark was taken back: this provider's marks mean little
         self.counted: Usage | None = None  # the provider's figures so far
         self._sink = sink
         self._quirks = quirks
@@ -38,17 +37,17 @@ class Assembler:
             "refusal": sink.refusal,
             "reasoning": sink.reasoning,
         }
-        self._plain = True  # nothing is held back and no mark stands: a whole text may pass at once
-        self._mark_before: Finish | None = None  # behind which more came
+        self._plain = True  # nothing is held back and there is no mark: whole texts pass at once
+        self._mark_before: Finish | None = None  # the mark that was taken back
         self._halves: dict[Kind, str] = {}
         self._so_far: dict[Kind, str] = {}
         self._calls: ToolCalls | None = None
-        self._waiting: list[tuple[Kind, str]] = []  # behind an open tool call
+        self._waiting: list[tuple[Kind, str]] = []  # until the open tool call is whole
         self._waiting_chars = 0
 
     @property
     def finished(self) -> bool:
-        """Whether the provider said that the answer is over, and did not mean broken."""
+        """Whether the provider said that the answer is over, and not that it failed."""
         return self.finish_mark is not None and self.finish_mark.reason is not FinishReason.ERROR
 
     @property
@@ -59,7 +58,7 @@ class Assembler:
         return bool(self.written("reasoning"))
 
     def written(self, kind: Kind) -> str:
-        """What came of a kind so far, be it held back."""
+        """All text of a kind so far, also what is held back."""
         waiting = "".join(text for each, text in self._waiting if each == kind)
         return self._sink.written(kind) + waiting
 
@@ -74,7 +73,7 @@ class Assembler:
             self._write("text", text)
 
     def reasoning(self, text: str) -> None:
-        """More of what the model thinks."""
+        """More of the model's reasoning."""
         if self._plain and not is_torn(text):
             if text:
                 self.growths += 1
@@ -83,7 +82,7 @@ class Assembler:
             self._write("reasoning", text)
 
     def write(self, kind: Kind, text: str) -> None:
-        """More of either, or of a refusal."""
+        """More text of any kind."""
         if kind == "text":
             self.text(text)
         elif kind == "reasoning":
@@ -119,7 +118,7 @@ class Assembler:
             self.write(kind, lacked)
 
     def tool_call(self, piece: CallPiece, place: int, *, so_far: bool = False) -> None:
-        """A piece of a tool call, the `place`-th of its list. One that is empty is none."""
+        """A piece of a tool call, the `place`-th of its list. Empty pieces are skipped."""
         if says_nothing(piece):
             return
         self._more()
@@ -135,14 +134,14 @@ class Assembler:
             self._no_longer_waiting()
 
     def data(self, data: ProviderData) -> None:
-        """What the provider wants back with the reasoning or tool call that came last, whole."""
+        """Data that the provider wants back with the reasoning or tool call that came last."""
         self._more()
         if self._calls is not None:
             self._calls.give_way()
         self._sink.data(data)
 
     def usage(self, usage: Usage) -> None:
-        """Tokens so far, if these can be counts of any."""
+        """Tokens so far, unless the numbers cannot be counts of tokens."""
         self.remarks += 1
         if (meant := usage.meant()) is not None:
             self.counted = meant
@@ -156,12 +155,12 @@ class Assembler:
         self._set_finish(finish)
 
     def confirm(self) -> None:
-        """The provider says that nothing follows: a mark that text came behind stands after all."""
+        """The provider says that nothing follows: a mark that was taken back counts after all."""
         if self.finish_mark is None and self._mark_before is not None:
             self._set_finish(self._mark_before)
 
     def release(self) -> None:
-        """All that is held back: nothing will come that could complete it."""
+        """Pass on all that is held back: nothing will come that could complete it."""
         if self._calls is not None:
             self._calls.close()
             self._no_longer_waiting()
@@ -196,7 +195,7 @@ class Assembler:
         self._writers[kind](text)
 
     def _more(self) -> None:
-        """Something of an answer comes: if a mark stood, it does no longer."""
+        """Something of an answer comes: if there was a mark, it is taken back."""
         self.growths += 1
         if self.finish_mark is not None:
             self._mark_before = self.finish_mark
@@ -206,7 +205,7 @@ class Assembler:
     def _set_finish(self, finish: Finish | None) -> None:
         self.finish_mark = finish
         self._plain = finish is None and self._calls is None and not self._halves
-        # Not before all of it was handed over: who is stopped behind the mark has a whole answer.
+        # Not before all was passed on: whoever stops at the mark then has the whole answer.
         if finish is None or not (
             self._halves or (self._calls is not None and self._calls.holds_back)
         ):
@@ -230,7 +229,7 @@ class Assembler:
 def _beyond(known: str, text: str) -> str | None:
     """What `text`, which says everything again, has beyond `known`; None if it is another text.
 
-    Blanks around it are nobody's words: some servers trim the whole text, and not its deltas.
+    White space around it does not count: some servers trim the whole text, and not its deltas.
     """
     words = known.strip()
     begin = text.find(words)

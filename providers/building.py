@@ -11,7 +11,7 @@ from providers.openai import OpenAI
 from providers.provider import Provider
 from providers.qianfan import Qianfan
 from providers.qianfan_v1 import QianfanV1
-from providers.route import Route, Timeouts, Via
+from providers.route import ProxyAddress, Route, Timeouts
 from settings import ProviderSettings, TimeoutSettings
 
 
@@ -26,7 +26,7 @@ def build_provider(
     """The provider `name`; `base_url` is the settings' own, or where the demo listens."""
     route = Route(
         Timeouts(timeouts.connect, timeouts.first_token, timeouts.idle, timeouts.answer),
-        via=Via.from_url(configured.proxy) if configured.proxy else None,
+        proxy=ProxyAddress.from_url(configured.proxy) if configured.proxy else None,
         ca_certs=configured.ca_certs,
     )
     dialect = _dialect(configured, base_url)

@@ -1,4 +1,4 @@
-"""What a provider knows us by: a key that stays, or a short-lived token that is fetched."""
+"""What authenticates this server at a provider: a fixed key, or a short-lived token."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -15,19 +15,19 @@ _SPARE_SECONDS = 24 * 60 * 60.0
 
 
 class Credentials(ABC):
-    """Those of one provider, handed to each of its requests."""
+    """The credentials of one provider, for each of its requests."""
 
     @abstractmethod
     async def current(self) -> str | None:
-        """What is good for now; None if nothing is asked for. Raises ProviderError."""
+        """The one for the next request; None if the provider needs none. Raises ProviderError."""
 
     async def renewed(self, refused: str | None) -> str | None:
-        """One in place of `refused`, which the provider calls expired. Raises ProviderError."""
+        """A new one in place of `refused`, which has expired. Raises ProviderError."""
         return await self.current()
 
     @abstractmethod
     async def close(self) -> None:
-        """End what goes on apart from answers."""
+        """Cancel what runs in the background."""
 
 
 class FixedCredential(Credentials):
@@ -40,7 +40,7 @@ class FixedCredential(Credentials):
         return self._key
 
     async def close(self) -> None:
-        """Nothing goes on."""
+        """Nothing runs in the background."""
 
 
 class FetchedToken(Credentials):
@@ -109,6 +109,6 @@ class FetchedToken(Credentials):
 
 
 def _retrieved(fetch: asyncio.Task[Token]) -> None:
-    """Nobody may be left to see a failed fetch; that is no bug."""
+    """Keep asyncio from logging a failed fetch that nobody waits for any more: it is no bug."""
     if not fetch.cancelled():
         fetch.exception()

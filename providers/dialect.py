@@ -1,4 +1,4 @@
-"""What a dialect is: how one kind of provider is asked, and what its answers mean.
+"""What a dialect is: the requests of one kind of provider, and what its responses mean.
 
 A dialect is pure. It turns a `Prompt` into an `Outgoing` request, and makes an interpreter for each
 response, which reads it into an `Assembler`; neither opens a socket or keeps a clock.
@@ -74,9 +74,9 @@ class Interpreter(ABC):
 
 
 class Dialect(ABC):
-    """How one kind of provider speaks. An instance serves all streams and holds only settings.
+    """The requests and responses of one kind of provider. An instance holds only settings.
 
-    `credential` is what the provider knows us by: a key, or a token that was fetched with one.
+    `credential` authenticates this server at the provider: a key, or a token fetched with one.
     """
 
     @abstractmethod
@@ -85,7 +85,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def interpreter(self, out: Assembler) -> Interpreter:
-        """What reads one response of a status that says success."""
+        """What reads one response with a status of success."""
 
     def error(self, status: int, body: bytes, headers: Mapping[str, str]) -> ProviderError:
         """What a response of any other status means. `body` may be anything, or cut off."""

@@ -1,11 +1,11 @@
-"""One response being read: bytes in, an answer's growth out. It owns framing and no socket.
+"""Reading one response: bytes in, calls of a sink out. It owns the framing and no socket.
 
 HTTP 200 is not success, and no content type is to be trusted: a stream may be asked for and a JSON
 error come, or a page of HTML from some proxy; a JSON answer may be labelled as an event stream. So
 the status decides first and the first byte that is not blank decides second.
 
-An answer is finished when the provider's finish mark was read, never because bytes ended. A mark is
-no end of listening: more text reopens the answer, and what cannot be read behind it undoes nothing.
+An answer is finished when the provider's finish mark was read, never because bytes ended. Reading
+goes on after a mark: more text takes it back, and what cannot be read after it does no harm.
 """
 
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ class Reading:
         *,
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
-        self.events = 0  # data events so far: the sign of progress, which a keep-alive is not
+        self.events = 0  # data events so far, which are progress; keep-alives are not
         self.done = False  # the stream said that nothing follows
         self._dialect = dialect
         self._status = status
@@ -81,12 +81,12 @@ class Reading:
 
     @property
     def finished(self) -> bool:
-        """Whether the provider said that the answer is over, and did not mean broken."""
+        """Whether the provider said that the answer is over, and not that it failed."""
         return self._out.finished
 
     @property
     def reopened(self) -> bool:
-        """Whether more came behind a finish mark, so that one more may not be the last."""
+        """Whether more came after a finish mark, so that the next mark may not be the last."""
         return self._out.reopened
 
     @property
@@ -95,11 +95,11 @@ class Reading:
         return self._out.counted
 
     def release(self) -> None:
-        """Hand over what is held back: nothing more will come."""
+        """Pass on what is held back: nothing more will come."""
         self._interpreter.release()
 
     def feed(self, chunk: bytes) -> None:
-        """Hand over what `chunk` adds. What stood before an error comes before it is raised.
+        """Pass on what `chunk` adds. What stands before an error is passed on before it is raised.
 
         Raises ProviderError.
         """
@@ -182,7 +182,7 @@ class Reading:
                 self._read(item)
 
     def _on_unreadable(self, error: BadResponse) -> None:
-        """Something cannot be read: the end of it, unless the answer was finished before."""
+        """Something cannot be read: the answer fails, unless it was finished before."""
         if not self._out.finished:
             self._interpreter.release()
             raise error

@@ -17,8 +17,8 @@ class Timeouts(NamedTuple):
     answer: float
 
 
-class Via(NamedTuple):
-    """An HTTP proxy on the way to a provider."""
+class ProxyAddress(NamedTuple):
+    """Where an HTTP proxy on the way to a provider is, and our credentials for it."""
 
     host: str
     port: int
@@ -26,7 +26,7 @@ class Via(NamedTuple):
     password: str | None
 
     @classmethod
-    def from_url(cls, url: str) -> "Via":
+    def from_url(cls, url: str) -> "ProxyAddress":
         """`http://[user:password@]host:port`"""
         parts = urlsplit(url)
         return cls(
@@ -41,12 +41,12 @@ class Route(NamedTuple):
     """How requests reach the provider: limits, proxy, and whose certificates are trusted."""
 
     timeouts: Timeouts
-    via: Via | None = None
+    proxy: ProxyAddress | None = None
     ca_certs: Path | None = None
 
     def request(self, outgoing: Outgoing) -> ClientRequest:
         """`outgoing` as a request for the client."""
-        proxy = self.via or Via("", 0, None, None)
+        proxy = self.proxy or ProxyAddress("", 0, None, None)
         return ClientRequest(
             outgoing.url,
             method="POST",

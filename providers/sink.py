@@ -1,4 +1,4 @@
-"""Where an answer goes as it is read: what providers hand over, and nothing of how they say it."""
+"""What takes an answer as it is read, in terms that are the same for all dialects."""
 
 from typing import Literal, Protocol
 
@@ -8,7 +8,7 @@ from model.blocks import ProviderData
 from model.messages import Attempt, FinishReason
 from model.usage import Usage
 
-Kind = Literal["text", "refusal", "reasoning"]  # of what is said
+Kind = Literal["text", "refusal", "reasoning"]  # of a text
 
 
 class Finish(msgspec.Struct, frozen=True, gc=False):
@@ -31,25 +31,25 @@ class Sink(Protocol):
         """More of an answer in which the model declines."""
 
     def reasoning(self, text: str) -> None:
-        """More of what the model thinks before it answers."""
+        """More of the model's reasoning."""
 
     def tool_call(self, call_id: str, name: str) -> None:
         """A tool call opens; either may be empty, if the provider never gave it."""
 
     def arguments(self, text: str) -> None:
-        """More arguments of the tool call that was opened last, and that nothing came behind."""
+        """More arguments of the tool call that was opened last, if nothing came after it."""
 
     def data(self, data: ProviderData) -> None:
-        """What the provider wants back with the reasoning or tool call that came last, whole."""
+        """Data that the provider wants back with the reasoning or tool call that came last."""
 
     def usage(self, usage: Usage) -> None:
         """Tokens so far; the last one counts, nothing is summed."""
 
     def finish(self, finish: Finish | None) -> None:
-        """The provider's finish mark; None: the one before does not stand, for more came."""
+        """The provider's finish mark; None takes the last one back, because more came after it."""
 
     def written(self, kind: Kind) -> str:
-        """All of a kind so far, for a provider that says everything once more."""
+        """All text of a kind so far, for providers that repeat the whole text."""
 
     def tried(self, attempt: Attempt) -> None:
-        """A call for this answer is over."""
+        """A request for this answer has ended."""
