@@ -7,7 +7,7 @@ ARG PYTHON_IMAGE=python:3.13-slim-bookworm
 FROM ${NODE_IMAGE} AS page
 WORKDIR /web
 COPY web/package.json web/package-lock.json web/.npmrc ./
-RUN npm ci
+RUN npm ci --omit=dev
 COPY web ./
 RUN npm run build
 

@@ -3,12 +3,16 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+
+# Marks of what is installed: what the server needs to run, and all that is for tests and checks.
+RUNTIME := .venv/ready-to-run
 READY := .venv/ready
 
 # The page, and what it is made of.
 PAGE := web/dist/index.html
 PAGE_SOURCES := $(shell find web/src web/build -type f 2>/dev/null) \
 	$(wildcard web/*.html web/*.json web/*.ts) web/.npmrc
+BUILD_MODULES := web/node_modules/ready-to-build
 MODULES := web/node_modules/ready
 NPM := command -v npm >/dev/null
 
@@ -18,7 +22,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
 
 setup: $(READY) ## make the environment in .venv, from constraints.txt
-run: $(READY) ## start the server; it reads headrace.toml if there is one
+run: $(RUNTIME) ## start the server; it reads headrace.toml if there is one
 	@if $(NPM); then $(MAKE) --no-print-directory web || echo "The page was not built; the API works" >&2; \
 	  else echo "No npm here: the page at / is not built; the API works either way" >&2; fi
 	@exec $(BIN)/python server.py
@@ -59,23 +63,39 @@ clean: ## remove the environment, the built page and every cache
 COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal \
 	--python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links
 
-# The mark is made last, so that a setup which broke off is done again.
-$(READY): constraints.txt
+# A mark is made last, so that a setup which broke off is done again.
+$(RUNTIME): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Headrace needs Python 3.11 or newer as $(PYTHON); try make PYTHON=python3.13" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "$(PYTHON) has no venv module; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
-	@echo "Setting up .venv: about a minute, once"
+	@echo "Installing the server in .venv: half a minute, once"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r constraints.txt
+	@$(INSTALL) -r requirements.txt
 	@touch $@
 
-$(PAGE): $(MODULES) $(PAGE_SOURCES)
+$(READY): constraints.txt $(RUNTIME)
+	@echo "Installing what tests and checks need in .venv: a minute or two, once"
+	@$(INSTALL) -r constraints.txt
+	@touch $@
+
+INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes
+
+$(PAGE): $(PAGE_SOURCES) | $(BUILD_MODULES)
 	@npm --prefix web run --silent build
 
-$(MODULES): web/package-lock.json
-	@node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' || { \
-	  echo "The page needs Node 20.19 or newer" >&2; exit 1; }
+$(BUILD_MODULES): web/package-lock.json
+	$(NODE_IS_NEW_ENOUGH)
 	@echo "Installing what builds the page: half a minute, once"
-	@npm --prefix web ci --loglevel=error
+	@npm --prefix web ci --omit=dev --loglevel=error
 	@touch $@
+
+# `npm ci` begins with an empty folder: what builds the page comes along.
+$(MODULES): web/package-lock.json
+	$(NODE_IS_NEW_ENOUGH)
+	@echo "Installing what builds and tests the page: half a minute, once"
+	@npm --prefix web ci --loglevel=error
+	@touch $(BUILD_MODULES) $@
+
+NODE_IS_NEW_ENOUGH = @node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' || { \
+	  echo "The page needs Node 20.19 or newer" >&2; exit 1; }

@@ -1,5 +1,5 @@
 import vue from "@vitejs/plugin-vue";
-import { defineConfig } from "vitest/config";
+import { defineConfig } from "vite";
 import { precompress } from "./build/precompress.ts";
 
 export default defineConfig({

@@ -29,7 +29,10 @@ def web(needs: Callable[[str], str]) -> Path:
     needs("npm")
     with locked(ROOT / "web"):  # another worker may be building it
         build = subprocess.run(
-            ["make", "--no-print-directory", "web"], cwd=ROOT, capture_output=True, text=True
+            ["make", "--no-print-directory", "web/node_modules/ready", "web"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
         )
     assert 0 == build.returncode, build.stdout + build.stderr
     handlers.page.built.cache_clear()

@@ -41,12 +41,12 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from restoring import DUMP, restore
 from storage.base import Count, Storage
+from storage.opening import from_url
 from tornado.httpclient import AsyncHTTPClient
 
 from relay.asking import Asking
 from server import running
 from settings import Settings
-from storage.opening import from_url
 from tests.mongod import replica_set
 
 COMMIT = "7b1c2e5"
