@@ -1,0 +1,107 @@
+"""Settings of providers, and of the model that is asked when none is named."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from settings import Settings, load
+from tests.settings.steps import complaint
+
+
+@pytest.mark.parametrize(
+    ("dialect", "secrets", "base_url", "model"),
+    [
+        ("openai", {"api_key": "k"}, "https://api.openai.com/v1", "gpt-4o-mini"),
+        ("dashscope", {"api_key": "k"}, "https://dashscope.aliyuncs.com/api/v1", "qwen-plus"),
+        ("qianfan", {"api_key": "k"}, "https://qianfan.baidubce.com/v2", "ernie-4.5-turbo-128k"),
+        ("qianfan-v1", {"access_token": "k"}, "https://aip.baidubce.com", "ERNIE-Speed-128K"),
+        ("demo", {}, "", "demo"),
+    ],
+)
+def test_a_dialect_brings_its_public_address_and_a_model(
+    dialect: str, secrets: dict[str, str], base_url: str, model: str
+) -> None:
+    settings = provider({"dialect": dialect, **secrets})
+
+    assert base_url == settings.providers["it"].base_url
+    assert f"it/{model}" == settings.effective_default_model
+
+
+def provider(given: dict[str, Any]) -> Settings:
+    """Settings with this one provider, named `it`."""
+    return Settings.model_validate({"providers": {"it": given}})
+
+
+def test_a_provider_named_after_a_dialect_speaks_it(toml: Callable[..., Path]) -> None:
+    settings = load(toml("[providers.dashscope]\napi_key = 'k'"), {})
+
+    assert "dashscope" == settings.providers["dashscope"].dialect
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"dialect": "openai"}, "api_key is required for https://api.openai.com/v1"),
+        ({"dialect": "dashscope"}, "api_key is required"),
+        ({"dialect": "qianfan"}, "api_key is required"),
+        ({"dialect": "qianfan-v1"}, "needs api_key and secret_key, or access_token"),
+        ({"dialect": "qianfan-v1", "api_key": "a"}, "needs api_key and secret_key"),
+        ({"dialect": "qianfan-v1", "secret_key": "a"}, "needs api_key and secret_key"),
+        (
+            {"dialect": "qianfan-v1", "api_key": "a", "secret_key": "b", "access_token": "c"},
+            "or access_token in their place",
+        ),
+        ({"dialect": "openai", "api_key": "a", "secret_key": "b"}, "secret_key is not for"),
+        ({"dialect": "demo", "api_key": "a"}, "api_key is not for the demo dialect"),
+        ({"dialect": "demo", "base_url": "http://x"}, "base_url is not for the demo dialect"),
+        (
+            {"dialect": "openai", "api_key": "a", "incremental_output": False},
+            "incremental_output is not for the openai dialect",
+        ),
+        ({"dialect": "openai", "api_key": ""}, "printable ASCII"),
+        ({"dialect": "openai", "api_key": "a\r\nX-Evil: 1"}, "printable ASCII"),
+        ({"dialect": "openai", "api_key": "a", "ca_certs": "gone.pem"}, "cannot read gone.pem"),
+        ({"dialect": "openai", "base_url": "ftp://x/v1"}, "should be an address"),
+        ({"dialect": "openai", "base_url": "api.openai.com"}, "should be an address"),
+        ({"dialect": "openai", "base_url": "http://h/v1\r\nX-Evil: 1"}, "should be an address"),
+        ({"dialect": "openai", "base_url": "http://[::1/v1"}, "should be an address"),
+        ({"dialect": "openai", "base_url": "http://x/v1?key=1"}, "neither user, password, query"),
+        ({"dialect": "openai", "base_url": "http://u:p@x/v1"}, "neither user, password, query"),
+        ({"dialect": "demo", "models": [""]}, "at least 1 character"),
+        *(
+            ({"dialect": "openai", "api_key": "a", "proxy": proxy}, "should be ")
+            for proxy in ("proxy:3128", "https://p:1", "socks5://p:1", "http://p", "http://p:1/x")
+        ),
+    ],
+)
+def test_a_provider_that_cannot_work_is_refused(given: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(problem)):
+        provider(given)
+
+
+def test_a_server_of_ones_own_needs_no_key() -> None:
+    settings = provider({"dialect": "openai", "base_url": "http://127.0.0.1:8000/v1"})
+
+    assert settings.providers["it"].api_key is None
+
+
+def test_a_proxy_may_have_a_user_and_a_password() -> None:
+    proxy = "http://user:pass@proxy.example:3128"
+    settings = provider({"dialect": "openai", "api_key": "k", "proxy": proxy})
+
+    assert proxy == settings.providers["it"].proxy
+
+
+def test_the_default_model_names_a_provider_that_is_there(toml: Callable[..., Path]) -> None:
+    assert "'openai', but there is only demo" in complaint(toml("default_model = 'openai/x'"))
+    assert "<provider>/<model>" in complaint(toml("default_model = 'gpt-4o'"))
+
+
+def test_a_model_may_have_slashes_in_its_name() -> None:
+    settings = Settings(default_model="demo/meta-llama/llama-3")
+
+    assert "demo/meta-llama/llama-3" == settings.effective_default_model

@@ -1,0 +1,88 @@
+"""Keys under their vendors' own names."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from settings import load
+from tests.settings.steps import SECRET, complaint
+
+
+@pytest.mark.parametrize(
+    ("environ", "name"),
+    [
+        ({"OPENAI_API_KEY": "a"}, "openai"),
+        ({"DASHSCOPE_API_KEY": "a"}, "dashscope"),
+        ({"QIANFAN_API_KEY": "a"}, "qianfan"),
+        ({"QIANFAN_ACCESS_KEY": "a", "QIANFAN_SECRET_KEY": "b"}, "qianfan-v1"),
+        ({"QIANFAN_AK": "a", "QIANFAN_SK": "b"}, "qianfan-v1"),
+    ],
+)
+def test_a_vendors_key_switches_its_provider_on(environ: dict[str, str], name: str) -> None:
+    settings = load(None, environ)
+
+    assert [name] == list(settings.providers)
+    key = settings.providers[name].api_key
+    assert key is not None
+    assert "a" == key.get_secret_value()
+    assert settings.effective_default_model.startswith(f"{name}/")
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ("QIANFAN_ACCESS_KEY", "QIANFAN_SECRET_KEY"),
+        ("QIANFAN_SECRET_KEY", "QIANFAN_ACCESS_KEY"),
+        ("QIANFAN_AK", "QIANFAN_SK"),
+        ("QIANFAN_SK", "QIANFAN_AK"),
+    ],
+)
+def test_half_a_pair_is_an_error(given: str, missing: str) -> None:
+    assert f"{given} is set, but {missing} is not" == complaint(environ={given: SECRET})
+
+
+def test_an_empty_key_is_no_key() -> None:
+    assert ["demo"] == list(load(None, {"OPENAI_API_KEY": ""}).providers)
+
+
+def test_a_vendors_key_fills_in_what_the_file_leaves_out(toml: Callable[..., Path]) -> None:
+    file = toml("""
+        [providers.openai]
+        base_url = "http://127.0.0.1:9/v1"
+        models = ["m"]
+    """)
+
+    it = load(file, {"OPENAI_API_KEY": "a"}).providers["openai"]
+
+    assert ("http://127.0.0.1:9/v1", ("m",)) == (it.base_url, it.models)
+    assert it.api_key is not None
+    assert "a" == it.api_key.get_secret_value()
+
+
+def test_a_vendors_key_never_beats_a_configured_one(toml: Callable[..., Path]) -> None:
+    file = toml("[providers.openai]\napi_key = 'mine'\n[providers.qianfan-v1]\naccess_token = 't'")
+    environ = {"OPENAI_API_KEY": "a", "QIANFAN_AK": "b", "QIANFAN_SK": "c"}
+
+    providers = load(file, environ).providers
+
+    assert providers["openai"].api_key is not None
+    assert "mine" == providers["openai"].api_key.get_secret_value()
+    assert providers["qianfan-v1"].api_key is None
+
+
+def test_a_vendors_key_is_not_given_to_another_dialect(toml: Callable[..., Path]) -> None:
+    file = toml("[providers.openai]\ndialect = 'demo'")
+
+    assert load(file, {"OPENAI_API_KEY": "a"}).providers["openai"].api_key is None
+
+
+def test_a_configured_provider_stays_the_default_beside_a_vendors_key(
+    toml: Callable[..., Path],
+) -> None:
+    file = toml("[providers.local]\ndialect = 'openai'\nbase_url = 'http://x/v1'\nmodels = ['m']")
+
+    settings = load(file, {"OPENAI_API_KEY": "a"})
+
+    assert ["local", "openai"] == list(settings.providers)
+    assert "local/m" == settings.effective_default_model
