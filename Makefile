@@ -75,7 +75,7 @@ $(RUNTIME): requirements.txt
 	@touch $@
 
 $(READY): constraints.txt $(RUNTIME)
-	@echo "Installing what tests and checks need in .venv: a minute or two, once"
+	@echo "Installing what tests and checks need in .venv: two minutes, once"
 	@$(INSTALL) -r constraints.txt
 	@touch $@
 
