@@ -1,0 +1,140 @@
+"""One tool call while its pieces come: what was passed on of it, and whether it is whole."""
+
+import json
+import re
+from typing import Final
+
+from providers.sink import Sink
+from providers.text_pieces import common_prefix, is_torn, mend
+
+_NOTHING: Final = ("", "")
+
+# What tells in a text of JSON where an object ends. A backslash takes the next character with it.
+_STRUCTURE: Final = re.compile(r'\\.?|["{}\[\]]', re.DOTALL)
+
+
+class BufferedCall:
+    """One tool call: the pieces that came, and how many of them were passed on."""
+
+    def __init__(self) -> None:
+        self.id = ""
+        self.name = ""
+        self._opened = False
+        self._pieces: list[str] = []  # of the arguments
+        self._passed = 0  # how many of the pieces
+        self._depth = 0  # of the objects and lists that are open at the end of the pieces
+        self._in_string = False
+        self._is_escaped = False  # the next character is: a backslash stands at the end
+        self._is_whole: bool | None = None  # once an end of all objects was seen
+        self._is_empty = False  # it is `{}`
+        self._half = ""  # of a surrogate pair, at the end of the last piece
+        self.announced = (
+            _NOTHING  # id and name of a call after this one, whose arguments have not come yet
+        )
+
+    def append(self, arguments: str, *, so_far: bool) -> int:
+        """Add arguments; returns by how many characters they grew."""
+        arguments = self._half + arguments
+        self._half = ""
+        if is_torn(arguments):
+            arguments, self._half = mend(arguments)
+        if self.is_held_back and arguments.strip() not in ("", "{}"):  # `{}` is replaced
+            self._pieces, self._is_whole, self._is_empty = [], None, False
+        if so_far:
+            self._half = ""  # it comes again, with all the rest
+            arguments = arguments[common_prefix("".join(self._pieces), arguments) :]
+        if arguments:
+            self._pieces.append(arguments)
+            self._follow(arguments)
+        return len(arguments)
+
+    def is_spoiled_by(self, arguments: str) -> bool:
+        """Whether the arguments are complete already, so that more would spoil them.
+
+        `{}` is still replaced by arguments that follow it: some servers open each call with it.
+        """
+        if not arguments or self._is_whole is not True:
+            return False
+        is_real = arguments.lstrip().startswith("{") and arguments.strip() != "{}"
+        return not (self.is_held_back and is_real)
+
+    def has(self, arguments: str) -> bool:
+        """Whether these are its arguments."""
+        return arguments == "".join(self._pieces)
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether its arguments are `{}`, and were not passed on: others may follow."""
+        return self._is_empty and self._passed == 0
+
+    def is_followed_by(self, call_id: str, name: str, arguments: str) -> bool:
+        """Whether a piece at the same index, not of the same id, begins a call behind this one.
+
+        A call has a name. Who makes up an id for every piece may repeat the name, though, and an
+        opening like that behind whole arguments is one only if arguments come: it is noted here.
+        """
+        if not self.is_whole():
+            is_another = bool(self.name) and name not in ("", self.name)
+            return is_another and (call_id != "" or self._pieces != [])
+        if name == self.name and not call_id and self.has(arguments):
+            return False  # the same once more
+        if name and (call_id or arguments):
+            self.announced = (call_id, name)
+        announced, name_before = self.announced != _NOTHING, self.name
+        return announced and (bool(arguments.strip()) or self.announced[1] != name_before)
+
+    def pass_on(self, sink: Sink, *, closing: bool = False) -> None:
+        """Pass on what is left. The opening waits for the name, unless none will come."""
+        if closing and self._half:
+            self._pieces.append("\ufffd")
+            self._half = ""
+        if not (self._opened or self.name or closing):
+            return
+        if not self._opened:
+            self._opened = True
+            sink.tool_call(self.id, self.name)
+        if self.is_held_back and not closing:
+            return
+        if arguments := "".join(self._pieces[self._passed :]):
+            sink.arguments(arguments)
+        self._passed = len(self._pieces)
+
+    def is_whole(self) -> bool:
+        """Whether the arguments are a complete JSON object: more could only spoil it."""
+        return self._opened and self._is_whole is True
+
+    def _follow(self, piece: str) -> None:
+        """Go through one more piece, looking for the end of the object.
+
+        Text after an end that was not the object's cannot complete it, and is not looked at.
+        """
+        if self._is_whole is not None:
+            return
+        end = None
+        for found in _STRUCTURE.finditer(piece, int(self._is_escaped)):
+            mark = found[0]
+            if mark[0] == "\\":
+                continue
+            if mark == '"':
+                self._in_string = not self._in_string
+            elif not self._in_string:
+                self._depth += 1 if mark in "{[" else -1
+                if self._depth <= 0:
+                    end = found.end()
+                    break
+        self._is_escaped = _ends_escaped(piece, self._is_escaped)
+        if end is not None:
+            self._is_whole = not piece[end:].strip() and self._is_object()
+            self._is_empty = self._is_whole and "".join(self._pieces).strip() == "{}"
+
+    def _is_object(self) -> bool:
+        try:
+            return isinstance(json.loads("".join(self._pieces)), dict)
+        except (ValueError, RecursionError):
+            return False
+
+
+def _ends_escaped(piece: str, was: bool) -> bool:
+    """Whether the character behind a piece is escaped by a backslash at its end."""
+    marks = len(piece) - len(piece.rstrip("\\"))
+    return (marks + (was and marks == len(piece))) % 2 == 1
