@@ -12,7 +12,7 @@ import pytest
 
 from auth import api_keys
 from model.messages import now
-from tests.auth.test_token_verifier import confused, sealed, tampered, unsigned
+from tests.auth.forged_tokens import confused, sealed, tampered, unsigned
 from tests.entering import SECRET, Door, soon
 from tests.issuer import Issuer
 from tests.readers import call

@@ -7,7 +7,7 @@ import time
 from urllib.parse import urlsplit
 
 from auth import api_keys
-from tests.auth.test_token_verifier import tampered
+from tests.auth.forged_tokens import tampered
 from tests.entering import SECRET, Door
 from tests.handlers.test_unread import unread
 from tests.issuer import Issuer
