@@ -6,12 +6,12 @@ A name that is searched for is found once, and a traceback says without a doubt 
 import ast
 from collections import defaultdict
 
-from tests.test_checkout import MODULES, ROOMS, ROOT, sources
+from tests.rooms import ROOT, sources
 
 
 def test_no_two_classes_have_one_name() -> None:
     places: defaultdict[str, list[str]] = defaultdict(list)
-    for source in sources(*ROOMS, *MODULES):
+    for source in sources():
         for node in ast.walk(ast.parse(source.read_bytes(), str(source))):
             if isinstance(node, ast.ClassDef):
                 places[node.name].append(str(source.relative_to(ROOT)))
