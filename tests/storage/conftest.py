@@ -9,7 +9,7 @@ either store holds, seen past our own code), `database` (that of `mongo`, likewi
 
 import asyncio
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,13 @@ from tornado.ioloop import IOLoop
 from storage.contract import Storage
 from storage.factory import from_url
 from storage.mongo import connection
+from storage.sqlite.backup import backup
 from tests.mongod import ReplicaSet, drop
 from tests.storage.raw import Raw, RawMongo, RawSQLite, leave_first_stage
+from tests.storage.sqlite_files import (
+    make_titled,
+    say_nothing,
+)
 
 
 class Place:
@@ -130,3 +135,33 @@ def raw(place: Place) -> Iterator[Raw]:
     # The store reads what a majority has.
     with MongoClient[dict[str, Any]](place.url, w="majority") as client:
         yield RawMongo(client.get_default_database())
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Where a server's SQLite file is to be, in a folder of its own."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    return folder / "headrace.db"
+
+
+@pytest.fixture
+def beyond(tmp_path: Path) -> Path:
+    """A folder for backups."""
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def titled(io_loop: IOLoop) -> Callable[..., None]:
+    """Have a server keep conversations: `titled(file, "one", "two")`, each with a live answer."""
+    return lambda file, *titles: io_loop.run_sync(lambda: make_titled(file, *titles))
+
+
+@pytest.fixture
+def kept(titled: Callable[..., None], tmp_path: Path, beyond: Path) -> Path:
+    """A backup with one conversation, "new"."""
+    titled(tmp_path / "made.db", "new")
+    backup(tmp_path / "made.db", beyond / "kept.db", say_nothing)
+    return beyond / "kept.db"
