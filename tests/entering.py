@@ -101,4 +101,4 @@ def door(io_loop: IOLoop, serve: Serving, store_url: str) -> Iterator[Door]:
 
 async def soon(seconds: float = RECHECK) -> None:
     """Until every process has looked again at the keys it knows."""
-    await asyncio.sleep(4 * seconds)
+    await asyncio.sleep(4 * seconds)  # nothing tells of a look that found no change

@@ -99,7 +99,7 @@ def echo(upstream: ScriptedUpstream) -> None:
         words = request.json["messages"][-1]["content"]
         request.send(framing.piece(request.dialect, request.next_piece(), words))
 
-    upstream._add(act)
+    upstream.add(act)
     upstream.finish()
 
 

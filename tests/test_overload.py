@@ -67,7 +67,7 @@ async def cpu_seconds(server: Launched, during: float) -> float:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     before = used()
-    await asyncio.sleep(during)
+    await asyncio.sleep(during)  # the time it is measured over
     return used() - before
 
 

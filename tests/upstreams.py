@@ -175,12 +175,12 @@ class ScriptedUpstream:
     def tokens(self, *texts: str) -> None:
         """Pieces of the answer, each an event and a write of its own."""
         for text in texts:
-            self._add(partial(_send_piece, text=text))
+            self.add(partial(_send_piece, text=text))
 
     def reasoning(self, *texts: str) -> None:
         """Pieces of reasoning; Qianfan v1 has none."""
         for text in texts:
-            self._add(partial(_send_piece, text="", reasoning=text))
+            self.add(partial(_send_piece, text="", reasoning=text))
 
     def finish(self, reason: str = "stop", usage: tuple[int, int] | None = framing.USAGE) -> None:
         """The finish mark as the dialect has it, usage unless it is None, the end of the body."""
@@ -192,7 +192,7 @@ class ScriptedUpstream:
             request.send(framing.finish(request.dialect, request.next_piece(), reason, told))
             request.end()
 
-        self._add(act)
+        self.add(act)
 
     def sample(self, name: str, *, status: int = 200, piece_bytes: int = 1 << 20) -> None:
         """A recorded body, in pieces of this size, and its end."""
@@ -205,11 +205,11 @@ class ScriptedUpstream:
                 request.send(body[start : start + piece_bytes])
             request.end()
 
-        self._add(act)
+        self.add(act)
 
     def raw(self, data: bytes) -> None:
         """Any bytes of a body; `raw(b": keep-alive\\n\\n")` is a comment."""
-        self._add(lambda request: request.send(data))
+        self.add(lambda request: request.send(data))
 
     def fail(self, status: int, body: object = b"", **headers: str) -> None:
         """A whole response that is no stream. Headers by name, `Retry_After="1"`."""
@@ -221,22 +221,22 @@ class ScriptedUpstream:
             request.send(data)
             request.end()
 
-        self._add(act)
+        self.add(act)
 
     def silent(self) -> None:
         """The headers of a stream, and nothing more."""
-        self._add(Request.send_head)
+        self.add(Request.send_head)
 
     def no_headers(self) -> None:
         """Nothing at all. It is what an empty script does, too; this only says that it is meant."""
 
     def end(self) -> None:
         """The body ends here, properly, whether or not the answer was finished."""
-        self._add(Request.end)
+        self.add(Request.end)
 
     def cut(self) -> None:
         """The connection breaks off here, in the middle of the body."""
-        self._add(Request.cut)
+        self.add(Request.cut)
 
     def next_request(self) -> None:
         """What is said from now on is for the request after those scripted so far."""
@@ -307,7 +307,7 @@ class ScriptedUpstream:
         self._scripted += 1
         script.play_to(request)
 
-    def _add(self, step: Step) -> None:
+    def add(self, step: Step) -> None:
         self._scripts[-1].add(step)
 
 

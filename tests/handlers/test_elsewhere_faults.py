@@ -121,10 +121,10 @@ async def test_an_outage_longer_than_a_lease_does_not_abandon_what_is_read_elsew
     reader.close()
     for place in two:
         outage(place)
-    await asyncio.sleep(1.5 * LEASE)
+    await asyncio.sleep(1.5 * LEASE)  # the outage is that long
     # The store is back; the owner is the first to notice, by some of its looks.
     owner.store.heal()
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.3)  # several looks of the owner, at which it must not give up
     other.store.heal()
     upstream.tokens("b")
     upstream.finish()
@@ -149,9 +149,9 @@ async def test_a_store_that_hung_for_a_lease_without_failing_abandons_nobody_eit
     other.store.fail("renew_lease")
     gate = owner.store.hold("peer_requests")
     await gate.reached.wait()
-    await asyncio.sleep(1.5 * LEASE)
+    await asyncio.sleep(1.5 * LEASE)  # the outage is that long
     gate.open.set()
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.3)  # several looks of the owner, at which it must not give up
     other.store.heal()
     upstream.tokens("b")
     upstream.finish()
@@ -287,7 +287,7 @@ async def test_who_is_promised_time_to_attach_gets_it_at_a_process_that_follows_
     )
     assert 202 == promised.status
     back.close()
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(0.5)  # what was promised is longer, and nothing may happen in it
     again = await Reader.come_back(other.url, reader.answer_id)
     upstream.tokens("b")
     upstream.finish()

@@ -126,7 +126,7 @@ async def test_a_reader_who_stays_outlasts_the_wait_for_one_who_never_comes(
     await reader.text("a")
     later = await call(server.url, "POST", "/api/v1/chat", BODY, headers=KEY | LATER)
     assert 202 == later.status
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(0.5)  # longer than both waits
     upstream.tokens("b")
     upstream.finish()
     assert "complete" == (await reader.end())["status"]

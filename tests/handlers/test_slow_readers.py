@@ -40,7 +40,7 @@ async def test_a_reader_who_pauses_for_a_second_is_not_cut(
     upstream.tokens(*["水" * 16_000] * 12)
     reader = await Reader.ask(server.url)
     reader.writer.transport.pause_reading()
-    await asyncio.sleep(1)
+    await asyncio.sleep(1)  # the pause
     reader.writer.transport.resume_reading()
     upstream.finish()
     async with asyncio.timeout(10):

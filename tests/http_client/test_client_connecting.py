@@ -65,7 +65,7 @@ async def test_waiting_for_a_slot_is_not_connecting(far_side: FarSide, url: str)
     second = client.fetch(ClientRequest(url, connect_timeout=0.02))
     peer = await far_side.peer()
     await peer.request()
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)  # longer than connecting may take
     peer.say(FIVE)
     await first
     await peer.request()

@@ -123,7 +123,7 @@ async def test_the_connect_timeout_does_not_cover_the_answer(
     port = await far_side.listen()
     fetch = client.fetch(ClientRequest(f"http://127.0.0.1:{port}/", connect_timeout=0.05))
     peer = await far_side.peer()
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.1)  # longer than connecting may take
     peer.say(OK, b"Content-Length: 0\r\n\r\n")
     assert 200 == (await fetch).code
 

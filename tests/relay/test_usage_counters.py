@@ -159,7 +159,8 @@ async def test_what_is_counted_during_a_round_is_in_the_next_one(
     await asked(mine)
     store.gate = asyncio.Event()
     round_ = asyncio.create_task(mine.counts.share())
-    await asyncio.sleep(0.01)
+    while not store.calls:  # noqa: ASYNC110
+        await asyncio.sleep(0)
     await asked(mine)
     store.gate.set()
     await round_

@@ -79,4 +79,4 @@ def test_what_lies_behind_a_lost_chunk_is_left_out(answer: tuple[Block, ...], lo
 def test_a_message_id_begins_with_its_conversations() -> None:
     conversation = f"{random.getrandbits(128):032x}"
     assert conversation_of(f"{conversation}-abc") == conversation
-    assert conversation_of("") == conversation_of("abc") == ""
+    assert "" == conversation_of("") == conversation_of("abc")
