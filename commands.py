@@ -43,9 +43,9 @@ def run(options: argparse.Namespace, store: StorageSettings) -> int:
         case "check":
             return 0 if _check(store, options.file) else 1
         case _:
-            said = asyncio.run(_manage_keys(options, store))
-            print(said.result)
-            print(said.remark, file=sys.stderr)
+            output = asyncio.run(_manage_keys(options, store))
+            print(output.result)
+            print(output.remark, file=sys.stderr)
     return 0
 
 

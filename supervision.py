@@ -29,8 +29,8 @@ class Supervisor:
         self._interval = _INTERVAL
         if environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid()):
             given = environ.get("WATCHDOG_USEC", "")
-            patience = int(given) / 1_000_000 if given.isdecimal() else 0
-            self._interval = min(_INTERVAL, patience / 2 or _INTERVAL)
+            timeout = int(given) / 1_000_000 if given.isdecimal() else 0
+            self._interval = min(_INTERVAL, timeout / 2 or _INTERVAL)
         self._outage = OutageLog(
             log,
             "the supervisor could not be told",
@@ -52,19 +52,19 @@ class Supervisor:
         extension = f"EXTEND_TIMEOUT_USEC={int(3 * self._interval * 1_000_000)}"
         self._enter(("STOPPING=1", extension), status)
 
-    async def keep_telling(self) -> None:
+    async def keep_notifying(self) -> None:
         """Send the state every few seconds, until cancelled."""
         while self._address:
-            self._tell()
+            self._notify()
             await asyncio.sleep(self._interval)
         await asyncio.Event().wait()
 
     def _enter(self, phase: tuple[str, ...], status: Callable[[], str]) -> None:
         self._phase, self._status = phase, status
         if self._address:
-            self._tell()
+            self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         message = "\n".join((*self._phase, "WATCHDOG=1", f"STATUS={self._status()}"))
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:

@@ -46,8 +46,8 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(signal.SIGHUP, signalled, signal.SIGHUP)
     supervisor = Supervisor()
     async with AsyncExitStack() as stack:
-        telling = asyncio.create_task(keep_running(supervisor.keep_telling))
-        stack.push_async_callback(cancel, telling)
+        notifying = asyncio.create_task(keep_running(supervisor.keep_notifying))
+        stack.push_async_callback(cancel, notifying)
         server = await stack.enter_async_context(running(settings))
         collect_seldom()
         if server.metrics_url is not None:

@@ -123,7 +123,7 @@ class _LimitedBody(HTTPMessageDelegate):
         self._bytes = 0
         self._counted = 0
         self._refusal: _Refusal | None = None
-        self._was_told = False  # the refusal, if it is refused before its end
+        self._is_answered = False  # the refusal, if it is refused before its end
         self._is_head = False
         self._origin: str | None = None
 
@@ -147,10 +147,10 @@ class _LimitedBody(HTTPMessageDelegate):
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         self._bytes += len(chunk)
-        if self._bytes > self._limiter.most_of_one and not self._was_told:
+        if self._bytes > self._limiter.most_of_one and not self._is_answered:
             self._drop_what_came()
             self._refuse_at_once(self._limiter.too_large)
-        if self._was_told and self._bytes > self._limiter.most_of_one + _MOST_DROPPED:
+        if self._is_answered and self._bytes > self._limiter.most_of_one + _MOST_DROPPED:
             self._stream.close()
         if self._refusal is not None:
             return None
@@ -165,7 +165,7 @@ class _LimitedBody(HTTPMessageDelegate):
         return self._inner.data_received(chunk)
 
     def finish(self) -> None:
-        if self._was_told:
+        if self._is_answered:
             self._stream.close()
             return
         if self._refusal is not None:
@@ -211,10 +211,10 @@ class _LimitedBody(HTTPMessageDelegate):
     def _refuse(self, why: _Refusal) -> None:
         """Send the refusal. The body was read to its end, so the connection goes on."""
         self._limiter.on_refused(why.code)
-        headers, said = self._said(why)
+        headers, body = self._response(why)
         del headers["Connection"]
         line = ResponseStartLine("HTTP/1.1", why.status, why.status.phrase)
-        self._connection.write_headers(line, headers, None if self._is_head else said)
+        self._connection.write_headers(line, headers, None if self._is_head else body)
         self._connection.finish()
 
     def _refuse_at_once(self, why: _Refusal) -> None:
@@ -223,21 +223,21 @@ class _LimitedBody(HTTPMessageDelegate):
         It bypasses Tornado, which would close the connection as soon as the response was sent.
         """
         self._refusal = why
-        self._was_told = True
+        self._is_answered = True
         self._limiter.on_refused(why.code)
         if self._stream.closed():
             return
-        headers, said = self._said(why)
+        headers, body = self._response(why)
         head = response_head(f"{why.status.value} {why.status.phrase}", headers)
-        written = self._stream.write(head if self._is_head else head + said)
-        written.add_done_callback(self._say_no_more)
+        written = self._stream.write(head if self._is_head else head + body)
+        written.add_done_callback(self._end_stream)
 
-    def _said(self, why: _Refusal) -> tuple[HTTPHeaders, bytes]:
-        headers, said = refused(why.code, why.message, retry_after=why.retry_after)
+    def _response(self, why: _Refusal) -> tuple[HTTPHeaders, bytes]:
+        headers, body = refused(why.code, why.message, retry_after=why.retry_after)
         headers.update(self._limiter.readable(self._origin))
-        return headers, said
+        return headers, body
 
-    def _say_no_more(self, written: Future[None]) -> None:
+    def _end_stream(self, written: Future[None]) -> None:
         """Close our side, so that a client that reads to the end gets it."""
         if written.exception() is None and not self._stream.closed():
             with suppress(OSError):  # the client hung up

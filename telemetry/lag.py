@@ -8,10 +8,10 @@ from collections.abc import Callable
 _EVERY = 0.25
 
 
-async def watch_lag(tell: Callable[[float], None]) -> None:
+async def watch_lag(report: Callable[[float], None]) -> None:
     """Report by how many seconds the loop was late for a timer, repeatedly, until cancelled."""
     loop = asyncio.get_running_loop()
     while True:
         due = loop.time() + _EVERY
         await asyncio.sleep(_EVERY)
-        tell(max(loop.time() - due, 0.0))
+        report(max(loop.time() - due, 0.0))

@@ -67,7 +67,7 @@ async def _over(telling: asyncio.Task[None]) -> None:
 @pytest.mark.gen_test
 async def test_every_message_holds_all_there_is_to_say(ear: Ear) -> None:
     supervisor = Supervisor({"NOTIFY_SOCKET": ear.address, "WATCHDOG_USEC": "20000"})
-    telling = asyncio.create_task(supervisor.keep_telling())
+    notifying = asyncio.create_task(supervisor.keep_notifying())
     alive = {"WATCHDOG": "1"}
     assert {"STATUS": "starting", **alive} == await ear.hear()
     live = iter(range(1, 1000))
@@ -86,7 +86,7 @@ async def test_every_message_holds_all_there_is_to_say(ear: Ear) -> None:
 @pytest.mark.gen_test
 async def test_a_loop_that_hangs_falls_silent(ear: Ear) -> None:
     supervisor = Supervisor({"NOTIFY_SOCKET": ear.address, "WATCHDOG_USEC": "2000"})
-    telling = asyncio.create_task(supervisor.keep_telling())
+    notifying = asyncio.create_task(supervisor.keep_notifying())
     await ear.hear()
     while not ear.silent():
         await ear.hear()
@@ -123,7 +123,7 @@ async def test_a_message_that_is_lost_does_not_matter(
     address = tmp_path / "notify"
     supervisor = Supervisor({"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": "20000"})
     supervisor.ready(lambda: "")
-    telling = asyncio.create_task(supervisor.keep_telling())
+    notifying = asyncio.create_task(supervisor.keep_notifying())
 
     ear = Ear(str(address))
 
