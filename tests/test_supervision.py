@@ -80,7 +80,7 @@ async def test_every_message_holds_all_there_is_to_say(ear: Ear) -> None:
     stopping = {"STOPPING": "1", "EXTEND_TIMEOUT_USEC": "30000", "STATUS": "draining", **alive}
     assert stopping == await ear.hear_of("STOPPING")
     assert stopping == await ear.hear()
-    await _over(telling)
+    await _over(notifying)
 
 
 @pytest.mark.gen_test
@@ -95,7 +95,7 @@ async def test_a_loop_that_hangs_falls_silent(ear: Ear) -> None:
 
     assert ear.silent()
     await ear.hear()
-    await _over(telling)
+    await _over(notifying)
 
 
 @pytest.mark.gen_test
@@ -128,7 +128,7 @@ async def test_a_message_that_is_lost_does_not_matter(
     ear = Ear(str(address))
 
     assert "1" == (await ear.hear())["READY"]
-    await _over(telling)
+    await _over(notifying)
     ear.close()
 
 
