@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tornado.httpclient import HTTPResponse
 
 from auth.api_key_verifier import ApiKeyVerifier
-from auth.principal import KeysUnavailable
+from auth.errors import KeysUnavailable
 from auth.tickets import Tickets
 from handlers.authenticator import Authenticator
 from handlers.bearer_authenticator import BearerAuthenticator

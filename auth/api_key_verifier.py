@@ -12,7 +12,8 @@ from collections.abc import Set
 from typing import Protocol
 
 from auth import api_keys
-from auth.principal import ExpiredCredentials, InvalidCredentials, Principal
+from auth.errors import ExpiredCredentials, InvalidCredentials
+from auth.principal import Principal
 from model.messages import now
 from storage.contract import ApiKeyStore
 from storage.errors import Reason, StorageError, failure

@@ -15,7 +15,7 @@ import re
 import secrets
 from typing import NamedTuple
 
-from auth.principal import InvalidCredentials
+from auth.errors import InvalidCredentials
 
 PREFIX = "hr_"
 

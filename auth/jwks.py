@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import jwt
 import msgspec
 
-from auth.principal import KeysUnavailable
+from auth.errors import KeysUnavailable
 from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.auth")

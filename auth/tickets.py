@@ -17,7 +17,8 @@ from datetime import datetime
 
 import msgspec
 
-from auth.principal import InvalidCredentials, Principal, TicketExpired
+from auth.errors import InvalidCredentials, TicketExpired
+from auth.principal import Principal
 
 # Seconds after the answer's end, or after the ticket's issue if that is later: an EventSource that
 # was cut off just before the end reconnects after its backoff.

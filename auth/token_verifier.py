@@ -16,13 +16,9 @@ from typing import Any, NamedTuple
 import jwt
 import msgspec
 
+from auth.errors import ExpiredCredentials, InvalidCredentials
 from auth.jwks import JwksCache
-from auth.principal import (
-    ExpiredCredentials,
-    InvalidCredentials,
-    Principal,
-    is_user_name,
-)
+from auth.principal import Principal, is_user_name
 
 # The number of cached tokens, some 400 bytes each. Others are verified again, in some tenths of a
 # millisecond.

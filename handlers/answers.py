@@ -5,7 +5,8 @@ from http import HTTPStatus
 
 from tornado.iostream import StreamClosedError
 
-from auth.principal import KeysUnavailable, Principal
+from auth.errors import KeysUnavailable
+from auth.principal import Principal
 from auth.tickets import Ticket
 from handlers.base import BaseHandler
 from handlers.response_bodies import GivenTicket, MessageView

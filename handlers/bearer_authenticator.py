@@ -8,7 +8,8 @@ from typing import ClassVar, Protocol
 
 from tornado.httputil import HTTPServerRequest
 
-from auth.principal import InvalidCredentials, NoCredentials, Principal
+from auth.errors import InvalidCredentials, NoCredentials
+from auth.principal import Principal
 from auth.tickets import Ticket, Tickets
 from handlers.single_header import RepeatedHeader, single_header
 

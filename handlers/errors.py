@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tornado.web import HTTPError
 
-from auth.principal import KeysUnavailable, Unauthenticated
+from auth.errors import KeysUnavailable, Unauthenticated
 from providers.errors import ProviderError
 from relay.errors import (
     AnswerElsewhere,

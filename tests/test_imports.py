@@ -50,8 +50,8 @@ ALLOWED = {
         "auth handlers http_client settings storage.contract", "asyncio tornado.httpclient"
     ),
     "handlers": Row(
-        "auth.principal auth.tickets model providers.errors relay settings.addresses sockets "
-        f"storage.contract storage.errors storage.values telemetry.metrics {LOG_LINES}",
+        "auth.errors auth.principal auth.tickets model providers.errors relay settings.addresses "
+        f"sockets storage.contract storage.errors storage.values telemetry.metrics {LOG_LINES}",
         "asyncio msgspec tornado",
     ),
     # A document made of types and a table.

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from auth.principal import KeysUnavailable, Unauthenticated
+from auth.errors import KeysUnavailable, Unauthenticated
 from providers.errors import ProviderError
 from relay.errors import (
     QuestionTooLong,

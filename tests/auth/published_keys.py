@@ -2,9 +2,7 @@
 
 import json
 
-from auth.principal import (
-    KeysUnavailable,
-)
+from auth.errors import KeysUnavailable
 from auth.token_verifier import TokenRequirements
 from tests.issuer import AUDIENCE, ISSUER, Issuer
 

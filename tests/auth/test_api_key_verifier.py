@@ -10,7 +10,7 @@ from tornado.ioloop import IOLoop
 from auth import api_key_commands, api_keys
 from auth import api_key_verifier as verifier_module
 from auth.api_key_verifier import ApiKeyVerifier
-from auth.principal import InvalidCredentials
+from auth.errors import InvalidCredentials
 from handlers.open_requests import OpenRequests
 from storage.errors import Reason, StorageError
 from storage.sqlite.store import SQLiteStorage

@@ -3,7 +3,8 @@
 import pytest
 
 from auth import api_keys
-from auth.principal import InvalidCredentials, is_user_name
+from auth.errors import InvalidCredentials
+from auth.principal import is_user_name
 
 
 def test_a_key_is_plain_letters_that_a_double_click_selects_and_a_scanner_knows() -> None:

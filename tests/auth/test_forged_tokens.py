@@ -7,11 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from auth.principal import (
-    InvalidCredentials,
-    KeysUnavailable,
-    Unauthenticated,
-)
+from auth.errors import InvalidCredentials, KeysUnavailable, Unauthenticated
 from auth.token_verifier import TokenVerifier
 from tests.auth.forged_tokens import ATTACKS, sealed
 from tests.issuer import Issuer

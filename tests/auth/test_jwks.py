@@ -9,13 +9,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 from auth import jwks
+from auth.errors import ExpiredCredentials, InvalidCredentials, KeysUnavailable
 from auth.jwks import JwksCache
-from auth.principal import (
-    ExpiredCredentials,
-    InvalidCredentials,
-    KeysUnavailable,
-    Principal,
-)
+from auth.principal import Principal
 from auth.token_verifier import TokenVerifier
 from tests.auth.forged_tokens import sealed
 from tests.auth.published_keys import Published

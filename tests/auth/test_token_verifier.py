@@ -6,12 +6,9 @@ from typing import Any
 import pytest
 from jwt.algorithms import RSAAlgorithm
 
+from auth.errors import ExpiredCredentials, InvalidCredentials
 from auth.jwks import JwksCache
-from auth.principal import (
-    ExpiredCredentials,
-    InvalidCredentials,
-    Principal,
-)
+from auth.principal import Principal
 from auth.token_verifier import TokenVerifier
 from tests.auth.forged_tokens import sealed
 from tests.auth.published_keys import REQUIREMENTS, Published
