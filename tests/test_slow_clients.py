@@ -22,6 +22,7 @@ _WAYS = {
 }
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.parametrize("way", _WAYS)
 @pytest.mark.gen_test(timeout=60)

@@ -20,6 +20,9 @@ from tests.steps import JSON, LATER, kept_answer, new_conversation, until
 from tests.upstreams import ScriptedUpstream
 
 LEASE = 1.0
+
+# A lease of a second runs out where another test has the machine.
+pytestmark = pytest.mark.alone
 RELAY = {"checkpoint_seconds": 0.05, "lease_seconds": LEASE, "heartbeat_seconds": 0.2}
 
 

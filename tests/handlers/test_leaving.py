@@ -237,6 +237,7 @@ async def test_a_silent_answer_shows_signs_of_life(
     await reader.text("a")
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_thousand_readers_that_leave_together_leave_nothing_behind(

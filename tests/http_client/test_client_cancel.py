@@ -278,6 +278,7 @@ async def test_in_the_very_turn_in_which_a_connection_came_about(
     client.close()
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_thousand_at_once(client: HttpClient, far_side: FarSide) -> None:

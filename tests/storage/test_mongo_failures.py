@@ -121,6 +121,7 @@ async def test_an_ending_whose_reply_was_lost_is_ours_when_it_is_tried_again(
         assert await storage.end_answer(answer.id, storage.process, end)
 
 
+@pytest.mark.alone
 @pytest.mark.gen_test
 async def test_an_ending_that_lands_while_the_answer_is_read_is_what_is_told(
     mongod: ReplicaSet, local: Place, monkeypatch: pytest.MonkeyPatch
