@@ -107,7 +107,7 @@ def imports(source: Path) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{source}: a name that begins with a dot"
+            assert 0 == node.level, f"{source}: a name that begins with a dot"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 

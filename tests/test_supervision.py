@@ -59,9 +59,9 @@ def test_a_watchdog_that_is_no_number_is_none() -> None:
     Supervisor({"NOTIFY_SOCKET": "/nowhere", "WATCHDOG_USEC": "soon"})
 
 
-async def _over(telling: asyncio.Task[None]) -> None:
-    telling.cancel()
-    await asyncio.wait({telling})
+async def _over(notifying: asyncio.Task[None]) -> None:
+    notifying.cancel()
+    await asyncio.wait({notifying})
 
 
 @pytest.mark.gen_test
