@@ -109,13 +109,13 @@ Starting = Callable[..., RelayProcess]
 
 @pytest.fixture
 def start_relay(io_loop: IOLoop) -> Iterator[Starting]:
-    """Starts processes on one store, with limits that differ as said."""
+    """Starts processes on one store, with limits, and an allowance, that differ as said."""
     memory, started = Memory(), list[RelayProcess]()
 
     def start_one(**limits: Any) -> RelayProcess:
-        process = RelayProcess(
-            f"process-{len(started)}", memory, msgspec.structs.replace(LIMITS, **limits)
-        )
+        allowance = msgspec.structs.replace(LIMITS.allowance, **limits.pop("allowance", {}))
+        own = msgspec.structs.replace(LIMITS, allowance=allowance, **limits)
+        process = RelayProcess(f"process-{len(started)}", memory, own)
         started.append(process)
         io_loop.run_sync(process.open)
         return process

@@ -1,0 +1,87 @@
+"""Asking again under one key: one question, one call, one answer."""
+
+import asyncio
+
+import pytest
+from tornado.ioloop import IOLoop
+
+from model.messages import Status
+from relay.ask_request import AskRequest
+from relay.errors import KeyReused
+from storage.errors import StorageError
+from tests.relay.relays import USER, RelayProcess, Starting
+
+KEYED = AskRequest(user=USER, content="q", idempotency_key="k")
+
+
+@pytest.mark.gen_test
+async def test_asking_again_is_given_the_answer_that_there_is(process: RelayProcess) -> None:
+    first, is_first_new = await process.relay.ask(KEYED)
+
+    again, is_again_new = await process.relay.ask(KEYED)
+
+    assert first is again
+    assert (True, False) == (is_first_new, is_again_new)
+
+
+@pytest.mark.gen_test
+async def test_tries_of_the_same_moment_share_one_call(process: RelayProcess) -> None:
+    results = await asyncio.gather(*(process.relay.ask(KEYED) for _ in range(20)))
+    await process.source.asked.wait()
+
+    assert 1 == len({result.answer.id for result in results})
+    assert 1 == len(process.source.prompts)
+
+
+@pytest.mark.gen_test
+async def test_one_key_stands_for_one_question(process: RelayProcess) -> None:
+    await process.relay.ask(KEYED)
+
+    with pytest.raises(KeyReused):
+        await process.relay.ask(AskRequest(user=USER, content="other", idempotency_key="k"))
+
+    _, is_new = await process.relay.ask(
+        AskRequest(user="bob", content="other", idempotency_key="k")
+    )
+    assert is_new
+
+
+@pytest.mark.gen_test
+async def test_whoever_is_refused_may_ask_again_under_the_same_key(process: RelayProcess) -> None:
+    process.store.fail("ask", times=1)
+    with pytest.raises(StorageError):
+        await process.relay.ask(KEYED)
+
+    answer, is_new = await process.relay.ask(KEYED)
+
+    assert is_new
+    assert Status.LIVE is process.stored(answer).status
+
+
+@pytest.mark.gen_test
+async def test_a_question_that_was_stored_and_never_sent_is_asked_again_beside_its_answer(
+    process: RelayProcess,
+) -> None:
+    process.store.fail("ask", kept=True, times=1)
+    with pytest.raises(StorageError):
+        await process.relay.ask(KEYED)
+
+    answer, is_new = await process.relay.ask(KEYED)
+    await process.source.asked.wait()
+
+    assert is_new
+    assert 3 == len(process.storage.memory.messages)  # the question, and two answers to it
+    assert {answer.id} == {key.answer_id for key in process.storage.memory.keys.values()}
+    assert 1 == len(process.source.prompts)
+
+
+def test_another_process_finds_the_answer_too(start_relay: Starting, io_loop: IOLoop) -> None:
+    owner, other = start_relay(), start_relay()
+
+    async def ask_both() -> None:
+        first, _ = await owner.relay.ask(KEYED)
+        again, is_new = await other.relay.ask(KEYED)
+        assert (first.id, False) == (again.id, is_new)
+
+    io_loop.run_sync(ask_both)
+    assert not other.source.connected.is_set()
