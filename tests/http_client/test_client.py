@@ -372,3 +372,18 @@ async def test_a_request_whose_body_is_gone_is_not_sent_without_it(
 
     with pytest.raises(ValueError, match="one fetch"):
         client.fetch(request)
+
+
+@pytest.mark.gen_test
+async def test_a_request_is_for_one_fetch(client: HttpClient, far_side: FarSide) -> None:
+    request = ClientRequest(
+        f"http://127.0.0.1:{await far_side.listen()}/", method="POST", body=b"x"
+    )
+    fetch = client.fetch(request)
+    peer = await far_side.peer()
+    await peer.request()
+    peer.say(FIVE)
+    await fetch
+
+    with pytest.raises(ValueError, match="for one fetch"):
+        client.fetch(request)
