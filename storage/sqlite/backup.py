@@ -11,7 +11,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from storage.errors import Reason, StorageError
-from storage.sqlite.inspection import Contents, connect, contents_of, faults, in_words, never
+from storage.sqlite.errors import UnusableFile, operator_errors
+from storage.sqlite.inspection import Contents, connect, contents_of, faults, never
 from storage.sqlite.lock import FileLock
 from storage.sqlite.migration_copy import fsync_path
 
@@ -30,9 +31,9 @@ def backup(
     What was acknowledged before is in it. Raises StorageError, with words for the operator, also
     once `stop` says so; nothing is left at `place` then.
     """
-    with in_words(f"copy {file} to {place}"):
+    with operator_errors(f"copy {file} to {place}"):
         if not file.is_file():
-            raise ValueError(f"there is no {file.resolve()}")
+            raise UnusableFile(f"there is no {file.resolve()}")
         _see_that_it_is_free(file, place)
         # Its owner's alone from the first byte on. Named apart: FILE's own name may be long.
         descriptor, name = tempfile.mkstemp(".making", "headrace-backup-", place.parent)
@@ -62,9 +63,9 @@ def check(
     `is_ours` if a server may have it. Another file is left as it is, and has no others beside it
     afterwards. Raises StorageError, with words for the operator, also once `stop` says so.
     """
-    with in_words(f"look through {file}"):
+    with operator_errors(f"look through {file}"):
         if not file.is_file():
-            raise ValueError(f"there is no {file.resolve()}")
+            raise UnusableFile(f"there is no {file.resolve()}")
         with _beside(file, stop) if is_ours else _apart(file, stop) as database:
             database.execute("BEGIN")  # what a server writes meanwhile is not half of it seen
             found = faults(database, thoroughly=True, stop=stop)
@@ -82,7 +83,7 @@ def logs(file: Path) -> list[Path]:
 
 def looked_through(making: Path, name: Path, stop: Callable[[], bool]) -> Contents:
     """What is in a copy that nobody else has. Raises StorageError about `name` if it is damaged."""
-    with in_words(f"use {name}"), closing(connect(making, "immutable=1", stop)) as database:
+    with operator_errors(f"use {name}"), closing(connect(making, "immutable=1", stop)) as database:
         contents = contents_of(database)
         for fault in faults(database, thoroughly=False, stop=stop):
             raise StorageError(f"cannot use {name}, it is damaged: {fault}", reason=Reason.CORRUPT)
@@ -117,16 +118,16 @@ def _beside_it(file: Path) -> Iterator[Path]:
 
 
 def _see_that_it_is_free(file: Path, place: Path) -> None:
-    """Raises ValueError if `place` is no place for a backup."""
+    """Raises UnusableFile if `place` is no place for a backup."""
     if not place.parent.is_dir():
-        raise ValueError(f"there is no folder {place.parent.resolve()}")
+        raise UnusableFile(f"there is no folder {place.parent.resolve()}")
     if place.exists() and place.samefile(file):
-        raise ValueError("that is the database itself")
+        raise UnusableFile("that is the database itself")
     if os.path.lexists(place):
-        raise ValueError("that is there already; name another file, or move it away")
+        raise UnusableFile("that is there already; name another file, or move it away")
     own = file.resolve()
     if place.resolve() in [own.with_name(own.name + name) for name in _TAKEN]:
-        raise ValueError("that name is the database's own")
+        raise UnusableFile("that name is the database's own")
 
 
 def _put(making: Path, place: Path) -> None:

@@ -18,6 +18,7 @@ import msgspec
 
 from storage.errors import Outdated, Reason, StorageError, failure
 from storage.sqlite.error_hints import name_of, reason
+from storage.sqlite.errors import UnusableFile
 from storage.sqlite.holders import holder, serves_another
 from storage.sqlite.integrity_monitor import faults_within
 from storage.sqlite.lock import FileLock
@@ -82,14 +83,16 @@ class SQLiteFile:
 
     def open(self, *, beside: bool) -> tuple[sqlite3.Connection, list[sqlite3.Connection]]:
         """The connection that writes, and those that read. Raises StorageError."""
-        with self._our_errors():
+        with self._operator_errors():
             if not beside:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 self.lock.take(
                     "stop that one, give this one a file of its own, or let both use MongoDB"
                 )
             elif not self.path.exists():
-                raise ValueError(f"there is no {self.path.resolve()}; starting the server makes it")
+                raise UnusableFile(
+                    f"there is no {self.path.resolve()}; starting the server makes it"
+                )
             else:
                 self.lock.share()
             writing = self._connect()
@@ -102,7 +105,7 @@ class SQLiteFile:
             self.columns = columns_of(writing)
             (mode,) = writing.execute("PRAGMA journal_mode = WAL").fetchone()
             if mode != "wal":
-                raise ValueError("its file system does not carry SQLite's write-ahead log")
+                raise UnusableFile("its file system does not carry SQLite's write-ahead log")
             writing.execute(f"PRAGMA synchronous = {_SYNCHRONOUS}")
             writing.execute(f"PRAGMA journal_size_limit = {MAX_LOG_BYTES}")
             # Off in SQLite unless it was built otherwise: ON DELETE CASCADE, as the tables have it,
@@ -116,7 +119,7 @@ class SQLiteFile:
 
     def migrate(self, say: Callable[[str], None]) -> bool:
         """Bring it to this version; whether that was due. Raises StorageError."""
-        with self._our_errors():
+        with self._operator_errors():
             if not self.path.exists():
                 return False  # the first start makes it, and all tables at once
             self.lock.take("stop it first, for its tables are changed")
@@ -151,7 +154,7 @@ class SQLiteFile:
             raise self._denied(self.path, "it may not be read and written")
         self.lock.check_name()
         address = f"{self.path.resolve().as_uri()}?mode=ro"
-        with self._our_errors(), closing(sqlite3.connect(address, uri=True)) as database:
+        with self._operator_errors(), closing(sqlite3.connect(address, uri=True)) as database:
             version = check_version(database)
             due = _due(database, version)
         if 0 < version < SERVED:
@@ -221,14 +224,14 @@ class SQLiteFile:
         return database
 
     @contextmanager
-    def _our_errors(self) -> Iterator[None]:
-        """Turn what goes wrong with the file as a whole into words for the operator."""
+    def _operator_errors(self) -> Iterator[None]:
+        """Turn what goes wrong with the file as a whole into words for the operator; no bug."""
         try:
             yield
         except OSError as error:
             why = _REASONS.get(error.errno or 0, Reason.UNREACHABLE)
             raise StorageError(f"cannot use {self.path}: {error.strerror}", reason=why) from error
-        except ValueError as error:
+        except (UnusableFile, UnicodeError) as error:  # a name that is no UTF-8 is none to SQLite
             raise StorageError(f"cannot use {self.path}: {error}") from error
         except sqlite3.Error as error:
             raise self.failed(error) from error

@@ -4,13 +4,14 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from storage.errors import Reason, StorageError, failure
+from storage.errors import Reason
 from storage.sqlite.error_hints import reason
+from storage.sqlite.errors import UnusableFile, stopped
 from storage.sqlite.tables import SERVED, check_version, columns_of
 
 # Seconds to wait for another program's transaction, such as that of a command for keys.
@@ -57,14 +58,6 @@ _PROMISES = {
         )""",
 }
 
-_REMEDIES = {
-    Reason.FULL: "no room is left on the disk",
-    Reason.LOCKED: "another program is writing to it",
-    Reason.CORRUPT: "it is damaged, or no SQLite file",
-    Reason.READ_ONLY: "it may not be written to by this user",
-    Reason.UNREACHABLE: "it, or its folder, may not be read and written by this user",
-}
-
 
 class Contents(msgspec.Struct, frozen=True):
     """What is in a file."""
@@ -79,11 +72,6 @@ class Contents(msgspec.Struct, frozen=True):
             f"{self.size:,} bytes, {self.conversations:,} conversations, "
             f"{self.messages:,} messages, version {self.version}"
         )
-
-
-def stopped() -> StorageError:
-    """That somebody wants no more of it."""
-    return StorageError("stopped before it was done")
 
 
 def never() -> bool:
@@ -107,38 +95,16 @@ def connect(file: Path, how: str, stop: Callable[[], bool]) -> sqlite3.Connectio
     return database
 
 
-@contextmanager
-def in_words(doing: str) -> Iterator[None]:
-    """Turn what goes wrong within this block into words for the operator.
-
-    None of them is SQLite's own, which may quote a row.
-    """
-    try:
-        yield
-    except OSError as error:
-        at = f" ({error.filename})" if error.filename else ""
-        raise StorageError(f"cannot {doing}: {error.strerror}{at}") from error
-    except ValueError as error:
-        raise StorageError(f"cannot {doing}: {error}") from error
-    except sqlite3.Error as error:
-        name = getattr(error, "sqlite_errorname", type(error).__name__)
-        if name == "SQLITE_INTERRUPT":
-            raise stopped() from None
-        why = reason(name)
-        remedy = f": {_REMEDIES[why]}" if why in _REMEDIES else ""
-        raise failure(f"cannot {doing}: {name}{remedy}", why) from error
-
-
 def version_of(database: sqlite3.Connection) -> int:
-    """The version of a file with our tables. Raises ValueError for any other."""
+    """The version of a file with our tables. Raises UnusableFile for any other."""
     version = check_version(database)
     if version == 0:
-        raise ValueError("it is empty")
+        raise UnusableFile("it is empty")
     return version
 
 
 def contents_of(database: sqlite3.Connection) -> Contents:
-    """What is in a file. Raises ValueError if it is none of ours."""
+    """What is in a file. Raises UnusableFile if it is none of ours."""
 
     def one(query: str) -> int:
         number: int = database.execute(query).fetchone()[0]

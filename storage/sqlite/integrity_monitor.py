@@ -14,6 +14,7 @@ from pathlib import Path
 
 from storage.errors import StorageError
 from storage.sqlite.command_queues import HUNG_SECONDS
+from storage.sqlite.errors import UnusableFile
 from storage.sqlite.inspection import connect, faults
 
 log = logging.getLogger("headrace.storage")
@@ -80,5 +81,5 @@ def faults_within(
     try:
         with closing(connect(file, "mode=ro", is_over)) as found:
             return faults(found, thoroughly=False, stop=is_over)
-    except (sqlite3.Error, ValueError, StorageError):
+    except (sqlite3.Error, UnusableFile, StorageError):
         return None

@@ -16,7 +16,8 @@ from pathlib import Path
 from storage.errors import Reason, StorageError
 from storage.sqlite.backup import LOGS, logs, looked_through
 from storage.sqlite.error_hints import reason
-from storage.sqlite.inspection import connect, contents_of, in_words, never, stopped
+from storage.sqlite.errors import UnusableFile, operator_errors, stopped
+from storage.sqlite.inspection import connect, contents_of, never
 from storage.sqlite.lock import FileLock
 from storage.sqlite.migration_copy import fsync_path
 from storage.sqlite.tables import SERVED, check_version
@@ -35,7 +36,7 @@ def restore(
     file = file.resolve()
     lock = FileLock(file)
     making = file.with_name(f"{file.name}.restoring")
-    with in_words(f"restore {copy}"):
+    with operator_errors(f"restore {copy}"):
         _see_what_it_is(file, copy)
         file.parent.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
@@ -53,13 +54,13 @@ def restore(
 
 
 def _see_what_it_is(file: Path, copy: Path) -> None:
-    """Raises ValueError if `copy` cannot be put at `file`."""
+    """Raises UnusableFile if `copy` cannot be put at `file`."""
     if not copy.is_file():
-        raise ValueError(f"there is no file {copy.resolve()}")
+        raise UnusableFile(f"there is no file {copy.resolve()}")
     if file.exists() and copy.samefile(file):
-        raise ValueError("that is the database itself")
+        raise UnusableFile("that is the database itself")
     for log in logs(copy):
-        raise ValueError(
+        raise UnusableFile(
             f"{log.name} lies beside it, and only who put it there knows whether it belongs to it. "
             "If not, move it away; if so, have SQLite put the two together: "
             f"sqlite3 {copy} 'PRAGMA wal_checkpoint(TRUNCATE)'"
@@ -113,7 +114,7 @@ def _still(file: Path) -> Iterator[None]:
     Whoever has opened it and waits finds it moved when the block is over, for SQLite looks before
     it makes a log. Nobody can open a file that SQLite does not know for one: it is left as it is.
     """
-    with in_words(f"replace {file}"), ExitStack() as stack:
+    with operator_errors(f"replace {file}"), ExitStack() as stack:
         database = stack.enter_context(closing(connect(file, "mode=rw", never)))
         try:
             check_version(database)

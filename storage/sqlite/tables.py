@@ -7,6 +7,8 @@ they are: columns that came later are neither written nor read. `server.py migra
 import sqlite3
 from collections.abc import Mapping
 
+from storage.sqlite.errors import UnusableFile
+
 # The scripts that lead from one version of the file to the next; `user_version` counts those done.
 # Files out there were made by them: they are added to, never changed. They keep to what SQLite 3.31
 # knows, since the library is the system's: no STRICT tables, no RETURNING.
@@ -141,13 +143,13 @@ SERVED = 6
 
 
 def check_version(database: sqlite3.Connection) -> int:
-    """The version of the file, 0 if it is empty. Raises ValueError: none of ours, or too new."""
+    """The version of the file, 0 if it is empty. Raises UnusableFile: none of ours, or too new."""
     version: int = database.execute("PRAGMA user_version").fetchone()[0]
     tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if version > NEWEST and (not tables or _has_ours(database)):
-        raise ValueError("it was written by a newer version of Headrace")
+        raise UnusableFile("it was written by a newer version of Headrace")
     if tables if version == 0 else not _has_ours(database):
-        raise ValueError("it holds another program's tables")
+        raise UnusableFile("it holds another program's tables")
     return version
 
 
