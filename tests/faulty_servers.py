@@ -1,0 +1,49 @@
+"""Servers on one database, each with a store in front of its own that a test can spoil."""
+
+import asyncio
+from typing import Any, NamedTuple
+
+import pytest
+
+from app.server import Server
+from tests.faults import FaultyStorage
+from tests.serving import Serving
+from tests.steps import until
+
+LEASE = 1.0
+
+# A lease of a second runs out where another test has the machine.
+pytestmark = pytest.mark.alone
+RELAY = {"checkpoint_seconds": 0.05, "lease_seconds": LEASE, "heartbeat_seconds": 0.2}
+
+
+class Place(NamedTuple):
+    """A server, and what stands before its own store."""
+
+    server: Server
+    store: FaultyStorage
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+
+class Places:
+    """Starts servers on one database, each with a faulty store of its own."""
+
+    def __init__(self, serve: Serving, settings: dict[str, Any]) -> None:
+        self._serve = serve
+        self._settings = settings
+        self.stores: list[FaultyStorage] = []
+
+    async def start(self, **relay: Any) -> Place:
+        server = await self._serve.start(**self._settings, relay={**RELAY, **relay})
+        return Place(server, self.stores[-1])
+
+
+async def followed(owner: Place, answer_id: str) -> None:
+    """Wait until the owner has heard that its answer is read elsewhere."""
+    generation = owner.server.relay.live_answers.get(answer_id)
+    assert generation is not None
+    async with asyncio.timeout(5):
+        await until(lambda: generation.reader_timeout.is_followed)
