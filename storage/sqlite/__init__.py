@@ -4,7 +4,7 @@
 `lifecycle.py` opens, migrates and closes the store; each other part of the contract has a module of
 its name. Below that, `writer.py` and `readers.py` have the threads, and `command_queues.py` is what
 they take commands from; `file.py` is the file as a whole, `lock.py` keeps a second server out of
-it, and `holders.py` tells who has it.
+it, and `lock_owner.py` tells who has it.
 
 The tables are in `tables.py`, their rows in `rows.py`; `error_hints.py` tells why SQLite failed,
 `errors.py` puts what is wrong with the file into words,

@@ -19,9 +19,9 @@ import msgspec
 from storage.errors import Outdated, Reason, StorageError, failure
 from storage.sqlite.error_hints import name_of, reason
 from storage.sqlite.errors import UnusableFile
-from storage.sqlite.holders import holder, serves_another
 from storage.sqlite.integrity_monitor import faults_within
 from storage.sqlite.lock import FileLock
+from storage.sqlite.lock_owner import lock_owner, serves_another
 from storage.sqlite.migration_copy import keep_copy
 from storage.sqlite.readers import THREADS
 from storage.sqlite.tables import NEWEST, SERVED, check_version, columns_of, upgrade
@@ -170,7 +170,7 @@ class SQLiteFile:
             report,
             shape=f"{self.path}, {self.path.stat().st_size / 1e6:.1f} MB",
             due=due,
-            used_by=holder(self.path),
+            used_by=lock_owner(self.path),
             replaced=is_replaced,
             faults=tuple(found or ()),
             is_looked_through=found is not None,

@@ -19,20 +19,16 @@ import time
 from pathlib import Path
 
 from storage.errors import Reason, StorageError
-from storage.sqlite.holders import (
+from storage.sqlite.lock_owner import (
     IS_LINUX,
-    Identity,
-    begin_use,
-    end_use,
-    holder,
-    holder_in_proc,
-    identity,
-    identity_of,
-    is_held,
+    is_locked,
+    lock_owner,
+    lock_owner_in_proc,
     lock_path,
+    process_id_in,
     serves_another,
-    written,
 )
+from storage.sqlite.open_files import Identity, begin_use, end_use, identity, identity_of
 
 # Seconds: `doctor` tries a lock to see whether somebody has it, and lets go of it at once.
 _PATIENCE = 0.2
@@ -65,12 +61,12 @@ class FileLock:
             raise StorageError(f"{beside} is a link, and nothing that we made: remove it")
         self._beside = os.open(beside, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
         if not _locked(self._beside, fcntl.LOCK_EX):
-            raise self._in_use(written(self._beside) or "unknown", remedy)
+            raise self._in_use(process_id_in(self._beside) or "unknown", remedy)
         # What people wrote is the owner's to read; SQLite's other files take after this one.
         self._file = os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600)
         self._use(identity(os.fstat(self._file)))
         if IS_LINUX and not _locked(self._file, fcntl.LOCK_EX):
-            raise self._in_use(holder_in_proc(os.fstat(self._file)) or "unknown", remedy)
+            raise self._in_use(lock_owner_in_proc(os.fstat(self._file)) or "unknown", remedy)
         os.ftruncate(self._beside, 0)
         os.pwrite(self._beside, str(os.getpid()).encode(), 0)
         self._check_file()
@@ -92,9 +88,9 @@ class FileLock:
         Such is another hard link, or another mount of the file alone. To write by it would ruin the
         file. The server's log is where the server's name for the file is.
         """
-        if self._log_path.exists() or is_held(lock_path(self.path)):
+        if self._log_path.exists() or is_locked(lock_path(self.path)):
             return
-        if holder(self.path):
+        if lock_owner(self.path):
             raise StorageError(
                 f"{self.path} is another name of a file that a server has: "
                 "use the one in its storage.url",

@@ -1,4 +1,4 @@
-"""Who has an SQLite file: which of its names are one file, and which process has that locked.
+"""Which process has an SQLite file locked.
 
 Nothing here opens a file that SQLite has open in this process; `lock.py` says why.
 """
@@ -6,56 +6,24 @@ Nothing here opens a file that SQLite has open in this process; `lock.py` says w
 import fcntl
 import os
 import platform
-import threading
-from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
+from storage.sqlite.open_files import identity, identity_of, is_open_here
+
 IS_LINUX = platform.system() == "Linux"
 
-# Which file it is, whatever it is called: its device and its number there.
-Identity = tuple[int, int]
 
-# What this process has open, by how many stores, and what is to be closed behind the last of them.
-_users: Counter[Identity] = Counter()
-_unclosed: dict[Identity, list[int]] = {}
-_guard = threading.Lock()
-
-
-def begin_use(identity: Identity) -> None:
-    """SQLite is about to open the file in this process."""
-    with _guard:
-        _users[identity] += 1
-
-
-def end_use(identity: Identity, descriptor: int | None) -> None:
-    """SQLite has closed it. `descriptor` is closed once no other store of this process has it."""
-    with _guard:
-        if descriptor is not None:
-            _unclosed.setdefault(identity, []).append(descriptor)
-        _users[identity] -= 1
-        if not _users[identity]:
-            del _users[identity]
-            for each in _unclosed.pop(identity, ()):
-                os.close(each)
-
-
-def is_open_here(identity: Identity) -> bool:
-    """Whether this process has the file open."""
-    with _guard:
-        return identity in _users
-
-
-def holder(path: Path) -> str | None:
+def lock_owner(path: Path) -> str | None:
     """The process whose server has the file, by its id if that can be told."""
     found = path.stat()
-    if is_held(lock_path(path)):
-        return _written_at(lock_path(path)) or "unknown"
+    if is_locked(lock_path(path)):
+        return _process_id_at(lock_path(path)) or "unknown"
     if not IS_LINUX:
         return None
     if is_open_here(identity(found)):
-        return holder_in_proc(found)
-    return (holder_in_proc(found) or "unknown") if is_held(path) else None
+        return lock_owner_in_proc(found)
+    return (lock_owner_in_proc(found) or "unknown") if is_locked(path) else None
 
 
 def serves_another(path: Path) -> bool:
@@ -65,9 +33,9 @@ def serves_another(path: Path) -> bool:
     is another process's here if the server is in a container of its own.
     """
     lock = lock_path(path)
-    if not is_held(lock) or is_open_here(identity(path.stat())):
+    if not is_locked(lock) or is_open_here(identity(path.stat())):
         return False
-    folder = Path("/proc") / _written_at(lock) / "fd"
+    folder = Path("/proc") / _process_id_at(lock) / "fd"
     opened = set()
     try:
         for each in folder.iterdir():
@@ -84,20 +52,7 @@ def lock_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.lock")
 
 
-def identity(found: os.stat_result) -> Identity:
-    """Which file it is that `stat` found."""
-    return found.st_dev, found.st_ino
-
-
-def identity_of(path: Path) -> Identity | None:
-    """Which file has that name; None if none has."""
-    try:
-        return identity(os.stat(path))
-    except OSError:
-        return None
-
-
-def is_held(path: Path) -> bool:
+def is_locked(path: Path) -> bool:
     """Whether somebody has it locked. It must not be a file that SQLite has open here."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
@@ -112,19 +67,19 @@ def is_held(path: Path) -> bool:
     return False
 
 
-def written(descriptor: int) -> str:
+def process_id_in(descriptor: int) -> str:
     """The process id in FILE.lock."""
     return os.pread(descriptor, 20, 0).decode(errors="replace")
 
 
-def _written_at(path: Path) -> str:
+def _process_id_at(path: Path) -> str:
     try:
         return path.read_bytes()[:20].decode(errors="replace")
     except OSError:
         return ""
 
 
-def holder_in_proc(found: os.stat_result) -> str | None:
+def lock_owner_in_proc(found: os.stat_result) -> str | None:
     """Who has the file locked, by the kernel's list, which shows processes of our namespace."""
     device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
     try:
