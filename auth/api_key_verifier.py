@@ -23,24 +23,24 @@ from telemetry.outage_log import OutageLog
 log = logging.getLogger("headrace.auth")
 
 # The number of cached keys, some 700 bytes each. Others are looked up again when they are sent.
-_MOST = 10_000
+_MAX_CACHED = 10_000
 
 # Seconds without use after which a key is dropped from the cache.
 _IDLE_SECONDS = 600.0
 
 # Keys that are looked up in one query: a few milliseconds in either store.
-_AT_ONCE = 1_000
+_LOOKUP_BATCH = 1_000
 
 # Keys that may wait for a lookup at a time: as many as there are connections by default, so that it
 # is exceeded only if clients disconnect and reconnect while the store does not respond.
-_MOST_ASKED = 10_000
+_MAX_LOOKUPS = 10_000
 
 # Seconds to wait for a lookup: as long as the store's own timeout for a query.
-_PATIENCE_SECONDS = 5.0
+_LOOKUP_TIMEOUT_SECONDS = 5.0
 
 # Rechecks that may fail in a row before cached keys are refused: 60 s with the default of 3 s. The
 # election of a replica set's primary is over by then. Open streams stay open: see the README.
-_LOOKS_MISSED = 20
+_MISSED_RECHECKS = 20
 
 
 class _CachedKey:
@@ -83,10 +83,10 @@ class ApiKeyVerifier:
         self._recheck_seconds = recheck_seconds
         self._requests = requests
         self._cached: OrderedDict[str, _CachedKey] = OrderedDict()  # the most recently used is last
-        self._asked: dict[str, asyncio.Future[_CachedKey | None]] = {}  # lookups in progress
+        self._lookups: dict[str, asyncio.Future[_CachedKey | None]] = {}  # lookups in progress
         self._queue: deque[str] = deque()  # those that are not part of a query yet
-        self._looking: asyncio.Task[None] | None = None
-        self._looked_at = float("-inf")  # when the last successful recheck began
+        self._lookup_task: asyncio.Task[None] | None = None
+        self._rechecked_at = float("-inf")  # when the last successful recheck began
         self._outage = OutageLog(
             log, "API keys cannot be looked after", "API keys can be looked after again"
         )
@@ -113,7 +113,7 @@ class ApiKeyVerifier:
         while True:
             await asyncio.sleep(self._recheck_seconds)
             try:
-                await self._look()
+                await self._recheck()
             except StorageError as error:
                 self._outage.failed(error.reason, error)
             else:
@@ -122,9 +122,9 @@ class ApiKeyVerifier:
     async def _known(self, api_key_id: str) -> _CachedKey:
         time = asyncio.get_running_loop().time()
         cached = self._cached.get(api_key_id)
-        trusted_since = time - _LOOKS_MISSED * self._recheck_seconds
-        if cached is None or max(cached.read_at, self._looked_at) < trusted_since:
-            cached = await self._looked_up(api_key_id)
+        trusted_since = time - _MISSED_RECHECKS * self._recheck_seconds
+        if cached is None or max(cached.read_at, self._rechecked_at) < trusted_since:
+            cached = await self._look_up(api_key_id)
         if cached is None:
             raise InvalidCredentials("key_unknown")
         cached.used_at = time
@@ -132,28 +132,28 @@ class ApiKeyVerifier:
             self._cached.move_to_end(api_key_id)
         return cached
 
-    async def _looked_up(self, api_key_id: str) -> _CachedKey | None:
+    async def _look_up(self, api_key_id: str) -> _CachedKey | None:
         """Look up a key in the store, once for all requests that wait for it.
 
         Unknown keys are not remembered: strangers could fill that memory.
         """
-        asked = self._asked.get(api_key_id)
-        if asked is None:
-            if len(self._asked) >= _MOST_ASKED:
+        lookup = self._lookups.get(api_key_id)
+        if lookup is None:
+            if len(self._lookups) >= _MAX_LOOKUPS:
                 raise failure("too many keys are being looked up", Reason.OVERLOADED)
-            asked = self._asked[api_key_id] = asyncio.get_running_loop().create_future()
+            lookup = self._lookups[api_key_id] = asyncio.get_running_loop().create_future()
             self._queue.append(api_key_id)
-            if self._looking is None:
-                self._looking = asyncio.create_task(self._look_up())
+            if self._lookup_task is None:
+                self._lookup_task = asyncio.create_task(self._run_lookups())
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
+            async with asyncio.timeout(_LOOKUP_TIMEOUT_SECONDS):
                 # A request that is cancelled must not cancel the lookup for the others; it ends by
                 # its own timeout.
-                return await asyncio.shield(asked)
+                return await asyncio.shield(lookup)
         except TimeoutError:
             raise failure("keys are not looked up in time", Reason.OVERLOADED) from None
 
-    async def _look_up(self) -> None:
+    async def _run_lookups(self) -> None:
         """Look up all waiting keys together in one query after another, until none waits.
 
         So thousands of made-up keys cost a query or two for each round trip to the store, and a
@@ -161,9 +161,9 @@ class ApiKeyVerifier:
         """
         try:
             while self._queue:
-                some = [self._queue.popleft() for _ in range(min(len(self._queue), _AT_ONCE))]
+                some = [self._queue.popleft() for _ in range(min(len(self._queue), _LOOKUP_BATCH))]
                 try:
-                    await self._look_up_these(some)
+                    await self._look_up_batch(some)
                 except StorageError as error:
                     for api_key_id in some:  # each request gets an exception of its own
                         self._fail(api_key_id, failure(str(error), error.reason))
@@ -171,36 +171,36 @@ class ApiKeyVerifier:
                     for api_key_id in some:
                         self._fail(api_key_id, error)
         finally:
-            self._looking = None
+            self._lookup_task = None
 
     def _fail(self, api_key_id: str, error: Exception) -> None:
-        asked = self._asked.pop(api_key_id, None)
-        if asked is not None:  # else it got its result before the bug occurred
-            asked.set_exception(error)
-            asked.exception()  # retrieved here, since no request may be left to do it
+        lookup = self._lookups.pop(api_key_id, None)
+        if lookup is not None:  # else it got its result before the bug occurred
+            lookup.set_exception(error)
+            lookup.exception()  # retrieved here, since no request may be left to do it
 
-    async def _look_up_these(self, key_ids: list[str]) -> None:
+    async def _look_up_batch(self, key_ids: list[str]) -> None:
         read_at = asyncio.get_running_loop().time()
         found = {key.id: key for key in await self._storage.api_keys(key_ids)}
         for api_key_id in key_ids:
             key = found.get(api_key_id)
             if key is None:
                 self._cached.pop(api_key_id, None)
-                self._asked.pop(api_key_id).set_result(None)
+                self._lookups.pop(api_key_id).set_result(None)
                 continue
             cached = self._cached[api_key_id] = _CachedKey(key, read_at)
-            self._asked.pop(api_key_id).set_result(cached)
-            if len(self._cached) > _MOST:
+            self._lookups.pop(api_key_id).set_result(cached)
+            if len(self._cached) > _MAX_CACHED:
                 self._cached.popitem(last=False)
 
-    async def _look(self) -> None:
+    async def _recheck(self) -> None:
         """Recheck all cached keys, and close the requests of those that are no longer valid."""
         began = asyncio.get_running_loop().time()
         self._drop_idle(began)
         watched = self._cached.keys() | self._requests.api_keys_in_use()
         kept = {key.id: key for key in await self._storage.api_keys(watched)} if watched else {}
         self._learn(kept, watched, began)
-        self._looked_at = began
+        self._rechecked_at = began
         if in_use := self._requests.api_keys_in_use() & watched:
             good = {
                 api_key_id

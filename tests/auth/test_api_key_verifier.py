@@ -64,7 +64,7 @@ async def test_a_real_key_waits_for_one_query_however_many_made_up_ones_came_fir
     await gate.reached.wait()
     strangers += flood(verifier, 900)
     authenticating = asyncio.create_task(verifier.verify(real))
-    await asyncio.sleep(0)  # each has asked by then
+    await asyncio.sleep(0)  # each has lookup by then
 
     gate.open.set()
 
@@ -77,7 +77,7 @@ async def test_a_real_key_waits_for_one_query_however_many_made_up_ones_came_fir
 async def test_more_than_one_query_holds_are_looked_up_in_the_order_in_which_they_came(
     verifier: ApiKeyVerifier, store: FaultyStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verifier_module, "_AT_ONCE", 10)
+    monkeypatch.setattr(verifier_module, "_LOOKUP_BATCH", 10)
     real = await made(store)
     before = flood(verifier, 15)
     authenticating = asyncio.create_task(verifier.verify(real))
@@ -103,25 +103,25 @@ async def test_of_what_strangers_ask_nothing_is_kept(
     await refused(strangers)
     await verifier.verify(await made(store))
 
-    assert [1, 0, 0] == [len(verifier._cached), len(verifier._asked), len(verifier._queue)]
+    assert [1, 0, 0] == [len(verifier._cached), len(verifier._lookups), len(verifier._queue)]
 
 
 @pytest.mark.gen_test
 async def test_while_the_store_is_silent_so_many_may_wait_and_none_for_ever(
     verifier: ApiKeyVerifier, store: FaultyStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verifier_module, "_MOST_ASKED", 20)
-    monkeypatch.setattr(verifier_module, "_PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(verifier_module, "_MAX_LOOKUPS", 20)
+    monkeypatch.setattr(verifier_module, "_LOOKUP_TIMEOUT_SECONDS", 0.05)
     real = await made(store)
     gate = store.hold("api_keys")
 
     waited = await asyncio.gather(*flood(verifier, 30), return_exceptions=True)
 
     assert [Reason.OVERLOADED] * 30 == [each.reason for each in waited]  # type: ignore[union-attr]
-    assert 20 == len(verifier._asked)
+    assert 20 == len(verifier._lookups)
     gate.open.set()
-    monkeypatch.setattr(verifier_module, "_PATIENCE_SECONDS", 5.0)
-    while verifier._asked:  # noqa: ASYNC110
+    monkeypatch.setattr(verifier_module, "_LOOKUP_TIMEOUT_SECONDS", 5.0)
+    while verifier._lookups:  # noqa: ASYNC110
         await asyncio.sleep(0)
     assert "alice" == (await verifier.verify(real)).user
 

@@ -20,7 +20,7 @@ MODELS = ("GET", "/api/v1/models")
 
 @scene("requests are refused, the store fails: … reason=overloaded", needs="serve monkeypatch")
 async def strangers_make_up_keys(stage: Stage) -> None:
-    stage.monkeypatch.setattr("auth.api_key_verifier._MOST_ASKED", 0)
+    stage.monkeypatch.setattr("auth.api_key_verifier._MAX_LOOKUPS", 0)
     server = await stage.serve.start(auth={"mode": "keys", "secret": SECRET})
     headers = {"Authorization": f"Bearer {api_keys.make().text}"}
     refused = await call(server.url, *MODELS, headers=headers)
@@ -122,9 +122,9 @@ async def what_was_asked_for_is_not_read(stage: Stage) -> None:
     server = await stage.serve.start(providers=stage.providers, limits=limits)
     stage.upstream.tokens("x" * 900_000)
     stage.upstream.finish()
-    asked = await call(server.url, "POST", "/api/v1/chat", {"content": "q"}, headers=JSON)
-    events = f"/api/v1/answers/{asked.body['id']}/events"
-    messages = f"/api/v1/conversations/{asked.body['conversation_id']}/messages"
+    lookup = await call(server.url, "POST", "/api/v1/chat", {"content": "q"}, headers=JSON)
+    events = f"/api/v1/answers/{lookup.body['id']}/events"
+    messages = f"/api/v1/conversations/{lookup.body['conversation_id']}/messages"
     async with unread(server) as clients:
         clients.ask(events)
         await clients.all_wait()

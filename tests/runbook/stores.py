@@ -146,8 +146,8 @@ async def _away(stage: Stage, mongod: ReplicaSet) -> None:
     node.freeze()
     stage.upstream.tokens("b")  # to be saved
     question = {"content": "q"}  # is counted, too
-    asked = await call(owner.url, "POST", "/api/v1/chat", question, headers=alice.headers)
-    assert (503, "timeout") == (asked.status, asked.body["error"]["reason"])
+    lookup = await call(owner.url, "POST", "/api/v1/chat", question, headers=alice.headers)
+    assert (503, "timeout") == (lookup.status, lookup.body["error"]["reason"])
     await stage.shows("checkpoints fail, answers go on: … reason=…")
     node.kill()
     while "unreachable" != await refused_for_now(owner.url, headers=alice.headers):
