@@ -49,11 +49,11 @@ SOONEST_SECONDS = 10.0
 _TRUSTED_SECONDS = 24 * 3600.0
 
 # The number of keys that are read from a set: issuers publish two or three.
-_MOST = 100
+_MAX_KEYS = 100
 
 # Keys that are tried for a token without a key name: the current, the previous and the next one,
 # and one more. Each costs a tenth of a millisecond, also for a forged token.
-_MOST_TRIED = 4
+_MAX_TRIED = 4
 
 
 class _SigningKey(NamedTuple):
@@ -140,7 +140,7 @@ class JwksCache:
         fitting = [each for each in self._keys if each.algorithm == algorithm]
         named = [each for each in fitting if kid and each.kid == kid]
         meant = named or [each for each in fitting if not (kid and each.kid)]
-        return CandidateKeys(tuple(each.key for each in meant[:_MOST_TRIED]), bool(named))
+        return CandidateKeys(tuple(each.key for each in meant[:_MAX_TRIED]), bool(named))
 
     async def _renew(self) -> None:
         try:
@@ -167,7 +167,7 @@ def _keys(published: bytes, algorithms: tuple[str, ...]) -> list[_SigningKey]:
         raise KeysUnavailable("no_key_set") from error
     keys = [
         _SigningKey(_text(data.get("kid")), algorithm, key)
-        for data in map(_without_empty, listed[:_MOST])
+        for data in map(_without_empty, listed[:_MAX_KEYS])
         for algorithm in algorithms
         if (key := _usable(data, algorithm)) is not None
     ]

@@ -22,7 +22,7 @@ from auth.principal import Principal, is_user_name
 
 # The number of cached tokens, some 400 bytes each. Others are verified again, in some tenths of a
 # millisecond.
-_MOST = 10_000
+_MAX_REMEMBERED = 10_000
 
 # The longest token in characters. Usual ones have one or two thousand; with many groups, ten.
 _LONGEST_TOKEN = 16 * 1024
@@ -84,7 +84,7 @@ class TokenVerifier:
         if verified is None:
             verified = await self._checked(credentials)
             self._verified_tokens[digest] = verified
-            if len(self._verified_tokens) > _MOST:
+            if len(self._verified_tokens) > _MAX_REMEMBERED:
                 self._verified_tokens.popitem(last=False)
         elif verified.expires_at <= time.time():
             del self._verified_tokens[digest]

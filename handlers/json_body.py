@@ -1,4 +1,4 @@
-"""Decodes JSON bodies, also with half of a surrogate pair in them.
+"""Checks and decodes the JSON bodies of requests, also with half of a surrogate pair in them.
 
 Languages with UTF-16 strings can cut a string within a character, and their JSON has half of a pair
 then: `"\\ud83d"`. UTF-8 cannot represent it, so msgspec refuses the body, and with it a question

@@ -20,7 +20,7 @@ from settings.addresses import is_loopback
 from sockets.client_connection import ClientConnection
 
 # It shows nobody's data, and monitoring asks for it by HTTP/1.0 and as a user of its own.
-_FOR_ALL_OF_THE_MACHINE = "/healthz"
+_HEALTH_CHECK = "/healthz"
 
 
 class LoopbackOnly:
@@ -47,7 +47,7 @@ class LoopbackOnly:
                 "Without API keys the server serves localhost only. Use http://localhost, or set "
                 'auth.mode = "keys".',
             )
-        if request.path != _FOR_ALL_OF_THE_MACHINE:
+        if request.path != _HEALTH_CHECK:
             self._check_program(request)
         if self._is_foreign_page(request):
             raise ApiError(

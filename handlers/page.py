@@ -52,7 +52,7 @@ _NOT_BUILT = (
 )
 
 
-class Built(NamedTuple):
+class BuiltFile(NamedTuple):
     """A file of web/dist."""
 
     content_type: str
@@ -72,15 +72,15 @@ class PageHandler(BaseHandler):
         self.set_header("Cross-Origin-Opener-Policy", "same-origin")
         self.set_header("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
         self.set_header("Cache-Control", "no-cache")
-        index = built(DIST).get("index.html")
+        index = built_files(DIST).get("index.html")
         if index is None:
             self.set_status(HTTPStatus.NOT_FOUND)
             self.set_header("Content-Type", "text/plain; charset=utf-8")
             self.write(_NOT_BUILT)
             return
-        await self.write_built(_at(self.request.path.count("/") - 1, index))
+        await self.write_file(_at(self.request.path.count("/") - 1, index))
 
-    async def write_built(self, file: Built) -> None:
+    async def write_file(self, file: BuiltFile) -> None:
         """Write `file`, compressed if the client accepts that."""
         self.set_header("Content-Type", file.content_type)
         self.set_header("Cross-Origin-Resource-Policy", "same-origin")
@@ -112,22 +112,22 @@ class AssetHandler(PageHandler):
 
     async def get(self, *names: str) -> None:
         """Write a file, to be cached for ever."""
-        file = built(DIST).get(f"assets/{names[0]}")
+        file = built_files(DIST).get(f"assets/{names[0]}")
         if file is None:
             raise HTTPError(HTTPStatus.NOT_FOUND)
         self.set_header("Cache-Control", "public, max-age=31536000, immutable")
-        await self.write_built(file)
+        await self.write_file(file)
 
 
 @cache
-def built(folder: Path) -> Mapping[str, Built]:
+def built_files(folder: Path) -> Mapping[str, BuiltFile]:
     """The files below `folder` by their addresses; none if the page was not built.
 
     The build puts a `.gz` beside each file that it makes smaller. Files of other types than those
     named here are not served.
     """
     return {
-        path.relative_to(folder).as_posix(): Built(
+        path.relative_to(folder).as_posix(): BuiltFile(
             _TYPES[path.suffix], path.read_bytes(), _read(path.with_name(f"{path.name}.gz"))
         )
         for path in sorted(folder.rglob("*"))
@@ -135,7 +135,7 @@ def built(folder: Path) -> Mapping[str, Built]:
     }
 
 
-def _at(depth: int, index: Built) -> Built:
+def _at(depth: int, index: BuiltFile) -> BuiltFile:
     """index.html for an address that many folders below the page's own."""
     if depth == 0:
         return index

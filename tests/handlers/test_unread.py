@@ -13,7 +13,7 @@ import pytest
 
 from app.server import Server
 from handlers import page
-from handlers.page import Built
+from handlers.page import BuiltFile
 from model.blocks import ImageBlock
 from relay.unsent_budget import FREE_BYTES
 from tests.entering import Door
@@ -354,8 +354,8 @@ async def test_users_who_read_nothing_keep_others_from_long_pages_only_all_toget
 async def test_the_pages_own_files_are_held_a_piece_at_a_time(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script = Built("text/javascript", b"x" * 3_000_000, None)
-    monkeypatch.setattr(page, "built", lambda _: {"assets/a.js": script})
+    script = BuiltFile("text/javascript", b"x" * 3_000_000, None)
+    monkeypatch.setattr(page, "built_files", lambda _: {"assets/a.js": script})
 
     async with unread(server) as clients:
         clients.ask("/assets/a.js", times=20)

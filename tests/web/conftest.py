@@ -35,7 +35,7 @@ def web(needs: Callable[[str], str]) -> Path:
             text=True,
         )
     assert 0 == build.returncode, build.stdout + build.stderr
-    handlers.page.built.cache_clear()
+    handlers.page.built_files.cache_clear()
     return ROOT / "web"
 
 
