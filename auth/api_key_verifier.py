@@ -179,10 +179,10 @@ class ApiKeyVerifier:
             lookup.set_exception(error)
             lookup.exception()  # retrieved here, since no request may be left to do it
 
-    async def _look_up_batch(self, key_ids: list[str]) -> None:
+    async def _look_up_batch(self, api_key_ids: list[str]) -> None:
         read_at = asyncio.get_running_loop().time()
-        found = {key.id: key for key in await self._storage.api_keys(key_ids)}
-        for api_key_id in key_ids:
+        found = {key.id: key for key in await self._storage.api_keys(api_key_ids)}
+        for api_key_id in api_key_ids:
             key = found.get(api_key_id)
             if key is None:
                 self._cached.pop(api_key_id, None)
