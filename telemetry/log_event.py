@@ -34,8 +34,8 @@ class LogEvent:
         return hash((self.message, *self.fields.items()))
 
     def __str__(self) -> str:
-        named = (f"{name}={'-' if value is None else value}" for name, value in self.fields.items())
-        return " ".join((self.message, *named))
+        named = [f"{name}={'-' if value is None else value}" for name, value in self.fields.items()]
+        return " ".join([self.message, *named])
 
     def __repr__(self) -> str:
         return f"<LogEvent {self}>"
