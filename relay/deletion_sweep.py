@@ -55,9 +55,9 @@ class DeletionSweep:
         the time.
         """
         loop = asyncio.get_running_loop()
-        while (deletion := await self._storage.deletion()) is not None:
+        while (deletion := await self._storage.next_deletion()) is not None:
             while True:
                 began = loop.time()
-                if not await self._storage.clear(deletion):
+                if not await self._storage.purge(deletion):
                     break
                 await asyncio.sleep(loop.time() - began)

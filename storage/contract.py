@@ -215,19 +215,19 @@ class DeletionStore(Protocol):
         """Delete a conversation and all its messages. Raises NotFound, also the second time.
 
         It takes the same time for many messages as for one: they are invisible from then on, and
-        `clear` removes them from the store.
+        `purge` removes them from the store.
         """
 
     @abstractmethod
-    async def deletion(self) -> Deletion | None:
-        """A deleted conversation for this process to clear; no other process gets it for some time.
+    async def next_deletion(self) -> Deletion | None:
+        """A deleted conversation for this process to purge; no other process gets it for some time.
 
-        None if there is none. One that a process began to clear and did not finish is returned
+        None if there is none. One that a process began to purge and did not finish is returned
         again.
         """
 
     @abstractmethod
-    async def clear(self, deletion: Deletion) -> bool:
+    async def purge(self, deletion: Deletion) -> bool:
         """Remove a batch of what is left of a conversation. False once there is nothing more."""
 
 

@@ -42,7 +42,7 @@ class MongoDeletions(MongoConnection, DeletionStore):
         await transact(self._database.client, forget, is_forgotten)
 
     @command("clearing")
-    async def deletion(self) -> Deletion | None:
+    async def next_deletion(self) -> Deletion | None:
         # The one that is due first, if any is, by the server's clock.
         found = await self._deletions.find_one(sort=[("due_at", 1)])
         if found is None:
@@ -52,7 +52,7 @@ class MongoDeletions(MongoConnection, DeletionStore):
         return deletion_in(found) if claimed.matched_count else None
 
     @command("clearing")
-    async def clear(self, deletion: Deletion) -> bool:
+    async def purge(self, deletion: Deletion) -> bool:
         user, conversation_id = deletion.user, deletion.conversation_id
         key = queries.deletion_key(conversation_id)
         # For as long as a lease: two processes that clear one conversation do no harm.

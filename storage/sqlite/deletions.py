@@ -34,14 +34,14 @@ class SQLiteDeletions(SQLiteConnection, DeletionStore):
                 pass
 
     @reads("relay")
-    def deletion(self) -> Deletion | None:
+    def next_deletion(self) -> Deletion | None:
         if not self._file.columns.get("deletions"):
             return None
         row = self._fetch_row("SELECT * FROM deletions LIMIT 1")
         return None if row is None else Deletion(row["id"], row["user"])
 
     @writes("clearing")
-    def clear(self, deletion: Deletion) -> bool:
+    def purge(self, deletion: Deletion) -> bool:
         conversation_id = deletion.conversation_id
         self._purge_chunks(conversation_id)
         if self._purge_messages(conversation_id):

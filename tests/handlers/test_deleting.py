@@ -61,7 +61,7 @@ async def test_no_door_leads_to_a_deleted_conversation_that_is_not_cleared_yet(
     server = await serve.start(**settings)
     first = await asked(server, {"content": "first"})
     path = f"/api/v1/conversations/{first['conversation_id']}"
-    store.fail("clear")
+    store.fail("purge")
 
     deleted = await call(server.url, "DELETE", path)
 
@@ -80,11 +80,11 @@ async def test_what_a_server_left_uncleared_the_next_one_clears(
 ) -> None:
     server = await serve.start(**settings)
     first = await asked(server, {"content": "first"})
-    store.fail("deletion")
+    store.fail("next_deletion")
     await call(server.url, "DELETE", f"/api/v1/conversations/{first['conversation_id']}")
     await serve.stop(server)
     store.heal()
-    gate = store.hold("clear", done=True)
+    gate = store.hold("purge", done=True)
 
     await serve.start(**settings)
 

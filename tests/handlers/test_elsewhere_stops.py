@@ -140,6 +140,6 @@ async def test_a_question_that_slips_in_while_its_conversation_is_deleted_elsewh
     for place in two:
         events = f"/api/v1/answers/{reader.answer_id}/events"
         assert 404 == (await call(place.url, "GET", events)).status
-    await other.store.called("deletion", other.store.calls.count("deletion") + 1)
+    await other.store.called("next_deletion", other.store.calls.count("next_deletion") + 1)
     with Stored.at(mongo_url) as stored:
         assert 0 == stored.count("messages") + stored.count("chunks")

@@ -65,14 +65,14 @@ class MemoryStorage:
         return found
 
     async def delete_conversation(self, user: str, conversation_id: str) -> None:
-        """As the contract says; nothing is left to clear."""
+        """As the contract says; nothing is left to purge."""
         await self.conversation(user, conversation_id)
         del self.memory.conversations[conversation_id]
         for message in list(self.memory.messages.values()):
             if message.conversation_id == conversation_id:
                 del self.memory.messages[message.id]
 
-    async def deletion(self) -> Deletion | None:
+    async def next_deletion(self) -> Deletion | None:
         """None: nothing is ever left."""
         return None
 

@@ -126,9 +126,9 @@ async def begun(storage: Storage, user: str = "alice", *, owner: str | None = No
 async def clear(storage: Storage) -> int:
     """Clear all deleted conversations, as the relay does; returns how many batches it took."""
     batches = 0
-    while (deletion := await storage.deletion()) is not None:
+    while (deletion := await storage.next_deletion()) is not None:
         batches += 1
-        while await storage.clear(deletion):
+        while await storage.purge(deletion):
             batches += 1
     return batches
 

@@ -82,10 +82,10 @@ async def test_nothing_is_seen_of_a_deleted_conversation_however_much_of_it_is_l
     cursor = (await storage.messages("alice", of.id, limit=2, before=None)).next
 
     await storage.delete_conversation("alice", of.id)
-    deletion = await storage.deletion()
+    deletion = await storage.next_deletion()
     assert deletion is not None
     for _ in range(cleared):
-        await storage.clear(deletion)
+        await storage.purge(deletion)
 
     for message in messages.data:
         for lookup in (
@@ -131,7 +131,7 @@ async def test_another_users_conversation_is_neither_deleted_nor_cleared(storage
     answer = await begun(storage, "bob")
     with pytest.raises(NotFound):
         await storage.delete_conversation("alice", answer.conversation_id)
-    assert await storage.deletion() is None
+    assert await storage.next_deletion() is None
     assert (await storage.message("bob", answer.id)).id == answer.id
 
 
@@ -170,7 +170,7 @@ async def test_clearing_takes_all_of_it_by_batches_and_nothing_of_others(
 
     found = left(place)
     assert (2, 1, 1) == (found["messages"], found["chunks"], found["conversations"])
-    assert await storage.deletion() is None
+    assert await storage.next_deletion() is None
     assert (await storage.message("alice", other.id)).blocks == (TextBlock("a"),)
 
 
@@ -182,9 +182,9 @@ async def test_a_start_goes_on_where_the_process_before_it_was_killed(
     dying = await place.open(lease_seconds=0.01)
     of, _ = await told(dying, 4)
     await dying.delete_conversation("alice", of.id)
-    deletion = await dying.deletion()
+    deletion = await dying.next_deletion()
     assert deletion is not None
-    assert await dying.clear(deletion)
+    assert await dying.purge(deletion)
     await dying.close()
     assert 0 < left(place)["messages"] < 8
 
@@ -202,11 +202,11 @@ async def test_what_one_process_clears_is_left_alone_by_another(mongo: Place) ->
     for answer in (first, second):
         await one.delete_conversation("alice", answer.conversation_id)
 
-    taken = [await one.deletion(), await other.deletion()]
+    taken = [await one.next_deletion(), await other.next_deletion()]
 
     ids = {each.conversation_id for each in taken if each is not None}
     assert {first.conversation_id, second.conversation_id} == ids
-    assert await one.deletion() is None
+    assert await one.next_deletion() is None
 
 
 # Growth that comes late
@@ -271,9 +271,9 @@ async def test_what_came_late_from_one_who_died_is_cleared_when_the_deletion_is_
     await storage.delete_conversation("alice", answer.conversation_id)
     at_once = [{"$set": {"again": True, "due_at": "$$NOW"}}]
     monkeypatch.setattr(queries, "CLEARED", at_once)  # an hour later
-    deletion = await storage.deletion()
+    deletion = await storage.next_deletion()
     assert deletion is not None
-    while await storage.clear(deletion):
+    while await storage.purge(deletion):
         pass
     late = live_answers.chunk_document(text_chunks(answer.id, "late")[0], answer.created_at)
     database["chunks"].insert_one(late)
@@ -353,7 +353,7 @@ async def test_a_file_without_room_for_deletions_forgets_all_at_once(tmp_path: P
     with pytest.raises(NotFound):
         await storage.message("alice", answers[0].id)
     assert frozenset() == await storage.append_chunks(text_chunks(answers[-1].id, "late"))
-    assert await storage.deletion() is None
+    assert await storage.next_deletion() is None
     await storage.close()
     with closing(sqlite3.connect(file)) as shell:
         counts = [

@@ -48,7 +48,7 @@ EXEMPT = {
     "share_counts": "what many users asked and spent, once a second for all of them",
     "answer_updates": "what it follows is of many conversations, and one poll serves them all",
     "append_chunks": "whether any of the conversations that it writes to is deleted",
-    "deletion": "a sweep for whichever is due first",
+    "next_deletion": "a sweep for whichever is due first",
     "own_live_answers": "its own, whosever they are",
     "orphans": "a sweep over all live answers there are",
     "api_keys": "those of all its users, in one look",
@@ -114,10 +114,10 @@ def operations(storage: Storage) -> list[Operation]:
         ("branch", lambda: storage.branch(user, of, limit=2, last=None)),  # past the first answer
         ("branch", lambda: storage.branch(user, of, limit=1, last=question.id)),
         ("delete_conversation", lambda: storage.delete_conversation(user, of)),
-        ("deletion", storage.deletion),
-        ("clear", lambda: storage.clear(Deletion(of, user))),  # messages
-        ("clear", lambda: storage.clear(Deletion(of, user))),  # chunks
-        ("clear", lambda: storage.clear(Deletion(of, user, again=True))),
+        ("next_deletion", storage.next_deletion),
+        ("purge", lambda: storage.purge(Deletion(of, user))),  # messages
+        ("purge", lambda: storage.purge(Deletion(of, user))),  # chunks
+        ("purge", lambda: storage.purge(Deletion(of, user, again=True))),
         ("create_api_key", lambda: storage.create_api_key(api_key("k"))),
         ("create_api_key", lambda: storage.create_api_key(api_key("k"))),
         ("api_keys", lambda: storage.api_keys(["k", "l"])),

@@ -64,8 +64,8 @@ async def test_a_file_shrinks_behind_deletions_and_what_is_left_is_whole(
     for answer_id in list(texts)[:10]:
         await storage.delete_conversation("alice", answer_id.partition("-")[0])
         del texts[answer_id]
-    while (deletion := await storage.deletion()) is not None:
-        while await storage.clear(deletion):
+    while (deletion := await storage.next_deletion()) is not None:
+        while await storage.purge(deletion):
             pass
     await becomes(lambda: size(storage) < 4 * _MEGABYTE)
 
