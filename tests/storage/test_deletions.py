@@ -259,7 +259,7 @@ async def test_growth_that_lands_in_the_middle_of_a_deletion_does_not_stay(
 
     assert {answer.id} == gone
     assert 0 == database["chunks"].count_documents({})
-    assert await deleting.deletion() is None  # it is remembered, and not due
+    assert await deleting.next_deletion() is None  # it is remembered, and not due
 
 
 @pytest.mark.gen_test
