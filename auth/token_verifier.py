@@ -56,7 +56,7 @@ class _VerifiedToken(NamedTuple):
     expires_at: float  # seconds since 1970, leeway included
 
 
-class _Header(msgspec.Struct):
+class _JoseHeader(msgspec.Struct):
     alg: str
     kid: str | None = None
 
@@ -123,7 +123,7 @@ class TokenVerifier:
         principal = Principal(user, self._is_admin(claims), models=self._models(claims))
         return _VerifiedToken(principal, expires_at)
 
-    async def _verified(self, token: str, header: _Header) -> dict[str, Any]:
+    async def _verified(self, token: str, header: _JoseHeader) -> dict[str, Any]:
         """The claims, verified with the key that the token names, or else with each candidate.
 
         Raises PyJWT's errors, and InvalidCredentials or KeysUnavailable if there is no key.
@@ -199,12 +199,12 @@ def _reason(error: Exception) -> str:
     return next((word for kind, word in _REASONS if isinstance(error, kind)), "token_malformed")
 
 
-def _header(token: str) -> _Header:
+def _header(token: str) -> _JoseHeader:
     """The header of a token, which is unverified."""
     if len(token) > _LONGEST_TOKEN:
         raise InvalidCredentials("token_too_long")
     try:
         sealed, _, _ = token.partition(".")
-        return msgspec.json.decode(jwt.utils.base64url_decode(sealed), type=_Header)
+        return msgspec.json.decode(jwt.utils.base64url_decode(sealed), type=_JoseHeader)
     except (ValueError, RecursionError):  # msgspec's and binascii's are ValueErrors
         raise InvalidCredentials("token_malformed") from None

@@ -46,7 +46,7 @@ UNBOUNDED = 10**12
 _LENGTH = re.compile(r"[0-9]{1,12}")
 
 
-class _ErrorResponse(NamedTuple):
+class _BodyRefusal(NamedTuple):
     """Why a request is not passed on, as its response."""
 
     status: HTTPStatus
@@ -55,13 +55,13 @@ class _ErrorResponse(NamedTuple):
     retry_after: int | None = None
 
 
-_OVERLOADED = _ErrorResponse(
+_OVERLOADED = _BodyRefusal(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "overloaded",
     f"The server is receiving as many long bodies as it can hold. Try again in {_RETRY_AFTER} s.",
     _RETRY_AFTER,
 )
-_NO_TARGET = _ErrorResponse(
+_NO_TARGET = _BodyRefusal(
     HTTPStatus.BAD_REQUEST, "bad_request", "The request's target is not a path of this server."
 )
 
@@ -86,7 +86,7 @@ class BodyLimiter(HTTPServerConnectionDelegate):
         self.most_to_ask_for = max_body_bytes
         # Up to twice the limit the handlers refuse, after authentication.
         self.most_of_one = 2 * max_body_bytes
-        self.too_large = _ErrorResponse(
+        self.too_large = _BodyRefusal(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             "body_too_large",
             f"The body is longer than {max_body_bytes:,} bytes (limits.max_body_bytes).",
@@ -122,7 +122,7 @@ class _LimitedBody(HTTPMessageDelegate):
         self._connection = connection
         self._bytes = 0
         self._counted = 0
-        self._refusal: _ErrorResponse | None = None
+        self._refusal: _BodyRefusal | None = None
         self._is_answered = False  # the refusal, if it is refused before its end
         self._is_head = False
         self._origin: str | None = None
@@ -208,7 +208,7 @@ class _LimitedBody(HTTPMessageDelegate):
         self._limiter.budget.held -= self._counted
         self._counted = 0
 
-    def _refuse(self, why: _ErrorResponse) -> None:
+    def _refuse(self, why: _BodyRefusal) -> None:
         """Send the refusal. The body was read to its end, so the connection goes on."""
         self._limiter.on_refused(why.code)
         headers, body = self._response(why)
@@ -217,7 +217,7 @@ class _LimitedBody(HTTPMessageDelegate):
         self._connection.write_headers(line, headers, None if self._is_head else body)
         self._connection.finish()
 
-    def _refuse_at_once(self, why: _ErrorResponse) -> None:
+    def _refuse_at_once(self, why: _BodyRefusal) -> None:
         """Send the refusal while the body is still received, and close the connection after it.
 
         It bypasses Tornado, which would close the connection as soon as the response was sent.
@@ -232,7 +232,7 @@ class _LimitedBody(HTTPMessageDelegate):
         written = self._stream.write(head if self._is_head else head + body)
         written.add_done_callback(self._end_stream)
 
-    def _response(self, why: _ErrorResponse) -> tuple[HTTPHeaders, bytes]:
+    def _response(self, why: _BodyRefusal) -> tuple[HTTPHeaders, bytes]:
         headers, body = refused(why.code, why.message, retry_after=why.retry_after)
         headers.update(self._limiter.readable(self._origin))
         return headers, body
