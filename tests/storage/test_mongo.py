@@ -181,7 +181,7 @@ async def test_messages_of_earlier_and_of_later_versions_can_be_read_and_ended(
 # Many commands and many processes
 
 
-def test_the_lanes_together_are_narrower_than_motors_threads() -> None:
+def test_the_limits_together_are_lower_than_motors_threads() -> None:
     assert sum(_CONCURRENCY.values()) < int(os.environ["MOTOR_MAX_WORKERS"])
 
 
