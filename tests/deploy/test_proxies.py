@@ -10,7 +10,7 @@ from tests.readers import Reader, call
 from tests.systemd_box.box import Box
 from tests.upstreams import ScriptedUpstream
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]  # each boots a system of its own
 
 _PROXIED = "https://127.0.0.1"
 

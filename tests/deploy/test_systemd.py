@@ -17,7 +17,7 @@ from tests.readers import Reader, call
 from tests.systemd_box.box import Box
 from tests.upstreams import ScriptedUpstream
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]  # each boots a system of its own
 
 # systemd's marks go from 0.0, shut off from everything, to 10.0. What is left is the internet.
 _EXPOSURE_AT_MOST = "12"  # in tenths
