@@ -7,8 +7,8 @@ they take commands from; `file.py` is the file as a whole, `lock.py` keeps a sec
 it, and `lock_owner.py` tells who has it.
 
 The tables are in `tables.py`, their rows in `rows.py`; `error_hints.py` tells why SQLite failed,
-`errors.py` puts what is wrong with the file into words,
-`vacuum.py` gives room back, and `migration_copy.py` keeps the file as it was before a migration.
-`backup.py` copies the file beside a server, `restore.py` puts a copy in its place, `inspection.py`
-looks for damage, and `integrity_monitor.py` does so while the server runs.
+`errors.py` puts what is wrong with the file into words, `vacuum.py` gives room back, and
+`migration_copy.py` keeps the file as it was before a migration. `backup.py` copies the file beside
+a server, `restore.py` puts a copy in its place, `inspection.py` looks for damage, and
+`integrity_monitor.py` does so while the server runs.
 """
