@@ -102,3 +102,30 @@ def test_every_code_of_the_api_is_met_by_a_test() -> None:
 
     assert len(codes) > 50
     assert [] == sorted(code for code in codes if f'"{code}"' not in tests)
+
+
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text("utf-8")
+ROOMS = (
+    "app auth doctor handlers handlers/openapi handlers/wires http_client model providers relay "
+    "settings sockets storage storage/mongo storage/sqlite telemetry"
+).split()
+
+
+def test_every_file_that_the_architecture_names_is_there() -> None:
+    named = set(re.findall(r"(?<![\w/.])(?:[\w.]+/)+[\w.]+\.(?:py|json|md|ts)\b", ARCHITECTURE))
+
+    assert len(named) > 100
+    assert [] == sorted(name for name in named if not (ROOT / name).is_file())
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_module_of_a_room_is_named_in_the_architecture_or_by_the_room_itself(
+    room: str,
+) -> None:
+    listed = re.search(rf"^### `{room}/`\n(.*?)\n\n", ARCHITECTURE, re.MULTILINE | re.DOTALL)
+    text = listed[1] if listed else (ROOT / room / "__init__.py").read_text("utf-8")
+
+    named = set(re.findall(r"`(\w+\.py)`", text))
+
+    modules = {file.name for file in (ROOT / room).glob("*.py")} - {"__init__.py"}
+    assert modules == named

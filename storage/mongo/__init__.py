@@ -1,13 +1,15 @@
 """The store for many processes on many machines: MongoDB, through Motor.
 
 This is the only folder that imports motor or pymongo. `store.py` puts its parts together:
-`connection.py` has the client and runs commands, `transactions.py` runs several as one,
-`lifecycle.py` opens, migrates and closes the store; each other part of the contract has a module of
-its name.
+`connection.py` has the client and runs commands within the limits of `concurrency_limit.py`,
+`transactions.py` runs several as one, `lifecycle.py` opens, migrates and closes the store, and each
+part of the contract has a module: `conversations.py`, `messages.py`, `asks.py`,
+`idempotency_keys.py`, `live_answers.py`, `coordination.py`, `deletions.py`, `api_keys.py`,
+`counts.py`.
 
 Pure functions beside them define what MongoDB stores (`documents.py`), filters and updates
-(`queries.py`), collections (`schema.py`) and their migration (`migration.py`), and error messages
-for the operator (`error_hints.py`).
+(`queries.py`), collections (`schema.py`) and their migration (`migration.py`). `errors.py`
+translates the driver's errors, with messages for the operator from `error_hints.py`.
 """
 
 import os
