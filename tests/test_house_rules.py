@@ -13,7 +13,7 @@ TESTS = Path(__file__).parent
 # Constants of modules are no part of this: a test sets a bound or a time, and need not wait for it.
 PRIVATE = {
     # How much is held in memory has no other witness.
-    **dict.fromkeys(("_asked", "_cached", "_queue"), "what an API key verifier holds"),
+    **dict.fromkeys(("_cached", "_lookups", "_queue"), "what an API key verifier holds"),
     "_blocks": "the pieces of an answer",
     "_body": "the body of an error that is read",
     "_recent": "the kinds of lines that a rate-limited log remembers",
