@@ -56,10 +56,10 @@ class Finisher:
         """End the answer when its provider call is over."""
 
         def begin() -> None:
-            generation.timeline.note_closed()
             task = asyncio.create_task(self._finish(generation), name=f"end {generation.answer.id}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+            generation.timeline.note_closed()  # last: whatever it raises, the answer ends
 
         generation.upstream.when_over(begin)
 

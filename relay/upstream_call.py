@@ -58,8 +58,8 @@ class UpstreamCall:
         if self.is_over or self.cancelled_as is not None:
             return
         self.cancelled_as = status
-        self._timeline.note_cancelled()
         self._task.cancel()
+        self._timeline.note_cancelled()  # last: whatever it raises, the call is cancelled
 
     def drop(self) -> None:
         """Cancel a call whose question was refused; its outcome does not matter."""

@@ -152,3 +152,32 @@ async def test_an_orphan_that_meets_a_bug_keeps_no_other_one_live(
         process.stored(spoiled).status,
         process.stored(other).status,
     )
+
+
+@pytest.mark.gen_test
+async def test_a_bug_in_noting_the_end_of_a_call_keeps_nobody_waiting(
+    process: RelayProcess, monkeypatch: pytest.MonkeyPatch, expect_log: Callable[[str, str], None]
+) -> None:
+    expect_log("asyncio", "Exception in callback")
+    monkeypatch.setattr("relay.timeline.Timeline.note_closed", _bug)
+
+    _, ending = await _ended(process)
+
+    assert ending.status in (Status.COMPLETE, Status.FAILED)
+    async with asyncio.timeout(3):
+        await process.relay.idle()
+
+
+@pytest.mark.gen_test
+async def test_a_bug_in_noting_a_cancellation_leaves_no_call_going_on(
+    process: RelayProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.timeline.Timeline.note_cancelled", _bug)
+    answer = await process.ask()
+
+    with pytest.raises(ZeroDivisionError):
+        await process.relay.stop("alice", answer.id)
+
+    async with asyncio.timeout(3):
+        await process.relay.idle()
+    assert Status.STOPPED is process.stored(answer).status
