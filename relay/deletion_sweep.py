@@ -12,6 +12,8 @@ from contextlib import suppress
 
 from storage.contract import DeletionStore
 from storage.errors import StorageError
+from storage.values import Deletion
+from telemetry.log_event import LogEvent
 from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.deletion_sweep")
@@ -54,10 +56,22 @@ class DeletionSweep:
         """Delete in batches, with pauses as long as each batch took, so that others have half of
         the time.
         """
-        loop = asyncio.get_running_loop()
         while (deletion := await self._storage.next_deletion()) is not None:
-            while True:
-                began = loop.time()
-                if not await self._storage.purge(deletion):
-                    break
-                await asyncio.sleep(loop.time() - began)
+            try:
+                await self._purge(deletion)
+            except StorageError:
+                raise
+            except Exception as error:  # a bug, about this one: the next sweep tries it again
+                log.error(
+                    LogEvent("deletion not cleared", conversation=deletion.conversation_id),
+                    exc_info=error,
+                )
+                return
+
+    async def _purge(self, deletion: Deletion) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            if not await self._storage.purge(deletion):
+                return
+            await asyncio.sleep(loop.time() - began)

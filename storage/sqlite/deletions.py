@@ -37,7 +37,8 @@ class SQLiteDeletions(SQLiteConnection, DeletionStore):
     def next_deletion(self) -> Deletion | None:
         if not self._file.columns.get("deletions"):
             return None
-        row = self._fetch_row("SELECT * FROM deletions LIMIT 1")
+        # At random, so that one that always fails does not keep the others waiting.
+        row = self._fetch_row("SELECT * FROM deletions ORDER BY random() LIMIT 1")
         return None if row is None else Deletion(row["id"], row["user"])
 
     @writes("clearing")

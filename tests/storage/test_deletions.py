@@ -365,6 +365,23 @@ async def test_a_file_without_room_for_deletions_forgets_all_at_once(tmp_path: P
 
 
 @pytest.mark.gen_test
+async def test_each_deletion_of_an_sqlite_file_has_its_turn_whatever_the_others_meet(
+    tmp_path: Path,
+) -> None:
+    storage = SQLiteStorage(tmp_path / "headrace.db", "p")
+    await storage.open()
+    deleted = [await begun(storage), await begun(storage)]
+    for answer in deleted:
+        await storage.delete_conversation("alice", answer.conversation_id)
+
+    taken = [await storage.next_deletion() for _ in range(100)]  # by chance all alike: 2 ** -99
+
+    await storage.close()
+    ids = {each.conversation_id for each in taken if each is not None}
+    assert {answer.conversation_id for answer in deleted} == ids
+
+
+@pytest.mark.gen_test
 async def test_a_batch_of_an_sqlite_file_is_bounded_by_its_bytes(tmp_path: Path) -> None:
     file = tmp_path / "headrace.db"
     storage = SQLiteStorage(file, "p")
