@@ -61,7 +61,7 @@ def sources(monkeypatch: pytest.MonkeyPatch) -> list[Seeing]:
         built.append(seeing.build_provider(*arguments, **named))
         return built[-1]
 
-    monkeypatch.setattr("server.build_provider", build)
+    monkeypatch.setattr("app.composition.build_provider", build)
     return built
 
 

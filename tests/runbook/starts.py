@@ -62,7 +62,7 @@ async def no_start(stage: Stage) -> None:
     needs="serve monkeypatch",
 )
 async def not_on_linux(stage: Stage) -> None:
-    stage.monkeypatch.setattr("server.HAS_PEER_CREDENTIALS", False)
+    stage.monkeypatch.setattr("app.listeners.HAS_PEER_CREDENTIALS", False)
     await stage.serve.start()
 
 
