@@ -6,6 +6,7 @@ order.
 """
 
 import asyncio
+import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -44,7 +45,10 @@ from sockets.listening import is_shared, listen, url_of
 from sockets.peer_monitor import PeerMonitor
 from storage.factory import from_url
 from telemetry.lag import watch_lag
+from telemetry.log_event import LogEvent
 from telemetry.metrics import Metrics, SocketStats
+
+log = logging.getLogger("headrace")
 
 # Seconds for readers to receive their answers' endings at a shutdown. Others get them when they
 # reconnect, since they are stored.
@@ -72,7 +76,7 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         listeners: list[Callable[[AnswerRecord], None]] = [log_answer, metrics.finished]
         if settings.traces.enabled:
             listeners.append(_span_maker(stack))
-        relay = Relay(storage, models, _relay_limits(settings), _call_each(*listeners))
+        relay = Relay(storage, models, _relay_limits(settings), call_each(*listeners))
         await relay.open()
 
         open_requests = OpenRequests()
@@ -186,12 +190,15 @@ def _relay_limits(settings: Settings) -> Limits:
     )
 
 
-def _call_each(*listeners: Callable[[AnswerRecord], None]) -> Callable[[AnswerRecord], None]:
-    """A listener that passes each ended answer to all of these."""
+def call_each(*listeners: Callable[[AnswerRecord], None]) -> Callable[[AnswerRecord], None]:
+    """A listener that passes each ended answer to all of these, whatever one of them raises."""
 
     def call_each(record: AnswerRecord) -> None:
         for listener in listeners:
-            listener(record)
+            try:
+                listener(record)
+            except Exception as error:  # a bug, which must not cost the other listeners the record
+                log.error(LogEvent("answer not recorded", answer=record.answer_id), exc_info=error)
 
     return call_each
 

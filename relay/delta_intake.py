@@ -34,6 +34,19 @@ class DeltaIntake:
     fits then. Provider data is dropped unless `keeps_data`: another process could not read it.
     """
 
+    __slots__ = (
+        "_answer",
+        "_blocks",
+        "_data_bytes",
+        "_is_full",
+        "_keeps_data",
+        "_max_chars",
+        "_timeline",
+        "attempts",
+        "finish_mark",
+        "reported_usage",
+    )
+
     def __init__(
         self, answer: Answer, timeline: Timeline, *, max_chars: int, keeps_data: bool = True
     ) -> None:

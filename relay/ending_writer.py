@@ -138,10 +138,11 @@ class EndingWriter:
 
     async def _try_once(self, answer_id: str, late: _Late) -> None:
         try:
-            kept = await self._storage.end_answer(answer_id, self._storage.process, late.ending)
-        except TooLarge:
-            self._late[answer_id] = late._replace(ending=too_long(late.ending))
-            return
+            try:
+                kept = await self._storage.end_answer(answer_id, self._storage.process, late.ending)
+            except TooLarge:
+                self._late[answer_id] = late._replace(ending=too_long(late.ending))
+                return
         except StorageError:
             raise
         except Exception as error:  # a bug, which must not prevent the others from being written

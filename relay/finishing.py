@@ -72,6 +72,8 @@ class Finisher:
             is_as_stored = await self._store_and_tell(generation, self._ending_of(generation))
         except Exception as error:
             log.error(LogEvent("answer not ended properly", answer=answer.id), exc_info=error)
+            if generation.is_stored and answer.ending is None:  # it must not stay live in the store
+                self._ending_writer.write_if_stored(answer.id, _after_a_bug(answer))
         finally:
             if (told := answer.ending) is None:
                 told = _after_a_bug(answer)

@@ -31,6 +31,16 @@ class ReaderTimeout:
     disconnects or is expected: an answer that had no reader and expects none goes on.
     """
 
+    __slots__ = (
+        "_answer",
+        "_expected_until",
+        "_grace_seconds",
+        "_timer",
+        "_unread",
+        "_upstream",
+        "is_followed",
+    )
+
     def __init__(
         self,
         answer: Answer,

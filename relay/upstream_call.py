@@ -19,6 +19,8 @@ from relay.timeline import Timeline
 class UpstreamCall:
     """The task that calls a source. It begins to connect when this is made."""
 
+    __slots__ = ("_may_send", "_task", "_timeline", "cancelled_as")
+
     def __init__(
         self, source: Source, prompt: Prompt, intake: DeltaIntake, timeline: Timeline, *, name: str
     ) -> None:

@@ -54,16 +54,25 @@ class IntegrityMonitor:
         pause = 0.0
         while not self._closing.wait(pause):
             began = time.monotonic()
-            was_it = self._is_it()
-            found = faults_within(self._path, PATIENCE, self._closing.is_set)
-            took = time.monotonic() - began
-            if took >= PATIENCE:
-                log.info("the database was not looked through: not done in %d s", PATIENCE)
-            if found and was_it and self._is_it():
-                log.warning("the database is damaged, see `server.py check`: %s", found[0])
-                self._found(found[0])
+            try:
+                fault = self._check()
+            except Exception as error:  # a bug, which must not end the monitoring in silence
+                log.error("the database was not checked", exc_info=error)
+                fault = None
+            if fault is not None:
+                log.warning("the database is damaged, see `server.py check`: %s", fault)
+                self._found(fault)
                 return
-            pause = max(_PAUSE_SECONDS, _PAUSES * took)
+            pause = max(_PAUSE_SECONDS, _PAUSES * (time.monotonic() - began))
+
+    def _check(self) -> str | None:
+        """Damage to the served file, if there is any."""
+        began = time.monotonic()
+        was_it = self._is_it()
+        found = faults_within(self._path, PATIENCE, self._closing.is_set)
+        if time.monotonic() - began >= PATIENCE:
+            log.info("the database was not looked through: not done in %d s", PATIENCE)
+        return found[0] if found and was_it and self._is_it() else None
 
 
 def faults_within(

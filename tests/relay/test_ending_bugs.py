@@ -2,12 +2,17 @@
 
 import asyncio
 from collections.abc import Callable
+from unittest.mock import AsyncMock
 
 import pytest
 
+from app.composition import call_each
 from model.messages import Ending, Status
 from relay.answer import Answer
+from relay.ending_writer import EndingWriter
+from relay.endings import disconnected_before_sending
 from relay.errors import InternalError
+from storage.errors import TooLarge
 from tests.relay.relays import LIMITS, RelayProcess
 from tests.steps import until
 
@@ -181,3 +186,46 @@ async def test_a_bug_in_noting_a_cancellation_leaves_no_call_going_on(
     async with asyncio.timeout(3):
         await process.relay.idle()
     assert Status.STOPPED is process.stored(answer).status
+
+
+@pytest.mark.gen_test
+async def test_a_bug_in_the_writer_of_endings_leaves_no_answer_live_in_the_store(
+    process: RelayProcess, monkeypatch: pytest.MonkeyPatch, expect_log: Callable[[str, str], None]
+) -> None:
+    expect_log("headrace.relay", "answer not ended properly")
+    monkeypatch.setattr("relay.ending_writer.EndingWriter.write", _bug)
+
+    answer, ending = await _ended(process)
+
+    assert Status.FAILED is ending.status
+    await until(lambda: process.stored(answer).status is Status.FAILED)
+
+
+@pytest.mark.gen_test
+async def test_a_bug_in_shortening_a_late_ending_does_not_prevent_the_next_one(
+    process: RelayProcess, monkeypatch: pytest.MonkeyPatch, expect_log: Callable[[str, str], None]
+) -> None:
+    expect_log("headrace.relay", "ending not kept, given up")
+    monkeypatch.setattr("relay.ending_writer.too_long", _bug)
+    end_answer = AsyncMock(side_effect=[TooLarge("too large"), True])
+    monkeypatch.setattr(process.storage, "end_answer", end_answer)
+    writer = EndingWriter(process.storage, lease_seconds=1.0)
+
+    writer.write_if_stored("first", disconnected_before_sending())
+    writer.write_if_stored("second", disconnected_before_sending())
+
+    await until(lambda: writer.late == 0)
+    assert 2 == end_answer.await_count
+    await writer.close()
+
+
+@pytest.mark.gen_test
+async def test_a_listener_that_raises_costs_no_other_the_record(
+    process: RelayProcess, expect_log: Callable[[str, str], None]
+) -> None:
+    expect_log("headrace", "answer not recorded")
+    process.on_finished = call_each(_bug, process.records.append)
+
+    answer, _ = await _ended(process)
+
+    await until(lambda: [answer.id] == [record.answer_id for record in process.records])

@@ -112,6 +112,29 @@ async def test_damage_that_comes_later_is_known_by_the_next_look(
     assert "corrupt" == ready.body["error"]["reason"]
 
 
+def test_a_bug_in_a_check_is_logged_and_the_next_check_takes_place(
+    file: Path, monkeypatch: pytest.MonkeyPatch, expect_log: Callable[[str, str], None]
+) -> None:
+    monkeypatch.setattr("storage.sqlite.integrity_monitor._PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("storage.sqlite.integrity_monitor._PAUSES", 1)
+    expect_log("headrace.storage", "the database was not checked")
+    expect_log("headrace.storage", "the database is damaged, see `server.py check`: ")
+    filled(file, 2)
+    damaged(file, at=1_000_000)
+    found: queue.Queue[str] = queue.Queue()
+    bugs = [ValueError("a bug")]
+
+    def is_served() -> bool:
+        if bugs:
+            raise bugs.pop()
+        return True
+
+    monitor = IntegrityMonitor(file, found.put, is_served)
+
+    assert found.get(timeout=10)
+    assert monitor.close()
+
+
 @pytest.mark.gen_test
 async def test_another_file_in_its_place_is_told_as_that_and_not_as_damage(
     file: Path, monkeypatch: pytest.MonkeyPatch
