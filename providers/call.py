@@ -22,11 +22,11 @@ from providers.errors import (
     ProviderError,
     StreamBroken,
 )
-from providers.http_errors import provider_error
 from providers.quirks import QuirkLog
 from providers.reading import Reading
 from providers.route import Timeouts
 from providers.sink import Sink
+from providers.transport_errors import provider_error
 
 # Usage, `[DONE]` and the body's end follow the finish mark within milliseconds, and so does text,
 # where marks are put on every event. A provider that keeps the connection open behind its last

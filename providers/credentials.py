@@ -7,8 +7,8 @@ from http_client.client import HttpClient
 from http_client.errors import HttpClientError
 from providers.dialect import Token, TokenDialect
 from providers.errors import FirstTokenTimeout
-from providers.http_errors import provider_error
 from providers.route import Route
+from providers.transport_errors import provider_error
 
 # Renewed this long before it runs out, so that no request leaves with a token that dies on the way.
 _SPARE_SECONDS = 24 * 60 * 60.0

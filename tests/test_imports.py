@@ -82,7 +82,7 @@ ALLOWED = {
     "providers/call.py": Row("http_client model providers", "asyncio tornado.httputil"),
     "providers/credentials.py": Row("http_client providers", "asyncio"),
     "providers/demo.py": Row("", "asyncio msgspec tornado"),
-    "providers/http_errors.py": Row("http_client.errors providers.errors"),
+    "providers/transport_errors.py": Row("http_client.errors providers.errors"),
     "providers/provider.py": Row("http_client.client model providers", "asyncio"),
     "providers/route.py": Row("http_client.client providers.dialect"),
     "http_client": Row("telemetry.log_event", "asyncio certifi httptools socket threading tornado"),

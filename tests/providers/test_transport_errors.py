@@ -4,7 +4,7 @@ import pytest
 
 from http_client import errors
 from http_client.errors import HttpClientError
-from providers.http_errors import provider_error
+from providers.transport_errors import provider_error
 
 CODES = {
     "ConnectFailed": "provider_unreachable",
