@@ -39,7 +39,7 @@ _MAX_LOOKUPS = 10_000
 _LOOKUP_TIMEOUT_SECONDS = 5.0
 
 # Rechecks that may fail in a row before cached keys are refused: 60 s with the default of 3 s. The
-# election of a replica set's primary is over by then. Open streams stay open: see the README.
+# election of a replica set's primary is over by then. Open streams stay open.
 _MISSED_RECHECKS = 20
 
 

@@ -27,8 +27,8 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `parts` are its content besides text. It follows the answer `parent_id`, nothing if that is
     None, and the newest answer if it is UNSET. With `question_id` the question is stored already,
-    and another answer to it is generated. `grace_seconds` is as in `Generation`; UNSET means the
-    server's settings. `idempotency_key` is the client's key for the question. `caller` and the
+    and another answer to it is generated. `grace_seconds` is as in `ReaderTimeout`; UNSET means
+    the server's settings. `idempotency_key` is the client's key for the question. `caller` and the
     `allowed` models are not part of the question.
 
     A client protocol may choose two more things. `history` are turns that came with the question,

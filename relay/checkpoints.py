@@ -26,8 +26,8 @@ log = logging.getLogger("headrace.checkpoints")
 class Checkpoints:
     """The growing answers of this process, and how much of each is stored.
 
-    Nothing is written while `may_write` returns False: other processes may have ended these
-    answers. `gone` is called with answers whose conversation was deleted, by whichever process.
+    Nothing is written while the lease is not held: other processes may have ended these answers.
+    Answers whose conversation was deleted, by whichever process, are cancelled.
     """
 
     def __init__(

@@ -10,15 +10,16 @@ RelayError
 ├── UnsupportedContent   the model cannot take the question's content
 ├── Upgrading            a process of an older version could not read the question's content
 ├── RetryLater           a limit is reached; `retry_after` says for how long
-│   ├── Overloaded       this process is at capacity
-│   ├── TooManyAnswers   live answers of the user
-│   ├── TooManyQuestions questions of the user within the minute
-│   ├── TooManyRequests  requests of the user in progress
-│   ├── TooManyStreams   open streams of the user
-│   ├── TooMuchUnread    bytes of responses that the user does not read
-│   ├── TooManyStops     answers of other processes that the user is stopping
-│   ├── TooManyChanges   conversations that the user created or changed within the minute
-│   └── TokenBudgetSpent tokens of the user's answers within the day
+│   ├── Overloaded           this process is at capacity
+│   └── UserLimitReached     one user's limit, which the message names
+│       ├── TooManyAnswers   live answers
+│       ├── TooManyQuestions questions within the minute
+│       ├── TooManyRequests  requests in progress
+│       ├── TooManyStreams   open streams
+│       ├── TooMuchUnread    bytes of responses that the user does not read
+│       ├── TooManyStops     answers of other processes that are being stopped
+│       ├── TooManyChanges   conversations that were created or changed within the minute
+│       └── TokenBudgetSpent tokens of answers within the day
 ├── ShuttingDown         this process takes no more questions
 ├── AnswerElsewhere      another process has the answer, and this one no longer follows it
 ├── StorageUnavailable   the store did not confirm what was to be stored

@@ -42,8 +42,8 @@ class IdempotentAsks:
     async def ask(self, request: AskRequest) -> AskResult:
         """The answer that the key stands for; if there is none, one that is started now.
 
-        Raises KeyReused if the key was used for another question, and what `begin` and `find`
-        raise.
+        Raises KeyReused if the key was used for another question, and what `Asker.ask` and
+        `Answers.find` raise.
         """
         # Of different questions with one key only one can be the first.
         name = request.idempotency_key_id + request.fingerprint
