@@ -15,7 +15,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_answer_chars: int
     context_chars: int
     context_messages: int
-    grace_seconds: float | None  # as in `ReaderTimeout`, for questions that do not say
+    default_grace_seconds: float | None  # as in `ReaderTimeout`, for questions that do not say
     keyed_grace_seconds: float  # the least for questions with an idempotency key
     checkpoint_seconds: float
     attach_seconds: float
@@ -25,8 +25,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         """Seconds for which the answer to `request` goes on without a reader; None: to its end."""
         if request.grace_seconds is not msgspec.UNSET:
             return request.grace_seconds
-        if request.idempotency_key is None or self.grace_seconds is None:
-            return self.grace_seconds
-        return max(
-            self.grace_seconds, self.keyed_grace_seconds
-        )  # clients with a key are expected to reconnect
+        if request.idempotency_key is None or self.default_grace_seconds is None:
+            return self.default_grace_seconds
+        # Clients with a key are expected to reconnect.
+        return max(self.default_grace_seconds, self.keyed_grace_seconds)

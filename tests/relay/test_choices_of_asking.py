@@ -51,7 +51,7 @@ class Place:
             max_answer_chars=1000,
             context_chars=1000,
             context_messages=20,
-            grace_seconds=None,
+            default_grace_seconds=None,
             keyed_grace_seconds=1.0,
             checkpoint_seconds=1.0,
             attach_seconds=1.0,

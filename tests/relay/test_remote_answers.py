@@ -16,7 +16,7 @@ _SOON = 5.0
 @pytest.fixture
 def two(start_relay: Starting) -> tuple[RelayProcess, RelayProcess]:
     """The owner of an answer, and another process."""
-    limits = {"grace_seconds": 0.0, "checkpoint_seconds": 0.05}
+    limits = {"default_grace_seconds": 0.0, "checkpoint_seconds": 0.05}
     return start_relay(**limits), start_relay(**limits)
 
 
