@@ -1,4 +1,8 @@
-"""The one place where what goes wrong with HTTP becomes what goes wrong with a provider."""
+"""The one place where a failed exchange with a provider becomes an error of the provider.
+
+These are failures of the connection or of the protocol. What a response of an error status means is
+in `error_parsing.py`.
+"""
 
 from collections.abc import Mapping
 from typing import Final
