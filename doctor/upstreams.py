@@ -26,8 +26,8 @@ from providers.errors import (
     StreamBroken,
     Unauthorized,
 )
-from providers.route import ProxyAddress
 from providers.sink import Kind
+from providers.transport import ProxyAddress
 from settings import ProviderSettings, Settings
 
 _ADVICE: tuple[tuple[type[ProviderError], str], ...] = (

@@ -11,7 +11,7 @@ from providers.openai import OpenAI
 from providers.provider import Provider
 from providers.qianfan import Qianfan
 from providers.qianfan_v1 import QianfanV1
-from providers.route import ProxyAddress, Route, Timeouts
+from providers.transport import ProxyAddress, Timeouts, Transport
 from settings import ProviderSettings, TimeoutSettings
 
 
@@ -24,7 +24,7 @@ def build_provider(
     timeouts: TimeoutSettings,
 ) -> Provider:
     """The provider `name`; `base_url` is the settings' own, or where the demo listens."""
-    route = Route(
+    transport = Transport(
         Timeouts(timeouts.connect, timeouts.first_token, timeouts.idle, timeouts.answer),
         proxy=ProxyAddress.from_url(configured.proxy) if configured.proxy else None,
         ca_certs=configured.ca_certs,
@@ -33,9 +33,9 @@ def build_provider(
     return Provider(
         name,
         dialect,
-        _credentials(configured, dialect, client, route),
+        _credentials(configured, dialect, client, transport),
         client=client,
-        route=route,
+        transport=transport,
         models=configured.models,
         input_kinds=preset_of(configured.dialect).input_kinds,
         output_kinds=preset_of(configured.dialect).output_kinds,
@@ -56,12 +56,12 @@ def _dialect(configured: ProviderSettings, base_url: str) -> Dialect:
 
 
 def _credentials(
-    configured: ProviderSettings, dialect: Dialect, client: HttpClient, route: Route
+    configured: ProviderSettings, dialect: Dialect, client: HttpClient, transport: Transport
 ) -> Credentials:
     token = _text(configured.access_token)
     api_key, secret_key = _text(configured.api_key), _text(configured.secret_key)
     if isinstance(dialect, QianfanV1) and token is None:
-        return FetchedToken(dialect, api_key or "", secret_key or "", client, route)
+        return FetchedToken(dialect, api_key or "", secret_key or "", client, transport)
     return FixedCredential(token or api_key)
 
 

@@ -24,8 +24,8 @@ from providers.errors import (
 )
 from providers.quirks import QuirkLog
 from providers.reading import Reading
-from providers.route import Timeouts
 from providers.sink import Sink
+from providers.transport import Timeouts
 from providers.transport_errors import provider_error
 
 # Usage, `[DONE]` and the body's end follow the finish mark within milliseconds, and so does text,

@@ -7,7 +7,7 @@ from http_client.client import HttpClient
 from http_client.errors import HttpClientError
 from providers.dialect import Token, TokenDialect
 from providers.errors import FirstTokenTimeout
-from providers.route import Route
+from providers.transport import Transport
 from providers.transport_errors import provider_error
 
 # Renewed this long before it runs out, so that no request leaves with a token that dies on the way.
@@ -55,12 +55,12 @@ class FetchedToken(Credentials):
         api_key: str,
         secret_key: str,
         client: HttpClient,
-        route: Route,
+        transport: Transport,
     ) -> None:
         self._dialect = dialect
         self._pair = (api_key, secret_key)
         self._client = client
-        self._route = route
+        self._transport = transport
         self._kept: Token | None = None
         self._good_until = 0.0
         self._fetch: asyncio.Task[Token] | None = None
@@ -89,12 +89,12 @@ class FetchedToken(Credentials):
 
     async def _request(self) -> Token:
         loop = asyncio.get_running_loop()
-        timeouts = self._route.timeouts
+        timeouts = self._transport.timeouts
         asked_at = loop.time()
         try:
             async with asyncio.timeout(timeouts.connect + timeouts.first_token):
                 response = await self._client.fetch(
-                    self._route.request(self._dialect.token_request(*self._pair)),
+                    self._transport.request(self._dialect.token_request(*self._pair)),
                     raise_error=False,
                 )
         except TimeoutError as error:

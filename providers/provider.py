@@ -14,8 +14,8 @@ from providers.credentials import Credentials
 from providers.dialect import Dialect
 from providers.errors import CredentialExpired, ProviderError
 from providers.quirks import QuirkLog
-from providers.route import Route
 from providers.sink import Sink
+from providers.transport import Transport
 
 
 class Provider:
@@ -32,7 +32,7 @@ class Provider:
         credentials: Credentials,
         *,
         client: HttpClient,
-        route: Route,
+        transport: Transport,
         models: tuple[str, ...],
         input_kinds: frozenset[str] = frozenset(),
         output_kinds: frozenset[str] = frozenset(),
@@ -44,7 +44,7 @@ class Provider:
         self._dialect = dialect
         self._credentials = credentials
         self._client = client
-        self._route = route
+        self._transport = transport
         self._quirks = QuirkLog(name)
 
     async def answer(
@@ -59,10 +59,10 @@ class Provider:
         began = asyncio.get_running_loop().time()
 
         async def attempt(credential: str | None) -> None:
-            request = self._route.request(self._dialect.request(prompt, credential))
+            request = self._transport.request(self._dialect.request(prompt, credential))
             request.may_send = may_send
             call = ProviderCall(
-                self._dialect, self._route.timeouts, began, on_sent, sink, self._quirks
+                self._dialect, self._transport.timeouts, began, on_sent, sink, self._quirks
             )
             target = f"{self.name}/{prompt.model}"
             try:

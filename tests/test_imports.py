@@ -84,7 +84,7 @@ ALLOWED = {
     "providers/demo.py": Row("", "asyncio msgspec tornado"),
     "providers/transport_errors.py": Row("http_client.errors providers.errors"),
     "providers/provider.py": Row("http_client.client model providers", "asyncio"),
-    "providers/route.py": Row("http_client.client providers.dialect"),
+    "providers/transport.py": Row("http_client.client providers.dialect"),
     "http_client": Row("telemetry.log_event", "asyncio certifi httptools socket threading tornado"),
     "storage": Row("model telemetry.log_event", "msgspec"),
     "storage/mongo": Row("model storage", "asyncio bson motor msgspec pymongo"),

@@ -10,10 +10,10 @@ from http_client.client import HttpClient
 from providers.credentials import FetchedToken, FixedCredential
 from providers.errors import Unauthorized, Unreachable
 from providers.qianfan_v1 import QianfanV1
-from providers.route import Route, Timeouts
+from providers.transport import Timeouts, Transport
 from tests.upstreams import ScriptedUpstream
 
-ROUTE = Route(Timeouts(connect=5, first_token=5, idle=5, answer=5))
+TRANSPORT = Transport(Timeouts(connect=5, first_token=5, idle=5, answer=5))
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def client(io_loop: IOLoop) -> Iterator[HttpClient]:
 @pytest.fixture
 def credentials(upstream: ScriptedUpstream, client: HttpClient) -> FetchedToken:
     dialect = QianfanV1(upstream.base_url("qianfan-v1"))
-    return FetchedToken(dialect, "ak", "sk", client, ROUTE)
+    return FetchedToken(dialect, "ak", "sk", client, TRANSPORT)
 
 
 @pytest.mark.gen_test
@@ -89,7 +89,7 @@ async def test_one_who_leaves_does_not_end_the_fetch_for_the_others(
 async def test_a_fetch_that_failed_is_tried_again_by_the_next(
     upstream: ScriptedUpstream, client: HttpClient
 ) -> None:
-    nobody = FetchedToken(QianfanV1("http://127.0.0.1:9"), "ak", "sk", client, ROUTE)
+    nobody = FetchedToken(QianfanV1("http://127.0.0.1:9"), "ak", "sk", client, TRANSPORT)
     for _ in range(2):
         with pytest.raises(Unreachable):
             await nobody.current()

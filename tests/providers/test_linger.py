@@ -8,7 +8,7 @@ from tornado.httputil import HTTPHeaders
 from providers import call
 from providers.call import ProviderCall
 from providers.quirks import QuirkLog
-from providers.route import Timeouts
+from providers.transport import Timeouts
 from tests.providers.outcome import OPENAI, Outcome
 from tests.providers.reported.case import d, fin, sse
 

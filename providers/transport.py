@@ -37,7 +37,7 @@ class ProxyAddress(NamedTuple):
         )
 
 
-class Route(NamedTuple):
+class Transport(NamedTuple):
     """How requests reach the provider: limits, proxy, and whose certificates are trusted."""
 
     timeouts: Timeouts
