@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 
 from http_client.client import HttpClient
 from http_client.errors import HttpClientError
-from providers.dialect import Token, TokenDialect
+from providers.dialect import AccessToken, AccessTokenDialect
 from providers.errors import FirstTokenTimeout
 from providers.transport import Transport
 from providers.transport_errors import provider_error
@@ -51,7 +51,7 @@ class FetchedToken(Credentials):
 
     def __init__(
         self,
-        dialect: TokenDialect,
+        dialect: AccessTokenDialect,
         api_key: str,
         secret_key: str,
         client: HttpClient,
@@ -61,9 +61,9 @@ class FetchedToken(Credentials):
         self._pair = (api_key, secret_key)
         self._client = client
         self._transport = transport
-        self._kept: Token | None = None
+        self._kept: AccessToken | None = None
         self._good_until = 0.0
-        self._fetch: asyncio.Task[Token] | None = None
+        self._fetch: asyncio.Task[AccessToken] | None = None
 
     async def current(self) -> str:
         if self._kept is not None and asyncio.get_running_loop().time() < self._good_until:
@@ -87,14 +87,14 @@ class FetchedToken(Credentials):
         # One who leaves must not end the fetch for the others: it is short and has its own end.
         return (await asyncio.shield(self._fetch)).text
 
-    async def _request(self) -> Token:
+    async def _request(self) -> AccessToken:
         loop = asyncio.get_running_loop()
         timeouts = self._transport.timeouts
         asked_at = loop.time()
         try:
             async with asyncio.timeout(timeouts.connect + timeouts.first_token):
                 response = await self._client.fetch(
-                    self._transport.request(self._dialect.token_request(*self._pair)),
+                    self._transport.request(self._dialect.access_token_request(*self._pair)),
                     raise_error=False,
                 )
         except TimeoutError as error:
@@ -108,7 +108,7 @@ class FetchedToken(Credentials):
         return token
 
 
-def _retrieved(fetch: asyncio.Task[Token]) -> None:
+def _retrieved(fetch: asyncio.Task[AccessToken]) -> None:
     """Keep asyncio from logging a failed fetch that nobody waits for any more: it is no bug."""
     if not fetch.cancelled():
         fetch.exception()

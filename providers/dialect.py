@@ -27,7 +27,7 @@ class Outgoing(msgspec.Struct, frozen=True):
     body: bytes
 
 
-class Token(msgspec.Struct, frozen=True):
+class AccessToken(msgspec.Struct, frozen=True):
     """A short-lived credential and for how many seconds from now it is good."""
 
     text: str
@@ -97,13 +97,13 @@ class Dialect(ABC):
         return StreamBroken(provider_code=finish.word)
 
 
-class TokenDialect(Dialect):
+class AccessTokenDialect(Dialect):
     """A dialect whose credential is a token, fetched with a key pair and renewed."""
 
     @abstractmethod
-    def token_request(self, api_key: str, secret_key: str) -> Outgoing:
+    def access_token_request(self, api_key: str, secret_key: str) -> Outgoing:
         """The request that fetches a token."""
 
     @abstractmethod
-    def token(self, status: int, body: bytes) -> Token:
-        """The token in the answer to `token_request`; raises ProviderError."""
+    def token(self, status: int, body: bytes) -> AccessToken:
+        """The token in the answer to `access_token_request`; raises ProviderError."""

@@ -18,7 +18,7 @@ from model.prompt import Prompt, Turn
 from model.usage import Usage
 from providers.assembler import Assembler
 from providers.content_parts import texts_in
-from providers.dialect import Interpreter, Outgoing, Token, TokenDialect
+from providers.dialect import AccessToken, AccessTokenDialect, Interpreter, Outgoing
 from providers.error_bodies import ErrorFields, error_fields_in, says_no_error
 from providers.error_parsing import error_from, error_in_text, retry_after
 from providers.error_words import code_word, error_of_status, is_too_long
@@ -127,7 +127,7 @@ class _QianfanV1Token(msgspec.Struct):
 _DECODER: Final = msgspec.json.Decoder(_QianfanV1Body)
 
 
-class QianfanV1(TokenDialect):
+class QianfanV1(AccessTokenDialect):
     """The classic chat endpoints. The credential is a token.
 
     What the API would refuse is made to fit: answers before the first question are left out, the
@@ -173,7 +173,7 @@ class QianfanV1(TokenDialect):
         wait = wait if found_by_status.retryable else None
         return found_by_status(retry_after=wait, reason=f"http_{status}")
 
-    def token_request(self, api_key: str, secret_key: str) -> Outgoing:
+    def access_token_request(self, api_key: str, secret_key: str) -> Outgoing:
         """The token request. Its keys stand in the address although it is a POST."""
         query = urlencode(
             {
@@ -184,7 +184,7 @@ class QianfanV1(TokenDialect):
         )
         return Outgoing(f"{self._base_url}{_TOKEN}?{query}", _headers(), b"{}")
 
-    def token(self, status: int, body: bytes) -> Token:
+    def token(self, status: int, body: bytes) -> AccessToken:
         """The token. A wrong key shows in `error`, whatever the status."""
         try:
             answer = next(iter(read(body, _QianfanV1Token)), None)
@@ -196,7 +196,7 @@ class QianfanV1(TokenDialect):
             raise (error_of_status(status) or Refused)(reason=f"http_{status}")
         if answer is None or not answer.access_token:
             raise BadResponse(reason="no_token")
-        return Token(answer.access_token, answer.expires_in or _LIFETIME_SECONDS)
+        return AccessToken(answer.access_token, answer.expires_in or _LIFETIME_SECONDS)
 
 
 class _QianfanV1Interpreter(JsonInterpreter[_QianfanV1Body]):

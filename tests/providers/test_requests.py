@@ -8,7 +8,7 @@ import pytest
 from model.messages import Role
 from model.prompt import Prompt, merged, said
 from providers.dashscope import DashScope
-from providers.dialect import Dialect, Token
+from providers.dialect import AccessToken, Dialect
 from providers.errors import BadResponse, ProviderOverloaded, Unauthorized
 from providers.openai import OpenAI
 from tests.providers.outcome import DASHSCOPE, OPENAI, QIANFAN, QIANFAN_V1, SAMPLES
@@ -155,8 +155,8 @@ class TestQianfanV1:
     def test_a_token_is_read_with_its_lifetime(self) -> None:
         answer = (SAMPLES / "qianfan-token.json").read_bytes()
         token = "24.wire0000.2592000.1792592000.000000-000000"
-        assert Token(token, 2592000) == QIANFAN_V1.token(200, answer)
-        assert Token("t", 3600) == QIANFAN_V1.token(200, b'{"access_token": "t"}')
+        assert AccessToken(token, 2592000) == QIANFAN_V1.token(200, answer)
+        assert AccessToken("t", 3600) == QIANFAN_V1.token(200, b'{"access_token": "t"}')
 
     @pytest.mark.parametrize("status", [200, 400, 401])
     def test_a_wrong_key_is_seen_whatever_the_status(self, status: int) -> None:

@@ -161,7 +161,7 @@ async def test_the_sdk_fetches_its_token_as_we_do(upstream: ScriptedUpstream) ->
     [theirs] = upstream.token_requests
     dialect = ours("qianfan-v1", upstream)
     assert isinstance(dialect, QianfanV1)
-    mine: Outgoing = dialect.token_request(KEYS["api_key"], KEYS["secret_key"])
+    mine: Outgoing = dialect.access_token_request(KEYS["api_key"], KEYS["secret_key"])
     assert (upstream.url + theirs.target, theirs.body) == (mine.url, mine.body)
     assert "POST" == theirs.method
 
