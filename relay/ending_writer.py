@@ -78,7 +78,7 @@ class EndingWriter:
     def write_if_stored(self, answer_id: str, ending: Ending) -> None:
         """Write `ending` if the answer turns out to have been stored; nobody waits for it."""
         arrives_until = asyncio.get_running_loop().time()
-        if not self._storage.is_prompt:
+        if not self._storage.writes_are_ordered:
             arrives_until += self._lease_seconds
         self._try_late(answer_id, _Late(ending, arrives_until, asyncio.Event()))
 

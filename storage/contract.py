@@ -144,9 +144,9 @@ class AskStore(Protocol):
 class LiveAnswerStore(Protocol):
     """Stores the answers that a process generates: their growth while live, and their endings."""
 
-    # Whether a command that failed, or whose caller was cancelled, is carried out before the next
-    # one or never. Where this is False, it may still be carried out later.
-    is_prompt: ClassVar[bool] = False
+    # Whether a write that failed, or whose caller was cancelled, is carried out before the next one
+    # or never. Where this is False, it may still be carried out later.
+    writes_are_ordered: ClassVar[bool] = False
 
     process: str  # the owner of the answers that it stores, see `CoordinationStore`
 

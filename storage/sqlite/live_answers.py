@@ -15,11 +15,11 @@ from storage.values import conversation_of
 class SQLiteLiveAnswers(SQLiteConnection, LiveAnswerStore):
     """What a process keeps of the answers that it generates."""
 
-    is_prompt = True  # commands have one order, and what was dropped is in it no more
+    writes_are_ordered = True  # one thread carries them out, and a cancelled one has left its queue
 
     @writes("chunks")
     def append_chunks(self, chunks: Sequence[Chunk]) -> frozenset[str]:
-        # A chunk that comes behind its answer's ending, or its deletion, would stay for ever.
+        # A chunk stored after its answer's ending, or its deletion, would stay for ever.
         self._database.executemany(
             """INSERT INTO chunks (answer_id, position, pieces)
             SELECT :answer_id, :position, :pieces
@@ -47,7 +47,7 @@ class SQLiteLiveAnswers(SQLiteConnection, LiveAnswerStore):
         kept = self._fetch_row(
             "SELECT * FROM messages WHERE id = ? AND owner = ?", answer_id, owner
         )
-        # By what was written: of what the file has no room for nothing was.
+        # Compares the columns that were written; a file of an older version lacks some.
         return kept is not None and row.items() <= kept.items()
 
     def _with_stored_chunks(self, message: Message) -> Message:

@@ -47,7 +47,7 @@ class Memory:
 class MemoryStorage:
     """The store as one process has it."""
 
-    is_prompt = True
+    writes_are_ordered = True
 
     def __init__(self, process: str, memory: Memory | None = None) -> None:
         self.process = process
