@@ -1,8 +1,8 @@
-"""Commands that wait for a thread: in queues, for so long, and only while a caller waits.
+"""Commands that wait in queues for a thread, each with a timeout and only while a caller waits.
 
-SQLite's calls block, so they are made in threads. Such a command cannot be recalled once it has
-begun, but it can be dropped before: by whoever waits for it (their task is cancelled), or because
-its time is over. What is done for each costs a future and a timer, no task.
+SQLite's calls block, so they are made in threads. A command that has begun cannot be cancelled, but
+before that it can be dropped: because its caller's task was cancelled, or because its timeout is
+over. A command costs a future and a timer, no task.
 """
 
 import asyncio
@@ -17,21 +17,21 @@ from storage.errors import Reason, StorageError
 
 T = TypeVar("T")
 
-# Seconds for one that has begun, beyond its patience. A disk that hangs for longer holds the
-# thread, and nobody could tell those who wait.
+# Seconds for a command that has begun, beyond its queue timeout. A disk that hangs for longer
+# blocks the thread, which could not resolve any caller's future.
 HUNG_SECONDS = 5.0
 
 
 class Command(NamedTuple):
-    """Something to be done in a thread, and who waits for it."""
+    """Work for a thread, and the future of its caller."""
 
     work: Callable[[], Any]
     future: "asyncio.Future[Any]"
-    until: float  # by the monotonic clock: when it is too late to begin
+    until: float  # by the monotonic clock: after this it is no longer begun
 
 
 class Outcome(NamedTuple):
-    """What became of a command."""
+    """The result of a command, or its error."""
 
     command: Command
     result: Any = None
@@ -39,22 +39,25 @@ class Outcome(NamedTuple):
 
 
 class CommandQueues:
-    """Those that wait. Queues take turns, so none waits behind a rush of another's.
+    """The waiting commands. Queues take turns, so that many commands in one delay no other queue.
 
-    `queues` has for each the number of commands that may wait in it, `patience` is in seconds.
-    Made in the event loop; `next`, `wait`, `expire` and `tell` are for the threads.
+    `queues` has for each the number of commands that may wait in it. `queue_timeout` is how many
+    seconds one may wait to begin. Made in the event loop; `next`, `wait`, `fail_waiting` and
+    `resolve` are called in the threads.
     """
 
-    def __init__(self, queues: Mapping[str, int], *, patience: float) -> None:
+    def __init__(self, queues: Mapping[str, int], *, queue_timeout: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._most = queues
-        self._patience = patience
+        self._queue_timeout = queue_timeout
         self._queues: dict[str, deque[Command]] = {name: deque() for name in queues}
         self._turns = deque(self._queues.values())
         self._awake = threading.Condition()
         self._closed = False
 
-    async def run(self, queue: str, work: Callable[[], T], *, patience: float | None = None) -> T:
+    async def run(
+        self, queue: str, work: Callable[[], T], *, queue_timeout: float | None = None
+    ) -> T:
         """Have `work` done and wait for it. Cancelled before it has begun, it never does.
 
         Raises what it raises, and StorageError if it could not begin in time.
@@ -62,15 +65,15 @@ class CommandQueues:
         waiting = self._queues[queue]
         if len(waiting) >= self._most[queue]:
             raise StorageError("too many commands wait for the store", reason=Reason.OVERLOADED)
-        patience = self._patience if patience is None else patience
+        seconds = self._queue_timeout if queue_timeout is None else queue_timeout
         future: asyncio.Future[T] = self._loop.create_future()
         with self._awake:
             if self._closed:  # its threads may have seen by now that nothing waits
                 raise StorageError("the store is closed", reason=Reason.UNREACHABLE)
-            waiting.append(Command(work, future, time.monotonic() + patience))
+            waiting.append(Command(work, future, time.monotonic() + seconds))
             self._awake.notify()
         try:
-            async with asyncio.timeout(patience + HUNG_SECONDS):
+            async with asyncio.timeout(seconds + HUNG_SECONDS):
                 return await future
         except TimeoutError:
             raise StorageError("the disk does not answer", reason=Reason.TIMEOUT) from None
@@ -93,7 +96,7 @@ class CommandQueues:
             return any(self._turns)
 
     def next(self) -> Command | None:
-        """The next one that is to be done, if any waits."""
+        """The next command to carry out, if any waits."""
         late: list[Outcome] = []
         try:
             with self._awake:
@@ -107,11 +110,11 @@ class CommandQueues:
                         elif not command.future.cancelled():
                             return command
         finally:
-            self.tell(late)
+            self.resolve(late)
         return None
 
-    def expire(self, error: Callable[[], Exception], *, all_of_them: bool = False) -> None:
-        """Tell those whose time is over, or all, why; and drop those nobody waits for."""
+    def fail_waiting(self, error: Callable[[], Exception], *, only_late: bool) -> None:
+        """Fail the waiting commands, or those past their timeout; drop those without a caller."""
         now = time.monotonic()
         late: list[Outcome] = []
         with self._awake:
@@ -119,22 +122,22 @@ class CommandQueues:
                 waiting = [command for command in queue if not command.future.cancelled()]
                 queue.clear()
                 for command in waiting:
-                    if all_of_them or command.until < now:
+                    if not only_late or command.until < now:
                         late.append(Outcome(command, error=error()))
                     else:
                         queue.append(command)
-        self.tell(late)
+        self.resolve(late)
 
-    def tell(self, outcomes: Sequence[Outcome]) -> None:
-        """Let those who wait know; one call of the loop for all of them."""
+    def resolve(self, outcomes: Sequence[Outcome]) -> None:
+        """Give callers their results, with one call of the loop for all of them."""
         if outcomes:
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                self._loop.call_soon_threadsafe(_settle, outcomes)
+            with suppress(RuntimeError):  # the loop is closed: no caller is left
+                self._loop.call_soon_threadsafe(_resolve, outcomes)
 
 
-def _settle(outcomes: Sequence[Outcome]) -> None:
+def _resolve(outcomes: Sequence[Outcome]) -> None:
     for command, result, error in outcomes:
-        if command.future.done():  # who waited has left
+        if command.future.done():  # its caller was cancelled
             continue
         if error is None:
             command.future.set_result(result)

@@ -15,7 +15,7 @@ from storage.sqlite.errors import UnusableFile, stopped
 from storage.sqlite.tables import SERVED, check_version, columns_of
 
 # Seconds to wait for another program's transaction, such as that of a command for keys.
-_PATIENCE = 5.0
+_BUSY_TIMEOUT_SECONDS = 5.0
 
 # Of SQLite's own steps, between two looks whether to stop: a few milliseconds, and no cost.
 _STEPS = 10_000
@@ -87,7 +87,7 @@ def connect(file: Path, how: str, stop: Callable[[], bool]) -> sqlite3.Connectio
     database = sqlite3.connect(
         f"{file.resolve().as_uri()}?{how}",
         uri=True,
-        timeout=_PATIENCE,
+        timeout=_BUSY_TIMEOUT_SECONDS,
         isolation_level=None,
         check_same_thread=False,  # see `_damage`
     )

@@ -19,9 +19,9 @@ from storage.sqlite.inspection import connect, faults
 
 log = logging.getLogger("headrace.storage")
 
-# Seconds for a look. For as long as it reads, the log cannot begin anew. 1.2 GB took 1.1 s here,
+# Seconds for one check. As long as it reads, the WAL file cannot be restarted. 1.2 GB took 1.1 s
 # where they were in memory; a disk may need ten times that.
-PATIENCE = 60.0
+CHECK_TIMEOUT_SECONDS = 60.0
 
 # Seconds from one look to the next, or so many times what the look took: it reads all of the file,
 # and the disk and a core are there for others.
@@ -69,9 +69,9 @@ class IntegrityMonitor:
         """Damage to the served file, if there is any."""
         began = time.monotonic()
         was_it = self._is_it()
-        found = faults_within(self._path, PATIENCE, self._closing.is_set)
-        if time.monotonic() - began >= PATIENCE:
-            log.info("the database was not looked through: not done in %d s", PATIENCE)
+        found = faults_within(self._path, CHECK_TIMEOUT_SECONDS, self._closing.is_set)
+        if time.monotonic() - began >= CHECK_TIMEOUT_SECONDS:
+            log.info("the database was not looked through: not done in %d s", CHECK_TIMEOUT_SECONDS)
         return found[0] if found and was_it and self._is_it() else None
 
 

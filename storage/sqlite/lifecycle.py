@@ -68,7 +68,7 @@ class SQLiteLifecycle(SQLiteConnection, StoreLifecycle):
     async def ping(self) -> None:
         if self._damage is not None:
             raise self._failed(self._damage)
-        await self._opened(self._writer).run("ping", self._try, patience=_PING_SECONDS)
+        await self._opened(self._writer).run("ping", self._try, queue_timeout=_PING_SECONDS)
         self._in_doubt = False
 
     async def _in_thread(self, work: Callable[[], T]) -> T:

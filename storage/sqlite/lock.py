@@ -30,8 +30,9 @@ from storage.sqlite.lock_owner import (
 )
 from storage.sqlite.open_files import Identity, begin_use, end_use, identity, identity_of
 
-# Seconds: `doctor` tries a lock to see whether somebody has it, and lets go of it at once.
-_PATIENCE = 0.2
+# Seconds to retry a lock: `doctor` takes one to see whether another process has it, and releases it
+# at once.
+_LOCK_TIMEOUT_SECONDS = 0.2
 _PAUSE = 0.02
 
 
@@ -167,7 +168,7 @@ class FileLock:
 
 def _locked(descriptor: int, how: int) -> bool:
     """Lock it, unless somebody keeps it locked."""
-    until = time.monotonic() + _PATIENCE
+    until = time.monotonic() + _LOCK_TIMEOUT_SECONDS
     while True:
         try:
             fcntl.flock(descriptor, how | fcntl.LOCK_NB)

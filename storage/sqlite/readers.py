@@ -18,8 +18,8 @@ T = TypeVar("T")
 # two ahead of it. More would wait for the same interpreter.
 THREADS = 3
 
-# Seconds to wait for one's turn.
-_PATIENCE = 5.0
+# Seconds that a command may wait to begin.
+_QUEUE_TIMEOUT_SECONDS = 5.0
 
 # What may wait, by queues: requests' own reads, looks at keys, and what the relay asks for itself.
 _QUEUES = {"request": 1_000, "api_keys": 100, "relay": 100}
@@ -40,7 +40,7 @@ class Readers:
     ) -> None:
         self._enter = enter
         self._failed = failed
-        self._commands = CommandQueues(_QUEUES, patience=_PATIENCE)
+        self._commands = CommandQueues(_QUEUES, queue_timeout=_QUEUE_TIMEOUT_SECONDS)
         self._threads = [
             threading.Thread(
                 target=self._serve, args=(database,), name="sqlite reader", daemon=True
@@ -55,9 +55,9 @@ class Readers:
         return await self._commands.run(queue, work)
 
     def close(self) -> bool:
-        """Do what waits, and end. Blocks. False: a thread hangs in the disk, and stays there."""
+        """Carry out what waits, and end. Blocks. False: the disk hangs, and a thread stays."""
         self._commands.close()
-        until = time.monotonic() + _PATIENCE + HUNG_SECONDS
+        until = time.monotonic() + _QUEUE_TIMEOUT_SECONDS + HUNG_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
@@ -67,7 +67,7 @@ class Readers:
         while not self._commands.is_over:
             self._commands.wait()
             if (command := self._commands.next()) is not None:
-                self._commands.tell([self._do(database, command)])
+                self._commands.resolve([self._do(database, command)])
 
     def _do(self, database: sqlite3.Connection, command: Command) -> Outcome:
         try:
@@ -77,5 +77,5 @@ class Readers:
             finally:
                 if database.in_transaction:
                     database.execute("ROLLBACK")  # there is nothing to keep
-        except Exception as error:  # noqa: BLE001 - whoever waits is told
+        except Exception as error:  # noqa: BLE001 - its caller gets it
             return Outcome(command, error=self._failed(error))

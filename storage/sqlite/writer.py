@@ -1,13 +1,12 @@
-"""SQLite's one writer: a thread that commits what waits together.
+"""SQLite's one writer: a thread that commits waiting commands together.
 
 An fsync for each command is what writing costs, in time and, with all that is around it, in CPU. So
-whatever waits when the thread gets to it becomes one transaction, each command within a savepoint:
-one that is refused or fails takes back what it did and no other's. Who waits is told behind the
-commit, never before. What ends the transaction itself (a full disk) takes all of them with it, and
-each is told.
+the commands that wait when the thread is free become one transaction, each within a savepoint: one
+that is refused or fails is rolled back alone. Callers get their results after the commit, never
+before. An error that ends the transaction itself, such as a full disk, fails all of its commands.
 
-Another program may hold the right to write. All wait for it together, each for as long as it has
-patience, and no command's time begins with the end of another's.
+Another program may hold the write lock. All commands wait for it at the same time, each until its
+own queue timeout.
 """
 
 import sqlite3
@@ -22,19 +21,20 @@ from storage.sqlite.error_hints import name_of, reason
 
 T = TypeVar("T")
 
-# Seconds to wait for another program's transaction, an operator's shell or a backup, and for one's
-# turn: a person waits for a question to be kept, and a 503 serves them better then.
-PATIENCE = 5.0
+# Seconds that a command may wait to begin: for those ahead of it, and for another program's
+# transaction, an operator's shell or a backup. A person waits for a question to be stored, and
+# after this a 503 serves them better.
+QUEUE_TIMEOUT_SECONDS = 5.0
 
-# Milliseconds that SQLite itself waits for it; in between those are told whose time is over.
+# Milliseconds that SQLite itself waits for the lock; in between, commands past their timeout fail.
 BUSY_MS = 250
 
-# Seconds between two such waits: SQLite may say at once that it is busy.
+# Seconds between two such waits: SQLite may report at once that it is busy.
 _PAUSE = 0.01
 
-# What may wait, by queues. Questions: more than are kept within their patience on a slow disk, with
-# an fsync of 50 ms. Endings: as many as go on being tried late. Of the others the relay sends one
-# at a time.
+# How many commands may wait in each queue. Questions: more than are stored within their timeout on
+# a slow disk, with an fsync of 50 ms. Endings: as many as the relay retries. Of the others the
+# relay sends one at a time.
 _QUEUES = {
     "ending": 10_000,
     "chunks": 100,
@@ -45,13 +45,13 @@ _QUEUES = {
     "ping": 100,
 }
 
-# One transaction takes no more commands than this, or than begin within these seconds: the first of
+# The most commands of one transaction, and the seconds after which it takes no more: the first of
 # them waits for the last. Sixty-four to a transaction cost a fifth of what each costs alone.
 _GROUP = 64
 _GROUP_SECONDS = 0.05
 
-# Seconds from a commit to a look at whether the file has something to be tidied, and between two
-# steps of that, which hold up who writes.
+# Seconds from a commit to checking whether the file can be tidied, and between two steps of
+# tidying, each of which delays other commands.
 _UNTIDY_SECONDS = 1.0
 _TIDY_SECONDS = 0.1
 
@@ -59,8 +59,8 @@ _TIDY_SECONDS = 0.1
 class Writer:
     """Owns the connection that writes.
 
-    `enter` is called in the thread as it begins, `check` ahead of each commit, which it may refuse,
-    and `tidy` now and then behind one; it says whether it has more to do. `failed` makes our errors
+    `enter` is called in the thread as it begins, `check` before each commit, which it may refuse,
+    and `tidy` at times after one; it returns whether it has more to do. `failed` makes our errors
     of SQLite's.
     """
 
@@ -79,19 +79,21 @@ class Writer:
         self._tidy = tidy
         self._failed = failed
         self._tidy_at: float | None = None
-        self._busy: sqlite3.Error | None = None  # since then another program has the right to write
-        self._commands = CommandQueues(_QUEUES, patience=PATIENCE)
+        self._busy: sqlite3.Error | None = None  # set while another program has the lock
+        self._commands = CommandQueues(_QUEUES, queue_timeout=QUEUE_TIMEOUT_SECONDS)
         self._thread = threading.Thread(target=self._serve, name="sqlite writer", daemon=True)
         self._thread.start()
 
-    async def run(self, queue: str, work: Callable[[], T], *, patience: float | None = None) -> T:
+    async def run(
+        self, queue: str, work: Callable[[], T], *, queue_timeout: float | None = None
+    ) -> T:
         """Have `work` done, in one transaction with others, and wait until that is on the disk."""
-        return await self._commands.run(queue, work, patience=patience)
+        return await self._commands.run(queue, work, queue_timeout=queue_timeout)
 
     def close(self) -> bool:
-        """Do what waits, and end. Blocks. False: the thread hangs in the disk, and stays there."""
+        """Carry out what waits, and end. Blocks. False: the disk hangs, and the thread stays."""
         self._commands.close()
-        self._thread.join(PATIENCE + HUNG_SECONDS)
+        self._thread.join(QUEUE_TIMEOUT_SECONDS + HUNG_SECONDS)
         return not self._thread.is_alive()
 
     def _serve(self) -> None:
@@ -104,25 +106,26 @@ class Writer:
                 self._transact()
 
     def _begin(self) -> bool:
-        """Get the right to write. While another program has it, those wait who still have time."""
+        """Take the write lock. While another program has it, commands wait until their timeouts."""
         try:
             self._database.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
             is_busy = reason(name_of(error)) is Reason.LOCKED
-            self._tell_late(error, all_of_them=not is_busy)
+            self._fail_waiting(error, only_late=is_busy)
             self._busy = error if is_busy else None
             time.sleep(_PAUSE)
             return False
         if self._busy is not None:
-            self._tell_late(self._busy)  # the program let go just behind their time
+            # The program released the lock just after their time was over.
+            self._fail_waiting(self._busy, only_late=True)
             self._busy = None
         return True
 
-    def _tell_late(self, error: sqlite3.Error, *, all_of_them: bool = False) -> None:
-        self._commands.expire(lambda: self._failed(error), all_of_them=all_of_them)
+    def _fail_waiting(self, error: sqlite3.Error, *, only_late: bool) -> None:
+        self._commands.fail_waiting(lambda: self._failed(error), only_late=only_late)
 
     def _transact(self) -> None:
-        """Do what waits in the transaction that has begun."""
+        """Carry out waiting commands in the transaction that has begun."""
         taken: list[Command] = []
         outcomes: list[Outcome] = []
         try:
@@ -131,12 +134,12 @@ class Writer:
                 outcomes.append(self._do(command))
             self._check()
             self._database.execute("COMMIT")
-        except Exception as error:  # noqa: BLE001 - each of them is told
+        except Exception as error:  # noqa: BLE001 - each of them fails with it
             outcomes = [Outcome(each, error=self._failed(error)) for each in taken]
         finally:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
-        self._commands.tell(outcomes)
+        self._commands.resolve(outcomes)
         if self._tidy_at is None:
             self._tidy_at = time.monotonic() + _UNTIDY_SECONDS
 
@@ -151,7 +154,7 @@ class Writer:
                 return
 
     def _do(self, command: Command) -> Outcome:
-        """Do it wholly or not at all. Raises what has ended the transaction."""
+        """Carry out one command, all of it or nothing. Raises what ended the transaction."""
         execute = self._database.execute
         execute("SAVEPOINT command")
         try:
@@ -167,7 +170,7 @@ class Writer:
     def _tidy_a_step(self) -> None:
         try:
             goes_on = self._tidy()
-        except sqlite3.Error:  # another program writes, or what is wrong is told to commands
+        except sqlite3.Error:  # another program writes, or the next command fails with it as well
             goes_on = False
         self._tidy_at = time.monotonic() + _TIDY_SECONDS if goes_on else None
 

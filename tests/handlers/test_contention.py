@@ -136,7 +136,7 @@ async def test_what_is_kept_is_read_while_another_program_writes(
 async def test_who_waits_too_long_is_told_with_all_others(
     serve: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.sqlite.writer.PATIENCE", 0.3)
+    monkeypatch.setattr("storage.sqlite.writer.QUEUE_TIMEOUT_SECONDS", 0.3)
     monkeypatch.setattr("storage.sqlite.lifecycle._PING_SECONDS", 0.3)
     server = await serve.start()
     with closing(sqlite3.connect(tmp_path / "headrace.db", isolation_level=None)) as database:

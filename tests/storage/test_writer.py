@@ -53,7 +53,7 @@ def shell(storage: SQLiteStorage) -> Iterator[Shell]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the writer of the store that is opened next give up soon."""
-    monkeypatch.setattr("storage.sqlite.writer.PATIENCE", 0.3)
+    monkeypatch.setattr("storage.sqlite.writer.QUEUE_TIMEOUT_SECONDS", 0.3)
 
 
 def statements(storage: SQLiteStorage) -> list[str]:
@@ -268,7 +268,7 @@ class ClosedMeanwhile(dict[str, int]):
 @pytest.mark.gen_test
 async def test_who_comes_in_the_moment_of_closing_is_refused_and_not_left_waiting() -> None:
     queues = ClosedMeanwhile(request=1)
-    queues.commands = CommandQueues(queues, patience=5.0)
+    queues.commands = CommandQueues(queues, queue_timeout=5.0)
 
     with pytest.raises(StorageError, match="closed"):
         await queues.commands.run("request", list)
