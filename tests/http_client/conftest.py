@@ -1,4 +1,4 @@
-"""Fixtures of the HTTP client's tests: a `client`, and the `far_side` of its connections."""
+"""Fixtures of the HTTP client's tests: a `client`, the `far_side` of its connections, its `url`."""
 
 from collections.abc import Iterator
 
@@ -23,3 +23,10 @@ def far_side(io_loop: IOLoop) -> Iterator[FarSide]:
     far_side = FarSide()
     yield far_side
     io_loop.run_sync(far_side.close)
+
+
+@pytest.fixture
+def url(io_loop: IOLoop, far_side: FarSide) -> str:
+    """Where the far side listens."""
+    port = io_loop.run_sync(far_side.listen)
+    return f"http://127.0.0.1:{port}/"

@@ -12,7 +12,10 @@ import struct
 from contextlib import suppress
 from typing import Any
 
+from tornado.httpclient import HTTPResponse
 from tornado.netutil import Resolver
+
+from http_client.client import HttpClient
 
 OK = b"HTTP/1.1 200 OK\r\n"
 FIVE = OK + b"Content-Length: 5\r\n\r\nhello"
@@ -204,3 +207,13 @@ def _is_socket(descriptor: str) -> bool:
         return os.readlink(f"/proc/self/fd/{descriptor}").startswith("socket:")
     except FileNotFoundError:  # the one that listed them
         return False
+
+
+async def begun(
+    client: HttpClient, far_side: FarSide, url: str
+) -> tuple[asyncio.Task[HTTPResponse], Peer]:
+    """A fetch on a connection of its own that waits for its answer."""
+    fetch = client.fetch(url)
+    peer = await far_side.peer()
+    await peer.request()
+    return fetch, peer

@@ -4,8 +4,6 @@ import asyncio
 import socket
 
 import pytest
-from tornado.httpclient import HTTPResponse
-from tornado.ioloop import IOLoop
 
 from http_client.client import ClientRequest, HttpClient
 from http_client.errors import ConnectFailed
@@ -14,27 +12,10 @@ from tests.http_client.far_side import (
     FarSide,
     FixedResolver,
     FullBacklog,
-    Peer,
+    begun,
     turns,
     unused_port,
 )
-
-
-@pytest.fixture
-def url(io_loop: IOLoop, far_side: FarSide) -> str:
-    """Where the far side listens."""
-    port = io_loop.run_sync(far_side.listen)
-    return f"http://127.0.0.1:{port}/"
-
-
-async def begun(
-    client: HttpClient, far_side: FarSide, url: str
-) -> tuple[asyncio.Task[HTTPResponse], Peer]:
-    """A fetch on a connection of its own that waits for its answer."""
-    fetch = client.fetch(url)
-    peer = await far_side.peer()
-    await peer.request()
-    return fetch, peer
 
 
 @pytest.mark.gen_test

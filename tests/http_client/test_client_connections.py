@@ -3,8 +3,6 @@
 import asyncio
 
 import pytest
-from tornado.httpclient import HTTPResponse
-from tornado.ioloop import IOLoop
 
 from http_client import connection as connection_module
 from http_client.client import HttpClient
@@ -16,25 +14,9 @@ from tests.http_client.far_side import (
     OK,
     FarSide,
     Peer,
+    begun,
     chunk,
 )
-
-
-@pytest.fixture
-def url(io_loop: IOLoop, far_side: FarSide) -> str:
-    """Where the far side listens."""
-    port = io_loop.run_sync(far_side.listen)
-    return f"http://127.0.0.1:{port}/"
-
-
-async def begun(
-    client: HttpClient, far_side: FarSide, url: str
-) -> tuple[asyncio.Task[HTTPResponse], Peer]:
-    """A fetch on a connection of its own that waits for its answer."""
-    fetch = client.fetch(url)
-    peer = await far_side.peer()
-    await peer.request()
-    return fetch, peer
 
 
 async def rested(client: HttpClient, far_side: FarSide, url: str) -> Peer:
