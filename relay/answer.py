@@ -55,7 +55,7 @@ class Answer:
         self.created_at = created_at or now()
         self.position = 0
         self.ending: Ending | None = None
-        self.lags = False  # another process generates it, and has more of it than this one
+        self.is_remote = False  # another process generates it, and has more of it than this one
         self._blocks: list[_Block] = []
         self._starts: list[int] = []  # the blocks' start positions, for finding a block by position
         self.tool_calls = 0
@@ -333,7 +333,9 @@ class Reader:
         known.
         """
         answer = self.answer
-        return self.position > answer.position and (answer.ending is not None or not answer.lags)
+        return self.position > answer.position and (
+            answer.ending is not None or not answer.is_remote
+        )
 
     async def growth(self) -> list[Piece] | None:
         """The growth beyond the reader's position, which moves behind it; waits until there is

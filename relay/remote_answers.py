@@ -216,7 +216,7 @@ class RemoteAnswers:
         remote = self._remote.get(message.id)
         if remote is None:
             answer = Answer.restored(message)
-            answer.lags = True
+            answer.is_remote = True
             remote = self._remote[message.id] = _RemoteAnswer(message, answer)
             remote.keep_for(_FIRST_READER_SECONDS)
             self._any.set()
