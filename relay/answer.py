@@ -178,7 +178,7 @@ class Answer:
         self.ending = ending
         self.wake()
 
-    def settle(self, kept: Message) -> None:
+    def end_as_stored(self, kept: Message) -> None:
         """End the answer as the store has it, which may be shorter than what was known here."""
         final = Answer.restored(kept)
         assert final.ending is not None

@@ -133,7 +133,7 @@ class Finisher:
             log.error(LogEvent("ending not read", answer=answer.id), exc_info=error)
         else:
             if stored.ended_at is not None:
-                answer.settle(stored)
+                answer.end_as_stored(stored)
                 return
         answer.end(interrupted(ending, LeaseLost()))
 

@@ -194,7 +194,7 @@ class RemoteAnswers:
             if message.ended_at is None:  # with a status of a later version
                 continue
             if (remote := self._drop(message.id)) is not None:
-                remote.answer.settle(message)
+                remote.answer.end_as_stored(message)
         for answer_id in growth.gone:
             if (remote := self._drop(answer_id)) is not None:
                 remote.answer.end(_ending(remote.answer, Status.STOPPED))  # to be deleted

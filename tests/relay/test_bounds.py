@@ -206,7 +206,7 @@ def test_a_reset_that_is_read_slowly_is_of_one_moment() -> None:
 
     answer.append_arguments("{}")
     answer.append_text("more")
-    answer.settle(_kept("short"))
+    answer.end_as_stored(_kept("short"))
 
     _, _, data = b"".join([begun, *reset]).decode().rstrip("\n").split("\n")
     blocks = json.loads(data[6:])["blocks"]
