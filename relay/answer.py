@@ -189,7 +189,7 @@ class Answer:
             self.extend(final.beyond(self.position))
         self.end(final.ending)
 
-    def dismiss(self) -> None:
+    def disconnect_readers(self) -> None:
         """Disconnect all readers before the end."""
         for reader in self._readers:
             reader.disconnect()

@@ -157,7 +157,7 @@ class RemoteAnswers:
         """
         self._closing = True
         for remote in self._remote.values():
-            remote.answer.dismiss()
+            remote.answer.disconnect_readers()
 
     async def run(self) -> None:
         """Poll until cancelled, while there is anything to follow."""
