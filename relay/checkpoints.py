@@ -44,7 +44,7 @@ class Checkpoints:
         self._live = live
         self._stored: dict[Answer, int] = {}  # the position up to which it is stored
         self._frozen: dict[Answer, Chunk] = {}
-        self._hurried: set[Answer] = set()
+        self._followed: set[Answer] = set()
         self._outage = OutageLog(log, "checkpoints fail, answers go on", "checkpoints work again")
         self._saved_at = 0.0  # by the loop's clock: all growth up to then is stored
 
@@ -56,14 +56,14 @@ class Checkpoints:
         """Stop saving the answer: its ending contains all of it."""
         self._stored.pop(answer, None)
         self._frozen.pop(answer, None)
-        self._hurried.discard(answer)
+        self._followed.discard(answer)
 
-    def hurry(self, answer: Answer, followed: bool) -> None:
+    def set_followed(self, answer: Answer, followed: bool) -> None:
         """Save `answer` more often while other processes follow it."""
         if followed and answer in self._stored:
-            self._hurried.add(answer)
+            self._followed.add(answer)
         else:
-            self._hurried.discard(answer)
+            self._followed.discard(answer)
 
     @property
     def backlog(self) -> tuple[int, float]:
@@ -81,9 +81,9 @@ class Checkpoints:
         all_at = loop.time() + self._interval
         while True:
             pause = max(all_at - loop.time(), 0)
-            await asyncio.sleep(min(pause, FOLLOWED_SECONDS) if self._hurried else pause)
+            await asyncio.sleep(min(pause, FOLLOWED_SECONDS) if self._followed else pause)
             if loop.time() < all_at:
-                await self.tick(self._hurried)
+                await self.tick(self._followed)
             else:
                 began = loop.time()
                 all_at = began + self._interval

@@ -78,5 +78,5 @@ class PeerRequestPoller:
         for answer_id in before | self._follows:
             if generation := self._live.get(answer_id):
                 followed = answer_id in self._follows
-                self._checkpoints.hurry(generation.answer, followed)
+                self._checkpoints.set_followed(generation.answer, followed)
                 generation.reader_timeout.follow(followed)
