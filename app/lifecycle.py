@@ -25,7 +25,7 @@ _ONE_HANGUP_SECONDS = 0.2
 
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP, then drain; a second signal ends the draining."""
-    stopping, hurry = asyncio.Event(), asyncio.Event()
+    stopping, cut_short = asyncio.Event(), asyncio.Event()
 
     last, last_at = 0, float("-inf")
 
@@ -34,7 +34,7 @@ async def serve(settings: Settings) -> None:
         is_one = signal.SIGHUP in (last, number) and loop.time() < last_at + _ONE_HANGUP_SECONDS
         last, last_at = number, loop.time()
         if not is_one:
-            (hurry if stopping.is_set() else stopping).set()
+            (cut_short if stopping.is_set() else stopping).set()
 
     take_all_descriptors()
     give_memory_back()
@@ -57,7 +57,7 @@ async def serve(settings: Settings) -> None:
         await stopping.wait()
         supervisor.stopping(partial(_in_words, server, "draining"))
         log.info(LogEvent("draining", live_answers=len(server.relay.live_answers)))
-        await server.drain(settings.relay.drain_seconds, hurry=hurry)
+        await server.drain(settings.relay.drain_seconds, cut_short=cut_short)
         log.info(LogEvent("stopping", live_answers=len(server.relay.live_answers)))
 
 

@@ -32,19 +32,19 @@ class Server:
         self.open_requests = open_requests
         self.event_streams = event_streams
 
-    async def drain(self, seconds: float, *, hurry: asyncio.Event) -> None:
+    async def drain(self, seconds: float, *, cut_short: asyncio.Event) -> None:
         """Stop listening, take no more questions, and return once no answer is live.
 
-        It returns after `seconds` at the latest, or when `hurry` is set.
+        It returns after `seconds` at the latest, or when `cut_short` is set.
         """
         self.relay.retire()
         self.acceptor.stop()  # a supervisor's socket stays open, for the next process to use
         lingering = min(_STRAGGLERS_SECONDS, seconds)
         with suppress(TimeoutError):
             async with asyncio.timeout(lingering):
-                await hurry.wait()
+                await cut_short.wait()
         self.relay.refuse()
-        waits = [asyncio.create_task(self.relay.idle()), asyncio.create_task(hurry.wait())]
+        waits = [asyncio.create_task(self.relay.idle()), asyncio.create_task(cut_short.wait())]
         await asyncio.wait(waits, timeout=seconds - lingering, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()

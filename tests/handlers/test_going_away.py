@@ -144,8 +144,8 @@ async def test_who_was_accepted_before_the_listening_ended_is_still_answered(
     upstream.finish()
     connection = await Connection.open(headrace.url)
     await connection.call("GET", "/healthz")
-    hurry = asyncio.Event()
-    draining = asyncio.create_task(headrace.drain(60.0, hurry=hurry))
+    cut_short = asyncio.Event()
+    draining = asyncio.create_task(headrace.drain(60.0, cut_short=cut_short))
     await asyncio.sleep(0)
     with pytest.raises(ConnectionRefusedError):
         await Connection.open(headrace.url)
@@ -156,7 +156,7 @@ async def test_who_was_accepted_before_the_listening_ended_is_still_answered(
 
     assert (200, "complete") == (asked.status, asked.body["status"])
     assert "close" == asked.headers["connection"]  # what comes next is for another process
-    hurry.set()
+    cut_short.set()
     await draining
     refused = await connection.call("POST", "/api/v1/chat", {"content": "q"})
     assert (503, "shutting_down") == (refused.status, refused.body["error"]["code"])

@@ -143,7 +143,7 @@ async def test_a_drain_without_patience_ends_everything_at_once_and_keeps_it(
     upstream.tokens("a")
     reader = await Reader.ask(headrace.url)
     await reader.text("a")
-    await headrace.drain(0, hurry=asyncio.Event())
+    await headrace.drain(0, cut_short=asyncio.Event())
     await serve.stop(headrace)
     assert "interrupted" == (await reader.end())["status"]
     assert 1000 <= reader.retries[-1] <= 5000
