@@ -14,7 +14,7 @@ from tornado.ioloop import PeriodicCallback
 class EventStream(Protocol):
     """A stream of events to one client."""
 
-    moved_at: float  # when something was last written, by the event loop's clock
+    last_write_at: float  # when something was last written, by the event loop's clock
     is_writing: bool  # what was written has not left this process yet
 
     def heartbeat(self) -> None:
@@ -53,5 +53,5 @@ class EventStreams:
     def _send_heartbeats(self) -> None:
         time = asyncio.get_running_loop().time()
         for stream in self._open:
-            if not stream.is_writing and time - stream.moved_at >= self._due_after:
+            if not stream.is_writing and time - stream.last_write_at >= self._due_after:
                 stream.heartbeat()

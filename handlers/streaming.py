@@ -23,7 +23,7 @@ class StreamingHandler(DisconnectAwareHandler):
     """A handler that reads an answer; its disconnect may cancel the provider's call."""
 
     wire: Wire = native  # the client's protocol
-    moved_at = 0.0
+    last_write_at = 0.0
     is_writing = False
     _reader: Reader | None = None
 
@@ -123,7 +123,7 @@ class StreamingHandler(DisconnectAwareHandler):
                 await self._flush(loop)
 
     async def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.moved_at = loop.time()
+        self.last_write_at = loop.time()
         self.is_writing = True
         await self.flush()  # if the reader is slow, the next growth is longer
         self.is_writing = False
