@@ -44,7 +44,7 @@ def growth(answer: Answer, position: int, pieces: Sequence[Piece]) -> bytes:
         if piece.type == "text":
             data = b'{"text":%b}' % _line(piece.text)
         elif piece.data is not None or piece.whole is not None:
-            data = _line(_rare(answer, piece))
+            data = _line(_whole_or_data(answer, piece))
         elif piece.type == "reasoning":
             data = b'{"reasoning":%b}' % _line(piece.text)
         else:
@@ -77,8 +77,8 @@ def end(answer: Answer, position: int, request_id: str) -> bytes:
     assert ending is not None
     error = ending.error
     problem = msgspec.UNSET if error is None else Problem.of(error, request_id)
-    said = EndEvent(ending.status, ending.finish_reason, ending.usage, ending.timing, problem)
-    return b"id: %d-end\nevent: end\ndata: %b\n\n" % (position, _line(said))
+    event = EndEvent(ending.status, ending.finish_reason, ending.usage, ending.timing, problem)
+    return b"id: %d-end\nevent: end\ndata: %b\n\n" % (position, _line(event))
 
 
 def _opening(piece: Piece) -> bytes:
@@ -91,7 +91,7 @@ def _opening(piece: Piece) -> bytes:
     return b'{"type":"%b","text":"' % piece.type.encode()
 
 
-def _rare(answer: Answer, piece: Piece) -> dict[str, object]:
+def _whole_or_data(answer: Answer, piece: Piece) -> dict[str, object]:
     """The event of a block that comes whole, or of a piece that ends with provider data."""
     if piece.whole is not None:
         return {"block": piece.whole}
