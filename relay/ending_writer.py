@@ -30,7 +30,7 @@ _LONGEST_PAUSE = 5.0
 _MAX_LATE = 10_000
 
 
-class _Late(NamedTuple):
+class _UnwrittenEnding(NamedTuple):
     """An ending that is still retried."""
 
     ending: Ending
@@ -44,7 +44,7 @@ class EndingWriter:
     def __init__(self, storage: LiveAnswerStore, *, lease_seconds: float) -> None:
         self._storage = storage
         self._lease_seconds = lease_seconds
-        self._late: dict[str, _Late] = {}
+        self._unwritten: dict[str, _UnwrittenEnding] = {}
         self._task: asyncio.Task[None] | None = None
         self._outage = OutageLog(
             log, "endings of answers are not kept", "endings of answers are kept again"
@@ -53,7 +53,7 @@ class EndingWriter:
     @property
     def late(self) -> int:
         """The number of endings that are still retried."""
-        return len(self._late)
+        return len(self._unwritten)
 
     async def write(self, answer_id: str, ending: Ending) -> Ending | None:
         """Write `ending` and return what readers get: it, or that it could not be stored.
@@ -66,11 +66,11 @@ class EndingWriter:
             return await self.write(answer_id, too_long(ending))
         except StorageError:
             told = interrupted(ending, StorageUnavailable())
-            self._try_late(answer_id, _Late(told, 0.0, asyncio.Event()))
+            self._retry_later(answer_id, _UnwrittenEnding(told, 0.0, asyncio.Event()))
         except Exception as error:  # a bug, which must not leave readers waiting for ever
             log.error(LogEvent("ending not kept", answer=answer_id), exc_info=error)
             told = failed_by_a_bug(ending)
-            self._try_late(answer_id, _Late(told, 0.0, asyncio.Event()))
+            self._retry_later(answer_id, _UnwrittenEnding(told, 0.0, asyncio.Event()))
         else:
             return ending if kept else None
         return told
@@ -80,11 +80,11 @@ class EndingWriter:
         arrives_until = asyncio.get_running_loop().time()
         if not self._storage.writes_are_ordered:
             arrives_until += self._lease_seconds
-        self._try_late(answer_id, _Late(ending, arrives_until, asyncio.Event()))
+        self._retry_later(answer_id, _UnwrittenEnding(ending, arrives_until, asyncio.Event()))
 
     async def settled(self, answer_id: str) -> None:
         """Wait until the answer's ending is no longer retried, if it is."""
-        if (late := self._late.get(answer_id)) is not None:
+        if (late := self._unwritten.get(answer_id)) is not None:
             await late.over.wait()
 
     async def close(self) -> None:
@@ -111,11 +111,11 @@ class EndingWriter:
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
-    def _try_late(self, answer_id: str, late: _Late) -> None:
-        if len(self._late) >= _MAX_LATE:
+    def _retry_later(self, answer_id: str, late: _UnwrittenEnding) -> None:
+        if len(self._unwritten) >= _MAX_LATE:
             log.warning(LogEvent("ending left to the next sweep", answer=answer_id))
             return
-        self._late[answer_id] = late
+        self._unwritten[answer_id] = late
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._try_all())
 
@@ -125,8 +125,8 @@ class EndingWriter:
         A failure by damage does not end it, since only this one answer may be affected.
         """
         pause = _FIRST_PAUSE
-        while self._late:
-            for answer_id, late in list(self._late.items()):
+        while self._unwritten:
+            for answer_id, late in list(self._unwritten.items()):
                 try:
                     await self._try_once(answer_id, late)
                 except StorageError as error:
@@ -136,12 +136,12 @@ class EndingWriter:
                         break
             await asyncio.sleep(pause)
 
-    async def _try_once(self, answer_id: str, late: _Late) -> None:
+    async def _try_once(self, answer_id: str, late: _UnwrittenEnding) -> None:
         try:
             try:
                 kept = await self._storage.end_answer(answer_id, self._storage.process, late.ending)
             except TooLarge:
-                self._late[answer_id] = late._replace(ending=too_long(late.ending))
+                self._unwritten[answer_id] = late._replace(ending=too_long(late.ending))
                 return
         except StorageError:
             raise
@@ -156,4 +156,4 @@ class EndingWriter:
             self._give_up(answer_id)
 
     def _give_up(self, answer_id: str) -> None:
-        self._late.pop(answer_id).over.set()
+        self._unwritten.pop(answer_id).over.set()
