@@ -82,7 +82,7 @@ class EndingWriter:
             arrives_until += self._lease_seconds
         self._retry_later(answer_id, _UnwrittenEnding(ending, arrives_until, asyncio.Event()))
 
-    async def settled(self, answer_id: str) -> None:
+    async def wait_until_written(self, answer_id: str) -> None:
         """Wait until the answer's ending is no longer retried, if it is."""
         if (late := self._unwritten.get(answer_id)) is not None:
             await late.over.wait()

@@ -76,7 +76,7 @@ class IdempotentAsks:
             raise KeyReused
         try:
             async with asyncio.timeout(_DOUBT_SECONDS):
-                await self._ending_writer.settled(kept.answer_id)
+                await self._ending_writer.wait_until_written(kept.answer_id)
         except TimeoutError:
             raise StorageError("it is not known yet whether the question is stored") from None
         return await self._answers.find(request.user, kept.answer_id)
