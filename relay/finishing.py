@@ -69,7 +69,7 @@ class Finisher:
         is_as_stored = False
         try:
             generation.reader_timeout.stop()
-            is_as_stored = await self._store_and_tell(generation, self._ending_of(generation))
+            is_as_stored = await self._store_and_publish(generation, self._ending_of(generation))
         except Exception as error:
             log.error(LogEvent("answer not ended properly", answer=answer.id), exc_info=error)
             if generation.is_stored and answer.ending is None:  # it must not stay live in the store
@@ -93,7 +93,7 @@ class Finisher:
             log.error(LogEvent("ending not built", answer=generation.answer.id), exc_info=error)
             return _after_a_bug(generation.answer)
 
-    async def _store_and_tell(self, generation: Generation, ending: Ending) -> bool:
+    async def _store_and_publish(self, generation: Generation, ending: Ending) -> bool:
         """Store the ending and tell readers what came of that; whether they were told `ending`.
 
         What it cost is counted here, unless another process ended the answer and has done so.
