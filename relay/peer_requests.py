@@ -38,7 +38,7 @@ class PeerRequestPoller:
             "what other processes want is known again",
         )
         self._looked_at = asyncio.get_running_loop().time()
-        self._believe_at = (
+        self._absence_counts_at = (
             0.0  # by the loop's clock: after it, answers that are not named are no longer followed
         )
 
@@ -68,12 +68,12 @@ class PeerRequestPoller:
         requests = await self._storage.peer_requests()
         time = asyncio.get_running_loop().time()
         if time - self._looked_at > self._lease_seconds / 2:
-            self._believe_at = time + self._lease_seconds
+            self._absence_counts_at = time + self._lease_seconds
         self._looked_at = time
         for answer_id in requests.stops:
             self._live.cancel(answer_id, Status.STOPPED)
         before, self._follows = self._follows, requests.follows
-        if time < self._believe_at:
+        if time < self._absence_counts_at:
             self._follows |= frozenset(each for each in before if each in self._live)
         for answer_id in before | self._follows:
             if generation := self._live.get(answer_id):
