@@ -28,7 +28,7 @@ _OWN_PART = 8
 _USERS = 10_000
 
 
-class _Kept:
+class _StoredByUser:
     """How much one user stores, as far as is known."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class _Kept:
 class StorageReservation:
     """Room for something that is about to be stored; used or given back, once."""
 
-    def __init__(self, kept: _Kept, size: int) -> None:
+    def __init__(self, kept: _StoredByUser, size: int) -> None:
         self._kept = kept
         self._size = size
         kept.pending += size
@@ -78,7 +78,7 @@ class StorageQuota:
     def __init__(self, storage: ConversationStore, limit: int) -> None:
         self._storage = storage
         self._limit = limit
-        self._users: OrderedDict[str, _Kept] = OrderedDict()
+        self._users: OrderedDict[str, _StoredByUser] = OrderedDict()
 
     async def take(self, user: str, size: int) -> StorageReservation | None:
         """Reserve `size` bytes for the user. Raises StorageQuotaExceeded and StorageError."""
@@ -104,14 +104,14 @@ class StorageQuota:
         if (kept := self._users.get(user)) is not None:
             kept.freed = True
 
-    def _of(self, user: str) -> _Kept:
-        kept = self._users.setdefault(user, _Kept())
+    def _of(self, user: str) -> _StoredByUser:
+        kept = self._users.setdefault(user, _StoredByUser())
         self._users.move_to_end(user)
         if len(self._users) > _USERS:
             self._users.popitem(last=False)
         return kept
 
-    async def _look(self, user: str, kept: _Kept) -> None:
+    async def _look(self, user: str, kept: _StoredByUser) -> None:
         looked_at, added = asyncio.get_running_loop().time(), kept.added
         kept.freed = False
         try:
