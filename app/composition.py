@@ -175,7 +175,7 @@ def _relay_limits(settings: Settings) -> Limits:
             streams_per_user=limits.streams_per_user,
             questions_per_minute=limits.questions_per_minute,
             tokens_per_day=limits.tokens_per_day,
-            kept_bytes=limits.kept_bytes_per_user,
+            stored_bytes=limits.kept_bytes_per_user,
         ),
         max_unsent_bytes=limits.max_unsent_bytes,
         max_question_chars=limits.max_question_chars,

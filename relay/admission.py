@@ -50,7 +50,7 @@ class Allowance(msgspec.Struct, frozen=True, kw_only=True):
     streams_per_user: int
     questions_per_minute: int
     tokens_per_day: int
-    kept_bytes: int
+    stored_bytes: int
 
 
 class Slot:
@@ -82,7 +82,7 @@ class Admission:
         self._tokens = Quota(
             self.counts, "tokens", limit=allowance.tokens_per_day, seconds=_DAY, careful=True
         )
-        self._storage_quota = StorageQuota(storage, allowance.kept_bytes)
+        self._storage_quota = StorageQuota(storage, allowance.stored_bytes)
         self._answers = 0
         self._of_user: collections.Counter[str] = collections.Counter()
         self._answer_seconds = _USUAL_ANSWER

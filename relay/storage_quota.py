@@ -115,7 +115,7 @@ class StorageQuota:
         looked_at, added = asyncio.get_running_loop().time(), kept.added
         kept.freed = False
         try:
-            kept.stored = await self._storage.kept_bytes(user)
+            kept.stored = await self._storage.stored_bytes(user)
         except StorageError as error:
             kept.failed = failure(str(error), error.reason)  # without its traceback
             kept.failed_at = asyncio.get_running_loop().time()

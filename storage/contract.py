@@ -61,7 +61,7 @@ class ConversationStore(Protocol):
         """Apply `changes` and return what is stored then. Raises NotFound."""
 
     @abstractmethod
-    async def kept_bytes(self, user: str) -> int:
+    async def stored_bytes(self, user: str) -> int:
         """How many bytes a user has stored, as `sizes.py` counts them."""
 
 

@@ -61,7 +61,7 @@ class MongoConversations(MongoConnection, ConversationStore):
         return conversation_in(changed)
 
     @command("request")
-    async def kept_bytes(self, user: str) -> int:
+    async def stored_bytes(self, user: str) -> int:
         found = self._conversations.aggregate(queries.sum_of_bytes(user))
         sums = [each["count"] * CONVERSATION_BYTES + each["bytes"] async for each in found]
         return sum(sums)

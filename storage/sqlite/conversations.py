@@ -68,7 +68,7 @@ class SQLiteConversations(SQLiteConnection, ConversationStore):
         return changed
 
     @reads("request")
-    def kept_bytes(self, user: str) -> int:
+    def stored_bytes(self, user: str) -> int:
         brought = "sum(bytes)" if self._counts_bytes else "0"
         count, found = self._database.execute(
             f"SELECT count(*), coalesce({brought}, 0) FROM conversations WHERE user = ?", (user,)

@@ -151,8 +151,8 @@ async def test_who_waits_for_a_look_that_fails_is_told_so_and_looks_no_more(
     serve: Serving, store: FaultyStorage
 ) -> None:
     await serve.start()
-    look = store.hold("kept_bytes")
-    store.fail("kept_bytes", error=StorageError("locked", reason=Reason.LOCKED), times=1)
+    look = store.hold("stored_bytes")
+    store.fail("stored_bytes", error=StorageError("locked", reason=Reason.LOCKED), times=1)
     quota = storage_quota.StorageQuota(store, QUOTA)  # type: ignore[arg-type]
     asked = [asyncio.create_task(quota.take("ada", 1)) for _ in range(5)]
     await look.reached.wait()
@@ -161,7 +161,7 @@ async def test_who_waits_for_a_look_that_fails_is_told_so_and_looks_no_more(
 
     told = await asyncio.gather(*asked, return_exceptions=True)
     assert [Reason.LOCKED] * 5 == [each.reason for each in told if isinstance(each, StorageError)]
-    assert 1 == store.calls.count("kept_bytes")
+    assert 1 == store.calls.count("stored_bytes")
     assert await quota.take("ada", 1) is not None
 
 
@@ -172,7 +172,7 @@ async def test_far_from_the_quota_the_store_is_asked_once(
     server = await serve.start(**settings)
     for _ in range(5):
         assert 201 == (await make(server, 10)).status
-    assert 1 == store.calls.count("kept_bytes")
+    assert 1 == store.calls.count("stored_bytes")
 
 
 @pytest.mark.gen_test
@@ -182,7 +182,7 @@ async def test_zero_lifts_it_and_nothing_is_looked_at(
     server = await serve.start(**{**settings, "limits": LIMITS | {"kept_bytes_per_user": 0}})
     for _ in range(12):
         assert 201 == (await make(server)).status
-    assert "kept_bytes" not in store.calls
+    assert "stored_bytes" not in store.calls
 
 
 @pytest.mark.gen_test

@@ -34,7 +34,7 @@ class Memory:
         self.counts: dict[UsageSpan, dict[str, int]] = {}
         self.dead: set[str] = set()  # processes whose lease has run out
         self.unreadable: frozenset[str] = frozenset()
-        self.kept_bytes = 0
+        self.stored_bytes = 0
 
     def hand_over(self, process: str, *answer_ids: str) -> None:
         """Have live answers be those of a process that died."""
@@ -76,9 +76,9 @@ class MemoryStorage:
         """None: nothing is ever left."""
         return None
 
-    async def kept_bytes(self, user: str) -> int:
+    async def stored_bytes(self, user: str) -> int:
         """What the test says."""
-        return self.memory.kept_bytes
+        return self.memory.stored_bytes
 
     async def ask(
         self,

@@ -109,8 +109,8 @@ def test_one_answer_too_many_is_refused_until_another_has_ended(
 def test_who_keeps_as_much_as_they_may_is_refused_before_anything_is_stored(
     start_relay: Starting, io_loop: IOLoop
 ) -> None:
-    process = start_relay(allowance={"kept_bytes": 1000})
-    process.storage.memory.kept_bytes = 1000
+    process = start_relay(allowance={"stored_bytes": 1000})
+    process.storage.memory.stored_bytes = 1000
 
     async def ask() -> None:
         with pytest.raises(StorageQuotaExceeded):

@@ -44,7 +44,7 @@ class Place:
                 streams_per_user=0,
                 questions_per_minute=0,
                 tokens_per_day=0,
-                kept_bytes=0,
+                stored_bytes=0,
             ),
             max_unsent_bytes=1000,
             max_question_chars=1000,

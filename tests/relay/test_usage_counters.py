@@ -266,7 +266,7 @@ async def test_a_question_that_was_none_gives_its_room_back_in_its_own_minute(
         streams_per_user=0,
         questions_per_minute=2,
         tokens_per_day=0,
-        kept_bytes=0,
+        stored_bytes=0,
     )
     admission = Admission(store, allowance)
     clock(59)

@@ -100,7 +100,7 @@ def operations(storage: Storage) -> list[Operation]:
         ("conversation", lambda: storage.conversation(user, of)),
         ("conversations", lambda: storage.conversations(user, limit=1, after=None)),
         ("change_conversation", lambda: change(storage, user, of)),
-        ("kept_bytes", lambda: storage.kept_bytes(user)),
+        ("stored_bytes", lambda: storage.stored_bytes(user)),
         ("append_chunks", lambda: storage.append_chunks(text_chunks(answer.id, "a", "b")[1:])),
         ("message", lambda: storage.message(user, answer.id)),  # with a gap, so it is read again
         ("answer_status", lambda: storage.answer_status(user, answer.id)),

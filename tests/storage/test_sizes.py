@@ -28,20 +28,20 @@ LONG = 10_000
 @pytest.mark.gen_test
 async def test_nobody_keeps_anything_at_first(storage: Storage) -> None:
     await begun(storage, "bob")
-    assert 0 == await storage.kept_bytes("alice")
+    assert 0 == await storage.stored_bytes("alice")
 
 
 @pytest.mark.gen_test
 async def test_a_conversation_counts_with_all_that_is_said_of_it(storage: Storage) -> None:
     empty = conversation()
     await storage.create_conversation(empty)
-    assert CONVERSATION_BYTES == await storage.kept_bytes("alice")
+    assert CONVERSATION_BYTES == await storage.stored_bytes("alice")
     told = conversation(title=TEXT, system="界" * LONG, metadata={"k": "v" * LONG})
 
     for _ in range(2):  # a retry counts once
         await storage.create_conversation(told)
 
-    kept = await storage.kept_bytes("alice")
+    kept = await storage.stored_bytes("alice")
     assert CONVERSATION_BYTES + conversation_bytes(told) == kept
     assert 4 * LONG < kept < 5 * LONG
 
@@ -60,7 +60,7 @@ async def test_questions_count_with_their_parts_and_answers_do_not(storage: Stor
     again = beside(answer, owner=storage.process)
     await storage.ask(None, again, title="t", new=None)
 
-    assert expected == await storage.kept_bytes("alice")
+    assert expected == await storage.stored_bytes("alice")
     assert 2 * LONG < expected < 3 * LONG
 
 
@@ -70,7 +70,7 @@ async def test_what_is_replaced_stays_counted_until_its_conversation_is_deleted(
 ) -> None:
     kept = conversation()
     await storage.create_conversation(kept)
-    before = await storage.kept_bytes("alice")
+    before = await storage.stored_bytes("alice")
 
     for _ in range(3):
         changes = Changes(system="x" * LONG)
@@ -79,22 +79,22 @@ async def test_what_is_replaced_stays_counted_until_its_conversation_is_deleted(
     with pytest.raises(NotFound):
         await storage.change_conversation("bob", kept.id, Changes(system="x"), now())
 
-    assert 3 * LONG <= await storage.kept_bytes("alice") - before < 3 * LONG + 100
+    assert 3 * LONG <= await storage.stored_bytes("alice") - before < 3 * LONG + 100
     await storage.delete_conversation("alice", kept.id)
-    assert 0 == await storage.kept_bytes("alice")
+    assert 0 == await storage.stored_bytes("alice")
 
 
 @pytest.mark.gen_test
 async def test_conversations_of_the_first_stage_count_as_such_and_grow(first: Place) -> None:
     storage = await first.open()
     found = await storage.conversations("alice", limit=99, after=None)
-    before = await storage.kept_bytes("alice")
+    before = await storage.stored_bytes("alice")
     assert len(found.data) * CONVERSATION_BYTES == before
 
     free = [each for each in found.data if await storage.live_answer("alice", each.id) is None]
     await ask(storage, free[0])
 
-    grown = await storage.kept_bytes("alice") - before
+    grown = await storage.stored_bytes("alice") - before
     assert grown == 0 if first.url.startswith("sqlite") else grown > 0
 
 
