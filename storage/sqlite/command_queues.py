@@ -52,7 +52,7 @@ class CommandQueues:
         self._queue_timeout = queue_timeout
         self._queues: dict[str, deque[Command]] = {name: deque() for name in queues}
         self._turns = deque(self._queues.values())
-        self._awake = threading.Condition()
+        self._condition = threading.Condition()
         self._closed = False
 
     async def run(
@@ -67,11 +67,11 @@ class CommandQueues:
             raise StorageError("too many commands wait for the store", reason=Reason.OVERLOADED)
         seconds = self._queue_timeout if queue_timeout is None else queue_timeout
         future: asyncio.Future[T] = self._loop.create_future()
-        with self._awake:
+        with self._condition:
             if self._closed:  # its threads may have seen by now that nothing waits
                 raise StorageError("the store is closed", reason=Reason.UNREACHABLE)
             waiting.append(Command(work, future, time.monotonic() + seconds))
-            self._awake.notify()
+            self._condition.notify()
         try:
             async with asyncio.timeout(seconds + HUNG_SECONDS):
                 return await future
@@ -80,9 +80,9 @@ class CommandQueues:
 
     def close(self) -> None:
         """Take no more. What waits is still done."""
-        with self._awake:
+        with self._condition:
             self._closed = True
-            self._awake.notify_all()
+            self._condition.notify_all()
 
     @property
     def is_over(self) -> bool:
@@ -91,15 +91,15 @@ class CommandQueues:
 
     def wait(self, seconds: float | None = None) -> bool:
         """Whether something waits; at the latest after `seconds`, or when it is closed."""
-        with self._awake:
-            self._awake.wait_for(lambda: self._closed or any(self._turns), seconds)
+        with self._condition:
+            self._condition.wait_for(lambda: self._closed or any(self._turns), seconds)
             return any(self._turns)
 
     def next(self) -> Command | None:
         """The next command to carry out, if any waits."""
         late: list[Outcome] = []
         try:
-            with self._awake:
+            with self._condition:
                 for _ in range(len(self._turns)):
                     queue = self._turns[0]
                     self._turns.rotate(-1)
@@ -117,7 +117,7 @@ class CommandQueues:
         """Fail the waiting commands, or those past their timeout; drop those without a caller."""
         now = time.monotonic()
         late: list[Outcome] = []
-        with self._awake:
+        with self._condition:
             for queue in self._turns:
                 waiting = [command for command in queue if not command.future.cancelled()]
                 queue.clear()
