@@ -34,13 +34,13 @@ def backup(
     with operator_errors(f"copy {file} to {place}"):
         if not file.is_file():
             raise UnusableFile(f"there is no {file.resolve()}")
-        _see_that_it_is_free(file, place)
+        _check_destination(file, place)
         # Its owner's alone from the first byte on. Named apart: FILE's own name may be long.
         descriptor, name = tempfile.mkstemp(".making", "headrace-backup-", place.parent)
         os.close(descriptor)
         making = Path(name)
         try:
-            with _beside(file, stop) as database:
+            with _opened_shared(file, stop) as database:
                 contents_of(database)
                 # In one step. In paces it begins anew with each write of the server's, and was seen
                 # not to end under 50 of them a second. SQLite waits for no disk here: the call
@@ -66,7 +66,7 @@ def check(
     with operator_errors(f"look through {file}"):
         if not file.is_file():
             raise UnusableFile(f"there is no {file.resolve()}")
-        with _beside(file, stop) if is_ours else _apart(file, stop) as database:
+        with _opened_shared(file, stop) if is_ours else _opened_unlocked(file, stop) as database:
             database.execute("BEGIN")  # what a server writes meanwhile is not half of it seen
             found = faults(database, thoroughly=True, stop=stop)
             words = "damaged" if found else f"ok: {contents_of(database)}"
@@ -78,7 +78,7 @@ def check(
 
 def logs(file: Path) -> list[Path]:
     """What lies beside a file, is not empty, and would be read as a part of it."""
-    return [log for log in _beside_it(file) if log.exists() and log.stat().st_size]
+    return [log for log in _log_paths(file) if log.exists() and log.stat().st_size]
 
 
 def looked_through(making: Path, name: Path, stop: Callable[[], bool]) -> Contents:
@@ -91,7 +91,7 @@ def looked_through(making: Path, name: Path, stop: Callable[[], bool]) -> Conten
 
 
 @contextmanager
-def _beside(file: Path, stop: Callable[[], bool]) -> Iterator[sqlite3.Connection]:
+def _opened_shared(file: Path, stop: Callable[[], bool]) -> Iterator[sqlite3.Connection]:
     """A database that a server may have."""
     lock = FileLock(file)
     try:
@@ -103,21 +103,21 @@ def _beside(file: Path, stop: Callable[[], bool]) -> Iterator[sqlite3.Connection
 
 
 @contextmanager
-def _apart(file: Path, stop: Callable[[], bool]) -> Iterator[sqlite3.Connection]:
+def _opened_unlocked(file: Path, stop: Callable[[], bool]) -> Iterator[sqlite3.Connection]:
     """A file that may be nobody's, such as a backup: it is left as it is.
 
     Beside its log it may also be a server's, and would change while it is read without locks.
     """
-    how = "mode=ro" if any(log.exists() for log in _beside_it(file)) else "immutable=1"
+    how = "mode=ro" if any(log.exists() for log in _log_paths(file)) else "immutable=1"
     with closing(connect(file, how, stop)) as database:
         yield database
 
 
-def _beside_it(file: Path) -> Iterator[Path]:
+def _log_paths(file: Path) -> Iterator[Path]:
     return (file.with_name(file.name + name) for name in LOGS)
 
 
-def _see_that_it_is_free(file: Path, place: Path) -> None:
+def _check_destination(file: Path, place: Path) -> None:
     """Raises UnusableFile if `place` is no place for a backup."""
     if not place.parent.is_dir():
         raise UnusableFile(f"there is no folder {place.parent.resolve()}")
