@@ -37,7 +37,7 @@ def restore(
     lock = FileLock(file)
     making = file.with_name(f"{file.name}.restoring")
     with operator_errors(f"restore {copy}"):
-        _see_what_it_is(file, copy)
+        _check_copy(file, copy)
         file.parent.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             stack.callback(lock.release)
@@ -53,7 +53,7 @@ def restore(
         say("its tables are older than what is served: `server.py migrate` is next")
 
 
-def _see_what_it_is(file: Path, copy: Path) -> None:
+def _check_copy(file: Path, copy: Path) -> None:
     """Raises UnusableFile if `copy` cannot be put at `file`."""
     if not copy.is_file():
         raise UnusableFile(f"there is no file {copy.resolve()}")
