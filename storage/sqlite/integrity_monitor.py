@@ -32,14 +32,17 @@ _PAUSES = 100
 class IntegrityMonitor:
     """Looks through the file at `path`, in a thread of its own; `found` is told what is wrong.
 
-    `is_it` says whether that is the file which is served: of another one in its place, read with
+    `is_served_file` says whether that is the file which is served: of another one in its place,
+    read with
     what is in our log, it would tell damage that is none.
     """
 
-    def __init__(self, path: Path, found: Callable[[str], None], is_it: Callable[[], bool]) -> None:
+    def __init__(
+        self, path: Path, found: Callable[[str], None], is_served_file: Callable[[], bool]
+    ) -> None:
         self._path = path
         self._found = found
-        self._is_it = is_it
+        self._is_served_file = is_served_file
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sqlite look", daemon=True)
         self._thread.start()
@@ -68,11 +71,11 @@ class IntegrityMonitor:
     def _check(self) -> str | None:
         """Damage to the served file, if there is any."""
         began = time.monotonic()
-        was_it = self._is_it()
+        was_served = self._is_served_file()
         found = faults_within(self._path, CHECK_TIMEOUT_SECONDS, self._closing.is_set)
         if time.monotonic() - began >= CHECK_TIMEOUT_SECONDS:
             log.info("the database was not looked through: not done in %d s", CHECK_TIMEOUT_SECONDS)
-        return found[0] if found and was_it and self._is_it() else None
+        return found[0] if found and was_served and self._is_served_file() else None
 
 
 def faults_within(
