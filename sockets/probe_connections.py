@@ -31,7 +31,7 @@ _ANSWERING_SECONDS = 5.0
 _BODY = re.compile(rb"\r\n(?:transfer-encoding|content-length):([^\r]*)", re.IGNORECASE)
 
 # Bytes of a request that are peeked at; a probe's has some hundred.
-_GLANCE_BYTES = 1024
+_PEEK_BYTES = 1024
 
 
 class ProbeConnections:
@@ -91,7 +91,7 @@ class ProbeConnection(ClientConnection):
         super().__init__(accepted, limits, on_closed, on_refused)
         self._begun = b""  # the beginning of the request, as far as it was read
         self._paths = paths
-        self._refuse_it = refuse
+        self._send_refusal = refuse
         loop = asyncio.get_running_loop()
         self._until = loop.call_later(_ASKING_SECONDS, self.give_up)
 
@@ -108,12 +108,12 @@ class ProbeConnection(ClientConnection):
             self.close()
             return
         self.close()
-        self._refuse_it(left)
+        self._send_refusal(left)
 
     def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
         """Tornado's hook for every read."""
         count = super().read_from_fd(buf)
-        self._begun += bytes(buf[: min(count or 0, _GLANCE_BYTES - len(self._begun))])
+        self._begun += bytes(buf[: min(count or 0, _PEEK_BYTES - len(self._begun))])
         return count
 
     def close_fd(self) -> None:
@@ -156,5 +156,5 @@ def asks(begun: bytes, paths: Collection[bytes]) -> bool | None:
 def _came_on(accepted: socket.socket) -> bytes:
     """The bytes of a request that have arrived; they stay to be read."""
     with suppress(OSError):  # nothing does
-        return accepted.recv(_GLANCE_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        return accepted.recv(_PEEK_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     return b""
