@@ -148,7 +148,7 @@ class _LimitedBody(HTTPMessageDelegate):
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         self._bytes += len(chunk)
         if self._bytes > self._limiter.most_of_one and not self._is_answered:
-            self._drop_what_came()
+            self._discard_received()
             self._refuse_at_once(self._limiter.too_large)
         if self._is_answered and self._bytes > self._limiter.most_of_one + _MOST_DROPPED:
             self._stream.close()
@@ -157,7 +157,7 @@ class _LimitedBody(HTTPMessageDelegate):
         more = beyond_free(self._bytes) - self._counted
         if more > self._limiter.budget.left:
             # Refused at its end: there is little more of it, and the connection can go on.
-            self._drop_what_came()
+            self._discard_received()
             self._refusal = _OVERLOADED
             return None
         self._limiter.budget.held += more
@@ -200,7 +200,7 @@ class _LimitedBody(HTTPMessageDelegate):
             limiter.most_to_ask_for if "Expect" in headers else limiter.most_of_one
         )
 
-    def _drop_what_came(self) -> None:
+    def _discard_received(self) -> None:
         if self._refusal is None:
             self.on_connection_close()  # `inner` drops what it has
 
