@@ -29,7 +29,7 @@ _MOST_FAULTS = 20
 # What every version that is served promises of its rows, by what is counted where it does not hold.
 # The index that keeps the first promise may be what is damaged, hence not through it. What is left
 # of a deleted conversation is on its way out: `{deleted}` are the ids of those.
-_PROMISES = {
+_INVARIANTS = {
     "conversations have more than one live answer": """
         SELECT count(*) FROM (
             SELECT 1 FROM messages NOT INDEXED WHERE status = 'live'
@@ -132,7 +132,7 @@ def faults(
         if stop():  # what it had not come to by then it takes for missing
             raise stopped()
         if thoroughly and not found and version_of(database) >= SERVED:
-            found += _broken_promises(database)
+            found += _broken_invariants(database)
     except sqlite3.DatabaseError as error:
         name = getattr(error, "sqlite_errorname", "")
         if reason(name) is not Reason.CORRUPT:
@@ -170,11 +170,11 @@ def _lines(database: sqlite3.Connection, pragma: str) -> Iterator[str]:
                 yield line
 
 
-def _broken_promises(database: sqlite3.Connection) -> Iterator[str]:
+def _broken_invariants(database: sqlite3.Connection) -> Iterator[str]:
     deleted = "SELECT id FROM deletions"
     if "deletions" not in columns_of(database):  # an older file
         deleted = "SELECT NULL AS id WHERE false"
-    for words, query in _PROMISES.items():
+    for words, query in _INVARIANTS.items():
         (count,) = database.execute(query.format(deleted=deleted)).fetchone()
         if count:
             yield f"{count:,} {words}"
