@@ -8,7 +8,7 @@ from functools import partial
 
 from app.background import cancel, keep_running
 from app.composition import running
-from app.memory import collect_seldom, give_memory_back
+from app.memory import return_freed_memory, tune_garbage_collector
 from app.server import Server
 from settings import Settings
 from sockets.acceptor import take_all_descriptors
@@ -37,7 +37,7 @@ async def serve(settings: Settings) -> None:
             (cut_short if stopping.is_set() else stopping).set()
 
     take_all_descriptors()
-    give_memory_back()
+    return_freed_memory()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signalled, number)
@@ -49,7 +49,7 @@ async def serve(settings: Settings) -> None:
         notifying = asyncio.create_task(keep_running(supervisor.keep_notifying))
         stack.push_async_callback(cancel, notifying)
         server = await stack.enter_async_context(running(settings))
-        collect_seldom()
+        tune_garbage_collector()
         if server.metrics_url is not None:
             log.info("metrics at %s", server.metrics_url)
         print(f"Headrace is ready at {server.url}", flush=True)

@@ -15,14 +15,14 @@ _M_MMAP_THRESHOLD = -3
 _MMAP_THRESHOLD = 128 * 1024
 
 
-def collect_seldom() -> None:
+def tune_garbage_collector() -> None:
     """Run the garbage collector rarely, and not over the objects that the start has made."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GC_FIRST_THRESHOLD)
 
 
-def give_memory_back() -> None:
+def return_freed_memory() -> None:
     """Have glibc return large freed blocks to the system.
 
     By default it learns to keep such blocks after the first was freed, and 35 of a megabyte each,
