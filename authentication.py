@@ -25,11 +25,11 @@ _FETCH_SECONDS = 10.0
 
 
 class AuthenticationSetup(NamedTuple):
-    """What authenticates requests. `chores` have to run; `close` is called at the end."""
+    """What authenticates requests. Its background tasks must run; `close` is called at the end."""
 
     authenticator: Authenticator
     tickets: Tickets
-    chores: tuple[Callable[[], Awaitable[None]], ...]
+    background_tasks: tuple[Callable[[], Awaitable[None]], ...]
     close: Callable[[], None]
 
 

@@ -87,7 +87,10 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         cors = Cors(settings.cors.allow_origins)
         authentication = set_up_authentication(settings.auth, cors, storage, open_requests)
         stack.callback(authentication.close)
-        tasks: list[Callable[[], Awaitable[None]]] = [*relay.chores(), *authentication.chores]
+        tasks: list[Callable[[], Awaitable[None]]] = [
+            *relay.background_tasks(),
+            *authentication.background_tasks,
+        ]
         tasks.append(partial(watch_lag, metrics.lagged))
         store_health = StoreHealth(storage)
         stack.push_async_callback(store_health.close)

@@ -139,7 +139,7 @@ class Relay:
         await self._lease.renew()
         await self._orphans.end_all()
 
-    def chores(self) -> Iterator[Callable[[], Awaitable[None]]]:
+    def background_tasks(self) -> Iterator[Callable[[], Awaitable[None]]]:
         """The background work that has to run while the relay is open."""
         yield self._checkpoints.run
         yield self.remote_answers.run

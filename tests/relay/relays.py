@@ -46,7 +46,7 @@ LIMITS = Limits(
 
 
 class RelayProcess:
-    """A relay with its chores under way; what its store is asked for is in `store.calls`."""
+    """A relay with its tasks running; what its store is asked for is in `store.calls`."""
 
     def __init__(self, name: str, memory: Memory, limits: Limits) -> None:
         self.storage = MemoryStorage(name, memory)
@@ -67,7 +67,7 @@ class RelayProcess:
             lambda record: self.on_finished(record),
         )
         await self.relay.open()
-        for chore in self.relay.chores():
+        for chore in self.relay.background_tasks():
             self._chores.append(asyncio.create_task(_run(chore)))
 
     async def close(self) -> None:
