@@ -14,7 +14,7 @@ from providers.errors import BadResponse
 from providers.finish import is_known
 from providers.quirks import QuirkLog
 from providers.sink import Finish, Kind, Sink
-from providers.text_pieces import common_prefix, is_torn, mend
+from providers.text_pieces import common_prefix, is_torn, join_surrogates
 from providers.tool_calls import CallPiece, ToolCalls, says_nothing
 
 # Text that waits behind an unfinished tool call is nowhere else counted.
@@ -97,7 +97,7 @@ class Assembler:
         taken back: what follows the common beginning is appended.
         """
         if is_torn(text):
-            text, _ = mend(text)
+            text, _ = join_surrogates(text)
         known = self._so_far.get(kind, "")
         if known.startswith(text):  # nothing, or for once less than before
             return
@@ -109,7 +109,7 @@ class Assembler:
 
         If it is another text, it was shown otherwise already, and stays as it was shown.
         """
-        text, _ = mend(text)
+        text, _ = join_surrogates(text)
         lacked = _beyond(self.written(kind), text)
         if lacked is None:
             self.note_quirk("repeated_otherwise")
@@ -137,7 +137,7 @@ class Assembler:
         """Data that the provider wants back with the reasoning or tool call that came last."""
         self._more()
         if self._calls is not None:
-            self._calls.give_way()
+            self._calls.close_open_call()
         self._sink.data(data)
 
     def usage(self, usage: Usage) -> None:
@@ -176,7 +176,7 @@ class Assembler:
     def _write(self, kind: Kind, text: str) -> None:
         text = self._halves.pop(kind, "") + text
         if is_torn(text):
-            text, half = mend(text)
+            text, half = join_surrogates(text)
             if half:
                 self._halves[kind] = half
         if text or self._halves:
@@ -191,7 +191,7 @@ class Assembler:
                 raise BadResponse(reason="tool_calls_too_long")
             return
         if self._calls is not None:
-            self._calls.give_way()
+            self._calls.close_open_call()
         self._writers[kind](text)
 
     def _more(self) -> None:
@@ -219,7 +219,7 @@ class Assembler:
 
     def _no_longer_waiting(self) -> None:
         if self._waiting and self._calls is not None and not self._calls.busy:
-            self._calls.give_way()
+            self._calls.close_open_call()
             waiting, self._waiting = self._waiting, []
             self._waiting_chars = 0
             for kind, text in waiting:

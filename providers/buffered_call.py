@@ -5,7 +5,7 @@ import re
 from typing import Final
 
 from providers.sink import Sink
-from providers.text_pieces import common_prefix, is_torn, mend
+from providers.text_pieces import common_prefix, is_torn, join_surrogates
 
 _NOTHING: Final = ("", "")
 
@@ -37,7 +37,7 @@ class BufferedCall:
         arguments = self._half + arguments
         self._half = ""
         if is_torn(arguments):
-            arguments, self._half = mend(arguments)
+            arguments, self._half = join_surrogates(arguments)
         if self.is_held_back and arguments.strip() not in ("", "{}"):  # `{}` is replaced
             self._pieces, self._is_whole, self._is_empty = [], None, False
         if so_far:

@@ -63,7 +63,8 @@ _DECODER: Final = json.JSONDecoder(parse_float=_Float, parse_int=_whole_number, 
 def read(data: bytes, kind: type[T]) -> list[T]:
     """The values in `data` as `kind`, read patiently; none if there is no JSON in it.
 
-    Surrogate halves survive in the strings of the result: see `mend`. Raises BadResponse for JSON
+    Surrogate halves survive in the strings of the result: see `join_surrogates`. Raises BadResponse
+    for JSON
     that is broken, since a token may have been in it, and for values of which nothing is left.
     """
     return [loosely(value, kind) for value in values(data)]

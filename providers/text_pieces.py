@@ -11,7 +11,7 @@ def is_torn(text: str) -> bool:
     return not text.isascii() and _HALVES.search(text) is not None
 
 
-def mend(text: str) -> tuple[str, str]:
+def join_surrogates(text: str) -> tuple[str, str]:
     """`text` with its surrogate halves joined, and the half it may end in.
 
     That half belongs before the text that follows. One without its other half becomes U+FFFD.

@@ -18,7 +18,7 @@ from providers.content_parts import argument_text
 from providers.errors import BadResponse
 from providers.lenient_json import Content
 from providers.sink import Sink
-from providers.text_pieces import is_torn, mend
+from providers.text_pieces import is_torn, join_surrogates
 
 # As much as a whole answer may hold by default (relay.max_answer_chars), which cannot watch what
 # is held back here.
@@ -97,7 +97,7 @@ class ToolCalls:
         """Whether anything of the open call is still to be passed on, or to come."""
         return self._open < len(self._calls) and (self.busy or self._calls[self._open].is_held_back)
 
-    def give_way(self) -> None:
+    def close_open_call(self) -> None:
         """Something else is being appended: the open call, which is whole, gets nothing more."""
         if self._open < len(self._calls):
             self._calls[self._open].pass_on(self._sink, closing=True)
@@ -173,6 +173,6 @@ def _id_of(piece: CallPiece) -> str:
 def _mended(name: str) -> str:
     """An id or a name, which comes whole: half a character in it stays half."""
     if is_torn(name):
-        name, half = mend(name)
+        name, half = join_surrogates(name)
         return f"{name}\ufffd" if half else name
     return name
