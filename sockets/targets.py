@@ -41,14 +41,14 @@ def _pathed(start_line: RequestStartLine, headers: HTTPHeaders) -> RequestStartL
     if method == "CONNECT":  # a host and a port, for tunnels, which this server does not make
         return start_line
     address = _ADDRESS.fullmatch(target)
-    if address is None or not _may_stand_aside(headers, version):
+    if address is None or not _is_host_valid(headers, version):
         return None
     headers["Host"] = address[1]
     path = address[2] or (WHOLE if method == "OPTIONS" else "/")
     return start_line._replace(path=path if path.startswith(("/", WHOLE)) else f"/{path}")
 
 
-def _may_stand_aside(headers: HTTPHeaders, version: str) -> bool:
+def _is_host_valid(headers: HTTPHeaders, version: str) -> bool:
     """Whether the Host header beside an absolute URL is valid; it is ignored otherwise."""
     hosts = headers.get_list("Host")
     if not hosts:
