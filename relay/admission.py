@@ -80,7 +80,11 @@ class Admission:
             self.counts, "changes", limit=allowance.questions_per_minute, seconds=_MINUTE
         )
         self._tokens = Quota(
-            self.counts, "tokens", limit=allowance.tokens_per_day, seconds=_DAY, careful=True
+            self.counts,
+            "tokens",
+            limit=allowance.tokens_per_day,
+            seconds=_DAY,
+            reads_counts_first=True,
         )
         self._storage_quota = StorageQuota(storage, allowance.stored_bytes)
         self._answers = 0

@@ -145,24 +145,31 @@ class UsageCounters:
 class Quota:
     """A limit for each user in each span of so many seconds; without a limit nothing is counted.
 
-    With `careful` the counts of other processes are read before a user unknown here is admitted.
+    With `reads_counts_first` the counts of other processes are read before a user unknown here is
+    admitted.
     """
 
     def __init__(
-        self, counts: UsageCounters, what: str, *, limit: int, seconds: int, careful: bool = False
+        self,
+        counts: UsageCounters,
+        what: str,
+        *,
+        limit: int,
+        seconds: int,
+        reads_counts_first: bool = False,
     ) -> None:
         self.counts = counts
         self._what = what
         self._limit = limit
         self._seconds = seconds
-        self._careful = careful
+        self._reads_counts_first = reads_counts_first
 
     async def is_spent(self, user: str) -> bool:
         """Whether the user has used up the limit of this span."""
         if not self._limit:
             return False
         counter = self.counts.of(user, self._what, self._seconds)
-        unknown = self._careful and counter.shared_at is None
+        unknown = self._reads_counts_first and counter.shared_at is None
         if unknown or counter.unshared >= max(1, (self._limit - counter.total) // _UNSHARED_PART):
             await self.counts.share()
         return counter.total + counter.unshared >= self._limit

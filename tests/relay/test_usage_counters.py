@@ -54,9 +54,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return at
 
 
-def quota(store: CountsInMemory, limit: int = 80, *, careful: bool = False) -> Quota:
+def quota(store: CountsInMemory, limit: int = 80, *, reads_counts_first: bool = False) -> Quota:
     """A process's own."""
-    return Quota(UsageCounters(store), "questions", limit=limit, seconds=60, careful=careful)
+    return Quota(
+        UsageCounters(store),
+        "questions",
+        limit=limit,
+        seconds=60,
+        reads_counts_first=reads_counts_first,
+    )
 
 
 async def asked(quota: Quota, user: str = "alice") -> bool:
@@ -117,12 +123,12 @@ async def test_after_a_round_everybody_knows(
 async def test_the_careful_look_first_and_only_once(
     clock: Callable[[float], None], store: CountsInMemory
 ) -> None:
-    before = quota(store, careful=True)
+    before = quota(store, reads_counts_first=True)
     before.add("alice", 500)
     await before.counts.share()
     store.calls.clear()
 
-    restarted = quota(store, careful=True)
+    restarted = quota(store, reads_counts_first=True)
     assert [True] * 5 == [await restarted.is_spent("alice") for _ in range(5)]
     assert 1 == len(store.calls)
 
@@ -145,7 +151,7 @@ async def test_a_new_span_begins_at_nothing_and_says_when(
 async def test_those_who_wait_share_one_round(
     clock: Callable[[float], None], store: CountsInMemory
 ) -> None:
-    mine = quota(store, careful=True)
+    mine = quota(store, reads_counts_first=True)
     users = [f"user {number}" for number in range(200)]
     assert [False] * 200 == await asyncio.gather(*map(mine.is_spent, users))
     assert len(store.calls) <= 2
