@@ -65,7 +65,7 @@ class RequestsByApiKey(Protocol):
     def api_keys_in_use(self) -> Set[str]:
         """The ids of the keys of all requests in progress."""
 
-    def close_those_of(self, api_key_ids: Set[str]) -> None:
+    def close_by_api_keys(self, api_key_ids: Set[str]) -> None:
         """Close the requests that were sent with these keys."""
 
 
@@ -208,7 +208,7 @@ class ApiKeyVerifier:
                 if api_key_id in kept and _is_good(kept[api_key_id])
             }
             if in_use > good:
-                self._requests.close_those_of(in_use - good)
+                self._requests.close_by_api_keys(in_use - good)
 
     def _learn(self, kept: dict[str, ApiKey], watched: Set[str], read_at: float) -> None:
         for api_key_id in watched:

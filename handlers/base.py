@@ -121,7 +121,7 @@ class BaseHandler(RequestHandler):
         """The id of the API key that the request was sent with, if it was one."""
         return None if self.principal is None else self.principal.api_key_id
 
-    def close_for_its_key(self) -> None:
+    def close_as_revoked(self) -> None:
         """The API key is no longer valid: close the connection."""
         log.info(
             LogEvent("request ended, its key is gone", request=self.request_id, key=self.api_key_id)

@@ -13,7 +13,7 @@ class OpenRequest(Protocol):
     def api_key_id(self) -> str | None:
         """The id of the API key that it was sent with, if it was one."""
 
-    def close_for_its_key(self) -> None:
+    def close_as_revoked(self) -> None:
         """Close the connection, since the API key is no longer valid."""
 
 
@@ -51,7 +51,7 @@ class OpenRequests:
         """The ids of the API keys of all requests in progress."""
         return {request.api_key_id for request in self._requests if request.api_key_id is not None}
 
-    def close_those_of(self, api_key_ids: Set[str]) -> None:
+    def close_by_api_keys(self, api_key_ids: Set[str]) -> None:
         """Close the requests with these API keys, streams above all."""
         for request in [each for each in self._requests if each.api_key_id in api_key_ids]:
-            request.close_for_its_key()
+            request.close_as_revoked()
