@@ -49,7 +49,7 @@ class MongoCoordination(MongoLiveAnswers, CoordinationStore):
     async def unreadable(self, kinds: Collection[str]) -> frozenset[str]:
         if not kinds:
             return frozenset()
-        cursor = self._processes.find(queries.not_reading(kinds), {"reads": 1})
+        cursor = self._processes.find(queries.unable_to_read(kinds), {"reads": 1})
         reads = [document.get("reads", ()) async for document in cursor]
         return frozenset(kind for kind in kinds if any(kind not in each for each in reads))
 
@@ -58,7 +58,7 @@ class MongoCoordination(MongoLiveAnswers, CoordinationStore):
         of_ours = {
             "wants": {"$elemMatch": {"owner": self.process}}
         }  # each process names this one once
-        cursor = self._processes.find(queries.wanting(self.process), of_ours)
+        cursor = self._processes.find(queries.requesting_from(self.process), of_ours)
         return peer_requests_in([document["wants"][0] async for document in cursor])
 
     @command("follow")

@@ -267,7 +267,7 @@ def lease_renewed(milliseconds: int, requests: Mapping[str, PeerRequests]) -> li
     return [{"$set": renewed}]
 
 
-def not_reading(kinds: Collection[str]) -> Document:
+def unable_to_read(kinds: Collection[str]) -> Document:
     """The live processes that cannot read all of `kinds`; one of the first version reads none."""
     return {"reads": {"$not": {"$all": sorted(kinds)}}, "$expr": _LEASE_HELD}
 
@@ -288,6 +288,6 @@ def lease_given_back(process: str) -> Document:
     return {"_id": process, "wants": []}
 
 
-def wanting(process: str) -> Document:
+def requesting_from(process: str) -> Document:
     """The live processes with peer requests to this one."""
     return {"wants.owner": process, "$expr": _LEASE_HELD}
