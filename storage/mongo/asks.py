@@ -34,14 +34,14 @@ class MongoAsks(MongoMessages, MongoIdempotencyKeys, AskStore):
     ) -> None:
         kept = (answer,) if question is None else (question, answer)
         make = new
-        entitled = key is None  # to be told what it meets in the conversation
+        may_report_busy = key is None  # to be told what it meets in the conversation
 
         async def keep(session: MotorClientSession) -> None:
-            nonlocal make, entitled
+            nonlocal make, may_report_busy
             if key is not None:
-                entitled = False
+                may_report_busy = False
                 await self._claim_key(session, key, replaces)
-                entitled = True
+                may_report_busy = True
             try:
                 ordinal = await self._reserve_ordinals(session, kept, title, make)
             except DuplicateKeyError:
@@ -59,7 +59,7 @@ class MongoAsks(MongoMessages, MongoIdempotencyKeys, AskStore):
             if await self._is_message(answer):
                 return True
             # Wait until the other's key is visible, which may take longer on its shard.
-            if entitled and live not in (None, answer.id):
+            if may_report_busy and live not in (None, answer.id):
                 raise Busy(live)
             return False
 
