@@ -44,7 +44,7 @@ def local_programs(settings: Settings) -> Iterator[Finding]:
                 f"AF_NETLINK in the unit's RestrictAddressFamilies, or {_KEYS}",
             )
             return
-    found = ports_to_the_world(table for path in _TABLES if (table := _read(path)))
+    found = publicly_bound_ports(table for path in _TABLES if (table := _read(path)))
     if found:
         listed = " and ".join(map(str, found))
         yield look(
@@ -71,7 +71,7 @@ def local_programs(settings: Settings) -> Iterator[Finding]:
         yield ok(about, "serves the programs of this user, and of root")
 
 
-def ports_to_the_world(tables: Iterator[str]) -> list[int]:
+def publicly_bound_ports(tables: Iterator[str]) -> list[int]:
     """The web ports on which a program listens on an address other than loopback."""
     found = set()
     for table in tables:

@@ -99,7 +99,7 @@ async def _port(
 
 async def _unix_socket(about: str, path: str) -> Finding:
     """Whether a server could listen at `path`; a socket without a listener is replaced."""
-    if (trouble := _in_the_way(about, path)) is not None:
+    if (trouble := _path_obstacle(about, path)) is not None:
         return trouble
     try:
         reader, writer = await asyncio.open_unix_connection(path)
@@ -117,7 +117,7 @@ async def _unix_socket(about: str, path: str) -> Finding:
     return wrong(about, f"{path} is taken, and not by a Headrace that answers", "set host")
 
 
-def _in_the_way(about: str, path: str) -> Finding | None:
+def _path_obstacle(about: str, path: str) -> Finding | None:
     """Why no socket can be created at `path`; None if nothing prevents it."""
     place = Path(path).resolve()
     if not os.access(place.parent, os.W_OK | os.X_OK):

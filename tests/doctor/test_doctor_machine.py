@@ -116,7 +116,7 @@ _TABLE = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when r
 )
 def test_who_listens_to_the_world_is_found(local: str, state: str, found: list[int]) -> None:
     table = _TABLE.format(local, "00000000:0000", state)
-    assert found == local_programs.ports_to_the_world(iter([table]))
+    assert found == local_programs.publicly_bound_ports(iter([table]))
 
 
 @pytest.mark.gen_test
