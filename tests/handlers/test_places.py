@@ -75,6 +75,7 @@ async def test_no_more_requests_are_answered_at_a_time_than_a_user_may_have_and_
         gate.open.set()
         for reader in readers:
             reader.close()
+        await server.open_requests.wait_for_none(timeout=5)
     assert 200 == (await call(server.url, "GET", "/api/v1/me")).status
 
 
@@ -91,7 +92,8 @@ async def test_a_response_that_nobody_takes_is_under_way_until_its_client_leaves
         await clients.all_wait()
         assert (429, "too_many_requests") == said(await call(server.url, "GET", "/api/v1/me"))
 
-    await until(lambda: server.relay.unsent_budget.held == 0)
+    await server.open_requests.wait_for_none(timeout=5)
+    assert 0 == server.relay.unsent_budget.held
     assert 200 == (await call(server.url, "GET", "/api/v1/me")).status
 
 
