@@ -46,7 +46,7 @@ with instrumented():
     from providers.qianfan import Qianfan
     from providers.qianfan_v1 import QianfanV1
     from providers.quirks import QuirkLog
-    from providers.reading import Reading
+    from providers.response_reader import ResponseReader
     from providers.sink import Finish, Kind
     from providers.sse import EventParser
 
@@ -159,12 +159,12 @@ def answer(
     """What a dialect makes of a body in pieces: texts joined, and the error that it ended with."""
     sink = _Answer()
     headers = {"Retry-After": retry_after}
-    reading = Reading(dialect, status, content_type, headers, sink, QuirkLog("fuzzed"))
+    reader = ResponseReader(dialect, status, content_type, headers, sink, QuirkLog("fuzzed"))
     failure = None
     try:
         for piece in pieces:
-            reading.feed(piece)
-        reading.end()
+            reader.feed(piece)
+        reader.end()
     except ProviderError as error:
         failure = error.code, error.provider_code, error.reason, error.retry_after
     if failure is not None:

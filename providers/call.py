@@ -23,7 +23,7 @@ from providers.errors import (
     StreamBroken,
 )
 from providers.quirks import QuirkLog
-from providers.reading import Reading
+from providers.response_reader import ResponseReader
 from providers.sink import Sink
 from providers.transport import Timeouts
 from providers.transport_errors import provider_error
@@ -80,8 +80,8 @@ class ProviderCall:
         self._stage = _Stage.CONNECTING
         self._since = self._began  # when the stage's timeout began to count
         self._status: int | None = None
-        self._reading: Reading | None = None  # from the response's head on
-        self._events = 0  # of the reading, when it last made progress
+        self._reader: ResponseReader | None = None  # from the response's head on
+        self._events = 0  # of the response, when it last made progress
         self._remarks = 0  # likewise
         self._timeout: ProviderError | None = None  # once TIMED_OUT
 
@@ -95,9 +95,9 @@ class ProviderCall:
         code: str | None = None
         try:
             broken = await self._response()
-            if self._reading is None:
+            if self._reader is None:
                 raise StreamBroken(reason="no_response")
-            self._reading.end(broken)
+            self._reader.end(broken)
         except ProviderError as error:
             code = error.code
             raise
@@ -113,7 +113,7 @@ class ProviderCall:
             ms=int(1000 * (self._loop.time() - self._began)),
             code=code,
             http_status=self._status,
-            usage=self._reading.counted if self._reading is not None else None,
+            usage=self._reader.counted if self._reader is not None else None,
         )
 
     async def _response(self) -> ProviderError | None:
@@ -123,13 +123,13 @@ class ProviderCall:
             response.error = None  # of a status that is one: it holds the response, and that us
         except asyncio.CancelledError:
             if self._timeout is not None:
-                if self._reading is not None:
-                    self._reading.release()
+                if self._reader is not None:
+                    self._reader.release()
                 raise self._timeout from None
             if self._stage is not _Stage.FINISHED:  # cancelled from outside
                 raise
         except HttpClientError as error:
-            if self._reading is None or not isinstance(error, ConnectionLost):
+            if self._reader is None or not isinstance(error, ConnectionLost):
                 raise provider_error(error) from error
             return provider_error(error)
         return None
@@ -140,7 +140,7 @@ class ProviderCall:
 
     def _on_head(self, status: int, headers: HTTPHeaders) -> None:
         self._status = status
-        self._reading = Reading(
+        self._reader = ResponseReader(
             self._dialect,
             status,
             headers.get("Content-Type", ""),
@@ -150,22 +150,22 @@ class ProviderCall:
         )
 
     def _on_body(self, chunk: bytes) -> None:
-        reading = self._reading
-        assert reading is not None  # the client calls on_head before any body
-        reading.feed(chunk)
-        if reading.finished:
+        reader = self._reader
+        assert reader is not None  # the client calls on_head before any body
+        reader.feed(chunk)
+        if reader.finished:
             stage = _LINGERING
         else:
-            stage = _STREAMING if reading.grown else _WAITING
+            stage = _STREAMING if reader.grown else _WAITING
         if stage is not self._stage:
-            self._events, self._remarks = reading.events, reading.remarks
+            self._events, self._remarks = reader.events, reader.remarks
             self._enter(stage)
         elif stage is _STREAMING:
-            if reading.events != self._events:
-                self._events = reading.events
+            if reader.events != self._events:
+                self._events = reader.events
                 self._since = self._loop.time()
-        elif stage is _LINGERING and reading.remarks != self._remarks:  # else it says nothing
-            self._remarks = reading.remarks
+        elif stage is _LINGERING and reader.remarks != self._remarks:  # else it says nothing
+            self._remarks = reader.remarks
             self._since = self._loop.time()
 
     def _enter(self, stage: _Stage) -> None:
@@ -189,7 +189,7 @@ class ProviderCall:
         if self._stage is _Stage.STREAMING:
             return timeouts.idle
         # A provider that put a finish mark in the middle of a text may do so again.
-        has_resumed = self._reading is not None and self._reading.reopened
+        has_resumed = self._reader is not None and self._reader.reopened
         return timeouts.idle if has_resumed else _LINGER_SECONDS
 
     def _set_timer(self) -> None:

@@ -18,7 +18,7 @@ from providers.openai import OpenAI
 from providers.qianfan import Qianfan
 from providers.qianfan_v1 import QianfanV1
 from providers.quirks import QuirkLog
-from providers.reading import Reading
+from providers.response_reader import ResponseReader
 from providers.sink import Finish, Kind
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -131,7 +131,7 @@ class _Noted(QuirkLog):
         self._odd.add(what if word is None else f"{what}={word}")
 
 
-def reading_into(
+def reader_into(
     outcome: Outcome,
     dialect: Dialect = OPENAI,
     *,
@@ -139,10 +139,10 @@ def reading_into(
     content_type: str = EVENT_STREAM,
     headers: Mapping[str, str] | None = None,
     **bounds: int,
-) -> Reading:
-    """The reading of a response that is still to come."""
+) -> ResponseReader:
+    """A reader of a response that is still to come."""
     odd = _Noted(outcome.odd)
-    return Reading(dialect, status, content_type, headers or {}, outcome, odd, **bounds)
+    return ResponseReader(dialect, status, content_type, headers or {}, outcome, odd, **bounds)
 
 
 def read(
@@ -154,11 +154,11 @@ def read(
 ) -> Outcome:
     """The outcome of a response whose body came in `pieces` and then ended, or was `broken` off."""
     outcome = Outcome()
-    reading = reading_into(outcome, dialect, **response)
+    reader = reader_into(outcome, dialect, **response)
     try:
         for piece in pieces:
-            reading.feed(piece)
-        reading.end(StreamBroken() if broken else None)
+            reader.feed(piece)
+        reader.end(StreamBroken() if broken else None)
     except ProviderError as error:
         outcome.error = error
     return outcome

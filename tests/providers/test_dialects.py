@@ -13,15 +13,15 @@ from providers.errors import ProviderOverloaded, StreamBroken
 from providers.finish import finish_of
 from providers.openai import OpenAI
 from providers.sink import Finish
-from tests.providers.outcome import DASHSCOPE, OPENAI, QIANFAN, QIANFAN_V1, Outcome, reading_into
+from tests.providers.outcome import DASHSCOPE, OPENAI, QIANFAN, QIANFAN_V1, Outcome, reader_into
 
 
 def outcome_of(dialect: Dialect, *bodies: dict[str, Any]) -> Outcome:
     """What events say, in a stream that goes on."""
     outcome = Outcome()
-    reading = reading_into(outcome, dialect)
+    reader = reader_into(outcome, dialect)
     for body in bodies:
-        reading.feed(b"data: " + json.dumps(body).encode() + b"\n\n")
+        reader.feed(b"data: " + json.dumps(body).encode() + b"\n\n")
     return outcome
 
 
@@ -202,7 +202,7 @@ class TestSwitches:
         for done_ends in (False, True):
             dialect = OpenAI("http://localhost/v1", Switches(done_ends=done_ends))
             outcome = Outcome()
-            reading_into(outcome, dialect).feed(body)
+            reader_into(outcome, dialect).feed(body)
             assert done_ends == (outcome.mark is not None)
 
     @pytest.mark.parametrize("word", ["insufficient_system_resource", "network_error"])

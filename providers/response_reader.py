@@ -35,7 +35,7 @@ _LINES: Final = (b"}\n{", b"}\r\n{", b"}\n\n{", b"}\r\n\r\n{", b"\ndata:")
 _TELLING_BYTES: Final = 6
 
 
-class Reading:
+class ResponseReader:
     """The state of one response. Feed it the body as it comes, then say that it ended.
 
     What it says is handed to `sink`; what that raises is raised.

@@ -17,7 +17,7 @@ from providers.errors import (
     RateLimited,
     StreamBroken,
 )
-from providers.reading import MAX_ERROR_BYTES, Reading
+from providers.response_reader import MAX_ERROR_BYTES, ResponseReader
 from providers.sink import Finish
 from tests.providers.outcome import (
     CUMULATIVE,
@@ -27,7 +27,7 @@ from tests.providers.outcome import (
     OPENAI,
     Outcome,
     read,
-    reading_into,
+    reader_into,
 )
 
 STOP = {"choices": [{"delta": {}, "finish_reason": "stop"}]}
@@ -55,8 +55,8 @@ def call(index: int | None, arguments: str = "", *, id: str | None = None, name:
     return delta(tool_calls=[{"index": index, "id": id, "function": function}])
 
 
-def reading_of(*, status: int = 200, content_type: str = EVENT_STREAM) -> Reading:
-    return reading_into(Outcome(), status=status, content_type=content_type)
+def reader_of(*, status: int = 200, content_type: str = EVENT_STREAM) -> ResponseReader:
+    return reader_into(Outcome(), status=status, content_type=content_type)
 
 
 def read_events(*events: object) -> Outcome:
@@ -66,9 +66,9 @@ def read_events(*events: object) -> Outcome:
 def given_so_far(*events: object) -> list[tuple[str, ...]]:
     """What a stream that goes on has handed over, event by event."""
     outcome = Outcome()
-    reading = reading_into(outcome)
+    reader = reader_into(outcome)
     for event in events:
-        reading.feed(sse(event))
+        reader.feed(sse(event))
     return outcome.growth
 
 
@@ -77,11 +77,11 @@ class TestWhatABodyIs:
         for page in (b"<html>", b"\r\n <!DOCTYPE html>"):
             for content_type in ("text/html; charset=utf-8", EVENT_STREAM, ""):
                 with pytest.raises(BadResponse):
-                    reading_of(content_type=content_type).feed(page)
+                    reader_of(content_type=content_type).feed(page)
 
     def test_words_labelled_as_a_page_are_no_answer(self) -> None:
         with pytest.raises(BadResponse):
-            reading_of(content_type="TEXT/HTML").feed(b"Bad gateway")
+            reader_of(content_type="TEXT/HTML").feed(b"Bad gateway")
 
     def test_an_empty_body_is_a_broken_stream(self) -> None:
         for body in (b"", b"\n\n", b": keep-alive\n\n", b"Bad gateway"):
@@ -98,12 +98,12 @@ class TestWhatABodyIs:
         assert "body_too_long" == getattr(outcome.error, "reason", None)
 
     def test_an_endless_error_body_is_read_over(self) -> None:
-        reading = reading_of(status=503)
+        reader = reader_of(status=503)
         for _ in range(100):
-            reading.feed(b"<" * 65536)
-        assert len(reading._body) == MAX_ERROR_BYTES
+            reader.feed(b"<" * 65536)
+        assert len(reader._body) == MAX_ERROR_BYTES
         with pytest.raises(ProviderOverloaded):
-            reading.end()
+            reader.end()
 
     def test_json_that_is_no_answer_is_a_bad_response(self) -> None:
         for body in (b"{}", b"[]", b'{"ok": true}', b"{" * 100_000):
@@ -112,19 +112,19 @@ class TestWhatABodyIs:
 
 class TestProgress:
     def test_only_data_events_count(self) -> None:
-        reading = reading_of()
+        reader = reader_of()
         for keep_alive in (b": ping\n\n", b"\n", b"event: ping\n\n", b"foo: bar\n"):
-            reading.feed(keep_alive)
-        assert 0 == reading.events
-        reading.feed(sse(text("a")) + sse(text("b"))[:-1])
-        assert 1 == reading.events
+            reader.feed(keep_alive)
+        assert 0 == reader.events
+        reader.feed(sse(text("a")) + sse(text("b"))[:-1])
+        assert 1 == reader.events
 
     def test_finished_and_done_are_two_things(self) -> None:
-        reading = reading_of()
+        reader = reader_of()
         seen = []
         for event in (text("a"), STOP, {"choices": [], "usage": {"prompt_tokens": 1}}, b"[DONE]"):
-            reading.feed(sse(event))
-            seen.append((reading.finished, reading.done))
+            reader.feed(sse(event))
+            seen.append((reader.finished, reader.done))
         assert [(False, False), (True, False), (True, False), (True, True)] == seen
 
     def test_done_alone_finishes_nothing(self) -> None:
