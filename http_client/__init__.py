@@ -1,5 +1,6 @@
-"""The HTTP client: Tornado's interface, and fetches that really end when they are cancelled.
+"""An HTTP client with Tornado's interface whose fetches can be cancelled.
 
-It knows nothing of providers. `client.py` is what others use; `connecting.py` makes connections,
-`connection.py` uses and keeps them, `http1.py` reads and writes the protocol without a socket.
+The package knows nothing of providers. `client.py` is its public interface; `connecting.py` opens
+connections, `connection.py` sends requests on them and pools the idle ones, and `http1.py` encodes
+requests and parses responses without a socket.
 """

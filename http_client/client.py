@@ -1,12 +1,14 @@
 """An HTTP client whose requests can be cancelled.
 
-Neither of Tornado's two clients can abort a fetch: whoever cancels its future leaves the server
-generating an answer, and billing it, for nobody. This one is an AsyncHTTPClient too, on Tornado's
-IOStream, with this difference: **cancelling what `fetch` returned closes the connection at once**,
-whether it is queued for, being made, silent or in the middle of a body.
+Neither of Tornado's two clients can abort a fetch: after its future is cancelled, the server goes
+on generating an answer, and billing it, for nobody. This client is an AsyncHTTPClient too, on
+Tornado's IOStream, with one difference: **cancelling the task that `fetch` returned closes the
+connection at once**, whether the fetch is queued, connecting, waiting for the response or in the
+middle of a body.
 
-`http1.py` knows the bytes, `connecting.py` makes a stream, `connection.py` uses it and keeps
-it while it is idle; here they become a fetch, and errors of sockets, TLS and DNS become ours.
+`http1.py` encodes and parses the protocol, `connecting.py` opens a stream, and `connection.py`
+sends requests on it and keeps it while it is idle. This module makes a fetch of them, and turns
+errors of sockets, TLS and DNS into those of `errors.py`.
 """
 
 import asyncio
@@ -32,22 +34,24 @@ from http_client.errors import (
 from http_client.http1 import ResponseHead, request_head
 from http_client.reasons import reason_of
 
-# Connections in use at a time. Each takes a descriptor and some 14 KB here, 40 KB with TLS.
+# Connections in use at a time. Each takes a file descriptor and some 14 KB of memory, 40 KB with
+# TLS.
 MAX_CONNECTIONS = 10_000
 
-# A body without a `streaming_callback`: a token or an error is some KB, a set of keys or a list of
-# models may be some hundred.
+# Bytes of a body that is buffered because there is no `streaming_callback`. A token response or an
+# error has a few KB, a key set or a list of models may have some hundred.
 MAX_BUFFERED_BYTES = 1024 * 1024
 
-# Parts of Tornado's interface that this client does not support: they are refused, not ignored.
+# Options of Tornado's that this client does not support: a request with one of them is rejected
+# rather than sent without it.
 _REFUSED = (
     "auth_username",  # callers set the Authorization header
     "body_producer",
     "client_cert",
     "client_key",
-    "decompress_response",  # a decompressed body would have no bound
+    "decompress_response",  # a decompressed body would have no size limit
     "expect_100_continue",
-    "follow_redirects",  # keys would be sent to the redirect's target
+    "follow_redirects",  # the redirect's target would receive the API key
     "network_interface",
     "prepare_curl_callback",
     "ssl_options",
@@ -55,16 +59,17 @@ _REFUSED = (
 
 
 class ClientRequest(HTTPRequest):
-    """An HTTPRequest with what the relaying of a stream needs besides. It is for one fetch.
+    """An HTTPRequest with the callbacks that relaying a stream needs. It is for one fetch only.
 
-    Its body, a whole history, is let go when the response begins, because answers last for minutes.
+    Its body, which holds a whole conversation, is dropped when the response begins, because an
+    answer may last for minutes.
 
-    may_send: the connection is made at once, but not a byte of the request is sent before this
-        is done; if that fails or is cancelled, so does the fetch. It may be shared: it is awaited
-        and never cancelled from here.
+    may_send: awaited after the connection is made and before the first byte of the request is sent.
+        If it fails or is cancelled, so does the fetch. Several requests may share it, since
+        cancelling a fetch does not cancel it.
     on_send: called when the first byte of the request is about to be sent.
-    on_head: called once, with status and headers, before the first piece of the body. The typed
-        sister of `header_callback`, which hands over lines that would have to be parsed again.
+    on_head: called once, with status and headers, before the first piece of the body.
+        `header_callback` of Tornado receives lines instead, which would have to be parsed again.
     """
 
     def __init__(
@@ -84,13 +89,13 @@ class ClientRequest(HTTPRequest):
 
 
 class HttpClient(AsyncHTTPClient):
-    """Fetches that end when they are cancelled; one instance per process, owned by who made it.
+    """An HTTP client for one process whose fetches end when they are cancelled.
 
-    max_connections: so many connections in use at a time. Further fetches wait, first come first
-        served. Waiting counts towards no connect timeout, for it says nothing about the server;
-        the caller bounds how many wait, and for how long.
-    resolver, defaults: as Tornado's clients take them. By default a fetch has no total time, no
-        redirects and no compression, whatever Tornado's defaults are.
+    max_connections: how many connections may be in use at a time. Further fetches wait in order of
+        arrival. The wait does not count towards the connect timeout, because it says nothing about
+        the server; callers limit how many wait, and for how long.
+    resolver, defaults: as Tornado's clients take them. By default a fetch has no total timeout,
+        follows no redirect and is not compressed, whatever Tornado's defaults are.
     """
 
     def __new__(
@@ -100,7 +105,10 @@ class HttpClient(AsyncHTTPClient):
         resolver: Resolver | None = None,
         defaults: dict[str, Any] | None = None,
     ) -> Self:
-        """Always a new instance. Tornado's own way is one for all, whatever its arguments."""
+        """Return a new instance.
+
+        Tornado's own method returns one shared instance per event loop.
+        """
         client = super().__new__(
             cls,
             force_instance=True,
@@ -116,7 +124,7 @@ class HttpClient(AsyncHTTPClient):
         max_connections: int = MAX_CONNECTIONS,
         resolver: Resolver | None = None,
     ) -> None:
-        """The constructor, as Tornado's configurable classes have it."""
+        """Set the client up; Tornado's configurable classes use this in place of `__init__`."""
         ours = {
             "request_timeout": 0,
             "follow_redirects": False,
@@ -133,32 +141,34 @@ class HttpClient(AsyncHTTPClient):
 
     @property
     def connections_in_use(self) -> int:
-        """Connections that carry a fetch, or are being made for one."""
+        """How many connections carry a fetch or are being made for one."""
         return self._in_use
 
     @property
     def connections_idle(self) -> int:
-        """Connections kept open for later fetches."""
+        """How many connections are kept open for later fetches."""
         return len(self._pool)
 
     def fetch(
         self, request: str | HTTPRequest, raise_error: bool = True, **kwargs: Any
     ) -> asyncio.Task[HTTPResponse]:
-        """Send `request`; the task's result is the response. Cancelling the task closes the stream.
+        """Send `request`; the task's result is the response.
 
-        Whatever the status, it is a response: a redirect is not followed, and `raise_error`, as in
-        Tornado, raises HTTPError unless it is 2xx. The body is in it unless there is a
-        `streaming_callback`. Raises
+        Cancelling the task closes the connection.
 
-        - ConnectFailed, ConnectTimedOut: there was no connection, so the server was not asked;
-        - ConnectionLost: it was asked, and the response did not come to its end;
-        - InvalidResponse: what came is not HTTP as it was asked for, or has no bound;
-        - RequestTimedOut: `request_timeout`, which counts from here to the end, ran out;
+        Every status is a response; no redirect is followed. With `raise_error`, as in Tornado, a
+        status other than 2xx raises HTTPError. The response holds the body unless the request has a
+        `streaming_callback`. The task raises
+
+        - ConnectFailed, ConnectTimedOut: no connection was made, so nothing was sent to the server;
+        - ConnectionLost: the request was sent, and the response did not come to its end;
+        - InvalidResponse: the response is not valid HTTP, or exceeds a limit;
+        - RequestTimedOut: `request_timeout`, which counts from this call to the end, expired;
         - ValueError: the request cannot be sent as it is;
-        - what a callback raised, or `may_send`. The connection is closed then.
+        - whatever a callback or `may_send` raised. The connection is closed then.
 
-        Tornado's own `fetch` is not built upon: it does not tell `fetch_impl` about the future
-        whose cancellation is the point.
+        Tornado's own `fetch` is not called, because it does not pass its future to `fetch_impl`,
+        and so its cancellation could not be noticed.
         """
         if self._pool.closed:
             raise RuntimeError("fetch() called on closed HttpClient")
@@ -187,7 +197,7 @@ class HttpClient(AsyncHTTPClient):
             async with asyncio.timeout(self._setting(request, "request_timeout") or None) as limit:
                 response = await self._response(request)
         except TimeoutError as error:
-            if not limit.expired():  # a callback's own
+            if not limit.expired():  # raised by a callback
                 raise
             raise RequestTimedOut(reason="timed_out") from error
         if raise_error and response.error is not None:
@@ -209,7 +219,7 @@ class HttpClient(AsyncHTTPClient):
     async def _exchange(
         self, request: HTTPRequest, endpoint: Endpoint, head: bytes, builder: "_ResponseBuilder"
     ) -> None:
-        """One request and its response, on an idle connection or on a new one."""
+        """Send one request and read its response, on an idle connection or on a new one."""
         limit = self._setting(request, "connect_timeout") or None
         connection = self._pool.take(endpoint) or await self._connect(endpoint, limit)
         try:
@@ -231,12 +241,12 @@ class HttpClient(AsyncHTTPClient):
             self._pool.put(connection)
 
     async def _connect(self, endpoint: Endpoint, limit: float | None) -> Connection:
-        """A new connection within `limit` seconds, names, proxy and TLS included."""
+        """Open a connection within `limit` seconds, which include DNS, the proxy and TLS."""
         stages = ["dns"]
         try:
             async with asyncio.timeout(limit) as timeout:
                 return Connection(await connect(endpoint, self._resolver, stages.append), endpoint)
-        except TimeoutError as error:  # also what the kernel says of an address that never answers
+        except TimeoutError as error:  # also raised by the kernel for an address that never answers
             if timeout.expired():
                 raise ConnectTimedOut(
                     reason=_with_proxy(endpoint, f"{stages[-1]}_is_silent")
@@ -246,7 +256,10 @@ class HttpClient(AsyncHTTPClient):
             raise ConnectFailed(reason=_with_proxy(endpoint, reason_of(error))) from error
 
     def _prepared(self, request: HTTPRequest) -> tuple[Endpoint, bytes]:
-        """Where to connect, and the request's head. Raises ValueError."""
+        """Return the endpoint to connect to and the encoded head of the request.
+
+        Raises ValueError.
+        """
         for name in _REFUSED:
             if self._setting(request, name):
                 raise ValueError(f"HttpClient does not do {name}")
@@ -275,13 +288,15 @@ class HttpClient(AsyncHTTPClient):
         return endpoint, head
 
     def _setting(self, request: HTTPRequest, name: str) -> Any:
-        """The request's value for a setting of Tornado's, or else the client's default."""
+        """Return the request's value of one of Tornado's options, or the client's default for
+        it.
+        """
         value = getattr(request, name)
         return self.defaults.get(name) if value is None else value
 
 
 class _ResponseBuilder:
-    """Calls the request's callbacks as the response comes, and makes an HTTPResponse of it."""
+    """Calls the request's callbacks as the response arrives, and builds an HTTPResponse from it."""
 
     def __init__(self, request: HTTPRequest) -> None:
         self._request = request
@@ -293,7 +308,7 @@ class _ResponseBuilder:
         request = self._request
         if isinstance(request, ClientRequest):
             request.was_answered = True
-            request.body = b""  # not needed again: a stale connection shows before any response
+            request.body = b""  # not needed again: a stale connection is noticed before a response
             if request.on_head is not None:
                 request.on_head(head.status, head.headers)
         if request.header_callback is not None:
@@ -303,14 +318,14 @@ class _ResponseBuilder:
             request.header_callback("\r\n")
 
     def keep(self, chunk: bytes) -> None:
-        """The body of a request without a `streaming_callback`."""
+        """Buffer a piece of the body of a request that has no `streaming_callback`."""
         if self._buffer.tell() + len(chunk) > MAX_BUFFERED_BYTES:
             raise InvalidResponse(reason="body_too_long")
         self._buffer.write(chunk)
 
     def response(self, seconds: float) -> HTTPResponse:
         head = self._head
-        assert head is not None  # an exchange without one has failed
+        assert head is not None  # an exchange without a head has raised
         return HTTPResponse(
             self._request,
             head.status,
@@ -323,16 +338,16 @@ class _ResponseBuilder:
 
 
 def _with_proxy(endpoint: Endpoint, reason: str) -> str:
-    """`reason`, and that there is a proxy on the way, which may be the cause."""
+    """Return `reason`, marked if a proxy is on the way, since that may be the cause."""
     return reason if endpoint.proxy is None else f"by_proxy_{reason.removeprefix('proxy_')}"
 
 
 async def _success_of(may_send: Awaitable[None]) -> None:
-    """Wait until `may_send` is done, and fail as it failed. Being cancelled does not cancel it."""
+    """Wait for `may_send` and raise what it raises. Cancelling this call does not cancel it."""
     future = asyncio.ensure_future(may_send)
     try:
         await asyncio.wait([future])
     finally:
-        if future is not may_send:  # a coroutine, so it was nobody else's
+        if future is not may_send:  # a coroutine, which nobody else awaits
             future.cancel()
     future.result()

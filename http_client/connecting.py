@@ -1,8 +1,9 @@
 """From a URL to a stream that can carry requests: DNS, TCP, a proxy's tunnel, TLS.
 
-Everything here may be cancelled at any moment and leaves nothing open. That is why it does not use
-tornado.tcpclient: when `TCPClient.connect` is cancelled in the very turn of the event loop in which
-its connection came about, the socket is lost and stays open (seen with Tornado 6.6.1).
+Everything here may be cancelled at any moment and leaves no socket open. That is why
+tornado.tcpclient is not used: when `TCPClient.connect` is cancelled in the same iteration of the
+event loop in which its connection is established, the socket stays open and nobody can close it
+(seen with Tornado 6.6.1).
 """
 
 import asyncio
@@ -23,33 +24,37 @@ from tornado.netutil import Resolver
 from http_client.http1 import ResponseParser
 from http_client.reasons import NotTls, ProxyRefused
 
-# One read. A TLS record is at most this long; a streamed token is a few hundred bytes.
+# Bytes of one read. A TLS record is at most this long; a streamed token has a few hundred bytes.
 READ_BYTES = 16 * 1024
 
-# Tornado allocates and clears the size of a read for each attempt to read, two of them for a token;
-# its default of 64 KiB would cost 1 µs more a token than this. A read may be half of this buffer.
+# Bytes. Tornado allocates and clears this much for each attempt to read, and makes two attempts per
+# token; its default of 64 KiB would cost 1 µs more per token. A read may be half of this buffer.
 _STREAM_BUFFER_BYTES = 2 * READ_BYTES
 
-# RFC 8305: how long one address may keep us waiting before another is tried beside it.
+# Seconds to wait for one address before the next is tried in parallel, as RFC 8305 has it.
 _NEXT_ADDRESS_SECONDS = 0.25
 
-# A provider that vanished without a word is noticed after 30 + 3 x 10 s of silence, and no NAT or
-# load balancer forgets a stream that thinks for long (AWS forgets after 350 s, Azure after 240 s).
+# TCP keepalive: a provider that disappeared without closing is noticed after 30 + 3 x 10 s of
+# silence, and no NAT or load balancer drops a stream whose model thinks for long (AWS drops one
+# after 350 s, Azure after 240 s).
 _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 
 _HOST = re.compile(r"[0-9A-Za-z_:][0-9A-Za-z_:.%\-]*")
 
 
 class TunnelProxy(NamedTuple):
-    """An HTTP proxy that makes tunnels (CONNECT)."""
+    """An HTTP proxy that opens tunnels (CONNECT)."""
 
     host: str
     port: int
-    authorization: str | None  # the value of Proxy-Authorization
+    authorization: str | None  # the value of the header Proxy-Authorization
 
     @classmethod
     def of(cls, host: str, port: int, username: str | None, password: str | None) -> "TunnelProxy":
-        """With Basic credentials if there is a user. Raises ValueError if `host` is no host."""
+        """Build a proxy's address, with Basic credentials if there is a user.
+
+        Raises ValueError if `host` is not a host name.
+        """
         if username is None:
             return cls(_checked(host), port, None)
         credentials = f"{username}:{password or ''}".encode()
@@ -57,18 +62,21 @@ class TunnelProxy(NamedTuple):
 
 
 class Endpoint(NamedTuple):
-    """Where a connection leads, and how: connections to equal endpoints may be used in turn."""
+    """Where a connection leads, and how.
+
+    A connection may be reused for any request to an equal endpoint.
+    """
 
     host: str
     port: int
     secure: bool
     validate_cert: bool = True
-    ca_certs: str | None = None  # None: certifi's
+    ca_certs: str | None = None  # None: certifi's certificates
     proxy: TunnelProxy | None = None
 
     @property
     def authority(self) -> str:
-        """`host:port`, an IPv6 address in brackets."""
+        """`host:port`, with an IPv6 address in brackets."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
@@ -81,7 +89,10 @@ class Endpoint(NamedTuple):
 
 
 def parse_url(url: str) -> tuple[Endpoint, str]:
-    """Where `url` leads, and the request target there. Raises ValueError that does not quote it."""
+    """Return the endpoint and the request target of `url`.
+
+    Raises ValueError, which does not quote the URL.
+    """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https"):
         raise ValueError("an address begins with http:// or https://")
@@ -94,20 +105,21 @@ def parse_url(url: str) -> tuple[Endpoint, str]:
 
 
 def _ignore(_: str) -> None:
-    """The default for `on_stage`."""
+    """Do nothing: the default for `on_stage`."""
 
 
 async def connect(
     endpoint: Endpoint, resolver: Resolver, on_stage: Callable[[str], None] = _ignore
 ) -> IOStream:
-    """An open stream to `endpoint`. Raises OSError (ssl.SSLError is one) or
-    UnicodeError; InvalidResponse if a proxy answers what is not HTTP.
+    """Open a stream to `endpoint`.
 
-    `on_stage` is called with what is waited for from now on: `dns`, `tcp`, `proxy` or `tls`.
+    `on_stage` is called as each stage begins, with `dns`, `tcp`, `proxy` or `tls`. Raises OSError
+    (of which ssl.SSLError is a kind), UnicodeError, or InvalidResponse if a proxy's response is not
+    HTTP.
 
-    A proxy makes a tunnel for http:// too. Through a tunnel our close is the provider's close at
-    once; a proxy that forwards may read an answer to its end after we left (Squid does, if little
-    is missing), may buffer it, and sees the key.
+    A proxy is asked for a tunnel for http:// too. Closing a tunnel closes the connection to the
+    provider at once; a proxy that forwards requests may read an answer to its end after the client
+    has left (Squid does if little is missing), may buffer it, and sees the API key.
     """
     context = _tls_context(endpoint.ca_certs, endpoint.validate_cert) if endpoint.secure else None
     if (proxy := endpoint.proxy) is None:
@@ -129,9 +141,10 @@ async def connect(
 async def _connect_tcp(
     host: str, port: int, resolver: Resolver, on_stage: Callable[[str], None]
 ) -> IOStream:
-    """TCP to the address that answers first (RFC 8305, "happy eyeballs").
+    """Connect to the address that answers first (RFC 8305, "happy eyeballs").
 
-    IPv6 and IPv4 are tried in turns; while an address is slow the next one is tried beside it.
+    IPv6 and IPv4 addresses alternate. While an address has not answered, the next one is tried in
+    parallel.
     """
     on_stage("dns")
     addresses = _alternating(await resolver.resolve(host, port))
@@ -144,7 +157,7 @@ async def _connect_tcp(
                 family, address = addresses.pop(0)
                 try:
                     stream = _stream(family)
-                except OSError as error:  # a family this system lacks, or no descriptor left
+                except OSError as error:  # the system lacks the family, or a descriptor
                     last_error = error
                     continue
                 attempts[stream.connect(address)] = stream
@@ -165,7 +178,9 @@ async def _connect_tcp(
 
 
 def _alternating(addresses: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
-    """In the resolver's order, but families in turn: one whole family may lead nowhere."""
+    """Order addresses as the resolver did, with the families alternating, since a whole family
+    may be unreachable.
+    """
     families: dict[int, list[tuple[int, Any]]] = {}
     for family, address in addresses:
         families.setdefault(family, []).append((family, address))
@@ -177,7 +192,7 @@ def _stream(family: int) -> IOStream:
     sock = socket.socket(family)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in _KEEPALIVE.items():
-        if option := getattr(socket, name, None):  # macOS spells one of them differently
+        if option := getattr(socket, name, None):  # macOS has another name for one of them
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
     stream = IOStream(sock, max_buffer_size=_STREAM_BUFFER_BYTES, read_chunk_size=READ_BYTES)
     stream.set_nodelay(True)
@@ -185,7 +200,7 @@ def _stream(family: int) -> IOStream:
 
 
 async def _open_tunnel(stream: IOStream, endpoint: Endpoint, proxy: TunnelProxy) -> None:
-    """Have the proxy at the other end of `stream` connect it to `endpoint`."""
+    """Ask the proxy at the other end of `stream` to connect it to `endpoint`."""
     lines = [f"CONNECT {endpoint.authority} HTTP/1.1", f"Host: {endpoint.authority}"]
     if proxy.authorization is not None:
         lines.append(f"Proxy-Authorization: {proxy.authorization}")
@@ -197,26 +212,27 @@ async def _open_tunnel(stream: IOStream, endpoint: Endpoint, proxy: TunnelProxy)
         response.raise_for_failure()
     if not 200 <= response.head.status < 300:
         raise ProxyRefused(response.head.status)
-    if early:  # it would be taken for the provider's
+    if early:  # it would be read as the provider's response
         raise ConnectionAbortedError("the proxy went on talking after it made the tunnel")
 
 
 async def _handshake(stream: IOStream, context: ssl.SSLContext, host: str) -> IOStream:
     try:
         handshake = stream.start_tls(False, context, server_hostname=host)
-    except ValueError as error:  # something was received already: not a TLS server's way
+    except ValueError as error:  # bytes were received already: a TLS server never sends first
         stream.close()
         raise NotTls("the other side does not speak TLS") from error
     try:
         return await handshake
     except asyncio.CancelledError:
-        # Cancelled in the very turn in which it succeeded, the stream is known to nobody else.
+        # If this is cancelled in the iteration in which it succeeded, nothing else refers to the
+        # stream.
         if not handshake.cancelled() and handshake.exception() is None:
             handshake.result().close()
         raise
 
 
-@lru_cache(maxsize=16)  # one for each CA file in the settings
+@lru_cache(maxsize=16)  # one per CA file in the settings
 def _tls_context(ca_certs: str | None, validate_cert: bool) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=ca_certs or certifi.where())
     context.set_alpn_protocols(["http/1.1"])
@@ -227,7 +243,9 @@ def _tls_context(ca_certs: str | None, validate_cert: bool) -> ssl.SSLContext:
 
 
 def stream_error(error: OSError) -> BaseException | None:
-    """The error of the system or of TLS in Tornado's; None if the other side closed the stream."""
+    """Return the system's or TLS's error that a stream failed with; None if the other side
+    closed the stream.
+    """
     return error.real_error if isinstance(error, StreamClosedError) else error
 
 

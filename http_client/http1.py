@@ -1,7 +1,8 @@
-"""HTTP/1.1 as bytes, for a client: a request's bytes out, a response's bytes in.
+"""HTTP/1.1 for a client: encodes a request and parses a response.
 
-Pure: no socket, no clock. httptools reads (its llhttp is strict about framing); what is read is
-judged here, and what the other side could let grow has its bound here.
+This is pure code, without a socket or a clock. httptools parses (its llhttp is strict about
+framing); this module decides what of a response is acceptable, and limits everything that the other
+side could let grow.
 """
 
 import re
@@ -20,19 +21,19 @@ from http_client.decompression import Decompressor, decompressor_for
 from http_client.errors import ConnectionLost, HttpClientError, InvalidResponse
 from http_client.reasons import reason_of
 
-# Bytes that may come in a row with no body among them: a head and the 1xx heads before it, chunk
-# extensions, trailers. Servers in common use allow a head 8 to 64 KiB.
+# Bytes that may arrive without any body among them: a head and the 1xx heads before it, chunk
+# extensions, trailers. Common servers allow a head of 8 to 64 KiB.
 MAX_OVERHEAD = 64 * 1024
-# Fields of one head. Providers send twenty to forty; Apache allows a request 100.
+# Header fields of one response. Providers send twenty to forty; Apache allows a request 100.
 MAX_FIELDS = 256
 
-# HEAD and CONNECT are missing on purpose: their responses have no body whatever their fields say,
-# and the parser cannot be told.
+# HEAD and CONNECT are left out because their responses have no body whatever their header fields
+# say, and httptools has no way to be told so.
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _TARGET = re.compile(r"[\x21-\x7e]+")
 _FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # no CR, LF or NUL; one byte a character
-# How a message is framed and where it goes is settled here, once.
+_FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # no CR, LF or NUL; one byte per character
+# Header fields that this module sets, because they decide framing and routing.
 _OURS = frozenset(
     "accept-encoding connection content-length expect host te transfer-encoding upgrade".split()
 )
@@ -41,10 +42,11 @@ _OURS = frozenset(
 def request_head(
     method: str, target: str, host: str, headers: Iterable[tuple[str, str]], body: bytes | None
 ) -> bytes:
-    """What goes before `body`. Raises ValueError, which never quotes a value: it may be a key.
+    """Return the encoded head that goes before `body`.
 
-    `Accept-Encoding` is always `identity`: tokens come as they are made, not as a block fills.
-    Whoever compresses all the same is read (`decompression.py`).
+    `Accept-Encoding` is always `identity`: compression would delay tokens until a block is full. A
+    response that is compressed all the same is decompressed (`decompression.py`). Raises
+    ValueError, which never quotes a header's value, since that may be a key.
     """
     if method not in _METHODS:
         raise ValueError(f"method {method!r} is not supported")
@@ -65,7 +67,7 @@ def request_head(
 
 
 class ResponseHead(NamedTuple):
-    """The status line and the fields of a final (not 1xx) response."""
+    """The status line and the header fields of a final (not 1xx) response."""
 
     version: str
     status: int
@@ -74,11 +76,11 @@ class ResponseHead(NamedTuple):
 
 
 class ResponseParser:
-    """Feed what the connection brings, take the body out; one object for one response.
+    """Parses one response: takes bytes as they are received, returns the bytes of the body.
 
-    `head` is there from the feed that completed it. When `done`, nothing more is wanted, and
-    `raise_for_failure` raises unless that was a whole response. `reusable`: the connection may
-    carry another request.
+    `head` is set by the `feed` that completed it. Once `done` is true, nothing more is to be fed,
+    and `raise_for_failure` raises unless the response was complete. `reusable` says whether the
+    connection may carry another request.
     """
 
     def __init__(self) -> None:
@@ -93,17 +95,17 @@ class ResponseParser:
         self._fields: list[tuple[bytes, bytes]] = []
         self._overhead = 0
         self._body: list[bytes] = []
-        self.on_body = self._body.append  # called by httptools for every piece: no frame of ours
+        self.on_body = self._body.append  # called for every piece: spares a Python call
         self._parser = HttpResponseParser(self)
 
     def feed(self, data: bytes) -> bytes:
-        """The body bytes that `data` brought, in one piece; b"" if none."""
+        """Return the bytes of the body that `data` contained, in one piece; b"" if none."""
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
             self._parser_failed(error)
         body = self._body
-        if body and self.head is not None:  # else it is of a coding that nobody reads
+        if body and self.head is not None:  # without a head, it has a coding that is not supported
             self._overhead = 0
             chunk = body[0] if len(body) == 1 else b"".join(body)
             body.clear()
@@ -114,7 +116,10 @@ class ResponseParser:
         return b""
 
     def end(self, error: BaseException, *, in_order: bool) -> None:
-        """The connection ended: `in_order` if the other side closed it, which ends some bodies."""
+        """The connection ended.
+
+        `in_order` says whether the other side closed it, which ends some bodies.
+        """
         if self._until_close and in_order:
             self.done = True
         else:
@@ -122,15 +127,15 @@ class ResponseParser:
             self._fail(ConnectionLost(reason=f"{reason_of(error)}_{where}"), error)
 
     def raise_for_failure(self) -> None:
-        """Raise InvalidResponse or ConnectionLost unless the response was whole."""
+        """Raise InvalidResponse or ConnectionLost unless the response was complete."""
         if self._failure is not None:
             raise self._failure
 
     def close(self) -> None:
-        """Drop httptools' parser, which holds our methods and so this object: a cycle."""
+        """Drop httptools' parser, which refers to this object's methods and so forms a cycle."""
         del self._parser
 
-    # What httptools calls. An exception raised in here would come out wrapped: `_fail` keeps ours.
+    # Callbacks of httptools. It would wrap an exception raised here, so `_fail` keeps ours instead.
 
     def on_message_begin(self) -> None:
         if self.done:
@@ -143,7 +148,7 @@ class ResponseParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.head is not None:
-            return  # a trailer: nobody asked for it
+            return  # a trailer, which is not used
         if len(self._fields) >= MAX_FIELDS:
             raise _UnsupportedHead("too_many_headers")
         self._fields.append((name, value))
@@ -164,7 +169,8 @@ class ResponseParser:
         try:
             self._decompressor = decompressor_for(headers.get("Content-Encoding", ""))
         except InvalidResponse as error:
-            # An error's status says more than its body: only a success has to be readable.
+            # The status of an error says more than its body does, so only the body of a success
+            # must be readable.
             if status < 300:
                 self._fail(error, None)
                 return
@@ -186,11 +192,11 @@ class ResponseParser:
             return b""
 
     def _parser_failed(self, error: HttpParserError | HttpParserUpgrade) -> None:
-        # A callback's exception is the context of httptools' own; of any other error the context is
-        # whatever its caller is just handling, such as a connection that was stale.
+        # The exception of a callback is the context of httptools' own; the context of any other
+        # error is whatever the caller is handling, such as that a connection was stale.
         is_ours = isinstance(error, HttpParserCallbackError)
         cause = error.__context__ if is_ours and error.__context__ is not None else error
-        if self.done:  # bytes behind the end: nobody knows whose they are
+        if self.done:  # bytes after the end of the response, which belong to no request
             self.reusable = False
         elif self.head is None:
             self._fail(InvalidResponse(reason=_reason(cause)), cause)
@@ -204,7 +210,7 @@ class ResponseParser:
 
 
 class _UnsupportedHead(ValueError):
-    """A head that is HTTP, but not what was asked for; its text is the reason."""
+    """A head that is valid HTTP but not acceptable; its text is the reason."""
 
 
 def _reason(cause: BaseException) -> str:
@@ -214,7 +220,7 @@ def _reason(cause: BaseException) -> str:
 
 
 def _ends_with_connection(status: int, headers: HTTPHeaders) -> bool:
-    """Whether only the connection's end ends the body. Raises _UnsupportedHead."""
+    """Whether only the end of the connection ends the body. Raises _UnsupportedHead."""
     coding = headers.get("Transfer-Encoding", "chunked").lower()
     if coding != "chunked":
         raise _UnsupportedHead("transfer_encoding")

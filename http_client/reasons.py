@@ -1,7 +1,7 @@
-"""Why a connection failed, as one word for the log that quotes nothing.
+"""Maps the failure of a connection to one word for the log.
 
-Errors of sockets, TLS and the HTTP parser have messages of many kinds, which may quote an address
-or a certificate. Only their kind is kept.
+Errors of sockets, TLS and the HTTP parser may quote an address or a certificate in their messages.
+The word keeps only their kind.
 """
 
 import errno
@@ -15,7 +15,7 @@ from tornado.iostream import StreamClosedError
 
 from http_client.errors import HttpClientError
 
-# OpenSSL's numbers for what is wrong with a certificate (X509_V_ERR_…).
+# OpenSSL's numbers for a certificate that cannot be verified (X509_V_ERR_…).
 _CERTIFICATE: Final = {
     9: "tls_certificate_not_yet_valid",
     10: "tls_certificate_expired",
@@ -25,7 +25,7 @@ _CERTIFICATE: Final = {
     21: "tls_unknown_ca",
     23: "tls_certificate_revoked",
     62: "tls_hostname_mismatch",
-    64: "tls_hostname_mismatch",  # of an address
+    64: "tls_hostname_mismatch",  # an IP address does not match
 }
 
 _SYSTEM: Final = {
@@ -41,10 +41,10 @@ _SYSTEM: Final = {
     errno.ENFILE: "out_of_descriptors",
     errno.EACCES: "forbidden_here",
     errno.EPERM: "forbidden_here",
-    errno.ENOENT: "file_missing",  # of the setting ca_certs
+    errno.ENOENT: "file_missing",  # the file that the setting ca_certs names
 }
 
-# What DNS says of a name itself, rather than of itself.
+# Errors that are about the name, rather than about the name server.
 _NO_SUCH_NAME: Final = frozenset(
     number
     for name in ("EAI_NONAME", "EAI_NODATA", "EAI_ADDRFAMILY")
@@ -56,13 +56,13 @@ _WORD: Final = re.compile(r"[A-Z0-9_]{1,48}")
 
 
 def reason_of(error: BaseException) -> str:
-    """The word for an error of a connection."""
+    """Return the word for the error of a connection."""
     if isinstance(error, StreamClosedError):
         if error.real_error is None:
             return "closed"
         error = error.real_error
     match error:
-        case HttpClientError():  # a proxy's answer that cannot be read
+        case HttpClientError():  # raised for a proxy's response that is not HTTP
             return error.reason
         case ProxyRefused():
             return f"proxy_http_{error.status}"
@@ -99,13 +99,17 @@ class NotTls(ConnectionAbortedError):
 
 
 def _openssl(error: ssl.SSLError) -> str:
-    """OpenSSL's own word for it, such as `wrong_version_number`: one of a list in its library."""
+    """Return OpenSSL's own word, such as `wrong_version_number`, which comes from a fixed list
+    of its library.
+    """
     word = getattr(error, "reason", None) or ""
     return word.lower() if _WORD.fullmatch(word) else "failed"
 
 
 def _llhttp(error: HttpParserError) -> str:
-    """The parser's error: one of its fixed messages, which name a header and quote nothing."""
+    """Return the parser's error, made of one of its fixed messages, which name a header and
+    quote nothing.
+    """
     words = re.sub("[^a-z]+", "_", str(error).lower()).strip("_")[:_MOST_CHARS]
     if not words or words.startswith("expected_http"):
         return "no_http"
