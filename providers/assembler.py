@@ -25,8 +25,8 @@ class Assembler:
     """What one response adds to an answer. Interpreters call it, and it calls the sink."""
 
     def __init__(self, sink: Sink, quirks: QuirkLog) -> None:
-        self.growths = 0  # how often something of an answer came, also if it is held back
-        self.remarks = 0  # ... and a finish mark, or figures
+        self.content_count = 0  # pieces of an answer that came, those held back too
+        self.metadata_count = 0  # finish marks and usage figures that came
         self.finish_mark: Finish | None = None  # unless it was taken back
         self.reopened = False  # a mark was taken back: this provider's marks mean little
         self.counted: Usage | None = None  # the provider's figures so far
@@ -37,10 +37,11 @@ class Assembler:
             "refusal": sink.refusal,
             "reasoning": sink.reasoning,
         }
-        self._plain = True  # nothing is held back and there is no mark: whole texts pass at once
+        # Nothing is held back and there is no mark: whole texts pass at once.
+        self._is_passthrough = True
         self._mark_before: Finish | None = None  # the mark that was taken back
         self._halves: dict[Kind, str] = {}
-        self._so_far: dict[Kind, str] = {}
+        self._cumulative: dict[Kind, str] = {}
         self._calls: ToolCalls | None = None
         self._waiting: list[tuple[Kind, str]] = []  # until the open tool call is whole
         self._waiting_chars = 0
@@ -65,18 +66,18 @@ class Assembler:
     def text(self, text: str) -> None:
         """More of the answer."""
         # The hot path: a whole text, nothing held back. `_write` would do the same.
-        if self._plain and (text.isascii() or not is_torn(text)):
+        if self._is_passthrough and (text.isascii() or not is_torn(text)):
             if text:
-                self.growths += 1
+                self.content_count += 1
                 self._sink.text(text)
         else:
             self._write("text", text)
 
     def reasoning(self, text: str) -> None:
         """More of the model's reasoning."""
-        if self._plain and not is_torn(text):
+        if self._is_passthrough and not is_torn(text):
             if text:
-                self.growths += 1
+                self.content_count += 1
                 self._sink.reasoning(text)
         else:
             self._write("reasoning", text)
@@ -90,7 +91,7 @@ class Assembler:
         else:
             self._write(kind, text)
 
-    def so_far(self, kind: Kind, text: str) -> None:
+    def cumulative_text(self, kind: Kind, text: str) -> None:
         """The text from its beginning, in a mode that repeats it with every event.
 
         A character that is cut at its end comes again, whole. A text that was rewritten cannot be
@@ -98,39 +99,39 @@ class Assembler:
         """
         if is_torn(text):
             text, _ = join_surrogates(text)
-        known = self._so_far.get(kind, "")
+        known = self._cumulative.get(kind, "")
         if known.startswith(text):  # nothing, or for once less than before
             return
-        self._so_far[kind] = text
+        self._cumulative[kind] = text
         self.write(kind, text[common_prefix(known, text) :])
 
-    def repeat(self, kind: Kind, text: str) -> None:
+    def whole_text(self, kind: Kind, text: str) -> None:
         """The whole text once more, behind or beside its deltas: what they lacked is added.
 
         If it is another text, it was shown otherwise already, and stays as it was shown.
         """
         text, _ = join_surrogates(text)
-        lacked = _beyond(self.written(kind), text)
+        lacked = _missing_from(self.written(kind), text)
         if lacked is None:
             self.note_quirk("repeated_otherwise")
         elif lacked:
             self._halves.pop(kind, None)  # it stands in what is added
             self.write(kind, lacked)
 
-    def tool_call(self, piece: CallPiece, place: int, *, so_far: bool = False) -> None:
+    def tool_call(self, piece: CallPiece, place: int, *, cumulative: bool = False) -> None:
         """A piece of a tool call, the `place`-th of its list. Empty pieces are skipped."""
         if says_nothing(piece):
             return
         self._more()
-        self._opened_calls().add(piece, place, so_far=so_far)
+        self._opened_calls().add(piece, place, cumulative=cumulative)
         self._no_longer_waiting()
 
-    def repeat_call(self, piece: CallPiece, place: int) -> None:
+    def whole_call(self, piece: CallPiece, place: int) -> None:
         """A whole tool call once more, behind or beside its pieces."""
         if self._calls is None:
             self.tool_call(piece, place)
         else:
-            self._calls.repeat(piece, place)
+            self._calls.add_whole(piece, place)
             self._no_longer_waiting()
 
     def data(self, data: ProviderData) -> None:
@@ -142,14 +143,14 @@ class Assembler:
 
     def usage(self, usage: Usage) -> None:
         """Tokens so far, unless the numbers cannot be counts of tokens."""
-        self.remarks += 1
+        self.metadata_count += 1
         if (meant := usage.meant()) is not None:
             self.counted = meant
             self._sink.usage(meant)
 
     def finish(self, finish: Finish) -> None:
         """The provider's finish mark."""
-        self.remarks += 1
+        self.metadata_count += 1
         if not is_known(finish):
             self.note_quirk("finish_reason", finish.word)
         self._set_finish(finish)
@@ -181,7 +182,7 @@ class Assembler:
                 self._halves[kind] = half
         if text or self._halves:
             self._more()
-        self._plain = self._calls is None and not self._halves and self.finish_mark is None
+        self._is_passthrough = self._calls is None and not self._halves and self.finish_mark is None
         if not text:
             return
         if self._calls is not None and self._calls.busy:
@@ -196,7 +197,7 @@ class Assembler:
 
     def _more(self) -> None:
         """Something of an answer comes: if there was a mark, it is taken back."""
-        self.growths += 1
+        self.content_count += 1
         if self.finish_mark is not None:
             self._mark_before = self.finish_mark
             self.reopened = True
@@ -204,7 +205,7 @@ class Assembler:
 
     def _set_finish(self, finish: Finish | None) -> None:
         self.finish_mark = finish
-        self._plain = finish is None and self._calls is None and not self._halves
+        self._is_passthrough = finish is None and self._calls is None and not self._halves
         # Not before all was passed on: whoever stops at the mark then has the whole answer.
         if finish is None or not (
             self._halves or (self._calls is not None and self._calls.holds_back)
@@ -214,7 +215,7 @@ class Assembler:
     def _opened_calls(self) -> ToolCalls:
         if self._calls is None:
             self._calls = ToolCalls(self._sink, self.note_quirk)
-            self._plain = False
+            self._is_passthrough = False
         return self._calls
 
     def _no_longer_waiting(self) -> None:
@@ -226,7 +227,7 @@ class Assembler:
                 self._writers[kind](text)
 
 
-def _beyond(known: str, text: str) -> str | None:
+def _missing_from(known: str, text: str) -> str | None:
     """What `text`, which says everything again, has beyond `known`; None if it is another text.
 
     White space around it does not count: some servers trim the whole text, and not its deltas.

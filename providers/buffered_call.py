@@ -32,7 +32,7 @@ class BufferedCall:
             _NOTHING  # id and name of a call after this one, whose arguments have not come yet
         )
 
-    def append(self, arguments: str, *, so_far: bool) -> int:
+    def append(self, arguments: str, *, cumulative: bool) -> int:
         """Add arguments; returns by how many characters they grew."""
         arguments = self._half + arguments
         self._half = ""
@@ -40,7 +40,7 @@ class BufferedCall:
             arguments, self._half = join_surrogates(arguments)
         if self.is_held_back and arguments.strip() not in ("", "{}"):  # `{}` is replaced
             self._pieces, self._is_whole, self._is_empty = [], None, False
-        if so_far:
+        if cumulative:
             self._half = ""  # it comes again, with all the rest
             arguments = arguments[common_prefix("".join(self._pieces), arguments) :]
         if arguments:

@@ -82,7 +82,7 @@ class ProviderCall:
         self._status: int | None = None
         self._reader: ResponseReader | None = None  # from the response's head on
         self._events = 0  # of the response, when it last made progress
-        self._remarks = 0  # likewise
+        self._progress_count = 0  # likewise
         self._timeout: ProviderError | None = None  # once TIMED_OUT
 
     async def run(self, client: HttpClient, request: ClientRequest, *, target: str) -> None:
@@ -156,16 +156,16 @@ class ProviderCall:
         if reader.finished:
             stage = _LINGERING
         else:
-            stage = _STREAMING if reader.grown else _WAITING
+            stage = _STREAMING if reader.has_content else _WAITING
         if stage is not self._stage:
-            self._events, self._remarks = reader.events, reader.remarks
+            self._events, self._progress_count = reader.events, reader.progress_count
             self._enter(stage)
         elif stage is _STREAMING:
             if reader.events != self._events:
                 self._events = reader.events
                 self._since = self._loop.time()
-        elif stage is _LINGERING and reader.remarks != self._remarks:  # else it says nothing
-            self._remarks = reader.remarks
+        elif stage is _LINGERING and reader.progress_count != self._progress_count:
+            self._progress_count = reader.progress_count
             self._since = self._loop.time()
 
     def _enter(self, stage: _Stage) -> None:

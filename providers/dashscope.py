@@ -153,7 +153,7 @@ class _DashScopeInterpreter(JsonInterpreter[_DashScopeBody]):
                 self._content(index, "text", message.content, finish)
             if message.tool_calls and self._choices.accepts_calls(index):
                 for place, piece in enumerate(message.tool_calls):
-                    self._out.tool_call(piece, place, so_far=self._cumulative)
+                    self._out.tool_call(piece, place, cumulative=self._cumulative)
         if finish is not None:
             self._choices.finish(index, finish)
 
@@ -178,7 +178,7 @@ class _DashScopeInterpreter(JsonInterpreter[_DashScopeBody]):
             if error is not None:
                 raise error
         if self._cumulative:
-            self._out.so_far(kind, words)
+            self._out.cumulative_text(kind, words)
         else:
             self._out.write(kind, words)
 

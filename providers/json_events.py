@@ -113,9 +113,9 @@ class JsonInterpreter(Interpreter, Generic[T]):
 
     def _interpret_error_event(self, body: T, data: bytes) -> None:
         """An event that is called an error, and is one unless it is more of the answer."""
-        before = self._out.growths, self._out.finish_mark
+        before = self._out.content_count, self._out.finish_mark
         self.interpret(body)
-        if before == (self._out.growths, self._out.finish_mark):
+        if before == (self._out.content_count, self._out.finish_mark):
             self._interpret_unknown(data, "error")
 
     def _interpret_unknown(self, data: bytes, event_type: str) -> None:

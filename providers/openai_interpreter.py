@@ -117,7 +117,7 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
         self._interpret_rest()
         self._raise_held_error()
         self._out.confirm()
-        if self._done_ends and self._out.finish_mark is None and self._out.growths:
+        if self._done_ends and self._out.finish_mark is None and self._out.content_count:
             self._out.finish(Finish(FinishReason.STOP, "done"))
         return True
 
@@ -158,9 +158,9 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
         word = choice.finish_reason
         finish = None if word is None else self._finish(choice)
         if (delta := choice.delta) is not None:
-            growths = self._out.growths
+            before = self._out.content_count
             self._delta(index, delta, finish)
-            self._has_deltas = self._has_deltas or self._out.growths > growths
+            self._has_deltas = self._has_deltas or self._out.content_count > before
         if (message := choice.message) is not None:
             if self._has_deltas or (delta is not None and self._extends(message)):
                 self._repeated(index, message)
@@ -176,7 +176,7 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
         self, indexes: ChoiceIndexes[OpenAIChoice], choices: Sequence[OpenAIChoice]
     ) -> Sequence[OpenAIChoice]:
         """The choices that can be read by now, by what their index means."""
-        if self._out.growths:
+        if self._out.content_count:
             choices = indexes.known(choices)
         elif any(map(_says_something, choices)):
             indexes.begin(choices)
@@ -232,8 +232,10 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
 
     def _extends(self, message: OpenAIMessage) -> bool:
         """Whether a message says again what came, and is none of its pieces."""
-        so_far = self._out.written("text")
-        return so_far != "" and type(message.content) is str and message.content.startswith(so_far)
+        written = self._out.written("text")
+        return (
+            written != "" and type(message.content) is str and message.content.startswith(written)
+        )
 
     def _repeated(self, index: int, message: OpenAIMessage) -> None:
         """A whole message behind or beside deltas: what they lacked is added."""
@@ -246,16 +248,16 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
         if message.refusal:
             said["refusal"] = said.get("refusal", "") + message.refusal
         if said.get("reasoning") and self._choices.accepts_reasoning(index):
-            self._out.repeat("reasoning", said["reasoning"])
+            self._out.whole_text("reasoning", said["reasoning"])
         for kind in (each for each in ("text", "refusal") if said.get(each)):
             if self._choices.accepts_text(index):
-                self._out.repeat(kind, said[kind])
+                self._out.whole_text(kind, said[kind])
         pieces = message.tool_calls or []
         if message.function_call is not None:
             pieces = [CallPiece(0, None, message.function_call)]
         if pieces and self._choices.accepts_calls(index):
             for place, piece in enumerate(pieces):
-                self._out.repeat_call(piece, place)
+                self._out.whole_call(piece, place)
 
     def _usage(self, usage: _OpenAIUsage) -> None:
         if usage.prompt_tokens is None:

@@ -70,14 +70,14 @@ class ResponseReader:
         self._head = b""  # its first bytes, blanks left out
 
     @property
-    def grown(self) -> bool:
+    def has_content(self) -> bool:
         """Whether anything of an answer came."""
-        return self._out.growths > 0
+        return self._out.content_count > 0
 
     @property
-    def remarks(self) -> int:
-        """How often anything was said that counts: more of the answer, a finish mark, usage."""
-        return self._out.growths + self._out.remarks
+    def progress_count(self) -> int:
+        """How many pieces of the answer, finish marks and usage figures came."""
+        return self._out.content_count + self._out.metadata_count
 
     @property
     def finished(self) -> bool:

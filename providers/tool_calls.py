@@ -71,18 +71,19 @@ class ToolCalls:
         """Whether a call is open and not whole: nothing else may be appended then."""
         return self._open < len(self._calls) and not self._calls[self._open].is_whole()
 
-    def add(self, piece: CallPiece, place: int, *, so_far: bool = False) -> None:
+    def add(self, piece: CallPiece, place: int, *, cumulative: bool = False) -> None:
         """Take a piece, the `place`-th of its list, and pass on what may be.
 
-        `so_far`: the piece repeats its call from its beginning. Raises BadResponse past the bounds.
+        `cumulative`: the piece repeats its call from its beginning. Raises BadResponse past the
+        bounds.
         """
         call_id, name, arguments = _said_by(piece)
         if not (call_id or name or self.busy) and arguments.strip() == "{}":
             return  # of no call
         call = self._call_of(piece.index, place, call_id, name, arguments)
-        self._take(call, call_id, name, arguments, so_far=so_far)
+        self._take(call, call_id, name, arguments, cumulative=cumulative)
 
-    def repeat(self, piece: CallPiece, place: int) -> None:
+    def add_whole(self, piece: CallPiece, place: int) -> None:
         """Take a whole call that was streamed before, or was not: then it is one more."""
         streamed = self._by_id(_id_of(piece))
         if streamed is None and place < len(self._calls):
@@ -90,7 +91,7 @@ class ToolCalls:
         if streamed is None:
             self.add(piece, place)
         elif not streamed.is_whole():
-            self._take(streamed, *_said_by(piece), so_far=True)
+            self._take(streamed, *_said_by(piece), cumulative=True)
 
     @property
     def holds_back(self) -> bool:
@@ -110,15 +111,15 @@ class ToolCalls:
         self._open = len(self._calls)
 
     def _take(
-        self, call: "BufferedCall", call_id: str, name: str, arguments: str, *, so_far: bool
+        self, call: "BufferedCall", call_id: str, name: str, arguments: str, *, cumulative: bool
     ) -> None:
         call.id = call.id or call_id
         call.name = call.name or name
         if call.is_spoiled_by(arguments):
-            if not (so_far and call.has(arguments)):
+            if not (cumulative and call.has(arguments)):
                 self._note_quirk("arguments_behind_a_call")
             arguments = ""
-        self._chars += call.append(arguments, so_far=so_far) + len(call_id) + len(name)
+        self._chars += call.append(arguments, cumulative=cumulative) + len(call_id) + len(name)
         if self._chars > MAX_ARGUMENT_CHARS or len(self._calls) > MAX_CALLS:
             raise BadResponse(reason="tool_calls_too_long")
         self._pass_on()
