@@ -1,7 +1,8 @@
-"""Putting together what one response adds to an answer.
+"""Assembles an answer from the pieces of one response.
 
-Halves of characters are joined, cumulative texts cut to what is new, and tool calls put in order.
-Text after a finish mark takes the mark back: some servers put a mark on every event.
+Characters that were cut in two are joined, texts that repeat all that came before are reduced to
+what is new, and tool calls are put in order. Text after a finish mark withdraws the mark, because
+some servers put a mark on every event.
 """
 
 from collections.abc import Callable
@@ -17,19 +18,19 @@ from providers.sink import Finish, Kind, Sink
 from providers.text_pieces import common_prefix, is_torn, join_surrogates
 from providers.tool_calls import CallPiece, ToolCalls, says_nothing
 
-# Text that waits behind an unfinished tool call is nowhere else counted.
+# Characters of text that waits until a tool call is complete; no other limit counts them.
 MAX_WAITING_CHARS: Final = 1_000_000
 
 
 class Assembler:
-    """What one response adds to an answer. Interpreters call it, and it calls the sink."""
+    """Assembles the answer of one response. Interpreters call it, and it calls the sink."""
 
     def __init__(self, sink: Sink, quirks: QuirkLog) -> None:
         self.content_count = 0  # pieces of an answer that came, those held back too
         self.metadata_count = 0  # finish marks and usage figures that came
-        self.finish_mark: Finish | None = None  # unless it was taken back
-        self.reopened = False  # a mark was taken back: this provider's marks mean little
-        self.counted: Usage | None = None  # the provider's figures so far
+        self.finish_mark: Finish | None = None  # None also after it was withdrawn
+        self.reopened = False  # a mark was withdrawn, so that the next may not be the last
+        self.counted: Usage | None = None  # the last usage figures
         self._sink = sink
         self._quirks = quirks
         self._writers: dict[Kind, Callable[[str], None]] = {
@@ -37,35 +38,37 @@ class Assembler:
             "refusal": sink.refusal,
             "reasoning": sink.reasoning,
         }
-        # Nothing is held back and there is no mark: whole texts pass at once.
+        # Nothing is held back and there is no mark: texts pass unchanged.
         self._is_passthrough = True
-        self._mark_before: Finish | None = None  # the mark that was taken back
+        self._mark_before: Finish | None = None  # the mark that was withdrawn last
         self._halves: dict[Kind, str] = {}
         self._cumulative: dict[Kind, str] = {}
         self._calls: ToolCalls | None = None
-        self._waiting: list[tuple[Kind, str]] = []  # until the open tool call is whole
+        self._waiting: list[
+            tuple[Kind, str]
+        ] = []  # texts that wait until the open tool call is complete
         self._waiting_chars = 0
 
     @property
     def finished(self) -> bool:
-        """Whether the provider said that the answer is over, and not that it failed."""
+        """Whether the provider has ended the answer with a mark of success."""
         return self.finish_mark is not None and self.finish_mark.reason is not FinishReason.ERROR
 
     @property
     def only_thought(self) -> bool:
-        """Whether reasoning came and nothing else."""
+        """Whether there is reasoning, but no text, refusal or tool call."""
         if self._calls is not None or self.written("text") or self.written("refusal"):
             return False
         return bool(self.written("reasoning"))
 
     def written(self, kind: Kind) -> str:
-        """All text of a kind so far, also what is held back."""
+        """Return all text of a kind so far, with what is held back."""
         waiting = "".join(text for each, text in self._waiting if each == kind)
         return self._sink.written(kind) + waiting
 
     def text(self, text: str) -> None:
-        """More of the answer."""
-        # The hot path: a whole text, nothing held back. `_write` would do the same.
+        """Add a piece of text."""
+        # The hot path: nothing is held back and no character is cut. `_write` would do the same.
         if self._is_passthrough and (text.isascii() or not is_torn(text)):
             if text:
                 self.content_count += 1
@@ -74,7 +77,7 @@ class Assembler:
             self._write("text", text)
 
     def reasoning(self, text: str) -> None:
-        """More of the model's reasoning."""
+        """Add a piece of the model's reasoning."""
         if self._is_passthrough and not is_torn(text):
             if text:
                 self.content_count += 1
@@ -83,7 +86,7 @@ class Assembler:
             self._write("reasoning", text)
 
     def write(self, kind: Kind, text: str) -> None:
-        """More text of any kind."""
+        """Add a piece of text of any kind."""
         if kind == "text":
             self.text(text)
         elif kind == "reasoning":
@@ -92,34 +95,35 @@ class Assembler:
             self._write(kind, text)
 
     def cumulative_text(self, kind: Kind, text: str) -> None:
-        """The text from its beginning, in a mode that repeats it with every event.
+        """Add what is new in a text that a provider repeats from its beginning with every event.
 
-        A character that is cut at its end comes again, whole. A text that was rewritten cannot be
-        taken back: what follows the common beginning is appended.
+        A character that is cut at the end of `text` is left out: the next event repeats it whole.
+        Nothing that was passed on can be withdrawn: if the provider rewrote the text, what follows
+        the common beginning is appended.
         """
         if is_torn(text):
             text, _ = join_surrogates(text)
         known = self._cumulative.get(kind, "")
-        if known.startswith(text):  # nothing, or for once less than before
+        if known.startswith(text):  # the text did not grow, or is shorter than before
             return
         self._cumulative[kind] = text
         self.write(kind, text[common_prefix(known, text) :])
 
     def whole_text(self, kind: Kind, text: str) -> None:
-        """The whole text once more, behind or beside its deltas: what they lacked is added.
+        """Add what the deltas lacked of a text that the provider sends once more as a whole.
 
-        If it is another text, it was shown otherwise already, and stays as it was shown.
+        If that text differs from the deltas, these have been shown already and are kept.
         """
         text, _ = join_surrogates(text)
         lacked = _missing_from(self.written(kind), text)
         if lacked is None:
             self.note_quirk("repeated_otherwise")
         elif lacked:
-            self._halves.pop(kind, None)  # it stands in what is added
+            self._halves.pop(kind, None)  # the added text contains it
             self.write(kind, lacked)
 
     def tool_call(self, piece: CallPiece, place: int, *, cumulative: bool = False) -> None:
-        """A piece of a tool call, the `place`-th of its list. Empty pieces are skipped."""
+        """Add a piece of a tool call, at index `place` of its list. Empty pieces are skipped."""
         if says_nothing(piece):
             return
         self._more()
@@ -127,7 +131,9 @@ class Assembler:
         self._no_longer_waiting()
 
     def whole_call(self, piece: CallPiece, place: int) -> None:
-        """A whole tool call once more, behind or beside its pieces."""
+        """Add what the pieces lacked of a tool call that the provider sends once more as a
+        whole.
+        """
         if self._calls is None:
             self.tool_call(piece, place)
         else:
@@ -135,33 +141,33 @@ class Assembler:
             self._no_longer_waiting()
 
     def data(self, data: ProviderData) -> None:
-        """Data that the provider wants back with the reasoning or tool call that came last."""
+        """Add data that the provider has to receive back with the last reasoning or tool call."""
         self._more()
         if self._calls is not None:
             self._calls.close_open_call()
         self._sink.data(data)
 
     def usage(self, usage: Usage) -> None:
-        """Tokens so far, unless the numbers cannot be counts of tokens."""
+        """Pass on the tokens so far, unless the figures cannot be counts of tokens."""
         self.metadata_count += 1
         if (meant := usage.meant()) is not None:
             self.counted = meant
             self._sink.usage(meant)
 
     def finish(self, finish: Finish) -> None:
-        """The provider's finish mark."""
+        """Note the provider's finish mark."""
         self.metadata_count += 1
         if not is_known(finish):
             self.note_quirk("finish_reason", finish.word)
         self._set_finish(finish)
 
     def confirm(self) -> None:
-        """The provider says that nothing follows: a mark that was taken back counts after all."""
+        """Nothing follows, as the provider says: a mark that was withdrawn is valid after all."""
         if self.finish_mark is None and self._mark_before is not None:
             self._set_finish(self._mark_before)
 
     def release(self) -> None:
-        """Pass on all that is held back: nothing will come that could complete it."""
+        """Pass on all that is held back, since nothing will come that could complete it."""
         if self._calls is not None:
             self._calls.close()
             self._no_longer_waiting()
@@ -171,7 +177,7 @@ class Assembler:
         self._set_finish(self.finish_mark)
 
     def note_quirk(self, what: str, word: str | None = None) -> None:
-        """Log a quirk of the provider, which was skipped or read as what it must mean."""
+        """Log a quirk of the provider: a piece that was skipped, or read by its likely meaning."""
         self._quirks.note(what, word)
 
     def _write(self, kind: Kind, text: str) -> None:
@@ -196,7 +202,7 @@ class Assembler:
         self._writers[kind](text)
 
     def _more(self) -> None:
-        """Something of an answer comes: if there was a mark, it is taken back."""
+        """Note that a piece of the answer came; it withdraws the mark if there was one."""
         self.content_count += 1
         if self.finish_mark is not None:
             self._mark_before = self.finish_mark
@@ -206,7 +212,8 @@ class Assembler:
     def _set_finish(self, finish: Finish | None) -> None:
         self.finish_mark = finish
         self._is_passthrough = finish is None and self._calls is None and not self._halves
-        # Not before all was passed on: whoever stops at the mark then has the whole answer.
+        # Only when all has been passed on, so that a sink which stops at the mark has the whole
+        # answer.
         if finish is None or not (
             self._halves or (self._calls is not None and self._calls.holds_back)
         ):
@@ -228,9 +235,9 @@ class Assembler:
 
 
 def _missing_from(known: str, text: str) -> str | None:
-    """What `text`, which says everything again, has beyond `known`; None if it is another text.
+    """Return what the whole `text` has after `known`; None if it is a different text.
 
-    White space around it does not count: some servers trim the whole text, and not its deltas.
+    White space around it does not count: some servers trim the whole text but not its deltas.
     """
     words = known.strip()
     begin = text.find(words)

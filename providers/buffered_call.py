@@ -1,4 +1,4 @@
-"""One tool call while its pieces come: what was passed on of it, and whether it is whole."""
+"""One tool call as its pieces arrive: how many were passed on, and whether it is complete."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from providers.text_pieces import common_prefix, is_torn, join_surrogates
 
 _NOTHING: Final = ("", "")
 
-# What tells in a text of JSON where an object ends. A backslash takes the next character with it.
+# The characters that decide where an object of JSON ends. A backslash escapes the next character.
 _STRUCTURE: Final = re.compile(r'\\.?|["{}\[\]]', re.DOTALL)
 
 
@@ -20,28 +20,31 @@ class BufferedCall:
         self.id = ""
         self.name = ""
         self._opened = False
-        self._pieces: list[str] = []  # of the arguments
-        self._passed = 0  # how many of the pieces
-        self._depth = 0  # of the objects and lists that are open at the end of the pieces
+        self._pieces: list[str] = []  # pieces of the arguments
+        self._passed = 0  # how many of the pieces were passed on
+        self._depth = 0  # how many objects and lists are open after the last piece
         self._in_string = False
-        self._is_escaped = False  # the next character is: a backslash stands at the end
-        self._is_whole: bool | None = None  # once an end of all objects was seen
-        self._is_empty = False  # it is `{}`
-        self._half = ""  # of a surrogate pair, at the end of the last piece
+        self._is_escaped = False  # the last piece ends with an escaping backslash
+        self._is_whole: bool | None = None  # set where the outermost object ends
+        self._is_empty = False  # the arguments are `{}`
+        self._half = ""  # half of a surrogate pair, which ended the last piece
         self.announced = (
             _NOTHING  # id and name of a call after this one, whose arguments have not come yet
         )
 
     def append(self, arguments: str, *, cumulative: bool) -> int:
-        """Add arguments; returns by how many characters they grew."""
+        """Add a piece of the arguments; returns by how many characters they grew.
+
+        cumulative: the piece repeats the arguments from their beginning.
+        """
         arguments = self._half + arguments
         self._half = ""
         if is_torn(arguments):
             arguments, self._half = join_surrogates(arguments)
-        if self.is_held_back and arguments.strip() not in ("", "{}"):  # `{}` is replaced
+        if self.is_held_back and arguments.strip() not in ("", "{}"):  # `{}` was a placeholder
             self._pieces, self._is_whole, self._is_empty = [], None, False
         if cumulative:
-            self._half = ""  # it comes again, with all the rest
+            self._half = ""  # the next piece repeats it
             arguments = arguments[common_prefix("".join(self._pieces), arguments) :]
         if arguments:
             self._pieces.append(arguments)
@@ -49,9 +52,9 @@ class BufferedCall:
         return len(arguments)
 
     def is_spoiled_by(self, arguments: str) -> bool:
-        """Whether the arguments are complete already, so that more would spoil them.
+        """Whether the arguments are complete, so that `arguments` would make them invalid.
 
-        `{}` is still replaced by arguments that follow it: some servers open each call with it.
+        `{}` may be replaced by the arguments that follow it: some servers open each call with it.
         """
         if not arguments or self._is_whole is not True:
             return False
@@ -59,32 +62,36 @@ class BufferedCall:
         return not (self.is_held_back and is_real)
 
     def has(self, arguments: str) -> bool:
-        """Whether these are its arguments."""
+        """Whether `arguments` are exactly those of this call."""
         return arguments == "".join(self._pieces)
 
     @property
     def is_held_back(self) -> bool:
-        """Whether its arguments are `{}`, and were not passed on: others may follow."""
+        """Whether the arguments are `{}` and were not passed on, because others may follow."""
         return self._is_empty and self._passed == 0
 
     def is_followed_by(self, call_id: str, name: str, arguments: str) -> bool:
-        """Whether a piece at the same index, not of the same id, begins a call behind this one.
+        """Whether a piece at the same index, with another id or none, begins a new call.
 
-        A call has a name. Who makes up an id for every piece may repeat the name, though, and an
-        opening like that behind whole arguments is one only if arguments come: it is noted here.
+        A call has a name, but servers that make up an id for every piece may repeat the name. After
+        complete arguments such an opening begins a new call only if arguments follow; until then it
+        is kept in `announced`.
         """
         if not self.is_whole():
             is_another = bool(self.name) and name not in ("", self.name)
             return is_another and (call_id != "" or self._pieces != [])
         if name == self.name and not call_id and self.has(arguments):
-            return False  # the same once more
+            return False  # the same call once more
         if name and (call_id or arguments):
             self.announced = (call_id, name)
         announced, name_before = self.announced != _NOTHING, self.name
         return announced and (bool(arguments.strip()) or self.announced[1] != name_before)
 
     def pass_on(self, sink: Sink, *, closing: bool = False) -> None:
-        """Pass on what is left. The opening waits for the name, unless none will come."""
+        """Pass on what is left.
+
+        The call opens once its name is known, or at the latest on `closing`.
+        """
         if closing and self._half:
             self._pieces.append("\ufffd")
             self._half = ""
@@ -100,13 +107,15 @@ class BufferedCall:
         self._passed = len(self._pieces)
 
     def is_whole(self) -> bool:
-        """Whether the arguments are a complete JSON object: more could only spoil it."""
+        """Whether the arguments are a complete JSON object, which anything more would make
+        invalid.
+        """
         return self._opened and self._is_whole is True
 
     def _follow(self, piece: str) -> None:
-        """Go through one more piece, looking for the end of the object.
+        """Look for the end of the object in one more piece.
 
-        Text after an end that was not the object's cannot complete it, and is not looked at.
+        The first end decides: text after it cannot complete what was not an object.
         """
         if self._is_whole is not None:
             return
@@ -135,6 +144,6 @@ class BufferedCall:
 
 
 def _ends_escaped(piece: str, was: bool) -> bool:
-    """Whether the character behind a piece is escaped by a backslash at its end."""
+    """Whether a backslash at the end of a piece escapes the next character."""
     marks = len(piece) - len(piece.rstrip("\\"))
     return (marks + (was and marks == len(piece))) % 2 == 1

@@ -1,4 +1,4 @@
-"""From a provider's settings to a provider."""
+"""Builds a provider from its settings."""
 
 from pydantic import SecretStr
 
@@ -23,7 +23,7 @@ def build_provider(
     client: HttpClient,
     timeouts: TimeoutSettings,
 ) -> Provider:
-    """The provider `name`; `base_url` is the settings' own, or where the demo listens."""
+    """Build the provider `name`. `base_url` is that of its settings, or where the demo listens."""
     transport = Transport(
         Timeouts(timeouts.connect, timeouts.first_token, timeouts.idle, timeouts.answer),
         proxy=ProxyAddress.from_url(configured.proxy) if configured.proxy else None,

@@ -1,7 +1,7 @@
-"""One request to a provider and the reading of its response, watched by one timer.
+"""One request to a provider and the reading of its response, under a single timer.
 
 A call goes through the stages of `_Stage`. Each has a timeout of its own, and the timeout for the
-whole answer is on top of them all.
+whole answer applies to all of them together.
 """
 
 import asyncio
@@ -28,35 +28,35 @@ from providers.sink import Sink
 from providers.transport import Timeouts
 from providers.transport_errors import provider_error
 
-# Usage, `[DONE]` and the body's end follow the finish mark within milliseconds, and so does text,
-# where marks are put on every event. A provider that keeps the connection open behind its last
-# event has still finished its answer.
+# Seconds to go on reading after the finish mark. Usage, `[DONE]` and the end of the body follow it
+# within milliseconds, and so does text, where marks are put on every event. If a provider keeps the
+# connection open after its last event, its answer is finished all the same.
 _LINGER_SECONDS = 2.0
 
 
 class _Stage(Enum):
     """How far a call has come. The first four follow each other, the last two end it."""
 
-    CONNECTING = auto()  # no byte was sent: it waits for a connection, or for `may_send`
+    CONNECTING = auto()  # no byte was sent: waiting for a connection or for `may_send`
     WAITING = auto()  # the request was sent, and nothing of an answer came
-    STREAMING = auto()  # something of an answer came
+    STREAMING = auto()  # a part of the answer came
     LINGERING = auto()  # the finish mark came; back to STREAMING if more of the answer follows
-    FINISHED = auto()  # lingering is over, and the connection is closed from here
-    TIMED_OUT = auto()  # one of the timeouts has passed, and the connection is closed from here
+    FINISHED = auto()  # lingering is over, and the connection is closed
+    TIMED_OUT = auto()  # a timeout has expired, and the connection is closed
 
 
-# Looked at for each chunk: a member is slow to find in its Enum.
+# Compared for each chunk: looking a member up in its Enum is slow.
 _WAITING, _STREAMING, _LINGERING = _Stage.WAITING, _Stage.STREAMING, _Stage.LINGERING
 
 
 class ProviderCall:
     """One request and the reading of its response. Cancelling `run` aborts it.
 
-    began: when the whole answer began, by the loop's clock, as all times here.
+    began: when the whole answer began. All times are the event loop's.
     on_sent: called when the first byte of the request is about to be sent.
 
-    The timer is not moved for each token: when it goes off it looks whether the time of the stage
-    has really come, and is set again for the rest if not.
+    The timer is not moved for each token: when it fires, it checks whether the deadline of the
+    stage has passed, and is set again for the rest if not.
     """
 
     def __init__(
@@ -78,15 +78,18 @@ class ProviderCall:
         self._started_at = now()
         self._began = self._loop.time()
         self._stage = _Stage.CONNECTING
-        self._since = self._began  # when the stage's timeout began to count
+        self._since = self._began  # since when the stage's timeout counts
         self._status: int | None = None
-        self._reader: ResponseReader | None = None  # from the response's head on
+        self._reader: ResponseReader | None = None  # None before the response's head
         self._events = 0  # of the response, when it last made progress
         self._progress_count = 0  # likewise
-        self._timeout: ProviderError | None = None  # once TIMED_OUT
+        self._timeout: ProviderError | None = None  # set together with TIMED_OUT
 
     async def run(self, client: HttpClient, request: ClientRequest, *, target: str) -> None:
-        """Send, read, and return when the provider finished; raises ProviderError."""
+        """Send the request, read the response, and return when the answer is finished.
+
+        Raises ProviderError.
+        """
         request.on_send = self._on_send
         request.on_head = self._on_head
         request.streaming_callback = self._on_body
@@ -117,7 +120,10 @@ class ProviderCall:
         )
 
     async def _response(self) -> ProviderError | None:
-        """Return when nothing more will come: how the body broke off, None after a proper end."""
+        """Wait until nothing more will come.
+
+        Returns the error that cut the body off; None after a proper end.
+        """
         try:
             response = await self._fetch
             response.error = None  # of a status that is one: it holds the response, and that us
@@ -126,7 +132,7 @@ class ProviderCall:
                 if self._reader is not None:
                     self._reader.release()
                 raise self._timeout from None
-            if self._stage is not _Stage.FINISHED:  # cancelled from outside
+            if self._stage is not _Stage.FINISHED:  # cancelled by the caller
                 raise
         except HttpClientError as error:
             if self._reader is None or not isinstance(error, ConnectionLost):
@@ -151,7 +157,7 @@ class ProviderCall:
 
     def _on_body(self, chunk: bytes) -> None:
         reader = self._reader
-        assert reader is not None  # the client calls on_head before any body
+        assert reader is not None  # the client calls on_head before it passes on any body
         reader.feed(chunk)
         if reader.finished:
             stage = _LINGERING
@@ -174,21 +180,21 @@ class ProviderCall:
         self._set_timer()
 
     def _deadline(self) -> float:
-        """When the stage or the whole answer has taken too long."""
+        """When the stage, or the whole answer, will have taken too long."""
         step = self._since + self._seconds_allowed()
         return min(step, self._answer_began + self._timeouts.answer)
 
     def _seconds_allowed(self) -> float:
-        """How long the stage may last without progress."""
+        """How many seconds the stage may last without progress."""
         timeouts = self._timeouts
         if self._stage is _Stage.CONNECTING:
-            # In the queue for a connection, whose making the client bounds by itself.
+            # Waiting for a connection; the client limits how long making one takes.
             return timeouts.first_token + timeouts.connect
         if self._stage is _Stage.WAITING:
             return timeouts.first_token
         if self._stage is _Stage.STREAMING:
             return timeouts.idle
-        # A provider that put a finish mark in the middle of a text may do so again.
+        # A provider that has put a finish mark into the middle of a text may do so again.
         has_resumed = self._reader is not None and self._reader.reopened
         return timeouts.idle if has_resumed else _LINGER_SECONDS
 

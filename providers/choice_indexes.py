@@ -1,7 +1,8 @@
-"""What an index of a choice numbers: the choice, or with some servers the chunk (0, 1, 2, ...).
+"""Finds out whether `index` numbers the choices or, as with some servers, the chunks (0, 1, 2,
+...).
 
-Of several choices each index comes again, since each has many chunks; an index that counts chunks
-is one higher each time. Until it is known which, a few chunks are held back.
+Of several choices each index occurs again and again, since each has many chunks; an index that
+counts chunks grows by one each time. A few chunks are held back until that is known.
 """
 
 from collections.abc import Sequence
@@ -9,14 +10,15 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from providers.finish import finish_of
 
-# Nobody is known to be asked for as many answers at once: so many chunks in a row are counted.
+# Chunks in a row, after which `index` counts them. No client is known to request as many answers.
 _COUNTED: Final = 8
-# A finish mark tells earlier. Two chunks could be the only ones of two answers, though.
+# With a finish mark fewer chunks suffice. Two are too few: they could be two answers of one chunk
+# each.
 _FEWEST: Final = 3
 
 
 class IndexedChoice(Protocol):
-    """A choice, as far as its number goes."""
+    """The fields of a choice that are needed to find out what its index means."""
 
     index: int | None
     finish_reason: str | None
@@ -26,21 +28,21 @@ C = TypeVar("C", bound=IndexedChoice)
 
 
 class ChoiceIndexes(Generic[C]):
-    """The choices of one stream, a chunk at a time, from the first chunk that says something."""
+    """The choices of one stream, chunk by chunk, from the first chunk with content."""
 
     def __init__(self) -> None:
-        self.is_settled = False  # an index means its choice: nobody need ask any more
+        self.is_settled = False  # an index numbers the choice: no more checks are needed
         self._counts = False
         self._first = 0
         self._held: list[C] = []
 
     def begin(self, choices: Sequence[C]) -> None:
-        """The first chunk that says something. It is read as it is."""
+        """Note the first chunk with content, whose choices are read as they are."""
         self._first = choices[0].index or 0
         self.is_settled = len(choices) > 1 or finish_of(choices[0].finish_reason) is not None
 
     def known(self, choices: Sequence[C]) -> Sequence[C]:
-        """The choices that can be read now that those of one more chunk came, in their order."""
+        """Take the choices of one more chunk; return those that can be read by now, in order."""
         if not choices:
             return choices
         if self._counts:
@@ -58,13 +60,15 @@ class ChoiceIndexes(Generic[C]):
         return self._as_one(self.rest())
 
     def rest(self) -> Sequence[C]:
-        """What is held back: nothing more will come."""
+        """Return what is held back, since nothing more will come."""
         held, self._held = self._held, []
         return held
 
     @property
     def _count(self) -> int:
-        """How many chunks came, the first with them; the next has as much more than the first."""
+        """How many chunks came; if chunks are counted, the next index is as much higher than the
+        first.
+        """
         return len(self._held) + 1
 
     def _as_one(self, choices: Sequence[C]) -> Sequence[C]:

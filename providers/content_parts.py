@@ -1,4 +1,4 @@
-"""The texts in a message's content, whichever way a provider gives them."""
+"""Extracts the texts from a message's content, whichever shape a provider gives it."""
 
 import json
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ from providers.sink import Kind
 
 
 def texts_in(content: Any, depth: int = 0) -> Iterator[tuple[Kind, str]]:
-    """What a content says, whichever way it is given.
+    """Return the texts in a content, each with its kind.
 
-    Parts are OpenAI's, DashScope's (`{"text": …}`), Mistral's, whose reasoning is a part of kind
-    `thinking` that holds parts again, or plain values. Parts of other kinds, such as pictures, are
-    not for reading.
+    Parts have OpenAI's shape, DashScope's (`{"text": …}`) or Mistral's, whose reasoning is a part
+    of type `thinking` that contains parts again; or they are plain strings. Parts of other types,
+    such as pictures, are left out.
     """
     if isinstance(content, str):
         yield "text", content
@@ -45,12 +45,17 @@ def _texts_of_part(part: dict[str, Any], depth: int) -> Iterator[tuple[Kind, str
 
 
 def argument_text(arguments: Any) -> str:
-    """A call's arguments as the text of JSON that they mostly come as."""
+    """Return a tool call's arguments as text of JSON, also where a server sent the object
+    itself.
+    """
     if arguments is None or isinstance(arguments, str):
         return arguments or ""
     if (written := written_number(arguments)) is not None:
         return written
     try:
         return msgspec.json.encode(arguments).decode()
-    except (UnicodeEncodeError, TypeError):  # half a character in them, which stands as its escape
+    except (
+        UnicodeEncodeError,
+        TypeError,
+    ):  # half a surrogate pair in them is written as its escape
         return json.dumps(arguments)

@@ -10,7 +10,8 @@ from providers.errors import FirstTokenTimeout
 from providers.transport import Transport
 from providers.transport_errors import provider_error
 
-# Renewed this long before it runs out, so that no request leaves with a token that dies on the way.
+# Seconds before a token's expiry at which it is renewed, so that it does not expire while a request
+# is on its way.
 _SPARE_SECONDS = 24 * 60 * 60.0
 
 
@@ -19,10 +20,16 @@ class Credentials(ABC):
 
     @abstractmethod
     async def current(self) -> str | None:
-        """The one for the next request; None if the provider needs none. Raises ProviderError."""
+        """Return the credential for the next request; None if the provider needs none.
+
+        Raises ProviderError.
+        """
 
     async def renewed(self, refused: str | None) -> str | None:
-        """A new one in place of `refused`, which has expired. Raises ProviderError."""
+        """Return a new credential in place of `refused`, which has expired.
+
+        Raises ProviderError.
+        """
         return await self.current()
 
     @abstractmethod
@@ -31,7 +38,7 @@ class Credentials(ABC):
 
 
 class FixedCredential(Credentials):
-    """A key, or a token that somebody else renews."""
+    """A fixed key, or a token that is renewed outside of this server."""
 
     def __init__(self, key: str | None) -> None:
         self._key = key
@@ -40,13 +47,13 @@ class FixedCredential(Credentials):
         return self._key
 
     async def close(self) -> None:
-        """Nothing runs in the background."""
+        """Do nothing: a fixed credential has no background task."""
 
 
 class FetchedToken(Credentials):
-    """A token: fetched with a key pair, kept, renewed, one fetch at a time.
+    """A token that is fetched with a key pair, cached and renewed, by one fetch at a time.
 
-    Whoever needs it while it is fetched waits for that fetch.
+    Requests that need the token while it is being fetched wait for the same fetch.
     """
 
     def __init__(
@@ -84,7 +91,8 @@ class FetchedToken(Credentials):
         if self._fetch is None or self._fetch.done():
             self._fetch = asyncio.create_task(self._request())
             self._fetch.add_done_callback(_retrieved)
-        # One who leaves must not end the fetch for the others: it is short and has its own end.
+        # A request that is cancelled must not end the fetch for the others: it is short and has a
+        # timeout of its own.
         return (await asyncio.shield(self._fetch)).text
 
     async def _request(self) -> AccessToken:
@@ -109,6 +117,8 @@ class FetchedToken(Credentials):
 
 
 def _retrieved(fetch: asyncio.Task[AccessToken]) -> None:
-    """Keep asyncio from logging a failed fetch that nobody waits for any more: it is no bug."""
+    """Retrieve the error of a failed fetch for which no request waits any more, so that asyncio
+    does not log it.
+    """
     if not fetch.cancelled():
         fetch.exception()

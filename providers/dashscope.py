@@ -1,9 +1,11 @@
-"""Alibaba's Qwen through DashScope's native endpoint: `output` in, running totals on every event.
+"""Alibaba's Qwen through DashScope's native endpoint: an `output` and cumulative usage on every
+event.
 
-Proved with dashscope 2.0.2. The traps: a running answer says `"finish_reason": "null"`, the word;
-there is no `[DONE]`; usage is a running total, never to be summed; errors are events of a stream
-that may itself be 200 or 4xx, with their real status in a comment only, so they go by `code`.
-Whether texts are deltas or repeat everything so far is known from what was asked, never guessed.
+Checked against dashscope 2.0.2. What is easily read wrongly: while the answer goes on,
+`finish_reason` is the string `"null"`; there is no `[DONE]`; usage is a running total, which must
+not be summed; errors are events of a stream whose status may be 200 or 4xx, with their real status
+only in a comment, so their meaning is decided by `code`. Whether texts are deltas or repeat
+everything so far follows from the request and is never guessed.
 """
 
 from typing import Any, Final
@@ -63,18 +65,20 @@ class _DashScopeBody(msgspec.Struct, gc=False):
     usage: _DashScopeUsage | None = None
     code: str | int | None = None
     message: Any = None
-    error: Any = None  # of the compatible mode, which gateways mix up with this one
+    error: Any = None  # of the compatible mode, which some gateways confuse with this one
 
 
 _DECODER: Final = msgspec.json.Decoder(_DashScopeBody)
 
 
 class DashScope(Dialect):
-    """Text generation. `base_url` ends in `/api/v1`, as the SDK has it.
+    """Text generation through DashScope's native API.
 
-    Temperature and top_p are brought into DashScope's ranges, which leave out 2 and 0. Models that
-    see or hear live at another path of the API: reach them through the compatible mode, with the
-    `openai` dialect. Thinking models demand `incremental_output`.
+    `base_url` ends in `/api/v1`, as in the SDK.
+
+    Temperature and top_p are brought into DashScope's ranges, which exclude 2 and 0. Models for
+    images and audio have another path of the API: use them through the compatible mode, with the
+    `openai` dialect. Thinking models require `incremental_output`.
     """
 
     def __init__(self, base_url: str, *, incremental_output: bool = True) -> None:
@@ -82,11 +86,13 @@ class DashScope(Dialect):
         self._incremental = incremental_output
 
     def request(self, prompt: Prompt, credential: str | None) -> Outgoing:
-        """A generation that streams: a header asks for it, the body has no `stream`."""
+        """Build the streaming generation; a header requests the stream, and the body has no
+        `stream` field.
+        """
         messages = [{"role": turn.role.value, "content": turn.text} for turn in prompt.turns]
         if prompt.system:
             messages.insert(0, {"role": "system", "content": prompt.system})
-        # Both are always sent: their defaults differ between older and newer models.
+        # Both are always sent, because their defaults differ between older and newer models.
         parameters: dict[str, Any] = {
             "result_format": "message",
             "incremental_output": self._incremental,
@@ -102,7 +108,7 @@ class DashScope(Dialect):
         body = {"model": prompt.model, "input": {"messages": messages}, "parameters": parameters}
         headers = {
             "Content-Type": "application/json",
-            "Accept": "text/event-stream",  # alone it is said to do; the SDK sends both
+            "Accept": "text/event-stream",  # documented to suffice alone; the SDK sends both
             "X-DashScope-SSE": "enable",
         }
         if credential:
@@ -110,12 +116,12 @@ class DashScope(Dialect):
         return Outgoing(self._url, headers, msgspec.json.encode(body))
 
     def interpreter(self, out: Assembler) -> Interpreter:
-        """What reads one response."""
+        """Return an interpreter for one response."""
         return _DashScopeInterpreter(out, cumulative=not self._incremental)
 
 
 class _DashScopeInterpreter(JsonInterpreter[_DashScopeBody]):
-    """Reads `output`. `cumulative`: every event repeats its texts from their beginning."""
+    """Reads `output`. With `cumulative`, every event repeats its texts from their beginning."""
 
     def __init__(self, out: Assembler, *, cumulative: bool) -> None:
         super().__init__(out, _DECODER)
@@ -123,11 +129,11 @@ class _DashScopeInterpreter(JsonInterpreter[_DashScopeBody]):
         self._choices = Choices(out)
 
     def is_recognized(self, body: _DashScopeBody) -> bool:
-        """An output, or an error."""
+        """Whether the body has an output or an error."""
         return body.output is not None or _is_error(body)
 
     def interpret(self, body: _DashScopeBody) -> bool:
-        """One event, a whole answer, or an error."""
+        """Read one event, a whole answer, or an error."""
         output = body.output
         if output is not None:
             for choice in output.choices or ():
@@ -197,7 +203,10 @@ class _DashScopeInterpreter(JsonInterpreter[_DashScopeBody]):
 
 
 def _is_error(body: _DashScopeBody) -> bool:
-    """Whether it says an error. An empty code beside an answer, as some gateways send, is none."""
+    """Whether the body is an error.
+
+    An empty code beside an answer, as some gateways send, is none.
+    """
     return error_fields_in(_error_of(body)) is not None
 
 

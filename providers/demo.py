@@ -1,7 +1,8 @@
-"""A provider for those who have no key yet: it answers from a script, at a human pace.
+"""A provider for trying the server without an API key: it streams scripted answers at a natural
+pace.
 
-It is a real upstream, on a loopback port, called by the very client and dialect that call OpenAI,
-so that whatever works with the demo works with a provider.
+It is a real upstream on a loopback port, called by the same client and dialect that call OpenAI, so
+that what works with the demo works with a provider.
 """
 
 import asyncio
@@ -14,10 +15,10 @@ from tornado.iostream import StreamClosedError
 from tornado.netutil import bind_sockets
 from tornado.web import Application, HTTPError, RequestHandler
 
-# About what a current model manages, and what people can read along with.
+# Tokens per second: about the speed of a current model, and one at which people can read along.
 _SECONDS_PER_TOKEN = 0.04
 
-# One character is enough to tell: nobody asks in English with Chinese characters in it.
+# One such character decides: a question in English contains none.
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 
 _IN_ENGLISH = (
@@ -34,12 +35,12 @@ _IN_CHINESE = (
     "设置 OPENAI_API_KEY、DASHSCOPE_API_KEY 或 QIANFAN_API_KEY 后重启，即可与真正的模型对话。🚰"
 )
 
-# The question is quoted, not repeated: a long one would drown what the demo has to say.
+# Characters of the question that are quoted: a long one would hide the rest of the answer.
 _QUOTED_CHARS = 60
 
 
 class DemoUpstream:
-    """The scripted provider's server. `base_url` is where it listens once started."""
+    """The HTTP server of the demo provider. `base_url` is set once it has started."""
 
     def __init__(self, *, seconds_per_token: float = _SECONDS_PER_TOKEN) -> None:
         application = Application(
@@ -56,7 +57,7 @@ class DemoUpstream:
         self.base_url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}/v1"
 
     async def close(self) -> None:
-        """Stop listening and let go of every connection."""
+        """Stop listening and close every connection."""
         self._server.stop()
         await self._server.close_all_connections()
 
@@ -72,7 +73,7 @@ class _DemoRequest(msgspec.Struct):
 
 
 class _DemoCompletions(RequestHandler):
-    """OpenAI's chat completions, as far as a stream of text goes."""
+    """OpenAI's chat completions, as far as streaming a text needs them."""
 
     def initialize(self, pause: float) -> None:
         self._pause = pause
@@ -104,7 +105,7 @@ class _DemoCompletions(RequestHandler):
             return
 
     async def _paused(self) -> bool:
-        """Wait as long as a token takes; True if the reader left meanwhile."""
+        """Wait as long as a token takes; returns True if the client disconnected meanwhile."""
         try:
             await asyncio.wait_for(self._left.wait(), self._pause)
         except TimeoutError:
@@ -139,5 +140,7 @@ def _script(question: str) -> str:
 
 
 def _tokens(text: str) -> Iterator[str]:
-    """Pieces such as a model sends: a word with the space before it, or two characters."""
+    """Cut a text into pieces such as a model sends: a word with the space before it, or two
+    characters.
+    """
     yield from re.findall(r"\s*[!-~]+|\s*[^\s!-~]{1,2}|\s+$", text)

@@ -1,7 +1,8 @@
-"""What a dialect is: the requests of one kind of provider, and what its responses mean.
+"""The interface of a dialect, which makes the requests of one kind of provider and reads its
+responses.
 
 A dialect is pure. It turns a `Prompt` into an `Outgoing` request, and makes an interpreter for each
-response, which reads it into an `Assembler`; neither opens a socket or keeps a clock.
+response, which passes what it reads to an `Assembler`; neither opens a socket or uses a clock.
 """
 
 from abc import ABC, abstractmethod
@@ -20,7 +21,10 @@ from providers.sse import Event, EventParser
 
 
 class Outgoing(msgspec.Struct, frozen=True):
-    """A request ready to be sent by POST. The address may hold a token: it is never logged."""
+    """A request that is ready to be sent by POST.
+
+    The URL may contain a token, so it is never logged.
+    """
 
     url: str
     headers: dict[str, str]
@@ -28,82 +32,95 @@ class Outgoing(msgspec.Struct, frozen=True):
 
 
 class AccessToken(msgspec.Struct, frozen=True):
-    """A short-lived credential and for how many seconds from now it is good."""
+    """A short-lived credential, and for how many seconds from now it is valid."""
 
     text: str
     lifetime: float
 
 
 class Interpreter(ABC):
-    """Reads one response. It lives as long as that, and hands what it reads to an assembler.
+    """Reads one response and passes what it reads to an assembler.
 
-    All of its methods raise ProviderError: what the provider says went wrong, or BadResponse for
-    what cannot be read. What stood before an error in the same event was handed over.
+    A new one is made for each response.
+
+    All of its methods raise ProviderError: the provider's own error, or BadResponse for what cannot
+    be read. What precedes an error in the same event is passed on before.
     """
 
     framing: ClassVar[type[EventParser | LineParser]] = EventParser
-    has_end_word: ClassVar[bool] = False  # behind the last event: else the body's end stands for it
+    has_end_word: ClassVar[bool] = (
+        False  # a word follows the last event; without one, the end of the body marks the end
+    )
 
     def __init__(self, out: Assembler) -> None:
         self._out = out
 
     @abstractmethod
     def event(self, event: Event) -> bool:
-        """One event of the stream: whether the provider says with it that nothing follows."""
+        """Read one event of the stream; returns whether it says that nothing follows."""
 
     @abstractmethod
     def whole(self, body: bytes) -> None:
-        """A JSON body that came in place of a stream."""
+        """Read a JSON body that came in place of a stream."""
 
     def stray_line(self, line: bytes) -> bool:
-        """A line that is no event-stream field (a bare JSON error, a proxy's); likewise."""
+        """Read a line that is no field of an event stream, such as a bare JSON error or a
+        proxy's message.
+
+        Returns whether it says that nothing follows.
+        """
         self._out.note_quirk("stray_line")
         return False
 
     def end(self, *, proper: bool) -> None:
-        """All was read. `proper`: to an end that the provider said, and not to where it broke off.
+        """Nothing follows. `proper`: the response came to an end rather than being cut off.
 
-        That is its word for it, or the body's own end where there is none.
+        A proper end is the provider's end word or, in a dialect without one, the end of the body.
         """
         if proper:
             self._out.confirm()
 
     def release(self) -> None:
-        """Hand over what is held back: nothing will come that could complete or explain it."""
+        """Pass on what is held back, since nothing will come that could complete or explain it."""
         self._out.release()
 
 
 class Dialect(ABC):
-    """The requests and responses of one kind of provider. An instance holds only settings.
+    """Makes the requests and reads the responses of one kind of provider.
+
+    An instance holds only settings.
 
     `credential` authenticates this server at the provider: a key, or a token fetched with one.
     """
 
     @abstractmethod
     def request(self, prompt: Prompt, credential: str | None) -> Outgoing:
-        """The request that streams an answer to `prompt`."""
+        """Build the request that streams an answer to `prompt`."""
 
     @abstractmethod
     def interpreter(self, out: Assembler) -> Interpreter:
-        """What reads one response with a status of success."""
+        """Return an interpreter for one response with a status of success."""
 
     def error(self, status: int, body: bytes, headers: Mapping[str, str]) -> ProviderError:
-        """What a response of any other status means. `body` may be anything, or cut off."""
+        """Return the error that a response with any other status means.
+
+        `body` may be anything, or cut off.
+        """
         wait = retry_after(headers)
         return error_in_body(body, status=status, wait=wait) or error_from_status(status, wait)
 
     def unfinished(self, finish: Finish) -> ProviderError:
-        """What a finish mark of reason ERROR means."""
+        """Return the error that a finish mark with reason ERROR means."""
         return StreamBroken(provider_code=finish.word)
 
 
 class AccessTokenDialect(Dialect):
-    """A dialect whose credential is a token, fetched with a key pair and renewed."""
+    """A dialect whose credential is a token, which is fetched with a key pair and renewed."""
 
     @abstractmethod
     def access_token_request(self, api_key: str, secret_key: str) -> Outgoing:
-        """The request that fetches a token."""
+        """Build the request that fetches a token."""
 
     @abstractmethod
     def token(self, status: int, body: bytes) -> AccessToken:
-        """The token in the answer to `access_token_request`; raises ProviderError."""
+        """Return the token in the response to `access_token_request`. Raises ProviderError."""
