@@ -73,9 +73,9 @@ class BufferedCall:
     def is_followed_by(self, call_id: str, name: str, arguments: str) -> bool:
         """Whether a piece at the same index, with another id or none, begins a new call.
 
-        A call has a name, but servers that make up an id for every piece may repeat the name. After
-        complete arguments such an opening begins a new call only if arguments follow; until then it
-        is kept in `announced`.
+        A name begins a call, unless the server makes up an id for every piece and repeats the
+        name. So after the whole call `("c1", "look", "{}")` the piece `("c2", "look", "")` decides
+        nothing yet: it is kept in `announced`, and begins a call if arguments follow it.
         """
         if not self.is_whole():
             is_another = bool(self.name) and name not in ("", self.name)

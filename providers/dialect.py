@@ -47,10 +47,11 @@ class Interpreter(ABC):
     be read. What precedes an error in the same event is passed on before.
     """
 
+    # How the body is cut into events. Every dialect so far streams SSE and keeps this default; JSON
+    # lines (`LineParser`) are for a dialect of Ollama's own API, which is not there yet.
     framing: ClassVar[type[EventParser | LineParser]] = EventParser
-    has_end_word: ClassVar[bool] = (
-        False  # a word follows the last event; without one, the end of the body marks the end
-    )
+    # Whether an event of its own, such as `[DONE]`, ends the stream. If not, the body's end does.
+    has_end_word: ClassVar[bool] = False
 
     def __init__(self, out: Assembler) -> None:
         self._out = out

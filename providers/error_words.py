@@ -28,13 +28,13 @@ from providers.errors import (
 _MAX_CODE_CHARS: Final = 64
 
 
-def _plain(name: str) -> str:
+def _normalized(name: str) -> str:
     """A name as the tables have it: `RateLimit`, `rate_limit` and `rate-limit` are one."""
     return re.sub(r"[\s_-]+", "", name).lower()
 
 
 def _table(errors: Mapping[str, type[ProviderError]]) -> Mapping[str, type[ProviderError]]:
-    return {_plain(name): error for name, error in errors.items()}
+    return {_normalized(name): error for name, error in errors.items()}
 
 
 CODES: Final = _table(
@@ -307,6 +307,6 @@ def _listed(
         return None
     if name.endswith("rate_limit_exceeded"):
         return RateLimited
-    while (found := table.get(_plain(name))) is None and "." in name:
+    while (found := table.get(_normalized(name))) is None and "." in name:
         name = name.rpartition(".")[0]
     return found

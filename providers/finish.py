@@ -27,7 +27,7 @@ _KNOWN: Final[Mapping[str, FinishReason]] = {
 
 # In this order: what is not whole is never taken for whole, so that `content_filter_error` and
 # `MALFORMED_FUNCTION_CALL` are errors; but `max_tokens_exceeded` is a length.
-_HOLDS: Final[tuple[tuple[re.Pattern[str], FinishReason], ...]] = tuple(
+_PATTERNS: Final[tuple[tuple[re.Pattern[str], FinishReason], ...]] = tuple(
     (re.compile(pattern), reason)
     for pattern, reason in (
         (
@@ -57,7 +57,7 @@ _HOLDS: Final[tuple[tuple[re.Pattern[str], FinishReason], ...]] = tuple(
 )
 
 # Words that say that the answer goes on. Qianfan v1 says `normal` then, too, and is not asked.
-_RUNNING: Final = frozenset(
+_UNFINISHED_WORDS: Final = frozenset(
     (
         *("", "null", "none", "nil", "undefined", "false", "0", "unspecified", "in_progress"),
         *("running", "generating", "processing", "streaming", "pending", "continue"),
@@ -71,7 +71,7 @@ def finish_of(word: str | None) -> Finish | None:
     if word is None or word == "null":  # DashScope's, on every event
         return None
     spelled = _spelled(word)
-    if spelled in _RUNNING or spelled.endswith("_unspecified"):
+    if spelled in _UNFINISHED_WORDS or spelled.endswith("_unspecified"):
         return None
     return Finish(_reason(spelled), word)
 
@@ -84,7 +84,7 @@ def is_known(finish: Finish) -> bool:
 def _reason(spelled: str) -> FinishReason:
     if (known := _KNOWN.get(spelled)) is not None:
         return known
-    for pattern, reason in _HOLDS:
+    for pattern, reason in _PATTERNS:
         if pattern.search(spelled):
             return reason
     return FinishReason.STOP

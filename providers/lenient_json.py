@@ -61,13 +61,13 @@ _DECODER: Final = json.JSONDecoder(parse_float=_Float, parse_int=_whole_number, 
 
 
 def read(data: bytes, kind: type[T]) -> list[T]:
-    """The values in `data` as `kind`, read patiently; none if there is no JSON in it.
+    """The values in `data` as `kind`, read leniently; none if there is no JSON in it.
 
     Surrogate halves survive in the strings of the result: see `join_surrogates`. Raises BadResponse
-    for JSON
-    that is broken, since a token may have been in it, and for values of which nothing is left.
+    for JSON that is broken, since a token may have been in it, and for values of which nothing is
+    left.
     """
-    return [loosely(value, kind) for value in values(data)]
+    return [convert_leniently(value, kind) for value in values(data)]
 
 
 def values(data: bytes) -> list[Any]:
@@ -100,7 +100,7 @@ def _objects(value: Any, depth: int = 0) -> Iterator[Any]:
             yield from _objects(each, depth + 1)
 
 
-def loosely(value: dict[str, Any], kind: type[T]) -> T:
+def convert_leniently(value: dict[str, Any], kind: type[T]) -> T:
     """An object as `kind`, each field as what it must mean.
 
     Raises BadResponse if fields that we need are there and nothing is left of any.
@@ -218,7 +218,7 @@ def object_of(value: Any, kind: type[T]) -> T | None:
     if not isinstance(value, dict):
         return None
     try:
-        return loosely(value, kind)
+        return convert_leniently(value, kind)
     except BadResponse:
         return None
 

@@ -1,8 +1,10 @@
 """Reading a stream of JSON lines: bytes in, events out.
 
-Ollama's own API answers so: an object a line, the last one with `"done": true`. Lines end at LF; a
-CR before it belongs to the line end. Anything else that ends lines elsewhere, such as U+2028, may
-stand inside a JSON string.
+Ollama's own API answers so: an object a line, the last one with `"done": true`. No dialect streams
+JSON lines yet: until one for Ollama does, only the tests and the fuzzer use this module.
+
+Lines end at LF; a CR before it belongs to the line end. Anything else that ends lines elsewhere,
+such as U+2028, may stand inside a JSON string.
 """
 
 from providers.errors import BadResponse
@@ -12,9 +14,9 @@ from providers.sse import MAX_EVENT_BYTES, Event, StrayLine
 class LineParser:
     """Feed bytes in, take a line out as an event. No socket, no clock.
 
-    A blank line is none. A line without its end is taken as it is when the bytes are over: whether
-    it is whole its reader can tell. Past `max_event_bytes` without a line `feed` raises
-    BadResponse, at the next call if this one found lines that must not be lost.
+    Blank lines are skipped. A last line without a line end is an event too: whether it is whole,
+    its interpreter finds out. Past `max_event_bytes` without a line end `feed` raises BadResponse,
+    at the next call if this one found lines that must not be lost.
     """
 
     def __init__(self, *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:

@@ -29,10 +29,11 @@ _BLANK: Final = b" \t\r\n\xef\xbb\xbf"  # a BOM, whole or in part, is not yet a 
 
 # What a stream begins with, whatever its label: a page labelled as one is known by its first tag.
 _FIELDS: Final = (b"data", b"event", b"id", b"retry", b":")
-# What tells that a body that began as JSON is none in one piece: lines of it, or events behind one.
+# A body that began as JSON and has one of these is no single value: it is lines, or events follow.
 _LINES: Final = (b"}\n{", b"}\r\n{", b"}\n\n{", b"}\r\n\r\n{", b"\ndata:")
-# The longest of the fields and its colon tell, and no end of a line among the others is longer.
-_TELLING_BYTES: Final = 6
+# So many bytes tell what a body is: `event` and its colon, the longest of the fields. No mark in
+# _LINES is longer, so that looking back as far finds a mark that two chunks cut.
+_SNIFFED_BYTES: Final = 6
 
 
 class ResponseReader:
@@ -207,7 +208,7 @@ class ResponseReader:
         if not self._accepted:
             self._body += chunk[: MAX_ERROR_BYTES - len(self._body)]
             return
-        looked_at = max(0, len(self._body) - _TELLING_BYTES)
+        looked_at = max(0, len(self._body) - _SNIFFED_BYTES)
         self._body += chunk
         if len(self._body) > self._max_body_bytes:
             raise BadResponse(reason="body_too_long")
@@ -218,16 +219,16 @@ class ResponseReader:
 
     def _is_known(self, chunk: bytes) -> bool:
         """Whether it is clear by now what the body is. Raises BadResponse for a page of HTML."""
-        self._head += (chunk if self._head else chunk.lstrip(_BLANK))[:_TELLING_BYTES]
+        self._head += (chunk if self._head else chunk.lstrip(_BLANK))[:_SNIFFED_BYTES]
         head = self._head
         self._is_json = head.startswith((b"{", b"["))
         if head.startswith(b"<"):
             raise BadResponse(reason="html")
         if not self._is_page or self._is_json:
             return bool(head)
-        if len(head) >= _TELLING_BYTES and not head.lower().startswith(_FIELDS):
+        if len(head) >= _SNIFFED_BYTES and not head.lower().startswith(_FIELDS):
             raise BadResponse(reason="html")
-        return len(head) >= _TELLING_BYTES
+        return len(head) >= _SNIFFED_BYTES
 
     def _stream(self) -> None:
         self._streaming, self._is_json = True, False
