@@ -81,7 +81,7 @@ class ProviderCall:
         self._since = self._began  # since when the stage's timeout counts
         self._status: int | None = None
         self._reader: ResponseReader | None = None  # None before the response's head
-        self._events = 0  # of the response, when it last made progress
+        self._events = 0  # of the response, at its last progress
         self._progress_count = 0  # likewise
         self._timeout: ProviderError | None = None  # set together with TIMED_OUT
 

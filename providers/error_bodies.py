@@ -1,7 +1,7 @@
-"""Where the error stands in what a provider sends, in whichever shape.
+"""Finds the error in what a provider sends, in whichever shape.
 
-Whatever the dialect, it may be an object under `error`, a text there, or have no wrapper at all;
-it may stand in a list, or be a text of JSON in another error. `error_words.py` knows what it means.
+In every dialect, it may be an object or a string under `error`, or have no wrapper at all; it may
+be in a list, or a string of JSON within another error. `error_words.py` knows what its fields mean.
 """
 
 import re
@@ -20,45 +20,45 @@ from providers.error_words import (
 from providers.errors import ContentFiltered, ProviderError, Refused
 from providers.lenient_json import json_object
 
-# An error within an error within a list: what is deeper is somebody's data.
+# Levels of nesting: an error within an error within a list. What is deeper is data.
 _MAX_DEPTH: Final = 4
 
-# How a code and a message are called where there is an error.
+# Names of the code and of the message in an error.
 _CODE_NAMES: Final = ("code", "error_code", "err_code", "statuscode", "status_code")
 
 _MESSAGE_NAMES: Final = ("message", "msg", "error_msg", "status_msg", "detail")
 
-# Where a code, or a word in its place, says that nothing is wrong.
+# Codes, and words in place of one, which say that there is no error.
 _NO_ERROR: Final = re.compile(
     r"0*(\.0+)?|2[0-9][0-9](\.0+)?|20000|success|ok|null|none|false|n/a|no[ _]?error", re.IGNORECASE
 )
 
-# What else an error may be wrapped in.
+# Other names that an error may be wrapped in.
 _WRAPPERS: Final = ("response", "data", "header")
 
-# What tells that a text which may be a progress report is an error.
+# Words that show that a text is an error, where it might be a progress report.
 _ERROR_TEXT: Final = re.compile(
     "error|fail|exception|denied|exceed|exhaust|unauthori|forbidden|invalid|not found|too many"
     "|overload|unavailable|timed? ?out",
     re.IGNORECASE,
 )
 
-# Google's wait, in the body alone: "17s", or "1.5s".
+# Google's time to wait, which is in the body only: "17s" or "1.5s".
 _DELAY: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]+)?)s")
 
 
 class ErrorFields(NamedTuple):
-    """The fields of an error as the provider sent them; None where it sent none."""
+    """The fields of an error as the provider sent them; None for each that it did not send."""
 
     code: object = None
-    kind: object = None  # its type
+    kind: object = None  # the error's type
     message: object = None
-    found: type[ProviderError] | None = None  # the meaning, where another field gives it
+    found: type[ProviderError] | None = None  # the meaning, if another field decides it
     wait: float | None = None  # seconds
 
 
 def says_no_error(value: object, depth: int = 0) -> bool:
-    """Whether the value of an error's field says that there is no error."""
+    """Whether the value of an `error` field says that there is no error."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list):
@@ -67,7 +67,7 @@ def says_no_error(value: object, depth: int = 0) -> bool:
 
 
 def error_fields_in(value: object, depth: int = 0) -> ErrorFields | None:
-    """The error in a value of JSON; None if there is none."""
+    """Return the fields of the error in a JSON value; None if it contains no error."""
     value = _lowercased(value)
     if not value or depth > _MAX_DEPTH:
         return None
@@ -84,7 +84,7 @@ def error_fields_in(value: object, depth: int = 0) -> ErrorFields | None:
             return found._replace(code=found.code or value.get("code"))
         if isinstance(inner, str) and NO_SUCH_PATH.match(inner.strip()):
             return None
-        if name != "error_msg":  # a text, or a mere true
+        if name != "error_msg":  # a string, or just `true`
             code = value.get("code") or _status_in(value)
             return ErrorFields(code, value.get("type") or inner, inner)
     for name in _WRAPPERS:
@@ -97,14 +97,14 @@ def error_fields_in(value: object, depth: int = 0) -> ErrorFields | None:
 
 
 def fields_of(value: object) -> ErrorFields:
-    """The fields of an object that is an error."""
+    """Return the fields of an object that is an error."""
     value = _lowercased(value)
     code, message = _first(value, _CODE_NAMES), _first(value, _MESSAGE_NAMES)
     if isinstance(message, str) and (inner := error_fields_in(json_object(message), 1)) is not None:
         return inner
     if says_no_error(code):
         code = None
-    # OpenRouter reports moderation as a plain 403, and says so in its metadata only.
+    # OpenRouter reports moderation as a plain 403, and only its metadata say so.
     metadata = value.get("metadata")
     was_moderated = isinstance(metadata, dict) and "flagged_input" in metadata
     fields = ErrorFields(
@@ -117,7 +117,9 @@ def fields_of(value: object) -> ErrorFields:
 
 
 def _with_details(fields: ErrorFields, details: object) -> ErrorFields:
-    """With what Google says in `details` alone: why it is no mere bad request, how long to wait."""
+    """Add what Google says only in `details`: that it is no ordinary bad request, and how long
+    to wait.
+    """
     for detail in details if isinstance(details, list) else ():
         if not isinstance(detail, dict):
             continue
@@ -130,7 +132,7 @@ def _with_details(fields: ErrorFields, details: object) -> ErrorFields:
 
 
 def _minimax(value: object) -> ErrorFields | None:
-    """What MiniMax's `base_resp` says, whose status 0 is success."""
+    """Return the error in MiniMax's `base_resp`; None if its status is 0, which is success."""
     fields = fields_of(value)
     if fields.code is None:
         return None
@@ -138,7 +140,7 @@ def _minimax(value: object) -> ErrorFields | None:
 
 
 def _is_error(fields: ErrorFields, value: dict[str, Any]) -> bool:
-    """Whether an object without a wrapper is an error, and no progress report."""
+    """Whether an object without a wrapper is an error rather than a progress report."""
     word, kind = code_word(fields.code), code_word(fields.kind)
     if not all(says_no_error(value.get(name)) for name in ("error_code", "err_code")):
         return True
@@ -158,7 +160,7 @@ def _is_error_type(kind: str) -> bool:
 
 
 def _detail_is_error(value: dict[str, Any]) -> bool:
-    """Whether FastAPI's `detail`, which has no other field beside it, is an error's."""
+    """Whether FastAPI's `detail`, when it is the only field, is an error's."""
     detail = value["detail"]
     if isinstance(detail, str):
         return len(value) == 1 and _ERROR_TEXT.search(detail) is not None
@@ -166,7 +168,9 @@ def _detail_is_error(value: dict[str, Any]) -> bool:
 
 
 def _lowercased(value: object) -> dict[str, Any]:
-    """An object, or the first in a list, with its names in lower case; empty if it is none."""
+    """Return an object, or the first one in a list, with its names in lower case; empty if there
+    is none.
+    """
     if isinstance(value, list):
         value = next((each for each in value if isinstance(each, dict)), None)
     if not isinstance(value, dict):
@@ -179,6 +183,6 @@ def _first(value: dict[str, Any], names: tuple[str, ...]) -> object:
 
 
 def _status_in(value: dict[str, Any]) -> object:
-    """The status that an object repeats as a number."""
+    """Return the HTTP status that an object repeats as a number; None if it does not."""
     status = value.get("status")
     return status if STATUS.fullmatch(str(status)) else None

@@ -1,7 +1,7 @@
-"""Making a ProviderError of what a provider says went wrong.
+"""Makes a ProviderError from what a provider reports.
 
 `error_bodies.py` finds the error in a body, `error_words.py` knows what its code and type mean;
-here they become a ProviderError, with the time to wait if the provider says one.
+this module makes a ProviderError from them, with the time to wait if the provider states one.
 """
 
 from collections.abc import Mapping
@@ -31,28 +31,28 @@ from providers.errors import (
 )
 from providers.lenient_json import json_in, values
 
-# No wait longer than this is passed on: beyond an hour it is no longer a matter of trying again.
+# Seconds. No longer wait is passed on: after an hour a retry is no longer a matter of waiting.
 MAX_RETRY_AFTER_SECONDS: Final = 3600.0
 
 
 def error_in_body(
     body: bytes, *, status: int = 200, wait: float | None = None
 ) -> ProviderError | None:
-    """The error in a body, in whichever shape; None if there is none."""
+    """Return the error in a body of any shape; None if there is none."""
     try:
         found = values(json_in(body))
     except BadResponse:
         return None
     fields = next((fields for value in found if (fields := error_fields_in(value))), None)
-    if fields is None and status >= 400:  # then a message alone is enough
+    if fields is None and status >= 400:  # with an error status, a message alone is an error
         fields = next((each for each in map(fields_of, found) if each.message is not None), None)
     return None if fields is None else error_from(fields, status, wait)
 
 
 def error_in_text(text: str, *, framed: bool = False) -> ProviderError | None:
-    """The error that a provider sent as the text of an answer: a whole event of SSE, or JSON alone.
+    """Return the error that a provider sent as text of an answer: a whole SSE event, or bare JSON.
 
-    `framed`: only the first is looked for. None if the text is neither.
+    With `framed`, only an SSE event counts. Returns None if the text is neither.
     """
     head, data, body = text.partition("data:")
     if data and "event:error" in head.replace(" ", "") and body.lstrip().startswith("{"):
@@ -63,10 +63,10 @@ def error_in_text(text: str, *, framed: bool = False) -> ProviderError | None:
 
 
 def error_from(fields: ErrorFields, status: int = 200, wait: float | None = None) -> ProviderError:
-    """Our error for what the provider says, in a response of `status`.
+    """Return the error that `fields` mean in a response of `status`.
 
-    Numbers are statuses unless the table knows them: vLLM, llama.cpp and OpenRouter repeat the
-    status as the code, also in a stream whose own status is 200.
+    Numbers are read as HTTP statuses unless the table lists them: vLLM, llama.cpp and OpenRouter
+    repeat the status as the code, also in a stream whose own status is 200.
     """
     word, type_word = code_word(fields.code), code_word(fields.kind)
     code_status = int(word) if word and STATUS.fullmatch(word) else status
@@ -75,7 +75,7 @@ def error_from(fields: ErrorFields, status: int = 200, wait: float | None = None
         or meaning_of(word, CODES, code_status)
         or meaning_of(type_word, TYPES, code_status)
         or error_of_status(code_status)
-        # Anthropic's for an overload; other servers use it for anything.
+        # Anthropic's type for an overload; other servers use it for any error.
         or (ProviderOverloaded if fields.kind == "api_error" else None)
         or (BadRequest if str(fields.kind).startswith("invalid_request") else Refused)
     )
@@ -89,25 +89,30 @@ def error_from(fields: ErrorFields, status: int = 200, wait: float | None = None
     return found(
         provider_code=word or type_word,
         retry_after=wait if found.retryable else None,
-        reason=_where(status),  # the code may be a text, which is not for the log
+        reason=_where(status),  # the code may be a sentence, which must not be logged
     )
 
 
 def error_from_status(status: int, wait: float | None) -> ProviderError:
-    """Our error for a response whose status is all that it says."""
+    """Return the error for a response of which only the status is known."""
     if status == 404:
-        return Refused(reason="http_404")  # no such path, rather than no such model
+        return Refused(reason="http_404")  # the path is unknown, rather than the model
     found = error_of_status(status) or Refused
     return found(retry_after=wait if found.retryable else None, reason=_where(status))
 
 
 def _where(status: int) -> str:
-    """Where the error was: in a response of which status, or in the middle of a successful one."""
+    """Where the error was: in a response with an error status, or in the middle of a successful
+    one.
+    """
     return f"http_{status}" if status >= 300 else "in_the_answer"
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds that the provider asks us to wait. `headers` ignore case, as HTTPHeaders do."""
+    """Return how many seconds the provider asks to wait; None if it does not.
+
+    Names of headers are compared without case.
+    """
     seconds = _number(headers.get("retry-after-ms"))
     if seconds is not None:
         seconds /= 1000
@@ -115,7 +120,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         seconds = _number(headers.get("retry-after"))
     if seconds is None:
         seconds = _until(headers.get("retry-after"), headers.get("date"))
-    if seconds is None or not seconds >= 0:  # a NaN, too, is no time to wait
+    if seconds is None or not seconds >= 0:  # this is false for NaN, too
         return None
     return min(seconds, MAX_RETRY_AFTER_SECONDS)
 
@@ -128,7 +133,7 @@ def _number(value: str | None) -> float | None:
 
 
 def _until(date: str | None, now: str | None) -> float | None:
-    """Seconds to an HTTP date, by the provider's own clock where it tells the time."""
+    """Return the seconds until an HTTP date, by the provider's own clock if it sends the time."""
     try:
         then = parsedate_to_datetime(date or "")
         start = parsedate_to_datetime(now) if now else datetime.now(UTC)

@@ -1,11 +1,11 @@
-"""What the words of providers' errors mean: a code, then a type, then an HTTP status.
+"""The meanings of providers' error words: of the code, else of the type, else of the HTTP status.
 
-Billing errors hide under 429 and must not be retried; the same word means the same at all
-OpenAI-shaped servers, and DashScope's native codes escape through its compatible mode now and then,
-so they share one table. A word that is not in it is judged by the phrases in it
-(`insufficient_quota` and `insufficient_user_quota` are one thing). Messages change too often to
-decide by, with one exception: most servers have no code for a conversation that is too long, and
-that is the one error its reader can do something about.
+Billing errors may have status 429 and must not be retried. All OpenAI-like servers and DashScope
+share one table: the same word means the same everywhere, and DashScope's native codes sometimes
+appear in its compatible mode. A word that is not in the table is judged by the phrases it contains
+(`insufficient_quota` and `insufficient_user_quota` mean the same). Messages change too often to
+decide by, with one exception: most servers have no code for a conversation that is too long, which
+is the one error that the user can correct.
 """
 
 import re
@@ -24,7 +24,8 @@ from providers.errors import (
     Unauthorized,
 )
 
-# Codes are words or numbers. Some servers put a sentence there, which may quote the question.
+# The form of a code: a word or a number. Some servers send a sentence instead, which may quote the
+# question.
 _MAX_CODE_CHARS: Final = 64
 
 
@@ -62,7 +63,7 @@ CODES: Final = _table(
         "limit_requests": RateLimited,
         "limit_burst_rate": RateLimited,
         "internal_error": ProviderOverloaded,
-        # Qianfan v2; its many `…rate_limit_exceeded` go by their ending
+        # Qianfan v2; its many `…rate_limit_exceeded` are recognized by their ending
         "malformed_json": BadRequest,
         "invalid_argument": BadRequest,
         "invalid_messages": BadRequest,
@@ -78,7 +79,7 @@ CODES: Final = _table(
         "user_setting_unsafe": ContentFiltered,
         "functions_unsafe": ContentFiltered,
         "dispatch_internal_error": ProviderOverloaded,
-        # Google's, where a code or a type is a word
+        # Google's, where the code or the type is a word
         "not_found": ModelNotFound,
         "failed_precondition": BadRequest,
         "deadline_exceeded": ProviderOverloaded,
@@ -89,9 +90,9 @@ CODES: Final = _table(
         "billing_error": QuotaExceeded,
         "overloaded_error": ProviderOverloaded,
         "timeout_error": ProviderOverloaded,
-        # others'
+        # of other servers
         "validation_error": BadRequest,
-        # DashScope, native; `A.B` goes by `A` where it is not listed
+        # DashScope's native codes; `A.B` means what `A` means unless it is listed
         "InvalidApiKey": Unauthorized,
         "AccessDenied": Unauthorized,
         "Workspace": Unauthorized,
@@ -134,7 +135,7 @@ CODES: Final = _table(
     }
 )
 
-# MiniMax's own numbers, which stand in a wrapper of their own.
+# MiniMax's own numbers, which have a wrapper of their own.
 MINIMAX_CODES: Final[Mapping[str, type[ProviderError]]] = {
     **dict.fromkeys(("1002", "1041"), RateLimited),
     **dict.fromkeys(("1004", "2049"), Unauthorized),
@@ -147,7 +148,7 @@ MINIMAX_CODES: Final[Mapping[str, type[ProviderError]]] = {
 
 TYPES: Final = _table(
     {
-        # OpenAI says of a rate limit what it counts
+        # OpenAI: the type of a rate limit is what it counts
         "requests": RateLimited,
         "tokens": RateLimited,
         "service_unavailable_error": ProviderOverloaded,
@@ -182,7 +183,7 @@ _STATUSES: Final[Mapping[int, type[ProviderError]]] = {
     404: ModelNotFound,
     405: BadRequest,
     408: ProviderOverloaded,
-    409: ProviderOverloaded,  # a lock on the provider's side: the same request may pass later
+    409: ProviderOverloaded,  # a lock at the provider: the same request may succeed later
     413: ContextTooLong,
     422: BadRequest,
     429: RateLimited,
@@ -190,7 +191,7 @@ _STATUSES: Final[Mapping[int, type[ProviderError]]] = {
 
 STATUS: Final = re.compile("[345][0-9][0-9]")
 
-# Phrases in words that no table lists, in whichever spelling. The first that fits counts.
+# Phrases in words that no table lists, in any spelling. The first that occurs decides.
 _PHRASES: Final[tuple[tuple[re.Pattern[str], type[ProviderError]], ...]] = tuple(
     (re.compile(pattern), error)
     for pattern, error in (
@@ -234,13 +235,13 @@ _PHRASES: Final[tuple[tuple[re.Pattern[str], type[ProviderError]], ...]] = tuple
     )
 )
 
-# Of a quota that no other word tells about: under 429 it may be one a minute.
+# Phrases of a quota that no other word qualifies: with status 429 it may be a quota per minute.
 _QUOTA: Final = re.compile("quota")
 
 _BILLED: Final = (402, 403)
 
-# vLLM in two wordings, DeepSeek, DashScope, Moonshot and others. Being wrong here changes a
-# message, not what happens.
+# Phrases of messages: vLLM's two, DeepSeek's, DashScope's, Moonshot's and others'. A mistake here
+# changes only the message that the user sees.
 _TOO_LONG: Final = re.compile(
     "context (length|window|size)|range of input length|model token limit|maximum model length"
     "|max_model_len|maximum (input|prompt|context|sequence)|(prompt|input|conversation) is too long"
@@ -251,7 +252,7 @@ _TOO_LONG: Final = re.compile(
     re.IGNORECASE,
 )
 
-# What servers answer for a path that they do not have: then it is no model that was not found.
+# Messages for an unknown path: with one, a 404 does not mean that the model was not found.
 NO_SUCH_PATH: Final = re.compile(
     r"(page |file )?not found\.?$|method not allowed|invalid url|cannot post|no route|no such route"
     "|the requested url",
@@ -262,25 +263,29 @@ NO_SUCH_PATH: Final = re.compile(
 def meaning_of(
     word: str | None, table: Mapping[str, type[ProviderError]], status: int = 200
 ) -> type[ProviderError] | None:
-    """What a word means: by its own table, by that of the codes, or by the phrases in it."""
+    """Return the meaning of a word by its own table, else by that of the codes, else by its
+    phrases; None if it is unknown.
+    """
     found = _listed(word, table) or (_listed(word, CODES) if table is not CODES else None)
     return found or meaning_of_phrase(word, status)
 
 
 def meaning_of_phrase(word: str | None, status: int) -> type[ProviderError] | None:
-    """What the phrases in a word mean; `status` decides where a phrase may mean two things."""
+    """Return the meaning of the phrases in a word; `status` decides where a phrase has two
+    meanings.
+    """
     if word is None or word.isdecimal():
         return None
     plain = re.sub(r"[\s.:/-]+", "_", re.sub("(?<=[a-z])(?=[A-Z])", "_", word)).lower()
     for pattern, error in _PHRASES:
         if pattern.search(plain):
-            # Of tokens a 429 counts how many a minute.
+            # With status 429, tokens are those per minute.
             return RateLimited if error is ContextTooLong and status == 429 else error
     return QuotaExceeded if status in _BILLED and _QUOTA.search(plain) else None
 
 
 def error_of_status(status: int) -> type[ProviderError] | None:
-    """What an HTTP status means, where the response says nothing else."""
+    """Return what an HTTP status means when the response contains nothing else."""
     if status >= 500:
         return ProviderOverloaded
     return _STATUSES.get(status)
@@ -292,7 +297,9 @@ def is_too_long(message: object) -> bool:
 
 
 def code_word(code: object) -> str | None:
-    """A code as a word fit for a log line: bounded, without line ends; None if it is none."""
+    """Return a code as a word for a log line, bounded and without line ends; None if it is not a
+    word.
+    """
     if isinstance(code, float) and code.is_integer():
         code = int(code)
     if not isinstance(code, str | int) or isinstance(code, bool) or code == "":

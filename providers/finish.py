@@ -1,8 +1,8 @@
-"""What a provider's finish word means, in whatever spelling.
+"""Maps a provider's finish word, in any spelling, to a reason.
 
-Words that are known stand in a table. Others are judged by what they hold: a word with "error" in
-it is no success because nobody has listed it. One that holds nothing of that kind is a proper end
-in some server's own words (`eos_token`), and is told in the log once.
+Known words are in a table. Unknown ones are judged by the words they contain: one with "error" in
+it is not taken for success just because it is not listed. Any other unknown word is a proper end in
+a server's own terms (`eos_token`), and is logged once.
 """
 
 import re
@@ -25,8 +25,9 @@ _KNOWN: Final[Mapping[str, FinishReason]] = {
     "function_call": FinishReason.TOOL_CALLS,  # its deprecated form
 }
 
-# In this order: what is not whole is never taken for whole, so that `content_filter_error` and
-# `MALFORMED_FUNCTION_CALL` are errors; but `max_tokens_exceeded` is a length.
+# Parts of unknown words, in order of precedence: an incomplete answer is never taken for a complete
+# one, so `content_filter_error` and `MALFORMED_FUNCTION_CALL` are errors; but `max_tokens_exceeded`
+# is a length.
 _PATTERNS: Final[tuple[tuple[re.Pattern[str], FinishReason], ...]] = tuple(
     (re.compile(pattern), reason)
     for pattern, reason in (
@@ -56,7 +57,8 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], FinishReason], ...]] = tuple(
     )
 )
 
-# Words that say that the answer goes on. Qianfan v1 says `normal` then, too, and is not asked.
+# Words which say that the answer goes on. Qianfan v1's `normal` would be one, but its dialect does
+# not use this function.
 _UNFINISHED_WORDS: Final = frozenset(
     (
         *("", "null", "none", "nil", "undefined", "false", "0", "unspecified", "in_progress"),
@@ -67,8 +69,10 @@ _UNFINISHED_WORDS: Final = frozenset(
 
 
 def finish_of(word: str | None) -> Finish | None:
-    """The finish mark that `word` is, in the provider's spelling; None while the answer goes on."""
-    if word is None or word == "null":  # DashScope's, on every event
+    """Return the finish mark that `word` stands for, spelled as the provider did; None while the
+    answer goes on.
+    """
+    if word is None or word == "null":  # DashScope sends this on every event
         return None
     spelled = _spelled(word)
     if spelled in _UNFINISHED_WORDS or spelled.endswith("_unspecified"):
@@ -77,7 +81,7 @@ def finish_of(word: str | None) -> Finish | None:
 
 
 def is_known(finish: Finish) -> bool:
-    """Whether the word of `finish` says what it means. If not, it was taken for a proper end."""
+    """Whether the word of `finish` is known. If not, it was taken for a proper end."""
     return finish.reason is not FinishReason.STOP or _spelled(finish.word) in _KNOWN
 
 
@@ -91,5 +95,5 @@ def _reason(spelled: str) -> FinishReason:
 
 
 def _spelled(word: str) -> str:
-    """In small letters, with underscores however its parts are kept apart."""
+    """Return `word` in lower case, with underscores between its parts."""
     return re.sub(r"[\s.:-]+", "_", word.strip().lower())

@@ -1,4 +1,6 @@
-"""What dialects of JSON events share: decoded strictly, and leniently where that fails."""
+"""The common base of dialects with JSON events: decodes them strictly, and leniently where that
+fails.
+"""
 
 import re
 from abc import abstractmethod
@@ -15,35 +17,35 @@ from providers.sse import Event
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-# Where JSON begins in a line that should not be there.
+# Where JSON begins in a line that is not a field of the event stream.
 _JSON: Final = re.compile(rb'\{\s*"|\[\s*\{')
 
-# What may stand ahead of it: nothing, a field that lost its colon, llama.cpp's former own one.
+# What may precede that JSON: nothing, a field without its colon, or llama.cpp's former field.
 _FIELDS: Final = (b"", b"data", b"error")
 
-# What some gateways wrap events and answers in.
+# Names of the objects in which some gateways wrap events and answers.
 _WRAPPERS: Final = ("data", "response", "result", "body")
 
 
 class JsonInterpreter(Interpreter, Generic[T]):
-    """Reads events into bodies, which a dialect understands.
+    """Decodes events into bodies, which the dialect's subclass interprets.
 
-    An event that is blank, or holds no JSON, says nothing. So does a line that is no field of an
-    event stream, unless there is JSON in it: mostly an error, in some streams every event. What the
-    dialect does not know may be an error in another dialect's shape.
+    An event that is blank or contains no JSON is skipped. So is a line that is no field of an event
+    stream, unless it contains JSON: that is usually an error, in some streams every event. A body
+    that the dialect does not recognize may be an error in another dialect's shape.
     """
 
     def __init__(self, out: Assembler, decoder: msgspec.json.Decoder[T]) -> None:
         super().__init__(out)
         self._decode = decoder.decode
         self._kind: type[T] = decoder.type
-        self._spread: list[bytes] = []  # an object spread over lines, as far as it came
+        self._spread: list[bytes] = []  # the lines so far of an object that is spread over several
 
     @abstractmethod
     def interpret(self, body: T) -> bool:
-        """What one body says; False if nothing of the dialect's is in it.
+        """Read one body; returns False if it contains nothing of this dialect.
 
-        Raises ProviderError where it says an error.
+        Raises ProviderError if it is an error.
         """
 
     @abstractmethod
@@ -51,7 +53,7 @@ class JsonInterpreter(Interpreter, Generic[T]):
         """Whether a body in one piece is an answer or an error, and not something else."""
 
     def event(self, event: Event) -> bool:
-        """One event, which says an end if `is_end_word` finds so."""
+        """Read one event; returns True if `is_end_word` says that it ends the stream."""
         try:
             body = self._decode(event.data)
         except (ValueError, RecursionError):
@@ -66,11 +68,11 @@ class JsonInterpreter(Interpreter, Generic[T]):
         return False
 
     def is_end_word(self, data: bytes) -> bool:
-        """Whether data that is no JSON says that nothing follows."""
+        """Whether data that is not JSON says that nothing follows."""
         return False
 
     def whole(self, body: bytes) -> None:
-        """An answer or an error in one piece, or several of an answer's events in a list."""
+        """Read an answer or an error in one piece, or several events of an answer in a list."""
         bodies = read(body, self._kind)
         if not any(map(self.is_recognized, bodies)):
             bodies = self._wrapped_in(body)
@@ -80,9 +82,11 @@ class JsonInterpreter(Interpreter, Generic[T]):
             self.interpret(each)
 
     def stray_line(self, line: bytes) -> bool:
-        """A line with JSON in it, or with the end; or one of those that an object is spread over.
+        """Read a line that contains JSON or the end word, or one line of an object spread over
+        several.
 
-        So an answer or an error in one piece looks behind comments, if it is written for people.
+        The latter is how a pretty-printed answer or error in one piece arrives if comments precede
+        it.
         """
         if self.is_end_word(line):
             return True
@@ -99,11 +103,11 @@ class JsonInterpreter(Interpreter, Generic[T]):
         except ProviderError:
             if line[: found.start()].strip(b" \t:=").lower() in _FIELDS:
                 raise
-            super().stray_line(line)  # somebody's report
+            super().stray_line(line)  # text that quotes JSON, such as a report
         return False
 
     def _read(self, data: bytes, event_type: str) -> None:
-        """The bodies in data that is not what it should be."""
+        """Read the bodies in data that could not be decoded strictly."""
         bodies = read(data, self._kind)
         understood = [self.interpret(body) for body in bodies]
         if not any(understood) and data.strip():
@@ -112,16 +116,17 @@ class JsonInterpreter(Interpreter, Generic[T]):
                 self._out.note_quirk("no_json")
 
     def _interpret_error_event(self, body: T, data: bytes) -> None:
-        """An event that is called an error, and is one unless it is more of the answer."""
+        """Read an event of type `error`, which is an error unless it is more of the answer."""
         before = self._out.content_count, self._out.finish_mark
         self.interpret(body)
         if before == (self._out.content_count, self._out.finish_mark):
             self._interpret_unknown(data, "error")
 
     def _interpret_unknown(self, data: bytes, event_type: str) -> None:
-        """What the dialect does not know: wrapped, or an error, which it raises.
+        """Read a body that the dialect does not recognize: a wrapped one, or an error, which is
+        raised.
 
-        Behind the finish mark it undoes nothing.
+        After the finish mark an error is only logged.
         """
         understood = [self.interpret(body) for body in self._wrapped_in(data)]
         if any(understood):
@@ -136,7 +141,9 @@ class JsonInterpreter(Interpreter, Generic[T]):
         self._out.note_quirk("unreadable_end", error.reason)
 
     def _wrapped_in(self, data: bytes) -> list[T]:
-        """The bodies that stand one level deeper than they should. An error is read elsewhere."""
+        """Return the bodies that are one level deeper than they should be, except errors, which
+        `error_in_body` finds.
+        """
         inner = [value.get(name) for value in values(data) for name in _WRAPPERS]
         answers = (each for each in inner if isinstance(each, dict) and "error" not in each)
         found = (object_of(each, self._kind) for each in answers)

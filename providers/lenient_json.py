@@ -1,13 +1,13 @@
-"""JSON as providers really send it: decoded leniently, where strict decoding has failed.
+"""Decodes JSON leniently, as providers really send it, where strict decoding has failed.
 
 Every event is decoded strictly by msgspec into the few fields that a dialect needs. Where that
 fails, `read` decodes the bytes a second time, leniently:
 
 - models emit half an emoji per event as `\\ud83d` and later `\\ude00`, which JSON allows and
   msgspec rejects, and proxies cut UTF-8 characters in two;
-- several values stand in one event, or a list of them;
-- a field has another type than it should: a number for a text, an object for a list of one. Each
-  field is read as what it must mean, and left out if it means nothing; the others stay.
+- one event contains several values, or a list of them;
+- a field has another type than it should, such as a number for a string or an object for a list
+  of one. Each field is converted to its type, and left out if it cannot be; the others stay.
 """
 
 import json
@@ -26,23 +26,23 @@ from providers.sse import Event, EventParser
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-# Where a value of JSON begins that is worth its name: `[heartbeat]` and `{ping}` are none.
+# Where an object or a list of JSON begins: not in `[heartbeat]` or `{ping}`.
 _VALUE: Final = re.compile(r'\[\s*[\[{"\]]|\{\s*["}]')
 
-# Contents nest one or two deep. What is deeper is no content.
+# Levels of nesting. Contents nest one or two deep; what is deeper is no content.
 MAX_DEPTH: Final = 8
 
-# In one event. A gateway that gathers a whole answer into one list has some ten thousand.
+# Values in one event. A gateway that collects a whole answer in one list has some ten thousand.
 _MAX_VALUES: Final = 100_000
 
-# Python reads no longer ones, and no field of ours is a longer number.
+# Digits. Python converts no more by default, and no field that is read has a longer number.
 _MAX_DIGITS: Final = 4000
 
-Content = str | list[Any] | dict[str, Any] | None  # of a message: text, or parts of whichever kind
+Content = str | list[Any] | dict[str, Any] | None  # of a message: a string, or parts of any type
 
 
 class _Float(float):
-    """A number that knows how it was written: as a text it must not change."""
+    """A number with its spelling in JSON, which must not change if it is used as text."""
 
     def __new__(cls, written: str) -> "_Float":
         number = super().__new__(cls, written)
@@ -56,30 +56,31 @@ def _whole_number(written: str) -> int | float:
     return int(written) if len(written) < _MAX_DIGITS else _Float(written)
 
 
-# Not strict: a line end or a tab that nobody escaped is in the text all the same.
+# Not strict, so that an unescaped line end or tab in a string is accepted.
 _DECODER: Final = json.JSONDecoder(parse_float=_Float, parse_int=_whole_number, strict=False)
 
 
 def read(data: bytes, kind: type[T]) -> list[T]:
-    """The values in `data` as `kind`, read leniently; none if there is no JSON in it.
+    """Decode the objects in `data` as `kind`, leniently; the list is empty if there is no JSON
+    in it.
 
-    Surrogate halves survive in the strings of the result: see `join_surrogates`. Raises BadResponse
-    for JSON that is broken, since a token may have been in it, and for values of which nothing is
-    left.
+    Halves of surrogate pairs are kept in the strings: see `join_surrogates`. Raises BadResponse for
+    malformed JSON, since it may have contained a token, and for an object of which no field can be
+    used.
     """
     return [convert_leniently(value, kind) for value in values(data)]
 
 
 def values(data: bytes) -> list[Any]:
-    """The objects that `data` holds, one behind the other or in lists.
+    """Return the objects in `data`, which may follow each other or be in lists.
 
-    What stands between them says nothing. Raises BadResponse for JSON that is broken.
+    Anything between them is skipped. Raises BadResponse for malformed JSON.
     """
     text = data.decode("utf-8", "replace")
     found: list[Any] = []
     place = 0
     try:
-        if text.lstrip().startswith('"'):  # encoded twice
+        if text.lstrip().startswith('"'):  # JSON within a JSON string
             text = str(_DECODER.decode(text))
         while (begin := _VALUE.search(text, place)) is not None:
             value, place = _DECODER.raw_decode(text, begin.start())
@@ -92,7 +93,7 @@ def values(data: bytes) -> list[Any]:
 
 
 def _objects(value: Any, depth: int = 0) -> Iterator[Any]:
-    """The objects in a value, which may be a list of them."""
+    """Yield the objects in a value, which may be a list of them."""
     if isinstance(value, dict):
         yield value
     elif isinstance(value, list) and depth < MAX_DEPTH:
@@ -124,7 +125,7 @@ def convert_leniently(value: dict[str, Any], kind: type[T]) -> T:
 
 @cache
 def _converters(kind: type[msgspec.Struct]) -> Mapping[str, Callable[[Any], Any]]:
-    """What reads each field of a type, by the field's annotation."""
+    """Return a converter for each field of a type, chosen by the field's annotation."""
     hints = typing.get_type_hints(kind)
     return {name: _converter(hints[name]) for name in kind.__struct_fields__}
 
@@ -133,7 +134,7 @@ def _converter(hint: Any) -> Callable[[Any], Any]:
     if hint is Any or hint == Content:
         return _as_it_is
     inner, *others = (each for each in typing.get_args(hint) if each is not types.NoneType)
-    if others:  # a code: a word or a number
+    if others:  # a code, which is a word or a number
         return _text
     if inner in _PLAIN:
         return _PLAIN[inner]
@@ -148,7 +149,9 @@ def _as_it_is(value: Any) -> Any:
 
 
 def _text(value: Any) -> str | None:
-    """A text: as such, as a number, or alone in a list."""
+    """Return a string, a number as its text, or the only element of a list likewise; None for
+    anything else.
+    """
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if isinstance(value, str):
@@ -157,7 +160,7 @@ def _text(value: Any) -> str | None:
 
 
 def written_number(value: Any) -> str | None:
-    """A number or a truth value as JSON wrote it; None for anything else."""
+    """Return a number or boolean as it was spelled in JSON; None for anything else."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -170,7 +173,7 @@ def written_number(value: Any) -> str | None:
 
 
 def _number(value: Any) -> int | None:
-    """A whole number: as such, as a text, or alone in a list."""
+    """Return a whole number, also from a string or from the only element of a list; else None."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     real = _real(value)
@@ -178,7 +181,7 @@ def _number(value: Any) -> int | None:
 
 
 def _real(value: Any) -> float | None:
-    """A number, whole or not, on the same terms."""
+    """Return a number, whole or not, on the same terms as `_number`."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if isinstance(value, bool) or not isinstance(value, str | int | float):
@@ -190,7 +193,7 @@ def _real(value: Any) -> float | None:
 
 
 def _truth(value: Any) -> bool | None:
-    """A truth value: as such, as 0 or 1, or as its word."""
+    """Return a boolean, also from 0, 1 or its word; else None."""
     if isinstance(value, bool):
         return value
     return {"true": True, "1": True, "false": False, "0": False}.get(str(value).strip().lower())
@@ -205,15 +208,16 @@ _PLAIN: Final[Mapping[Any, Callable[[Any], Any]]] = {
 
 
 def object_of(value: Any, kind: type[T]) -> T | None:
-    """A value as an object of a kind: it is one, the first in a list, or a text of JSON.
+    """Convert a value to an object of a type: an object, the first one in a list, or a string of
+    JSON.
 
-    None if it is none of these, or nothing is left of it.
+    Returns None if it is none of these, or no field can be used.
     """
     if isinstance(value, list):
         value = next((each for each in value if isinstance(each, dict)), None)
     elif isinstance(value, str):
         words, value = value, json_object(value)
-        if value is None and "content" in kind.__struct_fields__:  # a delta that is its text
+        if value is None and "content" in kind.__struct_fields__:  # a delta that is just its text
             value = {"content": words}
     if not isinstance(value, dict):
         return None
@@ -224,7 +228,9 @@ def object_of(value: Any, kind: type[T]) -> T | None:
 
 
 def _list_of(value: Any, kind: type[T]) -> list[T] | None:
-    """A list of objects, or one object in place of it; what is no object is left out."""
+    """Return a list of objects, leaving out other elements; a single object becomes a list of
+    one.
+    """
     if isinstance(value, str) and (value := json_object(value)) is None:
         return None
     listed = value if isinstance(value, list) else [value]
@@ -233,7 +239,7 @@ def _list_of(value: Any, kind: type[T]) -> list[T] | None:
 
 
 def json_object(text: str) -> Any:
-    """The value that `text` is the JSON of, if it is an object or a list; None else."""
+    """Return the object or list that `text` encodes; None if it is anything else."""
     if not text.lstrip().startswith(("{", "[")):
         return None
     try:
@@ -243,7 +249,7 @@ def json_object(text: str) -> Any:
 
 
 def json_in(body: bytes) -> bytes:
-    """The JSON of an error body. Some servers frame it as an event, whatever the status."""
+    """Return the JSON of an error body. Some servers frame it as an event, whatever the status."""
     if body.lstrip()[:1] in (b"{", b"["):
         return body
     found = EventParser(max_event_bytes=len(body) + 2).feed(body + b"\n\n")

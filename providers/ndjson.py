@@ -1,10 +1,8 @@
-"""Reading a stream of JSON lines: bytes in, events out.
+"""Parses a stream of JSON lines: bytes in, events out.
 
-Ollama's own API answers so: an object a line, the last one with `"done": true`. No dialect streams
-JSON lines yet: until one for Ollama does, only the tests and the fuzzer use this module.
-
-Lines end at LF; a CR before it belongs to the line end. Anything else that ends lines elsewhere,
-such as U+2028, may stand inside a JSON string.
+Ollama's own API uses this framing: one object per line, the last one with `"done": true`. Lines end
+with LF; a CR before it belongs to the line end. Other characters that Python counts as line ends,
+such as U+2028, may occur inside a JSON string.
 """
 
 from providers.errors import BadResponse
@@ -12,21 +10,23 @@ from providers.sse import MAX_EVENT_BYTES, Event, StrayLine
 
 
 class LineParser:
-    """Feed bytes in, take a line out as an event. No socket, no clock.
+    """Takes bytes, cut anywhere, and returns each line as an event.
 
-    Blank lines are skipped. A last line without a line end is an event too: whether it is whole,
-    its interpreter finds out. Past `max_event_bytes` without a line end `feed` raises BadResponse,
-    at the next call if this one found lines that must not be lost.
+    It uses no socket and no clock.
+
+    Blank lines are skipped. A last line without a line end is returned by `end`; the reader can
+    tell whether it is complete. After `max_event_bytes` without a line end, `feed` raises
+    BadResponse, or its next call does if this one completed lines, which must not be lost.
     """
 
     def __init__(self, *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._max_event_bytes = max_event_bytes
-        self._line: list[bytes] = []  # pieces of the open line, joined once: += is quadratic
+        self._line: list[bytes] = []  # pieces of the open line, joined once: += would be quadratic
         self._held = 0
         self._overflowed = False
 
     def feed(self, chunk: bytes) -> list[Event | StrayLine]:
-        """The lines that `chunk` completes, in order. Raises BadResponse past the bound."""
+        """Return the lines that `chunk` completes, in order. Raises BadResponse past the limit."""
         if self._overflowed:
             raise BadResponse(reason="event_too_long")
         *lines, tail = chunk.split(b"\n")
@@ -43,7 +43,7 @@ class LineParser:
         return found
 
     def end(self) -> list[Event | StrayLine]:
-        """The bytes are over: the open line. Raises BadResponse past the bound."""
+        """Return the open line, since no bytes follow. Raises BadResponse past the limit."""
         if self._overflowed:
             raise BadResponse(reason="event_too_long")
         return self._ended()

@@ -1,7 +1,7 @@
 """OpenAI's chat completions: the request, and what errors and finish marks mean.
 
-Most other vendors speak this dialect as well, each a little differently; `openai_interpreter.py`
-reads what they answer.
+Most other providers speak this dialect too, each a little differently; `openai_interpreter.py`
+reads their responses.
 """
 
 from collections.abc import Mapping
@@ -23,18 +23,18 @@ from providers.errors import (
 from providers.openai_interpreter import OpenAIInterpreter
 from providers.sink import Finish
 
-# Hosts whose newer models refuse `max_tokens`. Everybody else understands `max_tokens`, and many
-# compatible servers nothing but that: they would silently generate without a limit.
+# Hosts whose newer models reject `max_tokens`. All other servers accept it, and many know no other
+# name: they would silently generate without a limit.
 _OWN_HOSTS: Final = (".api.openai.com", ".openai.azure.com")
 
-_BUSY: Final = ("insufficient_system_resource", "network_error")  # DeepSeek's and Zhipu's
+_BUSY: Final = ("insufficient_system_resource", "network_error")  # of DeepSeek and Zhipu
 
 
 class OpenAI(Dialect):
-    """Chat completions. `base_url` is all before `/chat/completions`, as the SDK has it.
+    """Chat completions. `base_url` is everything before `/chat/completions`, as in the SDK.
 
-    Every option of a prompt is sent. Reasoning models of OpenAI refuse some of them with a 400.
-    `switches` are what some compatible servers need.
+    Every option of a prompt is sent; OpenAI's reasoning models reject some of them with a 400.
+    `switches` are fields of the request that some compatible servers need.
     """
 
     def __init__(self, base_url: str, switches: Switches = USUAL) -> None:
@@ -44,14 +44,14 @@ class OpenAI(Dialect):
         self._is_openai = host.endswith(_OWN_HOSTS)
 
     def request(self, prompt: Prompt, credential: str | None) -> Outgoing:
-        """A chat completion that streams and counts its tokens."""
+        """Build a chat completion that streams and reports its usage."""
         messages = [_message(turn) for turn in prompt.turns]
         if prompt.system:
             messages.insert(0, {"role": "system", "content": prompt.system})
         body: dict[str, Any] = {"model": prompt.model, "messages": messages, "stream": True}
         if self._switches.stream_options:
             body["stream_options"] = {"include_usage": True}
-            if self._is_openai:  # spares the random padding that is meant to hide token lengths
+            if self._is_openai:  # turns off the random padding that hides the lengths of tokens
                 body["stream_options"]["include_obfuscation"] = False
         if prompt.temperature is not None:
             body["temperature"] = prompt.temperature
@@ -64,26 +64,26 @@ class OpenAI(Dialect):
             body["stop"] = list(prompt.stop)
         headers = {
             "Content-Type": "application/json",
-            "Accept": "text/event-stream, application/json",  # errors are JSON
+            "Accept": "text/event-stream, application/json",  # also accepted, since errors are JSON
         }
         if credential:
             headers["Authorization"] = f"Bearer {credential}"
         return Outgoing(self._url, headers, msgspec.json.encode(body))
 
     def interpreter(self, out: Assembler) -> Interpreter:
-        """What reads one response."""
+        """Return an interpreter for one response."""
         return OpenAIInterpreter(out, done_ends=self._switches.done_ends)
 
     def error(self, status: int, body: bytes, headers: Mapping[str, str]) -> ProviderError:
-        """By what the body says, else by status."""
+        """Return the error that the body states, else that of the status."""
         error = super().error(status, body, headers)
         if error.retryable and headers.get("x-should-retry", "").lower() == "false":
-            # OpenAI means it, its SDK obeys.
+            # OpenAI sends this header, and its SDK obeys it.
             return Refused(provider_code=error.provider_code, reason=error.reason)
         return error
 
     def unfinished(self, finish: Finish) -> ProviderError:
-        """DeepSeek ran out of resources and Zhipu lost its network; others just broke off."""
+        """DeepSeek ran out of resources, Zhipu lost a connection; other servers just broke off."""
         if finish.word.lower() in _BUSY:
             return ProviderOverloaded(provider_code=finish.word)
         return StreamBroken(provider_code=finish.word)

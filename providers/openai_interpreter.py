@@ -32,14 +32,15 @@ from providers.lenient_json import Content
 from providers.sink import Finish, Kind
 from providers.tool_calls import CallFunction, CallPiece
 
-# The shortest error that DashScope has put into a content; a token is shorter, and not looked at.
+# Characters of the shortest error that DashScope sends as content. Shorter contents, such as
+# tokens, are not checked.
 _ERROR_EVENT_CHARS: Final = 40
 
 _DONE: Final = b"[DONE]"
 
 
 class OpenAIMessage(msgspec.Struct, gc=False):
-    """A delta, or a message as a whole: what of it is read."""
+    """The fields that are read of a delta, or of a whole message."""
 
     content: Content = None
     reasoning_content: Content = None
@@ -64,20 +65,20 @@ class _OpenAIUsage(msgspec.Struct, gc=False):
 
 
 class OpenAIChoice(msgspec.Struct, gc=False):
-    """One of the answers; we ask for one."""
+    """One of the answers; requests ask for one only."""
 
     index: int | None = None
     delta: OpenAIMessage | None = None
     message: OpenAIMessage | None = None
-    text: Content = None  # of the older completions
+    text: Content = None  # of the older completions API
     finish_reason: str | None = None
-    error: Any = None  # OpenRouter's
+    error: Any = None  # sent by OpenRouter
     usage: _OpenAIUsage | None = None
-    flag: int | None = None  # Qianfan's
+    flag: int | None = None  # sent by Qianfan
 
 
 class OpenAIChunk(msgspec.Struct, gc=False):
-    """A chunk of a stream, a whole answer, or an error: what of it is read."""
+    """The fields that are read of a chunk, of a whole answer, or of an error."""
 
     choices: list[OpenAIChoice] | None = None
     usage: _OpenAIUsage | None = None
@@ -85,14 +86,14 @@ class OpenAIChunk(msgspec.Struct, gc=False):
     code: str | int | None = None
     type: Any = None
     message: Any = None
-    base_resp: Any = None  # MiniMax's
+    base_resp: Any = None  # sent by MiniMax
 
 
 _DECODER: Final = msgspec.json.Decoder(OpenAIChunk)
 
 
 class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
-    """Reads chunks of chat completions. `done_ends`: `[DONE]` is a finish mark, too."""
+    """Reads chunks of chat completions. With `done_ends`, `[DONE]` is a finish mark too."""
 
     has_end_word = True
 
@@ -102,16 +103,19 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
         self._choices = Choices(out)
         self._choice_indexes: ChoiceIndexes[OpenAIChoice] | None = (
             ChoiceIndexes()
-        )  # until it is settled
-        self._has_deltas = False  # ones that said something
-        self._held_text: str | None = None  # a content that looks like an error of the provider's
+        )  # until indexes are known
+        self._has_deltas = False  # deltas with content
+        self._held_text: str | None = None  # content that may be the provider's error
 
     def is_recognized(self, body: OpenAIChunk) -> bool:
-        """Choices, or an error."""
+        """Whether the body has choices or an error."""
         return bool(body.choices) or _is_error(body)
 
     def is_end_word(self, data: bytes) -> bool:
-        """`[DONE]`, which some send in quotes, or framed twice. It proves no success."""
+        """Whether `data` is `[DONE]`, which some send in quotes or framed twice.
+
+        It does not prove success.
+        """
         if data.strip().removeprefix(b"data:").strip(b'" ').upper() != _DONE:
             return False
         self._interpret_rest()
@@ -122,13 +126,13 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
         return True
 
     def release(self) -> None:
-        """What is held back here, too: choices, and a content that was text."""
+        """Pass on what is held back here too: choices, and content that turned out to be text."""
         self._interpret_rest()
         self._release_held_text()
         super().release()
 
     def end(self, *, proper: bool) -> None:
-        """All was read: if nothing follows, a mark of another choice will have to do."""
+        """Nothing follows: without a mark of its own, the answer takes that of another choice."""
         self._interpret_rest()
         self._raise_held_error()
         super().end(proper=proper)
@@ -136,7 +140,7 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
             self._choices.end()
 
     def interpret(self, body: OpenAIChunk) -> bool:
-        """One chunk, a whole answer, or an error."""
+        """Read one chunk, a whole answer, or an error."""
         usage, error = body.usage, None
         choices: Sequence[OpenAIChoice] = body.choices or ()
         if self._choice_indexes is not None:
@@ -149,7 +153,7 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
             self._usage(usage)
         if error is not None and not says_no_error(error):
             raise error_from(error_fields_in({"error": error}) or ErrorFields())
-        if _is_error(body):  # whatever it holds
+        if _is_error(body):  # also if it has choices
             raise _error_from_chunk(body)
         return bool(body.choices) or usage is not None
 
@@ -175,7 +179,7 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
     def _with_known_index(
         self, indexes: ChoiceIndexes[OpenAIChoice], choices: Sequence[OpenAIChoice]
     ) -> Sequence[OpenAIChoice]:
-        """The choices that can be read by now, by what their index means."""
+        """Return the choices that can be read by now, each with the index that is meant."""
         if self._out.content_count:
             choices = indexes.known(choices)
         elif any(map(_says_something, choices)):
@@ -190,7 +194,7 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
                 self._interpret_choice(choice)
 
     def _finish(self, choice: OpenAIChoice) -> Finish | None:
-        """The finish mark in a choice, if there is one."""
+        """Return the finish mark in a choice, if there is one."""
         return finish_of(choice.finish_reason)
 
     def _delta(self, index: int, delta: OpenAIMessage, finish: Finish | None) -> None:
@@ -221,7 +225,7 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
             self._out.tool_call(CallPiece(0, None, delta.function_call), 0)
 
     def _part(self, index: int, kind: Kind, words: str, finish: Finish | None) -> None:
-        """A part of a content that is a list."""
+        """Add a part of a content that is a list."""
         choices = self._choices
         accepts = choices.accepts_reasoning if kind == "reasoning" else choices.accepts_text
         if words and accepts(index):
@@ -231,14 +235,16 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
             self._out.write(kind, words)
 
     def _extends(self, message: OpenAIMessage) -> bool:
-        """Whether a message says again what came, and is none of its pieces."""
+        """Whether a message repeats the text so far, and so is a whole message rather than a
+        piece.
+        """
         written = self._out.written("text")
         return (
             written != "" and type(message.content) is str and message.content.startswith(written)
         )
 
     def _repeated(self, index: int, message: OpenAIMessage) -> None:
-        """A whole message behind or beside deltas: what they lacked is added."""
+        """Read a whole message that follows or accompanies deltas: add what they lacked."""
         said: dict[Kind, str] = {}
         for kind, words in texts_in(message.content):
             said[kind] = said.get(kind, "") + words
@@ -274,12 +280,15 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
             )
         )
 
-    # DashScope's compatible mode reports what goes wrong in mid-stream as a content: its native
-    # error event, raw, in a chunk that ends with `error_finish`. Such a content is held until the
-    # next chunk, if it has no mark of its own: somebody may have asked for an example of one.
+    # DashScope's compatible mode reports an error in mid-stream as content: its native error event,
+    # raw, in a chunk that ends with `error_finish`. Such content without a finish mark is held
+    # until the next chunk, because the user may have asked for an example of one.
 
     def _hold_back(self, text: str, finish: Finish | None) -> bool:
-        """Whether it is held. Raises the error that it is, beside a mark that says so."""
+        """Return whether the content is held.
+
+        Raises the error in it if the chunk has an error mark.
+        """
         if finish is None:
             if error_in_text(text, framed=True) is not None:
                 self._held_text = text
@@ -294,13 +303,13 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
         self._release_held_text()
 
     def _raise_held_error(self) -> None:
-        """It is an error, if nothing came behind it."""
+        """Raise the error in the held content, if no finish mark came after it."""
         if self._held_text is not None and self._out.finish_mark is None:
             held, self._held_text = self._held_text, None
             _raise_error_in(held)
 
     def _release_held_text(self) -> None:
-        """It was text."""
+        """Pass the held content on as text."""
         if self._held_text is not None:
             held, self._held_text = self._held_text, None
             self._out.text(held)
@@ -329,7 +338,9 @@ def _is_error(chunk: OpenAIChunk) -> bool:
 
 
 def _error_from_chunk(chunk: OpenAIChunk) -> ProviderError:
-    """The error in `chunk`: an object under `error`, a bare string there, or no wrapper at all."""
+    """Return the error in `chunk`: an object or a string under `error`, or fields without a
+    wrapper.
+    """
     said = {**_unwrapped(chunk), "error": chunk.error, "base_resp": chunk.base_resp}
     return error_from(error_fields_in(said) or ErrorFields())
 
