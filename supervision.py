@@ -33,8 +33,8 @@ class Supervisor:
             self._interval = min(_INTERVAL, timeout / 2 or _INTERVAL)
         self._outage = OutageLog(
             log,
-            "the supervisor could not be told",
-            "the supervisor can be told again",
+            "systemd cannot be notified",
+            "systemd can be notified again",
             reason="error",
         )
         self._phase: tuple[str, ...] = ()

@@ -88,7 +88,7 @@ class ApiKeyVerifier:
         self._lookup_task: asyncio.Task[None] | None = None
         self._rechecked_at = float("-inf")  # when the last successful recheck began
         self._outage = OutageLog(
-            log, "API keys cannot be looked after", "API keys can be looked after again"
+            log, "API keys cannot be rechecked", "API keys are rechecked again"
         )
 
     async def verify(self, credentials: str) -> Principal:

@@ -47,7 +47,7 @@ class EndingWriter:
         self._unwritten: dict[str, _UnwrittenEnding] = {}
         self._task: asyncio.Task[None] | None = None
         self._outage = OutageLog(
-            log, "endings of answers are not kept", "endings of answers are kept again"
+            log, "endings of answers cannot be stored", "endings of answers can be stored again"
         )
 
     @property

@@ -49,7 +49,7 @@ class Lease:
             begun = asyncio.get_running_loop().time()
             try:
                 if not await self._storage.renew_lease(self._remote_answers.peer_requests):
-                    log.warning("the lease had run out")
+                    log.warning("the lease had expired")
                     self.losses += 1
             except BaseException:
                 self._remote_answers.changed.set()  # not said yet

@@ -34,8 +34,8 @@ class PeerRequestPoller:
         self._follows: frozenset[str] = frozenset()
         self._outage = OutageLog(
             log,
-            "what other processes want is not known",
-            "what other processes want is known again",
+            "peer requests cannot be read",
+            "peer requests can be read again",
         )
         self._looked_at = asyncio.get_running_loop().time()
         self._absence_counts_at = (

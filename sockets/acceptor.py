@@ -130,7 +130,7 @@ class Acceptor:
     def _take_in(self, accepted: socket.socket, address: object) -> None:
         http, probes = self._http, None
         if len(self.open) >= self.max_connections:
-            self._log_refusal("there are as many as there may be")
+            self._log_refusal("the limit of connections is reached")
             probes = self._probes
             if probes is None or not probes.has_room(accepted):
                 self._refuse(accepted)

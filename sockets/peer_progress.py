@@ -74,7 +74,7 @@ class PeerProgress:
         elif self._waits_since is None or taken != self._taken:
             self._waits_since = time
         elif time - self._waits_since >= timeouts.stall_seconds:
-            return "takes nothing"
+            return "accepts no data"
         self._taken = taken
         # Twice in a row: probes of a window that stays shut are minutes apart, and one that was
         # sent a moment ago is on its way to somebody who has been asked nothing for long.

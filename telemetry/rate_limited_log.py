@@ -34,7 +34,7 @@ class _RecentKind:
 
 
 class RateLimitedLog:
-    """Writes at most one line a minute of each kind, with `untold`, the number left out.
+    """Writes at most one line a minute of each kind, with `suppressed`, the number left out.
 
     Events are of one kind if they differ in `example` only, such as a request's id. Those left out
     are counted in a line at the end of the minute, with the last example.
@@ -93,5 +93,7 @@ class RateLimitedLog:
 
     def _write(self, recent: _RecentKind) -> None:
         event = recent.event
-        self._log.log(recent.level, LogEvent(event.message, **event.fields, untold=recent.left_out))
+        self._log.log(
+            recent.level, LogEvent(event.message, **event.fields, suppressed=recent.left_out)
+        )
         recent.left_out = 0

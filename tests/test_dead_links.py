@@ -202,7 +202,7 @@ async def test_who_reads_nothing_and_is_gone_then_is_noticed_before_who_only_rea
     server.terminate()
     await server.process.wait()
     told = [line for line in fleet.log(server).splitlines() if "its peer is gone" in line]
-    assert ["untold=0", "untold=1"] == [line.split()[-1] for line in told]  # both of them
+    assert ["suppressed=0", "suppressed=1"] == [line.split()[-1] for line in told]  # both of them
 
 
 # A reader who reads nothing
@@ -318,7 +318,7 @@ async def test_who_reads_nothing_is_cut_where_the_kernel_counts_no_seconds(
     await idler(await Connection.open("http://localhost", sock), *CHAT, QUESTION)
 
     await upstream.closed.wait()
-    assert "connection cut, its peer takes nothing" in fleet.log(server)
+    assert "connection cut, its peer accepts no data" in fleet.log(server)
 
 
 async def sipped(server: Launched, path: str, receive_buffer: int, bytes_a_second: int) -> bytes:

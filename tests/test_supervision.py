@@ -119,7 +119,7 @@ async def test_a_socket_outside_of_any_folder_is_found() -> None:
 async def test_a_message_that_is_lost_does_not_matter(
     tmp_path: Path, expect_log: Callable[[str, str], None]
 ) -> None:
-    expect_log("headrace.supervision", "could not be told")
+    expect_log("headrace.supervision", "cannot be notified")
     address = tmp_path / "notify"
     supervisor = Supervisor({"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": "20000"})
     supervisor.ready(lambda: "")
@@ -135,7 +135,7 @@ async def test_a_message_that_is_lost_does_not_matter(
 def test_one_that_nobody_listens_for_is_told_once_and_not_each_time(
     tmp_path: Path, expect_log: Callable[[str, str], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    expect_log("headrace.supervision", "could not be told")
+    expect_log("headrace.supervision", "cannot be notified")
     caplog.set_level(logging.INFO, "headrace.supervision")
     supervisor = Supervisor({"NOTIFY_SOCKET": str(tmp_path / "notify")})
 
@@ -145,8 +145,8 @@ def test_one_that_nobody_listens_for_is_told_once_and_not_each_time(
     supervisor.ready(lambda: "")
 
     assert [
-        "the supervisor could not be told error=No such file or directory",
-        "the supervisor can be told again after_seconds=0 times=50",
+        "systemd cannot be notified error=No such file or directory",
+        "systemd can be notified again after_seconds=0 times=50",
     ] == caplog.messages
     ear.close()
 

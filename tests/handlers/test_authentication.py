@@ -385,7 +385,7 @@ async def test_known_keys_open_through_an_outage_but_not_for_ever_and_streams_go
 
     upstream.tokens("lo")
     await reader.text("Hello")
-    expect_log("headrace.auth", "API keys cannot be looked after")
+    expect_log("headrace.auth", "API keys cannot be rechecked")
     store.heal()
     assert 200 == (await call(server.url, *MODELS, headers=alice.headers)).status
 

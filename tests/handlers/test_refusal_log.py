@@ -82,7 +82,9 @@ async def test_a_refused_token_is_told_by_the_claim_that_failed_and_never_quoted
     assert 401 == refused.status
     code = refused.body["error"]["code"]
     said = [line for line in lines() if "request refused" in line]
-    assert [f"request refused code={code} reason={reason} key=- request=mine-1 untold=0"] == said
+    assert [
+        f"request refused code={code} reason={reason} key=- request=mine-1 suppressed=0"
+    ] == said
     assert reason not in str(refused.body)  # which of them it is is nobody's business
     assert not any(part in "\n".join(lines()) for part in token.split(".") if len(part) > 8)
 
@@ -139,7 +141,7 @@ async def test_who_is_refused_a_thousand_times_leaves_one_line_and_how_often(
     told = [line for line in lines() if "key_malformed" in line]
     assert 1 == len(told)
     await serve.stop(server)
-    assert "untold=999" in [line for line in lines() if "key_malformed" in line][1]
+    assert "suppressed=999" in [line for line in lines() if "key_malformed" in line][1]
 
 
 @pytest.mark.gen_test
@@ -191,7 +193,7 @@ async def test_a_request_that_cannot_be_read_is_told_by_what_is_wrong_with_it(
 
     # Who sends a body that is too large is not asked for.
     sender = "-" if MALFORMED[data] == "body_too_large" else "127.0.0.1"
-    assert [f"request not read reason={MALFORMED[data]} from={sender} untold=0"] == lines()
+    assert [f"request not read reason={MALFORMED[data]} from={sender} suppressed=0"] == lines()
     assert "hr_x" not in caplog.text
     assert "Malformed" not in caplog.text  # Tornado's own line
 
@@ -207,7 +209,7 @@ async def test_who_comes_by_a_socket_in_the_file_system_has_no_address(
 
         await stream.read()
 
-        assert f"request not read reason={reason} from=- untold=0" == lines()[-1]
+        assert f"request not read reason={reason} from=- suppressed=0" == lines()[-1]
         writer.close()
 
 
@@ -228,5 +230,5 @@ async def test_a_scanner_leaves_one_line_a_minute(
     assert 1 == len(lines())
     await serve.stop(server)
     assert "reason=request_line" in lines()[1]
-    assert "untold=499" in lines()[1]
+    assert "suppressed=499" in lines()[1]
     assert [] == [record for record in caplog.records if record.name == "tornado.general"]

@@ -69,7 +69,7 @@ async def tokens_are_refused(stage: Stage) -> None:
 
 @scene(
     "the issuer's keys cannot be fetched reason=…",
-    "request refused code=auth_unavailable reason=… request=… untold=…",
+    "request refused code=auth_unavailable reason=… request=… suppressed=…",
     needs="serve issuer",
 )
 async def the_identity_provider_is_away(stage: Stage) -> None:
@@ -133,11 +133,11 @@ async def what_was_asked_for_is_not_read(stage: Stage) -> None:
 
 
 @scene(
-    "request not read reason=tls from=… untold=…",
-    "request not read reason=request_line from=… untold=…",
-    "request not read reason=head_too_slow from=… untold=…",
-    "request not read reason=headers_too_large from=… untold=…",
-    "connections refused: there are as many as there may be open=… untold=…",
+    "request not read reason=tls from=… suppressed=…",
+    "request not read reason=request_line from=… suppressed=…",
+    "request not read reason=head_too_slow from=… suppressed=…",
+    "request not read reason=headers_too_large from=… suppressed=…",
+    "connections refused: the limit of connections is reached open=… suppressed=…",
 )
 async def strangers_connect(stage: Stage) -> None:
     server = await stage.serve.start(limits={"connections": 1, "head_seconds": 0.2})
@@ -157,7 +157,7 @@ async def strangers_connect(stage: Stage) -> None:
 
 
 @scene(
-    "connection cut, its peer takes nothing request=… untold=…",
+    "connection cut, its peer accepts no data request=… suppressed=…",
     needs="serve providers upstream",
 )
 async def a_reader_takes_nothing(stage: Stage) -> None:
@@ -169,10 +169,10 @@ async def a_reader_takes_nothing(stage: Stage) -> None:
         place = urlsplit(server.url)
         reader.connect((place.hostname, place.port))
         reader.sendall(post(b'{"content": "q"}'))
-        await stage.shows("connection cut, its peer takes nothing…")
+        await stage.shows("connection cut, its peer accepts no data…")
 
 
-@scene("connections refused: out of descriptors: raise the limit on open files open=… untold=…")
+@scene("connections refused: out of descriptors: raise the limit on open files open=… suppressed=…")
 async def no_descriptor_is_left(stage: Stage) -> None:
     server = await stage.serve.start()
     place = urlsplit(server.url)

@@ -66,7 +66,7 @@ async def not_on_linux(stage: Stage) -> None:
     await stage.serve.start()
 
 
-@scene("the supervisor could not be told error=…", needs="tmp_path")
+@scene("systemd cannot be notified error=…", needs="tmp_path")
 async def systemd_does_not_listen(stage: Stage) -> None:
     supervisor = Supervisor({"NOTIFY_SOCKET": str(stage.tmp_path / "nobody")})
     supervisor.ready(lambda: "serving")

@@ -113,13 +113,13 @@ async def another_version_wrote_it(stage: Stage) -> None:
     "requests are refused, the store fails: … reason=unreachable",
     "checkpoints fail, answers go on: … reason=…",
     "lease not renewed: … reason=…",
-    "the lease had run out",
+    "the lease had expired",
     "orphans not ended: … reason=…",
-    "what other processes want is not known: … reason=…",
+    "peer requests cannot be read: … reason=…",
     "counts are not shared, each process has its own: … reason=…",
     "answers of other processes cannot be read: … reason=…",
     "deleted conversations are not cleared: … reason=…",
-    "API keys cannot be looked after: … reason=…",
+    "API keys cannot be rechecked: … reason=…",
     needs="serve providers upstream tmp_path",
 )
 async def mongodb_is_away(stage: Stage) -> None:
@@ -153,9 +153,9 @@ async def _away(stage: Stage, mongod: ReplicaSet) -> None:
     while "unreachable" != await refused_for_now(owner.url, headers=alice.headers):
         pass  # what was under way when it died is told as a silence
     lines = lines_of(mongodb_is_away)
-    await stage.shows(*(line for line in lines if line != "the lease had run out"))
+    await stage.shows(*(line for line in lines if line != "the lease had expired"))
     node.start()
-    await stage.shows("the lease had run out")
+    await stage.shows("the lease had expired")
     await stage.serve.stop_all()  # as long as there is a database to say goodbye to
 
 
@@ -171,7 +171,7 @@ async def the_primary_steps_down(stage: Stage) -> None:
 
 @scene(
     "ending left to the next sweep answer=…",
-    "endings of answers are not kept: … reason=…",
+    "endings of answers cannot be stored: … reason=…",
     needs="store serve providers upstream monkeypatch",
 )
 async def an_outage_outlasts_ten_thousand_answers(stage: Stage) -> None:

@@ -29,7 +29,7 @@ def verdicts(looks: list[tuple[float, PeerStatus | None, int, bool]]) -> list[st
 def test_who_takes_nothing_is_cut_after_the_time_it_has_and_not_before(tcp: bool) -> None:
     looks = [(time, told() if tcp else None, 0, True) for time in (0.0, 10.0, 179.9, 180.0)]
 
-    assert [None, None, None, "takes nothing"] == verdicts(looks)
+    assert [None, None, None, "accepts no data"] == verdicts(looks)
 
 
 @pytest.mark.parametrize("tcp", [True, False])
@@ -39,7 +39,7 @@ def test_who_takes_a_byte_has_all_the_time_again(tcp: bool) -> None:
         for time, taken in ((0.0, 5), (170.0, 5), (179.0, 6), (350.0, 6), (359.0, 6))
     ]
 
-    assert [None, None, None, None, "takes nothing"] == verdicts(looks)
+    assert [None, None, None, None, "accepts no data"] == verdicts(looks)
 
 
 def test_who_has_taken_all_waits_for_nothing() -> None:

@@ -55,11 +55,11 @@ async def test_a_thousand_of_one_kind_are_one_line_and_at_the_end_how_many_there
     lines.log(refused("exp", "x"))
 
     assert [
-        "refused reason=aud request=0 untold=0",
-        "refused reason=exp request=x untold=0",
+        "refused reason=aud request=0 suppressed=0",
+        "refused reason=exp request=x suppressed=0",
     ] == said
     lines.close()
-    assert "refused reason=aud request=999 untold=999" == list(said)[-1]
+    assert "refused reason=aud request=999 suppressed=999" == list(said)[-1]
     assert 3 == len(list(said))
 
 
@@ -76,11 +76,11 @@ async def test_when_the_minute_is_over_the_rest_is_told_and_then_nothing_more(
             await asyncio.sleep(again_after)
 
     assert [
-        "refused reason=aud request=1 untold=0",
-        "refused reason=aud request=2 untold=1",
+        "refused reason=aud request=1 suppressed=0",
+        "refused reason=aud request=2 suppressed=1",
     ] == said
     lines.log(refused("aud", 3))
-    assert "refused reason=aud request=3 untold=0" == list(said)[-1]
+    assert "refused reason=aud request=3 suppressed=0" == list(said)[-1]
     lines.close()
 
 
@@ -94,6 +94,6 @@ async def test_kinds_without_number_take_neither_memory_nor_lines_without_number
         lines.log(refused(str(number), "-"))
 
     assert len(list(said)) <= 202
-    assert "refused reason=other request=- untold=0" == list(said)[-1]
+    assert "refused reason=other request=- suppressed=0" == list(said)[-1]
     assert len(lines._recent) <= 202
     lines.close()
