@@ -4,7 +4,6 @@ Fixtures: `store_url` is each of the two stores in turn, `door` starts servers o
 API keys, and makes keys as `server.py create-key` does, beside them.
 """
 
-import asyncio
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from app.server import Server
 from auth import api_key_commands, api_keys
 from storage.contract import Storage
 from storage.factory import from_url
+from tests.faults import FaultyStorage
 from tests.serving import Serving
 
 SECRET = "the-secret-that-signs-tickets-in-tests"
@@ -99,6 +99,7 @@ def door(io_loop: IOLoop, serve: Serving, store_url: str) -> Iterator[Door]:
     io_loop.run_sync(made.close)
 
 
-async def soon(seconds: float = RECHECK) -> None:
-    """Until every process has looked again at the keys it knows."""
-    await asyncio.sleep(4 * seconds)  # nothing tells of a look that found no change
+async def rechecked(store: FaultyStorage) -> None:
+    """Wait until the server behind `store` has rechecked its keys, from now on."""
+    # One recheck follows the other, so the first is over when the second begins.
+    await store.called("api_keys", store.calls.count("api_keys") + 2)

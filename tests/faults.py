@@ -22,10 +22,13 @@ from storage.errors import StorageError
 
 
 class Gate(NamedTuple):
-    """A call that waits: `reached` says that it was made, `open` lets it go on."""
+    """A call that waits: `reached` says that it was made, `open` lets it go on, `over` that it
+    returned.
+    """
 
     reached: asyncio.Event
     open: asyncio.Event
+    over: asyncio.Event
     done: bool  # the work is done before the wait, not behind it
 
 
@@ -71,7 +74,7 @@ class FaultyStorage:
 
     def hold(self, name: str, *, done: bool = False) -> Gate:
         """Have the next call of `name` wait, before its work or behind it."""
-        gate = Gate(asyncio.Event(), asyncio.Event(), done)
+        gate = Gate(asyncio.Event(), asyncio.Event(), asyncio.Event(), done)
         self._gates.setdefault(name, []).append(gate)
         return gate
 
@@ -97,6 +100,20 @@ class FaultyStorage:
         self.calls.append(name)
         self._called.set()
         gate = self._gates[name].pop(0) if self._gates.get(name) else None
+        try:
+            return await self._do(gate, name, real, *arguments, **named)
+        finally:
+            if gate is not None:
+                gate.over.set()
+
+    async def _do(
+        self,
+        gate: Gate | None,
+        name: str,
+        real: Callable[..., Awaitable[Any]],
+        *arguments: Any,
+        **named: Any,
+    ) -> Any:
         if gate is not None and not gate.done:
             await self._pass(gate)
         fault, times = self._faults.get(name, (None, 0))

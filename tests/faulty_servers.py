@@ -3,17 +3,13 @@
 import asyncio
 from typing import Any, NamedTuple
 
-import pytest
-
 from app.server import Server
 from tests.faults import FaultyStorage
 from tests.serving import Serving
 from tests.steps import until
 
+# Seconds. It runs out where another test has the machine, so tests with these servers are `alone`.
 LEASE = 1.0
-
-# A lease of a second runs out where another test has the machine.
-pytestmark = pytest.mark.alone
 RELAY = {"checkpoint_seconds": 0.05, "lease_seconds": LEASE, "heartbeat_seconds": 0.2}
 
 

@@ -118,6 +118,22 @@ def test_who_waits_for_a_length_of_time_says_why(everything: list[Source]) -> No
     ]
 
 
+# Marks
+
+
+def test_marks_of_a_whole_module_stand_where_tests_are(everything: list[Source]) -> None:
+    marking = [
+        source.name
+        for source in everything
+        for node in source.tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark"
+    ]
+
+    assert len(marking) > 10
+    # pytest takes no notice of one in a module that only helps.
+    assert [] == [name for name in marking if not Path(name).name.startswith("test_")]
+
+
 # Private state
 
 

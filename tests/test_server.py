@@ -84,7 +84,7 @@ async def test_a_signal_ends_it_with_everything_stored(
     process.send_signal(number)
     assert "interrupted" == (await reader.end())["status"]
     assert 0 == await process.wait()
-    assert upstream.closed.is_set()
+    await upstream.closed.wait()
     _, url = await settled.serve()
     kept = await Reader.come_back(url, reader.answer_id)
     assert "interrupted" == (await kept.end())["status"]

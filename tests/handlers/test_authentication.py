@@ -11,7 +11,7 @@ from auth import api_keys
 from handlers.authorization import Access
 from handlers.base import BaseHandler
 from model.messages import now
-from tests.entering import SECRET, Door, soon
+from tests.entering import SECRET, Door, rechecked
 from tests.faults import FaultyStorage
 from tests.readers import Connection, Reader, call
 from tests.serving import Serving
@@ -132,14 +132,16 @@ async def test_a_listed_origin_may_send_its_key(door: Door) -> None:
 
 @pytest.mark.slow
 @pytest.mark.gen_test
-async def test_a_revoked_key_opens_nothing_within_a_look_and_other_keys_do(door: Door) -> None:
+async def test_a_revoked_key_opens_nothing_within_a_look_and_other_keys_do(
+    door: Door, store: FaultyStorage
+) -> None:
     server = await door.open()
     alice, again = await door.admit("alice"), await door.admit("alice")
     connection = await Connection.open(server.url)
     assert 200 == (await connection.call(*MODELS, headers=alice.headers)).status
 
     await door.revoke(alice)
-    await soon()
+    await rechecked(store)
 
     refused = await connection.call(*MODELS, headers=alice.headers)
     assert (401, "invalid_credentials") == (refused.status, refused.body["error"]["code"])
@@ -376,12 +378,12 @@ async def test_known_keys_open_through_an_outage_but_not_for_ever_and_streams_go
     reader = await Reader.ask(server.url, headers=alice.headers)
     await reader.text("Hel")
     store.fail("api_keys")
-    await soon()
+    await rechecked(store)
     assert 200 == (await call(server.url, *MODELS, headers=alice.headers)).status
 
     async with asyncio.timeout(10):  # twenty looks that fail
         while (await call(server.url, *MODELS, headers=alice.headers)).status != 503:
-            await soon()
+            await rechecked(store)
 
     upstream.tokens("lo")
     await reader.text("Hello")

@@ -186,9 +186,10 @@ async def test_a_reader_elsewhere_keeps_it_going_and_their_leaving_ends_it(
     upstream.tokens("a")
     reader = await Reader.ask(two.owner.url, on_disconnect={"grace": 0.5})
     await reader.text("a")
-    reader.close()
     back = await Reader.come_back(two.other.url, reader.answer_id)
     await back.text("a")
+    await until_followed(two, reader)
+    reader.close()
     async with asyncio.timeout(10):
         while back.beats < 5:  # a second, twice the grace
             await back.next(until_beats=5)

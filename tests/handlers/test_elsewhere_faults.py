@@ -11,6 +11,8 @@ from tests.readers import Reader, call
 from tests.steps import LATER, until
 from tests.upstreams import ScriptedUpstream
 
+pytestmark = pytest.mark.alone  # a lease of a second runs out beside another test
+
 
 async def let_go(place: Place, answer: Answer) -> None:
     """Have its last reader leave."""

@@ -13,6 +13,8 @@ from tests.serving import Serving
 from tests.steps import JSON, LATER, kept_answer, new_conversation
 from tests.upstreams import ScriptedUpstream
 
+pytestmark = pytest.mark.alone  # a lease of a second runs out beside another test
+
 
 @pytest.mark.gen_test
 async def test_one_user_can_neither_read_nor_stop_nor_delete_anothers_answer_anywhere(

@@ -97,7 +97,7 @@ async def test_a_provider_that_is_not_there(serve: Serving) -> None:
     [
         ({"first_token": 0.05}, [], "first_token_timeout"),
         ({"idle": 0.05}, ["a"], "idle_timeout"),
-        ({"answer": 0.05}, ["a"], "answer_timeout"),
+        ({"answer": 0.5}, ["a"], "answer_timeout"),
     ],
 )
 @pytest.mark.gen_test

@@ -13,7 +13,8 @@ import pytest
 from auth import api_keys
 from model.messages import now
 from tests.auth.forged_tokens import confused, sealed, tampered, unsigned
-from tests.entering import SECRET, Door, soon
+from tests.entering import SECRET, Door, rechecked
+from tests.faults import FaultyStorage
 from tests.issuer import Issuer
 from tests.readers import call
 from tests.serving import Serving
@@ -91,7 +92,7 @@ async def test_a_refused_token_is_told_by_the_claim_that_failed_and_never_quoted
 
 @pytest.mark.gen_test
 async def test_refused_keys_are_told_apart(
-    door: Door, lines: Callable[[], list[str]], serve: Serving
+    door: Door, lines: Callable[[], list[str]], store: FaultyStorage
 ) -> None:
     server = await door.open()
     alice, bob, gone = [await door.admit(name) for name in ("alice", "bob", "gone")]
@@ -103,7 +104,7 @@ async def test_refused_keys_are_told_apart(
     key = (await desk.api_keys([alice.api_key_id]))[0]
     changes = {"id": made.id, "digest": api_keys.digest(made.text), "expires_at": now()}
     await desk.create_api_key(type(key)(**{**_fields(key), **changes}))
-    await soon()
+    await rechecked(store)
     other = f"hr_{alice.api_key_id}_{api_keys.make().text.rpartition('_')[2]}"
 
     for credentials in ("hr_none", api_keys.make().text, other, bob.key, made.text):

@@ -47,6 +47,7 @@ async def test_a_reader_who_pauses_for_a_second_is_not_cut(
         assert "complete" == (await reader.end())["status"]
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_signs_of_life_come_once_a_heartbeat(

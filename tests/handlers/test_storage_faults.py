@@ -269,7 +269,7 @@ async def test_a_chunk_that_arrives_behind_its_answers_end_changes_nothing(
     upstream.finish()
     await reader.end()
     gate.open.set()
-    await store.called("append_chunks", 1)
+    await gate.over.wait()
     assert [{"type": "text", "text": "abcd"}] == (await kept_answer(server, path))["blocks"]
 
 

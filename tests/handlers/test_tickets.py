@@ -10,7 +10,7 @@ from app.server import Server
 from auth import tickets
 from auth.principal import Principal
 from auth.tickets import Tickets
-from tests.entering import SECRET, Door, Holder, soon
+from tests.entering import SECRET, Door, Holder, rechecked
 from tests.faults import FaultyStorage
 from tests.readers import Reader, call
 from tests.upstreams import ScriptedUpstream
@@ -215,7 +215,7 @@ async def test_a_ticket_that_cannot_be_checked_for_now_has_its_holder_come_back(
     live = await asked(here, alice, upstream)
     url = await ticket_url(here, alice, live.answer_id)
     await door.revoke(alice)
-    await soon()
+    await rechecked(store)
     bob = await door.admit("bob")
     unknown = Tickets(SECRET).issue(Principal("bob", api_key_id=bob.api_key_id), live.answer_id)
     store.fail("api_keys")

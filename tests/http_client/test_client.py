@@ -224,7 +224,7 @@ async def test_request_timeout_is_for_the_whole_and_off_by_default(
     pieces: list[bytes] = []
     fetch = client.fetch(
         ClientRequest(
-            f"http://127.0.0.1:{port}/", request_timeout=0.05, streaming_callback=pieces.append
+            f"http://127.0.0.1:{port}/", request_timeout=0.3, streaming_callback=pieces.append
         )
     )
     peer = await far_side.peer()

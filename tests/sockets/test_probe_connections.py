@@ -170,7 +170,7 @@ async def test_who_asks_gets_through_a_rush_that_comes_in_the_same_turn(
 async def test_who_says_nothing_or_waits_for_long_is_let_go(
     serve: Serving, store: FaultyStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probe_connections, "_ASKING_SECONDS", 0.05)
+    monkeypatch.setattr(probe_connections, "_ASKING_SECONDS", 0.2)
     monkeypatch.setattr(probe_connections, "_ANSWERING_SECONDS", 0.05)
     server, kept = await full(serve)
     store.hold("ping")
