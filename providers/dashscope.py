@@ -18,7 +18,7 @@ from model.usage import Usage
 from providers.assembler import Assembler
 from providers.choices import Choices
 from providers.content_parts import texts_in
-from providers.dialect import Dialect, Interpreter, Outgoing
+from providers.dialect import Dialect, Interpreter, OutgoingRequest
 from providers.error_bodies import ErrorFields, error_fields_in
 from providers.error_parsing import error_from, error_in_text
 from providers.finish import finish_of
@@ -85,7 +85,7 @@ class DashScope(Dialect):
         self._url = base_url.rstrip("/") + _PATH
         self._incremental = incremental_output
 
-    def request(self, prompt: Prompt, credential: str | None) -> Outgoing:
+    def request(self, prompt: Prompt, credential: str | None) -> OutgoingRequest:
         """Build the streaming generation; a header requests the stream, and the body has no
         `stream` field.
         """
@@ -113,7 +113,7 @@ class DashScope(Dialect):
         }
         if credential:
             headers["Authorization"] = f"Bearer {credential}"
-        return Outgoing(self._url, headers, msgspec.json.encode(body))
+        return OutgoingRequest(self._url, headers, msgspec.json.encode(body))
 
     def interpreter(self, out: Assembler) -> Interpreter:
         """Return an interpreter for one response."""

@@ -1,7 +1,7 @@
 """The interface of a dialect, which makes the requests of one kind of provider and reads its
 responses.
 
-A dialect is pure. It turns a `Prompt` into an `Outgoing` request, and makes an interpreter for each
+A dialect is pure. It turns a `Prompt` into an `OutgoingRequest`, and makes an interpreter for each
 response, which passes what it reads to an `Assembler`; neither opens a socket or uses a clock.
 """
 
@@ -20,7 +20,7 @@ from providers.sink import Finish
 from providers.sse import Event, EventParser
 
 
-class Outgoing(msgspec.Struct, frozen=True):
+class OutgoingRequest(msgspec.Struct, frozen=True):
     """A request that is ready to be sent by POST.
 
     The URL may contain a token, so it is never logged.
@@ -95,7 +95,7 @@ class Dialect(ABC):
     """
 
     @abstractmethod
-    def request(self, prompt: Prompt, credential: str | None) -> Outgoing:
+    def request(self, prompt: Prompt, credential: str | None) -> OutgoingRequest:
         """Build the request that streams an answer to `prompt`."""
 
     @abstractmethod
@@ -119,7 +119,7 @@ class AccessTokenDialect(Dialect):
     """A dialect whose credential is a token, which is fetched with a key pair and renewed."""
 
     @abstractmethod
-    def access_token_request(self, api_key: str, secret_key: str) -> Outgoing:
+    def access_token_request(self, api_key: str, secret_key: str) -> OutgoingRequest:
         """Build the request that fetches a token."""
 
     @abstractmethod

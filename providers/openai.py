@@ -13,7 +13,7 @@ import msgspec
 from model.prompt import Prompt, Turn
 from presets import USUAL, Switches
 from providers.assembler import Assembler
-from providers.dialect import Dialect, Interpreter, Outgoing
+from providers.dialect import Dialect, Interpreter, OutgoingRequest
 from providers.errors import (
     ProviderError,
     ProviderOverloaded,
@@ -43,7 +43,7 @@ class OpenAI(Dialect):
         host = f".{urlsplit(base_url).hostname}"
         self._is_openai = host.endswith(_OWN_HOSTS)
 
-    def request(self, prompt: Prompt, credential: str | None) -> Outgoing:
+    def request(self, prompt: Prompt, credential: str | None) -> OutgoingRequest:
         """Build a chat completion that streams and reports its usage."""
         messages = [_message(turn) for turn in prompt.turns]
         if prompt.system:
@@ -68,7 +68,7 @@ class OpenAI(Dialect):
         }
         if credential:
             headers["Authorization"] = f"Bearer {credential}"
-        return Outgoing(self._url, headers, msgspec.json.encode(body))
+        return OutgoingRequest(self._url, headers, msgspec.json.encode(body))
 
     def interpreter(self, out: Assembler) -> Interpreter:
         """Return an interpreter for one response."""

@@ -18,7 +18,7 @@ from model.prompt import Prompt, Turn
 from model.usage import Usage
 from providers.assembler import Assembler
 from providers.content_parts import texts_in
-from providers.dialect import AccessToken, AccessTokenDialect, Interpreter, Outgoing
+from providers.dialect import AccessToken, AccessTokenDialect, Interpreter, OutgoingRequest
 from providers.error_bodies import ErrorFields, error_fields_in, says_no_error
 from providers.error_parsing import error_from, error_in_text, retry_after
 from providers.error_words import code_word, error_of_status, is_too_long
@@ -138,7 +138,7 @@ class QianfanV1(AccessTokenDialect):
     def __init__(self, base_url: str) -> None:
         self._base_url = base_url.rstrip("/")
 
-    def request(self, prompt: Prompt, credential: str | None) -> Outgoing:
+    def request(self, prompt: Prompt, credential: str | None) -> OutgoingRequest:
         """A chat request that streams. Its address carries the token."""
         token = quote(credential or "", safe="")
         body: dict[str, Any] = {"messages": _messages(prompt.turns), "stream": True}
@@ -153,7 +153,7 @@ class QianfanV1(AccessTokenDialect):
         if stops := [stop for stop in prompt.stop if len(stop) <= _MAX_STOP_CHARS]:
             body["stop"] = stops[:_MAX_STOPS]
         url = f"{self._base_url}{_CHAT}{_endpoint(prompt.model)}?access_token={token}"
-        return Outgoing(url, _headers(), msgspec.json.encode(body))
+        return OutgoingRequest(url, _headers(), msgspec.json.encode(body))
 
     def interpreter(self, out: Assembler) -> Interpreter:
         """What reads one response."""
@@ -173,7 +173,7 @@ class QianfanV1(AccessTokenDialect):
         wait = wait if found_by_status.retryable else None
         return found_by_status(retry_after=wait, reason=f"http_{status}")
 
-    def access_token_request(self, api_key: str, secret_key: str) -> Outgoing:
+    def access_token_request(self, api_key: str, secret_key: str) -> OutgoingRequest:
         """The token request. Its keys stand in the address although it is a POST."""
         query = urlencode(
             {
@@ -182,7 +182,7 @@ class QianfanV1(AccessTokenDialect):
                 "client_secret": secret_key,
             }
         )
-        return Outgoing(f"{self._base_url}{_TOKEN}?{query}", _headers(), b"{}")
+        return OutgoingRequest(f"{self._base_url}{_TOKEN}?{query}", _headers(), b"{}")
 
     def token(self, status: int, body: bytes) -> AccessToken:
         """The token. A wrong key shows in `error`, whatever the status."""

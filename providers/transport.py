@@ -5,7 +5,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from http_client.client import ClientRequest
-from providers.dialect import Outgoing
+from providers.dialect import OutgoingRequest
 
 
 class Timeouts(NamedTuple):
@@ -44,7 +44,7 @@ class Transport(NamedTuple):
     proxy: ProxyAddress | None = None
     ca_certs: Path | None = None
 
-    def request(self, outgoing: Outgoing) -> ClientRequest:
+    def request(self, outgoing: OutgoingRequest) -> ClientRequest:
         """`outgoing` as a request for the client."""
         proxy = self.proxy or ProxyAddress("", 0, None, None)
         return ClientRequest(

@@ -17,7 +17,7 @@ import pytest
 from model.messages import Role
 from model.prompt import Prompt, said
 from providers.dashscope import DashScope
-from providers.dialect import Dialect, Outgoing
+from providers.dialect import Dialect, OutgoingRequest
 from providers.openai import OpenAI
 from providers.qianfan import Qianfan
 from providers.qianfan_v1 import QianfanV1
@@ -161,7 +161,7 @@ async def test_the_sdk_fetches_its_token_as_we_do(upstream: ScriptedUpstream) ->
     [theirs] = upstream.token_requests
     dialect = ours("qianfan-v1", upstream)
     assert isinstance(dialect, QianfanV1)
-    mine: Outgoing = dialect.access_token_request(KEYS["api_key"], KEYS["secret_key"])
+    mine: OutgoingRequest = dialect.access_token_request(KEYS["api_key"], KEYS["secret_key"])
     assert (upstream.url + theirs.target, theirs.body) == (mine.url, mine.body)
     assert "POST" == theirs.method
 
