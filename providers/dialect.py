@@ -61,7 +61,7 @@ class Interpreter(ABC):
         """Read one event of the stream; returns whether it says that nothing follows."""
 
     @abstractmethod
-    def whole(self, body: bytes) -> None:
+    def json_body(self, body: bytes) -> None:
         """Read a JSON body that came in place of a stream."""
 
     def stray_line(self, line: bytes) -> bool:

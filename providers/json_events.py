@@ -71,7 +71,7 @@ class JsonInterpreter(Interpreter, Generic[T]):
         """Whether data that is not JSON says that nothing follows."""
         return False
 
-    def whole(self, body: bytes) -> None:
+    def json_body(self, body: bytes) -> None:
         """Read an answer or an error in one piece, or several events of an answer in a list."""
         bodies = read(body, self._kind)
         if not any(map(self.is_recognized, bodies)):
@@ -94,7 +94,7 @@ class JsonInterpreter(Interpreter, Generic[T]):
             self._spread.append(line)
             if line[:1] in (b"}", b"]"):
                 body, self._spread = b"\n".join(self._spread), []
-                self.whole(body)
+                self.json_body(body)
             return False
         if (found := _JSON.search(line)) is None:
             return super().stray_line(line)

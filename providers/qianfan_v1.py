@@ -210,10 +210,10 @@ class _QianfanV1Interpreter(JsonInterpreter[_QianfanV1Body]):
         """A result, or an error."""
         return body.result is not None or _error_in(body) is not None
 
-    def whole(self, body: bytes) -> None:
+    def json_body(self, body: bytes) -> None:
         """The usual way of an error, or an answer in one piece, which has no `is_end`."""
         self._is_whole = True
-        super().whole(body)
+        super().json_body(body)
 
     def interpret(self, body: _QianfanV1Body) -> bool:
         """The next clause of the answer, or an error."""

@@ -175,7 +175,7 @@ class ResponseReader:
     def _read_rest(self) -> None:
         """What was held until the body ended."""
         if self._is_json:
-            self._whole()
+            self._read_json_body()
         elif not self.done:
             if self._body and not self._streaming:
                 self._stream()
@@ -196,9 +196,9 @@ class ResponseReader:
             self._interpreter.release()
             raise
 
-    def _whole(self) -> None:
+    def _read_json_body(self) -> None:
         try:
-            self._interpreter.whole(bytes(self._body).lstrip(_BLANK))
+            self._interpreter.json_body(bytes(self._body).lstrip(_BLANK))
         except ProviderError:
             self._interpreter.release()
             raise
