@@ -237,7 +237,8 @@ class _DiscardingSink:
     def _nothing(self, *_: object) -> None:
         pass
 
-    text = refusal = reasoning = tool_call = arguments = data = usage = finish = tried = _nothing
+    text = refusal = reasoning = tool_call = arguments = data = usage = _nothing
+    finish = attempt_ended = _nothing
 
 
 def _toml(value: object) -> str:

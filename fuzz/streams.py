@@ -141,7 +141,7 @@ class _Answer:
         wanted = "reasoning" if kind == "reasoning" else "text"
         return "".join(text for each, text in self.written_ if each == wanted)
 
-    def tried(self, attempt: object) -> None:
+    def attempt_ended(self, attempt: object) -> None:
         raise AssertionError(attempt)
 
     def _say(self, kind: str, text: str) -> None:

@@ -106,7 +106,7 @@ class ProviderCall:
             raise
         finally:
             self._timer.cancel()
-            self._sink.tried(self._attempt(target, code))
+            self._sink.attempt_ended(self._attempt(target, code))
             del self._fetch  # whose exception's frames hold us: nothing is left to the collector
 
     def _attempt(self, target: str, code: str | None) -> Attempt:

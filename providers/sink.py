@@ -51,5 +51,5 @@ class Sink(Protocol):
     def written(self, kind: Kind) -> str:
         """All text of a kind so far, for providers that repeat the whole text."""
 
-    def tried(self, attempt: Attempt) -> None:
+    def attempt_ended(self, attempt: Attempt) -> None:
         """A request for this answer has ended."""

@@ -113,7 +113,7 @@ class DeltaIntake:
         wanted = ReasoningBlock if kind == "reasoning" else TextBlock
         return "".join(text_in(block) for block in self._answer.blocks() if type(block) is wanted)
 
-    def tried(self, attempt: Attempt) -> None:
+    def attempt_ended(self, attempt: Attempt) -> None:
         """Note an ended call."""
         self.attempts.append(attempt)
 

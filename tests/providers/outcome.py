@@ -111,7 +111,7 @@ class Outcome:
     def written(self, kind: Kind) -> str:
         return {"text": self.text_, "refusal": self.refusal_, "reasoning": self.reasoning_}[kind]
 
-    def tried(self, attempt: Attempt) -> None:
+    def attempt_ended(self, attempt: Attempt) -> None:
         raise AssertionError("a reading makes no calls")
 
     def _said(self, kind: str, text: str) -> None:

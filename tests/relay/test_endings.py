@@ -114,7 +114,7 @@ async def test_the_providers_own_figures_count_and_are_marked_where_the_answer_w
 @pytest.mark.gen_test
 async def test_what_a_response_that_began_as_an_answer_cost_is_never_nothing() -> None:
     generation, source = await _generation(RateLimited(), "", None)
-    generation.intake.tried(Attempt(target="p/m", started_at=now(), ms=1, http_status=200))
+    generation.intake.attempt_ended(Attempt(target="p/m", started_at=now(), ms=1, http_status=200))
 
     ending = await _ended(generation, source)
 
