@@ -22,7 +22,7 @@ from handlers.request_ids import request_id, traceparent
 from handlers.response_bodies import Problem, Refusal
 from handlers.services import Services
 from relay.ask_request import Caller
-from relay.errors import forget_frames
+from relay.errors import clear_traceback
 from relay.model_access import AllowedModels
 from relay.unsent_budget import FREE_BYTES
 from relay.user_concurrency import UserConcurrencyLimit
@@ -209,7 +209,7 @@ class BaseHandler(RequestHandler):
             log.error(LogEvent("request failed", request=self.request_id), exc_info=value)
         else:
             self.services.refusal_log.log(response, value, request_id=self.request_id)
-            forget_frames(value)
+            clear_traceback(value)
 
     def _stop_counting(self) -> None:
         """The response was sent, or its reader has disconnected."""

@@ -70,26 +70,26 @@ class DeltaIntake:
     def text(self, text: str) -> None:
         """Grow by text."""
         self._answer.append_text(self._fitting(text))
-        self._grown()
+        self._note_growth()
 
     refusal = text  # the model declines: readers get it as text
 
     def reasoning(self, text: str) -> None:
         """Grow by reasoning."""
         self._answer.append_reasoning(self._fitting(text))
-        self._grown(is_reasoning=True)
+        self._note_growth(is_reasoning=True)
 
     def tool_call(self, call_id: str, name: str) -> None:
         """Grow by the opening of a tool call."""
         if len(call_id) + len(name) > _MAX_NAME_CHARS or not self._fitting("."):
             raise AnswerTooLong
         self._answer.open_tool_call(call_id, name)
-        self._grown()
+        self._note_growth()
 
     def arguments(self, text: str) -> None:
         """Grow by arguments of the tool call that was opened last."""
         self._answer.append_arguments(self._fitting(text))
-        self._grown()
+        self._note_growth()
 
     def data(self, data: ProviderData) -> None:
         """Grow by provider data on the last block, if every process can read it."""
@@ -98,7 +98,7 @@ class DeltaIntake:
             if self._data_bytes > _MAX_DATA_BYTES or not self._fitting("."):
                 raise AnswerTooLong
             self._answer.append_data(data)
-            self._grown(is_reasoning=True)
+            self._note_growth(is_reasoning=True)
 
     def usage(self, usage: Usage) -> None:
         """Note the provider's figures; the last ones count."""
@@ -117,7 +117,7 @@ class DeltaIntake:
         """Note an ended call."""
         self.attempts.append(attempt)
 
-    def _grown(self, *, is_reasoning: bool = False) -> None:
+    def _note_growth(self, *, is_reasoning: bool = False) -> None:
         """Note whether a block was opened, and raise AnswerTooLong beyond the bounds."""
         if self._answer.block_count != self._blocks:
             self._blocks = self._answer.block_count

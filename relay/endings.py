@@ -49,7 +49,7 @@ def _outcome(generation: Generation) -> tuple[Status, ProviderError | RelayError
         return Status.COMPLETE, None  # even if it was cancelled after that
     if upstream.cancelled_as is not None:
         return upstream.cancelled_as, None
-    if upstream.was_cut:
+    if upstream.was_cancelled:
         return Status.INTERRUPTED, None
     if error is None:
         return Status.FAILED, StreamBroken(reason="no_finish_mark")

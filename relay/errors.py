@@ -279,7 +279,7 @@ class InternalError(RelayError):
     words = "The server failed because of a bug. Its log has the details under the request's id."
 
 
-def forget_frames(error: BaseException | None) -> None:
+def clear_traceback(error: BaseException | None) -> None:
     """Drop the tracebacks of `error` and its causes, so that their frames are freed.
 
     A frame that awaited a task refers to it, the task to the error, and the error to the frame: the

@@ -84,7 +84,7 @@ class Finisher:
             # have disconnected by then.
             asyncio.get_running_loop().call_soon(self._ended_answers.adopt, generation.user, answer)
         self._record(generation, told)
-        generation.upstream.forget_error()
+        generation.upstream.clear_traceback()
 
     def _ending_of(self, generation: Generation) -> Ending:
         try:

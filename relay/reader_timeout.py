@@ -121,7 +121,7 @@ class UnreadAnswers:
         self._is_paused = False
 
     @property
-    def is_asking(self) -> bool:
+    def is_polling(self) -> bool:
         """Whether the peer requests are being read for some of them."""
         return self._abandoning is not None and not self._abandoning.done()
 
@@ -130,7 +130,7 @@ class UnreadAnswers:
         if self._is_paused:
             return
         self._timeouts.append(timeout)
-        if not self.is_asking:
+        if not self.is_polling:
             self._abandoning = asyncio.create_task(self._abandon())
 
     def pause(self) -> None:

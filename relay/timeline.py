@@ -17,8 +17,8 @@ class Timeline:
         "cancelled_at",
         "closed_at",
         "first_token_at",
-        "reasoned_at",
-        "reasoning_at",
+        "reasoning_began_at",
+        "reasoning_ended_at",
         "sent_at",
     )
 
@@ -26,8 +26,8 @@ class Timeline:
         self.asked_at = _now()
         self.sent_at: float | None = None  # the request was sent to the provider
         self.first_token_at: float | None = None
-        self.reasoning_at: float | None = None  # its first reasoning began
-        self.reasoned_at: float | None = None  # something else followed its first reasoning
+        self.reasoning_began_at: float | None = None  # its first reasoning began
+        self.reasoning_ended_at: float | None = None  # something else followed its first reasoning
         self.cancelled_at: float | None = None
         self.closed_at: float | None = None  # the provider's call is over
 
@@ -42,10 +42,10 @@ class Timeline:
         if self.first_token_at is None:
             self.first_token_at = opened_at
         if is_reasoning:
-            if self.reasoning_at is None:
-                self.reasoning_at = opened_at
-        elif self.reasoning_at is not None and self.reasoned_at is None:
-            self.reasoned_at = opened_at
+            if self.reasoning_began_at is None:
+                self.reasoning_began_at = opened_at
+        elif self.reasoning_began_at is not None and self.reasoning_ended_at is None:
+            self.reasoning_ended_at = opened_at
 
     def note_cancelled(self) -> None:
         """The provider's call is being cancelled."""
@@ -60,7 +60,9 @@ class Timeline:
         ended_at = _now()
         return Timing(
             first_token_ms=_milliseconds(self.asked_at, self.first_token_at),
-            reasoning_ms=_milliseconds(self.reasoning_at, self.reasoned_at or ended_at),
+            reasoning_ms=_milliseconds(
+                self.reasoning_began_at, self.reasoning_ended_at or ended_at
+            ),
             total_ms=int(1000 * (ended_at - self.asked_at)),
         )
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from model.messages import Status
 from model.prompt import Prompt
 from relay.delta_intake import DeltaIntake
-from relay.errors import forget_frames
+from relay.errors import clear_traceback
 from relay.models import Source
 from relay.timeline import Timeline
 
@@ -38,7 +38,7 @@ class UpstreamCall:
         return self._task.done()
 
     @property
-    def was_cut(self) -> bool:
+    def was_cancelled(self) -> bool:
         """Whether it ended by being cancelled; it may have ended otherwise in the meantime."""
         return self._task.cancelled()
 
@@ -66,18 +66,18 @@ class UpstreamCall:
     def drop(self) -> None:
         """Cancel a call whose question was refused; its outcome does not matter."""
         self._task.cancel()
-        self._task.add_done_callback(_look_at_outcome)
+        self._task.add_done_callback(_retrieve_outcome)
 
-    def forget_error(self) -> None:
+    def clear_traceback(self) -> None:
         """Drop the traceback of the error.
 
         Its frames refer to the answer: without it the memory is freed at once and not by the
         garbage collector.
         """
-        forget_frames(self.error)
+        clear_traceback(self.error)
 
 
-def _look_at_outcome(task: asyncio.Task[None]) -> None:
+def _retrieve_outcome(task: asyncio.Task[None]) -> None:
     """Retrieve the outcome, since asyncio logs errors that nobody retrieved."""
     if not task.cancelled():
         task.exception()

@@ -246,7 +246,7 @@ async def test_whoever_came_back_while_the_owner_looked_once_more_has_their_grac
     async with asyncio.timeout(5):
         for gate in gates:
             await gate.reached.wait()
-    assert owner.server.relay.unread_answers.is_asking  # the look before giving up
+    assert owner.server.relay.unread_answers.is_polling  # the look before giving up
     back = await Reader.come_back(owner.url, reader.answer_id)
     await back.text("a")
     back.close()
