@@ -30,7 +30,9 @@ _MAX_CODE_CHARS: Final = 64
 
 
 def _normalized(name: str) -> str:
-    """A name as the tables have it: `RateLimit`, `rate_limit` and `rate-limit` are one."""
+    """Return a word as the tables spell it: `RateLimit`, `rate_limit` and `rate-limit` are the
+    same.
+    """
     return re.sub(r"[\s_-]+", "", name).lower()
 
 

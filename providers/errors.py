@@ -26,18 +26,18 @@ or the provider's raw body: a provider may echo the key or the prompt in its res
 from http import HTTPStatus
 from typing import ClassVar
 
-# A shorter part of a key may occur in a provider's error code by chance.
+# Characters. A shorter part of a key may occur in a provider's error code by chance.
 _TELLING_CHARS = 6
 
 
 class ProviderError(Exception):
-    """Base of everything a provider may raise.
+    """Base of everything that a provider raises.
 
-    `code` is what clients match on; it is never reworded. `status` is the HTTP status if no header
-    has been sent yet. `retryable` says that the same request may succeed later, `retry_after` after
-    how many seconds. For the operator's log: `provider_code` is the provider's own error code,
-    `reason` a word of this server where `code` is not precise enough: which bound, which header,
-    which TLS or DNS error.
+    `code` is what API clients match on; it is never reworded. `status` is the HTTP status of the
+    response if no header has been sent yet. `retryable` says that the same request may succeed
+    later, and `retry_after` after how many seconds. For the operator's log there are
+    `provider_code`, the provider's own error code, and `reason`, a word of this server where `code`
+    is not precise enough: which limit, which header, which TLS or DNS error.
     """
 
     code: ClassVar[str] = "provider_error"
@@ -138,7 +138,7 @@ class Unauthorized(Refused):
 
 
 class CredentialExpired(Unauthorized):
-    """A short-lived token expired; a second attempt with a new one may succeed."""
+    """A short-lived token has expired; a second request with a new one may succeed."""
 
 
 class QuotaExceeded(Refused):
@@ -153,7 +153,7 @@ class QuotaExceeded(Refused):
 
 
 class RateLimited(Refused):
-    """Too many requests or tokens for the moment; `retry_after` if the provider sent it."""
+    """Too many requests or tokens at the moment; `retry_after` is set if the provider sent it."""
 
     code = "provider_rate_limited"
     status = HTTPStatus.SERVICE_UNAVAILABLE

@@ -102,9 +102,9 @@ def _objects(value: Any, depth: int = 0) -> Iterator[Any]:
 
 
 def convert_leniently(value: dict[str, Any], kind: type[T]) -> T:
-    """An object as `kind`, each field as what it must mean.
+    """Convert an object to `kind`, each field to its type.
 
-    Raises BadResponse if fields that we need are there and nothing is left of any.
+    Raises BadResponse if needed fields are present and none of them can be converted.
     """
     read_any = dropped_any = False
     fields: dict[str, Any] = {}

@@ -1,15 +1,15 @@
-"""Reading what servers of OpenAI's chat completions answer, each a little differently.
+"""Reads responses in the style of OpenAI's chat completions, which servers vary in many ways.
 
-What is said here of OpenAI was proved by replaying such streams through its SDK (openai 3.54.0), or
-read there. The others' habits that are catered for: usage in the finish chunk, on every chunk, in
-the last chunk or inside the choice (Moonshot); reasoning as `reasoning_content` or `reasoning`,
-sometimes both with the same text, or as a part of the content (Mistral); finish reasons absent,
-null, "" or "null" until the end, or on every chunk; tool calls without index, with repeated empty
-ids or with an id for each piece, or as the deprecated `function_call`; the whole message once more
-behind its deltas (MiniMax); error codes that are integers, errors that are a bare string, have no
-wrapper (older vLLM), come with HTTP 200, next to a finish mark (OpenRouter), before a `[DONE]`
-(vLLM), in a field called `error:` (older llama.cpp), are DashScope's native ones, or are such a one
-framed as an event within the content (DashScope's compatible mode).
+What is said here of OpenAI was checked by replaying such streams through its SDK (openai 3.54.0),
+or read in its code. The variations of other servers that are handled: usage in the finish chunk, on
+every chunk, in the last chunk or inside the choice (Moonshot); reasoning as `reasoning_content` or
+`reasoning`, sometimes both with the same text, or as a part of the content (Mistral); finish
+reasons absent, null, "" or "null" until the end, or on every chunk; tool calls without an index,
+with repeated empty ids or with an id for each piece, or as the deprecated `function_call`; the
+whole message once more after its deltas (MiniMax); error codes that are integers; errors that are a
+bare string, have no wrapper (older vLLM), come with HTTP 200, next to a finish mark (OpenRouter),
+before a `[DONE]` (vLLM), in a field called `error:` (older llama.cpp), are DashScope's native ones,
+or are such a one framed as an event within the content (DashScope's compatible mode).
 """
 
 from collections.abc import Sequence

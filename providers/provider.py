@@ -1,7 +1,7 @@
-"""A configured provider: its dialect, its credentials and the way to it.
+"""A configured provider: its dialect, its credentials and its transport.
 
-An answer is a plain awaitable. Cancelling it aborts the upstream request at once, whatever it is
-doing, and that is the only way in which it is ever aborted. `call.py` is one request.
+Asking for an answer is a plain awaitable. Cancelling it aborts the upstream request at once, at
+whichever stage, and nothing else aborts it. `call.py` is one request.
 """
 
 import asyncio
@@ -19,10 +19,10 @@ from providers.transport import Transport
 
 
 class Provider:
-    """One of the configured providers, shared by all answers.
+    """A configured provider, shared by all answers.
 
-    `input_kinds` and `output_kinds` are the kinds of blocks that it can be asked with and that its
-    answers may bring, beyond those of every provider (`presets.py`).
+    `input_kinds` and `output_kinds` are the kinds of blocks that this provider takes in a question
+    and may send in an answer, in addition to those of every provider (`presets.py`).
     """
 
     def __init__(
@@ -50,11 +50,11 @@ class Provider:
     async def answer(
         self, prompt: Prompt, *, may_send: Awaitable[None], on_sent: Callable[[], None], sink: Sink
     ) -> None:
-        """Ask, and hand the answer to `sink` as it arrives; return when the provider finished.
+        """Send `prompt`, pass the answer to `sink` as it arrives, and return when it is finished.
 
-        Connecting begins at once; the request's bytes leave when `may_send` is done, and if it
-        fails they never do; `on_sent` is called just before. What `sink` raises ends the request
-        and is raised here. Raises ProviderError for every other ending.
+        The connection is made at once. The request is sent when `may_send` is done, and never if
+        that fails; `on_sent` is called just before. An exception of `sink` ends the request and is
+        raised here. Raises ProviderError for every other failure.
         """
         began = asyncio.get_running_loop().time()
 
@@ -68,18 +68,18 @@ class Provider:
             try:
                 await call.run(self._client, request, target=target)
             except ProviderError as error:
-                error.hide(credential)  # a provider that refuses a key may quote it
+                error.hide(credential)  # a provider may quote the key that it refuses
                 raise
 
         credential = await self._credentials.current()
         try:
             await attempt(credential)
-        except CredentialExpired:  # refused before anything of an answer came: ask again, once
+        except CredentialExpired:  # refused before any answer: try once more
             renewed = await self._credentials.renewed(credential)
             if renewed == credential:
                 raise
             await attempt(renewed)
 
     async def close(self) -> None:
-        """Cancel what runs in the background: the fetching of a token."""
+        """Cancel a fetch of a token that is in progress."""
         await self._credentials.close()

@@ -1,9 +1,9 @@
-"""Baidu's Qianfan v2: ERNIE 文心一言 and others in OpenAI's shape.
+"""Baidu's Qianfan v2: ERNIE 文心一言 and others, in OpenAI's format.
 
-Proved with openai 3.54.0 and qianfan 0.4.12.3. Usage comes in the finish chunk, asked for or not;
-`finish_reason` is absent until the end, where older models say `normal`; errors may come as bare
-`{"code", "message"}` under HTTP 200. All that is within what the `openai` dialect reads anyway. Its
-own is `flag`, the verdict of Baidu's moderation on each piece.
+Checked against openai 3.54.0 and qianfan 0.4.12.3. Usage comes in the finish chunk, requested or
+not; `finish_reason` is absent until the end, while older models send `normal`; errors may be a bare
+`{"code", "message"}` with HTTP 200. The `openai` dialect reads all of this anyway. The one addition
+is `flag`, the verdict of Baidu's moderation on each piece.
 """
 
 from typing import Final
@@ -15,22 +15,22 @@ from providers.openai import OpenAI
 from providers.openai_interpreter import OpenAIChoice, OpenAIChunk, OpenAIInterpreter
 from providers.sink import Finish
 
-# 0 is safe and 1 of low risk; from 2 the conversation must end, 3 must not be shown, 4 must be
-# withdrawn.
+# Values of `flag`. 0 is safe and 1 of low risk; from 2 the conversation must end, 3 must not be
+# shown, and 4 must be withdrawn.
 _MUST_END: Final = 2
 _MUST_NOT_BE_SHOWN: Final = 3
 
 
 class Qianfan(OpenAI):
-    """Qianfan v2, with a key of the kind `bce-v3/…`. `base_url` ends in `/v2`."""
+    """Qianfan v2, with an API key that begins with `bce-v3/`. `base_url` ends in `/v2`."""
 
     def interpreter(self, out: Assembler) -> Interpreter:
-        """What reads one response."""
+        """Return an interpreter for one response."""
         return _QianfanInterpreter(out, done_ends=self._switches.done_ends)
 
 
 class _QianfanInterpreter(OpenAIInterpreter):
-    _left_out = False  # something that must not be shown
+    _left_out = False  # a piece came that must not be shown
 
     def interpret(self, body: OpenAIChunk) -> bool:
         """One chunk, without what must not be shown."""
@@ -41,7 +41,10 @@ class _QianfanInterpreter(OpenAIInterpreter):
         return super().interpret(body)
 
     def _finish(self, choice: OpenAIChoice) -> Finish | None:
-        """What was shown cannot be taken back: the reason says that it should not have been."""
+        """Return the finish mark.
+
+        Shown text cannot be withdrawn: the reason says that it was filtered.
+        """
         finish = super()._finish(choice)
         must_end = choice.flag is not None and choice.flag >= _MUST_END
         if finish is not None and (must_end or self._left_out):

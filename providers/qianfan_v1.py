@@ -1,10 +1,11 @@
 """Baidu's classic ERNIE 文心一言 endpoints ("wenxinworkshop"), which older applications still use.
 
-Proved with qianfan 0.4.12.3 and erniebot 0.5.9. Little is as elsewhere: the model is part of the
-path; the credential is a token in the query, fetched with the key pair and good for 30 days; the
-system prompt stands outside `messages`, in which roles must alternate, from the user and to the
-user; `result` is the new piece; every event says `"finish_reason": "normal"` and only `is_end` ends
-an answer. Errors come under HTTP 200, in mid-stream as a bare line of JSON without `data:`.
+Checked against qianfan 0.4.12.3 and erniebot 0.5.9. Much differs from other APIs: the model is part
+of the path; the credential is a token in the query, fetched with the key pair and valid for 30
+days; the system prompt is outside of `messages`, in which roles must alternate, beginning and
+ending with the user; `result` is the new piece; every event has `"finish_reason": "normal"`, and
+only `is_end` ends an answer. Errors come with HTTP 200, in mid-stream as a bare line of JSON
+without `data:`.
 """
 
 from collections.abc import Mapping
@@ -44,8 +45,8 @@ from providers.tool_calls import CallFunction, CallPiece
 _CHAT: Final = "/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/"
 _TOKEN: Final = "/oauth/2.0/token"
 
-# Models whose last path segment is not their own name in lower case, as the SDK lists them. What
-# is no ERNIE, such as a deployment of one's own, goes by its name as it is written.
+# Models whose last path segment is not their own name in lower case, as the SDK lists them. A model
+# that is not ERNIE, such as a private deployment, has its name as it is written.
 _ENDPOINTS: Final[Mapping[str, str]] = {
     "ernie-4.0-8k": "completions_pro",
     "ernie-3.5-8k": "completions",
@@ -59,22 +60,23 @@ _ENDPOINTS: Final[Mapping[str, str]] = {
     "ernie-function-8k": "ernie-func-8k",
 }
 
-# The API's own limits: it refuses what exceeds them (336003).
+# The API's own limits: it rejects what exceeds them (336003).
 _MAX_STOPS: Final = 4
 _MAX_STOP_CHARS: Final = 20
 _MIN_OUTPUT_TOKENS: Final = 2
 _LOWEST_TEMPERATURE: Final = 0.01  # of (0, 1]
 
-# Of a token whose lifetime is not told: far below the usual 30 days, and no request per answer.
+# Seconds that a token of unstated lifetime is used: far less than the usual 30 days, and more than
+# one answer takes.
 _LIFETIME_SECONDS: Final = 3600.0
 
-# With the seconds to wait, where waiting helps.
+# Errors by code, with the seconds to wait where waiting helps.
 _CODES: Final[Mapping[int, tuple[type[ProviderError], float | None]]] = {
     1: (ProviderOverloaded, None),
     2: (ProviderOverloaded, None),
-    3: (ModelNotFound, None),  # no such API: the model is its path
-    4: (RateLimited, 10.0),  # of their cluster
-    6: (ModelNotFound, None),  # not opened for this application
+    3: (ModelNotFound, None),  # no such API; the path names the model
+    4: (RateLimited, 10.0),  # overload of their cluster
+    6: (ModelNotFound, None),  # not enabled for this application
     13: (Unauthorized, None),
     14: (Unauthorized, None),
     15: (Unauthorized, None),
@@ -104,7 +106,7 @@ class _QianfanV1Usage(msgspec.Struct, gc=False):
 
 
 class _QianfanV1Body(msgspec.Struct, gc=False):
-    """An event, a single answer or an error: what of it is read."""
+    """The fields that are read of an event, of a whole answer, or of an error."""
 
     result: Content = None
     is_end: bool | None = None
@@ -115,7 +117,7 @@ class _QianfanV1Body(msgspec.Struct, gc=False):
     usage: _QianfanV1Usage | None = None
     error_code: int | str | None = None
     error_msg: Any = None
-    error: Any = None  # of the other API, which gateways mix up with this one
+    error: Any = None  # of the v2 API, which gateways confuse with this one
 
 
 class _QianfanV1Token(msgspec.Struct):
@@ -130,16 +132,16 @@ _DECODER: Final = msgspec.json.Decoder(_QianfanV1Body)
 class QianfanV1(AccessTokenDialect):
     """The classic chat endpoints. The credential is a token.
 
-    What the API would refuse is made to fit: answers before the first question are left out, the
-    temperature is brought into (0, 1], `max_tokens` to at least 2. Stop words past the fourth, or
-    of more than 20 characters, are not sent.
+    Requests are adapted to what the API accepts: answers before the first question are left out,
+    the temperature is brought into (0, 1], and `max_tokens` is at least 2. Stop words after the
+    fourth, or of more than 20 characters, are not sent.
     """
 
     def __init__(self, base_url: str) -> None:
         self._base_url = base_url.rstrip("/")
 
     def request(self, prompt: Prompt, credential: str | None) -> OutgoingRequest:
-        """A chat request that streams. Its address carries the token."""
+        """Build a streaming chat request. Its URL contains the token."""
         token = quote(credential or "", safe="")
         body: dict[str, Any] = {"messages": _messages(prompt.turns), "stream": True}
         if prompt.system:
@@ -156,25 +158,27 @@ class QianfanV1(AccessTokenDialect):
         return OutgoingRequest(url, _headers(), msgspec.json.encode(body))
 
     def interpreter(self, out: Assembler) -> Interpreter:
-        """What reads one response."""
+        """Return an interpreter for one response."""
         return _QianfanV1Interpreter(out)
 
     def error(self, status: int, body: bytes, headers: Mapping[str, str]) -> ProviderError:
-        """Rare, since errors come under 200: by what it says all the same, else by status."""
+        """Return the error that the body states, else that of the status; most errors come with
+        status 200.
+        """
         wait = retry_after(headers)
         try:
             found = read(json_in(body), _QianfanV1Body)
         except BadResponse:
             found = []
         error = next((error for each in found if (error := _error_in(each, status, wait))), None)
-        found_by_status = error_of_status(status) or Refused  # 404: the model is the path
+        found_by_status = error_of_status(status) or Refused  # 404: the path names the model
         if error is not None:
             return error
         wait = wait if found_by_status.retryable else None
         return found_by_status(retry_after=wait, reason=f"http_{status}")
 
     def access_token_request(self, api_key: str, secret_key: str) -> OutgoingRequest:
-        """The token request. Its keys stand in the address although it is a POST."""
+        """Build the token request. Its keys are in the URL although it is a POST."""
         query = urlencode(
             {
                 "grant_type": "client_credentials",
@@ -185,7 +189,7 @@ class QianfanV1(AccessTokenDialect):
         return OutgoingRequest(f"{self._base_url}{_TOKEN}?{query}", _headers(), b"{}")
 
     def token(self, status: int, body: bytes) -> AccessToken:
-        """The token. A wrong key shows in `error`, whatever the status."""
+        """Return the token. A wrong key is reported in `error`, whatever the status is."""
         try:
             answer = next(iter(read(body, _QianfanV1Token)), None)
         except BadResponse:
@@ -200,14 +204,14 @@ class QianfanV1(AccessTokenDialect):
 
 
 class _QianfanV1Interpreter(JsonInterpreter[_QianfanV1Body]):
-    """Reads `result`, until `is_end`."""
+    """Reads `result` until `is_end`."""
 
     def __init__(self, out: Assembler) -> None:
         super().__init__(out, _DECODER)
         self._is_whole = False
 
     def is_recognized(self, body: _QianfanV1Body) -> bool:
-        """A result, or an error."""
+        """Whether the body has a result or an error."""
         return body.result is not None or _error_in(body) is not None
 
     def json_body(self, body: bytes) -> None:
@@ -216,7 +220,7 @@ class _QianfanV1Interpreter(JsonInterpreter[_QianfanV1Body]):
         super().json_body(body)
 
     def interpret(self, body: _QianfanV1Body) -> bool:
-        """The next clause of the answer, or an error."""
+        """Read the next piece of the answer, or an error."""
         if (error := _error_in(body)) is not None:
             raise error
         is_end = self._is_whole if body.is_end is None else body.is_end
@@ -242,7 +246,7 @@ def _headers() -> dict[str, str]:
 
 
 def _endpoint(model: str) -> str:
-    """The last segment of the path for `model`, whose name may be written in capitals."""
+    """Return the last segment of the path for `model`, whose name may be written in capitals."""
     name = model.lower()
     if name in _ENDPOINTS:
         return _ENDPOINTS[name]
@@ -250,13 +254,13 @@ def _endpoint(model: str) -> str:
 
 
 def _messages(turns: tuple[Turn, ...]) -> list[dict[str, str]]:
-    """`turns`, which alternate, from the user to the user."""
+    """Return the messages of `turns`, which alternate and begin and end with the user."""
     first = next((place for place, turn in enumerate(turns) if turn.role == Role.USER), len(turns))
     return [{"role": turn.role.value, "content": turn.text} for turn in turns[first:]]
 
 
 def _finish_of(body: _QianfanV1Body) -> Finish:
-    """The finish mark of the last event: why, several fields tell."""
+    """Return the finish mark of the last event; several fields state its reason."""
     finish = finish_of(body.finish_reason) or Finish(FinishReason.STOP, "is_end")
     if body.need_clear_history:  # the question was unsafe, and `result` is a canned refusal
         return Finish(FinishReason.CONTENT_FILTER, finish.word)
@@ -268,7 +272,7 @@ def _finish_of(body: _QianfanV1Body) -> Finish:
 def _error_in(
     body: _QianfanV1Body, status: int = 200, wait: float | None = None
 ) -> ProviderError | None:
-    """The error that a body says; None if it says none."""
+    """Return the error that a body states; None if it states none."""
     if not says_no_error(body.error_code):
         word = code_word(body.error_code) or ""
         found, seconds = _CODES.get(int(word) if word.isdecimal() else -1, (Refused, None))

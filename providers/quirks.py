@@ -1,8 +1,8 @@
-"""The quirks of a provider, in the log: once each, by a word.
+"""Logs the quirks of a provider, each once, by a word.
 
-A quirk is what the standard does not have, and is skipped or read as what it must mean. Whoever
-runs the server should know of it all the same, and never by the text of an answer: a word is ours,
-or a provider's own if it is fit for a log line.
+A quirk is a deviation from the standard that is skipped, or read by its likely meaning. Operators
+should know of it, but the log must not quote an answer: a word is this server's, or the provider's
+if it has the form of a word.
 """
 
 import logging
@@ -13,7 +13,7 @@ from telemetry.log_event import LogEvent
 
 log = logging.getLogger("headrace.providers")
 
-# Of one provider, in the life of a process. More say nothing new, and a provider that makes up
+# Quirks that a process logs per provider. More would say nothing new, and a provider that makes up
 # words must not fill the log.
 _MOST: Final = 50
 
@@ -21,14 +21,14 @@ _WORD: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class QuirkLog:
-    """The quirks of one provider."""
+    """The quirks of one provider that have been logged."""
 
     def __init__(self, provider: str) -> None:
         self._provider = provider
         self._logged: set[tuple[str, str | None]] = set()
 
     def note(self, what: str, word: str | None = None) -> None:
-        """Log `what`, one of our words, and the provider's `word` for it, if there is one."""
+        """Log `what`, a word of this server, and the provider's own `word` if there is one."""
         if word is not None and not _WORD.fullmatch(word):
             word = "?"
         if (what, word) in self._logged or len(self._logged) >= _MOST:

@@ -1,11 +1,13 @@
-"""Reading one response: bytes in, calls of a sink out. It owns the framing and no socket.
+"""Reads one response: takes its bytes and calls a sink.
 
-HTTP 200 is not success, and no content type is to be trusted: a stream may be asked for and a JSON
-error come, or a page of HTML from some proxy; a JSON answer may be labelled as an event stream. So
-the status decides first and the first byte that is not blank decides second.
+It decides the framing and owns no socket.
 
-An answer is finished when the provider's finish mark was read, never because bytes ended. Reading
-goes on after a mark: more text takes it back, and what cannot be read after it does no harm.
+HTTP 200 does not mean success, and no content type is reliable: the response to a streaming request
+may be a JSON error, or a page of HTML from some proxy, and a JSON answer may be labelled as an
+event stream. So the status decides first, and then the first byte that is not blank.
+
+An answer is finished when the provider's finish mark was read, and never because the bytes end.
+Reading goes on after a mark: more text withdraws it, and unreadable bytes after it do no harm.
 """
 
 from collections.abc import Mapping
@@ -20,14 +22,16 @@ from providers.quirks import QuirkLog
 from providers.sink import Sink
 from providers.sse import MAX_EVENT_BYTES, Event, StrayLine
 
-# An answer in one piece of JSON can be as long as the longest event.
+# Bytes. An answer in one piece of JSON can be as long as the longest event.
 MAX_BODY_BYTES: Final = MAX_EVENT_BYTES
-# An error is small, but some repeat the whole question ahead of their code. The rest is read over.
+# Bytes of an error that are kept. Errors are small, but some repeat the whole question before their
+# code.
 MAX_ERROR_BYTES: Final = 1024 * 1024
 
-_BLANK: Final = b" \t\r\n\xef\xbb\xbf"  # a BOM, whole or in part, is not yet a body
+_BLANK: Final = b" \t\r\n\xef\xbb\xbf"  # a BOM, or a part of it, does not begin the body
 
-# What a stream begins with, whatever its label: a page labelled as one is known by its first tag.
+# How a stream may begin, whatever its content type: a page of HTML labelled as one begins with a
+# tag.
 _FIELDS: Final = (b"data", b"event", b"id", b"retry", b":")
 # A body that began as JSON and has one of these is no single value: it is lines, or events follow.
 _LINES: Final = (b"}\n{", b"}\r\n{", b"}\n\n{", b"}\r\n\r\n{", b"\ndata:")
@@ -37,9 +41,9 @@ _SNIFFED_BYTES: Final = 6
 
 
 class ResponseReader:
-    """The state of one response. Feed it the body as it comes, then say that it ended.
+    """Reads one response: `feed` takes its body as it arrives, and `end` its end.
 
-    What it says is handed to `sink`; what that raises is raised.
+    What is read is passed to `sink`; an exception of `sink` is raised unchanged.
     """
 
     def __init__(
@@ -53,8 +57,8 @@ class ResponseReader:
         *,
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
-        self.events = 0  # data events so far, which are progress; keep-alives are not
-        self.done = False  # the stream said that nothing follows
+        self.events = 0  # data events so far: they are progress, and keep-alives are not
+        self.done = False  # nothing follows: the rest of the body is ignored
         self._dialect = dialect
         self._status = status
         self._accepted = 200 <= status < 300
@@ -64,11 +68,11 @@ class ResponseReader:
         self._out = Assembler(sink, quirks)
         self._interpreter = dialect.interpreter(self._out)
         self._framing = self._interpreter.framing()
-        self._streaming = False  # the body is known to be events
+        self._streaming = False  # whether the body is known to consist of events
         self._is_json = False
-        self._has_end = False  # the provider said that nothing follows
-        self._body = bytearray()  # all that is not read as events
-        self._head = b""  # its first bytes, blanks left out
+        self._has_end = False  # whether the provider's end word came
+        self._body = bytearray()  # all bytes that are not read as events
+        self._head = b""  # its first bytes, without leading blanks
 
     @property
     def has_content(self) -> bool:
@@ -82,7 +86,7 @@ class ResponseReader:
 
     @property
     def finished(self) -> bool:
-        """Whether the provider said that the answer is over, and not that it failed."""
+        """Whether the provider has ended the answer with a mark of success."""
         return self._out.finished
 
     @property
@@ -96,11 +100,11 @@ class ResponseReader:
         return self._out.counted
 
     def release(self) -> None:
-        """Pass on what is held back: nothing more will come."""
+        """Pass on what is held back, since nothing more will come."""
         self._interpreter.release()
 
     def feed(self, chunk: bytes) -> None:
-        """Pass on what `chunk` adds. What stands before an error is passed on before it is raised.
+        """Pass on what `chunk` adds. What precedes an error is passed on before it is raised.
 
         Raises ProviderError.
         """
@@ -111,7 +115,7 @@ class ResponseReader:
             return
         try:
             found = self._framing.feed(chunk)
-        except BadResponse as error:  # nothing behind it can be told apart any more
+        except BadResponse as error:  # no later event can be recognized
             self._on_unreadable(error)
             self.done = True
             return
@@ -121,15 +125,17 @@ class ResponseReader:
                 return
 
     def end(self, broke: ProviderError | None = None) -> None:
-        """The body ended, properly unless it `broke`: what was held back.
+        """The body has ended, properly unless `broke` says how it was cut off: pass on what was
+        held back.
 
-        Returns if the answer is finished. Raises what the provider said instead, or StreamBroken.
+        Returns if the answer is finished. Else it raises the provider's error, `broke`, or
+        StreamBroken.
         """
         if not self._accepted:
             raise self._dialect.error(self._status, bytes(self._body), self._headers)
         try:
             self._read_rest()
-        except BadResponse as error:  # of the piece that was cut in two
+        except BadResponse as error:  # the last piece was cut off
             if broke is not None and error.reason == "undecodable":
                 raise broke from error
             raise
@@ -161,9 +167,10 @@ class ResponseReader:
             raise
 
     def _on_end_word(self) -> None:
-        """The provider said that nothing follows. Its mark may be late all the same.
+        """The end word came: stop reading, unless there is no finish mark yet.
 
-        So may the text of a pipeline in which each stage says so, the one that thinks first.
+        Some servers send the mark after the end word. In a pipeline each stage may send both, so
+        that text may follow after the stage that only reasons.
         """
         self._has_end = True
         self._out.confirm()
@@ -173,7 +180,7 @@ class ResponseReader:
         self.done = mark is not None and not has_more
 
     def _read_rest(self) -> None:
-        """What was held until the body ended."""
+        """Read what was held until the body ended."""
         if self._is_json:
             self._read_json_body()
         elif not self.done:
@@ -183,7 +190,7 @@ class ResponseReader:
                 self._read(item)
 
     def _on_unreadable(self, error: BadResponse) -> None:
-        """Something cannot be read: the answer fails, unless it was finished before."""
+        """Raise `error`, unless the answer was finished before: then it is only logged."""
         if not self._out.finished:
             self._interpreter.release()
             raise error
@@ -204,7 +211,9 @@ class ResponseReader:
             raise
 
     def _begin(self, chunk: bytes) -> None:
-        """Bytes of an error, of an answer in one piece, or before it is known what they are."""
+        """Keep bytes of an error, of an answer in one piece, or of a body whose kind is not
+        known yet.
+        """
         if not self._accepted:
             self._body += chunk[: MAX_ERROR_BYTES - len(self._body)]
             return
@@ -218,7 +227,7 @@ class ResponseReader:
             self._stream()
 
     def _is_known(self, chunk: bytes) -> bool:
-        """Whether it is clear by now what the body is. Raises BadResponse for a page of HTML."""
+        """Whether the kind of the body is known by now. Raises BadResponse for a page of HTML."""
         self._head += (chunk if self._head else chunk.lstrip(_BLANK))[:_SNIFFED_BYTES]
         head = self._head
         self._is_json = head.startswith((b"{", b"["))

@@ -1,4 +1,4 @@
-"""What takes an answer as it is read, in terms that are the same for all dialects."""
+"""The interface that takes an answer as it is read, the same for all dialects."""
 
 from typing import Literal, Protocol
 
@@ -12,44 +12,45 @@ Kind = Literal["text", "refusal", "reasoning"]  # of a text
 
 
 class Finish(msgspec.Struct, frozen=True, gc=False):
-    """The provider's finish mark: the one thing that makes an answer complete."""
+    """The provider's finish mark: without it, no answer is complete."""
 
     reason: FinishReason
     word: str  # as the provider spelled it
 
 
 class Sink(Protocol):
-    """Takes an answer as it grows. Texts are never empty and hold no half of a character.
+    """Takes an answer as it grows. Texts are never empty and never cut a character in two.
 
-    Called from the socket's callback: none of it blocks. What it raises ends the request.
+    The methods are called from the socket's callback, so none of them blocks. An exception of
+    theirs ends the request.
     """
 
     def text(self, text: str) -> None:
-        """More of the answer."""
+        """A piece of text."""
 
     def refusal(self, text: str) -> None:
-        """More of an answer in which the model declines."""
+        """A piece of text with which the model declines."""
 
     def reasoning(self, text: str) -> None:
-        """More of the model's reasoning."""
+        """A piece of the model's reasoning."""
 
     def tool_call(self, call_id: str, name: str) -> None:
-        """A tool call opens; either may be empty, if the provider never gave it."""
+        """A tool call opens; id and name are empty if the provider never sends them."""
 
     def arguments(self, text: str) -> None:
-        """More arguments of the tool call that was opened last, if nothing came after it."""
+        """A piece of the arguments of the last tool call; nothing else has come after it."""
 
     def data(self, data: ProviderData) -> None:
-        """Data that the provider wants back with the reasoning or tool call that came last."""
+        """Data that the provider has to receive back with the last reasoning or tool call."""
 
     def usage(self, usage: Usage) -> None:
-        """Tokens so far; the last one counts, nothing is summed."""
+        """The tokens so far; the last figures count, and nothing is summed."""
 
     def finish(self, finish: Finish | None) -> None:
-        """The provider's finish mark; None takes the last one back, because more came after it."""
+        """The provider's finish mark; None withdraws the last one, because more came after it."""
 
     def written(self, kind: Kind) -> str:
-        """All text of a kind so far, for providers that repeat the whole text."""
+        """Return all text of a kind so far, for providers that repeat the whole text."""
 
     def attempt_ended(self, attempt: Attempt) -> None:
         """A request for this answer has ended."""

@@ -1,16 +1,17 @@
-"""Reading an event stream: bytes in, events out, by the rules of the WHATWG standard.
+"""Parses an event stream by the rules of the WHATWG standard: bytes in, events out.
 
-A provider's bytes arrive cut anywhere: inside a character, a field name, between CR and LF. Where
-the cuts fall never changes what comes out. Lines end at CR LF, LF or CR and nowhere else:
+A provider's bytes arrive cut anywhere: inside a character, inside a field name, between CR and LF.
+The result never depends on the cuts. Lines end with CR LF, LF or CR and nothing else:
 `str.splitlines()` would also cut at U+2028, which is legal inside JSON strings.
 
-The standard passes over what it does not know; a relay must not, for a token may be in it. Baidu's
-v1 reports an error in mid-stream as a bare line of JSON, llama.cpp once did so in a field called
-`error`: lines that are no field of the standard come out as `StrayLine`, for the dialect to judge.
-`retry` is read over, since a paid answer is never reconnected to.
+The standard ignores lines that it does not define; a relay must not, because one may contain a
+token. Baidu's v1 reports an error in mid-stream as a bare line of JSON, and older llama.cpp in a
+field called `error`: such lines are returned as `StrayLine`, for the dialect to decide. `retry` is
+ignored, because a request that is paid for is never sent again.
 
-Some servers frame loosely, and are read as they mean it: blanks before a field's name or capitals
-in it; no empty line between data lines of which each is a whole object; none behind the last.
+Some servers deviate from the framing in ways that are accepted: a field's name with blanks before
+it or in capitals; no empty line between data lines of which each is a whole object; no empty line
+after the last event.
 """
 
 import json
@@ -20,18 +21,18 @@ import msgspec
 
 from providers.errors import BadResponse
 
-# The longest honest event is a cumulative one, which repeats the whole answer: a million
-# characters (relay.max_answer_chars), each up to six bytes when escaped, all on one line.
+# Bytes. The longest regular event is a cumulative one, which repeats the whole answer: a million
+# characters (relay.max_answer_chars), each with up to six bytes when escaped, all on one line.
 MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
 
 _BOM: Final = b"\xef\xbb\xbf"
 _COLON: Final = ord(":")
-_BLANKS: Final = b" \t\0" + _BOM  # around a field's name
+_BLANKS: Final = b" \t\0" + _BOM  # may surround a field's name
 _DECODER: Final = json.JSONDecoder(strict=False)
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
-    """One event. `data` is undecoded: what it holds, and how broken it is, the dialect knows."""
+    """One event. `data` is not decoded: that is the dialect's task, also where it is malformed."""
 
     data: bytes
     type: str = "message"
@@ -45,32 +46,33 @@ class StrayLine(msgspec.Struct, frozen=True, gc=False):
 
 
 class EventParser:
-    """Feed bytes in, take events out. No socket, no clock.
+    """Takes bytes, cut anywhere, and returns events. It uses no socket and no clock.
 
-    An event left open at the end is dropped, as the standard has it, unless its data is whole.
-    What arrives between two events is bounded by `max_event_bytes`, comments included: one count
-    covers a line without an end, an event without an end, and comments without an event. Past it,
-    `feed` raises BadResponse, at the next call if this one found events that must not be lost.
+    An event without the empty line that ends it is dropped at the end, as the standard has it,
+    unless its data is whole. `max_event_bytes` limits what arrives between two events, comments
+    included: lines without an end, events without an end, and comments without an event. Past it,
+    `feed` raises BadResponse, or its next call does if this one found events, which must not be
+    lost.
     """
 
     def __init__(self, *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._max_event_bytes = max_event_bytes
-        self._lead: bytes | None = b""  # what may be the beginning of a BOM; None: past it
+        self._lead: bytes | None = b""  # the possible beginning of a BOM; None after it
         self._between = False  # nothing is held: the next byte begins an event
-        self._skip_lf = False  # a CR ended the last chunk: a LF now belongs to it
-        self._line: list[bytes] = []  # pieces of the open line, joined once: += is quadratic
+        self._skip_lf = False  # a CR ended the last chunk: a LF that follows belongs to it
+        self._line: list[bytes] = []  # pieces of the open line, joined once: += would be quadratic
         self._line_bytes = 0
         self._spent = 0  # bytes of whole lines since the last event
         self._data: list[bytes] = []
-        self._is_cut = False  # its first line is not whole, as far as anybody asked
+        self._is_cut = False  # the first data line is known not to be whole
         self._type = ""
-        self._is_loose = False  # events end with their line: an empty one was seen to lack
-        self._id = ""  # outlives its event
+        self._is_loose = False  # no empty lines between events
+        self._id = ""  # kept for the events that follow
         self._overflowed = False
 
     def feed(self, chunk: bytes) -> list[Event | StrayLine]:
-        """What `chunk` completes, in order. Raises BadResponse past the bound."""
-        if (  # the commonest chunk by far is exactly one event of one line
+        """Return what `chunk` completes, in order. Raises BadResponse past the limit."""
+        if (  # by far the most common chunk is exactly one event of one line
             self._between
             and chunk.startswith(b"data: ")
             and chunk.endswith(b"\n\n")
@@ -90,7 +92,7 @@ class EventParser:
         return self._lines(chunk) if chunk else []
 
     def end(self) -> list[Event | StrayLine]:
-        """The bytes are over: what an open line and an open event still are.
+        """Return what an open line and an open event still are, since no bytes follow.
 
         Data that is not whole is dropped: nobody knows what it lacks.
         """
@@ -106,7 +108,9 @@ class EventParser:
         return found
 
     def _past_bom(self, chunk: bytes) -> bytes:
-        """`chunk` less the one BOM that may open the stream; empty while that is undecided."""
+        """Return `chunk` without a BOM that opens the stream; empty until it is known whether
+        there is one.
+        """
         lead = (self._lead or b"") + chunk
         if len(lead) < len(_BOM) and _BOM.startswith(lead):
             self._lead = lead
@@ -116,7 +120,7 @@ class EventParser:
 
     def _lines(self, chunk: bytes) -> list[Event | StrayLine]:
         self._skip_lf = chunk.endswith(b"\r")
-        lines = chunk.splitlines()  # of bytes: at CR LF, LF and CR only
+        lines = chunk.splitlines()  # bytes are split at CR LF, LF and CR only
         tail = b"" if chunk.endswith((b"\n", b"\r")) else lines.pop()
         if lines and self._line:
             self._line.append(lines[0])
@@ -143,40 +147,40 @@ class EventParser:
         return found
 
     def _take(self, line: bytes, found: list[Event | StrayLine]) -> None:
-        """One whole line, neither empty nor a comment."""
+        """Read one whole line, which is neither empty nor a comment."""
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")  # one space and no more
         match name.strip(_BLANKS).lower():
             case b"data":
                 self._take_data(value, found)
             case b"event":
-                if self._type:  # it is the next one's: an event has one type
+                if self._type:  # an event has one type, so this is the next event's
                     self._end_whole(found)
                 self._type = value.decode("utf-8", "replace")
             case b"id":
                 if b"\0" not in value:
                     self._id = value.decode("utf-8", "replace")
-            case b"" | b"retry":  # a comment behind blanks
+            case b"" | b"retry":  # with an empty name, a comment after blanks
                 pass
             case _:
-                self._end_whole(found)  # which came before it
+                self._end_whole(found)  # the event came before this line
                 found.append(StrayLine(line))
 
     def _take_data(self, value: bytes, found: list[Event | StrayLine]) -> None:
-        # Only a first line is looked at, so that each is looked at once: where an object is spread
-        # over several, the first is no whole one.
+        # Only the first line is checked, so that each line is checked once: if an object is spread
+        # over several lines, the first is not whole.
         held = self._data
         if len(held) == 1 and (_is_whole(held[0]) or (_opens(value) and not _opens(held[0]))):
             kind = self._type
             self._dispatch(found)
-            self._type = kind  # which may have come for this line already
+            self._type = kind  # the type may be that of this line
             self._is_loose = True
         self._data.append(value)
         if self._is_loose and len(self._data) == 1 and _is_whole(value):
             self._dispatch(found)
 
     def _end_whole(self, found: list[Event | StrayLine]) -> None:
-        """End the open event if its data is whole, though no empty line has said so."""
+        """End the open event if its data is whole, although no empty line ended it."""
         if len(self._data) != 1 or self._is_cut:
             return
         if _is_whole(self._data[0]):
@@ -187,7 +191,7 @@ class EventParser:
 
     def _dispatch(self, found: list[Event | StrayLine]) -> None:
         self._is_cut = False
-        kind, self._type = self._type, ""  # the type does not survive, data or not
+        kind, self._type = self._type, ""  # it is dropped even without data
         if not self._data:
             return
         data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
@@ -196,7 +200,7 @@ class EventParser:
         found.append(Event(data, kind or "message", self._id))
 
     def _overflow(self, found: list[Event | StrayLine]) -> list[Event | StrayLine]:
-        """Hold nothing more; what was found before the bound is not lost with it."""
+        """Drop what is held, and return what was found before the limit was exceeded."""
         self._overflowed = True
         self._between = False
         self._line = []
@@ -212,7 +216,7 @@ def _opens(data: bytes) -> bool:
 
 
 def _is_whole(data: bytes) -> bool:
-    """Whether nothing can follow `data`: values of JSON, or the mark of the end."""
+    """Whether `data` is complete: it consists of JSON values, or is the end word."""
     data = data.strip()
     if not data.endswith((b"}", b"]", b'"')) or data == b"[DONE]":
         return data == b"[DONE]"

@@ -1,4 +1,4 @@
-"""Pieces of a text: characters that were cut in two, and what two texts have in common."""
+"""Pieces of a text: joins characters that were cut in two, and compares two texts."""
 
 import re
 from typing import Final
@@ -7,14 +7,14 @@ _HALVES: Final = re.compile("[\ud800-\udfff]")
 
 
 def is_torn(text: str) -> bool:
-    """Whether surrogate halves are in `text`, which cannot be written as UTF-8 then."""
+    """Whether `text` contains halves of surrogate pairs, so that it cannot be encoded as UTF-8."""
     return not text.isascii() and _HALVES.search(text) is not None
 
 
 def join_surrogates(text: str) -> tuple[str, str]:
-    """`text` with its surrogate halves joined, and the half it may end in.
+    """Return `text` with its surrogate halves joined, and the half that it may end with.
 
-    That half belongs before the text that follows. One without its other half becomes U+FFFD.
+    That half belongs before the text that follows. Any other half without a partner becomes U+FFFD.
     """
     half = ""
     if "\ud800" <= text[-1:] <= "\udbff":
@@ -23,9 +23,9 @@ def join_surrogates(text: str) -> tuple[str, str]:
 
 
 def common_prefix(one: str, other: str) -> int:
-    """How many characters both begin with."""
+    """Return how many characters both texts begin with."""
     low, high = 0, min(len(one), len(other))
-    while low < high:  # by halves: comparing slices is far cheaper than a loop over characters
+    while low < high:  # a binary search: slices compare faster than a loop
         middle = (low + high + 1) // 2
         if one[low:middle] == other[low:middle]:
             low = middle

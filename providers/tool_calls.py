@@ -1,11 +1,12 @@
-"""Putting tool calls in order: an answer grows only at its end, and providers interleave calls.
+"""Puts tool calls in order, since an answer grows only at its end but providers interleave calls.
 
-A provider sends calls in pieces and may send two calls at once. The first call that is not whole is
-the open one: its pieces pass at once, the others' are held back until it is. Whether a call is
-whole, no provider says: either its arguments are a complete JSON object, or the answer is over.
+A provider sends calls in pieces and may send two calls at once. The first call that is not complete
+is the open one: its pieces are passed on at once, and those of the others are held back until it is
+complete. Providers do not say when a call is complete: it is when its arguments are a complete JSON
+object, or when the answer has ended.
 
-Which call a piece belongs to is said by an index, an id, or neither, and none of them is reliable:
-some servers make up a new id for every piece, some give all calls the index 0.
+An index, an id, or neither says which call a piece belongs to, and none of them is reliable: some
+servers make up a new id for every piece, some give all calls the index 0.
 """
 
 from collections.abc import Callable
@@ -20,26 +21,27 @@ from providers.lenient_json import Content
 from providers.sink import Sink
 from providers.text_pieces import is_torn, join_surrogates
 
-# As much as a whole answer may hold by default (relay.max_answer_chars), which cannot watch what
-# is held back here.
+# Characters. As many as a whole answer may have by default (relay.max_answer_chars), which does not
+# count what is held back here.
 MAX_ARGUMENT_CHARS: Final = 1_000_000
 
-# A model calls a handful at once. Each call costs, even without arguments.
+# Calls of one answer. A model makes a handful at once, but each one costs memory even without
+# arguments.
 MAX_CALLS: Final = 1_000
 
-# What some servers write where a call has no id.
+# Values that some servers send where a call has no id.
 _NO_IDS: Final = ("null", "none", "undefined")
 
 
 class CallFunction(msgspec.Struct, gc=False):
-    """What a piece of a tool call calls."""
+    """The function that a piece of a tool call names."""
 
     name: str | None = None
-    arguments: Content = None  # a text of JSON; some servers send the object itself
+    arguments: Content = None  # JSON in a string; some servers send the object itself
 
 
 class CallPiece(msgspec.Struct, gc=False):
-    """A piece of a tool call, in the shape that OpenAI gave it and others took over."""
+    """A piece of a tool call, in OpenAI's format, which other providers have adopted."""
 
     index: int | None = None
     id: str | None = None
@@ -52,39 +54,40 @@ def says_nothing(piece: CallPiece) -> bool:
 
 
 class ToolCalls:
-    """The tool calls of one answer: takes the provider's pieces, passes on one call after another.
+    """The tool calls of one answer: takes the provider's pieces and passes on one call after
+    another.
 
-    The opening of a call brings id and name, as far as the provider gave them. What comes for a
-    call that is whole is skipped, and `note_quirk` is called: some say all arguments again.
+    A call opens with its id and name, if the provider sends them. Pieces for a complete call are
+    skipped, and `note_quirk` is called, because some servers send all arguments twice.
     """
 
     def __init__(self, sink: Sink, note_quirk: Callable[[str], None]) -> None:
         self._sink = sink
         self._note_quirk = note_quirk
         self._calls: list[BufferedCall] = []
-        self._latest: dict[int, BufferedCall] = {}  # by the provider's index, which some reuse
-        self._open = 0  # the calls before this one are closed
+        self._latest: dict[int, BufferedCall] = {}  # by index, which some reuse
+        self._open = 0  # index of the open call: those before it are closed
         self._chars = 0
 
     @property
     def busy(self) -> bool:
-        """Whether a call is open and not whole: nothing else may be appended then."""
+        """Whether a call is open and not complete, so that nothing else may be appended."""
         return self._open < len(self._calls) and not self._calls[self._open].is_whole()
 
     def add(self, piece: CallPiece, place: int, *, cumulative: bool = False) -> None:
-        """Take a piece, the `place`-th of its list, and pass on what may be.
+        """Add the piece at index `place` of its list, and pass on what can be.
 
-        `cumulative`: the piece repeats its call from its beginning. Raises BadResponse past the
-        bounds.
+        With `cumulative` the piece repeats its call from its beginning. Raises BadResponse past a
+        limit.
         """
         call_id, name, arguments = _said_by(piece)
         if not (call_id or name or self.busy) and arguments.strip() == "{}":
-            return  # of no call
+            return  # it belongs to no call
         call = self._call_of(piece.index, place, call_id, name, arguments)
         self._take(call, call_id, name, arguments, cumulative=cumulative)
 
     def add_whole(self, piece: CallPiece, place: int) -> None:
-        """Take a whole call that was streamed before, or was not: then it is one more."""
+        """Add what was missing of a whole call; if it was not streamed before, it is a new one."""
         streamed = self._by_id(_id_of(piece))
         if streamed is None and place < len(self._calls):
             streamed = self._calls[place]
@@ -95,17 +98,17 @@ class ToolCalls:
 
     @property
     def holds_back(self) -> bool:
-        """Whether anything of the open call is still to be passed on, or to come."""
+        """Whether a part of the open call has not been passed on or has not come yet."""
         return self._open < len(self._calls) and (self.busy or self._calls[self._open].is_held_back)
 
     def close_open_call(self) -> None:
-        """Something else is being appended: the open call, which is whole, gets nothing more."""
+        """Close the open call, which is complete, because something else follows it."""
         if self._open < len(self._calls):
             self._calls[self._open].pass_on(self._sink, closing=True)
             self._open += 1
 
     def close(self) -> None:
-        """The answer is over: pass on everything held back, whole or not."""
+        """The answer has ended: pass on everything that is held back, complete or not."""
         for call in self._calls[self._open :]:
             call.pass_on(self._sink, closing=True)
         self._open = len(self._calls)
@@ -136,15 +139,15 @@ class ToolCalls:
     def _call_of(
         self, index: int | None, place: int, call_id: str, name: str, arguments: str
     ) -> "BufferedCall":
-        """The call that a piece continues, or a new one."""
+        """Return the call that a piece continues, or a new one."""
         at = place if index is None else index
         latest = self._latest.get(at)
-        # Two calls of one id are told apart by their index.
+        # Two calls with the same id differ by their index.
         is_latest = latest is not None and call_id != "" and latest.id == call_id
         known = latest if is_latest else self._by_id(call_id)
         is_another = known is not None and known.is_whole() and name not in ("", known.name)
         if known is not None and not is_another and (is_latest or index is None or not name):
-            return known  # by its id alone: there is no index, or it has moved on
+            return known  # only the id decides: there is no index, or another call has it now
         if latest is not None and not latest.is_followed_by(call_id, name, arguments):
             return latest
         opened = BufferedCall()
@@ -161,7 +164,7 @@ class ToolCalls:
 
 
 def _said_by(piece: CallPiece) -> tuple[str, str, str]:
-    """Id, name and arguments in a piece, each empty if it has none."""
+    """Return id, name and arguments of a piece, each empty if it has none."""
     function = piece.function or CallFunction()
     return _id_of(piece), _mended(function.name or ""), argument_text(function.arguments)
 
@@ -172,7 +175,7 @@ def _id_of(piece: CallPiece) -> str:
 
 
 def _mended(name: str) -> str:
-    """An id or a name, which comes whole: half a character in it stays half."""
+    """Return an id or a name that can be encoded; these come whole, so half a character is lost."""
     if is_torn(name):
         name, half = join_surrogates(name)
         return f"{name}\ufffd" if half else name

@@ -1,4 +1,4 @@
-"""How requests reach a provider: within which times, through which proxy, trusting whom."""
+"""How requests reach a provider: timeouts, proxy, and trusted certificates."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from providers.dialect import OutgoingRequest
 
 
 class Timeouts(NamedTuple):
-    """The four, in seconds."""
+    """The four timeouts of a request, in seconds."""
 
     connect: float
     first_token: float
@@ -18,7 +18,9 @@ class Timeouts(NamedTuple):
 
 
 class ProxyAddress(NamedTuple):
-    """Where an HTTP proxy on the way to a provider is, and our credentials for it."""
+    """The address of an HTTP proxy on the way to a provider, and this server's credentials for
+    it.
+    """
 
     host: str
     port: int
@@ -27,7 +29,7 @@ class ProxyAddress(NamedTuple):
 
     @classmethod
     def from_url(cls, url: str) -> "ProxyAddress":
-        """`http://[user:password@]host:port`"""
+        """Parse `http://[user:password@]host:port`."""
         parts = urlsplit(url)
         return cls(
             parts.hostname or "",
@@ -38,14 +40,14 @@ class ProxyAddress(NamedTuple):
 
 
 class Transport(NamedTuple):
-    """How requests reach the provider: limits, proxy, and whose certificates are trusted."""
+    """How requests reach the provider: timeouts, proxy, and the file of trusted certificates."""
 
     timeouts: Timeouts
     proxy: ProxyAddress | None = None
     ca_certs: Path | None = None
 
     def request(self, outgoing: OutgoingRequest) -> ClientRequest:
-        """`outgoing` as a request for the client."""
+        """Return `outgoing` as a request for the HTTP client."""
         proxy = self.proxy or ProxyAddress("", 0, None, None)
         return ClientRequest(
             outgoing.url,

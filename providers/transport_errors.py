@@ -1,7 +1,7 @@
-"""The one place where a failed exchange with a provider becomes an error of the provider.
+"""Converts the failure of an exchange with a provider into an error of the provider.
 
-These are failures of the connection or of the protocol. What a response of an error status means is
-in `error_parsing.py`.
+This is the only place that does so. These are failures of the connection or of the protocol;
+`error_parsing.py` reads responses with an error status.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,9 @@ _PROVIDER_ERRORS: Final[Mapping[type[HttpClientError], type[ProviderError]]] = {
 
 
 def provider_error(error: HttpClientError) -> ProviderError:
-    """What `error`, which is its cause, means for whoever asked; the reason stays, for the log."""
+    """Return the provider's error that `error`, its cause, means; the reason is kept for the
+    log.
+    """
     found = _PROVIDER_ERRORS[type(error)](reason=error.reason)
     found.__cause__ = error
     return found
