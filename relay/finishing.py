@@ -75,9 +75,7 @@ class Finisher:
             if generation.is_stored and answer.ending is None:  # it must not stay live in the store
                 self._ending_writer.write_if_stored(answer.id, _after_a_bug(answer))
         finally:
-            if (told := answer.ending) is None:
-                told = _after_a_bug(answer)
-                answer.end(told)
+            told = answer.ending or self._end_after_a_bug(answer)
             self._live.remove(generation)
         if is_as_stored and answer.readers:
             # Scheduled after the readers that the end has woken: those that waited for nothing else
@@ -111,6 +109,14 @@ class Finisher:
         answer.end(told)
         self._admission.charge(generation.user, ending.usage)
         return generation.is_stored and told is ending
+
+    def _end_after_a_bug(self, answer: Answer) -> Ending:
+        ending = _after_a_bug(answer)
+        try:
+            answer.end(ending)
+        except Exception as error:
+            log.error(LogEvent("readers not told of the end", answer=answer.id), exc_info=error)
+        return ending
 
     def _record(self, generation: Generation, ending: Ending) -> None:
         try:

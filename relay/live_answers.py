@@ -2,11 +2,15 @@
 ended.
 """
 
+import logging
 from collections.abc import Iterator
 
 from model.messages import Status
 from relay.admission import Admission
 from relay.generation import Generation
+from telemetry.log_event import LogEvent
+
+log = logging.getLogger("headrace.relay")
 
 
 class LiveAnswers:
@@ -52,15 +56,24 @@ class LiveAnswers:
     def cancel_all(self, status: Status) -> None:
         """End all answers as `status`."""
         for generation in self:
-            generation.cancel(status)
+            _cancel(generation, status)
 
     def cancel_conversation(self, conversation_id: str, status: Status) -> None:
         """End the answers of a conversation as `status`."""
         for generation in self:
             if generation.answer.conversation_id == conversation_id:
-                generation.cancel(status)
+                _cancel(generation, status)
 
     async def wait_until_empty(self) -> None:
         """Return when no answer is live."""
         while self._generations:
             await next(iter(self._generations.values())).ended.wait()
+
+
+def _cancel(generation: Generation, status: Status) -> None:
+    """Cancel one of several. A bug with it is logged, so that the others are cancelled, too."""
+    try:
+        generation.cancel(status)
+    except Exception as error:
+        event = LogEvent("answer not cancelled properly", answer=generation.answer.id)
+        log.error(event, exc_info=error)

@@ -155,4 +155,7 @@ class UnreadAnswers:
             ) as error:  # a bug, which must not let these answers go on without readers
                 log.error("peers not asked who reads", exc_info=error)
             for timeout in timeouts:
-                timeout.abandon_if_over()
+                try:
+                    timeout.abandon_if_over()
+                except Exception as error:  # a bug, which must not let the others go on either
+                    log.error("answer not abandoned properly", exc_info=error)

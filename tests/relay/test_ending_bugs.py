@@ -229,3 +229,50 @@ async def test_a_listener_that_raises_costs_no_other_the_record(
     answer, _ = await _ended(process)
 
     await until(lambda: [answer.id] == [record.answer_id for record in process.records])
+
+
+@pytest.mark.gen_test
+async def test_a_bug_in_ending_an_answer_for_its_readers_leaves_nothing_live(
+    process: RelayProcess, monkeypatch: pytest.MonkeyPatch, expect_log: Callable[[str, str], None]
+) -> None:
+    expect_log("headrace.relay", "answer not ended properly")
+    expect_log("headrace.relay", "readers not told of the end")
+    monkeypatch.setattr("relay.answer.Answer.end", _bug)
+    answer = await process.ask()
+
+    process.source.end()
+
+    async with asyncio.timeout(3):
+        await process.relay.idle()
+        await until(lambda: process.stored(answer).status is not Status.LIVE)
+    assert [answer.id] == [record.answer_id for record in process.records]
+
+
+@pytest.mark.gen_test
+async def test_a_bug_in_cancelling_one_answer_leaves_no_other_going_on_at_a_shutdown(
+    process: RelayProcess, monkeypatch: pytest.MonkeyPatch, expect_log: Callable[[str, str], None]
+) -> None:
+    expect_log("headrace.relay", "answer not cancelled properly")
+    monkeypatch.setattr("relay.timeline.Timeline.note_cancelled", _bug)
+    answers = [await process.ask(), await process.ask()]
+
+    async with asyncio.timeout(3):
+        await process.relay.close()
+
+    assert [Status.INTERRUPTED] * 2 == [process.stored(each).status for each in answers]
+
+
+@pytest.mark.gen_test
+async def test_a_bug_in_abandoning_one_answer_leaves_no_other_going_on_without_readers(
+    process: RelayProcess, monkeypatch: pytest.MonkeyPatch, expect_log: Callable[[str, str], None]
+) -> None:
+    expect_log("headrace.relay", "answer not abandoned properly")
+    monkeypatch.setattr("relay.timeline.Timeline.note_cancelled", _bug)
+    answers = [await process.ask(grace_seconds=0.01), await process.ask(grace_seconds=0.01)]
+
+    with process.relay.reader(answers[0]), process.relay.reader(answers[1]):
+        pass  # both times begin, and are over in the same turn
+
+    async with asyncio.timeout(3):
+        await process.relay.idle()
+    assert [Status.ABANDONED] * 2 == [process.stored(each).status for each in answers]

@@ -97,3 +97,20 @@ async def test_kinds_without_number_take_neither_memory_nor_lines_without_number
     assert "refused reason=other request=- suppressed=0" == list(said)[-1]
     assert len(lines._recent) <= 202
     lines.close()
+
+
+@pytest.mark.gen_test
+async def test_what_was_closed_writes_nothing_more_when_its_minute_is_over(
+    said: list[str], again_after: float
+) -> None:
+    lines = limited()
+    lines.log(refused("aud", 1))
+    lines.log(refused("aud", 2))
+    lines.close()
+    so_far = list(said)
+
+    # Nothing may happen in it: a timer that still ran would raise, which is an error in the log.
+    await asyncio.sleep(3 * again_after)
+
+    assert 2 == len(so_far)
+    assert so_far == said
