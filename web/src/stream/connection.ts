@@ -3,9 +3,10 @@
 import type { ReconnectTrigger } from "./backoff";
 
 /**
- * Milliseconds without a byte after which a connection counts as dead. The server sends at least a
- * heartbeat every four seconds, so three of them are missing by then. Nothing else reports this: a
- * phone that changes its network is not told that its old connections are gone.
+ * Milliseconds without a byte after which a connection counts as dead. The server sends at
+ * least a heartbeat every `relay.heartbeat_seconds`, by default four: then three of them are missing.
+ * A server with a longer interval needs a longer timeout in the page. Nothing else reports a dead
+ * connection: a phone that changes its network gets no word that its old connections are gone.
  */
 export const IDLE_TIMEOUT_MS = 15_000;
 
