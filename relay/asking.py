@@ -1,6 +1,10 @@
 """The way of a question: `Asker.ask`, read top to bottom, until the request is sent to the
 provider.
 
+A question whose idempotency key was used before seldom comes here: `IdempotentAsks` finds the
+answer that was started then, without admission or any other check. Only if that answer's question
+was never sent, it is asked here, as any other.
+
 Checks come first, so that a refused question has stored nothing and asked nobody. Connecting to the
 provider begins before question and answer are stored, and the request is sent when the store has
 confirmed them: so durability costs little time, and the operator is never billed for a question
