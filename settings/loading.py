@@ -23,11 +23,7 @@ _S = TypeVar("_S", bound=BaseSettings)
 
 
 def load(config: Path | None, environ: Mapping[str, str]) -> Settings:
-    """Build the settings from the file `config` (or the usual one), `environ` and credentials.
-
-    The library's own environment source would pass over unknown variables in silence, so what
-    comes by name is made into a tree here; its TOML source and its merging do the rest.
-    """
+    """Build the settings from the file `config` (or the usual one), `environ` and credentials."""
     return _built(Settings, config, environ)
 
 

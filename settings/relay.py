@@ -23,8 +23,8 @@ class RelaySettings(Section):
     # with a new connection; who has not come by then is not coming.
     attach_seconds: Seconds = 10.0
     # Who asks under an Idempotency-Key intends to come back: a change of networks takes a phone
-    # some seconds, and an EventSource or a library's backoff a few more. Without a key, or with
-    # `on_disconnect = "finish"`, it does not count.
+    # some seconds, and an EventSource or a library's backoff a few more. It does not count without
+    # a key, with `on_disconnect = "finish"`, or if the question has an `on_disconnect` of its own.
     grace_seconds: Seconds = 15.0
     # A reader whose machine acknowledges nothing for so long, no probe either, is gone: a phone in
     # a tunnel, which comes back and resumes. An hour: the kernel's keepalive counts so far.
