@@ -6,8 +6,8 @@ systemd credentials (a file `providers.openai.api_key` in `$CREDENTIALS_DIRECTOR
 unknown setting stops the start with one line that names it and never shows a secret.
 
 `tree.py` holds the sections together, each of which is in the module of its area; `loading.py`
-builds the tree of its sources, `complaints.py` says what is wrong, `display.py` shows it. Tests may
-also write `Settings(port=0, …)`: the class itself reads nothing but its arguments. Times are
+builds the tree of its sources, `error_messages.py` says what is wrong, `display.py` shows it. Tests
+may also write `Settings(port=0, …)`: the class itself reads nothing but its arguments. Times are
 seconds unless a name says otherwise.
 """
 

@@ -25,7 +25,7 @@ class WrittenFile(NamedTuple):
         return True
 
 
-def complaint(
+def error_message(
     details: ErrorDetails, origins: Mapping[tuple[str, ...], str], written: WrittenFile
 ) -> str:
     """One of pydantic's errors in our words: the setting, by the name its user gave it, and why.

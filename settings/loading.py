@@ -7,7 +7,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
-from settings.complaints import WrittenFile, complaint
+from settings.error_messages import WrittenFile, error_message
 from settings.errors import SettingsError
 from settings.sources import (
     VendorKeys,
@@ -50,5 +50,5 @@ def _built(kind: type[_S], config: Path | None, environ: Mapping[str, str]) -> _
     except ValidationError as error:
         origins = {named: name for name, named, _ in (*variables, *credentials)}
         written = WrittenFile(path, file())
-        found = "; ".join(complaint(details, origins, written) for details in error.errors())
+        found = "; ".join(error_message(details, origins, written) for details in error.errors())
         raise SettingsError(" ".join(found.split())) from error  # a name may hold a line end

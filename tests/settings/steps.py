@@ -10,7 +10,7 @@ from settings import SettingsError, load
 SECRET = "sk-4f9c-never-shown"
 
 
-def complaint(config: Path | None = None, environ: dict[str, str] | None = None) -> str:
+def error_message(config: Path | None = None, environ: dict[str, str] | None = None) -> str:
     """The one line that a start with wrong settings ends in."""
     with pytest.raises(SettingsError) as caught:
         load(config, environ or {})

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from settings import Settings, load
-from tests.settings.steps import LONG, complaint
+from tests.settings.steps import LONG, error_message
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_an_origin_may_be_a_pages_or_an_apps(origin: str) -> None:
 def test_an_origin_that_no_browser_sends_stops_the_start(
     toml: Callable[..., Path], origin: str, words: str
 ) -> None:
-    line = complaint(toml(f"[cors]\nallow_origins = ['{origin}']"))
+    line = error_message(toml(f"[cors]\nallow_origins = ['{origin}']"))
 
     assert line.startswith("cors.allow_origins.0: ")
     assert words in line
@@ -76,7 +76,7 @@ def test_brackets_around_an_address_are_none_of_it(given: str, host: str) -> Non
     ],
 )
 def test_a_host_with_more_than_a_host_in_it_stops_the_start(host: str) -> None:
-    line = complaint(environ={"HEADRACE_HOST": host})
+    line = error_message(environ={"HEADRACE_HOST": host})
 
     assert line.startswith("HEADRACE_HOST: should be an address or a name alone")
 
@@ -120,4 +120,4 @@ def test_the_path_below_which_a_proxy_has_it_goes_without_the_last_slash(
     ],
 )
 def test_a_path_that_could_be_another_one_stops_the_start(path: str) -> None:
-    assert complaint(environ={"HEADRACE_BASE_PATH": path}).startswith("HEADRACE_BASE_PATH: ")
+    assert error_message(environ={"HEADRACE_BASE_PATH": path}).startswith("HEADRACE_BASE_PATH: ")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from settings import Settings, load
-from tests.settings.steps import LONG, complaint
+from tests.settings.steps import LONG, error_message
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.9.10", "::1"])
@@ -16,7 +16,7 @@ def test_without_authentication_loopback_is_open(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "example.org", "localhost.x"])
 def test_without_authentication_nothing_but_loopback_is_open(host: str) -> None:
-    line = complaint(environ={"HEADRACE_HOST": host})
+    line = error_message(environ={"HEADRACE_HOST": host})
 
     assert "auth.mode" in line
     assert f"host should be loopback, not {host}" in line
@@ -72,7 +72,7 @@ def test_ways_in_that_do_not_fit_together_stop_the_start(
 ) -> None:
     table = auth if auth.lstrip().startswith("[") else f"[auth]\n{auth}"
 
-    assert complaint(toml(table)).startswith(line)
+    assert error_message(toml(table)).startswith(line)
 
 
 @pytest.mark.parametrize(
@@ -97,4 +97,4 @@ def test_rules_for_tokens_that_would_let_strangers_in_stop_the_start(
     rules = "\n".join(line for line in JWT.splitlines() if not line.strip().startswith(name))
     table = f'[auth]\nmode = "jwt"\nsecret = "{LONG}"\n{rules}\n{setting}'
 
-    assert complaint(toml(table)).startswith(problem)
+    assert error_message(toml(table)).startswith(problem)

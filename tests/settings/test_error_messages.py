@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from settings import load
-from tests.settings.steps import SECRET, complaint
+from tests.settings.steps import SECRET, error_message
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from tests.settings.steps import SECRET, complaint
     ],
 )
 def test_an_unknown_variable_is_named(variable: str) -> None:
-    assert variable in complaint(environ={variable: "1"})
+    assert variable in error_message(environ={variable: "1"})
 
 
 def test_variables_for_the_config_file_and_for_tests_are_no_settings() -> None:
@@ -43,14 +43,14 @@ def test_variables_for_the_config_file_and_for_tests_are_no_settings() -> None:
 def test_an_unknown_setting_in_the_file_is_named(
     toml: Callable[..., Path], text: str, name: str
 ) -> None:
-    assert f"{name}: unknown setting" in complaint(toml(text))
+    assert f"{name}: unknown setting" in error_message(toml(text))
 
 
 def test_an_unknown_credential_is_named(credentials: Callable[..., dict[str, str]]) -> None:
     environ = credentials(**{"provider.openai.api_key": SECRET})
 
     file = Path(environ["CREDENTIALS_DIRECTORY"], "provider.openai.api_key")
-    line = complaint(environ=environ)
+    line = error_message(environ=environ)
     assert f"credential provider.openai.api_key (in {file}): unknown setting" == line
 
 
@@ -81,7 +81,7 @@ def test_an_unknown_credential_is_named(credentials: Callable[..., dict[str, str
 def test_a_wrong_value_is_named_and_explained(
     toml: Callable[..., Path], text: str, line: str
 ) -> None:
-    assert complaint(toml(text)).startswith(line)
+    assert error_message(toml(text)).startswith(line)
 
 
 @pytest.mark.parametrize(
@@ -100,19 +100,19 @@ def test_a_wrong_value_is_named_and_explained(
 def test_what_the_file_says_is_told_with_the_file(toml: Callable[..., Path], text: str) -> None:
     file = toml(text, "of the operator.toml")
 
-    assert f"(in {file})" in complaint(file)
+    assert f"(in {file})" in error_message(file)
 
 
 def test_what_a_variable_says_is_not_laid_at_the_files_door(toml: Callable[..., Path]) -> None:
     file = toml("port = 1\n[relay]\nlease_seconds = 30\n")
 
     for name in ("HEADRACE_PORT", "HEADRACE_RELAY__LEASE_SECONDS"):
-        line = complaint(file, {name: "-1"})
+        line = error_message(file, {name: "-1"})
         assert line.startswith(f"{name}: ")
         assert "some.toml" not in line
-    line = complaint(file, {"HEADRACE_CORS__ALLOW_ORIGINS": "https://a.example, *"})
+    line = error_message(file, {"HEADRACE_CORS__ALLOW_ORIGINS": "https://a.example, *"})
     assert line.startswith("HEADRACE_CORS__ALLOW_ORIGINS: an origin is written")
-    line = complaint(file, {"HEADRACE_RELAY__LEASE_SECONDS": "2"})  # wrong beside another one
+    line = error_message(file, {"HEADRACE_RELAY__LEASE_SECONDS": "2"})  # wrong beside another one
     assert line.startswith("HEADRACE_RELAY__LEASE_SECONDS: lease_seconds should be at least")
 
 
@@ -138,7 +138,7 @@ def test_a_file_that_may_not_be_read_is_named(
     closed.chmod(0)
     try:
         with no_root():
-            line = complaint(file)
+            line = error_message(file)
     finally:
         closed.chmod(0o700)
     assert f"cannot read {file}: Permission denied" == line
@@ -150,7 +150,7 @@ def test_a_credential_that_cannot_be_read_is_named(credentials: Callable[..., An
 
     file.write_bytes(b"\xff\xfe")
 
-    assert f"the credential {file} is not UTF-8 text" == complaint(environ=environ)
+    assert f"the credential {file} is not UTF-8 text" == error_message(environ=environ)
 
 
 @pytest.mark.parametrize(
@@ -165,19 +165,19 @@ def test_a_ca_file_that_is_none_is_named_at_the_start(
         file.write_text(text)
     table = f"[providers.openai]\napi_key = 'k'\nca_certs = '{file}'"
 
-    line = complaint(toml(table))
+    line = error_message(toml(table))
 
     assert line.startswith(f"providers.openai.ca_certs: {problem.format(file)} (in ")
 
 
 def test_a_wrong_variable_is_called_by_its_own_name() -> None:
-    line = complaint(environ={"HEADRACE_PORT": "http"})
+    line = error_message(environ={"HEADRACE_PORT": "http"})
 
     assert line.startswith("HEADRACE_PORT: should be a valid integer")
 
 
 def test_everything_wrong_is_said_at_once() -> None:
-    line = complaint(environ={"HEADRACE_PORT": "-1", "HEADRACE_PROT": "1"})
+    line = error_message(environ={"HEADRACE_PORT": "-1", "HEADRACE_PROT": "1"})
 
     assert "HEADRACE_PORT: " in line
     assert "HEADRACE_PROT: " in line
@@ -186,16 +186,16 @@ def test_everything_wrong_is_said_at_once() -> None:
 def test_a_variable_cannot_be_a_value_and_a_table() -> None:
     environ = {"HEADRACE_STORAGE": "x", "HEADRACE_STORAGE__URL": "y"}
 
-    assert "HEADRACE_STORAGE__URL" in complaint(environ=environ)
+    assert "HEADRACE_STORAGE__URL" in error_message(environ=environ)
 
 
 def test_a_name_with_a_line_end_still_makes_one_line(toml: Callable[..., Path]) -> None:
     file = toml('"a\\nb" = 1')
-    assert f"a b: unknown setting (in {file})" == complaint(file)
+    assert f"a b: unknown setting (in {file})" == error_message(file)
 
 
 @pytest.mark.parametrize("name", ["OpenAI", "my provider", "a/b", "-x"])
 def test_a_providers_name_is_plain(toml: Callable[..., Path], name: str) -> None:
-    line = complaint(toml(f'[providers."{name}"]\ndialect = "demo"'))
+    line = error_message(toml(f'[providers."{name}"]\ndialect = "demo"'))
 
     assert f"providers.{name}: a provider's name is made of" in line

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from settings import Settings, load
-from tests.settings.steps import complaint
+from tests.settings.steps import error_message
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,8 @@ def test_a_proxy_may_have_a_user_and_a_password() -> None:
 
 
 def test_the_default_model_names_a_provider_that_is_there(toml: Callable[..., Path]) -> None:
-    assert "'openai', but there is only demo" in complaint(toml("default_model = 'openai/x'"))
-    assert "<provider>/<model>" in complaint(toml("default_model = 'gpt-4o'"))
+    assert "'openai', but there is only demo" in error_message(toml("default_model = 'openai/x'"))
+    assert "<provider>/<model>" in error_message(toml("default_model = 'gpt-4o'"))
 
 
 def test_a_model_may_have_slashes_in_its_name() -> None:

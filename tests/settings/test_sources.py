@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from settings import SettingsError, load, load_storage
-from tests.settings.steps import SECRET, complaint
+from tests.settings.steps import SECRET, error_message
 
 
 def test_environment_beats_file_and_credentials_beat_both(
@@ -57,20 +57,20 @@ def test_headrace_config_names_the_file_and_the_argument_beats_it(
 def test_a_named_file_that_is_not_there_is_an_error(environ: dict[str, str]) -> None:
     config = None if environ else Path("gone.toml")
 
-    assert "there is no settings file gone.toml" == complaint(config, environ)
+    assert "there is no settings file gone.toml" == error_message(config, environ)
 
 
 def test_metrics_on_the_servers_own_port_are_told_before_it_is_found_taken(
     toml: Callable[[str], Path],
 ) -> None:
     own = "metrics.port should not be the server's own, 9000"
-    assert own in complaint(toml("port = 9000\n[metrics]\nport = 9000\n"))
+    assert own in error_message(toml("port = 9000\n[metrics]\nport = 9000\n"))
     load(toml("port = 9000\nhost = '::1'\n[metrics]\nport = 9000\n"), {})
     load(toml("port = 0\n[metrics]\nport = 0\n"), {})
 
 
 def test_a_file_that_is_not_toml_is_an_error_that_says_where(toml: Callable[..., Path]) -> None:
-    line = complaint(toml(f'port = 1\n[providers.openai]\napi_key = "{SECRET}\n'))
+    line = error_message(toml(f'port = 1\n[providers.openai]\napi_key = "{SECRET}\n'))
 
     assert "some.toml is not TOML" in line
     assert "line 3" in line
@@ -78,14 +78,14 @@ def test_a_file_that_is_not_toml_is_an_error_that_says_where(toml: Callable[...,
 
 
 def test_brackets_without_end_are_not_toml_either(toml: Callable[..., Path]) -> None:
-    assert "some.toml is not TOML" in complaint(toml("x = " + "[" * 5000 + "]" * 5000))
+    assert "some.toml is not TOML" in error_message(toml("x = " + "[" * 5000 + "]" * 5000))
 
 
 def test_a_file_that_is_not_utf_8_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "latin.toml"
     file.write_bytes('host = "caf\xe9"'.encode("latin-1"))
 
-    assert "latin.toml is not UTF-8 text" in complaint(file)
+    assert "latin.toml is not UTF-8 text" in error_message(file)
 
 
 def test_a_list_in_a_variable_is_separated_by_commas() -> None:
@@ -130,13 +130,13 @@ def test_credentials_of_a_folder_go_without_the_prefix_that_systemd_gives_them(
     environ = credentials(**{"headrace_relay.drain_seconds": "7\n", "headrace_prot": "1"})
 
     file = Path(environ["CREDENTIALS_DIRECTORY"], "headrace_prot")
-    assert f"credential prot (in {file}): unknown setting" == complaint(environ=environ)
+    assert f"credential prot (in {file}): unknown setting" == error_message(environ=environ)
     file.unlink()
     assert 7 == load(None, environ).relay.drain_seconds
 
 
 def test_a_credentials_folder_that_cannot_be_read_is_an_error() -> None:
-    assert "cannot read the credentials in gone: No such file or directory" == complaint(
+    assert "cannot read the credentials in gone: No such file or directory" == error_message(
         environ={"CREDENTIALS_DIRECTORY": "gone"}
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from settings import load
-from tests.settings.steps import SECRET, complaint
+from tests.settings.steps import SECRET, error_message
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_vendors_key_switches_its_provider_on(environ: dict[str, str], name: s
     ],
 )
 def test_half_a_pair_is_an_error(given: str, missing: str) -> None:
-    assert f"{given} is set, but {missing} is not" == complaint(environ={given: SECRET})
+    assert f"{given} is set, but {missing} is not" == error_message(environ={given: SECRET})
 
 
 def test_an_empty_key_is_no_key() -> None:
