@@ -13,17 +13,17 @@ from storage.sqlite.rows import api_key_in, api_key_row
 from storage.timestamps import to_milliseconds
 from storage.values import ApiKey, Page
 
-# How many API keys to ask for in one query: SQLite takes 999 values before its version 3.32.
+# API keys in one query: SQLite before 3.32 takes 999 values at most.
 _KEYS_PER_QUERY = 900
 
 
 class SQLiteApiKeys(SQLiteConnection, ApiKeyStore):
-    """The API keys by which users enter."""
+    """The API keys of users."""
 
     @writes("request")
     def create_api_key(self, key: ApiKey) -> None:
         if key.models is not None and "models" not in self._file.columns["api_keys"]:
-            # It would be a key for all of them.
+            # Without the column the key would not be restricted.
             raise failure(
                 f"{self.path} cannot keep which models a key may ask; `server.py migrate` first",
                 Reason.OUTDATED,

@@ -1,4 +1,4 @@
-"""A question, its live answer and its idempotency key, kept in one transaction."""
+"""Stores a question, its live answer and its idempotency key in one transaction."""
 
 import msgspec
 
@@ -15,7 +15,7 @@ from storage.values import IdempotencyKey
 
 
 class SQLiteAsks(SQLiteMessages, SQLiteIdempotencyKeys, AskStore):
-    """Keeps what is asked, all or nothing."""
+    """Stores questions with their answers, all or nothing."""
 
     @writes("request")
     def ask(
@@ -35,7 +35,7 @@ class SQLiteAsks(SQLiteMessages, SQLiteIdempotencyKeys, AskStore):
             self._insert_conversation(new)
         self._conversation_row(answer.user, conversation_id)
         if self._fetch_row("SELECT 1 FROM messages WHERE id = ?", answer.id):
-            return  # asked before
+            return  # stored by an earlier attempt
         if live := self._live_answer_id(conversation_id):
             raise Busy(live)
         ordinal: int = self._database.execute(

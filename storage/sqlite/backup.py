@@ -1,6 +1,7 @@
-"""Copies of the SQLite file: made beside a running server, and looked through.
+"""Copies the SQLite file of a running server, and checks files and copies.
 
-What is written has another name until it is whole, on the disk and looked through.
+A copy is written under another name, and gets its own only when it is complete, synced to the disk
+and checked.
 """
 
 import os
@@ -16,35 +17,37 @@ from storage.sqlite.inspection import Contents, connect, contents_of, faults, ne
 from storage.sqlite.lock import FileLock
 from storage.sqlite.migration_copy import fsync_path
 
-# What SQLite keeps beside a file and takes for a part of it, whichever file it was written for.
+# Endings of the files that SQLite keeps beside a database and reads as a part of it, whichever
+# database they were written for.
 LOGS = ("-wal", "-journal")
 
-# Names that are taken, beside that of the file.
+# Endings of further names that a database uses.
 _TAKEN = (*LOGS, "-shm", ".lock")
 
 
 def backup(
     file: Path, place: Path, say: Callable[[str], None], stop: Callable[[], bool] = never
 ) -> None:
-    """Keep what the database at `file` holds at `place`, beside a server that may run.
+    """Write a copy of the database at `file` to `place`, while a server may use it.
 
-    What was acknowledged before is in it. Raises StorageError, with words for the operator, also
-    once `stop` says so; nothing is left at `place` then.
+    The copy contains everything that was acknowledged before. Raises StorageError with a message
+    for the operator, also when `stop` returns True; then there is nothing at `place`.
     """
     with operator_errors(f"copy {file} to {place}"):
         if not file.is_file():
             raise UnusableFile(f"there is no {file.resolve()}")
         _check_destination(file, place)
-        # Its owner's alone from the first byte on. Named apart: FILE's own name may be long.
+        # Only its owner may read it, from the first byte on. It has a name of its own, because that
+        # of `place` may be too long to append to.
         descriptor, name = tempfile.mkstemp(".making", "headrace-backup-", place.parent)
         os.close(descriptor)
         making = Path(name)
         try:
             with _opened_shared(file, stop) as database:
                 contents_of(database)
-                # In one step. In paces it begins anew with each write of the server's, and was seen
-                # not to end under 50 of them a second. SQLite waits for no disk here: the call
-                # behind it does.
+                # In one step: a backup in several steps starts again whenever the server writes,
+                # and did not end with 50 writes per second. SQLite does not sync the copy;
+                # `fsync_path` below does.
                 database.execute("VACUUM INTO ?", (name,))
             fsync_path(making)
             contents = looked_through(making, place, stop)
@@ -58,16 +61,16 @@ def backup(
 def check(
     file: Path, *, is_ours: bool, say: Callable[[str], None], stop: Callable[[], bool] = never
 ) -> bool:
-    """Look through the database at `file`, all of it; whether nothing is wrong.
+    """Check all of the database at `file`; returns whether it has no faults.
 
-    `is_ours` if a server may have it. Another file is left as it is, and has no others beside it
-    afterwards. Raises StorageError, with words for the operator, also once `stop` says so.
+    is_ours: a server may use it. Any other file is not changed, and no file is left beside it.
+    Raises StorageError with a message for the operator, also when `stop` returns True.
     """
     with operator_errors(f"look through {file}"):
         if not file.is_file():
             raise UnusableFile(f"there is no {file.resolve()}")
         with _opened_shared(file, stop) if is_ours else _opened_unlocked(file, stop) as database:
-            database.execute("BEGIN")  # what a server writes meanwhile is not half of it seen
+            database.execute("BEGIN")  # one snapshot, while a server may write
             found = faults(database, thoroughly=True, stop=stop)
             words = "damaged" if found else f"ok: {contents_of(database)}"
     for fault in found:
@@ -77,12 +80,15 @@ def check(
 
 
 def logs(file: Path) -> list[Path]:
-    """What lies beside a file, is not empty, and would be read as a part of it."""
+    """Return the files beside `file` that are not empty and would be read as a part of it."""
     return [log for log in _log_paths(file) if log.exists() and log.stat().st_size]
 
 
 def looked_through(making: Path, name: Path, stop: Callable[[], bool]) -> Contents:
-    """What is in a copy that nobody else has. Raises StorageError about `name` if it is damaged."""
+    """Check a copy that no other program uses, and return what is in it.
+
+    Raises StorageError about `name` if it is damaged.
+    """
     with operator_errors(f"use {name}"), closing(connect(making, "immutable=1", stop)) as database:
         contents = contents_of(database)
         for fault in faults(database, thoroughly=False, stop=stop):
@@ -92,7 +98,7 @@ def looked_through(making: Path, name: Path, stop: Callable[[], bool]) -> Conten
 
 @contextmanager
 def _opened_shared(file: Path, stop: Callable[[], bool]) -> Iterator[sqlite3.Connection]:
-    """A database that a server may have."""
+    """Open a database that a server may use."""
     lock = FileLock(file)
     try:
         lock.share()
@@ -104,9 +110,9 @@ def _opened_shared(file: Path, stop: Callable[[], bool]) -> Iterator[sqlite3.Con
 
 @contextmanager
 def _opened_unlocked(file: Path, stop: Callable[[], bool]) -> Iterator[sqlite3.Connection]:
-    """A file that may be nobody's, such as a backup: it is left as it is.
+    """Open a file that may not belong to a server, such as a backup, without changing it.
 
-    Beside its log it may also be a server's, and would change while it is read without locks.
+    With a log beside it, it may also be a server's, and change while it is read without locks.
     """
     how = "mode=ro" if any(log.exists() for log in _log_paths(file)) else "immutable=1"
     with closing(connect(file, how, stop)) as database:
@@ -118,7 +124,7 @@ def _log_paths(file: Path) -> Iterator[Path]:
 
 
 def _check_destination(file: Path, place: Path) -> None:
-    """Raises UnusableFile if `place` is no place for a backup."""
+    """Raise UnusableFile if a backup cannot be written to `place`."""
     if not place.parent.is_dir():
         raise UnusableFile(f"there is no folder {place.parent.resolve()}")
     if place.exists() and place.samefile(file):
@@ -131,10 +137,10 @@ def _check_destination(file: Path, place: Path) -> None:
 
 
 def _put(making: Path, place: Path) -> None:
-    """Give a copy its name, unless something has got it meanwhile."""
+    """Give a copy its name, unless a file has got that name in the meantime."""
     try:
         os.link(making, place)
     except FileExistsError:
         raise
-    except OSError:  # a file system without links, such as that of a stick or a share
+    except OSError:  # a file system without hard links, such as FAT
         making.rename(place)

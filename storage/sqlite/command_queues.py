@@ -1,8 +1,8 @@
-"""Commands that wait in queues for a thread, each with a timeout and only while a caller waits.
+"""Queues of commands for a thread, each with a timeout, and dropped when its caller is gone.
 
 SQLite's calls block, so they are made in threads. A command that has begun cannot be cancelled, but
-before that it can be dropped: because its caller's task was cancelled, or because its timeout is
-over. A command costs a future and a timer, no task.
+until then it can be dropped: because its caller's task was cancelled, or because its timeout has
+passed. A command costs a future and a timer, but no task.
 """
 
 import asyncio
@@ -17,17 +17,17 @@ from storage.errors import Reason, StorageError
 
 T = TypeVar("T")
 
-# Seconds for a command that has begun, beyond its queue timeout. A disk that hangs for longer
-# blocks the thread, which could not resolve any caller's future.
+# Seconds that a command may run after its queue timeout. A disk that hangs blocks the thread, which
+# then cannot resolve any caller's future.
 HUNG_SECONDS = 5.0
 
 
 class Command(NamedTuple):
-    """Work for a thread, and the future of its caller."""
+    """A function to call in a thread, and the future of its caller."""
 
     work: Callable[[], Any]
     future: "asyncio.Future[Any]"
-    until: float  # by the monotonic clock: after this it is no longer begun
+    until: float  # by the monotonic clock: the command does not begin later
 
 
 class Outcome(NamedTuple):
@@ -39,10 +39,11 @@ class Outcome(NamedTuple):
 
 
 class CommandQueues:
-    """The waiting commands. Queues take turns, so that many commands in one delay no other queue.
+    """The waiting commands of a thread, in several queues that take turns.
 
-    `queues` has for each the number of commands that may wait in it. `queue_timeout` is how many
-    seconds one may wait to begin. Made in the event loop; `next`, `wait`, `fail_waiting` and
+    So many commands in one queue do not delay those in another. `queues` maps the name of each
+    queue to the number of commands that may wait in it. `queue_timeout` is how many seconds a
+    command may wait to begin. Create it in the event loop; `next`, `wait`, `fail_waiting` and
     `resolve` are called in the threads.
     """
 
@@ -58,9 +59,10 @@ class CommandQueues:
     async def run(
         self, queue: str, work: Callable[[], T], *, queue_timeout: float | None = None
     ) -> T:
-        """Have `work` done and wait for it. Cancelled before it has begun, it never does.
+        """Wait until `work` was done in a thread, and return its result.
 
-        Raises what it raises, and StorageError if it could not begin in time.
+        If this is cancelled before `work` has begun, it is never called. Raises what `work` raises,
+        and StorageError if it could not begin in time.
         """
         waiting = self._queues[queue]
         if len(waiting) >= self._most[queue]:
@@ -68,7 +70,7 @@ class CommandQueues:
         seconds = self._queue_timeout if queue_timeout is None else queue_timeout
         future: asyncio.Future[T] = self._loop.create_future()
         with self._condition:
-            if self._closed:  # its threads may have seen by now that nothing waits
+            if self._closed:  # the threads may have ended
                 raise StorageError("the store is closed", reason=Reason.UNREACHABLE)
             waiting.append(Command(work, future, time.monotonic() + seconds))
             self._condition.notify()
@@ -79,24 +81,27 @@ class CommandQueues:
             raise StorageError("the disk does not answer", reason=Reason.TIMEOUT) from None
 
     def close(self) -> None:
-        """Take no more. What waits is still done."""
+        """Accept no more commands. Those that wait are still carried out."""
         with self._condition:
             self._closed = True
             self._condition.notify_all()
 
     @property
     def is_over(self) -> bool:
-        """It is closed, and nothing waits."""
+        """Whether the queues are closed and empty."""
         return self._closed and not any(self._turns)
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Whether something waits; at the latest after `seconds`, or when it is closed."""
+        """Wait until a command waits, `seconds` have passed or the queues are closed.
+
+        Returns whether a command waits.
+        """
         with self._condition:
             self._condition.wait_for(lambda: self._closed or any(self._turns), seconds)
             return any(self._turns)
 
     def next(self) -> Command | None:
-        """The next command to carry out, if any waits."""
+        """Return the next command to carry out; None if none waits."""
         late: list[Outcome] = []
         try:
             with self._condition:
@@ -114,7 +119,9 @@ class CommandQueues:
         return None
 
     def fail_waiting(self, error: Callable[[], Exception], *, only_late: bool) -> None:
-        """Fail the waiting commands, or those past their timeout; drop those without a caller."""
+        """Fail the waiting commands, or only those past their timeout; drop those without a
+        caller.
+        """
         now = time.monotonic()
         late: list[Outcome] = []
         with self._condition:
@@ -129,15 +136,15 @@ class CommandQueues:
         self.resolve(late)
 
     def resolve(self, outcomes: Sequence[Outcome]) -> None:
-        """Give callers their results, with one call of the loop for all of them."""
+        """Give callers their results, with one call of the event loop for all of them."""
         if outcomes:
-            with suppress(RuntimeError):  # the loop is closed: no caller is left
+            with suppress(RuntimeError):  # the event loop is closed: no caller is left
                 self._loop.call_soon_threadsafe(_resolve, outcomes)
 
 
 def _resolve(outcomes: Sequence[Outcome]) -> None:
     for command, result, error in outcomes:
-        if command.future.done():  # its caller was cancelled
+        if command.future.done():  # the caller was cancelled
             continue
         if error is None:
             command.future.set_result(result)

@@ -1,14 +1,14 @@
-"""SQLite's file with its threads: what all of the store's commands stand on.
+"""The SQLite file and its threads, on which all commands of the store are run.
 
-SQLite calls block, so they run in threads of their own: one that writes (`writer.py`), a few that
-read (`readers.py`). Each has a connection, and a method finds that of the thread which it runs in.
-A caller that is cancelled leaves: its command is dropped, or runs to its end once it has begun.
+SQLite's calls block, so they run in threads: one that writes (`writer.py`) and a few that read
+(`readers.py`). Each has a connection of its own, which methods find as `_database`. When a caller
+is cancelled, its command is dropped, or runs to its end if it has begun.
 
-A lock says that one server has the file (`lock.py`). It is gone with the process however that
-ends, so whoever holds it knows that the owners of all other live answers are dead. A command that
-manages API keys works beside the server, or without one: it owns no answers, takes no lock, so that
-it keeps no server from starting, and neither makes nor changes tables. SQLite's own locks keep its
-transactions and the server's apart.
+A lock lets only one server use the file (`lock.py`). The kernel releases it when the process ends
+in whatever way, so the process that has it knows that the owners of all other live answers are
+dead. A command that manages API keys works with or without a running server: it owns no answers,
+takes no lock, so that it does not keep a server from starting, and neither creates nor changes
+tables. SQLite's own locks separate its transactions from the server's.
 """
 
 import functools
@@ -36,12 +36,12 @@ _Command = Callable[Concatenate[S, P], Coroutine[Any, Any, T]]
 
 
 def writes(queue: str) -> Callable[[_Method[S, P, T]], _Command[S, P, T]]:
-    """Have a method run in the writer's thread, wholly or not at all."""
+    """Run a method in the writer's thread, completely or not at all."""
     return _run_by(lambda storage: storage._writer, queue)
 
 
 def reads(queue: str) -> Callable[[_Method[S, P, T]], _Command[S, P, T]]:
-    """Have a method run in a reader's thread; it sees one state of all that is kept."""
+    """Run a method in a reader's thread, on one snapshot of the database."""
     return _run_by(lambda storage: storage._readers, queue)
 
 
@@ -60,24 +60,25 @@ def _run_by(
 
 
 class SQLiteConnection:
-    """The file, open, and the threads that have it. What is kept there is for those who inherit."""
+    """The open file and its threads; the classes of the store's parts inherit from it."""
 
     def __init__(self, path: Path, process: str) -> None:
         self.process = process
         self.path = path
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")  # to open and to close
         self._file = SQLiteFile(path)
-        self._here = threading.local()  # each thread's own `database`
+        self._here = threading.local()  # holds each thread's own `database`
         self._writer: Writer | None = None
         self._readers: Readers | None = None
         self._integrity_monitor: IntegrityMonitor | None = None
-        # Until a ping has written: what keeps others from it shows at once, a full disk not before.
+        # True until a ping has written a page: that the file is locked shows without writing, a
+        # full disk does not.
         self._in_doubt = True
-        self._damage: Exception | None = None  # was met; it does not go away
+        self._damage: Exception | None = None  # damage that was found; it is permanent
 
     @property
     def _database(self) -> sqlite3.Connection:
-        """The connection of the thread that asks."""
+        """The connection of the current thread."""
         database: sqlite3.Connection = self._here.database
         return database
 
@@ -90,7 +91,7 @@ class SQLiteConnection:
         return part
 
     def _failed(self, error: Exception) -> Exception:
-        """An error as it is told, and what it says about the file."""
+        """Return the error to raise for `error`, and remember what it says about the file."""
         told = self._file.failed(error)
         if isinstance(told, StorageError):
             self._in_doubt = True
@@ -103,7 +104,7 @@ class SQLiteConnection:
         self._database.execute(f"{insertion(table, held)} {otherwise}", held)
 
     def _known_columns(self, table: str, row: Row) -> Row:
-        """What of `row` the file has columns for."""
+        """Return the fields of `row` for which the file has columns."""
         return {name: value for name, value in row.items() if name in self._file.columns[table]}
 
     def _fetch_row(self, query: str, *values: str | int) -> Row | None:

@@ -1,4 +1,4 @@
-"""Conversations: kept, listed, changed, and how much of the store they take."""
+"""Conversations: created, listed and changed, and how many bytes they take."""
 
 from datetime import datetime
 
@@ -17,7 +17,7 @@ from storage.values import Changes, Order, Page
 
 
 class SQLiteConversations(SQLiteConnection, ConversationStore):
-    """What a user's conversations are, without what is said in them."""
+    """A user's conversations, without their messages."""
 
     @writes("request")
     def create_conversation(self, conversation: Conversation) -> None:
@@ -36,7 +36,7 @@ class SQLiteConversations(SQLiteConnection, ConversationStore):
             time, conversation_id = decode_conversation_cursor(after, order)
             where = f"AND ({order.field}, id) < (:time, :id)"
             place = {"time": to_milliseconds(time), "id": conversation_id}
-        # Their ids first: what is sorted is held, all of it.
+        # Select the ids first, because SQLite keeps all columns of the sorted rows in memory.
         found = self._database.execute(
             f"""SELECT id FROM conversations WHERE user = :user {where}
             ORDER BY {order.field} DESC, id DESC LIMIT :limit""",
@@ -81,7 +81,7 @@ class SQLiteConversations(SQLiteConnection, ConversationStore):
 
     @property
     def _counts_bytes(self) -> bool:
-        """Whether the file has room for what is brought."""
+        """Whether the file has the column for the bytes of conversations."""
         return "bytes" in self._file.columns["conversations"]
 
     def _add_bytes(self, conversation_id: str, brought: int) -> None:

@@ -1,7 +1,8 @@
-"""What processes know of each other: with SQLite there is one, so it is mostly nothing.
+"""What processes know of each other: with SQLite there is only one, so this is hardly anything.
 
-The lock on the file (`lock.py`) is the lease: it is gone with the process however that ends, so
-whoever holds it knows that the owners of all other live answers are dead.
+The lock on the file (`lock.py`) serves as the lease: the kernel releases it when the process ends
+in whatever way, so the process that has it knows that the owners of all other live answers are
+dead.
 """
 
 from collections.abc import Collection, Mapping
@@ -17,18 +18,18 @@ from storage.values import AnswerUpdates, PeerRequests
 
 
 class SQLiteCoordination(SQLiteLiveAnswers, CoordinationStore):
-    """One process, and what another one before it left."""
+    """The contract's part for several processes, where there is only one."""
 
     async def renew_lease(self, requests: Mapping[str, PeerRequests]) -> bool:
-        """The lock on the file is the lease: it lasts as long as the process, which is alone."""
+        """Return True: the lock on the file is the lease, and is held while the process lives."""
         return True
 
     async def unreadable(self, kinds: Collection[str]) -> frozenset[str]:
-        """There is nobody else to read anything."""
+        """Return nothing: no other process reads the store."""
         return frozenset()
 
     async def peer_requests(self) -> PeerRequests:
-        """There are no peers."""
+        """Return none: there are no other processes."""
         return PeerRequests()
 
     @reads("relay")

@@ -1,4 +1,4 @@
-"""What users used, counted together by all writers."""
+"""What users used, summed over all writers."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +11,7 @@ from storage.values import UsageCount, UsageSpan
 
 
 class SQLiteCounts(SQLiteConnection, CountStore):
-    """Counts per user and time span; each writer has a row of its own."""
+    """Counts by user and time span; each writer has a row of its own."""
 
     @writes("counts")
     def share_counts(self, counts: Sequence[UsageCount]) -> Mapping[UsageSpan, int]:

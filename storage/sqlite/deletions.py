@@ -1,13 +1,12 @@
-"""Deleted conversations: hidden at once, and purged of their messages by and by."""
+"""Deleted conversations: hidden at once, and purged of their messages in batches."""
 
 from storage.contract import DeletionStore
 from storage.errors import NotFound
 from storage.sqlite.connection import SQLiteConnection, reads, writes
 from storage.values import Deletion
 
-# How many messages of a deleted conversation to take away at once, and of how many bytes: 15 ms
-# here. Debian's SQLite overwrites what is deleted: a megabyte is 50 ms of writing then, and others
-# wait for one such batch.
+# Messages and bytes that are deleted in one batch: 15 ms here. Debian's SQLite overwrites what is
+# deleted, so that a megabyte takes 50 ms of writing. Other commands wait for one batch at most.
 _PURGE_BATCH = 500
 _PURGE_BATCH_BYTES = 1_000_000
 
@@ -22,13 +21,13 @@ class SQLiteDeletions(SQLiteConnection, DeletionStore):
         )
         if not gone.rowcount:
             raise NotFound
-        # Whoever writes an answer there finds it gone.
+        # A process that generates an answer there finds it gone when it ends.
         self._database.execute(
             "DELETE FROM messages WHERE conversation_id = ? AND status = 'live'", (conversation_id,)
         )
         if self._file.columns.get("deletions"):
             self._insert("deletions", {"id": conversation_id, "user": user})
-        else:  # an older file: all of it now, since nobody would remember to
+        else:  # an older file without deletions: all of it now, since it could not be continued
             self._purge_chunks(conversation_id)
             while self._purge_messages(conversation_id):
                 pass
@@ -37,7 +36,7 @@ class SQLiteDeletions(SQLiteConnection, DeletionStore):
     def next_deletion(self) -> Deletion | None:
         if not self._file.columns.get("deletions"):
             return None
-        # At random, so that one that always fails does not keep the others waiting.
+        # At random, so that one that always fails does not delay the others.
         row = self._fetch_row("SELECT * FROM deletions ORDER BY random() LIMIT 1")
         return None if row is None else Deletion(row["id"], row["user"])
 
@@ -51,7 +50,7 @@ class SQLiteDeletions(SQLiteConnection, DeletionStore):
         return False
 
     def _purge_messages(self, conversation_id: str) -> bool:
-        """Take away the oldest messages of a conversation; whether there were any."""
+        """Delete the oldest messages of a conversation; returns whether there were any."""
         sizes = self._database.execute(
             """SELECT id, length(CAST(blocks AS BLOB)) AS size FROM messages
             WHERE conversation_id = ? ORDER BY ordinal LIMIT ?""",
@@ -69,7 +68,7 @@ class SQLiteDeletions(SQLiteConnection, DeletionStore):
         return bool(taken)
 
     def _purge_chunks(self, conversation_id: str) -> None:
-        """Take away what there is of its one live answer's growth: "." follows "-"."""
+        """Delete the chunks of a conversation's live answer: "." is the character after "-"."""
         self._database.execute(
             "DELETE FROM chunks WHERE answer_id > ? AND answer_id < ?",
             (f"{conversation_id}-", f"{conversation_id}."),

@@ -1,8 +1,8 @@
-"""Why SQLite failed, by the name of its error: its words may quote a row, its names never do."""
+"""Reasons for SQLite's errors by their names: its messages may quote a row, its names never do."""
 
 from storage.errors import Reason
 
-# By the beginning of the name, the longest first: SQLITE_IOERR_WRITE is an SQLITE_IOERR.
+# By the beginning of the name, the longest first: SQLITE_IOERR_WRITE also begins with SQLITE_IOERR.
 _REASONS = {
     "SQLITE_READONLY_DBMOVED": Reason.REPLACED,
     "SQLITE_READONLY": Reason.READ_ONLY,
@@ -12,7 +12,7 @@ _REASONS = {
     "SQLITE_CORRUPT": Reason.CORRUPT,
     "SQLITE_NOTADB": Reason.CORRUPT,
     "SQLITE_TOOBIG": Reason.TOO_LARGE,
-    "OverflowError": Reason.TOO_LARGE,  # Python's own, past 2 GB
+    "OverflowError": Reason.TOO_LARGE,  # raised by Python for more than 2 GB
     "SQLITE_PERM": Reason.DENIED,
     "SQLITE_AUTH": Reason.DENIED,
     "SQLITE_CANTOPEN": Reason.UNREACHABLE,
@@ -21,10 +21,12 @@ _REASONS = {
 
 
 def name_of(error: Exception) -> str:
-    """The name that SQLite has for it, or else its class's."""
+    """Return SQLite's name for an error, or the name of its class if it has none."""
     return getattr(error, "sqlite_errorname", type(error).__name__)
 
 
 def reason(name: str) -> Reason:
-    """Why, by an error's name, or that of its class if SQLite itself did not fail."""
+    """Return the reason for the name of an error, or for that of its class if SQLite did not
+    raise it.
+    """
     return next((why for known, why in _REASONS.items() if name.startswith(known)), Reason.FAILED)

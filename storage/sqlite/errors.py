@@ -1,4 +1,4 @@
-"""What goes wrong with the SQLite file as a whole, in words for the operator."""
+"""Messages for the operator when the SQLite file cannot be used."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -17,26 +17,26 @@ _REMEDIES = {
 
 
 class UnusableFile(Exception):
-    """The file, or a place for one, is not what it has to be; says why, for the operator."""
+    """A file, or a place for one, cannot be used; the message says why, for the operator."""
 
 
 def stopped() -> StorageError:
-    """That somebody wants no more of it."""
+    """Return the error for a command that was stopped."""
     return StorageError("stopped before it was done")
 
 
 @contextmanager
 def operator_errors(doing: str) -> Iterator[None]:
-    """Turn what goes wrong within this block into words for the operator.
+    """Raise StorageError, with a message for the operator, for errors within this block.
 
-    None of them is SQLite's own, which may quote a row. A bug stays what it is.
+    Messages of SQLite's own are left out, because they may quote a row. Bugs are raised unchanged.
     """
     try:
         yield
     except OSError as error:
         at = f" ({error.filename})" if error.filename else ""
         raise StorageError(f"cannot {doing}: {error.strerror}{at}") from error
-    except (UnusableFile, UnicodeError) as error:  # a name that is no UTF-8 is none to SQLite
+    except (UnusableFile, UnicodeError) as error:  # SQLite takes names in UTF-8 only
         raise StorageError(f"cannot {doing}: {error}") from error
     except sqlite3.Error as error:
         name = name_of(error)

@@ -1,7 +1,8 @@
-"""The SQLite file as a whole: opened, looked at, migrated, closed, and kept in shape.
+"""The SQLite file as a whole: opened, migrated, reported on, tidied and closed.
 
-A server makes tables in an empty file alone. A file that an older version made is served as it is
-(`tables.py`); `migrate` alone changes it, with the lock, and leaves a copy of what was there.
+A server creates tables only in an empty file. A file of an older version is used as it is
+(`tables.py`); only `migrate` changes it, while it has the lock, and it leaves a copy of the file
+from before.
 """
 
 import errno
@@ -37,29 +38,29 @@ from storage.sqlite.writer import BUSY_MS
 from storage.values import StoreReport
 
 # FULL: a commit is on the disk before it is acknowledged, so that neither `kill -9` nor a power cut
-# takes it back. NORMAL would do for `kill -9`, but a power cut could take back all that the system
-# had not written of its own accord: half a minute, say. The price is an fsync for each group of
-# questions and endings (0.4 ms here), and one a tick for all the chunks.
+# can lose it. NORMAL would survive `kill -9`, but a power cut could lose everything that the system
+# had not yet written by itself, such as the last half minute. The price is an fsync for each group
+# of questions and endings (0.4 ms here), and one per tick for all chunks.
 _SYNCHRONOUS = "FULL"
 
-# Seconds between two tries to cut a long log: while somebody reads for long, each is in vain and
-# holds up who writes, for a quarter of a second.
+# Seconds between two attempts to truncate a long log: while a reader is active, an attempt is in
+# vain and delays writers by a quarter of a second.
 _CUT_SECONDS = 10.0
 
-# Seconds to wait for another program where nobody waits for us: at a start, in a migration. Readers
-# wait so long for one that changes the whole file.
+# Seconds to wait for another program's lock where no request waits: at a start, in a migration.
+# Readers wait as long for a program that changes the whole file.
 _BUSY_SECONDS = 5.0
 
-# Text that is no UTF-8 would else fail whatever reads the rows beside it.
+# Invalid UTF-8 is replaced: else the rows of the same query could not be read either.
 _AS_TEXT = functools.partial(str, encoding="utf-8", errors="replace")
 
 _DAMAGED = "it is damaged, or no database; `server.py restore` puts a backup in its place"
 
-# Less than this is free: the next question may find no room. The log grows by less in a second, in
-# which nobody looks again.
+# Bytes. With less free space the next question may not fit. In a second, after which this is
+# checked again, the log grows by less.
 _SHORT_BYTES = 16_000_000
 
-# Seconds for a look through a file by whoever waits for the doctor.
+# Seconds for the check of a file for `server.py doctor`, for which a person waits.
 _LOOK_SECONDS = 10.0
 
 _REASONS = {
@@ -72,17 +73,20 @@ _REASONS = {
 
 
 class SQLiteFile:
-    """The file at `path`, for a server, or for a command beside one. All of it blocks."""
+    """The file at `path`, for a server or for a command that runs beside one. All methods block."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.lock = FileLock(path)
-        self.columns: Mapping[str, frozenset[str]] = {}  # of each table, as the file has them
+        self.columns: Mapping[str, frozenset[str]] = {}  # the columns of each table in the file
         self._connections: list[sqlite3.Connection] = []
-        self._cut_at = 0.0  # by the monotonic clock: no sooner may the log be cut
+        self._cut_at = 0.0  # by the monotonic clock: the log may be truncated again
 
     def open(self, *, beside: bool) -> tuple[sqlite3.Connection, list[sqlite3.Connection]]:
-        """The connection that writes, and those that read. Raises StorageError."""
+        """Open the file; returns the connection that writes, and those that read.
+
+        Raises StorageError.
+        """
         with self._operator_errors():
             if not beside:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,8 +112,8 @@ class SQLiteFile:
                 raise UnusableFile("its file system does not carry SQLite's write-ahead log")
             writing.execute(f"PRAGMA synchronous = {_SYNCHRONOUS}")
             writing.execute(f"PRAGMA journal_size_limit = {MAX_LOG_BYTES}")
-            # Off in SQLite unless it was built otherwise: ON DELETE CASCADE, as the tables have it,
-            # would take all of a conversation's messages in one statement.
+            # SQLite's default, unless it was built otherwise. With foreign keys ON DELETE CASCADE,
+            # which is in the tables, would delete all messages of a conversation in one statement.
             writing.execute("PRAGMA foreign_keys = OFF")
             writing.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
             reading = [self._connect() for _ in range(THREADS)]
@@ -118,10 +122,10 @@ class SQLiteFile:
             return writing, reading
 
     def migrate(self, say: Callable[[str], None]) -> bool:
-        """Bring it to this version; whether that was due. Raises StorageError."""
+        """Migrate the file to this version; returns whether that was due. Raises StorageError."""
         with self._operator_errors():
             if not self.path.exists():
-                return False  # the first start makes it, and all tables at once
+                return False  # the first start creates it with all tables
             self.lock.take("stop it first, for its tables are changed")
             database = self._connect()
             version = check_version(database)
@@ -136,9 +140,9 @@ class SQLiteFile:
             return bool(due)
 
     def report(self) -> StoreReport:
-        """What there is of it, without changing anything. Raises StorageError."""
+        """Report the state of the file without changing anything. Raises StorageError."""
         folder = self.path.resolve().parent
-        while not folder.exists():  # it is made at the first start
+        while not folder.exists():  # the first start creates it
             folder = folder.parent
         if not os.access(folder, os.W_OK | os.X_OK):
             raise self._denied(folder, f"{folder} may not be written to")
@@ -159,12 +163,12 @@ class SQLiteFile:
             due = _due(database, version)
         if 0 < version < SERVED:
             raise self._outdated(version)
-        file = self.path.resolve()  # as SQLite does, to name what lies beside it
+        file = self.path.resolve()  # SQLite resolves links, too, to name the files beside it
         for beside in (file.with_name(f"{file.name}{name}") for name in ("-wal", "-shm")):
             if beside.exists() and not os.access(beside, os.R_OK | os.W_OK):
                 raise self._denied(beside, f"{beside} may not be read and written")
         is_replaced = serves_another(self.path)
-        # With the log of the file that was there before it would be a mixture, and tell nothing.
+        # Read together with the log of the file that was replaced, it would seem damaged.
         found = [] if is_replaced else faults_within(self.path, _LOOK_SECONDS)
         return msgspec.structs.replace(
             report,
@@ -177,7 +181,7 @@ class SQLiteFile:
         )
 
     def seems_full(self) -> bool:
-        """Whether its disk is short of room or takes no writes, as far as the system tells."""
+        """Whether the disk seems to be short of space or read-only, as the system reports it."""
         try:
             disk = os.statvfs(self.path)
         except OSError:
@@ -185,22 +189,25 @@ class SQLiteFile:
         return bool(disk.f_flag & os.ST_RDONLY) or disk.f_bavail * disk.f_frsize < _SHORT_BYTES
 
     def tidy(self, database: sqlite3.Connection) -> bool:
-        """A step of what keeps it in shape; whether there is more to do. Raises sqlite3.Error."""
+        """Carry out one step of tidying the file; returns whether there is more to do.
+
+        Raises sqlite3.Error.
+        """
         if self.lock.log_size() > MAX_LOG_BYTES and time.monotonic() > self._cut_at:
             truncate_log(database)
             self._cut_at = time.monotonic() + _CUT_SECONDS
         return vacuum_step(database)
 
     def close(self) -> None:
-        """Close all connections, the one that writes last, and let go of the file."""
+        """Close all connections, the one that writes last, and release the file."""
         while self._connections:
             self._connections.pop().close()
         self.lock.release()
 
     def failed(self, error: Exception) -> Exception:
-        """An error as it may be told: SQLite's words may quote a row, the name of one never does.
+        """Return the error to raise for `error`, without SQLite's message, which may quote a row.
 
-        Errors that are ours are made anew, for each of those who are told.
+        A StorageError is copied, because several callers may each raise it.
         """
         match error:
             case sqlite3.Error() | OverflowError():
@@ -214,7 +221,7 @@ class SQLiteFile:
                 return error
 
     def _connect(self) -> sqlite3.Connection:
-        # Each is used by one thread at a time, if not by the one that makes it.
+        # One thread at a time uses it, but perhaps not the one that creates it.
         database = sqlite3.connect(
             self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
@@ -225,7 +232,9 @@ class SQLiteFile:
 
     @contextmanager
     def _operator_errors(self) -> Iterator[None]:
-        """Turn what goes wrong with the file as a whole into words for the operator; no bug."""
+        """Raise StorageError, with a message for the operator, for errors of the file; bugs are
+        unchanged.
+        """
         try:
             yield
         except OSError as error:
@@ -253,7 +262,7 @@ class SQLiteFile:
 
 
 def _due(database: sqlite3.Connection, version: int) -> tuple[str, ...]:
-    """What `migrate` would change, in words."""
+    """Return what `migrate` would change, in words."""
     due = []
     if 0 < version < NEWEST:
         due.append(f"tables from version {version} to {NEWEST}")

@@ -1,4 +1,4 @@
-"""Idempotency keys: each stands for the answer that was asked for under it."""
+"""Idempotency keys, each of which stands for an answer."""
 
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from storage.values import KEY_SECONDS, IdempotencyKey
 
 
 class SQLiteIdempotencyKeys(SQLiteConnection):
-    """What a client's keys stand for."""
+    """Clients' idempotency keys."""
 
     @reads("request")
     def idempotency_key(self, user: str, key_id: str) -> IdempotencyKey | None:
@@ -22,7 +22,7 @@ class SQLiteIdempotencyKeys(SQLiteConnection):
         return None if row is None else key_in(row)
 
     def _claim_key(self, key: IdempotencyKey, replaces: str | None) -> None:
-        """Have `key` stand for its answer. Raises KeyTaken."""
+        """Let `key` stand for its answer. Raises KeyTaken."""
         self._database.execute(
             "DELETE FROM idempotency_keys WHERE created_at <= ?", (_oldest_kept(),)
         )
@@ -34,5 +34,5 @@ class SQLiteIdempotencyKeys(SQLiteConnection):
 
 
 def _oldest_kept() -> int:
-    """When the keys that expire just now were made."""
+    """Return the creation time of keys that expire now."""
     return to_milliseconds(now() - timedelta(seconds=KEY_SECONDS))

@@ -1,4 +1,4 @@
-"""A look at an SQLite file from outside of any server: what is in it, and whether it is whole."""
+"""Inspects an SQLite file outside of a server: what is in it, and whether it is damaged."""
 
 import sqlite3
 import threading
@@ -14,21 +14,22 @@ from storage.sqlite.error_hints import reason
 from storage.sqlite.errors import UnusableFile, stopped
 from storage.sqlite.tables import SERVED, check_version, columns_of
 
-# Seconds to wait for another program's transaction, such as that of a command for keys.
+# Seconds to wait for another program's transaction, such as that of a command for API keys.
 _BUSY_TIMEOUT_SECONDS = 5.0
 
-# Of SQLite's own steps, between two looks whether to stop: a few milliseconds, and no cost.
+# SQLite's steps between two calls of `stop`: a few milliseconds, and hardly any cost.
 _STEPS = 10_000
 
-# Seconds between two such looks where SQLite itself makes none.
+# Seconds between two calls of `stop` while SQLite itself does not call it.
 _WATCH_SECONDS = 0.02
 
-# Of one kind. The first few say what to do as well as all would.
+# Faults that are reported of one kind. The first few tell what to do as well as all would.
 _MOST_FAULTS = 20
 
-# What every version that is served promises of its rows, by what is counted where it does not hold.
-# The index that keeps the first promise may be what is damaged, hence not through it. What is left
-# of a deleted conversation is on its way out: `{deleted}` are the ids of those.
+# The invariants of the rows that every supported version keeps, by the words for the rows that
+# break one. The first query does not use the index that enforces its invariant, since that may be
+# what is damaged. Rows of deleted conversations are still being purged: `{deleted}` selects the ids
+# of those.
 _INVARIANTS = {
     "conversations have more than one live answer": """
         SELECT count(*) FROM (
@@ -60,7 +61,7 @@ _INVARIANTS = {
 
 
 class Contents(msgspec.Struct, frozen=True):
-    """What is in a file."""
+    """The version, size and numbers of rows of a file."""
 
     version: int
     size: int  # bytes
@@ -75,14 +76,14 @@ class Contents(msgspec.Struct, frozen=True):
 
 
 def never() -> bool:
-    """That nobody stops it."""
+    """Return False: a `stop` for commands that are never stopped."""
     return False
 
 
 def connect(file: Path, how: str, stop: Callable[[], bool]) -> sqlite3.Connection:
-    """Open a file that is there; `how` are options of SQLite's for an address.
+    """Open a file that exists; `how` has SQLite's URI parameters.
 
-    Whatever it does fails with SQLITE_INTERRUPT once `stop` says so.
+    Any query fails with SQLITE_INTERRUPT once `stop` returns True.
     """
     database = sqlite3.connect(
         f"{file.resolve().as_uri()}?{how}",
@@ -96,7 +97,10 @@ def connect(file: Path, how: str, stop: Callable[[], bool]) -> sqlite3.Connectio
 
 
 def version_of(database: sqlite3.Connection) -> int:
-    """The version of a file with our tables. Raises UnusableFile for any other."""
+    """Return the version of a file with this project's tables.
+
+    Raises UnusableFile for any other file.
+    """
     version = check_version(database)
     if version == 0:
         raise UnusableFile("it is empty")
@@ -104,7 +108,7 @@ def version_of(database: sqlite3.Connection) -> int:
 
 
 def contents_of(database: sqlite3.Connection) -> Contents:
-    """What is in a file. Raises UnusableFile if it is none of ours."""
+    """Return what is in a file. Raises UnusableFile if it does not have this project's tables."""
 
     def one(query: str) -> int:
         number: int = database.execute(query).fetchone()[0]
@@ -121,15 +125,15 @@ def contents_of(database: sqlite3.Connection) -> Contents:
 def faults(
     database: sqlite3.Connection, *, thoroughly: bool, stop: Callable[[], bool]
 ) -> list[str]:
-    """What is wrong with a file of ours, in words; nothing if it is whole.
+    """Return what is damaged in a file, in words; empty if nothing is.
 
-    Quickly is to read each page once. Thoroughly is to hold the indexes against their tables, too,
-    and the rows against what we promise of them. Raises StorageError once `stop` says so.
+    A quick check reads each page once. A thorough one also compares the indexes with their tables,
+    and checks the invariants of the rows. Raises StorageError once `stop` returns True.
     """
     found: list[str] = []
     try:
         found += _damage(database, "integrity_check" if thoroughly else "quick_check", stop)
-        if stop():  # what it had not come to by then it takes for missing
+        if stop():  # an interrupted check reports unread pages as missing
             raise stopped()
         if thoroughly and not found and version_of(database) >= SERVED:
             found += _broken_invariants(database)
@@ -142,10 +146,10 @@ def faults(
 
 
 def _damage(database: sqlite3.Connection, pragma: str, stop: Callable[[], bool]) -> list[str]:
-    """What is wrong with its pages. Fails with SQLITE_INTERRUPT once `stop` says so.
+    """Return what is damaged in the pages. Fails with SQLITE_INTERRUPT once `stop` returns True.
 
-    To check them all is one step of SQLite's, in which 3.40, Debian's, asks no progress handler. So
-    it is done in another thread: this one may be the one in which signals are heard.
+    SQLite 3.40, as in Debian, checks all pages in one step without calling its progress handler. So
+    the check runs in a thread of its own, because the current one may have to handle signals.
     """
     checked: Future[list[str]] = Future()
 
@@ -172,7 +176,7 @@ def _lines(database: sqlite3.Connection, pragma: str) -> Iterator[str]:
 
 def _broken_invariants(database: sqlite3.Connection) -> Iterator[str]:
     deleted = "SELECT id FROM deletions"
-    if "deletions" not in columns_of(database):  # an older file
+    if "deletions" not in columns_of(database):  # a file of an older version
         deleted = "SELECT NULL AS id WHERE false"
     for words, query in _INVARIANTS.items():
         (count,) = database.execute(query.format(deleted=deleted)).fetchone()

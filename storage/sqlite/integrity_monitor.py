@@ -1,7 +1,7 @@
-"""Looks through the SQLite file, behind a start and from then on: is it whole?
+"""Checks the SQLite file for damage, after the start and from then on.
 
-SQLite reads what it is asked for, and so meets damage when somebody asks for what is damaged, which
-may be in a year. By then no backup is without it.
+SQLite finds damage only when a query reads the damaged page, which may be a year later. By then
+every backup contains the damage.
 """
 
 import logging
@@ -19,22 +19,21 @@ from storage.sqlite.inspection import connect, faults
 
 log = logging.getLogger("headrace.storage")
 
-# Seconds for one check. As long as it reads, the WAL file cannot be restarted. 1.2 GB took 1.1 s
-# where they were in memory; a disk may need ten times that.
+# Seconds for one check, during which the WAL file cannot be restarted. 1.2 GB in the page cache
+# took 1.1 s; from a disk it may take ten times that.
 CHECK_TIMEOUT_SECONDS = 60.0
 
-# Seconds from one look to the next, or so many times what the look took: it reads all of the file,
-# and the disk and a core are there for others.
+# Seconds from one check to the next, or this multiple of what the check took: it reads all of the
+# file, and the disk and the core are needed for requests.
 _PAUSE_SECONDS = 60.0
 _PAUSES = 100
 
 
 class IntegrityMonitor:
-    """Looks through the file at `path`, in a thread of its own; `found` is told what is wrong.
+    """Checks the file at `path` in a thread of its own; `found` is called with the first damage.
 
-    `is_served_file` says whether that is the file which is served: of another one in its place,
-    read with
-    what is in our log, it would tell damage that is none.
+    `is_served_file` returns whether that is still the file which the server has open. If another
+    file has taken its place, it would be read together with this server's log, and seem damaged.
     """
 
     def __init__(
@@ -48,7 +47,10 @@ class IntegrityMonitor:
         self._thread.start()
 
     def close(self) -> bool:
-        """Look no more. Blocks. False: the thread hangs in the disk, and stays there."""
+        """Stop, and wait for the thread.
+
+        Returns False if the thread hangs in the disk and goes on.
+        """
         self._closing.set()
         self._thread.join(HUNG_SECONDS)
         return not self._thread.is_alive()
@@ -59,7 +61,7 @@ class IntegrityMonitor:
             began = time.monotonic()
             try:
                 fault = self._check()
-            except Exception as error:  # a bug, which must not end the monitoring in silence
+            except Exception as error:  # a bug, which must not end the monitoring unnoticed
                 log.error("the database was not checked", exc_info=error)
                 fault = None
             if fault is not None:
@@ -69,7 +71,7 @@ class IntegrityMonitor:
             pause = max(_PAUSE_SECONDS, _PAUSES * (time.monotonic() - began))
 
     def _check(self) -> str | None:
-        """Damage to the served file, if there is any."""
+        """Return the first damage of the served file; None if there is none."""
         began = time.monotonic()
         was_served = self._is_served_file()
         found = faults_within(self._path, CHECK_TIMEOUT_SECONDS, self._closing.is_set)
@@ -81,9 +83,9 @@ class IntegrityMonitor:
 def faults_within(
     file: Path, seconds: float, stop: Callable[[], bool] = lambda: False
 ) -> list[str] | None:
-    """What a quick look finds wrong with a file; None if it could not be ended within `seconds`.
+    """Check a file quickly; returns its damage, or None if that took more than `seconds`.
 
-    The file is not written to. Other errors than damage are left to whoever meets them: none here.
+    The file is not written to. None is also returned for errors other than damage.
     """
     until = time.monotonic() + seconds
 

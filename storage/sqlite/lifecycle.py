@@ -1,7 +1,6 @@
 """The store as a whole: opened, reported on, migrated and closed.
 
-The file itself is opened, looked at and migrated by `file.py`; here its threads are started and
-ended.
+`file.py` does this with the file; this module starts and ends the threads.
 """
 
 import asyncio
@@ -19,18 +18,18 @@ from storage.values import StoreReport
 
 T = TypeVar("T")
 
-# Seconds for a ping. Whoever asks whether we are ready has not much longer: a balancer, a person.
+# Seconds for a ping. A load balancer or a person that asks for readiness does not wait much longer.
 _PING_SECONDS = 1.0
 
 
 class SQLiteLifecycle(SQLiteConnection, StoreLifecycle):
-    """What happens to the store before and after all its other operations."""
+    """Opens, reports on, migrates, pings and closes the store."""
 
     async def open(self, *, beside: bool = False) -> None:
         try:
             opened = functools.partial(self._file.open, beside=beside)
             writing, reading = await self._in_thread(opened)
-        except BaseException:  # whoever left while it was opened closes nothing
+        except BaseException:  # a caller that was cancelled while it was opened does not close it
             await self.close()
             raise
         self._writer = Writer(
@@ -61,7 +60,7 @@ class SQLiteLifecycle(SQLiteConnection, StoreLifecycle):
     async def close(self) -> None:
         try:
             await self._in_thread(self._close)
-        except RuntimeError:  # the thread has ended: closed before
+        except RuntimeError:  # the thread has ended: it was closed before
             return
         self._thread.shutdown()
 
@@ -72,14 +71,14 @@ class SQLiteLifecycle(SQLiteConnection, StoreLifecycle):
         self._in_doubt = False
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        """Have `work` done in the storage's thread, and wait for it."""
+        """Run `work` in the thread that opens and closes the file, and wait for it."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _try(self) -> None:
-        """Write a page and change nothing, where there is doubt.
+        """Write a page without changing anything, if there is doubt whether writing works.
 
-        Whether there is room on the disk only writing tells: that costs an fsync, and so is done
-        where something has just failed, nothing was tried yet, or little room is left.
+        Only writing tells whether there is space on the disk. That costs an fsync, so it is done
+        only after a failure, before the first write, or if the disk is nearly full.
         """
         if self._in_doubt or self._file.seems_full():
             (version,) = self._database.execute("PRAGMA user_version").fetchone()
@@ -92,6 +91,6 @@ class SQLiteLifecycle(SQLiteConnection, StoreLifecycle):
         looked = self._integrity_monitor is None or self._integrity_monitor.close()
         written = self._writer is None or self._writer.close()
         read = self._readers is None or self._readers.close()
-        # What a thread that hangs still uses is left to the process's end.
+        # What a hanging thread still uses is released when the process ends.
         if looked and written and read:
             self._file.close()

@@ -1,4 +1,4 @@
-"""Answers while they are live: their growth as chunks, and their endings."""
+"""Live answers: their growth as chunks, and their endings."""
 
 from collections.abc import Sequence
 
@@ -13,13 +13,13 @@ from storage.values import conversation_of
 
 
 class SQLiteLiveAnswers(SQLiteConnection, LiveAnswerStore):
-    """What a process keeps of the answers that it generates."""
+    """Stores the answers that this process generates."""
 
-    writes_are_ordered = True  # one thread carries them out, and a cancelled one has left its queue
+    writes_are_ordered = True  # one thread writes, and a cancelled write was dropped
 
     @writes("chunks")
     def append_chunks(self, chunks: Sequence[Chunk]) -> frozenset[str]:
-        # A chunk stored after its answer's ending, or its deletion, would stay for ever.
+        # A chunk stored after the ending or the deletion of its answer would never be deleted.
         self._database.executemany(
             """INSERT INTO chunks (answer_id, position, pieces)
             SELECT :answer_id, :position, :pieces
@@ -47,11 +47,11 @@ class SQLiteLiveAnswers(SQLiteConnection, LiveAnswerStore):
         kept = self._fetch_row(
             "SELECT * FROM messages WHERE id = ? AND owner = ?", answer_id, owner
         )
-        # Compares the columns that were written; a file of an older version lacks some.
+        # Compares only the columns that were written; a file of an older version lacks some.
         return kept is not None and row.items() <= kept.items()
 
     def _with_stored_chunks(self, message: Message) -> Message:
-        """A live answer with the blocks checkpointed so far; any other message as it is."""
+        """Return a live answer with the blocks checkpointed so far; any other message unchanged."""
         if message.status is not Status.LIVE:
             return message
         chunks = self._database.execute(

@@ -1,16 +1,16 @@
-"""One server for an SQLite file, by whichever name it comes, and whether the file is still there.
+"""Lets one server at a time use an SQLite file, and checks that the file is still in its place.
 
-Two locks say that a server has the file. The one on the file itself holds for all its names: links
-of both kinds, other mounts, paths through other folders. The one on FILE.lock beside it keeps out
-servers of earlier versions, which know no other, and has the server's process id to tell whoever is
-refused. Both are the kernel's and gone with the process, however that ends.
+Two locks say that a server uses the file. The lock on the file itself holds for all of its names:
+symbolic and hard links, other mounts, other paths. The lock on FILE.lock beside it keeps out
+servers of earlier versions, which know no other, and contains the server's process id for error
+messages. The kernel releases both when the process ends, in whatever way.
 
-When a process closes *any* descriptor of a file, it loses all the fcntl locks it has there, those
-of SQLite too. Another program that opens and closes the database then takes itself for the last
-one and deletes the log, with what was acknowledged. So the descriptor that is locked is opened
-before SQLite opens the file and closed after SQLite has, and in between nobody here opens the file:
-what it is, `stat` tells. flock and fcntl are apart on Linux alone; elsewhere, good for development,
-FILE.lock has to do.
+When a process closes *any* descriptor of a file, it loses all of its fcntl locks on it, SQLite's
+included. Another program that opens and closes the database then believes that it is the last one
+and deletes the log, with what was acknowledged. So the descriptor that is locked is opened before
+SQLite opens the file and closed after SQLite has closed it, and in between nothing in this process
+opens the file; `stat` tells which file it is. Only on Linux are flock and fcntl independent;
+elsewhere, where servers are only developed, FILE.lock has to suffice.
 """
 
 import fcntl
@@ -30,40 +30,39 @@ from storage.sqlite.lock_owner import (
 )
 from storage.sqlite.open_files import Identity, begin_use, end_use, identity, identity_of
 
-# Seconds to retry a lock: `doctor` takes one to see whether another process has it, and releases it
-# at once.
+# Seconds to retry a lock: `doctor` takes it for a moment to see whether another process has it.
 _LOCK_TIMEOUT_SECONDS = 0.2
 _PAUSE = 0.02
 
 
 class FileLock:
-    """The right to the file at `path`: a server's, or that of a command beside it.
+    """The lock on the file at `path`: exclusive for a server, shared for a command beside it.
 
-    Whoever has SQLite open the file says so here first, and afterwards that it was closed.
+    It is to be taken before SQLite opens the file, and released after SQLite has closed it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file: int | None = None  # descriptors
+        self._file: int | None = None  # the open descriptors
         self._beside: int | None = None
         self._identity: Identity | None = None
         resolved = path.resolve()
-        self._log_path = resolved.with_name(f"{resolved.name}-wal")  # as SQLite names it, …
-        self._index_path = resolved.with_name(f"{resolved.name}-shm")  # … and what finds its pages
+        self._log_path = resolved.with_name(f"{resolved.name}-wal")  # as SQLite resolves it
+        self._index_path = resolved.with_name(f"{resolved.name}-shm")  # the index of the log
         self._log: tuple[Identity | None, Identity | None] | None = None
 
     def take(self, remedy: str) -> None:
-        """Have the file, made if there is none, for this process alone.
+        """Lock the file for this process alone, creating it if there is none.
 
         Raises StorageError, with `remedy`, if another process has it, and OSError.
         """
         beside = lock_path(self.path)
-        if beside.is_symlink():  # root, who restores by hand, would empty the file it leads to
+        if beside.is_symlink():  # opened by root, it would empty the file that a link leads to
             raise StorageError(f"{beside} is a link, and nothing that we made: remove it")
         self._beside = os.open(beside, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
         if not _locked(self._beside, fcntl.LOCK_EX):
             raise self._in_use(process_id_in(self._beside) or "unknown", remedy)
-        # What people wrote is the owner's to read; SQLite's other files take after this one.
+        # Only the owner may read what people wrote; SQLite gives its other files the same mode.
         self._file = os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600)
         self._use(identity(os.fstat(self._file)))
         if IS_LINUX and not _locked(self._file, fcntl.LOCK_EX):
@@ -73,10 +72,10 @@ class FileLock:
         self._check_file()
 
     def share(self) -> None:
-        """Have the file beside a server that may run. Raises StorageError, OSError."""
+        """Share the file with a server that may use it. Raises StorageError and OSError."""
         found = self.path.stat()
         self.check_name()
-        if serves_another(self.path):  # whose log is beside this one, and would be put into it
+        if serves_another(self.path):  # its log is beside this file, and would be applied to it
             raise StorageError(
                 f"{self.path} has the place of a file that a server still has: stop that server",
                 reason=Reason.REPLACED,
@@ -84,10 +83,10 @@ class FileLock:
         self._use(identity(found))
 
     def check_name(self) -> None:
-        """Raise StorageError if a server has the file by a name with which SQLite has another log.
+        """Raise StorageError if a server uses the file by a name with which SQLite has another log.
 
-        Such is another hard link, or another mount of the file alone. To write by it would ruin the
-        file. The server's log is where the server's name for the file is.
+        Such a name is another hard link, or another mount of the file alone. Writing to the file by
+        it would destroy the file. The server's log is beside the server's name for the file.
         """
         if self._log_path.exists() or is_locked(lock_path(self.path)):
             return
@@ -99,9 +98,9 @@ class FileLock:
             )
 
     def check(self) -> None:
-        """Raise StorageError if the file, its log or the index of that no longer have their names.
+        """Raise StorageError if the file, its log or the log's index no longer have their names.
 
-        For whoever has the file open, and has written to it: they are there then.
+        Call it once the file is open and was written to, since all of them exist then.
         """
         self._check_file()
         log = self._found_log()
@@ -114,7 +113,10 @@ class FileLock:
             )
 
     def is_in_place(self) -> bool:
-        """Whether the file, and its log once that was written to, have their names. Any thread."""
+        """Whether the file, and its log once that was written to, have their names.
+
+        Callable in any thread.
+        """
         try:
             self._check_file()
         except StorageError:
@@ -122,7 +124,7 @@ class FileLock:
         return self._log is None or self._found_log() == self._log
 
     def log_size(self) -> int:
-        """The bytes of the log."""
+        """Return the size of the log in bytes."""
         try:
             return os.stat(self._log_path).st_size
         except OSError:
@@ -146,7 +148,10 @@ class FileLock:
             )
 
     def release(self) -> None:
-        """Let go of it, once SQLite has closed it. FILE.lock stays, for the next one to lock."""
+        """Release the file, after SQLite has closed it.
+
+        FILE.lock stays, for the next process to lock.
+        """
         if self._file is not None:
             fcntl.flock(self._file, fcntl.LOCK_UN)
         if self._identity is not None:
@@ -167,7 +172,7 @@ class FileLock:
 
 
 def _locked(descriptor: int, how: int) -> bool:
-    """Lock it, unless somebody keeps it locked."""
+    """Lock a descriptor; returns False if another process has kept it locked."""
     until = time.monotonic() + _LOCK_TIMEOUT_SECONDS
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Which process has an SQLite file locked.
+"""Finds the process that has an SQLite file locked.
 
 Nothing here opens a file that SQLite has open in this process; `lock.py` says why.
 """
@@ -15,7 +15,7 @@ IS_LINUX = platform.system() == "Linux"
 
 
 def lock_owner(path: Path) -> str | None:
-    """The process whose server has the file, by its id if that can be told."""
+    """Return the process whose server uses the file, by its id if that is known."""
     found = path.stat()
     if is_locked(lock_path(path)):
         return _process_id_at(lock_path(path)) or "unknown"
@@ -27,10 +27,10 @@ def lock_owner(path: Path) -> str | None:
 
 
 def serves_another(path: Path) -> bool:
-    """Whether the server that has FILE.lock has another file open than the one at `path`.
+    """Whether the server that has FILE.lock uses another file than the one at `path`.
 
-    That is so once somebody has replaced it. False where it cannot be told: the number in FILE.lock
-    is another process's here if the server is in a container of its own.
+    That is so after the file was replaced. False where it is not known: if the server is in a
+    container of its own, the id in FILE.lock may be that of another process here.
     """
     lock = lock_path(path)
     if not is_locked(lock) or is_open_here(identity(path.stat())):
@@ -39,21 +39,21 @@ def serves_another(path: Path) -> bool:
     opened = set()
     try:
         for each in folder.iterdir():
-            with suppress(FileNotFoundError):  # closed meanwhile
+            with suppress(FileNotFoundError):  # it was closed in the meantime
                 opened.add(identity(each.stat()))
-    except OSError:  # another user's, in another container or user namespace, or there is no /proc
+    except OSError:  # the process is another user's or in another container, or there is no /proc
         return False
     return identity_of(lock) in opened and identity(path.stat()) not in opened
 
 
 def lock_path(path: Path) -> Path:
-    """FILE.lock beside a file, whichever symbolic links lead there."""
+    """Return the path of FILE.lock beside a file, whichever symbolic links lead there."""
     path = path.resolve()
     return path.with_name(f"{path.name}.lock")
 
 
 def is_locked(path: Path) -> bool:
-    """Whether somebody has it locked. It must not be a file that SQLite has open here."""
+    """Whether another process has the file locked. SQLite must not have it open in this process."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError:
@@ -68,7 +68,7 @@ def is_locked(path: Path) -> bool:
 
 
 def process_id_in(descriptor: int) -> str:
-    """The process id in FILE.lock."""
+    """Return the process id in FILE.lock."""
     return os.pread(descriptor, 20, 0).decode(errors="replace")
 
 
@@ -80,7 +80,7 @@ def _process_id_at(path: Path) -> str:
 
 
 def lock_owner_in_proc(found: os.stat_result) -> str | None:
-    """Who has the file locked, by the kernel's list, which shows processes of our namespace."""
+    """Return the process that has the file locked, by the kernel's list of its own namespace."""
     device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
     try:
         listed = Path("/proc/locks").read_text()

@@ -1,4 +1,4 @@
-"""Messages: read one at a time, as pages of a conversation, and as branches of its tree."""
+"""Messages: single ones, pages of a conversation, and branches."""
 
 from model.messages import Message, Role
 from storage.contract import MessageStore
@@ -11,14 +11,14 @@ from storage.sqlite.live_answers import SQLiteLiveAnswers
 from storage.sqlite.rows import message_in
 from storage.values import Page
 
-# A message, if it is of a conversation: of one that is deleted they may still be there.
+# A message, if its conversation exists: those of a deleted one may still be there.
 MESSAGE_OF_CONVERSATION = """FROM messages
     JOIN conversations ON conversations.id = messages.conversation_id WHERE messages.id = ?"""
 MESSAGE = f"SELECT messages.* {MESSAGE_OF_CONVERSATION}"
 
 
 class SQLiteMessages(SQLiteConversations, SQLiteLiveAnswers, MessageStore):
-    """What is said in a conversation; a live answer comes with its growth so far."""
+    """The messages of conversations; a live answer comes with its growth so far."""
 
     @reads("request")
     def message(self, user: str, message_id: str) -> Message:
@@ -63,7 +63,7 @@ class SQLiteMessages(SQLiteConversations, SQLiteLiveAnswers, MessageStore):
         max_chars: int | None = None,
     ) -> Page[Message]:
         self._conversation_row(user, conversation_id)
-        # Their ids first: what is sorted is held, all of it.
+        # Select the ids first, because SQLite keeps all columns of the sorted rows in memory.
         found = self._database.execute(
             """WITH RECURSIVE branch (id, parent_id, ordinal) AS (
                 SELECT id, parent_id, ordinal FROM messages
@@ -91,7 +91,7 @@ class SQLiteMessages(SQLiteConversations, SQLiteLiveAnswers, MessageStore):
         return self._live_answer_id(conversation_id)
 
     def _message(self, message_id: str) -> Message:
-        """One that is there, of a conversation that is."""
+        """Return a message that exists, of a conversation that exists."""
         row = self._fetch_row("SELECT * FROM messages WHERE id = ?", message_id)
         assert row is not None
         return self._with_stored_chunks(message_in(row))

@@ -1,4 +1,4 @@
-"""The SQLite file as it was, kept beside it before its tables are changed."""
+"""Keeps a copy of the SQLite file beside it before its tables are changed."""
 
 import os
 import sqlite3
@@ -7,19 +7,19 @@ from pathlib import Path
 
 
 def keep_copy(database: sqlite3.Connection, path: Path, version: int) -> Path:
-    """Keep what `database`, the file at `path`, holds as FILE.before-VERSION; returns where.
+    """Copy `database`, the file at `path`, to FILE.before-VERSION; returns the path of the copy.
 
-    It is whole, on the disk and its owner's alone before it has that name, and takes no other's
-    place. One at a time: whoever calls this has the lock on the file. Raises OSError and
-    sqlite3.Error, and leaves nothing then.
+    The copy is complete, synced and readable by its owner only before it gets that name, and never
+    replaces a file. The caller has the lock on the file, so there is one copy at a time. Raises
+    OSError and sqlite3.Error, and leaves no copy then.
     """
     place = _free(path.with_name(f"{path.name}.before-{version}"))
     making = place.with_name(f"{place.name}.making")
-    making.unlink(missing_ok=True)  # of a process that was killed
+    making.unlink(missing_ok=True)  # left by a process that was killed
     try:
         os.close(os.open(making, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        # In one step. A backup in paces begins anew with each write of another program, such as a
-        # command for keys; and here SQLite waits for no disk, so that is done below.
+        # In one step: a backup in several steps starts again whenever another program writes, such
+        # as a command for API keys. SQLite does not sync the copy; `fsync_path` below does.
         database.execute("VACUUM INTO ?", (str(making),))
         fsync_path(making)
         making.rename(place)
@@ -30,7 +30,7 @@ def keep_copy(database: sqlite3.Connection, path: Path, version: int) -> Path:
 
 
 def _free(place: Path) -> Path:
-    """`place`, or else the first that nothing has of those with a number behind it."""
+    """Return `place`, or the first unused path with a number appended to it."""
     if not place.exists():
         return place
     numbered = (place.with_name(f"{place.name}.{number}") for number in count(2))
@@ -38,7 +38,7 @@ def _free(place: Path) -> Path:
 
 
 def fsync_path(path: Path) -> None:
-    """Have a file, or the names in a folder, on the disk."""
+    """Sync a file, or the names in a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

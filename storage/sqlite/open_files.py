@@ -1,7 +1,7 @@
-"""Which SQLite files this process has open, by what they are and not by what they are called.
+"""The SQLite files that this process has open, identified by inode rather than by name.
 
-A descriptor of a file is closed only behind the last store of this process that has it; `lock.py`
-says why.
+A descriptor of a file is closed only after the last store of this process that uses the file has
+closed it; `lock.py` says why.
 """
 
 import os
@@ -9,23 +9,24 @@ import threading
 from collections import Counter
 from pathlib import Path
 
-# Which file it is, whatever it is called: its device and its number there.
+# Device and inode number of a file, which do not depend on its name.
 Identity = tuple[int, int]
 
-# What this process has open, by how many stores, and what is to be closed behind the last of them.
+# The files that this process has open: by how many stores, and the descriptors to close after the
+# last of them.
 _users: Counter[Identity] = Counter()
 _unclosed: dict[Identity, list[int]] = {}
 _mutex = threading.Lock()
 
 
 def begin_use(identity: Identity) -> None:
-    """SQLite is about to open the file in this process."""
+    """Note that SQLite is about to open the file in this process."""
     with _mutex:
         _users[identity] += 1
 
 
 def end_use(identity: Identity, descriptor: int | None) -> None:
-    """SQLite has closed it. `descriptor` is closed once no other store of this process has it."""
+    """Note that SQLite has closed the file; `descriptor` is closed once no store here uses it."""
     with _mutex:
         if descriptor is not None:
             _unclosed.setdefault(identity, []).append(descriptor)
@@ -43,12 +44,12 @@ def is_open_here(identity: Identity) -> bool:
 
 
 def identity(found: os.stat_result) -> Identity:
-    """Which file it is that `stat` found."""
+    """Return the identity of the file that `stat` describes."""
     return found.st_dev, found.st_ino
 
 
 def identity_of(path: Path) -> Identity | None:
-    """Which file has that name; None if none has."""
+    """Return the identity of the file with that name; None if there is none."""
     try:
         return identity(os.stat(path))
     except OSError:

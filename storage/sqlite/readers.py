@@ -1,7 +1,7 @@
 """SQLite's readers: a few threads with a connection each, which wait for no writer.
 
-In WAL mode a reader sees what was committed when it began, whoever writes meanwhile. Each command
-is one such look.
+In WAL mode a reader sees what was committed when its transaction began, while others write. Each
+command is one such transaction.
 """
 
 import sqlite3
@@ -14,21 +14,22 @@ from storage.sqlite.command_queues import HUNG_SECONDS, Command, CommandQueues, 
 
 T = TypeVar("T")
 
-# Three: a page of long messages takes some 20 ms, and a short look need not wait for that of one or
-# two ahead of it. More would wait for the same interpreter.
+# Threads. A page of long messages takes some 20 ms, and with three a short query need not wait for
+# one or two of those. More would wait for the same interpreter.
 THREADS = 3
 
 # Seconds that a command may wait to begin.
 _QUEUE_TIMEOUT_SECONDS = 5.0
 
-# What may wait, by queues: requests' own reads, looks at keys, and what the relay asks for itself.
+# How many commands may wait in each queue: requests' reads, queries for API keys, and the relay's
+# own queries.
 _QUEUES = {"request": 1_000, "api_keys": 100, "relay": 100}
 
 
 class Readers:
-    """Owns the connections that read, a thread for each.
+    """The threads that read, and their connections.
 
-    `enter` is called in each thread as it begins; `failed` makes our errors of SQLite's.
+    `enter` is called in each thread as it begins; `failed` converts SQLite's errors into ours.
     """
 
     def __init__(
@@ -51,11 +52,14 @@ class Readers:
             thread.start()
 
     async def run(self, queue: str, work: Callable[[], T]) -> T:
-        """Have `work` done on what is committed by now."""
+        """Run `work` on what is committed by now."""
         return await self._commands.run(queue, work)
 
     def close(self) -> bool:
-        """Carry out what waits, and end. Blocks. False: the disk hangs, and a thread stays."""
+        """Carry out the waiting commands, and end.
+
+        Blocks. Returns False if a thread hangs in the disk.
+        """
         self._commands.close()
         until = time.monotonic() + _QUEUE_TIMEOUT_SECONDS + HUNG_SECONDS
         for thread in self._threads:
@@ -76,6 +80,6 @@ class Readers:
                 return Outcome(command, command.work())
             finally:
                 if database.in_transaction:
-                    database.execute("ROLLBACK")  # there is nothing to keep
+                    database.execute("ROLLBACK")  # a reader has nothing to commit
         except Exception as error:  # noqa: BLE001 - its caller gets it
             return Outcome(command, error=self._failed(error))

@@ -1,9 +1,9 @@
-"""A backup in the place of the SQLite file, and what was there kept beside it.
+"""Puts a backup in the place of the SQLite file, and keeps the file that was there.
 
-At each moment the file's name leads to what was there or to what is to be there, so that `kill -9`
-or a power cut leaves one of the two. The danger is the log: SQLite takes one that lies beside a
-file for its own, whichever file it was written for, and puts the two together. So the old file
-takes in its log before the new one gets its name, and nobody can write another one in between.
+At each moment the file's name leads either to the old file or to the new one, so that `kill -9` or
+a power cut leaves one of the two. The danger is the log: SQLite applies one that is beside a file
+to it, whichever file it was written for. So the old file takes in its log before the new one gets
+its name, and no other program can write another log in between.
 """
 
 import os
@@ -22,16 +22,16 @@ from storage.sqlite.lock import FileLock
 from storage.sqlite.migration_copy import fsync_path
 from storage.sqlite.tables import SERVED, check_version
 
-# Bytes copied between two looks whether to stop.
+# Bytes that are copied between two calls of `stop`.
 _PIECE = 1024 * 1024
 
 
 def restore(
     file: Path, copy: Path, say: Callable[[str], None], stop: Callable[[], bool] = never
 ) -> None:
-    """Put what is kept at `copy` in the place of the database at `file`, which no server has.
+    """Put the backup at `copy` in the place of the database at `file`, which no server may use.
 
-    Raises StorageError, with words for the operator, also if `stop` says so in time.
+    Raises StorageError with a message for the operator, also if `stop` returns True in time.
     """
     file = file.resolve()
     lock = FileLock(file)
@@ -54,7 +54,7 @@ def restore(
 
 
 def _check_copy(file: Path, copy: Path) -> None:
-    """Raises UnusableFile if `copy` cannot be put at `file`."""
+    """Raise UnusableFile if `copy` cannot be put at `file`."""
     if not copy.is_file():
         raise UnusableFile(f"there is no file {copy.resolve()}")
     if file.exists() and copy.samefile(file):
@@ -70,11 +70,11 @@ def _check_copy(file: Path, copy: Path) -> None:
 
 
 def _write(copy: Path, making: Path, file: Path, stop: Callable[[], bool]) -> None:
-    """Copy `copy` to `making`, on the disk, for whoever `file` belongs to."""
-    making.unlink(missing_ok=True)  # of a process that was killed
+    """Copy `copy` to `making`, synced, and owned by the owner of `file`."""
+    making.unlink(missing_ok=True)  # left by a process that was killed
     descriptor = os.open(making, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with open(descriptor, "wb") as written, copy.open("rb") as read:
-        if os.geteuid() == 0:  # the server has a user of its own, and root restores its file
+        if os.geteuid() == 0:  # the server may have its own user, while root restores the file
             owner = (file if file.stat().st_size else file.parent).stat()
             os.fchown(descriptor, owner.st_uid, owner.st_gid)
             os.chown(f"{file}.lock", owner.st_uid, owner.st_gid)
@@ -87,21 +87,23 @@ def _write(copy: Path, making: Path, file: Path, stop: Callable[[], bool]) -> No
 
 
 def _replace(file: Path, making: Path) -> Path | None:
-    """Give `making` the name of `file`; returns where that is kept, if it was of any use."""
-    holds_something = file.stat().st_size > 0  # else it was made just now, to be locked
+    """Give `making` the name of `file`; returns the path of the old file if that had any
+    content.
+    """
+    holds_something = file.stat().st_size > 0  # an empty one was created just now, to be locked
     with _still(file) if holds_something else nullcontext(), ExitStack() as stack:
         kept = _free(file)
         if holds_something and not kept.exists():
             os.link(file, kept)
             stack.callback(kept.unlink)
-        # Of a file that was not there, or so damaged that SQLite could not take them in.
+        # Logs of a file that was not there, or so damaged that SQLite could not apply them.
         for name in LOGS:
             log = file.with_name(file.name + name)
             if log.exists():
                 log.rename(kept.with_name(kept.name + name))
-        file.with_name(f"{file.name}-shm").unlink(missing_ok=True)  # an index of the log
+        file.with_name(f"{file.name}-shm").unlink(missing_ok=True)  # the index of the log
         fsync_path(file.parent)
-        stack.pop_all()  # from here on it may be all that is left of the old file
+        stack.pop_all()  # from here on it may be the only name of the old file
         making.rename(file)
     fsync_path(file.parent)
     return kept if holds_something else None
@@ -109,10 +111,12 @@ def _replace(file: Path, making: Path) -> Path | None:
 
 @contextmanager
 def _still(file: Path) -> Iterator[None]:
-    """Within this block all that was written for `file` is in it, and nobody else can write to it.
+    """Within this block `file` contains all that was written to its log, and nothing can write
+    to it.
 
-    Whoever has opened it and waits finds it moved when the block is over, for SQLite looks before
-    it makes a log. Nobody can open a file that SQLite does not know for one: it is left as it is.
+    A program that has opened it and waits finds it moved after the block, because SQLite checks
+    that before it creates a log. A file that SQLite does not recognize cannot be opened by others
+    either: it is left as it is.
     """
     with operator_errors(f"replace {file}"), ExitStack() as stack:
         database = stack.enter_context(closing(connect(file, "mode=rw", never)))
@@ -133,9 +137,9 @@ def _still(file: Path) -> Iterator[None]:
 
 
 def _free(file: Path) -> Path:
-    """A name for the old file that nothing has, or that is the old file's already.
+    """Return a name for the old file that is unused, or is the old file's already.
 
-    The latter is what a process leaves that was killed before the new file had its name.
+    The latter is left by a process that was killed before the new file had its name.
     """
     first = file.with_name(f"{file.name}.before-restore")
     numbered = (first.with_name(f"{first.name}.{number}") for number in count(2))

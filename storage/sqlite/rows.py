@@ -1,9 +1,10 @@
-"""Our types as the rows of SQLite's tables.
+"""Converts types to rows of SQLite's tables and back.
 
-Times are whole milliseconds since 1970. What is only ever read whole is JSON: blocks, metadata,
-usage, timing, error, attempts and the pieces of a chunk. `sqlite3 FILE` shows all of it as text.
+Times are whole milliseconds since 1970. Values that are only read as a whole are JSON: blocks,
+metadata, usage, timing, error, attempts and the pieces of a chunk. `sqlite3 FILE` shows all of it
+as text.
 
-A row may lack columns, and have others besides: those of another version's file.
+A row of a file of another version may lack columns, or have additional ones.
 """
 
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ Row = Mapping[str, Any]
 
 
 def conversation_row(conversation: Conversation) -> dict[str, Any]:
-    """The columns of a conversation."""
+    """Return the columns of a conversation."""
     row = msgspec.structs.asdict(conversation)
     row["bytes"] = facts_bytes(conversation)
     row["metadata"] = as_json(conversation.metadata)
@@ -34,7 +35,7 @@ def conversation_row(conversation: Conversation) -> dict[str, Any]:
 
 
 def conversation_in(row: Row) -> Conversation:
-    """The conversation that a row holds."""
+    """Return the conversation in a row."""
     columns = dict(row)
     columns["metadata"] = decode_json(columns["metadata"])
     columns["created_at"] = _time(columns["created_at"])
@@ -43,19 +44,19 @@ def conversation_in(row: Row) -> Conversation:
 
 
 def message_row(message: Message) -> dict[str, Any]:
-    """The columns of a message."""
+    """Return the columns of a message."""
     row = msgspec.structs.asdict(message)
     row["created_at"] = to_milliseconds(message.created_at)
     return row | _ending_columns(message)
 
 
 def ending_row(ending: Ending) -> dict[str, Any]:
-    """The columns that an ending sets."""
+    """Return the columns that an ending sets."""
     return msgspec.structs.asdict(ending) | _ending_columns(ending)
 
 
 def message_in(row: Row) -> Message:
-    """The message that a row holds."""
+    """Return the message in a row."""
     columns = dict(row)
     for name in ("blocks", "usage", "timing", "error"):
         columns[name] = decode_json(columns[name])
@@ -66,7 +67,7 @@ def message_in(row: Row) -> Message:
 
 
 def chunk_row(chunk: Chunk) -> dict[str, Any]:
-    """The columns of a chunk."""
+    """Return the columns of a chunk."""
     return {
         "answer_id": chunk.answer_id,
         "position": chunk.position,
@@ -75,12 +76,12 @@ def chunk_row(chunk: Chunk) -> dict[str, Any]:
 
 
 def chunk_in(row: Row) -> Chunk | None:
-    """The chunk that a row holds, None if it cannot be read."""
+    """Return the chunk in a row; None if it cannot be read."""
     return decode_chunk(row["answer_id"], row["position"], decode_json(row["pieces"]))
 
 
 def count_row(count: UsageCount) -> dict[str, Any]:
-    """The columns of a count."""
+    """Return the columns of a count."""
     row = msgspec.structs.asdict(count.span)
     row["begins_at"] = to_milliseconds(count.span.begins_at)
     row["ends_at"] = to_milliseconds(count.span.ends_at)
@@ -88,19 +89,19 @@ def count_row(count: UsageCount) -> dict[str, Any]:
 
 
 def key_row(key: IdempotencyKey) -> dict[str, Any]:
-    """The columns of an idempotency key."""
+    """Return the columns of an idempotency key."""
     return msgspec.structs.asdict(key) | {"created_at": to_milliseconds(key.created_at)}
 
 
 def key_in(row: Row) -> IdempotencyKey:
-    """The idempotency key that a row holds."""
+    """Return the idempotency key in a row."""
     columns = _known(row, IdempotencyKey)
     columns["created_at"] = from_milliseconds(columns["created_at"])
     return IdempotencyKey(**columns)
 
 
 def api_key_row(key: ApiKey) -> dict[str, Any]:
-    """The columns of an API key."""
+    """Return the columns of an API key."""
     row = msgspec.structs.asdict(key)
     for name in _API_KEY_TIMES:
         row[name] = None if row[name] is None else to_milliseconds(row[name])
@@ -109,7 +110,7 @@ def api_key_row(key: ApiKey) -> dict[str, Any]:
 
 
 def api_key_in(row: Row) -> ApiKey:
-    """The API key that a row holds."""
+    """Return the API key in a row."""
     columns = _known(row, ApiKey)
     columns["admin"] = bool(columns["admin"])
     for name in _API_KEY_TIMES:
@@ -120,19 +121,22 @@ def api_key_in(row: Row) -> ApiKey:
 
 
 def as_json(value: Any) -> str:
-    """`value` as a column of JSON."""
+    """Encode `value` for a column of JSON."""
     return msgspec.json.encode(value).decode()
 
 
 def insertion(table: str, row: Row) -> str:
-    """The INSERT for a row; table and column names are ours, never anybody's input."""
+    """Return the INSERT for a row.
+
+    Names of tables and columns are constants, and never a user's input.
+    """
     names = ", ".join(row)
     values = ", ".join(f":{name}" for name in row)
     return f"INSERT INTO {table} ({names}) VALUES ({values})"
 
 
 def assignments(row: Row) -> str:
-    """The SET clause for a row, on the same terms."""
+    """Return the SET clause for a row, under the same condition."""
     return ", ".join(f"{name} = :{name}" for name in row)
 
 
@@ -149,13 +153,15 @@ def _ending_columns(ended: Message | Ending) -> dict[str, Any]:
 
 
 def _known(row: Row, kind: type[msgspec.Struct]) -> dict[str, Any]:
-    """The columns of a row that are fields of ours; some came later than the file."""
+    """Return the columns of a row that are known fields; some fields are newer than the file."""
     columns = dict(row)
     return {name: columns[name] for name in kind.__struct_fields__ if name in columns}
 
 
 def _time(stored: Any) -> Any:
-    """The time in a column; what is none stays what it is, for `tolerant_decoding.py`."""
+    """Return the time in a column; an invalid one is returned unchanged for
+    `tolerant_decoding.py`.
+    """
     try:
         return from_milliseconds(stored)
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""The whole of SQLite's store: each of its parts has a module of its own."""
+"""The whole of SQLite's store, made of its parts, each in a module of its own."""
 
 from storage.contract import Storage
 from storage.sqlite.api_keys import SQLiteApiKeys
@@ -18,4 +18,4 @@ class SQLiteStorage(
     SQLiteCounts,
     Storage,
 ):
-    """Conversations in one SQLite file; see the contract for what each operation promises."""
+    """Conversations in one SQLite file; see the contract for the promises."""

@@ -1,6 +1,6 @@
-"""SQLite's tables: the scripts that make them, and what a file of another version has of them.
+"""SQLite's tables: the scripts that create them, and which of them a file of another version has.
 
-A server makes tables in an empty file alone. Those of older versions, from SERVED on, it serves as
+A server creates tables only in an empty file. Those of older versions, from SERVED on, it uses as
 they are: columns that came later are neither written nor read. `server.py migrate` adds them.
 """
 
@@ -9,9 +9,9 @@ from collections.abc import Mapping
 
 from storage.sqlite.errors import UnusableFile
 
-# The scripts that lead from one version of the file to the next; `user_version` counts those done.
-# Files out there were made by them: they are added to, never changed. They keep to what SQLite 3.31
-# knows, since the library is the system's: no STRICT tables, no RETURNING.
+# The scripts that lead from one version of the file to the next; `user_version` counts those that
+# were run. Existing files were created by them, so scripts are added and never changed. They use
+# only what SQLite 3.31 knows, since the library is the system's: no STRICT tables, no RETURNING.
 MIGRATIONS = (
     """
     CREATE TABLE conversations (
@@ -137,13 +137,16 @@ MIGRATIONS = (
 
 NEWEST = len(MIGRATIONS)
 
-# The oldest version whose files are served as they are: what the first stage left. Of what came
-# before some was renamed since.
+# The oldest version whose files can be used without a migration. Columns of earlier ones were
+# renamed later.
 SERVED = 6
 
 
 def check_version(database: sqlite3.Connection) -> int:
-    """The version of the file, 0 if it is empty. Raises UnusableFile: none of ours, or too new."""
+    """Return the version of the file; 0 if it is empty.
+
+    Raises UnusableFile if it is another program's or too new.
+    """
     version: int = database.execute("PRAGMA user_version").fetchone()[0]
     tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if version > NEWEST and (not tables or _has_ours(database)):
@@ -154,7 +157,7 @@ def check_version(database: sqlite3.Connection) -> int:
 
 
 def _has_ours(database: sqlite3.Connection) -> bool:
-    """Whether the tables are there that every version has. Others count their versions, too."""
+    """Whether the tables exist that every version has. Other programs set `user_version`, too."""
     names = database.execute(
         "SELECT name FROM sqlite_master WHERE type = 'table' AND name IN (?, ?, ?)",
         ("conversations", "messages", "chunks"),
@@ -163,14 +166,14 @@ def _has_ours(database: sqlite3.Connection) -> bool:
 
 
 def upgrade(database: sqlite3.Connection, version: int) -> None:
-    """Lead the file from `version` to the newest one."""
+    """Bring the file from `version` to the newest one."""
     for number, script in enumerate(MIGRATIONS[version:], version + 1):
-        # A crash leaves the version before or the one behind, nothing in between.
+        # A crash leaves the version before or after a script, and nothing in between.
         database.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
 
 
 def columns_of(database: sqlite3.Connection) -> Mapping[str, frozenset[str]]:
-    """The columns of each table there is."""
+    """Return the columns of each table in the file."""
     columns: dict[str, set[str]] = {}
     for table, column in database.execute(
         """SELECT tables.name, columns.name

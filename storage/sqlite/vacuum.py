@@ -1,60 +1,64 @@
-"""Room in the SQLite file that is no longer needed, given back a little at a time.
+"""Returns unused pages of the SQLite file to the file system, a few at a time.
 
-What is deleted leaves free pages. SQLite fills them again, but gives none back to the system of its
-own accord: a file that was large once would stay so. With `auto_vacuum = INCREMENTAL`, which a file
-has from its beginning or gets by `migrate`, it moves its last pages into the gaps when it is told.
+Deleted rows leave free pages. SQLite uses them again, but does not return them by itself: a file
+that was large once would stay large. With `auto_vacuum = INCREMENTAL`, which a file has from its
+creation or gets by `migrate`, it moves its last pages into the free ones on request.
 """
 
 import sqlite3
 
-# Pages of 4 KB. So many stay for what comes next; no more are moved at a time, which takes some
-# milliseconds with its fsync.
+# Pages of 4 KB. This many stay free for later writes; and no more are moved at a time, which takes
+# some milliseconds with its fsync.
 _SPARE_PAGES = 256
 _STEP_PAGES = 256
 
-# What `PRAGMA auto_vacuum` says.
+# The value of `PRAGMA auto_vacuum` for INCREMENTAL.
 _INCREMENTAL = 2
 
-# SQLite never shrinks its log by itself. This much stays (bytes); one commit rarely writes more.
+# Bytes. SQLite never shrinks its log by itself. This much of it stays; a commit rarely writes more.
 MAX_LOG_BYTES = 64 * 1024 * 1024
 
 
 def enable_incremental_vacuum(database: sqlite3.Connection) -> None:
-    """Have the file give room back, ahead of anything that is written to it."""
+    """Turn incremental vacuum on, in a file that nothing has been written to."""
     database.execute("PRAGMA auto_vacuum = INCREMENTAL")
 
 
 def has_incremental_vacuum(database: sqlite3.Connection) -> bool:
-    """Whether it does."""
+    """Whether the file has incremental vacuum."""
     return _number(database, "PRAGMA auto_vacuum") == _INCREMENTAL
 
 
 def rebuild(database: sqlite3.Connection) -> None:
-    """Have a file that holds something give room back. It is written anew, and has to fit twice."""
+    """Turn incremental vacuum on in a file with content, by writing it anew, which needs its
+    space twice.
+    """
     enable_incremental_vacuum(database)
     database.execute("VACUUM")
 
 
 def vacuum_step(database: sqlite3.Connection) -> bool:
-    """Give the system a step's worth of what is free; whether there is more to do."""
+    """Return a limited number of free pages to the file system; returns whether there is more to
+    do.
+    """
     free = _number(database, "PRAGMA freelist_count")
     if free <= _SPARE_PAGES or not has_incremental_vacuum(database):
         return False
     step = min(free - _SPARE_PAGES, _STEP_PAGES)
-    # A page each time it is stepped, and a row without columns: `execute` would step it once.
+    # Each step of the statement moves a page and returns a row; `execute` alone would step it once.
     database.executescript(f"PRAGMA incremental_vacuum({step})")
     if free - step > _SPARE_PAGES:
         return True
-    # Until it is copied from the log, the file is as long as it was.
+    # The file gets shorter only when the log is copied into it.
     database.execute("PRAGMA wal_checkpoint(PASSIVE)")
     return False
 
 
 def truncate_log(database: sqlite3.Connection) -> None:
-    """Have the log begin anew, with nothing in it, unless somebody reads from it for long.
+    """Truncate the log to nothing, unless a long read transaction prevents it.
 
-    SQLite does so of its own accord when nobody happens to read from it. Where somebody always
-    does, it would grow for ever.
+    SQLite does so by itself only when nothing happens to read from the log. With constant readers
+    the log would grow without a limit.
     """
     database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 

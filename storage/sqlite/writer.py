@@ -1,9 +1,10 @@
-"""SQLite's one writer: a thread that commits waiting commands together.
+"""SQLite's only writer: a thread that commits waiting commands together.
 
-An fsync for each command is what writing costs, in time and, with all that is around it, in CPU. So
-the commands that wait when the thread is free become one transaction, each within a savepoint: one
-that is refused or fails is rolled back alone. Callers get their results after the commit, never
-before. An error that ends the transaction itself, such as a full disk, fails all of its commands.
+An fsync for each command is the main cost of writing, in time and, with all that goes with it, in
+CPU. So the commands that wait when the thread is free become one transaction, each within a
+savepoint: one that is refused or fails is rolled back alone. Callers get their results after the
+commit, never before. An error that ends the transaction itself, such as a full disk, fails all of
+its commands.
 
 Another program may hold the write lock. All commands wait for it at the same time, each until its
 own queue timeout.
@@ -21,9 +22,9 @@ from storage.sqlite.error_hints import name_of, reason
 
 T = TypeVar("T")
 
-# Seconds that a command may wait to begin: for those ahead of it, and for another program's
-# transaction, an operator's shell or a backup. A person waits for a question to be stored, and
-# after this a 503 serves them better.
+# Seconds that a command may wait to begin: for those before it, and for another program's
+# transaction, such as that of an operator's shell or a backup. A person waits for a question to be
+# stored, and after this a 503 serves them better.
 QUEUE_TIMEOUT_SECONDS = 5.0
 
 # Milliseconds that SQLite itself waits for the lock; in between, commands past their timeout fail.
@@ -45,8 +46,9 @@ _QUEUES = {
     "ping": 100,
 }
 
-# The most commands of one transaction, and the seconds after which it takes no more: the first of
-# them waits for the last. Sixty-four to a transaction cost a fifth of what each costs alone.
+# The most commands of one transaction, and the seconds after which it takes no more, because the
+# first of them waits for the last. With sixty-four per transaction each costs a fifth of what it
+# costs alone.
 _GROUP = 64
 _GROUP_SECONDS = 0.05
 
@@ -57,11 +59,11 @@ _TIDY_SECONDS = 0.1
 
 
 class Writer:
-    """Owns the connection that writes.
+    """The thread that writes, and its connection.
 
     `enter` is called in the thread as it begins, `check` before each commit, which it may refuse,
-    and `tidy` at times after one; it returns whether it has more to do. `failed` makes our errors
-    of SQLite's.
+    and `tidy` at times after one; that returns whether it has more to do. `failed` converts
+    SQLite's errors into ours.
     """
 
     def __init__(
@@ -87,11 +89,14 @@ class Writer:
     async def run(
         self, queue: str, work: Callable[[], T], *, queue_timeout: float | None = None
     ) -> T:
-        """Have `work` done, in one transaction with others, and wait until that is on the disk."""
+        """Run `work` in a transaction, together with others, and wait until that is on the disk."""
         return await self._commands.run(queue, work, queue_timeout=queue_timeout)
 
     def close(self) -> bool:
-        """Carry out what waits, and end. Blocks. False: the disk hangs, and the thread stays."""
+        """Carry out the waiting commands, and end.
+
+        Blocks. Returns False if the thread hangs in the disk.
+        """
         self._commands.close()
         self._thread.join(QUEUE_TIMEOUT_SECONDS + HUNG_SECONDS)
         return not self._thread.is_alive()
@@ -116,7 +121,7 @@ class Writer:
             time.sleep(_PAUSE)
             return False
         if self._busy is not None:
-            # The program released the lock just after their time was over.
+            # The program released the lock just after their timeouts.
             self._fail_waiting(self._busy, only_late=True)
             self._busy = None
         return True
@@ -154,7 +159,10 @@ class Writer:
                 return
 
     def _do(self, command: Command) -> Outcome:
-        """Carry out one command, all of it or nothing. Raises what ended the transaction."""
+        """Carry out one command, completely or not at all.
+
+        Raises an error that ended the transaction.
+        """
         execute = self._database.execute
         execute("SAVEPOINT command")
         try:
