@@ -36,8 +36,8 @@ class AskHandler(AnswerHandler):
 
     async def start(self, ask_request: AskRequest, options: Options) -> StartedAnswer | None:
         """Store the question and start its answer. None: the client disconnected before."""
-        form, position = answer_form(self.request), resume_position(self.request)
-        key = idempotency_key(self.request)
+        form, key = answer_form(self.request), idempotency_key(self.request)
+        position = resume_position(self.request)
         if self.connection_stream.closed():
             return None  # disconnected before the question was handled: nothing is asked
         if form is AnswerForm.STREAM:

@@ -104,6 +104,15 @@ async def test_what_is_no_key_is_refused(headrace: Server, key: str) -> None:
     assert (400, "invalid_idempotency_key") == (response.status, response.body["error"]["code"])
 
 
+@pytest.mark.gen_test
+async def test_what_is_no_key_is_named_before_what_is_no_position(headrace: Server) -> None:
+    headers = {"Idempotency-Key": "", "Last-Event-ID": "x"}
+
+    refused = await call(headrace.url, "POST", "/api/v1/chat", {"content": "hi"}, headers=headers)
+
+    assert (400, "invalid_idempotency_key") == (refused.status, refused.body["error"]["code"])
+
+
 @pytest.fixture(params=["sqlite", "mongo"])
 def servers(
     request: pytest.FixtureRequest,
