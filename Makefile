@@ -45,8 +45,8 @@ fuzz: $(READY) ## noise for parsers, dialects and the API; RUNS=, SEEDS= and EXA
 	HEADRACE_TEST_SEEDS=$(or $(SEEDS),100000) $(BIN)/python -m pytest tests/providers/test_mutated_streams.py
 	HEADRACE_TEST_EXAMPLES=$(or $(EXAMPLES),10000) $(BIN)/python -m pytest tests/handlers/test_any_body.py
 	HEADRACE_TEST_EXAMPLES=$(or $(EXAMPLES),1000) $(BIN)/python -m pytest tests/handlers/test_conformance.py
-bench: $(READY) ## run the benchmarks, loopback only
-	$(BIN)/python bench/run.py
+bench: $(READY) ## compare with other gateways, loopback only; bench/compare.py --help says how
+	$(BIN)/python bench/compare.py
 lock: $(READY) ## write the lock files anew from pyproject.toml; UPGRADE=1 takes newer releases
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra traces --group test --group check \
 	  -o constraints.txt pyproject.toml

@@ -1,14 +1,19 @@
 """A provider for benchmarks: it speaks OpenAI's dialect at a given pace.
 
-The model's name selects what it sends: `paced-200-20` is 200 tokens, 20 ms apart; `essay-200-20` is
-the same with the Markdown that models write; `long-1000-0` has a thousand characters in each token;
-`emoji-1000-0` has one emoji among them; `held-1000-0` does not end; `silent` sends headers only;
-`mute` sends nothing. An answer's first token is the question's last word, so that every text is
-different. `GET /stats` returns the number of open requests, and the time of each that was closed,
-by the machine's monotonic clock.
+The model's name selects what it sends: `paced-200-20` is 200 tokens, 20 ms apart, each in a write
+of its own; `essay-200-20` is the same with the Markdown that models write; `long-1000-0` has a
+thousand characters in each token; `emoji-1000-0` has one emoji among them; `held-1000-0` does not
+end; `silent` sends headers only; `mute` sends nothing. An answer's first token is the question's
+last word, so that every text is different. `GET /stats` returns the number of open requests, and
+the time of each that was closed, by the machine's monotonic clock; `/reset` forgets those times.
+
+Events are encoded once for each model, and one timer serves all streams of a millisecond: what is
+measured is the server, so this must cost less than it does.
 """
 
 import asyncio
+import functools
+import heapq
 import json
 import sys
 import time
@@ -48,16 +53,105 @@ _HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n"
 )
+# What OpenAI's events have around a token.
+_ENVELOPE = {
+    "id": "chatcmpl-bench0000000000000000",
+    "object": "chat.completion.chunk",
+    "created": 1767225600,
+    "system_fingerprint": "fp_0000000000",
+}
+
+
+def tokens_of(tag: str, tokens: int) -> list[str]:
+    """The tokens that `paced-<tokens>-…` answers to a question that ends with `tag`."""
+    return [f"[{tag}]", *(WORDS[i % len(WORDS)] for i in range(tokens - 1))]
 
 
 def text(tag: str, tokens: int) -> str:
-    """The answer of `paced-<tokens>-…` to a question that ends with `tag`."""
-    return f"[{tag}]" + "".join(WORDS[i % len(WORDS)] for i in range(tokens - 1))
+    """The whole text of such an answer."""
+    return "".join(tokens_of(tag, tokens))
+
+
+class Script:
+    """What a model sends, encoded: `pause` is in seconds between its `tokens` tokens."""
+
+    def __init__(self, model: str) -> None:
+        kind, tokens, pause = model.split("-")
+        self.model = model
+        self.tokens, self.pause = int(tokens), int(pause) / 1000
+        self.holds = kind == "held"
+        words = _KINDS.get(kind, WORDS)
+        self._words = [self._token(word) for word in words]
+        usage = {
+            "prompt_tokens": 1,
+            "completion_tokens": self.tokens,
+            "total_tokens": self.tokens + 1,
+        }
+        stop = {"index": 0, "delta": {}, "logprobs": None, "finish_reason": "stop"}
+        self.end = (
+            self._event([stop]) + self._event([], usage) + b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
+        )
+
+    def token(self, number: int, tag: str) -> bytes:
+        """The token of this number, as a chunk of the response."""
+        if number == 0:
+            return self._token(f"[{tag}]")
+        return self._words[(number - 1) % len(self._words)]
+
+    def _token(self, content: str) -> bytes:
+        delta = {"content": content}
+        return self._event([{"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}])
+
+    def _event(self, choices: list[object], usage: dict[str, int] | None = None) -> bytes:
+        event = {**_ENVELOPE, "model": self.model, "choices": choices, "usage": usage}
+        body = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+        return b"%x\r\ndata: %b\n\n\r\n" % (len(body) + 8, body)
+
+
+@functools.cache
+def _script(model: str) -> Script:
+    return Script(model)
+
+
+class Clock:
+    """Calls streams when their next token is due; those of one millisecond share a timer."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._due: dict[int, list[Upstream]] = {}
+        self._moments: list[int] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, due: float, stream: "Upstream") -> None:
+        """Call `stream.send_token` at `due`, a time of the monotonic clock."""
+        moment = int(due * 1000) + 1
+        if moment not in self._due:
+            self._due[moment] = []
+            heapq.heappush(self._moments, moment)
+            if self._moments[0] == moment:
+                self._set_timer()
+        self._due[moment].append(stream)
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        delay = self._moments[0] / 1000 - time.monotonic()
+        self._timer = self._loop.call_later(max(delay, 0), self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        now = int(time.monotonic() * 1000)
+        while self._moments and self._moments[0] <= now:
+            for stream in self._due.pop(heapq.heappop(self._moments)):
+                stream.send_token()
+        if self._moments:
+            self._set_timer()
 
 
 class Upstream(asyncio.Protocol):
-    """A connection: it answers one request after the other, each with a timer."""
+    """A connection: it answers one request after the other."""
 
+    clock: Clock
     opened = 0
     finished = 0
     closed: dict[str, float] = {}  # noqa: RUF012 -- shared by all connections of the process
@@ -67,9 +161,9 @@ class Upstream(asyncio.Protocol):
         self.transport = transport
         self.received = b""
         self.tag: str | None = None
-        self.timer: asyncio.TimerHandle | None = None
-        self.words: tuple[str, ...] = WORDS
-        self.holds = False
+        self.script: Script | None = None
+        self.writable = True
+        self.waits = False
 
     def data_received(self, data: bytes) -> None:
         self.received += data
@@ -84,21 +178,57 @@ class Upstream(asyncio.Protocol):
         if len(body) < length:
             return
         self.received = body[length:]
-        if head.startswith(b"GET"):
-            self._stats()
+        target = head.split(b" ", 2)[1]
+        if target == b"/reset":
+            self.closed.clear()
+            self._reply({})
+        elif target == b"/stats":
+            self._reply({"open": self.opened, "finished": self.finished, "closed": self.closed})
+        elif head.startswith(b"GET"):
+            self._reply({"object": "list", "data": []})  # a list of models, which peers ask for
         else:
             self._answer(json.loads(body[:length]))
 
+    def pause_writing(self) -> None:
+        self.writable = False
+
+    def resume_writing(self) -> None:
+        self.writable = True
+        if self.waits:
+            self.waits = False
+            self.send_token()
+
     def connection_lost(self, exc: Exception | None) -> None:
-        if self.timer is not None:
-            self.timer.cancel()
+        self.script = None
         if self.tag is not None:
             type(self).opened -= 1
             self.closed[self.tag] = time.monotonic()
 
-    def _stats(self) -> None:
-        stats = {"open": self.opened, "finished": self.finished, "closed": self.closed}
-        body = json.dumps(stats).encode()
+    def send_token(self) -> None:
+        """Send the token that is due, if the client is still there and takes it."""
+        script = self.script
+        if script is None or self.tag is None:
+            return
+        if not self.writable:
+            self.waits = True
+            return
+        self.transport.write(script.token(self.number, self.tag))
+        self.number += 1
+        if self.number < script.tokens:
+            self._schedule(script)
+        elif not script.holds:
+            self._finish(script)
+
+    def _schedule(self, script: Script) -> None:
+        if script.pause:
+            self.due += script.pause
+            self.clock.add(self.due, self)
+        else:
+            # Not in a loop of our own: each token is a write, as a provider's are.
+            asyncio.get_running_loop().call_soon(self.send_token)
+
+    def _reply(self, fields: dict[str, object]) -> None:
+        body = json.dumps(fields).encode()
         self.transport.write(
             b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
             % (len(body), body)
@@ -107,7 +237,10 @@ class Upstream(asyncio.Protocol):
     def _answer(self, asked: dict[str, object]) -> None:
         messages = asked["messages"]
         assert isinstance(messages, list)
-        self.tag = messages[-1]["content"].split()[-1]
+        content = messages[-1]["content"]
+        if isinstance(content, list):
+            content = content[-1]["text"]
+        self.tag = content.split()[-1]
         type(self).opened += 1
         model = str(asked["model"])
         if model == "mute":
@@ -115,42 +248,22 @@ class Upstream(asyncio.Protocol):
         self.transport.write(_HEAD)
         if model == "silent":
             return
-        kind, tokens, pause = model.split("-")
-        self.words = _KINDS.get(kind, WORDS)
-        self.holds = kind == "held"
-        self._token(0, int(tokens), int(pause) / 1000)
+        self.script = _script(model)
+        self.number = 0
+        self.due = time.monotonic()
+        self.send_token()
 
-    def _token(self, number: int, tokens: int, pause: float) -> None:
-        if number == tokens:
-            if not self.holds:
-                self._finish(tokens)
-            return
-        token = f"[{self.tag}]" if number == 0 else self._word(number - 1)
-        self._event({"choices": [{"index": 0, "delta": {"content": token}}]})
-        loop = asyncio.get_running_loop()
-        self.timer = loop.call_later(pause, self._token, number + 1, tokens, pause)
-
-    def _word(self, number: int) -> str:
-        return self.words[number % len(self.words)]
-
-    def _finish(self, tokens: int) -> None:
-        usage = {"prompt_tokens": 1, "completion_tokens": tokens}
-        choice = {"index": 0, "delta": {}, "finish_reason": "stop"}
-        self._event({"choices": [choice], "usage": usage})
-        self.transport.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
-        self.tag = None
+    def _finish(self, script: Script) -> None:
+        self.transport.write(script.end)
+        self.script = self.tag = None
         type(self).opened -= 1
         type(self).finished += 1
-
-    def _event(self, event: dict[str, object]) -> None:
-        whole = {"id": "chatcmpl-bench", "object": "chat.completion.chunk", "created": 0, **event}
-        data = b"data: %b\n\n" % json.dumps(whole, ensure_ascii=False).encode()
-        self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
 
 
 async def main() -> None:
     """Listen on a free loopback port, print it, and serve until the process is ended."""
     loop = asyncio.get_running_loop()
+    Upstream.clock = Clock(loop)
     server = await loop.create_server(Upstream, "127.0.0.1", 0, backlog=4096)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
