@@ -91,7 +91,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 async def _manage_keys(options: argparse.Namespace, store: StorageSettings) -> CommandOutput:
     """Run a command for API keys. Raises CannotManage and StorageError."""
     storage = from_url(store.url, process=secrets.token_hex(16), lease_seconds=_NO_LEASE)
-    await storage.open(beside=True)
+    await storage.open(without_lease=True)
     try:
         match options.command:
             case "create-key":

@@ -277,12 +277,12 @@ class StoreLifecycle(Protocol):
     """The store as a whole, before and after all other operations."""
 
     @abstractmethod
-    async def open(self, *, beside: bool = False) -> None:
+    async def open(self, *, without_lease: bool = False) -> None:
         """Connect and create what is missing; the schema of an older version is used as it is.
 
-        `beside` running servers, for a command that manages API keys: it takes no lease, so it owns
-        no answers. Raises StorageError, with a message for the operator, if that fails, and
-        Outdated if `migrate` is needed first.
+        `without_lease` is for a command that manages API keys while servers run: it owns no
+        answers, and shares an SQLite file with the server that has it. Raises StorageError, with a
+        message for the operator, if that fails, and Outdated if `migrate` is needed first.
         """
 
     @abstractmethod

@@ -76,7 +76,7 @@ class Door:
         """The store, open beside the servers."""
         if self._desk is None:
             self._desk = from_url(self.url, process=secrets.token_hex(16), lease_seconds=1)
-            await self._desk.open(beside=True)
+            await self._desk.open(without_lease=True)
         return self._desk
 
     async def close(self) -> None:

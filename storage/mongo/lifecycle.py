@@ -46,14 +46,14 @@ _NAMESPACE_EXISTS = 48
 class MongoLifecycle(MongoCoordination, StoreLifecycle):
     """Opens, migrates and closes the store."""
 
-    async def open(self, *, beside: bool = False) -> None:
+    async def open(self, *, without_lease: bool = False) -> None:
         try:
             self._connect()
             with translated_errors("open", self._url):
                 await self._check_server()
                 await self._create_missing()
             # Before any answer of this process, so that none is ever found without its lease.
-            if not beside:
+            if not without_lease:
                 await self.renew_lease({})
         except BaseException:  # a caller that was cancelled while it was opened does not close it
             await self.close()

@@ -82,13 +82,13 @@ class SQLiteFile:
         self._connections: list[sqlite3.Connection] = []
         self._cut_at = 0.0  # by the monotonic clock: the log may be truncated again
 
-    def open(self, *, beside: bool) -> tuple[sqlite3.Connection, list[sqlite3.Connection]]:
+    def open(self, *, without_lease: bool) -> tuple[sqlite3.Connection, list[sqlite3.Connection]]:
         """Open the file; returns the connection that writes, and those that read.
 
         Raises StorageError.
         """
         with self._operator_errors():
-            if not beside:
+            if not without_lease:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 self.lock.take(
                     "stop that one, give this one a file of its own, or let both use MongoDB"
@@ -101,7 +101,7 @@ class SQLiteFile:
                 self.lock.share()
             writing = self._connect()
             version = check_version(writing)
-            if version == 0 and not beside:
+            if version == 0 and not without_lease:
                 enable_incremental_vacuum(writing)
                 upgrade(writing, version)
             elif version < SERVED:

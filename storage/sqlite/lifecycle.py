@@ -25,9 +25,9 @@ _PING_SECONDS = 1.0
 class SQLiteLifecycle(SQLiteConnection, StoreLifecycle):
     """Opens, reports on, migrates, pings and closes the store."""
 
-    async def open(self, *, beside: bool = False) -> None:
+    async def open(self, *, without_lease: bool = False) -> None:
         try:
-            opened = functools.partial(self._file.open, beside=beside)
+            opened = functools.partial(self._file.open, without_lease=without_lease)
             writing, reading = await self._in_thread(opened)
         except BaseException:  # a caller that was cancelled while it was opened does not close it
             await self.close()
@@ -40,7 +40,7 @@ class SQLiteLifecycle(SQLiteConnection, StoreLifecycle):
             failed=self._failed,
         )
         self._readers = Readers(reading, enter=self._enter, failed=self._failed)
-        if not beside:
+        if not without_lease:
             self._integrity_monitor = IntegrityMonitor(
                 self.path, self._is_damaged, self._file.lock.is_in_place
             )

@@ -39,13 +39,17 @@ class Place:
         self._opened: list[Storage] = []
 
     async def open(
-        self, process: str | None = None, *, lease_seconds: float = 30.0, beside: bool = False
+        self,
+        process: str | None = None,
+        *,
+        lease_seconds: float = 30.0,
+        without_lease: bool = False,
     ) -> Storage:
-        """Open the store as a new process does; SQLite lets one in, and who is `beside`."""
+        """Open the store as a new process does: SQLite admits one, others only `without_lease`."""
         name = process or secrets.token_hex(16)
         storage = from_url(self.url, process=name, lease_seconds=lease_seconds)
         self._opened.append(storage)
-        await storage.open(beside=beside)
+        await storage.open(without_lease=without_lease)
         return storage
 
     async def close(self) -> None:

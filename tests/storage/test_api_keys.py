@@ -119,7 +119,7 @@ async def test_a_lone_surrogate_in_a_note_is_a_value_error_and_nothing_is_kept(
 async def test_keys_are_made_and_taken_back_beside_a_server(place: Place) -> None:
     server = await place.open()
     live = await begun(server)
-    beside = await place.open(beside=True)
+    beside = await place.open(without_lease=True)
 
     await beside.create_api_key(api_key("a"))
     assert (await kept(server, "a")) is not None
@@ -136,7 +136,7 @@ async def test_keys_are_made_and_taken_back_beside_a_server(place: Place) -> Non
 async def test_a_command_beside_takes_no_lease(
     mongo: Place, database: Database[dict[str, Any]]
 ) -> None:
-    await mongo.open(beside=True)
+    await mongo.open(without_lease=True)
     assert 0 == database["processes"].count_documents({})
 
 
@@ -148,7 +148,7 @@ async def test_a_command_keeps_no_server_from_starting(tmp_path: Path) -> None:
     await server.close()
 
     command, server = SQLiteStorage(file, "command"), SQLiteStorage(file, "second")
-    await command.open(beside=True)
+    await command.open(without_lease=True)
     await server.open()
     await command.create_api_key(api_key("a"))
 
@@ -161,7 +161,7 @@ async def test_a_command_keeps_no_server_from_starting(tmp_path: Path) -> None:
 async def test_a_command_makes_no_file(tmp_path: Path) -> None:
     file = tmp_path / "data" / "headrace.db"
     with pytest.raises(StorageError, match="starting the server makes it"):
-        await SQLiteStorage(file, "command").open(beside=True)
+        await SQLiteStorage(file, "command").open(without_lease=True)
     assert not file.parent.exists()
 
 
@@ -186,7 +186,7 @@ async def test_a_command_leaves_a_file_alone_that_no_server_would_serve(
     before = file.read_bytes()
 
     with pytest.raises(StorageError, match=words):
-        await SQLiteStorage(file, "command").open(beside=True)
+        await SQLiteStorage(file, "command").open(without_lease=True)
 
     assert before == file.read_bytes()
 
@@ -197,7 +197,7 @@ async def test_a_command_makes_no_tables(tmp_path: Path) -> None:
     file.touch()
 
     with pytest.raises(StorageError, match="empty; starting the server fills it"):
-        await SQLiteStorage(file, "command").open(beside=True)
+        await SQLiteStorage(file, "command").open(without_lease=True)
 
     assert b"" == file.read_bytes()
 
@@ -212,7 +212,7 @@ async def test_keys_are_made_in_files_of_every_version_that_is_served(
     with closing(sqlite3.connect(file)) as database:
         database.executescript(f"{''.join(MIGRATIONS[:version])} PRAGMA user_version = {version};")
     command = SQLiteStorage(file, "command")
-    await command.open(beside=True)
+    await command.open(without_lease=True)
 
     await command.create_api_key(api_key("a"))
 
@@ -228,7 +228,7 @@ async def test_a_file_that_cannot_keep_which_models_a_key_may_ask_gets_no_key_fo
     with closing(sqlite3.connect(file)) as database:
         database.executescript(f"{''.join(MIGRATIONS[:SERVED])} PRAGMA user_version = {SERVED};")
     command = SQLiteStorage(file, "command")
-    await command.open(beside=True)
+    await command.open(without_lease=True)
 
     with pytest.raises(StorageError, match=r"`server\.py migrate` first"):
         await command.create_api_key(api_key("a", models=("openai/*",)))

@@ -153,7 +153,7 @@ async def test_a_second_server_is_refused_by_every_name(
         if path.samefile(file) and path.resolve() != file:  # another log would be beside it
             for look in (
                 lambda: SQLiteStorage(path, "doctor").report(),
-                lambda: SQLiteStorage(path, "keys").open(beside=True),
+                lambda: SQLiteStorage(path, "keys").open(without_lease=True),
             ):
                 with pytest.raises(StorageError, match="another name"):
                     await look()
@@ -216,7 +216,7 @@ async def test_a_shell_that_comes_and_goes_takes_nothing_with_it(
             with pytest.raises(StorageError, match="in use"):
                 await SQLiteStorage(file, "second").open()
             beside = SQLiteStorage(file, "keys")
-            await beside.open(beside=True)
+            await beside.open(without_lease=True)
             await beside.close()
             before = log.stat().st_ino
             shown = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
@@ -246,7 +246,7 @@ async def test_what_looks_at_the_file_within_the_servers_process_leaves_its_lock
         with pytest.raises(StorageError, match="in use"):
             await SQLiteStorage(path, "second").open()
     beside = SQLiteStorage(file, "keys")
-    await beside.open(beside=True)
+    await beside.open(without_lease=True)
     await beside.close()
 
     shell = await asyncio.create_subprocess_exec(
@@ -265,9 +265,9 @@ async def test_a_command_is_refused_by_a_hard_link_of_a_file_that_a_server_has(f
     async with serving(file):
         link = by_a_hard_link(file)
         with pytest.raises(StorageError, match="another name"):
-            await SQLiteStorage(link, "keys").open(beside=True)
+            await SQLiteStorage(link, "keys").open(without_lease=True)
         storage = SQLiteStorage(file, "keys")
-        await storage.open(beside=True)  # two names are no fault
+        await storage.open(without_lease=True)  # two names are no fault
         await storage.close()
 
 
@@ -331,7 +331,7 @@ async def test_a_command_is_refused_by_a_file_in_the_place_of_a_servers(file: Pa
         replaced_by_a_copy(file)
         log = file.with_name(f"{file.name}-wal").read_bytes()
         with pytest.raises(StorageError, match="has the place of a file") as refused:
-            await SQLiteStorage(file, "keys").open(beside=True)
+            await SQLiteStorage(file, "keys").open(without_lease=True)
         assert Reason.REPLACED is refused.value.reason
         assert log == file.with_name(f"{file.name}-wal").read_bytes()
 
@@ -345,7 +345,7 @@ async def test_a_server_in_a_container_of_its_own_is_no_reason_to_refuse_a_comma
         # There it has another number, often 1, which is another process's here.
         file.with_name(f"{file.name}.lock").write_text(str(os.getpid()))
         storage = SQLiteStorage(file, "keys")
-        await storage.open(beside=True)
+        await storage.open(without_lease=True)
         await storage.close()
         report = await SQLiteStorage(file, "doctor").report()
     assert not report.replaced

@@ -72,7 +72,7 @@ async def test_a_file_older_than_those_served_is_refused_until_it_is_migrated(
     before = file.read_bytes()
     looks: list[Callable[[Storage], Any]] = [
         lambda storage: storage.open(),
-        lambda storage: storage.open(beside=True),
+        lambda storage: storage.open(without_lease=True),
         lambda storage: storage.report(),
     ]
     for look in looks:
@@ -134,7 +134,7 @@ async def test_a_file_that_a_server_has_is_not_touched(file: Path) -> None:
 @pytest.mark.gen_test
 async def test_a_command_for_keys_goes_on_beside_a_migration(file: Path) -> None:
     command = SQLiteStorage(file, "command")
-    await command.open(beside=True)
+    await command.open(without_lease=True)
     await migrate(url(file))
 
     await command.create_api_key(api_key("made-beside"))
