@@ -13,7 +13,7 @@ from relay.reading import Answers
 from relay.stopping import STOP_TIMEOUT, Stopper
 from storage.contract import Storage
 from storage.errors import NotFound
-from storage.sizes import conversation_bytes, facts_bytes
+from storage.sizes import conversation_bytes, fields_bytes
 from storage.values import Changes
 
 
@@ -51,7 +51,7 @@ class Conversations:
         self, user: str, conversation_id: str, changes: Changes, updated_at: datetime
     ) -> Conversation:
         """Apply `changes`. Raises NotFound, and as `create` does."""
-        async with self._admission.changing(user, facts_bytes(changes)):
+        async with self._admission.changing(user, fields_bytes(changes)):
             return await self._storage.change_conversation(
                 user, conversation_id, changes, updated_at
             )

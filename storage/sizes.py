@@ -17,18 +17,18 @@ from storage.values import Changes
 # A conversation of an older version counts so much, too.
 CONVERSATION_BYTES = 1000
 
-_FACTS = ("title", "model", "system", "metadata")
+_FIELDS = ("title", "model", "system", "metadata")
 
 
-def facts_bytes(facts: Conversation | Changes) -> int:
+def fields_bytes(source: Conversation | Changes) -> int:
     """The bytes of a conversation's fields, or of changes to them."""
-    said = (getattr(facts, name) for name in _FACTS)
-    return sum(_length(each) for each in said if each and each is not msgspec.UNSET)
+    values = (getattr(source, name) for name in _FIELDS)
+    return sum(_length(value) for value in values if value and value is not msgspec.UNSET)
 
 
 def conversation_bytes(conversation: Conversation) -> int:
     """The bytes of a new conversation."""
-    return CONVERSATION_BYTES + facts_bytes(conversation)
+    return CONVERSATION_BYTES + fields_bytes(conversation)
 
 
 def messages_bytes(messages: Iterable[Message]) -> int:

@@ -18,7 +18,7 @@ import msgspec
 from model.blocks import Block, ReasoningBlock, ToolCallBlock
 from model.growth import Chunk, Piece
 from model.messages import Conversation, Ending, Message
-from storage.sizes import facts_bytes
+from storage.sizes import fields_bytes
 from storage.tolerant_decoding import decode_chunk, decode_conversation, decode_json, decode_message
 from storage.values import (
     SCHEMA_VERSION,
@@ -42,7 +42,7 @@ def conversation_document(conversation: Conversation) -> Document:
     document: Document = _plain(conversation)
     document["_id"] = document.pop("id")
     document["metadata"] = _pairs(conversation.metadata)
-    counted = {"ordinals": 0, "bytes": facts_bytes(conversation)}
+    counted = {"ordinals": 0, "bytes": fields_bytes(conversation)}
     return document | counted | {"schema": SCHEMA_VERSION}
 
 

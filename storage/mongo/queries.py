@@ -26,7 +26,7 @@ from storage.mongo.documents import (
     peer_requests_list,
     span_id,
 )
-from storage.sizes import facts_bytes, messages_bytes
+from storage.sizes import fields_bytes, messages_bytes
 from storage.values import (
     SCHEMA_VERSION,
     Changes,
@@ -200,7 +200,7 @@ def entered(kept: Sequence[Message], new: Conversation | None, title: str | None
 def changed(changes: Changes, updated_at: datetime) -> Document:
     """The update that applies `changes` to a conversation."""
     fields = changed_fields(changes, updated_at)
-    return {"$set": fields, "$inc": {"bytes": facts_bytes(changes)}}
+    return {"$set": fields, "$inc": {"bytes": fields_bytes(changes)}}
 
 
 def sum_of_bytes(user: str) -> list[Document]:

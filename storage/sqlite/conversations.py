@@ -9,7 +9,7 @@ from storage.contract import ConversationStore
 from storage.cursors import decode_conversation_cursor
 from storage.errors import NotFound
 from storage.pages import conversations_page_builder, page_of_conversations
-from storage.sizes import CONVERSATION_BYTES, facts_bytes
+from storage.sizes import CONVERSATION_BYTES, fields_bytes
 from storage.sqlite.connection import SQLiteConnection, reads, writes
 from storage.sqlite.rows import Row, as_json, assignments, conversation_in, conversation_row
 from storage.timestamps import to_milliseconds
@@ -64,7 +64,7 @@ class SQLiteConversations(SQLiteConnection, ConversationStore):
             {**held, "id": conversation_id, "user": user},
         )
         changed = conversation_in(self._conversation_row(user, conversation_id))
-        self._add_bytes(conversation_id, facts_bytes(changes))
+        self._add_bytes(conversation_id, fields_bytes(changes))
         return changed
 
     @reads("request")

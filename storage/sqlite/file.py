@@ -58,7 +58,7 @@ _DAMAGED = "it is damaged, or no database; `server.py restore` puts a backup in 
 
 # Bytes. With less free space the next question may not fit. In a second, after which this is
 # checked again, the log grows by less.
-_SHORT_BYTES = 16_000_000
+_LOW_DISK_BYTES = 16_000_000
 
 # Seconds for the check of a file for `server.py doctor`, for which a person waits.
 _LOOK_SECONDS = 10.0
@@ -186,7 +186,7 @@ class SQLiteFile:
             disk = os.statvfs(self.path)
         except OSError:
             return True
-        return bool(disk.f_flag & os.ST_RDONLY) or disk.f_bavail * disk.f_frsize < _SHORT_BYTES
+        return bool(disk.f_flag & os.ST_RDONLY) or disk.f_bavail * disk.f_frsize < _LOW_DISK_BYTES
 
     def tidy(self, database: sqlite3.Connection) -> bool:
         """Carry out one step of tidying the file; returns whether there is more to do.

@@ -14,7 +14,7 @@ import msgspec
 
 from model.growth import Chunk
 from model.messages import Conversation, Ending, Message
-from storage.sizes import facts_bytes
+from storage.sizes import fields_bytes
 from storage.timestamps import from_milliseconds, to_milliseconds
 from storage.tolerant_decoding import decode_chunk, decode_conversation, decode_json, decode_message
 from storage.values import ApiKey, IdempotencyKey, UsageCount
@@ -27,7 +27,7 @@ Row = Mapping[str, Any]
 def conversation_row(conversation: Conversation) -> dict[str, Any]:
     """Return the columns of a conversation."""
     row = msgspec.structs.asdict(conversation)
-    row["bytes"] = facts_bytes(conversation)
+    row["bytes"] = fields_bytes(conversation)
     row["metadata"] = as_json(conversation.metadata)
     row["created_at"] = to_milliseconds(conversation.created_at)
     row["updated_at"] = to_milliseconds(conversation.updated_at)
