@@ -129,7 +129,7 @@ def _restore(file: Path, copy: Path) -> None:
 
 def _check(store: StorageSettings, copy: Path | None) -> bool:
     file = file_of(store.url) if copy is None else copy
-    return sqlite_backup.check(file, is_ours=copy is None, say=print, stop=_Stop())
+    return sqlite_backup.check(file, is_ours=copy is None, write_line=print, stop=_Stop())
 
 
 class _Stop:

@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
         if options.command == "check-config":
             print(describe(settings), end="")
         elif options.command == "doctor":
-            return 0 if asyncio.run(examine(settings, ask=options.ask, say=print)) else 1
+            return 0 if asyncio.run(examine(settings, ask=options.ask, write_line=print)) else 1
         else:
             if links := service_links(os.environ, PREFIX):
                 log.info("a Kubernetes Service's, and no settings: %s", ", ".join(sorted(links)))

@@ -11,8 +11,8 @@ from http_client.client import HttpClient
 from settings import Settings
 
 
-async def examine(settings: Settings, *, ask: bool, say: Callable[[str], None]) -> bool:
-    """Run all checks and `say` each finding; returns whether nothing is wrong.
+async def examine(settings: Settings, *, ask: bool, write_line: Callable[[str], None]) -> bool:
+    """Run all checks and call `write_line` with each finding; returns whether nothing is wrong.
 
     With `ask` one question for a single token is sent to each provider, which costs that token.
     """
@@ -21,7 +21,7 @@ async def examine(settings: Settings, *, ask: bool, say: Callable[[str], None]) 
     def tell(findings: Iterable[Finding]) -> None:
         for finding in findings:
             found.append(finding)
-            say(as_text(finding))
+            write_line(as_text(finding))
 
     tell([ok("settings", f"understood; providers: {', '.join(settings.providers)}")])
     client = HttpClient()
@@ -33,5 +33,5 @@ async def examine(settings: Settings, *, ask: bool, say: Callable[[str], None]) 
         tell(await upstreams(settings, client, ask=ask))
     finally:
         client.close()
-    say(summary(found))
+    write_line(summary(found))
     return all(finding.mark is not Mark.WRONG for finding in found)

@@ -293,13 +293,13 @@ class StoreLifecycle(Protocol):
         """
 
     @abstractmethod
-    async def migrate(self, say: Callable[[str], None]) -> bool:
+    async def migrate(self, write_line: Callable[[str], None]) -> bool:
         """Migrate the store to this version, in place of `open`, and disconnect; returns whether
         that was due.
 
-        `say` is called with each change, in words, when it was made, from whichever thread. Stored
-        data is not deleted, and nothing is done twice. Raises StorageError, with a message for the
-        operator.
+        `write_line` is called with each change, in words, when it was made, from whichever thread.
+        Stored data is not deleted, and nothing is done twice. Raises StorageError, with a message
+        for the operator.
         """
 
     @abstractmethod

@@ -99,7 +99,7 @@ async def test_what_was_acknowledged_before_is_served_from_a_dump_that_was_taken
 
     said: list[str] = []
     settings = Settings(port=0, storage={"url": restored_url})
-    assert await examine(settings, ask=False, say=said.append), said
+    assert await examine(settings, ask=False, write_line=said.append), said
     assert "not there" not in "".join(said)
     assert "migrate" not in "".join(said)
     for conversation_id, question in before:

@@ -83,7 +83,7 @@ class MongoLifecycle(MongoCoordination, StoreLifecycle):
             ahead_seconds=(hello["localTime"].replace(tzinfo=UTC) - middle).total_seconds(),
         )
 
-    async def migrate(self, say: Callable[[str], None]) -> bool:
+    async def migrate(self, write_line: Callable[[str], None]) -> bool:
         try:
             self._connect()
             with translated_errors("migration", self._url):
@@ -93,11 +93,11 @@ class MongoLifecycle(MongoCoordination, StoreLifecycle):
                     raise StorageError("a newer version of Headrace has migrated this database")
                 for step in migration.steps(existing):
                     await self._apply(step)
-                    say(f"changed: {step.what}")
+                    write_line(f"changed: {step.what}")
                 # Last, so that its presence guarantees the rest.
                 if not migration.is_fresh(existing) and existing.version < SCHEMA_VERSION:
                     await self._note_version()
-                    say(f"changed: {migration.version_step(existing)}")
+                    write_line(f"changed: {migration.version_step(existing)}")
         finally:
             await self.close()
         return bool(migration.due(existing))

@@ -26,7 +26,7 @@ _TAKEN = (*LOGS, "-shm", ".lock")
 
 
 def backup(
-    file: Path, place: Path, say: Callable[[str], None], stop: Callable[[], bool] = never
+    file: Path, place: Path, write_line: Callable[[str], None], stop: Callable[[], bool] = never
 ) -> None:
     """Write a copy of the database at `file` to `place`, while a server may use it.
 
@@ -55,11 +55,15 @@ def backup(
         finally:
             making.unlink(missing_ok=True)
         fsync_path(place.parent)
-    say(f"kept: {place}: {contents}")
+    write_line(f"kept: {place}: {contents}")
 
 
 def check(
-    file: Path, *, is_ours: bool, say: Callable[[str], None], stop: Callable[[], bool] = never
+    file: Path,
+    *,
+    is_ours: bool,
+    write_line: Callable[[str], None],
+    stop: Callable[[], bool] = never,
 ) -> bool:
     """Check all of the database at `file`; returns whether it has no faults.
 
@@ -74,8 +78,8 @@ def check(
             found = faults(database, thoroughly=True, stop=stop)
             words = "damaged" if found else f"ok: {contents_of(database)}"
     for fault in found:
-        say(f"wrong: {fault}")
-    say(f"{file}: {words}")
+        write_line(f"wrong: {fault}")
+    write_line(f"{file}: {words}")
     return not found
 
 

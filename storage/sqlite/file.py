@@ -121,7 +121,7 @@ class SQLiteFile:
                 database.execute("PRAGMA query_only = ON")
             return writing, reading
 
-    def migrate(self, say: Callable[[str], None]) -> bool:
+    def migrate(self, write_line: Callable[[str], None]) -> bool:
         """Migrate the file to this version; returns whether that was due. Raises StorageError."""
         with self._operator_errors():
             if not self.path.exists():
@@ -131,12 +131,12 @@ class SQLiteFile:
             version = check_version(database)
             due = _due(database, version)
             if 0 < version < NEWEST:
-                say(f"kept: {keep_copy(database, self.path.resolve(), version)}")
+                write_line(f"kept: {keep_copy(database, self.path.resolve(), version)}")
                 upgrade(database, version)
-                say(f"changed: {due[0]}")
+                write_line(f"changed: {due[0]}")
             if version and not has_incremental_vacuum(database):
                 rebuild(database)
-                say(f"changed: {due[-1]}")
+                write_line(f"changed: {due[-1]}")
             return bool(due)
 
     def report(self) -> StoreReport:

@@ -51,9 +51,9 @@ class SQLiteLifecycle(SQLiteConnection, StoreLifecycle):
         finally:
             await self.close()
 
-    async def migrate(self, say: Callable[[str], None]) -> bool:
+    async def migrate(self, write_line: Callable[[str], None]) -> bool:
         try:
-            return await self._in_thread(functools.partial(self._file.migrate, say))
+            return await self._in_thread(functools.partial(self._file.migrate, write_line))
         finally:
             await self.close()
 

@@ -27,7 +27,7 @@ _PIECE = 1024 * 1024
 
 
 def restore(
-    file: Path, copy: Path, say: Callable[[str], None], stop: Callable[[], bool] = never
+    file: Path, copy: Path, write_line: Callable[[str], None], stop: Callable[[], bool] = never
 ) -> None:
     """Put the backup at `copy` in the place of the database at `file`, which no server may use.
 
@@ -47,10 +47,10 @@ def restore(
             contents = looked_through(making, copy, stop)
             kept = _replace(file, making)
     if kept is not None:
-        say(f"kept: {kept}: what was there before")
-    say(f"restored: {file}: {contents}")
+        write_line(f"kept: {kept}: what was there before")
+    write_line(f"restored: {file}: {contents}")
     if contents.version < SERVED:
-        say("its tables are older than what is served: `server.py migrate` is next")
+        write_line("its tables are older than what is served: `server.py migrate` is next")
 
 
 def _check_copy(file: Path, copy: Path) -> None:

@@ -9,5 +9,5 @@ from settings import Settings
 async def run_doctor(ask: bool = False, **settings: Any) -> tuple[bool, str]:
     """Whether nothing is wrong, and all that was said."""
     lines: list[str] = []
-    fine = await examine(Settings(**{"port": 0, **settings}), ask=ask, say=lines.append)
+    fine = await examine(Settings(**{"port": 0, **settings}), ask=ask, write_line=lines.append)
     return fine, "\n".join(lines)

@@ -26,8 +26,8 @@ from storage.sqlite.backup import backup
 from tests.mongod import ReplicaSet, drop
 from tests.storage.raw import Raw, RawMongo, RawSQLite, leave_first_stage
 from tests.storage.sqlite_files import (
+    discard_line,
     make_titled,
-    say_nothing,
 )
 
 
@@ -167,5 +167,5 @@ def titled(io_loop: IOLoop) -> Callable[..., None]:
 def kept(titled: Callable[..., None], tmp_path: Path, beyond: Path) -> Path:
     """A backup with one conversation, "new"."""
     titled(tmp_path / "made.db", "new")
-    backup(tmp_path / "made.db", beyond / "kept.db", say_nothing)
+    backup(tmp_path / "made.db", beyond / "kept.db", discard_line)
     return beyond / "kept.db"

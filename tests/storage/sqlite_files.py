@@ -10,7 +10,7 @@ from storage.sqlite.tables import MIGRATIONS, NEWEST
 from tests.storage.samples import conversation, exchange
 
 
-def say_nothing(_: str) -> None:
+def discard_line(_: str) -> None:
     """Take what a command says, and tell nobody."""
 
 

@@ -17,8 +17,8 @@ from storage.sqlite.tables import NEWEST
 from tests.storage.samples import begun
 from tests.storage.sqlite_files import (
     damage,
+    discard_line,
     names_in,
-    say_nothing,
     titles_in,
 )
 
@@ -79,7 +79,7 @@ def test_a_place_that_is_no_place_is_refused_in_words_and_left_alone(
     before = names_in(beyond), names_in(file.parent), file.read_bytes()
 
     with pytest.raises(StorageError, match=words):
-        backup(file, tmp_path / place, say_nothing)
+        backup(file, tmp_path / place, discard_line)
 
     assert before == (names_in(beyond), names_in(file.parent), file.read_bytes())
     assert "dear to somebody" == (beyond / "there").read_text()
@@ -87,10 +87,10 @@ def test_a_place_that_is_no_place_is_refused_in_words_and_left_alone(
 
 def test_a_backup_of_nothing_is_refused(file: Path, beyond: Path) -> None:
     with pytest.raises(StorageError, match=f"there is no {file}"):
-        backup(file, beyond / "kept.db", say_nothing)
+        backup(file, beyond / "kept.db", discard_line)
     file.touch()
     with pytest.raises(StorageError, match="it is empty"):
-        backup(file, beyond / "kept.db", say_nothing)
+        backup(file, beyond / "kept.db", discard_line)
 
     assert set() == names_in(beyond)
 
@@ -104,7 +104,7 @@ def test_where_the_file_system_has_no_links_a_backup_gets_its_name_as_well(
     titled(file, "one")
     monkeypatch.setattr(os, "link", no_links)
 
-    backup(file, beyond / "kept.db", say_nothing)
+    backup(file, beyond / "kept.db", discard_line)
 
     assert {"kept.db"} == names_in(beyond)
     assert 0o600 == stat.S_IMODE((beyond / "kept.db").stat().st_mode)
@@ -118,7 +118,7 @@ def test_a_damaged_database_is_not_kept_as_a_backup(
     damage(file)
 
     with pytest.raises(StorageError, match="it is damaged") as failed:
-        backup(file, beyond / "kept.db", say_nothing)
+        backup(file, beyond / "kept.db", discard_line)
 
     assert Reason.CORRUPT is failed.value.reason
     assert set() == names_in(beyond)

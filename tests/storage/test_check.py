@@ -15,12 +15,12 @@ from storage.sqlite.tables import NEWEST
 from tests.storage.filled import filled
 from tests.storage.raw import FIRST_STAGE
 from tests.storage.samples import begun, ending
-from tests.storage.sqlite_files import damage, insert_conversation, names_in, say_nothing
+from tests.storage.sqlite_files import damage, discard_line, insert_conversation, names_in
 
 
 def _checked(file: Path, *, is_ours: bool = True) -> tuple[bool, list[str]]:
     said: list[str] = []
-    return check(file, is_ours=is_ours, say=said.append), said
+    return check(file, is_ours=is_ours, write_line=said.append), said
 
 
 @pytest.mark.gen_test
@@ -66,7 +66,7 @@ def test_what_another_server_writes_to_it_meanwhile_is_nodamage(
                 server.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             return False
 
-        fine = check(file, is_ours=False, say=say_nothing, stop=stop)
+        fine = check(file, is_ours=False, write_line=discard_line, stop=stop)
 
     assert next(steps) > 3
     assert fine

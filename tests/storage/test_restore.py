@@ -17,7 +17,7 @@ from storage.sqlite.restore import restore
 from storage.sqlite.store import SQLiteStorage
 from storage.sqlite.tables import MIGRATIONS, NEWEST
 from tests.storage.samples import begun
-from tests.storage.sqlite_files import damage, leave_a_log, names_in, say_nothing, titles_in
+from tests.storage.sqlite_files import damage, discard_line, leave_a_log, names_in, titles_in
 
 # Restores one file as another, and is killed just before the step whose number it is given.
 _KILLED = """
@@ -223,7 +223,7 @@ def test_a_restore_that_is_stopped_leaves_what_was_there(file: Path, kept: Path)
     before = {path.name: path.read_bytes() for path in file.parent.iterdir()}
 
     with pytest.raises(StorageError, match="stopped before it was done"):
-        restore(file, kept, say_nothing, lambda: True)
+        restore(file, kept, discard_line, lambda: True)
 
     file.with_name("headrace.db.lock").unlink()
     assert before == {path.name: path.read_bytes() for path in file.parent.iterdir()}
@@ -236,7 +236,7 @@ def test_links_to_the_file_go_on_leading_to_it_whatever_it_is_called(
     leave_a_log(odd)
     (tmp_path / "link.db").symlink_to(odd)
 
-    backup(tmp_path / "link.db", tmp_path / "%41 ?mode=ro.db", say_nothing)
+    backup(tmp_path / "link.db", tmp_path / "%41 ?mode=ro.db", discard_line)
     _restore(tmp_path / "link.db", kept)
 
     assert ["logged", "old"] == titles_in(tmp_path / "%41 ?mode=ro.db")

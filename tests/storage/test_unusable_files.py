@@ -10,7 +10,7 @@ from storage.errors import StorageError
 from storage.sqlite.backup import backup, check
 from storage.sqlite.restore import restore
 from storage.sqlite.store import SQLiteStorage
-from tests.storage.sqlite_files import say_nothing
+from tests.storage.sqlite_files import discard_line
 
 
 def no_stop() -> bool:
@@ -26,15 +26,15 @@ def reported(loop: IOLoop, file: Path) -> None:
 
 
 def backed_up(loop: IOLoop, file: Path) -> None:
-    backup(file, file.with_name("copy.db"), say_nothing, no_stop)
+    backup(file, file.with_name("copy.db"), discard_line, no_stop)
 
 
 def checked(loop: IOLoop, file: Path) -> None:
-    check(file, is_ours=False, say=say_nothing, stop=no_stop)
+    check(file, is_ours=False, write_line=discard_line, stop=no_stop)
 
 
 def restored(loop: IOLoop, file: Path) -> None:
-    restore(file.with_name("other.db"), file, say_nothing, no_stop)
+    restore(file.with_name("other.db"), file, discard_line, no_stop)
 
 
 @pytest.mark.parametrize("use", [opened, reported, backed_up, restored])
