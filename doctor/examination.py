@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from doctor.findings import Finding, Mark, as_text, ok, summary
+from doctor.findings import Finding, Severity, as_text, ok, summary
 from doctor.local_programs import local_programs
 from doctor.machine import limits, ports
 from doctor.store import store
@@ -34,4 +34,4 @@ async def examine(settings: Settings, *, ask: bool, write_line: Callable[[str], 
     finally:
         client.close()
     write_line(summary(found))
-    return all(finding.mark is not Mark.WRONG for finding in found)
+    return all(finding.severity is not Severity.WRONG for finding in found)

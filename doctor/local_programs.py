@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
-from doctor.findings import Finding, look, ok, wrong
+from doctor.findings import Finding, ok, warning, wrong
 from settings import UNIX, Settings
 from settings.addresses import is_loopback
 from sockets.peer_credentials import HAS_PEER_CREDENTIALS, NOBODY, PeerCredentials
@@ -26,7 +26,7 @@ def local_programs(settings: Settings) -> Iterator[Finding]:
         return
     about = 'auth.mode "none"'
     if not HAS_PEER_CREDENTIALS:
-        yield look(
+        yield warning(
             about,
             "this system does not tell which user a connection belongs to: a proxy that adds no "
             "headers is served",
@@ -47,21 +47,21 @@ def local_programs(settings: Settings) -> Iterator[Finding]:
     found = publicly_bound_ports(table for path in _TABLES if (table := _read(path)))
     if found:
         listed = " and ".join(map(str, found))
-        yield look(
+        yield warning(
             about,
             f"a program on this machine listens to the network on port {listed}: a proxy that adds "
             "no headers is refused, unless it runs as this user or root",
             f"if it is to serve Headrace: {_KEYS}",
         )
     if os.geteuid() == NOBODY:
-        yield look(
+        yield warning(
             about,
             "this user is nobody, which many programs run as, proxies among them: only root's "
             "programs are served",
             f"a user of its own for the server, or {_KEYS}",
         )
     elif os.geteuid() == 0:
-        yield look(
+        yield warning(
             about,
             "this user is root, so every proxy that runs as root (in a container, most do) is "
             "served",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from doctor.findings import Finding, look, ok, wrong
+from doctor.findings import Finding, ok, warning, wrong
 from http_client.client import ClientRequest, HttpClient
 from http_client.errors import HttpClientError
 from settings import UNIX, Settings
@@ -32,7 +32,7 @@ def limits(settings: Settings) -> Iterator[Finding]:
     if most == resource.RLIM_INFINITY or most >= needed:
         yield ok("open files", f"{_number(most)} allowed, {needed:,} can be needed")
     else:
-        yield look(
+        yield warning(
             "open files",
             f"{_number(most)} allowed here, while limits.connections = {wanted:,} and {calls:,} "
             f"upstream calls need {needed:,}: the server would take in {affordable:,} connections",
@@ -46,7 +46,7 @@ def limits(settings: Settings) -> Iterator[Finding]:
     if queue >= BACKLOG:
         yield ok("backlog", f"{queue:,} connections may wait to be accepted")
     else:
-        yield look(
+        yield warning(
             "backlog",
             f"{queue:,} connections may wait to be accepted, and the server asks for {BACKLOG:,}: "
             "in a rush the rest wait a second and more",

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Iterator
 
-from doctor.findings import Finding, look, ok, wrong
+from doctor.findings import Finding, ok, warning, wrong
 from settings import Settings
 from storage.contract import StoreLifecycle
 from storage.errors import Outdated, Reason, StorageError
@@ -79,22 +79,22 @@ def _findings(settings: Settings, report: StoreReport) -> Iterator[Finding]:
             _RESTORE,
         )
     elif not report.is_looked_through:
-        yield look(
+        yield warning(
             "storage",
             "it was not checked to its end, which takes longer than a few seconds",
             "server.py check checks all of it",
         )
     if report.missing:
-        yield look(
+        yield warning(
             "storage",
             f"missing: {', '.join(report.missing)}",
             "nothing to do if no server was started yet: the next start creates them",
         )
     if report.due:
-        yield look("storage", f"of another version: {', '.join(report.due)}", _MIGRATE)
+        yield warning("storage", f"of another version: {', '.join(report.due)}", _MIGRATE)
     if abs(report.ahead_seconds) > _CLOCK_SECONDS:
         way = "ahead of" if report.ahead_seconds > 0 else "behind"
-        yield look(
+        yield warning(
             "clock",
             f"the database's is {abs(report.ahead_seconds):.1f} s {way} this machine's",
             "have both machines ask the same time servers (chrony, systemd-timesyncd)",
@@ -108,7 +108,7 @@ def _findings(settings: Settings, report: StoreReport) -> Iterator[Finding]:
             "free disk space; every question is refused until then",
         )
     elif report.free_bytes is not None and report.free_bytes < _FREE_BYTES:
-        yield look(
+        yield warning(
             "disk",
             f"{report.free_bytes / 1e6:,.0f} MB are free where the database is",
             "free disk space; with a full disk every question is refused",

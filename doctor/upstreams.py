@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from tornado.iostream import StreamClosedError
 from tornado.netutil import Resolver
 
-from doctor.findings import Finding, look, ok, wrong
+from doctor.findings import Finding, ok, warning, wrong
 from http_client.client import HttpClient
 from http_client.connecting import Endpoint, TunnelProxy, connect, parse_url, stream_error
 from http_client.dns import CachingResolver
@@ -71,14 +71,14 @@ async def upstreams(settings: Settings, client: HttpClient, *, ask: bool) -> lis
 def _of_settings(settings: Settings) -> Iterator[Finding]:
     for name, configured in settings.providers.items():
         if configured.dialect == "demo":
-            yield look(
+            yield warning(
                 name,
                 "answers come from the built-in demo, not from a model",
                 "configure a provider, such as [providers.openai]",
             )
     name, _, model = settings.effective_default_model.partition("/")
     if model not in settings.providers[name].models:
-        yield look(
+        yield warning(
             "default_model",
             f"{model} is not among the models of {name}",
             f"list it in providers.{name}.models, or correct its spelling",
@@ -111,7 +111,7 @@ async def _reach(
     took = 1000 * (loop.time() - began)
     kind = "TLS" if endpoint.secure else "no TLS"
     if configured.api_key is not None and not endpoint.secure and not _is_near(endpoint.host):
-        return look(
+        return warning(
             name,
             f"{endpoint.authority} is reached without TLS, so the API key is sent unencrypted",
             "use an https:// base_url, if it has one",

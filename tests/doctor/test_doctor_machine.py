@@ -31,15 +31,15 @@ def test_too_few_files_are_told_with_the_number_that_would_do(
 
     found, *_ = machine.limits(Settings())
 
-    assert "look" == found.mark
+    assert "warn" == found.severity
     assert "LimitNOFILE=12160" in found.remedy  # for 10,000 connections and 2,000 answers
     assert "would take in 2,048 connections" in found.words
 
 
-@pytest.mark.parametrize(("descriptors", "mark"), [(1659, "look"), (1660, "ok")])
+@pytest.mark.parametrize(("descriptors", "severity"), [(1659, "warn"), (1660, "ok")])
 @pytest.mark.gen_test
 async def test_files_are_enough_for_the_doctor_where_they_are_for_the_server(
-    monkeypatch: pytest.MonkeyPatch, serve: Serving, descriptors: int, mark: str
+    monkeypatch: pytest.MonkeyPatch, serve: Serving, descriptors: int, severity: str
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (descriptors, descriptors))
     few = {"limits": {"connections": 1000, "answers": 2000}, "upstream": {"max_connections": 500}}
@@ -47,8 +47,8 @@ async def test_files_are_enough_for_the_doctor_where_they_are_for_the_server(
     found, *_ = machine.limits(Settings(**few))
     server = await serve.start(**few)
 
-    assert mark == found.mark
-    assert (mark == "ok") == (server.acceptor.max_connections == 1000)
+    assert severity == found.severity
+    assert (severity == "ok") == (server.acceptor.max_connections == 1000)
 
 
 def test_a_short_queue_for_connections_is_told(
@@ -59,7 +59,7 @@ def test_a_short_queue_for_connections_is_told(
 
     *_, found = machine.limits(Settings())
 
-    assert ("look", "sysctl net.core.somaxconn=4096") == (found.mark, found.remedy)
+    assert ("warn", "sysctl net.core.somaxconn=4096") == (found.severity, found.remedy)
 
 
 @pytest.mark.parametrize(("taken", "family"), [("127.0.0.1", "AF_INET"), ("::1", "AF_INET6")])
@@ -127,7 +127,7 @@ async def test_a_proxy_beside_a_server_without_keys_is_looked_at(
     table.write_text(_TABLE.format("00000000:0050", "00000000:0000", "0A"))
     monkeypatch.setattr(local_programs, "_TABLES", (table, tmp_path / "missing"))
     said_of_port = (
-        'look   auth.mode "none": a program on this machine listens to the network on port 80'
+        'warn   auth.mode "none": a program on this machine listens to the network on port 80'
     )
 
     _, without = await run_doctor(storage=storage)
@@ -140,8 +140,8 @@ async def test_a_proxy_beside_a_server_without_keys_is_looked_at(
 @pytest.mark.parametrize(
     ("uid", "said"),
     [
-        (0, "look   {}: this user is root"),
-        (65_534, "look   {}: this user is nobody"),
+        (0, "warn   {}: this user is root"),
+        (65_534, "warn   {}: this user is nobody"),
         (1000, "ok     {}: "),
     ],
 )

@@ -103,7 +103,7 @@ async def test_what_the_first_stage_left_is_fine_and_due_to_be_migrated(store_ur
 
     assert fine, said
     assert re.search(
-        r"look   storage: of another version: .*\n       -> server\.py migrate\n", said
+        r"warn   storage: of another version: .*\n       -> server\.py migrate\n", said
     )
 
 
@@ -191,20 +191,22 @@ async def test_what_may_not_be_written_is_wrong_and_named(
 
 
 @pytest.mark.parametrize(
-    ("examined", "mark", "words"),
+    ("examined", "severity", "words"),
     [
-        ({"due": ("validator of messages",)}, "look", "of another version: validator of messages"),
-        ({"ahead_seconds": -3.0}, "look", "3.0 s behind"),
-        ({"ahead_seconds": 3.0}, "look", "3.0 s ahead of"),
+        ({"due": ("validator of messages",)}, "warn", "of another version: validator of messages"),
+        ({"ahead_seconds": -3.0}, "warn", "3.0 s behind"),
+        ({"ahead_seconds": 3.0}, "warn", "3.0 s ahead of"),
         ({"version": (4, 2, 0)}, "wrong", "4.2.0 is too old"),
-        ({"free_bytes": 5_000_000}, "look", "5 MB are free"),
+        ({"free_bytes": 5_000_000}, "warn", "5 MB are free"),
         ({"free_bytes": 100_000}, "wrong", "0.1 MB are free"),
-        ({"is_looked_through": False}, "look", "not checked to its end"),
+        ({"is_looked_through": False}, "warn", "not checked to its end"),
     ],
 )
-def test_what_a_database_says_is_weighed(examined: dict[str, Any], mark: str, words: str) -> None:
+def test_what_a_database_reports_is_weighed(
+    examined: dict[str, Any], severity: str, words: str
+) -> None:
     facts = {"name": "MongoDB", "version": (6, 0, 5), "shape": "replica set", **examined}
 
     found = list(_findings(Settings(), StoreReport(**facts)))
 
-    assert [mark] == [each.mark for each in found if words in each.words]
+    assert [severity] == [each.severity for each in found if words in each.words]
