@@ -1,14 +1,15 @@
-"""Every knob of the server: one frozen tree, built once at the start and handed down.
+"""All settings of the server: one frozen tree, built once at the start and passed on.
 
-Four places can set a value, each beating the ones before it: keys under the names that vendors give
-them (`OPENAI_API_KEY`, …), a TOML file, the environment (`HEADRACE_RELAY__HEARTBEAT_SECONDS`), and
-systemd credentials (a file `providers.openai.api_key` in `$CREDENTIALS_DIRECTORY`). A wrong or
-unknown setting stops the start with one line that names it and never shows a secret.
+A value can come from four sources, each of which overrides the ones before it: API keys under the
+vendors' own names (`OPENAI_API_KEY`, …), a TOML file, the environment
+(`HEADRACE_RELAY__HEARTBEAT_SECONDS`), and systemd credentials (a file `providers.openai.api_key` in
+`$CREDENTIALS_DIRECTORY`). A wrong or unknown setting stops the start with one line that names it
+and never shows a secret.
 
-`tree.py` holds the sections together, each of which is in the module of its area; `loading.py`
-builds the tree of its sources, `error_messages.py` says what is wrong, `display.py` shows it. Tests
-may also write `Settings(port=0, …)`: the class itself reads nothing but its arguments. Times are
-seconds unless a name says otherwise.
+`tree.py` combines the sections, each of which has a module; `loading.py` builds the tree from its
+sources, `error_messages.py` words the errors, and `display.py` shows the tree. Tests may also call
+`Settings(port=0, …)`: the class itself reads nothing but its arguments. Times are in seconds unless
+a name says otherwise.
 """
 
 from settings.addresses import UNIX

@@ -1,7 +1,7 @@
-"""Addresses as settings: of web pages, providers, proxies, and of what the server listens on.
+"""Addresses in settings: of web pages, providers, proxies, and of the server's own listener.
 
-Each check raises ValueError with words for the operator, which do not repeat an address that may
-hold a password.
+Each check raises ValueError with a message for the operator, which does not repeat an address that
+may contain a password.
 """
 
 import ipaddress
@@ -13,29 +13,34 @@ from pydantic import AfterValidator, Field
 
 from settings.values import PRINTABLE
 
-# How `host` names a socket in the file system in place of an address.
+# The prefix by which `host` names a Unix socket instead of an address.
 UNIX = "unix:"
 
-# Apps and extensions of browsers have schemes of their own, and their hosts may have capitals.
+# Apps and browser extensions have schemes of their own, and their hosts may contain capitals.
 _APP_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9._~-]+(:[1-9][0-9]{0,4})?")
 
-# Origins of these kinds are told as "null", and would let in whatever somebody saved or framed.
+# Browsers send the origin of such pages as "null", which would also admit every saved or framed
+# page.
 _ANONYMOUS = ("about", "blob", "data", "file", "filesystem", "javascript")
 
-# What would be taken off paths that never had it put before them.
+# The server's own paths: as a base path they would be removed from requests that lack the base
+# path.
 _OWN_PATHS = re.compile(
     r"/(api(/(v1(/.*)?|docs|openapi\.json))?|(assets|c)(/[^/]*)?|healthz|metrics|readyz)"
 )
 
 
 def web_address(text: str) -> SplitResult:
-    """Split an http(s) address, complaining without repeating it: it may hold a password."""
+    """Split an http(s) URL.
+
+    Raises ValueError, which does not repeat it: it may contain a password.
+    """
     try:
         parts = urlsplit(text)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
-    if not usable or not PRINTABLE.fullmatch(text):  # urlsplit passes over line ends in silence
+    if not usable or not PRINTABLE.fullmatch(text):  # urlsplit ignores line ends
         raise ValueError("should be an address such as https://host:port")
     return parts
 
@@ -48,7 +53,7 @@ def _proxy(text: str) -> str:
 
 
 def _jwks_address(text: str) -> str:
-    # Who can change the keys on their way makes everybody's tokens.
+    # Whoever could change the keys on the way could issue tokens for every user.
     parts = web_address(text)
     if parts.username is not None or parts.fragment:
         raise ValueError("should hold neither user, password nor fragment")
@@ -58,7 +63,8 @@ def _jwks_address(text: str) -> str:
 
 
 def _origin(text: str) -> str:
-    # Compared whole with what the browser sends: what it would never send is a mistake.
+    # It is compared as a whole with what the browser sends, so anything a browser never sends is a
+    # mistake.
     if text == "null" or text.partition(":")[0] in _ANONYMOUS:
         raise ValueError(
             f"{text} names nobody: every sandboxed frame or file has it. Give the app's page an "
@@ -93,13 +99,13 @@ def _base_path(text: str) -> str:
     path = text.rstrip("/")
     if not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", path):
         raise ValueError('should be a path such as "/chat", of letters, digits, ., _, ~ and -')
-    if _OWN_PATHS.fullmatch(path):  # nobody could tell whether a proxy has taken it off
+    if _OWN_PATHS.fullmatch(path):  # it would be unclear whether a proxy has removed it
         raise ValueError(f"{path} is an address of the server itself: take another one")
     return path
 
 
 def is_loopback(host: str) -> bool:
-    """Whether `host`, an address or a name, is on this machine for certain."""
+    """Whether `host`, an address or a name, is certainly on this machine."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

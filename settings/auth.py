@@ -1,4 +1,4 @@
-"""Who may ask, and from which web pages."""
+"""Authentication of users, and the web pages that may call the API."""
 
 from typing import Annotated, Literal, Self
 
@@ -13,32 +13,36 @@ Algorithm = Literal[
 
 
 class JwtSettings(Section):
-    """Whose tokens are taken. What a token says about itself is held against this."""
+    """Which tokens (JWT) are accepted. The values in a token are compared with these settings."""
 
     issuer: Word
     audience: Annotated[tuple[Word, ...], CommaSeparated, Field(min_length=1)]
-    # Only what signs with a private key: one that could be checked with a shared secret could be
-    # forged with a published key.
+    # Only algorithms that sign with a private key: with one that uses a shared secret, a token
+    # could be forged from the published key.
     algorithms: Annotated[tuple[Algorithm, ...], CommaSeparated, Field(min_length=1)]
     jwks_url: JwksAddress
-    ca_certs: CaFile | None = None  # in place of certifi's
-    # Clocks of machines that are looked after differ by less; more would prolong every token.
+    ca_certs: CaFile | None = None  # replaces certifi's
+    # The clocks of administered machines differ by less; a larger value would prolong every token.
     leeway_seconds: float = Field(30.0, ge=0, le=300)
-    # A word among a token's scopes. Unset, no token makes an admin.
+    # The scope that makes a token's user an admin. Unset: no token does.
     admin_scope: Word | None = None
-    # The claim that says which models its holder may ask, as `create-key --models` does for keys.
-    # Unset, any. Set, a token without it may ask none: else forgetting it would open them all.
+    # The claim with the models that a token permits, as `create-key --models` does for API keys.
+    # Unset: all models. If it is set, a token without the claim permits none, so that a forgotten
+    # claim does not open all of them.
     models_claim: Word | None = None
 
 
 class AuthSettings(Section):
-    """Who may ask. "none" trusts every program on this machine, and so never listens beyond it."""
+    """How users are authenticated. "none" trusts every program on this machine, and is refused
+    elsewhere.
+    """
 
     mode: Literal["none", "keys", "jwt"] = "none"
-    # Signs tickets. Every process has the same; another one ends all tickets that were given.
+    # Signs tickets. All processes need the same value; a new value invalidates all tickets that
+    # were issued.
     secret: SigningSecret | None = None
-    # "keys": how long a key that was revoked elsewhere may still open something here. One query for
-    # all keys in use each time. A minute is not "within seconds" any more.
+    # "keys": seconds for which an API key that another process revoked may still be accepted. Each
+    # recheck is one query for all keys in use. The limit keeps revocation "within seconds".
     recheck_seconds: float = Field(3.0, gt=0, lt=60)
     jwt: JwtSettings | None = None
 
@@ -57,6 +61,6 @@ class AuthSettings(Section):
 
 
 class CorsSettings(Section):
-    """Which web pages of other origins may call. None by default: nothing is open unasked."""
+    """Which web pages of other origins may call the API. By default none may."""
 
     allow_origins: Annotated[tuple[Origin, ...], CommaSeparated] = ()

@@ -1,4 +1,4 @@
-"""Settings as they may be shown: as TOML, secrets masked."""
+"""Shows settings as TOML, with secrets masked."""
 
 import json
 import re
@@ -13,18 +13,18 @@ MASK = "**********"
 
 
 def describe(settings: Settings) -> str:
-    """The effective settings as TOML text, secrets masked."""
+    """Return the effective settings as TOML text, with secrets masked."""
     return "\n".join(_toml(settings, ())).strip() + "\n"
 
 
 def masked(url: str) -> str:
-    """An address as it may be shown: without the password in it."""
+    """Return a URL without the password in it."""
     url = re.sub(r"://([^:/?#@]*):.*@", rf"://\1:{MASK}@", url)
-    return re.sub(r"(?i)((?:password|properties)=)[^&#]*", rf"\1{MASK}", url)  # MongoDB's options
+    return re.sub(r"(?i)((?:password|properties)=)[^&#]*", rf"\1{MASK}", url)  # of MongoDB
 
 
 def _toml(table: Any, path: tuple[str, ...]) -> list[str]:
-    """One table as lines, its plain values before the tables within it, as TOML wants them."""
+    """Return the lines of one table, with plain values before nested tables, as TOML requires."""
     items = dict(table)
     if isinstance(table, Settings):
         items["default_model"] = table.effective_default_model

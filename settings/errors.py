@@ -1,5 +1,8 @@
-"""What is wrong with the settings, in one line."""
+"""The error for wrong settings, with a message of one line."""
 
 
 class SettingsError(Exception):
-    """A setting is wrong or unknown. The message is one line, names it and shows no secret."""
+    """A setting is wrong or unknown.
+
+    The message is one line, names the setting and shows no secret.
+    """

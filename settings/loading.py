@@ -1,4 +1,4 @@
-"""The settings of this start, built of all their sources."""
+"""Loads the settings from all of their sources."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,14 +23,19 @@ _S = TypeVar("_S", bound=BaseSettings)
 
 
 def load(config: Path | None, environ: Mapping[str, str]) -> Settings:
-    """Build the settings from the file `config` (or the usual one), `environ` and credentials."""
+    """Build the settings from the file `config` (or the default one), `environ` and credentials.
+
+    Raises SettingsError.
+    """
     return _built(Settings, config, environ)
 
 
 def load_storage(config: Path | None, environ: Mapping[str, str]) -> StorageSettings:
-    """Where the store is, for commands that need nothing else: the rest is not even looked at.
+    """Build only the settings of the store, for commands that need no others; those are not
+    checked.
 
-    Secrets often are the service's own, out of reach of the operator's shell.
+    The secrets among them may be readable only by the service, and not by the operator. Raises
+    SettingsError.
     """
     return _built(StorageOnly, config, environ).storage
 
@@ -39,7 +44,7 @@ def _built(kind: type[_S], config: Path | None, environ: Mapping[str, str]) -> _
     variables = named_in_environment(environ)
     credentials = named_in_credentials(environ)
     path, file = settings_file(config, environ)
-    sources: tuple[PydanticBaseSettingsSource, ...] = (  # the strongest first
+    sources: tuple[PydanticBaseSettingsSource, ...] = (  # in descending order of precedence
         InitSettingsSource(Settings, nested(credentials)),
         InitSettingsSource(Settings, nested(variables)),
         file,
@@ -51,4 +56,4 @@ def _built(kind: type[_S], config: Path | None, environ: Mapping[str, str]) -> _
         origins = {named: name for name, named, _ in (*variables, *credentials)}
         written = WrittenFile(path, file())
         found = "; ".join(error_message(details, origins, written) for details in error.errors())
-        raise SettingsError(" ".join(found.split())) from error  # a name may hold a line end
+        raise SettingsError(" ".join(found.split())) from error  # a name may contain a line end

@@ -1,4 +1,4 @@
-"""The providers: where they are, how they speak, and how long they may take."""
+"""The providers: their addresses, dialects and credentials, and the timeouts of calls to them."""
 
 from typing import Annotated, Self, get_args
 
@@ -10,21 +10,21 @@ from settings.values import CaFile, CommaSeparated, Count, Seconds, Secret, Sect
 
 
 class ProviderSettings(Section):
-    """One provider: where it is, how it speaks, and what opens it."""
+    """One provider: its dialect, its address and its credentials."""
 
     dialect: DialectName
-    # Unset, the dialect's public address and its usual model.
+    # Unset: the dialect's public address and its default models.
     base_url: str = Field("", validate_default=True)
     models: Annotated[tuple[Word, ...], CommaSeparated] = Field((), validate_default=True)
     api_key: Secret | None = None
     secret_key: Secret | None = None  # qianfan-v1: the other half of its key pair
-    access_token: Secret | None = None  # qianfan-v1: in place of the pair
+    access_token: Secret | None = None  # qianfan-v1: instead of the key pair
     proxy: ProxyAddress | None = Field(None, repr=False)
-    ca_certs: CaFile | None = None  # in place of certifi's
-    incremental_output: bool = True  # dashscope: false asks for cumulative events
-    # What some servers of OpenAI's dialect need; `server.py doctor --ask` finds out.
-    stream_options: bool = True  # false: not sent, for servers that refuse the field
-    max_tokens_name: MaxTokensName | None = None  # unset: `max_tokens`, but for OpenAI's own hosts
+    ca_certs: CaFile | None = None  # replaces certifi's
+    incremental_output: bool = True  # dashscope: false requests cumulative events
+    # Variations that some OpenAI-compatible servers need; `server.py doctor --ask` finds them out.
+    stream_options: bool = True  # false: not sent, for servers that reject it
+    max_tokens_name: MaxTokensName | None = None  # unset: `max_tokens`, except for OpenAI
     done_ends: bool = False  # true: `[DONE]` is a finish mark, for servers that send no other
 
     @field_validator("base_url")
@@ -53,23 +53,24 @@ class ProviderSettings(Section):
             pair = (self.api_key is not None, self.secret_key is not None)
             if pair != ((False, False) if self.access_token else (True, True)):
                 raise ValueError("needs api_key and secret_key, or access_token in their place")
-        # Servers of one's own often ask for no key: only the public address is known to.
+        # Private servers often need no key: only for the public address is it known to be required.
         elif self.api_key is None and self.base_url and self.base_url == preset.base_url:
             raise ValueError(f"api_key is required for {self.base_url}")
         return self
 
 
 class TimeoutSettings(Section):
-    """How long an upstream may take, by what we are waiting for."""
+    """How long a call to a provider may take, in its stages."""
 
-    connect: Seconds = 10  # DNS, TCP and TLS; a lost SYN is sent again after 1, 3 and 7 seconds
-    first_token: Seconds = 60  # long prompts and busy models are slow to begin, and still answer
-    idle: Seconds = 60  # between two tokens; reasoning models fall silent for tens of seconds
-    answer: Seconds = 600  # the whole: past this nobody is still reading
+    connect: Seconds = 10  # DNS, TCP and TLS; a lost SYN is sent again after 1, 3 and 7 s
+    first_token: Seconds = 60  # long prompts and busy models start slowly
+    idle: Seconds = 60  # between tokens; reasoning models pause for tens of seconds
+    answer: Seconds = 600  # the whole answer; longer than people wait for one
 
 
 class UpstreamSettings(Section):
-    """The client that calls providers."""
+    """The HTTP client that calls providers."""
 
-    # About 21 KB each when open: 210 MB. The limit on open files has to allow as many and more.
+    # Connections take about 21 KB each: 210 MB. The limit on open files has to allow at least as
+    # many.
     max_connections: Count = 10_000

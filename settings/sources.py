@@ -1,7 +1,8 @@
-"""Where values come from: vendors' keys, a TOML file, the environment, systemd credentials.
+"""The sources of settings: vendors' API keys, a TOML file, the environment, systemd credentials.
 
-The library's own source of variables would pass over unknown ones in silence, so what comes by name
-is made into a tree here; its TOML source and its merging do the rest.
+pydantic-settings' own source of environment variables ignores unknown ones. So variables and
+credentials are nested into a tree here, and pydantic-settings reads the TOML file and merges the
+sources.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,22 +18,25 @@ from settings.tree import Settings
 
 PREFIX = "HEADRACE_"
 
-# What systemd puts before a file's name where LoadCredential= names a folder, as deploy/ has it.
+# systemd's prefix of file names where LoadCredential= names a folder, as in deploy/.
 CREDENTIAL_PREFIX = "headrace_"
 DEFAULT_FILE = Path("headrace.toml")
 
-# The vendors' own names for their keys, in the order in which the first one's provider is default.
+# The vendors' own names for their API keys. The first provider with a key is the default one.
 _KEY_VARIABLES = tuple(
     (name, variables) for name, preset in PRESETS.items() for variables in preset.key_variables
 )
 
 
-# One value that came by name: the name as the user wrote it, the path of the setting, the text.
+# A value that has a name: the name as the operator wrote it, the path of the setting, the text.
 _Named = tuple[str, tuple[str, ...], str]
 
 
 def named_in_environment(environ: Mapping[str, str]) -> list[_Named]:
-    """The variables that are ours, but for those that Kubernetes makes of a Service of our name."""
+    """Return the settings in the environment.
+
+    Variables that Kubernetes creates for a Service with our name are left out.
+    """
     links = service_links(environ, PREFIX)
     return [
         (name, tuple(name.removeprefix(PREFIX).lower().split("__")), value)
@@ -45,7 +49,7 @@ def named_in_environment(environ: Mapping[str, str]) -> list[_Named]:
 
 
 def named_in_credentials(environ: Mapping[str, str]) -> list[_Named]:
-    """The files that systemd hands down. Raises SettingsError."""
+    """Return the settings in systemd's credentials. Raises SettingsError."""
     directory = environ.get("CREDENTIALS_DIRECTORY")
     if not directory:
         return []
@@ -74,7 +78,10 @@ def _credential(file: Path) -> _Named:
 
 
 def nested(named: Iterable[_Named]) -> dict[str, Any]:
-    """Nest values by their paths, so that a path that leads nowhere is seen as such."""
+    """Nest values by their paths, so that a path which is not a setting is reported as unknown.
+
+    Raises SettingsError if a path leads through a value.
+    """
     tree: dict[str, Any] = {}
     for name, path, value in named:
         branch = tree
@@ -89,7 +96,10 @@ def nested(named: Iterable[_Named]) -> dict[str, Any]:
 def settings_file(
     config: Path | None, environ: Mapping[str, str]
 ) -> tuple[Path, PydanticBaseSettingsSource]:
-    """The settings file, whether or not it is there, and what it says."""
+    """Return the path of the settings file, whether or not it exists, and the source that reads it.
+
+    Raises SettingsError.
+    """
     named = config or (Path(name) if (name := environ.get("HEADRACE_CONFIG")) else None)
     path = named or DEFAULT_FILE
     try:
@@ -100,25 +110,25 @@ def settings_file(
         raise SettingsError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path} is not UTF-8 text") from error
-    except (ValueError, RecursionError) as error:  # tomllib says where, not what stands there
+    except (ValueError, RecursionError) as error:  # without a quotation
         raise SettingsError(f"{path} is not TOML: {error}") from error
 
 
 class VendorKeys(PydanticBaseSettingsSource):
-    """Keys under the vendors' own names. They switch a provider on, or fill in its missing key."""
+    """API keys under the vendors' own names. They add a provider, or fill in its missing key."""
 
     def __init__(self, settings_cls: type[BaseSettings], environ: Mapping[str, str]) -> None:
         super().__init__(settings_cls)
         self._environ = environ
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        return None, "", False  # the library asks for this method, and calls it of other sources
+        return None, "", False  # abstract in the base class, and never called here
 
     def __call__(self) -> dict[str, Any]:
         configured = self.current_state.get("providers", {})
         if not isinstance(configured, dict):
             return {}
-        # Named here too, so that they keep their place before ours: the first one is the default.
+        # Providers of the other sources come first, so that the default one stays the same.
         providers: dict[str, Any] = {name: {} for name in configured}
         for name, variables in _KEY_VARIABLES:
             keys = {each: self._environ[each] for each in variables if self._environ.get(each)}
@@ -133,7 +143,9 @@ class VendorKeys(PydanticBaseSettingsSource):
 
 
 def _takes_keys(configured: object, dialect: str) -> bool:
-    """Whether a provider as configured is the one a vendor's key belongs to, and has none."""
+    """Whether a configured provider is the one that a vendor's key is for, and has no key
+    itself.
+    """
     return (
         isinstance(configured, dict)
         and configured.get("dialect", dialect) == dialect

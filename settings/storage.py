@@ -1,4 +1,4 @@
-"""Where conversations are kept."""
+"""The store of conversations."""
 
 import re
 
@@ -8,7 +8,10 @@ from settings.values import Section
 
 
 class StorageSettings(Section):
-    """Where conversations are kept. The address may hold a password: `masked` is for showing it."""
+    """The store of conversations.
+
+    Its URL may contain a password: `masked` removes that for display.
+    """
 
     url: str = Field("sqlite:///data/headrace.db", repr=False)
 
@@ -17,6 +20,6 @@ class StorageSettings(Section):
     def _known_kind(cls, url: str) -> str:
         if not re.match(r"sqlite:///.|mongodb(\+srv)?://.", url) or "\0" in url:
             raise ValueError("should be sqlite:///path, mongodb://… or mongodb+srv://…")
-        if url != url.strip():  # such as the CR of a file that another system wrote
+        if url != url.strip():  # such as the CR of a file from Windows
             raise ValueError("has a blank or a line end at its end: that would be another file")
         return url

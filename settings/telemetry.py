@@ -1,4 +1,4 @@
-"""What the server tells of itself: metrics, log and traces."""
+"""Metrics, log and traces."""
 
 from typing import Literal
 
@@ -9,25 +9,25 @@ from settings.values import Section
 
 
 class MetricsSettings(Section):
-    """Where Prometheus finds `/metrics`: on the server's own port, or on one beside it.
+    """Where Prometheus finds `/metrics`: on the server's own port, or on a separate one.
 
-    Of processes that share a port each needs one beside it, and each its own. Whoever reaches that
-    address may read them: there are no keys, and no words of anybody's in it.
+    Processes that share a port need a separate one each. Everyone who reaches that address may read
+    the metrics: they contain no keys and no text of users.
     """
 
     host: Host = "127.0.0.1"
-    port: int | None = Field(None, ge=0, le=65535)  # 0: any free one
+    port: int | None = Field(None, ge=0, le=65535)  # 0: any free port
 
 
 class LogSettings(Section):
-    """What goes to standard error."""
+    """The log on standard error."""
 
-    # A journal is read by people unless somebody says that a collector reads it.
+    # Text is for people; JSON is for log collectors.
     format: Literal["text", "json"] = "text"
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
 class TracesSettings(Section):
-    """OpenTelemetry. Where traces go, and how many, is said by its own variables (`OTEL_…`)."""
+    """OpenTelemetry's traces. Its own variables (`OTEL_…`) set the target and the sampling."""
 
     enabled: bool = False

@@ -1,4 +1,4 @@
-"""The whole tree of settings, and what holds between its sections."""
+"""The whole tree of settings, and the rules that involve several sections."""
 
 from collections.abc import Mapping
 from typing import Self
@@ -18,18 +18,19 @@ from settings.values import ProviderName
 
 
 class Settings(BaseSettings):
-    """The whole tree."""
+    """All settings of the server."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, case_sensitive=True
     )
 
-    # Or "unix:/path": a socket for this user and its group. "::" is IPv6 and IPv4 both.
+    # Or "unix:/path": a socket for this user and its group. "::" listens on IPv6 and IPv4.
     host: Host = "127.0.0.1"
-    port: int = Field(8080, ge=0, le=65535)  # 0: any free one
-    # Below which path of a site a proxy has it, such as "/chat", whether it takes that off or not.
+    port: int = Field(8080, ge=0, le=65535)  # 0: any free port
+    # The path of a site under which a proxy serves this server, such as "/chat", whether or not the
+    # proxy removes it from requests.
     base_path: BasePath = ""
-    reuse_port: bool = False  # several processes on one port: the kernel deals out connections
+    reuse_port: bool = False  # several processes on one port: the kernel distributes connections
     default_model: str | None = None  # "<provider>/<model>"; see `effective_default_model`
     storage: StorageSettings = StorageSettings()
     auth: AuthSettings = AuthSettings()
@@ -46,7 +47,9 @@ class Settings(BaseSettings):
 
     @property
     def effective_default_model(self) -> str:
-        """The model of a question that names none: as set, else the first provider's first."""
+        """The model of questions that name none: the setting, or the first model of the first
+        provider.
+        """
         if self.default_model is not None:
             return self.default_model
         name, provider = next(iter(self.providers.items()))
@@ -54,13 +57,15 @@ class Settings(BaseSettings):
 
     @property
     def most_calls(self) -> int:
-        """How many calls to providers there may be at a time: of an answer each."""
+        """The highest number of concurrent calls to providers, with one call per answer."""
         return min(self.limits.answers, self.upstream.max_connections)
 
     @field_validator("providers", mode="before")
     @classmethod
     def _at_least_the_demo(cls, value: object) -> object:
-        """With no provider the demo stands in; a provider named after a dialect speaks it."""
+        """Add the demo if there is no provider, and the dialect of providers named after a
+        preset.
+        """
         if not isinstance(value, Mapping):
             return value
         return {
@@ -103,7 +108,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _metrics_have_a_port_of_their_own(self) -> Self:
-        # Else the server would find its own port taken, and nobody would guess by whom.
+        # Otherwise the server would report its own port as taken by an unknown program.
         mine, metrics = (self.host, self.port), (self.metrics.host, self.metrics.port)
         if mine == metrics and self.port != 0:
             raise ValueError(
@@ -121,12 +126,12 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read arguments and nothing else: `load` is the way to a file and the environment."""
+        """Read arguments only: `load` reads the file, the environment and the credentials."""
         return (init_settings,)
 
 
 class StorageOnly(BaseSettings):
-    """The part of the tree that says where the store is."""
+    """The part of the tree with the store, for commands that need nothing else."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 

@@ -1,4 +1,4 @@
-"""What single values may be, and the table that they stand in."""
+"""Types of single values, and the base class of sections."""
 
 import re
 import ssl
@@ -7,10 +7,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
-# As many as 128 random bits have in hex: nobody finds those by trying tickets.
+# The length of 128 random bits in hexadecimal, which cannot be found by trying tickets.
 SECRET_CHARS = 32
 
-# Of what travels in a header or a request line: a line end in it would be an attack or a riddle.
+# Characters of values that are sent in a header or a request line, where a line end would be an
+# attack or a mistake.
 PRINTABLE = re.compile(r"[!-~]+")
 
 
@@ -27,10 +28,10 @@ def _long_enough(value: SecretStr) -> SecretStr:
 
 
 def _ca_file(path: Path) -> Path:
-    # Looked into at the start: else every question would fail, and nobody would see why.
+    # It is read at the start: otherwise every question would fail without an obvious reason.
     try:
         ssl.create_default_context(cafile=path)
-    except ssl.SSLError as error:  # an OSError, too
+    except ssl.SSLError as error:  # SSLError is an OSError, too
         raise ValueError(f"{path} holds no certificates in PEM") from error
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror}") from error
@@ -44,7 +45,7 @@ def _provider_name(text: str) -> str:
 
 
 def _split_at_commas(value: object) -> object:
-    """Let a variable, which is always one string, hold a list."""
+    """Split a string at commas, since an environment variable cannot contain a list."""
     if isinstance(value, str):
         return tuple(word.strip() for word in value.split(",") if word.strip())
     return value
@@ -52,7 +53,7 @@ def _split_at_commas(value: object) -> object:
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0)]
-Limit = Annotated[int, Field(ge=0)]  # 0: none
+Limit = Annotated[int, Field(ge=0)]  # 0: unlimited
 Word = Annotated[str, Field(min_length=1)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 SigningSecret = Annotated[Secret, AfterValidator(_long_enough)]
@@ -62,6 +63,6 @@ ProviderName = Annotated[str, AfterValidator(_provider_name)]
 
 
 class Section(BaseModel):
-    """One table of the file: it cannot be changed, and knows no other names."""
+    """One table of the settings file; it is immutable and rejects unknown settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
