@@ -16,6 +16,7 @@ from relay.endings import orphaned
 from relay.errors import StorageUnavailable, TokenBudgetSpent, TooManyQuestions
 from storage.errors import Busy, KeyTaken, NotFound
 from tests.relay.relays import USER, RelayProcess, Starting
+from tests.steps import until
 
 
 async def _ended(process: RelayProcess, answer: Answer) -> Ending:
@@ -153,6 +154,31 @@ def test_an_answer_whose_end_is_not_stored_is_shared_with_nobody(
         assert ending.error is not None
         assert StorageUnavailable.code == ending.error.code
         assert found is not answer
+
+    io_loop.run_sync(ask)
+
+
+def test_an_ending_that_the_store_did_not_take_is_stored_when_it_works_again(
+    start_relay: Starting, io_loop: IOLoop
+) -> None:
+    process = start_relay(lease_seconds=0.2)
+
+    async def ask() -> None:
+        process.store.fail("end_answer")
+        answer = await process.ask()
+        told = await _ended(process, answer)
+        is_live = process.stored(answer).status is Status.LIVE
+
+        process.store.heal()
+
+        async with asyncio.timeout(5):
+            await until(lambda: process.stored(answer).status is not Status.LIVE)
+        assert is_live
+        assert Status.INTERRUPTED is told.status
+        assert (told.status, told.error) == (
+            process.stored(answer).status,
+            process.stored(answer).error,
+        )
 
     io_loop.run_sync(ask)
 
