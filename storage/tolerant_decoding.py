@@ -55,7 +55,7 @@ def decode_chunk(answer_id: str, position: int, pieces: Any) -> Chunk | None:
     try:
         return Chunk(answer_id, position, pieces_in(pieces))
     except msgspec.ValidationError:
-        _warn(LogEvent("unreadable", growth_of=answer_id, position=position))
+        _warn(LogEvent("unreadable growth", answer=answer_id, position=position))
         return None
 
 

@@ -19,6 +19,7 @@ from model.messages import Attempt, Failure, Message, Role, Status, Timing, now
 from model.usage import Usage
 from storage.contract import Storage
 from storage.sqlite.store import SQLiteStorage
+from storage.tolerant_decoding import decode_chunk
 from storage.values import AnswerUpdates, Changes
 from tests.storage.conftest import Place
 from tests.storage.raw import Raw
@@ -355,6 +356,14 @@ async def test_unreadable_growth_is_a_gap(storage: Storage, raw: Raw, pieces: An
     end = ending(TextBlock("abc"))
     assert await storage.end_answer(answer.id, storage.process, end)
     assert [answer.id] == [each.id for each in (await storage.answer_updates({answer.id: 1})).ended]
+
+
+def test_unreadable_growth_is_logged_under_its_answer(
+    expect_log: Callable[[str, str], None],
+) -> None:
+    expect_log("headrace.storage", "^unreadable growth answer=of-this position=7$")
+
+    assert decode_chunk("of-this", 7, "x") is None
 
 
 @pytest.mark.gen_test
