@@ -14,7 +14,7 @@ from http_client.connecting import Endpoint, TunnelProxy, connect, parse_url, st
 from http_client.dns import CachingResolver
 from http_client.errors import HttpClientError
 from model.messages import Role
-from model.prompt import Prompt, said
+from model.prompt import Prompt, text_turn
 from presets import ProviderField, preset_of
 from providers.building import build_provider
 from providers.errors import (
@@ -216,7 +216,7 @@ async def _failure(
         client=client,
         timeouts=settings.timeouts,
     )
-    prompt = Prompt(model=configured.models[0], turns=(said(Role.USER, "Hi"),), max_tokens=1)
+    prompt = Prompt(model=configured.models[0], turns=(text_turn(Role.USER, "Hi"),), max_tokens=1)
     may_send = asyncio.get_running_loop().create_future()
     may_send.set_result(None)
     try:

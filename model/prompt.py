@@ -32,7 +32,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     stop: tuple[str, ...] = ()
 
 
-def said(role: Role, text: str) -> Turn:
+def text_turn(role: Role, text: str) -> Turn:
     """A turn of text alone."""
     return Turn(role, (TextBlock(text),))
 

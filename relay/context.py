@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from model.messages import Role
-from model.prompt import Turn, said
+from model.prompt import Turn, text_turn
 from relay.errors import UnknownParent
 from storage.contract import MessageStore
 from storage.errors import NotFound
@@ -70,7 +70,7 @@ async def history(
             if room < 0:
                 return History(parent.id, _from_question(turns))
             if text and message.role in (Role.USER, Role.ASSISTANT):
-                turns.append(said(message.role, text))
+                turns.append(text_turn(message.role, text))
         if page.next is None or messages <= 0:
             return History(parent.id, _from_question(turns))
         page = await storage.branch(

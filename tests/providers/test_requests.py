@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from model.messages import Role
-from model.prompt import Prompt, merged, said
+from model.prompt import Prompt, merged, text_turn
 from providers.dashscope import DashScope
 from providers.dialect import AccessToken, Dialect
 from providers.errors import BadResponse, ProviderOverloaded, Unauthorized
 from providers.openai import OpenAI
 from tests.providers.outcome import DASHSCOPE, OPENAI, QIANFAN, QIANFAN_V1, SAMPLES
 
-HELLO = (said(Role.USER, "hi"),)
+HELLO = (text_turn(Role.USER, "hi"),)
 ANY = Prompt(model="m", turns=HELLO)
 
 
@@ -44,7 +44,7 @@ def test_nobody_can_change_the_headers_of_the_next_request(dialect: Dialect) -> 
 def test_turns_of_one_role_in_a_row_are_one() -> None:
     roles = [Role.USER, Role.USER, Role.ASSISTANT, Role.ASSISTANT, Role.USER]
     words = "one two three four five".split()
-    turns = merged(said(role, text) for role, text in zip(roles, words, strict=True))
+    turns = merged(text_turn(role, text) for role, text in zip(roles, words, strict=True))
 
     assert [
         (Role.USER, "one\n\ntwo"),
@@ -110,7 +110,7 @@ class TestDashScope:
 
 class TestQianfanV1:
     def test_the_first_turn_is_the_users(self) -> None:
-        turns = (said(Role.ASSISTANT, "dropped"), said(Role.USER, "one"))
+        turns = (text_turn(Role.ASSISTANT, "dropped"), text_turn(Role.USER, "one"))
         assert [{"role": "user", "content": "one"}] == body(QIANFAN_V1, turns=turns)["messages"]
 
     def test_the_system_prompt_stands_outside_the_messages(self) -> None:

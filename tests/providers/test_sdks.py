@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from model.messages import Role
-from model.prompt import Prompt, said
+from model.prompt import Prompt, text_turn
 from providers.dashscope import DashScope
 from providers.dialect import Dialect, OutgoingRequest
 from providers.openai import OpenAI
@@ -136,7 +136,7 @@ def check_request(dialect: str, upstream: ScriptedUpstream) -> None:
     theirs = upstream.requests[0]
     prompt = Prompt(
         model=PROMPTS[dialect]["model"],
-        turns=tuple(said(Role(role), text) for role, text in TURNS),
+        turns=tuple(text_turn(Role(role), text) for role, text in TURNS),
         system="简短",
         max_tokens=99,
         temperature=0.5,

@@ -3,7 +3,7 @@
 import asyncio
 
 from model.messages import Role
-from model.prompt import Prompt, said
+from model.prompt import Prompt, text_turn
 from relay.admission import Slot
 from relay.answer import Answer
 from relay.ask_request import Caller
@@ -14,7 +14,7 @@ from relay.reader_timeout import Peers, ReaderTimeout, UnreadAnswers
 from relay.timeline import Timeline
 from relay.upstream_call import UpstreamCall
 
-PROMPT = Prompt(model="m", turns=(said(Role.USER, "q"),))
+PROMPT = Prompt(model="m", turns=(text_turn(Role.USER, "q"),))
 
 
 class NoPeers:

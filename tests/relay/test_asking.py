@@ -7,7 +7,7 @@ from tornado.ioloop import IOLoop
 
 from model.blocks import ImageBlock
 from model.messages import Role, Status
-from model.prompt import said
+from model.prompt import text_turn
 from relay.ask_request import AskRequest
 from relay.errors import (
     ModelNotAllowed,
@@ -167,9 +167,9 @@ async def test_a_question_goes_on_from_the_newest_answer_or_from_the_one_that_it
 
     await process.answered("three", conversation_id=first.conversation_id, parent_id=first.id)
 
-    branch = (said(Role.USER, "one"), said(Role.ASSISTANT, "hello"))
-    assert (*branch, said(Role.USER, "two")) == process.source.prompts[1].turns
-    assert (*branch, said(Role.USER, "three")) == process.source.prompts[2].turns
+    branch = (text_turn(Role.USER, "one"), text_turn(Role.ASSISTANT, "hello"))
+    assert (*branch, text_turn(Role.USER, "two")) == process.source.prompts[1].turns
+    assert (*branch, text_turn(Role.USER, "three")) == process.source.prompts[2].turns
     assert second.id != first.id
 
 

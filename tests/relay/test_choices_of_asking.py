@@ -11,7 +11,7 @@ from tornado.ioloop import IOLoop
 
 from model.blocks import ImageBlock, ProviderData, ReasoningBlock, TextBlock, ToolResultBlock
 from model.messages import Role, Status
-from model.prompt import said
+from model.prompt import text_turn
 from relay.admission import Allowance
 from relay.answer import Answer
 from relay.answer_record import AnswerRecord
@@ -136,7 +136,11 @@ async def test_leaving_what_is_not_kept_cancels_it_whatever_the_settings_say(pla
 async def test_given_messages_are_asked_in_place_of_the_stores(place: Place) -> None:
     first, _ = await place.relay.ask(AskRequest(user="u", content="stored"))
     await place.whole(first, "kept")
-    given = (said(Role.USER, "one"), said(Role.ASSISTANT, "two"), said(Role.USER, "three"))
+    given = (
+        text_turn(Role.USER, "one"),
+        text_turn(Role.ASSISTANT, "two"),
+        text_turn(Role.USER, "three"),
+    )
     request = AskRequest(
         user="u", content="four", conversation_id=first.conversation_id, history=given
     )
