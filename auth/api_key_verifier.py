@@ -96,7 +96,7 @@ class ApiKeyVerifier:
         looked up.
         """
         cached = await self._known(api_keys.id_of(credentials))
-        if not api_keys.opens(credentials, cached.key.digest):
+        if not api_keys.matches(credentials, cached.key.digest):
             raise InvalidCredentials("key_secret", cached.key.id)
         return _checked(cached)
 

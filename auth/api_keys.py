@@ -61,9 +61,9 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def opens(text: str, kept: str) -> bool:
-    """Whether `kept` is the digest of this key, compared in constant time."""
-    return hmac.compare_digest(digest(text), kept)
+def matches(text: str, stored_digest: str) -> bool:
+    """Whether a key has this digest, compared in constant time."""
+    return hmac.compare_digest(digest(text), stored_digest)
 
 
 def _letters(count: int) -> str:

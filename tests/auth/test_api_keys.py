@@ -24,8 +24,8 @@ def test_no_two_are_alike() -> None:
 def test_what_is_kept_of_a_key_holds_neither_the_key_nor_its_secret() -> None:
     made = api_keys.make()
     kept = api_keys.digest(made.text)
-    assert api_keys.opens(made.text, kept)
-    assert not api_keys.opens(api_keys.make().text, kept)
+    assert api_keys.matches(made.text, kept)
+    assert not api_keys.matches(api_keys.make().text, kept)
     assert made.text.rpartition("_")[2] not in kept
 
 
