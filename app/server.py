@@ -37,13 +37,13 @@ class Server:
 
         It returns after `seconds` at the latest, or when `cut_short` is set.
         """
-        self.relay.retire()
+        self.relay.start_draining()
         self.acceptor.stop()  # a supervisor's socket stays open, for the next process to use
         lingering = min(_STRAGGLERS_SECONDS, seconds)
         with suppress(TimeoutError):
             async with asyncio.timeout(lingering):
                 await cut_short.wait()
-        self.relay.refuse()
+        self.relay.refuse_questions()
         waits = [asyncio.create_task(self.relay.idle()), asyncio.create_task(cut_short.wait())]
         await asyncio.wait(waits, timeout=seconds - lingering, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:

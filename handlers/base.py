@@ -222,7 +222,7 @@ class BaseHandler(RequestHandler):
 
     def _set_current_headers(self) -> None:
         """Set the headers that depend on the request and on the state of the server."""
-        if self.services.relay.is_retiring:  # the next request should go to another process
+        if self.services.relay.is_draining:  # the next request should go to another process
             self.set_header("Connection", "close")
         for name, value in self.services.cors.headers(self.request):
             self.set_header(name, value)

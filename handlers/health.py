@@ -23,7 +23,7 @@ class ReadyHandler(BaseHandler):
 
     async def get(self) -> None:
         """Write 200 if the server is ready; raise the error that says why it is not."""
-        if self.services.relay.is_retiring:
+        if self.services.relay.is_draining:
             raise ShuttingDown
         await self.services.store_health.check()
         self.write_json(Ready(len(self.services.relay.live_answers)))

@@ -101,7 +101,7 @@ class StreamingHandler(DisconnectAwareHandler):
             return
         if reader.is_ahead:
             await self._reset(reader, loop)
-        if answer.ending is None or self.services.relay.is_retiring:
+        if answer.ending is None or self.services.relay.is_draining:
             self.write(self.wire.reconnect(_a_moment()))
         if answer.ending is not None:
             self.write(wire.end(answer, reader.position, self.request_id))
@@ -134,7 +134,7 @@ class StreamingHandler(DisconnectAwareHandler):
         self.set_header("Content-Type", "text/event-stream; charset=utf-8")
         self.set_header("Cache-Control", "no-cache, no-transform")
         self.set_header("X-Accel-Buffering", "no")
-        stays = self.request.version != "HTTP/1.0" and not self.services.relay.is_retiring
+        stays = self.request.version != "HTTP/1.0" and not self.services.relay.is_draining
         self.set_header("Connection", "keep-alive" if stays else "close")
 
 

@@ -41,7 +41,16 @@ from storage.contract import Storage
 
 
 class Relay:
-    """The live answers of this process, and those of other processes that are read here."""
+    """The live answers of this process, and those of other processes that are read here.
+
+    It shuts down in three steps, each of which includes the one before:
+
+    | method             | `/readyz` | new questions | live answers                  |
+    |--------------------|-----------|---------------|-------------------------------|
+    | `start_draining`   | fails     | are taken     | go on, also without a reader  |
+    | `refuse_questions` | fails     | are refused   | go on                         |
+    | `close`            | fails     | are refused   | end as INTERRUPTED            |
+    """
 
     def __init__(
         self,
@@ -56,7 +65,7 @@ class Relay:
         self.requests = UserConcurrencyLimit(allowance.requests_per_user, TooManyRequests)
         self.streams = UserConcurrencyLimit(allowance.streams_per_user, TooManyStreams)
         self.unsent_budget = UnsentBudget(limits.max_unsent_bytes)
-        self.is_retiring = False  # shutting down: requests should go to another process
+        self.is_draining = False  # shutting down: requests should go to another process
 
         self._admission = Admission(storage, allowance)
         self.live_answers = LiveAnswers(self._admission)
@@ -163,14 +172,14 @@ class Relay:
             holds_lease=self._lease.is_held,
         )
 
-    def retire(self) -> None:
+    def start_draining(self) -> None:
         """Begin to shut down: the next request should go to another process."""
-        self.is_retiring = True
+        self.is_draining = True
         self.unread_answers.pause()
 
-    def refuse(self) -> None:
+    def refuse_questions(self) -> None:
         """Take no more questions. Live answers go on and can be read."""
-        self.retire()
+        self.start_draining()
         self._asker.close()
 
     async def idle(self) -> None:
@@ -179,7 +188,7 @@ class Relay:
 
     async def close(self) -> None:
         """Take no more questions, end every answer as INTERRUPTED; return when all is stored."""
-        self.refuse()
+        self.refuse_questions()
         self.live_answers.cancel_all(Status.INTERRUPTED)
         await self.idle()
         await self._admission.counts.share()

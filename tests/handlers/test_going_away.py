@@ -49,7 +49,7 @@ async def test_a_question_that_crosses_a_shutdown_ahead_of_being_stored_is_refus
     _, writer = await sending(server, post(question.encode()))
     await gate.reached.wait()
     stopping = asyncio.create_task(serve.stop(server))
-    await until(lambda: server.relay.is_retiring)
+    await until(lambda: server.relay.is_draining)
     gate.open.set()
     await stopping
     writer.close()
@@ -70,7 +70,7 @@ async def test_a_question_being_stored_at_a_shutdown_is_kept_with_its_end(
     asking = asyncio.create_task(Reader.open(server.url, "POST", "/api/v1/chat", body))
     await gate.reached.wait()
     stopping = asyncio.create_task(serve.stop(server))
-    await until(lambda: server.relay.is_retiring)
+    await until(lambda: server.relay.is_draining)
     gate.open.set()
     assert "interrupted" == (await (await asking).end())["status"]
     await stopping

@@ -247,7 +247,7 @@ async def test_a_server_that_drains_lets_retries_on(
 ) -> None:
     upstream.tokens("Hel")
     first = await ask_later(headrace.url)
-    headrace.relay.refuse()
+    headrace.relay.refuse_questions()
     again = await Reader.ask(headrace.url, headers=KEY)
     assert first.body["answer_id"] == (await again.start())["answer_id"]
     new = await call(headrace.url, "POST", "/api/v1/chat", {"content": "another"})

@@ -123,7 +123,7 @@ def test_who_keeps_as_much_as_they_may_is_refused_before_anything_is_stored(
 
 @pytest.mark.gen_test
 async def test_a_relay_that_is_on_its_way_out_takes_no_question(process: RelayProcess) -> None:
-    process.relay.refuse()
+    process.relay.refuse_questions()
 
     with pytest.raises(ShuttingDown):
         await process.relay.ask(AskRequest(user=USER, content="q"))
