@@ -63,7 +63,7 @@ def limited_application(
         budget=services.body_budget,
         on_refused=on_refused,
         base_path=settings.base_path,
-        readable=services.cors.readable,
+        cors_headers=services.cors.read_headers,
     )
 
 

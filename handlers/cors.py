@@ -33,13 +33,13 @@ class Cors:
     def headers(self, request: HTTPServerRequest) -> Iterator[tuple[str, str]]:
         """The headers that permit an allowed origin's page to send requests and read responses."""
         origin = request.headers.get("Origin")
-        yield from self.readable(origin)
+        yield from self.read_headers(origin)
         if origin in self._allow_origins and request.method == "OPTIONS":
             yield "Access-Control-Allow-Methods", "GET, POST, PATCH, DELETE"
             yield "Access-Control-Allow-Headers", ", ".join(_may_send(request))
             yield "Access-Control-Max-Age", "7200"  # seconds; the longest that Chromium accepts
 
-    def readable(self, origin: str | None) -> Iterator[tuple[str, str]]:
+    def read_headers(self, origin: str | None) -> Iterator[tuple[str, str]]:
         """Those of the headers that permit reading, also for errors before any handler."""
         if not self._allow_origins:
             return

@@ -101,7 +101,7 @@ class Acceptor:
             self._probes.close()
         for refused, timer in list(self._lingering.items()):
             timer.cancel()
-            self._let_go(refused)
+            self._end_linger(refused)
         if self._reserve is not None:
             os.close(self._reserve)
             self._reserve = None
@@ -125,9 +125,9 @@ class Acceptor:
                     continue
                 self._pause(listening, error)
                 return
-            self._take_in(accepted, address)
+            self._accept_connection(accepted, address)
 
-    def _take_in(self, accepted: socket.socket, address: object) -> None:
+    def _accept_connection(self, accepted: socket.socket, address: object) -> None:
         http, probes = self._http, None
         if len(self.open) >= self.max_connections:
             self._log_refusal("the limit of connections is reached")
@@ -164,9 +164,9 @@ class Acceptor:
             self._hang_up(accepted)
             return
         loop = asyncio.get_running_loop()
-        self._lingering[accepted] = loop.call_later(_LINGER_SECONDS, self._let_go, accepted)
+        self._lingering[accepted] = loop.call_later(_LINGER_SECONDS, self._end_linger, accepted)
 
-    def _let_go(self, refused: socket.socket) -> None:
+    def _end_linger(self, refused: socket.socket) -> None:
         del self._lingering[refused]
         self._hang_up(refused)
 

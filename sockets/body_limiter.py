@@ -36,7 +36,7 @@ from sockets.targets import origin_form
 # Bytes of a long body that are read and dropped. Most clients read a response only after sending
 # everything, and even a film sent by mistake is smaller. It takes half a second of CPU. Beyond it
 # the connection is closed; the time for a body is bounded as well.
-_MOST_DROPPED = 1024 * 1024 * 1024
+_MAX_DISCARDED_BYTES = 1024 * 1024 * 1024
 
 # Seconds for `Retry-After`: by then other bodies are received, or have timed out.
 _RETRY_AFTER = 2
@@ -80,12 +80,12 @@ class BodyLimiter(HTTPServerConnectionDelegate):
         budget: BodyBudget,
         on_refused: Callable[[str], None],
         base_path: str = "",
-        readable: Callable[[str | None], Iterable[tuple[str, str]]] = lambda _: (),
+        cors_headers: Callable[[str | None], Iterable[tuple[str, str]]] = lambda _: (),
     ) -> None:
         self.budget = budget
-        self.most_to_ask_for = max_body_bytes
+        self.max_expected_bytes = max_body_bytes  # of a client that waits for `100 Continue`
         # Up to twice the limit the handlers refuse, after authentication.
-        self.most_of_one = 2 * max_body_bytes
+        self.max_received_bytes = 2 * max_body_bytes
         self.too_large = _BodyRefusal(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             "body_too_large",
@@ -93,7 +93,7 @@ class BodyLimiter(HTTPServerConnectionDelegate):
         )
         self.on_refused = on_refused
         self.base_path = base_path
-        self.readable = readable  # CORS headers that permit a page of this origin to read a refusal
+        self.cors_headers = cors_headers  # by which a page of this origin may read a refusal
         self.inner = inner
 
     def start_request(
@@ -108,7 +108,7 @@ class BodyLimiter(HTTPServerConnectionDelegate):
 
 
 # Receives the rest of a request that was refused after it was passed on, and ignores it.
-_NOBODY = HTTPMessageDelegate()
+_IGNORE = HTTPMessageDelegate()
 
 
 class _LimitedBody(HTTPMessageDelegate):
@@ -133,7 +133,7 @@ class _LimitedBody(HTTPMessageDelegate):
         assert isinstance(start_line, RequestStartLine), "a server's"
         self._is_head = start_line.method == "HEAD"
         self._origin = headers.get("Origin")
-        if self._announces_too_much(headers):
+        if self._is_announced_too_large(headers):
             headers.pop(
                 "Expect", None
             )  # else Tornado would send 100 Continue for a body that is refused
@@ -147,10 +147,11 @@ class _LimitedBody(HTTPMessageDelegate):
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         self._bytes += len(chunk)
-        if self._bytes > self._limiter.most_of_one and not self._is_answered:
+        if self._bytes > self._limiter.max_received_bytes and not self._is_answered:
             self._discard_received()
             self._refuse_at_once(self._limiter.too_large)
-        if self._is_answered and self._bytes > self._limiter.most_of_one + _MOST_DROPPED:
+        too_many = self._limiter.max_received_bytes + _MAX_DISCARDED_BYTES
+        if self._is_answered and self._bytes > too_many:
             self._stream.close()
         if self._refusal is not None:
             return None
@@ -171,11 +172,11 @@ class _LimitedBody(HTTPMessageDelegate):
         if self._refusal is not None:
             self._refuse(self._refusal)
             return
-        inner, self._inner = self._inner, _NOBODY  # frees the pieces as well
+        inner, self._inner = self._inner, _IGNORE  # frees the pieces as well
         try:
             inner.finish()
         finally:
-            self._let_go()
+            self._release_budget()
 
     def on_connection_close(self) -> None:
         if self._refusal is not None:
@@ -183,13 +184,13 @@ class _LimitedBody(HTTPMessageDelegate):
         try:
             self._inner.on_connection_close()
         finally:
-            self._let_go()
+            self._release_budget()
 
     @property
     def _stream(self) -> IOStream:
         return cast(HTTP1Connection, self._connection).stream
 
-    def _announces_too_much(self, headers: HTTPHeaders) -> bool:
+    def _is_announced_too_large(self, headers: HTTPHeaders) -> bool:
         """Whether its length is certainly too large; invalid lengths are left to Tornado."""
         length = headers.get("Content-Length", "")
         if "Transfer-Encoding" in headers or not _LENGTH.fullmatch(length):
@@ -197,44 +198,44 @@ class _LimitedBody(HTTPMessageDelegate):
         # A client that waits for 100 Continue does not get it for a body that will be refused.
         limiter = self._limiter
         return int(length) > (
-            limiter.most_to_ask_for if "Expect" in headers else limiter.most_of_one
+            limiter.max_expected_bytes if "Expect" in headers else limiter.max_received_bytes
         )
 
     def _discard_received(self) -> None:
         if self._refusal is None:
             self.on_connection_close()  # `inner` drops what it has
 
-    def _let_go(self) -> None:
+    def _release_budget(self) -> None:
         self._limiter.budget.held -= self._counted
         self._counted = 0
 
-    def _refuse(self, why: _BodyRefusal) -> None:
+    def _refuse(self, refusal: _BodyRefusal) -> None:
         """Send the refusal. The body was read to its end, so the connection goes on."""
-        self._limiter.on_refused(why.code)
-        headers, body = self._response(why)
+        self._limiter.on_refused(refusal.code)
+        headers, body = self._response(refusal)
         del headers["Connection"]
-        line = ResponseStartLine("HTTP/1.1", why.status, why.status.phrase)
+        line = ResponseStartLine("HTTP/1.1", refusal.status, refusal.status.phrase)
         self._connection.write_headers(line, headers, None if self._is_head else body)
         self._connection.finish()
 
-    def _refuse_at_once(self, why: _BodyRefusal) -> None:
+    def _refuse_at_once(self, refusal: _BodyRefusal) -> None:
         """Send the refusal while the body is still received, and close the connection after it.
 
         It bypasses Tornado, which would close the connection as soon as the response was sent.
         """
-        self._refusal = why
+        self._refusal = refusal
         self._is_answered = True
-        self._limiter.on_refused(why.code)
+        self._limiter.on_refused(refusal.code)
         if self._stream.closed():
             return
-        headers, body = self._response(why)
-        head = response_head(f"{why.status.value} {why.status.phrase}", headers)
+        headers, body = self._response(refusal)
+        head = response_head(f"{refusal.status.value} {refusal.status.phrase}", headers)
         written = self._stream.write(head if self._is_head else head + body)
         written.add_done_callback(self._end_stream)
 
-    def _response(self, why: _BodyRefusal) -> tuple[HTTPHeaders, bytes]:
-        headers, body = refused(why.code, why.message, retry_after=why.retry_after)
-        headers.update(self._limiter.readable(self._origin))
+    def _response(self, refusal: _BodyRefusal) -> tuple[HTTPHeaders, bytes]:
+        headers, body = refused(refusal.code, refusal.message, retry_after=refusal.retry_after)
+        headers.update(self._limiter.cors_headers(self._origin))
         return headers, body
 
     def _end_stream(self, written: Future[None]) -> None:
