@@ -197,7 +197,7 @@ async def _send_for_ever(writer: asyncio.StreamWriter) -> None:
 
 @pytest.mark.gen_test
 async def test_who_goes_on_sending_is_cut_off(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets.body_limiter, "_MOST_DROPPED", 3 * MOST)
+    monkeypatch.setattr(sockets.body_limiter, "_MAX_DISCARDED_BYTES", 3 * MOST)
     _, writer = await asyncio.open_connection(*site.address)
     writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
 
