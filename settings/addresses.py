@@ -56,7 +56,7 @@ def _jwks_address(text: str) -> str:
     # Whoever could change the keys on the way could issue tokens for every user.
     parts = web_address(text)
     if parts.username is not None or parts.fragment:
-        raise ValueError("should hold neither user, password nor fragment")
+        raise ValueError("should not contain a user, password or fragment")
     if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
         raise ValueError("should be https, unless it is on this machine")
     return text
@@ -67,16 +67,16 @@ def _origin(text: str) -> str:
     # mistake.
     if text == "null" or text.partition(":")[0] in _ANONYMOUS:
         raise ValueError(
-            f"{text} names nobody: every sandboxed frame or file has it. Give the app's page an "
-            "origin of its own, such as capacitor://localhost"
+            f"{text} identifies no page: every sandboxed frame and local file has it. Give the "
+            "app's page an origin of its own, such as capacitor://localhost"
         )
     web = re.fullmatch(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[1-9][0-9]{0,4})?", text)
     is_usual = web is not None and web[3] == {"http": ":80", "https": ":443"}[web[1]]
     is_of_an_app = _APP_ORIGIN.fullmatch(text) and not text.startswith(("http:", "https:"))
     if is_usual or not (web or is_of_an_app):
         raise ValueError(
-            "an origin is written as the browser sends it, such as https://example.org: without a "
-            "path, its usual port or capitals"
+            "should be an origin as the browser sends it, such as https://example.org: without a "
+            "path, the scheme's default port or capitals"
         )
     return text
 
@@ -90,8 +90,8 @@ def _host(text: str) -> str:
         return str(address.ipv4_mapped or address)
     except ValueError:
         raise ValueError(
-            "should be an address or a name alone, such as 0.0.0.0, ::1 or localhost: the port is "
-            "a setting of its own"
+            "should be only an address or a host name, such as 0.0.0.0, ::1 or localhost: the port "
+            "is a separate setting"
         ) from None
 
 
@@ -100,7 +100,7 @@ def _base_path(text: str) -> str:
     if not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", path):
         raise ValueError('should be a path such as "/chat", of letters, digits, ., _, ~ and -')
     if _OWN_PATHS.fullmatch(path):  # it would be unclear whether a proxy has removed it
-        raise ValueError(f"{path} is an address of the server itself: take another one")
+        raise ValueError(f"{path} is one of the server's own paths: choose another one")
     return path
 
 

@@ -50,13 +50,13 @@ class AuthSettings(Section):
     def _has_what_its_mode_needs(self) -> Self:
         if self.mode != "none" and self.secret is None:
             raise ValueError(
-                f'secret is required for mode "{self.mode}": {SECRET_CHARS} characters '
-                'or more, such as "openssl rand -hex 32" prints'
+                f'secret is required for mode "{self.mode}": at least {SECRET_CHARS} '
+                'characters, such as the output of "openssl rand -hex 32"'
             )
         if self.mode == "jwt" and self.jwt is None:
-            raise ValueError('mode "jwt" needs the table auth.jwt')
+            raise ValueError('mode "jwt" requires the table auth.jwt')
         if self.mode != "jwt" and self.jwt is not None:
-            raise ValueError(f'jwt is for mode "jwt", not for "{self.mode}"')
+            raise ValueError(f'jwt is used with mode "jwt" only, not with "{self.mode}"')
         return self
 
 

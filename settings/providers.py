@@ -34,7 +34,7 @@ class ProviderSettings(Section):
             return preset_of(info.data.get("dialect", "demo")).base_url
         parts = web_address(text)
         if parts.username is not None or parts.query or parts.fragment:
-            raise ValueError("should hold neither user, password, query nor fragment")
+            raise ValueError("should not contain a user, password, query or fragment")
         return text.rstrip("/")
 
     @field_validator("models")
@@ -48,11 +48,11 @@ class ProviderSettings(Section):
         for name in get_args(ProviderField):
             set_by_hand = getattr(self, name) != type(self).model_fields[name].default
             if set_by_hand and name not in preset.fields:
-                raise ValueError(f"{name} is not for the {self.dialect} dialect")
+                raise ValueError(f"{name} is not a setting of the {self.dialect} dialect")
         if self.dialect == "qianfan-v1":
             pair = (self.api_key is not None, self.secret_key is not None)
             if pair != ((False, False) if self.access_token else (True, True)):
-                raise ValueError("needs api_key and secret_key, or access_token in their place")
+                raise ValueError("requires api_key and secret_key, or access_token instead")
         # Private servers often need no key: only for the public address is it known to be required.
         elif self.api_key is None and self.base_url and self.base_url == preset.base_url:
             raise ValueError(f"api_key is required for {self.base_url}")

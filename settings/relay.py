@@ -55,7 +55,9 @@ class RelaySettings(Section):
     def _readers_hear_before_they_are_cut(self) -> Self:
         # A heartbeat has to be sent within that time, and has a second to be acknowledged.
         if self.reader_dead_seconds < self.heartbeat_seconds + 1:
-            raise ValueError("reader_dead_seconds should be a second more than heartbeat_seconds")
+            raise ValueError(
+                "reader_dead_seconds should be at least one second more than heartbeat_seconds"
+            )
         return self
 
 

@@ -104,14 +104,14 @@ def settings_file(
     path = named or DEFAULT_FILE
     try:
         if named is not None and not named.is_file():
-            raise SettingsError(f"there is no settings file {named}")
+            raise SettingsError(f"the settings file {named} does not exist")
         return path, TomlConfigSettingsSource(Settings, toml_file=path)
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path} is not UTF-8 text") from error
     except (ValueError, RecursionError) as error:  # without a quotation
-        raise SettingsError(f"{path} is not TOML: {error}") from error
+        raise SettingsError(f"{path} is not valid TOML: {error}") from error
 
 
 class VendorKeys(PydanticBaseSettingsSource):

@@ -21,5 +21,5 @@ class StorageSettings(Section):
         if not re.match(r"sqlite:///.|mongodb(\+srv)?://.", url) or "\0" in url:
             raise ValueError("should be sqlite:///path, mongodb://… or mongodb+srv://…")
         if url != url.strip():  # such as the CR of a file from Windows
-            raise ValueError("has a blank or a line end at its end: that would be another file")
+            raise ValueError("begins or ends with white space, which would name another file")
         return url

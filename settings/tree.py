@@ -83,7 +83,7 @@ class Settings(BaseSettings):
                 raise ValueError("default_model should be written <provider>/<model>")
             if name not in self.providers:
                 raise ValueError(
-                    f"default_model names the provider {name!r}, but there is only "
+                    f"default_model names the provider {name!r}, but only these are configured: "
                     + ", ".join(self.providers)
                 )
         return self
@@ -93,7 +93,7 @@ class Settings(BaseSettings):
         is_private = self.host.startswith(UNIX) or is_loopback(self.host)
         if self.auth.mode == "none" and not is_private:
             raise ValueError(
-                f'auth.mode "none" lets everyone in, so host should be loopback, not {self.host}'
+                f'auth.mode "none" admits everyone, so host should be loopback, not {self.host}'
             )
         return self
 
@@ -112,8 +112,8 @@ class Settings(BaseSettings):
         mine, metrics = (self.host, self.port), (self.metrics.host, self.metrics.port)
         if mine == metrics and self.port != 0:
             raise ValueError(
-                f"metrics.port should not be the server's own, {self.port}: "
-                "leave it unset to have /metrics there"
+                f"metrics.port should not be the server's own port, {self.port}: "
+                "leave it unset to serve /metrics there"
             )
         return self
 

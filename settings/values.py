@@ -32,7 +32,7 @@ def _ca_file(path: Path) -> Path:
     try:
         ssl.create_default_context(cafile=path)
     except ssl.SSLError as error:  # SSLError is an OSError, too
-        raise ValueError(f"{path} holds no certificates in PEM") from error
+        raise ValueError(f"{path} contains no certificates in PEM format") from error
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror}") from error
     return path
@@ -40,7 +40,7 @@ def _ca_file(path: Path) -> Path:
 
 def _provider_name(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", text):
-        raise ValueError("a provider's name is made of a-z, 0-9, - and _")
+        raise ValueError("a provider's name should consist of a-z, 0-9, - and _")
     return text
 
 

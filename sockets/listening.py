@@ -46,7 +46,9 @@ def listen(settings: Settings, environ: Mapping[str, str] = os.environ) -> list[
     if not sockets:
         sockets = _bound(settings)
     elif settings.auth.mode == "none" and not all(map(_is_private, sockets)):
-        raise CannotListen('auth.mode "none" lets everyone in: the inherited socket is no loopback')
+        raise CannotListen(
+            'auth.mode "none" admits everyone, but the inherited socket is not loopback'
+        )
     for listening in sockets:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         if listening.family != socket.AF_UNIX:

@@ -17,7 +17,7 @@ async def refused_start(stage: Stage, settings: str, *, config: str = "", **envi
     "headrace: HEADRACE_PORT: should be …",
     "headrace: relay.heartbeat: unknown setting (in …)",
     "headrace: credential openai.api_key (in …): unknown setting",
-    "headrace: there is no settings file …",
+    "headrace: the settings file … does not exist",
     "headrace: providers.local.ca_certs: cannot read …",
     needs="launcher tmp_path",
 )

@@ -34,12 +34,12 @@ def test_an_origin_may_be_a_pages_or_an_apps(origin: str) -> None:
 @pytest.mark.parametrize(
     ("origin", "words"),
     [
-        ("null", "null names nobody"),
-        ("file://", "names nobody"),
-        ("file:///index.html", "names nobody"),
-        ("data:text/html", "names nobody"),
+        ("null", "null identifies no page"),
+        ("file://", "identifies no page"),
+        ("file:///index.html", "identifies no page"),
+        ("data:text/html", "identifies no page"),
         *(
-            (origin, "an origin is written")
+            (origin, "should be an origin")
             for origin in (
                 *("*", "https://*.example.org", "chrome-extension://*", "example.org"),
                 *("https://example.org/", "https://example.org/app", "capacitor://localhost/"),
@@ -78,7 +78,7 @@ def test_brackets_around_an_address_are_none_of_it(given: str, host: str) -> Non
 def test_a_host_with_more_than_a_host_in_it_stops_the_start(host: str) -> None:
     line = error_message(environ={"HEADRACE_HOST": host})
 
-    assert line.startswith("HEADRACE_HOST: should be an address or a name alone")
+    assert line.startswith("HEADRACE_HOST: should be only an address or a host name")
 
 
 @pytest.mark.parametrize(

@@ -58,11 +58,14 @@ def test_tokens_are_taken_as_the_table_says(
 @pytest.mark.parametrize(
     ("auth", "line"),
     [
-        ('mode = "keys"', 'auth: secret is required for mode "keys": 32 characters or more'),
+        ('mode = "keys"', 'auth: secret is required for mode "keys": at least 32 characters'),
         (f'mode = "jwt"\n{JWT}', 'auth: secret is required for mode "jwt"'),
-        (f'mode = "jwt"\nsecret = "{LONG}"', 'auth: mode "jwt" needs the table auth.jwt'),
-        (f'mode = "keys"\nsecret = "{LONG}"\n{JWT}', 'auth: jwt is for mode "jwt", not for "keys"'),
-        (JWT, 'auth: jwt is for mode "jwt", not for "none"'),
+        (f'mode = "jwt"\nsecret = "{LONG}"', 'auth: mode "jwt" requires the table auth.jwt'),
+        (
+            f'mode = "keys"\nsecret = "{LONG}"\n{JWT}',
+            'auth: jwt is used with mode "jwt" only, not with "keys"',
+        ),
+        (JWT, 'auth: jwt is used with mode "jwt" only, not with "none"'),
         ('mode = "keys"\nsecret = "short"', "auth.secret: should have at least 32 characters"),
         (f'mode = "keys"\nsecret = "{LONG} "', "auth.secret: should be printable ASCII"),
     ],
@@ -84,7 +87,7 @@ def test_ways_in_that_do_not_fit_together_stop_the_start(
         ("audience = []", "auth.jwt.audience: "),
         ('issuer = ""', "auth.jwt.issuer: "),
         ('jwks_url = "http://id.example.org/keys"', "auth.jwt.jwks_url: should be https"),
-        ('jwks_url = "https://u:p@id.example.org/keys"', "auth.jwt.jwks_url: should hold neither"),
+        ('jwks_url = "https://u:p@id.example.org/keys"', "auth.jwt.jwks_url: should not contain"),
         ('jwks_url = "file:///etc/passwd"', "auth.jwt.jwks_url: should be an address"),
         ("leeway_seconds = 301", "auth.jwt.leeway_seconds: "),
         ('secret = "x"', "auth.jwt.secret: unknown setting"),

@@ -70,10 +70,10 @@ def test_an_unknown_credential_is_named(credentials: Callable[..., dict[str, str
         ('[storage]\nurl = "sqlite:///a\\u0000"', "storage.url: should be sqlite:///path, mongodb"),
         (
             '[storage]\nurl = "sqlite:///a.db\\r"',
-            "storage.url: has a blank or a line end at its end",
+            "storage.url: begins or ends with white space",
         ),
-        ("[cors]\nallow_origins = ['*']", "cors.allow_origins.0: an origin is written"),
-        ("[cors]\nallow_origins = ['https://a/']", "cors.allow_origins.0: an origin is written"),
+        ("[cors]\nallow_origins = ['*']", "cors.allow_origins.0: should be an origin"),
+        ("[cors]\nallow_origins = ['https://a/']", "cors.allow_origins.0: should be an origin"),
         ("[relay]\nmax_answer_chars = 3_000_001", "relay.max_answer_chars: should be less"),
         ("[relay]\nlease_seconds = 2", "relay: lease_seconds should be at least three times"),
     ],
@@ -111,7 +111,7 @@ def test_what_a_variable_says_is_not_laid_at_the_files_door(toml: Callable[..., 
         assert line.startswith(f"{name}: ")
         assert "some.toml" not in line
     line = error_message(file, {"HEADRACE_CORS__ALLOW_ORIGINS": "https://a.example, *"})
-    assert line.startswith("HEADRACE_CORS__ALLOW_ORIGINS: an origin is written")
+    assert line.startswith("HEADRACE_CORS__ALLOW_ORIGINS: should be an origin")
     line = error_message(file, {"HEADRACE_RELAY__LEASE_SECONDS": "2"})  # wrong beside another one
     assert line.startswith("HEADRACE_RELAY__LEASE_SECONDS: lease_seconds should be at least")
 
@@ -155,7 +155,10 @@ def test_a_credential_that_cannot_be_read_is_named(credentials: Callable[..., An
 
 @pytest.mark.parametrize(
     ("text", "problem"),
-    [(None, "cannot read {}: No such file or directory"), ("x", "{} holds no certificates in PEM")],
+    [
+        (None, "cannot read {}: No such file or directory"),
+        ("x", "{} contains no certificates in PEM format"),
+    ],
 )
 def test_a_ca_file_that_is_none_is_named_at_the_start(
     toml: Callable[..., Path], tmp_path: Path, text: str | None, problem: str
@@ -198,4 +201,4 @@ def test_a_name_with_a_line_end_still_makes_one_line(toml: Callable[..., Path]) 
 def test_a_providers_name_is_plain(toml: Callable[..., Path], name: str) -> None:
     line = error_message(toml(f'[providers."{name}"]\ndialect = "demo"'))
 
-    assert f"providers.{name}: a provider's name is made of" in line
+    assert f"providers.{name}: a provider's name should consist of" in line

@@ -48,19 +48,25 @@ def test_a_provider_named_after_a_dialect_speaks_it(toml: Callable[..., Path]) -
         ({"dialect": "openai"}, "api_key is required for https://api.openai.com/v1"),
         ({"dialect": "dashscope"}, "api_key is required"),
         ({"dialect": "qianfan"}, "api_key is required"),
-        ({"dialect": "qianfan-v1"}, "needs api_key and secret_key, or access_token"),
-        ({"dialect": "qianfan-v1", "api_key": "a"}, "needs api_key and secret_key"),
-        ({"dialect": "qianfan-v1", "secret_key": "a"}, "needs api_key and secret_key"),
+        ({"dialect": "qianfan-v1"}, "requires api_key and secret_key, or access_token"),
+        ({"dialect": "qianfan-v1", "api_key": "a"}, "requires api_key and secret_key"),
+        ({"dialect": "qianfan-v1", "secret_key": "a"}, "requires api_key and secret_key"),
         (
             {"dialect": "qianfan-v1", "api_key": "a", "secret_key": "b", "access_token": "c"},
-            "or access_token in their place",
+            "or access_token instead",
         ),
-        ({"dialect": "openai", "api_key": "a", "secret_key": "b"}, "secret_key is not for"),
-        ({"dialect": "demo", "api_key": "a"}, "api_key is not for the demo dialect"),
-        ({"dialect": "demo", "base_url": "http://x"}, "base_url is not for the demo dialect"),
+        (
+            {"dialect": "openai", "api_key": "a", "secret_key": "b"},
+            "secret_key is not a setting of",
+        ),
+        ({"dialect": "demo", "api_key": "a"}, "api_key is not a setting of the demo dialect"),
+        (
+            {"dialect": "demo", "base_url": "http://x"},
+            "base_url is not a setting of the demo dialect",
+        ),
         (
             {"dialect": "openai", "api_key": "a", "incremental_output": False},
-            "incremental_output is not for the openai dialect",
+            "incremental_output is not a setting of the openai dialect",
         ),
         ({"dialect": "openai", "api_key": ""}, "printable ASCII"),
         ({"dialect": "openai", "api_key": "a\r\nX-Evil: 1"}, "printable ASCII"),
@@ -69,8 +75,14 @@ def test_a_provider_named_after_a_dialect_speaks_it(toml: Callable[..., Path]) -
         ({"dialect": "openai", "base_url": "api.openai.com"}, "should be an address"),
         ({"dialect": "openai", "base_url": "http://h/v1\r\nX-Evil: 1"}, "should be an address"),
         ({"dialect": "openai", "base_url": "http://[::1/v1"}, "should be an address"),
-        ({"dialect": "openai", "base_url": "http://x/v1?key=1"}, "neither user, password, query"),
-        ({"dialect": "openai", "base_url": "http://u:p@x/v1"}, "neither user, password, query"),
+        (
+            {"dialect": "openai", "base_url": "http://x/v1?key=1"},
+            "should not contain a user, password, query",
+        ),
+        (
+            {"dialect": "openai", "base_url": "http://u:p@x/v1"},
+            "should not contain a user, password, query",
+        ),
         ({"dialect": "demo", "models": [""]}, "at least 1 character"),
         *(
             ({"dialect": "openai", "api_key": "a", "proxy": proxy}, "should be ")
@@ -97,7 +109,9 @@ def test_a_proxy_may_have_a_user_and_a_password() -> None:
 
 
 def test_the_default_model_names_a_provider_that_is_there(toml: Callable[..., Path]) -> None:
-    assert "'openai', but there is only demo" in error_message(toml("default_model = 'openai/x'"))
+    assert "'openai', but only these are configured: demo" in error_message(
+        toml("default_model = 'openai/x'")
+    )
     assert "<provider>/<model>" in error_message(toml("default_model = 'gpt-4o'"))
 
 

@@ -57,13 +57,13 @@ def test_headrace_config_names_the_file_and_the_argument_beats_it(
 def test_a_named_file_that_is_not_there_is_an_error(environ: dict[str, str]) -> None:
     config = None if environ else Path("gone.toml")
 
-    assert "there is no settings file gone.toml" == error_message(config, environ)
+    assert "the settings file gone.toml does not exist" == error_message(config, environ)
 
 
 def test_metrics_on_the_servers_own_port_are_told_before_it_is_found_taken(
     toml: Callable[[str], Path],
 ) -> None:
-    own = "metrics.port should not be the server's own, 9000"
+    own = "metrics.port should not be the server's own port, 9000"
     assert own in error_message(toml("port = 9000\n[metrics]\nport = 9000\n"))
     load(toml("port = 9000\nhost = '::1'\n[metrics]\nport = 9000\n"), {})
     load(toml("port = 0\n[metrics]\nport = 0\n"), {})
@@ -72,13 +72,13 @@ def test_metrics_on_the_servers_own_port_are_told_before_it_is_found_taken(
 def test_a_file_that_is_not_toml_is_an_error_that_says_where(toml: Callable[..., Path]) -> None:
     line = error_message(toml(f'port = 1\n[providers.openai]\napi_key = "{SECRET}\n'))
 
-    assert "some.toml is not TOML" in line
+    assert "some.toml is not valid TOML" in line
     assert "line 3" in line
     assert SECRET not in line
 
 
 def test_brackets_without_end_are_not_toml_either(toml: Callable[..., Path]) -> None:
-    assert "some.toml is not TOML" in error_message(toml("x = " + "[" * 5000 + "]" * 5000))
+    assert "some.toml is not valid TOML" in error_message(toml("x = " + "[" * 5000 + "]" * 5000))
 
 
 def test_a_file_that_is_not_utf_8_is_an_error(tmp_path: Path) -> None:
