@@ -22,7 +22,7 @@ from handlers.request_ids import request_id, traceparent
 from handlers.response_bodies import Problem, Refusal
 from handlers.services import Services
 from relay.ask_request import Caller
-from relay.errors import clear_traceback
+from relay.errors import InternalError, clear_traceback
 from relay.model_access import AllowedModels
 from relay.unsent_budget import FREE_BYTES
 from relay.user_concurrency import UserConcurrencyLimit
@@ -33,9 +33,7 @@ log = logging.getLogger("headrace.http")
 
 _encoder = msgspec.json.Encoder()
 
-_BUG = ErrorResponse(
-    HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "The server failed. That is a bug."
-)
+_BUG = ErrorResponse(HTTPStatus.INTERNAL_SERVER_ERROR, InternalError.code, InternalError.words)
 
 
 class BaseHandler(RequestHandler):

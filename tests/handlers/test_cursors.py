@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from relay.errors import InternalError
 from tests.faults import FaultyStorage
 from tests.readers import call
 from tests.serving import Serving
@@ -56,5 +57,6 @@ async def test_a_bug_of_the_store_is_a_fault_of_the_server_and_leaves_a_tracebac
         failed = await call(server.url, "GET", path + "MTIz")
 
     assert (500, "internal_error") == (failed.status, failed.body["error"]["code"])
+    assert InternalError.words == failed.body["error"]["message"]
     tracebacks = [record.exc_text or str(record.exc_info) for record in caplog.records]
     assert any("a bug of the store" in each for each in tracebacks)
