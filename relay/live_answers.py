@@ -75,5 +75,6 @@ def _cancel(generation: Generation, status: Status) -> None:
     try:
         generation.cancel(status)
     except Exception as error:
-        event = LogEvent("answer not cancelled properly", answer=generation.answer.id)
-        log.error(event, exc_info=error)
+        log.error(
+            LogEvent("answer not cancelled properly", answer=generation.answer.id), exc_info=error
+        )

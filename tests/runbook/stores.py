@@ -95,16 +95,24 @@ def _damage(file: Path, table: str) -> None:
         pages.write(b"\x5a" * size)
 
 
-@scene("unreadable message=… fields=…", needs="serve providers upstream tmp_path")
+@scene(
+    "unreadable message=… fields=…",
+    "unreadable growth answer=… position=…",
+    needs="serve providers upstream tmp_path",
+)
 async def another_version_wrote_it(stage: Stage) -> None:
     server = await stage.serve.start(providers=stage.providers)
     stage.upstream.tokens("a")
-    stage.upstream.finish()
     reader = await Reader.ask(server.url)
-    await reader.end()
+    await reader.start()
     raw = RawSQLite(stage.tmp_path / "headrace.db")
-    raw.change("messages", reader.answer_id, usage="all of it")
     path = f"/api/v1/conversations/{reader.seen[0].data['conversation_id']}/messages"
+    raw.add_chunk(reader.answer_id, 1, "x")
+    assert 200 == (await call(server.url, "GET", path)).status
+    await stage.shows("unreadable growth answer=…")
+    stage.upstream.finish()
+    await reader.end()
+    raw.change("messages", reader.answer_id, usage="all of it")
     assert 200 == (await call(server.url, "GET", path)).status
 
 
