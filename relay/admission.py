@@ -2,7 +2,7 @@
 
 A process is limited by the number of answers that it generates at a time; a user by their share of
 those, by questions a minute and tokens a day. The first two are counted here, the others by all
-processes together (`usage_counters.py`).
+processes together (`user_quota.py`).
 """
 
 import asyncio
@@ -22,7 +22,8 @@ from relay.errors import (
     TooManyQuestions,
 )
 from relay.storage_quota import StorageQuota, StorageReservation
-from relay.usage_counters import Quota, Reservation, UsageCounters
+from relay.usage_counters import UsageCounters
+from relay.user_quota import Reservation, UserQuota
 from storage.contract import Storage
 
 _MINUTE = 60
@@ -73,13 +74,13 @@ class Admission:
     def __init__(self, storage: Storage, allowance: Allowance) -> None:
         self.counts = UsageCounters(storage)
         self._allowance = allowance
-        self._questions = Quota(
+        self._questions = UserQuota(
             self.counts, "questions", limit=allowance.questions_per_minute, seconds=_MINUTE
         )
-        self._changes = Quota(
+        self._changes = UserQuota(
             self.counts, "changes", limit=allowance.questions_per_minute, seconds=_MINUTE
         )
-        self._tokens = Quota(
+        self._tokens = UserQuota(
             self.counts,
             "tokens",
             limit=allowance.tokens_per_day,

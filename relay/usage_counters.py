@@ -1,10 +1,8 @@
 """Counts what users ask and spend, so that all processes nearly agree, at little cost.
 
 A process counts in memory, and once a second sends the store its counts and reads those of all: two
-commands for all of its users together, so that a question costs no round trip. In between it admits
-an eighth of what was left for a user, and at least one; for more it compares at once. So with n
-processes a limit L is exceeded by at most n times L/8, or by n if that is more, and only within the
-second in which it is reached. Reservations are known in this process only, and may come on top.
+commands for all of its users together, so that a question costs no round trip. The limits on these
+counts are in `user_quota.py`.
 """
 
 import asyncio
@@ -22,9 +20,6 @@ log = logging.getLogger("headrace.usage_counters")
 
 # Seconds between two exchanges of counts, each of two commands.
 _SHARE_SECONDS = 1.0
-
-# The part of what was left at the last exchange that a process may admit by itself.
-_UNSHARED_PART = 8
 
 # The number of counts in one command: some 100 KB, far below the limit of a command.
 _BATCH = 1000
@@ -140,77 +135,6 @@ class UsageCounters:
             if (is_over and is_idle) or ((is_over or is_idle) and counter not in self._due):
                 del self._counters[key]
                 self._due.discard(counter)
-
-
-class Quota:
-    """A limit for each user in each span of so many seconds; without a limit nothing is counted.
-
-    With `reads_counts_first` the counts of other processes are read before a user unknown here is
-    admitted.
-    """
-
-    def __init__(
-        self,
-        counts: UsageCounters,
-        what: str,
-        *,
-        limit: int,
-        seconds: int,
-        reads_counts_first: bool = False,
-    ) -> None:
-        self.counts = counts
-        self._what = what
-        self._limit = limit
-        self._seconds = seconds
-        self._reads_counts_first = reads_counts_first
-
-    async def is_spent(self, user: str) -> bool:
-        """Whether the user has used up the limit of this span."""
-        if not self._limit:
-            return False
-        counter = self.counts.of(user, self._what, self._seconds)
-        unknown = self._reads_counts_first and counter.shared_at is None
-        if unknown or counter.unshared >= max(1, (self._limit - counter.total) // _UNSHARED_PART):
-            await self.counts.share()
-        return counter.total + counter.unshared >= self._limit
-
-    def add(self, user: str, amount: int) -> None:
-        """Count what a user did."""
-        if self._limit:
-            self.counts.of(user, self._what, self._seconds).own += amount
-
-    def reserve(self, user: str, amount: int = 1) -> "Reservation | None":
-        """Reserve room for what a user is about to do."""
-        if not self._limit:
-            return None
-        return Reservation(self.counts, self.counts.of(user, self._what, self._seconds), amount)
-
-    def seconds_left(self) -> int:
-        """Seconds until the next span begins."""
-        return self._seconds - int(time.time()) % self._seconds
-
-
-class Reservation:
-    """Room in a user's quota, in the span in which it was taken; used or given back, once.
-
-    The store's counts only grow, so what may be given back must not have reached them.
-    """
-
-    def __init__(self, counts: UsageCounters, counter: UsageCounter, amount: int) -> None:
-        self._counts = counts
-        self._counter = counter
-        self._amount = amount
-        counter.held += amount
-
-    def use(self) -> None:
-        """It was done, and counts."""
-        self._counter.held -= self._amount
-        self._counter.own += self._amount
-        self._counts.touch(self._counter)
-
-    def give_back(self) -> None:
-        """It was not done, and does not count."""
-        self._counter.held -= self._amount
 
 
 def _instant(seconds: int) -> datetime:

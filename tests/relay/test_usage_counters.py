@@ -8,7 +8,8 @@ import pytest
 from relay import usage_counters
 from relay.admission import Admission, Allowance
 from relay.errors import TooManyQuestions
-from relay.usage_counters import Quota, UsageCounters
+from relay.usage_counters import UsageCounters
+from relay.user_quota import UserQuota
 from storage.errors import StorageError
 from storage.values import UsageCount, UsageSpan
 
@@ -54,9 +55,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return at
 
 
-def quota(store: CountsInMemory, limit: int = 80, *, reads_counts_first: bool = False) -> Quota:
+def quota(store: CountsInMemory, limit: int = 80, *, reads_counts_first: bool = False) -> UserQuota:
     """A process's own."""
-    return Quota(
+    return UserQuota(
         UsageCounters(store),
         "questions",
         limit=limit,
@@ -65,7 +66,7 @@ def quota(store: CountsInMemory, limit: int = 80, *, reads_counts_first: bool = 
     )
 
 
-async def asked(quota: Quota, user: str = "alice") -> bool:
+async def asked(quota: UserQuota, user: str = "alice") -> bool:
     """One question, counted if there is room for it."""
     if await quota.is_spent(user):
         return False
@@ -99,7 +100,7 @@ async def test_a_limit_is_passed_by_an_eighth_for_each_process_at_most(
 ) -> None:
     each = [quota(store) for _ in range(processes)]
 
-    async def all_asked(mine: Quota) -> int:
+    async def all_asked(mine: UserQuota) -> int:
         return sum([await asked(mine) for _ in range(200)])
 
     let_in = sum(await asyncio.gather(*map(all_asked, each)))
