@@ -69,34 +69,34 @@ class Metrics:
         )
         self._first_token = Histogram(
             "headrace_first_token_seconds",
-            "From a question to the first of its answer.",
+            "Seconds from a question to the first token of its answer.",
             ["model"],
             buckets=_FIRST_TOKEN,
             registry=registry,
         )
         self._seconds = Histogram(
             "headrace_answer_seconds",
-            "From a question to the end of its answer.",
+            "Seconds from a question to the end of its answer.",
             ["model"],
             buckets=_ANSWER,
             registry=registry,
         )
         self._tokens = Counter(
             "headrace_tokens",
-            "Tokens of answers that ended: the provider's figures, or our estimate.",
+            "Tokens of answers that ended: the provider's figures, or an estimate.",
             ["model", "kind"],
             registry=registry,
         )
         self._upstream_errors = Counter(
             "headrace_upstream_errors",
-            "Answers that a provider's failure ended.",
+            "Answers that ended because the provider failed.",
             ["provider", "code"],
             registry=registry,
         )
         self._cancel = Histogram(
             "headrace_cancel_seconds",
-            "From the cancelling of an answer, such as by its last reader's leaving, to the "
-            "closing of its upstream's connection.",
+            "Seconds from the cancelling of an answer, such as when its last reader disconnects, "
+            "to the closing of the connection to the provider.",
             buckets=_CANCEL,
             registry=registry,
         )
@@ -108,14 +108,12 @@ class Metrics:
         )
         self._lag = Histogram(
             "headrace_event_loop_lag_seconds",
-            "By how much the event loop was late for a timer.",
+            "Seconds by which the event loop was late for a timer.",
             buckets=_LAG,
             registry=registry,
         )
-        for model in (
-            *self._models,
-            _OTHER,
-        ):  # exist from the start, so that rates are right from the first event on
+        # The series exist from the start, so that rates are right from the first event on.
+        for model in (*self._models, _OTHER):
             for status in Status:
                 if status is not Status.LIVE:
                     self._answers.labels(model, status)
@@ -161,19 +159,21 @@ class _StatsCollector(Collector):
     def collect(self) -> Iterator[Any]:
         """Hook of prometheus_client: the gauges' current values."""
         stats, sockets = self._relay(), self._sockets()
-        yield _gauge("live_answers", "Answers that run in this process.", stats.live)
+        yield _gauge("live_answers", "Answers that this process generates.", stats.live)
         yield _gauge("readers", "Open event streams.", sockets.readers)
         yield _gauge("connections", "Connections of clients.", sockets.connections)
         yield CounterMetricFamily(
             "headrace_connections_refused",
-            "Connections that were one too many, and told so.",
+            "Connections beyond the limit, which got 503.",
             value=sockets.refused,
         )
         yield _gauge(
-            "followed_answers", "Answers of other processes that are read here.", stats.followed
+            "followed_answers", "Answers of other processes that have readers here.", stats.followed
         )
         yield _gauge(
-            "unsent_bytes", "Long responses that nobody has taken yet.", stats.unsent_bytes
+            "unsent_bytes",
+            "Bytes of long responses that clients have not accepted yet.",
+            stats.unsent_bytes,
         )
         yield _gauge(
             "checkpoint_backlog_chars",
@@ -182,17 +182,17 @@ class _StatsCollector(Collector):
         )
         yield _gauge(
             "checkpoint_delay_seconds",
-            "For how long, at most, some of them have been waiting; 0 if there are none.",
+            "Seconds for which the oldest of them has been waiting; 0 if there are none.",
             stats.unsaved_seconds,
         )
         yield _gauge(
             "late_endings",
-            "Endings that readers were told and the store has not taken yet.",
+            "Endings that readers have received and the store has not stored yet.",
             stats.late_endings,
         )
         yield _gauge(
             "lease_held",
-            "1 while nobody can take this process for dead.",
+            "1 while this process holds its lease.",
             stats.holds_lease,
         )
         family = GaugeMetricFamily(
