@@ -18,7 +18,8 @@ from functools import partial
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 
-from sockets.client_connection import ClientConnection, ConnectionLimits, refusal
+from sockets.client_connection import ClientConnection, ConnectionLimits
+from sockets.error_responses import error_response
 from sockets.peer_credentials import PeerCredentials
 from sockets.probe_connections import MAX_PROBE_CONNECTIONS, ProbeConnections
 from sockets.unread_requests import UnreadRequestLog
@@ -45,7 +46,7 @@ _RETRY_AFTER = 2
 # Seconds to pause when the system has no memory or descriptors left.
 _PAUSE = 0.1
 
-_OVERLOADED = refusal(
+_OVERLOADED = error_response(
     "503 Service Unavailable",
     "overloaded",
     f"The server has as many connections as it can hold. Try again in {_RETRY_AFTER} s.",

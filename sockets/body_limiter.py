@@ -30,7 +30,7 @@ from tornado.httputil import (
 from tornado.iostream import IOStream
 
 from sockets.body_budget import BodyBudget, beyond_free
-from sockets.client_connection import refused, response_head
+from sockets.error_responses import error_headers_and_body, response_head
 from sockets.targets import origin_form
 
 # Bytes of a long body that are read and dropped. Most clients read a response only after sending
@@ -234,7 +234,9 @@ class _LimitedBody(HTTPMessageDelegate):
         written.add_done_callback(self._end_stream)
 
     def _response(self, refusal: _BodyRefusal) -> tuple[HTTPHeaders, bytes]:
-        headers, body = refused(refusal.code, refusal.message, retry_after=refusal.retry_after)
+        headers, body = error_headers_and_body(
+            refusal.code, refusal.message, retry_after=refusal.retry_after
+        )
         headers.update(self._limiter.cors_headers(self._origin))
         return headers, body
 

@@ -12,10 +12,10 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-import msgspec
-from tornado.httputil import HTTPHeaders, HTTPInputError
+from tornado.httputil import HTTPInputError
 from tornado.iostream import IOStream, StreamClosedError
 
+from sockets.error_responses import error_response
 from sockets.peer_credentials import PeerUser
 from sockets.peer_progress import PeerProgress
 
@@ -144,36 +144,6 @@ class ClientConnection(IOStream):
     async def _refuse(self, status: str, code: str, message: str) -> None:
         """Send the refusal and close: it is unknown where a body would begin."""
         self._on_refused(code)
-        await self.write(refusal(status, code, message))
+        await self.write(error_response(status, code, message))
         self.close()
         raise StreamClosedError
-
-
-def refusal(status: str, code: str, message: str, *, retry_after: int | None = None) -> bytes:
-    """A whole error response in the API's format, for a request that no handler gets."""
-    headers, body = refused(code, message, retry_after=retry_after)
-    return response_head(status, headers) + body
-
-
-def response_head(status: str, headers: HTTPHeaders) -> bytes:
-    """The bytes before a response's body."""
-    lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers.get_all())]
-    return "\r\n".join([*lines, "", ""]).encode()
-
-
-def refused(
-    code: str, message: str, *, retry_after: int | None = None
-) -> tuple[HTTPHeaders, bytes]:
-    """The headers and the body of such a response."""
-    body = msgspec.json.encode({"error": {"code": code, "message": message, "request_id": None}})
-    headers = HTTPHeaders(
-        {
-            "Content-Type": "application/json; charset=utf-8",
-            "Content-Length": str(len(body)),
-            "Cache-Control": "no-store",
-            "Connection": "close",
-        }
-    )
-    if retry_after is not None:
-        headers["Retry-After"] = str(retry_after)
-    return headers, body
