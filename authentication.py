@@ -58,7 +58,7 @@ def _set_up_tokens(configured: JwtSettings, tickets: Tickets) -> AuthenticationS
 
     client = HttpClient(
         max_connections=1
-    )  # a client of its own, so that it never queues behind calls to providers
+    )  # a client of its own, so that it never waits for calls to providers
     keys = JwksCache(_fetching(configured, client), configured.algorithms)
     requirements = TokenRequirements(
         issuer=configured.issuer,

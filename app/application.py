@@ -1,4 +1,4 @@
-"""The routes of all handlers as one Tornado application, behind the limit on bodies."""
+"""The routes of all handlers as one Tornado application, with the limit on bodies before it."""
 
 import logging
 
@@ -41,7 +41,7 @@ ROUTES = [
 def limited_application(
     settings: Settings, services: Services, unread_log: UnreadRequestLog
 ) -> BodyLimiter:
-    """The application behind the body limiter."""
+    """The application, with the body limiter before it."""
     values = {"services": services}
     routes = [*ROUTES, *handlers.page.base_path_redirect(settings.base_path)]
     application = Application(

@@ -246,7 +246,7 @@ def _with_other_bytes(body: bytes, other: bytes, chance: random.Random) -> bytes
 def _with_other_value(body: bytes, other: bytes, chance: random.Random) -> bytes:
     """One value in one of the body's JSON texts exchanged, taken away or said under another name.
 
-    Bytes changed at random are rarely JSON any more; what a dialect reads of it lies behind that.
+    Bytes changed at random are rarely JSON any more; what a dialect reads of it comes after that.
     """
     begin, end, value = _json_in(body, chance.randrange(len(body) + 1))
     places = list(_places(value))

@@ -44,7 +44,7 @@ class EventsHandler(StreamingHandler):
         return await super().authenticate()
 
     async def get(self, answer_id: str) -> None:
-        """Stream what lies behind the request's position, or all of the answer."""
+        """Stream the answer from the request's position, or from its beginning."""
         position = resume_position(self.request)
         if position.ended:
             self.stop_reconnecting()

@@ -64,7 +64,7 @@ def pieces_in(stored: Iterable[Mapping[str, Any]]) -> tuple[Piece, ...]:
 def fold(chunks: Iterable[Chunk]) -> tuple[Block, ...]:
     """The blocks that the chunks of one answer, ordered by position, add up to.
 
-    It stops at the first gap, since what lies behind it cannot be placed, and at a piece whose
+    It stops at the first gap, since what follows it cannot be placed, and at a piece whose
     block was never opened.
     """
     grown: list[list[Piece]] = []

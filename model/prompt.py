@@ -54,9 +54,9 @@ def merged(turns: Iterable[Turn]) -> tuple[Turn, ...]:
 
 def _joined(one: Turn, other: Turn) -> Turn:
     *before, last = one.blocks
-    first, *behind = other.blocks
+    first, *after = other.blocks
     if isinstance(last, TextBlock) and isinstance(first, TextBlock):
         between: tuple[Block, ...] = (TextBlock(f"{last.text}\n\n{first.text}"),)
     else:
         between = (last, first)
-    return Turn(one.role, (*before, *between, *behind))
+    return Turn(one.role, (*before, *between, *after))

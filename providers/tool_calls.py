@@ -120,7 +120,7 @@ class ToolCalls:
         call.name = call.name or name
         if call.is_spoiled_by(arguments):
             if not (cumulative and call.has(arguments)):
-                self._note_quirk("arguments_behind_a_call")
+                self._note_quirk("arguments_after_a_call")
             arguments = ""
         self._chars += call.append(arguments, cumulative=cumulative) + len(call_id) + len(name)
         if self._chars > MAX_ARGUMENT_CHARS or len(self._calls) > MAX_CALLS:

@@ -256,9 +256,9 @@ class Answer:
 
 
 class _Block:
-    """One growing block: its texts, and the answer's position behind each of them.
+    """One growing block: its texts, and the answer's position after each of them.
 
-    `data` closes it and lies behind all its text.
+    `data` closes it and comes after all its text.
     """
 
     __slots__ = ("data", "ends", "opening", "start", "texts", "tool_call_index", "unsealed")

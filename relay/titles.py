@@ -36,7 +36,7 @@ _BLANK = r"\u2800"  # Braille
 
 _VISIBLE = re.compile(f"[^{_CONTROL}{_EMPTY}{_SHAPING}{_BLANK}]")
 _CONTROLS = re.compile(f"[{_CONTROL}]+")
-# Tags spell regional flags, such as that of Wales, behind a black flag; elsewhere they are
+# Tags spell regional flags, such as that of Wales, after a black flag; elsewhere they are
 # invisible.
 _EMPTIES = re.compile(f"[{_EMPTY}]|(?<![\U0001f3f4\U000e0020-\U000e007e])[\U000e0020-\U000e007f]+")
 

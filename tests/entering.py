@@ -100,6 +100,6 @@ def door(io_loop: IOLoop, serve: Serving, store_url: str) -> Iterator[Door]:
 
 
 async def rechecked(store: FaultyStorage) -> None:
-    """Wait until the server behind `store` has rechecked its keys, from now on."""
+    """Wait until the server of `store` has rechecked its keys, from now on."""
     # One recheck follows the other, so the first is over when the second begins.
     await store.called("api_keys", store.calls.count("api_keys") + 2)

@@ -29,7 +29,7 @@ class Gate(NamedTuple):
     reached: asyncio.Event
     open: asyncio.Event
     over: asyncio.Event
-    done: bool  # the work is done before the wait, not behind it
+    done: bool  # the work is done before the wait, not after it
 
 
 class _Fault(NamedTuple):
@@ -39,10 +39,10 @@ class _Fault(NamedTuple):
 
 
 class FaultyStorage:
-    """Passes every call on to the store behind it, but for those that a test has spoiled."""
+    """Passes every call on to the wrapped store, except those that a test lets fail or wait."""
 
     def __init__(self) -> None:
-        self.behind: Storage | None = None
+        self.wrapped: Storage | None = None
         self.calls: list[str] = []
         self._faults: dict[str, tuple[_Fault, float]] = {}
         self._gates: dict[str, list[Gate]] = {}
@@ -58,22 +58,22 @@ class FaultyStorage:
         times: float = inf,
         when: Callable[..., bool] = lambda *_, **__: True,
     ) -> None:
-        """Have calls of `name` raise; with `kept` behind the work, which nobody is told of then.
+        """Let calls of `name` raise; with `kept`, only after their work is done.
 
-        `when` is given a call's arguments and says whether it is one of those that fail.
+        `when` gets a call's arguments and returns whether the call fails.
         """
         fault = _Fault(error or StorageError("the test says so"), kept, when)
         self._faults[name] = (fault, times)
 
     def heal(self) -> None:
-        """Have nothing fail or wait any more."""
+        """Let no call fail or wait any more."""
         self._faults.clear()
         self._gates.clear()
         for gate in self._waiting:
             gate.open.set()
 
     def hold(self, name: str, *, done: bool = False) -> Gate:
-        """Have the next call of `name` wait, before its work or behind it."""
+        """Let the next call of `name` wait, before its work or, with `done`, after it."""
         gate = Gate(asyncio.Event(), asyncio.Event(), asyncio.Event(), done)
         self._gates.setdefault(name, []).append(gate)
         return gate
@@ -85,7 +85,7 @@ class FaultyStorage:
             await self._called.wait()
 
     def __getattr__(self, name: str) -> Any:
-        real = getattr(self.behind, name)
+        real = getattr(self.wrapped, name)
         if not asyncio.iscoroutinefunction(real):
             return real
 
@@ -140,7 +140,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyStorage]:
     real = composition.from_url
 
     def opened(*arguments: Any, **named: Any) -> Any:
-        faulty.behind = real(*arguments, **named)
+        faulty.wrapped = real(*arguments, **named)
         return faulty
 
     monkeypatch.setattr(composition, "from_url", opened)

@@ -150,7 +150,7 @@ class ReplicaSet:
         """Have the primary's next `times` of these commands from Headrace fail.
 
         `errorCode` and `closeConnection` fail a command ahead of being carried out,
-        `writeConcernError` behind it; `blockTimeMS` with `blockConnection` only makes it slow.
+        `writeConcernError` after it; `blockTimeMS` with `blockConnection` only makes it slow.
         """
         data = {"failCommands": list(commands), "appName": "headrace", **how}
         with _client(self.primary().address, directConnection=True) as client:
@@ -197,7 +197,7 @@ def replica_set(folder: Path, nodes: int = 1) -> Iterator[ReplicaSet]:
 
 
 class Stored:
-    """What a database of Headrace holds, looked at behind its back."""
+    """What a database of Headrace holds, read and written without the server."""
 
     def __init__(self, database: Database[dict[str, Any]]) -> None:
         self.database = database
@@ -325,6 +325,6 @@ def mongo_url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture
 def stored(mongo_url: str) -> Iterator[Stored]:
-    """The database of `mongo_url`, looked at behind its back."""
+    """The database of `mongo_url`, read and written without the server."""
     with Stored.at(mongo_url) as looking:
         yield looking

@@ -58,13 +58,13 @@ CORPUS = {
     "a length past all bounds": Case(_post(b"Content-Length: " + b"9" * 400), [400], []),
     "an empty length": Case(_post(b"Content-Length:", body=BODY), [400], []),
     "a space before the colon": Case(_post(b"Content-Length : 16", body=BODY), [400], []),
-    "a length behind a NUL": Case(_post(b"X: a\x00", _LENGTH, body=BODY), [400], []),
-    "a length behind a lone CR": Case(_post(b"X: a\rContent-Length: 16", body=BODY), [400], []),
+    "a length after a NUL": Case(_post(b"X: a\x00", _LENGTH, body=BODY), [400], []),
+    "a length after a lone CR": Case(_post(b"X: a\rContent-Length: 16", body=BODY), [400], []),
     "a length on a folded line": Case(_post(b"X: a", b" Content-Length: 16", body=b""), [400], []),
     "a request in a body": Case(
         _get(b"Content-Length: %d" % len(SMUGGLED)) + SMUGGLED, [415], ["/healthz"]
     ),
-    "a request behind a body": Case(
+    "a request after a body": Case(
         _post(_LENGTH, body=BODY) + _get(), [200, 200], [CHAT, "/healthz"]
     ),
     # A length and chunks
@@ -79,10 +79,10 @@ CORPUS = {
     "a coding that only looks like chunks": Case(
         _post(b"Transfer-Encoding: xchunked", _LENGTH, body=BODY), [400], []
     ),
-    "a coding behind a tab": Case(
+    "a coding after a tab": Case(
         _post(b"Transfer-Encoding:\tchunked", body=_CHUNK + b"0\r\n\r\n"), [200], [CHAT]
     ),
-    "a coding behind a vertical tab": Case(
+    "a coding after a vertical tab": Case(
         _post(b"Transfer-Encoding:\x0bchunked", body=_CHUNK + b"0\r\n\r\n"), [400], []
     ),
     "a coding on a folded line": Case(
@@ -97,7 +97,7 @@ CORPUS = {
     ),
     # Chunks
     "chunks": Case(_chunked(_CHUNK + b"0\r\n\r\n"), [200], [CHAT]),
-    "a request behind chunks": Case(
+    "a request after chunks": Case(
         _chunked(_CHUNK + b"0\r\n\r\n") + _get(), [200, 200], [CHAT, "/healthz"]
     ),
     "a chunk of signed size": Case(_chunked(b"+10\r\n" + BODY + b"\r\n0\r\n\r\n"), [400], []),
@@ -175,7 +175,7 @@ CORPUS = {
     "a line without a colon": Case(_get(b"X"), [400], []),
     "LF alone": Case(_get().replace(b"\r\n", b"\n"), [400], []),
     "one LF alone": Case(b"GET /healthz HTTP/1.1\r\nHost: localhost\n\r\n", [400], []),
-    "a request hidden behind LF": Case(_post(b"X: y\n", _LENGTH, body=BODY), [400], []),
+    "a request hidden after LF": Case(_post(b"X: y\n", _LENGTH, body=BODY), [400], []),
     "too many fields": Case(_get(*[b"X-%d: y" % number for number in range(101)]), [431], []),
     "a field that is too long": Case(_get(b"X: " + b"y" * 40_000), [431], []),
     # Bodies
@@ -209,12 +209,12 @@ CORPUS = {
         [415],
         [CHAT],
     ),
-    # One behind the other
+    # One after the other
     "two at once": Case(_get() + _get(), [200, 200], ["/healthz", "/healthz"]),
     "twenty at once": Case(_get() * 20, [200] * 20, ["/healthz"] * 20),
-    "a request behind the last": Case(_get(b"Connection: close") + SMUGGLED, [200], ["/healthz"]),
-    "a request behind a refused one": Case(_get(b"X Y: z") + SMUGGLED, [400], []),
-    "a request behind a stream": Case(
+    "a request after the last": Case(_get(b"Connection: close") + SMUGGLED, [200], ["/healthz"]),
+    "a request after a refused one": Case(_get(b"X Y: z") + SMUGGLED, [400], []),
+    "a request after a stream": Case(
         _post(_LENGTH, body=BODY).replace(b"application/json", b"text/event-stream", 1) + _get(),
         [200, 200],
         [CHAT, "/healthz"],

@@ -125,7 +125,7 @@ class Reader:
 
     @classmethod
     async def come_back(cls, url: str, answer_id: str, last_event_id: str | None = None) -> Self:
-        """Read an answer from behind an event on."""
+        """Read an answer from after an event on."""
         headers = {"Last-Event-ID": last_event_id} if last_event_id is not None else {}
         return await cls.open(url, "GET", f"/api/v1/answers/{answer_id}/events", headers=headers)
 
@@ -140,7 +140,7 @@ class Reader:
         headers: dict[str, str] | None = None,
         stray: bytes = b"",
     ) -> Self:
-        """Send a request, and `stray` bytes behind it, and read the response's head."""
+        """Send a request, and `stray` bytes after it, and read the response's head."""
         connection = await Connection.open(url)
         return await cls.on(connection, method, path, body, headers=headers, stray=stray)
 

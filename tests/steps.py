@@ -10,7 +10,7 @@ from tests.readers import Response, call
 
 JSON = {"Accept": "application/json"}
 LATER = {"Prefer": "respond-async"}
-# A text and the finish mark in one event; the body stays open behind it.
+# A text and the finish mark in one event; the body stays open after it.
 LAST_WORD = b'data: {"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}]}\n\n'
 # A lease must be three checkpoints long; with these an outage soon outlasts it.
 SHORT_LEASE = {"checkpoint_seconds": 0.02, "lease_seconds": 0.2}

@@ -162,7 +162,7 @@ def _event() -> dict[str, Any]:
             fields["id"] = {
                 "type": "string",
                 "pattern": _EVENT_IDS[name],
-                "description": "The position behind this event: send it as `Last-Event-ID` to go "
+                "description": "The position after this event: send it as `Last-Event-ID` to go "
                 "on from here.",
             }
         needed = list(fields)

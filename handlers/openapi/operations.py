@@ -150,7 +150,7 @@ OPERATIONS = (
             Parameter(
                 "query",
                 "after",
-                "The `next` of a page in the same order: returns the page behind it. Without it "
+                "The `next` of a page in the same order: returns the page after it. Without it "
                 "the first page is returned.",
             ),
         ),
@@ -186,7 +186,7 @@ OPERATIONS = (
         "get",
         f"{_ANSWER}/events",
         "Stream an answer from any position.",
-        "Streams a live or an ended answer, from its beginning or from behind the event whose id "
+        "Streams a live or an ended answer, from its beginning or from after the event whose id "
         "the request has. Any process of the server can serve it, and any number of readers may "
         "read it at a time. While the answer cannot be read, the stream has a `retry` field only "
         "and closes: reconnect with the same id after as many milliseconds.",

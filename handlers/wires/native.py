@@ -37,7 +37,7 @@ def reconnect(milliseconds: int) -> bytes:
 
 
 def growth(answer: Answer, position: int, pieces: Sequence[Piece]) -> bytes:
-    """A `delta` event for each piece; its id is the position behind the piece."""
+    """A `delta` event for each piece; its id is the position after the piece."""
     events = []
     for piece in pieces:
         position += piece.length

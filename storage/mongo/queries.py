@@ -59,7 +59,7 @@ def conversation_key(user: str, conversation_id: str) -> Document:
 
 
 def conversations_after(user: str, cursor: str | None, order: Order) -> Document:
-    """The conversations behind a page's end, newest first. Raises InvalidCursor."""
+    """The conversations after a page's end, newest first. Raises InvalidCursor."""
     if cursor is None:
         return {"user": user}
     time, conversation_id = decode_conversation_cursor(cursor, order)
@@ -157,7 +157,7 @@ CLEARED: list[Document] = [{"$set": {"again": True, "due_at": {"$add": ["$$NOW",
 
 
 def next_chunks(positions: Mapping[str, int]) -> Document:
-    """The chunk behind each answer's position: chunks are contiguous, so it begins there.
+    """The chunk after each answer's position: chunks are contiguous, so it begins there.
 
     The filter has no conversations: they lie on all shards anyway, and only `_id` is looked up.
     """
@@ -222,7 +222,7 @@ def api_keys_by_id(key_ids: Collection[str]) -> Document:
 
 
 def api_keys_after(user: str | None, cursor: str | None) -> Document:
-    """A user's API keys, or all, behind a page's end. Raises InvalidCursor."""
+    """A user's API keys, or all, after a page's end. Raises InvalidCursor."""
     query: Document = {} if user is None else {"user": user}
     return query if cursor is None else query | {"_id": {"$gt": decode_api_key_cursor(cursor)}}
 

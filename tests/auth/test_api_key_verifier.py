@@ -20,11 +20,11 @@ from tests.faults import FaultyStorage
 @pytest.fixture
 def store(io_loop: IOLoop, tmp_path: Path) -> Iterator[FaultyStorage]:
     faulty = FaultyStorage()
-    faulty.behind = SQLiteStorage(tmp_path / "headrace.db", "server")
-    io_loop.run_sync(faulty.behind.open)
+    faulty.wrapped = SQLiteStorage(tmp_path / "headrace.db", "server")
+    io_loop.run_sync(faulty.wrapped.open)
     yield faulty
     faulty.heal()
-    io_loop.run_sync(faulty.behind.close)
+    io_loop.run_sync(faulty.wrapped.close)
 
 
 @pytest.fixture
@@ -38,9 +38,9 @@ def verifier(store: FaultyStorage) -> ApiKeyVerifier:
 
 async def made(store: FaultyStorage) -> str:
     """A real key, which nobody has shown yet."""
-    assert store.behind is not None
+    assert store.wrapped is not None
     said = await api_key_commands.create(
-        store.behind, user="alice", admin=False, note="", days=None, models=None
+        store.wrapped, user="alice", admin=False, note="", days=None, models=None
     )
     return said.result
 

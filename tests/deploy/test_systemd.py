@@ -258,7 +258,7 @@ def _finish(upstream: ScriptedUpstream) -> None:
 
 
 async def _read_to_the_end(reader: Reader) -> tuple[str, str]:
-    """The text and the status; whoever is sent away comes back behind the last event, as an
+    """The text and the status; a reader that is disconnected resumes after the last event, as an
     EventSource does."""
     text = ""
     while True:
@@ -269,7 +269,7 @@ async def _read_to_the_end(reader: Reader) -> tuple[str, str]:
         if reader.seen and reader.seen[-1].event == "end":
             return text, reader.seen[-1].data["status"]
         ids = [seen.id for seen in reader.seen if seen.id is not None]
-        assert ids, "nothing was seen that one could come back behind"
+        assert ids, "no event was received that a reader could resume after"
         reader = await Reader.come_back(URL, reader.answer_id, ids[-1])
 
 

@@ -24,7 +24,7 @@ def places(
 
     def opened(*arguments: Any, **named: Any) -> Any:
         store = FaultyStorage()
-        store.behind = real(*arguments, **named)
+        store.wrapped = real(*arguments, **named)
         started.stores.append(store)
         return store
 

@@ -42,7 +42,7 @@ async def test_without_a_key_it_says_what_to_send(door: Door, header: str | None
     refused = await call(server.url, *MODELS, headers=headers)
     code = refused.body["error"]["code"]
     assert 401 == refused.status
-    if header == "Bearer":  # nothing behind it
+    if header == "Bearer":  # nothing after it
         assert "invalid_credentials" == code
     else:
         assert "credentials_required" == code

@@ -43,9 +43,9 @@ def alone(
 
 async def swept(store: FaultyStorage, answer_id: str) -> tuple[Block, ...]:
     """What another process does to the answer of a dead one; the blocks that it leaves."""
-    assert store.behind is not None
-    message = await store.behind.message("local", answer_id)
-    assert await store.behind.end_answer(answer_id, store.behind.process, orphaned(message))
+    assert store.wrapped is not None
+    message = await store.wrapped.message("local", answer_id)
+    assert await store.wrapped.end_answer(answer_id, store.wrapped.process, orphaned(message))
     return message.blocks
 
 
@@ -106,8 +106,8 @@ async def test_one_bug_does_not_end_what_has_to_go_on_for_as_long_as_the_server(
     upstream.tokens("a")
     reader = await Reader.ask(alone.url)
     await reader.text("a")
-    assert store.behind is not None
-    alone.relay.remote_answers.follow(await store.behind.message("local", reader.answer_id))
+    assert store.wrapped is not None
+    alone.relay.remote_answers.follow(await store.wrapped.message("local", reader.answer_id))
     store.fail(operation, error=ValueError("a bug"), times=1)
     seen = store.calls.count(operation)
     async with asyncio.timeout(4):

@@ -70,7 +70,7 @@ async def test_who_leaves_while_an_old_answer_is_being_read_for_them_leaves_noth
     await close_all()
     await call(server.url, "GET", "/healthz")
     gate.open.set()
-    await call(server.url, "GET", "/api/v1/conversations")  # which the store reads behind it
+    await call(server.url, "GET", "/api/v1/conversations")  # which the store reads after it
     await until(lambda: not server.event_streams.open_count)
 
 
@@ -155,7 +155,7 @@ async def test_a_second_question_on_the_same_connection_is_streamed_and_left_lik
     upstream.finish()
     upstream.next_request()
     upstream.tokens("b")
-    # Both at once: the second lies unread behind the first, with stray bytes behind it.
+    # Both at once: the second is unread while the first is answered, and stray bytes follow it.
     question = post(b'{"content": "q"}')
     stream, writer = await sending(headrace, question + question + b"\r\n")
     assert b'"status":"complete"' in await stream.readuntil(b"0\r\n\r\n")
@@ -175,7 +175,7 @@ async def test_nothing_is_asked_behind_the_answer_of_an_http_1_0_client(
     alice = await door.admit("alice")
     question = post(b'{"content": "q"}', version="1.0", key=alice.key)
     stream, writer = await sending(server, question + question)
-    await stream.read()  # to the end: the connection is closed behind the first answer
+    await stream.read()  # to the end: the connection is closed after the first answer
     writer.close()
     await call(server.url, "GET", "/healthz")
     await server.relay.idle()

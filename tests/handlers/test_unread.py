@@ -216,10 +216,10 @@ async def test_a_picture_that_comes_as_one_event_is_written_in_pieces_and_counte
     serve: Serving, store: FaultyStorage
 ) -> None:
     server = await serve.start(limits={"max_unsent_bytes": 40_000_000})
-    assert store.behind is not None
-    answer = await begun(store.behind, "local")
+    assert store.wrapped is not None
+    answer = await begun(store.wrapped, "local")
     picture = ImageBlock(url="data:image/png;base64," + "x" * 1_000_000)
-    await store.behind.end_answer(answer.id, store.behind.process, ending(picture))
+    await store.wrapped.end_answer(answer.id, store.wrapped.process, ending(picture))
     path = f"/api/v1/answers/{answer.id}/events"
 
     async with unread(server) as clients:

@@ -98,11 +98,11 @@ def test_some_statuses_have_no_body_whatever_their_length_says(status: int) -> N
         pytest.param(
             b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello", id="close"
         ),
-        pytest.param(FIVE + b"HTTP/1.1 200 OK\r\n\r\n", id="a second response behind it"),
-        pytest.param(FIVE + b"x", id="a byte behind it"),
+        pytest.param(FIVE + b"HTTP/1.1 200 OK\r\n\r\n", id="a second response after it"),
+        pytest.param(FIVE + b"x", id="a byte after it"),
         pytest.param(
             b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhellox",
-            id="close, and a byte behind it",
+            id="close, and a byte after it",
         ),
     ],
 )

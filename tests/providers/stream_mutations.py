@@ -84,7 +84,7 @@ class _Mutator:
         self.status = 200
         self.reason: str | None = "stop"
         self.done_ends = False
-        self.marks_mean_little = False  # what is cut off behind one could not be told from an end
+        self.marks_mean_little = False  # what is cut off after one could not be told from an end
         self.broken_event = -1
         self.ours = 0  # the number of our choice
 

@@ -1,4 +1,4 @@
-"""How long a call goes on behind a finish mark, by a clock that the test turns."""
+"""How long a call goes on after a finish mark, by a clock that the test sets."""
 
 import asyncio
 

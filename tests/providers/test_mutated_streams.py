@@ -65,7 +65,7 @@ def check(dialect: str, seed: int, classes: tuple[int, ...] = CLASSES) -> None:
         assert (stream.text, stream.reasoning) == (outcome.text_, outcome.reasoning_), what
         assert stream.calls == calls, what
         assert outcome.mark is not None, what
-        # What is cut off may be our mark, behind [DONE]: then another choice's has to do.
+        # What is cut off may be our mark, after [DONE]: then another choice's has to do.
         assert stream.whole is None or stream.reason == outcome.mark.reason, what
 
 

@@ -51,7 +51,7 @@ class RelayProcess:
     def __init__(self, name: str, memory: Memory, limits: Limits) -> None:
         self.storage = MemoryStorage(name, memory)
         self.store = FaultyStorage()
-        self.store.behind = self.storage  # type: ignore[assignment]
+        self.store.wrapped = self.storage  # type: ignore[assignment]
         self.source = ScriptedSource()
         self.records: list[AnswerRecord] = []
         self.on_finished: Callable[[AnswerRecord], None] = self.records.append

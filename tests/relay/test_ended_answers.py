@@ -27,7 +27,7 @@ class Shelf:
     def __init__(self, storage: SQLiteStorage) -> None:
         self.real = storage
         self.store = FaultyStorage()
-        self.store.behind = storage
+        self.store.wrapped = storage
         self.unsent = UnsentBudget(100_000_000)
         remote = RemoteAnswers(self.store, lease_seconds=30)  # type: ignore[arg-type]
         self.answers = EndedAnswers(self.store, self.unsent, remote)  # type: ignore[arg-type]

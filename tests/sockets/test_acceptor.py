@@ -20,7 +20,7 @@ HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 
 
 async def answered(server: Server, data: bytes) -> tuple[int, dict[str, Any]]:
-    """The status of a response, and the error in it, of a connection that is closed behind it."""
+    """The status of a response, and the error in it, of a connection that is closed after it."""
     stream, writer = await sending(server, data)
     head, _, body = (await stream.read()).partition(b"\r\n\r\n")
     writer.close()

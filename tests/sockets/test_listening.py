@@ -43,7 +43,7 @@ def test_a_socket_in_the_file_system_is_for_user_and_group_and_replaces_a_dead_o
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "headrace.sock"
-    for _ in range(2):  # the second finds what the first left behind
+    for _ in range(2):  # the second finds what the first has left
         (listening,) = listen(Settings(host=f"unix:{path}"), {})
         with listening:
             assert f"unix:{path}" == url_of(listening)

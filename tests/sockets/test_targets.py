@@ -7,7 +7,7 @@ from sockets.targets import origin_form
 
 
 def _asked(line: str, *hosts: str) -> tuple[str, str | None] | None:
-    """The path and the host that everything behind sees."""
+    """The path and the host that the rest of the server sees."""
     method, target, version = line.split(" ")
     headers = HTTPHeaders()
     for host in hosts:

@@ -37,7 +37,7 @@ def leave_first_stage(url: str) -> None:
 
 
 class Raw(ABC):
-    """A store seen from behind."""
+    """The stored data, read and written without the store's code."""
 
     @abstractmethod
     def change(self, kind: str, its_id: str, **fields: Any) -> None:

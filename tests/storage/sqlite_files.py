@@ -61,6 +61,6 @@ def names_in(folder: Path) -> set[str]:
 
 
 def damage(file: Path) -> None:
-    """Have all pages behind the first few hold rubbish."""
+    """Fill all pages after the first few with rubbish."""
     pages = file.read_bytes()
     file.write_bytes(pages[:8192] + b"\x5a" * (len(pages) - 8192))

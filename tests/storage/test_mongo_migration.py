@@ -19,7 +19,7 @@ from tests.storage.migrating import Plain, due, migrate
 from tests.storage.raw import leave_first_stage
 from tests.storage.samples import begun, conversation
 
-# Collections that came behind the first stage. They are no change of anything: a start makes them.
+# Collections that were added after the first version. A start creates them without a migration.
 SINCE = {"deletions"}
 
 

@@ -26,7 +26,7 @@ from tests.storage.raw import Raw
 from tests.storage.samples import api_key, ask, begun, conversation, ending, exchange, key
 from tests.storage.test_following import followed
 
-# Blocks that a version behind ours may write.
+# Blocks that a later version may write.
 VIDEO = {"type": "video", "url": "https://x/v", "parts": [{"ms": 5}, None], "$of.$later": 1.5}
 ODD_IMAGE = {"type": "image", "url": ["several", "of", "them"]}
 NO_TYPE = {"kind": "video"}

@@ -119,7 +119,7 @@ async def test_a_full_disk_takes_all_that_was_kept_together_and_each_is_told(
     listed = (await storage.conversations("alice", limit=99, after=None)).data
     assert {Reason.FULL} == {each.reason for each in refused}
     assert 1 < len(refused)  # and not the one alone for which there was no room
-    assert kept == {each.id for each in listed}  # of those behind it some had room
+    assert kept == {each.id for each in listed}  # of those after it some had room
     assert len(commands) == len(refused) + len(kept)
     writing.execute(f"PRAGMA max_page_count = {pages + 1000}")
     await begun(storage)

@@ -67,13 +67,13 @@ REFUSALS = (
             "provider_unauthorized", dialect="dashscope"),
     refusal("DashScope, in a list", 429, [{"code": "Throttling", "message": "x"}],
             "provider_rate_limited", dialect="dashscope"),
-    Case("an error behind text", sse(*HELLO, error(code="data_inspection_failed")), "Hello",
+    Case("an error after text", sse(*HELLO, error(code="data_inspection_failed")), "Hello",
          ending="content_filtered"),
     Case("nothing wrong, by its code", sse({"code": 200, "message": "success", "choices": None},
                                            *HELLO, fin("stop")), "Hello"),
     refusal("MiniMax: no balance", 200, {"base_resp": {"status_code": 1008, "status_msg": "no"}},
             "provider_quota_exceeded"),
-    Case("MiniMax: filtered behind text", sse(*HELLO, {
+    Case("MiniMax: filtered after text", sse(*HELLO, {
         "choices": None, "base_resp": {"status_code": 1027, "status_msg": "x"}}), "Hello",
          ending="content_filtered"),
     Case("an error without a wrapper in a stream", sse(*HELLO, {

@@ -12,7 +12,7 @@ _STOP = json.dumps(fin("stop")).encode()
 FRAMING = (
     Case("no empty lines",
          b"data: %b\ndata: %b\ndata: %b\ndata: [DONE]\n" % (_A, _B, _STOP), "Hello"),
-    Case("no empty line behind the last",
+    Case("no empty line after the last",
          b"data: %b\n\ndata: %b\n\ndata: %b" % (_A, _B, _STOP), "Hello"),
     Case("a time of day as a sign of life",
          sse(d(content="Hel"), b"2024-04-27 01:35:43.68", d(content="lo"), fin("stop")), "Hello"),
@@ -64,11 +64,11 @@ FRAMING = (
          dialect="dashscope"),
     Case("a byte order mark in the middle", b"data: %b\n\n\xef\xbb\xbfdata: %b\n\n" % (_A, _B)
          + sse(_STOP), "Hello"),
-    Case("an answer written for people, behind signs of life",
+    Case("a pretty-printed answer, after keep-alives",
          b": processing\n\n" * 3 + json.dumps({"choices": [
              {"index": 0, "finish_reason": "stop", "message": {"content": "Hello"}}]},
              indent=2).encode(), "Hello"),
-    Case("an error written for people, behind text",
+    Case("a pretty-printed error, after text",
          sse(*HELLO, end=b"") + json.dumps(THROTTLING, indent=4).encode() + b"\n", "Hello",
          ending="provider_rate_limited"),
     Case("lines of JSON that end as others do", b"%b\r\n\r\n%b\r\n%b\r\n" % (_A, _B, _STOP),
