@@ -1,6 +1,6 @@
 # One process of Headrace. compose.yaml starts several of them, with MongoDB.
 
-# By tags, which bring the fixes of what is in them. deploy/README.md says how to give digests instead.
+# Tags, so that a build has the newest fixes of these images. deploy/README.md says how to use digests.
 ARG NODE_IMAGE=node:22-bookworm-slim
 ARG PYTHON_IMAGE=python:3.13-slim-bookworm
 
@@ -32,7 +32,7 @@ COPY storage storage
 COPY telemetry telemetry
 COPY --from=page /web/dist web/dist
 
-# Nobody's account, with a folder for an embedded database. Mount a volume there to keep it.
+# A user of its own, with a folder for the SQLite file. Mount a volume there to keep the file.
 RUN useradd --uid 10001 --no-create-home headrace \
     && install --directory --owner=headrace /var/lib/headrace
 USER 10001
@@ -43,5 +43,6 @@ ENV PYTHONDONTWRITEBYTECODE=1 PYTHONFAULTHANDLER=1
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "-c", \
     "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/healthz', timeout=4)"]
-# SIGTERM, Docker's own, drains. Give it longer than relay.drain_seconds: `docker stop --time 75`.
+# `docker stop` sends SIGTERM, which drains. Its timeout has to be longer than relay.drain_seconds:
+# `docker stop --time 75`.
 ENTRYPOINT ["python", "/opt/headrace/server.py"]

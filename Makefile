@@ -4,11 +4,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-# Marks of what is installed: what the server needs to run, and all that is for tests and checks.
+# Empty files that mark what is installed: what the server needs, and what tests and checks need.
 RUNTIME := .venv/ready-to-run
 READY := .venv/ready
 
-# The page, and what it is made of.
+# The page, and its sources.
 PAGE := web/dist/index.html
 PAGE_SOURCES := $(shell find web/src web/build -type f 2>/dev/null) \
 	$(wildcard web/*.html web/*.json web/*.ts) web/.npmrc
@@ -21,7 +21,7 @@ NPM := command -v npm >/dev/null
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
 
-setup: $(READY) ## make the environment in .venv, from constraints.txt
+setup: $(READY) ## create the environment in .venv, from constraints.txt
 run: $(RUNTIME) ## start the server; it reads headrace.toml if there is one
 	@if $(NPM); then $(MAKE) --no-print-directory web || echo "The page was not built; the API works" >&2; \
 	  else echo "No npm here: the page at / is not built; the API works either way" >&2; fi
@@ -29,25 +29,25 @@ run: $(RUNTIME) ## start the server; it reads headrace.toml if there is one
 web: $(PAGE) ## build the page into web/dist, if anything changed
 test: $(READY) ## run all tests, two at a time; ARGS="-k name" chooses
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
-check: $(READY) ## formatting, lint and types
+check: $(READY) ## check formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	@if $(NPM) || [ "$$CI" = true ]; then $(MAKE) --silent $(MODULES) && npm --prefix web run --silent check; \
 	  else echo "LEFT OUT: no npm here, the page's sources were not checked" >&2; fi
-format: $(READY) ## rewrite the sources as `check` wants them
+format: $(READY) ## format the sources, and fix what the linter can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	@if $(NPM); then $(MAKE) --silent $(MODULES) && npm --prefix web run --silent format; fi
-fuzz: $(READY) ## noise for parsers, dialects and the API; RUNS=, SEEDS= and EXAMPLES= say how much
+fuzz: $(READY) ## send random data to parsers, dialects and the API; RUNS=, SEEDS= and EXAMPLES= set how much
 	-@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r fuzz/requirements.txt
 	$(BIN)/python fuzz/streams.py $(or $(RUNS),1000000)
 	HEADRACE_TEST_SEEDS=$(or $(SEEDS),100000) $(BIN)/python -m pytest tests/providers/test_mutated_streams.py
 	HEADRACE_TEST_EXAMPLES=$(or $(EXAMPLES),10000) $(BIN)/python -m pytest tests/handlers/test_any_body.py
 	HEADRACE_TEST_EXAMPLES=$(or $(EXAMPLES),1000) $(BIN)/python -m pytest tests/handlers/test_conformance.py
-bench: $(READY) ## compare with other gateways, loopback only; bench/compare.py --help says how
+bench: $(READY) ## compare with other gateways, on loopback; see bench/compare.py --help
 	$(BIN)/python bench/compare.py
-lock: $(READY) ## write the lock files anew from pyproject.toml; UPGRADE=1 takes newer releases
+lock: $(READY) ## write the lock files from pyproject.toml; UPGRADE=1 updates to newer releases
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra traces --group test --group check \
 	  -o constraints.txt pyproject.toml
 	$(COMPILE) -c constraints.txt --no-annotate -o requirements.txt pyproject.toml
@@ -59,11 +59,11 @@ clean: ## remove the environment, the built page and every cache
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Universal: one file serves every platform and Python. No index is named: pip asks its own.
+# Universal: one file for every platform and Python. It names no index: pip uses its configured one.
 COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal \
 	--python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links
 
-# A mark is made last, so that a setup which broke off is done again.
+# Each mark is made last, so that an interrupted installation is repeated.
 $(RUNTIME): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Headrace needs Python 3.11 or newer as $(PYTHON); try make PYTHON=python3.13" >&2; exit 1; }
@@ -90,7 +90,7 @@ $(BUILD_MODULES): web/package-lock.json
 	@npm --prefix web ci --omit=dev --loglevel=error
 	@touch $@
 
-# `npm ci` begins with an empty folder: what builds the page comes along.
+# `npm ci` begins with an empty folder, so it also installs what builds the page.
 $(MODULES): web/package-lock.json
 	$(NODE_IS_NEW_ENOUGH)
 	@echo "Installing what builds and tests the page: half a minute, once"
