@@ -1,17 +1,15 @@
-"""A question to ask, and the two messages that are stored for it."""
+"""A question to ask with its options, and what asking it returns."""
 
 import hashlib
-import secrets
 from typing import NamedTuple
 
 import msgspec
 
 from model.blocks import Block, TextBlock, chars_in
-from model.messages import Conversation, Message, Role, Status, now
+from model.messages import Conversation, Message, Role
 from model.prompt import Prompt, Turn, merged
 from relay.answer import Answer
 from relay.model_access import AllowedModels
-from relay.usage import estimate
 from storage.values import IdempotencyKey
 
 
@@ -128,63 +126,6 @@ class AskResult(NamedTuple):
 
     answer: Answer
     is_new: bool
-
-
-def new_conversation(request: AskRequest) -> Conversation:
-    """The conversation for a question that names none."""
-    begun = now()
-    return Conversation(
-        id=secrets.token_hex(16),
-        user=request.user,
-        model=request.model,
-        system=request.system,
-        created_at=begun,
-        updated_at=begun,
-    )
-
-
-def messages(
-    request: AskRequest,
-    conversation_id: str,
-    parent_id: str | None,
-    model: str,
-    prompt: Prompt,
-    process: str,
-) -> tuple[Message | None, Message]:
-    """The question, unless it is stored already, and its answer before the first token."""
-    asked = now()
-    question = None
-    if request.question_id is None:
-        question = Message(
-            id=_message_id(conversation_id),
-            conversation_id=conversation_id,
-            user=request.user,
-            role=Role.USER,
-            parent_id=parent_id,
-            blocks=request.blocks,
-            created_at=asked,
-            ended_at=asked,
-        )
-    answer = Message(
-        id=_message_id(conversation_id),
-        conversation_id=conversation_id,
-        user=request.user,
-        role=Role.ASSISTANT,
-        parent_id=request.question_id if question is None else question.id,
-        model=model,
-        status=Status.LIVE,
-        usage=estimate(prompt, ()),  # an estimate, in case this process dies
-        owner=process,
-        created_at=asked,
-    )
-    return question, answer
-
-
-def _message_id(conversation_id: str) -> str:
-    """A message id. It begins with the conversation's id, which tells the shard that has the
-    message.
-    """
-    return f"{conversation_id}-{secrets.token_hex(16)}"
 
 
 def _digest(data: bytes) -> str:

@@ -20,7 +20,7 @@ from model.messages import Conversation, Message
 from model.prompt import Prompt
 from relay.admission import Admission, Slot
 from relay.answer import Answer
-from relay.ask_request import AskRequest, Caller, messages, new_conversation
+from relay.ask_request import AskRequest, Caller
 from relay.checkpoints import Checkpoints
 from relay.context import History, history
 from relay.delta_intake import DeltaIntake
@@ -38,6 +38,7 @@ from relay.generation import Generation
 from relay.limits import Limits
 from relay.live_answers import LiveAnswers
 from relay.models import Models, Source
+from relay.new_messages import new_conversation, new_messages
 from relay.orphans import Orphans
 from relay.reader_timeout import ReaderTimeout, UnreadAnswers
 from relay.timeline import Timeline
@@ -99,7 +100,7 @@ class Asker:
             unreadable = await self._check_content(request, source)
             past = await self._history(placed, conversation)
             prompt = request.prompt(source_model, conversation, past.turns)
-            question, live = messages(
+            question, live = new_messages(
                 placed, conversation.id, past.parent_id, model, prompt, self._storage.process
             )
             if request.store:
