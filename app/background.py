@@ -17,7 +17,7 @@ async def keep_running(work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
         except Exception as error:
-            log.error("a chore of the server ended", exc_info=error)
+            log.error("a background task of the server failed", exc_info=error)
         await asyncio.sleep(_PAUSE_AFTER_A_BUG)
 
 

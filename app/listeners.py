@@ -68,7 +68,7 @@ def client_acceptor(
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     affordable = affordable_connections(limits.connections, settings.most_calls, descriptors)
     if affordable < limits.connections:
-        log.info("limits.connections is more than the limit on open files bears: %d", affordable)
+        log.info("limits.connections is lowered to %d by the limit on open files", affordable)
     health = [path for path, _ in handlers.health.routes]
     below = [f"{settings.base_path}{path}" for path in health]
     return Acceptor(

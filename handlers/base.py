@@ -122,7 +122,11 @@ class BaseHandler(RequestHandler):
     def close_as_revoked(self) -> None:
         """The API key is no longer valid: close the connection."""
         log.info(
-            LogEvent("request ended, its key is gone", request=self.request_id, key=self.api_key_id)
+            LogEvent(
+                "request closed, its API key is no longer valid",
+                request=self.request_id,
+                key=self.api_key_id,
+            )
         )
         self.connection_stream.close()
 

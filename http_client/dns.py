@@ -131,8 +131,8 @@ class CachingResolver(Resolver):
         except (OSError, UnicodeError) as error:
             found = error
         except Exception as error:  # or else this name would never be looked up again
-            log.error(LogEvent("a lookup broke", name=host), exc_info=error)
-            found = OSError(errno.EIO, "the lookup broke")
+            log.error(LogEvent("lookup failed", name=host), exc_info=error)
+            found = OSError(errno.EIO, "the lookup failed")
         with suppress(RuntimeError):  # the event loop is closed, and nothing waits for the result
             loop.call_soon_threadsafe(known.lookup_done, found)
 
@@ -201,7 +201,11 @@ class _CachedName:
         """Log once that old addresses are used because lookups fail."""
         if self.hosts and not self._outage_logged:
             self._outage_logged = True
-            log.warning(LogEvent("the name server is silent, old addresses serve", name=self._host))
+            log.warning(
+                LogEvent(
+                    "the name server does not respond, old addresses are used", name=self._host
+                )
+            )
 
 
 def _error_of(known: list[_CachedName]) -> Exception:

@@ -67,7 +67,7 @@ def _bound(host: str, port: int, reuse_port: bool, listens: bool) -> list[socket
                 opened.close()
             raise OSError(error.errno, reason or error.strerror) from error
     if found and missing is not None:
-        log.info("%s is listened on for IPv4 alone: %s", host, missing.strerror)
+        log.info("listening on %s with IPv4 only: %s", host, missing.strerror)
     if found:
         return found
     if host == _EVERYWHERE:

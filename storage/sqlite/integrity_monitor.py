@@ -76,7 +76,7 @@ class IntegrityMonitor:
         was_served = self._is_served_file()
         found = faults_within(self._path, CHECK_TIMEOUT_SECONDS, self._closing.is_set)
         if time.monotonic() - began >= CHECK_TIMEOUT_SECONDS:
-            log.info("the database was not looked through: not done in %d s", CHECK_TIMEOUT_SECONDS)
+            log.info("the database was not checked to its end within %d s", CHECK_TIMEOUT_SECONDS)
         return found[0] if found and was_served and self._is_served_file() else None
 
 

@@ -107,7 +107,7 @@ async def providers_answer_badly(stage: Stage) -> None:
         await (await Reader.ask(server.url)).end()
 
 
-@scene("the name server is silent, old addresses serve name=…", needs="monkeypatch")
+@scene("the name server does not respond, old addresses are used name=…", needs="monkeypatch")
 async def dns_is_silent(stage: Stage) -> None:
     stage.monkeypatch.setattr("http_client.dns._FRESH_SECONDS", 0)
     server = NameServer()
