@@ -1,26 +1,19 @@
 """Admits questions: decides by the user's limits before anything is stored or sent.
 
-A process is limited by the number of answers that it generates at a time; a user by their share of
-those, by questions a minute and tokens a day. The first two are counted here, the others by all
-processes together (`user_quota.py`).
+Each limit is checked by a part of its own: answers at a time in this process (`answer_slots.py`),
+questions a minute and tokens a day in all processes (`user_quota.py`), stored bytes
+(`storage_quota.py`).
 """
 
 import asyncio
-import collections
-import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import msgspec
 
 from model.usage import Usage
-from relay.errors import (
-    Overloaded,
-    TokenBudgetSpent,
-    TooManyAnswers,
-    TooManyChanges,
-    TooManyQuestions,
-)
+from relay.answer_slots import AnswerSlots
+from relay.errors import TokenBudgetSpent, TooManyChanges, TooManyQuestions
 from relay.storage_quota import StorageQuota, StorageReservation
 from relay.usage_counters import UsageCounters
 from relay.user_quota import Reservation, UserQuota
@@ -32,14 +25,6 @@ _DAY = 24 * 3600
 # Bytes. A change with more of them counts several times: three hundred changes a minute bring three
 # megabytes at most.
 _CHANGE_BYTES = 10_000
-
-# Seconds that an answer is assumed to take before any has ended: 400 tokens at 20 a second.
-_USUAL_ANSWER = 20.0
-# The weight of an answer's time in the moving average, which follows the last fifty or so.
-_NEWEST_PART = 0.02
-
-# Seconds. The longest `retry_after` for a slot: clients do not wait longer anyway.
-_LONGEST_WAIT = 60
 
 
 class Allowance(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,9 +46,8 @@ class Slot:
         self.user = user
         self.began_at = began_at
         self.is_free = False
-        self.reserved: list[
-            Reservation | StorageReservation
-        ] = []  # reservations for its question, until that is stored
+        # Reservations for its question, until that is stored.
+        self.reserved: list[Reservation | StorageReservation] = []
 
 
 class Admission:
@@ -88,16 +72,15 @@ class Admission:
             reads_counts_first=True,
         )
         self._storage_quota = StorageQuota(storage, allowance.stored_bytes)
-        self._answers = 0
-        self._of_user: collections.Counter[str] = collections.Counter()
-        self._answer_seconds = _USUAL_ANSWER
+        self._answer_slots = AnswerSlots(allowance.answers, allowance.answers_per_user)
 
     async def enter(self, user: str) -> Slot:
         """Take a slot for the answer to a question of `user`.
 
         Raises Overloaded, TooManyAnswers, TooManyQuestions and TokenBudgetSpent.
         """
-        slot = self._taken(user)
+        self._answer_slots.take(user)
+        slot = Slot(user, asyncio.get_running_loop().time())
         try:
             if await self._tokens.is_spent(user):
                 raise TokenBudgetSpent(self._tokens.seconds_left(), self._allowance.tokens_per_day)
@@ -160,33 +143,10 @@ class Admission:
         slot.is_free = True
         for each in slot.reserved:
             each.give_back()
-        self._answers -= 1
-        self._of_user[slot.user] -= 1
-        if not self._of_user[slot.user]:
-            del self._of_user[slot.user]
-        if ended:
-            took = asyncio.get_running_loop().time() - slot.began_at
-            self._answer_seconds += _NEWEST_PART * (took - self._answer_seconds)
+        took = asyncio.get_running_loop().time() - slot.began_at if ended else None
+        self._answer_slots.free(slot.user, took)
 
     def charge(self, user: str, usage: Usage | None) -> None:
         """Count what an answer of a user's cost, if that is known."""
         if usage is not None:
             self._tokens.add(user, usage.input_tokens + usage.output_tokens)
-
-    def _taken(self, user: str) -> Slot:
-        """A slot, taken before anything is awaited, so that concurrent questions cannot exceed
-        the limit.
-        """
-        allowance = self._allowance
-        if self._answers >= allowance.answers:
-            raise Overloaded(self._wait_among(self._answers))
-        theirs = self._of_user.get(user, 0)
-        if allowance.answers_per_user and theirs >= allowance.answers_per_user:
-            raise TooManyAnswers(self._wait_among(theirs), allowance.answers_per_user)
-        self._answers += 1
-        self._of_user[user] += 1
-        return Slot(user, asyncio.get_running_loop().time())
-
-    def _wait_among(self, answers: int) -> int:
-        """Seconds until the first of so many answers ends, if they last as long as recent ones."""
-        return min(max(1, math.ceil(self._answer_seconds / answers)), _LONGEST_WAIT)
