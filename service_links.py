@@ -1,9 +1,8 @@
-"""Recognises variables that look like settings but come from Kubernetes, which describes Services
-by them.
+"""Recognizes environment variables that Kubernetes sets for Services and that look like settings.
 
-A Service named `headrace` or `headrace-web` gives every pod nine and more variables that begin like
+A Service named `headrace` or `headrace-web` gives every pod nine or more variables that begin like
 the server's own (`HEADRACE_PORT=tcp://10.0.0.1:8080`, `HEADRACE_SERVICE_HOST`, …). They are
-recognised as a set: those that every Service has, with values that only a Service has. A misspelt
+recognized as a set: those that every Service has, with values that only a Service has. A misspelt
 setting does not come in such a set.
 """
 

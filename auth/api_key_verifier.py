@@ -135,7 +135,7 @@ class ApiKeyVerifier:
     async def _look_up(self, api_key_id: str) -> _CachedKey | None:
         """Look up a key in the store, once for all requests that wait for it.
 
-        Unknown keys are not remembered: strangers could fill that memory.
+        Unknown keys are not cached: requests with made-up keys could fill that memory.
         """
         lookup = self._lookups.get(api_key_id)
         if lookup is None:

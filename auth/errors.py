@@ -1,8 +1,8 @@
-"""Errors of credentials, and of not being able to tell whether they are valid.
+"""Errors of credentials: they are invalid, or it cannot be determined whether they are valid.
 
 Unauthenticated     401: other credentials are needed
 ├── NoCredentials        none were sent
-├── InvalidCredentials   unknown, malformed or revoked; the response does not tell which
+├── InvalidCredentials   unknown, malformed or revoked; the response does not say which
 ├── ExpiredCredentials   they were valid once: their holder may get new ones
 └── TicketExpired        the answer that it was for ended a while ago
 KeysUnavailable     503: tokens cannot be verified at the moment

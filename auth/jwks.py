@@ -86,7 +86,7 @@ class JwksCache:
         self._outage = OutageLog(
             log, "the issuer's keys cannot be fetched", "the issuer's keys can be fetched again"
         )
-        self.generation = 0  # of the set: tokens verified by an older one are verified anew
+        self.generation = 0  # counts sets: cached tokens are bound to one
 
     async def candidates(self, kid: str | None, algorithm: str) -> CandidateKeys:
         """The keys that a token names or may be signed with; none if there is no such key.
@@ -187,7 +187,7 @@ def _usable(data: dict[str, Any], algorithm: str) -> jwt.PyJWK | None:
         return None
     if data.get("use", "sig") != "sig" or data.get("alg", algorithm) != algorithm:
         return None
-    if "d" in data:  # a published private key: anybody can sign with it
+    if "d" in data:  # a published private key, with which anyone can sign
         return None
     try:
         return jwt.PyJWK(data, algorithm)

@@ -69,15 +69,15 @@ class Tickets:
         self._key = hmac.digest(secret.encode(), b"headrace ticket 1", "sha256")
 
     def issue(self, principal: Principal, answer_id: str) -> str:
-        """A ticket for reading the answer, which must belong to the principal."""
+        """Return a ticket for reading the answer, which must belong to the principal."""
         claims = _TicketPayload(principal.user, principal.api_key_id, int(time.time()))
         payload = msgspec.json.encode(claims)
         return f"{_base64(payload)}.{_base64(self._signature(payload, answer_id))}"
 
     def verify(self, text: str, answer_id: str) -> Ticket:
-        """The ticket, if it was issued for this answer; `check` tells whether it has expired.
+        """Return the ticket if it was issued for this answer. Raises InvalidCredentials if not.
 
-        Raises InvalidCredentials.
+        The caller checks with `check` whether it has expired.
         """
         sealed, _, signature = text.partition(".")
         if len(text) > _LONGEST_TICKET:

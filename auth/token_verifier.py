@@ -62,7 +62,7 @@ class _JoseHeader(msgspec.Struct):
 
 
 class TokenVerifier:
-    """Verifies tokens and tells their users."""
+    """Verifies tokens and returns their users."""
 
     def __init__(self, requirements: TokenRequirements, keys: JwksCache) -> None:
         self._requirements = requirements

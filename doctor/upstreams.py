@@ -42,7 +42,7 @@ _ADVICE: tuple[tuple[type[ProviderError], str], ...] = (
 )
 
 # The settings to try after a failure, for servers that differ from the dialect's default, the
-# smallest change first. A wrong model is another failure, which no setting mends.
+# smallest change first. A wrong model is another failure, which no setting corrects.
 _ALTERNATIVES: Mapping[type[ProviderError], tuple[Mapping[str, object], ...]] = {
     BadRequest: (
         {"stream_options": False},

@@ -1,4 +1,4 @@
-"""In which form a client wants an answer: what its Prefer and Accept headers say."""
+"""The form in which a client requests an answer, by its Prefer and Accept headers."""
 
 import re
 from enum import Enum
@@ -20,7 +20,7 @@ class AnswerForm(Enum):
 
 
 def answer_form(request: HTTPServerRequest) -> AnswerForm:
-    """The form that the request's Prefer and Accept headers ask for. Raises ApiError 406."""
+    """Return the form that the request's Prefer and Accept headers ask for. Raises ApiError 406."""
     if "respond-async" in _listed(request.headers.get("Prefer", "")):
         return AnswerForm.ADDRESS
     kinds = _listed(request.headers.get("Accept", "*/*"))
@@ -38,9 +38,7 @@ def answer_form(request: HTTPServerRequest) -> AnswerForm:
 
 
 def _listed(header: str) -> set[str]:
-    """The values of a list header, without their parameters, and without those of weight 0
-    (q=0).
-    """
+    """Return the values of a list header without their parameters, leaving out those with q=0."""
     wanted = set()
     for part in header.lower().split(","):
         value, *parameters = (piece.strip() for piece in part.split(";"))

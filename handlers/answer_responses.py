@@ -15,7 +15,7 @@ from relay.errors import AnswerElsewhere
 
 
 class StartedAnswer(NamedTuple):
-    """An answer, and the form in which its client wants it."""
+    """An answer, and the form in which its client requested it."""
 
     answer: Answer
     is_new: bool
@@ -24,10 +24,10 @@ class StartedAnswer(NamedTuple):
 
 
 class AnswerHandler(StreamingHandler):
-    """A handler whose response is an answer, in the form that the client wants."""
+    """A handler whose response is an answer, in the form that the client requested."""
 
     async def send(self, started: StartedAnswer | None) -> None:
-        """Send the answer in the form that the client wants."""
+        """Send the answer in the form that the client requested."""
         if started is None:
             return
         answer, position = started.answer, started.position
@@ -66,8 +66,8 @@ class AnswerHandler(StreamingHandler):
         self.write_json(FailedAnswer(problem, message), failure_status(failure.code))
 
     async def _wait_for(self, answer: Answer) -> bool:
-        """Wait for the end of `answer` as one of its readers; False if the client disconnected
-        before.
+        """Wait for the end of `answer` as one of its readers; returns False if the client
+        disconnects first.
 
         Raises AnswerElsewhere if another process generates it and this one can wait no longer.
         """

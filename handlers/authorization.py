@@ -17,9 +17,9 @@ log = logging.getLogger("headrace.http")
 
 
 class Access(Enum):
-    """Who may use a route. A handler that does not say is for users."""
+    """Who may use a route: users, unless its handler says otherwise."""
 
-    EVERYBODY = "everybody"  # it shows nobody's data: health checks, the page's own files
+    EVERYBODY = "everybody"  # shows no user's data: health checks, the page's own files
     USERS = "users"
     ADMINS = "admins"
 

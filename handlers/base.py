@@ -60,7 +60,7 @@ class BaseHandler(RequestHandler):
         return Caller(self.request_id, traceparent(self.request))
 
     def set_default_headers(self) -> None:
-        """Tornado's hook, called for every response, and once more before an error is written."""
+        """Tornado's hook, called for every response, and again before an error is written."""
         self.clear_header("Server")
         self.set_header("X-Request-Id", self.request_id)
         self.set_header("X-Content-Type-Options", "nosniff")

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class DisconnectAwareHandler(BaseHandler):
-    """A handler that can stop work that nobody waits for any more."""
+    """A handler that can stop work when its client disconnects."""
 
     disconnected = False
     _task: asyncio.Task[Any] | None = None
@@ -21,7 +21,7 @@ class DisconnectAwareHandler(BaseHandler):
         self.on_disconnect()
 
     def watching_for_disconnect(self) -> AbstractContextManager[None]:
-        """While this block runs, `on_disconnect` is called if the client hangs up."""
+        """While this block runs, `on_disconnect` is called if the client disconnects."""
         stream = self.connection_stream
         if stream.closed():
             self.on_disconnect()
@@ -35,7 +35,7 @@ class DisconnectAwareHandler(BaseHandler):
             self._task.cancel()
 
     async def unless_disconnected(self, doing: Coroutine[Any, Any, T]) -> T | None:
-        """The result of `doing`, or None if the client disconnected first, which cancels it.
+        """Return the result of `doing`, or None if the client disconnects first, which cancels it.
 
         For use within `watching_for_disconnect`. `doing` gets a task of its own, since Tornado's
         must not be cancelled.

@@ -1,9 +1,9 @@
-"""Notices within a millisecond that a client has hung up, also while nothing is written to it.
+"""Notices within a millisecond that a client disconnects, also while nothing is written to it.
 
-Tornado's close callback is not enough: while unread bytes follow a request's body (a stray
-CRLF, a pipelined request), IOStream stops reading, and the callback does not come. One epoll for
-all watched sockets, which the event loop watches, reports each hang-up. A connection that is closed
-in one direction only counts as disconnected.
+Tornado's close callback is not enough: while unread bytes follow a request's body (a stray CRLF, a
+pipelined request), IOStream stops reading, and the callback is not called. One epoll for all
+watched sockets, which the event loop watches, reports each disconnect. A connection of which one
+direction is closed counts as disconnected.
 """
 
 import select

@@ -50,7 +50,7 @@ class ErrorResponse(NamedTuple):
     answer_id: str | None = None
     retry_after: int | None = None
     challenge: str | None = None  # the value of WWW-Authenticate
-    reason: str | None = None  # why the store fails; it tells nothing private
+    reason: str | None = None  # why the store fails, without private data
 
 
 def to_error_response(error: BaseException | None) -> ErrorResponse | None:

@@ -65,7 +65,7 @@ def decoded(body: bytes, kind: type[Body]) -> Body:
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
-        # JSON contains no NUL, so one can stand in for escaped backslashes below.
+        # JSON contains no NUL, so one can replace escaped backslashes below.
         if b"\0" in body or _HALF.search(body) is None:
             raise
     return msgspec.json.decode(_mended(body), type=kind)

@@ -1,8 +1,8 @@
-"""The authenticator for `auth.mode` "none", which admits this machine's programs and pages only.
+"""The authenticator for `auth.mode` "none", which admits only this machine's programs and pages.
 
-A server without keys spends its operator's money for everybody whose requests are forwarded to it.
-A local proxy, a hostile web page in the user's browser and a rebound DNS name all look like
-loopback to the socket. Their requests are recognised by their headers, or by the user they run as.
+A server without API keys spends its operator's money for everyone whose requests reach it. To the
+socket, a local proxy, a hostile web page in the user's browser and a rebound DNS name are all
+loopback. Their requests are recognized by their headers, or by the user that their program runs as.
 """
 
 from http import HTTPStatus
@@ -19,7 +19,7 @@ from handlers.proxy_headers import is_added_by_a_proxy
 from settings.addresses import is_loopback
 from sockets.client_connection import ClientConnection
 
-# It shows nobody's data, and monitoring asks for it by HTTP/1.0 and as a user of its own.
+# It shows no user's data, and monitoring requests it by HTTP/1.0 and as a user of its own.
 _HEALTH_CHECK = "/healthz"
 
 

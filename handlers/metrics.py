@@ -39,7 +39,7 @@ class MetricsHandler(BaseHandler):
 
 
 class ScrapeHandler(RequestHandler):
-    """`GET /metrics` on a port of its own, for everybody who reaches its address."""
+    """`GET /metrics` on a port of its own, for everyone who can reach its address."""
 
     def initialize(self, metrics: Metrics) -> None:
         """Tornado's hook: the values of the route table."""

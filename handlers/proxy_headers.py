@@ -1,4 +1,4 @@
-"""Headers by which a request that a proxy forwards is told from a client's own."""
+"""Headers that only proxies add, by which a forwarded request is recognized."""
 
 # Headers that proxies add and clients do not send by themselves. Those that clients send too
 # (X-Request-Id, traceparent, X-Client-Version) prove nothing.

@@ -1,6 +1,6 @@
-"""Finds the position from which a request wants to resume a stream.
+"""Finds the position from which a request resumes a stream.
 
-An EventSource sends `Last-Event-ID` when it reconnects. Libraries like it may be unable to send
+An EventSource sends `Last-Event-ID` when it reconnects. Similar libraries may be unable to send
 headers and put it into the URL, or repeat their POST with it. A URL may have `?after=`. All routes
 read them here, in the same way.
 """

@@ -29,7 +29,7 @@ _QUIET_SECONDS = 60.0
 
 
 class StoreHealth:
-    """What pings, and requests that failed, tell about the store."""
+    """What is known of the store, from pings and from requests that failed."""
 
     def __init__(self, storage: StoreLifecycle) -> None:
         self._storage = storage

@@ -32,12 +32,12 @@ class Role(_Open):
 
 
 class Status(_Open):
-    """How a message stands.
+    """The status of a message.
 
     `live`: the answer is being generated. Every answer ends as exactly one of the others.
     `complete`: the provider finished it; questions are complete. `stopped`: a client stopped it.
-    `abandoned`: its last reader disconnected. `failed`: `error` says why. `interrupted`: the
-    server stopped or crashed while it was generated.
+    `abandoned`: its last reader disconnected. `failed`: `error` says why. `interrupted`: the server
+    stopped or crashed while it was generated.
     """
 
     LIVE = "live"

@@ -15,7 +15,7 @@ class Grade(StrEnum):
 
     MEASURED = "measured"  # the provider's last report
     RUNNING = "running"  # the provider's figures up to where the answer was cut off
-    ESTIMATED = "estimated"  # this server's estimate, for want of the provider's
+    ESTIMATED = "estimated"  # this server's estimate, without the provider's figures
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -121,7 +121,7 @@ class Answer:
         self._grow(1)
 
     def extend(self, pieces: Iterable[Piece]) -> None:
-        """Grow by pieces of which only what lies beyond the position counts."""
+        """Grow by pieces, of which only what is beyond the position counts."""
         for piece in pieces:
             if piece.whole is not None:
                 self.append_whole(piece.whole)
@@ -195,7 +195,7 @@ class Answer:
             reader.disconnect()
 
     def wake(self) -> None:
-        """Have all readers look for growth."""
+        """Make all readers check for growth."""
         for reader in self._readers:
             reader.wake()
 
@@ -368,7 +368,7 @@ class Reader:
         return None
 
     def wake(self) -> None:
-        """Look for growth."""
+        """Make `growth` check for growth."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 

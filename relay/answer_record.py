@@ -130,9 +130,9 @@ def log_answer(record: AnswerRecord) -> None:
 
 
 def user_hash(user: str) -> str:
-    """The hash of a user, by which log lines about one user can be found.
+    """Return the hash of a user, by which log lines about one user can be found.
 
-    It is a pseudonym and no secret: whoever has a list of users can compute their hashes.
+    It is a pseudonym and no secret: anyone with a list of users can compute their hashes.
     """
     return hashlib.sha256(user.encode()).hexdigest()[:_HASH_CHARS]
 

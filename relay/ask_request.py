@@ -119,9 +119,10 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class AskResult(NamedTuple):
-    """The answer to a question, and whether it was started just now.
+    """The answer to a question, and whether this request started it.
 
-    It was not if the idempotency key was used before; the client may have read some of it then.
+    An earlier request started it if the idempotency key was used before; the client may have
+    received a part of it then.
     """
 
     answer: Answer

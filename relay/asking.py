@@ -1,14 +1,13 @@
-"""The way of a question: `Asker.ask`, read top to bottom, until the request is sent to the
-provider.
+"""A question's way through `Asker.ask`, in order, until the request is sent to the provider.
 
 A question whose idempotency key was used before seldom comes here: `IdempotentAsks` finds the
 answer that was started then, without admission or any other check. Only if that answer's question
-was never sent, it is asked here, as any other.
+was never sent is it asked here, like any other.
 
-Checks come first, so that a refused question has stored nothing and asked nobody. Connecting to the
-provider begins before question and answer are stored, and the request is sent when the store has
-confirmed them: so durability costs little time, and the operator is never billed for a question
-that was not stored.
+Checks come first, so that a refused question is neither stored nor sent. Connecting to the provider
+begins before question and answer are stored, and the request is sent when the store has confirmed
+them: so durability takes little time, and the operator is never billed for a question that was not
+stored.
 """
 
 import asyncio
@@ -105,7 +104,7 @@ class Asker:
             )
             if request.store:
                 await self._admission.make_room(slot, _stored_bytes(question, new))
-            if self._is_closed:  # since: from here on whoever closes us ends the answer, too
+            if self._is_closed:  # from here on, closing the asker also ends the answer
                 raise ShuttingDown
             generation = self._connect(
                 request, live, prompt, source, slot, keeps_data="data" not in unreadable
@@ -129,8 +128,9 @@ class Asker:
         return request.regenerating(await self._storage.message(request.user, replaced.question_id))
 
     async def _conversation(self, request: AskRequest) -> tuple[Conversation, Conversation | None]:
-        """The conversation, and once more if it is a new one, which is to be stored. Raises
-        NotFound.
+        """Return the conversation, and again if it is a new one that has to be stored.
+
+        Raises NotFound.
         """
         if request.conversation_id is None:
             new = new_conversation(request)
@@ -188,7 +188,7 @@ class Asker:
             answer, timeline, max_chars=self._limits.max_answer_chars, keeps_data=keeps_data
         )
         upstream = UpstreamCall(source, prompt, intake, timeline, name=f"upstream {answer.id}")
-        # Without a stored answer nobody could find it again, so it does not outlive its readers.
+        # An answer that is not stored cannot be found again, so it does not outlive its readers.
         grace_seconds = self._limits.grace_for(request) if request.store else 0.0
         generation = Generation(
             answer,

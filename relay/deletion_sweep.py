@@ -1,8 +1,8 @@
 """Deletes the messages of deleted conversations in batches, by any process.
 
 A deleted conversation is invisible from that moment on, however large it is. Its messages are
-deleted afterwards: one transaction over a hundred thousand of them would block everybody else. If a
-process dies in between, another one, or the next start, deletes the rest.
+deleted afterwards: one transaction over a hundred thousand of them would block all other users. If
+a process dies in between, another one, or the next start, deletes the rest.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
-"""Answers out of the store, for who reads them: one record for all readers of one, and one load.
+"""Ended answers from the store: one load and one record for all readers of an answer.
 
-A record is shared for as long as anybody reads it, and known by whose it is and its id. Whoever
-comes while it is there is checked against the store all the same, without its text: a record does
-not outlive its conversation for those who come after its deletion.
+A record is shared as long as it has readers, and is found by its user and id. A further reader is
+still checked against the store, without loading the text: so a reader that comes after the deletion
+of the conversation does not get the record.
 """
 
 import asyncio

@@ -1,9 +1,9 @@
-"""Writes endings, and retries while the store fails: for a lease while readers wait, then behind
-them.
+"""Writes endings, and retries while the store fails: for a lease's time with readers waiting,
+then on.
 
-After a lease other processes may declare this one dead, so readers get `interrupted` then, and that
-is what is retried until the store takes it or reports that the answer belongs to another process.
-If the store can never hold an ending, it is written without what makes it too large. Otherwise the
+After that time other processes may declare this one dead, so readers get `interrupted`, and that
+ending is retried until the store takes it or reports that the answer belongs to another process. If
+the store can never hold an ending, it is written without what makes it too large. Otherwise the
 answer would stay live, and its conversation busy, as long as this process runs.
 """
 
@@ -76,7 +76,7 @@ class EndingWriter:
         return told
 
     def write_if_stored(self, answer_id: str, ending: Ending) -> None:
-        """Write `ending` if the answer turns out to have been stored; nobody waits for it."""
+        """Write `ending` if the answer turns out to have been stored, without waiting for that."""
         arrives_until = asyncio.get_running_loop().time()
         if not self._storage.writes_are_ordered:
             arrives_until += self._lease_seconds

@@ -1,9 +1,9 @@
 """Decides how an answer ended: the one status for its readers, the store and the log.
 
-COMPLETE and FAILED are decided here, by what the provider sent. The others are brought by whoever
+COMPLETE and FAILED are decided here, by what the provider sent. The others are given by what
 cancelled the call: ABANDONED by `reader_timeout.py`; STOPPED by `stopping.py`, `peer_requests.py`,
-`conversations.py` and, of a conversation deleted elsewhere, `checkpoints.py`; INTERRUPTED by
-`relay.py` at a shutdown and by `lease_keeper.py`.
+`conversations.py` and, for a conversation that another process deleted, `checkpoints.py`;
+INTERRUPTED by `relay.py` at a shutdown and by `lease_keeper.py`.
 """
 
 import logging

@@ -64,7 +64,10 @@ class Finisher:
         generation.upstream.when_over(begin)
 
     async def _finish(self, generation: Generation) -> None:
-        """End the answer. A bug on the way is logged; it keeps nobody waiting and nothing taken."""
+        """End the answer.
+
+        A bug on the way is logged; readers still get an end, and the slot is freed.
+        """
         answer = generation.answer
         is_as_stored = False
         try:
@@ -92,9 +95,9 @@ class Finisher:
             return _after_a_bug(generation.answer)
 
     async def _store_and_publish(self, generation: Generation, ending: Ending) -> bool:
-        """Store the ending and tell readers what came of that; whether they were told `ending`.
+        """Store the ending and send readers the result; returns whether they got `ending`.
 
-        What it cost is counted here, unless another process ended the answer and has done so.
+        Its cost is counted here, unless another process ended the answer and has counted it.
         """
         answer = generation.answer
         told: Ending | None = ending

@@ -1,8 +1,8 @@
 """Idempotent asks: a question that is sent again with the same key is answered once.
 
 A client that lost its connection cannot know whether its question arrived. With an idempotency key
-it may send it again: the key is stored in one transaction with question and answer, so whoever
-finds the key finds the answer, live or ended, of this or another process.
+it may send it again: the key is stored in one transaction with question and answer, so every
+process that finds the key also finds the answer, live or ended.
 """
 
 import asyncio
@@ -17,8 +17,7 @@ from relay.reading import Answers
 from storage.contract import AskStore
 from storage.errors import KeyTaken, StorageError
 
-# Seconds to wait until it is known whether an earlier question was stored: as long as the store
-# may take for any.
+# Seconds to wait until it is known whether an earlier question was stored: the store's own timeout.
 _DOUBT_SECONDS = 5.0
 
 # Rounds to try. A round is lost only to another process, which has stored its own, so one or two

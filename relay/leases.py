@@ -52,7 +52,7 @@ class Lease:
                     log.warning("the lease had expired")
                     self.losses += 1
             except BaseException:
-                self._remote_answers.changed.set()  # not said yet
+                self._remote_answers.changed.set()  # not reported yet
                 raise
             self._renewed_at = begun
 

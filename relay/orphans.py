@@ -1,6 +1,6 @@
 """Ends orphans: live answers of processes that died.
 
-Orphans keep their readers waiting and their conversations busy. All processes look for them, and
+Orphans keep their readers waiting and their conversations busy. All processes search for them, and
 each ending matches only while the answer is live, so that one process writes it.
 """
 
@@ -18,7 +18,7 @@ from telemetry.outage_log import OutageLog
 
 log = logging.getLogger("headrace.relay")
 
-# How often in a lease they are looked for: their readers wait little longer than the lease of the
+# How often in a lease they are searched for: their readers wait little longer than the lease of the
 # dead process.
 _SWEEPS_PER_LEASE = 4
 

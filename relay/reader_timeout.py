@@ -1,8 +1,8 @@
 """Decides how long an answer goes on without readers: not at all, for some seconds, or to its end.
 
 Readers may be at this process or at another one, which stores that about once a second. So when a
-timeout expires here, the peer requests are read once more, for all such answers together, before
-any of them is abandoned.
+timeout expires here, the peer requests are read again, for all such answers together, before any of
+them is abandoned.
 """
 
 import asyncio
@@ -21,11 +21,11 @@ class Peers(Protocol):
     """Knows which answers of this process are read at other processes."""
 
     async def poll(self) -> None:
-        """Tell each answer whether it is followed now. Raises StorageError."""
+        """Report to each answer whether it is followed now. Raises StorageError."""
 
 
 class ReaderTimeout:
-    """Cancels one answer as ABANDONED when nobody has read it for `grace_seconds`.
+    """Cancels one answer as ABANDONED when it has had no reader for `grace_seconds`.
 
     0 means as soon as its last reader disconnects, None means never. The time begins when a reader
     disconnects or is expected: an answer that had no reader and expects none goes on.
@@ -48,7 +48,7 @@ class ReaderTimeout:
         grace_seconds: float | None,
         unread: "UnreadAnswers",
     ) -> None:
-        self.is_followed = False  # somebody reads it at another process
+        self.is_followed = False  # it has readers at another process
         self._answer = answer
         self._upstream = upstream
         self._grace_seconds = grace_seconds

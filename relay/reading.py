@@ -34,7 +34,7 @@ class Answers:
         self._attach_seconds = attach_seconds
 
     async def find(self, user: str, answer_id: str) -> Answer:
-        """The answer.
+        """Return the answer.
 
         Raises NotFound and StorageError; Overloaded and TooMuchUnread if a long one has to be
         loaded.
@@ -51,8 +51,7 @@ class Answers:
             await self._storage.answer_status(user, answer_id)
 
     async def peek(self, user: str, answer_id: str) -> Answer:
-        """The answer as it is now, without becoming its reader: it neither goes on nor ends by
-        that.
+        """Return the answer as it is now, without counting as a reader of it.
 
         Raises as `find` does.
         """
@@ -61,7 +60,7 @@ class Answers:
         return Answer.restored(await self.stored(user, answer_id))
 
     async def stored(self, user: str, answer_id: str) -> Message:
-        """The answer as the store has it. Raises NotFound and StorageError."""
+        """Return the answer as it is in the store. Raises NotFound and StorageError."""
         message = await self._storage.message(user, answer_id)
         if message.role != Role.ASSISTANT:
             raise NotFound
@@ -87,7 +86,7 @@ class Answers:
                 self._remote_answers.reader_disconnected(answer)
 
     def expect_reader(self, answer: Answer) -> None:
-        """Nobody reads `answer` yet; a first reader is expected."""
+        """Keep `answer`, which has no reader yet, because a first one is expected."""
         if generation := self._live.get(answer.id):
             generation.reader_timeout.expect_reader(self._attach_seconds)
         else:

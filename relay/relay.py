@@ -141,7 +141,7 @@ class Relay:
             deletion_sweep=self._deletion_sweep,
         )
 
-    # What the server does with it.
+    # For the server's life cycle.
 
     async def open(self) -> None:
         """Take the lease, and end the orphans. Raises StorageError."""
@@ -183,7 +183,7 @@ class Relay:
         self._asker.close()
 
     async def idle(self) -> None:
-        """Return when no answer is live here."""
+        """Wait until no answer is live here."""
         await self.live_answers.wait_until_empty()
 
     async def close(self) -> None:
@@ -197,7 +197,7 @@ class Relay:
         await self.unread_answers.close()
         await self._ending_writer.close()
 
-    # What handlers do with it.
+    # For handlers.
 
     async def ask(self, request: AskRequest) -> AskResult:
         """Store the question and start its answer, which the caller reads with `reader` at once.
@@ -232,7 +232,7 @@ class Relay:
         return request.regenerating(question)
 
     async def answer(self, user: str, answer_id: str) -> Answer:
-        """The answer, live or ended, to be read. Raises as `Answers.find` does."""
+        """Return the answer, live or ended, to be read. Raises as `Answers.find` does."""
         return await self._answers.find(user, answer_id)
 
     async def check_answer(self, user: str, answer_id: str) -> None:
@@ -240,7 +240,10 @@ class Relay:
         await self._answers.check(user, answer_id)
 
     async def peek(self, user: str, answer_id: str) -> Answer:
-        """The answer as it is now, without becoming its reader. Raises as `answer` does."""
+        """Return the answer as it is now, without counting as a reader of it.
+
+        Raises as `answer` does.
+        """
         return await self._answers.peek(user, answer_id)
 
     def reader(self, answer: Answer, position: int = 0) -> AbstractContextManager[Reader]:
@@ -248,7 +251,7 @@ class Relay:
         return self._answers.reader(answer, position)
 
     def expect_reader(self, answer: Answer) -> None:
-        """Nobody reads `answer` yet; a first reader is expected."""
+        """Keep `answer`, which has no reader yet, because a first one is expected."""
         self._answers.expect_reader(answer)
 
     async def stop(self, user: str, answer_id: str) -> Answer:

@@ -80,9 +80,7 @@ class RemoteAnswers:
             "answers of other processes can be read again",
         )
         self._closing = False
-        self.changed = (
-            asyncio.Event()
-        )  # set when `peer_requests` has changed; whoever publishes them clears it
+        self.changed = asyncio.Event()  # set when `peer_requests` has changed; publishing clears it
 
     @property
     def peer_requests(self) -> Mapping[str, PeerRequests]:

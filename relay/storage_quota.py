@@ -68,7 +68,7 @@ class StorageReservation:
         self._kept.added += self._size
 
     def give_back(self) -> None:
-        """It was not stored, or that is unknown: the next read tells."""
+        """It was not stored, or that is unknown; the next read of the sum shows which."""
         self._kept.pending -= self._size
 
 

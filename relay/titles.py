@@ -110,7 +110,7 @@ def _parts_hangul(before: str, after: str) -> bool:
 
 
 def _parts_a_flag(text: str, place: int) -> bool:
-    """Whether it lies between the two letters of a flag; flags follow each other without spaces."""
+    """Whether it is between the two letters of a flag; flags follow each other without spaces."""
     if not _is_regional(text[place]):
         return False
     ahead = 0

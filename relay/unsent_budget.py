@@ -1,12 +1,12 @@
 """Bounds the bytes of long responses that clients have not read yet, of all users and of each.
 
-A client that requests something long and does not read it has it held in memory, as often as it
-asks, until its connection is cut. So what is long is counted while it is in memory: a page of
-messages, an ended answer that is read, an event that comes in one piece. Short responses are free,
-so that a user who holds much does not block anybody's ordinary responses.
+If a client requests something long and does not read it, the response stays in memory, as often as
+it is requested, until the connection is cut. So long responses are counted while they are in
+memory: a page of messages, an ended answer that is read, an event that comes in one piece. Short
+responses do not count, so that a user with many long ones does not block ordinary responses.
 
-The size is known only after loading. So only a few are loaded at a time: the store's threads are
-faster than the loop, and a thousand responses of a megabyte once took a gigabyte.
+The size is known only after loading, so only a few are loaded at a time: the store's threads are
+faster than the event loop, and a thousand responses of a megabyte once took a gigabyte.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _USERS_PART = 8
 _LOADS = 16
 _USERS_LOADS = 4
 
-# Seconds to wait for a load to begin: as long as the store may take for one.
+# Seconds to wait for a load to begin: the store's timeout for one.
 _LOADING_SECONDS = 5.0
 
 # Seconds for `retry_after`: by then responses are read, or their readers cut off.
@@ -89,7 +89,7 @@ class UnsentBudget:
         return counted
 
     def give(self, user: str, counted: int) -> None:
-        """These bytes are no longer in memory."""
+        """Note that these bytes are no longer in memory."""
         self.held -= counted
         self._of_user[user] -= counted
         if not self._of_user[user]:

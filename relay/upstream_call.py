@@ -78,6 +78,6 @@ class UpstreamCall:
 
 
 def _retrieve_outcome(task: asyncio.Task[None]) -> None:
-    """Retrieve the outcome, since asyncio logs errors that nobody retrieved."""
+    """Retrieve the outcome, since asyncio logs errors that are never retrieved."""
     if not task.cancelled():
         task.exception()

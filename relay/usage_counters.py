@@ -87,8 +87,8 @@ class UsageCounters:
     async def share(self) -> None:
         """Exchange the counts of every counter in use.
 
-        Concurrent callers share one exchange. If the store fails nobody is refused: the last known
-        counts are used.
+        Concurrent callers share one exchange. If the store fails, no user is refused because of
+        that: the last known counts are used.
         """
         asked_at = asyncio.get_running_loop().time()
         async with self._sharing:
@@ -126,7 +126,7 @@ class UsageCounters:
         return True
 
     def forget(self) -> None:
-        """Drop counters of spans that are over, and of inactive users: the store has them."""
+        """Drop counters of spans that are over, and of inactive users, since the store has them."""
         clock = datetime.now(UTC)
         idle_since = asyncio.get_running_loop().time() - _IDLE_SECONDS
         for key, counter in list(self._counters.items()):

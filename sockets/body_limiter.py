@@ -243,5 +243,5 @@ class _LimitedBody(HTTPMessageDelegate):
     def _end_stream(self, written: Future[None]) -> None:
         """Close our side, so that a client that reads to the end gets it."""
         if written.exception() is None and not self._stream.closed():
-            with suppress(OSError):  # the client hung up
+            with suppress(OSError):  # the client disconnected
                 self._stream.socket.shutdown(socket.SHUT_WR)

@@ -1,9 +1,9 @@
 """One accepted connection: bounds the head of a request before Tornado parses it.
 
-Tornado bounds the bytes of a head only, and then needs 0.1 s for 8,000 fields of 32 KiB; its
-timeout for the next request is also that for the rest of a begun one. Here a head has a bound on
-its lines too, and a deadline from its first byte. A line that ends in LF alone is refused: what one
-server takes for the end of a head, another may not.
+Tornado bounds only the bytes of a head, and then needs 0.1 s for 8,000 fields of 32 KiB; its
+timeout for the next request is also that for the rest of a request that has begun. Here the lines
+of a head are bounded too, and a head has a deadline from its first byte. A line that ends in LF
+alone is refused, because servers disagree whether that ends a head.
 """
 
 import asyncio

@@ -95,7 +95,7 @@ def _unix_socket(path: str) -> socket.socket:
 
 
 def _clear(path: str) -> None:
-    """Remove the socket file of a killed process, unless somebody listens on it."""
+    """Remove the socket file of a killed process, unless another process listens on it."""
     with suppress(FileNotFoundError):
         if not stat.S_ISSOCK(os.stat(path).st_mode):
             raise ValueError("a file is there that is no socket")
@@ -106,7 +106,9 @@ def _clear(path: str) -> None:
 
 
 def _inherited(environ: Mapping[str, str]) -> list[socket.socket]:
-    """All sockets that were passed on, since clients of one that nobody accepts from would hang."""
+    """Return all sockets that were passed on, since clients of one that is never accepted from
+    would hang.
+    """
     if environ.get("LISTEN_PID") != str(os.getpid()):  # none, or meant for the parent process
         return []
     count, names = environ.get("LISTEN_FDS", ""), environ.get("LISTEN_FDNAMES")

@@ -34,7 +34,7 @@ _BEFORE_OWNER = 12  # bytes: when the timer ends, what waits to be read and to b
 # Of a UNIX socket: process, user and group at the time of connecting.
 _UCRED = struct.Struct("=iII")
 
-# In which somebody still has the socket at hand: established, and closed for writing alone.
+# The states in which a program still has the socket open: established, or closed for writing only.
 _HELD_STATES = frozenset({1, 4, 5})
 
 # An answer about one socket is a tenth of this.
@@ -63,9 +63,11 @@ class PeerUser(NamedTuple):
 
 
 class PeerCredentials:
-    """Asks the kernel, which answers before sending the question returns: it never blocks.
+    """Asks the kernel for the user of a peer.
 
-    Only where `HAS_PEER_CREDENTIALS` is True.
+    The kernel responds at once, so this does not block.
+
+    It works only where `HAS_PEER_CREDENTIALS` is True.
     """
 
     def __init__(self) -> None:
@@ -82,17 +84,17 @@ class PeerCredentials:
             self.trouble = f"the kernel may not be asked: {error.strerror}"
 
     def of(self, accepted: socket.socket) -> PeerUser:
-        """The user who opened the other end of an accepted connection.
+        """Return the user who opened the other end of an accepted connection.
 
-        A peer that has closed its socket has no owner any more: unknown, although the kernel says 0
-        then, which is root.
+        A peer that has closed its socket has no owner any more: it is unknown, although the kernel
+        then reports 0, which is root.
         """
         try:
             if accepted.family == socket.AF_UNIX:
                 told = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
                 return PeerUser(_UCRED.unpack(told)[1])
             return PeerUser(self._owner(accepted.getpeername(), accepted.getsockname()))
-        except OSError:  # disconnected already, or the kernel does not tell
+        except OSError:  # disconnected already, or the kernel does not know
             return PeerUser(None)
 
     def close(self) -> None:
@@ -101,8 +103,9 @@ class PeerCredentials:
             self._kernel.close()
 
     def _tried(self) -> str | None:
-        """Why it does not work, tried with a connection of our own; None if it does. Raises
-        OSError.
+        """Return why it does not work, tried with a connection of our own; None if it works.
+
+        Raises OSError.
         """
         with (
             socket.create_server(("127.0.0.1", 0)) as listening,
@@ -112,7 +115,7 @@ class PeerCredentials:
             return "the kernel does not say" if self.of(accepted).uid is None else None
 
     def _owner(self, peer: tuple[str, int], us: tuple[str, int]) -> int | None:
-        """The user with the socket from `peer` to `us`. Raises OSError."""
+        """Return the user with the socket from `peer` to `us`. Raises OSError."""
         if self._kernel is None:
             return None
         family, ends = _ends(peer, us)
@@ -123,7 +126,7 @@ class PeerCredentials:
         self._kernel.send(header + question)
         while True:
             answer = self._kernel.recv(_MOST_BYTES)
-            if _HEADER.unpack_from(answer)[3] == self._asked:  # not one that was left lying
+            if _HEADER.unpack_from(answer)[3] == self._asked:  # not an earlier response
                 return owner_in(answer, ends)
 
 
@@ -143,14 +146,16 @@ def _unmapped(address: str) -> str:
 
 
 def owner_in(answer: bytes, ends: bytes) -> int | None:
-    """The user in the kernel's answer, if it is about this very socket and it is open."""
+    """Return the user in the kernel's response, if it is about this socket and the socket is
+    open.
+    """
     with suppress(struct.error):
         _, kind, _, _, _ = _HEADER.unpack_from(answer)
         _, state, _, _ = _FOUND.unpack_from(answer, _HEADER.size)
         begin = _HEADER.size + _FOUND.size
         owner_at = begin + len(ends) + len(_ANY_COOKIE) + _BEFORE_OWNER
         uid, inode = _OWNER.unpack_from(answer, owner_at)
-        # For a socket that is gone the kernel looks among those that listen.
+        # For a closed socket the kernel returns one that listens.
         is_that = kind == _SOCK_DIAG_BY_FAMILY and answer[begin : begin + len(ends)] == ends
         if is_that and state in _HELD_STATES and inode != 0:
             return int(uid)

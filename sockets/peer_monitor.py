@@ -2,9 +2,9 @@
 
 The kernel's TCP_USER_TIMEOUT is not used: it also runs while a peer's window is closed and every
 probe of it is answered, as with a reader of half a kilobyte a second; of eighteen such readers the
-kernel reset twelve before their time. What it knows of a peer tells those apart
-(`peer_progress.py`). While no data is sent to a peer, the kernel's keepalive finds out whether it
-is there (`listening.py`).
+kernel reset twelve too early. The kernel's figures distinguish these cases (`peer_progress.py`).
+While no data is sent to a peer, the kernel's keepalive finds out whether it is there
+(`listening.py`).
 """
 
 import math

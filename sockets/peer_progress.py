@@ -24,7 +24,7 @@ class PeerStatus(NamedTuple):
 
 
 def peer_status(connection: socket.socket) -> PeerStatus | None:
-    """What the kernel knows of the peer; None for UNIX sockets and on other systems."""
+    """Return what the kernel knows of the peer; None for UNIX sockets and on other systems."""
     if connection.family not in (socket.AF_INET, socket.AF_INET6):
         return None
     option = getattr(socket, "TCP_INFO", None)
@@ -63,10 +63,10 @@ class PeerProgress:
         sent: int,
         waits: bool,
     ) -> str | None:
-        """Why the connection is to be closed, in words for the log; None if it is not.
+        """Return why the connection is to be closed, in words for the log; None if it is not.
 
-        `sent` is how much the kernel has accepted for the peer; `waits` says that it accepts no
-        more.
+        `sent` is how many bytes the kernel has accepted for the peer; `waits` says that it accepts
+        no more.
         """
         taken = sent if status is None else status.taken
         if not waits:
@@ -76,8 +76,8 @@ class PeerProgress:
         elif time - self._waits_since >= timeouts.stall_seconds:
             return "accepts no data"
         self._taken = taken
-        # Twice in a row: probes of a window that stays shut are minutes apart, and one that was
-        # sent a moment ago is on its way to somebody who has been asked nothing for long.
+        # Twice in a row: probes of a window that stays shut are minutes apart, and a probe that was
+        # sent a moment ago is not answered yet, although the peer may be there.
         before, self._unanswered = self._unanswered, status is not None and status.is_unanswered
         if status is not None and before and self._unanswered:
             return "is gone" if status.silent_seconds >= timeouts.dead_seconds else None

@@ -9,19 +9,19 @@ import re
 
 from tornado.httputil import HTTPHeaders, RequestStartLine
 
-# A host as it is written, perhaps with a port. Who is named before an @ is nobody's business here.
+# A host as it is written, perhaps with a port. User information before an @ is ignored.
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]+)(?::[0-9]{0,5})?"
 _AUTHORITY = re.compile(_HOST)
 _ADDRESS = re.compile(rf"https?://({_HOST})(/[^#]*|\?[^#]*)?", re.IGNORECASE)
 
-# The server as a whole, for OPTIONS.
+# The target for the server as a whole, with OPTIONS.
 WHOLE = "*"
 
 
 def origin_form(
     start_line: RequestStartLine, headers: HTTPHeaders, base_path: str = ""
 ) -> RequestStartLine | None:
-    """The request with a path as its target; None if the target is not one of this server.
+    """Return the request with a path as its target; None if the target is not one of this server.
 
     The host of an absolute URL replaces that in `headers`, and `base_path` is removed from the
     path.

@@ -41,13 +41,13 @@ class ConversationStore(Protocol):
 
     @abstractmethod
     async def conversation(self, user: str, conversation_id: str) -> Conversation:
-        """One conversation. Raises NotFound."""
+        """Return a conversation. Raises NotFound."""
 
     @abstractmethod
     async def conversations(
         self, user: str, *, limit: int, after: str | None, order: Order = Order.CREATED
     ) -> Page[Conversation]:
-        """A page of conversations, the last created or updated first.
+        """Return a page of conversations, the last created or updated first.
 
         `after` is the `next` of an earlier page in the same order; raises InvalidCursor otherwise.
         A conversation that is updated in the meantime moves to the front; none of the others is
@@ -62,7 +62,7 @@ class ConversationStore(Protocol):
 
     @abstractmethod
     async def stored_bytes(self, user: str) -> int:
-        """How many bytes a user has stored, as `sizes.py` counts them."""
+        """Return how many bytes a user has stored, as `sizes.py` counts them."""
 
 
 class MessageStore(Protocol):
@@ -70,13 +70,13 @@ class MessageStore(Protocol):
 
     @abstractmethod
     async def message(self, user: str, message_id: str) -> Message:
-        """One message; a live answer comes with the blocks checkpointed so far. Raises NotFound."""
+        """Return a message, a live answer with the blocks checkpointed so far. Raises NotFound."""
 
     @abstractmethod
     async def messages(
         self, user: str, conversation_id: str, *, limit: int, before: str | None
     ) -> Page[Message]:
-        """The newest `limit` messages, oldest of them first; `next` leads to older ones.
+        """Return the newest `limit` messages, oldest of them first; `next` leads to older ones.
 
         Live answers come with the blocks checkpointed so far. Raises NotFound for the conversation,
         and InvalidCursor for a `before` that is not a cursor.
@@ -92,7 +92,8 @@ class MessageStore(Protocol):
         last: str | None,
         max_chars: int | None = None,
     ) -> Page[Message]:
-        """The message `last` and its nearest ancestors, `limit` in all, oldest of them first.
+        """Return the message `last` and its nearest ancestors, `limit` in all, oldest of them
+        first.
 
         At least one is read, and no more than have `max_chars` characters together, if that is less
         than a page has. `next` is the parent of the oldest: the `last` of the preceding page.
@@ -103,11 +104,14 @@ class MessageStore(Protocol):
 
     @abstractmethod
     async def answer_status(self, user: str, answer_id: str) -> str:
-        """The status of an answer, without its text. Raises NotFound, also for a question."""
+        """Return the status of an answer, without its text.
+
+        Raises NotFound, also for a question.
+        """
 
     @abstractmethod
     async def live_answer(self, user: str, conversation_id: str) -> str | None:
-        """The id of the conversation's live answer, if there is one. Raises NotFound."""
+        """Return the id of the conversation's live answer; None if it has none. Raises NotFound."""
 
 
 class AskStore(Protocol):
@@ -138,7 +142,7 @@ class AskStore(Protocol):
 
     @abstractmethod
     async def idempotency_key(self, user: str, key_id: str) -> IdempotencyKey | None:
-        """What a key stands for, if it was used within about a day."""
+        """Return what a key stands for, if it was used within about a day; else None."""
 
 
 class LiveAnswerStore(Protocol):
@@ -161,13 +165,14 @@ class LiveAnswerStore(Protocol):
     async def end_answer(self, answer_id: str, owner: str, ending: Ending) -> bool:
         """Write an ending, once, if the answer is live and belongs to `owner`.
 
-        True also if this ending was written before. False: the answer no longer belongs to the
-        owner, and what its readers received may differ from what is stored.
+        Returns True also if this ending was written before. False means that the answer no longer
+        belongs to the owner, and that its readers may have received something else than what is
+        stored.
         """
 
 
 class CoordinationStore(Protocol):
-    """What processes tell each other through the store: leases, peer requests, growth."""
+    """What processes exchange through the store: leases, peer requests, growth."""
 
     process: str  # names this process as the owner of answers: 128 random bits, new at every start
 
@@ -176,32 +181,33 @@ class CoordinationStore(Protocol):
         """Extend this process' lease by `lease_seconds`, and store its peer requests.
 
         `requests` has the answers of other processes by their owner; it replaces earlier ones.
-        False: the lease had expired, so other processes may have ended this one's answers.
+        Returns False if the lease had expired, so that other processes may have ended this one's
+        answers.
         """
 
     @abstractmethod
     async def peer_requests(self) -> PeerRequests:
-        """What other live processes ask of this one's answers."""
+        """Return what other live processes request of this one's answers."""
 
     @abstractmethod
     async def answer_updates(self, positions: Mapping[str, int]) -> AnswerUpdates:
-        """The growth of answers, by id, since the positions up to which they are known."""
+        """Return the growth of answers, by id, since the positions up to which they are known."""
 
     @abstractmethod
     async def own_live_answers(self) -> frozenset[str]:
-        """The ids of this process' answers that are live in the store."""
+        """Return the ids of this process' answers that are live in the store."""
 
     @abstractmethod
     async def orphans(self) -> list[Message]:
-        """The live answers of dead processes, with their blocks so far, some at a time.
+        """Return live answers of dead processes, with their blocks so far, some at a time.
 
-        Empty unless this process' own lease was renewed without a gap for one whole lease: a
-        process that was cut off from the store cannot tell which others are dead.
+        None are returned unless this process' own lease was renewed without a gap for one whole
+        lease: a process that was cut off from the store does not know which others are dead.
         """
 
     @abstractmethod
     async def unreadable(self, kinds: Collection[str]) -> frozenset[str]:
-        """Those of `kinds` that some process with a valid lease cannot read.
+        """Return those of `kinds` that some process with a valid lease cannot read.
 
         Kinds are as in `model/blocks.py`: `later_kinds` returns those of blocks.
         """
@@ -220,15 +226,16 @@ class DeletionStore(Protocol):
 
     @abstractmethod
     async def next_deletion(self) -> Deletion | None:
-        """A deleted conversation for this process to purge; no other process gets it for some time.
+        """Return a deleted conversation for this process to purge; no other process gets it for
+        some time.
 
-        None if there is none. One that a process began to purge and did not finish is returned
-        again.
+        Returns None if there is none. One that a process began to purge and did not finish is
+        returned again.
         """
 
     @abstractmethod
     async def purge(self, deletion: Deletion) -> bool:
-        """Remove a batch of what is left of a conversation. False once there is nothing more."""
+        """Delete a batch of what is left of a conversation; returns False once nothing is left."""
 
 
 class ApiKeyStore(Protocol):
@@ -242,16 +249,19 @@ class ApiKeyStore(Protocol):
 
     @abstractmethod
     async def api_keys(self, key_ids: Collection[str]) -> list[ApiKey]:
-        """Those of the API keys that exist, revoked and expired ones too, in any order.
+        """Return those of the API keys that exist, revoked and expired ones too, in any order.
 
-        It takes no user: the keys tell who the user is.
+        It takes no user, because the keys determine who the user is.
         """
 
     @abstractmethod
     async def list_api_keys(
         self, user: str | None, *, limit: int, after: str | None
     ) -> Page[ApiKey]:
-        """A page of a user's API keys, or of all, by id. `after` as in `conversations`."""
+        """Return a page of a user's API keys, or of all, by id.
+
+        `after` is as in `conversations`.
+        """
 
     @abstractmethod
     async def revoke_api_key(self, key_id: str, revoked_at: datetime) -> ApiKey:

@@ -2,7 +2,7 @@
 
 A cursor names the last item of its page, so that a list which grows in the meantime neither repeats
 nor skips items. To clients it is opaque: URL-safe base64. It is validated when it comes back, since
-anybody can make one up.
+clients may make one up.
 """
 
 import base64
@@ -18,22 +18,22 @@ _MARKS = {Order.CREATED: "", Order.UPDATED: "updated."}
 
 
 def conversation_cursor(last: Conversation, order: Order) -> str:
-    """The cursor of a page of conversations that ends with `last`."""
+    """Return the cursor of a page of conversations that ends with `last`."""
     return _encode(f"{_MARKS[order]}{to_milliseconds(getattr(last, order.field))}.{last.id}")
 
 
 def message_cursor(ordinal: int) -> str:
-    """The cursor of a page of messages whose oldest has this ordinal."""
+    """Return the cursor of a page of messages whose oldest has this ordinal."""
     return _encode(str(ordinal))
 
 
 def api_key_cursor(key_id: str) -> str:
-    """The cursor of a page of API keys that ends with the one of this id."""
+    """Return the cursor of a page of API keys that ends with the one of this id."""
     return _encode(key_id)
 
 
 def decode_conversation_cursor(cursor: str, order: Order) -> tuple[datetime, str]:
-    """When the page's last conversation was created, or updated, and its id.
+    """Return when the page's last conversation was created, or updated, and its id.
 
     Raises InvalidCursor.
     """
@@ -49,12 +49,12 @@ def decode_conversation_cursor(cursor: str, order: Order) -> tuple[datetime, str
 
 
 def decode_message_cursor(cursor: str) -> int:
-    """The ordinal of the page's oldest message. Raises InvalidCursor."""
+    """Return the ordinal of the page's oldest message. Raises InvalidCursor."""
     return _whole_number(_decode(cursor))
 
 
 def decode_api_key_cursor(cursor: str) -> str:
-    """The id of the page's last API key. Raises InvalidCursor."""
+    """Return the id of the page's last API key. Raises InvalidCursor."""
     return _decode(cursor)
 
 

@@ -16,7 +16,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why a store failed, in one word that tells nothing private and never changes."""
+    """Why a store failed: one word, which contains nothing private and never changes."""
 
     UNREACHABLE = "unreachable"  # it cannot be connected to or opened
     TIMEOUT = "timeout"  # it did not respond in time
@@ -35,7 +35,7 @@ class Reason(StrEnum):
 
     @property
     def lasts(self) -> bool:
-        """Whether it stays until the operator acts, so that trying again is useless."""
+        """Whether it stays until the operator acts, so that a retry is useless."""
         return self in _LASTING
 
 
@@ -76,7 +76,7 @@ class TooLarge(StorageError):
 
 
 def failure(message: str, reason: Reason) -> StorageError:
-    """The error for this reason."""
+    """Return the error for this reason."""
     if reason is Reason.TOO_LARGE:
         return TooLarge(message)
     return StorageError(message, reason=reason)

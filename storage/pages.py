@@ -55,45 +55,49 @@ class PageBuilder(Generic[T]):
 
 
 def conversations_page_builder(limit: int) -> PageBuilder[Conversation]:
-    """An empty page of at most `limit` conversations; their lengths are bounded elsewhere."""
+    """Return an empty page for at most `limit` conversations; their lengths are bounded
+    elsewhere.
+    """
     return PageBuilder(limit, lambda conversation: len(conversation.system or ""))
 
 
 def messages_page_builder(limit: int, max_chars: int | None = None) -> PageBuilder[Message]:
-    """An empty page of at most `limit` messages, and of `max_chars` characters if that is less."""
+    """Return an empty page for at most `limit` messages, and `max_chars` characters if that is
+    less.
+    """
     return PageBuilder(
         limit, lambda message: sum(map(_chars_held, message.blocks)), max_chars=max_chars
     )
 
 
 def page_of_conversations(builder: PageBuilder[Conversation], order: Order) -> Page[Conversation]:
-    """The page of conversations, newest first."""
+    """Return the page of conversations, newest first."""
     found = builder.found
     cursor = conversation_cursor(found[-1], order) if builder.has_more else None
     return Page(tuple(found), cursor)
 
 
 def page_of_messages(builder: PageBuilder[Message]) -> Page[Message]:
-    """The page of messages, which were found newest first."""
+    """Return the page of messages, which were found newest first."""
     found = builder.found
     cursor = message_cursor(found[-1].ordinal) if builder.has_more else None
     return Page(tuple(found[::-1]), cursor)
 
 
 def page_of_branch(found: Sequence[Message]) -> Page[Message]:
-    """The page of a branch, whose messages were found newest first, each the parent of the one
-    before.
+    """Return the page of a branch, whose messages were found newest first, each the parent of
+    the one before.
     """
     return Page(tuple(found[::-1]), found[-1].parent_id if found else None)
 
 
 def page_of_api_keys(found: Sequence[ApiKey], limit: int) -> Page[ApiKey]:
-    """The page of API keys by id; with one more than `limit` there is another page."""
+    """Return the page of API keys by id; with one more than `limit` there is another page."""
     page = tuple(found[:limit])
     return Page(page, api_key_cursor(page[-1].id) if len(found) > limit else None)
 
 
 def _chars_held(block: Block) -> int:
-    """The characters that a block takes in memory; an image's URL may contain the image."""
+    """Return the characters that a block takes in memory; an image's URL may contain the image."""
     address = block.url if isinstance(block, ImageBlock | FileBlock) else None
     return chars_in(block) + len(address or "")

@@ -27,12 +27,12 @@ def fields_bytes(source: Conversation | Changes) -> int:
 
 
 def conversation_bytes(conversation: Conversation) -> int:
-    """The bytes of a new conversation."""
+    """Return the bytes of a new conversation."""
     return CONVERSATION_BYTES + fields_bytes(conversation)
 
 
 def messages_bytes(messages: Iterable[Message]) -> int:
-    """The bytes of questions."""
+    """Return the bytes of questions."""
     return sum(_length(each.blocks) for each in messages if each.role == Role.USER)
 
 

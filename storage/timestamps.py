@@ -7,13 +7,14 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 def to_milliseconds(time: datetime) -> int:
-    """A time as whole milliseconds since 1970, rounded down."""
+    """Return a time as whole milliseconds since 1970, rounded down."""
     return (time - _EPOCH) // _MILLISECOND
 
 
 def from_milliseconds(count: int) -> datetime:
-    """The time that many milliseconds after 1970, in UTC. Raises ValueError beyond the year
-    9999.
+    """Return the time that many milliseconds after 1970, in UTC.
+
+    Raises ValueError after the year 9999.
     """
     try:
         return _EPOCH + count * _MILLISECOND

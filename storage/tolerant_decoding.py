@@ -1,11 +1,11 @@
-"""What is stored, read without trusting it.
+"""Decodes stored data that another version, another program or a failing disk may have written.
 
-Another version, another program or a failing disk may have written what this version cannot read.
-An exception would hide all that stands beside it; left out, a message would leave a hole in its
-branch and, if it is live, its conversation busy for ever. So such a message is read in parts: what
-can be read is told, and the rest is what nobody takes for true. What is stored stays as it is.
+An exception for one unreadable message would make the whole page unreadable; if the message were
+left out, its branch would have a hole, and a live answer would keep its conversation busy for ever.
+So its readable fields are returned, and the others have defaults that claim nothing. What is stored
+is not changed.
 
-A chunk is different: growth that cannot be read is like growth that is not there, a gap.
+An unreadable chunk is different: it counts as missing, which is a gap in the growth.
 """
 
 import logging
@@ -25,8 +25,7 @@ log = logging.getLogger("headrace.storage")
 
 T = TypeVar("T", Conversation, Message)
 
-# What a message or a conversation cannot be without, where it cannot be read. Other fields have
-# defaults that say nothing.
+# Values for required fields that cannot be read. Other fields have defaults that claim nothing.
 _UNREADABLE: Mapping[str, Any] = {
     "id": "unreadable",
     "conversation_id": "unreadable",
@@ -39,19 +38,21 @@ _UNREADABLE: Mapping[str, Any] = {
 
 
 def decode_conversation(fields: Mapping[str, Any]) -> Conversation:
-    """The conversation with these fields, plain values as they are stored."""
+    """Return the conversation with these fields, which are plain values as they are stored."""
     return _read(fields, Conversation)
 
 
 def decode_message(fields: Mapping[str, Any]) -> Message:
-    """The message with these fields, plain values as they are stored."""
+    """Return the message with these fields, which are plain values as they are stored."""
     blocks = fields.get("blocks")
     blocks = blocks_in(blocks if isinstance(blocks, list) else [blocks])
     return _read({**fields, "blocks": blocks}, Message)
 
 
 def decode_chunk(answer_id: str, position: int, pieces: Any) -> Chunk | None:
-    """The chunk there, its pieces plain values as they are stored; None if they are unreadable."""
+    """Return the chunk, whose pieces are plain values as they are stored; None if it cannot be
+    read.
+    """
     try:
         return Chunk(answer_id, position, pieces_in(pieces))
     except msgspec.ValidationError:
@@ -60,7 +61,9 @@ def decode_chunk(answer_id: str, position: int, pieces: Any) -> Chunk | None:
 
 
 def decode_json(stored: Any) -> Any:
-    """The plain value of JSON text; what is none stays what it is, for those above to find out."""
+    """Return the plain value of JSON text; any other value unchanged, for the functions above to
+    judge.
+    """
     try:
         return None if stored is None else msgspec.json.decode(stored)
     except (TypeError, ValueError, msgspec.DecodeError):
@@ -90,6 +93,6 @@ def _in_parts(fields: Mapping[str, Any], kind: type[T]) -> T:
     return kind(**told)
 
 
-@lru_cache(maxsize=1000)  # polls and sweeps meet the same one many times a minute
+@lru_cache(maxsize=1000)  # polls and sweeps read the same one many times a minute
 def _warn(event: LogEvent) -> None:
     log.warning(event)

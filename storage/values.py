@@ -36,8 +36,8 @@ class IdempotencyKey(msgspec.Struct, frozen=True, kw_only=True):
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     """A stored API key; `digest` is a hash of the key itself.
 
-    `id` is the part of the key that may be shown. Revoked keys stay stored, to tell whose they
-    were. `models` are patterns of the permitted models; None permits all.
+    `id` is the part of the key that may be shown. Revoked keys stay stored, so that their user is
+    known. `models` are patterns of the permitted models; None permits all.
     """
 
     id: str
@@ -71,7 +71,7 @@ class UsageCount(msgspec.Struct, frozen=True):
 class Deletion(msgspec.Struct, frozen=True):
     """A deleted conversation of which messages may be left in the store.
 
-    `again`: it was cleared before, and only late writes can be left.
+    `again`: it was purged before, and only late writes can be left.
     """
 
     conversation_id: str
@@ -80,7 +80,9 @@ class Deletion(msgspec.Struct, frozen=True):
 
 
 class PeerRequests(msgspec.Struct, frozen=True):
-    """Ids of one process' answers that other processes read, and that they want to be stopped."""
+    """Ids of one process' answers that other processes read, and of those that they ask to be
+    stopped.
+    """
 
     follows: frozenset[str] = frozenset()
     stops: frozenset[str] = frozenset()
@@ -143,7 +145,7 @@ class StoreReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def conversation_of(message_id: str) -> str:
-    """The conversation id of a message: message ids begin with it, followed by "-".
+    """Return the conversation id of a message: message ids begin with it, followed by "-".
 
     So a message is found by its id alone, and still by its shard key.
     """

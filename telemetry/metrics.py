@@ -1,11 +1,11 @@
 """Metrics for Prometheus: counters of what happened, and gauges of the current state.
 
 Nothing is counted per token. Counters and histograms change when an answer ends, when a request is
-refused, and four times a second for the event loop's lag; gauges are read when somebody scrapes.
+refused, and four times a second for the event loop's lag; gauges are read at each scrape.
 
 Each process has a registry and is a target of its own. The library's multi-process mode would keep
-every number in memory-mapped files, which a process leaves behind when it dies, and could not read
-gauges of other processes.
+every number in memory-mapped files, which stay when a process dies, and could not read gauges of
+other processes.
 
 No label has a value that a client chose: models that the operator does not list are "other".
 """
@@ -51,7 +51,7 @@ class SocketStats(NamedTuple):
 
     readers: int  # open event streams
     connections: int  # of clients
-    refused: int  # of clients, since the start
+    refused: int  # connections that were refused since the start
     upstream_in_use: int
     upstream_resting: int
 
@@ -119,7 +119,7 @@ class Metrics:
                     self._answers.labels(model, status)
 
     def watch(self, relay: Callable[[], RelayStats], sockets: Callable[[], SocketStats]) -> None:
-        """Read the state of the relay and the sockets whenever somebody scrapes."""
+        """Read the state of the relay and the sockets at each scrape."""
         self._registry.register(_StatsCollector(relay, sockets))
 
     def finished(self, record: AnswerRecord) -> None:
@@ -145,19 +145,19 @@ class Metrics:
         self._lag.observe(seconds)
 
     def text(self) -> bytes:
-        """All metrics in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
 
 class _StatsCollector(Collector):
-    """Gauges that are read when somebody scrapes."""
+    """Gauges that are read at each scrape."""
 
     def __init__(self, relay: Callable[[], RelayStats], sockets: Callable[[], SocketStats]) -> None:
         self._relay = relay
         self._sockets = sockets
 
     def collect(self) -> Iterator[Any]:
-        """Hook of prometheus_client: the gauges' current values."""
+        """Return the gauges' current values; prometheus_client calls this."""
         stats, sockets = self._relay(), self._sockets()
         yield _gauge("live_answers", "Answers that this process generates.", stats.live)
         yield _gauge("readers", "Open event streams.", sockets.readers)

@@ -60,7 +60,7 @@ class RateLimitedLog:
         self._wait(kind, recent)
 
     def close(self) -> None:
-        """Write the counts of what was left out, and start anew."""
+        """Write the counts of what was left out, and reset them."""
         for recent in self._recent.values():
             if recent.timer is not None:
                 recent.timer.cancel()

@@ -36,7 +36,7 @@ _ABOUT = (
     "the supported ones. Every path that supports GET supports HEAD."
 )
 
-# How the code tells the conversations and messages that clients get from the stored ones.
+# The ending by which the code distinguishes what clients get from what is stored.
 _VIEW = re.compile(r"View(?=$|_|\])")
 
 # Only Python's patterns need `\Z`: in other languages `$` matches at the very end of the text,

@@ -1,4 +1,4 @@
-"""The OpenAPI document as an HTML page for people: no script, and no file of anybody else's."""
+"""The OpenAPI document as an HTML page, without scripts or files from other hosts."""
 
 import base64
 import hashlib

@@ -14,10 +14,10 @@ translates the driver's errors, with messages for the operator from `error_hints
 
 import os
 
-# Motor works in one pool of threads for the whole process, which has 5 for each core unless it is
-# told otherwise before it is imported, hence here. 30 hung commands were seen to hold up an
-# unrelated healthy one for 3 s: so the number is ours, and the limits on commands in
-# `connection.py` are lower together. More threads would only wait for the same interpreter.
+# Motor uses one pool of threads for the whole process, by default 5 per core, whose size is set
+# before Motor is imported, hence here. 30 hanging commands delayed an unrelated healthy one by 3 s:
+# so the number is explicit, and the limits on commands in `connection.py` are lower together. More
+# threads would only wait for the same interpreter.
 MOTOR_THREADS = 39
 
 os.environ["MOTOR_MAX_WORKERS"] = str(MOTOR_THREADS)

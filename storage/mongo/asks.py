@@ -34,7 +34,7 @@ class MongoAsks(MongoMessages, MongoIdempotencyKeys, AskStore):
     ) -> None:
         kept = (answer,) if question is None else (question, answer)
         make = new
-        may_report_busy = key is None  # to be told what it meets in the conversation
+        may_report_busy = key is None  # so that it raises what it finds in the conversation
 
         async def keep(session: MotorClientSession) -> None:
             nonlocal make, may_report_busy

@@ -16,8 +16,8 @@ from storage.mongo.live_answers import MongoLiveAnswers
 from storage.pages import ORPHANS, messages_page_builder
 from storage.values import AnswerUpdates, PeerRequests
 
-# How many followed answers to ask for at once: it takes 30 ms here, and 1.7 for a single one. Their
-# ids are 100 KB then, far from the 16 MB that a command may have.
+# Followed answers per query, which takes 30 ms here, and 1.7 ms for a single one. Their ids take
+# 100 KB then, far from the 16 MB that a command may have.
 _ANSWERS_PER_QUERY = 1000
 
 
@@ -26,8 +26,8 @@ class MongoCoordination(MongoLiveAnswers, CoordinationStore):
 
     async def renew_lease(self, requests: Mapping[str, PeerRequests]) -> bool:
         since = await self._renew_lease(requests)
-        # Remembered here, where the caller waits: a cancelled caller did not learn of a gap, and
-        # the next one has to. The same goes for a lost reply.
+        # Kept here, since a cancelled caller was not informed of a gap, and the next one has to be.
+        # The same goes for a lost reply.
         unbroken = self._since in (None, since)
         self._since = since
         return unbroken

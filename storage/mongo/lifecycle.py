@@ -112,8 +112,8 @@ class MongoLifecycle(MongoCoordination, StoreLifecycle):
             if self._since is not None:
                 lease = queries.lease_given_back(self.process)
                 await best_effort(lambda: self._processes.delete_one(lease))  # else it expires
-        finally:  # also if the caller is cancelled: nobody else has the client
-            # AsyncMongoClient: `await client.close()`. Motor's says goodbye to the servers in this
+        finally:  # also if the caller is cancelled: nothing else refers to the client
+            # AsyncMongoClient: `await client.close()`. Motor's sends to the servers from this
             # thread, which must not wait for them.
             await asyncio.get_running_loop().run_in_executor(None, client.close)
 

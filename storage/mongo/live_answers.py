@@ -58,10 +58,10 @@ class MongoLiveAnswers(MongoConnection, LiveAnswerStore):
         return frozenset(each for each in answer_ids if conversation_of(each) in deleted)
 
     async def _with_stored_chunks(self, message: Message) -> Message:
-        """A live answer with the blocks checkpointed so far; any other message unchanged.
+        """Return a live answer with the blocks checkpointed so far; any other message unchanged.
 
         A gap in its chunks means that one is being retried, or that the answer has ended since it
-        was read, and its chunks are being cleared: reading it again tells.
+        was read, and its chunks are being cleared: then it is read again.
         """
         if message.status is not Status.LIVE:
             return message

@@ -159,7 +159,7 @@ CLEARED: list[Document] = [{"$set": {"again": True, "due_at": {"$add": ["$$NOW",
 def next_chunks(positions: Mapping[str, int]) -> Document:
     """The chunk after each answer's position: chunks are contiguous, so it begins there.
 
-    The filter has no conversations: they lie on all shards anyway, and only `_id` is looked up.
+    The filter has no conversations: they are on all shards anyway, and only `_id` is looked up.
     """
     return {"_id": {"$in": [chunk_id(*known) for known in positions.items()]}}
 

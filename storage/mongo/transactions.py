@@ -15,8 +15,8 @@ from pymongo.errors import PyMongoError
 from storage.mongo.documents import Document
 from storage.mongo.errors import DUPLICATE_KEY, code_of
 
-# Seconds for one command, or one transaction with its retries, including finding a server. Somebody
-# waits for their question to be stored: after longer than this a 503 is better.
+# Seconds for one command, or one transaction with its retries, including finding a server. A person
+# waits for a question to be stored: after longer than this a 503 is better.
 COMMAND_SECONDS = 5.0
 
 # Seconds for cleanup that only saves others time: to end a failed transaction (the server does it
