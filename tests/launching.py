@@ -204,6 +204,16 @@ class Fleet:
     def log(self, launched: Launched) -> str:
         return self.launcher.log(launched.process)
 
+    async def logged(self, line: str, *servers: Launched) -> int:
+        """Wait until it stands in their logs, which may be after others have seen what it says;
+        how often it does then.
+        """
+        async with asyncio.timeout(_PATIENCE):
+            # A log file tells nobody that it has grown.
+            while not (count := sum(self.log(each).count(line) for each in servers)):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        return count
+
 
 @pytest.fixture
 def launcher(io_loop: IOLoop, tmp_path: Path) -> Iterator[Launcher]:

@@ -78,8 +78,7 @@ async def test_kill_9_of_the_owner_interrupts_its_answer_once_and_frees_the_conv
     assert back.so_far == stored.text(reader.answer_id)
     kept = await last_message(third.url, conversation(reader))
     assert ("interrupted", True) == (kept["status"], kept["usage"]["estimated"])
-    logs = fleet.log(other) + fleet.log(third)
-    assert 1 == logs.count(f"its process died answer={reader.answer_id}")
+    assert 1 == await fleet.logged(f"its process died answer={reader.answer_id}", other, third)
     next_question_is_answered(upstream, "again")
     assert "again" == await asked_again(other.url, reader)
 

@@ -16,6 +16,7 @@ from tornado.httpclient import HTTPResponse
 from tornado.netutil import Resolver
 
 from http_client.client import HttpClient
+from tests.mongod import free_ports
 
 OK = b"HTTP/1.1 200 OK\r\n"
 FIVE = OK + b"Content-Length: 5\r\n\r\nhello"
@@ -191,10 +192,8 @@ async def turns(count: int) -> None:
 
 
 def unused_port() -> int:
-    """A port nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """A port nobody listens on, and that nobody who asks for any is given."""
+    return free_ports(1)[0]
 
 
 def open_sockets() -> int:

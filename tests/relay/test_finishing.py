@@ -6,15 +6,15 @@ from types import SimpleNamespace
 import pytest
 from tornado.ioloop import IOLoop
 
-from model.blocks import ProviderData, ReasoningBlock
+from model.blocks import ProviderData, ReasoningBlock, TextBlock
 from model.messages import Ending, Status
 from model.usage import Usage
 from relay import usage_counters
 from relay.answer import Answer
 from relay.ask_request import AskRequest
 from relay.endings import orphaned
-from relay.errors import StorageUnavailable, TokenBudgetSpent, TooManyQuestions
-from storage.errors import Busy, KeyTaken, NotFound
+from relay.errors import AnswerTooLong, StorageUnavailable, TokenBudgetSpent, TooManyQuestions
+from storage.errors import Busy, KeyTaken, NotFound, TooLarge
 from tests.relay.relays import USER, RelayProcess, Starting
 from tests.steps import until
 
@@ -181,6 +181,22 @@ def test_an_ending_that_the_store_did_not_take_is_stored_when_it_works_again(
         )
 
     io_loop.run_sync(ask)
+
+
+@pytest.mark.gen_test
+async def test_an_ending_that_is_too_large_for_the_store_is_stored_as_its_text(
+    process: RelayProcess,
+) -> None:
+    process.store.fail("end_answer", error=TooLarge("the test says so"), times=1)
+    answer = await process.ask()
+    process.source.sinks[-1].reasoning("hm")
+    process.source.say("hello")
+
+    ending = await _ended(process, answer)
+
+    assert ending.error is not None
+    assert (Status.FAILED, AnswerTooLong.code) == (ending.status, ending.error.code)
+    assert (TextBlock("hello"),) == process.stored(answer).blocks
 
 
 @pytest.mark.gen_test

@@ -190,7 +190,7 @@ async def test_kill_9_is_swept_up_by_the_other_stage_where_the_conversation_goes
 
     assert "interrupted" == (await back.end())["status"]
     assert "8-end" == back.seen[-1].id
-    assert 1 == stages.log(other).count(f"its process died answer={reader.answer_id}")
+    assert 1 == await stages.logged(f"its process died answer={reader.answer_id}", other)
     kept = await last_message(other.url, conversation(reader))
     assert ("interrupted", True) == (kept["status"], kept["usage"]["estimated"])
     assert [

@@ -111,7 +111,7 @@ async def test_kill_9_of_a_process_that_answers_about_an_image_is_swept_up_by_an
 
     assert "interrupted" == (await back.end())["status"]
     assert ("A d", "6-end") == (back.so_far, back.seen[-1].id)
-    assert 1 == stages.log(other).count(f"its process died answer={reader.answer_id}")
+    assert 1 == await stages.logged(f"its process died answer={reader.answer_id}", other)
     assert DATA_SHOWN in [seen.data.get("data") for seen in back.seen]
     asked, _, killed = await messages_of(other, conversation(reader))
     assert QUESTION_SHOWN == asked["blocks"]

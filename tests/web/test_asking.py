@@ -31,7 +31,7 @@ async def test_the_first_run_answers_without_a_key_and_says_so(
     await expect(tab.answer).to_contain_text("70 out")
     await expect(tab.answer).to_contain_text("first token after")
     await expect(tab.listed("Why is the sky blue?")).to_have_attribute("aria-current", "page")
-    assert "/c/" in tab.page.url
+    await expect(tab.page).to_have_url(re.compile("/c/"))
 
 
 @pytest.mark.gen_test

@@ -1,6 +1,7 @@
 """The page below a path of somebody's site, through nginx: with the path taken off, and left on."""
 
 import asyncio
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -97,22 +98,22 @@ async def test_all_that_it_does_stays_below_the_path(
     upstream.tokens("Hel")
     await tab.ask("hi")
     await tab.expect_text("Hel")
-    assert tab.page.url.startswith(f"{site}/chat/c/")
+    await expect(tab.page).to_have_url(re.compile(f"^{re.escape(site)}/chat/c/"))
     await tab.page.reload()  # at an address that is a folder deeper
     upstream.tokens("lo\n\n$x^2$\n\n```python\n1\n```")
     upstream.finish()
     await tab.expect_status("complete")
     await expect(tab.page.locator("math").first).to_be_visible()  # a part that is loaded later
     await tab.button("New conversation").click()
-    assert f"{site}/chat/" == tab.page.url
+    await expect(tab.page).to_have_url(f"{site}/chat/")
     await tab.listed("hi").click()
     await expect(tab.text).to_contain_text("Hello")
     await tab.page.go_back()
-    assert f"{site}/chat/" == tab.page.url
+    await expect(tab.page).to_have_url(f"{site}/chat/")
     await tab.button("Sign out").click()
     await expect(tab.sign_in_dialog).to_be_visible()
 
-    assert f"{site}/chat/" == tab.page.url
+    await expect(tab.page).to_have_url(f"{site}/chat/")
     assert [] == [each.url for each in requests if not each.url.startswith(f"{site}/chat")]
     kept = await tab.page.evaluate("Object.keys(sessionStorage).concat(Object.keys(localStorage))")
     assert "theirs" in kept
@@ -136,4 +137,4 @@ async def test_the_addresses_it_gives_out_open_from_outside(
     await tab.expect_text("Hello")
     await tab.page.goto(f"{site}/chat/api/docs")
     await tab.page.get_by_role("link", name="openapi.json").click()
-    assert f"{site}/chat/api/openapi.json" == tab.page.url
+    await expect(tab.page).to_have_url(f"{site}/chat/api/openapi.json")

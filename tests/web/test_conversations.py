@@ -1,6 +1,7 @@
 """The list at the side."""
 
 import asyncio
+import re
 
 import pytest
 from playwright.async_api import expect
@@ -134,4 +135,4 @@ async def test_on_a_phone_the_list_comes_when_it_is_called_and_goes_when_it_was_
     await tab.listed("One").click()
 
     await expect(tab.listed("One")).to_be_hidden()
-    assert "/c/" in tab.page.url
+    await expect(tab.page).to_have_url(re.compile("/c/"))

@@ -80,7 +80,7 @@ async def test_a_conversation_that_is_deleted_while_it_is_answered_is_gone_in_al
     for each in (tab, other):
         await expect(each.answers).to_have_count(0)
         await expect(each.listed("hi")).to_have_count(0)
-        assert f"{headrace.url}/" == each.page.url
+        await expect(each.page).to_have_url(f"{headrace.url}/")
     await expect(other.listed("Another")).to_be_visible()
     assert ["Another"] == await titles_kept(headrace)
 

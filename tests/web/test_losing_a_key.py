@@ -30,7 +30,7 @@ async def test_an_answer_whose_key_is_revoked_goes_on_behind_its_last_word(
     await door.revoke(first)
     await expect(tab.sign_in_dialog).to_contain_text("The key of alice is no longer accepted.")
     await expect(tab.text).to_be_hidden()
-    assert "Headrace" == await tab.page.title()
+    await expect(tab.page).to_have_title("Headrace")
     assert first.key not in await tab.page.evaluate(KEPT)
     upstream.tokens("two ")
     await tab.sign_in(second.key)

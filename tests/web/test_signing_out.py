@@ -49,7 +49,7 @@ async def test_another_user_neither_sees_nor_asks_what_the_first_one_left(
     if reloads:
         await expect(tab.page.get_by_text("There is no such conversation")).to_be_visible()
     else:
-        assert f"{server.url}/" == tab.page.url
+        await expect(tab.page).to_have_url(f"{server.url}/")
     kept = await tab.page.evaluate(KEPT)
     assert "Second" not in kept
     assert alice.key not in kept
@@ -87,7 +87,7 @@ async def test_signing_out_forgets_the_key_and_the_words_in_all_of_the_user_s_ta
         await expect(tab.sign_in_dialog).to_contain_text("This server requires an API key")
         await expect(tab.page.get_by_text("Secret")).to_have_count(0)
         await expect(tab.page.get_by_text("alice")).to_have_count(0)
-        assert f"{server.url}/" == tab.page.url
+        await expect(tab.page).to_have_url(f"{server.url}/")
         assert alice.key not in await tab.page.evaluate(KEPT)
     await expect(stranger.field).to_be_visible()
     # The delete that waited for its undo was carried out on the way.
