@@ -118,6 +118,16 @@ def test_every_file_that_the_architecture_names_is_there() -> None:
     assert [] == sorted(name for name in named if not (ROOT / name).is_file())
 
 
+def test_the_way_of_a_token_names_functions_that_its_files_have() -> None:
+    way = ARCHITECTURE.partition("## The way of a token\n")[2].partition("├")[0]
+    named = re.findall(r"^    ([\w/]+\.py) +(\w+)", way, re.MULTILINE)
+
+    assert len(named) > 8
+    assert [] == [
+        f"{file}: {name}" for file, name in named if f"def {name}(" not in (ROOT / file).read_text()
+    ]
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_every_module_of_a_room_is_named_in_the_architecture_or_by_the_room_itself(
     room: str,
