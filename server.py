@@ -48,7 +48,10 @@ def main(arguments: list[str]) -> int:
             return 0 if asyncio.run(examine(settings, ask=options.ask, write_line=print)) else 1
         else:
             if links := service_links(os.environ, PREFIX):
-                log.info("a Kubernetes Service's, and no settings: %s", ", ".join(sorted(links)))
+                log.info(
+                    "ignored variables that Kubernetes sets for a Service: %s",
+                    ", ".join(sorted(links)),
+                )
             asyncio.run(serve(settings))
     except (SettingsError, StorageError, CannotListen, CannotManage) as error:
         print(f"headrace: {error}", file=sys.stderr)

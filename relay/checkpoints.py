@@ -114,7 +114,7 @@ class Checkpoints:
             self._outage.failed(error.reason, error)
             return False
         except Exception as error:  # a bug with one of them must not prevent the others
-            log.error("checkpoints fail by a bug", exc_info=error)
+            log.error("checkpoints fail because of a bug", exc_info=error)
             writing = await self._written_singly(writing)
         self._outage.succeeded()
         for answer, chunk in writing.items():

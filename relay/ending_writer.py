@@ -68,7 +68,7 @@ class EndingWriter:
             told = interrupted(ending, StorageUnavailable())
             self._retry_later(answer_id, _UnwrittenEnding(told, 0.0, asyncio.Event()))
         except Exception as error:  # a bug, which must not leave readers waiting for ever
-            log.error(LogEvent("ending not kept", answer=answer_id), exc_info=error)
+            log.error(LogEvent("ending not stored", answer=answer_id), exc_info=error)
             told = failed_by_a_bug(ending)
             self._retry_later(answer_id, _UnwrittenEnding(told, 0.0, asyncio.Event()))
         else:
@@ -146,7 +146,9 @@ class EndingWriter:
         except StorageError:
             raise
         except Exception as error:  # a bug, which must not prevent the others from being written
-            log.error(LogEvent("ending not kept, given up", answer=answer_id), exc_info=error)
+            log.error(
+                LogEvent("ending not stored, retries given up", answer=answer_id), exc_info=error
+            )
             self._give_up(answer_id)
             return
         self._outage.succeeded()

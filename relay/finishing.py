@@ -118,7 +118,7 @@ class Finisher:
         try:
             answer.end(ending)
         except Exception as error:
-            log.error(LogEvent("readers not told of the end", answer=answer.id), exc_info=error)
+            log.error(LogEvent("readers not informed of the end", answer=answer.id), exc_info=error)
         return ending
 
     def _record(self, generation: Generation, ending: Ending) -> None:

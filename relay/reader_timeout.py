@@ -153,7 +153,7 @@ class UnreadAnswers:
             except (
                 Exception
             ) as error:  # a bug, which must not let these answers go on without readers
-                log.error("peers not asked who reads", exc_info=error)
+                log.error("peer requests not read", exc_info=error)
             for timeout in timeouts:
                 try:
                     timeout.abandon_if_over()

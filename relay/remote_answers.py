@@ -206,7 +206,10 @@ class RemoteAnswers:
                 return
             except Exception as error:
                 answer = remote.answer
-                log.error(LogEvent("following given up", answer=answer.id), exc_info=error)
+                log.error(
+                    LogEvent("answer of another process not followed any more", answer=answer.id),
+                    exc_info=error,
+                )
                 self._drop(answer.id)
                 answer.end(interrupted(_ending(answer, Status.INTERRUPTED), InternalError()))
 

@@ -78,7 +78,7 @@ class CommandQueues:
             async with asyncio.timeout(seconds + HUNG_SECONDS):
                 return await future
         except TimeoutError:
-            raise StorageError("the disk does not answer", reason=Reason.TIMEOUT) from None
+            raise StorageError("the disk does not respond", reason=Reason.TIMEOUT) from None
 
     def close(self) -> None:
         """Accept no more commands. Those that wait are still carried out."""
@@ -153,4 +153,4 @@ def _resolve(outcomes: Sequence[Outcome]) -> None:
 
 
 def _too_late() -> StorageError:
-    return StorageError("the store did not get to it in time", reason=Reason.TIMEOUT)
+    return StorageError("the command could not begin in time", reason=Reason.TIMEOUT)

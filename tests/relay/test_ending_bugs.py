@@ -81,7 +81,7 @@ async def test_a_bug_in_building_an_ending_leaves_no_answer_live_in_the_store(
 async def test_a_bug_in_storing_an_ending_ends_it_as_an_internal_error_here_and_in_the_store(
     process: RelayProcess, expect_log: Callable[[str, str], None]
 ) -> None:
-    expect_log("headrace.relay", "ending not kept")
+    expect_log("headrace.relay", "ending not stored")
     process.store.fail("end_answer", error=ZeroDivisionError("a bug"), times=1)
 
     answer, ending = await _ended(process)
@@ -205,7 +205,7 @@ async def test_a_bug_in_the_writer_of_endings_leaves_no_answer_live_in_the_store
 async def test_a_bug_in_shortening_a_late_ending_does_not_prevent_the_next_one(
     process: RelayProcess, monkeypatch: pytest.MonkeyPatch, expect_log: Callable[[str, str], None]
 ) -> None:
-    expect_log("headrace.relay", "ending not kept, given up")
+    expect_log("headrace.relay", "ending not stored, retries given up")
     monkeypatch.setattr("relay.ending_writer.too_long", _bug)
     end_answer = AsyncMock(side_effect=[TooLarge("too large"), True])
     monkeypatch.setattr(process.storage, "end_answer", end_answer)
@@ -236,7 +236,7 @@ async def test_a_bug_in_ending_an_answer_for_its_readers_leaves_nothing_live(
     process: RelayProcess, monkeypatch: pytest.MonkeyPatch, expect_log: Callable[[str, str], None]
 ) -> None:
     expect_log("headrace.relay", "answer not ended properly")
-    expect_log("headrace.relay", "readers not told of the end")
+    expect_log("headrace.relay", "readers not informed of the end")
     monkeypatch.setattr("relay.answer.Answer.end", _bug)
     answer = await process.ask()
 

@@ -144,7 +144,7 @@ async def test_an_outage_leaves_no_answer_going_on_for_nobody() -> None:
 
 @pytest.mark.gen_test
 async def test_nor_does_a_bug_in_asking_the_peers(expect_log: Callable[[str, str], None]) -> None:
-    expect_log("headrace.relay", "peers not asked who reads")
+    expect_log("headrace.relay", "peer requests not read")
     peers = Peers()
     peers.error = ZeroDivisionError("a bug")
     generation = await _begun(grace_seconds=0.01, peers=peers)
