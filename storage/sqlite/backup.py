@@ -13,7 +13,8 @@ from pathlib import Path
 
 from storage.errors import Reason, StorageError
 from storage.sqlite.errors import UnusableFile, operator_errors
-from storage.sqlite.inspection import Contents, connect, contents_of, faults, never
+from storage.sqlite.inspection import Contents, connect, contents_of, never
+from storage.sqlite.integrity_check import faults
 from storage.sqlite.lock import FileLock
 from storage.sqlite.migration_copy import fsync_path
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from storage.errors import StorageError
 from storage.sqlite.command_queues import HUNG_SECONDS
 from storage.sqlite.errors import UnusableFile
-from storage.sqlite.inspection import connect, faults
+from storage.sqlite.inspection import connect
+from storage.sqlite.integrity_check import faults
 
 log = logging.getLogger("headrace.storage")
 

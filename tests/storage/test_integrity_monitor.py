@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from storage.errors import Reason, StorageError
-from storage.sqlite.inspection import connect, faults
+from storage.sqlite.inspection import connect
+from storage.sqlite.integrity_check import faults
 from storage.sqlite.integrity_monitor import IntegrityMonitor, faults_within
 from storage.sqlite.store import SQLiteStorage
 from tests.readers import call
@@ -184,7 +185,7 @@ def test_a_look_ends_in_time_and_says_that_it_did_not_see_all(file: Path) -> Non
 def test_a_look_hears_a_signal_in_the_middle_of_its_one_long_step(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.sqlite.inspection._WATCH_SECONDS", 0.001)
+    monkeypatch.setattr("storage.sqlite.integrity_check._WATCH_SECONDS", 0.001)
     filled(file, 1)
     with closing(sqlite3.connect(file)) as database, database:
         # Many pages and few rows: it is rows between which SQLite looks up.
