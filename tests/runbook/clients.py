@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from auth import api_keys
 from tests.auth.forged_tokens import tampered
 from tests.entering import SECRET, Door
-from tests.handlers.test_unread import unread
+from tests.handlers.test_unsent_responses import unread
 from tests.issuer import Issuer
 from tests.readers import call
 from tests.runbook.stage import Stage, scene

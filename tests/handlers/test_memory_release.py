@@ -14,7 +14,7 @@ from tornado.httpclient import HTTPResponse
 
 from app.server import Server
 from relay.generation import Generation
-from tests.handlers.test_unread import answered, unread
+from tests.handlers.test_unsent_responses import answered, unread
 from tests.readers import Reader, call
 from tests.serving import Serving
 from tests.steps import JSON, new_conversation, until

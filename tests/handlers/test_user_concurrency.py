@@ -7,7 +7,7 @@ import pytest
 from settings import Settings
 from tests.entering import Door
 from tests.faults import FaultyStorage
-from tests.handlers.test_unread import answered, unread
+from tests.handlers.test_unsent_responses import answered, unread
 from tests.readers import Reader, Response, call
 from tests.serving import Serving
 from tests.steps import until
