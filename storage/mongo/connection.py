@@ -31,7 +31,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 S = TypeVar("S", bound="MongoConnection")
 
-# How many commands of each kind may run at a time: 16 + 8 + 6 + 8 are 38 in all, for 39 threads. So
+# How many commands of each kind may run at a time: 16 + 8 + 6 + 7 are 37 in all, for 39 threads. So
 # a lease never waits for other commands, an ending never for questions, and peer requests never for
 # followed growth. Deletions have two places of their own. Of queries for API keys there are two at
 # a time: one that rechecks cached keys, and one for all others.
