@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
+import hypothesis
 import pytest
 from tornado.ioloop import IOLoop
 
@@ -27,6 +28,10 @@ _PLUGINS = (
     "deploy.installed relay.relays"
 )
 pytest_plugins = [f"tests.{name}" for name in _PLUGINS.split()]
+
+# How long an example takes is a matter of the machine, which may be busy with another worker.
+hypothesis.settings.register_profile("headrace", deadline=None)
+hypothesis.settings.load_profile("headrace")
 
 # Programs that tests may need from the system, and the Debian packages that bring them.
 PACKAGES = {

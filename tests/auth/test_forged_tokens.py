@@ -54,9 +54,7 @@ async def test_what_is_no_token_is_refused(verifier: TokenVerifier, token: str) 
     ),
     rest=some.text(max_size=60),
 )
-@settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_nothing_that_is_sent_is_taken_for_a_bug(
     verifier: TokenVerifier, header: object, rest: str
 ) -> None:

@@ -69,7 +69,6 @@ _WRITING = [operation for operation in OPERATIONS if operation.method != "get"]
 
 _some = settings(
     max_examples=_EXAMPLES,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

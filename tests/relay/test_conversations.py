@@ -3,11 +3,15 @@
 import asyncio
 
 import pytest
+from tornado.ioloop import IOLoop
 
 from model.messages import Status
 from relay.answer import Answer
+from relay.ask_request import AskRequest
+from relay.errors import StorageQuotaExceeded
 from storage.errors import NotFound
 from tests.relay.relays import USER, RelayProcess, Starting
+from tests.storage.samples import conversation
 
 
 @pytest.fixture
@@ -69,10 +73,49 @@ async def test_an_answer_that_begins_while_its_conversation_is_deleted_is_stoppe
 
     gate.open.set()
     await deleting
-    await process.relay.idle()
+    async with asyncio.timeout(5):  # a look at what the store has as live would come after ten
+        await process.relay.idle()
 
     assert late.ending is not None
     assert process.source.left.is_set()
+
+
+def test_what_a_deleted_conversation_leaves_is_purged_without_waiting_for_a_sweep(
+    start_relay: Starting, io_loop: IOLoop
+) -> None:
+    process = start_relay(lease_seconds=1000.0)
+
+    async def delete() -> None:
+        answer = await process.answered()
+        await process.store.called("next_deletion")  # the sweep of the start is over
+        process.store.calls.clear()
+
+        await _deleted(process, answer)
+
+        async with asyncio.timeout(5):
+            await process.store.called("next_deletion")
+
+    io_loop.run_sync(delete)
+
+
+def test_who_deletes_a_conversation_may_ask_again_at_once(
+    start_relay: Starting, io_loop: IOLoop
+) -> None:
+    process = start_relay(allowance={"stored_bytes": 1000})
+
+    async def delete() -> None:
+        deleted = conversation()
+        await process.storage.create_conversation(deleted)
+        process.storage.memory.stored_bytes = 1000
+        with pytest.raises(StorageQuotaExceeded):
+            await process.relay.ask(AskRequest(user=USER, content="q"))
+        process.storage.memory.stored_bytes = 0
+
+        await process.relay.conversations.delete(USER, deleted.id)
+
+        await process.ask()
+
+    io_loop.run_sync(delete)
 
 
 @pytest.mark.gen_test

@@ -1,7 +1,7 @@
 """Titles end where people see a character end, and with a word if they can."""
 
 import regex
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.titles import shown, title_of
@@ -51,7 +51,6 @@ def test_a_cut_parts_no_character_wherever_it_falls() -> None:
 
 
 @given(st.lists(st.sampled_from([*CLUSTERS, *"ab你🇫\u200d\u0301"]), max_size=80))
-@settings(deadline=None)
 def test_a_title_is_whole_characters_of_its_question(parts: list[str]) -> None:
     line = "".join(parts).lstrip("\u200d")  # which nobody sees at a line's beginning
 
