@@ -101,12 +101,12 @@ def test_what_a_deleted_conversation_leaves_is_purged_without_waiting_for_a_swee
 def test_who_deletes_a_conversation_may_ask_again_at_once(
     start_relay: Starting, io_loop: IOLoop
 ) -> None:
-    process = start_relay(allowance={"stored_bytes": 1000})
+    process = start_relay(allowance={"stored_bytes": 100_000})
 
     async def delete() -> None:
         deleted = conversation()
         await process.storage.create_conversation(deleted)
-        process.storage.memory.stored_bytes = 1000
+        process.storage.memory.stored_bytes = 100_000
         with pytest.raises(StorageQuotaExceeded):
             await process.relay.ask(AskRequest(user=USER, content="q"))
         process.storage.memory.stored_bytes = 0
