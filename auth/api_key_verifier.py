@@ -198,26 +198,26 @@ class ApiKeyVerifier:
         began = asyncio.get_running_loop().time()
         self._drop_idle(began)
         watched = self._cached.keys() | self._requests.api_keys_in_use()
-        kept = {key.id: key for key in await self._storage.api_keys(watched)} if watched else {}
-        self._learn(kept, watched, began)
+        stored = {key.id: key for key in await self._storage.api_keys(watched)} if watched else {}
+        self._learn(stored, watched, began)
         self._rechecked_at = began
         if in_use := self._requests.api_keys_in_use() & watched:
             good = {
                 api_key_id
                 for api_key_id in in_use
-                if api_key_id in kept and _is_good(kept[api_key_id])
+                if api_key_id in stored and _is_good(stored[api_key_id])
             }
             if in_use > good:
                 self._requests.close_by_api_keys(in_use - good)
 
-    def _learn(self, kept: dict[str, ApiKey], watched: Set[str], read_at: float) -> None:
+    def _learn(self, stored: dict[str, ApiKey], watched: Set[str], read_at: float) -> None:
         for api_key_id in watched:
             cached = self._cached.get(api_key_id)
             if (
                 cached is None or cached.read_at > read_at
             ):  # looked up in the meantime, which is newer
                 continue
-            key = kept.get(api_key_id)
+            key = stored.get(api_key_id)
             if key is None:
                 del self._cached[api_key_id]
             elif key != cached.key:

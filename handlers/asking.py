@@ -49,8 +49,8 @@ class AskHandler(AnswerHandler):
         started = self.services.relay.ask(ask_request)
         if self.services.relay.outlives_its_reader(ask_request):
             answer, is_new = await started
-        elif (kept := await self.unless_disconnected(started)) is not None:
-            answer, is_new = kept
+        elif (result := await self.unless_disconnected(started)) is not None:
+            answer, is_new = result
         else:
             return None  # disconnected while the store was busy: nothing is stored
         return StartedAnswer(answer, is_new, form, position)

@@ -30,7 +30,7 @@ class ConversationsHandler(DisconnectAwareHandler):
                 )
             except InvalidCursor:
                 raise invalid_cursor("after") from None
-            self.write_json(List([ConversationView.of(kept) for kept in page.data], page.next))
+            self.write_json(List([ConversationView.of(each) for each in page.data], page.next))
 
     def _order(self) -> Order:
         """The query parameter `order`, or its default. Raises ApiError 400."""
@@ -71,8 +71,8 @@ class ConversationHandler(BaseHandler):
 
     async def get(self, conversation_id: str) -> None:
         """Write the conversation."""
-        kept = await self.services.storage.conversation(self.user, conversation_id)
-        self.write_json(ConversationView.of(kept))
+        conversation = await self.services.storage.conversation(self.user, conversation_id)
+        self.write_json(ConversationView.of(conversation))
 
     async def patch(self, conversation_id: str) -> None:
         """Change the fields that the body names."""
@@ -85,10 +85,10 @@ class ConversationHandler(BaseHandler):
             system=changed.system,
             metadata=changed.metadata,
         )
-        kept = await self.services.relay.conversations.change(
+        conversation = await self.services.relay.conversations.change(
             self.user, conversation_id, changes, now()
         )
-        self.write_json(ConversationView.of(kept))
+        self.write_json(ConversationView.of(conversation))
 
     async def delete(self, conversation_id: str) -> None:
         """Stop a live answer of the conversation, then delete it and all its messages."""

@@ -61,19 +61,19 @@ class EndingWriter:
         None: the answer no longer belonged to this process.
         """
         try:
-            kept = await self._tried_for_a_lease(answer_id, ending)
+            stored = await self._tried_for_a_lease(answer_id, ending)
         except TooLarge:
             return await self.write(answer_id, too_long(ending))
         except StorageError:
-            told = interrupted(ending, StorageUnavailable())
-            self._retry_later(answer_id, _UnwrittenEnding(told, 0.0, asyncio.Event()))
+            published = interrupted(ending, StorageUnavailable())
+            self._retry_later(answer_id, _UnwrittenEnding(published, 0.0, asyncio.Event()))
         except Exception as error:  # a bug, which must not leave readers waiting for ever
             log.error(LogEvent("ending not stored", answer=answer_id), exc_info=error)
-            told = failed_by_a_bug(ending)
-            self._retry_later(answer_id, _UnwrittenEnding(told, 0.0, asyncio.Event()))
+            published = failed_by_a_bug(ending)
+            self._retry_later(answer_id, _UnwrittenEnding(published, 0.0, asyncio.Event()))
         else:
-            return ending if kept else None
-        return told
+            return ending if stored else None
+        return published
 
     def write_if_stored(self, answer_id: str, ending: Ending) -> None:
         """Write `ending` if the answer turns out to have been stored, without waiting for that."""
@@ -100,14 +100,14 @@ class EndingWriter:
         pause = _FIRST_PAUSE
         while True:
             try:
-                kept = await self._storage.end_answer(answer_id, self._storage.process, ending)
+                stored = await self._storage.end_answer(answer_id, self._storage.process, ending)
             except StorageError as error:
                 self._outage.failed(error.reason, error)
                 if isinstance(error, TooLarge) or loop.time() + pause > deadline:
                     raise
             else:
                 self._outage.succeeded()
-                return kept
+                return stored
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
@@ -139,7 +139,9 @@ class EndingWriter:
     async def _try_once(self, answer_id: str, late: _UnwrittenEnding) -> None:
         try:
             try:
-                kept = await self._storage.end_answer(answer_id, self._storage.process, late.ending)
+                stored = await self._storage.end_answer(
+                    answer_id, self._storage.process, late.ending
+                )
             except TooLarge:
                 self._unwritten[answer_id] = late._replace(ending=too_long(late.ending))
                 return
@@ -152,9 +154,9 @@ class EndingWriter:
             self._give_up(answer_id)
             return
         self._outage.succeeded()
-        if kept:
+        if stored:
             log.info(LogEvent("answer ended late", status=late.ending.status, answer=answer_id))
-        if kept or asyncio.get_running_loop().time() > late.arrives_until:
+        if stored or asyncio.get_running_loop().time() > late.arrives_until:
             self._give_up(answer_id)
 
     def _give_up(self, answer_id: str) -> None:

@@ -78,13 +78,13 @@ class Finisher:
             if generation.is_stored and answer.ending is None:  # it must not stay live in the store
                 self._ending_writer.write_if_stored(answer.id, _after_a_bug(answer))
         finally:
-            told = answer.ending or self._end_after_a_bug(answer)
+            published = answer.ending or self._end_after_a_bug(answer)
             self._live.remove(generation)
         if is_as_stored and answer.readers:
             # Scheduled after the readers that the end has woken: those that waited for nothing else
             # have disconnected by then.
             asyncio.get_running_loop().call_soon(self._ended_answers.adopt, generation.user, answer)
-        self._record(generation, told)
+        self._record(generation, published)
         generation.upstream.clear_traceback()
 
     def _ending_of(self, generation: Generation) -> Ending:
@@ -100,18 +100,18 @@ class Finisher:
         Its cost is counted here, unless another process ended the answer and has counted it.
         """
         answer = generation.answer
-        told: Ending | None = ending
+        published: Ending | None = ending
         if generation.is_stored:
             try:
-                told = await self._ending_writer.write(answer.id, ending)
+                published = await self._ending_writer.write(answer.id, ending)
             finally:
                 self._checkpoints.discard(answer)
-        if told is None:
+        if published is None:
             await self._end_as_stored(generation, ending)
             return False
-        answer.end(told)
+        answer.end(published)
         self._admission.charge(generation.user, ending.usage)
-        return generation.is_stored and told is ending
+        return generation.is_stored and published is ending
 
     def _end_after_a_bug(self, answer: Answer) -> Ending:
         ending = _after_a_bug(answer)

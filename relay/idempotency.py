@@ -68,17 +68,17 @@ class IdempotentAsks:
 
     async def _earlier(self, request: AskRequest) -> Answer | None:
         """The answer that the key stands for; None if it stands for none."""
-        kept = await self._storage.idempotency_key(request.user, request.idempotency_key_id)
-        if kept is None:
+        stored = await self._storage.idempotency_key(request.user, request.idempotency_key_id)
+        if stored is None:
             return None
-        if kept.fingerprint != request.fingerprint:
+        if stored.fingerprint != request.fingerprint:
             raise KeyReused
         try:
             async with asyncio.timeout(_DOUBT_SECONDS):
-                await self._ending_writer.wait_until_written(kept.answer_id)
+                await self._ending_writer.wait_until_written(stored.answer_id)
         except TimeoutError:
             raise StorageError("it is not known yet whether the question is stored") from None
-        return await self._answers.find(request.user, kept.answer_id)
+        return await self._answers.find(request.user, stored.answer_id)
 
 
 def _was_never_asked(answer: Answer) -> bool:

@@ -91,8 +91,10 @@ class PeerCredentials:
         """
         try:
             if accepted.family == socket.AF_UNIX:
-                told = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-                return PeerUser(_UCRED.unpack(told)[1])
+                credentials = accepted.getsockopt(
+                    socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size
+                )
+                return PeerUser(_UCRED.unpack(credentials)[1])
             return PeerUser(self._owner(accepted.getpeername(), accepted.getsockname()))
         except OSError:  # disconnected already, or the kernel does not know
             return PeerUser(None)

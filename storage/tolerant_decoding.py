@@ -78,19 +78,19 @@ def _read(fields: Mapping[str, Any], kind: type[T]) -> T:
 
 
 def _in_parts(fields: Mapping[str, Any], kind: type[T]) -> T:
-    told: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     lost: list[str] = []
     for field in msgspec.structs.fields(kind):
         try:
-            told[field.name] = msgspec.convert(fields[field.name], field.type)
+            values[field.name] = msgspec.convert(fields[field.name], field.type)
         except (KeyError, msgspec.ValidationError):
             if field.name in _UNREADABLE:
-                told[field.name] = _UNREADABLE[field.name]
+                values[field.name] = _UNREADABLE[field.name]
             if field.name in fields:
                 lost.append(field.name)
-    which = {kind.__name__.lower(): told["id"], "fields": ",".join(lost)}
+    which = {kind.__name__.lower(): values["id"], "fields": ",".join(lost)}
     _warn(LogEvent("unreadable", **which))
-    return kind(**told)
+    return kind(**values)
 
 
 @lru_cache(maxsize=1000)  # polls and sweeps read the same one many times a minute

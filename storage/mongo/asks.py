@@ -32,7 +32,7 @@ class MongoAsks(MongoMessages, MongoIdempotencyKeys, AskStore):
         key: IdempotencyKey | None = None,
         replaces: str | None = None,
     ) -> None:
-        kept = (answer,) if question is None else (question, answer)
+        messages = (answer,) if question is None else (question, answer)
         make = new
         may_report_busy = key is None  # so that it raises what it finds in the conversation
 
@@ -43,11 +43,13 @@ class MongoAsks(MongoMessages, MongoIdempotencyKeys, AskStore):
                 await self._claim_key(session, key, replaces)
                 may_report_busy = True
             try:
-                ordinal = await self._reserve_ordinals(session, kept, title, make)
+                ordinal = await self._reserve_ordinals(session, messages, title, make)
             except DuplicateKeyError:
                 make = None  # it exists already: the next attempt finds out whether it is the same
                 raise
-            documents = [message_document(each, place) for place, each in enumerate(kept, ordinal)]
+            documents = [
+                message_document(each, place) for place, each in enumerate(messages, ordinal)
+            ]
             # In this order: KeyTaken comes before Busy.
             await self._messages.insert_many(documents, session=session)
 
@@ -68,17 +70,17 @@ class MongoAsks(MongoMessages, MongoIdempotencyKeys, AskStore):
     async def _reserve_ordinals(
         self,
         session: MotorClientSession,
-        kept: Sequence[Message],
+        messages: Sequence[Message],
         title: str | None,
         new: Conversation | None,
     ) -> int:
-        """Reserve ordinals in the conversation, created first if `new`, for `kept`; return the
+        """Reserve ordinals in the conversation, created first if `new`, for `messages`; return the
         first.
         """
-        key = queries.conversation_key(kept[0].user, kept[0].conversation_id)
+        key = queries.conversation_key(messages[0].user, messages[0].conversation_id)
         conversation = await self._conversations.find_one_and_update(
             key,
-            queries.entered(kept, new, title),
+            queries.entered(messages, new, title),
             {"title": 1, "ordinals": 1},
             upsert=new is not None,
             return_document=pymongo.ReturnDocument.AFTER,
@@ -89,7 +91,7 @@ class MongoAsks(MongoMessages, MongoIdempotencyKeys, AskStore):
         if title is not None and conversation["title"] is None:
             await self._conversations.update_one(key, {"$set": {"title": title}}, session=session)
         ordinals: int = conversation["ordinals"]
-        return ordinals - len(kept)
+        return ordinals - len(messages)
 
     async def _is_message(self, message: Message) -> bool:
         key = queries.message_key(message.id) | {"user": message.user}

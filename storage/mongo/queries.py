@@ -180,13 +180,13 @@ def claimed(key: IdempotencyKey, replaces: str | None) -> Document:
     return idempotency_key(key.user, key.id) | {"answer_id": {"$in": may_be}}
 
 
-def entered(kept: Sequence[Message], new: Conversation | None, title: str | None) -> Document:
+def entered(messages: Sequence[Message], new: Conversation | None, title: str | None) -> Document:
     """The update of a conversation to which messages are added.
 
     It creates the conversation if `new`, with its title.
     """
-    counted = {"ordinals": len(kept), "bytes": messages_bytes(kept)}
-    update: Document = {"$inc": counted, "$set": {"updated_at": kept[-1].created_at}}
+    counted = {"ordinals": len(messages), "bytes": messages_bytes(messages)}
+    update: Document = {"$inc": counted, "$set": {"updated_at": messages[-1].created_at}}
     if new is not None:
         made = conversation_document(new)
         counted["bytes"] += made["bytes"]

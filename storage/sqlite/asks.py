@@ -42,11 +42,11 @@ class SQLiteAsks(SQLiteMessages, SQLiteIdempotencyKeys, AskStore):
             "SELECT coalesce(max(ordinal), -1) + 1 FROM messages WHERE conversation_id = ?",
             (conversation_id,),
         ).fetchone()[0]
-        kept = (answer,) if question is None else (question, answer)
-        for place, message in enumerate(kept, ordinal):
+        messages = (answer,) if question is None else (question, answer)
+        for place, message in enumerate(messages, ordinal):
             self._insert("messages", message_row(msgspec.structs.replace(message, ordinal=place)))
         self._database.execute(
             """UPDATE conversations SET title = coalesce(title, ?), updated_at = ? WHERE id = ?""",
             (title, to_milliseconds(answer.created_at), conversation_id),
         )
-        self._add_bytes(conversation_id, messages_bytes(kept))
+        self._add_bytes(conversation_id, messages_bytes(messages))

@@ -32,7 +32,7 @@ def settings(request: pytest.FixtureRequest, providers: dict[str, Any]) -> dict[
 @pytest.fixture(autouse=True)
 def looks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for the next look."""
-    monkeypatch.setattr(storage_quota, "_SOONEST", 0.0)
+    monkeypatch.setattr(storage_quota, "_MIN_SECONDS", 0.0)
 
 
 def said(response: Response) -> tuple[int, str]:
@@ -220,7 +220,7 @@ async def test_megabytes_of_system_prompts_are_not_brought_within_a_minute(
 async def test_who_makes_room_is_let_in_at_once(
     serve: Serving, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage_quota, "_SOONEST", 3600.0)
+    monkeypatch.setattr(storage_quota, "_MIN_SECONDS", 3600.0)
     server = await serve.start(**settings)
     paths = await fill(server)
     for path in paths[:2]:
