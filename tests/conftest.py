@@ -24,7 +24,7 @@ from tornado.ioloop import IOLoop
 
 # Fixtures that more than one folder uses have files of their own.
 _PLUGINS = (
-    "turns mongod upstreams faults serving entering issuer launching strangers systemd_box.box "
+    "turns mongod upstreams faults serving auth_servers issuer launching strangers systemd_box.box "
     "deploy.installed relay.relays"
 )
 pytest_plugins = [f"tests.{name}" for name in _PLUGINS.split()]

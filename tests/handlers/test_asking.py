@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.server import Server
-from tests.entering import Door
+from tests.auth_servers import AuthServers
 from tests.readers import Reader, call
 from tests.serving import Serving
 from tests.steps import post, sending
@@ -285,12 +285,12 @@ async def test_a_conversations_own_model_is_asked_unless_the_question_names_one(
 
 @pytest.mark.gen_test
 async def test_an_http_1_0_clients_connection_is_closed_behind_the_answer(
-    door: Door, providers: Any, upstream: ScriptedUpstream
+    auth_servers: AuthServers, providers: Any, upstream: ScriptedUpstream
 ) -> None:
     upstream.tokens("a")
     upstream.finish()
-    server = await door.open(providers=providers)
-    alice = await door.admit("alice")
+    server = await auth_servers.open(providers=providers)
+    alice = await auth_servers.create_key("alice")
     question = post(b'{"content": "q"}', version="1.0", key=alice.key)
     stream, writer = await sending(server, question)
     response = await stream.read()  # which returns only when the other side closes

@@ -11,7 +11,7 @@ from auth import api_keys
 from handlers.authorization import Access
 from handlers.base import BaseHandler
 from model.messages import now
-from tests.entering import SECRET, Door, rechecked
+from tests.auth_servers import SECRET, AuthServers, rechecked
 from tests.faults import FaultyStorage
 from tests.readers import Connection, Reader, call
 from tests.serving import Serving
@@ -25,9 +25,9 @@ SELDOM = {"mode": "keys", "secret": SECRET, "recheck_seconds": 50}
 
 
 @pytest.mark.gen_test
-async def test_a_key_made_while_the_server_runs_opens_it(door: Door) -> None:
-    server = await door.open()
-    alice = await door.admit("alice")
+async def test_a_key_made_while_the_server_runs_opens_it(auth_servers: AuthServers) -> None:
+    server = await auth_servers.open()
+    alice = await auth_servers.create_key("alice")
     assert 200 == (await call(server.url, *MODELS, headers=alice.headers)).status
     lower = {"Authorization": f"bearer {alice.key}"}
     assert 200 == (await call(server.url, *MODELS, headers=lower)).status
@@ -36,8 +36,10 @@ async def test_a_key_made_while_the_server_runs_opens_it(door: Door) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Basic YWxpY2U6eA==", "Token x"])
 @pytest.mark.gen_test
-async def test_without_a_key_it_says_what_to_send(door: Door, header: str | None) -> None:
-    server = await door.open()
+async def test_without_a_key_it_says_what_to_send(
+    auth_servers: AuthServers, header: str | None
+) -> None:
+    server = await auth_servers.open()
     headers = {} if header is None else {"Authorization": header}
     refused = await call(server.url, *MODELS, headers=headers)
     code = refused.body["error"]["code"]
@@ -50,9 +52,9 @@ async def test_without_a_key_it_says_what_to_send(door: Door, header: str | None
 
 
 @pytest.mark.gen_test
-async def test_what_is_no_key_of_ours_opens_nothing(door: Door) -> None:
-    server = await door.open()
-    alice = await door.admit("alice")
+async def test_what_is_no_key_of_ours_opens_nothing(auth_servers: AuthServers) -> None:
+    server = await auth_servers.open()
+    alice = await auth_servers.create_key("alice")
     stranger = api_keys.make().text
     wrong = [
         stranger,
@@ -77,30 +79,34 @@ async def test_what_is_no_key_of_ours_opens_nothing(door: Door) -> None:
 
 
 @pytest.mark.gen_test
-async def test_an_expired_key_is_told_from_a_wrong_one(door: Door) -> None:
-    server = await door.open()
+async def test_an_expired_key_is_told_from_a_wrong_one(auth_servers: AuthServers) -> None:
+    server = await auth_servers.open()
     made = api_keys.make()
     over = now() - timedelta(seconds=1)
-    desk = await door.desk()
-    await desk.create_api_key(api_key(made.id, digest=api_keys.digest(made.text), expires_at=over))
+    key_storage = await auth_servers.key_storage()
+    await key_storage.create_api_key(
+        api_key(made.id, digest=api_keys.digest(made.text), expires_at=over)
+    )
     refused = await call(server.url, *MODELS, headers={"Authorization": f"Bearer {made.text}"})
     assert (401, "expired_credentials") == (refused.status, refused.body["error"]["code"])
-    good = await door.admit("alice", days=1)
+    good = await auth_servers.create_key("alice", days=1)
     assert 200 == (await call(server.url, *MODELS, headers=good.headers)).status
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 @pytest.mark.gen_test
-async def test_signs_of_life_are_for_everybody(door: Door, path: str) -> None:
-    server = await door.open()
+async def test_signs_of_life_are_for_everybody(auth_servers: AuthServers, path: str) -> None:
+    server = await auth_servers.open()
     assert 200 == (await call(server.url, "GET", path)).status
 
 
 @pytest.mark.gen_test
-async def test_a_proxy_another_host_and_another_origin_are_nothing_special(door: Door) -> None:
-    server = await door.open()
-    alice = await door.admit("alice")
+async def test_a_proxy_another_host_and_another_origin_are_nothing_special(
+    auth_servers: AuthServers,
+) -> None:
+    server = await auth_servers.open()
+    alice = await auth_servers.create_key("alice")
     for extra in (
         {"X-Forwarded-For": "203.0.113.9", "Via": "1.1 proxy"},
         {"Host": "chat.example.org"},
@@ -112,9 +118,9 @@ async def test_a_proxy_another_host_and_another_origin_are_nothing_special(door:
 
 
 @pytest.mark.gen_test
-async def test_a_listed_origin_may_send_its_key(door: Door) -> None:
+async def test_a_listed_origin_may_send_its_key(auth_servers: AuthServers) -> None:
     page = {"Origin": "https://app.example.org"}
-    server = await door.open(cors={"allow_origins": [page["Origin"]]})
+    server = await auth_servers.open(cors={"allow_origins": [page["Origin"]]})
     asked = await call(server.url, "OPTIONS", "/api/v1/chat", headers=page)  # without a key
     assert (204, page["Origin"]) == (asked.status, asked.headers["access-control-allow-origin"])
     assert "Authorization" in asked.headers["access-control-allow-headers"]
@@ -133,14 +139,14 @@ async def test_a_listed_origin_may_send_its_key(door: Door) -> None:
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_revoked_key_opens_nothing_within_a_look_and_other_keys_do(
-    door: Door, store: FaultyStorage
+    auth_servers: AuthServers, store: FaultyStorage
 ) -> None:
-    server = await door.open()
-    alice, again = await door.admit("alice"), await door.admit("alice")
+    server = await auth_servers.open()
+    alice, again = await auth_servers.create_key("alice"), await auth_servers.create_key("alice")
     connection = await Connection.open(server.url)
     assert 200 == (await connection.call(*MODELS, headers=alice.headers)).status
 
-    await door.revoke(alice)
+    await auth_servers.revoke(alice)
     await rechecked(store)
 
     refused = await connection.call(*MODELS, headers=alice.headers)
@@ -151,17 +157,17 @@ async def test_a_revoked_key_opens_nothing_within_a_look_and_other_keys_do(
 
 @pytest.mark.gen_test
 async def test_revoking_closes_open_streams_and_nobody_elses(
-    door: Door, upstream: ScriptedUpstream, providers: dict[str, Any]
+    auth_servers: AuthServers, upstream: ScriptedUpstream, providers: dict[str, Any]
 ) -> None:
-    server = await door.open(providers=providers)
-    alice, bob = await door.admit("alice"), await door.admit("bob")
+    server = await auth_servers.open(providers=providers)
+    alice, bob = await auth_servers.create_key("alice"), await auth_servers.create_key("bob")
     upstream.tokens("Hel", "lo")
     theirs = await Reader.ask(server.url, headers=alice.headers)
     others = await Reader.ask(server.url, headers=bob.headers)
     await theirs.text("Hello")
     await others.text("Hello")
 
-    await door.revoke(alice)
+    await auth_servers.revoke(alice)
     async with asyncio.timeout(5):
         with pytest.raises(asyncio.IncompleteReadError):  # cut, without an end of any kind
             await theirs.end()
@@ -181,10 +187,10 @@ async def test_revoking_closes_open_streams_and_nobody_elses(
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_revoking_ends_one_who_waits_for_a_whole_answer(
-    door: Door, upstream: ScriptedUpstream, providers: dict[str, Any]
+    auth_servers: AuthServers, upstream: ScriptedUpstream, providers: dict[str, Any]
 ) -> None:
-    server = await door.open(providers=providers)
-    alice = await door.admit("alice")
+    server = await auth_servers.open(providers=providers)
+    alice = await auth_servers.create_key("alice")
     upstream.tokens("Hel")
     asked = call(
         server.url, "POST", "/api/v1/chat", {"content": "hi"}, headers=alice.headers | JSON
@@ -192,7 +198,7 @@ async def test_revoking_ends_one_who_waits_for_a_whole_answer(
     waiting = asyncio.create_task(asked)
     async with asyncio.timeout(5):
         await upstream.request()
-        await door.revoke(alice)
+        await auth_servers.revoke(alice)
         with pytest.raises(asyncio.IncompleteReadError):
             await waiting
 
@@ -200,13 +206,13 @@ async def test_revoking_ends_one_who_waits_for_a_whole_answer(
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_stream_whose_key_runs_out_is_closed_as_well(
-    door: Door, upstream: ScriptedUpstream, providers: dict[str, Any]
+    auth_servers: AuthServers, upstream: ScriptedUpstream, providers: dict[str, Any]
 ) -> None:
-    server = await door.open(providers=providers)
+    server = await auth_servers.open(providers=providers)
     made = api_keys.make()
     soon_over = now() + timedelta(seconds=1)
-    desk = await door.desk()
-    await desk.create_api_key(
+    key_storage = await auth_servers.key_storage()
+    await key_storage.create_api_key(
         api_key(made.id, digest=api_keys.digest(made.text), expires_at=soon_over)
     )
     upstream.tokens("Hel")
@@ -221,10 +227,13 @@ async def test_a_stream_whose_key_runs_out_is_closed_as_well(
 @pytest.mark.parametrize("store_url", ["mongo"], indirect=True)
 @pytest.mark.gen_test
 async def test_every_process_learns_of_a_revocation(
-    door: Door, upstream: ScriptedUpstream, providers: dict[str, Any]
+    auth_servers: AuthServers, upstream: ScriptedUpstream, providers: dict[str, Any]
 ) -> None:
-    here, there = await door.open(providers=providers), await door.open(providers=providers)
-    alice = await door.admit("alice")
+    here, there = (
+        await auth_servers.open(providers=providers),
+        await auth_servers.open(providers=providers),
+    )
+    alice = await auth_servers.create_key("alice")
     upstream.tokens("Hel")
     reader = await Reader.ask(here.url, headers=alice.headers)
     await reader.text("Hel")
@@ -232,7 +241,7 @@ async def test_every_process_learns_of_a_revocation(
     follower = await Reader.open(there.url, "GET", path, headers=alice.headers)
     await follower.text("Hel")
 
-    await door.revoke(alice)
+    await auth_servers.revoke(alice)
     async with asyncio.timeout(5):
         for stream in (reader, follower):
             with pytest.raises(asyncio.IncompleteReadError):
@@ -246,9 +255,14 @@ async def test_every_process_learns_of_a_revocation(
 
 @pytest.mark.slow
 @pytest.mark.gen_test
-async def test_an_admin_asks_for_whom_they_name_and_nobody_else_may(door: Door) -> None:
-    server = await door.open()
-    admin, alice = await door.admit("ops", admin=True), await door.admit("李雷")
+async def test_an_admin_asks_for_whom_they_name_and_nobody_else_may(
+    auth_servers: AuthServers,
+) -> None:
+    server = await auth_servers.open()
+    admin, alice = (
+        await auth_servers.create_key("ops", admin=True),
+        await auth_servers.create_key("李雷"),
+    )
     made = await call(server.url, "POST", "/api/v1/conversations", {}, headers=alice.headers)
     path = f"/api/v1/conversations/{made.body['id']}"
 
@@ -274,9 +288,14 @@ async def test_an_admin_asks_for_whom_they_name_and_nobody_else_may(door: Door) 
 @pytest.mark.slow
 @pytest.mark.parametrize("values", [("alice", "bob"), ("alice", "alice"), ("alice", ""), ("", "")])
 @pytest.mark.gen_test
-async def test_two_users_at_once_are_no_user(door: Door, values: tuple[str, str]) -> None:
-    server = await door.open()
-    admin, alice = await door.admit("ops", admin=True), await door.admit("alice")
+async def test_two_users_at_once_are_no_user(
+    auth_servers: AuthServers, values: tuple[str, str]
+) -> None:
+    server = await auth_servers.open()
+    admin, alice = (
+        await auth_servers.create_key("ops", admin=True),
+        await auth_servers.create_key("alice"),
+    )
     twice = dict(zip(("Headrace-User", "headrace-user"), values, strict=True))
 
     refused = await call(server.url, "GET", "/api/v1/me", headers=admin.headers | twice)
@@ -287,9 +306,9 @@ async def test_two_users_at_once_are_no_user(door: Door, values: tuple[str, str]
 
 @pytest.mark.slow
 @pytest.mark.gen_test
-async def test_a_user_may_have_a_comma_in_their_name(door: Door) -> None:
-    server = await door.open()
-    admin = await door.admit("ops", admin=True)
+async def test_a_user_may_have_a_comma_in_their_name(auth_servers: AuthServers) -> None:
+    server = await auth_servers.open()
+    admin = await auth_servers.create_key("ops", admin=True)
     headers = admin.headers | {"Headrace-User": "alice,bob"}
     me = await call(server.url, "GET", "/api/v1/me", headers=headers)
     assert "alice,bob" == me.body["user"]
@@ -297,9 +316,9 @@ async def test_a_user_may_have_a_comma_in_their_name(door: Door) -> None:
 
 @pytest.mark.slow
 @pytest.mark.gen_test
-async def test_two_keys_at_once_open_nothing(door: Door) -> None:
-    server = await door.open()
-    alice, bob = await door.admit("alice"), await door.admit("bob")
+async def test_two_keys_at_once_open_nothing(auth_servers: AuthServers) -> None:
+    server = await auth_servers.open()
+    alice, bob = await auth_servers.create_key("alice"), await auth_servers.create_key("bob")
     for other in (bob.key, alice.key, ""):
         twice = alice.headers | {"authorization": f"Bearer {other}"}
         refused = await call(server.url, *MODELS, headers=twice)
@@ -318,11 +337,14 @@ class Figures(BaseHandler):
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_route_for_admins_is_for_admins(
-    door: Door, serve: Serving, monkeypatch: pytest.MonkeyPatch
+    auth_servers: AuthServers, serve: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(application, "ROUTES", [(r"/figures", Figures)])
-    server = await door.open()
-    admin, alice = await door.admit("ops", admin=True), await door.admit("alice")
+    server = await auth_servers.open()
+    admin, alice = (
+        await auth_servers.create_key("ops", admin=True),
+        await auth_servers.create_key("alice"),
+    )
     figures = ("GET", "/figures")
     assert {"for": "ops"} == (await call(server.url, *figures, headers=admin.headers)).body
     refused = await call(server.url, *figures, headers=alice.headers)
@@ -338,10 +360,10 @@ async def test_a_route_for_admins_is_for_admins(
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_key_that_nobody_knows_yet_waits_for_the_store_and_is_not_refused(
-    door: Door, store: FaultyStorage
+    auth_servers: AuthServers, store: FaultyStorage
 ) -> None:
-    server = await door.open()
-    alice = await door.admit("alice")
+    server = await auth_servers.open()
+    alice = await auth_servers.create_key("alice")
     store.fail("api_keys")
     refused = await call(server.url, *MODELS, headers=alice.headers)
     assert (503, "storage_unavailable") == (refused.status, refused.body["error"]["code"])
@@ -353,10 +375,10 @@ async def test_a_key_that_nobody_knows_yet_waits_for_the_store_and_is_not_refuse
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_an_event_source_whose_key_cannot_be_checked_is_told_to_come_back(
-    door: Door, store: FaultyStorage
+    auth_servers: AuthServers, store: FaultyStorage
 ) -> None:
-    server = await door.open()
-    alice = await door.admit("alice")
+    server = await auth_servers.open()
+    alice = await auth_servers.create_key("alice")
     store.fail("api_keys")
     path = "/api/v1/answers/a-b/events"
     reader = await Reader.open(server.url, "GET", path, headers=alice.headers)
@@ -366,14 +388,14 @@ async def test_an_event_source_whose_key_cannot_be_checked_is_told_to_come_back(
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_known_keys_open_through_an_outage_but_not_for_ever_and_streams_go_on(
-    door: Door,
+    auth_servers: AuthServers,
     store: FaultyStorage,
     upstream: ScriptedUpstream,
     providers: dict[str, Any],
     expect_log: Any,
 ) -> None:
-    server = await door.open(providers=providers)
-    alice = await door.admit("alice")
+    server = await auth_servers.open(providers=providers)
+    alice = await auth_servers.create_key("alice")
     upstream.tokens("Hel")
     reader = await Reader.ask(server.url, headers=alice.headers)
     await reader.text("Hel")
@@ -395,10 +417,10 @@ async def test_known_keys_open_through_an_outage_but_not_for_ever_and_streams_go
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_many_requests_with_one_key_ask_the_store_once(
-    door: Door, store: FaultyStorage
+    auth_servers: AuthServers, store: FaultyStorage
 ) -> None:
-    server = await door.open(auth=SELDOM)
-    alice = await door.admit("alice")
+    server = await auth_servers.open(auth=SELDOM)
+    alice = await auth_servers.create_key("alice")
     asked = (call(server.url, *MODELS, headers=alice.headers) for _ in range(20))
     assert {200} == {each.status for each in await asyncio.gather(*asked)}
     assert 1 == store.calls.count("api_keys")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.server import Server
-from tests.entering import Door
+from tests.auth_servers import AuthServers
 from tests.readers import Reader, call
 from tests.serving import Serving
 from tests.steps import JSON, LATER
@@ -84,10 +84,10 @@ async def test_every_address_that_is_said_has_it(
 
 @pytest.mark.gen_test
 async def test_a_ticket_opens_below_it(
-    door: Door, providers: dict[str, Any], upstream: ScriptedUpstream
+    auth_servers: AuthServers, providers: dict[str, Any], upstream: ScriptedUpstream
 ) -> None:
-    server = await door.open(providers=providers, base_path=BASE)
-    alice = await door.admit("alice")
+    server = await auth_servers.open(providers=providers, base_path=BASE)
+    alice = await auth_servers.create_key("alice")
     upstream.tokens("Hello")
     upstream.finish()
     chat = f"{BASE}/api/v1/chat"

@@ -11,7 +11,7 @@ import pytest
 from auth import api_keys
 from auth.tickets import Tickets
 from settings import Settings, describe
-from tests.entering import SECRET, Door
+from tests.auth_servers import SECRET, AuthServers
 from tests.faults import FaultyStorage
 from tests.issuer import Issuer
 from tests.readers import Reader, call
@@ -88,14 +88,14 @@ async def send_broken(server: Any, secret: str) -> None:
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_keys_and_tickets_are_in_no_log_no_error_and_no_header(
-    door: Door,
+    auth_servers: AuthServers,
     upstream: ScriptedUpstream,
     providers: dict[str, Any],
     logged: list[str],
     store: FaultyStorage,
 ) -> None:
-    server = await door.open(providers=providers)
-    admin, wrong = await door.admit("ops", admin=True), api_keys.make().text
+    server = await auth_servers.open(providers=providers)
+    admin, wrong = await auth_servers.create_key("ops", admin=True), api_keys.make().text
     upstream.tokens("Hel")
     reader = await Reader.ask(server.url, headers=admin.headers)
     await reader.text("Hel")
@@ -115,7 +115,7 @@ async def test_keys_and_tickets_are_in_no_log_no_error_and_no_header(
     for secret in (wrong, api_keys.make().text):
         said += await misuse(server.url, secret, reader.answer_id)
     store.heal()
-    await door.revoke(admin)
+    await auth_servers.revoke(admin)
     with pytest.raises(asyncio.IncompleteReadError):
         await follower.end()
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from app.server import Server
-from tests.entering import Door
+from tests.auth_servers import AuthServers
 from tests.serving import Serving
 from tests.upstreams import ScriptedUpstream
 
@@ -94,11 +94,14 @@ async def test_a_server_without_keys_is_as_it_is_described(
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 @pytest.mark.gen_test(timeout=_PATIENCE)
 async def test_a_server_with_keys_is_as_it_is_described(
-    door: Door, settings: dict[str, Any], tmp_path: Path
+    auth_servers: AuthServers, settings: dict[str, Any], tmp_path: Path
 ) -> None:
-    server = await door.open(**settings)
+    server = await auth_servers.open(**settings)
     # An admin, so that /metrics is among what is tried.
-    alice, bob = await door.admit("alice", admin=True), await door.admit("bob", admin=True)
+    alice, bob = (
+        await auth_servers.create_key("alice", admin=True),
+        await auth_servers.create_key("bob", admin=True),
+    )
     users = tmp_path / "users.json"
     users.write_text(_keys(alice.headers["Authorization"], bob.headers["Authorization"]))
     entering = (

@@ -3,7 +3,7 @@
 import pytest
 
 from app.server import Server
-from tests.entering import Door
+from tests.auth_servers import AuthServers
 from tests.readers import Response, call
 from tests.serving import Serving
 
@@ -37,12 +37,12 @@ def _allowed(response: Response) -> set[str]:
 @pytest.mark.parametrize("origin", APPS)
 @pytest.mark.gen_test
 async def test_an_app_that_is_listed_may_ask_without_keys_and_with(
-    serve: Serving, door: Door, origin: str
+    serve: Serving, auth_servers: AuthServers, origin: str
 ) -> None:
     cors = {"allow_origins": APPS}
     for server, headers in (
         (await serve.start(file="own.db", cors=cors), {}),
-        (await door.open(cors=cors), (await door.admit("alice")).headers),
+        (await auth_servers.open(cors=cors), (await auth_servers.create_key("alice")).headers),
     ):
         asked = await _preflight(server, origin, "authorization", "content-type")
         made = await call(

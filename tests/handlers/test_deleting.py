@@ -67,7 +67,7 @@ async def test_no_door_leads_to_a_deleted_conversation_that_is_not_cleared_yet(
 
     assert 204 == deleted.status
     told = await everywhere(server, path, first["id"])
-    assert dict.fromkeys(told, 404) == {door: response.status for door, response in told.items()}
+    assert dict.fromkeys(told, 404) == {route: response.status for route, response in told.items()}
     listed = await call(server.url, "GET", "/api/v1/conversations")
     assert [] == listed.body["data"]
     assert 0 == len(server.relay.live_answers)

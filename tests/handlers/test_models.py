@@ -1,11 +1,11 @@
-"""Which models a key is for, at every door that leads to a provider."""
+"""Which models a key is for, at every route that leads to a provider."""
 
 from typing import Any
 
 import pytest
 
 from app.server import Server
-from tests.entering import Door, Holder
+from tests.auth_servers import AuthServers, KeyHolder
 from tests.issuer import Issuer
 from tests.readers import Reader, Response, call
 from tests.serving import Serving
@@ -27,7 +27,9 @@ def two(upstream: ScriptedUpstream) -> dict[str, dict[str, Any]]:
     }
 
 
-async def ask(server: Server, holder: Holder, path: str = "/api/v1/chat", **body: Any) -> Response:
+async def ask(
+    server: Server, holder: KeyHolder, path: str = "/api/v1/chat", **body: Any
+) -> Response:
     headers = {**JSON, **holder.headers, **body.pop("headers", {})}
     question = body if path.endswith("regenerate") else {"content": "q", **body}
     return await call(server.url, "POST", path, question, headers=headers)
@@ -39,10 +41,10 @@ def refused(response: Response) -> tuple[int, str]:
 
 @pytest.mark.gen_test
 async def test_a_key_for_some_models_asks_those_and_no_others(
-    door: Door, two: dict[str, Any], upstream: ScriptedUpstream
+    auth_servers: AuthServers, two: dict[str, Any], upstream: ScriptedUpstream
 ) -> None:
-    server = await door.open(providers=two)
-    alice = await door.admit("alice", models="cheap/*, dear/larger")
+    server = await auth_servers.open(providers=two)
+    alice = await auth_servers.create_key("alice", models="cheap/*, dear/larger")
 
     for model in ("cheap/smaller", "cheap/not-listed", "dear/larger"):
         assert model == (await ask(server, alice, model=model)).body["model"]
@@ -56,14 +58,16 @@ async def test_a_key_for_some_models_asks_those_and_no_others(
 
 
 @pytest.mark.gen_test
-async def test_it_lists_those_and_the_first_is_its_default(door: Door, two: dict[str, Any]) -> None:
-    server = await door.open(providers=two)
+async def test_it_lists_those_and_the_first_is_its_default(
+    auth_servers: AuthServers, two: dict[str, Any]
+) -> None:
+    server = await auth_servers.open(providers=two)
     for models, names in (
         (None, ["dear/large", "dear/larger", "cheap/small", "cheap/smaller"]),
         ("cheap/*", ["cheap/small", "cheap/smaller"]),
         ("cheap/new,*/larger", ["dear/larger", "cheap/new"]),
     ):
-        holder = await door.admit("alice", models=models)
+        holder = await auth_servers.create_key("alice", models=models)
         listed = await call(server.url, "GET", "/api/v1/models", headers=holder.headers)
         data = listed.body["data"]
         assert names == [each["id"] for each in data]
@@ -73,10 +77,10 @@ async def test_it_lists_those_and_the_first_is_its_default(door: Door, two: dict
 
 @pytest.mark.gen_test
 async def test_a_key_for_models_that_are_not_here_is_told_so(
-    door: Door, two: dict[str, Any]
+    auth_servers: AuthServers, two: dict[str, Any]
 ) -> None:
-    server = await door.open(providers=two)
-    alice = await door.admit("alice", models="gone/*,gone/too")
+    server = await auth_servers.open(providers=two)
+    alice = await auth_servers.create_key("alice", models="gone/*,gone/too")
     listed = await call(server.url, "GET", "/api/v1/models", headers=alice.headers)
     assert [] == listed.body["data"]
     assert NOT_ALLOWED == refused(await ask(server, alice))
@@ -85,10 +89,13 @@ async def test_a_key_for_models_that_are_not_here_is_told_so(
 
 @pytest.mark.gen_test
 async def test_neither_a_conversation_nor_an_answer_of_before_leads_to_another_model(
-    door: Door, two: dict[str, Any], upstream: ScriptedUpstream
+    auth_servers: AuthServers, two: dict[str, Any], upstream: ScriptedUpstream
 ) -> None:
-    server = await door.open(providers=two)
-    free, bound = await door.admit("alice"), await door.admit("alice", models="cheap/*")
+    server = await auth_servers.open(providers=two)
+    free, bound = (
+        await auth_servers.create_key("alice"),
+        await auth_servers.create_key("alice", models="cheap/*"),
+    )
     made = await call(
         server.url, "POST", "/api/v1/conversations", {"model": "dear/large"}, headers=free.headers
     )
@@ -115,10 +122,13 @@ async def test_neither_a_conversation_nor_an_answer_of_before_leads_to_another_m
 
 @pytest.mark.gen_test
 async def test_what_was_asked_can_be_read_and_asked_for_again_under_its_key(
-    door: Door, two: dict[str, Any], upstream: ScriptedUpstream
+    auth_servers: AuthServers, two: dict[str, Any], upstream: ScriptedUpstream
 ) -> None:
-    server = await door.open(providers=two)
-    free, bound = await door.admit("alice"), await door.admit("alice", models="cheap/*")
+    server = await auth_servers.open(providers=two)
+    free, bound = (
+        await auth_servers.create_key("alice"),
+        await auth_servers.create_key("alice", models="cheap/*"),
+    )
     key = {"Idempotency-Key": "one"}
     answer = await ask(server, free, model="dear/large", headers=key)
     asked = len(upstream.requests)
@@ -134,10 +144,10 @@ async def test_what_was_asked_can_be_read_and_asked_for_again_under_its_key(
 
 @pytest.mark.gen_test
 async def test_an_admin_who_asks_for_another_has_their_own_models(
-    door: Door, two: dict[str, Any]
+    auth_servers: AuthServers, two: dict[str, Any]
 ) -> None:
-    server = await door.open(providers=two)
-    admin = await door.admit("ops", admin=True, models="cheap/*")
+    server = await auth_servers.open(providers=two)
+    admin = await auth_servers.create_key("ops", admin=True, models="cheap/*")
     for_bob = {"Headrace-User": "bob"}
     refusal = await ask(server, admin, model="dear/large", headers=for_bob)
     assert NOT_ALLOWED == refused(refusal)
@@ -149,8 +159,8 @@ async def test_a_token_is_for_the_models_that_its_claim_names(
     serve: Serving, issuer: Issuer, two: dict[str, Any]
 ) -> None:
     server = await serve.start(auth=issuer.settings(models_claim="may_ask"), providers=two)
-    bound = Holder("alice", issuer.token(may_ask=["cheap/*"]))
-    silent = Holder("alice", issuer.token())
+    bound = KeyHolder("alice", issuer.token(may_ask=["cheap/*"]))
+    silent = KeyHolder("alice", issuer.token())
 
     assert "cheap/small" == (await ask(server, bound)).body["model"]
     assert NOT_ALLOWED == refused(await ask(server, bound, model="dear/large"))

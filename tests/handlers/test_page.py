@@ -7,7 +7,7 @@ import pytest
 
 import handlers.page
 from app.server import Server
-from tests.entering import SECRET
+from tests.auth_servers import SECRET
 from tests.readers import call
 from tests.serving import Serving
 from tests.steps import sending

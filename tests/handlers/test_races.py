@@ -12,7 +12,7 @@ import pytest
 from app.server import Server
 from relay.answer import Answer
 from sockets.client_connection import ClientConnection
-from tests.entering import Door
+from tests.auth_servers import AuthServers
 from tests.faults import FaultyStorage
 from tests.readers import Reader, call, close_all
 from tests.serving import Serving
@@ -167,12 +167,12 @@ async def test_a_second_question_on_the_same_connection_is_streamed_and_left_lik
 
 @pytest.mark.gen_test
 async def test_nothing_is_asked_behind_the_answer_of_an_http_1_0_client(
-    door: Door, providers, upstream: ScriptedUpstream
+    auth_servers: AuthServers, providers, upstream: ScriptedUpstream
 ) -> None:
     upstream.tokens("a")
     upstream.finish()
-    server = await door.open(providers=providers)
-    alice = await door.admit("alice")
+    server = await auth_servers.open(providers=providers)
+    alice = await auth_servers.create_key("alice")
     question = post(b'{"content": "q"}', version="1.0", key=alice.key)
     stream, writer = await sending(server, question + question)
     await stream.read()  # to the end: the connection is closed after the first answer

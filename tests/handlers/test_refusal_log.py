@@ -13,7 +13,7 @@ import pytest
 from auth import api_keys
 from model.messages import now
 from tests.auth.forged_tokens import confused, sealed, tampered, unsigned
-from tests.entering import SECRET, Door, rechecked
+from tests.auth_servers import SECRET, AuthServers, rechecked
 from tests.faults import FaultyStorage
 from tests.issuer import Issuer
 from tests.readers import call
@@ -92,18 +92,18 @@ async def test_a_refused_token_is_told_by_the_claim_that_failed_and_never_quoted
 
 @pytest.mark.gen_test
 async def test_refused_keys_are_told_apart(
-    door: Door, lines: Callable[[], list[str]], store: FaultyStorage
+    auth_servers: AuthServers, lines: Callable[[], list[str]], store: FaultyStorage
 ) -> None:
-    server = await door.open()
-    alice, bob, gone = [await door.admit(name) for name in ("alice", "bob", "gone")]
+    server = await auth_servers.open()
+    alice, bob, gone = [await auth_servers.create_key(name) for name in ("alice", "bob", "gone")]
     for holder in (bob, gone):
         assert 200 == (await call(server.url, *MODELS, headers=holder.headers)).status
-    await door.revoke(bob)
-    desk = await door.desk()
+    await auth_servers.revoke(bob)
+    key_storage = await auth_servers.key_storage()
     made = api_keys.make()
-    key = (await desk.api_keys([alice.api_key_id]))[0]
+    key = (await key_storage.api_keys([alice.api_key_id]))[0]
     changes = {"id": made.id, "digest": api_keys.digest(made.text), "expires_at": now()}
-    await desk.create_api_key(type(key)(**{**_fields(key), **changes}))
+    await key_storage.create_api_key(type(key)(**{**_fields(key), **changes}))
     await rechecked(store)
     other = f"hr_{alice.api_key_id}_{api_keys.make().text.rpartition('_')[2]}"
 

@@ -1,4 +1,4 @@
-"""Where a reader goes on is one question, whoever asks it, and by which door they come."""
+"""Where a reader goes on is one question, whoever asks it, and by which route they come."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
@@ -145,19 +145,19 @@ def ask(
 
     servers: list[Server] = io_loop.run_sync(start)
 
-    async def path_for(door: str) -> str:
-        if door == "chat":
+    async def path_for(route: str) -> str:
+        if route == "chat":
             return "/api/v1/chat"
-        if door == "messages":
+        if route == "messages":
             return f"{await new_conversation(servers[0])}/messages"
         upstream.finish()
         upstream.next_request()
         first = await call(servers[0].url, "POST", "/api/v1/chat", QUESTION, headers=JSON)
         return f"/api/v1/answers/{first.body['id']}/regenerate"
 
-    async def asked(door: str) -> Asked:
-        path = await path_for(door)
-        body = {"on_disconnect": "finish"} if door == "regenerate" else QUESTION
+    async def asked(route: str) -> Asked:
+        path = await path_for(route)
+        body = {"on_disconnect": "finish"} if route == "regenerate" else QUESTION
         upstream.tokens("Hel", "lo")
         reader = await Reader.open(servers[0].url, "POST", path, body, headers=KEY)
         await reader.text("Hello")
@@ -173,12 +173,12 @@ def ask(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("live", [True, False], ids=["live", "ended"])
-@pytest.mark.parametrize("door", ["chat", "messages", "regenerate"])
+@pytest.mark.parametrize("route", ["chat", "messages", "regenerate"])
 @pytest.mark.gen_test
 async def test_every_door_goes_on_behind_a_position_however_it_is_said(
-    ask: Ask, upstream: ScriptedUpstream, door: str, live: bool
+    ask: Ask, upstream: ScriptedUpstream, route: str, live: bool
 ) -> None:
-    asked = await ask(door)
+    asked = await ask(route)
     if not live:
         await asked.end()
 
@@ -201,14 +201,14 @@ async def test_every_door_goes_on_behind_a_position_however_it_is_said(
         assert 200 == reader.status
         assert ("start", asked.answer_id) == (reader.seen[0].event, reader.answer_id)
         assert ("lo", "5-end") == (reader.so_far, reader.seen[-1].id)
-    assert (2 if door == "regenerate" else 1) == len(upstream.requests)
+    assert (2 if route == "regenerate" else 1) == len(upstream.requests)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("door", ["chat", "messages", "regenerate"])
+@pytest.mark.parametrize("route", ["chat", "messages", "regenerate"])
 @pytest.mark.gen_test
-async def test_every_door_tells_who_has_seen_the_end_to_stop(ask: Ask, door: str) -> None:
-    asked = await ask(door)
+async def test_every_route_tells_who_has_seen_the_end_to_stop(ask: Ask, route: str) -> None:
+    asked = await ask(route)
     await asked.end()
 
     for come in (asked.post, asked.get):
@@ -251,9 +251,9 @@ async def test_a_question_with_what_is_no_position_is_refused_before_anything_is
 
     for headers in (KEY, {}, {**KEY, **JSON}, {**KEY, **LATER}):
         for query, more in (("", {LAST: no_id}), (f"?after={quote(no_id)}", {LAST: "3"})):
-            for door in ("/api/v1/chat", f"{path}/messages"):
+            for route in ("/api/v1/chat", f"{path}/messages"):
                 sent = {**headers, **more}
-                refused = await call(headrace.url, "POST", door + query, QUESTION, headers=sent)
+                refused = await call(headrace.url, "POST", route + query, QUESTION, headers=sent)
                 told = refused.status, refused.body["error"]["code"]
                 assert (400, "invalid_position") == told
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from storage.errors import Reason, StorageError, TooLarge
-from tests.entering import SECRET
+from tests.auth_servers import SECRET
 from tests.faults import FaultyStorage
 from tests.readers import call
 from tests.serving import Serving

@@ -10,7 +10,7 @@ from app.server import Server
 from auth import tickets
 from auth.principal import Principal
 from auth.tickets import Tickets
-from tests.entering import SECRET, Door, Holder, rechecked
+from tests.auth_servers import SECRET, AuthServers, KeyHolder, rechecked
 from tests.faults import FaultyStorage
 from tests.readers import Reader, call
 from tests.upstreams import ScriptedUpstream
@@ -30,7 +30,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return ahead
 
 
-async def asked(server: Server, holder: Holder, upstream: ScriptedUpstream) -> Reader:
+async def asked(server: Server, holder: KeyHolder, upstream: ScriptedUpstream) -> Reader:
     """The live answer to a question of the holder's."""
     upstream.tokens("Hel")
     reader = await Reader.ask(server.url, headers=holder.headers, on_disconnect={"grace": 30})
@@ -38,7 +38,7 @@ async def asked(server: Server, holder: Holder, upstream: ScriptedUpstream) -> R
     return reader
 
 
-async def ticket_url(server: Server, holder: Holder, answer_id: str) -> str:
+async def ticket_url(server: Server, holder: KeyHolder, answer_id: str) -> str:
     path = f"/api/v1/answers/{answer_id}/ticket"
     given = await call(server.url, "POST", path, headers=holder.headers)
     assert 201 == given.status
@@ -55,10 +55,10 @@ async def refused(server: Server, url: str) -> tuple[int, str]:
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_ticket_reads_its_answer_again_and_again(
-    door: Door, upstream: ScriptedUpstream, providers: dict[str, Any]
+    auth_servers: AuthServers, upstream: ScriptedUpstream, providers: dict[str, Any]
 ) -> None:
-    server = await door.open(providers=providers)
-    alice = await door.admit("alice")
+    server = await auth_servers.open(providers=providers)
+    alice = await auth_servers.create_key("alice")
     live = await asked(server, alice, upstream)
     url = await ticket_url(server, alice, live.answer_id)
     for _ in range(2):
@@ -80,10 +80,10 @@ async def test_a_ticket_reads_its_answer_again_and_again(
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_ticket_opens_that_answers_events_and_nothing_else(
-    door: Door, upstream: ScriptedUpstream, providers: dict[str, Any]
+    auth_servers: AuthServers, upstream: ScriptedUpstream, providers: dict[str, Any]
 ) -> None:
-    server = await door.open(providers=providers)
-    alice = await door.admit("alice")
+    server = await auth_servers.open(providers=providers)
+    alice = await auth_servers.create_key("alice")
     one = await asked(server, alice, upstream)
     upstream.next_request()
     other = await asked(server, alice, upstream)
@@ -105,10 +105,13 @@ async def test_a_ticket_opens_that_answers_events_and_nothing_else(
 
 @pytest.mark.gen_test
 async def test_a_ticket_is_good_for_a_minute_after_its_answers_end(
-    door: Door, upstream: ScriptedUpstream, providers: dict[str, Any], clock: list[float]
+    auth_servers: AuthServers,
+    upstream: ScriptedUpstream,
+    providers: dict[str, Any],
+    clock: list[float],
 ) -> None:
-    server = await door.open(providers=providers)
-    alice = await door.admit("alice")
+    server = await auth_servers.open(providers=providers)
+    alice = await auth_servers.create_key("alice")
     live = await asked(server, alice, upstream)
     url = await ticket_url(server, alice, live.answer_id)
     clock[0] = 3600  # long, and the answer is live
@@ -131,10 +134,13 @@ async def test_a_ticket_is_good_for_a_minute_after_its_answers_end(
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_no_ticket_lives_for_longer_than_a_day(
-    door: Door, upstream: ScriptedUpstream, providers: dict[str, Any], clock: list[float]
+    auth_servers: AuthServers,
+    upstream: ScriptedUpstream,
+    providers: dict[str, Any],
+    clock: list[float],
 ) -> None:
-    server = await door.open(providers=providers)
-    alice = await door.admit("alice")
+    server = await auth_servers.open(providers=providers)
+    alice = await auth_servers.create_key("alice")
     live = await asked(server, alice, upstream)
     url = await ticket_url(server, alice, live.answer_id)
     clock[0] = 24 * 3600 + 2
@@ -144,16 +150,16 @@ async def test_no_ticket_lives_for_longer_than_a_day(
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_revoking_the_key_ends_its_tickets_and_what_they_opened(
-    door: Door, upstream: ScriptedUpstream, providers: dict[str, Any]
+    auth_servers: AuthServers, upstream: ScriptedUpstream, providers: dict[str, Any]
 ) -> None:
-    server = await door.open(providers=providers)
-    alice = await door.admit("alice")
+    server = await auth_servers.open(providers=providers)
+    alice = await auth_servers.create_key("alice")
     live = await asked(server, alice, upstream)
     url = await ticket_url(server, alice, live.answer_id)
     reader = await Reader.open(server.url, "GET", url)
     await reader.text("Hel")
 
-    await door.revoke(alice)
+    await auth_servers.revoke(alice)
     async with asyncio.timeout(5):
         with pytest.raises(asyncio.IncompleteReadError):
             await reader.end()
@@ -164,10 +170,13 @@ async def test_revoking_the_key_ends_its_tickets_and_what_they_opened(
 @pytest.mark.parametrize("store_url", ["mongo"], indirect=True)
 @pytest.mark.gen_test
 async def test_any_process_with_the_secret_takes_a_ticket(
-    door: Door, upstream: ScriptedUpstream, providers: dict[str, Any]
+    auth_servers: AuthServers, upstream: ScriptedUpstream, providers: dict[str, Any]
 ) -> None:
-    here, there = await door.open(providers=providers), await door.open(providers=providers)
-    alice = await door.admit("alice")
+    here, there = (
+        await auth_servers.open(providers=providers),
+        await auth_servers.open(providers=providers),
+    )
+    alice = await auth_servers.create_key("alice")
     live = await asked(here, alice, upstream)
     reader = await Reader.open(there.url, "GET", await ticket_url(here, alice, live.answer_id))
     await reader.text("Hel")
@@ -176,10 +185,10 @@ async def test_any_process_with_the_secret_takes_a_ticket(
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_what_is_no_ticket_of_ours_opens_nothing(
-    door: Door, upstream: ScriptedUpstream, providers: dict[str, Any]
+    auth_servers: AuthServers, upstream: ScriptedUpstream, providers: dict[str, Any]
 ) -> None:
-    server = await door.open(providers=providers)
-    alice = await door.admit("alice")
+    server = await auth_servers.open(providers=providers)
+    alice = await auth_servers.create_key("alice")
     live = await asked(server, alice, upstream)
     url = await ticket_url(server, alice, live.answer_id)
     path, _, ticket = url.partition("=")
@@ -208,15 +217,18 @@ async def test_what_is_no_ticket_of_ours_opens_nothing(
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_ticket_that_cannot_be_checked_for_now_has_its_holder_come_back(
-    door: Door, upstream: ScriptedUpstream, providers: dict[str, Any], store: FaultyStorage
+    auth_servers: AuthServers,
+    upstream: ScriptedUpstream,
+    providers: dict[str, Any],
+    store: FaultyStorage,
 ) -> None:
-    here = await door.open(providers=providers)
-    alice = await door.admit("alice")
+    here = await auth_servers.open(providers=providers)
+    alice = await auth_servers.create_key("alice")
     live = await asked(here, alice, upstream)
     url = await ticket_url(here, alice, live.answer_id)
-    await door.revoke(alice)
+    await auth_servers.revoke(alice)
     await rechecked(store)
-    bob = await door.admit("bob")
+    bob = await auth_servers.create_key("bob")
     unknown = Tickets(SECRET).issue(Principal("bob", api_key_id=bob.api_key_id), live.answer_id)
     store.fail("api_keys")
     reader = await Reader.open(here.url, "GET", f"{url.partition('=')[0]}={unknown}")

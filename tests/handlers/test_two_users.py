@@ -14,7 +14,7 @@ from app.server import Server
 from handlers.authorization import Access
 from handlers.base import BaseHandler
 from sockets.body_limiter import BodyLimiter
-from tests.entering import Door, Holder
+from tests.auth_servers import AuthServers, KeyHolder
 from tests.readers import Reader, Response, call
 from tests.steps import JSON
 from tests.upstreams import ScriptedUpstream
@@ -93,7 +93,7 @@ def routes(server: Server) -> Iterator[Route]:
 
 
 async def owned(
-    server: Server, holder: Holder, *, live: bool, upstream: ScriptedUpstream
+    server: Server, holder: KeyHolder, *, live: bool, upstream: ScriptedUpstream
 ) -> Things:
     """A conversation of the holder's, with an answer."""
     upstream.tokens("a secret of ", holder.user)
@@ -107,7 +107,7 @@ async def owned(
     return Things(start["conversation_id"], start["answer_id"])
 
 
-async def ask(server: Server, route: Route, holder: Holder, things: Things) -> Response:
+async def ask(server: Server, route: Route, holder: KeyHolder, things: Things) -> Response:
     body = things.body(OWNED[route.method, route.pattern])
     return await call(
         server.url, route.method, things.path(route.pattern), body, headers=holder.headers | JSON
@@ -115,8 +115,8 @@ async def ask(server: Server, route: Route, holder: Holder, things: Things) -> R
 
 
 @pytest.mark.gen_test
-async def test_every_route_is_accounted_for_here(door: Door) -> None:
-    found = {(route.method, route.pattern) for route in routes(await door.open())}
+async def test_every_route_is_accounted_for_here(auth_servers: AuthServers) -> None:
+    found = {(route.method, route.pattern) for route in routes(await auth_servers.open())}
     listed = OWNED.keys() | OWN | NOBODYS
     assert found == listed | {("HEAD", pattern) for method, pattern in listed if method == "GET"}
 
@@ -125,11 +125,11 @@ async def test_every_route_is_accounted_for_here(door: Door) -> None:
 @pytest.mark.parametrize("live", [True, False])
 @pytest.mark.gen_test
 async def test_to_another_user_there_is_nothing_there(
-    door: Door, upstream: ScriptedUpstream, providers: dict[str, Any], live: bool
+    auth_servers: AuthServers, upstream: ScriptedUpstream, providers: dict[str, Any], live: bool
 ) -> None:
-    server = await door.open(providers=providers)
-    alice, bob = await door.admit("alice"), await door.admit("bob")
-    admin = await door.admit("ops", admin=True)  # who has to say for whom
+    server = await auth_servers.open(providers=providers)
+    alice, bob = await auth_servers.create_key("alice"), await auth_servers.create_key("bob")
+    admin = await auth_servers.create_key("ops", admin=True)  # who has to say for whom
     hers = await owned(server, alice, live=live, upstream=upstream)
     nobodys = Things("0" * 32, f"{'0' * 32}-{'0' * 32}")
     walked = [route for route in routes(server) if (route.method, route.pattern) in OWNED]
@@ -171,11 +171,11 @@ async def test_to_another_user_there_is_nothing_there(
 
 @pytest.mark.gen_test
 async def test_to_their_owner_everything_is_there(
-    door: Door, upstream: ScriptedUpstream, providers: dict[str, Any]
+    auth_servers: AuthServers, upstream: ScriptedUpstream, providers: dict[str, Any]
 ) -> None:
     """Else the walk above would prove nothing."""
-    server = await door.open(providers=providers)
-    alice = await door.admit("alice")
+    server = await auth_servers.open(providers=providers)
+    alice = await auth_servers.create_key("alice")
     for route in routes(server):
         if (route.method, route.pattern) in OWNED:
             hers = await owned(server, alice, live=False, upstream=upstream)
@@ -185,8 +185,10 @@ async def test_to_their_owner_everything_is_there(
 
 
 @pytest.mark.gen_test
-async def test_without_a_key_no_route_but_those_for_everybody_says_anything(door: Door) -> None:
-    server = await door.open()
+async def test_without_a_key_no_route_but_those_for_everybody_says_anything(
+    auth_servers: AuthServers,
+) -> None:
+    server = await auth_servers.open()
     for route in routes(server):
         if route.method == "HEAD":  # it is GET less the body
             continue
@@ -204,12 +206,12 @@ async def test_without_a_key_no_route_but_those_for_everybody_says_anything(door
 
 @pytest.mark.gen_test
 async def test_two_users_with_one_idempotency_key_have_two_answers(
-    door: Door, upstream: ScriptedUpstream, providers: dict[str, Any]
+    auth_servers: AuthServers, upstream: ScriptedUpstream, providers: dict[str, Any]
 ) -> None:
-    server = await door.open(providers=providers)
+    server = await auth_servers.open(providers=providers)
     answers = []
     for user in ("alice", "bob", "alice"):
-        holder = await door.admit(user)
+        holder = await auth_servers.create_key(user)
         upstream.tokens(f"for {user}")
         upstream.finish()
         upstream.next_request()
@@ -226,10 +228,13 @@ async def test_two_users_with_one_idempotency_key_have_two_answers(
 @pytest.mark.parametrize("store_url", ["mongo"], indirect=True)
 @pytest.mark.gen_test
 async def test_another_process_shows_nothing_of_anothers_live_answer(
-    door: Door, upstream: ScriptedUpstream, providers: dict[str, Any]
+    auth_servers: AuthServers, upstream: ScriptedUpstream, providers: dict[str, Any]
 ) -> None:
-    here, there = await door.open(providers=providers), await door.open(providers=providers)
-    alice, bob = await door.admit("alice"), await door.admit("bob")
+    here, there = (
+        await auth_servers.open(providers=providers),
+        await auth_servers.open(providers=providers),
+    )
+    alice, bob = await auth_servers.create_key("alice"), await auth_servers.create_key("bob")
     hers = await owned(here, alice, live=True, upstream=upstream)
     path = f"/api/v1/answers/{hers.answer}/events"
     follower = await Reader.open(there.url, "GET", path, headers=alice.headers)

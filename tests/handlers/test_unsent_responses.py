@@ -16,7 +16,7 @@ from handlers import page
 from handlers.page import BuiltFile
 from model.blocks import ImageBlock
 from relay.unsent_budget import FREE_BYTES
-from tests.entering import Door
+from tests.auth_servers import AuthServers
 from tests.faults import FaultyStorage
 from tests.readers import Reader, call
 from tests.serving import Serving
@@ -322,14 +322,14 @@ async def test_an_answer_for_which_there_is_no_room_is_told_to_be_asked_for_agai
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_users_who_read_nothing_keep_others_from_long_pages_only_all_together(
-    door: Door, providers: Any, upstream: ScriptedUpstream
+    auth_servers: AuthServers, providers: Any, upstream: ScriptedUpstream
 ) -> None:
-    server = await door.open(providers=providers, limits={"max_unsent_bytes": 3_000_000})
+    server = await auth_servers.open(providers=providers, limits={"max_unsent_bytes": 3_000_000})
     upstream.tokens(*["x" * 90_000] * 10)
     upstream.finish()
     paths = []
     for name in ("alice", "bob", "carol", "dave"):
-        user = await door.admit(name)
+        user = await auth_servers.create_key(name)
         asked = await call(
             server.url, "POST", "/api/v1/chat", {"content": "q"}, headers=JSON | user.headers
         )

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from settings import Settings
-from tests.entering import Door
+from tests.auth_servers import AuthServers
 from tests.faults import FaultyStorage
 from tests.handlers.test_unsent_responses import answered, unread
 from tests.readers import Reader, Response, call
@@ -126,11 +126,11 @@ async def test_a_place_comes_back_however_a_request_ends(
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_each_user_has_places_of_their_own_and_an_admin_asks_on_theirs(
-    door: Door, providers: Any, upstream: ScriptedUpstream
+    auth_servers: AuthServers, providers: Any, upstream: ScriptedUpstream
 ) -> None:
-    server = await door.open(providers=providers, limits={"streams_per_user": 1})
-    alice, bob = await door.admit("alice"), await door.admit("bob")
-    admin = await door.admit("root", admin=True)
+    server = await auth_servers.open(providers=providers, limits={"streams_per_user": 1})
+    alice, bob = await auth_servers.create_key("alice"), await auth_servers.create_key("bob")
+    admin = await auth_servers.create_key("root", admin=True)
     for_alice = admin.headers | {"Headrace-User": "alice"}
     upstream.tokens("a")
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from auth import api_keys
 from tests.auth.forged_tokens import tampered
-from tests.entering import SECRET, Door
+from tests.auth_servers import SECRET, AuthServers
 from tests.handlers.test_unsent_responses import unread
 from tests.issuer import Issuer
 from tests.readers import call
@@ -86,11 +86,11 @@ async def the_identity_provider_is_away(stage: Stage) -> None:
     needs="serve tmp_path",
 )
 async def keys_are_refused(stage: Stage) -> None:
-    door = Door(stage.serve, f"sqlite:///{stage.tmp_path}/keys.db")
-    server = await door.open()
-    bob = await door.admit("bob")
-    await door.revoke(bob)
-    await door.close()
+    auth_servers = AuthServers(stage.serve, f"sqlite:///{stage.tmp_path}/keys.db")
+    server = await auth_servers.open()
+    bob = await auth_servers.create_key("bob")
+    await auth_servers.revoke(bob)
+    await auth_servers.close()
     for key in (bob.key, api_keys.make().text):
         headers = {"Authorization": f"Bearer {key}"}
         assert 401 == (await call(server.url, *MODELS, headers=headers)).status

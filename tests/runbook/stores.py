@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from storage.errors import Reason, StorageError, TooLarge
-from tests.entering import Door
+from tests.auth_servers import AuthServers
 from tests.faults import FaultyStorage
 from tests.mongod import ReplicaSet, replica_set
 from tests.readers import Reader, call
@@ -139,11 +139,13 @@ async def mongodb_is_away(stage: Stage) -> None:
 async def _away(stage: Stage, mongod: ReplicaSet) -> None:
     (node,) = mongod.nodes
     url = mongod.url("headrace")
-    door = Door(stage.serve, url)
+    auth_servers = AuthServers(stage.serve, url)
     relay = {"checkpoint_seconds": 0.05, "lease_seconds": 0.6, "heartbeat_seconds": 0.2}
-    owner, other = [await door.open(providers=stage.providers, relay=relay) for _ in range(2)]
-    alice = await door.admit("alice")
-    await door.close()
+    owner, other = [
+        await auth_servers.open(providers=stage.providers, relay=relay) for _ in range(2)
+    ]
+    alice = await auth_servers.create_key("alice")
+    await auth_servers.close()
     stage.upstream.tokens("a")
     reader = await Reader.ask(owner.url, headers=alice.headers)
     await reader.text("a")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.server import Server
-from tests.entering import Door
+from tests.auth_servers import AuthServers
 from tests.faults import FaultyStorage
 from tests.launching import Launcher
 from tests.readers import Connection, Reader, call
@@ -226,9 +226,12 @@ async def test_a_shared_port_without_a_listener_says_what_to_set(serve: Serving)
 
 
 @pytest.mark.gen_test
-async def test_where_keys_are_asked_for_they_take_an_admins(door: Door) -> None:
-    server = await door.open()
-    user, admin = await door.admit("alice"), await door.admit("root", admin=True)
+async def test_where_keys_are_asked_for_they_take_an_admins(auth_servers: AuthServers) -> None:
+    server = await auth_servers.open()
+    user, admin = (
+        await auth_servers.create_key("alice"),
+        await auth_servers.create_key("root", admin=True),
+    )
 
     told = [
         await call(server.url, "GET", "/metrics", headers=headers)

@@ -13,7 +13,7 @@ from tornado.ioloop import IOLoop
 from tornado.testing import bind_unused_port
 
 from app.server import Server
-from tests.entering import Door
+from tests.auth_servers import AuthServers
 from tests.readers import call
 from tests.upstreams import ScriptedUpstream
 from tests.web.browsing import Tab, Visitor
@@ -39,8 +39,8 @@ http {{
 
 
 @pytest.fixture
-def headrace(io_loop: IOLoop, door: Door, providers: Any) -> Server:
-    start = door.open(providers=providers, base_path="/chat")
+def headrace(io_loop: IOLoop, auth_servers: AuthServers, providers: Any) -> Server:
+    start = auth_servers.open(providers=providers, base_path="/chat")
     server: Server = io_loop.run_sync(lambda: start)
     return server
 
@@ -76,23 +76,23 @@ def site(
     process.wait()
 
 
-async def _signed_in(visitor: Visitor, door: Door, address: str) -> Tab:
+async def _signed_in(visitor: Visitor, auth_servers: AuthServers, address: str) -> Tab:
     tab = await visitor.open_page(address)
-    await tab.sign_in((await door.admit("alice")).key)
+    await tab.sign_in((await auth_servers.create_key("alice")).key)
     await expect(tab.field).to_be_focused()
     return tab
 
 
 @pytest.mark.gen_test
 async def test_all_that_it_does_stays_below_the_path(
-    site: str, door: Door, upstream: ScriptedUpstream, visitor: Visitor
+    site: str, auth_servers: AuthServers, upstream: ScriptedUpstream, visitor: Visitor
 ) -> None:
     requests: list[Request] = []
     context = await visitor.context()
     context.on("request", lambda each: requests.append(each))
     await context.add_init_script("sessionStorage.setItem('theirs', 'x')")
     tab = await visitor.open_page(f"{site}/chat", context=context)  # nginx adds the slash
-    await tab.sign_in((await door.admit("alice")).key)
+    await tab.sign_in((await auth_servers.create_key("alice")).key)
     await expect(tab.field).to_be_focused()
 
     upstream.tokens("Hel")
@@ -122,15 +122,15 @@ async def test_all_that_it_does_stays_below_the_path(
 
 @pytest.mark.gen_test
 async def test_the_addresses_it_gives_out_open_from_outside(
-    site: str, door: Door, upstream: ScriptedUpstream, visitor: Visitor
+    site: str, auth_servers: AuthServers, upstream: ScriptedUpstream, visitor: Visitor
 ) -> None:
-    alice = await door.admit("alice")
+    alice = await auth_servers.create_key("alice")
     upstream.tokens("Hello")
     upstream.finish()
     headers = alice.headers | {"Prefer": "respond-async"}
     asked = await call(site, "POST", "/chat/api/v1/chat", {"content": "hi"}, headers=headers)
     read = await call(site, "GET", asked.body["events_url"], headers=alice.headers)
-    tab = await _signed_in(visitor, door, f"{site}/chat/c/{asked.body['conversation_id']}")
+    tab = await _signed_in(visitor, auth_servers, f"{site}/chat/c/{asked.body['conversation_id']}")
 
     assert b"event: end" in read.body
     assert asked.headers["location"] == asked.body["events_url"]

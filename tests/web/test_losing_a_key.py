@@ -5,20 +5,23 @@ from typing import Any
 import pytest
 from playwright.async_api import Request, expect
 
-from tests.entering import Door
+from tests.auth_servers import AuthServers
 from tests.upstreams import ScriptedUpstream
 from tests.web.browsing import Visitor
-from tests.web.holders import KEPT, revoke, signed_in_tab
+from tests.web.key_holders import KEPT, revoke, signed_in_tab
 
 pytestmark = pytest.mark.slow  # a browser starts for each
 
 
 @pytest.mark.gen_test
 async def test_an_answer_whose_key_is_revoked_goes_on_behind_its_last_word(
-    door: Door, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
+    auth_servers: AuthServers,
+    providers: dict[str, Any],
+    upstream: ScriptedUpstream,
+    visitor: Visitor,
 ) -> None:
-    server = await door.open(providers=providers)
-    first, second = await door.admit("alice"), await door.admit("alice")
+    server = await auth_servers.open(providers=providers)
+    first, second = await auth_servers.create_key("alice"), await auth_servers.create_key("alice")
     tab = await signed_in_tab(visitor, server, first)
     await tab.ask("hi")
     upstream.tokens("One ")
@@ -27,7 +30,7 @@ async def test_an_answer_whose_key_is_revoked_goes_on_behind_its_last_word(
     requests: list[Request] = []
     tab.page.on("request", lambda each: requests.append(each))
 
-    await door.revoke(first)
+    await auth_servers.revoke(first)
     await expect(tab.sign_in_dialog).to_contain_text("The key of alice is no longer accepted.")
     await expect(tab.text).to_be_hidden()
     await expect(tab.page).to_have_title("Headrace")
@@ -48,14 +51,17 @@ async def test_an_answer_whose_key_is_revoked_goes_on_behind_its_last_word(
 
 @pytest.mark.gen_test
 async def test_a_question_that_met_a_401_is_asked_again_once_somebody_signed_in(
-    door: Door, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
+    auth_servers: AuthServers,
+    providers: dict[str, Any],
+    upstream: ScriptedUpstream,
+    visitor: Visitor,
 ) -> None:
-    server = await door.open(providers=providers)
-    first, second = await door.admit("alice"), await door.admit("alice")
+    server = await auth_servers.open(providers=providers)
+    first, second = await auth_servers.create_key("alice"), await auth_servers.create_key("alice")
     tab = await signed_in_tab(visitor, server, first)
     upstream.tokens("Hello")
     upstream.finish()
-    await revoke(door, server, first)
+    await revoke(auth_servers, server, first)
     posts: list[Request] = []
     tab.page.on("request", lambda each: posts.append(each) if "/chat" in each.url else None)
 
@@ -74,10 +80,13 @@ async def test_a_question_that_met_a_401_is_asked_again_once_somebody_signed_in(
 
 @pytest.mark.gen_test
 async def test_what_other_tabs_did_while_a_key_was_asked_for_is_seen_after(
-    door: Door, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
+    auth_servers: AuthServers,
+    providers: dict[str, Any],
+    upstream: ScriptedUpstream,
+    visitor: Visitor,
 ) -> None:
-    server = await door.open(providers=providers)
-    first, second = await door.admit("alice"), await door.admit("alice")
+    server = await auth_servers.open(providers=providers)
+    first, second = await auth_servers.create_key("alice"), await auth_servers.create_key("alice")
     context = await visitor.context()
     tab = await signed_in_tab(visitor, server, first, context=context)
     other = await signed_in_tab(visitor, server, second, context=context)
@@ -86,7 +95,7 @@ async def test_what_other_tabs_did_while_a_key_was_asked_for_is_seen_after(
     await tab.expect_text("Hel")
     await other.listed("hi").click()
     await other.expect_text("Hel")
-    await door.revoke(first)
+    await auth_servers.revoke(first)
     await expect(tab.sign_in_dialog).to_be_visible()
 
     upstream.tokens("lo")
@@ -107,14 +116,17 @@ async def test_what_other_tabs_did_while_a_key_was_asked_for_is_seen_after(
 
 @pytest.mark.gen_test
 async def test_a_question_survives_a_reload_while_a_key_is_asked_for(
-    door: Door, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
+    auth_servers: AuthServers,
+    providers: dict[str, Any],
+    upstream: ScriptedUpstream,
+    visitor: Visitor,
 ) -> None:
-    server = await door.open(providers=providers)
-    first, second = await door.admit("alice"), await door.admit("alice")
+    server = await auth_servers.open(providers=providers)
+    first, second = await auth_servers.create_key("alice"), await auth_servers.create_key("alice")
     tab = await signed_in_tab(visitor, server, first)
     upstream.tokens("Hello")
     upstream.finish()
-    await revoke(door, server, first)
+    await revoke(auth_servers, server, first)
     await tab.ask("hi")
     await expect(tab.sign_in_dialog).to_be_visible()
 

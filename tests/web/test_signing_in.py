@@ -10,12 +10,12 @@ import pytest
 from playwright.async_api import Request, Route, expect
 
 from app.server import Server
-from tests.entering import Door
+from tests.auth_servers import AuthServers
 from tests.issuer import Issuer
 from tests.serving import Serving
 from tests.upstreams import ScriptedUpstream
 from tests.web.browsing import LAPTOP, NARROWEST, PHONE, Visitor
-from tests.web.holders import signed_in_tab, titles_of
+from tests.web.key_holders import signed_in_tab, titles_of
 from tests.web.test_looks import axe, sideways
 
 pytestmark = pytest.mark.slow  # a browser starts for each
@@ -37,10 +37,13 @@ async def test_where_no_key_is_needed_nobody_is_asked_for_one(
 
 @pytest.mark.gen_test
 async def test_a_wrong_key_is_said_to_be_and_the_right_one_opens(
-    door: Door, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
+    auth_servers: AuthServers,
+    providers: dict[str, Any],
+    upstream: ScriptedUpstream,
+    visitor: Visitor,
 ) -> None:
-    server = await door.open(providers=providers)
-    alice = await door.admit("alice")
+    server = await auth_servers.open(providers=providers)
+    alice = await auth_servers.create_key("alice")
     tab = await visitor.open_page(server.url)
     field = tab.sign_in_dialog.get_by_label("API key or access token")
 
@@ -70,10 +73,10 @@ async def test_a_wrong_key_is_said_to_be_and_the_right_one_opens(
 
 @pytest.mark.gen_test
 async def test_a_key_is_the_tab_s_unless_it_is_to_be_kept_on_the_device(
-    door: Door, visitor: Visitor
+    auth_servers: AuthServers, visitor: Visitor
 ) -> None:
-    server = await door.open()
-    alice = await door.admit("alice")
+    server = await auth_servers.open()
+    alice = await auth_servers.create_key("alice")
     context = await visitor.context()
     tab = await signed_in_tab(visitor, server, alice, context=context)
     await tab.page.reload()
@@ -91,10 +94,10 @@ async def test_a_key_is_the_tab_s_unless_it_is_to_be_kept_on_the_device(
 
 @pytest.mark.gen_test
 async def test_a_key_that_another_tab_keeps_on_the_device_opens_those_that_wait(
-    door: Door, visitor: Visitor
+    auth_servers: AuthServers, visitor: Visitor
 ) -> None:
-    server = await door.open()
-    alice = await door.admit("alice")
+    server = await auth_servers.open()
+    alice = await auth_servers.create_key("alice")
     context = await visitor.context()
     first = await visitor.open_page(server.url, context=context)
     second = await visitor.open_page(server.url, context=context)
@@ -108,10 +111,13 @@ async def test_a_key_that_another_tab_keeps_on_the_device_opens_those_that_wait(
 
 @pytest.mark.gen_test
 async def test_every_request_carries_the_key_in_its_header_and_it_is_nowhere_else(
-    door: Door, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
+    auth_servers: AuthServers,
+    providers: dict[str, Any],
+    upstream: ScriptedUpstream,
+    visitor: Visitor,
 ) -> None:
-    server = await door.open(providers=providers)
-    alice = await door.admit("alice")
+    server = await auth_servers.open(providers=providers)
+    alice = await auth_servers.create_key("alice")
     context = await visitor.context()
     told = "const told = window.told = []; const heard = new BroadcastChannel('headrace');"
     await context.add_init_script(f"{told} heard.onmessage = ({{data}}) => told.push(data);")
@@ -208,10 +214,10 @@ async def test_a_403_is_said_in_words_and_asks_for_no_key(
 
 @pytest.mark.gen_test
 async def test_a_server_that_cannot_be_reached_is_no_wrong_key(
-    door: Door, visitor: Visitor
+    auth_servers: AuthServers, visitor: Visitor
 ) -> None:
-    server = await door.open()
-    alice = await door.admit("alice")
+    server = await auth_servers.open()
+    alice = await auth_servers.create_key("alice")
     tab = await visitor.open_page(server.url)
     refused = {"error": {"code": "auth_unavailable", "message": "", "request_id": "r"}}
 
@@ -248,10 +254,12 @@ async def test_a_server_that_cannot_be_reached_is_no_wrong_key(
     }.items(),
 )
 async def test_the_sign_in(
-    door: Door, visitor: Visitor, web: Path, name: str, look: dict[str, Any]
+    auth_servers: AuthServers, visitor: Visitor, web: Path, name: str, look: dict[str, Any]
 ) -> None:
-    server = await door.open()
-    alice = await door.admit("a-name-as-long-as-an-identity-provider-makes-them@example.org")
+    server = await auth_servers.open()
+    alice = await auth_servers.create_key(
+        "a-name-as-long-as-an-identity-provider-makes-them@example.org"
+    )
     tab = await visitor.open_page(server.url, **look)
     field = tab.page.locator("dialog input[type=password]")
     await expect(field).to_be_focused()

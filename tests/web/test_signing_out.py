@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from playwright.async_api import Request, expect
 
-from tests.entering import Door
+from tests.auth_servers import AuthServers
 from tests.upstreams import ScriptedUpstream
 from tests.web.browsing import Visitor
-from tests.web.holders import KEPT, revoke, signed_in_tab, titles_of
+from tests.web.key_holders import KEPT, revoke, signed_in_tab, titles_of
 
 pytestmark = pytest.mark.slow  # a browser starts for each
 
@@ -17,21 +17,21 @@ pytestmark = pytest.mark.slow  # a browser starts for each
 @pytest.mark.gen_test
 @pytest.mark.parametrize("reloads", [False, True])
 async def test_another_user_neither_sees_nor_asks_what_the_first_one_left(
-    door: Door,
+    auth_servers: AuthServers,
     providers: dict[str, Any],
     upstream: ScriptedUpstream,
     visitor: Visitor,
     reloads: bool,
 ) -> None:
-    server = await door.open(providers=providers)
-    alice, bob = await door.admit("alice"), await door.admit("bob")
+    server = await auth_servers.open(providers=providers)
+    alice, bob = await auth_servers.create_key("alice"), await auth_servers.create_key("bob")
     tab = await signed_in_tab(visitor, server, alice)
     upstream.tokens("Secret words")
     upstream.finish()
     await tab.ask("First")
     await tab.expect_status("complete")
     address = tab.page.url
-    await revoke(door, server, alice)
+    await revoke(auth_servers, server, alice)
     await tab.ask("Second")
     await expect(tab.sign_in_dialog).to_be_visible()
     asked: list[Request] = []
@@ -62,10 +62,13 @@ async def test_another_user_neither_sees_nor_asks_what_the_first_one_left(
 
 @pytest.mark.gen_test
 async def test_signing_out_forgets_the_key_and_the_words_in_all_of_the_user_s_tabs(
-    door: Door, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
+    auth_servers: AuthServers,
+    providers: dict[str, Any],
+    upstream: ScriptedUpstream,
+    visitor: Visitor,
 ) -> None:
-    server = await door.open(providers=providers)
-    alice, bob = await door.admit("alice"), await door.admit("bob")
+    server = await auth_servers.open(providers=providers)
+    alice, bob = await auth_servers.create_key("alice"), await auth_servers.create_key("bob")
     context = await visitor.context()
     upstream.tokens("Secret")
     upstream.finish()
@@ -97,9 +100,11 @@ async def test_signing_out_forgets_the_key_and_the_words_in_all_of_the_user_s_ta
 
 
 @pytest.mark.gen_test
-async def test_a_tab_of_another_user_stays_when_one_signs_out(door: Door, visitor: Visitor) -> None:
-    server = await door.open()
-    alice, bob = await door.admit("alice"), await door.admit("bob")
+async def test_a_tab_of_another_user_stays_when_one_signs_out(
+    auth_servers: AuthServers, visitor: Visitor
+) -> None:
+    server = await auth_servers.open()
+    alice, bob = await auth_servers.create_key("alice"), await auth_servers.create_key("bob")
     context = await visitor.context()
     hers = await signed_in_tab(visitor, server, alice, context=context)
     his = await signed_in_tab(visitor, server, bob, context=context)
@@ -114,10 +119,13 @@ async def test_a_tab_of_another_user_stays_when_one_signs_out(door: Door, visito
 
 @pytest.mark.gen_test
 async def test_after_signing_out_the_back_button_brings_nothing_back(
-    door: Door, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
+    auth_servers: AuthServers,
+    providers: dict[str, Any],
+    upstream: ScriptedUpstream,
+    visitor: Visitor,
 ) -> None:
-    server = await door.open(providers=providers)
-    alice = await door.admit("alice")
+    server = await auth_servers.open(providers=providers)
+    alice = await auth_servers.create_key("alice")
     upstream.tokens("Secret")
     upstream.finish()
     tab = await signed_in_tab(visitor, server, alice)

@@ -1,7 +1,7 @@
-"""Servers that ask for keys, and the operator who makes and takes back those.
+"""Servers that ask for API keys, and the operator who creates and revokes those.
 
-Fixtures: `store_url` is each of the two stores in turn, `door` starts servers on it that ask for
-API keys, and makes keys as `server.py create-key` does, beside them.
+Fixtures: `store_url` is each of the two stores in turn. `auth_servers` starts servers on it that
+ask for API keys, and creates keys as `server.py create-key` does, while they run.
 """
 
 import secrets
@@ -24,7 +24,7 @@ SECRET = "the-secret-that-signs-tickets-in-tests"
 RECHECK = 0.05
 
 
-class Holder(NamedTuple):
+class KeyHolder(NamedTuple):
     """One who has a key."""
 
     user: str
@@ -39,13 +39,13 @@ class Holder(NamedTuple):
         return api_keys.id_of(self.key)
 
 
-class Door:
+class AuthServers:
     """Servers on one store, and the keys to them."""
 
     def __init__(self, serve: Serving, url: str) -> None:
         self.url = url
         self._serve = serve
-        self._desk: Storage | None = None
+        self._key_storage: Storage | None = None
 
     async def open(self, **settings: Any) -> Server:
         """A server that asks for keys."""
@@ -53,35 +53,35 @@ class Door:
         values = {"auth": auth, "storage": {"url": self.url}, **settings}
         return await self._serve.start(**values)
 
-    async def admit(
+    async def create_key(
         self,
         user: str,
         *,
         admin: bool = False,
         days: int | None = None,
         models: str | None = None,
-    ) -> Holder:
+    ) -> KeyHolder:
         """A new key."""
-        desk = await self.desk()
+        key_storage = await self.key_storage()
         said = await api_key_commands.create(
-            desk, user=user, admin=admin, note="", days=days, models=models
+            key_storage, user=user, admin=admin, note="", days=days, models=models
         )
-        return Holder(user, said.result)
+        return KeyHolder(user, said.result)
 
-    async def revoke(self, holder: Holder) -> None:
+    async def revoke(self, holder: KeyHolder) -> None:
         """Take a key back."""
-        await api_key_commands.revoke(await self.desk(), [holder.api_key_id], None)
+        await api_key_commands.revoke(await self.key_storage(), [holder.api_key_id], None)
 
-    async def desk(self) -> Storage:
+    async def key_storage(self) -> Storage:
         """The store, open beside the servers."""
-        if self._desk is None:
-            self._desk = from_url(self.url, process=secrets.token_hex(16), lease_seconds=1)
-            await self._desk.open(without_lease=True)
-        return self._desk
+        if self._key_storage is None:
+            self._key_storage = from_url(self.url, process=secrets.token_hex(16), lease_seconds=1)
+            await self._key_storage.open(without_lease=True)
+        return self._key_storage
 
     async def close(self) -> None:
-        if self._desk is not None:
-            await self._desk.close()
+        if self._key_storage is not None:
+            await self._key_storage.close()
 
 
 @pytest.fixture(params=["sqlite", "mongo"])
@@ -93,8 +93,8 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def door(io_loop: IOLoop, serve: Serving, store_url: str) -> Iterator[Door]:
-    made = Door(serve, store_url)
+def auth_servers(io_loop: IOLoop, serve: Serving, store_url: str) -> Iterator[AuthServers]:
+    made = AuthServers(serve, store_url)
     yield made
     io_loop.run_sync(made.close)
 

@@ -6,7 +6,7 @@ from typing import Any
 from playwright.async_api import expect
 
 from app.server import Server
-from tests.entering import Door, Holder
+from tests.auth_servers import AuthServers, KeyHolder
 from tests.readers import call
 from tests.web.browsing import Tab, Visitor
 
@@ -14,7 +14,7 @@ from tests.web.browsing import Tab, Visitor
 KEPT = "JSON.stringify([sessionStorage, localStorage])"
 
 
-async def signed_in_tab(visitor: Visitor, server: Server, holder: Holder, **options: Any) -> Tab:
+async def signed_in_tab(visitor: Visitor, server: Server, holder: KeyHolder, **options: Any) -> Tab:
     """A page at which somebody has signed in."""
     tab = await visitor.open_page(server.url, **options)
     await tab.sign_in(holder.key)
@@ -22,14 +22,14 @@ async def signed_in_tab(visitor: Visitor, server: Server, holder: Holder, **opti
     return tab
 
 
-async def revoke(door: Door, server: Server, holder: Holder) -> None:
+async def revoke(auth_servers: AuthServers, server: Server, holder: KeyHolder) -> None:
     """Take a key back, and wait until the server knows."""
-    await door.revoke(holder)
+    await auth_servers.revoke(holder)
     async with asyncio.timeout(5):
         while (await call(server.url, "GET", "/api/v1/me", headers=holder.headers)).status == 200:
             pass
 
 
-async def titles_of(server: Server, holder: Holder) -> list[str]:
+async def titles_of(server: Server, holder: KeyHolder) -> list[str]:
     listed = await call(server.url, "GET", "/api/v1/conversations", headers=holder.headers)
     return [conversation["title"] for conversation in listed.body["data"]]
