@@ -66,7 +66,7 @@ async def test_a_backup_under_load_has_whatever_was_acknowledged_before_it_began
     await asyncio.gather(*asking)
 
     assert (0, "") == (status, err)
-    assert said[0].startswith(f"kept: {copy}: ")
+    assert said[0].startswith(f"saved: {copy}: ")
     assert meanwhile > 0
     assert (0, ["ok"]) == await _checked(settled, copy)
     assert (0, ["ok"]) == await _checked(settled)

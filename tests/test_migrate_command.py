@@ -37,7 +37,7 @@ async def test_it_says_what_it_changed_and_then_that_nothing_is_left(settled: La
 
     assert (0, "") == (status, err)
     assert said
-    assert all(line.startswith(("changed: ", "kept: ")) for line in said)
+    assert all(line.startswith(("changed: ", "saved: ")) for line in said)
     assert (0, ["nothing to do"], "") == await command(settled, "migrate")
     server = await settled.serve()
     listed = await call(server.url, *CONVERSATIONS, headers={"Headrace-User": "alice"})

@@ -56,7 +56,7 @@ def backup(
         finally:
             making.unlink(missing_ok=True)
         fsync_path(place.parent)
-    write_line(f"kept: {place}: {contents}")
+    write_line(f"saved: {place}: {contents}")
 
 
 def check(

@@ -131,7 +131,7 @@ class SQLiteFile:
             version = check_version(database)
             due = _due(database, version)
             if 0 < version < NEWEST:
-                write_line(f"kept: {keep_copy(database, self.path.resolve(), version)}")
+                write_line(f"saved: {keep_copy(database, self.path.resolve(), version)}")
                 upgrade(database, version)
                 write_line(f"changed: {due[0]}")
             if version and not has_incremental_vacuum(database):

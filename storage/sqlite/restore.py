@@ -47,7 +47,7 @@ def restore(
             contents = looked_through(making, copy, stop)
             kept = _replace(file, making)
     if kept is not None:
-        write_line(f"kept: {kept}: what was there before")
+        write_line(f"saved: {kept}: the file that was there before")
     write_line(f"restored: {file}: {contents}")
     if contents.version < SERVED:
         write_line("its tables are older than what is served: `server.py migrate` is next")

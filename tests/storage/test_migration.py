@@ -47,7 +47,7 @@ async def test_the_first_stages_store_is_migrated_once_and_reads_as_before(first
     said = await migrate(first.url)
 
     assert [f"changed: {each}" for each in wanted] == [
-        line for line in said if not line.startswith("kept: ")
+        line for line in said if not line.startswith("saved: ")
     ]
     assert wanted
     assert () == await due(first.url)

@@ -54,7 +54,7 @@ def test_what_a_left_log_holds_is_kept_with_the_old_file_and_not_served_with_the
     said = _restore(file, kept)
 
     old = file.with_name("headrace.db.before-restore")
-    assert f"kept: {old}: what was there before" == said[0]
+    assert f"saved: {old}: the file that was there before" == said[0]
     assert said[1].startswith(f"restored: {file}: ")
     assert ["new"] == titles_in(file)
     assert ["logged", "old"] == titles_in(old)

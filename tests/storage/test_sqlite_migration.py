@@ -96,7 +96,7 @@ async def test_the_file_as_it_was_is_kept_for_its_owner_alone(file: Path) -> Non
 
     copy = file.with_name(f"headrace.db.before-{SERVED}")
     tables, room = f"tables from version {SERVED} to {NEWEST}", "room that is no longer needed"
-    assert [f"kept: {copy}", f"changed: {tables}", f"changed: {room} is given back"] == said
+    assert [f"saved: {copy}", f"changed: {tables}", f"changed: {room} is given back"] == said
     assert before == contents(copy)
     assert 0o600 == copy.stat().st_mode & 0o777
     assert {file.name, copy.name, "headrace.db.lock"} == set(os.listdir(file.parent))
