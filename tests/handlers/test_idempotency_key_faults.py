@@ -82,7 +82,7 @@ async def test_a_question_that_was_stored_unnoticed_stands_in_its_conversation_o
 async def test_a_stream_that_comes_for_what_was_refused_is_answered(
     store: FaultyStorage, serve: Serving, providers: Providers, upstream: ScriptedUpstream
 ) -> None:
-    # docs/api.md: "A question that was refused used up nothing: its key may be sent again".
+    # docs/api.md: "A question that was refused uses up neither its key, which may be sent again".
     server = await serve.start(providers=providers, relay=SHORT_LEASE)
     upstream.tokens("Hello")
     upstream.finish()

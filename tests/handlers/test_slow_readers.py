@@ -68,8 +68,8 @@ async def test_signs_of_life_come_once_a_heartbeat(
 async def test_a_slow_reader_who_takes_something_all_the_time_is_not_cut(
     serve: Serving, providers: Providers, upstream: ScriptedUpstream
 ) -> None:
-    # docs/api.md: "One that takes nothing for `relay.reader_stall_seconds` is cut off". This one
-    # takes longer than that for a single event.
+    # docs/api.md: "A reader that accepts no data for `relay.reader_stall_seconds` is disconnected".
+    # This one takes longer than that for a single event.
     relay = {"heartbeat_seconds": 0.2, "reader_stall_seconds": 2.5}
     server = await serve.start(providers=providers, relay=relay)
     upstream.tokens(*["😀" * 16_000] * 4)
