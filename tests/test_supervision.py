@@ -151,6 +151,7 @@ def test_one_that_nobody_listens_for_is_told_once_and_not_each_time(
     ear.close()
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_the_server_says_when_it_is_ready_how_it_does_and_that_it_stops(
     launcher: Launcher, ear: Ear

@@ -253,6 +253,7 @@ async def test_one_conversation_has_one_live_answer(
     assert 200 == (await Reader.open(headrace.url, "POST", path, {"content": "again"})).status
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_fifty_questions_at_once_in_one_conversation_have_one_winner(
     headrace: Server, upstream: ScriptedUpstream

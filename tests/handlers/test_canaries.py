@@ -126,6 +126,7 @@ async def test_keys_and_tickets_are_in_no_log_no_error_and_no_header(
         assert secret[-20:] not in found  # most of it would do as well
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_tokens_are_in_no_log_and_no_error(
     serve: Serving, issuer: Issuer, logged: list[str]

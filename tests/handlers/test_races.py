@@ -108,6 +108,7 @@ def _answers_in_memory() -> set[str]:
     return {each.id for each in gc.get_objects() if issubclass(type(each), Answer)}
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_reader_who_never_reads_is_sent_little_and_their_leaving_is_noticed(
     serve: Serving, providers, upstream: ScriptedUpstream
@@ -283,6 +284,7 @@ async def test_what_breaks_behind_the_finish_mark_does_not_unmake_the_answer(
     assert "complete" == (await reader.end())["status"]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_an_upstream_that_never_falls_silent_behind_its_finish_mark_has_finished(
     serve: Serving, providers, upstream: ScriptedUpstream

@@ -214,6 +214,7 @@ async def test_who_comes_by_a_socket_in_the_file_system_has_no_address(
         writer.close()
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_scanner_leaves_one_line_a_minute(
     serve: Serving, lines: Callable[[], list[str]], caplog: pytest.LogCaptureFixture

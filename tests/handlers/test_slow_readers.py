@@ -32,6 +32,7 @@ async def _reading_little(server: Server, *, bytes_a_second: int) -> int:
     return len(taken) if b"event: end" in taken else -len(taken)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_reader_who_pauses_for_a_second_is_not_cut(
     serve: Serving, providers: Providers, upstream: ScriptedUpstream

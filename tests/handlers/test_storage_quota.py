@@ -202,6 +202,7 @@ async def test_conversations_are_made_and_changed_so_often_a_minute(serve: Servi
     assert len(done) in range(2, 9)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_megabytes_of_system_prompts_are_not_brought_within_a_minute(
     serve: Serving,

@@ -324,6 +324,7 @@ async def test_node_sees_us_leave(
         assert b"left\n" == await asyncio.to_thread(program.stdout.readline)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_node_closing_its_connections_early_does_not_matter(
     client: HttpClient, node: tuple[str, subprocess.Popen[bytes]]
@@ -356,6 +357,7 @@ def proxy(io_loop: IOLoop, programs: Programs, tmp_path: Path) -> dict[str, Any]
     }
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_proxy_py_passes_on_tokens_and_our_leaving(
     client: HttpClient, far_side: FarSide, proxy: dict[str, Any], tmp_path: Path
@@ -364,6 +366,7 @@ async def test_proxy_py_passes_on_tokens_and_our_leaving(
     await tokens_one_by_one(client, far_side, plain, **proxy)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_proxy_py_makes_a_tunnel_for_tls(
     client: HttpClient, proxy: dict[str, Any], nginx: Nginx
@@ -374,6 +377,7 @@ async def test_proxy_py_makes_a_tunnel_for_tls(
     assert 1 == client.connections_idle
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_proxy_py_refuses_a_wrong_password_and_a_port_nobody_listens_on(
     client: HttpClient, proxy: dict[str, Any]

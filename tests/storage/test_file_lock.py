@@ -164,6 +164,7 @@ async def test_a_second_server_is_refused_by_every_name(
         assert await server.asked()
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_server_of_an_earlier_version_is_met_both_ways(file: Path) -> None:
     # It locks FILE.lock alone, and leaves its process id there.
@@ -260,6 +261,7 @@ async def test_what_looks_at_the_file_within_the_servers_process_leaves_its_lock
     await storage.close()
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_command_is_refused_by_a_hard_link_of_a_file_that_a_server_has(file: Path) -> None:
     async with serving(file):
@@ -324,6 +326,7 @@ async def test_nothing_is_written_to_a_file_that_is_no_longer_there(
     await storage.close()
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_command_is_refused_by_a_file_in_the_place_of_a_servers(file: Path) -> None:
     async with serving(file) as server:
@@ -336,6 +339,7 @@ async def test_a_command_is_refused_by_a_file_in_the_place_of_a_servers(file: Pa
         assert log == file.with_name(f"{file.name}-wal").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_server_in_a_container_of_its_own_is_no_reason_to_refuse_a_command(
     file: Path,

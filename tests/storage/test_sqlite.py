@@ -111,6 +111,7 @@ async def test_what_was_acknowledged_survives_kill_9(file: Path) -> None:
     await storage.close()
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_what_was_acknowledged_of_many_at_a_time_survives_kill_9(file: Path) -> None:
     victim = await asyncio.create_subprocess_exec(

@@ -51,6 +51,7 @@ def checked(file: Path) -> tuple[str, int]:
     return found, gives
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_file_shrinks_behind_deletions_and_what_is_left_is_whole(
     storage: SQLiteStorage,

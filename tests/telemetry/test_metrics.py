@@ -44,6 +44,7 @@ async def test_an_answer_is_counted_when_it_ends(
     assert 0 == after.value("cancel_seconds_count")
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_models_that_clients_think_up_make_no_series(
     headrace: Server, upstream: ScriptedUpstream
