@@ -24,8 +24,8 @@ from tornado.ioloop import IOLoop
 
 # Fixtures that more than one folder uses have files of their own.
 _PLUGINS = (
-    "turns mongod upstreams faults serving auth_servers issuer launching strangers systemd_box.box "
-    "deploy.installed relay.relays"
+    "scheduling mongod upstreams faults serving auth_servers issuer launching other_users "
+    "systemd_box.box deploy.installed relay.relays"
 )
 pytest_plugins = [f"tests.{name}" for name in _PLUGINS.split()]
 

@@ -20,11 +20,13 @@ def suite(tmp_path: Path) -> Suite:
     (tmp_path / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
     conftest = (ROOT / "tests" / "conftest.py").read_text("utf-8")
     # Less the fixtures that have files of their own: they are not what is tried here.
-    turns = 'pytest_plugins = ["tests.turns"]'
-    conftest, replaced = re.subn(r"(?m)^pytest_plugins = .*$", turns, conftest)
+    plugins = 'pytest_plugins = ["tests.scheduling"]'
+    conftest, replaced = re.subn(r"(?m)^pytest_plugins = .*$", plugins, conftest)
     assert 1 == replaced
     (tmp_path / "tests" / "conftest.py").write_text(conftest, "utf-8")
-    (tmp_path / "tests" / "turns.py").write_bytes((ROOT / "tests" / "turns.py").read_bytes())
+    (tmp_path / "tests" / "scheduling.py").write_bytes(
+        (ROOT / "tests" / "scheduling.py").read_bytes()
+    )
 
     def run(body: str, *arguments: str, **environ: str) -> str:
         head = "import asyncio, logging, socket, pytest\n"

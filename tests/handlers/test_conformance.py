@@ -27,11 +27,11 @@ _EXAMPLES = int(os.environ.get("HEADRACE_TEST_EXAMPLES", "10"))
 # Seconds. A run of the suite takes half a minute on an idle core; each example more is a request.
 _PATIENCE = 300 + _EXAMPLES
 
-_MEANINGS = Path(__file__).parent / "meanings.py"
+_HOOKS = Path(__file__).parent / "schemathesis_hooks.py"
 
 # The same requests each time, unless many are wanted; a failure is told as it was found.
 _SETTINGS = f"""
-hooks = {json.dumps(str(_MEANINGS))}
+hooks = {json.dumps(str(_HOOKS))}
 continue-on-failure = true
 request-timeout = 20
 

@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from app.server import Server
+from tests.other_users import OtherUser
 from tests.readers import call
 from tests.serving import Serving
 from tests.steps import post, sending
-from tests.strangers import Stranger
 
 ASK = ("POST", "/api/v1/conversations", {})
 
@@ -169,7 +169,7 @@ async def test_the_host_in_a_whole_address_is_the_one_that_is_asked(
 # Other users of this machine, and proxies that say nothing of themselves
 
 
-async def answer_to(stranger: Stranger, request: str) -> tuple[int, str | None]:
+async def answer_to(stranger: OtherUser, request: str) -> tuple[int, str | None]:
     """The status, and the code of the error, if it is one."""
     await stranger.send(request)
     head, _, body = (await stranger.rest()).partition("\r\n\r\n")
@@ -203,7 +203,7 @@ async def test_another_user_of_the_machine_is_refused(
     url: str, request_: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "headrace.http")
-    stranger = await Stranger.at(*at(url))
+    stranger = await OtherUser.at(*at(url))
     assert (403, "foreign_user") == await answer_to(stranger, request_)
     assert "code=foreign_user reason=uid=65534" in caplog.text
     assert 200 == (await call(url, "GET", "/api/v1/models")).status
@@ -213,7 +213,7 @@ async def test_another_user_of_the_machine_is_refused(
 @pytest.mark.gen_test
 async def test_whoever_looks_after_the_machine_may_ask_whether_it_lives(url: str) -> None:
     for version in ("1.0", "1.1"):
-        stranger = await Stranger.at(*at(url))
+        stranger = await OtherUser.at(*at(url))
         assert (200, None) == await answer_to(stranger, _get("/healthz", version))
 
 
@@ -227,7 +227,7 @@ async def test_who_is_in_the_group_of_a_socket_in_the_file_system_is_no_user_of_
         path = f"{folder}/socket"
         await serve.start(host=f"unix:{path}")
         os.chmod(path, 0o666)
-        stranger = await Stranger.at(path, 0)
+        stranger = await OtherUser.at(path, 0)
         assert (403, "foreign_user") == await answer_to(stranger, _QUESTION)
         stream, writer = await asyncio.open_unix_connection(path)
         writer.write(_get("/api/v1/models").encode())

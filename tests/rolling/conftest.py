@@ -12,10 +12,10 @@ from typing import Any, NoReturn
 import pytest
 
 from app.server import Server
-from tests import seeing
+from tests import image_provider
+from tests.image_provider import ImageProvider
 from tests.launching import Launcher
 from tests.rolling.stages import TABLES, Stages
-from tests.seeing import Seeing
 from tests.serving import Serving
 from tests.upstreams import ScriptedUpstream
 
@@ -53,12 +53,12 @@ def stages(
 
 
 @pytest.fixture
-def sources(monkeypatch: pytest.MonkeyPatch) -> list[Seeing]:
+def sources(monkeypatch: pytest.MonkeyPatch) -> list[ImageProvider]:
     """The providers of servers in the test's own process, which see."""
-    built: list[Seeing] = []
+    built: list[ImageProvider] = []
 
-    def build(*arguments: Any, **named: Any) -> Seeing:
-        built.append(seeing.build_provider(*arguments, **named))
+    def build(*arguments: Any, **named: Any) -> ImageProvider:
+        built.append(image_provider.build_provider(*arguments, **named))
         return built[-1]
 
     monkeypatch.setattr("app.composition.build_provider", build)
@@ -69,7 +69,7 @@ def sources(monkeypatch: pytest.MonkeyPatch) -> list[Seeing]:
 def start_here(
     stages: Stages,  # whose database outlives this server
     serve: Serving,
-    sources: list[Seeing],
+    sources: list[ImageProvider],
     mongo_url: str,
     providers: dict[str, dict[str, Any]],
 ) -> Callable[[], Awaitable[Server]]:

@@ -12,11 +12,11 @@ from model.blocks import ImageBlock, ToolResultBlock
 from relay.answer import Answer
 from relay.ask_request import AskRequest
 from relay.errors import Upgrading
-from tests import seeing
+from tests import image_provider
+from tests.image_provider import DATA, THOUGHT
 from tests.launching import CHECKPOINT_SECONDS, LEASE_SECONDS, Fleet, Launched
 from tests.mongod import Stored
 from tests.readers import Reader
-from tests.seeing import DATA, THOUGHT
 
 # The finish mark, with parts of usage that the first stage does not know.
 FINISH = {
@@ -90,9 +90,9 @@ class Stages(Fleet):
         """One more of this stage."""
         return await self.serve()
 
-    async def seeing(self) -> Launched:
+    async def with_image_provider(self) -> Launched:
         """One more of this stage, which takes and gives what the first does not know."""
-        return await self.serve(program=Path(seeing.__file__))
+        return await self.serve(program=Path(image_provider.__file__))
 
     async def both(self, owner_is: str) -> tuple[Launched, Launched]:
         """One of each: the owner, and the other."""

@@ -16,6 +16,7 @@ from tests.fleet_steps import (
     next_question_is_answered,
     read_elsewhere,
 )
+from tests.image_provider import DATA, THOUGHT, ImageProvider
 from tests.launching import LEASE_SECONDS
 from tests.mongod import Stored
 from tests.readers import Reader, call
@@ -31,7 +32,6 @@ from tests.rolling.stages import (
     contents,
     turns,
 )
-from tests.seeing import DATA, THOUGHT, Seeing
 from tests.serving import Serving
 from tests.steps import JSON, messages_of
 from tests.upstreams import ScriptedUpstream
@@ -43,7 +43,7 @@ pytestmark = pytest.mark.slow
 async def test_an_image_is_refused_and_not_stored_until_no_process_of_the_first_stage_lives(
     stages: Stages,
     start_here: Callable[[], Awaitable[Server]],
-    sources: list[Seeing],
+    sources: list[ImageProvider],
     upstream: ScriptedUpstream,
     stored: Stored,
 ) -> None:
@@ -101,7 +101,7 @@ async def test_kill_9_of_a_process_that_answers_about_an_image_is_swept_up_by_an
     request = AskRequest(user=LOCAL_USER, content="What is this?", parts=PARTS)
     answer = await asked_whole(server, request)
     await serve.stop(server)
-    owner, other = await stages.seeing(), await stages.new()
+    owner, other = await stages.with_image_provider(), await stages.new()
     upstream.next_request()
     upstream.tokens("A d")
     again = f"/api/v1/answers/{answer.id}/regenerate"
@@ -151,7 +151,7 @@ async def test_a_process_of_the_first_stage_that_comes_back_keeps_an_image_from_
 async def test_a_providers_data_is_dropped_until_no_process_of_the_first_stage_lives(
     stages: Stages, upstream: ScriptedUpstream, stored: Stored
 ) -> None:
-    old, new = await stages.old(lease_seconds=LONG_LEASE), await stages.seeing()
+    old, new = await stages.old(lease_seconds=LONG_LEASE), await stages.with_image_provider()
     upstream.tokens("yes")
     reader = await Reader.ask(new.url)
     back = await read_elsewhere(old, reader, "yes")

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from sockets.peer_credentials import PeerCredentials, PeerUser, owner_in
-from tests.strangers import NOBODY, Stranger
+from tests.other_users import NOBODY, OtherUser
 
 # Where a server may listen, and how a client on this machine gets there.
 _PLACES = {
@@ -58,7 +58,7 @@ async def test_another_users_is_known_as_theirs_also_when_it_has_done_writing(
     owners: PeerCredentials, place: tuple[socket.socket, str, int]
 ) -> None:
     listening, host, port = place
-    stranger = await Stranger.at(host, port)
+    stranger = await OtherUser.at(host, port)
     with listening.accept()[0] as accepted:
         assert PeerUser(NOBODY) == owners.of(accepted)
         await stranger.shut()
@@ -73,7 +73,7 @@ async def test_one_who_has_closed_is_nobody_and_above_all_not_root(
     owners: PeerCredentials, place: tuple[socket.socket, str, int]
 ) -> None:
     listening, host, port = place
-    stranger = await Stranger.at(host, port)
+    stranger = await OtherUser.at(host, port)
     await stranger.close()
     with listening.accept()[0] as accepted:
         assert PeerUser(None) == owners.of(accepted)
@@ -135,7 +135,7 @@ async def test_at_a_socket_in_the_file_system_the_user_is_known_as_well(
         listening.bind(path)
         os.chmod(path, 0o666)
         listening.listen()
-        stranger = await Stranger.at(path, 0)
+        stranger = await OtherUser.at(path, 0)
         with listening.accept()[0] as accepted:
             assert PeerUser(NOBODY) == owners.of(accepted)
         await stranger.end()

@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Playwright, async_playwright, expect
 from tornado.ioloop import IOLoop
 
 import handlers.page
-from tests.turns import locked
+from tests.scheduling import locked
 from tests.web.browsing import SEEN, Visitor
 from tests.web.tcp_proxy import tcp_proxy
 

@@ -4,9 +4,10 @@ Most do: each has servers, ports, files and databases of its own. One that measu
 fills it, is marked `alone`: it begins when the tests of the other workers have ended, and theirs go
 on after it.
 
-Two locks of the operating system see to that; both end with their process. A test goes through
-the door, one at a time, and then shares the room with others. One that is alone stands in the door
-until the room is empty, so that nobody overtakes it, and then has the room to itself.
+Two locks of the operating system see to that; both end with their process. A test takes the entry
+lock while it waits for the run lock, which it holds shared while it runs. One that is alone takes
+the run lock for itself: it keeps the entry lock until all others have ended, so that none overtakes
+it.
 """
 
 import fcntl
@@ -17,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
-# Something to lock that every worker of this checkout has: nothing is written to either.
-_DOOR = Path(__file__)
-_ROOM = Path(__file__).parent
+# Files to lock that every worker of this checkout has: nothing is written to either.
+_ENTRY_LOCK = Path(__file__)
+_RUN_LOCK = Path(__file__).parent
 
 
 @contextmanager
@@ -41,6 +42,6 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """Let a test, with all its fixtures, wait for its turn."""
     alone = item.get_closest_marker("alone") is not None
     with ExitStack() as held:
-        with locked(_DOOR):
-            held.enter_context(locked(_ROOM, shared=not alone))
+        with locked(_ENTRY_LOCK):
+            held.enter_context(locked(_RUN_LOCK, shared=not alone))
         return (yield)

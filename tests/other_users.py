@@ -1,6 +1,6 @@
 """Programs of other users of this machine, as tests need them: only root can start those.
 
-`Stranger` connects where it is told, sends, and shows what came back. Fixture: `needs_root` leaves
+`OtherUser` connects where it is told, sends, and shows what came back. Fixture: `needs_root` leaves
 a test out where nobody can become another user.
 """
 
@@ -44,14 +44,14 @@ for line in sys.stdin:
 """
 
 
-class Stranger:
+class OtherUser:
     """A connection of another user's."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
     @classmethod
-    async def at(cls, host: str, port: int, uid: int = NOBODY) -> "Stranger":
+    async def at(cls, host: str, port: int, uid: int = NOBODY) -> "OtherUser":
         """Connect to an address, or with port 0 to a socket in the file system."""
         pipe = asyncio.subprocess.PIPE
         command = (sys.executable, "-S", "-c", _PROGRAM, host, str(port), str(uid))

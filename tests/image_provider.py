@@ -1,4 +1,4 @@
-"""Providers that see: asked with images and tool results, they give data back with what they think.
+"""Providers that take images and tool results, and return provider data with their reasoning.
 
 No dialect takes or gives these yet, and the API cannot ask with them. What such a provider says is
 the real one's, without what was attached. Run as a program, this is server.py with such providers.
@@ -24,7 +24,7 @@ DATA = ProviderData("seeing", "eyes", {"signature": "$.x"})
 _build_provider = composition.build_provider
 
 
-class Seeing:
+class ImageProvider:
     """A source that thinks first, and hands over its data with that."""
 
     input_kinds = frozenset({"image", "tool_result"})
@@ -47,9 +47,9 @@ class Seeing:
         await self._provider.answer(prompt, may_send=may_send, on_sent=on_sent, sink=sink)
 
 
-def build_provider(*arguments: Any, **named: Any) -> Seeing:
+def build_provider(*arguments: Any, **named: Any) -> ImageProvider:
     """In place of the server's own."""
-    return Seeing(_build_provider(*arguments, **named))
+    return ImageProvider(_build_provider(*arguments, **named))
 
 
 if __name__ == "__main__":
