@@ -2,7 +2,8 @@
 
 This is the only folder that imports motor or pymongo. `store.py` puts its parts together:
 `connection.py` has the client and runs commands within the limits of `concurrency_limit.py`,
-`transactions.py` runs several as one, `lifecycle.py` opens, migrates and closes the store, and each
+`transactions.py` runs several as one, `batches.py` gathers what comes at the same time, as
+`ask_batches.py` does with questions, `lifecycle.py` opens, migrates and closes the store, and each
 part of the contract has a module: `conversations.py`, `messages.py`, `asks.py`,
 `idempotency_keys.py`, `live_answers.py`, `coordination.py`, `deletions.py`, `api_keys.py`,
 `counts.py`.

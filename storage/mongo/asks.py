@@ -1,4 +1,8 @@
-"""Stores a question, its live answer and its idempotency key in one transaction."""
+"""Stores a question, its live answer and its idempotency key in one transaction.
+
+Questions that come at the same time are stored together by `ask_batches.py`. One that comes alone,
+or cannot be stored with others, is stored here, and finds out why it cannot be.
+"""
 
 from collections.abc import Sequence
 
@@ -8,20 +12,42 @@ from pymongo.errors import DuplicateKeyError
 
 from model.messages import Conversation, Message
 from storage.contract import AskStore
-from storage.errors import Busy, NotFound
+from storage.errors import Busy, NotFound, StorageError
 from storage.mongo import queries
+from storage.mongo.ask_batches import Ask, MongoAskBatches
+from storage.mongo.batches import Batches
 from storage.mongo.connection import command
 from storage.mongo.documents import message_document
 from storage.mongo.idempotency_keys import MongoIdempotencyKeys
 from storage.mongo.messages import MongoMessages
-from storage.mongo.transactions import transact
+from storage.mongo.transactions import COMMAND_SECONDS, transact
+from storage.sizes import messages_bytes
 from storage.values import IdempotencyKey
 
+# One collects while another is stored. More at a time would each find fewer to take along.
+_BATCHES = 2
 
-class MongoAsks(MongoMessages, MongoIdempotencyKeys, AskStore):
+# With 64, what a batch costs by itself is a small part of what it stores; with more, a conflict
+# would have more of them be stored again.
+_BATCH_LIMIT = 64
+
+# Half of what a transaction may have as one entry of the server's log.
+_BATCH_BYTES = 8_000_000
+
+
+class MongoAsks(MongoMessages, MongoIdempotencyKeys, MongoAskBatches, AskStore):
     """Stores questions with their answers, all or nothing."""
 
-    @command("request")
+    def __init__(self, url: str, process: str, lease_seconds: float) -> None:
+        super().__init__(url, process, lease_seconds)
+        self._ask_batches: Batches[Ask, bool | StorageError] = Batches(
+            self._ask_all,
+            at_a_time=_BATCHES,
+            limit=_BATCH_LIMIT,
+            max_bytes=_BATCH_BYTES,
+            timeout=COMMAND_SECONDS,
+        )
+
     async def ask(
         self,
         question: Message | None,
@@ -32,23 +58,40 @@ class MongoAsks(MongoMessages, MongoIdempotencyKeys, AskStore):
         key: IdempotencyKey | None = None,
         replaces: str | None = None,
     ) -> None:
-        messages = (answer,) if question is None else (question, answer)
-        make = new
+        ask = Ask(question, answer, title, new, key, replaces)
+        if self._is_sharded:  # a batch would be a transaction of several shards: not measured yet
+            return await self._ask(ask)
+        outcome = await self._ask_batches.run(ask, messages_bytes(ask.messages))
+        if isinstance(outcome, StorageError):
+            raise outcome
+        if not outcome:
+            await self._ask(ask)
+
+    async def _ask_all(self, asks: Sequence[Ask]) -> Sequence[bool | StorageError]:
+        """Store a batch; False for each that is to be stored by itself, after the batch."""
+        if len(asks) > 1:
+            return await self._ask_together(asks)
+        await self._ask(asks[0])
+        return [True]
+
+    @command("request")
+    async def _ask(self, ask: Ask) -> None:
+        answer, key, make = ask.answer, ask.key, ask.new
         may_report_busy = key is None  # so that it raises what it finds in the conversation
 
         async def keep(session: MotorClientSession) -> None:
             nonlocal make, may_report_busy
             if key is not None:
                 may_report_busy = False
-                await self._claim_key(session, key, replaces)
+                await self._claim_key(session, key, ask.replaces)
                 may_report_busy = True
             try:
-                ordinal = await self._reserve_ordinals(session, messages, title, make)
+                ordinal = await self._reserve_ordinals(session, ask.messages, ask.title, make)
             except DuplicateKeyError:
                 make = None  # it exists already: the next attempt finds out whether it is the same
                 raise
             documents = [
-                message_document(each, place) for place, each in enumerate(messages, ordinal)
+                message_document(each, place) for place, each in enumerate(ask.messages, ordinal)
             ]
             # In this order: KeyTaken comes before Busy.
             await self._messages.insert_many(documents, session=session)
@@ -57,7 +100,7 @@ class MongoAsks(MongoMessages, MongoIdempotencyKeys, AskStore):
             # The key after the live answer: if both were stored together, it is visible by then.
             live = await self._live_answer_id(answer.user, answer.conversation_id)
             if key is not None:
-                await self._check_key_claim(key, replaces)
+                await self._check_key_claim(key, ask.replaces)
             if await self._is_message(answer):
                 return True
             # Wait until the other's key is visible, which may take longer on its shard.

@@ -101,6 +101,7 @@ class MongoConnection:
             for kind, limit in _CONCURRENCY.items()
         }
         self._client: MotorClient[Document] | None = None
+        self._is_sharded = False  # whether it is a sharded cluster, once the store is open
 
     def _connect(self) -> None:
         try:

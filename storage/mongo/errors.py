@@ -44,3 +44,13 @@ def only_duplicates(error: BulkWriteError) -> bool:
     """Whether all writes that failed did so because they were made before."""
     codes = {failed["code"] for failed in error.details["writeErrors"]}
     return codes == {DUPLICATE_KEY} and not error.details["writeConcernErrors"]
+
+
+def fails_all(error: PyMongoError) -> bool:
+    """Whether others would have failed as well: the server cannot be reached or is too slow.
+
+    A transaction that a lost connection or an election ended can be tried again, so it is none.
+    """
+    if error.has_error_label("TransientTransactionError"):
+        return False
+    return error.timeout or isinstance(error, ConnectionFailure)

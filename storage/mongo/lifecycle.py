@@ -124,7 +124,8 @@ class MongoLifecycle(MongoCoordination, StoreLifecycle):
     async def _check_server(self) -> Document:
         """What the server reports of itself. Raises StorageError for a standalone server."""
         hello: Document = await self._database.command("hello")
-        if "setName" not in hello and hello.get("msg") != "isdbgrid":
+        self._is_sharded = hello.get("msg") == "isdbgrid"
+        if "setName" not in hello and not self._is_sharded:
             raise StorageError(
                 "MongoDB must run as a replica set (one server will do) or a sharded cluster: "
                 "a server without --replSet has no transactions"

@@ -3,20 +3,63 @@
 from collections.abc import Sequence, Set
 
 import msgspec
-from pymongo.errors import BulkWriteError
+import pymongo
+from pymongo.errors import BulkWriteError, PyMongoError
 
+from model.blocks import length_of
 from model.growth import Chunk, fold
 from model.messages import Ending, Message, Status, now
 from storage.contract import LiveAnswerStore
 from storage.mongo import queries
+from storage.mongo.batches import Batches
 from storage.mongo.connection import MongoConnection, command
-from storage.mongo.documents import chunk_document, chunk_in, ended_fields, message_in
-from storage.mongo.errors import only_duplicates
+from storage.mongo.documents import (
+    Document,
+    chunk_document,
+    chunk_in,
+    ended_fields,
+    message_in,
+)
+from storage.mongo.errors import fails_all, only_duplicates
+from storage.mongo.transactions import COMMAND_SECONDS
 from storage.values import conversation_of
+
+# Endings that come while a batch is written are written together; see `asks.py` for the numbers.
+_BATCHES = 2
+_BATCH_LIMIT = 64
+_BATCH_BYTES = 8_000_000
+
+
+class _Ended(msgspec.Struct, frozen=True):
+    """An answer with its ending."""
+
+    answer_id: str
+    owner: str
+    ending: Ending
+
+    @property
+    def key(self) -> Document:
+        """The answer, if it is the owner's."""
+        return queries.message_key(self.answer_id) | {"owner": self.owner}
+
+    @property
+    def size(self) -> int:
+        """About how many bytes its document has: characters of English text have one each."""
+        return sum(map(length_of, self.ending.blocks))
 
 
 class MongoLiveAnswers(MongoConnection, LiveAnswerStore):
     """Stores the answers that this process generates."""
+
+    def __init__(self, url: str, process: str, lease_seconds: float) -> None:
+        super().__init__(url, process, lease_seconds)
+        self._ending_batches: Batches[_Ended, bool | None] = Batches(
+            self._end_all,
+            at_a_time=_BATCHES,
+            limit=_BATCH_LIMIT,
+            max_bytes=_BATCH_BYTES,
+            timeout=COMMAND_SECONDS,
+        )
 
     @command("chunks")
     async def append_chunks(self, chunks: Sequence[Chunk]) -> frozenset[str]:
@@ -36,15 +79,41 @@ class MongoLiveAnswers(MongoConnection, LiveAnswerStore):
             await self._chunks.delete_many(queries.chunks_of_conversation(conversation_id))
         return gone
 
-    @command("ending")
     async def end_answer(self, answer_id: str, owner: str, ending: Ending) -> bool:
-        key = queries.message_key(answer_id) | {"owner": owner}
-        update = {"$set": ended_fields(ending)}
-        ended = await self._messages.update_one(key | queries.LIVE, update)
-        if ended.matched_count:
+        ended = _Ended(answer_id, owner, ending)
+        outcome = await self._ending_batches.run(ended, ended.size)
+        return await self._end_answer(ended) if outcome is None else outcome
+
+    async def _end_all(self, endings: Sequence[_Ended]) -> Sequence[bool | None]:
+        """Write the endings of a batch; None for each that is to be looked at by itself."""
+        if len(endings) == 1:
+            return [await self._end_answer(endings[0])]
+        return [True if await self._end_answers(endings) else None] * len(endings)
+
+    @command("ending")
+    async def _end_answers(self, endings: Sequence[_Ended]) -> bool:
+        """Whether all are written. Otherwise some may be, others not their owner's any more."""
+        writes = [
+            pymongo.UpdateOne(each.key | queries.LIVE, {"$set": ended_fields(each.ending)})
+            for each in endings
+        ]
+        try:
+            # Unordered: one that cannot be written does not prevent the others.
+            result = await self._messages.bulk_write(writes, ordered=False)
+        except PyMongoError as error:
+            if fails_all(error):
+                raise
+            return False
+        return result.matched_count == len(writes)
+
+    @command("ending")
+    async def _end_answer(self, ended: _Ended) -> bool:
+        update = {"$set": ended_fields(ended.ending)}
+        written = await self._messages.update_one(ended.key | queries.LIVE, update)
+        if written.matched_count:
             return True
-        kept = await self._messages.find_one(key)
-        return kept is not None and message_in(kept).has(ending)
+        kept = await self._messages.find_one(ended.key)
+        return kept is not None and message_in(kept).has(ended.ending)
 
     async def _in_deleted_conversations(self, answer_ids: Set[str]) -> frozenset[str]:
         """Those of the answers whose conversation was deleted."""

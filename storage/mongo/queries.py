@@ -6,8 +6,8 @@ idempotency keys and API keys. So each goes to one shard, and finds nothing of a
 an API key is looked up without a user, since it tells who the user is.
 
 Exceptions are queries that a process makes for all its users together: checkpoints, followed growth
-and whether its conversations were deleted; sweeps; rechecks of API keys; shared counts. So are the
-operator's lists of everybody's keys.
+and whether its conversations were deleted; sweeps; rechecks of API keys; shared counts; batches of
+questions, which a sharded cluster does not get. So are the operator's lists of everybody's keys.
 """
 
 import math
@@ -195,6 +195,31 @@ def entered(messages: Sequence[Message], new: Conversation | None, title: str | 
         made["title"] = title if new.title is None else new.title
         update["$setOnInsert"] = made
     return update
+
+
+def begun(messages: Sequence[Message], new: Conversation, title: str | None) -> Document:
+    """A new conversation with the messages that it begins with: what `entered` creates."""
+    document = conversation_document(new)
+    document["ordinals"] += len(messages)
+    document["bytes"] += messages_bytes(messages)
+    document["title"] = title if new.title is None else new.title
+    document["updated_at"] = messages[-1].created_at
+    return document
+
+
+def conversations_by_id(conversation_ids: Collection[str]) -> Document:
+    """Conversations by id, of any user."""
+    return {"_id": {"$in": list(conversation_ids)}}
+
+
+def live_in(conversation_ids: Collection[str]) -> Document:
+    """The live answers in these conversations, of any user."""
+    return {"conversation": {"$in": list(conversation_ids)}} | LIVE
+
+
+def idempotency_keys_by_id(key_ids: Collection[str]) -> Document:
+    """Idempotency keys by id, of any user."""
+    return {"_id": {"$in": list(key_ids)}}
 
 
 def changed(changes: Changes, updated_at: datetime) -> Document:

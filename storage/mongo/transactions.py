@@ -30,13 +30,17 @@ async def transact(
     client: MotorClient[Document],
     work: Callable[[MotorClientSession], Awaitable[None]],
     is_done: Callable[[], Awaitable[bool]],
+    *,
+    deadline: float | None = None,
 ) -> None:
     """Run `work` in one transaction, and again after a conflict with another one.
 
-    Before each retry `is_done` finds out whether it is still needed; it may raise instead.
+    Before each retry `is_done` finds out whether it is still needed; it may raise instead. It ends
+    at `deadline`, a time of the event loop, or after 5 seconds.
     """
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + COMMAND_SECONDS
+    if deadline is None:
+        deadline = loop.time() + COMMAND_SECONDS
     pause = 0.005  # seconds: about two transactions; random and doubled, to avoid further conflicts
     committing = False
     session = await client.start_session()  # AsyncMongoClient: not awaited
