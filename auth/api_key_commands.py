@@ -51,11 +51,11 @@ async def create(
     """Create a key; the result is the key, which is not shown again. Raises CannotManage."""
     if not is_user_name(user):
         raise CannotManage(
-            f"--user: a name is 1 to {MAX_USER_CHARS} characters without line ends and controls"
+            f"--user: a name is 1 to {MAX_USER_CHARS} characters without control characters"
         )
     if note and (len(note) > _MAX_NOTE_CHARS or not is_user_name(note)):
         raise CannotManage(
-            f"--note: at most {_MAX_NOTE_CHARS} characters without line ends and controls"
+            f"--note: at most {_MAX_NOTE_CHARS} characters without control characters"
         )
     if days is not None and not 0 < days <= _MAX_DAYS:
         raise CannotManage(f"--days: from 1 to {_MAX_DAYS}")
@@ -77,7 +77,7 @@ async def create(
     whose = f"{user}, an admin" if admin else user
     what = "" if may_ask is None else f" for {_listed(may_ask)}"
     return CommandOutput(
-        made.text, f"Key {made.id} of {whose}{what}, good {until}. It is shown this once."
+        made.text, f"Key {made.id} of {whose}{what}, valid {until}. It is not shown again."
     )
 
 
@@ -109,7 +109,7 @@ async def revoke(storage: ApiKeyStore, named: Iterable[str], user: str | None) -
     if missing:
         revoked = f"; revoked: {', '.join(lines)}" if lines else ""
         raise CannotManage(f"there is no key {', '.join(missing)}{revoked}")
-    remark = f"{_keys(len(lines))} revoked; what was opened by them is closed within seconds."
+    remark = f"{_keys(len(lines))} revoked; requests that use them are closed within seconds."
     return CommandOutput("\n".join(lines), remark)
 
 

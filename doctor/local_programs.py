@@ -28,7 +28,7 @@ def local_programs(settings: Settings) -> Iterator[Finding]:
     if not HAS_PEER_CREDENTIALS:
         yield warning(
             about,
-            "this system does not tell which user a connection belongs to: a proxy that adds no "
+            "this system does not report the user of a connection: a proxy that adds no "
             "headers is served",
             _KEYS,
         )

@@ -35,7 +35,7 @@ def limits(settings: Settings) -> Iterator[Finding]:
         yield warning(
             "open files",
             f"{_number(most)} allowed here, while limits.connections = {wanted:,} and {calls:,} "
-            f"upstream calls need {needed:,}: the server would take in {affordable:,} connections",
+            f"upstream calls need {needed:,}: the server would accept {affordable:,} connections",
             f"LimitNOFILE={needed} in the unit, or a higher hard limit (`ulimit -Hn`), or lower "
             "limits.connections; a unit's limit is not this shell's",
         )
@@ -49,7 +49,7 @@ def limits(settings: Settings) -> Iterator[Finding]:
         yield warning(
             "backlog",
             f"{queue:,} connections may wait to be accepted, and the server asks for {BACKLOG:,}: "
-            "in a rush the rest wait a second and more",
+            "in a burst the others wait for a second or more",
             f"sysctl net.core.somaxconn={BACKLOG}",
         )
 
@@ -73,17 +73,17 @@ async def _port(
     if host.startswith(UNIX):
         return await _unix_socket(about, host.removeprefix(UNIX))
     if port == 0:
-        return ok(about, "any free one")
+        return ok(about, "any free port")
     where = shown(host, port)
     try:
         _try(host, port, shared)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             if await _is_ours(f"http://{where}{path}", client):
-                return ok(about, f"{where} is taken, by a Headrace that answers")
+                return ok(about, f"{where} is used by a Headrace that responds")
             return wrong(
                 about,
-                f"{where} is taken, and not by a Headrace that answers",
+                f"{where} is used, and not by a Headrace that responds",
                 f"`ss -ltnp 'sport = :{port}'` says who has it; or set {about}",
             )
         if error.errno == errno.EACCES:
@@ -113,8 +113,8 @@ async def _unix_socket(about: str, path: str) -> Finding:
         answer = b""
     writer.close()
     if b'{"status":"ok"}' in answer:
-        return ok(about, f"{path} is taken, by a Headrace that answers")
-    return wrong(about, f"{path} is taken, and not by a Headrace that answers", "set host")
+        return ok(about, f"{path} is used by a Headrace that responds")
+    return wrong(about, f"{path} is used, and not by a Headrace that responds", "set host")
 
 
 def _path_obstacle(about: str, path: str) -> Finding | None:

@@ -97,7 +97,7 @@ def _findings(settings: Settings, report: StoreReport) -> Iterator[Finding]:
         yield warning(
             "clock",
             f"the database's is {abs(report.ahead_seconds):.1f} s {way} this machine's",
-            "have both machines ask the same time servers (chrony, systemd-timesyncd)",
+            "let both machines use the same time servers (chrony, systemd-timesyncd)",
         )
     elif report.name == "MongoDB":
         yield ok("clock", f"within {_CLOCK_SECONDS:g} s of the database's")

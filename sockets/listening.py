@@ -98,7 +98,7 @@ def _clear(path: str) -> None:
     """Remove the socket file of a killed process, unless another process listens on it."""
     with suppress(FileNotFoundError):
         if not stat.S_ISSOCK(os.stat(path).st_mode):
-            raise ValueError("a file is there that is no socket")
+            raise ValueError("a file that is not a socket has that name")
         with socket.socket(socket.AF_UNIX) as asking:
             if asking.connect_ex(path) == 0:
                 raise ValueError("another process listens there")
@@ -114,10 +114,10 @@ def _inherited(environ: Mapping[str, str]) -> list[socket.socket]:
     count, names = environ.get("LISTEN_FDS", ""), environ.get("LISTEN_FDNAMES")
     given = names.split(":") if names else [_UNNAMED]
     if not re.fullmatch("[0-9]{1,4}", count) or (names and len(given) != int(count)):
-        raise CannotListen("LISTEN_FDS and LISTEN_FDNAMES are not what was handed down")
+        raise CannotListen("LISTEN_FDS and LISTEN_FDNAMES do not match")
     if foreign := sorted({name for name in given if name not in (*_NAMES, _UNNAMED)}):
         raise CannotListen(
-            f"sockets handed down under other names: {', '.join(map(repr, foreign))}; those meant "
+            f"sockets with other names were passed on: {', '.join(map(repr, foreign))}; those "
             f"for this server have FileDescriptorName={_NAMES[0]}, or no name"
         )
     return [_taken(_FIRST_DESCRIPTOR + each) for each in range(int(count))]
@@ -129,20 +129,20 @@ def _taken(descriptor: int) -> socket.socket:
         taken = socket.socket(fileno=descriptor)
     except OSError as error:
         raise CannotListen(
-            f"LISTEN_FDS: descriptor {descriptor} is no socket: {error.strerror}"
+            f"LISTEN_FDS: descriptor {descriptor} is not a socket: {error.strerror}"
         ) from error
     # A descriptor that is refused stays open: it belongs to the supervisor.
     if taken.family not in _FAMILIES or taken.type != socket.SOCK_STREAM:
         kind = f"{taken.family!s} {taken.type!s}"  # plain numbers where Python has no name
         taken.detach()
         raise CannotListen(
-            f"LISTEN_FDS: descriptor {descriptor} is no stream socket of IP or UNIX, but {kind}"
+            f"LISTEN_FDS: descriptor {descriptor} is not an IP or UNIX stream socket, but {kind}"
         )
     if not taken.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         taken.detach()
         raise CannotListen(
             f"LISTEN_FDS: descriptor {descriptor} does not listen: "
-            "a socket unit of this server has Accept=no"
+            "the server's socket unit needs Accept=no"
         )
     taken.setblocking(False)
     taken.set_inheritable(False)

@@ -115,7 +115,7 @@ class MongoConnection:
             raise StorageError("storage.url has an option that is unknown or wrong") from None
         except (PyMongoError, ValueError, TypeError) as error:
             name = type(error).__name__
-            raise StorageError(f"storage.url is not one that MongoDB takes: {name}") from None
+            raise StorageError(f"storage.url is not valid for MongoDB: {name}") from None
         self._client = client
         self._database = database
         self._conversations: MotorCollection[Document] = database["conversations"]

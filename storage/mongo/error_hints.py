@@ -14,7 +14,7 @@ _REMEDIES = {
     13: "the user of storage.url may not do this; it needs readWrite and dbAdmin on the database",
     18: "user name or password of storage.url are wrong",
     20: "transactions need a replica set (one server will do) or a sharded cluster",
-    121: "a document is not as the collection's validator wants it: is `server.py migrate` due?",
+    121: "a document does not match the collection's validator: is `server.py migrate` due?",
 }
 
 # Reasons by the server's error code, and by the name of the driver's class; the first match counts.
@@ -59,9 +59,9 @@ def words(error: str, code: int | None) -> str:
     known.
     """
     if error == "ServerSelectionTimeoutError":
-        return "no server that takes writes was found"
+        return "no server that accepts writes was found"
     if error == "ConfigurationError":  # of a DNS lookup: the rest was checked before
-        return "its name has no servers: is the mongodb+srv:// address right?"
+        return "DNS has no servers for its name: is the mongodb+srv:// address right?"
     if code is None:
         return error
     remedy = _REMEDIES.get(code)

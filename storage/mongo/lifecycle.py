@@ -205,5 +205,5 @@ def _check_rules(existing: migration.ExistingSchema) -> None:
     """
     if broken := migration.broken_rules(existing):
         raise Outdated(
-            f"unique indexes are not there: {', '.join(broken)}; `server.py migrate` makes them"
+            f"unique indexes are missing: {', '.join(broken)}; `server.py migrate` creates them"
         )

@@ -71,7 +71,7 @@ def check(
     is_ours: a server may use it. Any other file is not changed, and no file is left beside it.
     Raises StorageError with a message for the operator, also when `stop` returns True.
     """
-    with operator_errors(f"look through {file}"):
+    with operator_errors(f"check {file}"):
         if not file.is_file():
             raise UnusableFile(f"there is no {file.resolve()}")
         with _opened_shared(file, stop) if is_ours else _opened_unlocked(file, stop) as database:
@@ -133,12 +133,12 @@ def _check_destination(file: Path, place: Path) -> None:
     if not place.parent.is_dir():
         raise UnusableFile(f"there is no folder {place.parent.resolve()}")
     if place.exists() and place.samefile(file):
-        raise UnusableFile("that is the database itself")
+        raise UnusableFile("it is the database itself")
     if os.path.lexists(place):
-        raise UnusableFile("that is there already; name another file, or move it away")
+        raise UnusableFile("it exists already; name another file, or move it away")
     own = file.resolve()
     if place.resolve() in [own.with_name(own.name + name) for name in _TAKEN]:
-        raise UnusableFile("that name is the database's own")
+        raise UnusableFile("the database itself uses that name")
 
 
 def _put(making: Path, place: Path) -> None:

@@ -8,11 +8,11 @@ from storage.errors import Reason, StorageError, failure
 from storage.sqlite.error_hints import name_of, reason
 
 _REMEDIES = {
-    Reason.FULL: "no room is left on the disk",
+    Reason.FULL: "the disk is full",
     Reason.LOCKED: "another program is writing to it",
-    Reason.CORRUPT: "it is damaged, or no SQLite file",
-    Reason.READ_ONLY: "it may not be written to by this user",
-    Reason.UNREACHABLE: "it, or its folder, may not be read and written by this user",
+    Reason.CORRUPT: "it is damaged, or not an SQLite file",
+    Reason.READ_ONLY: "this user may not write to it",
+    Reason.UNREACHABLE: "this user may not read and write it, or its folder",
 }
 
 

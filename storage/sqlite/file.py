@@ -54,7 +54,7 @@ _BUSY_SECONDS = 5.0
 # Invalid UTF-8 is replaced: else the rows of the same query could not be read either.
 _AS_TEXT = functools.partial(str, encoding="utf-8", errors="replace")
 
-_DAMAGED = "it is damaged, or no database; `server.py restore` puts a backup in its place"
+_DAMAGED = "it is damaged, or not a database; `server.py restore` replaces it by a backup"
 
 # Bytes. With less free space the next question may not fit. In a second, after which this is
 # checked again, the log grows by less.
@@ -91,11 +91,11 @@ class SQLiteFile:
             if not without_lease:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 self.lock.take(
-                    "stop that one, give this one a file of its own, or let both use MongoDB"
+                    "stop that server, give this one a file of its own, or let both use MongoDB"
                 )
             elif not self.path.exists():
                 raise UnusableFile(
-                    f"there is no {self.path.resolve()}; starting the server makes it"
+                    f"{self.path.resolve()} does not exist; the server's first start creates it"
                 )
             else:
                 self.lock.share()
@@ -109,7 +109,7 @@ class SQLiteFile:
             self.columns = columns_of(writing)
             (mode,) = writing.execute("PRAGMA journal_mode = WAL").fetchone()
             if mode != "wal":
-                raise UnusableFile("its file system does not carry SQLite's write-ahead log")
+                raise UnusableFile("its file system does not support SQLite's write-ahead log")
             writing.execute(f"PRAGMA synchronous = {_SYNCHRONOUS}")
             writing.execute(f"PRAGMA journal_size_limit = {MAX_LOG_BYTES}")
             # SQLite's default, unless it was built otherwise. With foreign keys ON DELETE CASCADE,
@@ -126,7 +126,7 @@ class SQLiteFile:
         with self._operator_errors():
             if not self.path.exists():
                 return False  # the first start creates it with all tables
-            self.lock.take("stop it first, for its tables are changed")
+            self.lock.take("stop it first, because its tables are changed")
             database = self._connect()
             version = check_version(database)
             due = _due(database, version)
@@ -145,17 +145,17 @@ class SQLiteFile:
         while not folder.exists():  # the first start creates it
             folder = folder.parent
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise self._denied(folder, f"{folder} may not be written to")
+            raise self._denied(folder, f"this user may not write to {folder}")
         report = StoreReport(
             name="SQLite",
             version=sqlite3.sqlite_version_info,
-            shape=f"{self.path}, which the first start makes",
+            shape=f"{self.path}, which the first start creates",
             free_bytes=shutil.disk_usage(folder).free,
         )
         if not self.path.exists():
             return report
         if not os.access(self.path, os.R_OK | os.W_OK):
-            raise self._denied(self.path, "it may not be read and written")
+            raise self._denied(self.path, "this user may not read and write it")
         self.lock.check_name()
         address = f"{self.path.resolve().as_uri()}?mode=ro"
         with self._operator_errors(), closing(sqlite3.connect(address, uri=True)) as database:
@@ -166,7 +166,7 @@ class SQLiteFile:
         file = self.path.resolve()  # SQLite resolves links, too, to name the files beside it
         for beside in (file.with_name(f"{file.name}{name}") for name in ("-wal", "-shm")):
             if beside.exists() and not os.access(beside, os.R_OK | os.W_OK):
-                raise self._denied(beside, f"{beside} may not be read and written")
+                raise self._denied(beside, f"this user may not read and write {beside}")
         is_replaced = serves_another(self.path)
         # Read together with the log of the file that was replaced, it would seem damaged.
         found = [] if is_replaced else faults_within(self.path, _LOOK_SECONDS)
@@ -253,11 +253,11 @@ class SQLiteFile:
     def _outdated(self, version: int) -> StorageError:
         if version == 0:
             return StorageError(
-                f"cannot use {self.path}: it is empty; starting the server fills it"
+                f"cannot use {self.path}: it is empty; the server's first start creates its tables"
             )
         return Outdated(
-            f"cannot use {self.path}: its tables are of version {version}, those of {SERVED} and "
-            f"newer are served; `server.py migrate` brings it to {NEWEST}"
+            f"cannot use {self.path}: its tables have version {version}, and the server needs "
+            f"{SERVED} or newer; `server.py migrate` brings them to {NEWEST}"
         )
 
 
@@ -267,5 +267,5 @@ def _due(database: sqlite3.Connection, version: int) -> tuple[str, ...]:
     if 0 < version < NEWEST:
         due.append(f"tables from version {version} to {NEWEST}")
     if version and not has_incremental_vacuum(database):
-        due.append("room that is no longer needed is given back")
+        due.append("unused pages are returned to the file system")
     return tuple(due)

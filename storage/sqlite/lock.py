@@ -58,7 +58,7 @@ class FileLock:
         """
         beside = lock_path(self.path)
         if beside.is_symlink():  # opened by root, it would empty the file that a link leads to
-            raise StorageError(f"{beside} is a link, and nothing that we made: remove it")
+            raise StorageError(f"{beside} is a link, which the server never creates: remove it")
         self._beside = os.open(beside, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
         if not _locked(self._beside, fcntl.LOCK_EX):
             raise self._in_use(process_id_in(self._beside) or "unknown", remedy)
@@ -77,7 +77,7 @@ class FileLock:
         self.check_name()
         if serves_another(self.path):  # its log is beside this file, and would be applied to it
             raise StorageError(
-                f"{self.path} has the place of a file that a server still has: stop that server",
+                f"{self.path} has replaced a file that a server still uses: stop that server",
                 reason=Reason.REPLACED,
             )
         self._use(identity(found))
@@ -92,8 +92,8 @@ class FileLock:
             return
         if lock_owner(self.path):
             raise StorageError(
-                f"{self.path} is another name of a file that a server has: "
-                "use the one in its storage.url",
+                f"{self.path} is another name of a file that a server uses: "
+                "use the name in its storage.url",
                 reason=Reason.LOCKED,
             )
 
@@ -143,7 +143,7 @@ class FileLock:
             ) from error
         if identity(found) != self._identity:
             raise StorageError(
-                f"another file has the place of {self.path}: restart to serve that one",
+                f"another file has replaced {self.path}: restart to use that one",
                 reason=Reason.REPLACED,
             )
 

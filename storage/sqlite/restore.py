@@ -41,7 +41,7 @@ def restore(
         file.parent.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             stack.callback(lock.release)
-            lock.take("stop it first, for its file is replaced")
+            lock.take("stop it first, because its file is replaced")
             stack.callback(making.unlink, missing_ok=True)
             _write(copy, making, file, stop)
             contents = looked_through(making, copy, stop)
@@ -50,7 +50,7 @@ def restore(
         write_line(f"saved: {kept}: the file that was there before")
     write_line(f"restored: {file}: {contents}")
     if contents.version < SERVED:
-        write_line("its tables are older than what is served: `server.py migrate` is next")
+        write_line("its tables are older than the server can use: run `server.py migrate` next")
 
 
 def _check_copy(file: Path, copy: Path) -> None:
@@ -58,11 +58,11 @@ def _check_copy(file: Path, copy: Path) -> None:
     if not copy.is_file():
         raise UnusableFile(f"there is no file {copy.resolve()}")
     if file.exists() and copy.samefile(file):
-        raise UnusableFile("that is the database itself")
+        raise UnusableFile("it is the database itself")
     for log in logs(copy):
         raise UnusableFile(
-            f"{log.name} lies beside it, and only who put it there knows whether it belongs to it. "
-            "If not, move it away; if so, have SQLite put the two together: "
+            f"{log.name} is beside it, and may or may not belong to it. If it does not, move it "
+            "away; if it does, let SQLite merge the two: "
             f"sqlite3 {copy} 'PRAGMA wal_checkpoint(TRUNCATE)'"
         )
     with closing(connect(copy, "immutable=1", never)) as database:

@@ -152,7 +152,7 @@ def check_version(database: sqlite3.Connection) -> int:
     if version > NEWEST and (not tables or _has_ours(database)):
         raise UnusableFile("it was written by a newer version of Headrace")
     if tables if version == 0 else not _has_ours(database):
-        raise UnusableFile("it holds another program's tables")
+        raise UnusableFile("it contains another program's tables")
     return version
 
 

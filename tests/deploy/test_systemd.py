@@ -120,7 +120,7 @@ async def test_the_nights_backup_is_made_beside_the_service_and_old_ones_go(
     code, _ = await installed.box.call("systemctl", "start", "headrace-backup.service")
     assert code != 0  # today's is there
     said = await installed.box.journal("-u", "headrace-backup.service")
-    assert "is there already" in said
+    assert "exists already" in said
     installed.box.borrow("dbus.service", "dbus.socket")
     await installed.box.run("systemctl", "start", "dbus.socket")
     await installed.box.run("systemctl", "stop", "headrace.socket")

@@ -44,8 +44,8 @@ async def test_a_running_server_is_known_and_not_disturbed(launcher: Launcher) -
 
     said = out.decode()
     assert 0 == process.returncode, said
-    assert f"port: 127.0.0.1:{port} is taken, by a Headrace that answers" in said
-    assert f"metrics.port: 127.0.0.1:{beside} is taken, by a Headrace that answers" in said
+    assert f"port: 127.0.0.1:{port} is used by a Headrace that responds" in said
+    assert f"metrics.port: 127.0.0.1:{beside} is used by a Headrace that responds" in said
     assert f"process {serving.pid} uses it" in said
 
 

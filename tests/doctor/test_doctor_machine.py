@@ -33,7 +33,7 @@ def test_too_few_files_are_told_with_the_number_that_would_do(
 
     assert "warn" == found.severity
     assert "LimitNOFILE=12160" in found.remedy  # for 10,000 connections and 2,000 answers
-    assert "would take in 2,048 connections" in found.words
+    assert "would accept 2,048 connections" in found.words
 
 
 @pytest.mark.parametrize(("descriptors", "severity"), [(1659, "warn"), (1660, "ok")])
@@ -71,7 +71,7 @@ async def test_a_port_of_both_kinds_is_looked_at_as_both(
     with socket.create_server((taken, 0), family=getattr(socket, family)) as other:
         port = other.getsockname()[1]
         _, said = await run_doctor(host="::", port=port, storage=storage, auth=auth)
-    assert f"wrong  port: [::]:{port} is taken, and not by a Headrace" in said
+    assert f"wrong  port: [::]:{port} is used, and not by a Headrace" in said
 
     _, said = await run_doctor(host="::", port=port, storage=storage, auth=auth)
     assert f"ok     port: [::]:{port} is free" in said
@@ -89,7 +89,7 @@ async def test_a_unix_socket_is_looked_at_like_a_port(
     launcher.settings.write_text(f'host = "{host}"')
     await launcher.serve()
     _, said = await run_doctor(host=host, storage=storage)
-    assert "is taken, by a Headrace that answers" in said
+    assert "is used by a Headrace that responds" in said
 
     fine, said = await run_doctor(host="unix:/nowhere/h.sock", storage=storage)
     assert not fine

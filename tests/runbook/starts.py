@@ -39,7 +39,7 @@ async def wrong_settings(stage: Stage) -> None:
     "headrace: cannot listen on …: Address already in use",
     "headrace: cannot use …: …",
     "headrace: … is in use by another Headrace (process …",
-    "headrace: … failed on MongoDB at …: no server that takes writes was found",
+    "headrace: … failed on MongoDB at …: no server that accepts writes was found",
     needs="launcher tmp_path",
 )
 async def no_start(stage: Stage) -> None:

@@ -62,7 +62,7 @@ def test_a_place_that_cannot_be_listened_at_is_named(tmp_path: Path, place: str)
 def test_a_file_is_not_taken_for_a_socket(tmp_path: Path) -> None:
     path = tmp_path / "notes"
     path.write_text("kept")
-    with pytest.raises(CannotListen, match="no socket"):
+    with pytest.raises(CannotListen, match="not a socket"):
         listen(Settings(host=f"unix:{path}"), {})
     assert "kept" == path.read_text()
 
@@ -143,7 +143,7 @@ def test_inherited_sockets_are_taken_by_their_name(name: str) -> None:
 def test_sockets_under_other_names_are_refused_by_their_names(names: str, told: str) -> None:
     with _loopback() as one, _loopback() as two:
         said = _said_by_child(one, two, LISTEN_FDNAMES=names)
-    assert f"under other names: {told}; " in said
+    assert f"sockets with other names were passed on: {told}; " in said
     assert "FileDescriptorName=headrace" in said
 
 
@@ -181,10 +181,10 @@ def _connected() -> socket.socket:
 @pytest.mark.parametrize(
     ("make", "problem"),
     [
-        (_datagram, "is no stream socket of IP or UNIX, but"),
-        (_seqpacket, "is no stream socket of IP or UNIX, but"),
-        (_netlink, "is no stream socket of IP or UNIX, but"),
-        (_bound_only, "does not listen: a socket unit of this server has Accept=no"),
+        (_datagram, "is not an IP or UNIX stream socket, but"),
+        (_seqpacket, "is not an IP or UNIX stream socket, but"),
+        (_netlink, "is not an IP or UNIX stream socket, but"),
+        (_bound_only, "does not listen: the server's socket unit needs Accept=no"),
         (_connected, "does not listen"),
     ],
 )

@@ -160,7 +160,7 @@ async def test_a_command_keeps_no_server_from_starting(tmp_path: Path) -> None:
 @pytest.mark.gen_test
 async def test_a_command_makes_no_file(tmp_path: Path) -> None:
     file = tmp_path / "data" / "headrace.db"
-    with pytest.raises(StorageError, match="starting the server makes it"):
+    with pytest.raises(StorageError, match="the server's first start creates it"):
         await SQLiteStorage(file, "command").open(without_lease=True)
     assert not file.parent.exists()
 
@@ -169,7 +169,7 @@ async def test_a_command_makes_no_file(tmp_path: Path) -> None:
     ("version", "words"),
     [
         (0, "another program's tables"),
-        (SERVED - 1, "`server.py migrate` brings it to"),
+        (SERVED - 1, "`server.py migrate` brings them to"),
         (NEWEST + 1, "newer version of Headrace"),
     ],
 )
@@ -196,7 +196,7 @@ async def test_a_command_makes_no_tables(tmp_path: Path) -> None:
     file = tmp_path / "headrace.db"
     file.touch()
 
-    with pytest.raises(StorageError, match="empty; starting the server fills it"):
+    with pytest.raises(StorageError, match="empty; the server's first start creates its tables"):
         await SQLiteStorage(file, "command").open(without_lease=True)
 
     assert b"" == file.read_bytes()

@@ -56,14 +56,14 @@ async def test_a_backup_has_what_is_acknowledged_and_is_its_owners_alone(
 @pytest.mark.parametrize(
     ("place", "words"),
     [
-        ("backups/there", "is there already"),
-        ("backups", "is there already"),
-        ("backups/dangling", "is there already"),
+        ("backups/there", "exists already"),
+        ("backups", "exists already"),
+        ("backups/dangling", "exists already"),
         ("data/headrace.db", "the database itself"),
         ("backups/symbolic", "the database itself"),
         ("backups/hard", "the database itself"),
-        ("data/headrace.db-wal", "the database's own"),
-        ("data/headrace.db-journal", "the database's own"),
+        ("data/headrace.db-wal", "the database itself uses"),
+        ("data/headrace.db-journal", "the database itself uses"),
         ("nowhere/kept.db", "there is no folder"),
         ("backups/there/kept.db", "there is no folder"),
     ],
@@ -145,5 +145,5 @@ def test_a_disk_without_room_is_named_and_nothing_is_left_on_it(
         check=False,
     )
 
-    words = "SQLITE_FULL: no room is left on the disk"
+    words = "SQLITE_FULL: the disk is full"
     assert ("", f"cannot copy {file} to {beyond}/kept.db: {words}\n") == (ran.stderr, ran.stdout)

@@ -333,7 +333,7 @@ async def test_a_command_is_refused_by_a_file_in_the_place_of_a_servers(file: Pa
         await server.asked()
         replaced_by_a_copy(file)
         log = file.with_name(f"{file.name}-wal").read_bytes()
-        with pytest.raises(StorageError, match="has the place of a file") as refused:
+        with pytest.raises(StorageError, match="has replaced a file") as refused:
             await SQLiteStorage(file, "keys").open(without_lease=True)
         assert Reason.REPLACED is refused.value.reason
         assert log == file.with_name(f"{file.name}-wal").read_bytes()

@@ -161,7 +161,7 @@ async def test_without_an_index_that_keeps_a_rule_no_server_starts(
     await storage.close()
     database["messages"].drop_index("live")
     for look in (MongoStorage.open, MongoStorage.report):
-        with pytest.raises(Outdated, match=r"messages\.live; `server\.py migrate` makes them"):
+        with pytest.raises(Outdated, match=r"messages\.live; `server\.py migrate` creates them"):
             await look(MongoStorage(mongo.url, "p", 30))
 
     assert ["changed: index live of messages"] == await migrate(mongo.url)

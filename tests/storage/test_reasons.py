@@ -129,4 +129,4 @@ def test_mongodbs_errors_have_their_reasons(classes: str, code: int | None, why:
 
 
 def test_a_name_without_servers_is_told_so() -> None:
-    assert "its name has no servers" in error_hints.words("ConfigurationError", None)
+    assert "DNS has no servers for its name" in error_hints.words("ConfigurationError", None)

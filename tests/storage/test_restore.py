@@ -175,7 +175,7 @@ def test_what_is_no_backup_of_ours_is_refused_and_nothing_is_touched(
 def test_a_backup_with_a_log_beside_it_is_refused(file: Path, beyond: Path) -> None:
     leave_a_log(beyond / "raw.db")
 
-    _refused(file, beyond / "raw.db", "raw.db-wal lies beside it")
+    _refused(file, beyond / "raw.db", "raw.db-wal is beside it")
 
 
 @pytest.mark.gen_test
@@ -215,7 +215,7 @@ def test_a_backup_of_an_older_version_is_restored_and_due_to_be_migrated(
 
     said = _restore(file, beyond / "old.db")
 
-    assert "`server.py migrate` is next" in said[-1]
+    assert "run `server.py migrate` next" in said[-1]
 
 
 def test_a_restore_that_is_stopped_leaves_what_was_there(file: Path, kept: Path) -> None:

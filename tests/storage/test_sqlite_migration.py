@@ -95,8 +95,12 @@ async def test_the_file_as_it_was_is_kept_for_its_owner_alone(file: Path) -> Non
     said = await migrate(url(file))
 
     copy = file.with_name(f"headrace.db.before-{SERVED}")
-    tables, room = f"tables from version {SERVED} to {NEWEST}", "room that is no longer needed"
-    assert [f"saved: {copy}", f"changed: {tables}", f"changed: {room} is given back"] == said
+    tables, room = f"tables from version {SERVED} to {NEWEST}", "unused pages"
+    assert [
+        f"saved: {copy}",
+        f"changed: {tables}",
+        f"changed: {room} are returned to the file system",
+    ] == said
     assert before == contents(copy)
     assert 0o600 == copy.stat().st_mode & 0o777
     assert {file.name, copy.name, "headrace.db.lock"} == set(os.listdir(file.parent))
@@ -170,7 +174,7 @@ async def test_a_script_that_fails_leaves_the_version_before_it(
         await migrate(url(file))
     monkeypatch.undo()
 
-    assert ("room that is no longer needed is given back",) == await due(url(file))
+    assert ("unused pages are returned to the file system",) == await due(url(file))
     assert before == contents(file.with_name(f"headrace.db.before-{SERVED}"))
     assert not [line for line in contents(file) if "half_made" in line]
 

@@ -86,7 +86,7 @@ async def test_a_file_of_before_gives_room_back_once_it_is_migrated(tmp_path: Pa
     await storage.create_conversation(kept)
     await storage.close()
     said: list[str] = []
-    room = "room that is no longer needed is given back"
+    room = "unused pages are returned to the file system"
     assert (room,) == (await SQLiteStorage(file, "doctor").report()).due
 
     assert await SQLiteStorage(file, "migration").migrate(said.append)
