@@ -28,6 +28,7 @@ class Command(NamedTuple):
     work: Callable[[], Any]
     future: "asyncio.Future[Any]"
     until: float  # by the monotonic clock: the command does not begin later
+    size: int = 0  # about how many bytes it writes
 
 
 class Outcome(NamedTuple):
@@ -57,7 +58,12 @@ class CommandQueues:
         self._closed = False
 
     async def run(
-        self, queue: str, work: Callable[[], T], *, queue_timeout: float | None = None
+        self,
+        queue: str,
+        work: Callable[[], T],
+        *,
+        queue_timeout: float | None = None,
+        size: int = 0,
     ) -> T:
         """Wait until `work` was done in a thread, and return its result.
 
@@ -72,7 +78,7 @@ class CommandQueues:
         with self._condition:
             if self._closed:  # the threads may have ended
                 raise StorageError("the store is closed", reason=Reason.UNREACHABLE)
-            waiting.append(Command(work, future, time.monotonic() + seconds))
+            waiting.append(Command(work, future, time.monotonic() + seconds, size))
             self._condition.notify()
         try:
             async with asyncio.timeout(seconds + HUNG_SECONDS):

@@ -35,24 +35,35 @@ _Method = Callable[Concatenate[S, P], T]
 _Command = Callable[Concatenate[S, P], Coroutine[Any, Any, T]]
 
 
-def writes(queue: str) -> Callable[[_Method[S, P, T]], _Command[S, P, T]]:
-    """Run a method in the writer's thread, completely or not at all."""
-    return _run_by(lambda storage: storage._writer, queue)
-
-
-def reads(queue: str) -> Callable[[_Method[S, P, T]], _Command[S, P, T]]:
-    """Run a method in a reader's thread, on one snapshot of the database."""
-    return _run_by(lambda storage: storage._readers, queue)
-
-
-def _run_by(
-    part: Callable[["SQLiteConnection"], Part | None], queue: str
+def writes(
+    queue: str, size: Callable[..., int] | None = None
 ) -> Callable[[_Method[S, P, T]], _Command[S, P, T]]:
+    """Run a method in the writer's thread, completely or not at all.
+
+    `size` returns about how many bytes the method writes, for its arguments; without it the bytes
+    are few.
+    """
+
     def decorate(method: _Method[S, P, T]) -> _Command[S, P, T]:
         @functools.wraps(method)
         async def run(storage: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
             work = functools.partial(method, storage, *args, **kwargs)
-            return await storage._opened(part(storage)).run(queue, work)
+            written = 0 if size is None else size(*args, **kwargs)
+            return await storage._opened(storage._writer).run(queue, work, size=written)
+
+        return run
+
+    return decorate
+
+
+def reads(queue: str) -> Callable[[_Method[S, P, T]], _Command[S, P, T]]:
+    """Run a method in a reader's thread, on one snapshot of the database."""
+
+    def decorate(method: _Method[S, P, T]) -> _Command[S, P, T]:
+        @functools.wraps(method)
+        async def run(storage: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+            work = functools.partial(method, storage, *args, **kwargs)
+            return await storage._opened(storage._readers).run(queue, work)
 
         return run
 
@@ -99,13 +110,18 @@ class SQLiteConnection:
                 self._damage = error
         return told
 
-    def _insert(self, table: str, row: Row, otherwise: str = "") -> None:
+    def _insert(self, table: str, row: Row, otherwise: str = "") -> bool:
+        """Insert a row; returns False if the clause `otherwise` kept it from being inserted."""
         held = self._known_columns(table, row)
-        self._database.execute(f"{insertion(table, held)} {otherwise}", held)
+        inserted = self._database.execute(f"{insertion(table, tuple(held))} {otherwise}", held)
+        return inserted.rowcount == 1
 
     def _known_columns(self, table: str, row: Row) -> Row:
         """Return the fields of `row` for which the file has columns."""
-        return {name: value for name, value in row.items() if name in self._file.columns[table]}
+        columns = self._file.columns[table]
+        if row.keys() <= columns:
+            return row
+        return {name: value for name, value in row.items() if name in columns}
 
     def _fetch_row(self, query: str, *values: str | int) -> Row | None:
         row: sqlite3.Row | None = self._database.execute(query, values).fetchone()

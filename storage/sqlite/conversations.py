@@ -21,7 +21,7 @@ class SQLiteConversations(SQLiteConnection, ConversationStore):
 
     @writes("request")
     def create_conversation(self, conversation: Conversation) -> None:
-        self._insert_conversation(conversation)
+        self._insert_conversation(conversation_row(conversation))
 
     @reads("request")
     def conversation(self, user: str, conversation_id: str) -> Conversation:
@@ -76,8 +76,9 @@ class SQLiteConversations(SQLiteConnection, ConversationStore):
         total: int = count * CONVERSATION_BYTES + found
         return total
 
-    def _insert_conversation(self, conversation: Conversation) -> None:
-        self._insert("conversations", conversation_row(conversation), "ON CONFLICT DO NOTHING")
+    def _insert_conversation(self, row: Row) -> bool:
+        """Insert a conversation, unless there is one with its id; whether it was inserted."""
+        return self._insert("conversations", row, "ON CONFLICT DO NOTHING")
 
     @property
     def _counts_bytes(self) -> bool:

@@ -116,6 +116,9 @@ class SQLiteFile:
             # which is in the tables, would delete all messages of a conversation in one statement.
             writing.execute("PRAGMA foreign_keys = OFF")
             writing.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+            # A savepoint copies the pages that its command changes. Of more than 64 KB it would
+            # make a file: that was four of five writes to the disk.
+            writing.execute("PRAGMA temp_store = MEMORY")
             reading = [self._connect() for _ in range(THREADS)]
             for database in reading:
                 database.execute("PRAGMA query_only = ON")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from model.blocks import bytes_in
 from model.growth import Chunk, fold
 from model.messages import Ending, Message, Status
 from storage.contract import LiveAnswerStore
@@ -12,12 +13,20 @@ from storage.sqlite.rows import assignments, chunk_in, chunk_row, ending_row
 from storage.values import conversation_of
 
 
+def _chunks_size(chunks: Sequence[Chunk]) -> int:
+    return sum(piece.length for chunk in chunks for piece in chunk.pieces)
+
+
+def _ending_size(answer_id: str, owner: str, ending: Ending) -> int:  # noqa: ARG001
+    return sum(map(bytes_in, ending.blocks))
+
+
 class SQLiteLiveAnswers(SQLiteConnection, LiveAnswerStore):
     """Stores the answers that this process generates."""
 
     writes_are_ordered = True  # one thread writes, and a cancelled write was dropped
 
-    @writes("chunks")
+    @writes("chunks", _chunks_size)
     def append_chunks(self, chunks: Sequence[Chunk]) -> frozenset[str]:
         # A chunk stored after the ending or the deletion of its answer would never be deleted.
         self._database.executemany(
@@ -33,7 +42,7 @@ class SQLiteLiveAnswers(SQLiteConnection, LiveAnswerStore):
         gone = (chunk.answer_id for chunk in chunks if conversation_of(chunk.answer_id) in deleted)
         return frozenset(gone)
 
-    @writes("ending")
+    @writes("ending", _ending_size)
     def end_answer(self, answer_id: str, owner: str, ending: Ending) -> bool:
         row = self._known_columns("messages", ending_row(ending))
         ended = self._database.execute(

@@ -1,7 +1,6 @@
 """SQLite under contention: what waits is kept together, told together, and read meanwhile."""
 
 import asyncio
-import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,22 +14,8 @@ from storage.errors import Busy, NotFound, Reason, StorageError
 from storage.sqlite import writer
 from storage.sqlite.command_queues import CommandQueues
 from storage.sqlite.store import SQLiteStorage
-from tests.storage.samples import begun, conversation, ending, exchange, text_chunks
-
-
-class Shell:
-    """Another program, which may hold the right to write."""
-
-    def __init__(self, file: Path) -> None:
-        self.database = sqlite3.connect(file, isolation_level=None)
-
-    def hold(self) -> None:
-        """Take it."""
-        self.database.execute("BEGIN IMMEDIATE")
-
-    def let_go(self) -> None:
-        """Give it back."""
-        self.database.execute("ROLLBACK")
+from tests.storage.samples import begun, ending, text_chunks
+from tests.storage.writing import Shell, asked, queued, statements
 
 
 @pytest.fixture
@@ -54,31 +39,6 @@ def shell(storage: SQLiteStorage) -> Iterator[Shell]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the writer of the store that is opened next give up soon."""
     monkeypatch.setattr("storage.sqlite.writer.QUEUE_TIMEOUT_SECONDS", 0.3)
-
-
-def statements(storage: SQLiteStorage) -> list[str]:
-    """What the writer says to SQLite from now on."""
-    said: list[str] = []
-    storage._file._connections[0].set_trace_callback(said.append)
-    return said
-
-
-async def queued(*commands: asyncio.Task[object]) -> None:
-    """Return when they wait for the writer, which cannot begin."""
-    await asyncio.sleep(0)  # each runs up to where it waits
-    assert not any(command.done() for command in commands)
-
-
-def asked(storage: SQLiteStorage, of: str | None = None) -> "asyncio.Task[Message]":
-    """Have a question asked, in a new conversation or in that one."""
-
-    async def ask() -> Message:
-        new = conversation() if of is None else conversation(id=of)
-        question, answer = exchange(new, owner="p")
-        await storage.ask(question, answer, title="t", new=new if of is None else None)
-        return answer
-
-    return asyncio.create_task(ask())
 
 
 @pytest.mark.gen_test
