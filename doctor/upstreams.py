@@ -4,15 +4,17 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import closing
 
-from tornado.iostream import StreamClosedError
 from tornado.netutil import Resolver
 
 from doctor.findings import Finding, ok, warning, wrong
 from http_client.client import HttpClient
-from http_client.connecting import Endpoint, TunnelProxy, connect, parse_url, stream_error
+from http_client.connecting import connect
 from http_client.dns import CachingResolver
+from http_client.endpoints import Endpoint, TunnelProxy, parse_url
 from http_client.errors import HttpClientError
+from http_client.poller import SocketPoller
 from model.messages import Role
 from model.prompt import Prompt, text_turn
 from presets import ProviderField, preset_of
@@ -95,8 +97,9 @@ async def _reach(
     loop = asyncio.get_running_loop()
     began = loop.time()
     try:
-        async with asyncio.timeout(settings.timeouts.connect):
-            stream = await connect(endpoint, resolver)
+        with closing(SocketPoller()) as poller:
+            async with asyncio.timeout(settings.timeouts.connect):
+                stream = await connect(endpoint, resolver, poller)
     except TimeoutError:
         return wrong(
             name,
@@ -131,8 +134,6 @@ def _endpoint(configured: ProviderSettings) -> Endpoint:
 
 def _why(error: Exception, endpoint: Endpoint) -> tuple[str, str]:
     """Why connecting failed, and what to do."""
-    if isinstance(error, StreamClosedError):
-        error = stream_error(error) or error  # type: ignore[assignment]
     match error:
         case socket.gaierror():
             return "the name has no address", "check its spelling, and this machine's DNS"

@@ -1,14 +1,14 @@
 """An HTTP client whose requests can be cancelled.
 
 Neither of Tornado's two clients can abort a fetch: after its future is cancelled, the server goes
-on generating an answer, and billing it, for nobody. This client is an AsyncHTTPClient too, on
-Tornado's IOStream, with one difference: **cancelling the task that `fetch` returned closes the
-connection at once**, whether the fetch is queued, connecting, waiting for the response or in the
-middle of a body.
+on generating an answer, and billing it, for nobody. This client is an AsyncHTTPClient too, with one
+difference: **cancelling the task that `fetch` returned closes the connection at once**, whether the
+fetch is queued, connecting, waiting for the response or in the middle of a body.
 
-`http1.py` encodes and parses the protocol, `connecting.py` opens a stream, and `connection.py`
-sends requests on it and keeps it while it is idle. This module makes a fetch of them, and turns
-errors of sockets, TLS and DNS into those of `errors.py`.
+`http1.py` encodes and parses the protocol, `connecting.py` opens a stream, `connection.py` sends
+requests on it, and `connection_pool.py` keeps it while it is idle. This module makes a fetch of
+them, and turns errors of sockets, TLS and DNS into those of `errors.py`. A `streaming_callback` is
+called in the same call stack in which the socket was read.
 """
 
 import asyncio
@@ -21,9 +21,11 @@ from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 from tornado.httputil import HTTPHeaders
 from tornado.netutil import Resolver
 
-from http_client.connecting import Endpoint, TunnelProxy, connect, parse_url
-from http_client.connection import Connection, ConnectionPool, StaleConnection
+from http_client.connecting import connect
+from http_client.connection import Connection, StaleConnection
+from http_client.connection_pool import ConnectionPool
 from http_client.dns import CachingResolver
+from http_client.endpoints import Endpoint, TunnelProxy, parse_url
 from http_client.errors import (
     ConnectFailed,
     ConnectTimedOut,
@@ -32,6 +34,7 @@ from http_client.errors import (
     RequestTimedOut,
 )
 from http_client.http1 import ResponseHead, request_head
+from http_client.poller import SocketPoller
 from http_client.reasons import reason_of
 
 # Connections in use at a time. Each takes a file descriptor and some 14 KB of memory, 40 KB with
@@ -135,6 +138,7 @@ class HttpClient(AsyncHTTPClient):
         self._slots = asyncio.Semaphore(max_connections)
         self._in_use = 0
         self._pool = ConnectionPool()
+        self._poller: SocketPoller | None = None  # made in the event loop, for the first connection
         self._resolver = resolver or CachingResolver()
         self._own_resolver = resolver is None
         self._fetches: set[asyncio.Task[HTTPResponse]] = set()
@@ -189,6 +193,8 @@ class HttpClient(AsyncHTTPClient):
         self._pool.close()
         for fetch in self._fetches:
             fetch.cancel()
+        if self._poller is not None:
+            self._poller.close()
         if self._own_resolver:
             self._resolver.close()
 
@@ -243,9 +249,13 @@ class HttpClient(AsyncHTTPClient):
     async def _connect(self, endpoint: Endpoint, limit: float | None) -> Connection:
         """Open a connection within `limit` seconds, which include DNS, the proxy and TLS."""
         stages = ["dns"]
+        if self._poller is None:
+            self._poller = SocketPoller()
+        poller = self._poller
         try:
             async with asyncio.timeout(limit) as timeout:
-                return Connection(await connect(endpoint, self._resolver, stages.append), endpoint)
+                stream = await connect(endpoint, self._resolver, poller, stages.append)
+                return Connection(stream, endpoint, poller)
         except TimeoutError as error:  # also raised by the kernel for an address that never answers
             if timeout.expired():
                 raise ConnectTimedOut(

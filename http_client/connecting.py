@@ -1,35 +1,30 @@
-"""From a URL to a stream that can carry requests: DNS, TCP, a proxy's tunnel, TLS.
+"""From an endpoint to a stream that can carry requests: DNS, TCP, a proxy's tunnel, TLS.
 
 Everything here may be cancelled at any moment and leaves no socket open. That is why
 tornado.tcpclient is not used: when `TCPClient.connect` is cancelled in the same iteration of the
 event loop in which its connection is established, the socket stays open and nobody can close it
-(seen with Tornado 6.6.1).
+(seen with Tornado 6.6.1). The event loop's `sock_connect` is not used either: it removes a
+descriptor by its number in a later iteration, when the number may be that of another socket.
 """
 
 import asyncio
-import re
+import errno
+import os
 import socket
 import ssl
-from base64 import b64encode
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import zip_longest
-from typing import Any, NamedTuple, cast
-from urllib.parse import urlsplit
+from typing import Any, cast
 
 import certifi
-from tornado.iostream import IOStream, StreamClosedError
 from tornado.netutil import Resolver
 
+from http_client.endpoints import Endpoint, TunnelProxy
 from http_client.http1 import ResponseParser
-from http_client.reasons import NotTls, ProxyRefused
-
-# Bytes of one read. A TLS record is at most this long; a streamed token has a few hundred bytes.
-READ_BYTES = 16 * 1024
-
-# Bytes. Tornado allocates and clears this much for each attempt to read, and makes two attempts per
-# token; its default of 64 KiB would cost 1 µs more per token. A read may be half of this buffer.
-_STREAM_BUFFER_BYTES = 2 * READ_BYTES
+from http_client.poller import READ, WRITE, SocketPoller
+from http_client.reasons import ClosedByPeer, ProxyRefused
+from http_client.streams import READ_BYTES, SocketStream, TlsStream
 
 # Seconds to wait for one address before the next is tried in parallel, as RFC 8305 has it.
 _NEXT_ADDRESS_SECONDS = 0.25
@@ -39,78 +34,17 @@ _NEXT_ADDRESS_SECONDS = 0.25
 # after 350 s, Azure after 240 s).
 _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 
-_HOST = re.compile(r"[0-9A-Za-z_:][0-9A-Za-z_:.%\-]*")
-
-
-class TunnelProxy(NamedTuple):
-    """An HTTP proxy that opens tunnels (CONNECT)."""
-
-    host: str
-    port: int
-    authorization: str | None  # the value of the header Proxy-Authorization
-
-    @classmethod
-    def of(cls, host: str, port: int, username: str | None, password: str | None) -> "TunnelProxy":
-        """Build a proxy's address, with Basic credentials if there is a user.
-
-        Raises ValueError if `host` is not a host name.
-        """
-        if username is None:
-            return cls(_checked(host), port, None)
-        credentials = f"{username}:{password or ''}".encode()
-        return cls(_checked(host), port, "Basic " + b64encode(credentials).decode())
-
-
-class Endpoint(NamedTuple):
-    """Where a connection leads, and how.
-
-    A connection may be reused for any request to an equal endpoint.
-    """
-
-    host: str
-    port: int
-    secure: bool
-    validate_cert: bool = True
-    ca_certs: str | None = None  # None: certifi's certificates
-    proxy: TunnelProxy | None = None
-
-    @property
-    def authority(self) -> str:
-        """`host:port`, with an IPv6 address in brackets."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    @property
-    def host_header(self) -> str:
-        """The authority, without the port if it is the scheme's default."""
-        return self.authority.removesuffix(":443" if self.secure else ":80")
-
-    def __repr__(self) -> str:  # the fields hold the proxy's password
-        return f"<Endpoint {'https' if self.secure else 'http'}://{self.authority}>"
-
-
-def parse_url(url: str) -> tuple[Endpoint, str]:
-    """Return the endpoint and the request target of `url`.
-
-    Raises ValueError, which does not quote the URL.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https"):
-        raise ValueError("an address begins with http:// or https://")
-    if parts.username is not None:
-        raise ValueError("credentials belong in a header, not in the address")
-    secure = parts.scheme == "https"
-    port = parts.port if parts.port is not None else 443 if secure else 80
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Endpoint(_checked(parts.hostname or ""), port, secure), target
-
 
 def _ignore(_: str) -> None:
     """Do nothing: the default for `on_stage`."""
 
 
 async def connect(
-    endpoint: Endpoint, resolver: Resolver, on_stage: Callable[[str], None] = _ignore
-) -> IOStream:
+    endpoint: Endpoint,
+    resolver: Resolver,
+    poller: SocketPoller,
+    on_stage: Callable[[str], None] = _ignore,
+) -> SocketStream:
     """Open a stream to `endpoint`.
 
     `on_stage` is called as each stage begins, with `dns`, `tcp`, `proxy` or `tls`. Raises OSError
@@ -122,25 +56,29 @@ async def connect(
     has left (Squid does if little is missing), may buffer it, and sees the API key.
     """
     context = _tls_context(endpoint.ca_certs, endpoint.validate_cert) if endpoint.secure else None
-    if (proxy := endpoint.proxy) is None:
-        stream = await _connect_tcp(endpoint.host, endpoint.port, resolver, on_stage)
-    else:
-        stream = await _connect_tcp(proxy.host, proxy.port, resolver, on_stage)
-        on_stage("proxy")
-        try:
-            await _open_tunnel(stream, endpoint, proxy)
-        except BaseException:
-            stream.close()
-            raise
-    if context is None:
-        return stream
-    on_stage("tls")
-    return await _handshake(stream, context, endpoint.host)
+    proxy = endpoint.proxy
+    host, port = (endpoint.host, endpoint.port) if proxy is None else (proxy.host, proxy.port)
+    sock = await _connect_tcp(host, port, resolver, poller, on_stage)
+    try:
+        if proxy is not None:
+            on_stage("proxy")
+            await _open_tunnel(sock, endpoint, proxy, poller)
+        if context is None:
+            return SocketStream(sock)
+        on_stage("tls")
+        return await _handshake(sock, context, endpoint.host, poller)
+    except BaseException:
+        sock.close()
+        raise
 
 
 async def _connect_tcp(
-    host: str, port: int, resolver: Resolver, on_stage: Callable[[str], None]
-) -> IOStream:
+    host: str,
+    port: int,
+    resolver: Resolver,
+    poller: SocketPoller,
+    on_stage: Callable[[str], None],
+) -> socket.socket:
     """Connect to the address that answers first (RFC 8305, "happy eyeballs").
 
     IPv6 and IPv4 addresses alternate. While an address has not answered, the next one is tried in
@@ -149,32 +87,35 @@ async def _connect_tcp(
     on_stage("dns")
     addresses = _alternating(await resolver.resolve(host, port))
     on_stage("tcp")
-    attempts: dict[asyncio.Future[IOStream], IOStream] = {}
+    attempts: dict[asyncio.Future[None], socket.socket] = {}
     last_error: OSError = socket.gaierror(socket.EAI_NONAME, "the name has no address")
     try:
         while addresses or attempts:
             if addresses:
                 family, address = addresses.pop(0)
                 try:
-                    stream = _stream(family)
+                    sock = _socket(family)
                 except OSError as error:  # the system lacks the family, or a descriptor
                     last_error = error
                     continue
-                attempts[stream.connect(address)] = stream
+                attempts[_begin_connecting(sock, address, poller)] = sock
             wait_seconds = _NEXT_ADDRESS_SECONDS if addresses else None
             done, _ = await asyncio.wait(
                 attempts, timeout=wait_seconds, return_when=asyncio.FIRST_COMPLETED
             )
             for attempt in done:
-                stream = attempts.pop(attempt)
                 failure = attempt.exception()
                 if failure is None:
-                    return stream
+                    return attempts.pop(attempt)
+                attempts.pop(attempt).close()
                 last_error = cast(OSError, failure)
-        raise stream_error(last_error) or last_error
+        raise last_error
     finally:
-        for stream in attempts.values():
-            stream.close()
+        for attempt, sock in attempts.items():
+            poller.remove(sock.fileno())
+            sock.close()
+            if not attempt.cancel():
+                attempt.exception()  # retrieved, so that asyncio does not log it
 
 
 def _alternating(addresses: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
@@ -188,27 +129,63 @@ def _alternating(addresses: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
     return [address for rank in ranks for address in rank if address is not None]
 
 
-def _stream(family: int) -> IOStream:
+def _socket(family: int) -> socket.socket:
     sock = socket.socket(family)
+    sock.setblocking(False)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in _KEEPALIVE.items():
         if option := getattr(socket, name, None):  # macOS has another name for one of them
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
-    stream = IOStream(sock, max_buffer_size=_STREAM_BUFFER_BYTES, read_chunk_size=READ_BYTES)
-    stream.set_nodelay(True)
-    return stream
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
 
 
-async def _open_tunnel(stream: IOStream, endpoint: Endpoint, proxy: TunnelProxy) -> None:
-    """Ask the proxy at the other end of `stream` to connect it to `endpoint`."""
+def _begin_connecting(
+    sock: socket.socket, address: Any, poller: SocketPoller
+) -> asyncio.Future[None]:
+    """Return a future that is done when `sock` is connected, or fails with OSError."""
+    attempt: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def on_ready(_: int) -> None:
+        poller.remove(sock.fileno())
+        _settle(attempt, sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+
+    try:
+        number = sock.connect_ex(address)
+    except OSError as error:  # the address is not valid
+        attempt.set_exception(error)
+        return attempt
+    if number == errno.EINPROGRESS:
+        poller.add(sock.fileno(), on_ready, WRITE)
+    else:
+        _settle(attempt, number)
+    return attempt
+
+
+def _settle(attempt: asyncio.Future[None], number: int) -> None:
+    """Resolve `attempt` with the system's error number, where 0 means success."""
+    if number == 0:
+        attempt.set_result(None)
+    else:
+        attempt.set_exception(OSError(number, os.strerror(number)))
+
+
+async def _open_tunnel(
+    sock: socket.socket, endpoint: Endpoint, proxy: TunnelProxy, poller: SocketPoller
+) -> None:
+    """Ask the proxy at the other end of `sock` to connect it to `endpoint`."""
     lines = [f"CONNECT {endpoint.authority} HTTP/1.1", f"Host: {endpoint.authority}"]
     if proxy.authorization is not None:
         lines.append(f"Proxy-Authorization: {proxy.authorization}")
-    await stream.write("\r\n".join([*lines, "", ""]).encode())
+    sock.sendall("\r\n".join([*lines, "", ""]).encode())  # the buffer of a new socket has room
     response = ResponseParser()
     early = b""
     while response.head is None:
-        early = response.feed(await stream.read_bytes(READ_BYTES, partial=True))
+        await poller.ready(sock.fileno(), READ)
+        received = sock.recv(READ_BYTES)
+        if not received:
+            raise ClosedByPeer
+        early = response.feed(received)
         response.raise_for_failure()
     if not 200 <= response.head.status < 300:
         raise ProxyRefused(response.head.status)
@@ -216,20 +193,14 @@ async def _open_tunnel(stream: IOStream, endpoint: Endpoint, proxy: TunnelProxy)
         raise ConnectionAbortedError("the proxy went on talking after it made the tunnel")
 
 
-async def _handshake(stream: IOStream, context: ssl.SSLContext, host: str) -> IOStream:
-    try:
-        handshake = stream.start_tls(False, context, server_hostname=host)
-    except ValueError as error:  # bytes were received already: a TLS server never sends first
-        stream.close()
-        raise NotTls("the other side does not speak TLS") from error
-    try:
-        return await handshake
-    except asyncio.CancelledError:
-        # If this is cancelled in the iteration in which it succeeded, nothing else refers to the
-        # stream.
-        if not handshake.cancelled() and handshake.exception() is None:
-            handshake.result().close()
-        raise
+async def _handshake(
+    sock: socket.socket, context: ssl.SSLContext, host: str, poller: SocketPoller
+) -> TlsStream:
+    stream = TlsStream(sock, context, host)
+    while not stream.shake_hands():
+        await poller.ready(sock.fileno(), READ | (WRITE if stream.is_sending else 0))
+        stream.receive_handshake(READ_BYTES)
+    return stream
 
 
 @lru_cache(maxsize=16)  # one per CA file in the settings
@@ -240,16 +211,3 @@ def _tls_context(ca_certs: str | None, validate_cert: bool) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
-
-
-def stream_error(error: OSError) -> BaseException | None:
-    """Return the system's or TLS's error that a stream failed with; None if the other side
-    closed the stream.
-    """
-    return error.real_error if isinstance(error, StreamClosedError) else error
-
-
-def _checked(host: str) -> str:
-    if not _HOST.fullmatch(host):
-        raise ValueError("the address has no host, or one that is not ASCII")
-    return host

@@ -1,34 +1,30 @@
-"""A connection that carries one request after another, and the pool that keeps idle ones.
+"""A connection that carries one request after another.
 
-An idle connection has a pending read, and so notices at once that the other side closes it or sends
-something unrequested: no descriptor stays in CLOSE_WAIT, and no stray byte becomes part of the next
-response.
+Its socket is read in the poller's callback: what was received is parsed and passed on in the same
+call stack, without a task, a future or a second system call per read. The task of the fetch wakes
+up when the response is over.
+
+The socket is watched while the connection is open. An idle connection notices at once that the
+other side closes it or sends something unrequested: no descriptor stays in CLOSE_WAIT, and no stray
+byte becomes part of the next response.
 """
 
 import asyncio
-import select
 from collections.abc import Awaitable, Callable
-from contextlib import closing
-from typing import cast
 
-from tornado.iostream import IOStream
-
-from http_client.connecting import READ_BYTES, Endpoint, stream_error
+from http_client.endpoints import Endpoint
 from http_client.http1 import ResponseHead, ResponseParser
-
-# Seconds that a connection may stay idle. AWS's load balancers close one after 60, nginx after 75:
-# by closing it first we seldom send a request on a connection that is just being closed.
-MAX_IDLE_SECONDS = 50.0
-
-# Idle connections to one endpoint. A hundred allow ten answers of ten seconds each to begin every
-# second without a handshake; more would only take memory here (40 KB with TLS) and connections
-# there.
-MAX_IDLE_CONNECTIONS = 100
+from http_client.poller import READ, WRITE, SocketPoller
+from http_client.reasons import ClosedByPeer
+from http_client.streams import READ_BYTES, SocketStream
 
 # Seconds. A request sent while the other side was closing is answered by a reset within a round
 # trip, or two and a retransmission. A later close comes from a provider that had received the
 # request.
 STALE_SECONDS = 2.0
+
+OnHead = Callable[[ResponseHead], None]
+OnBody = Callable[[bytes], Awaitable[None] | None]
 
 
 class StaleConnection(Exception):
@@ -38,21 +34,54 @@ class StaleConnection(Exception):
 class Connection:
     """A connection to `endpoint`, which carries one exchange at a time."""
 
-    def __init__(self, stream: IOStream, endpoint: Endpoint) -> None:
+    __slots__ = (
+        "_asked_at",
+        "_failure",
+        "_fd",
+        "_has_come",
+        "_is_over",
+        "_loop",
+        "_on_body",
+        "_on_head",
+        "_on_idle_end",
+        "_poller",
+        "_recv",
+        "_response",
+        "_stream",
+        "_turn",
+        "_waiting",
+        "_was_used",
+        "endpoint",
+        "reusable",
+    )
+
+    def __init__(self, stream: SocketStream, endpoint: Endpoint, poller: SocketPoller) -> None:
         self.endpoint = endpoint
         self.reusable = False  # the last response was complete, and another request may follow
+        self._loop = asyncio.get_running_loop()
         self._stream = stream
+        self._recv = stream.recv
+        self._fd = stream.fileno()
+        self._poller = poller
+        self._is_over = False  # the other side closed it or sent something unrequested
         self._was_used = False  # it has carried a request before
-        self._reading = self._read()
-        self._on_idle_end: Callable[[object], None] | None = None
+        self._on_idle_end: Callable[[Connection], None] | None = None
+        # The exchange in progress:
+        self._turn: _Turn | None = None
+        self._response: ResponseParser | None = None  # while it is read
+        self._on_head: OnHead | None = None  # until it is called
+        self._on_body: OnBody = _ignore
+        self._waiting: Awaitable[None] | None = None  # what `on_body` returned
+        self._failure: BaseException | None = None  # what a callback raised
+        self._asked_at = 0.0
+        self._has_come = False  # whether a byte of the response was received
+        poller.add(self._fd, self._on_ready, READ)
 
-    async def exchange(
-        self,
-        request: bytes,
-        on_head: Callable[[ResponseHead], None],
-        on_body: Callable[[bytes], Awaitable[None] | None],
-    ) -> None:
+    async def exchange(self, request: bytes, on_head: OnHead, on_body: OnBody) -> None:
         """Send `request`, and call back with the response as it arrives, until its end.
+
+        Cancelling it closes the connection in the same call stack, unless it is awaiting what
+        `on_body` returned.
 
         Raises StaleConnection if the other side closed the connection or sent something before the
         request was sent. It also raises it if the connection had been idle and was closed soon
@@ -62,62 +91,40 @@ class Connection:
 
         Raises ConnectionLost, InvalidResponse, and whatever the callbacks raise.
         """
-        if self._reading.done():
+        if self._is_over:
             raise StaleConnection
-        clock = asyncio.get_running_loop().time
-        asked_at = clock()
-        self.reusable = False
+        self.reusable = self._has_come = False
+        self._asked_at = self._loop.time()
+        response = self._response = ResponseParser()
+        self._on_head, self._on_body = on_head, on_body
         # Not awaited: a server may respond before it has read all of a long request.
         self._stream.write(request)
         del request  # the conversation in it is not needed while the answer lasts
-        with closing(ResponseParser()) as response:
-            reading = self._reading
-            came = announced = False
-            while not response.done:
-                try:
-                    data = await reading
-                except OSError as error:
-                    if self._was_used and not came and clock() - asked_at < STALE_SECONDS:
-                        raise StaleConnection from error
-                    response.end(error, in_order=stream_error(error) is None)
-                    break
-                came = True
-                body = response.feed(data)
-                if not announced and response.head is not None:
-                    announced = True
-                    on_head(response.head)
-                if body and (waiting := on_body(body)) is not None:
-                    await waiting
-                reading = self._read()
-                if reading.done():  # awaiting a result that is there would not yield to other tasks
-                    await asyncio.sleep(0)
+        if self._stream.is_sending:
+            self._poller.modify(self._fd, READ | WRITE)
+        try:
+            await self._read_to_end(response)
             response.raise_for_failure()
-            self._reading = reading
             self._was_used = True
-            self.reusable = response.reusable and not self._stream.writing()
+            blocked = self._is_over or self._stream.is_sending
+            self.reusable = response.reusable and not blocked
+        finally:
+            response.close()
+            self._turn = self._response = self._on_head = self._waiting = None
+            self._on_body = _ignore
 
     def become_idle(self, on_end: Callable[["Connection"], None]) -> None:
-        """Watch the idle connection; `on_end` is called once if the other side closes it or
-        sends something.
-        """
-        self._on_idle_end = lambda _: on_end(self)
-        self._reading.add_done_callback(self._on_idle_end)
+        """Call `on_end` once if the other side closes the idle connection or sends something."""
+        self._on_idle_end = on_end
 
     def leave_idle(self) -> bool:
-        """Stop watching; returns False if the other side has closed the connection or sent
+        """Stop calling `on_end`; returns False if the other side has closed the connection or sent
         something.
         """
-        assert self._on_idle_end is not None
-        self._reading.remove_done_callback(self._on_idle_end)
         self._on_idle_end = None
         self.reusable = False
-        if self._reading.done():
-            return False
-        # Events since the event loop last polled. (poll, because select.select stops at descriptor
-        # 1023.)
-        poll = select.poll()
-        poll.register(self._stream.fileno(), select.POLLIN)
-        return not poll.poll(0)
+        self._on_ready(READ)  # events since the event loop last polled
+        return not self._is_over
 
     def close(self) -> None:
         """Close the connection at once, also in the middle of an exchange.
@@ -125,62 +132,119 @@ class Connection:
         May be called repeatedly.
         """
         self.reusable = False
+        self._is_over = True
+        self._response = None
+        self._poller.remove(self._fd)
+        self._fd = -1  # the number may be another socket's from now on
         self._stream.close()
 
-    def _read(self) -> asyncio.Future[bytes]:
+    async def _read_to_end(self, response: ResponseParser) -> None:
+        """Wait until `_on_ready` has read the response, and await what `on_body` returns."""
+        while True:
+            turn = self._turn = _Turn(self)
+            await turn
+            if self._failure is not None:
+                failure, self._failure = self._failure, None
+                try:
+                    raise failure
+                finally:
+                    del failure, turn  # whose frames refer to this connection
+            if self._waiting is None:
+                return
+            waiting, self._waiting = self._waiting, None
+            await waiting
+            self._poller.add(self._fd, self._on_ready, self._events)
+            if response.done:
+                return
+
+    def _on_ready(self, events: int) -> None:
+        """Read from the socket, once, and pass on what was received. Every token comes this way.
+
+        If there is more to read, the poller calls again, after other connections.
+        """
+        if events & WRITE:
+            self._stream.flush()
+            self._poller.modify(self._fd, self._events)
         try:
-            return cast("asyncio.Future[bytes]", self._stream.read_bytes(READ_BYTES, partial=True))
-        except OSError as error:  # closed, with everything received read
-            reading: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-            reading.set_exception(error)
-            reading.exception()  # retrieved, so that asyncio does not log it
-            return reading
+            data = self._recv(READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._end(error)
+            return
+        response = self._response
+        if not data or response is None:
+            self._end(None)
+            return
+        self._has_come = True
+        try:
+            body = response.feed(data)
+            if self._on_head is not None and response.head is not None:
+                on_head, self._on_head = self._on_head, None
+                on_head(response.head)
+            if body and (waiting := self._on_body(body)) is not None:
+                self._poller.remove(self._fd)  # nothing is read while the callback is awaited
+                self._waiting = waiting
+                self._finish_turn()
+        except BaseException as error:  # noqa: BLE001 -- raised by a callback; `exchange` raises it again
+            self._fail(error)
+        else:
+            if response.done:
+                self._response = None
+                self._finish_turn()
+
+    @property
+    def _events(self) -> int:
+        return READ | WRITE if self._stream.is_sending else READ
+
+    def _end(self, error: OSError | None) -> None:
+        """Take note that the connection ended, without an error if the other side closed it or sent
+        something unrequested.
+        """
+        self._is_over = True
+        self._poller.remove(self._fd)
+        response = self._response
+        if response is None:
+            if self._on_idle_end is not None:
+                self._on_idle_end(self)
+            return
+        is_soon = self._loop.time() - self._asked_at < STALE_SECONDS
+        if self._was_used and not self._has_come and is_soon:
+            self._fail(StaleConnection())
+            return
+        error = error or self._stream.send_error
+        response.end(error or ClosedByPeer(), in_order=error is None)
+        self._response = None
+        self._finish_turn()
+
+    def _fail(self, error: BaseException) -> None:
+        self._response = None
+        self._failure = error
+        self._finish_turn()
+
+    def _finish_turn(self) -> None:
+        if self._turn is not None and not self._turn.done():
+            self._turn.set_result(None)
 
 
-class ConnectionPool:
-    """Idle connections by endpoint.
+class _Turn(asyncio.Future[None]):
+    """What an exchange awaits; cancelling it closes the connection.
 
-    The one used last is taken first, so that surplus ones time out.
+    `Task.cancel` cancels what the task awaits in the same call stack, but the task itself runs
+    later: under load by milliseconds, in which the provider would go on generating.
     """
 
-    def __init__(self) -> None:
-        self._idle: dict[Endpoint, dict[Connection, asyncio.TimerHandle]] = {}
-        self.closed = False
+    __slots__ = ("_connection",)
 
-    def __len__(self) -> int:
-        return sum(map(len, self._idle.values()))
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(loop=connection._loop)
+        self._connection = connection
 
-    def take(self, endpoint: Endpoint) -> Connection | None:
-        """Return an idle connection to `endpoint` that can be used; None if there is none."""
-        idle = self._idle.get(endpoint)
-        while idle:
-            connection, timer = idle.popitem()
-            timer.cancel()
-            if connection.leave_idle():
-                return connection
-            connection.close()
-        return None
+    def cancel(self, msg: object = None) -> bool:
+        """Close the connection; the exchange raises CancelledError."""
+        self._connection.close()
+        return super().cancel(msg)
 
-    def put(self, connection: Connection) -> None:
-        """Keep `connection` if it can carry another request; close it if not."""
-        if self.closed or not connection.reusable:
-            connection.close()
-            return
-        idle = self._idle.setdefault(connection.endpoint, {})
-        if len(idle) >= MAX_IDLE_CONNECTIONS:
-            self._drop(next(iter(idle)))
-        loop = asyncio.get_running_loop()
-        idle[connection] = loop.call_later(MAX_IDLE_SECONDS, self._drop, connection)
-        connection.become_idle(self._drop)
 
-    def close(self) -> None:
-        """Close all idle connections, and from now on every connection that is put here."""
-        self.closed = True
-        for idle in self._idle.values():
-            for connection in list(idle):
-                self._drop(connection)
-
-    def _drop(self, connection: Connection) -> None:
-        if timer := self._idle[connection.endpoint].pop(connection, None):
-            timer.cancel()
-        connection.close()
+def _ignore(_: bytes) -> None:
+    """Do nothing: the `on_body` while there is no exchange."""

@@ -11,7 +11,6 @@ import ssl
 from typing import Final
 
 from httptools import HttpParserError
-from tornado.iostream import StreamClosedError
 
 from http_client.errors import HttpClientError
 
@@ -57,11 +56,9 @@ _WORD: Final = re.compile(r"[A-Z0-9_]{1,48}")
 
 def reason_of(error: BaseException) -> str:
     """Return the word for the error of a connection."""
-    if isinstance(error, StreamClosedError):
-        if error.real_error is None:
-            return "closed"
-        error = error.real_error
     match error:
+        case ClosedByPeer():
+            return "closed"
         case HttpClientError():  # raised for a proxy's response that is not HTTP
             return error.reason
         case ProxyRefused():
@@ -78,8 +75,6 @@ def reason_of(error: BaseException) -> str:
             return _llhttp(error)
         case TimeoutError():
             return "timed_out"
-        case NotTls():
-            return "no_tls"
         case OSError():
             return _SYSTEM.get(error.errno or 0, "no_connection")
         case _:
@@ -94,8 +89,8 @@ class ProxyRefused(ConnectionRefusedError):
         self.status = status
 
 
-class NotTls(ConnectionAbortedError):
-    """The server does not respond with TLS."""
+class ClosedByPeer(ConnectionError):
+    """The other side closed the connection in order, so that no system call failed."""
 
 
 def _openssl(error: ssl.SSLError) -> str:

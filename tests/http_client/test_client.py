@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from tornado.httputil import HTTPHeaders
 
 from http_client import client as client_module
 from http_client.client import ClientRequest, HttpClient
-from http_client.errors import InvalidResponse, RequestTimedOut
+from http_client.errors import ConnectionLost, InvalidResponse, RequestTimedOut
 from tests.http_client.far_side import CHUNKED, FIVE, LAST_CHUNK, OK, FarSide, chunk
 
 
@@ -126,6 +127,55 @@ async def test_a_callback_that_awaits_holds_the_next_piece_back(
     go_on.set()
     await fetch
     assert b"two" == await begun.get()
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("how", ["close", "reset"])
+async def test_a_far_side_that_leaves_while_a_callback_awaits_is_noticed_after_it(
+    client: HttpClient, far_side: FarSide, how: str
+) -> None:
+    port = await far_side.listen()
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def take(_: bytes) -> None:
+        begun.set()
+        await go_on.wait()
+
+    fetch = client.fetch(ClientRequest(f"http://127.0.0.1:{port}/", streaming_callback=take))
+    peer = await far_side.peer()
+    peer.say(CHUNKED, chunk(b"one"))
+    await begun.wait()
+    await getattr(peer, how)()
+    cpu = time.process_time()
+    await asyncio.sleep(0.2)  # in which it could be told of it thousands of times
+    cpu = time.process_time() - cpu
+    assert not fetch.done()
+    go_on.set()
+
+    with pytest.raises(ConnectionLost):
+        await fetch
+    assert cpu < 0.1  # it is not told again and again of what it does not want to hear
+
+
+@pytest.mark.gen_test
+async def test_a_callback_that_awaits_may_have_the_end_already(
+    client: HttpClient, far_side: FarSide
+) -> None:
+    port = await far_side.listen()
+
+    async def take(_: bytes) -> None:
+        await asyncio.sleep(0)
+
+    for _ in range(2):
+        fetch = client.fetch(ClientRequest(f"http://127.0.0.1:{port}/", streaming_callback=take))
+        if far_side.accepted == 0:
+            peer = await far_side.peer()
+        await peer.request()
+        peer.say(FIVE)
+        assert 200 == (await fetch).code
+    await peer.close()
+    while client.connections_idle:  # noqa: ASYNC110 - nobody is told, and nobody needs to be
+        await asyncio.sleep(0)
 
 
 @pytest.mark.gen_test
@@ -258,6 +308,18 @@ async def test_a_flood_leaves_others_their_turn(client: HttpClient, far_side: Fa
     assert 4_000_000 == taken
     assert turns > 100
     assert longest <= 2
+
+
+@pytest.mark.gen_test
+async def test_a_long_request_arrives_whole(client: HttpClient, far_side: FarSide) -> None:
+    port = await far_side.listen()
+    body = bytes(range(256)) * 40_000  # more than the buffers on the way hold
+    fetch = client.fetch(f"http://127.0.0.1:{port}/", method="POST", body=body)
+    peer = await far_side.peer()
+    assert (await peer.request()).endswith(b"\r\n\r\n" + body)
+    peer.say(FIVE)
+    await fetch
+    assert 1 == client.connections_idle
 
 
 @pytest.mark.gen_test

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from http_client import connection as connection_module
+from http_client import connection_pool as pool_module
 from http_client.client import HttpClient
 from http_client.errors import ConnectionLost
 from tests.http_client.far_side import (
@@ -145,7 +146,7 @@ async def test_what_came_since_the_loop_last_looked_is_seen_before_use(
 async def test_idle_connections_are_bounded_and_the_oldest_goes(
     client: HttpClient, far_side: FarSide, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection_module, "MAX_IDLE_CONNECTIONS", 2)
+    monkeypatch.setattr(pool_module, "MAX_IDLE_CONNECTIONS", 2)
     exchanges = [await begun(client, far_side, url) for _ in range(3)]
     for fetch, peer in exchanges:
         peer.say(FIVE)
@@ -158,7 +159,7 @@ async def test_idle_connections_are_bounded_and_the_oldest_goes(
 async def test_a_connection_does_not_rest_for_ever(
     client: HttpClient, far_side: FarSide, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection_module, "MAX_IDLE_SECONDS", 0.02)
+    monkeypatch.setattr(pool_module, "MAX_IDLE_SECONDS", 0.02)
     peer = await rested(client, far_side, url)
     await peer.left()
     assert 0 == client.connections_idle
@@ -168,7 +169,7 @@ async def test_a_connection_does_not_rest_for_ever(
 async def test_a_connection_in_use_again_is_as_good_as_new(
     client: HttpClient, far_side: FarSide, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection_module, "MAX_IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(pool_module, "MAX_IDLE_SECONDS", 0.05)
     peer = await rested(client, far_side, url)
     fetch = client.fetch(url)
     await peer.request()

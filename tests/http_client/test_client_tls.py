@@ -180,6 +180,51 @@ async def test_a_stream_that_is_cut_off(
 
 
 @pytest.mark.gen_test
+async def test_nothing_that_came_stays_inside_tls(
+    client: HttpClient, far_side: FarSide, ca_certs: str
+) -> None:
+    """Many records in one segment: no poller tells of those that were received with the first."""
+    port = await far_side.listen(server_context("localhost"))
+    taken: list[bytes] = []
+    came = asyncio.Event()
+
+    def take(piece: bytes) -> None:
+        taken.append(piece)
+        if sum(map(len, taken)) == 50:
+            came.set()
+
+    fetch = client.fetch(
+        ClientRequest(f"https://localhost:{port}/", ca_certs=ca_certs, streaming_callback=take)
+    )
+    peer = await far_side.peer()
+    await peer.request()
+    peer.say(OK, b"Content-Length: 51\r\n\r\n")
+    for _ in range(50):
+        peer.say(b"a")  # a record of its own each, all sent in one turn
+    async with asyncio.timeout(1):
+        await came.wait()
+    peer.say(b"b")
+    await fetch
+    assert b"a" * 50 + b"b" == b"".join(taken)
+
+
+@pytest.mark.gen_test
+async def test_a_long_request_arrives_whole(
+    client: HttpClient, far_side: FarSide, ca_certs: str
+) -> None:
+    port = await far_side.listen(server_context("localhost"))
+    body = bytes(range(256)) * 40_000  # more than the buffers on the way hold
+    fetch = client.fetch(
+        ClientRequest(f"https://localhost:{port}/", method="POST", body=body, ca_certs=ca_certs)
+    )
+    peer = await far_side.peer()
+    assert (await peer.request()).endswith(b"\r\n\r\n" + body)
+    peer.say(FIVE)
+    await fetch
+    assert 1 == client.connections_idle
+
+
+@pytest.mark.gen_test
 async def test_an_idle_connection_that_the_far_side_closes_is_closed(
     client: HttpClient, far_side: FarSide, ca_certs: str
 ) -> None:
