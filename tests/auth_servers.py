@@ -17,7 +17,9 @@ from auth import api_key_commands, api_keys
 from storage.contract import Storage
 from storage.factory import from_url
 from tests.faults import FaultyStorage
+from tests.readers import Reader
 from tests.serving import Serving
+from tests.upstreams import ScriptedUpstream
 
 SECRET = "the-secret-that-signs-tickets-in-tests"
 # Seconds. A revocation is seen everywhere within this, so that tests need not wait.
@@ -103,3 +105,11 @@ async def rechecked(store: FaultyStorage) -> None:
     """Wait until the server of `store` has rechecked its keys, from now on."""
     # One recheck follows the other, so the first is over when the second begins.
     await store.called("api_keys", store.calls.count("api_keys") + 2)
+
+
+async def live_reader(server: Server, holder: KeyHolder, upstream: ScriptedUpstream) -> Reader:
+    """A reader of the live answer to a question of the holder's, which begins with "Hel"."""
+    upstream.tokens("Hel")
+    reader = await Reader.ask(server.url, headers=holder.headers, on_disconnect={"grace": 30})
+    await reader.text("Hel")
+    return reader

@@ -5,8 +5,10 @@ from typing import Any, NamedTuple
 
 from app.server import Server
 from tests.faults import FaultyStorage
+from tests.readers import Reader
 from tests.serving import Serving
 from tests.steps import until
+from tests.upstreams import ScriptedUpstream
 
 # Seconds. It runs out where another test has the machine, so tests with these servers are `alone`.
 LEASE = 1.0
@@ -43,3 +45,15 @@ async def followed(owner: Place, answer_id: str) -> None:
     assert generation is not None
     async with asyncio.timeout(5):
         await until(lambda: generation.reader_timeout.is_followed)
+
+
+async def read_at_both(
+    owner: Place, other: Place, upstream: ScriptedUpstream
+) -> tuple[Reader, Reader]:
+    """Readers, at the owner and at the other one, of an answer that begins with "a"."""
+    upstream.tokens("a")
+    reader = await Reader.ask(owner.url)
+    await reader.text("a")
+    back = await Reader.come_back(other.url, reader.answer_id)
+    await back.text("a")
+    return reader, back

@@ -11,7 +11,7 @@ from auth import api_keys
 from handlers.authorization import Access
 from handlers.base import BaseHandler
 from model.messages import now
-from tests.auth_servers import SECRET, AuthServers, rechecked
+from tests.auth_servers import SECRET, AuthServers, live_reader, rechecked
 from tests.faults import FaultyStorage
 from tests.readers import Connection, Reader, call
 from tests.serving import Serving
@@ -192,10 +192,11 @@ async def test_revoking_ends_one_who_waits_for_a_whole_answer(
     server = await auth_servers.open(providers=providers)
     alice = await auth_servers.create_key("alice")
     upstream.tokens("Hel")
-    asked = call(
-        server.url, "POST", "/api/v1/chat", {"content": "hi"}, headers=alice.headers | JSON
+    question = {"content": "hi"}
+    headers = alice.headers | JSON
+    waiting = asyncio.create_task(
+        call(server.url, "POST", "/api/v1/chat", question, headers=headers)
     )
-    waiting = asyncio.create_task(asked)
     async with asyncio.timeout(5):
         await upstream.request()
         await auth_servers.revoke(alice)
@@ -234,9 +235,7 @@ async def test_every_process_learns_of_a_revocation(
         await auth_servers.open(providers=providers),
     )
     alice = await auth_servers.create_key("alice")
-    upstream.tokens("Hel")
-    reader = await Reader.ask(here.url, headers=alice.headers)
-    await reader.text("Hel")
+    reader = await live_reader(here, alice, upstream)
     path = f"/api/v1/answers/{reader.answer_id}/events"
     follower = await Reader.open(there.url, "GET", path, headers=alice.headers)
     await follower.text("Hel")
@@ -396,9 +395,7 @@ async def test_known_keys_open_through_an_outage_but_not_for_ever_and_streams_go
 ) -> None:
     server = await auth_servers.open(providers=providers)
     alice = await auth_servers.create_key("alice")
-    upstream.tokens("Hel")
-    reader = await Reader.ask(server.url, headers=alice.headers)
-    await reader.text("Hel")
+    reader = await live_reader(server, alice, upstream)
     store.fail("api_keys")
     await rechecked(store)
     assert 200 == (await call(server.url, *MODELS, headers=alice.headers)).status

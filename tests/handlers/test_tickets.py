@@ -10,7 +10,7 @@ from app.server import Server
 from auth import tickets
 from auth.principal import Principal
 from auth.tickets import Tickets
-from tests.auth_servers import SECRET, AuthServers, KeyHolder, rechecked
+from tests.auth_servers import SECRET, AuthServers, KeyHolder, live_reader, rechecked
 from tests.faults import FaultyStorage
 from tests.readers import Reader, call
 from tests.upstreams import ScriptedUpstream
@@ -28,14 +28,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     monkeypatch.setattr(tickets, "time", Time)
     return ahead
-
-
-async def asked(server: Server, holder: KeyHolder, upstream: ScriptedUpstream) -> Reader:
-    """The live answer to a question of the holder's."""
-    upstream.tokens("Hel")
-    reader = await Reader.ask(server.url, headers=holder.headers, on_disconnect={"grace": 30})
-    await reader.text("Hel")
-    return reader
 
 
 async def ticket_url(server: Server, holder: KeyHolder, answer_id: str) -> str:
@@ -59,7 +51,7 @@ async def test_a_ticket_reads_its_answer_again_and_again(
 ) -> None:
     server = await auth_servers.open(providers=providers)
     alice = await auth_servers.create_key("alice")
-    live = await asked(server, alice, upstream)
+    live = await live_reader(server, alice, upstream)
     url = await ticket_url(server, alice, live.answer_id)
     for _ in range(2):
         reader = await Reader.open(server.url, "GET", url)
@@ -84,9 +76,9 @@ async def test_a_ticket_opens_that_answers_events_and_nothing_else(
 ) -> None:
     server = await auth_servers.open(providers=providers)
     alice = await auth_servers.create_key("alice")
-    one = await asked(server, alice, upstream)
+    one = await live_reader(server, alice, upstream)
     upstream.next_request()
-    other = await asked(server, alice, upstream)
+    other = await live_reader(server, alice, upstream)
     url = await ticket_url(server, alice, one.answer_id)
     ticket = url.partition("=")[2]
 
@@ -112,7 +104,7 @@ async def test_a_ticket_is_good_for_a_minute_after_its_answers_end(
 ) -> None:
     server = await auth_servers.open(providers=providers)
     alice = await auth_servers.create_key("alice")
-    live = await asked(server, alice, upstream)
+    live = await live_reader(server, alice, upstream)
     url = await ticket_url(server, alice, live.answer_id)
     clock[0] = 3600  # long, and the answer is live
     reader = await Reader.open(server.url, "GET", url)
@@ -141,7 +133,7 @@ async def test_no_ticket_lives_for_longer_than_a_day(
 ) -> None:
     server = await auth_servers.open(providers=providers)
     alice = await auth_servers.create_key("alice")
-    live = await asked(server, alice, upstream)
+    live = await live_reader(server, alice, upstream)
     url = await ticket_url(server, alice, live.answer_id)
     clock[0] = 24 * 3600 + 2
     assert (401, "ticket_expired") == await refused(server, url)
@@ -154,7 +146,7 @@ async def test_revoking_the_key_ends_its_tickets_and_what_they_opened(
 ) -> None:
     server = await auth_servers.open(providers=providers)
     alice = await auth_servers.create_key("alice")
-    live = await asked(server, alice, upstream)
+    live = await live_reader(server, alice, upstream)
     url = await ticket_url(server, alice, live.answer_id)
     reader = await Reader.open(server.url, "GET", url)
     await reader.text("Hel")
@@ -177,7 +169,7 @@ async def test_any_process_with_the_secret_takes_a_ticket(
         await auth_servers.open(providers=providers),
     )
     alice = await auth_servers.create_key("alice")
-    live = await asked(here, alice, upstream)
+    live = await live_reader(here, alice, upstream)
     reader = await Reader.open(there.url, "GET", await ticket_url(here, alice, live.answer_id))
     await reader.text("Hel")
 
@@ -189,7 +181,7 @@ async def test_what_is_no_ticket_of_ours_opens_nothing(
 ) -> None:
     server = await auth_servers.open(providers=providers)
     alice = await auth_servers.create_key("alice")
-    live = await asked(server, alice, upstream)
+    live = await live_reader(server, alice, upstream)
     url = await ticket_url(server, alice, live.answer_id)
     path, _, ticket = url.partition("=")
     payload, _, signature = ticket.partition(".")
@@ -224,7 +216,7 @@ async def test_a_ticket_that_cannot_be_checked_for_now_has_its_holder_come_back(
 ) -> None:
     here = await auth_servers.open(providers=providers)
     alice = await auth_servers.create_key("alice")
-    live = await asked(here, alice, upstream)
+    live = await live_reader(here, alice, upstream)
     url = await ticket_url(here, alice, live.answer_id)
     await auth_servers.revoke(alice)
     await rechecked(store)

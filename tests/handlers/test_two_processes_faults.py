@@ -6,7 +6,7 @@ import pymongo
 import pytest
 
 from relay.answer import Answer
-from tests.faulty_servers import LEASE, Place, Places, followed
+from tests.faulty_servers import LEASE, Place, Places, followed, read_at_both
 from tests.readers import Reader, call
 from tests.steps import LATER, until
 from tests.upstreams import ScriptedUpstream
@@ -43,11 +43,7 @@ async def test_an_outage_longer_than_a_lease_does_not_abandon_what_is_read_elsew
     two: tuple[Place, Place], upstream: ScriptedUpstream
 ) -> None:
     owner, other = two
-    upstream.tokens("a")
-    reader = await Reader.ask(owner.url)
-    await reader.text("a")
-    back = await Reader.come_back(other.url, reader.answer_id)
-    await back.text("a")
+    reader, back = await read_at_both(owner, other, upstream)
     await followed(owner, reader.answer_id)
     reader.close()
     for place in two:
@@ -70,11 +66,7 @@ async def test_a_store_that_hung_for_a_lease_without_failing_abandons_nobody_eit
 ) -> None:
     # A frozen primary: the owner's command is answered in the end, the other's lease is over.
     owner, other = two
-    upstream.tokens("a")
-    reader = await Reader.ask(owner.url)
-    await reader.text("a")
-    back = await Reader.come_back(other.url, reader.answer_id)
-    await back.text("a")
+    reader, back = await read_at_both(owner, other, upstream)
     await followed(owner, reader.answer_id)
     reader.close()
     other.store.fail("renew_lease")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from storage.errors import NotFound
-from tests.faulty_servers import Place, Places, followed
+from tests.faulty_servers import Place, Places, followed, read_at_both
 from tests.mongod import Stored
 from tests.readers import Reader, call
 from tests.serving import Serving
@@ -21,11 +21,7 @@ async def test_one_user_can_neither_read_nor_stop_nor_delete_anothers_answer_any
     two: tuple[Place, Place], upstream: ScriptedUpstream
 ) -> None:
     owner, other = two
-    upstream.tokens("a")
-    reader = await Reader.ask(owner.url)
-    await reader.text("a")
-    back = await Reader.come_back(other.url, reader.answer_id)  # followed there, for its own user
-    await back.text("a")
+    reader, back = await read_at_both(owner, other, upstream)
     conversation_id = reader.seen[0].data["conversation_id"]
     for place in two:
         relay = place.server.relay
