@@ -2,11 +2,11 @@
 
 server.py [--config FILE]                 serve in the foreground
 server.py [--config FILE] check-config    print the effective settings, secrets masked
-server.py [--config FILE] doctor [--ask]  look for what is wrong, and say what to do
-server.py [--config FILE] migrate         bring the store to this version, and say what was changed
-server.py [--config FILE] backup FILE     copy the SQLite file, also beside a server that runs
-server.py [--config FILE] restore FILE    put a backup in its place
-server.py [--config FILE] check [FILE]    look through it, or a backup of it
+server.py [--config FILE] doctor [--ask]  check settings, machine, store and providers
+server.py [--config FILE] migrate         migrate the store to this version, and print the changes
+server.py [--config FILE] backup FILE     copy the SQLite file, also while a server runs
+server.py [--config FILE] restore FILE    replace the SQLite file by a backup
+server.py [--config FILE] check [FILE]    check the SQLite file, or a backup of it, for damage
 server.py [--config FILE] create-key --user NAME [--admin] [--days N] [--models …] [--note TEXT]
 server.py [--config FILE] list-keys [--user NAME]
 server.py [--config FILE] revoke-key ID… | --user NAME

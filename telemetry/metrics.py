@@ -65,7 +65,10 @@ class Metrics:
         ProcessCollector(registry=self._registry)
         registry = self._registry
         self._answers = Counter(
-            "headrace_answers", "Answers that ended.", ["model", "status"], registry=registry
+            "headrace_answers",
+            "Number of answers that have ended.",
+            ["model", "status"],
+            registry=registry,
         )
         self._first_token = Histogram(
             "headrace_first_token_seconds",
@@ -83,13 +86,13 @@ class Metrics:
         )
         self._tokens = Counter(
             "headrace_tokens",
-            "Tokens of answers that ended: the provider's figures, or an estimate.",
+            "Number of tokens of ended answers, as reported by the provider or estimated.",
             ["model", "kind"],
             registry=registry,
         )
         self._upstream_errors = Counter(
             "headrace_upstream_errors",
-            "Answers that ended because the provider failed.",
+            "Number of answers that ended because the provider failed.",
             ["provider", "code"],
             registry=registry,
         )
@@ -102,7 +105,7 @@ class Metrics:
         )
         self._refused = Counter(
             "headrace_requests_refused",
-            "Requests that were answered with an error.",
+            "Number of requests that were answered with an error.",
             ["reason"],
             registry=registry,
         )
@@ -159,44 +162,49 @@ class _StatsCollector(Collector):
     def collect(self) -> Iterator[Any]:
         """Return the gauges' current values; prometheus_client calls this."""
         stats, sockets = self._relay(), self._sockets()
-        yield _gauge("live_answers", "Answers that this process generates.", stats.live)
-        yield _gauge("readers", "Open event streams.", sockets.readers)
-        yield _gauge("connections", "Connections of clients.", sockets.connections)
+        yield _gauge(
+            "live_answers", "Number of answers that this process is generating.", stats.live
+        )
+        yield _gauge("readers", "Number of open event streams.", sockets.readers)
+        yield _gauge("connections", "Number of open client connections.", sockets.connections)
         yield CounterMetricFamily(
             "headrace_connections_refused",
-            "Connections beyond the limit, which got 503.",
+            "Number of connections beyond the limit, which were answered with 503.",
             value=sockets.refused,
         )
         yield _gauge(
-            "followed_answers", "Answers of other processes that have readers here.", stats.followed
+            "followed_answers",
+            "Number of other processes' answers that are read here.",
+            stats.followed,
         )
         yield _gauge(
             "unsent_bytes",
-            "Bytes of long responses that clients have not accepted yet.",
+            "Bytes of long responses that clients have not read yet.",
             stats.unsent_bytes,
         )
         yield _gauge(
             "checkpoint_backlog_chars",
-            "Characters of live answers that are not stored yet.",
+            "Number of characters of live answers that are not stored yet.",
             stats.unsaved_chars,
         )
         yield _gauge(
             "checkpoint_delay_seconds",
-            "Seconds for which the oldest of them has been waiting; 0 if there are none.",
+            "Seconds for which the oldest characters of live answers have waited to be stored; 0 "
+            "if all are stored.",
             stats.unsaved_seconds,
         )
         yield _gauge(
             "late_endings",
-            "Endings that readers have received and the store has not stored yet.",
+            "Number of endings that readers have received and that are not stored yet.",
             stats.late_endings,
         )
         yield _gauge(
             "lease_held",
-            "1 while this process holds its lease.",
+            "1 while this process holds its lease, else 0.",
             stats.holds_lease,
         )
         family = GaugeMetricFamily(
-            "headrace_upstream_connections", "Connections to providers.", labels=["state"]
+            "headrace_upstream_connections", "Number of connections to providers.", labels=["state"]
         )
         family.add_metric(["in_use"], sockets.upstream_in_use)
         family.add_metric(["resting"], sockets.upstream_resting)
