@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from model.growth import Chunk
 from model.messages import Status
 from relay.answer import Answer, length
-from relay.leases import Lease
+from relay.lease import Lease
 from relay.live_answers import LiveAnswers
 from relay.remote_answers import FOLLOWED_SECONDS
 from storage.contract import LiveAnswerStore

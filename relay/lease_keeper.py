@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from model.messages import Status
 from relay.checkpoints import Checkpoints
-from relay.leases import Lease
+from relay.lease import Lease
 from relay.live_answers import LiveAnswers
 from relay.remote_answers import RemoteAnswers
 from storage.contract import CoordinationStore
@@ -57,10 +57,10 @@ class LeaseKeeper:
         while True:
             try:
                 await self._lease.renew()
-                if self._lease.is_in_doubt or loop.time() >= look_at:
+                if self._lease.has_unhandled_loss or loop.time() >= look_at:
                     losses, look_at = self._lease.losses, loop.time() + self._lease.seconds
                     await self._cancel_lost_answers()
-                    self._lease.look_into(losses)
+                    self._lease.mark_handled(losses)
             except StorageError as error:
                 self._outage.failed(error.reason, error)
                 self._lease.losses += 1

@@ -1,7 +1,7 @@
 """The relay as handlers and the server use it: its parts, and what it offers.
 
 A question's way is in `asking.py`, finding and reading an answer in `reading.py`, its end in
-`finishing.py`. What processes that share a store do for each other is in `leases.py`,
+`finishing.py`. What processes that share a store do for each other is in `lease.py`,
 `peer_requests.py`, `remote_answers.py` and `orphans.py`.
 """
 
@@ -23,8 +23,8 @@ from relay.ending_writer import EndingWriter
 from relay.errors import TooManyRequests, TooManyStreams
 from relay.finishing import Finisher
 from relay.idempotency import IdempotentAsks
+from relay.lease import Lease
 from relay.lease_keeper import LeaseKeeper
-from relay.leases import Lease
 from relay.limits import Limits
 from relay.live_answers import LiveAnswers
 from relay.models import Models

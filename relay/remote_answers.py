@@ -1,7 +1,7 @@
 """Live answers of other processes that are read here: they grow out of the store.
 
 One poll for all of them brings what their owners have checkpointed since. The owners learn of it
-from this process' document in the store (`relay/leases.py`), checkpoint these answers more often,
+from this process' document in the store (`relay/lease.py`), checkpoint these answers more often,
 and do not abandon them while they are read here.
 """
 

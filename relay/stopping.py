@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from model.messages import Status
 from relay.answer import Answer
-from relay.leases import Lease
+from relay.lease import Lease
 from relay.live_answers import LiveAnswers
 from relay.reading import Answers
 from relay.remote_answers import RemoteAnswers

@@ -1,4 +1,4 @@
-"""This process' lease on its answers, and the end of answers whose process died."""
+"""This process' lease on its answers, renewed together with its peer requests."""
 
 import asyncio
 import logging
@@ -21,30 +21,30 @@ class Lease:
         self.seconds = seconds
         self._renewed_at = -seconds  # by the loop's clock, just before the renewal was sent
         self.losses = 0  # how often it may have expired
-        self._looked_into = 0  # the number of those that were handled
+        self._handled_losses = 0  # the number of those that were handled
         self._publishing: asyncio.Task[None] | None = None
         # Two at once might be stored in the wrong order, and the older peer requests would count.
-        self._one_at_a_time = asyncio.Lock()
+        self._renewal_lock = asyncio.Lock()
 
     @property
     def is_held(self) -> bool:
         """Whether no other process can have ended an answer of this one unnoticed."""
-        if self.is_in_doubt:
+        if self.has_unhandled_loss:
             return False
         return asyncio.get_running_loop().time() < self._renewed_at + self.seconds
 
     @property
-    def is_in_doubt(self) -> bool:
+    def has_unhandled_loss(self) -> bool:
         """Whether the lease had expired and its consequences were not examined yet."""
-        return self.losses > self._looked_into
+        return self.losses > self._handled_losses
 
-    def look_into(self, losses: int) -> None:
+    def mark_handled(self, losses: int) -> None:
         """So many losses were examined: the answers that were lost are cancelled."""
-        self._looked_into = losses
+        self._handled_losses = losses
 
     async def renew(self) -> None:
         """Renew the lease, with the current peer requests. Raises StorageError."""
-        async with self._one_at_a_time:
+        async with self._renewal_lock:
             self._remote_answers.changed.clear()
             begun = asyncio.get_running_loop().time()
             try:
@@ -65,7 +65,7 @@ class Lease:
         if self._publishing is not None:
             await self._published(self._publishing)
         # The renewal in progress is not stored yet, and may fail.
-        if self._remote_answers.changed.is_set() or self._one_at_a_time.locked():
+        if self._remote_answers.changed.is_set() or self._renewal_lock.locked():
             if self._publishing is None:
                 self._publishing = asyncio.create_task(self.renew())
                 self._publishing.add_done_callback(self._published_all)
