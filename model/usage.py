@@ -42,7 +42,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         int, Meta(description="Those of the output that the model spent on reasoning.")
     ] = 0
 
-    def meant(self) -> "Usage | None":
+    def plausible(self) -> "Usage | None":
         """This usage if its counts are plausible; None if they are not.
 
         All zeros are not plausible: some servers send them with every event. Parts that exceed

@@ -150,9 +150,9 @@ class Assembler:
     def usage(self, usage: Usage) -> None:
         """Pass on the tokens so far, unless the figures cannot be counts of tokens."""
         self.metadata_count += 1
-        if (meant := usage.meant()) is not None:
-            self.counted = meant
-            self._sink.usage(meant)
+        if (plausible := usage.plausible()) is not None:
+            self.counted = plausible
+            self._sink.usage(plausible)
 
     def finish(self, finish: Finish) -> None:
         """Note the provider's finish mark."""
