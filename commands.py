@@ -104,7 +104,7 @@ async def _manage_keys(options: argparse.Namespace, store: StorageSettings) -> C
                     models=options.models,
                 )
             case "list-keys":
-                return await api_key_commands.listing(storage, options.user)
+                return await api_key_commands.list_keys(storage, options.user)
             case _:
                 return await api_key_commands.revoke(storage, options.key, options.user)
     finally:

@@ -81,7 +81,7 @@ async def create(
     )
 
 
-async def listing(storage: ApiKeyStore, user: str | None) -> CommandOutput:
+async def list_keys(storage: ApiKeyStore, user: str | None) -> CommandOutput:
     """List all keys, or those of a user, one line each, without their secrets."""
     found = sorted(await _all(storage, user), key=lambda key: (key.user, key.created_at))
     rows = [_COLUMNS, *map(_row, found)]
@@ -142,7 +142,7 @@ def _listed(patterns: Iterable[str]) -> str:
 
 
 def _id(text: str) -> str:
-    api_key_id = api_keys.named(text)
+    api_key_id = api_keys.parse_id(text)
     if api_key_id is None:  # not repeated: it may be most of a key
         raise CannotManage("a key is named by its id, as list-keys shows it")
     return api_key_id

@@ -49,7 +49,7 @@ def id_of(text: str) -> str:
     return match[1]
 
 
-def named(text: str) -> str | None:
+def parse_id(text: str) -> str | None:
     """The id that an operator gives to a command: as listed, or within a whole key."""
     if match := _KEY.fullmatch(text):
         return match[1]

@@ -37,8 +37,8 @@ def test_what_is_no_key_is_refused_without_being_looked_up(text: str) -> None:
 
 def test_an_operator_names_a_key_by_its_id_or_whole() -> None:
     made = api_keys.make()
-    assert made.id == api_keys.named(made.id) == api_keys.named(made.text)
-    assert api_keys.named(made.text[:-1]) is None
+    assert made.id == api_keys.parse_id(made.id) == api_keys.parse_id(made.text)
+    assert api_keys.parse_id(made.text[:-1]) is None
 
 
 @pytest.mark.parametrize(
