@@ -24,14 +24,14 @@ class UserQuota:
     def __init__(
         self,
         counts: UsageCounters,
-        what: str,
+        kind: str,
         *,
         limit: int,
         seconds: int,
         reads_counts_first: bool = False,
     ) -> None:
         self.counts = counts
-        self._what = what
+        self._kind = kind
         self._limit = limit
         self._seconds = seconds
         self._reads_counts_first = reads_counts_first
@@ -40,7 +40,7 @@ class UserQuota:
         """Whether the user has used up the limit of this span."""
         if not self._limit:
             return False
-        counter = self.counts.of(user, self._what, self._seconds)
+        counter = self.counts.of(user, self._kind, self._seconds)
         unknown = self._reads_counts_first and counter.shared_at is None
         if unknown or counter.unshared >= max(1, (self._limit - counter.total) // _UNSHARED_PART):
             await self.counts.share()
@@ -49,13 +49,13 @@ class UserQuota:
     def add(self, user: str, amount: int) -> None:
         """Count what a user did."""
         if self._limit:
-            self.counts.of(user, self._what, self._seconds).own += amount
+            self.counts.of(user, self._kind, self._seconds).own += amount
 
     def reserve(self, user: str, amount: int = 1) -> "Reservation | None":
         """Reserve room for what a user is about to do."""
         if not self._limit:
             return None
-        return Reservation(self.counts, self.counts.of(user, self._what, self._seconds), amount)
+        return Reservation(self.counts, self.counts.of(user, self._kind, self._seconds), amount)
 
     def seconds_left(self) -> int:
         """Seconds until the next span begins."""

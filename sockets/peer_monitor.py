@@ -18,11 +18,11 @@ from telemetry.log_event import LogEvent
 from telemetry.rate_limited_log import RateLimitedLog
 
 # Checks of a connection within its timeout, which may be exceeded by a sixth therefore.
-_LOOKS = 6
+_CHECKS_PER_TIMEOUT = 6
 
 # The checks are spread over so many turns of the loop: ten thousand at once would delay tokens by
 # 20 ms.
-_TURNS = 10
+_SHARES = 10
 
 
 class PeerMonitor:
@@ -34,30 +34,30 @@ class PeerMonitor:
         self._loop = IOLoop.current()
         self._due: list[ClientConnection] = []
         self._share = 1
-        seconds = min(timeouts) / _LOOKS / _TURNS
-        self._turns = PeriodicCallback(self._look, seconds * 1000)
+        seconds = min(timeouts) / _CHECKS_PER_TIMEOUT / _SHARES
+        self._timer = PeriodicCallback(self._check_share, seconds * 1000)
         self._cut_log = RateLimitedLog(log, example="request")
 
     def start(self) -> None:
         """Begin to check."""
-        self._turns.start()
+        self._timer.start()
 
     def stop(self) -> None:
         """Stop checking; further calls have no effect."""
-        self._turns.stop()
+        self._timer.stop()
         self._cut_log.close()
 
-    def _look(self) -> None:
+    def _check_share(self) -> None:
         if not self._due:
             self._due = list(self._connections)
-            self._share = math.ceil(len(self._due) / _TURNS)
+            self._share = math.ceil(len(self._due) / _SHARES)
         time = self._loop.time()
         for connection in self._due[-self._share :]:
             if not connection.closed():
-                self._judge(connection, time)
+                self._check_connection(connection, time)
         del self._due[-self._share :]
 
-    def _judge(self, connection: ClientConnection, time: float) -> None:
+    def _check_connection(self, connection: ClientConnection, time: float) -> None:
         why = connection.progress.reason_to_close(
             time,
             self._timeouts,

@@ -22,10 +22,10 @@ from sockets.client_connection import ClientConnection, ConnectionLimits
 MAX_PROBE_CONNECTIONS = 16
 
 # Seconds for the head of the request, which is sent right after connecting.
-_ASKING_SECONDS = 1.0
+_REQUEST_SECONDS = 1.0
 
 # Seconds for the rest; clients have given up by then.
-_ANSWERING_SECONDS = 5.0
+_RESPONSE_SECONDS = 5.0
 
 # What says that a body follows, and how long it is.
 _BODY = re.compile(rb"\r\n(?:transfer-encoding|content-length):([^\r]*)", re.IGNORECASE)
@@ -44,7 +44,7 @@ class ProbeConnections:
 
     def has_room(self, accepted: socket.socket) -> bool:
         """Whether another one may be accepted; a silent one is closed for it if necessary."""
-        if asks(_came_on(accepted), self.paths) is False:
+        if is_probe(_received_bytes(accepted), self.paths) is False:
             return False
         if len(self._open) >= MAX_PROBE_CONNECTIONS:
             silent = next((probe for probe in self._open if not probe.has_asked), None)
@@ -93,12 +93,12 @@ class ProbeConnection(ClientConnection):
         self._paths = paths
         self._send_refusal = refuse
         loop = asyncio.get_running_loop()
-        self._until = loop.call_later(_ASKING_SECONDS, self.give_up)
+        self._until = loop.call_later(_REQUEST_SECONDS, self.give_up)
 
     @property
     def has_asked(self) -> bool:
         """Whether it sent a request that it may, read or not."""
-        return asks(self._begun + _came_on(self.socket), self._paths) is True
+        return is_probe(self._begun + _received_bytes(self.socket), self._paths) is True
 
     def give_up(self) -> None:
         """Refuse it and close it."""
@@ -125,16 +125,18 @@ class ProbeConnection(ClientConnection):
         head = await super()._read_head(reading)
         if self.closed():  # it had to make room when all of the head was there
             raise StreamClosedError
-        if not asks(head, self._paths) or any(each.strip(b" \t0") for each in _BODY.findall(head)):
+        if not is_probe(head, self._paths) or any(
+            each.strip(b" \t0") for each in _BODY.findall(head)
+        ):
             self.give_up()  # a body might never come
             raise StreamClosedError
         self._until.cancel()
         loop = asyncio.get_running_loop()
-        self._until = loop.call_later(_ANSWERING_SECONDS, self.close)
+        self._until = loop.call_later(_RESPONSE_SECONDS, self.close)
         return head
 
 
-def asks(begun: bytes, paths: Collection[bytes]) -> bool | None:
+def is_probe(begun: bytes, paths: Collection[bytes]) -> bool | None:
     """Whether a request that begins so is for one of `paths`; None if that is not clear yet.
 
     Its target may be an absolute URL, or thirty thousand characters long, and the loop waits: so
@@ -153,7 +155,7 @@ def asks(begun: bytes, paths: Collection[bytes]) -> bool | None:
     return method in (b"GET", b"HEAD") and path in paths and version.startswith(b"HTTP/1")
 
 
-def _came_on(accepted: socket.socket) -> bytes:
+def _received_bytes(accepted: socket.socket) -> bytes:
     """The bytes of a request that have arrived; they stay to be read."""
     with suppress(OSError):  # nothing does
         return accepted.recv(_PEEK_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)

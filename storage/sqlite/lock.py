@@ -44,7 +44,7 @@ class FileLock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: int | None = None  # the open descriptors
-        self._beside: int | None = None
+        self._lock_file: int | None = None
         self._identity: Identity | None = None
         resolved = path.resolve()
         self._log_path = resolved.with_name(f"{resolved.name}-wal")  # as SQLite resolves it
@@ -59,16 +59,16 @@ class FileLock:
         beside = lock_path(self.path)
         if beside.is_symlink():  # opened by root, it would empty the file that a link leads to
             raise StorageError(f"{beside} is a link, which the server never creates: remove it")
-        self._beside = os.open(beside, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
-        if not _locked(self._beside, fcntl.LOCK_EX):
-            raise self._in_use(process_id_in(self._beside) or "unknown", remedy)
+        self._lock_file = os.open(beside, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
+        if not _locked(self._lock_file, fcntl.LOCK_EX):
+            raise self._in_use(process_id_in(self._lock_file) or "unknown", remedy)
         # Only the owner may read what people wrote; SQLite gives its other files the same mode.
         self._file = os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600)
         self._use(identity(os.fstat(self._file)))
         if IS_LINUX and not _locked(self._file, fcntl.LOCK_EX):
             raise self._in_use(lock_owner_in_proc(os.fstat(self._file)) or "unknown", remedy)
-        os.ftruncate(self._beside, 0)
-        os.pwrite(self._beside, str(os.getpid()).encode(), 0)
+        os.ftruncate(self._lock_file, 0)
+        os.pwrite(self._lock_file, str(os.getpid()).encode(), 0)
         self._check_file()
 
     def share(self) -> None:
@@ -156,9 +156,9 @@ class FileLock:
             fcntl.flock(self._file, fcntl.LOCK_UN)
         if self._identity is not None:
             end_use(self._identity, self._file)
-        if self._beside is not None:
-            os.close(self._beside)
-        self._file = self._beside = self._identity = self._log = None
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+        self._file = self._lock_file = self._identity = self._log = None
 
     def _use(self, identity: Identity) -> None:
         begin_use(identity)

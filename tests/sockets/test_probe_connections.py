@@ -8,7 +8,7 @@ import pytest
 
 from app.server import Server
 from sockets import probe_connections
-from sockets.probe_connections import MAX_PROBE_CONNECTIONS, asks
+from sockets.probe_connections import MAX_PROBE_CONNECTIONS, is_probe
 from tests.faults import FaultyStorage
 from tests.readers import Connection, call
 from tests.serving import Serving
@@ -105,7 +105,7 @@ async def test_a_long_target_holds_nobody_up(serve: Serving, begun: str) -> None
     ],
 )
 def test_what_a_beginning_asks_for(begun: bytes, expected: bool | None) -> None:
-    assert expected is asks(begun, {b"/healthz"})
+    assert expected is is_probe(begun, {b"/healthz"})
 
 
 @pytest.mark.gen_test
@@ -170,8 +170,8 @@ async def test_who_asks_gets_through_a_rush_that_comes_in_the_same_turn(
 async def test_who_says_nothing_or_waits_for_long_is_let_go(
     serve: Serving, store: FaultyStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probe_connections, "_ASKING_SECONDS", 0.2)
-    monkeypatch.setattr(probe_connections, "_ANSWERING_SECONDS", 0.05)
+    monkeypatch.setattr(probe_connections, "_REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr(probe_connections, "_RESPONSE_SECONDS", 0.05)
     server, kept = await full(serve)
     store.hold("ping")
 
