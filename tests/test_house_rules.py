@@ -22,7 +22,6 @@ PRIVATE = {
     # A part is made to fail, or to be slow, at a place that no socket and no file leads to.
     **dict.fromkeys(("_file", "_connections", "_writer"), "SQLite's connections and its writer"),
     **dict.fromkeys(("_check_key_claim", "_ended_or_gone"), "a step between two of MongoDB's"),
-    **dict.fromkeys(("_lease", "_peer_requests", "_storage"), "the store as one part has it"),
     "_http": "what a request is handed to, ahead of its handler",
     # A moment that comes once a second, or after ten minutes, comes now.
     "_admission": "the counts that its process shares",

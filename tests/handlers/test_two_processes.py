@@ -11,6 +11,7 @@ from app.server import Server
 from relay import remote_answers
 from relay.answer import Answer
 from relay.errors import TooManyStops
+from storage.mongo.store import MongoStorage
 from storage.values import PeerRequests
 from tests.readers import Reader, call
 from tests.serving import Serving
@@ -102,22 +103,21 @@ async def test_stops_sent_by_the_hundred_share_a_renewal_of_the_lease(
     upstream.tokens("half")
     reader = await Reader.ask(two.owner.url)
     await reader.text("half")
-    store = two.other.relay._lease._storage
-    renew, renewals = store.renew_lease, 0
+    renew, renewals = MongoStorage.renew_lease, 0
 
-    async def counted(requests: Mapping[str, PeerRequests]) -> bool:
+    async def counted(store: MongoStorage, requests: Mapping[str, PeerRequests]) -> bool:
         nonlocal renewals
         renewals += 1
-        return await renew(requests)
+        return await renew(store, requests)
 
-    monkeypatch.setattr(store, "renew_lease", counted)
+    monkeypatch.setattr(MongoStorage, "renew_lease", counted)
 
     stopped = await asyncio.gather(
         *(two.other.relay.stop("local", reader.answer_id) for _ in range(500))
     )
 
     assert {reader.answer_id} == {answer.id for answer in stopped}
-    assert renewals < 10  # some of which are the lease's own
+    assert 1 <= renewals < 10  # some of which are the leases' own
     assert "stopped" == (await reader.end())["status"]
 
 
@@ -132,14 +132,14 @@ async def test_so_many_answers_of_a_user_may_be_stopped_from_elsewhere_at_a_time
         reader = await Reader.ask(two.owner.url)
         await reader.text("half")
         readers[reader.answer_id] = reader
-    relay, owners_store = two.other.relay, two.owner.relay._peer_requests._storage
-    peer_requests, heeds = owners_store.peer_requests, asyncio.Event()
+    relay = two.other.relay
+    peer_requests, heeds = MongoStorage.peer_requests, asyncio.Event()
 
-    async def later() -> PeerRequests:
+    async def later(store: MongoStorage) -> PeerRequests:
         await heeds.wait()
-        return await peer_requests()
+        return await peer_requests(store)
 
-    monkeypatch.setattr(owners_store, "peer_requests", later)
+    monkeypatch.setattr(MongoStorage, "peer_requests", later)
 
     outcomes = await asyncio.gather(
         *(relay.stop("local", answer_id) for answer_id in [*readers, *readers]),
