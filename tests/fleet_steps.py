@@ -48,7 +48,7 @@ async def followed(stored: Stored, reader: Reader) -> str:
 
 
 async def grace_is_over(owner: Launched, upstream: ScriptedUpstream) -> None:
-    """Wait until whoever left before this was called has been waited for: by another's case."""
+    """Wait until the grace period of readers that disconnected before this call has passed."""
     number = len(upstream.requests)
     reader = await Reader.ask(owner.url, on_disconnect=GRACE)
     request = await upstream.request(number)

@@ -52,7 +52,7 @@ def test_the_runtime_lock_is_a_part_of_the_whole_one() -> None:
 
 
 def test_what_pyproject_asks_for_is_locked() -> None:
-    """Else somebody added a dependency and forgot `make lock`."""
+    """It fails if a dependency was added without `make lock`."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     runtime = [_name(line) for line in project["project"]["dependencies"]]
     groups = [_name(line) for group in project["dependency-groups"].values() for line in group]
@@ -73,7 +73,7 @@ def _name(requirement: str) -> str:
 
 
 def test_the_image_holds_every_module() -> None:
-    """Else somebody added one, and the image would not start."""
+    """It fails if a module was added and the image would not start."""
     wanted = {*modules(), *rooms(), "requirements.txt"}
     dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
     copied = re.findall(r"^COPY (.*) \S+$", dockerfile, re.MULTILINE)

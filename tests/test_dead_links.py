@@ -101,7 +101,7 @@ class Link:
         return connection
 
     def cut(self) -> None:
-        """Nothing gets through any more, and nobody is told."""
+        """Let no packet through any more, and inform neither side."""
         self._run("-n", self._ends[1], "link", "set", "wire", "down")
 
     def mend(self) -> None:
@@ -232,7 +232,7 @@ def long_answer(upstream: ScriptedUpstream) -> str:
 
 
 async def idler(connection: Connection, method: str, path: str, body: object = None) -> Reader:
-    """Somebody who asks, and then reads nothing."""
+    """A client that sends a question, and then reads nothing."""
     reader = await Reader.on(connection, method, path, body)
     reader.writer.transport.pause_reading()
     return reader

@@ -64,7 +64,7 @@ async def test_a_drain_that_takes_too_long_interrupts_and_spreads_the_coming_bac
 
 
 async def told_to_come_back(reader: Reader) -> int:
-    """The ms that a reader is told to wait before their answer ends as interrupted."""
+    """The milliseconds of `retry:` that a reader receives before its answer ends as interrupted."""
     while (seen := await reader.next()) is not None and seen.event != "end":
         pass
     assert seen is not None

@@ -1,4 +1,6 @@
-"""How a process is told to go: each signal drains, any second one hurries, nohup is heeded."""
+"""Signals to a process: each one drains, any second one ends the draining, and nohup is
+respected.
+"""
 
 import asyncio
 import fcntl

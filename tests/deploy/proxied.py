@@ -94,7 +94,7 @@ class Phone:
         return await Connection.open(f"https://{self._ADDRESSES[0]}", ours)
 
     async def vanish(self) -> None:
-        """Nothing gets through any more, and nobody is told."""
+        """Let no packet through any more, and inform neither side."""
         await _ip("link", "set", "far", "down", enter=self._enter)
 
 

@@ -1,4 +1,6 @@
-"""Below a path of somebody's site: served with it and without, and said with it throughout."""
+"""A base path below a site: requests come with it and without, and every URL in a response has
+it.
+"""
 
 import re
 from typing import Any

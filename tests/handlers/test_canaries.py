@@ -22,7 +22,7 @@ from tests.upstreams import ScriptedUpstream
 
 @pytest.fixture
 def logged() -> Iterator[list[str]]:
-    """All that is logged at any level, by anybody, tracebacks included."""
+    """All that any logger writes at any level, with tracebacks."""
     lines: list[str] = []
     formatter = logging.Formatter("%(name)s %(message)s")
 

@@ -1,4 +1,4 @@
-"""Pages and apps of other origins: what a browser is told before it asks, and may read after."""
+"""Pages and apps of other origins: preflight responses, and which responses a page may read."""
 
 import pytest
 

@@ -21,7 +21,7 @@ def settings(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 async def asked(server: Server, body: dict[str, Any], **headers: str) -> dict[str, Any]:
-    """An answered question, as the client is told of it."""
+    """An answered question, as the client received it."""
     headers = JSON | {"Idempotency-Key": "k", **headers}
     answered = await call(server.url, "POST", "/api/v1/chat", body, headers=headers)
     assert 200 == answered.status
@@ -30,7 +30,7 @@ async def asked(server: Server, body: dict[str, Any], **headers: str) -> dict[st
 
 
 async def everywhere(server: Server, path: str, answer_id: str) -> dict[str, Response]:
-    """What all doors say that may lead to a conversation."""
+    """The responses of all routes that may lead to a conversation."""
     of_answer = f"/api/v1/answers/{answer_id}"
     doors: list[tuple[str, str, Any, dict[str, str]]] = [
         ("GET", path, None, {}),

@@ -1,4 +1,4 @@
-"""Every answer ends in exactly one status, told truthfully, and stored as it was told."""
+"""Every answer ends in exactly one status, the true one, which is stored as readers received it."""
 
 import logging
 

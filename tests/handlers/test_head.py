@@ -23,7 +23,9 @@ def _alike(response: Response) -> tuple[int, dict[str, str]]:
 
 
 async def _asked_twice(url: str, path: str, **headers: str) -> tuple[Response, str]:
-    """GET's response; its HEAD has to be the same. And the length that HEAD told."""
+    """GET's response and the Content-Length of HEAD; the rest of HEAD's response has to be the
+    same.
+    """
     connection = await Connection.open(url)
     head = await connection.call("HEAD", path, headers=headers)
     again = await connection.call("GET", path, headers=headers)  # nothing of a body was in between

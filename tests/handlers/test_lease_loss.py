@@ -1,4 +1,4 @@
-"""A lease that is lost and found again, bugs in what keeps it, and a drain without patience."""
+"""A lease that is lost and renewed, bugs in its renewal, and a drain without any waiting."""
 
 import asyncio
 import logging

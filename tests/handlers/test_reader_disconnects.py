@@ -15,7 +15,7 @@ from tests.upstreams import ScriptedUpstream
 
 
 async def _ended(server: Server, answer_id: str) -> Reader:
-    """The answer, read to its end by somebody else."""
+    """The answer, read to its end by another reader."""
     reader = await Reader.come_back(server.url, answer_id)
     await reader.end()
     return reader

@@ -1,4 +1,6 @@
-"""What the field sends, through a running server: what is told, kept and billed."""
+"""Streams of real providers through a running server: what readers get, what is stored and
+billed.
+"""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""Where a reader goes on is one question, whoever asks it, and by which route they come."""
+"""The position from which a reader resumes is found in the same way for all clients and routes."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple

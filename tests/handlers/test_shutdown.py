@@ -1,4 +1,4 @@
-"""The server stops: whoever is there is told, and nothing is lost or left half done."""
+"""The server stops: clients are informed, and nothing is lost or left half done."""
 
 import asyncio
 import json

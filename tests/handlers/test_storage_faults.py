@@ -1,4 +1,4 @@
-"""The store fails or hangs at any step: readers are told the truth, and nothing stays busy."""
+"""The store fails or hangs at any step: readers get the true ending, and nothing stays busy."""
 
 import asyncio
 import logging

@@ -18,7 +18,7 @@ READY = ("GET", "/readyz")
 
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    """The log so far, of what is told of the store."""
+    """The log lines so far about the store."""
     caplog.set_level(logging.INFO, "headrace")
     return lambda: [
         record.getMessage() for record in caplog.records if record.name == "headrace.storage"

@@ -119,7 +119,7 @@ class FarSide:
 
 
 class TalksFirst:
-    """Greets whoever connects, in the very turn in which it accepts."""
+    """Greets every client, in the same iteration of the event loop in which it accepts."""
 
     def __init__(self, greeting: bytes) -> None:
         self._greeting = greeting
@@ -140,7 +140,7 @@ class TalksFirst:
 
 
 class FullBacklog:
-    """Listens and accepts nobody: whoever connects now waits for the handshake of TCP."""
+    """Listens and accepts nothing: the TCP handshake of a client that connects now has to wait."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=0)

@@ -17,7 +17,7 @@ AT_A_LOSS = socket.gaierror(socket.EAI_AGAIN, "try again")
 
 
 class NameServer:
-    """Says what it is told to, by name and family; about what it is not told it is silent."""
+    """Responds as configured, by name and family; it does not respond about anything else."""
 
     def __init__(self) -> None:
         self.says: dict[tuple[str, int], str | Exception] = {}

@@ -1,4 +1,4 @@
-"""Why there was no connection, or why it broke: a word of ours, and nothing that anybody wrote."""
+"""Why there was no connection, or why it broke: one of our words, without a quotation."""
 
 import asyncio
 import datetime

@@ -32,7 +32,7 @@ def pair(io_loop: IOLoop) -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 class TlsServer:
-    """The other side's TLS, which says goodbye when it is told to."""
+    """The other side's TLS, which sends its closing alert on request."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock

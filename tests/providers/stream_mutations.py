@@ -200,7 +200,7 @@ class _Mutator:
     # 4: choices
 
     def _beside_others(self, events: list[Event]) -> list[Event]:
-        """Ours under another number, and somebody else's among them."""
+        """Our choice under another index, with other choices beside it."""
         ours = self.chance.choice((0, 1, 3))
         thoughts = self.chance.choice((0, ours))
         for event in events:

@@ -210,7 +210,7 @@ def opens(data: bytes) -> bool:
 
 
 def naive(body: bytes) -> list[Event | StrayLine]:
-    """The standard read off the page, with the whole body at hand, and read as it is loosened."""
+    """The standard's algorithm, applied to the whole body at once, with the accepted deviations."""
     *lines, tail = re.split(rb"\r\n|\r|\n", body.removeprefix(b"\xef\xbb\xbf"))
     found: list[Event | StrayLine] = []
     data: list[bytes] = []

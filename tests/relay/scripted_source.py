@@ -1,4 +1,4 @@
-"""A source that says what a test has it say: no provider, no socket."""
+"""A source that passes on what a test scripts, without a provider or a socket."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -30,7 +30,7 @@ class ScriptedSource:
     async def answer(
         self, prompt: Prompt, *, may_send: Awaitable[None], on_sent: Callable[[], None], sink: Sink
     ) -> None:
-        """Wait until it may send, then until it is told to end."""
+        """Wait until it may send, then until the test ends it."""
         self.connected.set()
         await may_send
         on_sent()

@@ -22,7 +22,7 @@ def _bug(*_: object, **__: object) -> None:
 
 
 async def _ended(process: RelayProcess) -> tuple[Answer, Ending]:
-    """An answer that ends now, and what its reader is told."""
+    """An answer that ends now, and the ending that its reader receives."""
     answer = await process.ask()
     with process.relay.reader(answer) as reader:
         process.source.say("hello")

@@ -20,7 +20,7 @@ from tests.steps import until
 
 
 async def _ended(process: RelayProcess, answer: Answer) -> Ending:
-    """What a reader is told of an answer that ends now."""
+    """The ending that a reader receives of an answer that ends now."""
     with process.relay.reader(answer) as reader:
         process.source.end()
         async with asyncio.timeout(5):

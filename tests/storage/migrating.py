@@ -19,7 +19,7 @@ async def migrate(url: str) -> list[str]:
 
 
 async def due(url: str) -> tuple[str, ...]:
-    """What the doctor is told to be due."""
+    """What `migrate` would change, as the doctor reports it."""
     return (await from_url(url, process="doctor", lease_seconds=1).report()).due
 
 

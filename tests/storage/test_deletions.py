@@ -1,4 +1,4 @@
-"""A deleted conversation: seen no more at once, then cleared by anybody, whatever it holds."""
+"""A deleted conversation: invisible at once, then purged by any process, whatever it contains."""
 
 import asyncio
 import sqlite3

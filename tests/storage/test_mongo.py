@@ -1,4 +1,4 @@
-"""MongoDB alone: how it is opened, what is stored there, and what an operator is told."""
+"""MongoDB only: how it is opened, what is stored there, and the messages for the operator."""
 
 import asyncio
 import os

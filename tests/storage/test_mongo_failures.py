@@ -150,9 +150,8 @@ async def test_an_ending_that_lands_while_the_answer_is_read_is_what_is_told(
 
 @contextlib.asynccontextmanager
 async def loop_watched(still: float = 1.5) -> Any:
-    """Fails if the event loop stood `still` that long: somebody waited in its thread.
-
-    A busy machine alone does not take so long, a command that hangs does.
+    """Fails if the event loop did not run for `still` seconds, because a call blocked its
+    thread.
     """
     longest, running = 0.0, True
 

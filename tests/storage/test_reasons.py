@@ -1,4 +1,4 @@
-"""Why a store failed, in a word: what lasts is told from what passes."""
+"""Why a store failed, in a word, and whether that is permanent."""
 
 import asyncio
 import sqlite3

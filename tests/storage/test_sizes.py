@@ -1,4 +1,4 @@
-"""How much of a store is somebody's: what they put into it, as long as it is there."""
+"""How many bytes of a store count for a user: what they put into it, as long as it is there."""
 
 import sqlite3
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""An SQLite file that cannot be used is told in words; a bug met while it is tried stays a bug."""
+"""An SQLite file that cannot be used is reported in words; a bug on the way is raised unchanged."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""SQLite under contention: what waits is kept together, told together, and read meanwhile."""
+"""SQLite under contention: waiting commands are committed together, while readers go on."""
 
 import asyncio
 import threading
@@ -37,7 +37,7 @@ def shell(storage: SQLiteStorage) -> Iterator[Shell]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the writer of the store that is opened next give up soon."""
+    """Give the writer of the store that is opened next a short timeout."""
     monkeypatch.setattr("storage.sqlite.writer.QUEUE_TIMEOUT_SECONDS", 0.3)
 
 
@@ -216,7 +216,7 @@ async def test_closing_ends_although_another_program_writes(tmp_path: Path) -> N
 
 
 class ClosedMeanwhile(dict[str, int]):
-    """Queues whose commands are closed, by another thread, as somebody looks for room in one."""
+    """Queues that another thread closes while a caller checks one for room."""
 
     def __getitem__(self, queue: str) -> int:
         closing = threading.Thread(target=self.commands.close)

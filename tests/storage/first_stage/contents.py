@@ -87,7 +87,7 @@ SPANS = tuple(Span(user, "tokens", DAY, DAY + timedelta(days=1)) for user in USE
 
 
 class Clock:
-    """The first-stage server's `now`: it goes on when it is told to."""
+    """The `now` of the first version's server: it advances on request."""
 
     def __init__(self) -> None:
         self.at = BEGAN_AT
