@@ -239,7 +239,7 @@ class _DiscardingSink:
         pass
 
     text = refusal = reasoning = tool_call = arguments = data = usage = _nothing
-    finish = attempt_ended = _nothing
+    finish = deliver = attempt_ended = _nothing
 
 
 def _toml(value: object) -> str:

@@ -15,7 +15,10 @@ class EventStream(Protocol):
     """A stream of events to one client."""
 
     last_write_at: float  # when something was last written, by the event loop's clock
-    is_writing: bool  # what was written has not left this process yet
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether something that was written has not left this process yet."""
 
     def heartbeat(self) -> None:
         """Send a heartbeat."""

@@ -8,10 +8,10 @@ from http import HTTPStatus
 
 from tornado.iostream import StreamClosedError
 
-from handlers.disconnect_aware import DisconnectAwareHandler
+from handlers.chunked_handler import ChunkedHandler
 from handlers.wires import native
 from handlers.wires.wire import Wire
-from relay.answer import Answer, Reader
+from relay.answer import Answer, Reader, length
 from relay.errors import Overloaded, TooMuchUnread
 from relay.unsent_budget import FREE_BYTES
 
@@ -19,12 +19,15 @@ from relay.unsent_budget import FREE_BYTES
 _SPREAD_MS = (1000, 5000)
 
 
-class StreamingHandler(DisconnectAwareHandler):
-    """A handler that reads an answer; its disconnect may cancel the provider's call."""
+class StreamingHandler(ChunkedHandler):
+    """A handler that reads an answer; its disconnect may cancel the provider's call.
+
+    Growth is written by `_push`, in the call stack that brought it, while the handler's task waits
+    for growth and its socket takes what is written. Everything else is written by the task.
+    """
 
     wire: Wire = native  # the client's protocol
     last_write_at = 0.0
-    is_writing = False
     _reader: Reader | None = None
 
     def on_disconnect(self) -> None:
@@ -32,6 +35,11 @@ class StreamingHandler(DisconnectAwareHandler):
         super().on_disconnect()
         if self._reader is not None:
             self._reader.disconnect()
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether something that was written has not left this process yet."""
+        return self.connection_stream.writing()
 
     def heartbeat(self) -> None:
         """Send a heartbeat."""
@@ -78,6 +86,7 @@ class StreamingHandler(DisconnectAwareHandler):
             try:
                 yield reader
             finally:
+                reader.push = None
                 self._reader = None  # or the request would hold the answer for as long as it lives
 
     async def _send(self, reader: Reader) -> None:
@@ -87,10 +96,10 @@ class StreamingHandler(DisconnectAwareHandler):
         if reader.is_ahead:
             await self._reset(reader, loop)
         await self._flush(loop)
-        position = reader.position
+        reader.push = self._push
         while (pieces := await reader.growth()) is not None:
+            position = reader.position - length(pieces)
             data = wire.growth(answer, position, pieces) if pieces else wire.heartbeat()
-            position = reader.position
             if len(data) > FREE_BYTES:
                 await self._write_long(data, loop)
                 continue
@@ -106,6 +115,29 @@ class StreamingHandler(DisconnectAwareHandler):
         if answer.ending is not None:
             self.write(wire.end(answer, reader.position, self.request_id))
         await self._flush(loop)
+
+    def _push(self) -> bool:
+        """Write growth for the waiting reader. False: its task has something to do."""
+        reader, stream = self._reader, self.connection_stream
+        if reader is None or stream.closed():
+            return False
+        if stream.writing():
+            return True  # it is woken when all of that was sent, and the growth is longer then
+        position = reader.position
+        pieces = reader.take()
+        if not pieces:
+            return False
+        data = self.wire.growth(reader.answer, position, pieces)
+        if len(data) > FREE_BYTES:
+            reader.position = position  # the task takes it again, and writes it in parts
+            return False
+        self.write(data)
+        self.last_write_at = asyncio.get_running_loop().time()
+        written = self.flush()
+        if not written.done():
+            written.add_done_callback(lambda _: reader.wake())
+            return True
+        return reader.is_level
 
     async def _reset(self, reader: Reader, loop: asyncio.AbstractEventLoop) -> None:
         kept = reader.answer.snapshot()
@@ -124,12 +156,11 @@ class StreamingHandler(DisconnectAwareHandler):
 
     async def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
         self.last_write_at = loop.time()
-        self.is_writing = True
         await self.flush()  # if the reader is slow, the next growth is longer
-        self.is_writing = False
 
     def write_stream_headers(self) -> None:
         """Set the headers of an event stream."""
+        self.begin_chunks()
         self.set_status(HTTPStatus.OK)
         self.set_header("Content-Type", "text/event-stream; charset=utf-8")
         self.set_header("Cache-Control", "no-cache, no-transform")

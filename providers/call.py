@@ -106,6 +106,7 @@ class ProviderCall:
             raise
         finally:
             self._timer.cancel()
+            self._sink.deliver()  # what was known at the end only
             self._sink.attempt_ended(self._attempt(target, code))
             del self._fetch  # whose exception's frames hold us: nothing is left to the collector
 
@@ -158,7 +159,10 @@ class ProviderCall:
     def _on_body(self, chunk: bytes) -> None:
         reader = self._reader
         assert reader is not None  # the client calls on_head before it passes on any body
-        reader.feed(chunk)
+        try:
+            reader.feed(chunk)
+        finally:  # also what came before an error
+            self._sink.deliver()
         if reader.finished:
             stage = _LINGERING
         else:

@@ -52,5 +52,10 @@ class Sink(Protocol):
     def written(self, kind: Kind) -> str:
         """Return all text of a kind so far, for providers that repeat the whole text."""
 
+    def deliver(self) -> None:
+        """What was handed over so far may go to readers: called once for each read of the socket,
+        which may bring many tokens.
+        """
+
     def attempt_ended(self, attempt: Attempt) -> None:
         """A request for this answer has ended."""

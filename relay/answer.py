@@ -9,7 +9,7 @@ the same question: what lies beyond my position?
 import asyncio
 import copy
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from model.blocks import (
@@ -22,6 +22,7 @@ from model.blocks import (
 )
 from model.growth import Piece, block
 from model.messages import Ending, Message, now
+from relay.fan_out import FanOut
 
 # Characters in one write. A slow reader gets longer writes than a fast one, but no longer than
 # this, so that less than 64 KiB is queued for it. JSON takes up to 6 bytes a character, and each
@@ -38,7 +39,11 @@ _WITH_DATA = ("reasoning", "tool_call")
 
 
 class Answer:
-    """The record of one answer. It grows at its end only, until `end`, which is called once."""
+    """The record of one answer. It grows at its end only, until `end`, which is called once.
+
+    Its readers learn of growth when `deliver` is called: a read of the provider's socket may bring
+    twenty tokens, which are one event for each reader then.
+    """
 
     def __init__(
         self,
@@ -59,7 +64,8 @@ class Answer:
         self._blocks: list[_Block] = []
         self._starts: list[int] = []  # the blocks' start positions, for finding a block by position
         self.tool_calls = 0
-        self._readers: set[Reader] = set()
+        self._readers = FanOut()
+        self._delivered = 0  # the position that the readers were last woken for
 
     @classmethod
     def restored(cls, message: Message) -> "Answer":
@@ -98,7 +104,7 @@ class Answer:
         """Grow by a tool call without arguments."""
         self._open(Piece(len(self._blocks), "tool_call", "", call_id, name))
         self.tool_calls += 1
-        self._grow(1)
+        self.position += 1
 
     def append_arguments(self, arguments: str) -> None:
         """Grow by arguments of the last block, which must be a tool call."""
@@ -113,12 +119,12 @@ class Answer:
         if last is None or last.data is not None or last.opening.type not in _WITH_DATA:
             self._open(Piece(len(self._blocks), "reasoning", ""))
         self._blocks[-1].data = data
-        self._grow(1)
+        self.position += 1
 
     def append_whole(self, whole: Block) -> None:
         """Grow by a block that comes whole: an image or a file."""
         self._open(Piece(len(self._blocks), kind_of(whole), "", whole=whole))
-        self._grow(1)
+        self.position += 1
 
     def extend(self, pieces: Iterable[Piece]) -> None:
         """Grow by pieces, of which only what is beyond the position counts."""
@@ -144,6 +150,9 @@ class Answer:
         """
         if position >= self.position:
             return []
+        last_block = self._blocks[-1]
+        if position >= last_block.start:  # nearly always: a reader is at most some tokens behind
+            return [last_block.beyond(position, limit)]
         first = bisect_right(self._starts, position) - 1
         last = None if limit is None else first + MAX_EVENT_BLOCKS
         pieces = []
@@ -160,7 +169,7 @@ class Answer:
     def snapshot(self) -> "Answer":
         """A copy of the record as it is now, which shares its text and does not grow."""
         taken = copy.copy(self)
-        taken._readers = set()
+        taken._readers = FanOut()
         return taken
 
     def blocks(self) -> tuple[Block, ...]:
@@ -176,7 +185,13 @@ class Answer:
     def end(self, ending: Ending) -> None:
         """End the answer: it grows no more, and readers that have read all of it are done."""
         self.ending = ending
-        self.wake()
+        self._readers.wake()
+
+    def deliver(self) -> None:
+        """Have all readers look for growth, if there is any."""
+        if self.position != self._delivered:
+            self._delivered = self.position
+            self._readers.wake()
 
     def end_as_stored(self, kept: Message) -> None:
         """End the answer as the store has it, which may be shorter than what was known here."""
@@ -191,21 +206,15 @@ class Answer:
 
     def disconnect_readers(self) -> None:
         """Disconnect all readers before the end."""
-        for reader in self._readers:
-            reader.disconnect()
-
-    def wake(self) -> None:
-        """Make all readers check for growth."""
-        for reader in self._readers:
-            reader.wake()
+        self._readers.disconnect()
 
     def attach(self, reader: "Reader") -> None:
-        """Add a reader, to be woken by growth."""
+        """Add a reader, to be woken when growth is delivered."""
         self._readers.add(reader)
 
     def detach(self, reader: "Reader") -> None:
         """Remove a reader."""
-        self._readers.discard(reader)
+        self._readers.remove(reader)
 
     @property
     def block_count(self) -> int:
@@ -224,7 +233,7 @@ class Answer:
         if last is None or last.opening.type != kind or last.data is not None:
             last = self._open(Piece(len(self._blocks), kind, ""))
         last.append(text)
-        self._grow(len(text))
+        self.position += len(text)
 
     def _restore(self, kept: Block) -> None:
         """Grow by a whole block as it is stored."""
@@ -248,11 +257,6 @@ class Answer:
         self._blocks.append(opened)
         self._starts.append(self.position)
         return opened
-
-    def _grow(self, length: int) -> None:
-        self.position += length
-        for reader in self._readers:
-            reader.wake()
 
 
 class _Block:
@@ -318,14 +322,19 @@ class _Block:
 
 
 class Reader:
-    """A cursor on an answer, which reads at its own pace."""
+    """A cursor on an answer, which reads at its own pace.
+
+    push: called when a reader that waits in `growth` is woken. It may `take` growth, and returns
+        True if the reader is to go on waiting. If it raises, `growth` raises that.
+    """
 
     def __init__(self, answer: Answer, position: int = 0) -> None:
         self.answer = answer
         self.position = position
         self.disconnected = False
+        self.push: Callable[[], bool] | None = None
         self._beat_due = False
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiter: asyncio.Future[Exception | None] | None = None
 
     @property
     def is_ahead(self) -> bool:
@@ -337,17 +346,30 @@ class Reader:
             answer.ending is not None or not answer.is_remote
         )
 
+    @property
+    def is_level(self) -> bool:
+        """Whether the reader has read all that there is of an answer that goes on."""
+        answer = self.answer
+        return self.position >= answer.position and answer.ending is None
+
+    def take(self) -> list[Piece]:
+        """The growth beyond the reader's position, which moves behind it; empty if there is
+        none.
+        """
+        pieces = self.answer.beyond(self.position, MAX_EVENT_CHARS)
+        if pieces:
+            self.position += length(pieces)
+            self._beat_due = False  # these keep the connection alive as well
+        return pieces
+
     async def growth(self) -> list[Piece] | None:
-        """The growth beyond the reader's position, which moves behind it; waits until there is
-        some.
+        """What `take` returns, once there is something.
 
         An empty list says that a heartbeat is due and nothing grew. None says that nothing more
-        will come: the answer ended and was read to its end, or the reader disconnected.
+        will come.
         """
         while not self.disconnected:
-            if pieces := self.answer.beyond(self.position, MAX_EVENT_CHARS):
-                self.position += length(pieces)
-                self._beat_due = False  # these keep the connection alive as well
+            if pieces := self.take():
                 return pieces
             if self.answer.ending is not None:
                 return None
@@ -355,7 +377,8 @@ class Reader:
                 self._beat_due = False
                 return []
             self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
+            if (error := await self._waiter) is not None:
+                raise error
         return None
 
     async def ended(self) -> Ending | None:
@@ -368,9 +391,15 @@ class Reader:
         return None
 
     def wake(self) -> None:
-        """Make `growth` check for growth."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        """Make a waiting `growth` check for growth. It raises nothing: see `FanOut`."""
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return
+        try:
+            if self.disconnected or self.push is None or not self.push():
+                waiter.set_result(None)
+        except Exception as error:  # noqa: BLE001 - its own task gets it, and nobody else
+            waiter.set_result(error)
 
     def heartbeat(self) -> None:
         """Have `growth` return an empty list unless there is growth."""

@@ -1,7 +1,8 @@
 """Takes a provider's deltas into the answer, within the answer's bounds.
 
-Each token passes here on its way from the provider's connection to the answer, which wakes its
-readers. It costs two calls: no task, no timer, and the clock is read only where a block opens.
+Each token passes here on its way from the provider's connection to the answer. It costs two calls:
+no task, no timer, and the clock is read only where a block opens. Each read of the connection then
+has one call of `deliver`, which hands what the answer has grown by to its readers.
 """
 
 import msgspec
@@ -112,6 +113,10 @@ class DeltaIntake:
         """All text of a kind so far; a refusal counts as text."""
         wanted = ReasoningBlock if kind == "reasoning" else TextBlock
         return "".join(text_in(block) for block in self._answer.blocks() if type(block) is wanted)
+
+    def deliver(self) -> None:
+        """Hand the growth so far to the answer's readers."""
+        self._answer.deliver()
 
     def attempt_ended(self, attempt: Attempt) -> None:
         """Note an ended call."""

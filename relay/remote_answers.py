@@ -188,6 +188,7 @@ class RemoteAnswers:
             remote = self._remote.get(chunk.answer_id)
             if remote is not None and remote.answer.position == chunk.position:
                 remote.answer.extend(chunk.pieces)
+                remote.answer.deliver()
         for message in growth.ended:
             if message.ended_at is None:  # with a status of a later version
                 continue

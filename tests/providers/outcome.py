@@ -111,6 +111,9 @@ class Outcome:
     def written(self, kind: Kind) -> str:
         return {"text": self.text_, "refusal": self.refusal_, "reasoning": self.reasoning_}[kind]
 
+    def deliver(self) -> None:
+        pass  # nobody reads this while it grows
+
     def attempt_ended(self, attempt: Attempt) -> None:
         raise AssertionError("a reading makes no calls")
 

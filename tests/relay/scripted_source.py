@@ -51,6 +51,7 @@ class ScriptedSource:
     def say(self, text: str) -> None:
         """Have the newest answer grow."""
         self.sinks[-1].text(text)
+        self.sinks[-1].deliver()
 
     def end(self) -> None:
         """End the newest answer, whole."""

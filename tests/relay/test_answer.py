@@ -159,7 +159,8 @@ async def test_a_reader_waits_for_growth_and_is_woken_by_it() -> None:
     await asyncio.sleep(0)
     assert not waiting.done()
     answer.append_text("a")
-    answer.append_text("b")  # before the reader gets its turn: one event for both
+    answer.append_text("b")
+    answer.deliver()  # one event for both
     assert [Piece(0, "text", "ab")] == await waiting
 
 
