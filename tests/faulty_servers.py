@@ -15,7 +15,7 @@ LEASE = 1.0
 RELAY = {"checkpoint_seconds": 0.05, "lease_seconds": LEASE, "heartbeat_seconds": 0.2}
 
 
-class Place(NamedTuple):
+class FaultyServer(NamedTuple):
     """A server, and what stands before its own store."""
 
     server: Server
@@ -26,7 +26,7 @@ class Place(NamedTuple):
         return self.server.url
 
 
-class Places:
+class FaultyServers:
     """Starts servers on one database, each with a faulty store of its own."""
 
     def __init__(self, serve: Serving, settings: dict[str, Any]) -> None:
@@ -34,12 +34,12 @@ class Places:
         self._settings = settings
         self.stores: list[FaultyStorage] = []
 
-    async def start(self, **relay: Any) -> Place:
+    async def start(self, **relay: Any) -> FaultyServer:
         server = await self._serve.start(**self._settings, relay={**RELAY, **relay})
-        return Place(server, self.stores[-1])
+        return FaultyServer(server, self.stores[-1])
 
 
-async def followed(owner: Place, answer_id: str) -> None:
+async def followed(owner: FaultyServer, answer_id: str) -> None:
     """Wait until the owner has heard that its answer is read elsewhere."""
     generation = owner.server.relay.live_answers.get(answer_id)
     assert generation is not None
@@ -48,7 +48,7 @@ async def followed(owner: Place, answer_id: str) -> None:
 
 
 async def read_at_both(
-    owner: Place, other: Place, upstream: ScriptedUpstream
+    owner: FaultyServer, other: FaultyServer, upstream: ScriptedUpstream
 ) -> tuple[Reader, Reader]:
     """Readers, at the owner and at the other one, of an answer that begins with "a"."""
     upstream.tokens("a")

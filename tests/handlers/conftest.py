@@ -8,18 +8,18 @@ from tornado.ioloop import IOLoop
 
 from app import composition
 from tests.faults import FaultyStorage
-from tests.faulty_servers import Place, Places
+from tests.faulty_servers import FaultyServer, FaultyServers
 from tests.serving import Serving
 
 
 @pytest.fixture
-def places(
+def faulty_servers(
     serve: Serving,
     providers: dict[str, dict[str, Any]],
     mongo_url: str,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Places]:
-    started = Places(serve, {"storage": {"url": mongo_url}, "providers": providers})
+) -> Iterator[FaultyServers]:
+    started = FaultyServers(serve, {"storage": {"url": mongo_url}, "providers": providers})
     real = composition.from_url
 
     def opened(*arguments: Any, **named: Any) -> Any:
@@ -35,6 +35,6 @@ def places(
 
 
 @pytest.fixture
-def two(io_loop: IOLoop, places: Places) -> tuple[Place, Place]:
+def two(io_loop: IOLoop, faulty_servers: FaultyServers) -> tuple[FaultyServer, FaultyServer]:
     """The owner, and another one."""
-    return io_loop.run_sync(places.start), io_loop.run_sync(places.start)
+    return io_loop.run_sync(faulty_servers.start), io_loop.run_sync(faulty_servers.start)

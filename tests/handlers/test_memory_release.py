@@ -14,7 +14,7 @@ from tornado.httpclient import HTTPResponse
 
 from app.server import Server
 from relay.generation import Generation
-from tests.handlers.test_unsent_responses import answered, unread
+from tests.handlers.test_unsent_responses import answered, silent_clients
 from tests.readers import Reader, call
 from tests.serving import Serving
 from tests.steps import JSON, new_conversation, until
@@ -81,7 +81,7 @@ async def test_nor_does_an_answer_for_which_there_is_no_room(
     server = await serve.start(providers=providers, limits={"max_unsent_bytes": 16_000_000})
     answers = [await answered(server, upstream, "x" * 90_000) for _ in range(3)]
 
-    async with unread(server) as clients:
+    async with silent_clients(server) as clients:
         for _, answer_id in answers[:2]:
             clients.ask(f"/api/v1/answers/{answer_id}/events")
         await clients.all_wait()

@@ -6,7 +6,7 @@ import pymongo
 import pytest
 
 from relay.answer import Answer
-from tests.faulty_servers import LEASE, Place, Places, followed, read_at_both
+from tests.faulty_servers import LEASE, FaultyServer, FaultyServers, followed, read_at_both
 from tests.readers import Reader, call
 from tests.steps import LATER, until
 from tests.upstreams import ScriptedUpstream
@@ -14,16 +14,16 @@ from tests.upstreams import ScriptedUpstream
 pytestmark = pytest.mark.alone  # a lease of a second runs out beside another test
 
 
-async def let_go(place: Place, answer: Answer) -> None:
+async def stop_reading(faulty_server: FaultyServer, answer: Answer) -> None:
     """Have its last reader leave."""
-    with place.server.relay.reader(answer):
+    with faulty_server.server.relay.reader(answer):
         pass
-    remote_answers = place.server.relay.remote_answers
+    remote_answers = faulty_server.server.relay.remote_answers
     async with asyncio.timeout(5):
         await until(lambda: remote_answers.answer("local", answer.id) is None)
 
 
-def outage(place: Place) -> None:
+def outage(faulty_server: FaultyServer) -> None:
     """Its store cannot be reached."""
     for name in (
         "renew_lease",
@@ -34,20 +34,20 @@ def outage(place: Place) -> None:
         "own_live_answers",
         "orphans",
     ):
-        place.store.fail(name)
+        faulty_server.store.fail(name)
 
 
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_an_outage_longer_than_a_lease_does_not_abandon_what_is_read_elsewhere(
-    two: tuple[Place, Place], upstream: ScriptedUpstream
+    two: tuple[FaultyServer, FaultyServer], upstream: ScriptedUpstream
 ) -> None:
     owner, other = two
     reader, back = await read_at_both(owner, other, upstream)
     await followed(owner, reader.answer_id)
     reader.close()
-    for place in two:
-        outage(place)
+    for faulty_server in two:
+        outage(faulty_server)
     await asyncio.sleep(1.5 * LEASE)  # the outage is that long
     # The store is back; the owner is the first to notice, by some of its looks.
     owner.store.heal()
@@ -62,7 +62,7 @@ async def test_an_outage_longer_than_a_lease_does_not_abandon_what_is_read_elsew
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_store_that_hung_for_a_lease_without_failing_abandons_nobody_either(
-    two: tuple[Place, Place], upstream: ScriptedUpstream
+    two: tuple[FaultyServer, FaultyServer], upstream: ScriptedUpstream
 ) -> None:
     # A frozen primary: the owner's command is answered in the end, the other's lease is over.
     owner, other = two
@@ -84,7 +84,7 @@ async def test_a_store_that_hung_for_a_lease_without_failing_abandons_nobody_eit
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_an_answer_let_go_of_does_not_take_its_successors_readers_with_it(
-    two: tuple[Place, Place], upstream: ScriptedUpstream
+    two: tuple[FaultyServer, FaultyServer], upstream: ScriptedUpstream
 ) -> None:
     owner, other = two
     upstream.tokens("a")
@@ -92,7 +92,7 @@ async def test_an_answer_let_go_of_does_not_take_its_successors_readers_with_it(
     await reader.text("a")
     relay = other.server.relay
     old = await relay.answer("local", reader.answer_id)
-    await let_go(other, old)
+    await stop_reading(other, old)
     back = await Reader.come_back(other.url, reader.answer_id)
     await back.text("a")
     # A retry that was on its way between the two (`IdempotentAsks` hands the answer over a few
@@ -108,7 +108,7 @@ async def test_an_answer_let_go_of_does_not_take_its_successors_readers_with_it(
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_one_late_reader_does_not_strand_the_others_of_an_answer_followed_anew(
-    two: tuple[Place, Place], upstream: ScriptedUpstream
+    two: tuple[FaultyServer, FaultyServer], upstream: ScriptedUpstream
 ) -> None:
     owner, other = two
     upstream.tokens("a")
@@ -116,7 +116,7 @@ async def test_one_late_reader_does_not_strand_the_others_of_an_answer_followed_
     await reader.text("a")
     relay = other.server.relay
     old = await relay.answer("local", reader.answer_id)
-    await let_go(other, old)
+    await stop_reading(other, old)
     back = await Reader.come_back(other.url, reader.answer_id)
     await back.text("a")
     with relay.reader(old):
@@ -127,7 +127,7 @@ async def test_one_late_reader_does_not_strand_the_others_of_an_answer_followed_
         assert "complete" == (await back.end())["status"]
 
 
-async def followed_twice(owner: Place, other: Place) -> tuple[Reader, Reader, Reader]:
+async def followed_twice(owner: FaultyServer, other: FaultyServer) -> tuple[Reader, Reader, Reader]:
     """Two answers with a reader at each server: the owner's two, and the second's at the other."""
     strange = await Reader.ask(owner.url)
     await strange.text("a")
@@ -148,7 +148,7 @@ def conversation(reader: Reader) -> str:
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_an_answer_that_cannot_be_followed_does_not_end_following_for_all(
-    two: tuple[Place, Place], upstream: ScriptedUpstream, expect_log
+    two: tuple[FaultyServer, FaultyServer], upstream: ScriptedUpstream, expect_log
 ) -> None:
     expect_log("headrace.remote_answers", "")  # a bug of ours: once, and not the end
     owner, other = two
@@ -169,7 +169,7 @@ async def test_an_answer_that_cannot_be_followed_does_not_end_following_for_all(
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_status_that_a_later_version_wrote_is_no_end_and_in_nobodys_way(
-    two: tuple[Place, Place], upstream: ScriptedUpstream, mongo_url: str
+    two: tuple[FaultyServer, FaultyServer], upstream: ScriptedUpstream, mongo_url: str
 ) -> None:
     owner, other = two
     upstream.tokens("a")
@@ -189,10 +189,10 @@ async def test_a_status_that_a_later_version_wrote_is_no_end_and_in_nobodys_way(
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_who_is_promised_time_to_attach_gets_it_at_a_process_that_follows_already(
-    places: Places, upstream: ScriptedUpstream
+    faulty_servers: FaultyServers, upstream: ScriptedUpstream
 ) -> None:
-    owner = await places.start(attach_seconds=10)
-    other = await places.start(attach_seconds=1)
+    owner = await faulty_servers.start(attach_seconds=10)
+    other = await faulty_servers.start(attach_seconds=1)
     upstream.tokens("a")
     key = {"Idempotency-Key": "k"}
     reader = await Reader.ask(owner.url, headers=key, on_disconnect="cancel")
@@ -220,7 +220,7 @@ async def test_who_is_promised_time_to_attach_gets_it_at_a_process_that_follows_
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_whoever_came_back_while_the_owner_looked_once_more_has_their_grace_anew(
-    two: tuple[Place, Place], upstream: ScriptedUpstream
+    two: tuple[FaultyServer, FaultyServer], upstream: ScriptedUpstream
 ) -> None:
     owner, _ = two
     upstream.tokens("a")

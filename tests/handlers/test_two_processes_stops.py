@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from storage.errors import NotFound
-from tests.faulty_servers import Place, Places, followed, read_at_both
+from tests.faulty_servers import FaultyServer, FaultyServers, followed, read_at_both
 from tests.mongod import Stored
 from tests.readers import Reader, call
 from tests.serving import Serving
@@ -18,13 +18,13 @@ pytestmark = pytest.mark.alone  # a lease of a second runs out beside another te
 
 @pytest.mark.gen_test
 async def test_one_user_can_neither_read_nor_stop_nor_delete_anothers_answer_anywhere(
-    two: tuple[Place, Place], upstream: ScriptedUpstream
+    two: tuple[FaultyServer, FaultyServer], upstream: ScriptedUpstream
 ) -> None:
     owner, other = two
     reader, back = await read_at_both(owner, other, upstream)
     conversation_id = reader.seen[0].data["conversation_id"]
-    for place in two:
-        relay = place.server.relay
+    for faulty_server in two:
+        relay = faulty_server.server.relay
         for attempt in (
             relay.answer("mallory", reader.answer_id),
             relay.stop("mallory", reader.answer_id),
@@ -41,7 +41,9 @@ async def test_one_user_can_neither_read_nor_stop_nor_delete_anothers_answer_any
 
 @pytest.mark.gen_test
 async def test_a_stop_is_not_taken_before_it_is_kept_also_when_it_was_asked_for_before(
-    two: tuple[Place, Place], upstream: ScriptedUpstream, expect_log: Callable[[str, str], None]
+    two: tuple[FaultyServer, FaultyServer],
+    upstream: ScriptedUpstream,
+    expect_log: Callable[[str, str], None],
 ) -> None:
     owner, other = two
     upstream.tokens("half")
@@ -67,9 +69,9 @@ async def test_a_stop_is_not_taken_before_it_is_kept_also_when_it_was_asked_for_
 
 @pytest.mark.gen_test
 async def test_who_waits_for_json_elsewhere_is_told_to_ask_again_when_that_process_goes(
-    places: Places, serve: Serving, upstream: ScriptedUpstream
+    faulty_servers: FaultyServers, serve: Serving, upstream: ScriptedUpstream
 ) -> None:
-    owner, other = await places.start(), await places.start()
+    owner, other = await faulty_servers.start(), await faulty_servers.start()
     upstream.tokens("a")
     key = {"Idempotency-Key": "k"}
     reader = await Reader.ask(owner.url, headers=key)
@@ -89,7 +91,7 @@ async def test_who_waits_for_json_elsewhere_is_told_to_ask_again_when_that_proce
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_stop_a_deletion_and_a_question_at_once_on_two_processes_leave_nothing_live(
-    two: tuple[Place, Place], upstream: ScriptedUpstream
+    two: tuple[FaultyServer, FaultyServer], upstream: ScriptedUpstream
 ) -> None:
     owner, other = two
     for _ in range(5):
@@ -118,7 +120,7 @@ async def test_a_stop_a_deletion_and_a_question_at_once_on_two_processes_leave_n
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_question_that_slips_in_while_its_conversation_is_deleted_elsewhere_is_stopped(
-    two: tuple[Place, Place], upstream: ScriptedUpstream, mongo_url: str
+    two: tuple[FaultyServer, FaultyServer], upstream: ScriptedUpstream, mongo_url: str
 ) -> None:
     owner, other = two
     path = await new_conversation(owner.server)
@@ -135,9 +137,9 @@ async def test_a_question_that_slips_in_while_its_conversation_is_deleted_elsewh
 
     assert "stopped" == (await reader.end())["status"]
     assert upstream.closed.is_set()
-    for place in two:
+    for faulty_server in two:
         events = f"/api/v1/answers/{reader.answer_id}/events"
-        assert 404 == (await call(place.url, "GET", events)).status
+        assert 404 == (await call(faulty_server.url, "GET", events)).status
     await other.store.called("next_deletion", other.store.calls.count("next_deletion") + 1)
     with Stored.at(mongo_url) as stored:
         assert 0 == stored.count("messages") + stored.count("chunks")

@@ -31,7 +31,7 @@ FRAME = 1000
 KERNEL = 2 * 32 * 1024
 
 
-class Unread:
+class SilentClients:
     """Clients that ask and take nothing."""
 
     def __init__(self, server: Server) -> None:
@@ -81,8 +81,8 @@ class Unread:
 
 
 @asynccontextmanager
-async def unread(server: Server) -> AsyncIterator[Unread]:
-    clients = Unread(server)
+async def silent_clients(server: Server) -> AsyncIterator[SilentClients]:
+    clients = SilentClients(server)
     try:
         yield clients
     finally:
@@ -119,7 +119,7 @@ async def test_readers_of_an_ended_answer_share_its_text_and_hold_one_write_each
     _, answer_id = await answered(server, upstream, letter * 100_000)
     store.calls.clear()
 
-    async with unread(server) as clients:
+    async with silent_clients(server) as clients:
         clients.ask(f"/api/v1/answers/{answer_id}/events", times=50)
         await clients.all_wait()
 
@@ -143,7 +143,7 @@ async def test_readers_of_a_live_answer_hold_one_write_each(
     reader = await Reader.ask(server.url)
     await reader.text("\x01" * 900_000)
 
-    async with unread(server) as clients:
+    async with silent_clients(server) as clients:
         clients.ask(f"/api/v1/answers/{reader.answer_id}/events", times=20)
         await until(lambda: server.event_streams.open_count == 21)
         await until(lambda: sum(len(s._write_buffer) > 0 for s in clients.streams) == 20)
@@ -161,7 +161,7 @@ async def test_an_answer_that_ends_under_its_readers_counts_and_is_shared_with_w
     reader = await Reader.ask(server.url)
     await reader.text("x" * 900_000)
 
-    async with unread(server) as clients:
+    async with silent_clients(server) as clients:
         path = f"/api/v1/answers/{reader.answer_id}/events"
         clients.ask(path, times=5)
         await until(lambda: server.event_streams.open_count == 6)
@@ -193,7 +193,7 @@ async def test_a_reset_is_made_as_it_is_read(
         upstream.finish()
         await reader.end()
 
-    async with unread(server) as clients:
+    async with silent_clients(server) as clients:
         path = f"/api/v1/answers/{reader.answer_id}/events"
         clients.ask(path, times=20, Last_Event_ID="999999999")
         await until(lambda: sum(len(s._write_buffer) > 0 for s in clients.streams) == 20)
@@ -222,7 +222,7 @@ async def test_a_picture_that_comes_as_one_event_is_written_in_pieces_and_counte
     await store.wrapped.end_answer(answer.id, store.wrapped.process, ending(picture))
     path = f"/api/v1/answers/{answer.id}/events"
 
-    async with unread(server) as clients:
+    async with silent_clients(server) as clients:
         clients.ask(path, times=4)  # and the record is the fifth of a user's five megabytes
         await clients.all_wait()
         assert clients.held <= FREE_BYTES + FRAME
@@ -278,7 +278,7 @@ async def test_long_pages_that_nobody_takes_are_refused_past_a_users_part_of_wha
     conversation_id, _ = await answered(server, upstream, "x" * 90_000)
     path = f"/api/v1/conversations/{conversation_id}/messages"
 
-    async with unread(server) as clients:
+    async with silent_clients(server) as clients:
         clients.ask(path, times=2)
         await clients.all_wait()
         held = server.relay.unsent_budget.held
@@ -305,7 +305,7 @@ async def test_an_answer_for_which_there_is_no_room_is_told_to_be_asked_for_agai
     server = await serve.start(providers=providers, limits=limits)
     conversation_id, answer_id = await answered(server, upstream, "x" * 90_000)
 
-    async with unread(server) as clients:
+    async with silent_clients(server) as clients:
         clients.ask(f"/api/v1/conversations/{conversation_id}/messages", times=2)
         await clients.all_wait()
         reader = await Reader.come_back(server.url, answer_id)
@@ -336,7 +336,7 @@ async def test_users_who_read_nothing_keep_others_from_long_pages_only_all_toget
         path = f"/api/v1/conversations/{asked.body['conversation_id']}/messages"
         paths.append((path, user.headers))
 
-    async with unread(server) as clients:
+    async with silent_clients(server) as clients:
         for path, headers in paths[:3]:
             clients.ask(path, **headers)
         await clients.all_wait()
@@ -357,7 +357,7 @@ async def test_the_pages_own_files_are_held_a_piece_at_a_time(
     script = BuiltFile("text/javascript", b"x" * 3_000_000, None)
     monkeypatch.setattr(page, "built_files", lambda _: {"assets/a.js": script})
 
-    async with unread(server) as clients:
+    async with silent_clients(server) as clients:
         clients.ask("/assets/a.js", times=20)
         await clients.all_wait()
         assert clients.held <= FREE_BYTES + FRAME

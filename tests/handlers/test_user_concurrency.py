@@ -7,7 +7,7 @@ import pytest
 from settings import Settings
 from tests.auth_servers import AuthServers
 from tests.faults import FaultyStorage
-from tests.handlers.test_unsent_responses import answered, unread
+from tests.handlers.test_unsent_responses import answered, silent_clients
 from tests.readers import Reader, Response, call
 from tests.serving import Serving
 from tests.steps import until
@@ -63,7 +63,7 @@ async def test_no_more_requests_are_answered_at_a_time_than_a_user_may_have_and_
     upstream.tokens("a")
     readers = [await Reader.ask(server.url) for _ in range(3)]
     gate = store.hold("conversations")
-    async with unread(server) as clients:
+    async with silent_clients(server) as clients:
         clients.ask(LIST)
         await gate.reached.wait()
 
@@ -87,7 +87,7 @@ async def test_a_response_that_nobody_takes_is_under_way_until_its_client_leaves
     conversation_id, _ = await answered(server, upstream, "x" * 90_000)
     path = f"/api/v1/conversations/{conversation_id}/messages"
 
-    async with unread(server) as clients:
+    async with silent_clients(server) as clients:
         clients.ask(path)
         await clients.all_wait()
         assert (429, "too_many_requests") == said(await call(server.url, "GET", "/api/v1/me"))
@@ -98,7 +98,7 @@ async def test_a_response_that_nobody_takes_is_under_way_until_its_client_leaves
 
 
 @pytest.mark.gen_test
-async def test_a_place_comes_back_however_a_request_ends(
+async def test_a_request_is_counted_off_however_it_ends(
     serve: Serving, providers: Any, upstream: ScriptedUpstream, store: FaultyStorage
 ) -> None:
     limits = {"requests_per_user": 1, "streams_per_user": 1}
@@ -114,7 +114,7 @@ async def test_a_place_comes_back_however_a_request_ends(
         reader = await Reader.ask(server.url)
         await reader.end()
         reader.close()
-        async with unread(server) as clients:
+        async with silent_clients(server) as clients:
             gate = store.hold("conversations")
             clients.ask(LIST)
             await gate.reached.wait()
@@ -125,7 +125,7 @@ async def test_a_place_comes_back_however_a_request_ends(
 
 @pytest.mark.slow
 @pytest.mark.gen_test
-async def test_each_user_has_places_of_their_own_and_an_admin_asks_on_theirs(
+async def test_each_user_has_limits_of_their_own_and_an_admin_asks_on_theirs(
     auth_servers: AuthServers, providers: Any, upstream: ScriptedUpstream
 ) -> None:
     server = await auth_servers.open(providers=providers, limits={"streams_per_user": 1})
@@ -144,7 +144,7 @@ async def test_each_user_has_places_of_their_own_and_an_admin_asks_on_theirs(
         reader.close()
 
 
-def test_a_person_with_many_tabs_and_a_backend_find_room() -> None:
+def test_the_defaults_allow_a_person_with_many_tabs_and_a_backend() -> None:
     limits = Settings().limits
     assert limits.answers_per_user < limits.requests_per_user < limits.streams_per_user
     assert limits.connections == 10 * limits.streams_per_user

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from auth import api_keys
 from tests.auth.forged_tokens import tampered
 from tests.auth_servers import SECRET, AuthServers
-from tests.handlers.test_unsent_responses import unread
+from tests.handlers.test_unsent_responses import silent_clients
 from tests.issuer import Issuer
 from tests.readers import call
 from tests.runbook.stage import Stage, scene
@@ -125,7 +125,7 @@ async def what_was_asked_for_is_not_read(stage: Stage) -> None:
     lookup = await call(server.url, "POST", "/api/v1/chat", {"content": "q"}, headers=JSON)
     events = f"/api/v1/answers/{lookup.body['id']}/events"
     messages = f"/api/v1/conversations/{lookup.body['conversation_id']}/messages"
-    async with unread(server) as clients:
+    async with silent_clients(server) as clients:
         clients.ask(events)
         await clients.all_wait()
         for path in (events, messages):
