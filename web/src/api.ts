@@ -49,7 +49,7 @@ export interface Page<T> {
   next: string | null;
 }
 
-/** Send a request. After a 401 it waits until somebody has signed in, and sends it again. */
+/** Send a request. After a 401 it waits until a user has signed in, and sends it again. */
 async function call<T>(method: string, path: string, init: RequestInit = {}): Promise<T> {
   const authHeaders = new AuthHeaders(headers);
   for (;;) {

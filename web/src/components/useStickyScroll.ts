@@ -2,7 +2,7 @@
 
 import { nextTick, onBeforeUnmount, onMounted, ref, type Ref } from "vue";
 
-/** Pixels from the end that count as the end: a line of text, so that nobody has to aim. */
+/** Pixels from the end that count as the end: a line of text, so that users need not hit it exactly. */
 const NEAR_END_PX = 32;
 
 /**

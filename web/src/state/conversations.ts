@@ -9,7 +9,7 @@ import { notifyTabs } from "./tabs";
 /** How long a delete can be undone: long enough to read the offer twice. */
 const UNDO_MS = 8000;
 
-/** Pages that a search loads at most: nobody remembers a title among more than 2,000. */
+/** Pages that a search loads at most: among more than 2,000 a title is hard to find. */
 const MAX_SEARCH_PAGES = 10;
 
 const loaded = shallowRef<Conversation[]>([]);

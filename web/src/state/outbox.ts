@@ -2,7 +2,7 @@
  * Questions that are being sent, kept in the tab's storage until the server has accepted them.
  *
  * A page that is reloaded before that sends them again under the same idempotency key, so that none
- * is lost or asked twice. Each belongs to the user who asked it and is sent for nobody else.
+ * is lost or asked twice. Each belongs to the user who asked it and is sent for no other user.
  */
 
 import { ask, regenerate, type AnswerEvent, type AnswerOptions, type AskOptions } from "../stream";

@@ -1,7 +1,7 @@
 /**
  * The signed-in user and their key, and the wait for a key after a request was answered 401.
  *
- * Code that sends a rejected request waits here until somebody has signed in, and sends it again.
+ * Code that sends a rejected request waits here until a user has signed in, and sends it again.
  * Everything on the page belongs to one user. When another user signs in, or the user signs out, the
  * page is reloaded, so that nothing of theirs stays in memory or is sent in another's name. Other
  * tabs learn of both by the `storage` event; no message between tabs contains the key.
@@ -30,7 +30,7 @@ const SIGN_IN_TIMEOUT_MS = 15_000;
 
 let credentials = storedCredentials();
 
-/** The user to whom everything on the page belongs; null if nobody has signed in or needs to. */
+/** The user to whom everything on the page belongs; null if no user has signed in or needs to. */
 export const user = ref(credentials?.user ?? null);
 
 /** The code of the 401 because of which the page asks for a key; null while it does not. */
@@ -41,7 +41,7 @@ export const isRemembered = ref(
   deviceStorage.read(KEY_NAME) !== null && tabStorage.read(KEY_NAME) === null,
 );
 
-/** Resolves when somebody has signed in; undefined while the page asks for no key. */
+/** Resolves when a user has signed in; undefined while the page asks for no key. */
 let signedIn: Promise<void> | undefined;
 let resolveSignedIn: () => void = () => undefined;
 

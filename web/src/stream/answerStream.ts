@@ -34,7 +34,7 @@ export async function* streamAnswer(
   let answerId: string | undefined;
   for (;;) {
     options.signal?.throwIfAborted();
-    // Getting headers may mean that somebody has to sign in, so the idle timeout starts after it.
+    // Getting headers may mean that a user has to sign in, so the idle timeout starts after it.
     const headers = await authHeaders.next();
     options.onConnection?.("connecting");
     const connection = new Connection(
