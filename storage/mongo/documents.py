@@ -38,7 +38,10 @@ Holder = TypeVar("Holder", Block, Piece)
 
 
 def conversation_document(conversation: Conversation) -> Document:
-    """A conversation. `ordinals` counts the messages it had so far, `bytes` what was put in."""
+    """Return the document of a conversation.
+
+    `ordinals` counts its messages so far, `bytes` what was put in.
+    """
     document: Document = _plain(conversation)
     document["_id"] = document.pop("id")
     document["metadata"] = _pairs(conversation.metadata)
@@ -47,7 +50,7 @@ def conversation_document(conversation: Conversation) -> Document:
 
 
 def conversation_in(document: Mapping[str, Any]) -> Conversation:
-    """The conversation that a document holds."""
+    """Return the conversation in a document."""
     fields = dict(document)
     fields["id"] = fields["_id"]
     with suppress(KeyError, TypeError):  # it stays what it is then, for `tolerant_decoding.py`
@@ -56,7 +59,7 @@ def conversation_in(document: Mapping[str, Any]) -> Conversation:
 
 
 def changed_fields(changes: Changes, updated_at: datetime) -> Document:
-    """The fields of a conversation that `changes` sets."""
+    """Return the fields of a conversation that `changes` sets."""
     fields: Document = _plain(changes)
     if "metadata" in fields:
         fields["metadata"] = _pairs(fields["metadata"])
@@ -64,7 +67,7 @@ def changed_fields(changes: Changes, updated_at: datetime) -> Document:
 
 
 def message_document(message: Message, ordinal: int) -> Document:
-    """A question or an answer with its ordinal in the conversation."""
+    """Return the document of a question or an answer, with its ordinal in the conversation."""
     document: Document = _plain(msgspec.structs.replace(message, blocks=_sealed(message.blocks)))
     document["_id"] = document.pop("id")
     document["conversation"] = document.pop("conversation_id")
@@ -72,7 +75,7 @@ def message_document(message: Message, ordinal: int) -> Document:
 
 
 def message_in(document: Mapping[str, Any]) -> Message:
-    """The message that a document holds."""
+    """Return the message in a document."""
     fields = dict(document)
     fields["id"] = fields["_id"]
     fields["conversation_id"] = fields.get("conversation")
@@ -81,7 +84,7 @@ def message_in(document: Mapping[str, Any]) -> Message:
 
 
 def ended_fields(ending: Ending) -> Document:
-    """The fields of an answer that its ending sets."""
+    """Return the fields of an answer that its ending sets."""
     fields: Document = _plain(msgspec.structs.replace(ending, blocks=_sealed(ending.blocks)))
     return fields
 
@@ -103,38 +106,38 @@ def chunk_document(chunk: Chunk, created_at: datetime) -> Document:
 
 
 def chunk_in(document: Mapping[str, Any]) -> Chunk | None:
-    """The chunk that a document holds, None if it cannot be read."""
+    """Return the chunk in a document; None if it cannot be read."""
     place = document["_id"]
     chunk = decode_chunk(place["answer"], place["position"], document["pieces"])
     return chunk and msgspec.structs.replace(chunk, pieces=_opened(chunk.pieces))
 
 
 def key_document(key: IdempotencyKey) -> Document:
-    """An idempotency key."""
+    """Return the document of an idempotency key."""
     document: Document = _plain(key)
     document["_id"] = document.pop("id")
     return document | {"schema": SCHEMA_VERSION}
 
 
 def key_in(document: Mapping[str, Any]) -> IdempotencyKey:
-    """The idempotency key that a document holds."""
+    """Return the idempotency key in a document."""
     return msgspec.convert({**document, "id": document["_id"]}, IdempotencyKey)
 
 
 def deletion_in(document: Mapping[str, Any]) -> Deletion:
-    """The deleted conversation of a document."""
+    """Return the deleted conversation in a document."""
     return Deletion(document["_id"], document["user"], document["again"])
 
 
 def api_key_document(key: ApiKey) -> Document:
-    """An API key."""
+    """Return the document of an API key."""
     document: Document = _plain(key)
     document["_id"] = document.pop("id")
     return document | {"schema": SCHEMA_VERSION}
 
 
 def api_key_in(document: Mapping[str, Any]) -> ApiKey:
-    """The API key that a document holds."""
+    """Return the API key in a document."""
     return msgspec.convert({**document, "id": document["_id"]}, ApiKey)
 
 
@@ -156,7 +159,7 @@ def peer_requests_list(requests: Mapping[str, PeerRequests]) -> list[Document]:
 
 
 def peer_requests_in(listed: Iterable[Mapping[str, Any]]) -> PeerRequests:
-    """What several processes ask of one owner, taken together."""
+    """Return the union of what several processes request of one owner."""
     follows: set[str] = set()
     stops: set[str] = set()
     for each in listed:
@@ -166,7 +169,7 @@ def peer_requests_in(listed: Iterable[Mapping[str, Any]]) -> PeerRequests:
 
 
 def _sealed(holders: tuple[Holder, ...]) -> tuple[Holder, ...]:
-    """The same with provider data as JSON text."""
+    """Return blocks with their provider data as JSON text."""
 
     def as_json(value: Any) -> str:
         return msgspec.json.encode(value).decode()
@@ -175,7 +178,7 @@ def _sealed(holders: tuple[Holder, ...]) -> tuple[Holder, ...]:
 
 
 def _opened(holders: tuple[Holder, ...]) -> tuple[Holder, ...]:
-    """The same with provider data as the provider gave it."""
+    """Return blocks with their provider data as the provider sent it."""
     return tuple(_with_value(each, decode_json) for each in holders)
 
 

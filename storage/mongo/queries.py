@@ -54,12 +54,12 @@ _LATE = 3600_000
 
 
 def conversation_key(user: str, conversation_id: str) -> Document:
-    """One conversation."""
+    """The filter for one conversation."""
     return {"_id": conversation_id, "user": user}
 
 
 def conversations_after(user: str, cursor: str | None, order: Order) -> Document:
-    """The conversations after a page's end, newest first. Raises InvalidCursor."""
+    """The filter for the conversations after a page's end, newest first. Raises InvalidCursor."""
     if cursor is None:
         return {"user": user}
     time, conversation_id = decode_conversation_cursor(cursor, order)
@@ -71,61 +71,63 @@ def conversations_after(user: str, cursor: str | None, order: Order) -> Document
 
 
 def messages_of(user: str, conversation_id: str) -> Document:
-    """All messages of a conversation."""
+    """The filter for all messages of a conversation."""
     return {"conversation": conversation_id, "user": user}
 
 
 def messages_before(user: str, conversation_id: str, cursor: str | None) -> Document:
-    """The messages of a conversation before a page's beginning. Raises InvalidCursor."""
+    """The filter for a conversation's messages before a page's beginning. Raises InvalidCursor."""
     query = messages_of(user, conversation_id)
     return query if cursor is None else query | {"ordinal": {"$lt": decode_message_cursor(cursor)}}
 
 
 def messages_up_to(user: str, conversation_id: str, ordinal: int) -> Document:
-    """The messages of a conversation up to an ordinal."""
+    """The filter for the messages of a conversation up to an ordinal."""
     return messages_of(user, conversation_id) | {"ordinal": {"$lte": ordinal}}
 
 
 def messages_at(user: str, conversation_id: str, ordinals: Collection[int]) -> Document:
-    """The messages of a conversation with these ordinals."""
+    """The filter for the messages of a conversation with these ordinals."""
     return messages_of(user, conversation_id) | {"ordinal": {"$in": list(ordinals)}}
 
 
 def message_key(message_id: str) -> Document:
-    """One message of any user: the rest of the filter has the user."""
+    """The filter for one message of any user; callers add the user."""
     return {"_id": message_id, "conversation": conversation_of(message_id)}
 
 
 def chunks_of_answer(answer_id: str) -> Document:
-    """All chunks of an answer: a range of `_id`, whose index exists anyway."""
+    """The filter for all chunks of an answer: a range of `_id`, whose index exists anyway."""
     ids = {"$gte": chunk_id(answer_id, 0), "$lt": chunk_id(answer_id, math.inf)}
     return {"conversation": conversation_of(answer_id), "_id": ids}
 
 
 def chunks_of_conversation(conversation_id: str) -> Document:
-    """All chunks of a conversation, as a range of ids: "." follows "-"."""
+    """The filter for all chunks of a conversation, a range of ids: "." is the character after
+    "-".
+    """
     ids = {"$gte": {"answer": f"{conversation_id}-"}, "$lt": {"answer": f"{conversation_id}."}}
     return {"conversation": conversation_id, "_id": ids}
 
 
 def chunks_up_to(conversation_id: str, last: Document) -> Document:
-    """The chunks of a conversation up to the one with the `_id` `last`."""
+    """The filter for the chunks of a conversation up to the one with the `_id` `last`."""
     query = chunks_of_conversation(conversation_id)
     return query | {"_id": {"$gte": query["_id"]["$gte"], "$lte": last}}
 
 
 def messages_below(user: str, conversation_id: str, ordinal: int) -> Document:
-    """The messages of a conversation below an ordinal."""
+    """The filter for the messages of a conversation below an ordinal."""
     return messages_of(user, conversation_id) | {"ordinal": {"$lt": ordinal}}
 
 
 def deletion_key(conversation_id: str) -> Document:
-    """The deletion of a conversation."""
+    """The filter for the deletion of a conversation."""
     return {"_id": conversation_id}
 
 
 def deletions_of(conversation_ids: Collection[str]) -> Document:
-    """The deletions of these conversations, of any user."""
+    """The filter for the deletions of these conversations, of any user."""
     return {"_id": {"$in": list(conversation_ids)}}
 
 
@@ -144,7 +146,7 @@ def deleted(user: str) -> list[Document]:
 
 
 def deletion_due(conversation_id: str) -> Document:
-    """A deletion that is due to be cleared."""
+    """The filter for a deletion that is due to be purged."""
     return deletion_key(conversation_id) | {"$expr": {"$lte": ["$due_at", "$$NOW"]}}
 
 
@@ -157,25 +159,25 @@ CLEARED: list[Document] = [{"$set": {"again": True, "due_at": {"$add": ["$$NOW",
 
 
 def next_chunks(positions: Mapping[str, int]) -> Document:
-    """The chunk after each answer's position: chunks are contiguous, so it begins there.
+    """The filter for the chunk after each answer's position, where the next chunk begins.
 
-    The filter has no conversations: they are on all shards anyway, and only `_id` is looked up.
+    It has no conversations, because they are on all shards anyway, and only `_id` is looked up.
     """
     return {"_id": {"$in": [chunk_id(*known) for known in positions.items()]}}
 
 
 def messages_by_id(message_ids: Collection[str]) -> Document:
-    """Messages by id, of any user."""
+    """The filter for messages by id, of any user."""
     return {"_id": {"$in": list(message_ids)}}
 
 
 def idempotency_key(user: str, key_id: str) -> Document:
-    """One idempotency key."""
+    """The filter for one idempotency key."""
     return {"_id": key_id, "user": user}
 
 
 def claimed(key: IdempotencyKey, replaces: str | None) -> Document:
-    """The key, if it may stand for its answer: it does already, or stands for the replaced one."""
+    """The filter for the key, if it stands for its answer already, or for the replaced one."""
     may_be = [answer_id for answer_id in (key.answer_id, replaces) if answer_id is not None]
     return idempotency_key(key.user, key.id) | {"answer_id": {"$in": may_be}}
 
@@ -229,7 +231,7 @@ def changed(changes: Changes, updated_at: datetime) -> Document:
 
 
 def sum_of_bytes(user: str) -> list[Document]:
-    """The number of a user's conversations and their bytes, from the index alone."""
+    """The pipeline that sums a user's conversations and their bytes, from the index alone."""
     return [
         {"$match": {"user": user}},
         {"$group": {"_id": None, "count": {"$sum": 1}, "bytes": {"$sum": "$bytes"}}},
@@ -237,17 +239,17 @@ def sum_of_bytes(user: str) -> list[Document]:
 
 
 def api_key(key_id: str) -> Document:
-    """One API key."""
+    """The filter for one API key."""
     return {"_id": key_id}
 
 
 def api_keys_by_id(key_ids: Collection[str]) -> Document:
-    """API keys by id, of any user."""
+    """The filter for API keys by id, of any user."""
     return {"_id": {"$in": list(key_ids)}}
 
 
 def api_keys_after(user: str | None, cursor: str | None) -> Document:
-    """A user's API keys, or all, after a page's end. Raises InvalidCursor."""
+    """The filter for a user's API keys, or all, after a page's end. Raises InvalidCursor."""
     query: Document = {} if user is None else {"user": user}
     return query if cursor is None else query | {"_id": {"$gt": decode_api_key_cursor(cursor)}}
 
@@ -258,12 +260,12 @@ def api_key_revoked(revoked_at: datetime) -> list[Document]:
 
 
 def span_key(span: UsageSpan) -> Document:
-    """A user's count in a span."""
+    """The filter for a user's count in a span."""
     return {"_id": span_id(span), "user": span.user}
 
 
 def spans_by_id(ids: Collection[str]) -> Document:
-    """Several spans, of any user."""
+    """The filter for several spans, of any user."""
     return {"_id": {"$in": list(ids)}}
 
 
@@ -293,26 +295,28 @@ def lease_renewed(milliseconds: int, requests: Mapping[str, PeerRequests]) -> li
 
 
 def unable_to_read(kinds: Collection[str]) -> Document:
-    """The live processes that cannot read all of `kinds`; one of the first version reads none."""
+    """The filter for live processes that cannot read all of `kinds`; one of the first version
+    reads none.
+    """
     return {"reads": {"$not": {"$all": sorted(kinds)}}, "$expr": _LEASE_HELD}
 
 
 def lease_held(processes: list[str]) -> Document:
-    """Those of `processes` that are live."""
+    """The filter for those of `processes` that are live."""
     return {"_id": {"$in": processes}, "$expr": _LEASE_HELD}
 
 
 def lease_held_throughout(process: str, milliseconds: int) -> Document:
-    """The process, if it is live and had its lease all that time."""
+    """The filter for the process, if it is live and had its lease all that time."""
     throughout = {"$lte": ["$since", {"$subtract": ["$$NOW", milliseconds]}]}
     return {"_id": process, "$expr": {"$and": [_LEASE_HELD, throughout]}}
 
 
 def lease_given_back(process: str) -> Document:
-    """The process, if it has no peer requests."""
+    """The filter for the process, if it has no peer requests."""
     return {"_id": process, "wants": []}
 
 
 def requesting_from(process: str) -> Document:
-    """The live processes with peer requests to this one."""
+    """The filter for the live processes with peer requests to this one."""
     return {"wants.owner": process, "$expr": _LEASE_HELD}
