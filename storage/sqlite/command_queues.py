@@ -2,7 +2,7 @@
 
 SQLite's calls block, so they are made in threads. A command that has begun cannot be cancelled, but
 until then it can be dropped: because its caller's task was cancelled, or because its timeout has
-passed. A command costs a future and a timer, but no task.
+passed. A command costs a future, but neither a timer nor a task.
 """
 
 import asyncio
@@ -56,6 +56,10 @@ class CommandQueues:
         self._turns = deque(self._queues.values())
         self._condition = threading.Condition()
         self._closed = False
+        self._outcomes: deque[Outcome] = deque()
+        self._is_waking = False  # the event loop, to resolve these
+        self._deadlines: dict[asyncio.Future[Any], float] = {}  # of all commands with a caller
+        self._timer: asyncio.TimerHandle | None = None  # one for all of them
 
     async def run(
         self,
@@ -80,11 +84,13 @@ class CommandQueues:
                 raise StorageError("the store is closed", reason=Reason.UNREACHABLE)
             waiting.append(Command(work, future, time.monotonic() + seconds, size))
             self._condition.notify()
+        self._deadlines[future] = self._loop.time() + seconds + HUNG_SECONDS
+        if self._timer is None:
+            self._set_timer()
         try:
-            async with asyncio.timeout(seconds + HUNG_SECONDS):
-                return await future
-        except TimeoutError:
-            raise StorageError("the disk does not respond", reason=Reason.TIMEOUT) from None
+            return await future
+        finally:
+            del self._deadlines[future]
 
     def close(self) -> None:
         """Accept no more commands. Those that wait are still carried out."""
@@ -118,7 +124,7 @@ class CommandQueues:
                         command = queue.popleft()
                         if command.until < time.monotonic():
                             late.append(Outcome(command, error=_too_late()))
-                        elif not command.future.cancelled():
+                        elif not command.future.done():
                             return command
         finally:
             self.resolve(late)
@@ -132,7 +138,7 @@ class CommandQueues:
         late: list[Outcome] = []
         with self._condition:
             for queue in self._turns:
-                waiting = [command for command in queue if not command.future.cancelled()]
+                waiting = [command for command in queue if not command.future.done()]
                 queue.clear()
                 for command in waiting:
                     if not only_late or command.until < now:
@@ -142,20 +148,40 @@ class CommandQueues:
         self.resolve(late)
 
     def resolve(self, outcomes: Sequence[Outcome]) -> None:
-        """Give callers their results, with one call of the event loop for all of them."""
-        if outcomes:
+        """Give callers their results.
+
+        The event loop is woken once for all that threads have done until it runs.
+        """
+        self._outcomes.extend(outcomes)
+        if outcomes and not self._is_waking:
+            self._is_waking = True
             with suppress(RuntimeError):  # the event loop is closed: no caller is left
-                self._loop.call_soon_threadsafe(_resolve, outcomes)
+                self._loop.call_soon_threadsafe(self._resolve)
 
+    def _resolve(self) -> None:
+        self._is_waking = False  # first: a thread that adds an outcome afterwards wakes the loop
+        while self._outcomes:
+            command, result, error = self._outcomes.popleft()
+            if command.future.done():  # the caller was cancelled
+                continue
+            if error is None:
+                command.future.set_result(result)
+            else:
+                command.future.set_exception(error)
 
-def _resolve(outcomes: Sequence[Outcome]) -> None:
-    for command, result, error in outcomes:
-        if command.future.done():  # the caller was cancelled
-            continue
-        if error is None:
-            command.future.set_result(result)
-        else:
-            command.future.set_exception(error)
+    def _set_timer(self) -> None:
+        self._timer = self._loop.call_later(HUNG_SECONDS / 4, self._fail_hung)
+
+    def _fail_hung(self) -> None:
+        """Fail the commands whose thread hangs in the disk, and look again while there are any."""
+        now = self._loop.time()
+        for future, deadline in self._deadlines.items():
+            if deadline < now and not future.done():
+                hung = StorageError("the disk does not respond", reason=Reason.TIMEOUT)
+                future.set_exception(hung)
+        self._timer = None
+        if self._deadlines:
+            self._set_timer()
 
 
 def _too_late() -> StorageError:

@@ -62,7 +62,6 @@ class SQLiteMessages(SQLiteConversations, SQLiteLiveAnswers, MessageStore):
         last: str | None,
         max_chars: int | None = None,
     ) -> Page[Message]:
-        self._conversation_row(user, conversation_id)
         # Select the ids first, because SQLite keeps all columns of the sorted rows in memory.
         found = self._database.execute(
             """WITH RECURSIVE branch (id, parent_id, ordinal) AS (
@@ -70,7 +69,9 @@ class SQLiteMessages(SQLiteConversations, SQLiteLiveAnswers, MessageStore):
                 WHERE conversation_id = :conversation AND user = :user AND id = coalesce(:last, (
                     SELECT id FROM messages WHERE conversation_id = :conversation
                     ORDER BY ordinal DESC LIMIT 1
-                ))
+                )) AND EXISTS (
+                    SELECT 1 FROM conversations WHERE id = :conversation AND user = :user
+                )
                 UNION ALL
                 SELECT messages.id, messages.parent_id, messages.ordinal
                 FROM branch JOIN messages ON messages.id = branch.parent_id
@@ -81,8 +82,10 @@ class SQLiteMessages(SQLiteConversations, SQLiteLiveAnswers, MessageStore):
         )
         page = messages_page_builder(limit, max_chars)
         page.add_all(self._message(row["id"]) for row in found)
-        if last is not None and not page.found:
-            raise NotFound
+        if not page.found:
+            self._conversation_row(user, conversation_id)  # empty, or is there none?
+            if last is not None:
+                raise NotFound
         return page_of_branch(page.found)
 
     @reads("request")

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from model.blocks import TextBlock
 from model.messages import Message, Status
 from storage.errors import Busy, NotFound, Reason, StorageError
 from storage.sqlite import writer
-from storage.sqlite.command_queues import CommandQueues
+from storage.sqlite.command_queues import CommandQueues, Outcome
 from storage.sqlite.store import SQLiteStorage
 from tests.storage.samples import begun, ending, text_chunks
 from tests.storage.writing import Shell, asked, queued, statements
@@ -213,6 +213,36 @@ async def test_closing_ends_although_another_program_writes(tmp_path: Path) -> N
     shell.database.close()
     with pytest.raises(StorageError):
         await begun(storage)
+
+
+@pytest.mark.gen_test
+async def test_the_event_loop_is_woken_once_for_what_threads_did_until_it_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    queues = CommandQueues({"request": 9}, queue_timeout=5.0)
+    commands = [asyncio.create_task(queues.run("request", list)) for _ in range(3)]
+    await queued(*commands)
+    woken: list[object] = []
+    wake = asyncio.get_running_loop().call_soon_threadsafe
+
+    def count(react: Callable[[], None]) -> object:
+        woken.append(react)
+        return wake(react)
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "call_soon_threadsafe", count)
+    for number in range(3):
+        command = queues.next()
+        assert command is not None
+        queues.resolve([Outcome(command, number)])
+
+    assert [0, 1, 2] == await asyncio.gather(*commands)
+    assert 1 == len(woken)
+    again = asyncio.create_task(queues.run("request", list))
+    await queued(again)
+    command = queues.next()
+    assert command is not None
+    queues.resolve([Outcome(command, "woken again")])
+    assert "woken again" == await again
 
 
 class ClosedMeanwhile(dict[str, int]):
