@@ -1,6 +1,7 @@
 """Reads one response: takes its bytes and calls a sink.
 
-It decides the framing and owns no socket.
+It decides whether they are events, one JSON body or an error, and owns no socket. How events are
+framed is for the interpreter to say: see `dialect.py`.
 
 HTTP 200 does not mean success, and no content type is reliable: the response to a streaming request
 may be a JSON error, or a page of HTML from some proxy, and a JSON answer may be labelled as an
