@@ -2,6 +2,7 @@
 
 import re
 from base64 import b64encode
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -54,6 +55,7 @@ class Endpoint(NamedTuple):
         return f"<Endpoint {'https' if self.secure else 'http'}://{self.authority}>"
 
 
+@lru_cache(maxsize=64)  # providers have few; some put the model into it, or a token
 def parse_url(url: str) -> tuple[Endpoint, str]:
     """Return the endpoint and the request target of `url`.
 

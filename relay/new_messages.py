@@ -1,9 +1,8 @@
 """What a question adds to the store: the question, its answer, perhaps a new conversation."""
 
-import secrets
-
 from model.messages import Conversation, Message, Role, Status, now
 from model.prompt import Prompt
+from model.random_ids import random_id
 from relay.ask_request import AskRequest
 from relay.usage import estimate
 
@@ -12,7 +11,7 @@ def new_conversation(request: AskRequest) -> Conversation:
     """The conversation for a question that names none."""
     begun = now()
     return Conversation(
-        id=secrets.token_hex(16),
+        id=random_id(),
         user=request.user,
         model=request.model,
         system=request.system,
@@ -62,4 +61,4 @@ def _message_id(conversation_id: str) -> str:
     """A message id. It begins with the conversation's id, which tells the shard that has the
     message.
     """
-    return f"{conversation_id}-{secrets.token_hex(16)}"
+    return f"{conversation_id}-{random_id()}"

@@ -24,6 +24,8 @@ def configure(format_: Format, level: Level) -> None:
     `level` is that of the server's own lines. Libraries stay at INFO, since at DEBUG the database's
     driver logs what it stores, which is private.
     """
+    # No line shows them, and each line would ask the system for the process.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if format_ == "json" else logging.Formatter(_TEXT))
     logging.basicConfig(level=logging.INFO, handlers=[handler])

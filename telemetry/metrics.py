@@ -56,6 +56,18 @@ class SocketStats(NamedTuple):
     upstream_resting: int
 
 
+class _ModelSeries(NamedTuple):
+    """The series of one model that each of its answers counts in.
+
+    They are looked up once: finding a series by its labels costs more than counting in it.
+    """
+
+    answers: dict[Status, Counter]
+    seconds: Histogram
+    input_tokens: Counter
+    output_tokens: Counter
+
+
 class Metrics:
     """The metrics of one process."""
 
@@ -115,6 +127,7 @@ class Metrics:
             buckets=_LAG,
             registry=registry,
         )
+        self._of_models: dict[str, _ModelSeries] = {}
         # The series exist from the start, so that rates are right from the first event on.
         for model in (*self._models, _OTHER):
             for status in Status:
@@ -128,16 +141,31 @@ class Metrics:
     def finished(self, record: AnswerRecord) -> None:
         """Count an ended answer."""
         model = record.model if record.model in self._models else _OTHER
-        self._answers.labels(model, record.status).inc()
-        self._seconds.labels(model).observe(record.total_seconds)
-        self._tokens.labels(model, "input").inc(record.usage.input_tokens)
-        self._tokens.labels(model, "output").inc(record.usage.output_tokens)
+        series = self._of_models.get(model) or self._begin_series(model)
+        series.answers[record.status].inc()
+        series.seconds.observe(record.total_seconds)
+        series.input_tokens.inc(record.usage.input_tokens)
+        series.output_tokens.inc(record.usage.output_tokens)
         if record.first_token_seconds is not None:
             self._first_token.labels(model).observe(record.first_token_seconds)
         if record.upstream_code is not None:
             self._upstream_errors.labels(record.provider, record.upstream_code).inc()
         if record.cancel_seconds is not None:
             self._cancel.observe(record.cancel_seconds)
+
+    def _begin_series(self, model: str) -> _ModelSeries:
+        answers: dict[Status, Counter] = {
+            status: self._answers.labels(model, status)
+            for status in Status
+            if status is not Status.LIVE
+        }
+        series = self._of_models[model] = _ModelSeries(
+            answers,
+            self._seconds.labels(model),
+            self._tokens.labels(model, "input"),
+            self._tokens.labels(model, "output"),
+        )
+        return series
 
     def refused(self, reason: str) -> None:
         """Count a request that was answered with an error, by the error's code."""
