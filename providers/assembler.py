@@ -39,7 +39,7 @@ class Assembler:
             "reasoning": sink.reasoning,
         }
         # Nothing is held back and there is no mark: texts pass unchanged.
-        self._is_passthrough = True
+        self.is_passthrough = True
         self._mark_before: Finish | None = None  # the mark that was withdrawn last
         self._halves: dict[Kind, str] = {}
         self._cumulative: dict[Kind, str] = {}
@@ -69,7 +69,7 @@ class Assembler:
     def text(self, text: str) -> None:
         """Add a piece of text."""
         # The hot path: nothing is held back and no character is cut. `_write` would do the same.
-        if self._is_passthrough and (text.isascii() or not is_torn(text)):
+        if self.is_passthrough and (text.isascii() or not is_torn(text)):
             if text:
                 self.content_count += 1
                 self._sink.text(text)
@@ -78,7 +78,7 @@ class Assembler:
 
     def reasoning(self, text: str) -> None:
         """Add a piece of the model's reasoning."""
-        if self._is_passthrough and not is_torn(text):
+        if self.is_passthrough and not is_torn(text):
             if text:
                 self.content_count += 1
                 self._sink.reasoning(text)
@@ -188,7 +188,7 @@ class Assembler:
                 self._halves[kind] = half
         if text or self._halves:
             self._more()
-        self._is_passthrough = self._calls is None and not self._halves and self.finish_mark is None
+        self.is_passthrough = self._calls is None and not self._halves and self.finish_mark is None
         if not text:
             return
         if self._calls is not None and self._calls.busy:
@@ -211,7 +211,7 @@ class Assembler:
 
     def _set_finish(self, finish: Finish | None) -> None:
         self.finish_mark = finish
-        self._is_passthrough = finish is None and self._calls is None and not self._halves
+        self.is_passthrough = finish is None and self._calls is None and not self._halves
         # Only when all has been passed on, so that a sink which stops at the mark has the whole
         # answer.
         if finish is None or not (
@@ -222,7 +222,7 @@ class Assembler:
     def _opened_calls(self) -> ToolCalls:
         if self._calls is None:
             self._calls = ToolCalls(self._sink, self.note_quirk)
-            self._is_passthrough = False
+            self.is_passthrough = False
         return self._calls
 
     def _no_longer_waiting(self) -> None:

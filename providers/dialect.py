@@ -6,7 +6,7 @@ response, which passes what it reads to an `Assembler`; neither opens a socket o
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -17,7 +17,7 @@ from providers.error_parsing import error_from_status, error_in_body, retry_afte
 from providers.errors import ProviderError, StreamBroken
 from providers.ndjson import LineParser
 from providers.sink import Finish
-from providers.sse import Event, EventParser
+from providers.sse import Event, EventParser, StrayLine
 
 
 class OutgoingRequest(msgspec.Struct, frozen=True):
@@ -55,6 +55,14 @@ class Interpreter(ABC):
 
     def __init__(self, out: Assembler) -> None:
         self._out = out
+
+    def plain_texts(self, events: Sequence[Event | StrayLine]) -> int:
+        """Read the first events, as many as are text of the answer and nothing else; return how
+        many were read.
+
+        A fast path, which passes their text on in one piece. `event` is called for the others.
+        """
+        return 0
 
     @abstractmethod
     def event(self, event: Event) -> bool:

@@ -29,7 +29,9 @@ from providers.errors import ProviderError
 from providers.finish import finish_of
 from providers.json_events import JsonInterpreter
 from providers.lenient_json import Content
+from providers.plain_text import plain_texts
 from providers.sink import Finish, Kind
+from providers.sse import Event, StrayLine
 from providers.tool_calls import CallFunction, CallPiece
 
 # Characters of the shortest error that DashScope sends as content. Shorter contents, such as
@@ -110,6 +112,18 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
     def is_recognized(self, body: OpenAIChunk) -> bool:
         """Whether the body has choices or an error."""
         return bool(body.choices) or _is_error(body)
+
+    def plain_texts(self, events: Sequence[Event | StrayLine]) -> int:
+        """Read the first events, as many as are plain text (`plain_text.py`)."""
+        index = self._choices.text
+        if index is None or self._choice_indexes is not None or self._held_text is not None:
+            return 0
+        if not (self._has_deltas and self._out.is_passthrough):
+            return 0
+        texts = plain_texts(events, index, _ERROR_EVENT_CHARS)
+        if texts:
+            self._out.text(texts[0] if len(texts) == 1 else "".join(texts))
+        return len(texts)
 
     def is_end_word(self, data: bytes) -> bool:
         """Whether `data` is `[DONE]`, which some send in quotes or framed twice.

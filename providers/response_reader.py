@@ -120,7 +120,9 @@ class ResponseReader:
             self._on_unreadable(error)
             self.done = True
             return
-        for item in found:
+        count = self._interpreter.plain_texts(found)
+        self.events += count
+        for item in found[count:]:
             self._read(item)
             if self.done:
                 return

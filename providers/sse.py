@@ -72,16 +72,19 @@ class EventParser:
 
     def feed(self, chunk: bytes) -> list[Event | StrayLine]:
         """Return what `chunk` completes, in order. Raises BadResponse past the limit."""
-        if (  # by far the most common chunk is exactly one event of one line
+        if (  # most chunks are whole events of one line each
             self._between
             and chunk.startswith(b"data: ")
             and chunk.endswith(b"\n\n")
-            and chunk.find(b"\n") == len(chunk) - 2
             and b"\r" not in chunk
             and self._spent + len(chunk) <= self._max_event_bytes
         ):
-            self._spent = 0
-            return [Event(chunk[6:-2], "message", self._id)]
+            lines = chunk[6:-2].split(b"\n\ndata: ")
+            if chunk.count(b"\n") == 2 * len(lines):
+                self._spent = 0
+                if len(lines) == 1:
+                    return [Event(lines[0], "message", self._id)]
+                return [Event(line, "message", self._id) for line in lines]
         if self._lead is not None:
             chunk = self._past_bom(chunk)
         if self._skip_lf and chunk:
