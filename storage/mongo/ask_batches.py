@@ -40,8 +40,8 @@ class Ask(msgspec.Struct, frozen=True):
         return (self.answer,) if self.question is None else (self.question, self.answer)
 
 
-class _Conflict(Exception):
-    """A question of the batch cannot be stored with the others."""
+class Conflict(Exception):
+    """A question cannot be stored with others, or not at the first attempt."""
 
 
 class MongoAskBatches(MongoConnection):
@@ -75,7 +75,7 @@ class MongoAskBatches(MongoConnection):
             with translated_errors("ask", self._url):
                 await self._store_at_once(asks, deadline)
             return [True] * len(asks)
-        except _Conflict:
+        except Conflict:
             middle = len(asks) // 2
             return [
                 *await self._store_in_parts(asks[:middle], deadline),
@@ -107,21 +107,23 @@ class MongoAskBatches(MongoConnection):
             )
 
         async def is_done() -> bool:
-            raise _Conflict
+            raise Conflict
 
         try:
             await transact(self._database.client, store, is_done, deadline=deadline)
         except PyMongoError as error:
             if fails_all(error):
                 raise
-            raise _Conflict from None
+            raise Conflict from None
+        except Exception:  # noqa: BLE001 -- such as text that UTF-8 cannot represent
+            raise Conflict from None
 
     async def _reserve_all_ordinals(
         self, session: MotorClientSession, asks: Sequence[Ask]
     ) -> dict[str, int]:
         """The first ordinal of each question in its conversation, which is created if it is new.
 
-        Raises _Conflict if one does not exist.
+        Raises Conflict if one does not exist.
         """
         writes: list[pymongo.InsertOne[Document] | pymongo.UpdateOne] = []
         updated: dict[str, Ask] = {}
@@ -150,7 +152,7 @@ class MongoAskBatches(MongoConnection):
                 if each["user"] == ask.answer.user:
                     ordinals[each["_id"]] = each["ordinals"] - len(ask.messages)
         if len(ordinals) < len(asks):
-            raise _Conflict
+            raise Conflict
         return ordinals
 
     async def _without_conflict(self, asks: Sequence[Ask]) -> list[int]:

@@ -14,14 +14,14 @@ from model.messages import Conversation, Message
 from storage.contract import AskStore
 from storage.errors import Busy, NotFound, StorageError
 from storage.mongo import queries
-from storage.mongo.ask_batches import Ask, MongoAskBatches
+from storage.mongo.ask_batches import Ask, Conflict, MongoAskBatches
 from storage.mongo.batches import Batches
 from storage.mongo.connection import command
 from storage.mongo.documents import message_document
 from storage.mongo.idempotency_keys import MongoIdempotencyKeys
 from storage.mongo.messages import MongoMessages
 from storage.mongo.transactions import COMMAND_SECONDS, transact
-from storage.sizes import messages_bytes
+from storage.sizes import conversation_bytes, messages_bytes
 from storage.values import IdempotencyKey
 
 # One collects while another is stored. More at a time would each find fewer to take along.
@@ -60,22 +60,28 @@ class MongoAsks(MongoMessages, MongoIdempotencyKeys, MongoAskBatches, AskStore):
     ) -> None:
         ask = Ask(question, answer, title, new, key, replaces)
         if self._is_sharded:  # a batch would be a transaction of several shards: not measured yet
-            return await self._ask(ask)
-        outcome = await self._ask_batches.run(ask, messages_bytes(ask.messages))
+            await self._ask(ask)
+            return
+        size = messages_bytes(ask.messages) + (conversation_bytes(new) if new is not None else 0)
+        outcome = await self._ask_batches.run(ask, size)
         if isinstance(outcome, StorageError):
-            raise outcome
+            raise outcome.with_traceback(None)  # each of its batch raises it
         if not outcome:
             await self._ask(ask)
 
     async def _ask_all(self, asks: Sequence[Ask]) -> Sequence[bool | StorageError]:
-        """Store a batch; False for each that is to be stored by itself, after the batch."""
+        """Store a batch; False for each that is to be stored by itself, after the batch.
+
+        One that conflicts is tried again after it, too: else two whose conversations are locked
+        would keep all others waiting.
+        """
         if len(asks) > 1:
             return await self._ask_together(asks)
-        await self._ask(asks[0])
-        return [True]
+        return [await self._ask(asks[0], is_batch=True)]
 
     @command("request")
-    async def _ask(self, ask: Ask) -> None:
+    async def _ask(self, ask: Ask, *, is_batch: bool = False) -> bool:
+        """Whether it is stored; False only if it `is_batch` and has to be tried again."""
         answer, key, make = ask.answer, ask.key, ask.new
         may_report_busy = key is None  # so that it raises what it finds in the conversation
 
@@ -106,9 +112,15 @@ class MongoAsks(MongoMessages, MongoIdempotencyKeys, MongoAskBatches, AskStore):
             # Wait until the other's key is visible, which may take longer on its shard.
             if may_report_busy and live not in (None, answer.id):
                 raise Busy(live)
+            if is_batch:
+                raise Conflict
             return False
 
-        await transact(self._database.client, keep, is_kept)
+        try:
+            await transact(self._database.client, keep, is_kept)
+        except Conflict:
+            return False
+        return True
 
     async def _reserve_ordinals(
         self,

@@ -49,8 +49,10 @@ def only_duplicates(error: BulkWriteError) -> bool:
 def fails_all(error: PyMongoError) -> bool:
     """Whether others would have failed as well: the server cannot be reached or is too slow.
 
-    A transaction that a lost connection or an election ended can be tried again, so it is none.
+    A transaction that a lost connection or an election ended can be tried again, so it is none,
+    unless that took all its time.
     """
-    if error.has_error_label("TransientTransactionError"):
-        return False
-    return error.timeout or isinstance(error, ConnectionFailure)
+    if error.timeout:
+        return True
+    is_over = not error.has_error_label("TransientTransactionError")
+    return is_over and isinstance(error, ConnectionFailure)

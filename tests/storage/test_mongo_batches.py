@@ -1,4 +1,4 @@
-"""Questions and endings that come at the same time share commands, and nobody pays for another."""
+"""Questions that come at the same time share commands, and nobody pays for another."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,10 +9,9 @@ import msgspec
 import pytest
 from pymongo import MongoClient
 
-from model.blocks import TextBlock
-from model.messages import Conversation, Message, Status
+from model.messages import Conversation, Message
 from storage.contract import Storage
-from storage.errors import Busy, KeyTaken, NotFound, StorageError
+from storage.errors import Busy, KeyTaken, NotFound, StorageError, TooLarge
 from tests.mongod import ReplicaSet, replica_set
 from tests.storage.conftest import Commands, Place
 from tests.storage.samples import UNKNOWN, ask, begun, conversation, ending, exchange, key
@@ -135,6 +134,69 @@ async def test_whoever_cannot_be_stored_in_a_burst_is_told_and_costs_nobody_else
     assert sent(commands, "commitTransaction") < COUNT // 2
 
 
+@pytest.mark.parametrize(
+    ("fields", "refused"),
+    [
+        ({"system": "\ud800"}, UnicodeError),
+        ({"metadata": {"a": 2**70}}, OverflowError),
+        ({"system": "x" * 17_000_000}, TooLarge),
+        ({"created_at": "today"}, StorageError),  # which the validator refuses
+    ],
+)
+@pytest.mark.gen_test
+async def test_what_cannot_be_stored_at_all_is_refused_alone(
+    mongo: Place, fields: dict[str, Any], refused: type[Exception]
+) -> None:
+    storage = await mongo.open()
+    new = [conversation() for _ in range(COUNT)]
+    impossible = conversation(**fields)
+
+    *outcomes, refusal = await asyncio.gather(
+        *(begin(storage, each) for each in new), begin(storage, impossible), return_exceptions=True
+    )
+
+    assert isinstance(refusal, refused)
+    assert {Message} == {type(each) for each in outcomes}
+    with pytest.raises(NotFound):
+        await storage.conversation("alice", impossible.id)
+
+
+@pytest.mark.gen_test
+async def test_a_batch_counts_the_fields_of_new_conversations(
+    mongo: Place, commands: Commands
+) -> None:
+    storage = await mongo.open()
+    large = [conversation(system="x" * 900_000) for _ in range(COUNT // 2)]
+
+    await asyncio.gather(*(begin(storage, each) for each in large))
+
+    together = [
+        len(each["documents"]) for each in commands.sent if "conversations" == each.get("insert")
+    ]
+    assert max(together) <= 8
+
+
+@pytest.mark.slow
+@pytest.mark.gen_test
+async def test_questions_in_locked_conversations_keep_nobody_waiting(mongo: Place) -> None:
+    storage = await mongo.open()
+    locked = await finished(storage, 2)
+    new = [conversation() for _ in range(COUNT)]
+    with MongoClient[dict[str, Any]](mongo.url) as client, client.start_session() as session:
+        conversations = client.get_default_database()["conversations"]
+        with session.start_transaction():  # as of a process that died in the midst of it
+            for each in locked:
+                conversations.update_one({"_id": each.id}, {"$set": {"x": 1}}, session=session)
+            waiting = [asyncio.create_task(ask(storage, each)) for each in locked]
+            await asyncio.sleep(0.1)  # they are tried again and again, for 5 seconds
+
+            async with asyncio.timeout(4):
+                await asyncio.gather(*(begin(storage, each) for each in new))
+
+            assert not any(each.done() for each in waiting)
+        await asyncio.gather(*waiting)
+
+
 @pytest.mark.gen_test
 async def test_of_two_questions_in_one_conversation_a_burst_stores_one(mongo: Place) -> None:
     storage = await mongo.open()
@@ -240,6 +302,25 @@ async def test_a_burst_that_takes_too_long_is_in_doubt_and_can_be_asked_again(
 
 
 @pytest.mark.slow
+@pytest.mark.gen_test
+async def test_a_burst_whose_time_is_over_is_not_tried_in_halves(
+    mongod: ReplicaSet, local: Place, commands: Commands
+) -> None:
+    storage = await local.open()
+    kept = await finished(storage, COUNT)
+    commands.sent.clear()
+
+    with mongod.failing("update", times=99, blockConnection=True, blockTimeMS=7000):
+        outcomes = await asyncio.gather(
+            *(ask(storage, each) for each in kept), return_exceptions=True
+        )
+
+    assert {Message, StorageError} == {type(each) for each in outcomes}
+    assert 1 == sent(commands, "updates")  # the first two need none
+    assert COUNT - 2 == len([each for each in outcomes if isinstance(each, StorageError)])
+
+
+@pytest.mark.slow
 @pytest.mark.alone
 @pytest.mark.gen_test
 async def test_what_a_burst_acknowledged_survives_kill_9_of_the_primary(tmp_path: Path) -> None:
@@ -291,69 +372,3 @@ async def test_a_caller_that_leaves_takes_nobody_with_it(mongo: Place) -> None:
     await asyncio.gather(*asking, return_exceptions=True)
 
     assert [[0, 1]] * (COUNT // 2) == [await ordinals(storage, each) for each in new[1::2]]
-
-
-# Endings
-
-
-@pytest.mark.gen_test
-async def test_endings_that_come_together_share_a_command(mongo: Place, commands: Commands) -> None:
-    storage = await mongo.open()
-    answers = await asyncio.gather(*(begin(storage, conversation()) for _ in range(COUNT)))
-    commands.sent.clear()
-
-    written = await asyncio.gather(
-        *(
-            storage.end_answer(answer.id, storage.process, ending(TextBlock(answer.id)))
-            for answer in answers
-        )
-    )
-
-    assert [True] * COUNT == written
-    assert sent(commands, "update") <= 4
-    for answer in answers:
-        stored = await storage.message("alice", answer.id)
-        assert (Status.COMPLETE, (TextBlock(answer.id),)) == (stored.status, stored.blocks)
-
-
-@pytest.mark.gen_test
-async def test_an_ending_that_is_not_the_owners_any_more_is_told_and_no_other(
-    mongo: Place,
-) -> None:
-    storage = await mongo.open()
-    answers = await asyncio.gather(*(begin(storage, conversation()) for _ in range(COUNT)))
-    end, lost = ending(TextBlock("a")), answers[-1]
-    assert await storage.end_answer(lost.id, storage.process, ending(status=Status.STOPPED))
-
-    written = await asyncio.gather(
-        *(storage.end_answer(answer.id, storage.process, end) for answer in answers)
-    )
-    again = await asyncio.gather(
-        *(storage.end_answer(answer.id, storage.process, end) for answer in answers)
-    )
-
-    assert [True] * (COUNT - 1) + [False] == written == again
-    assert Status.STOPPED == (await storage.message("alice", lost.id)).status
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("how", [UNKNOWN, {"closeConnection": True}])
-@pytest.mark.gen_test
-async def test_endings_whose_reply_was_lost_are_written_when_they_are_tried_again(
-    mongod: ReplicaSet, local: Place, how: dict[str, Any]
-) -> None:
-    storage = await local.open()
-    answers = await asyncio.gather(*(begin(storage, conversation()) for _ in range(COUNT)))
-    end = ending(TextBlock("a"))
-
-    async def end_all() -> list[BaseException | bool]:
-        return await asyncio.gather(
-            *(storage.end_answer(answer.id, storage.process, end) for answer in answers),
-            return_exceptions=True,
-        )
-
-    with mongod.failing("update", times=3, **how):
-        outcomes = await end_all()
-    assert {True, StorageError} >= {each is True or type(each) for each in outcomes}
-
-    assert {True} == set(await end_all())
