@@ -42,6 +42,7 @@ PACKAGES = {
     "node": "nodejs",
     "npm": "npm",
     "nsenter": "util-linux",
+    "strace": "strace",
     "systemctl": "systemd",
     "systemd-socket-activate": "systemd",
     "unshare": "util-linux",
