@@ -66,7 +66,7 @@ class Reader(asyncio.Protocol):
     def answer(self) -> tuple[str, str]:
         """The text that was received, and the status it ended with."""
         text, status = [], ""
-        for event in _dechunked(b"".join(self.received)).split(b"\n\n"):
+        for event in dechunked(b"".join(self.received)).split(b"\n\n"):
             data = next((line[6:] for line in event.split(b"\n") if line[:6] == b"data: "), None)
             if data is None:
                 continue
@@ -76,7 +76,8 @@ class Reader(asyncio.Protocol):
         return "".join(text), status
 
 
-def _dechunked(response: bytes) -> bytes:
+def dechunked(response: bytes) -> bytes:
+    """The body of a chunked response, as far as it came."""
     _, _, rest = response.partition(b"\r\n\r\n")
     pieces = []
     while rest:

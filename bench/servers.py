@@ -16,11 +16,17 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class BenchServer(msgspec.Struct):
-    """A started server: its port and its upstream's, and the id of its process."""
+    """A started server: its port and its upstream's, its process, and the file that it logs to."""
 
     port: int
     upstream_port: int
-    pid: int
+    process: asyncio.subprocess.Process
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        """The id of its process."""
+        return self.process.pid
 
     def upstream_stats(self) -> dict[str, object]:
         """The upstream's `GET /stats`."""
@@ -51,23 +57,25 @@ class BenchServer(msgspec.Struct):
 
 @asynccontextmanager
 async def started_servers(
-    storage: str | None = None, count: int = 1
+    storage: str | None = None, count: int = 1, program: Path = HERE.parent / "server.py"
 ) -> AsyncIterator[list[BenchServer]]:
     """Start an upstream and `count` servers, and end them by their process ids.
 
-    `storage` is a database's URL that they share; a fresh SQLite file by default.
+    `storage` is a database's URL that they share; a fresh SQLite file by default. `program` stands
+    for server.py.
     """
     with tempfile.TemporaryDirectory() as folder:
-        processes = [await _start(str(HERE / "upstream.py"))]
+        log = Path(folder, "log")
+        processes = [await _start(str(HERE / "upstream.py"), log=log)]
         try:
             upstream_port = int(await _first_line(processes[0]))
             settings = _write_settings(folder, storage, upstream_port)
             servers = []
             for _ in range(count):
-                process = await _start(str(HERE.parent / "server.py"), "--config", settings)
+                process = await _start(str(program), "--config", settings, log=log)
                 processes.insert(0, process)
                 port = int((await _first_line(process)).rpartition(":")[2])
-                servers.append(BenchServer(port, upstream_port, process.pid))
+                servers.append(BenchServer(port, upstream_port, process, log))
             yield servers
         finally:
             for process in processes:
@@ -88,13 +96,15 @@ def _write_settings(folder: str, storage: str | None, upstream_port: int) -> str
     return str(file)
 
 
-async def _start(*arguments: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        *arguments,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+async def _start(*arguments: str, log: Path) -> asyncio.subprocess.Process:
+    with log.open("ab") as errors:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            *arguments,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=errors,
+        )
 
 
 async def _first_line(process: asyncio.subprocess.Process) -> str:

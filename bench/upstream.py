@@ -3,8 +3,9 @@
 The model's name selects what it sends: `paced-200-20` is 200 tokens, 20 ms apart, each in a write
 of its own; `essay-200-20` is the same with the Markdown that models write; `long-1000-0` has a
 thousand characters in each token; `emoji-1000-0` has one emoji among them; `held-1000-0` does not
-end; `silent` sends headers only; `mute` sends nothing. An answer's first token is the question's
-last word, so that every text is different. `GET /stats` returns the number of open requests, and
+end; `silent` sends headers only; `mute` sends nothing; `cut-20-5` breaks the connection after its
+tokens, `refused` is status 500. An answer's first token is the question's last word, so that every
+text is different. `GET /stats` returns the number of open requests, and
 the time of each that was closed, by the machine's monotonic clock; `/reset` forgets those times.
 
 Events are encoded once for each model, and one timer serves all streams of a millisecond: what is
@@ -62,9 +63,10 @@ _ENVELOPE = {
 }
 
 
-def tokens_of(tag: str, tokens: int) -> list[str]:
-    """The tokens that `paced-<tokens>-…` answers to a question that ends with `tag`."""
-    return [f"[{tag}]", *(WORDS[i % len(WORDS)] for i in range(tokens - 1))]
+def tokens_of(tag: str, tokens: int, kind: str = "paced") -> list[str]:
+    """The tokens that `<kind>-<tokens>-…` answers to a question that ends with `tag`."""
+    words = _KINDS.get(kind, WORDS)
+    return [f"[{tag}]", *(words[i % len(words)] for i in range(tokens - 1))]
 
 
 def text(tag: str, tokens: int) -> str:
@@ -80,6 +82,7 @@ class Script:
         self.model = model
         self.tokens, self.pause = int(tokens), int(pause) / 1000
         self.holds = kind == "held"
+        self.cuts = kind == "cut"
         words = _KINDS.get(kind, WORDS)
         self._words = [self._token(word) for word in words]
         usage = {
@@ -227,11 +230,11 @@ class Upstream(asyncio.Protocol):
             # Not in a loop of our own: each token is a write, as a provider's are.
             asyncio.get_running_loop().call_soon(self.send_token)
 
-    def _reply(self, fields: dict[str, object]) -> None:
+    def _reply(self, fields: dict[str, object], status: bytes = b"200 OK") -> None:
         body = json.dumps(fields).encode()
         self.transport.write(
-            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
-            % (len(body), body)
+            b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+            % (status, len(body), body)
         )
 
     def _answer(self, asked: dict[str, object]) -> None:
@@ -240,9 +243,12 @@ class Upstream(asyncio.Protocol):
         content = messages[-1]["content"]
         if isinstance(content, list):
             content = content[-1]["text"]
+        model = str(asked["model"])
+        if model == "refused":
+            self._reply({"error": {"message": "out of order"}}, b"500 Internal Server Error")
+            return
         self.tag = content.split()[-1]
         type(self).opened += 1
-        model = str(asked["model"])
         if model == "mute":
             return
         self.transport.write(_HEAD)
@@ -254,6 +260,10 @@ class Upstream(asyncio.Protocol):
         self.send_token()
 
     def _finish(self, script: Script) -> None:
+        if script.cuts:
+            self.script = None
+            self.transport.close()
+            return
         self.transport.write(script.end)
         self.script = self.tag = None
         type(self).opened -= 1
