@@ -1,7 +1,5 @@
 """A live answer of this process, with all its parts, until it has ended."""
 
-import asyncio
-
 from model.messages import Status
 from model.prompt import Prompt
 from relay.admission import Slot
@@ -45,7 +43,6 @@ class Generation:
         self.intake = intake
         self.upstream = upstream
         self.reader_timeout = reader_timeout
-        self.ended = asyncio.Event()  # its ending is stored and was sent to its readers
         self.is_begun = False  # the request may be sent to the provider
         self.is_stored = False  # question and answer are in the store
         self.most_readers = 0  # the most at a time, in this process

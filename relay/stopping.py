@@ -38,7 +38,7 @@ class Stopper:
             generation.cancel(Status.STOPPED)
             with suppress(TimeoutError):
                 async with asyncio.timeout(STOP_TIMEOUT):
-                    await generation.ended.wait()
+                    await self._live.wait_until_ended(answer_id)
             return generation.answer
         message = await self._answers.stored(user, answer_id)
         if message.status is not Status.LIVE:
