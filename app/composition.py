@@ -189,6 +189,7 @@ def _relay_limits(settings: Settings) -> Limits:
         keyed_grace_seconds=settings.relay.grace_seconds,
         checkpoint_seconds=settings.relay.checkpoint_seconds,
         attach_seconds=settings.relay.attach_seconds,
+        pace_seconds=settings.relay.pace_ms / 1000,
         lease_seconds=settings.relay.lease_seconds,
     )
 

@@ -66,6 +66,7 @@ class Answer:
         self.tool_calls = 0
         self._readers = FanOut()
         self._delivered = 0  # the position that the readers were last woken for
+        self._delivered_blocks = 0  # the number of blocks then
 
     @classmethod
     def restored(cls, message: Message) -> "Answer":
@@ -185,13 +186,20 @@ class Answer:
     def end(self, ending: Ending) -> None:
         """End the answer: it grows no more, and readers that have read all of it are done."""
         self.ending = ending
+        self._delivered = self.position
         self._readers.wake()
 
     def deliver(self) -> None:
         """Have all readers look for growth, if there is any."""
         if self.position != self._delivered:
             self._delivered = self.position
+            self._delivered_blocks = len(self._blocks)
             self._readers.wake()
+
+    @property
+    def has_new_block(self) -> bool:
+        """Whether a block was opened that has not been delivered."""
+        return len(self._blocks) != self._delivered_blocks
 
     def end_as_stored(self, kept: Message) -> None:
         """End the answer as the store has it, which may be shorter than what was known here."""

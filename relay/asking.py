@@ -39,6 +39,7 @@ from relay.live_answers import LiveAnswers
 from relay.models import Models, Source
 from relay.new_messages import new_conversation, new_messages
 from relay.orphans import Orphans
+from relay.pacing import Pacer
 from relay.reader_timeout import ReaderTimeout, UnreadAnswers
 from relay.timeline import Timeline
 from relay.titles import title_of
@@ -64,6 +65,7 @@ class Asker:
         orphans: Orphans,
         ending_writer: EndingWriter,
         finisher: Finisher,
+        pacer: Pacer,
     ) -> None:
         self._storage = storage
         self._models = models
@@ -75,6 +77,7 @@ class Asker:
         self._orphans = orphans
         self._ending_writer = ending_writer
         self._finisher = finisher
+        self._pacer = pacer
         self._is_closed = False
 
     def close(self) -> None:
@@ -185,7 +188,11 @@ class Asker:
         answer = Answer.restored(live)
         timeline = Timeline()
         intake = DeltaIntake(
-            answer, timeline, max_chars=self._limits.max_answer_chars, keeps_data=keeps_data
+            answer,
+            timeline,
+            self._pacer,
+            max_chars=self._limits.max_answer_chars,
+            keeps_data=keeps_data,
         )
         upstream = UpstreamCall(source, prompt, intake, timeline, name=f"upstream {answer.id}")
         # An answer that is not stored cannot be found again, so it does not outlive its readers.

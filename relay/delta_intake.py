@@ -13,6 +13,7 @@ from model.usage import Usage
 from providers.sink import Finish, Kind
 from relay.answer import Answer
 from relay.errors import AnswerTooLong
+from relay.pacing import Pacer
 from relay.timeline import Timeline
 
 # The largest number of blocks. Each takes some fifty bytes besides its text, in memory and in the
@@ -42,6 +43,7 @@ class DeltaIntake:
         "_is_full",
         "_keeps_data",
         "_max_chars",
+        "_pacer",
         "_timeline",
         "attempts",
         "finish_mark",
@@ -49,13 +51,20 @@ class DeltaIntake:
     )
 
     def __init__(
-        self, answer: Answer, timeline: Timeline, *, max_chars: int, keeps_data: bool = True
+        self,
+        answer: Answer,
+        timeline: Timeline,
+        pacer: Pacer,
+        *,
+        max_chars: int,
+        keeps_data: bool = True,
     ) -> None:
         self.reported_usage: Usage | None = None  # the provider's own figures
         self.finish_mark: Finish | None = None
         self.attempts: list[Attempt] = []  # ended calls, if several providers were tried
         self._answer = answer
         self._timeline = timeline
+        self._pacer = pacer
         self._max_chars = max_chars
         self._keeps_data = keeps_data
         self._is_full = False
@@ -119,8 +128,8 @@ class DeltaIntake:
         return "".join(text_in(block) for block in self._answer.blocks() if type(block) is wanted)
 
     def deliver(self) -> None:
-        """Hand the growth so far to the answer's readers."""
-        self._answer.deliver()
+        """Hand the growth so far to the answer's readers, at once if the process has time."""
+        self._pacer.deliver(self._answer)
 
     def attempt_ended(self, attempt: Attempt) -> None:
         """Note an ended call."""

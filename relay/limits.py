@@ -19,6 +19,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     keyed_grace_seconds: float  # the least for questions with an idempotency key
     checkpoint_seconds: float
     attach_seconds: float
+    pace_seconds: float  # the longest time for which a busy process holds tokens
     lease_seconds: float
 
     def grace_for(self, request: AskRequest) -> float | None:

@@ -29,6 +29,7 @@ from relay.limits import Limits
 from relay.live_answers import LiveAnswers
 from relay.models import Models
 from relay.orphans import Orphans
+from relay.pacing import Pacer
 from relay.peer_requests import PeerRequestPoller
 from relay.reader_timeout import UnreadAnswers
 from relay.reading import Answers
@@ -101,6 +102,7 @@ class Relay:
         self._orphans = Orphans(storage, self._admission, lease_seconds=lease_seconds)
 
         self._ending_writer = EndingWriter(storage, lease_seconds=lease_seconds)
+        self._pacer = Pacer(limits.pace_seconds, self.live_answers)
         self._asker = Asker(
             storage,
             models,
@@ -108,6 +110,7 @@ class Relay:
             admission=self._admission,
             live=self.live_answers,
             unread=self.unread_answers,
+            pacer=self._pacer,
             checkpoints=self._checkpoints,
             orphans=self._orphans,
             ending_writer=self._ending_writer,
@@ -170,6 +173,7 @@ class Relay:
             unsaved_seconds=unsaved_seconds,
             late_endings=self._ending_writer.late,
             holds_lease=self._lease.is_held,
+            pace_seconds=self._pacer.window,
         )
 
     def start_draining(self) -> None:

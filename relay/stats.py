@@ -12,4 +12,5 @@ class RelayStats(msgspec.Struct, frozen=True, kw_only=True):
     unsaved_chars: int  # characters of live answers that are not stored
     unsaved_seconds: float  # the longest time for which some of them have waited
     late_endings: int  # endings that readers have got and the store has not
+    pace_seconds: float  # for how long tokens are held to be written together; 0 if they are not
     holds_lease: bool  # whether no other process can declare this one dead

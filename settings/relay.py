@@ -37,6 +37,9 @@ class RelaySettings(Section):
     # 500 bytes per second may seem to read nothing for 100 s, because a machine opens its TCP
     # window again only when half of it is free.
     reader_stall_seconds: float = Field(180.0, ge=1, le=86_400)
+    # The longest time, in milliseconds, for which a busy process holds tokens, to write them
+    # together; 0 for never. Models send a token every 10 to 40 ms, so that reading stays as fluent.
+    pace_ms: float = Field(25.0, ge=0, le=1000)
     # Seconds to wait for live answers at SIGTERM: most end within it, and supervisors wait longer
     # (systemd: 90).
     drain_seconds: float = Field(30.0, ge=0, allow_inf_nan=False)

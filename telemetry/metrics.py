@@ -227,6 +227,12 @@ class _StatsCollector(Collector):
             stats.late_endings,
         )
         yield _gauge(
+            "pace_seconds",
+            "Seconds for which tokens are held to be written together, since the process is busy; "
+            "0 if they are written as they arrive.",
+            stats.pace_seconds,
+        )
+        yield _gauge(
             "lease_held",
             "1 while this process holds its lease, else 0.",
             stats.holds_lease,

@@ -69,7 +69,7 @@ ALLOWED = {
     # The rules: no HTTP, no database.
     "relay": Row(
         "model providers.errors providers.sink storage.contract storage.errors storage.sizes "
-        "storage.values telemetry.log_event telemetry.outage_log",
+        "storage.values telemetry.busy_time telemetry.log_event telemetry.outage_log",
         "asyncio msgspec",
     ),
     "sockets": Row(
@@ -94,7 +94,8 @@ ALLOWED = {
     "presets.py": Row(""),
     "service_links.py": Row(""),
     "model": Row("", "msgspec"),
-    # How log lines are written, for everybody.
+    # How log lines are written, and how busy a thread is, for everybody.
+    "telemetry/busy_time.py": Row(""),
     "telemetry/outage_log.py": Row("telemetry.log_event telemetry.rate_limited_log"),
     "telemetry/rate_limited_log.py": Row("telemetry.log_event", "asyncio"),
     "telemetry/log_event.py": Row(""),

@@ -22,6 +22,7 @@ from model.blocks import ProviderData
 from model.messages import FinishReason
 from providers.sink import Finish
 from relay.fan_out import AT_ONCE
+from relay.pacing import Pacer
 from relay.unsent_budget import FREE_BYTES
 from tests.readers import Reader
 from tests.relay.scripted_source import ScriptedSource
@@ -225,6 +226,23 @@ async def test_a_reader_that_disconnects_stops_nothing_before_its_connection_is_
     assert "complete" == (await other.end())["status"]
     assert WARM + "x" * 20 == other.so_far
     assert not source.left.is_set()
+
+
+@pytest.mark.gen_test
+async def test_the_end_brings_at_once_what_a_busy_process_holds(
+    server: Server, source: ScriptedSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Pacer, "window", 3600.0)
+    (reader,) = await _asked(server, source)  # whose first token is not held
+
+    source.say("a")
+    source.say("b")
+    arrived = _arrived(reader)
+    source.end()
+
+    assert b"" == arrived
+    assert "complete" == (await reader.end())["status"]
+    assert ["0", "ab"] == [each.data["text"] for each in reader.seen if each.event == "delta"]
 
 
 def _texts(source: ScriptedSource, *texts: str) -> None:

@@ -10,6 +10,7 @@ from relay.ask_request import Caller
 from relay.delta_intake import DeltaIntake
 from relay.generation import Generation
 from relay.models import Source
+from relay.pacing import Pacer
 from relay.reader_timeout import Peers, ReaderTimeout, UnreadAnswers
 from relay.timeline import Timeline
 from relay.upstream_call import UpstreamCall
@@ -33,7 +34,7 @@ def generation_of(
 ) -> Generation:
     """One that is stored nowhere, and whose question has left."""
     answer, timeline = Answer("c-a", "c", "c-q", "openai/m"), Timeline()
-    intake = DeltaIntake(answer, timeline, max_chars=max_chars)
+    intake = DeltaIntake(answer, timeline, Pacer(0, ()), max_chars=max_chars)
     upstream = UpstreamCall(source, PROMPT, intake, timeline, name="upstream")
     upstream.send()
     unread = UnreadAnswers(peers or NoPeers())

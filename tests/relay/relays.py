@@ -41,6 +41,7 @@ LIMITS = Limits(
     keyed_grace_seconds=1.0,
     checkpoint_seconds=0.05,
     attach_seconds=1.0,
+    pace_seconds=0.0,
     lease_seconds=10.0,
 )
 

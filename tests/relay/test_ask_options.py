@@ -55,6 +55,7 @@ class Place:
             keyed_grace_seconds=1.0,
             checkpoint_seconds=1.0,
             attach_seconds=1.0,
+            pace_seconds=0.0,
             lease_seconds=10.0,
         )
         models = Models({"scripted": self.source}, "scripted/m")

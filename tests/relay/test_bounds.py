@@ -18,6 +18,7 @@ from relay.answer import MAX_EVENT_CHARS, Answer, Reader, length
 from relay.delta_intake import DeltaIntake
 from relay.endings import ending_of
 from relay.errors import AnswerTooLong
+from relay.pacing import Pacer
 from relay.timeline import Timeline
 from relay.unsent_budget import FREE_BYTES
 from tests.relay.generations import generation_of, over
@@ -31,7 +32,7 @@ def _answer(model: str = "openai/m") -> Answer:
 
 
 def _intake(answer: Answer, max_chars: int) -> DeltaIntake:
-    return DeltaIntake(answer, Timeline(), max_chars=max_chars)
+    return DeltaIntake(answer, Timeline(), Pacer(0, ()), max_chars=max_chars)
 
 
 def _kept(text: str) -> Message:
