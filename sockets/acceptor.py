@@ -28,8 +28,9 @@ from telemetry.rate_limited_log import RateLimitedLog
 
 log = logging.getLogger("headrace.accepting")
 
-# Connections accepted in a row before the event loop gets a turn.
-_BATCH = 128
+# Connections accepted in a row before the event loop gets a turn. In the next turn each of them
+# brings a question, which takes up to a millisecond, and the streams that are open wait for that.
+_BATCH = 16
 
 # Descriptors that are not client connections: the store, the log, listening sockets, name lookups
 # of the system, and probe connections.
