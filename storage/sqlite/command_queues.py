@@ -21,6 +21,10 @@ T = TypeVar("T")
 # then cannot resolve any caller's future.
 HUNG_SECONDS = 5.0
 
+# The most callers that go on in one turn of the event loop. A question goes on for half a
+# millisecond, and the streams that are open wait for that.
+_CALLERS = 16
+
 
 class Command(NamedTuple):
     """A function to call in a thread, and the future of its caller."""
@@ -160,7 +164,9 @@ class CommandQueues:
 
     def _resolve(self) -> None:
         self._is_waking = False  # first: a thread that adds an outcome afterwards wakes the loop
-        while self._outcomes:
+        for _ in range(_CALLERS):
+            if not self._outcomes:
+                return
             command, result, error = self._outcomes.popleft()
             if command.future.done():  # the caller was cancelled
                 continue
@@ -168,6 +174,9 @@ class CommandQueues:
                 command.future.set_result(result)
             else:
                 command.future.set_exception(error)
+        if self._outcomes:
+            self._is_waking = True
+            self._loop.call_soon(self._resolve)
 
     def _set_timer(self) -> None:
         self._timer = self._loop.call_later(HUNG_SECONDS / 4, self._fail_hung)

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -243,6 +244,22 @@ async def test_the_event_loop_is_woken_once_for_what_threads_did_until_it_runs(
     assert command is not None
     queues.resolve([Outcome(command, "woken again")])
     assert "woken again" == await again
+
+
+@pytest.mark.gen_test
+async def test_the_callers_of_a_group_go_on_a_few_in_each_turn_of_the_loop() -> None:
+    queues = CommandQueues({"request": 99}, queue_timeout=5.0)
+    commands = [asyncio.create_task(queues.run("request", list)) for _ in range(50)]
+    await queued(*commands)
+    taken = [queues.next() for _ in range(50)]
+    queues.resolve([Outcome(each, number) for number, each in enumerate(taken) if each])
+    counts = [0]
+    while counts[-1] < 50:
+        await asyncio.sleep(0)
+        counts.append(sum(command.done() for command in commands))
+
+    assert 16 == max(after - before for before, after in pairwise(counts))
+    assert list(range(50)) == await asyncio.gather(*commands)
 
 
 class ClosedMeanwhile(dict[str, int]):
