@@ -93,7 +93,9 @@ class TlsStream(SocketStream):
     def shake_hands(self) -> bool:
         """Continue the handshake with what was received; returns whether it is complete.
 
-        Raises ssl.SSLError, after sending the other side an alert.
+        Raises ssl.SSLError, after sending the other side an alert, and ConnectionAbortedError if
+        text came right behind the handshake: the poller could not see it, and the next read would
+        take it for the response to a request.
         """
         try:
             self._tls.do_handshake()
@@ -101,6 +103,8 @@ class TlsStream(SocketStream):
             return False
         finally:
             self.flush()
+        if self._decrypted(READ_BYTES):
+            raise ConnectionAbortedError("the other side sent text before a request")
         return True
 
     def receive_handshake(self, count: int) -> None:
@@ -130,7 +134,7 @@ class TlsStream(SocketStream):
             if self._plain is not None and not self._outgoing.pending:
                 self._encrypt()
             if not self._outgoing.pending:
-                return
+                return  # all was sent, or TLS 1.2 first needs the rest of a new handshake
             self._unsent = memoryview(self._outgoing.read())
 
     def close(self) -> None:
@@ -163,6 +167,8 @@ class TlsStream(SocketStream):
         assert self._plain is not None
         try:
             written = self._tls.write(self._plain[:_ENCRYPT_BYTES])
+        except ssl.SSLWantReadError:  # a server of TLS 1.2 asked for a new handshake
+            return
         except ssl.SSLError as error:  # the other side has sent close_notify, for example
             self.send_error, self._plain = error, None
             return

@@ -48,6 +48,14 @@ class TlsServer:
             client.receive_handshake(READ_BYTES)
         assert client.shake_hands()
 
+    def shake_hands_once(self, text: bytes = b"") -> None:
+        """Answer what came, with `text` in the same segment if that ends the handshake."""
+        self._incoming.write(received(self._socket))
+        with suppress(ssl.SSLWantReadError):
+            self._tls.do_handshake()
+            self._tls.write(text)
+        self._send()
+
     def say(self, text: bytes) -> None:
         self._tls.write(text)
         self._send()
@@ -136,6 +144,26 @@ def test_text_before_bytes_that_are_no_tls_is_read_before_the_error(
     for _ in range(2):
         with pytest.raises(ssl.SSLError):
             stream.recv(READ_BYTES)
+
+
+def test_text_right_behind_the_handshake_fails_it(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    """It would be taken for the response to the first request."""
+    ours, other = pair
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # the server has the last word
+    stream, server = TlsStream(ours, context, "upstream.example"), TlsServer(other)
+    assert not stream.shake_hands()
+    server.shake_hands_once()
+    stream.receive_handshake(READ_BYTES)
+    assert not stream.shake_hands()
+    server.shake_hands_once(b"HTTP/1.1 200 OK\r\n\r\n")
+    stream.receive_handshake(READ_BYTES)
+    with pytest.raises(ConnectionAbortedError):
+        stream.shake_hands()
 
 
 def test_a_record_that_is_cut_is_waited_for(pair: tuple[socket.socket, socket.socket]) -> None:
