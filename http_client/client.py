@@ -249,11 +249,11 @@ class HttpClient(AsyncHTTPClient):
     async def _connect(self, endpoint: Endpoint, limit: float | None) -> Connection:
         """Open a connection within `limit` seconds, which include DNS, the proxy and TLS."""
         stages = ["dns"]
-        if self._poller is None:
-            self._poller = SocketPoller()
-        poller = self._poller
         try:
             async with asyncio.timeout(limit) as timeout:
+                if self._poller is None:
+                    self._poller = SocketPoller()
+                poller = self._poller
                 stream = await connect(endpoint, self._resolver, poller, stages.append)
                 return Connection(stream, endpoint, poller)
         except TimeoutError as error:  # also raised by the kernel for an address that never answers

@@ -134,6 +134,7 @@ class Connection:
         self.reusable = False
         self._is_over = True
         self._response = None
+        self._on_body = _ignore  # also for the rest of a read whose head made someone cancel
         self._poller.remove(self._fd)
         self._fd = -1  # the number may be another socket's from now on
         self._stream.close()
@@ -247,4 +248,4 @@ class _Turn(asyncio.Future[None]):
 
 
 def _ignore(_: bytes) -> None:
-    """Do nothing: the `on_body` while there is no exchange."""
+    """Do nothing: the `on_body` while there is no exchange, and once the connection is closed."""

@@ -216,6 +216,27 @@ async def test_from_the_callback_itself(client: HttpClient, far_side: FarSide) -
 
 
 @pytest.mark.gen_test
+async def test_when_the_head_is_announced_nothing_of_the_body_follows(
+    client: HttpClient, far_side: FarSide
+) -> None:
+    url = f"http://127.0.0.1:{await far_side.listen()}/"
+    taken: list[bytes] = []
+    async with leaving_nothing(client, far_side):
+        fetch = client.fetch(
+            ClientRequest(
+                url, on_head=lambda *_: fetch.cancel() and None, streaming_callback=taken.append
+            )
+        )
+        peer = await far_side.peer()
+        await peer.request()
+        peer.say(FIVE)
+        await asyncio.wait([fetch])
+        assert fetch.cancelled()
+        assert b"" == await peer.left()
+    assert [] == taken
+
+
+@pytest.mark.gen_test
 async def test_in_a_flood(client: HttpClient, far_side: FarSide) -> None:
     url = f"http://127.0.0.1:{await far_side.listen()}/"
     begun = asyncio.Event()

@@ -1,6 +1,7 @@
 """Connecting: how many connections there may be, what requests wait for, which address is used."""
 
 import asyncio
+import resource
 import socket
 
 import pytest
@@ -187,6 +188,24 @@ async def test_an_address_that_says_nothing_gets_company(far_side: FarSide) -> N
     await fetch
     client.close()
     full.close()
+
+
+@pytest.mark.gen_test
+async def test_a_process_without_free_descriptors_makes_no_connection(
+    client: HttpClient, far_side: FarSide, url: str
+) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        with pytest.raises(ConnectFailed) as caught:
+            await client.fetch(url)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert "out_of_descriptors" == caught.value.reason
+
+    fetch = client.fetch(url)
+    (await far_side.peer()).say(FIVE)
+    assert b"hello" == (await fetch).body
 
 
 @pytest.mark.gen_test
