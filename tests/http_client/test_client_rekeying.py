@@ -62,6 +62,11 @@ def tell(server: Process, *lines: bytes) -> None:
     server.stdin.write(b"".join(lines))
 
 
+async def change_keys(server: Process, line: bytes) -> None:
+    tell(server, line)
+    await asyncio.sleep(0.05)  # what the server reads together with the line, it takes for text
+
+
 @pytest.mark.parametrize(("version", "line"), WAYS)
 @pytest.mark.gen_test
 async def test_in_the_middle_of_a_response(
@@ -77,8 +82,7 @@ async def test_in_the_middle_of_a_response(
         assert b"one\n" == await pieces.get()
 
         for _ in range(2):
-            tell(server, line)
-            await asyncio.sleep(0.05)  # the server takes all that it reads at once for text
+            await change_keys(server, line)
             tell(server, b"two\n")
             assert b"two\n" == await asyncio.wait_for(pieces.get(), 5)
 
@@ -95,8 +99,7 @@ async def test_while_a_long_request_is_sent(
         body = bytes(8_000_000) + b"the end"  # more than the buffers on the way hold
         fetch = client.fetch(ClientRequest(url, method="POST", body=body, validate_cert=False))
         await shown(server, b"\r\n\r\n")
-        tell(server, line)
-        await asyncio.sleep(0.05)
+        await change_keys(server, line)
 
         await shown(server, b"the end")
         tell(server, b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\none\n")
