@@ -34,6 +34,10 @@ _BATCH_LIMIT = 64
 # Half of what a transaction may have as one entry of the server's log.
 _BATCH_BYTES = 8_000_000
 
+# For a question alone, as long as it keeps others waiting. The second attempt in a session ends a
+# transaction that the first may have left open, and its locks.
+_ATTEMPTS = 2
+
 
 class MongoAsks(MongoMessages, MongoIdempotencyKeys, MongoAskBatches, AskStore):
     """Stores questions with their answers, all or nothing."""
@@ -59,29 +63,38 @@ class MongoAsks(MongoMessages, MongoIdempotencyKeys, MongoAskBatches, AskStore):
         replaces: str | None = None,
     ) -> None:
         ask = Ask(question, answer, title, new, key, replaces)
+        outcome: bool | StorageError
         if self._is_sharded:  # a batch would be a transaction of several shards: not measured yet
-            await self._ask(ask)
-            return
-        size = messages_bytes(ask.messages) + (conversation_bytes(new) if new is not None else 0)
-        outcome = await self._ask_batches.run(ask, size)
+            outcome = await self._ask(ask)
+        else:
+            made = 0 if new is None else conversation_bytes(new)
+            outcome = await self._ask_batches.run(ask, made + messages_bytes(ask.messages))
         if isinstance(outcome, StorageError):
             raise outcome.with_traceback(None)  # each of its batch raises it
         if not outcome:
-            await self._ask(ask)
+            await self._ask_again(ask)
 
     async def _ask_all(self, asks: Sequence[Ask]) -> Sequence[bool | StorageError]:
-        """Store a batch; False for each that is to be stored by itself, after the batch.
-
-        One that conflicts is tried again after it, too: else two whose conversations are locked
-        would keep all others waiting.
-        """
-        if len(asks) > 1:
-            return await self._ask_together(asks)
-        return [await self._ask(asks[0], is_batch=True)]
+        """Store a batch; False for each that is to be tried again by itself."""
+        return await self._ask_together(asks) if len(asks) > 1 else [await self._ask(asks[0])]
 
     @command("request")
-    async def _ask(self, ask: Ask, *, is_batch: bool = False) -> bool:
-        """Whether it is stored; False only if it `is_batch` and has to be tried again."""
+    async def _ask(self, ask: Ask) -> bool:
+        """Whether it is stored; False if it has to be tried again."""
+        try:
+            await self._store_ask(ask, attempts=_ATTEMPTS)
+        except Conflict:
+            return False
+        return True
+
+    @command("conflict")
+    async def _ask_again(self, ask: Ask) -> None:
+        """Store it, however often it has to be tried until its time is over."""
+        await self._store_ask(ask, attempts=None)
+
+    async def _store_ask(self, ask: Ask, *, attempts: int | None) -> None:
+        """Store it in a transaction of its own. Raises Conflict after so many attempts."""
+        tried = 0
         answer, key, make = ask.answer, ask.key, ask.new
         may_report_busy = key is None  # so that it raises what it finds in the conversation
 
@@ -103,6 +116,8 @@ class MongoAsks(MongoMessages, MongoIdempotencyKeys, MongoAskBatches, AskStore):
             await self._messages.insert_many(documents, session=session)
 
         async def is_kept() -> bool:
+            nonlocal tried
+            tried += 1
             # The key after the live answer: if both were stored together, it is visible by then.
             live = await self._live_answer_id(answer.user, answer.conversation_id)
             if key is not None:
@@ -112,15 +127,11 @@ class MongoAsks(MongoMessages, MongoIdempotencyKeys, MongoAskBatches, AskStore):
             # Wait until the other's key is visible, which may take longer on its shard.
             if may_report_busy and live not in (None, answer.id):
                 raise Busy(live)
-            if is_batch:
+            if tried == attempts:
                 raise Conflict
             return False
 
-        try:
-            await transact(self._database.client, keep, is_kept)
-        except Conflict:
-            return False
-        return True
+        await transact(self._database.client, keep, is_kept)
 
     async def _reserve_ordinals(
         self,

@@ -33,10 +33,12 @@ S = TypeVar("S", bound="MongoConnection")
 
 # How many commands of each kind may run at a time: 16 + 8 + 6 + 7 are 37 in all, for 39 threads. So
 # a lease never waits for other commands, an ending never for questions, and peer requests never for
-# followed growth. Deletions have two places of their own. Of queries for API keys there are two at
-# a time: one that rechecks cached keys, and one for all others.
+# followed growth. Questions that conflict are tried again for 5 seconds, and no request waits for
+# them. Deletions have two places of their own. Of queries for API keys there are two at a time: one
+# that rechecks cached keys, and one for all others.
 _CONCURRENCY = {
-    "request": 16,
+    "request": 12,
+    "conflict": 4,
     "ending": 8,
     "chunks": 2,
     "deletion": 2,
