@@ -18,8 +18,12 @@ from http_client.reasons import ClosedByPeer
 # Bytes of one read. A TLS record is at most this long; a streamed token has a few hundred bytes.
 READ_BYTES: Final = 16 * 1024
 
-# Bytes that are encrypted at a time, so that a long request is not in memory twice.
-_ENCRYPT_BYTES: Final = 64 * 1024
+# Bytes that go through a buffer of TLS at a time. OpenSSL does not shrink these buffers, so that
+# each stream would keep two as large as its request and its longest read.
+_PIECE_BYTES: Final = 1024
+
+# Pieces that are encrypted before they are sent, so that a long request is not in memory twice.
+_MOST_PIECES: Final = 64
 
 
 class SocketStream:
@@ -103,19 +107,27 @@ class TlsStream(SocketStream):
             return False
         finally:
             self.flush()
-        if self._decrypted(READ_BYTES):
+        if self._decrypted():
             raise ConnectionAbortedError("the other side sent text before a request")
         return True
 
     def receive_handshake(self, count: int) -> None:
-        """Read bytes of the handshake, if there are any. Raises OSError if the connection ended."""
+        """Read bytes of the handshake, if there are any. Raises OSError if the connection ended, or
+        as `shake_hands` does.
+        """
         try:
             data = self._socket.recv(count)
         except BlockingIOError:
             return
         if not data:
             raise ClosedByPeer
-        self._incoming.write(data)
+        try:
+            for piece in _pieces(data):
+                with suppress(ssl.SSLWantReadError):
+                    self._tls.do_handshake()  # with the piece before this one
+                self._incoming.write(piece)
+        finally:
+            self.flush()
 
     def write(self, data: bytes) -> None:
         """Encrypt and send `data`, now or in later calls of `flush`."""
@@ -131,11 +143,10 @@ class TlsStream(SocketStream):
             if self.send_error is not None:
                 self._plain = None
                 return
-            if self._plain is not None and not self._outgoing.pending:
-                self._encrypt()
-            if not self._outgoing.pending:
+            encrypted = self._encrypted()
+            if not encrypted:
                 return  # all was sent, or TLS 1.2 first needs the rest of a new handshake
-            self._unsent = memoryview(self._outgoing.read())
+            self._unsent = memoryview(encrypted)
 
     def close(self) -> None:
         """Close the socket at once. May be called repeatedly."""
@@ -151,11 +162,9 @@ class TlsStream(SocketStream):
         """
         if self._end is None:
             data = self._socket.recv(count)
-            if data:
-                self._incoming.write(data)
-            else:
+            if not data:
                 self._incoming.write_eof()
-            if text := self._decrypted(count):
+            if text := self._decrypted(data):
                 return text
         if self._end is None:
             raise BlockingIOError
@@ -163,10 +172,20 @@ class TlsStream(SocketStream):
             return self._end
         raise self._end
 
+    def _encrypted(self) -> bytes:
+        """Return what is to be sent next: messages of TLS itself, and a part of the request."""
+        pieces = [self._outgoing.read()]
+        while self._plain is not None and len(pieces) < _MOST_PIECES:
+            self._encrypt()
+            if not (piece := self._outgoing.read()):
+                break
+            pieces.append(piece)
+        return b"".join(pieces)
+
     def _encrypt(self) -> None:
         assert self._plain is not None
         try:
-            written = self._tls.write(self._plain[:_ENCRYPT_BYTES])
+            written = self._tls.write(self._plain[:_PIECE_BYTES])
         except ssl.SSLWantReadError:  # a server of TLS 1.2 asked for a new handshake
             return
         except ssl.SSLError as error:  # the other side has sent close_notify, for example
@@ -174,19 +193,18 @@ class TlsStream(SocketStream):
             return
         self._plain = self._plain[written:] or None
 
-    def _decrypted(self, count: int) -> bytes:
-        """Return all text that was received. An end after it is left to the next `recv`."""
-        texts = []
-        try:
-            while text := self._tls.read(count):
-                texts.append(text)
-            self._end = b""  # close_notify
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLEOFError:
-            self._end = b""
-        except ssl.SSLError as error:
-            self._end = error
+    def _decrypted(self, data: bytes = b"") -> bytes:
+        """Return all text that was received, with `data` as the last. An end after it is left to
+        the next `recv`.
+        """
+        texts: list[bytes] = []
+        if not data:
+            self._decrypt_into(texts)
+        for piece in _pieces(data):
+            self._incoming.write(piece)
+            self._decrypt_into(texts)
+            if self._end is not None:
+                break
         if self._outgoing.pending:  # a message of TLS itself, such as a key update or an alert
             self.flush()
         if texts and self._end is not None:
@@ -195,3 +213,22 @@ class TlsStream(SocketStream):
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RD)
         return b"".join(texts) if len(texts) != 1 else texts[0]
+
+    def _decrypt_into(self, texts: list[bytes]) -> None:
+        try:
+            while text := self._tls.read(READ_BYTES):
+                texts.append(text)
+            self._end = b""  # close_notify
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLEOFError:
+            self._end = b""
+        except ssl.SSLError as error:
+            self._end = error
+
+
+def _pieces(data: bytes) -> list[bytes]:
+    """Cut `data` into pieces for a buffer of TLS."""
+    if len(data) <= _PIECE_BYTES:
+        return [data] if data else []
+    return [data[start : start + _PIECE_BYTES] for start in range(0, len(data), _PIECE_BYTES)]
