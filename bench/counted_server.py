@@ -1,14 +1,17 @@
 """Headrace's server, which also says what its process holds: for soaks.
 
 It takes the arguments of server.py. Each line on its standard input is answered by one of JSON on
-its standard output: how many objects there are of each class of ours, of asyncio's and of
-Tornado's. Objects made before the server was ready are not counted, since it has set them aside.
+its standard output: how many objects there are of each class. Objects made before the server was
+ready are not counted, since it has set them aside.
 """
 
+import asyncio
+import contextvars
 import gc
 import json
 import sys
 import threading
+import weakref
 from collections import Counter
 from pathlib import Path
 
@@ -17,20 +20,28 @@ sys.path[0] = str(ROOT)
 
 from server import main  # noqa: E402 -- needs the path above
 
-# Tasks, handles and futures are of asyncio's; sockets are counted wherever they are used.
-_LIBRARIES = {"asyncio", "_asyncio", "tornado", "socket", "ssl"}
-
 
 def held() -> dict[str, int]:
     """How many objects there are of each class, after garbage was collected."""
     gc.collect()
-    ours = {path.name for path in ROOT.iterdir() if path.is_dir()} | _LIBRARIES
     counts: Counter[str] = Counter()
     for each in gc.get_objects():
-        cls = type(each)
-        if cls.__module__.partition(".")[0] in ours:
-            counts[f"{cls.__module__}.{cls.__qualname__}"] += 1
+        if not _is_spent(each):
+            counts[f"{type(each).__module__}.{type(each).__qualname__}"] += 1
     return counts
+
+
+def _is_spent(each: object) -> bool:
+    """Whether it holds nothing, and is dropped by its library together with a hundred others.
+
+    asyncio does so with cancelled handles, which have contexts still, and sqlite3 with references
+    to cursors.
+    """
+    if isinstance(each, asyncio.Handle):
+        return each.cancelled()
+    if type(each) is weakref.ReferenceType:
+        return each() is None
+    return isinstance(each, contextvars.Context)
 
 
 def _answer_lines() -> None:

@@ -100,6 +100,7 @@ class User:
         self._chance = chance
         self._name = name
         self._asked = 0
+        self.refused = 0  # calls with 503: MongoDB deletes two conversations at a time
         self.behaviours: dict[str, Callable[[], Awaitable[None]]] = {
             "read": self.read,
             "leave": self.leave,
@@ -121,9 +122,9 @@ class User:
         tag = self._tag()
         stream = await self._ask("essay-60-5", tag, conversation_id=conversation)
         await self._whole(stream, tokens_of(tag, 60, "essay"))
-        status, _ = await self._call("DELETE", f"/api/v1/conversations/{conversation}")
+        status, response = await self._call("DELETE", f"/api/v1/conversations/{conversation}")
         if status != 204:
-            raise Wrong(f"deleted with {status}")
+            raise Wrong(f"deleted with {response!r}")
 
     async def leave(self) -> None:
         """Disconnect in the middle; what was read is the beginning of what is stored."""
@@ -179,9 +180,9 @@ class User:
         stream = await self._ask("paced-300-20", tag)
         await stream.growths(self._chance.randrange(1, 20))
         answer = stream.events()[0][2]["answer_id"]
-        status, _ = await self._call("POST", f"/api/v1/answers/{answer}/stop")
+        status, response = await self._call("POST", f"/api/v1/answers/{answer}/stop")
         if status not in (200, 202):
-            raise Wrong(f"stopped with {status}")
+            raise Wrong(f"stopped with {response!r}")
         await stream.over()
         _ended(stream.events(), "stopped", "complete")
         text = text_of(stream.events())
@@ -246,12 +247,19 @@ class User:
         return await self._open(self._request("GET", f"/api/v1/answers/{answer}/events", headers))
 
     async def _call(self, method: str, path: str) -> tuple[int, bytes]:
+        """One request on a connection of its own; 503 says to come again a little later."""
+        status, response = 503, b""
         async with asyncio.timeout(_MOST_SECONDS):
-            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-            writer.write(self._request(method, path, "Connection: close\r\n"))
-            response = await reader.read()
-            writer.close()
-        return int(response[9:12]), response
+            while status == 503:
+                reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+                writer.write(self._request(method, path, "Connection: close\r\n"))
+                response = await reader.read()
+                writer.close()
+                status = int(response[9:12])
+                if status == 503:
+                    self.refused += 1
+                    await asyncio.sleep(1)
+        return status, response
 
     def _request(self, method: str, path: str, headers: str = "", body: str = "") -> bytes:
         content = body.encode()
