@@ -23,6 +23,7 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).parents[2])
 
 from app.composition import running
+from relay import pacing
 from settings import Settings
 from telemetry import lag
 from tests.costs.faults import Work, line_added
@@ -176,7 +177,10 @@ async def driven(folder: Path) -> AsyncIterator[Driven]:
         "limits": {"questions_per_minute": 0},
     }
     try:
-        with patch.object(lag, "_EVERY", 3600.0):
+        with (
+            patch.object(lag, "_EVERY", 3600.0),
+            patch.object(pacing, "_MEASURED_SECONDS", 3600.0),
+        ):
             async with running(Settings(**values)) as server:
                 await sides.connect(server.url)
                 yield sides
