@@ -10,7 +10,7 @@ from http_client.endpoints import Endpoint
 MAX_IDLE_SECONDS = 50.0
 
 # Idle connections to one endpoint. A hundred allow ten answers of ten seconds each to begin every
-# second without a handshake; more would only take memory here (40 KB with TLS) and connections
+# second without a handshake; more would only take memory here (45 KB with TLS) and connections
 # there.
 MAX_IDLE_CONNECTIONS = 100
 
