@@ -22,6 +22,7 @@ from sockets.client_connection import ClientConnection, ConnectionLimits
 from sockets.error_responses import error_response
 from sockets.peer_credentials import PeerCredentials
 from sockets.probe_connections import MAX_PROBE_CONNECTIONS, ProbeConnections
+from sockets.request_turns import RequestTurns
 from sockets.unread_requests import UnreadRequestLog
 from telemetry.log_event import LogEvent
 from telemetry.rate_limited_log import RateLimitedLog
@@ -80,6 +81,7 @@ class Acceptor:
         self._probes = probes
         self._loop = IOLoop.current()
         self._sockets: list[socket.socket] = []
+        self._turns = RequestTurns()
         self.open: set[ClientConnection] = set()  # others may read it, not change it
         self._lingering: dict[socket.socket, asyncio.TimerHandle] = {}
         self._reserve: int | None = _spare_descriptor()
@@ -144,7 +146,9 @@ class Acceptor:
                 accepted, self._limits, on_refused, self._refuse
             )
         else:
-            connection = ClientConnection(accepted, self._limits, self.open.discard, on_refused)
+            connection = ClientConnection(
+                accepted, self._limits, self.open.discard, on_refused, self._turns
+            )
             self.open.add(connection)
         if (
             self._peer_credentials is not None

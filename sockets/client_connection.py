@@ -19,6 +19,7 @@ from tornado.iostream import IOStream, StreamClosedError
 from sockets.error_responses import error_response
 from sockets.peer_credentials import PeerUser
 from sockets.peer_progress import PeerProgress
+from sockets.request_turns import RequestTurns
 
 log = logging.getLogger("headrace.connections")
 
@@ -41,7 +42,8 @@ class ConnectionLimits(NamedTuple):
 class ClientConnection(IOStream):
     """A client's connection. `on_closed` is called once its descriptor is free again.
 
-    `on_refused` is called with a code for each request that is refused here.
+    `on_refused` is called with a code for each request that is refused here. `turns` is shared by
+    the connections whose requests begin in turns.
     """
 
     request_id: str | None = None  # the id of the current or last request, for the log
@@ -53,6 +55,7 @@ class ClientConnection(IOStream):
         limits: ConnectionLimits,
         on_closed: Callable[["ClientConnection"], None],
         on_refused: Callable[[str], None],
+        turns: RequestTurns,
     ) -> None:
         super().__init__(accepted, max_buffer_size=limits.max_buffer_bytes)
         self.peer_user: PeerUser | None = None  # the user at the other end, if it is needed
@@ -60,6 +63,7 @@ class ClientConnection(IOStream):
         self._on_closed = on_closed
         self.progress = PeerProgress()
         self._on_refused = on_refused
+        self._turns = turns
         self._awaits_head = False
         self._sent_at_once = _done(asyncio.get_running_loop())
         self._deadline: asyncio.TimerHandle | None = None
@@ -143,6 +147,7 @@ class ClientConnection(IOStream):
             # HTTP/1.0 has no chunked bodies, so another server may see another end of the request
             # (RFC 9112, 6.1).
             raise HTTPInputError("chunks in HTTP/1.0")
+        await self._turns.begin()
         return head
 
     def _drop(self, reason: str) -> None:

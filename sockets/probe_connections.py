@@ -17,6 +17,7 @@ from tornado.httpserver import HTTPServer
 from tornado.iostream import StreamClosedError
 
 from sockets.client_connection import ClientConnection, ConnectionLimits
+from sockets.request_turns import RequestTurns
 
 # For a supervisor, load balancers and people, each of which is answered in milliseconds.
 MAX_PROBE_CONNECTIONS = 16
@@ -88,7 +89,7 @@ class ProbeConnection(ClientConnection):
         paths: Collection[bytes],
         refuse: Callable[[socket.socket], None],
     ) -> None:
-        super().__init__(accepted, limits, on_closed, on_refused)
+        super().__init__(accepted, limits, on_closed, on_refused, RequestTurns())  # waits for none
         self._begun = b""  # the beginning of the request, as far as it was read
         self._paths = paths
         self._send_refusal = refuse
