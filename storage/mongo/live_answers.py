@@ -51,6 +51,12 @@ class _Ended(msgspec.Struct, frozen=True):
         """About how many bytes its document has."""
         return sum(map(bytes_in, self.ending.blocks))
 
+    def is_written_in(self, document: Document | None) -> bool:
+        """Whether the answer's document, if it exists, is the owner's and has this ending."""
+        if document is None or document["owner"] != self.owner:
+            return False
+        return message_in(document).has(self.ending)
+
 
 class MongoLiveAnswers(MongoConnection, LiveAnswerStore):
     """Stores the answers that this process generates."""
@@ -92,12 +98,13 @@ class MongoLiveAnswers(MongoConnection, LiveAnswerStore):
         """Write the endings of a batch; None for each that is to be looked at by itself."""
         if len(endings) == 1:
             return [await self._end_answer(endings[0])]
-        return [True if await self._end_answers(endings) else None] * len(endings)
+        return await self._end_answers(endings)
 
     @command("ending")
-    async def _end_answers(self, endings: Sequence[_Ended]) -> bool:
-        """Whether all are written. Otherwise some may be, others not their owner's any more, too
-        large, or locked.
+    async def _end_answers(self, endings: Sequence[_Ended]) -> Sequence[bool | None]:
+        """Write them with one command, and find with one which are written if not all are.
+
+        None for each if it failed: then some may be written, and others too large, or locked.
         """
         writes = [
             pymongo.UpdateOne(each.key | queries.LIVE, {"$set": ended_fields(each.ending)})
@@ -107,9 +114,14 @@ class MongoLiveAnswers(MongoConnection, LiveAnswerStore):
             # Unordered: one that cannot be written does not prevent the others.
             with pymongo.timeout(_BATCH_SECONDS):
                 result = await self._messages.bulk_write(writes, ordered=False)
+                if result.matched_count == len(writes):
+                    return [True] * len(endings)
+                ids = {each.answer_id for each in endings}
+                found = self._messages.find(queries.messages_by_id(ids))
+                kept = {document["_id"]: document async for document in found}
+            return [each.is_written_in(kept.get(each.answer_id)) for each in endings]
         except Exception:  # noqa: BLE001 -- each finds out by itself, with time of its own
-            return False
-        return result.matched_count == len(writes)
+            return [None] * len(endings)
 
     @command("ending")
     async def _end_answer(self, ended: _Ended) -> bool:
@@ -117,8 +129,7 @@ class MongoLiveAnswers(MongoConnection, LiveAnswerStore):
         written = await self._messages.update_one(ended.key | queries.LIVE, update)
         if written.matched_count:
             return True
-        kept = await self._messages.find_one(ended.key)
-        return kept is not None and message_in(kept).has(ended.ending)
+        return ended.is_written_in(await self._messages.find_one(ended.key))
 
     async def _in_deleted_conversations(self, answer_ids: Set[str]) -> frozenset[str]:
         """Those of the answers whose conversation was deleted."""

@@ -45,12 +45,13 @@ async def test_endings_that_come_together_share_a_command(mongo: Place, commands
 
 @pytest.mark.gen_test
 async def test_an_ending_that_is_not_the_owners_any_more_is_told_and_no_other(
-    mongo: Place,
+    mongo: Place, commands: Commands
 ) -> None:
     storage = await mongo.open()
     answers = await all_begun(storage)
     end, lost = ending(TextBlock("a")), answers[-1]
     assert await storage.end_answer(lost.id, storage.process, ending(status=Status.STOPPED))
+    commands.sent.clear()
 
     written = await asyncio.gather(
         *(storage.end_answer(answer.id, storage.process, end) for answer in answers)
@@ -60,6 +61,7 @@ async def test_an_ending_that_is_not_the_owners_any_more_is_told_and_no_other(
     )
 
     assert [True] * (COUNT - 1) + [False] == written == again
+    assert len(commands.sent) < COUNT
     assert Status.STOPPED == (await storage.message("alice", lost.id)).status
 
 
