@@ -6,8 +6,9 @@ idempotency keys and API keys. So each goes to one shard, and finds nothing of a
 an API key is looked up without a user, since it tells who the user is.
 
 Exceptions are queries that a process makes for all its users together: checkpoints, followed growth
-and whether its conversations were deleted; sweeps; rechecks of API keys; shared counts; batches of
-questions, which a sharded cluster does not get. So are the operator's lists of everybody's keys.
+and whether its conversations were deleted; sweeps; rechecks of API keys; shared counts; which
+endings of a batch are written, if not all are; batches of questions, which a sharded cluster does
+not get. So are the operator's lists of everybody's keys.
 """
 
 import math
