@@ -11,10 +11,12 @@ As a program it does the same between marks, for `strace` to count: `driven.py t
 
 import asyncio
 import os
+import re
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 from urllib.parse import urlsplit
@@ -31,11 +33,14 @@ from tests.costs.faults import Work, line_added
 Window = Callable[[], Awaitable[None]]
 
 # What is counted is done so often, and counted so many times: the least of the counts is taken.
-PER_WINDOW = {"token": 64, "question": 16}
+PER_WINDOW: dict[Work, int] = {"token": 64, "shared token": 64, "question": 16}
 WINDOWS = 5
 
 # Ahead of the first window: caches fill, and the answer gets so long that its texts are joined.
-_WARM_UP = {"token": 256, "question": 32}
+_WARM_UP: dict[Work, int] = {"token": 256, "shared token": 256, "question": 32}
+
+# Further readers of a shared token: less than are written to in one call stack.
+MORE_READERS = 8
 
 BEGIN, END = b"driven: begin", b"driven: end"  # the marks
 
@@ -62,6 +67,9 @@ _REQUEST = (
     b"POST /api/v1/chat HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n"
     b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
 )
+_EVENTS = b"GET /api/v1/answers/%b/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
+_ANSWER_ID = re.compile(rb'"answer_id":"([^"]+)"')
+_GROWTH_END = b' word"}\n\n\r\n'
 
 
 class Driven:
@@ -73,20 +81,29 @@ class Driven:
         self._loop.add_reader(listener, self._accept)
         self._upstream: socket.socket | None = None
         self._reader: socket.socket | None = None
+        self._more_readers: list[socket.socket] = []
+        self._unread = 0  # further readers that have not received the last token yet
+        self._answer = b""  # the id of the answer that was asked for last
         self._whole_answers = True  # or heads, after which the test sends tokens
-        self._tokens = 0  # that are still to be sent
+        self._tokens = 0  # that the first reader is still to receive
+        self._awaited_tokens = 0  # of these, when it has received the one that was sent
         self._questions = 0  # that are still to be asked
         self._step: asyncio.Future[None] = self._loop.create_future()
 
     async def connect(self, url: str) -> None:
         """Connect the reader."""
-        self._reader = socket.create_connection(("127.0.0.1", urlsplit(url).port))
-        self._reader.setblocking(False)
-        self._loop.add_reader(self._reader, self._on_event)
+        self._port = urlsplit(url).port
+        self._reader = self._connected(self._on_event)
+
+    def _connected(self, on_event: Callable[..., None]) -> socket.socket:
+        connected = socket.create_connection(("127.0.0.1", self._port))
+        connected.setblocking(False)
+        self._loop.add_reader(connected, on_event)
+        return connected
 
     def close(self) -> None:
         """Close all sockets."""
-        for each in (self._listener, self._upstream, self._reader):
+        for each in (self._listener, self._upstream, self._reader, *self._more_readers):
             if each is not None:
                 self._loop.remove_reader(each)
                 each.close()
@@ -104,11 +121,21 @@ class Driven:
         self._send(_END)
         await self._step
 
+    async def more_readers(self) -> None:
+        """Let further readers read the answer; what there is of it has come when this returns."""
+        self._unread = MORE_READERS
+        self._step = self._loop.create_future()
+        for number in range(MORE_READERS):
+            reader = self._connected(partial(self._on_shared_event, number))
+            self._more_readers.append(reader)
+            reader.send(_EVENTS % self._answer)
+        await self._step
+
     async def tokens(self, count: int) -> None:
-        """Send tokens, each when the reader has received the one before."""
+        """Send tokens, each when all readers have received the one before."""
         self._tokens = count
         self._step = self._loop.create_future()
-        self._send(_TOKEN)
+        self._next_token()
         await self._step
 
     async def questions(self, count: int) -> None:
@@ -146,16 +173,37 @@ class Driven:
             self._loop.remove_reader(self._reader)
         elif self._tokens:
             self._tokens -= data.count(b"event: delta")
-            if self._tokens:
-                self._send(_TOKEN)
-            else:
-                self._step.set_result(None)
-        elif data.endswith(b"\r\n0\r\n\r\n" if self._whole_answers else b' word"}\n\n\r\n'):
+            self._go_on()
+        elif data.endswith(b"0\r\n\r\n" if self._whole_answers else _GROWTH_END):
             self._questions -= 1
             if self._questions:
                 self._ask()
             else:
                 self._step.set_result(None)
+        if answer := _ANSWER_ID.search(data):
+            self._answer = answer[1]
+
+    def _on_shared_event(self, number: int) -> None:
+        reader = self._more_readers[number]
+        data = reader.recv(65536)
+        if not data:
+            self._loop.remove_reader(reader)
+        elif data.endswith(_GROWTH_END):
+            self._unread -= 1
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Send the next token, if all readers have received this one."""
+        if self._unread == 0 and self._awaited_tokens == self._tokens:
+            if self._tokens:
+                self._next_token()
+            else:
+                self._step.set_result(None)
+
+    def _next_token(self) -> None:
+        self._awaited_tokens = self._tokens - 1
+        self._unread = len(self._more_readers)
+        self._send(_TOKEN)
 
 
 @asynccontextmanager
@@ -192,12 +240,14 @@ async def driven(folder: Path) -> AsyncIterator[Driven]:
 async def warm(folder: Path, work: Work) -> AsyncIterator[Window]:
     """A server that has done the work for a while; what is yielded does one window of it."""
     async with driven(folder) as sides:
-        if work == "token":
+        if work != "question":
             await sides.begin_answer()
-        do = sides.tokens if work == "token" else sides.questions
+        if work == "shared token":
+            await sides.more_readers()
+        do = sides.questions if work == "question" else sides.tokens
         await do(_WARM_UP[work])
         yield lambda: do(PER_WINDOW[work])
-        if work == "token":
+        if work != "question":
             await sides.end_answer()
 
 
@@ -213,5 +263,5 @@ async def main(work: Work, folder: Path, fault: str | None = None) -> None:
 
 
 if __name__ == "__main__":
-    what: Work = "token" if sys.argv[1] == "token" else "question"
+    what = next(work for work in PER_WINDOW if work == sys.argv[1])
     asyncio.run(main(what, Path(sys.argv[2]), *sys.argv[3:]))

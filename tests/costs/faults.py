@@ -8,13 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
+from relay.answer import Reader
 from relay.asking import Asker
 from relay.delta_intake import DeltaIntake
 
-Work = Literal["token", "question"]
+Work = Literal["token", "shared token", "question"]
 
-# Each passes here once.
-_ON_THE_WAY = {"token": (DeltaIntake, "text"), "question": (Asker, "ask")}
+# Each passes here once; a shared token once for each of its readers.
+_ON_THE_WAY: dict[Work, tuple[type, str]] = {
+    "token": (DeltaIntake, "text"),
+    "shared token": (Reader, "take"),
+    "question": (Asker, "ask"),
+}
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What a token and a question cost, counted: calls, memory, system calls. No clock is read.
+"""What tokens and questions cost, counted: calls, memory, system calls. No clock is read.
 
 A regression of one call for a token fails here, on any machine, however busy it is. `bounds.py` has
 the numbers; `python tests/costs/measuring.py` prints those of a working tree.
@@ -19,17 +19,19 @@ pytestmark = pytest.mark.slow
 _TASK = "import asyncio; asyncio.ensure_future(asyncio.sleep(0))"
 _TIMER = "import asyncio; asyncio.get_running_loop().call_later(3600, print)"
 _KEPT = "globals().setdefault('kept', []).append({'model': self})"
+_OF_TOKENS: dict[str, tuple[str, ...]] = {
+    "id(self)": ("calls",),
+    "{'model': self}": ("instructions",),
+    _KEPT: ("kept_blocks",),
+    _TASK: ("calls", "handles", "tasks"),
+    _TIMER: ("calls", "handles"),
+}
 _FAULTS: dict[Work, dict[str, tuple[str, ...]]] = {
-    "token": {
-        "len(text)": ("calls",),
-        "{'text': text}": ("instructions",),
-        _KEPT: ("kept_blocks",),
-        _TASK: ("calls", "handles", "tasks"),
-        _TIMER: ("calls", "handles"),
-    },
+    "token": _OF_TOKENS,
+    "shared token": _OF_TOKENS,
     "question": {
         "[repr(n) for n in range(80)]": ("calls", "instructions"),
-        # Fewer are within the spare; `test_nothing_left_behind.py` sees one.
+        # Fewer are within the spare; `tests/test_soak.py` sees one.
         "globals().setdefault('kept', []).extend({n: []} for n in range(10))": ("kept_blocks",),
         _TASK: ("handles", "tasks"),
         _TIMER: ("handles",),
@@ -37,7 +39,7 @@ _FAULTS: dict[Work, dict[str, tuple[str, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("work", ["token", "question"])
+@pytest.mark.parametrize("work", driven.PER_WINDOW)
 def test_costs_are_within_their_bounds_and_a_fault_shows(work: Work) -> None:
     faults = _FAULTS[work]
 
@@ -53,7 +55,7 @@ def test_costs_are_within_their_bounds_and_a_fault_shows(work: Work) -> None:
             assert added > getattr(spare, name), f"{name} do not tell of {fault!r}: {with_fault}"
 
 
-@pytest.mark.parametrize("work", ["token", "question"])
+@pytest.mark.parametrize("work", driven.PER_WINDOW)
 def test_system_calls_are_within_their_bounds_and_a_fault_shows(
     work: Work, needs: Callable[[str], str]
 ) -> None:
