@@ -110,6 +110,8 @@ class Connection:
             self.reusable = response.reusable and not blocked
         finally:
             response.close()
+            if asyncio.iscoroutine(self._waiting):  # cancelled before it could be awaited
+                self._waiting.close()
             self._turn = self._response = self._on_head = self._waiting = None
             self._on_body = _ignore
 

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -275,6 +275,31 @@ async def test_while_a_callback_awaits(client: HttpClient, far_side: FarSide) ->
         await begun.wait()
         await cancel(fetch)
         await peer.left()
+
+
+@pytest.mark.gen_test
+async def test_from_a_callback_whose_coroutine_is_not_awaited_then(
+    client: HttpClient, far_side: FarSide
+) -> None:
+    url = f"http://127.0.0.1:{await far_side.listen()}/"
+    taken: list[bytes] = []
+
+    async def keep(piece: bytes) -> None:
+        taken.append(piece)
+
+    def take(piece: bytes) -> Awaitable[None]:
+        fetch.cancel()
+        return keep(piece)
+
+    async with leaving_nothing(client, far_side):
+        fetch = client.fetch(ClientRequest(url, streaming_callback=take))
+        peer = await far_side.peer()
+        await peer.request()
+        peer.say(FIVE)
+        await asyncio.wait([fetch])
+        assert fetch.cancelled()
+        gc.collect()  # Python warns of a coroutine that is neither awaited nor closed
+    assert [] == taken
 
 
 @pytest.mark.gen_test
