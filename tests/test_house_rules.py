@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.rooms import sources as server_sources
+
 TESTS = Path(__file__).parent
 
 # What tests read or take hold of that belongs to the code alone, and why nothing public would do.
@@ -53,6 +55,22 @@ def sources() -> Iterator[Source]:
 @pytest.fixture(scope="module")
 def everything() -> list[Source]:
     return list(sources())
+
+
+# Length
+
+# What can be read at a sitting. A module that has more has a second idea.
+MAX_LINES = 450
+
+
+def test_no_module_is_too_long() -> None:
+    page = (TESTS.parent / "web" / "src").rglob("*.[tv]*")
+    lines = {
+        str(path.relative_to(TESTS.parent)): len(path.read_text("utf-8").splitlines())
+        for path in (*TESTS.rglob("*.py"), *page, *server_sources())
+    }
+
+    assert {} == {name: count for name, count in lines.items() if count > MAX_LINES}
 
 
 # `assert expected == actual`
