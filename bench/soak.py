@@ -39,7 +39,7 @@ _SHORT = 4
 _WARM_ROUNDS = 2
 # Objects of one class, descriptors and threads that may be more than then: what belongs to timers
 # and to the store's own threads comes and goes. A leak has one for each of thousands of answers.
-_SPARE = 25
+_SPARE = 40
 # KB of memory, beside a tenth: the C library keeps what a burst has taken.
 _SPARE_KB = 16_384
 # Gauges of /metrics that are 0 when nobody uses the server.
