@@ -120,6 +120,10 @@ class ClientConnection(IOStream):
     def close_fd(self) -> None:
         """Tornado's hook: the connection is over."""
         super().close_fd()
+        if self.error is not None:
+            # What failed may be a write in the call stack that brought a token: its frames would
+            # hold this connection, and the answers of that stack, until garbage is collected.
+            self.error = self.error.with_traceback(None)
         self._head_is_here()
         self._on_closed(self)
 
