@@ -5,6 +5,8 @@ a line of its input, and sends all other lines to the client.
 """
 
 import asyncio
+import fcntl
+import termios
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -63,8 +65,12 @@ def tell(server: Process, *lines: bytes) -> None:
 
 
 async def change_keys(server: Process, line: bytes) -> None:
+    """Have the server change keys; what it reads together with the line, it would take for text."""
+    assert server.stdin is not None
     tell(server, line)
-    await asyncio.sleep(0.05)  # what the server reads together with the line, it takes for text
+    pipe = server.stdin.transport.get_extra_info("pipe")
+    while any(fcntl.ioctl(pipe.fileno(), termios.FIONREAD, bytes(4))):  # noqa: ASYNC110 - silent
+        await asyncio.sleep(0.001)
 
 
 @pytest.mark.parametrize(("version", "line"), WAYS)
