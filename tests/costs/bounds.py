@@ -26,7 +26,7 @@ _SPARE_OF_TOKENS = Costs(calls=0.5, handles=0.05, tasks=0.05, instructions=2, ke
 SPARE: dict[Work, Costs] = {
     "token": _SPARE_OF_TOKENS,
     "shared token": _SPARE_OF_TOKENS,
-    "question": Costs(calls=70, handles=0.6, tasks=0.4, instructions=60, kept_blocks=4),
+    "question": Costs(calls=100, handles=2.0, tasks=1.0, instructions=100, kept_blocks=4),
 }
 
 # System calls, those of the driving sides included: for a token one to send it, and one for each

@@ -30,11 +30,11 @@ _FAULTS: dict[Work, dict[str, tuple[str, ...]]] = {
     "token": _OF_TOKENS,
     "shared token": _OF_TOKENS,
     "question": {
-        "[repr(n) for n in range(80)]": ("calls", "instructions"),
+        "[repr(n) for n in range(120)]": ("calls", "instructions"),
         # Fewer are within the spare; `tests/test_soak.py` sees one.
         "globals().setdefault('kept', []).extend({n: []} for n in range(10))": ("kept_blocks",),
-        _TASK: ("handles", "tasks"),
-        _TIMER: ("handles",),
+        f"for _ in range(3): {_TASK}": ("handles", "tasks"),
+        f"for _ in range(3): {_TIMER}": ("handles",),
     },
 }
 
