@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from http import HTTPStatus
 
 from tornado.iostream import StreamClosedError
@@ -96,7 +97,7 @@ class StreamingHandler(ChunkedHandler):
         if reader.is_ahead:
             await self._reset(reader, loop)
         await self._flush(loop)
-        reader.push = self._push
+        reader.push = partial(self._push, loop)
         while (pieces := await reader.growth()) is not None:
             position = reader.position - length(pieces)
             data = wire.growth(answer, position, pieces) if pieces else wire.heartbeat()
@@ -116,7 +117,7 @@ class StreamingHandler(ChunkedHandler):
             self.write(wire.end(answer, reader.position, self.request_id))
         await self._flush(loop)
 
-    def _push(self) -> bool:
+    def _push(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Write growth for the waiting reader. False: its task has something to do."""
         reader, stream = self._reader, self.connection_stream
         if reader is None or stream.closed():
@@ -132,7 +133,7 @@ class StreamingHandler(ChunkedHandler):
             reader.position = position  # the task takes it again, and writes it in parts
             return False
         self.write(data)
-        self.last_write_at = asyncio.get_running_loop().time()
+        self.last_write_at = loop.time()
         written = self.flush()
         if not written.done():
             written.add_done_callback(lambda _: reader.wake())
