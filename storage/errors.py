@@ -82,6 +82,11 @@ def failure(message: str, reason: Reason) -> StorageError:
     return StorageError(message, reason=reason)
 
 
+def overloaded() -> StorageError:
+    """Return the error of a command that waited too long to begin."""
+    return StorageError("too many commands wait for the store", reason=Reason.OVERLOADED)
+
+
 class NotFound(Exception):
     """There is no such document of this user."""
 

@@ -111,11 +111,10 @@ class MongoAskBatches(MongoConnection):
 
         try:
             await transact(self._database.client, store, is_done, deadline=deadline)
-        except PyMongoError as error:
-            if fails_all(error):
+        except Exception as error:
+            if isinstance(error, PyMongoError) and fails_all(error):
                 raise
-            raise Conflict from None
-        except Exception:  # noqa: BLE001 -- such as text that UTF-8 cannot represent
+            # Also for what cannot be stored at all, such as text that UTF-8 cannot represent.
             raise Conflict from None
 
     async def _reserve_all_ordinals(

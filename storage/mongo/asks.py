@@ -20,19 +20,9 @@ from storage.mongo.connection import command
 from storage.mongo.documents import message_document
 from storage.mongo.idempotency_keys import MongoIdempotencyKeys
 from storage.mongo.messages import MongoMessages
-from storage.mongo.transactions import COMMAND_SECONDS, transact
+from storage.mongo.transactions import transact
 from storage.sizes import conversation_bytes, messages_bytes
 from storage.values import IdempotencyKey
-
-# One collects while another is stored. More at a time would each find fewer to take along.
-_BATCHES = 2
-
-# With 64, what a batch costs by itself is a small part of what it stores; with more, a conflict
-# would have more of them be stored again.
-_BATCH_LIMIT = 64
-
-# Half of what a transaction may have as one entry of the server's log.
-_BATCH_BYTES = 8_000_000
 
 # For a question alone, as long as it keeps others waiting. The second attempt in a session ends a
 # transaction that the first may have left open, and its locks.
@@ -44,13 +34,7 @@ class MongoAsks(MongoMessages, MongoIdempotencyKeys, MongoAskBatches, AskStore):
 
     def __init__(self, url: str, process: str, lease_seconds: float) -> None:
         super().__init__(url, process, lease_seconds)
-        self._ask_batches: Batches[Ask, bool | StorageError] = Batches(
-            self._ask_all,
-            at_a_time=_BATCHES,
-            limit=_BATCH_LIMIT,
-            max_bytes=_BATCH_BYTES,
-            timeout=COMMAND_SECONDS,
-        )
+        self._ask_batches: Batches[Ask, bool | StorageError] = Batches(self._ask_all)
 
     async def ask(
         self,

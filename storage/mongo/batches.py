@@ -1,7 +1,6 @@
 """Has commands that wait at the same time be carried out together, as one batch.
 
-A command that finds nothing under way is carried out at once, so none waits for company. It imports
-no driver.
+A command that finds nothing under way is carried out at once, so none waits for company.
 """
 
 import asyncio
@@ -10,10 +9,22 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from storage.errors import Reason, StorageError
+from storage.errors import overloaded
+from storage.mongo.transactions import COMMAND_SECONDS
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+# Batches at a time: one collects while another is carried out. More would each find fewer commands
+# to take along.
+_AT_A_TIME = 2
+
+# Commands in a batch. With 64, what a batch costs by itself is a small part of what it does; with
+# more, a conflict would have more of them be carried out again.
+_MAX_COMMANDS = 64
+
+# Bytes in a batch: half of what a transaction may have as one entry of the server's log.
+_MAX_BYTES = 8_000_000
 
 
 @dataclass
@@ -29,24 +40,11 @@ class _Waiting(Generic[T, R]):
 class Batches(Generic[T, R]):
     """Carries commands out with `carry_out`, which returns an outcome for each, in their order.
 
-    At most `at_a_time` batches run, of at most `limit` commands with `max_bytes` together. A
-    command that could not be begun within `timeout` seconds is refused.
+    A command that could not begin within `COMMAND_SECONDS` is refused.
     """
 
-    def __init__(
-        self,
-        carry_out: Callable[[Sequence[T]], Awaitable[Sequence[R]]],
-        *,
-        at_a_time: int,
-        limit: int,
-        max_bytes: int,
-        timeout: float,
-    ) -> None:
+    def __init__(self, carry_out: Callable[[Sequence[T]], Awaitable[Sequence[R]]]) -> None:
         self._carry_out = carry_out
-        self._at_a_time = at_a_time
-        self._limit = limit
-        self._max_bytes = max_bytes
-        self._timeout = timeout
         self._waiting: deque[_Waiting[T, R]] = deque()
         self._running: set[asyncio.Task[None]] = set()
 
@@ -59,12 +57,12 @@ class Batches(Generic[T, R]):
         """
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[R] = loop.create_future()
-        self._waiting.append(_Waiting(command, size, loop.time() + self._timeout, outcome))
+        self._waiting.append(_Waiting(command, size, loop.time() + COMMAND_SECONDS, outcome))
         self._begin()
         return await outcome
 
     def _begin(self) -> None:
-        while self._waiting and len(self._running) < self._at_a_time:
+        while self._waiting and len(self._running) < _AT_A_TIME:
             if batch := self._next():
                 task = asyncio.create_task(self._run(batch))
                 self._running.add(task)
@@ -79,17 +77,15 @@ class Batches(Generic[T, R]):
         now = asyncio.get_running_loop().time()
         batch: list[_Waiting[T, R]] = []
         size = 0
-        while self._waiting and len(batch) < self._limit:
+        while self._waiting and len(batch) < _MAX_COMMANDS:
             first = self._waiting[0]
-            if batch and size + first.size > self._max_bytes:
+            if batch and size + first.size > _MAX_BYTES:
                 break
             self._waiting.popleft()
             if first.outcome.done():  # its caller was cancelled
                 continue
             if now > first.deadline:
-                first.outcome.set_exception(
-                    StorageError("too many commands wait for the store", reason=Reason.OVERLOADED)
-                )
+                first.outcome.set_exception(overloaded())
                 continue
             batch.append(first)
             size += first.size

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from storage.errors import Reason, StorageError
+from storage.errors import overloaded
 
 T = TypeVar("T")
 
@@ -32,9 +32,7 @@ class ConcurrencyLimit:
             async with asyncio.timeout(self._timeout):
                 await self._free.acquire()
         except TimeoutError:
-            raise StorageError(
-                "too many commands wait for the store", reason=Reason.OVERLOADED
-            ) from None
+            raise overloaded() from None
         task = asyncio.create_task(command())
         self._running.add(task)
         task.add_done_callback(self._ended)

@@ -21,13 +21,7 @@ from storage.mongo.documents import (
     message_in,
 )
 from storage.mongo.errors import only_duplicates
-from storage.mongo.transactions import COMMAND_SECONDS
 from storage.values import conversation_of
-
-# Endings that come while a batch is written are written together; see `asks.py` for the numbers.
-_BATCHES = 2
-_BATCH_LIMIT = 64
-_BATCH_BYTES = 8_000_000
 
 # Seconds for a batch: usual are hundredths. An answer that a deletion of a dead process has locked
 # would keep those after it waiting for a minute.
@@ -63,13 +57,7 @@ class MongoLiveAnswers(MongoConnection, LiveAnswerStore):
 
     def __init__(self, url: str, process: str, lease_seconds: float) -> None:
         super().__init__(url, process, lease_seconds)
-        self._ending_batches: Batches[_Ended, bool | None] = Batches(
-            self._end_all,
-            at_a_time=_BATCHES,
-            limit=_BATCH_LIMIT,
-            max_bytes=_BATCH_BYTES,
-            timeout=COMMAND_SECONDS,
-        )
+        self._ending_batches: Batches[_Ended, bool | None] = Batches(self._end_all)
 
     @command("chunks")
     async def append_chunks(self, chunks: Sequence[Chunk]) -> frozenset[str]:
