@@ -12,8 +12,9 @@ from tornado.iostream import StreamClosedError
 from handlers.chunked_handler import ChunkedHandler
 from handlers.wires import native
 from handlers.wires.wire import Wire
-from relay.answer import Answer, Reader, length
+from relay.answer import Answer, length
 from relay.errors import Overloaded, TooMuchUnread
+from relay.reader import Reader
 from relay.unsent_budget import FREE_BYTES
 
 # Milliseconds over which reconnecting clients are spread: a thousand are 250 a second.

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from model.messages import Message, Role
-from relay.answer import Answer, Reader
+from relay.answer import Answer
 from relay.ended_answers import EndedAnswers
 from relay.live_answers import LiveAnswers
+from relay.reader import Reader
 from relay.remote_answers import RemoteAnswers
 from storage.contract import MessageStore
 from storage.errors import NotFound

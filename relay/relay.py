@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from model.blocks import TextBlock
 from model.messages import Status
 from relay.admission import Admission
-from relay.answer import Answer, Reader
+from relay.answer import Answer
 from relay.answer_record import AnswerRecord, log_answer
 from relay.ask_request import AskRequest, AskResult
 from relay.asking import Asker
@@ -31,6 +31,7 @@ from relay.models import Models
 from relay.orphans import Orphans
 from relay.pacing import Pacer
 from relay.peer_requests import PeerRequestPoller
+from relay.reader import Reader
 from relay.reader_timeout import UnreadAnswers
 from relay.reading import Answers
 from relay.remote_answers import RemoteAnswers

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from relay.answer import Reader
 from relay.asking import Asker
 from relay.delta_intake import DeltaIntake
+from relay.reader import Reader
 
 Work = Literal["token", "shared token", "question"]
 

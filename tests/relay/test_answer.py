@@ -16,7 +16,8 @@ from model.blocks import (
 )
 from model.growth import Chunk, Piece, fold
 from model.messages import Ending, Message, Status, now
-from relay.answer import Answer, Reader
+from relay.answer import Answer
+from relay.reader import Reader
 
 _words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 _growth = st.one_of(

@@ -6,22 +6,22 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from tornado.ioloop import IOLoop
 
 from model.blocks import ImageBlock, ProviderData, ReasoningBlock, TextBlock, ToolResultBlock
 from model.messages import Role, Status
 from model.prompt import text_turn
-from relay.admission import Allowance
 from relay.answer import Answer
 from relay.answer_record import AnswerRecord
 from relay.ask_request import AskRequest
 from relay.errors import UnsupportedContent
-from relay.limits import Limits
 from relay.models import Models
 from relay.relay import Relay
 from storage.errors import NotFound
 from storage.sqlite.store import SQLiteStorage
+from tests.relay.relays import LIMITS
 from tests.relay.scripted_source import ScriptedSource
 
 
@@ -36,28 +36,7 @@ class Place:
         self.source = ScriptedSource()
         self.storage = SQLiteStorage(self.path, secrets.token_hex(16))
         await self.storage.open()
-        limits = Limits(
-            allowance=Allowance(
-                answers=9,
-                answers_per_user=0,
-                requests_per_user=0,
-                streams_per_user=0,
-                questions_per_minute=0,
-                tokens_per_day=0,
-                stored_bytes=0,
-            ),
-            max_unsent_bytes=1000,
-            max_question_chars=1000,
-            max_answer_chars=1000,
-            context_chars=1000,
-            context_messages=20,
-            default_grace_seconds=None,
-            keyed_grace_seconds=1.0,
-            checkpoint_seconds=1.0,
-            attach_seconds=1.0,
-            pace_seconds=0.0,
-            lease_seconds=10.0,
-        )
+        limits = msgspec.structs.replace(LIMITS, max_unsent_bytes=1000, checkpoint_seconds=1.0)
         models = Models({"scripted": self.source}, "scripted/m")
         self.relay = Relay(self.storage, models, limits, self.told.append)
         await self.relay.open()

@@ -14,11 +14,12 @@ from handlers.wires import native
 from model.blocks import ProviderData, TextBlock
 from model.messages import Ending, Message, Role, Status, now
 from model.usage import Usage
-from relay.answer import MAX_EVENT_CHARS, Answer, Reader, length
+from relay.answer import MAX_EVENT_CHARS, Answer, length
 from relay.delta_intake import DeltaIntake
 from relay.endings import ending_of
 from relay.errors import AnswerTooLong
 from relay.pacing import Pacer
+from relay.reader import Reader
 from relay.timeline import Timeline
 from relay.unsent_budget import FREE_BYTES
 from tests.relay.generations import generation_of, over

@@ -6,8 +6,9 @@ import pytest
 
 from model.growth import Piece
 from model.messages import Ending, Status, now
-from relay.answer import Answer, Reader
+from relay.answer import Answer
 from relay.fan_out import AT_ONCE, FanOut
+from relay.reader import Reader
 
 
 class _Counted:

@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from model.messages import Ending, Status, now
-from relay.answer import Answer, Reader
+from relay.answer import Answer
 from relay.pacing import Pacer
+from relay.reader import Reader
 from tests.steps import until
 
 MANY = range(100)  # live answers

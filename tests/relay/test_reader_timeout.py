@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from model.messages import Status
-from relay.answer import Reader
 from relay.generation import Generation
+from relay.reader import Reader
 from storage.errors import StorageError
 from tests.relay.generations import generation_of, over
 from tests.relay.scripted_source import ScriptedSource

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from model.messages import Status
-from relay.answer import Answer, Reader
+from relay.answer import Answer
+from relay.reader import Reader
 from tests.relay.relays import USER, RelayProcess, Starting
 from tests.steps import until
 
