@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -60,6 +60,13 @@ def core_busy_seconds(core: int) -> float:
             user, nice, system, _, _, irq, softirq, steal, *_ = map(int, line.split()[1:])
             return (user + nice + system + irq + softirq + steal) / _TICKS
     return 0.0
+
+
+async def wait_until(condition: Callable[[], object], *, seconds: float = 30) -> None:
+    """Wait until `condition` holds of other processes. Raises TimeoutError after so long."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 -- other processes signal no event
+            await asyncio.sleep(0.005)
 
 
 async def start(

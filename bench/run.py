@@ -14,8 +14,9 @@ import asyncio
 import resource
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
+from processes import wait_until
 from readers import Reader, ask, resume
 from servers import BenchServer, started_servers
 from upstream import text
@@ -55,10 +56,10 @@ async def disconnect(server: BenchServer, count: int) -> None:
         for number in range(count):
             reader = await ask(server.port, model, f"{model}{number}")
             await reader.started.wait()
-            await _until(lambda: server.upstream_stats()["open"] == 1)
+            await wait_until(lambda: server.upstream_stats()["open"] == 1)
             reader.disconnect()
             await reader.closed.wait()
-            await _until(lambda: server.upstream_stats()["open"] == 0)
+            await wait_until(lambda: server.upstream_stats()["open"] == 0)
             closed = server.upstream_stats()["closed"]
             assert isinstance(closed, dict)
             assert reader.disconnected_at is not None
@@ -74,15 +75,15 @@ async def mass_disconnect(server: BenchServer, count: int) -> None:
     """Let `count` readers disconnect at once."""
     descriptors, memory = server.descriptors(), server.memory_kb()
     readers = await _open_readers(server, count, "paced-1000-500")
-    await _until(lambda: server.upstream_stats()["open"] == count)
+    await wait_until(lambda: server.upstream_stats()["open"] == count)
     began = time.monotonic()
     for reader in readers:
         reader.disconnect()
-    await _until(lambda: server.upstream_stats()["open"] == 0)
+    await wait_until(lambda: server.upstream_stats()["open"] == 0)
     closed = server.upstream_stats()["closed"]
     assert isinstance(closed, dict)
     last = 1000 * (max(closed[reader.tag] for reader in readers) - began)
-    await _until(lambda: server.descriptors() <= descriptors + _DATABASE_CONNECTIONS)
+    await wait_until(lambda: server.descriptors() <= descriptors + _DATABASE_CONNECTIONS)
     print(
         f"mass-disconnect: {count} readers at once; the last upstream request closed "
         f"{last:.0f} ms later"
@@ -165,13 +166,6 @@ async def _open_readers(server: BenchServer, count: int, model: str) -> list[Rea
 
     async with asyncio.timeout(120):
         return await asyncio.gather(*(one(number) for number in range(count)))
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition in other processes; fail after half a minute."""
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 -- other processes signal no event
-            await asyncio.sleep(0.005)
 
 
 async def main() -> None:

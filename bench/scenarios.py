@@ -24,6 +24,7 @@ from functools import partial
 
 import processes
 from load import Client, Connection, Outcome, outcome_of, percentile
+from processes import wait_until
 from targets import OPENAI, Gateway, Target
 from upstream import tokens_of
 
@@ -132,7 +133,7 @@ async def open_streams(bench: Bench, count: int = 2000) -> Figures:
     for connection in connections:
         connection.transport.abort()
     with suppress(TimeoutError):
-        await _until(lambda: bench.upstream_stats()["open"] == 0)
+        await wait_until(lambda: bench.upstream_stats()["open"] == 0)
     return {
         "kb_per_stream": (held - idle) / opened if opened else float("nan"),
         "idle_mb": idle / 1024,
@@ -178,7 +179,9 @@ async def _opened(bench: Bench, model: str, count: int) -> tuple[Client, list[Co
             stream, request = client.new_stream(model)
             connection.send(stream, request)
             with suppress(TimeoutError):
-                await _until(lambda: bool(stream.error) or bool(stream.token_times(client.dialect)))
+                await wait_until(
+                    lambda: bool(stream.error) or bool(stream.token_times(client.dialect))
+                )
 
     await asyncio.gather(*(ask() for _ in range(count)))
     await asyncio.sleep(1)
@@ -198,13 +201,13 @@ async def disconnect(bench: Bench) -> Figures:
             connection.send(stream, request)
             connections.append(connection)
     with suppress(TimeoutError):
-        await _until(lambda: bench.upstream_stats()["open"] == len(connections))
+        await wait_until(lambda: bench.upstream_stats()["open"] == len(connections))
     await asyncio.sleep(0.5)
     left_at = time.monotonic()
     for connection in connections:
         connection.transport.abort()
     with suppress(TimeoutError):
-        await _until(lambda: bench.upstream_stats()["open"] == 0, seconds=8)
+        await wait_until(lambda: bench.upstream_stats()["open"] == 0, seconds=8)
     closed = bench.upstream_stats()["closed"]
     assert isinstance(closed, dict)
     figures: Figures = {}
@@ -256,12 +259,6 @@ async def question(bench: Bench, count: int = 1000) -> Figures:
         await asyncio.gather(*(person() for _ in range(50)))
     cpu = processes.cpu_seconds(gateway.pid) - cpu
     return {"cpu_ms": 1000 * cpu / count, "answered": answered, "refused": refused}
-
-
-async def _until(condition: Callable[[], bool], *, seconds: float = 30) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 -- other processes signal no event
-            await asyncio.sleep(0.02)
 
 
 # In this order. The last ones want a process that nothing was asked of before.

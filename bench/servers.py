@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
+import processes
 
 HERE = Path(__file__).parent
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class BenchServer(msgspec.Struct):
@@ -42,13 +42,11 @@ class BenchServer(msgspec.Struct):
 
     def cpu_seconds(self) -> float:
         """CPU time that the server has used so far, user and system."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        return processes.cpu_seconds(self.pid)
 
     def memory_kb(self) -> int:
         """The server's proportional set size."""
-        lines = Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        return processes.memory_kb(self.pid)
 
     def descriptors(self) -> int:
         """How many files and sockets the server has open."""
@@ -66,19 +64,19 @@ async def started_servers(
     """
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "log")
-        processes = [await _start(str(HERE / "upstream.py"), log=log)]
+        started = [await _start(str(HERE / "upstream.py"), log=log)]
         try:
-            upstream_port = int(await _first_line(processes[0]))
+            upstream_port = int(await _first_line(started[0]))
             settings = _write_settings(folder, storage, upstream_port)
             servers = []
             for _ in range(count):
                 process = await _start(str(program), "--config", settings, log=log)
-                processes.insert(0, process)
+                started.insert(0, process)
                 port = int((await _first_line(process)).rpartition(":")[2])
                 servers.append(BenchServer(port, upstream_port, process, log))
             yield servers
         finally:
-            for process in processes:
+            for process in started:
                 process.terminate()
                 await process.wait()
 
