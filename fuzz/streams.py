@@ -159,7 +159,9 @@ def answer(
     """What a dialect makes of a body in pieces: texts joined, and the error that it ended with."""
     sink = _Answer()
     headers = {"Retry-After": retry_after}
-    reader = ResponseReader(dialect, status, content_type, headers, sink, QuirkLog("fuzzed"))
+    reader = ResponseReader(
+        dialect, status, content_type, headers, sink, QuirkLog("fuzzed"), model="m"
+    )
     failure = None
     try:
         for piece in pieces:

@@ -21,6 +21,7 @@ from relay.errors import (
     UnknownModel,
     UnknownParent,
     UnsupportedContent,
+    UnsupportedParameter,
     Upgrading,
 )
 from storage.errors import Busy, NotFound, StorageError, TooLarge
@@ -115,7 +116,7 @@ def to_error_response(error: BaseException | None) -> ErrorResponse | None:
             return _try_again(error.code, str(error))
         case ModelNotAllowed():
             return ErrorResponse(HTTPStatus.FORBIDDEN, error.code, str(error))
-        case UnknownModel() | UnknownParent() | UnsupportedContent():
+        case UnknownModel() | UnknownParent() | UnsupportedContent() | UnsupportedParameter():
             return ErrorResponse(HTTPStatus.BAD_REQUEST, error.code, str(error))
         case HTTPError():
             return _of_status(error.status_code)

@@ -1,6 +1,7 @@
-"""The prompt for a model: system prompt, turns and options, in no provider's format."""
+"""The prompt for a model: system prompt, turns, tools and options, in no provider's format."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -20,16 +21,79 @@ class Turn(msgspec.Struct, frozen=True):
         return "".join(block.text for block in self.blocks if isinstance(block, TextBlock))
 
 
+class Tool(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A function that the model may call; the client runs it and sends its result back."""
+
+    name: str
+    description: str | None = None
+    parameters: Mapping[str, Any] | None = None  # JSON Schema of an object; None: no parameters
+    strict: bool | None = None  # the arguments have to match the schema exactly
+
+
+class NamedTool(msgspec.Struct, frozen=True):
+    """For `tool_choice`: the one tool that the model has to call."""
+
+    name: str
+
+
+ToolChoice = Literal["auto", "none", "required"] | NamedTool
+
+ReasoningEffort = Literal["none", "minimal", "low", "medium", "high"]
+
+
+class ResponseFormat(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The answer's text is one JSON object, which matches `schema` if there is one."""
+
+    schema: Mapping[str, Any] | None = None
+    name: str = "answer"  # of the schema; some providers require one
+    strict: bool | None = None
+
+
+class FileContent(msgspec.Struct, frozen=True):
+    """The content of an image or a file that a turn refers to by its `file_id`."""
+
+    media_type: str
+    base64: str  # as every provider takes it
+    name: str | None = None
+
+
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
-    """Turns, oldest first, the last one the user's, and options; those that are None are unset."""
+    """Turns, oldest first, the last one the user's, and options; those that are None are unset.
+
+    A turn of the user may consist of tool results; they answer the tool calls of the turn before.
+    `files` has the contents of the images and files in the turns, by their `file_id`.
+    """
 
     model: str
     turns: tuple[Turn, ...]
     system: str | None = None
+    files: Mapping[str, FileContent] = {}
     temperature: float | None = None
     top_p: float | None = None
+    top_k: int | None = None
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
+    seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    reasoning_effort: ReasoningEffort | None = None
+    reasoning_budget: int | None = None  # the most tokens to spend on reasoning
+    response_format: ResponseFormat | None = None
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    extra: Mapping[str, Any] = {}  # further fields of the provider's own request
+
+    def options(self) -> Iterator[tuple[str, Any]]:
+        """The options that are set, by name."""
+        for name in OPTION_NAMES:
+            value = getattr(self, name)
+            if value is not None and value != () and value != {}:
+                yield name, value
+
+
+# Clients use the same names.
+OPTION_NAMES: Final = Prompt.__struct_fields__[Prompt.__struct_fields__.index("temperature") :]
 
 
 def text_turn(role: Role, text: str) -> Turn:

@@ -67,8 +67,11 @@ class ProviderCall:
         on_sent: Callable[[], None],
         sink: Sink,
         quirks: QuirkLog,
+        *,
+        model: str,
     ) -> None:
         self._dialect = dialect
+        self._model = model
         self._timeouts = timeouts
         self._answer_began = began
         self._on_sent = on_sent
@@ -154,6 +157,7 @@ class ProviderCall:
             headers,
             self._sink,
             self._quirks,
+            model=self._model,
         )
 
     def _on_body(self, chunk: bytes) -> None:

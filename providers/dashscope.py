@@ -24,6 +24,7 @@ from providers.error_parsing import error_from, error_in_text
 from providers.finish import finish_of
 from providers.json_events import JsonInterpreter
 from providers.lenient_json import Content
+from providers.options import Field, write_options
 from providers.sink import Finish, Kind
 from providers.tool_calls import CallPiece
 
@@ -70,6 +71,14 @@ class _DashScopeBody(msgspec.Struct, gc=False):
 
 _DECODER: Final = msgspec.json.Decoder(_DashScopeBody)
 
+_OPTIONS: Final = {
+    # DashScope's ranges exclude 2 and 0.
+    "temperature": Field("parameters.temperature", lambda value: min(value, 1.99)),
+    "top_p": Field("parameters.top_p", lambda value: max(value, 0.01)),
+    "max_tokens": Field("parameters.max_tokens"),
+    "stop": Field("parameters.stop", list),
+}
+
 
 class DashScope(Dialect):
     """Text generation through DashScope's native API.
@@ -80,6 +89,9 @@ class DashScope(Dialect):
     images and audio have another path of the API: use them through the compatible mode, with the
     `openai` dialect. Thinking models require `incremental_output`.
     """
+
+    options = _OPTIONS
+    own_fields = frozenset({"model", "input", "parameters"})
 
     def __init__(self, base_url: str, *, incremental_output: bool = True) -> None:
         self._url = base_url.rstrip("/") + _PATH
@@ -97,15 +109,8 @@ class DashScope(Dialect):
             "result_format": "message",
             "incremental_output": self._incremental,
         }
-        if prompt.temperature is not None:
-            parameters["temperature"] = min(prompt.temperature, 1.99)
-        if prompt.top_p is not None:
-            parameters["top_p"] = max(prompt.top_p, 0.01)
-        if prompt.max_tokens is not None:
-            parameters["max_tokens"] = prompt.max_tokens
-        if prompt.stop:
-            parameters["stop"] = list(prompt.stop)
         body = {"model": prompt.model, "input": {"messages": messages}, "parameters": parameters}
+        write_options(body, prompt, self.options)
         headers = {
             "Content-Type": "application/json",
             "Accept": "text/event-stream",  # documented to suffice alone; the SDK sends both
@@ -115,7 +120,7 @@ class DashScope(Dialect):
             headers["Authorization"] = f"Bearer {credential}"
         return OutgoingRequest(self._url, headers, msgspec.json.encode(body))
 
-    def interpreter(self, out: Assembler) -> Interpreter:
+    def interpreter(self, out: Assembler, model: str) -> Interpreter:
         """Return an interpreter for one response."""
         return _DashScopeInterpreter(out, cumulative=not self._incremental)
 

@@ -7,7 +7,7 @@ response, which passes what it reads to an `Assembler`; neither opens a socket o
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -16,6 +16,7 @@ from providers.assembler import Assembler
 from providers.error_parsing import error_from_status, error_in_body, retry_after
 from providers.errors import ProviderError, StreamBroken
 from providers.ndjson import LineParser
+from providers.options import OptionTable, write_options
 from providers.sink import Finish
 from providers.sse import Event, EventParser, StrayLine
 
@@ -97,18 +98,30 @@ class Interpreter(ABC):
 class Dialect(ABC):
     """Makes the requests and reads the responses of one kind of provider.
 
-    An instance holds only settings.
+    An instance holds only settings. `options` tells how the options of a prompt are spelled, and
+    `own_fields` the names of the request's other fields, which no `extra` may overwrite.
 
     `credential` authenticates this server at the provider: a key, or a token fetched with one.
     """
 
-    @abstractmethod
-    def request(self, prompt: Prompt, credential: str | None) -> OutgoingRequest:
-        """Build the request that streams an answer to `prompt`."""
+    options: OptionTable
+    own_fields: ClassVar[frozenset[str]]
+
+    def check(self, prompt: Prompt) -> None:
+        """Raises UnsupportedOption for the first option that the API cannot express."""
+        own: dict[str, Any] = {name: {} for name in self.own_fields}
+        write_options(own, prompt, self.options)
 
     @abstractmethod
-    def interpreter(self, out: Assembler) -> Interpreter:
-        """Return an interpreter for one response with a status of success."""
+    def request(self, prompt: Prompt, credential: str | None) -> OutgoingRequest:
+        """Build the request that streams an answer to `prompt`.
+
+        Raises UnsupportedOption for what the API cannot express.
+        """
+
+    @abstractmethod
+    def interpreter(self, out: Assembler, model: str) -> Interpreter:
+        """Return an interpreter for one response of `model` with a status of success."""
 
     def error(self, status: int, body: bytes, headers: Mapping[str, str]) -> ProviderError:
         """Return the error that a response with any other status means.

@@ -30,6 +30,14 @@ from typing import ClassVar
 _TELLING_CHARS = 6
 
 
+class UnsupportedOption(Exception):
+    """The provider's API cannot express the option `name`, or not with this value."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
 class ProviderError(Exception):
     """Base of everything that a provider raises.
 

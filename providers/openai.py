@@ -21,6 +21,7 @@ from providers.errors import (
     StreamBroken,
 )
 from providers.openai_interpreter import OpenAIInterpreter
+from providers.options import Field, write_options
 from providers.sink import Finish
 
 # Hosts whose newer models reject `max_tokens`. All other servers accept it, and many know no other
@@ -28,6 +29,12 @@ from providers.sink import Finish
 _OWN_HOSTS: Final = (".api.openai.com", ".openai.azure.com")
 
 _BUSY: Final = ("insufficient_system_resource", "network_error")  # of DeepSeek and Zhipu
+
+_OPTIONS: Final = {
+    "temperature": Field("temperature"),
+    "top_p": Field("top_p"),
+    "stop": Field("stop", list),
+}
 
 
 class OpenAI(Dialect):
@@ -37,11 +44,15 @@ class OpenAI(Dialect):
     `switches` are fields of the request that some compatible servers need.
     """
 
+    own_fields = frozenset({"model", "messages", "stream", "stream_options"})
+
     def __init__(self, base_url: str, switches: Switches = USUAL) -> None:
         self._url = base_url.rstrip("/") + "/chat/completions"
         self._switches = switches
         host = f".{urlsplit(base_url).hostname}"
         self._is_openai = host.endswith(_OWN_HOSTS)
+        limit = "max_completion_tokens" if self._is_openai else "max_tokens"
+        self.options = {**_OPTIONS, "max_tokens": Field(switches.max_tokens_name or limit)}
 
     def request(self, prompt: Prompt, credential: str | None) -> OutgoingRequest:
         """Build a chat completion that streams and reports its usage."""
@@ -49,19 +60,11 @@ class OpenAI(Dialect):
         if prompt.system:
             messages.insert(0, {"role": "system", "content": prompt.system})
         body: dict[str, Any] = {"model": prompt.model, "messages": messages, "stream": True}
+        write_options(body, prompt, self.options)
         if self._switches.stream_options:
             body["stream_options"] = {"include_usage": True}
             if self._is_openai:  # turns off the random padding that hides the lengths of tokens
                 body["stream_options"]["include_obfuscation"] = False
-        if prompt.temperature is not None:
-            body["temperature"] = prompt.temperature
-        if prompt.top_p is not None:
-            body["top_p"] = prompt.top_p
-        if prompt.max_tokens is not None:
-            own = "max_completion_tokens" if self._is_openai else "max_tokens"
-            body[self._switches.max_tokens_name or own] = prompt.max_tokens
-        if prompt.stop:
-            body["stop"] = list(prompt.stop)
         headers = {
             "Content-Type": "application/json",
             "Accept": "text/event-stream, application/json",  # also accepted, since errors are JSON
@@ -70,7 +73,7 @@ class OpenAI(Dialect):
             headers["Authorization"] = f"Bearer {credential}"
         return OutgoingRequest(self._url, headers, msgspec.json.encode(body))
 
-    def interpreter(self, out: Assembler) -> Interpreter:
+    def interpreter(self, out: Assembler, model: str) -> Interpreter:
         """Return an interpreter for one response."""
         return OpenAIInterpreter(out, done_ends=self._switches.done_ends)
 

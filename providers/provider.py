@@ -47,6 +47,10 @@ class Provider:
         self._transport = transport
         self._quirks = QuirkLog(name)
 
+    def check(self, prompt: Prompt) -> None:
+        """Raises UnsupportedOption if the provider's API cannot express what `prompt` asks."""
+        self._dialect.check(prompt)
+
     async def answer(
         self, prompt: Prompt, *, may_send: Awaitable[None], on_sent: Callable[[], None], sink: Sink
     ) -> None:
@@ -62,7 +66,13 @@ class Provider:
             request = self._transport.request(self._dialect.request(prompt, credential))
             request.may_send = may_send
             call = ProviderCall(
-                self._dialect, self._transport.timeouts, began, on_sent, sink, self._quirks
+                self._dialect,
+                self._transport.timeouts,
+                began,
+                on_sent,
+                sink,
+                self._quirks,
+                model=prompt.model,
             )
             target = f"{self.name}/{prompt.model}"
             try:

@@ -24,7 +24,7 @@ _MUST_NOT_BE_SHOWN: Final = 3
 class Qianfan(OpenAI):
     """Qianfan v2, with an API key that begins with `bce-v3/`. `base_url` ends in `/v2`."""
 
-    def interpreter(self, out: Assembler) -> Interpreter:
+    def interpreter(self, out: Assembler, model: str) -> Interpreter:
         """Return an interpreter for one response."""
         return _QianfanInterpreter(out, done_ends=self._switches.done_ends)
 

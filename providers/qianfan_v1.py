@@ -39,6 +39,7 @@ from providers.errors import (
 from providers.finish import finish_of
 from providers.json_events import JsonInterpreter
 from providers.lenient_json import Content, json_in, read
+from providers.options import Field, write_options
 from providers.sink import Finish
 from providers.tool_calls import CallFunction, CallPiece
 
@@ -129,6 +130,18 @@ class _QianfanV1Token(msgspec.Struct):
 _DECODER: Final = msgspec.json.Decoder(_QianfanV1Body)
 
 
+def _stops(stops: tuple[str, ...]) -> list[str] | None:
+    return [stop for stop in stops if len(stop) <= _MAX_STOP_CHARS][:_MAX_STOPS] or None
+
+
+_OPTIONS: Final = {
+    "temperature": Field("temperature", lambda value: min(max(value, _LOWEST_TEMPERATURE), 1.0)),
+    "top_p": Field("top_p"),
+    "max_tokens": Field("max_output_tokens", lambda value: max(value, _MIN_OUTPUT_TOKENS)),
+    "stop": Field("stop", _stops),
+}
+
+
 class QianfanV1(AccessTokenDialect):
     """The classic chat endpoints. The credential is a token.
 
@@ -136,6 +149,9 @@ class QianfanV1(AccessTokenDialect):
     the temperature is brought into (0, 1], and `max_tokens` is at least 2. Stop words after the
     fourth, or of more than 20 characters, are not sent.
     """
+
+    options = _OPTIONS
+    own_fields = frozenset({"messages", "stream", "system"})
 
     def __init__(self, base_url: str) -> None:
         self._base_url = base_url.rstrip("/")
@@ -146,18 +162,11 @@ class QianfanV1(AccessTokenDialect):
         body: dict[str, Any] = {"messages": _messages(prompt.turns), "stream": True}
         if prompt.system:
             body["system"] = prompt.system
-        if prompt.temperature is not None:
-            body["temperature"] = min(max(prompt.temperature, _LOWEST_TEMPERATURE), 1.0)
-        if prompt.top_p is not None:
-            body["top_p"] = prompt.top_p
-        if prompt.max_tokens is not None:
-            body["max_output_tokens"] = max(prompt.max_tokens, _MIN_OUTPUT_TOKENS)
-        if stops := [stop for stop in prompt.stop if len(stop) <= _MAX_STOP_CHARS]:
-            body["stop"] = stops[:_MAX_STOPS]
+        write_options(body, prompt, self.options)
         url = f"{self._base_url}{_CHAT}{_endpoint(prompt.model)}?access_token={token}"
         return OutgoingRequest(url, _headers(), msgspec.json.encode(body))
 
-    def interpreter(self, out: Assembler) -> Interpreter:
+    def interpreter(self, out: Assembler, model: str) -> Interpreter:
         """Return an interpreter for one response."""
         return _QianfanV1Interpreter(out)
 

@@ -56,6 +56,7 @@ class ResponseReader:
         sink: Sink,
         quirks: QuirkLog,
         *,
+        model: str,
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         self.events = 0  # data events so far: they are progress, and keep-alives are not
@@ -67,7 +68,7 @@ class ResponseReader:
         self._is_page = content_type.partition(";")[0].strip().lower() == "text/html"
         self._max_body_bytes = max_body_bytes
         self._out = Assembler(sink, quirks)
-        self._interpreter = dialect.interpreter(self._out)
+        self._interpreter = dialect.interpreter(self._out, model)
         self._framing = self._interpreter.framing()
         self._streaming = False  # whether the body is known to consist of events
         self._is_json = False

@@ -17,6 +17,7 @@ import msgspec
 from model.blocks import later_kinds
 from model.messages import Conversation, Message
 from model.prompt import Prompt
+from providers.errors import UnsupportedOption
 from relay.admission import Admission, Slot
 from relay.answer import Answer
 from relay.ask_request import AskRequest, Caller
@@ -30,6 +31,7 @@ from relay.errors import (
     ShuttingDown,
     StorageUnavailable,
     UnsupportedContent,
+    UnsupportedParameter,
     Upgrading,
 )
 from relay.finishing import Finisher
@@ -102,6 +104,10 @@ class Asker:
             unreadable = await self._check_content(request, source)
             past = await self._history(placed, conversation)
             prompt = request.prompt(source_model, conversation, past.turns)
+            try:
+                source.check(prompt)
+            except UnsupportedOption as error:
+                raise UnsupportedParameter(name=error.name) from None
             question, live = new_messages(
                 placed, conversation.id, past.parent_id, model, prompt, self._storage.process
             )

@@ -8,6 +8,7 @@ RelayError
 ├── QuestionTooLong      the question exceeds `limits.max_question_chars`
 ├── StorageQuotaExceeded the user would store more than `limits.kept_bytes_per_user`
 ├── UnsupportedContent   the model cannot take the question's content
+├── UnsupportedParameter the model's provider cannot express an option
 ├── Upgrading            a process of an older version could not read the question's content
 ├── RetryLater           a limit is reached; `retry_after` says for how long
 │   ├── Overloaded           this process is at capacity
@@ -41,7 +42,7 @@ class RelayError(Exception):
     code: ClassVar[str] = "relay_error"
     words: ClassVar[str] = "The server could not handle this request."
 
-    def __init__(self, **values: int) -> None:
+    def __init__(self, **values: int | str) -> None:
         super().__init__(self.words.format(**values))
 
 
@@ -121,6 +122,15 @@ class UnsupportedContent(RelayError):
     words = (
         "The question has content of a kind that this model cannot take. Remove it, or choose "
         "another model."
+    )
+
+
+class UnsupportedParameter(RelayError):
+    """The question sets an option that its model's provider cannot express."""
+
+    code = "unsupported_parameter"
+    words = (
+        "This model cannot be asked with the given `{name}`. Leave it out, or choose another model."
     )
 
 

@@ -19,6 +19,9 @@ class Source(Protocol):
         str
     ]  # the kinds that its answers may have, besides those of the first version
 
+    def check(self, prompt: Prompt) -> None:
+        """Raises UnsupportedOption if it cannot express what `prompt` asks."""
+
     async def answer(
         self, prompt: Prompt, *, may_send: Awaitable[None], on_sent: Callable[[], None], sink: Sink
     ) -> None:

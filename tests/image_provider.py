@@ -37,6 +37,9 @@ class ImageProvider:
         self.prompts: list[Prompt] = []
         self._provider = provider
 
+    def check(self, prompt: Prompt) -> None:
+        """It takes every prompt."""
+
     async def answer(
         self, prompt: Prompt, *, may_send: Awaitable[None], on_sent: Callable[[], None], sink: Sink
     ) -> None:

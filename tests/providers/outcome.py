@@ -145,7 +145,9 @@ def reader_into(
 ) -> ResponseReader:
     """A reader of a response that is still to come."""
     odd = _Noted(outcome.odd)
-    return ResponseReader(dialect, status, content_type, headers or {}, outcome, odd, **bounds)
+    return ResponseReader(
+        dialect, status, content_type, headers or {}, outcome, odd, model="m", **bounds
+    )
 
 
 def read(

@@ -28,7 +28,13 @@ class _Counted(Outcome):
 
 async def _called(sink: Outcome) -> ProviderCall:
     called = ProviderCall(
-        OPENAI, TIMEOUTS, asyncio.get_running_loop().time(), lambda: None, sink, QuirkLog("x")
+        OPENAI,
+        TIMEOUTS,
+        asyncio.get_running_loop().time(),
+        lambda: None,
+        sink,
+        QuirkLog("x"),
+        model="m",
     )
     called._timer = asyncio.get_running_loop().call_later(600, lambda: None)
     called._on_send()

@@ -25,7 +25,7 @@ class _Clock:
         self.outcome = Outcome()
         sent = lambda: None  # noqa: E731
         self._call = ProviderCall(
-            OPENAI, TIMEOUTS, self._began, sent, self.outcome, QuirkLog("scripted")
+            OPENAI, TIMEOUTS, self._began, sent, self.outcome, QuirkLog("scripted"), model="m"
         )
         self._call._timer = self._loop.call_later(600, sent)
         self._call._on_send()

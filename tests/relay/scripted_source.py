@@ -27,6 +27,9 @@ class ScriptedSource:
         self.ends = asyncio.Event()
         self.error: Exception | None = None  # what it fails by, once it ends
 
+    def check(self, prompt: Prompt) -> None:
+        """It takes every prompt."""
+
     async def answer(
         self, prompt: Prompt, *, may_send: Awaitable[None], on_sent: Callable[[], None], sink: Sink
     ) -> None:

@@ -1,0 +1,70 @@
+"""Options become fields by a dialect's table; what the table does not name is refused by name."""
+
+from typing import Any
+
+import pytest
+
+from model.messages import Role
+from model.prompt import OPTION_NAMES, Prompt, Tool, text_turn
+from providers.errors import UnsupportedOption
+from providers.options import Field, write_options
+
+TABLE = {
+    "temperature": Field("temperature"),
+    "top_k": Field("config.top.k"),
+    "seed": Field("config.seed", str),
+    "stop": Field("stop", lambda _: None),
+}
+
+
+def prompt(**options: Any) -> Prompt:
+    return Prompt(model="m", turns=(text_turn(Role.USER, "hi"),), **options)
+
+
+def test_options_are_written_where_the_table_says() -> None:
+    body: dict[str, Any] = {"model": "m"}
+
+    write_options(body, prompt(temperature=0.0, top_k=3, seed=4, stop=("a",)), TABLE)
+
+    assert {
+        "model": "m",
+        "temperature": 0.0,
+        "config": {"top": {"k": 3}, "seed": "4"},
+    } == body
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"top_p": 0.5},
+        {"tools": (Tool("weather"),)},
+        {"parallel_tool_calls": False},
+        {"presence_penalty": 0.0},
+    ],
+)
+def test_an_option_without_a_row_is_refused_by_name(option: dict[str, Any]) -> None:
+    with pytest.raises(UnsupportedOption) as caught:
+        write_options({}, prompt(**option), TABLE)
+
+    assert [caught.value.name] == list(option)
+
+
+def test_extra_fields_are_added() -> None:
+    body: dict[str, Any] = {"model": "m"}
+
+    write_options(body, prompt(extra={"user": "u", "nested": {"a": [1]}}), TABLE)
+
+    assert {"model": "m", "user": "u", "nested": {"a": [1]}} == body
+
+
+@pytest.mark.parametrize("name", ["model", "temperature", "config", "stop"])
+def test_extra_fields_overwrite_none_of_ours(name: str) -> None:
+    with pytest.raises(UnsupportedOption) as caught:
+        write_options({"model": "m"}, prompt(extra={name: 1}), TABLE)
+
+    assert f"extra.{name}" == caught.value.name
+
+
+def test_every_field_after_the_files_is_an_option() -> None:
+    fields = Prompt.__struct_fields__
+    assert ("model", "turns", "system", "files", *OPTION_NAMES) == fields
