@@ -12,6 +12,7 @@ from relay.errors import (
     RelayError,
     RetryLater,
     StorageQuotaExceeded,
+    UnsupportedParameter,
     UserLimitReached,
 )
 
@@ -30,6 +31,8 @@ def _raised(error: type[Exception]) -> Exception:
         return error(7)
     if issubclass(error, QuestionTooLong | StorageQuotaExceeded):
         return error(12_000)
+    if issubclass(error, UnsupportedParameter):
+        return error(name="top_k")
     if issubclass(error, Unauthenticated | KeysUnavailable):
         return error("a reason for the log")
     return error()

@@ -62,6 +62,7 @@ def test_a_short_queue_for_connections_is_told(
     assert ("warn", "sysctl net.core.somaxconn=4096") == (found.severity, found.remedy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("taken", "family"), [("127.0.0.1", "AF_INET"), ("::1", "AF_INET6")])
 @pytest.mark.gen_test
 async def test_a_port_of_both_kinds_is_looked_at_as_both(

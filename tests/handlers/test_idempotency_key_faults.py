@@ -114,6 +114,7 @@ async def test_who_was_told_202_has_time_to_come_though_another_asker_leaves(
     assert "complete" == (await back.end())["status"]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_reader_who_stays_outlasts_the_wait_for_one_who_never_comes(
     serve: Serving, providers: Providers, upstream: ScriptedUpstream

@@ -49,6 +49,7 @@ async def swept(store: FaultyStorage, answer_id: str) -> tuple[Block, ...]:
     return message.blocks
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_process_that_comes_back_writes_no_more_to_an_answer_that_others_ended(
     alone: Server, store: FaultyStorage, upstream: ScriptedUpstream, mongo_url: str

@@ -228,6 +228,7 @@ _deltas = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(_deltas, st.data())
 def test_a_client_that_does_as_documented_holds_the_answer_however_often_it_was_cut_off(
     deltas, data

@@ -57,6 +57,7 @@ async def test_an_answer_grows_and_ends_for_a_reader_at_another_process(
     assert Status.COMPLETE is ending.status
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_reader_elsewhere_keeps_an_answer_going_and_takes_it_with_them(
     two: tuple[RelayProcess, RelayProcess],

@@ -241,6 +241,7 @@ async def interleaved(storage: Storage, exchanges: int) -> list[list[Message]]:
     return branches
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_branch_that_others_are_interleaved_with_is_read_in_a_handful_of_commands(
     mongo: Place, commands: Commands
@@ -288,6 +289,7 @@ async def test_what_lies_between_is_read_without_its_texts(
     assert [{"ordinal": 1, "parent_id": 1}] == [each["projection"] for each in links]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_very_many_messages_in_between_are_passed_over_by_a_look_up(
     mongo: Place, commands: Commands, monkeypatch: pytest.MonkeyPatch

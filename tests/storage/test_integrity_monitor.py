@@ -182,6 +182,7 @@ def test_a_look_ends_in_time_and_says_that_it_did_not_see_all(file: Path) -> Non
     assert None is faults_within(file, 0)
 
 
+@pytest.mark.slow
 def test_a_look_hears_a_signal_in_the_middle_of_its_one_long_step(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

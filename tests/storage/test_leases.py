@@ -74,6 +74,7 @@ async def test_whoever_was_cut_off_judges_nobody(
     assert 1 == len(await judge.orphans())  # renewed in time, it still may
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_lease_runs_out_by_the_servers_clock_and_one_held_that_long_may_judge(
     mongo: Place, database: Database[dict[str, Any]]

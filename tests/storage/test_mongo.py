@@ -42,6 +42,7 @@ def told(error: BaseException) -> str:
 # Opening
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_processes_may_open_an_empty_database_at_once(
     mongo: Place, database: Database[dict[str, Any]]
@@ -87,6 +88,7 @@ async def test_every_document_carries_its_schema_version_and_must(
             collection.update_one({"_id": kept["_id"]}, {"$unset": {"schema": ""}})
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_server_without_a_replica_set_is_refused(
     tmp_path: Path, mongod: ReplicaSet

@@ -105,6 +105,7 @@ async def test_a_title_that_is_there_stays_and_a_missing_one_is_set(mongo: Place
     assert "A title" == (await storage.conversation("alice", untitled.id)).title
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_whoever_cannot_be_stored_in_a_burst_is_told_and_costs_nobody_else_anything(
     mongo: Place, commands: Commands
@@ -161,6 +162,7 @@ async def test_what_cannot_be_stored_at_all_is_refused_alone(
         await storage.conversation("alice", impossible.id)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_batch_counts_the_fields_of_new_conversations(
     mongo: Place, commands: Commands

@@ -80,6 +80,7 @@ async def test_a_question_survives_a_command_that_fails(
     assert [0, 1] == [message.ordinal for message in page.data]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_deletion_whose_commit_goes_unanswered_is_done(
     mongod: ReplicaSet, local: Place
@@ -175,6 +176,7 @@ def connections(database: Database[dict[str, Any]]) -> int:
     return len(list(database.client.admin.aggregate(asked)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("doing", ["opening", "closing"])
 @pytest.mark.gen_test
 async def test_whoever_leaves_while_it_opens_or_closes_leaves_no_connection(
@@ -208,6 +210,7 @@ async def test_whoever_leaves_while_it_opens_or_closes_leaves_no_connection(
                 await asyncio.sleep(0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_transaction_that_is_slow_to_end_does_not_hold_up_the_loop(
     mongod: ReplicaSet, local: Place

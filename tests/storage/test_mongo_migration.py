@@ -36,6 +36,7 @@ def documents(database: Database[Plain]) -> dict[str, list[Plain]]:
     return {name: list(database[name].find().sort("_id")) for name in VALIDATORS}
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_validator_that_differs_is_left_by_a_start_and_changed_by_a_migration(
     mongo: Place, database: Database[Plain]
@@ -57,6 +58,7 @@ async def test_a_validator_that_differs_is_left_by_a_start_and_changed_by_a_migr
     assert VALIDATORS == validators(database)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_what_the_first_stage_writes_is_taken_after_a_migration(
     mongo: Place, database: Database[Plain]
@@ -72,6 +74,7 @@ async def test_what_the_first_stage_writes_is_taken_after_a_migration(
             database[name].replace_one({"_id": each["_id"]}, each | {"schema": 1})
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_migration_takes_nothing_away(mongo: Place, database: Database[Plain]) -> None:
     leave_first_stage(mongo.url)
@@ -169,6 +172,7 @@ async def test_without_an_index_that_keeps_a_rule_no_server_starts(
     await mongo.open()
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_store_that_a_later_version_migrated_is_served_and_not_changed(
     mongo: Place, database: Database[Plain]
@@ -188,6 +192,7 @@ async def test_a_store_that_a_later_version_migrated_is_served_and_not_changed(
     assert SCHEMA_VERSION + 1 == noted["schema"]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_start_that_was_cut_off_is_completed_by_the_next(
     mongo: Place, database: Database[Plain]
@@ -219,6 +224,7 @@ class Tries(Commands):
                 self._loop.call_soon_threadsafe(self.reached.set)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_migration_that_waits_for_a_transaction_keeps_nobody_waiting(
     mongo: Place, database: Database[Plain], monkeypatch: pytest.MonkeyPatch
@@ -243,6 +249,7 @@ async def test_a_migration_that_waits_for_a_transaction_keeps_nobody_waiting(
         assert answer.id == await server.live_answer("alice", answer.conversation_id)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_collection_that_is_never_free_is_given_up_in_words(
     mongo: Place, database: Database[Plain], monkeypatch: pytest.MonkeyPatch

@@ -166,6 +166,7 @@ def astray(commands: Commands) -> list[Mapping[str, Any]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_each_command_of_a_request_goes_to_one_shard(
     mongo: Place, commands: Commands, database: Database[dict[str, Any]]

@@ -101,6 +101,7 @@ async def test_a_file_of_before_gives_room_back_once_it_is_migrated(tmp_path: Pa
     await storage.close()
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_log_that_grew_while_somebody_read_is_cut_when_they_are_done(
     storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch

@@ -86,6 +86,7 @@ async def test_a_full_disk_takes_all_that_was_kept_together_and_each_is_told(
     await begun(storage)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.gen_test
 async def test_all_who_wait_for_another_program_are_told_together(tmp_path: Path) -> None:
@@ -196,6 +197,7 @@ async def test_more_than_may_wait_are_refused_at_once(
     shell.database.close()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.gen_test
 async def test_closing_ends_although_another_program_writes(tmp_path: Path) -> None:
@@ -284,6 +286,7 @@ async def test_who_comes_in_the_moment_of_closing_is_refused_and_not_left_waitin
     assert queues.commands.is_over  # or its thread would have ended with something in it
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.gen_test
 async def test_a_disk_that_hangs_is_told_and_holds_nobody_up(
