@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from handlers.question_parts import TextPart
 from relay.ask_request import AskRequest, Caller
 from relay.model_access import AllowedModels
 
@@ -64,12 +65,6 @@ class ChangedConversation(Body, frozen=True, kw_only=True):
     model: Annotated[_Model | msgspec.UnsetType | None, _MODEL] = msgspec.UNSET
     system: Annotated[str | msgspec.UnsetType | None, _SYSTEM] = msgspec.UNSET
     metadata: Annotated[_Metadata | msgspec.UnsetType, _METADATA] = msgspec.UNSET
-
-
-class TextPart(Body, frozen=True, kw_only=True, tag_field="type", tag="text"):
-    """A part of a question that is text."""
-
-    text: Annotated[str, Meta(description="The text.", examples=["What is a headrace?"])]
 
 
 class Grace(Body, frozen=True, kw_only=True):

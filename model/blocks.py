@@ -178,6 +178,18 @@ def later_kinds(blocks: Iterable[Block]) -> frozenset[str]:
     return frozenset(kinds)
 
 
+def data_for(block: Block, dialect: str, model: str) -> Any | None:
+    """The value of the block's provider data, if `dialect` and `model` made it; else None.
+
+    Both names have to be equal: a signature is valid for the model that wrote it only, and models
+    are compared by the names with which they are asked.
+    """
+    if not isinstance(block, ReasoningBlock | ToolCallBlock) or block.data is None:
+        return None
+    data = block.data
+    return data.value if (data.dialect, data.model) == (dialect, model) else None
+
+
 def text_in(block: Block) -> str:
     """The text of a block of any type; a tool call's arguments."""
     match block:

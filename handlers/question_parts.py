@@ -1,0 +1,106 @@
+"""The parts of a question: text, results of tool calls, images and files, as clients send them.
+
+They are spelled like the blocks of messages, so that a client can send what it read. Docstrings and
+descriptions of fields are part of the OpenAPI document.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from model.blocks import Block, ImageBlock, TextBlock, ToolResultBlock
+
+# Parts of a question. A model makes a few dozen calls at a time at most, and each has one result.
+MAX_PARTS = 256
+
+# Characters of a tool call's id and of an address. Ids have some 40; an answer's own bound for id
+# and name together is 1,000. Browsers and servers take addresses of about 2,000 characters.
+_CallId = Annotated[str, Meta(min_length=1, max_length=1000)]
+# The provider fetches it, never this server. User names and passwords do not belong into it.
+_HttpsUrl = Annotated[str, Meta(max_length=2048, pattern=r"^https://[^/?#@\s\\]+([/?#][!-~]*)?\Z")]
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of the parts. Unknown fields are refused, so that a misspelt one is noticed."""
+
+    def block(self) -> Block:
+        """The block that is stored."""
+        raise NotImplementedError
+
+
+class TextPart(Part, frozen=True, kw_only=True, tag_field="type", tag="text"):
+    """A part of a question that is text."""
+
+    text: Annotated[str, Meta(description="The text.", examples=["What is a headrace?"])]
+
+    def block(self) -> Block:
+        """The block that is stored."""
+        return TextBlock(self.text)
+
+
+class ToolResultPart(Part, frozen=True, kw_only=True, tag_field="type", tag="tool_result"):
+    """The result of a tool call of the answer that the question follows."""
+
+    id: Annotated[
+        _CallId,
+        Meta(description="The id of the tool call, as the answer has it.", examples=["call_8f2c"]),
+    ]
+    text: Annotated[
+        str,
+        Meta(
+            description="The result as text; JSON, if the tool returns that. It may be empty.",
+            examples=['{"celsius": 21}'],
+        ),
+    ]
+    is_error: Annotated[bool, Meta(description="True if the call failed.")] = False
+
+    def block(self) -> Block:
+        """The block that is stored."""
+        return ToolResultBlock(self.id, self.text, self.is_error)
+
+
+class ImagePart(Part, frozen=True, kw_only=True, tag_field="type", tag="image"):
+    """A part of a question that is an image."""
+
+    url: Annotated[
+        _HttpsUrl,
+        Meta(
+            description="The image's https address. The model's provider fetches it; this server "
+            "does not.",
+            examples=["https://example.com/dam.png"],
+        ),
+    ]
+
+    def block(self) -> Block:
+        """The block that is stored."""
+        return ImageBlock(url=self.url)
+
+
+QuestionPart = TextPart | ToolResultPart | ImagePart
+
+
+def blocks_of(parts: Sequence[QuestionPart]) -> tuple[Block, ...]:
+    """The blocks of a question's parts: results first, as providers require, then the rest.
+
+    Neighbouring texts are one block.
+    """
+    blocks = [part.block() for part in parts]
+    results = [block for block in blocks if isinstance(block, ToolResultBlock)]
+    others = [block for block in blocks if not isinstance(block, ToolResultBlock)]
+    return (*results, *_joined(others))
+
+
+def _joined(blocks: Iterable[Block]) -> Iterable[Block]:
+    texts: list[str] = []
+    for block in blocks:
+        if isinstance(block, TextBlock):
+            texts.append(block.text)
+            continue
+        if texts:
+            yield TextBlock("".join(texts))
+            texts = []
+        yield block
+    if texts:
+        yield TextBlock("".join(texts))
