@@ -1,6 +1,5 @@
-"""Measures a server that it starts, on loopback: `make bench`, or one benchmark by its name.
+"""Measures what only Headrace does, on loopback; `compare.py` has all that its peers do, too.
 
-    run.py streams          2,000 answers at once, with each text checked: CPU, memory, first token
     run.py disconnect       100 readers disconnect one by one: time until the upstream call closes
     run.py mass-disconnect  1,000 readers disconnect at once: the time, and what stays in use
     run.py metrics          GET /metrics while 2,000 answers are open: time and CPU
@@ -23,30 +22,6 @@ from upstream import text
 
 # The connections that MongoDB's driver opens under load at most, and keeps open.
 _DATABASE_CONNECTIONS = 33
-
-
-async def streams(server: BenchServer, count: int, model: str = "paced-100-20") -> None:
-    """Generate `count` answers at once, and check their texts."""
-    for reader in await _open_readers(server, 30, "paced-10-0"):
-        await reader.closed.wait()  # so that no import or pool counts as a stream's memory
-    idle_kb, cpu = server.memory_kb(), server.cpu_seconds()
-    began = time.monotonic()
-    readers = await _open_readers(server, count, model)
-    held_kb = server.memory_kb()
-    async with asyncio.timeout(300):
-        for reader in readers:
-            await reader.closed.wait()
-    took = time.monotonic() - began
-    tokens = int(model.split("-")[1])
-    right = sum(r.answer() == (text(r.tag, tokens), "complete") for r in readers)
-    firsts = sorted(1000 * (r.first_token_seconds or 0) for r in readers)
-    cpu = server.cpu_seconds() - cpu
-    print(f"streams: {right} of {count} right and complete, {model}, in {took:.1f} s")
-    print(f"  CPU per token             {cpu / count / tokens * 1e6:.1f} µs")
-    print(f"  memory per open stream    {(held_kb - idle_kb) / count:.1f} KB")
-    print(
-        f"  first token p50, p99      {firsts[count // 2]:.1f}, {firsts[count * 99 // 100]:.1f} ms"
-    )
 
 
 async def disconnect(server: BenchServer, count: int) -> None:
@@ -171,7 +146,7 @@ async def _open_readers(server: BenchServer, count: int, model: str) -> list[Rea
 async def main() -> None:
     """Run the benchmarks that are named, each on a server of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", default=["streams", "disconnect", "mass-disconnect"])
+    parser.add_argument("names", nargs="*", default=["disconnect", "mass-disconnect"])
     parser.add_argument("--streams", type=int, default=2000)
     parser.add_argument("--storage", help="a database's URL; a fresh SQLite file by default")
     options = parser.parse_args()
@@ -182,8 +157,6 @@ async def main() -> None:
             server = servers[0]
             if name == "remote":
                 await remote(server, servers[1], min(options.streams, 200))
-            elif name == "streams":
-                await streams(server, options.streams)
             elif name == "metrics":
                 await metrics(server, options.streams)
             elif name == "disconnect":
