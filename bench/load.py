@@ -42,11 +42,11 @@ class Stream:
 
     def text(self, dialect: Dialect) -> str:
         """The text of the answer, as far as it came."""
-        return "".join(dialect.text_of(event) for event in _events(self.received))
+        return "".join(dialect.text_of(event) for event in events_in(self.received))
 
 
-def _events(response: bytes) -> Iterator[bytes]:
-    """The data of each event that came whole."""
+def events_in(response: bytes) -> Iterator[bytes]:
+    """The data of each event of a response that came whole."""
     head, _, body = response.partition(b"\r\n\r\n")
     if b"chunked" in head.lower():
         body = _dechunked(body)

@@ -6,6 +6,8 @@ import re
 import time
 from collections.abc import Iterator
 
+from load import events_in
+
 _ANSWER_ID = re.compile(rb'"answer_id":"([^"]+)"')
 _EVENT_ID = re.compile(rb"^id: ([0-9]+)$", re.MULTILINE)
 
@@ -66,27 +68,11 @@ class Reader(asyncio.Protocol):
     def answer(self) -> tuple[str, str]:
         """The text that was received, and the status it ended with."""
         text, status = [], ""
-        for event in dechunked(b"".join(self.received)).split(b"\n\n"):
-            data = next((line[6:] for line in event.split(b"\n") if line[:6] == b"data: "), None)
-            if data is None:
-                continue
+        for data in events_in(b"".join(self.received)):
             fields = json.loads(data)
             text.append(fields.get("text", ""))
             status = fields.get("status", status)
         return "".join(text), status
-
-
-def dechunked(response: bytes) -> bytes:
-    """The body of a chunked response, as far as it came."""
-    _, _, rest = response.partition(b"\r\n\r\n")
-    pieces = []
-    while rest:
-        size, _, rest = rest.partition(b"\r\n")
-        if not size or int(size, 16) == 0:
-            break
-        pieces.append(rest[: int(size, 16)])
-        rest = rest[int(size, 16) + 2 :]
-    return b"".join(pieces)
 
 
 async def ask(port: int, model: str, tag: str) -> Reader:
