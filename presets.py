@@ -6,7 +6,7 @@ Settings, doctor and documentation use this one table. It imports no other room.
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
-DialectName = Literal["openai", "dashscope", "qianfan", "qianfan-v1", "demo"]
+DialectName = Literal["openai", "dashscope", "qianfan", "qianfan-v1", "anthropic", "demo"]
 
 MaxTokensName = Literal["max_tokens", "max_completion_tokens"]
 
@@ -22,6 +22,8 @@ ProviderField = Literal[
     "stream_options",
     "max_tokens_name",
     "done_ends",
+    "anthropic_version",
+    "prompt_cache",
 ]
 
 
@@ -86,6 +88,15 @@ PRESETS: Final[Mapping[str, Preset]] = {
             {"QIANFAN_AK": "api_key", "QIANFAN_SK": "secret_key"},
         ),
         fields=frozenset((*_NETWORKED, "secret_key", "access_token")),
+    ),
+    "anthropic": Preset(
+        dialect="anthropic",
+        base_url="https://api.anthropic.com",
+        models=("claude-haiku-4-5",),
+        key_variables=({"ANTHROPIC_API_KEY": "api_key"},),
+        fields=frozenset((*_NETWORKED, "anthropic_version", "prompt_cache")),
+        input_kinds=frozenset({"image", "file", "tool_result"}),
+        output_kinds=frozenset({"data"}),
     ),
     # It has no address before the server has started it.
     "demo": Preset(dialect="demo", base_url="", models=("demo",)),

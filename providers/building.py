@@ -4,6 +4,7 @@ from pydantic import SecretStr
 
 from http_client.client import HttpClient
 from presets import Switches, preset_of
+from providers.anthropic import Anthropic
 from providers.credentials import Credentials, FetchedToken, FixedCredential
 from providers.dashscope import DashScope
 from providers.dialect import Dialect
@@ -53,6 +54,12 @@ def _dialect(configured: ProviderSettings, base_url: str) -> Dialect:
             return Qianfan(base_url, switches)
         case "qianfan-v1":
             return QianfanV1(base_url)
+        case "anthropic":
+            return Anthropic(
+                base_url,
+                version=configured.anthropic_version,
+                prompt_cache=configured.prompt_cache,
+            )
 
 
 def _credentials(

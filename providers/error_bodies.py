@@ -104,6 +104,9 @@ def fields_of(value: object) -> ErrorFields:
         return inner
     if says_no_error(code):
         code = None
+    details = value.get("details")
+    if isinstance(details, dict):  # Anthropic's: a more precise code than the type
+        code = code or details.get("error_code")
     # OpenRouter reports moderation as a plain 403, and only its metadata say so.
     metadata = value.get("metadata")
     was_moderated = isinstance(metadata, dict) and "flagged_input" in metadata
@@ -113,7 +116,7 @@ def fields_of(value: object) -> ErrorFields:
         message,
         ContentFiltered if was_moderated else None,
     )
-    return _with_details(fields, value.get("details"))
+    return _with_details(fields, details)
 
 
 def _with_details(fields: ErrorFields, details: object) -> ErrorFields:

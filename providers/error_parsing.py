@@ -101,6 +101,16 @@ def error_from_status(status: int, wait: float | None) -> ProviderError:
     return found(retry_after=wait if found.retryable else None, reason=_where(status))
 
 
+def unless_told_not_to_retry(error: ProviderError, headers: Mapping[str, str]) -> ProviderError:
+    """Return `error`, or Refused if the provider says that a retry will not help.
+
+    OpenAI and Anthropic send this header, and their SDKs obey it.
+    """
+    if error.retryable and headers.get("x-should-retry", "").lower() == "false":
+        return Refused(provider_code=error.provider_code, reason=error.reason)
+    return error
+
+
 def _where(status: int) -> str:
     """Where the error was: in a response with an error status, or in the middle of a successful
     one.

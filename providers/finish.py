@@ -23,6 +23,8 @@ _KNOWN: Final[Mapping[str, FinishReason]] = {
     ),
     **dict.fromkeys(("tool_calls", "tool_call", "tool_use"), FinishReason.TOOL_CALLS),
     "function_call": FinishReason.TOOL_CALLS,  # its deprecated form
+    # Anthropic stopped to be asked to go on, which nobody does: the answer is cut short.
+    "pause_turn": FinishReason.LENGTH,
 }
 
 # Parts of unknown words, in order of precedence: an incomplete answer is never taken for a complete
@@ -34,7 +36,7 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], FinishReason], ...]] = tuple(
         (
             r"error|malformed|fail|abort|cancel|interrupt|exception|time_?d?_?out|unavailable"
             r"|overload|unexpected|throttl|incomplete|unfinished|broken|crash|disconnect|invalid"
-            r"|rate_?limit|quota|repetition|not_?complete",
+            r"|terminated|rate_?limit|quota|repetition|not_?complete",
             FinishReason.ERROR,
         ),
         (

@@ -14,10 +14,10 @@ from model.prompt import Prompt, Turn
 from presets import USUAL, Switches
 from providers.assembler import Assembler
 from providers.dialect import Dialect, Interpreter, OutgoingRequest
+from providers.error_parsing import unless_told_not_to_retry
 from providers.errors import (
     ProviderError,
     ProviderOverloaded,
-    Refused,
     StreamBroken,
 )
 from providers.openai_interpreter import OpenAIInterpreter
@@ -79,11 +79,7 @@ class OpenAI(Dialect):
 
     def error(self, status: int, body: bytes, headers: Mapping[str, str]) -> ProviderError:
         """Return the error that the body states, else that of the status."""
-        error = super().error(status, body, headers)
-        if error.retryable and headers.get("x-should-retry", "").lower() == "false":
-            # OpenAI sends this header, and its SDK obeys it.
-            return Refused(provider_code=error.provider_code, reason=error.reason)
-        return error
+        return unless_told_not_to_retry(super().error(status, body, headers), headers)
 
     def unfinished(self, finish: Finish) -> ProviderError:
         """DeepSeek ran out of resources, Zhipu lost a connection; other servers just broke off."""

@@ -2,11 +2,14 @@
 
 from typing import Annotated, Self, get_args
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from presets import DialectName, MaxTokensName, ProviderField, preset_of
 from settings.addresses import ProxyAddress, web_address
 from settings.values import CaFile, CommaSeparated, Count, Seconds, Secret, Section, Word
+
+# A date, as Anthropic names its versions.
+AnthropicVersion = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 
 
 class ProviderSettings(Section):
@@ -26,6 +29,9 @@ class ProviderSettings(Section):
     stream_options: bool = True  # false: not sent, for servers that reject it
     max_tokens_name: MaxTokensName | None = None  # unset: `max_tokens`, except for OpenAI
     done_ends: bool = False  # true: `[DONE]` is a finish mark, for servers that send no other
+    # anthropic: every gateway knows this version; 2026-10-21 refuses temperature, top_p and top_k.
+    anthropic_version: AnthropicVersion = "2023-06-01"
+    prompt_cache: bool = True  # anthropic: it keeps prompts for minutes, and rereads them cheaply
 
     @field_validator("base_url")
     @classmethod

@@ -11,6 +11,7 @@ from model.blocks import ProviderData
 from model.messages import Attempt
 from model.usage import Usage
 from presets import PRESETS
+from providers.anthropic import Anthropic
 from providers.dashscope import DashScope
 from providers.dialect import Dialect
 from providers.errors import ProviderError, StreamBroken
@@ -32,6 +33,7 @@ DASHSCOPE = DashScope(PRESETS["dashscope"].base_url)
 CUMULATIVE = DashScope(PRESETS["dashscope"].base_url, incremental_output=False)
 QIANFAN = Qianfan(PRESETS["qianfan"].base_url)
 QIANFAN_V1 = QianfanV1(PRESETS["qianfan-v1"].base_url)
+ANTHROPIC = Anthropic(PRESETS["anthropic"].base_url, version="2023-06-01", prompt_cache=False)
 
 
 class Outcome:
@@ -172,6 +174,8 @@ def read(
 @cache
 def dialect_of(sample: str) -> Dialect:
     """The dialect that a sample is written in."""
+    if sample.startswith("anthropic"):
+        return ANTHROPIC
     if sample.startswith("qianfan-v1"):
         return QIANFAN_V1
     if sample.startswith("qianfan"):

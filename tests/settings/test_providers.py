@@ -19,6 +19,7 @@ from tests.settings.steps import error_message
         ("dashscope", {"api_key": "k"}, "https://dashscope.aliyuncs.com/api/v1", "qwen-plus"),
         ("qianfan", {"api_key": "k"}, "https://qianfan.baidubce.com/v2", "ernie-4.5-turbo-128k"),
         ("qianfan-v1", {"access_token": "k"}, "https://aip.baidubce.com", "ERNIE-Speed-128K"),
+        ("anthropic", {"api_key": "k"}, "https://api.anthropic.com", "claude-haiku-4-5"),
         ("demo", {}, "", "demo"),
     ],
 )
@@ -68,6 +69,11 @@ def test_a_provider_named_after_a_dialect_speaks_it(toml: Callable[..., Path]) -
             {"dialect": "openai", "api_key": "a", "incremental_output": False},
             "incremental_output is not a setting of the openai dialect",
         ),
+        (
+            {"dialect": "openai", "api_key": "a", "prompt_cache": False},
+            "prompt_cache is not a setting of the openai dialect",
+        ),
+        ({"dialect": "anthropic", "api_key": "a", "anthropic_version": "2"}, "match pattern"),
         ({"dialect": "openai", "api_key": ""}, "printable ASCII"),
         ({"dialect": "openai", "api_key": "a\r\nX-Evil: 1"}, "printable ASCII"),
         ({"dialect": "openai", "api_key": "a", "ca_certs": "gone.pem"}, "cannot read gone.pem"),

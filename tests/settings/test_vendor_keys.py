@@ -15,6 +15,7 @@ from tests.settings.steps import SECRET, error_message
         ({"OPENAI_API_KEY": "a"}, "openai"),
         ({"DASHSCOPE_API_KEY": "a"}, "dashscope"),
         ({"QIANFAN_API_KEY": "a"}, "qianfan"),
+        ({"ANTHROPIC_API_KEY": "a"}, "anthropic"),
         ({"QIANFAN_ACCESS_KEY": "a", "QIANFAN_SECRET_KEY": "b"}, "qianfan-v1"),
         ({"QIANFAN_AK": "a", "QIANFAN_SK": "b"}, "qianfan-v1"),
     ],
