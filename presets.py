@@ -6,9 +6,20 @@ Settings, doctor and documentation use this one table. It imports no other room.
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
-DialectName = Literal["openai", "dashscope", "qianfan", "qianfan-v1", "anthropic", "demo"]
+DialectName = Literal[
+    "openai",
+    "openai-responses",
+    "dashscope",
+    "qianfan",
+    "qianfan-v1",
+    "anthropic",
+    "demo",
+]
 
 MaxTokensName = Literal["max_tokens", "max_completion_tokens"]
+
+# How detailed the summaries of a model's reasoning are.
+ReasoningSummary = Literal["auto", "concise", "detailed"]
 
 # Settings of a provider that not every dialect has.
 ProviderField = Literal[
@@ -24,6 +35,8 @@ ProviderField = Literal[
     "done_ends",
     "anthropic_version",
     "prompt_cache",
+    "reasoning_summary",
+    "encrypted_reasoning",
 ]
 
 
@@ -64,6 +77,18 @@ PRESETS: Final[Mapping[str, Preset]] = {
         models=("gpt-4o-mini",),
         key_variables=({"OPENAI_API_KEY": "api_key"},),
         fields=frozenset((*_NETWORKED, *_SWITCHED)),
+    ),
+    # It shares its key with `openai`, so that it has to be configured by name.
+    "openai-responses": Preset(
+        dialect="openai-responses",
+        base_url="https://api.openai.com/v1",
+        models=("gpt-5-mini",),
+        key_variables=({"OPENAI_API_KEY": "api_key"},),
+        fields=frozenset(
+            (*_NETWORKED, "reasoning_summary", "encrypted_reasoning", "stream_options")
+        ),
+        input_kinds=frozenset(("image", "file", "tool_result")),
+        output_kinds=frozenset(("data",)),
     ),
     "dashscope": Preset(
         dialect="dashscope",

@@ -239,6 +239,8 @@ def _missing_from(known: str, text: str) -> str | None:
 
     White space around it does not count: some servers trim the whole text but not its deltas.
     """
+    if text.startswith(known):
+        return text[len(known) :]
     words = known.strip()
     begin = text.find(words)
     if text[:begin].strip() or begin < 0:

@@ -9,6 +9,7 @@ from providers.credentials import Credentials, FetchedToken, FixedCredential
 from providers.dashscope import DashScope
 from providers.dialect import Dialect
 from providers.openai import OpenAI
+from providers.openai_responses import OpenAIResponses
 from providers.provider import Provider
 from providers.qianfan import Qianfan
 from providers.qianfan_v1 import QianfanV1
@@ -48,6 +49,13 @@ def _dialect(configured: ProviderSettings, base_url: str) -> Dialect:
     match configured.dialect:
         case "openai" | "demo":
             return OpenAI(base_url, switches)
+        case "openai-responses":
+            return OpenAIResponses(
+                base_url,
+                reasoning_summary=configured.reasoning_summary,
+                encrypted_reasoning=configured.encrypted_reasoning,
+                stream_options=configured.stream_options,
+            )
         case "dashscope":
             return DashScope(base_url, incremental_output=configured.incremental_output)
         case "qianfan":

@@ -59,6 +59,17 @@ CODES: Final = _table(
         "project_spend_limit_exceeded": QuotaExceeded,
         "server_error": ProviderOverloaded,
         "server_is_overloaded": ProviderOverloaded,
+        # ... of its Responses API
+        "invalid_prompt": ContentFiltered,  # "flagged as potentially violating our usage policy"
+        "bio_policy": ContentFiltered,
+        **dict.fromkeys(("invalid_image", "invalid_image_format", "invalid_image_url"), BadRequest),
+        **dict.fromkeys(("invalid_base64_image", "invalid_image_mode"), BadRequest),
+        **dict.fromkeys(("image_too_large", "image_too_small", "image_parse_error"), BadRequest),
+        **dict.fromkeys(("image_file_too_large", "unsupported_image_media_type"), BadRequest),
+        **dict.fromkeys(("empty_image_file", "failed_to_download_image"), BadRequest),
+        "image_file_not_found": BadRequest,
+        "invalid_request": BadRequest,  # Open Responses
+        "model_error": ProviderOverloaded,  # Open Responses
         # Qwen, compatible mode
         "data_inspection_failed": ContentFiltered,
         "invalid_parameter_error": BadRequest,

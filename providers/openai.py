@@ -15,11 +15,7 @@ from presets import USUAL, Switches
 from providers.assembler import Assembler
 from providers.dialect import Dialect, Interpreter, OutgoingRequest
 from providers.error_parsing import unless_told_not_to_retry
-from providers.errors import (
-    ProviderError,
-    ProviderOverloaded,
-    StreamBroken,
-)
+from providers.errors import ProviderError, ProviderOverloaded, StreamBroken
 from providers.openai_interpreter import OpenAIInterpreter
 from providers.options import Field, write_options
 from providers.sink import Finish

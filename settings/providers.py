@@ -4,7 +4,7 @@ from typing import Annotated, Self, get_args
 
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
-from presets import DialectName, MaxTokensName, ProviderField, preset_of
+from presets import DialectName, MaxTokensName, ProviderField, ReasoningSummary, preset_of
 from settings.addresses import ProxyAddress, web_address
 from settings.values import CaFile, CommaSeparated, Count, Seconds, Secret, Section, Word
 
@@ -32,6 +32,11 @@ class ProviderSettings(Section):
     # anthropic: every gateway knows this version; 2026-10-21 refuses temperature, top_p and top_k.
     anthropic_version: AnthropicVersion = "2023-06-01"
     prompt_cache: bool = True  # anthropic: it keeps prompts for minutes, and rereads them cheaply
+    # openai-responses: the summary of the reasoning to ask for, which OpenAI refuses to
+    # organizations that are not verified; unset: none, so that there is no reasoning to show
+    reasoning_summary: ReasoningSummary | None = None
+    # openai-responses: false: reasoning is not sent back, for models that refuse to encrypt it
+    encrypted_reasoning: bool = True
 
     @field_validator("base_url")
     @classmethod

@@ -28,6 +28,11 @@ _KEY_VARIABLES = tuple(
 )
 
 
+def _sharing(variables: Mapping[str, str]) -> list[str]:
+    """Return the providers that may have the same key, in the order of their table."""
+    return [each for each, others in _KEY_VARIABLES if others.keys() == variables.keys()]
+
+
 # A value that has a name: the name as the operator wrote it, the path of the setting, the text.
 _Named = tuple[str, tuple[str, ...], str]
 
@@ -115,7 +120,11 @@ def settings_file(
 
 
 class VendorKeys(PydanticBaseSettingsSource):
-    """API keys under the vendors' own names. They add a provider, or fill in its missing key."""
+    """API keys under the vendors' own names. They add a provider, or fill in its missing key.
+
+    Where several providers may have the same key, it is for those that are configured; the first of
+    them is added if none is.
+    """
 
     def __init__(self, settings_cls: type[BaseSettings], environ: Mapping[str, str]) -> None:
         super().__init__(settings_cls)
@@ -136,6 +145,9 @@ class VendorKeys(PydanticBaseSettingsSource):
                 continue
             if missing := sorted(variables.keys() - keys.keys()):
                 raise SettingsError(f"{', '.join(keys)} is set, but {missing[0]} is not")
+            sharing = _sharing(variables)
+            if name not in ([each for each in sharing if each in configured] or sharing[:1]):
+                continue
             theirs = configured.get(name, {})
             if _takes_keys(theirs, PRESETS[name].dialect):
                 providers[name] = {variables[each]: value for each, value in keys.items()}

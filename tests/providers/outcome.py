@@ -16,6 +16,7 @@ from providers.dashscope import DashScope
 from providers.dialect import Dialect
 from providers.errors import ProviderError, StreamBroken
 from providers.openai import OpenAI
+from providers.openai_responses import OpenAIResponses
 from providers.qianfan import Qianfan
 from providers.qianfan_v1 import QianfanV1
 from providers.quirks import QuirkLog
@@ -29,6 +30,7 @@ EVENT_STREAM = "text/event-stream; charset=utf-8"
 JSON = "application/json"
 
 OPENAI = OpenAI(PRESETS["openai"].base_url)
+RESPONSES = OpenAIResponses(PRESETS["openai-responses"].base_url)
 DASHSCOPE = DashScope(PRESETS["dashscope"].base_url)
 CUMULATIVE = DashScope(PRESETS["dashscope"].base_url, incremental_output=False)
 QIANFAN = Qianfan(PRESETS["qianfan"].base_url)
@@ -182,6 +184,8 @@ def dialect_of(sample: str) -> Dialect:
         return QIANFAN
     if sample.startswith("dashscope"):
         return CUMULATIVE if EXPECTED[sample].get("mode") == "cumulative" else DASHSCOPE
+    if sample.startswith("openai-responses"):
+        return RESPONSES
     return OPENAI
 
 

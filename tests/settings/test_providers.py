@@ -16,6 +16,7 @@ from tests.settings.steps import error_message
     ("dialect", "secrets", "base_url", "model"),
     [
         ("openai", {"api_key": "k"}, "https://api.openai.com/v1", "gpt-4o-mini"),
+        ("openai-responses", {"api_key": "k"}, "https://api.openai.com/v1", "gpt-5-mini"),
         ("dashscope", {"api_key": "k"}, "https://dashscope.aliyuncs.com/api/v1", "qwen-plus"),
         ("qianfan", {"api_key": "k"}, "https://qianfan.baidubce.com/v2", "ernie-4.5-turbo-128k"),
         ("qianfan-v1", {"access_token": "k"}, "https://aip.baidubce.com", "ERNIE-Speed-128K"),
@@ -74,6 +75,14 @@ def test_a_provider_named_after_a_dialect_speaks_it(toml: Callable[..., Path]) -
             "prompt_cache is not a setting of the openai dialect",
         ),
         ({"dialect": "anthropic", "api_key": "a", "anthropic_version": "2"}, "match pattern"),
+        (
+            {"dialect": "openai", "api_key": "a", "reasoning_summary": "auto"},
+            "reasoning_summary is not a setting of the openai dialect",
+        ),
+        (
+            {"dialect": "openai-responses", "api_key": "a", "reasoning_summary": "long"},
+            "'auto', 'concise' or 'detailed'",
+        ),
         ({"dialect": "openai", "api_key": ""}, "printable ASCII"),
         ({"dialect": "openai", "api_key": "a\r\nX-Evil: 1"}, "printable ASCII"),
         ({"dialect": "openai", "api_key": "a", "ca_certs": "gone.pem"}, "cannot read gone.pem"),

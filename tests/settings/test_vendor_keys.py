@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -87,3 +88,30 @@ def test_a_configured_provider_stays_the_default_beside_a_vendors_key(
 
     assert ["local", "openai"] == list(settings.providers)
     assert "local/m" == settings.effective_default_model
+
+
+class TestOneKeyForSeveralProviders:
+    """`openai` and `openai-responses` have the same key."""
+
+    KEY: ClassVar = {"OPENAI_API_KEY": "a"}
+
+    def test_it_is_for_the_one_that_is_configured(self, toml: Callable[..., Path]) -> None:
+        settings = load(toml("[providers.openai-responses]\nmodels = ['gpt-5']"), self.KEY)
+
+        assert ["openai-responses"] == list(settings.providers)
+        key = settings.providers["openai-responses"].api_key
+        assert key is not None
+        assert "a" == key.get_secret_value()
+
+    def test_it_is_for_both_if_both_are_configured(self, toml: Callable[..., Path]) -> None:
+        file = toml("[providers.openai]\n[providers.openai-responses]")
+
+        providers = load(file, self.KEY).providers
+
+        assert ["openai", "openai-responses"] == list(providers)
+        assert all(provider.api_key is not None for provider in providers.values())
+
+    def test_the_other_one_may_have_a_key_of_its_own(self, toml: Callable[..., Path]) -> None:
+        settings = load(toml("[providers.openai-responses]\napi_key = 'mine'"), self.KEY)
+
+        assert ["openai-responses"] == list(settings.providers)
