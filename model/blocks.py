@@ -22,6 +22,10 @@ _FILE_ID = Meta(description="The id of the file with the content; null if `url` 
 _MEDIA_TYPE = Meta(
     description="The media type of the content; null if it is not known.", examples=["image/png"]
 )
+_SIZE = Meta(
+    description="The size of the file that `file_id` names, in bytes; null for a `url`.",
+    examples=[48_120],
+)
 
 
 class ProviderData(msgspec.Struct, frozen=True):
@@ -89,6 +93,7 @@ class ImageBlock(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="typ
     url: Annotated[str | None, _URL] = None
     file_id: Annotated[str | None, _FILE_ID] = None
     media_type: Annotated[str | None, _MEDIA_TYPE] = None
+    size: Annotated[int | None, _SIZE] = None
 
 
 class FileBlock(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="file"):
@@ -101,6 +106,7 @@ class FileBlock(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type
         str | None,
         Meta(description="The file's name; null if it has none.", examples=["report.pdf"]),
     ] = None
+    size: Annotated[int | None, _SIZE] = None
 
 
 KnownBlock = TextBlock | ReasoningBlock | ToolCallBlock | ToolResultBlock | ImageBlock | FileBlock
@@ -123,9 +129,9 @@ if TYPE_CHECKING:
 else:  # msgspec reads no union of structs and a dict; `blocks_in` does
     Block = Any
 
-# What processes of the first version cannot read. Of a block with `data` they would read the rest
-# and count another position.
-LATER_KINDS = frozenset({"tool_result", "image", "file", "data"})
+# What processes of earlier versions cannot read. Of a block with `data` they would read the rest
+# and count another position; with a conversation they would not delete its files (`stored_file`).
+LATER_KINDS = frozenset({"tool_result", "image", "file", "data", "stored_file"})
 
 # Blocks that arrive in one piece.
 WholeBlock = ToolResultBlock | ImageBlock | FileBlock
@@ -173,6 +179,8 @@ def later_kinds(blocks: Iterable[Block]) -> frozenset[str]:
                     kinds.add("data")
             case TextBlock():
                 pass
+            case ImageBlock(file_id=str()) | FileBlock(file_id=str()):
+                kinds |= {kind_of(block), "stored_file"}
             case _:
                 kinds.add(kind_of(block))
     return frozenset(kinds)
@@ -188,6 +196,26 @@ def data_for(block: Block, dialect: str, model: str) -> Any | None:
         return None
     data = block.data
     return data.value if (data.dialect, data.model) == (dialect, model) else None
+
+
+def file_ids(blocks: Iterable[Block]) -> tuple[str, ...]:
+    """The ids of the files that `blocks` refer to, each once, in their order."""
+    found = {
+        block.file_id: None
+        for block in blocks
+        if isinstance(block, ImageBlock | FileBlock) and block.file_id is not None
+    }
+    return tuple(found)
+
+
+def stored_file_bytes(blocks: Iterable[Block]) -> int:
+    """The bytes of the files that `blocks` refer to, each counted once."""
+    sizes = {
+        block.file_id: block.size or 0
+        for block in blocks
+        if isinstance(block, ImageBlock | FileBlock) and block.file_id is not None
+    }
+    return sum(sizes.values())
 
 
 def text_in(block: Block) -> str:

@@ -26,6 +26,7 @@ from storage.values import (
     Order,
     Page,
     PeerRequests,
+    StoredFile,
     StoreReport,
     UsageCount,
     UsageSpan,
@@ -114,6 +115,35 @@ class MessageStore(Protocol):
         """Return the id of the conversation's live answer; None if it has none. Raises NotFound."""
 
 
+class FileStore(Protocol):
+    """The images and files of questions.
+
+    A file is stored before its question, since it is large, and becomes visible with it. One whose
+    question is not stored is deleted after a while, whatever happens to the process.
+    """
+
+    @abstractmethod
+    async def store_file(self, file: StoredFile) -> None:
+        """Store a file whose question is about to be stored. Doing it again changes nothing.
+
+        Raises Outdated if the store has no place for files yet, and TooLarge.
+        """
+
+    @abstractmethod
+    async def file(self, user: str, file_id: str) -> StoredFile:
+        """Return a file of a stored question. Raises NotFound, also while it is not stored."""
+
+    @abstractmethod
+    async def discard_files(self, user: str, file_ids: Collection[str]) -> None:
+        """Delete those of the files whose question is not stored; then it cannot be stored."""
+
+    @abstractmethod
+    async def purge_unasked_files(self, before: datetime) -> bool:
+        """Delete a batch of the files that were stored before that time and whose question was
+        not; returns False once none is left.
+        """
+
+
 class AskStore(Protocol):
     """Stores a question with its live answer and its idempotency key."""
 
@@ -135,6 +165,9 @@ class AskStore(Protocol):
         (NotFound). `title`, unless it is None, becomes the conversation's if it has none.
         `answer.created_at` becomes its `updated_at`. Raises Busy if another answer is live there.
         Calling it again with the same ids changes nothing.
+
+        The files that the question names become visible with it. Raises StorageError if one of them
+        is not stored.
 
         Raises KeyTaken, before NotFound and Busy, if `key` stands for another answer, unless that
         is the one with the id `replaces`: then the key stands for the new one from now on.
@@ -218,7 +251,7 @@ class DeletionStore(Protocol):
 
     @abstractmethod
     async def delete_conversation(self, user: str, conversation_id: str) -> None:
-        """Delete a conversation and all its messages. Raises NotFound, also the second time.
+        """Delete a conversation with its messages and files. Raises NotFound, also the second time.
 
         It takes the same time for many messages as for one: they are invisible from then on, and
         `purge` removes them from the store.
@@ -329,6 +362,7 @@ class Storage(
     ConversationStore,
     LiveAnswerStore,
     MessageStore,
+    FileStore,
     AskStore,
     CoordinationStore,
     DeletionStore,

@@ -82,6 +82,11 @@ def failure(message: str, reason: Reason) -> StorageError:
     return StorageError(message, reason=reason)
 
 
+def files_missing() -> StorageError:
+    """Return the error of a question whose files were deleted before it could be stored."""
+    return StorageError("files of the question are not stored any more", reason=Reason.TIMEOUT)
+
+
 def overloaded() -> StorageError:
     """Return the error of a command that waited too long to begin."""
     return StorageError("too many commands wait for the store", reason=Reason.OVERLOADED)

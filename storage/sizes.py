@@ -1,8 +1,8 @@
 """How many bytes of a store count against a user's quota: what they put into it, as JSON.
 
-Conversations with their fields count, and questions with all their parts. Answers do not: their
-providers are paid for. What was put in counts until its conversation is deleted, also if it was
-replaced: so a count only grows, by what each write brings, without reading what was there.
+Conversations with their fields count, and questions with all their parts and files. Answers do not:
+their providers are paid for. What was put in counts until its conversation is deleted, also if it
+was replaced: so a count only grows, by what each write brings, without reading what was there.
 """
 
 from collections.abc import Iterable
@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from model.blocks import stored_file_bytes
 from model.messages import Conversation, Message, Role
 from storage.values import Changes
 
@@ -32,8 +33,12 @@ def conversation_bytes(conversation: Conversation) -> int:
 
 
 def messages_bytes(messages: Iterable[Message]) -> int:
-    """Return the bytes of questions."""
-    return sum(_length(each.blocks) for each in messages if each.role == Role.USER)
+    """Return the bytes of questions, with their files."""
+    return sum(
+        _length(each.blocks) + stored_file_bytes(each.blocks)
+        for each in messages
+        if each.role == Role.USER
+    )
 
 
 def _length(value: Any) -> int:

@@ -15,6 +15,10 @@ T = TypeVar("T")
 # 2 there may be kinds of blocks, pieces, roles and statuses that a reader does not know.
 SCHEMA_VERSION = 2
 
+# How long a file is stored whose question is not: longer than it takes to store a question, however
+# long the store is busy, and than the clocks of machines differ.
+UNASKED_FILE_SECONDS = 3600
+
 # How long an idempotency key is stored: a client that lost its connection retries within minutes, a
 # suspended one the next day.
 KEY_SECONDS = 24 * 3600
@@ -49,6 +53,20 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     models: tuple[str, ...] | None = None
+
+
+class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
+    """An image or a file of a question.
+
+    Its id begins with its conversation's id, as a message's does.
+    """
+
+    id: str
+    user: str
+    media_type: str  # as its content shows
+    name: str | None = None  # as the client named it
+    data: bytes
+    created_at: datetime
 
 
 class UsageSpan(msgspec.Struct, frozen=True):
@@ -144,9 +162,9 @@ class StoreReport(msgspec.Struct, frozen=True, kw_only=True):
     is_looked_through: bool = True  # whether the check came to its end
 
 
-def conversation_of(message_id: str) -> str:
-    """Return the conversation id of a message: message ids begin with it, followed by "-".
+def conversation_of(its_id: str) -> str:
+    """Return the conversation id of a message or a file: their ids begin with it, followed by "-".
 
-    So a message is found by its id alone, and still by its shard key.
+    So each is found by its id alone, and still by its shard key.
     """
-    return message_id.rpartition("-")[0]
+    return its_id.rpartition("-")[0]

@@ -10,6 +10,7 @@ import pymongo
 from motor.motor_tornado import MotorClientSession
 from pymongo.errors import DuplicateKeyError
 
+from model.blocks import file_ids
 from model.messages import Conversation, Message
 from storage.contract import AskStore
 from storage.errors import Busy, NotFound, StorageError
@@ -18,6 +19,7 @@ from storage.mongo.ask_batches import Ask, Conflict, MongoAskBatches
 from storage.mongo.batches import Batches
 from storage.mongo.connection import command
 from storage.mongo.documents import message_document
+from storage.mongo.files import MongoFiles
 from storage.mongo.idempotency_keys import MongoIdempotencyKeys
 from storage.mongo.messages import MongoMessages
 from storage.mongo.transactions import transact
@@ -29,7 +31,7 @@ from storage.values import IdempotencyKey
 _ATTEMPTS = 2
 
 
-class MongoAsks(MongoMessages, MongoIdempotencyKeys, MongoAskBatches, AskStore):
+class MongoAsks(MongoMessages, MongoFiles, MongoIdempotencyKeys, MongoAskBatches, AskStore):
     """Stores questions with their answers, all or nothing."""
 
     def __init__(self, url: str, process: str, lease_seconds: float) -> None:
@@ -48,7 +50,9 @@ class MongoAsks(MongoMessages, MongoIdempotencyKeys, MongoAskBatches, AskStore):
     ) -> None:
         ask = Ask(question, answer, title, new, key, replaces)
         outcome: bool | StorageError
-        if self._is_sharded:  # a batch would be a transaction of several shards: not measured yet
+        # A batch would be a transaction of several shards, which is not measured yet. A question
+        # with files has a step of its own.
+        if self._is_sharded or (question is not None and file_ids(question.blocks)):
             outcome = await self._ask(ask)
         else:
             made = 0 if new is None else conversation_bytes(new)
@@ -93,6 +97,7 @@ class MongoAsks(MongoMessages, MongoIdempotencyKeys, MongoAskBatches, AskStore):
             except DuplicateKeyError:
                 make = None  # it exists already: the next attempt finds out whether it is the same
                 raise
+            await self._confirm_files(session, ask.question)
             documents = [
                 message_document(each, place) for place, each in enumerate(ask.messages, ordinal)
             ]

@@ -31,16 +31,18 @@ P = ParamSpec("P")
 T = TypeVar("T")
 S = TypeVar("S", bound="MongoConnection")
 
-# How many commands of each kind may run at a time: 16 + 8 + 6 + 7 are 37 in all, for 39 threads. So
+# How many commands of each kind may run at a time: 16 + 8 + 8 + 7 are 39 in all, for 41 threads. So
 # a lease never waits for other commands, an ending never for questions, and peer requests never for
 # followed growth. Questions that conflict are tried again for 5 seconds, and no request waits for
-# them. Deletions have two places of their own. Of queries for API keys there are two at a time: one
+# them. Deletions have two places of their own, and so have files,
+# which take long. Of queries for API keys there are two at a time: one
 # that rechecks cached keys, and one for all others.
 _CONCURRENCY = {
     "request": 12,
     "conflict": 4,
     "ending": 8,
     "chunks": 2,
+    "files": 2,
     "deletion": 2,
     "clearing": 1,
     "api_keys": 2,
@@ -123,6 +125,7 @@ class MongoConnection:
         self._conversations: MotorCollection[Document] = database["conversations"]
         self._messages: MotorCollection[Document] = database["messages"]
         self._chunks: MotorCollection[Document] = database["chunks"]
+        self._files: MotorCollection[Document] = database["files"]
         self._keys: MotorCollection[Document] = database["idempotency_keys"]
         self._api_keys: MotorCollection[Document] = database["api_keys"]
         self._processes: MotorCollection[Document] = database["processes"]

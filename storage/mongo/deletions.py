@@ -1,4 +1,4 @@
-"""Deleted conversations: hidden at once, and cleared of their messages in batches."""
+"""Deleted conversations: hidden at once, and cleared of their messages and files in batches."""
 
 from motor.motor_tornado import MotorClientSession
 
@@ -13,6 +13,9 @@ from storage.values import Deletion
 # The number of messages or chunks deleted in a batch: 20 ms here. Others wait for one batch at
 # most.
 _PURGE_BATCH = 500
+
+# The number of files, each of which may have megabytes.
+_FILE_BATCH = 10
 
 
 class MongoDeletions(MongoConnection, DeletionStore):
@@ -71,6 +74,10 @@ class MongoDeletions(MongoConnection, DeletionStore):
             await self._chunks.delete_many(queries.chunks_up_to(conversation_id, last["_id"]))
             return True
         await self._chunks.delete_many(chunks)
+        files = self._files.find(queries.files_of(user, conversation_id), {"_id": 1})
+        if ids := [each["_id"] async for each in files.limit(_FILE_BATCH)]:
+            await self._files.delete_many(queries.files_named(user, conversation_id, ids))
+            return True
         if deletion.again:
             await self._deletions.delete_one(key)
         else:

@@ -27,6 +27,7 @@ from storage.values import (
     Deletion,
     IdempotencyKey,
     PeerRequests,
+    StoredFile,
     UsageSpan,
     conversation_of,
 )
@@ -110,6 +111,20 @@ def chunk_in(document: Mapping[str, Any]) -> Chunk | None:
     place = document["_id"]
     chunk = decode_chunk(place["answer"], place["position"], document["pieces"])
     return chunk and msgspec.structs.replace(chunk, pieces=_opened(chunk.pieces))
+
+
+def file_document(file: StoredFile) -> Document:
+    """Return the document of a file whose question is not stored yet."""
+    document = msgspec.structs.asdict(file)
+    document["_id"] = document.pop("id")
+    document["conversation"] = conversation_of(file.id)
+    return document | {"asked": False, "schema": SCHEMA_VERSION}
+
+
+def file_in(document: Mapping[str, Any]) -> StoredFile:
+    """Return the file in a document."""
+    known = {name: document[name] for name in StoredFile.__struct_fields__ if name in document}
+    return StoredFile(**{**known, "id": document["_id"]})
 
 
 def key_document(key: IdempotencyKey) -> Document:

@@ -1,14 +1,14 @@
 """Filters and updates for MongoDB, as plain values. It imports no driver.
 
 Every filter of a request has the user and the shard key of its collection: the user for
-conversations, the conversation for messages and chunks, whose ids begin with it, and the `_id` for
-idempotency keys and API keys. So each goes to one shard, and finds nothing of another user's. Only
-an API key is looked up without a user, since it tells who the user is.
+conversations, the conversation for messages, chunks and files, whose ids begin with it, and the
+`_id` for idempotency keys and API keys. So each goes to one shard, and finds nothing of another
+user's. Only an API key is looked up without a user, since it tells who the user is.
 
 Exceptions are queries that a process makes for all its users together: checkpoints, followed growth
-and whether its conversations were deleted; sweeps; rechecks of API keys; shared counts; which
-endings of a batch are written, if not all are; batches of questions, which a sharded cluster does
-not get. So are the operator's lists of everybody's keys.
+and whether its conversations were deleted; sweeps, also of files; rechecks of API keys; shared
+counts; which endings of a batch are written, if not all are; batches of questions, which a sharded
+cluster does not get. So are the operator's lists of everybody's keys.
 """
 
 import math
@@ -40,6 +40,10 @@ from storage.values import (
 )
 
 LIVE = {"status": Status.LIVE.value}
+
+# Of a file: whether its question is stored.
+UNASKED = {"asked": False}
+ASKED: Document = {"$set": {"asked": True}}
 
 # The document with the version that the store was created for or migrated to.
 VERSION = {"_id": "migrated"}
@@ -115,6 +119,31 @@ def chunks_up_to(conversation_id: str, last: Document) -> Document:
     """The filter for the chunks of a conversation up to the one with the `_id` `last`."""
     query = chunks_of_conversation(conversation_id)
     return query | {"_id": {"$gte": query["_id"]["$gte"], "$lte": last}}
+
+
+def file_key(user: str, file_id: str) -> Document:
+    """The filter for one file."""
+    return {"_id": file_id, "conversation": conversation_of(file_id), "user": user}
+
+
+def asked_file(user: str, file_id: str) -> Document:
+    """The filter for one file, if its question is stored."""
+    return file_key(user, file_id) | {"asked": True}
+
+
+def files_named(user: str, conversation_id: str, ids: Collection[str]) -> Document:
+    """The filter for files of a conversation by id."""
+    return {"_id": {"$in": list(ids)}, "conversation": conversation_id, "user": user}
+
+
+def files_of(user: str, conversation_id: str) -> Document:
+    """The filter for all files of a conversation."""
+    return {"conversation": conversation_id, "user": user}
+
+
+def unasked_before(time: datetime) -> Document:
+    """The filter for files that were stored before a time and have no question, of any user."""
+    return UNASKED | {"created_at": {"$lt": time}}
 
 
 def messages_below(user: str, conversation_id: str, ordinal: int) -> Document:

@@ -7,9 +7,9 @@ nothing, so any number of processes may open the store at a time. Changes of wha
 **Validators** demand what `documents.py` needs to read a document, and no more: a later version
 that runs beside this one may add fields and values.
 
-**Sharding**: `{user: 1}` for conversations, `{conversation: 1}` for messages and chunks, `{_id: 1}`
-for idempotency keys, API keys, counts and deletions; processes and store are not sharded. Unique
-indexes begin with the shard key, as the server demands.
+**Sharding**: `{user: 1}` for conversations, `{conversation: 1}` for messages, chunks and files,
+`{_id: 1}` for idempotency keys, API keys, counts and deletions; processes and store are not
+sharded. Unique indexes begin with the shard key, as the server demands.
 """
 
 from collections.abc import Mapping, Sequence
@@ -76,6 +76,15 @@ VALIDATORS: Mapping[str, Document] = {
         pieces=_list_of(block=_NUMBER, type="string", text="string"),
         created_at="date",
     ),
+    "files": _document(
+        conversation="string",
+        user="string",
+        media_type="string",
+        name=_MAYBE_TEXT,
+        data="binData",
+        asked="bool",
+        created_at="date",
+    ),
     "idempotency_keys": _document(
         user="string", fingerprint="string", answer_id="string", created_at="date"
     ),
@@ -94,6 +103,7 @@ VALIDATORS: Mapping[str, Document] = {
 }
 
 _LIVE = {"status": "live"}
+_UNASKED = {"asked": False}
 
 INDEXES: Mapping[str, Sequence[Document]] = {
     "conversations": [
@@ -121,6 +131,15 @@ INDEXES: Mapping[str, Sequence[Document]] = {
     # Chunks are found by `_id`: another index would cost something for every chunk.
     "chunks": [
         {"name": "lifetime", "key": {"created_at": 1}, "expireAfterSeconds": _CHUNK_SECONDS},
+    ],
+    "files": [
+        {"name": "of_conversation", "key": {"conversation": 1}},
+        # For the sweep of files without a question; it contains hardly any.
+        {
+            "name": "unasked",
+            "key": {"created_at": 1},
+            "partialFilterExpression": _UNASKED,
+        },
     ],
     "idempotency_keys": [
         {"name": "lifetime", "key": {"created_at": 1}, "expireAfterSeconds": KEY_SECONDS},

@@ -14,6 +14,7 @@ from storage.contract import AskStore
 from storage.errors import Busy, NotFound
 from storage.sizes import messages_bytes
 from storage.sqlite.connection import writes
+from storage.sqlite.files import SQLiteFiles
 from storage.sqlite.idempotency_keys import SQLiteIdempotencyKeys
 from storage.sqlite.messages import SQLiteMessages
 from storage.sqlite.rows import conversation_row, message_row
@@ -33,7 +34,7 @@ def _size(question: Message | None, *_: Any, **__: Any) -> int:
     return 0 if question is None else sum(map(bytes_in, question.blocks))
 
 
-class SQLiteAsks(SQLiteMessages, SQLiteIdempotencyKeys, AskStore):
+class SQLiteAsks(SQLiteMessages, SQLiteIdempotencyKeys, SQLiteFiles, AskStore):
     """Stores questions with their answers, all or nothing."""
 
     @writes("request", _size)
@@ -51,6 +52,7 @@ class SQLiteAsks(SQLiteMessages, SQLiteIdempotencyKeys, AskStore):
         if key is not None:
             self._claim_key(key, replaces)
         if new is not None and self._begin_conversation(new, title, messages):
+            self._confirm_files(question)
             self._insert_messages(messages, 0)
             return
         place = self._place(answer)
@@ -58,6 +60,7 @@ class SQLiteAsks(SQLiteMessages, SQLiteIdempotencyKeys, AskStore):
             return  # stored by an earlier attempt
         if place.live is not None:
             raise Busy(place.live)
+        self._confirm_files(question)
         self._insert_messages(messages, place.ordinal)
         self._continue_conversation(title, messages)
 

@@ -1,8 +1,9 @@
-"""Deleted conversations: hidden at once, and purged of their messages in batches."""
+"""Deleted conversations: hidden at once, and purged of their messages and files in batches."""
 
 from storage.contract import DeletionStore
 from storage.errors import NotFound
-from storage.sqlite.connection import SQLiteConnection, reads, writes
+from storage.sqlite.connection import reads, writes
+from storage.sqlite.files import SQLiteFiles
 from storage.values import Deletion
 
 # Messages and bytes that are deleted in one batch: 15 ms here. Debian's SQLite overwrites what is
@@ -11,7 +12,7 @@ _PURGE_BATCH = 500
 _PURGE_BATCH_BYTES = 1_000_000
 
 
-class SQLiteDeletions(SQLiteConnection, DeletionStore):
+class SQLiteDeletions(SQLiteFiles, DeletionStore):
     """Deletes a conversation in one small transaction, and purges it in batches."""
 
     @writes("deletion")
@@ -44,7 +45,7 @@ class SQLiteDeletions(SQLiteConnection, DeletionStore):
     def purge(self, deletion: Deletion) -> bool:
         conversation_id = deletion.conversation_id
         self._purge_chunks(conversation_id)
-        if self._purge_messages(conversation_id):
+        if self._purge_messages(conversation_id) or self._purge_files(conversation_id):
             return True
         self._database.execute("DELETE FROM deletions WHERE id = ?", (conversation_id,))
         return False

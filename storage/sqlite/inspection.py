@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from storage.sqlite.errors import UnusableFile
-from storage.sqlite.tables import check_version
+from storage.sqlite.tables import FILES_SINCE, check_version
 
 # Seconds to wait for another program's transaction, such as that of a command for API keys.
 _BUSY_TIMEOUT_SECONDS = 5.0
@@ -23,11 +23,12 @@ class Contents(msgspec.Struct, frozen=True):
     size: int  # bytes
     conversations: int
     messages: int
+    files: int  # images and files of questions
 
     def __str__(self) -> str:
         return (
             f"{self.size:,} bytes, {self.conversations:,} conversations, "
-            f"{self.messages:,} messages, version {self.version}"
+            f"{self.messages:,} messages, {self.files:,} files, version {self.version}"
         )
 
 
@@ -70,9 +71,11 @@ def contents_of(database: sqlite3.Connection) -> Contents:
         number: int = database.execute(query).fetchone()[0]
         return number
 
+    version = version_of(database)
     return Contents(
-        version=version_of(database),
+        version=version,
         size=one("PRAGMA page_count") * one("PRAGMA page_size"),
         conversations=one("SELECT count(*) FROM conversations"),
         messages=one("SELECT count(*) FROM messages"),
+        files=one("SELECT count(*) FROM files") if version >= FILES_SINCE else 0,
     )

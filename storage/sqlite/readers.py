@@ -21,9 +21,9 @@ THREADS = 3
 # Seconds that a command may wait to begin.
 _QUEUE_TIMEOUT_SECONDS = 5.0
 
-# How many commands may wait in each queue: requests' reads, queries for API keys, and the relay's
-# own queries.
-_QUEUES = {"request": 1_000, "api_keys": 100, "relay": 100}
+# How many commands may wait in each queue: requests' reads, those of files, queries for API keys,
+# and the relay's own queries.
+_QUEUES = {"request": 1_000, "files": 100, "api_keys": 100, "relay": 100}
 
 
 class Readers:

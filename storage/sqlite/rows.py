@@ -18,7 +18,7 @@ from model.messages import Conversation, Ending, Message
 from storage.sizes import fields_bytes
 from storage.timestamps import from_milliseconds, to_milliseconds
 from storage.tolerant_decoding import decode_chunk, decode_conversation, decode_json, decode_message
-from storage.values import ApiKey, IdempotencyKey, UsageCount
+from storage.values import ApiKey, IdempotencyKey, StoredFile, UsageCount, conversation_of
 
 _API_KEY_TIMES = ("created_at", "expires_at", "revoked_at")
 
@@ -79,6 +79,21 @@ def chunk_row(chunk: Chunk) -> dict[str, Any]:
 def chunk_in(row: Row) -> Chunk | None:
     """Return the chunk in a row; None if it cannot be read."""
     return decode_chunk(row["answer_id"], row["position"], decode_json(row["pieces"]))
+
+
+def file_row(file: StoredFile) -> dict[str, Any]:
+    """Return the columns of a file."""
+    row = msgspec.structs.asdict(file)
+    row["conversation_id"] = conversation_of(file.id)
+    row["created_at"] = to_milliseconds(file.created_at)
+    return row
+
+
+def file_in(row: Row) -> StoredFile:
+    """Return the file in a row."""
+    columns = _known(row, StoredFile)
+    columns["created_at"] = from_milliseconds(columns["created_at"])
+    return StoredFile(**columns)
 
 
 def count_row(count: UsageCount) -> dict[str, Any]:

@@ -133,9 +133,30 @@ MIGRATIONS = (
     -- Which models a key may ask; NULL: any.
     ALTER TABLE api_keys ADD COLUMN models TEXT;
     """,
+    """
+    -- Images and files of questions. A file is in `unasked_files` until its question is stored.
+    CREATE TABLE files (
+        id TEXT NOT NULL PRIMARY KEY,
+        conversation_id TEXT NOT NULL,
+        user TEXT NOT NULL,
+        media_type TEXT NOT NULL,
+        name TEXT,
+        created_at INTEGER NOT NULL,
+        data BLOB NOT NULL
+    );
+    CREATE INDEX files_of_conversation ON files (conversation_id);
+
+    CREATE TABLE unasked_files (
+        id TEXT NOT NULL PRIMARY KEY,
+        created_at INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    """,
 )
 
 NEWEST = len(MIGRATIONS)
+
+# The version that added the table of files.
+FILES_SINCE = 12
 
 # The oldest version whose files can be used without a migration. Columns of earlier ones were
 # renamed later.

@@ -34,12 +34,13 @@ BUSY_MS = 250
 _PAUSE = 0.01
 
 # How many commands may wait in each queue. Questions: more than are stored within their timeout on
-# a slow disk, with an fsync of 50 ms. Endings: as many as the relay retries. Of the others the
-# relay sends one at a time.
+# a slow disk, with an fsync of 50 ms. Files: more than are written within it. Endings: as many as
+# the relay retries. Of the others the relay sends one at a time.
 _QUEUES = {
     "ending": 10_000,
     "chunks": 100,
     "request": 1_000,
+    "files": 100,
     "deletion": 100,
     "clearing": 100,
     "counts": 100,

@@ -20,7 +20,7 @@ from model.growth import Chunk, Piece
 from model.messages import Conversation, Ending, Message, Status, now
 from model.usage import Usage
 from storage.contract import Storage
-from storage.values import ApiKey, IdempotencyKey, UsageCount, UsageSpan
+from storage.values import ApiKey, IdempotencyKey, StoredFile, UsageCount, UsageSpan
 
 # Four bytes in UTF-8 and two units in UTF-16, several code points that show as one, and what
 # databases trip on.
@@ -81,6 +81,26 @@ def exchange(
         created_at=asked,
     )
     return question, answer
+
+
+def stored_file(of: Conversation, data: bytes = b"\x89PNG", **fields: Any) -> StoredFile:
+    """An image of a question in a conversation."""
+    known = {
+        "id": f"{of.id}-{secrets.token_hex(16)}",
+        "user": of.user,
+        "media_type": "image/png",
+        "created_at": now(),
+    }
+    return StoredFile(data=data, **known | fields)
+
+
+def with_files(question: Message, *files: StoredFile) -> Message:
+    """The question, with these images before its text."""
+    images = [
+        ImageBlock(file_id=each.id, media_type=each.media_type, size=len(each.data))
+        for each in files
+    ]
+    return msgspec.structs.replace(question, blocks=(*images, *question.blocks))
 
 
 def beside(answer: Message, *, owner: str) -> Message:

@@ -42,7 +42,8 @@ async def test_a_backup_has_what_is_acknowledged_and_is_its_owners_alone(
     assert 0o600 == (beyond / "kept.db").stat().st_mode & 0o777
     size = (beyond / "kept.db").stat().st_size
     assert [
-        f"saved: {beyond}/kept.db: {size:,} bytes, 1 conversations, 2 messages, version {NEWEST}"
+        f"saved: {beyond}/kept.db: {size:,} bytes, 1 conversations, 2 messages, 0 files, "
+        f"version {NEWEST}"
     ] == said
     copy = SQLiteStorage(beyond / "kept.db", "q")
     await copy.open()

@@ -36,7 +36,7 @@ async def test_a_whole_database_is_ok_beside_its_server_and_afterwards(file: Pat
 
     assert fine
     assert said.startswith(f"{file}: ok: ")
-    assert said.endswith(f" bytes, 1 conversations, 2 messages, version {NEWEST}")
+    assert said.endswith(f" bytes, 1 conversations, 2 messages, 0 files, version {NEWEST}")
     assert {"headrace.db", "headrace.db.lock"} == names_in(file.parent)
 
 

@@ -30,6 +30,7 @@ from tests.storage.samples import (
     ending,
     exchange,
     key,
+    stored_file,
     text_chunks,
 )
 
@@ -78,6 +79,7 @@ async def test_every_document_carries_its_schema_version_and_must(
     await storage.append_chunks(text_chunks(answer.id, "x"))
     await storage.create_api_key(api_key("k"))
     await storage.share_counts([count()])
+    await storage.store_file(stored_file(new))
     await storage.delete_conversation("alice", (await begun(storage)).conversation_id)
     for name in VALIDATORS:
         collection = database[name]

@@ -27,13 +27,16 @@ from tests.storage.samples import (
     ending,
     exchange,
     key,
+    stored_file,
     text_chunks,
+    with_files,
 )
 
 SHARD_KEYS = {
     "conversations": "user",
     "messages": "conversation",
     "chunks": "conversation",
+    "files": "conversation",
     "idempotency_keys": "_id",
     "api_keys": "_id",
     "counts": "_id",
@@ -49,6 +52,7 @@ EXEMPT = {
     "answer_updates": "what it follows is of many conversations, and one poll serves them all",
     "append_chunks": "whether any of the conversations that it writes to is deleted",
     "next_deletion": "a sweep for whichever is due first",
+    "purge_unasked_files": "a sweep for those that are old",
     "own_live_answers": "its own, whosever they are",
     "orphans": "a sweep over all live answers there are",
     "api_keys": "those of all its users, in one look",
@@ -69,6 +73,8 @@ def operations(storage: Storage) -> list[Operation]:
     kept = key(answer)
     untitled, keyed = conversation(), conversation()
     keyed_question, keyed_answer = exchange(keyed, owner=storage.process)
+    pictured = conversation()
+    file = stored_file(pictured)
     end = ending()
     again = beside(answer, owner=storage.process)
 
@@ -78,6 +84,10 @@ def operations(storage: Storage) -> list[Operation]:
     async def ask_with(**how: Any) -> None:
         held = key(keyed_answer)
         await storage.ask(keyed_question, keyed_answer, title="t", new=keyed, key=held, **how)
+
+    async def ask_with_file() -> None:
+        with_image, its_answer = exchange(pictured, owner=storage.process)
+        await storage.ask(with_files(with_image, file), its_answer, title="t", new=pictured)
 
     async def ask_when_taken() -> None:
         with suppress(KeyTaken):
@@ -96,6 +106,14 @@ def operations(storage: Storage) -> list[Operation]:
         ("ask", lambda: ask(storage, untitled)),
         ("ask", lambda: begun(storage)),
         ("ask", ask_when_busy),
+        ("store_file", lambda: storage.store_file(file)),
+        ("ask", ask_with_file),
+        ("file", lambda: storage.file(user, file.id)),
+        ("discard_files", lambda: storage.discard_files(user, [file.id])),
+        ("store_file", lambda: storage.store_file(stored_file(pictured))),
+        ("purge_unasked_files", lambda: storage.purge_unasked_files(now())),
+        ("purge", lambda: storage.purge(Deletion(pictured.id, user))),  # messages
+        ("purge", lambda: storage.purge(Deletion(pictured.id, user))),  # files
         ("idempotency_key", lambda: storage.idempotency_key(user, kept.id)),
         ("conversation", lambda: storage.conversation(user, of)),
         ("conversations", lambda: storage.conversations(user, limit=1, after=None)),
