@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from model.blocks import FileBlock, ImageBlock, TextBlock
 from model.prompt import Prompt
 from providers.assembler import Assembler
 from providers.error_parsing import error_from_status, error_in_body, retry_after
@@ -108,9 +109,18 @@ class Dialect(ABC):
     own_fields: ClassVar[frozenset[str]]
 
     def check(self, prompt: Prompt) -> None:
-        """Raises UnsupportedOption for the first option that the API cannot express."""
+        """Raises UnsupportedOption for the first option or part that the API cannot express."""
         own: dict[str, Any] = {name: {} for name in self.own_fields}
         write_options(own, prompt, self.options)
+        for turn in prompt.turns:
+            for block in turn.blocks:
+                if type(block) is not TextBlock and isinstance(block, ImageBlock | FileBlock):
+                    self.check_part(block)
+
+    def check_part(self, part: ImageBlock | FileBlock) -> None:  # noqa: B027 - most take all parts
+        """Raises UnsupportedOption for an image or a file that the API does not take, or not in
+        this form.
+        """
 
     @abstractmethod
     def request(self, prompt: Prompt, credential: str | None) -> OutgoingRequest:

@@ -6,60 +6,68 @@ reads their responses.
 
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import msgspec
 
-from model.prompt import Prompt, Turn
+from model.blocks import FileBlock, ImageBlock
+from model.prompt import Prompt
 from presets import USUAL, Switches
 from providers.assembler import Assembler
 from providers.dialect import Dialect, Interpreter, OutgoingRequest
 from providers.error_parsing import unless_told_not_to_retry
 from providers.errors import ProviderError, ProviderOverloaded, StreamBroken
 from providers.openai_interpreter import OpenAIInterpreter
+from providers.openai_messages import check_part, messages_of
+from providers.openai_servers import SERVERS, server_at
 from providers.options import Field, write_options
 from providers.sink import Finish
 
-# Hosts whose newer models reject `max_tokens`. All other servers accept it, and many know no other
-# name: they would silently generate without a limit.
-_OWN_HOSTS: Final = (".api.openai.com", ".openai.azure.com")
-
 _BUSY: Final = ("insufficient_system_resource", "network_error")  # of DeepSeek and Zhipu
-
-_OPTIONS: Final = {
-    "temperature": Field("temperature"),
-    "top_p": Field("top_p"),
-    "stop": Field("stop", list),
-}
 
 
 class OpenAI(Dialect):
     """Chat completions. `base_url` is everything before `/chat/completions`, as in the SDK.
 
-    Every option of a prompt is sent; OpenAI's reasoning models reject some of them with a 400.
-    `switches` are fields of the request that some compatible servers need.
+    `server` names the kind of server in `openai_servers.py`, which tells what it can be asked; None
+    finds it by its host. Of what a server knows everything is sent; some of its models may reject
+    some of it with a 400. `switches` are fields of the request that some servers need.
     """
 
-    own_fields = frozenset({"model", "messages", "stream", "stream_options"})
+    # `max_tokens` has two names, and with `n` there would be answers that nobody reads.
+    own_fields = frozenset(
+        {
+            *("model", "messages", "stream", "stream_options"),
+            *("max_tokens", "max_completion_tokens", "n", "models"),
+        }
+    )
 
-    def __init__(self, base_url: str, switches: Switches = USUAL) -> None:
+    def __init__(
+        self, base_url: str, switches: Switches = USUAL, *, server: str | None = None
+    ) -> None:
         self._url = base_url.rstrip("/") + "/chat/completions"
         self._switches = switches
-        host = f".{urlsplit(base_url).hostname}"
-        self._is_openai = host.endswith(_OWN_HOSTS)
-        limit = "max_completion_tokens" if self._is_openai else "max_tokens"
-        self.options = {**_OPTIONS, "max_tokens": Field(switches.max_tokens_name or limit)}
+        self._server = server_at(base_url) if server is None else SERVERS[server]
+        self.options = self._server.options
+        if switches.max_tokens_name is not None:
+            self.options = {**self.options, "max_tokens": Field(switches.max_tokens_name)}
+
+    def check_part(self, part: ImageBlock | FileBlock) -> None:
+        """Raises UnsupportedOption for a file's address."""
+        check_part(part)
 
     def request(self, prompt: Prompt, credential: str | None) -> OutgoingRequest:
         """Build a chat completion that streams and reports its usage."""
-        messages = [_message(turn) for turn in prompt.turns]
-        if prompt.system:
-            messages.insert(0, {"role": "system", "content": prompt.system})
-        body: dict[str, Any] = {"model": prompt.model, "messages": messages, "stream": True}
+        body: dict[str, Any] = {
+            "model": prompt.model,
+            "messages": messages_of(prompt, self._server),
+            "stream": True,
+        }
         write_options(body, prompt, self.options)
         if self._switches.stream_options:
             body["stream_options"] = {"include_usage": True}
-            if self._is_openai:  # turns off the random padding that hides the lengths of tokens
+            if (
+                self._server.pads_tokens
+            ):  # turns off the random padding that hides the lengths of tokens
                 body["stream_options"]["include_obfuscation"] = False
         headers = {
             "Content-Type": "application/json",
@@ -82,7 +90,3 @@ class OpenAI(Dialect):
         if finish.word.lower() in _BUSY:
             return ProviderOverloaded(provider_code=finish.word)
         return StreamBroken(provider_code=finish.word)
-
-
-def _message(turn: Turn) -> dict[str, Any]:
-    return {"role": turn.role.value, "content": turn.text}

@@ -15,14 +15,22 @@ class Field(NamedTuple):
     """Where an option goes in the request's body, and how its value is spelled there.
 
     `path` has a dot between the names of nested objects. `convert` raises UnsupportedOption for a
-    value that the API cannot express, and returns None where nothing needs to be sent.
+    value that the API cannot express, and returns None where nothing needs to be sent. A shared
+    field has other members too: `extra` may bring it where the option is unset.
     """
 
     path: str
     convert: Callable[[Any], Any] | None = None
+    is_shared: bool = False
+
+    @property
+    def name(self) -> str:
+        """The field's outermost name in the body."""
+        return self.path.partition(".")[0]
 
 
-OptionTable = Mapping[str, Field]
+# Few options take more than one field.
+OptionTable = Mapping[str, Field | tuple[Field, ...]]
 
 
 def write_options(body: dict[str, Any], prompt: Prompt, table: OptionTable) -> None:
@@ -34,18 +42,32 @@ def write_options(body: dict[str, Any], prompt: Prompt, table: OptionTable) -> N
     for name, value in prompt.options():
         if name == "extra":
             continue
-        field = table.get(name)
-        if field is None:
+        fields = table.get(name)
+        if fields is None:
             raise UnsupportedOption(name)
-        if field.convert is not None and (value := field.convert(value)) is None:
-            continue
-        *parents, last = field.path.split(".")
-        target = body
-        for parent in parents:
-            target = target.setdefault(parent, {})
-        target[last] = value
-    own = {field.path.partition(".")[0] for field in table.values()} if prompt.extra else ()
-    for name, value in prompt.extra.items():
-        if name in body or name in own:
-            raise UnsupportedOption(f"extra.{name}")
-        body[name] = value
+        for field in _each(fields):
+            _write(body, field, value)
+    if prompt.extra:
+        own = {
+            field.name
+            for fields in table.values()
+            for field in _each(fields)
+            if not field.is_shared
+        }
+        for name, value in prompt.extra.items():
+            if name in body or name in own:
+                raise UnsupportedOption(f"extra.{name}")
+            body[name] = value
+
+
+def _each(fields: Field | tuple[Field, ...]) -> tuple[Field, ...]:
+    return (fields,) if isinstance(fields, Field) else fields
+
+
+def _write(body: dict[str, Any], field: Field, value: Any) -> None:
+    if field.convert is not None and (value := field.convert(value)) is None:
+        return
+    *parents, last = field.path.split(".")
+    for parent in parents:
+        body = body.setdefault(parent, {})
+    body[last] = value

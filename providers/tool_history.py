@@ -9,22 +9,44 @@ from typing import Any, Final
 
 import msgspec
 
-from model.blocks import Block, ToolCallBlock, ToolResultBlock
+from model.blocks import (
+    Block,
+    ReasoningBlock,
+    TextBlock,
+    ToolCallBlock,
+    ToolResultBlock,
+    UnknownBlock,
+)
 from model.messages import Role
 from model.prompt import Turn, merged
 
 _TOOL_BLOCKS: Final = (ToolCallBlock, ToolResultBlock)
 
+_SAYS_NOTHING_ALONE: Final = (ReasoningBlock, UnknownBlock)
+
 _NO_CALLS: Final[frozenset[str]] = frozenset()
+
+
+def texts_of(turns: tuple[Turn, ...]) -> list[str] | None:
+    """The text of each turn; None unless all turns are text alone, as nearly always."""
+    texts = []
+    for turn in turns:
+        if len(turn.blocks) == 1 and type(block := turn.blocks[0]) is TextBlock:
+            texts.append(block.text)
+        elif all(type(block) is TextBlock for block in turn.blocks):
+            texts.append(turn.text)
+        else:
+            return None
+    return texts
 
 
 def paired(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
     """`turns` with only those tool calls that the next turn answers, and only their results.
 
-    Of several calls or results with the same id in one turn the first is kept. Turns that consist
-    of nothing else are left out, and neighbours of the same role are joined.
+    Of several calls or results with the same id in one turn the first is kept. Turns of which
+    nothing or only reasoning remains are left out, and neighbours of the same role are joined.
     """
-    if not any(isinstance(block, _TOOL_BLOCKS) for turn in turns for block in turn.blocks):
+    if texts_of(turns) is not None:
         return turns
     kept: list[Turn] = []
     called = _NO_CALLS  # ids of the calls in the turn before that are kept
@@ -35,7 +57,7 @@ def paired(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
         blocks = tuple(_kept(turn.blocks, turn.role, set(called)))
         if turn.role != Role.ASSISTANT:
             called = _NO_CALLS
-        if blocks:
+        if not all(isinstance(block, _SAYS_NOTHING_ALONE) for block in blocks):
             kept.append(turn if len(blocks) == len(turn.blocks) else Turn(turn.role, blocks))
     return merged(kept)
 

@@ -14,6 +14,10 @@ TABLE = {
     "top_k": Field("config.top.k"),
     "seed": Field("config.seed", str),
     "stop": Field("stop", lambda _: None),
+    "reasoning_effort": (
+        Field("thinking.on", lambda value: value != "none", is_shared=True),
+        Field("effort"),
+    ),
 }
 
 
@@ -57,7 +61,26 @@ def test_extra_fields_are_added() -> None:
     assert {"model": "m", "user": "u", "nested": {"a": [1]}} == body
 
 
-@pytest.mark.parametrize("name", ["model", "temperature", "config", "stop"])
+def test_an_option_may_take_two_fields() -> None:
+    body: dict[str, Any] = {}
+
+    write_options(body, prompt(reasoning_effort="low"), TABLE)
+
+    assert {"thinking": {"on": True}, "effort": "low"} == body
+
+
+def test_extra_fields_may_bring_a_shared_one_only_where_we_do_not() -> None:
+    extra = {"thinking": {"keep": "all"}}
+    body: dict[str, Any] = {}
+
+    write_options(body, prompt(extra=extra), TABLE)
+
+    assert extra == body
+    with pytest.raises(UnsupportedOption):
+        write_options({}, prompt(extra=extra, reasoning_effort="low"), TABLE)
+
+
+@pytest.mark.parametrize("name", ["model", "temperature", "config", "stop", "effort"])
 def test_extra_fields_overwrite_none_of_ours(name: str) -> None:
     with pytest.raises(UnsupportedOption) as caught:
         write_options({"model": "m"}, prompt(extra={name: 1}), TABLE)

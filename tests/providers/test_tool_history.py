@@ -2,7 +2,7 @@
 
 import pytest
 
-from model.blocks import Block, TextBlock, ToolCallBlock, ToolResultBlock
+from model.blocks import Block, ReasoningBlock, TextBlock, ToolCallBlock, ToolResultBlock
 from model.messages import Role
 from model.prompt import Turn, text_turn
 from providers.tool_history import argument_text, arguments_of, paired
@@ -50,6 +50,12 @@ def test_a_call_that_nobody_answered_is_left_out() -> None:
 
 def test_a_turn_of_unanswered_calls_is_left_out_and_its_neighbours_joined() -> None:
     turns = (QUESTION, answer(call("1")), text_turn(Role.USER, "well?"))
+
+    assert (text_turn(Role.USER, "hi\n\nwell?"),) == paired(turns)
+
+
+def test_reasoning_towards_a_call_is_left_out_with_it() -> None:
+    turns = (QUESTION, answer(ReasoningBlock("hm"), call("1")), text_turn(Role.USER, "well?"))
 
     assert (text_turn(Role.USER, "hi\n\nwell?"),) == paired(turns)
 

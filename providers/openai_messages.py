@@ -1,0 +1,105 @@
+"""The turns of a prompt as messages of a chat completion."""
+
+from typing import Any
+
+from model.blocks import (
+    Block,
+    FileBlock,
+    ImageBlock,
+    ReasoningBlock,
+    TextBlock,
+    ToolCallBlock,
+    ToolResultBlock,
+)
+from model.messages import Role
+from model.prompt import Prompt, Turn
+from providers.attachments import address_of
+from providers.errors import UnsupportedOption
+from providers.openai_servers import ChatServer
+from providers.tool_history import argument_text, paired, texts_of
+
+
+def messages_of(prompt: Prompt, server: ChatServer) -> list[dict[str, Any]]:
+    """The system prompt and the turns.
+
+    Tool results are messages of their own, before what else the user says. Of answers the text and
+    the tool calls are sent, and in a loop of tool calls the reasoning, if the server requires it.
+    """
+    messages: list[dict[str, Any]] = []
+    if prompt.system:
+        messages.append({"role": "system", "content": prompt.system})
+    if (texts := texts_of(prompt.turns)) is not None:
+        for turn, text in zip(prompt.turns, texts, strict=True):
+            messages.append({"role": turn.role.value, "content": text})
+        return messages
+    for turn in paired(prompt.turns):
+        if turn.role == Role.ASSISTANT:
+            is_in_loop = bool(messages) and messages[-1]["role"] == "tool"
+            messages.append(_answer(turn, server, is_in_loop=is_in_loop))
+        else:
+            messages += _question(turn, prompt, server)
+    return messages
+
+
+def check_part(part: ImageBlock | FileBlock) -> None:
+    """Raises UnsupportedOption for a file's address: files are sent with their content."""
+    if isinstance(part, FileBlock) and part.file_id is None:
+        raise UnsupportedOption("file.url")
+
+
+def _answer(turn: Turn, server: ChatServer, *, is_in_loop: bool) -> dict[str, Any]:
+    calls = [_call(block, server) for block in turn.blocks if isinstance(block, ToolCallBlock)]
+    # Null rather than empty where there are only calls, as the API itself sends it.
+    message: dict[str, Any] = {"role": "assistant", "content": turn.text or (None if calls else "")}
+    if calls:
+        message["tool_calls"] = calls
+    if server.takes_reasoning and (calls or is_in_loop):
+        # Also if it is empty: the answer may be another model's, and the field is required.
+        message["reasoning_content"] = "".join(
+            block.text for block in turn.blocks if isinstance(block, ReasoningBlock)
+        )
+    return message
+
+
+def _call(call: ToolCallBlock, server: ChatServer) -> dict[str, Any]:
+    function = {"name": call.name, "arguments": argument_text(call)}
+    return {"id": _id(call.id, server), "type": "function", "function": function}
+
+
+def _question(turn: Turn, prompt: Prompt, server: ChatServer) -> list[dict[str, Any]]:
+    messages: list[dict[str, Any]] = [
+        {"role": "tool", "tool_call_id": _id(block.id, server), "content": block.text}
+        for block in turn.blocks
+        if isinstance(block, ToolResultBlock)
+    ]
+    parts = [part for block in turn.blocks if (part := _part(block, prompt)) is not None]
+    if not any(isinstance(block, ImageBlock | FileBlock) for block in turn.blocks):
+        if turn.text:
+            messages.append({"role": turn.role.value, "content": turn.text})
+    elif parts:
+        messages.append({"role": turn.role.value, "content": parts})
+    return messages
+
+
+def _part(block: Block, prompt: Prompt) -> dict[str, Any] | None:
+    match block:
+        case TextBlock():
+            return {"type": "text", "text": block.text}
+        case ImageBlock():
+            return {"type": "image_url", "image_url": {"url": address_of(block, prompt)}}
+        case FileBlock():
+            check_part(block)
+            return {"type": "file", "file": _file(block, prompt)}
+        case _:
+            return None
+
+
+def _file(block: FileBlock, prompt: Prompt) -> dict[str, str]:
+    content = prompt.files.get(block.file_id or "")
+    name = block.name or (content.name if content is not None else None)
+    # The API requires a name, and takes the type of the file from it.
+    return {"filename": name or "file.pdf", "file_data": address_of(block, prompt)}
+
+
+def _id(call_id: str, server: ChatServer) -> str:
+    return call_id if server.call_id is None else server.call_id(call_id)
