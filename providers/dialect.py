@@ -7,7 +7,7 @@ response, which passes what it reads to an `Assembler`; neither opens a socket o
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 
@@ -100,7 +100,7 @@ class Dialect(ABC):
     """Makes the requests and reads the responses of one kind of provider.
 
     An instance holds only settings. `options` tells how the options of a prompt are spelled, and
-    `own_fields` the names of the request's other fields, which no `extra` may overwrite.
+    `own_fields` the paths of the request's other fields, which no `extra` may write.
 
     `credential` authenticates this server at the provider: a key, or a token fetched with one.
     """
@@ -110,8 +110,7 @@ class Dialect(ABC):
 
     def check(self, prompt: Prompt) -> None:
         """Raises UnsupportedOption for the first option or part that the API cannot express."""
-        own: dict[str, Any] = {name: {} for name in self.own_fields}
-        write_options(own, prompt, self.options)
+        write_options({}, prompt, self.options, self.own_fields)
         for turn in prompt.turns:
             for block in turn.blocks:
                 if type(block) is not TextBlock and isinstance(block, ImageBlock | FileBlock):

@@ -51,12 +51,11 @@ def _short_id(call_id: str) -> str:
 
 _TOP_K: Final = Field("top_k")
 _PENALTIES: Final = ("presence_penalty", "frequency_penalty")
-_THINKING: Final = Field("thinking.type", thinking_type, is_shared=True)
+_THINKING: Final = Field("thinking.type", thinking_type)
 _ENABLE_THINKING: Final = Field("enable_thinking", is_thinking)
 _TEMPLATE_THINKING: Final = Field(
     "chat_template_kwargs.enable_thinking",
     lambda effort: False if effort == "none" else None,
-    is_shared=True,
 )
 
 # Newer models refuse `max_tokens`. All other servers accept that name, and many know no other: they
@@ -159,8 +158,8 @@ SERVERS: Final[Mapping[str, ChatServer]] = {
     "openrouter": ChatServer(
         _table(
             top_k=_TOP_K,
-            reasoning_effort=Field("reasoning.effort", is_shared=True),
-            reasoning_budget=Field("reasoning.max_tokens", is_shared=True),
+            reasoning_effort=Field("reasoning.effort"),
+            reasoning_budget=Field("reasoning.max_tokens"),
         ),
         (".openrouter.ai",),
     ),
@@ -184,7 +183,7 @@ SERVERS: Final[Mapping[str, ChatServer]] = {
             top_k=_TOP_K,
             reasoning_effort=(
                 _TEMPLATE_THINKING,
-                Field("chat_template_kwargs.reasoning_effort", effort_if_any, is_shared=True),
+                Field("chat_template_kwargs.reasoning_effort", effort_if_any),
             ),
         )
     ),

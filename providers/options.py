@@ -4,7 +4,7 @@ A table names the options that the dialect can express. Whatever it does not nam
 of that dialect, and the question is refused before it is stored.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Any, NamedTuple
 
 from model.prompt import Prompt
@@ -15,29 +15,28 @@ class Field(NamedTuple):
     """Where an option goes in the request's body, and how its value is spelled there.
 
     `path` has a dot between the names of nested objects. `convert` raises UnsupportedOption for a
-    value that the API cannot express, and returns None where nothing needs to be sent. A shared
-    field has other members too: `extra` may bring it where the option is unset.
+    value that the API cannot express, and returns None where nothing needs to be sent.
     """
 
     path: str
     convert: Callable[[Any], Any] | None = None
-    is_shared: bool = False
-
-    @property
-    def name(self) -> str:
-        """The field's outermost name in the body."""
-        return self.path.partition(".")[0]
 
 
 # Few options take more than one field.
 OptionTable = Mapping[str, Field | tuple[Field, ...]]
 
 
-def write_options(body: dict[str, Any], prompt: Prompt, table: OptionTable) -> None:
+def write_options(
+    body: dict[str, Any],
+    prompt: Prompt,
+    table: OptionTable,
+    own_fields: frozenset[str] = frozenset(),
+) -> None:
     """Write the options of `prompt` into the request's `body`, `extra` last.
 
-    Raises UnsupportedOption for an option that `table` does not name, and for a field of `extra`
-    that is in `body` already or that `table` may write.
+    Objects of `extra` are merged into those of `body`. Raises UnsupportedOption for an option that
+    `table` does not name, and for a field of `extra` that is in `body` already, that `table` may
+    write, or whose path is one of `own_fields`.
     """
     for name, value in prompt.options():
         if name == "extra":
@@ -48,16 +47,10 @@ def write_options(body: dict[str, Any], prompt: Prompt, table: OptionTable) -> N
         for field in _each(fields):
             _write(body, field, value)
     if prompt.extra:
-        own = {
-            field.name
-            for fields in table.values()
-            for field in _each(fields)
-            if not field.is_shared
-        }
-        for name, value in prompt.extra.items():
-            if name in body or name in own:
-                raise UnsupportedOption(f"extra.{name}")
-            body[name] = value
+        fields_of_table = {field.path for fields in table.values() for field in _each(fields)}
+        ours = fields_of_table | own_fields
+        parents = {path[:place] for path in ours for place, each in enumerate(path) if each == "."}
+        _merge(body, prompt.extra, ours, parents, "")
 
 
 def _each(fields: Field | tuple[Field, ...]) -> tuple[Field, ...]:
@@ -71,3 +64,21 @@ def _write(body: dict[str, Any], field: Field, value: Any) -> None:
     for parent in parents:
         body = body.setdefault(parent, {})
     body[last] = value
+
+
+def _merge(
+    body: dict[str, Any],
+    extra: Mapping[str, Any],
+    ours: Set[str],
+    parents: Set[str],
+    above: str,
+) -> None:
+    for name, value in extra.items():
+        path = above + name
+        is_object = path in parents or type(body.get(name)) is dict
+        if is_object and path not in ours and isinstance(value, Mapping):
+            _merge(body.setdefault(name, {}), value, ours, parents, f"{path}.")
+        elif is_object or path in ours or name in body:
+            raise UnsupportedOption(f"extra.{path}")
+        else:
+            body[name] = value

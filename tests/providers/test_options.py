@@ -15,7 +15,7 @@ TABLE = {
     "seed": Field("config.seed", str),
     "stop": Field("stop", lambda _: None),
     "reasoning_effort": (
-        Field("thinking.on", lambda value: value != "none", is_shared=True),
+        Field("thinking.on", lambda value: value != "none"),
         Field("effort"),
     ),
 }
@@ -69,23 +69,35 @@ def test_an_option_may_take_two_fields() -> None:
     assert {"thinking": {"on": True}, "effort": "low"} == body
 
 
-def test_extra_fields_may_bring_a_shared_one_only_where_we_do_not() -> None:
-    extra = {"thinking": {"keep": "all"}}
+def test_extra_objects_are_merged_into_ours() -> None:
+    extra = {"thinking": {"keep": "all"}, "config": {"top": {"n": 1}}}
     body: dict[str, Any] = {}
 
-    write_options(body, prompt(extra=extra), TABLE)
+    write_options(body, prompt(extra=extra, reasoning_effort="low"), TABLE)
 
-    assert extra == body
-    with pytest.raises(UnsupportedOption):
-        write_options({}, prompt(extra=extra, reasoning_effort="low"), TABLE)
+    assert {
+        "thinking": {"on": True, "keep": "all"},
+        "effort": "low",
+        "config": {"top": {"n": 1}},
+    } == body
+    assert {"keep": "all"} == extra["thinking"]
 
 
-@pytest.mark.parametrize("name", ["model", "temperature", "config", "stop", "effort"])
-def test_extra_fields_overwrite_none_of_ours(name: str) -> None:
+@pytest.mark.parametrize(
+    "extra",
+    [
+        *({name: 1} for name in ("model", "temperature", "config", "stop", "effort", "mine")),
+        *({"config": {"seed": 1}}, {"config": {"top": 1}}, {"config": {"top": {"k": 1}}}),
+        *({"own": {"input": 1}}, {"own": 1}, {"mine": {"a": 1}}, {"model": {"a": 1}}),
+    ],
+)
+def test_extra_fields_overwrite_none_of_ours(extra: dict[str, Any]) -> None:
+    own = frozenset({"own.input", "mine"})
+
     with pytest.raises(UnsupportedOption) as caught:
-        write_options({"model": "m"}, prompt(extra={name: 1}), TABLE)
+        write_options({"model": "m"}, prompt(extra=extra), TABLE, own)
 
-    assert f"extra.{name}" == caught.value.name
+    assert caught.value.name.startswith(f"extra.{next(iter(extra))}")
 
 
 def test_every_field_after_the_files_is_an_option() -> None:
