@@ -5,6 +5,8 @@ Written after the recorded samples, and proved by the official SDKs (`providers/
 
 import json
 
+from tests import anthropic_framing
+
 USAGE = (7, 11)  # tokens in and out, of answers that are not about usage
 
 Usage = tuple[int, int]
@@ -16,6 +18,11 @@ def piece(dialect: str, number: int, text: str, reasoning: str = "") -> bytes:
         return _dashscope(number, text, reasoning, "null", (USAGE[0], number + 1))
     if dialect == "qianfan-v1":
         return _qianfan_v1(number, text, False, "normal", (USAGE[0], number + 1))
+    if dialect == "anthropic":  # each piece is a block of its own
+        begin = anthropic_framing.start(USAGE[0]) if number == 0 else b""
+        if reasoning:
+            return begin + anthropic_framing.thinking(number, reasoning)
+        return begin + anthropic_framing.text(number, text)
     delta: dict[str, object] = {"content": text}
     if reasoning:
         delta = {"content": None, "reasoning_content": reasoning}
@@ -43,6 +50,9 @@ def finish(dialect: str, number: int, reason: str, usage: Usage | None) -> bytes
         return _dashscope(number, "", "", reason, usage)
     if dialect == "qianfan-v1":
         return _qianfan_v1(number, "", True, "normal" if reason == "stop" else reason, usage)
+    if dialect == "anthropic":
+        begin = anthropic_framing.start(usage[0] if usage else 0) if number == 0 else b""
+        return begin + anthropic_framing.end(reason, usage[1] if usage else 0)
     done = b"data: [DONE]\n\n"
     if dialect == "qianfan":  # usage in the finish chunk
         choice = {"index": 0, "delta": {"content": ""}, "finish_reason": reason, "flag": 0}

@@ -36,20 +36,29 @@ import pytest
 from tornado.httputil import HTTPHeaders
 from tornado.ioloop import IOLoop
 
-from tests import framing
+from tests import anthropic_api, framing
 
 SAMPLES = Path(__file__).parent / "providers" / "samples"
 
 TOKEN = "24.scripted-token"
 
 # Where each dialect's `base_url` ends on this server, and where its answers are asked for.
-BASE_PATHS = {"openai": "/v1", "dashscope": "/api/v1", "qianfan": "/v2", "qianfan-v1": ""}
+BASE_PATHS = {
+    "openai": "/v1",
+    "dashscope": "/api/v1",
+    "qianfan": "/v2",
+    "qianfan-v1": "",
+    "anthropic": "",
+}
 CHAT_PATHS = {
     "/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/": "qianfan-v1",
     "/services/aigc/text-generation/generation": "dashscope",
     "/v2/chat/completions": "qianfan",
+    "/v1/messages": "anthropic",
     "/chat/completions": "openai",  # under any prefix
 }
+# What an API refuses: the status and the body of the error, or None.
+STRICT = {"anthropic": anthropic_api.refusal}
 
 
 class Script:
@@ -303,6 +312,10 @@ class ScriptedUpstream:
         if request.dialect == "qianfan-v1" and request.query.get("access_token") != self.token:
             _answer(request, {"error_code": 111, "error_msg": "Access token expired"})
             return
+        check = STRICT.get(request.dialect)
+        if check is not None and (refused := check(request.headers, request.body)) is not None:
+            _answer(request, refused[1], refused[0])
+            return
         script = self._scripts[min(self._scripted, len(self._scripts) - 1)]
         self._scripted += 1
         script.play_to(request)
@@ -362,8 +375,8 @@ class _Connection(asyncio.Protocol):
         self._upstream.take(self._requests[-1])
 
 
-def _answer(request: Request, body: object) -> None:
-    request.send_head(200, Content_Type="application/json")
+def _answer(request: Request, body: object, status: int = 200) -> None:
+    request.send_head(status, Content_Type="application/json")
     request.send(json.dumps(body).encode())
     request.end()
 

@@ -138,6 +138,7 @@ async def test_an_answer_past_its_bound_is_cut_and_what_fits_is_kept(
         ("dashscope", {}),
         ("qianfan", {}),
         ("qianfan-v1", {"access_token": "24.scripted-token.0"}),
+        ("anthropic", {"api_key": "sk-ant-example"}),
         ("qianfan-v1", {"api_key": "ak", "secret_key": "sk"}),
     ],
 )
