@@ -13,6 +13,7 @@ DialectName = Literal[
     "qianfan",
     "qianfan-v1",
     "anthropic",
+    "ollama",
     "demo",
 ]
 
@@ -37,6 +38,10 @@ ProviderField = Literal[
     "prompt_cache",
     "reasoning_summary",
     "encrypted_reasoning",
+    "first_token_timeout",
+    "num_ctx_min",
+    "num_ctx_max",
+    "keep_alive",
 ]
 
 
@@ -60,6 +65,9 @@ class Preset(NamedTuple):
     # The environment variables of the vendor's own tools, and the settings that they fill.
     key_variables: tuple[Mapping[str, str], ...] = ()
     fields: frozenset[ProviderField] = frozenset()  # the settings that apply to it
+    key_required: bool = True  # at `base_url`
+    # Seconds to wait for the first token, if `timeouts.first_token` is shorter.
+    first_token_timeout: float = 0
     switches: Switches = USUAL
     # The kinds of blocks that it accepts in questions besides text, and that its answers may have
     # besides text, reasoning and tool calls.
@@ -67,7 +75,9 @@ class Preset(NamedTuple):
     output_kinds: frozenset[str] = frozenset()
 
 
-_NETWORKED: Final[tuple[ProviderField, ...]] = ("base_url", "api_key", "proxy", "ca_certs")
+_NETWORKED: Final[tuple[ProviderField, ...]] = (
+    *("base_url", "api_key", "proxy", "ca_certs", "first_token_timeout"),
+)
 _SWITCHED: Final[tuple[ProviderField, ...]] = ("stream_options", "max_tokens_name", "done_ends")
 
 PRESETS: Final[Mapping[str, Preset]] = {
@@ -122,6 +132,18 @@ PRESETS: Final[Mapping[str, Preset]] = {
         fields=frozenset((*_NETWORKED, "anthropic_version", "prompt_cache")),
         input_kinds=frozenset({"image", "file", "tool_result"}),
         output_kinds=frozenset({"data"}),
+    ),
+    "ollama": Preset(
+        dialect="ollama",
+        base_url="http://127.0.0.1:11434",
+        models=("llama3.2",),
+        key_variables=({"OLLAMA_HOST": "base_url"},),
+        fields=frozenset((*_NETWORKED, "num_ctx_min", "num_ctx_max", "keep_alive")),
+        key_required=False,
+        # Loading a model of some ten gigabytes from a slow disk takes minutes, and so does waiting
+        # for its turn in the server's queue; until then not even headers come.
+        first_token_timeout=300,
+        input_kinds=frozenset({"image", "tool_result"}),
     ),
     # It has no address before the server has started it.
     "demo": Preset(dialect="demo", base_url="", models=("demo",)),

@@ -8,6 +8,7 @@ from providers.anthropic import Anthropic
 from providers.credentials import Credentials, FetchedToken, FixedCredential
 from providers.dashscope import DashScope
 from providers.dialect import Dialect
+from providers.ollama import ContextSize, Ollama
 from providers.openai import OpenAI
 from providers.openai_responses import OpenAIResponses
 from providers.provider import Provider
@@ -26,8 +27,11 @@ def build_provider(
     timeouts: TimeoutSettings,
 ) -> Provider:
     """Build the provider `name`. `base_url` is that of its settings, or where the demo listens."""
+    first_token = configured.first_token_timeout or max(
+        timeouts.first_token, preset_of(configured.dialect).first_token_timeout
+    )
     transport = Transport(
-        Timeouts(timeouts.connect, timeouts.first_token, timeouts.idle, timeouts.answer),
+        Timeouts(timeouts.connect, first_token, timeouts.idle, timeouts.answer),
         proxy=ProxyAddress.from_url(configured.proxy) if configured.proxy else None,
         ca_certs=configured.ca_certs,
     )
@@ -67,6 +71,12 @@ def _dialect(configured: ProviderSettings, base_url: str) -> Dialect:
                 base_url,
                 version=configured.anthropic_version,
                 prompt_cache=configured.prompt_cache,
+            )
+        case "ollama":
+            return Ollama(
+                base_url,
+                context_size=ContextSize(configured.num_ctx_min, configured.num_ctx_max),
+                keep_alive=configured.keep_alive,
             )
 
 

@@ -49,8 +49,7 @@ class Interpreter(ABC):
     be read. What precedes an error in the same event is passed on before.
     """
 
-    # How the body is cut into events. Every dialect so far streams SSE and keeps this default; JSON
-    # lines (`LineParser`) are for a dialect of Ollama's own API, which is not there yet.
+    # How the body is cut into events: as SSE, or for Ollama's own API as lines of JSON.
     framing: ClassVar[type[EventParser | LineParser]] = EventParser
     # Whether an event of its own, such as `[DONE]`, ends the stream. If not, the body's end does.
     has_end_word: ClassVar[bool] = False

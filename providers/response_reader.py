@@ -19,6 +19,7 @@ from model.usage import Usage
 from providers.assembler import Assembler
 from providers.dialect import Dialect
 from providers.errors import BadResponse, ProviderError, StreamBroken
+from providers.ndjson import LineParser
 from providers.quirks import QuirkLog
 from providers.sink import Sink
 from providers.sse import MAX_EVENT_BYTES, Event, StrayLine
@@ -35,6 +36,7 @@ _BLANK: Final = b" \t\r\n\xef\xbb\xbf"  # a BOM, or a part of it, does not begin
 # tag.
 _FIELDS: Final = (b"data", b"event", b"id", b"retry", b":")
 # A body that began as JSON and has one of these is no single value: it is lines, or events follow.
+# Where the framing is lines of JSON, its first line decides instead.
 _LINES: Final = (b"}\n{", b"}\r\n{", b"}\n\n{", b"}\r\n\r\n{", b"\ndata:")
 # So many bytes tell what a body is: `event` and its colon, the longest of the fields. No mark in
 # _LINES is longer, so that looking back as far finds a mark that two chunks cut.
@@ -227,8 +229,17 @@ class ResponseReader:
             raise BadResponse(reason="body_too_long")
         if not self._is_json and not self._is_known(chunk):
             return
-        if not self._is_json or any(self._body.find(mark, looked_at) >= 0 for mark in _LINES):
+        if not self._is_json or self._has_more_than_one_value(looked_at):
             self._stream()
+
+    def _has_more_than_one_value(self, looked_at: int) -> bool:
+        """Whether a body that began as JSON is a stream."""
+        if self._interpreter.framing is not LineParser:
+            return any(self._body.find(mark, looked_at) >= 0 for mark in _LINES)
+        begin = self._body.find(self._head[:1])
+        end = self._body.find(b"\n", begin)
+        # A value that is spread over several lines has no whole object on the first one.
+        return end >= 0 and self._body[begin:end].rstrip().endswith(b"}")
 
     def _is_known(self, chunk: bytes) -> bool:
         """Whether the kind of the body is known by now. Raises BadResponse for a page of HTML."""

@@ -45,6 +45,25 @@ def web_address(text: str) -> SplitResult:
     return parts
 
 
+def completed_address(text: str, usual: str) -> str:
+    """Return the URL that `text` means: it may lack a scheme, the host or the port, which are then
+    those of `usual`.
+
+    So the variable OLLAMA_HOST is read by Ollama's own tools. Its server reads it as well, as the
+    address to listen at: one that stands for all addresses means this machine.
+
+    Raises ValueError.
+    """
+    standard = urlsplit(usual)
+    has_scheme = "://" in text
+    parts = urlsplit(text if has_scheme else f"{standard.scheme}://{text}")
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(parts.hostname or "", parts.hostname)
+    host = host or standard.hostname or ""
+    port = parts.port or (None if has_scheme else standard.port)
+    where = f"[{host}]" if ":" in host else host
+    return parts._replace(netloc=where if port is None else f"{where}:{port}").geturl()
+
+
 def _proxy(text: str) -> str:
     parts = web_address(text)
     if parts.scheme != "http" or parts.port is None or parts.path not in ("", "/") or parts.query:

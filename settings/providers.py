@@ -6,7 +6,17 @@ from pydantic import Field, StringConstraints, ValidationInfo, field_validator, 
 
 from presets import DialectName, MaxTokensName, ProviderField, ReasoningSummary, preset_of
 from settings.addresses import ProxyAddress, web_address
-from settings.values import CaFile, CommaSeparated, Count, Seconds, Secret, Section, Word
+from settings.values import (
+    CaFile,
+    CommaSeparated,
+    Count,
+    KeepAlive,
+    Limit,
+    Seconds,
+    Secret,
+    Section,
+    Word,
+)
 
 # A date, as Anthropic names its versions.
 AnthropicVersion = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")]
@@ -37,6 +47,15 @@ class ProviderSettings(Section):
     reasoning_summary: ReasoningSummary | None = None
     # openai-responses: false: reasoning is not sent back, for models that refuse to encrypt it
     encrypted_reasoning: bool = True
+    # Instead of timeouts.first_token; unset: that, but for Ollama, which may load the model, 300 s
+    first_token_timeout: Seconds | None = None
+    # ollama: the least and the largest `num_ctx`, in tokens. It is chosen for each question, in
+    # steps of twice the size, because each change loads the model again. The largest fits
+    # context.max_chars in any language; with equal numbers the model is never loaded again, with a
+    # largest of 0 the server's own size applies.
+    num_ctx_min: Count = 8192
+    num_ctx_max: Limit = 65_536
+    keep_alive: KeepAlive | None = None  # ollama: how long models stay in memory, as "30m" or -1
 
     @field_validator("base_url")
     @classmethod
@@ -65,7 +84,12 @@ class ProviderSettings(Section):
             if pair != ((False, False) if self.access_token else (True, True)):
                 raise ValueError("requires api_key and secret_key, or access_token instead")
         # Private servers often need no key: only for the public address is it known to be required.
-        elif self.api_key is None and self.base_url and self.base_url == preset.base_url:
+        elif (
+            preset.key_required
+            and self.api_key is None
+            and self.base_url
+            and self.base_url == preset.base_url
+        ):
             raise ValueError(f"api_key is required for {self.base_url}")
         return self
 

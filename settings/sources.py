@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, TomlConf
 
 from presets import PRESETS
 from service_links import service_links
+from settings.addresses import completed_address
 from settings.errors import SettingsError
 from settings.tree import Settings
 
@@ -26,6 +27,8 @@ DEFAULT_FILE = Path("headrace.toml")
 _KEY_VARIABLES = tuple(
     (name, variables) for name, preset in PRESETS.items() for variables in preset.key_variables
 )
+
+_KEYS = {"api_key", "secret_key", "access_token"}
 
 
 def _sharing(variables: Mapping[str, str]) -> list[str]:
@@ -120,7 +123,8 @@ def settings_file(
 
 
 class VendorKeys(PydanticBaseSettingsSource):
-    """API keys under the vendors' own names. They add a provider, or fill in its missing key.
+    """API keys, or an address, under the vendors' own names. They add a provider, or fill in what
+    it lacks.
 
     Where several providers may have the same key, it is for those that are configured; the first of
     them is added if none is.
@@ -149,17 +153,31 @@ class VendorKeys(PydanticBaseSettingsSource):
             if name not in ([each for each in sharing if each in configured] or sharing[:1]):
                 continue
             theirs = configured.get(name, {})
-            if _takes_keys(theirs, PRESETS[name].dialect):
-                providers[name] = {variables[each]: value for each, value in keys.items()}
+            if _takes(variables.values(), theirs, PRESETS[name].dialect):
+                providers[name] = {
+                    variables[each]: _meant(each, variables[each], value, PRESETS[name].base_url)
+                    for each, value in keys.items()
+                }
         return {"providers": providers} if providers else {}
 
 
-def _takes_keys(configured: object, dialect: str) -> bool:
-    """Whether a configured provider is the one that a vendor's key is for, and has no key
-    itself.
+def _takes(settings: Iterable[str], configured: object, dialect: str) -> bool:
+    """Whether a configured provider is the one that a vendor's variables are for, and has no key,
+    or no such settings, itself.
     """
+    wanted = set(settings)
     return (
         isinstance(configured, dict)
         and configured.get("dialect", dialect) == dialect
-        and not configured.keys() & {"api_key", "secret_key", "access_token"}
+        and not configured.keys() & (_KEYS if wanted & _KEYS else wanted)
     )
+
+
+def _meant(variable: str, setting: str, value: str, usual_address: str) -> str:
+    """Return the value of a setting that a vendor's variable means. Raises SettingsError."""
+    if setting != "base_url":
+        return value
+    try:
+        return completed_address(value.strip(), usual_address)
+    except ValueError as error:
+        raise SettingsError(f"{variable} should be an address such as host:port") from error

@@ -44,6 +44,16 @@ def _provider_name(text: str) -> str:
     return text
 
 
+def _keep_alive(text: str) -> str:
+    if not re.fullmatch(r"-?[0-9]{1,9}|-?([0-9]{1,9}(\.[0-9]+)?(ms|s|m|h))+", text):
+        raise ValueError('should be a number of seconds, a time such as "30m", or -1 for ever')
+    return text
+
+
+def _number_as_text(value: object) -> object:
+    return str(value) if type(value) is int else value
+
+
 def _split_at_commas(value: object) -> object:
     """Split a string at commas, since an environment variable cannot contain a list."""
     if isinstance(value, str):
@@ -58,6 +68,7 @@ Word = Annotated[str, Field(min_length=1)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 SigningSecret = Annotated[Secret, AfterValidator(_long_enough)]
 CaFile = Annotated[Path, AfterValidator(_ca_file)]
+KeepAlive = Annotated[str, BeforeValidator(_number_as_text), AfterValidator(_keep_alive)]
 CommaSeparated = BeforeValidator(_split_at_commas)
 ProviderName = Annotated[str, AfterValidator(_provider_name)]
 

@@ -15,6 +15,7 @@ from providers.anthropic import Anthropic
 from providers.dashscope import DashScope
 from providers.dialect import Dialect
 from providers.errors import ProviderError, StreamBroken
+from providers.ollama import Ollama
 from providers.openai import OpenAI
 from providers.openai_responses import OpenAIResponses
 from providers.qianfan import Qianfan
@@ -36,6 +37,7 @@ CUMULATIVE = DashScope(PRESETS["dashscope"].base_url, incremental_output=False)
 QIANFAN = Qianfan(PRESETS["qianfan"].base_url)
 QIANFAN_V1 = QianfanV1(PRESETS["qianfan-v1"].base_url)
 ANTHROPIC = Anthropic(PRESETS["anthropic"].base_url, version="2023-06-01", prompt_cache=False)
+OLLAMA = Ollama(PRESETS["ollama"].base_url)
 
 
 class Outcome:
@@ -186,6 +188,8 @@ def dialect_of(sample: str) -> Dialect:
         return CUMULATIVE if EXPECTED[sample].get("mode") == "cumulative" else DASHSCOPE
     if sample.startswith("openai-responses"):
         return RESPONSES
+    if sample.startswith("ollama"):
+        return OLLAMA
     return OPENAI
 
 

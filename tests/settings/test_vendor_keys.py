@@ -115,3 +115,58 @@ class TestOneKeyForSeveralProviders:
         settings = load(toml("[providers.openai-responses]\napi_key = 'mine'"), self.KEY)
 
         assert ["openai-responses"] == list(settings.providers)
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ("127.0.0.1:11434", "http://127.0.0.1:11434"),
+        ("1.2.3.4", "http://1.2.3.4:11434"),
+        (":56789", "http://127.0.0.1:56789"),
+        ("0.0.0.0", "http://127.0.0.1:11434"),
+        ("[::]:1234", "http://[::1]:1234"),
+        ("[fd00::4]", "http://[fd00::4]:11434"),
+        ("gpu.example", "http://gpu.example:11434"),
+        ("gpu.example:80/ollama/", "http://gpu.example:80/ollama"),
+        ("http://gpu.example", "http://gpu.example"),
+        ("https://ollama.com", "https://ollama.com"),
+        ("https://gpu.example:8443", "https://gpu.example:8443"),
+        (" 1.2.3.4:5 ", "http://1.2.3.4:5"),
+    ],
+)
+def test_ollamas_variable_switches_it_on_and_is_its_address(given: str, address: str) -> None:
+    settings = load(None, {"OLLAMA_HOST": given})
+
+    [(name, provider)] = settings.providers.items()
+    assert ("ollama", address, None) == (name, provider.base_url, provider.api_key)
+    assert settings.effective_default_model.startswith("ollama/")
+
+
+@pytest.mark.parametrize("given", ["host:port", "[::1", "1.2.3.4:99999", "http://[zz]"])
+def test_an_address_that_is_none_is_an_error(given: str) -> None:
+    assert "OLLAMA_HOST should be an address such as host:port" == error_message(
+        environ={"OLLAMA_HOST": given}
+    )
+
+
+def test_a_configured_address_is_kept(toml: Callable[..., Path]) -> None:
+    file = toml("""
+        [providers.ollama]
+        base_url = "http://127.0.0.1:9"
+        models = ["m"]
+    """)
+
+    settings = load(file, {"OLLAMA_HOST": "1.2.3.4"})
+
+    assert "http://127.0.0.1:9" == settings.providers["ollama"].base_url
+
+
+def test_a_key_does_not_keep_the_address_from_its_variable(toml: Callable[..., Path]) -> None:
+    file = toml("""
+        [providers.ollama]
+        api_key = "a"
+    """)
+
+    settings = load(file, {"OLLAMA_HOST": "https://ollama.com"})
+
+    assert "https://ollama.com" == settings.providers["ollama"].base_url
