@@ -14,6 +14,7 @@ DialectName = Literal[
     "qianfan-v1",
     "anthropic",
     "ollama",
+    "gemini",
     "demo",
 ]
 
@@ -42,6 +43,7 @@ ProviderField = Literal[
     "num_ctx_min",
     "num_ctx_max",
     "keep_alive",
+    "include_thoughts",
 ]
 
 
@@ -144,6 +146,16 @@ PRESETS: Final[Mapping[str, Preset]] = {
         # for its turn in the server's queue; until then not even headers come.
         first_token_timeout=300,
         input_kinds=frozenset({"image", "tool_result"}),
+    ),
+    "gemini": Preset(
+        dialect="gemini",
+        base_url="https://generativelanguage.googleapis.com/v1beta",
+        models=("gemini-3.5-flash-lite",),
+        # Google's own tools prefer the second one.
+        key_variables=({"GEMINI_API_KEY": "api_key"}, {"GOOGLE_API_KEY": "api_key"}),
+        fields=frozenset((*_NETWORKED, "include_thoughts")),
+        input_kinds=frozenset({"image", "file", "tool_result"}),
+        output_kinds=frozenset({"data"}),
     ),
     # It has no address before the server has started it.
     "demo": Preset(dialect="demo", base_url="", models=("demo",)),

@@ -8,6 +8,7 @@ from providers.anthropic import Anthropic
 from providers.credentials import Credentials, FetchedToken, FixedCredential
 from providers.dashscope import DashScope
 from providers.dialect import Dialect
+from providers.gemini import Gemini
 from providers.ollama import ContextSize, Ollama
 from providers.openai import OpenAI
 from providers.openai_responses import OpenAIResponses
@@ -78,6 +79,8 @@ def _dialect(configured: ProviderSettings, base_url: str) -> Dialect:
                 context_size=ContextSize(configured.num_ctx_min, configured.num_ctx_max),
                 keep_alive=configured.keep_alive,
             )
+        case "gemini":
+            return Gemini(base_url, include_thoughts=configured.include_thoughts)
 
 
 def _credentials(

@@ -108,8 +108,8 @@ def convert_leniently(value: dict[str, Any], kind: type[T]) -> T:
     """
     read_any = dropped_any = False
     fields: dict[str, Any] = {}
-    for name, convert in _converters(kind).items():
-        given = value.get(name)
+    for written, (name, convert) in _converters(kind).items():
+        given = value.get(written)
         if given is None:
             continue
         meant = convert(given)
@@ -124,10 +124,11 @@ def convert_leniently(value: dict[str, Any], kind: type[T]) -> T:
 
 
 @cache
-def _converters(kind: type[msgspec.Struct]) -> Mapping[str, Callable[[Any], Any]]:
-    """Return a converter for each field of a type, chosen by the field's annotation."""
+def _converters(kind: type[msgspec.Struct]) -> Mapping[str, tuple[str, Callable[[Any], Any]]]:
+    """Return, for each field as JSON spells it, its name and a converter for its annotation."""
     hints = typing.get_type_hints(kind)
-    return {name: _converter(hints[name]) for name in kind.__struct_fields__}
+    names = zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True)
+    return {written: (name, _converter(hints[name])) for written, name in names}
 
 
 def _converter(hint: Any) -> Callable[[Any], Any]:

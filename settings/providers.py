@@ -56,6 +56,9 @@ class ProviderSettings(Section):
     num_ctx_min: Count = 8192
     num_ctx_max: Limit = 65_536
     keep_alive: KeepAlive | None = None  # ollama: how long models stay in memory, as "30m" or -1
+    # gemini: true: thoughts are always asked for; false: if a question names an effort or a budget,
+    # because models that do not think refuse the field
+    include_thoughts: bool = False
 
     @field_validator("base_url")
     @classmethod

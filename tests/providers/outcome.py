@@ -15,6 +15,7 @@ from providers.anthropic import Anthropic
 from providers.dashscope import DashScope
 from providers.dialect import Dialect
 from providers.errors import ProviderError, StreamBroken
+from providers.gemini import Gemini
 from providers.ollama import Ollama
 from providers.openai import OpenAI
 from providers.openai_responses import OpenAIResponses
@@ -36,6 +37,7 @@ DASHSCOPE = DashScope(PRESETS["dashscope"].base_url)
 CUMULATIVE = DashScope(PRESETS["dashscope"].base_url, incremental_output=False)
 QIANFAN = Qianfan(PRESETS["qianfan"].base_url)
 QIANFAN_V1 = QianfanV1(PRESETS["qianfan-v1"].base_url)
+GEMINI = Gemini(PRESETS["gemini"].base_url)
 ANTHROPIC = Anthropic(PRESETS["anthropic"].base_url, version="2023-06-01", prompt_cache=False)
 OLLAMA = Ollama(PRESETS["ollama"].base_url)
 
@@ -178,6 +180,8 @@ def read(
 @cache
 def dialect_of(sample: str) -> Dialect:
     """The dialect that a sample is written in."""
+    if sample.startswith("gemini"):
+        return GEMINI
     if sample.startswith("anthropic"):
         return ANTHROPIC
     if sample.startswith("qianfan-v1"):

@@ -21,6 +21,12 @@ from tests.settings.steps import error_message
         ("qianfan", {"api_key": "k"}, "https://qianfan.baidubce.com/v2", "ernie-4.5-turbo-128k"),
         ("qianfan-v1", {"access_token": "k"}, "https://aip.baidubce.com", "ERNIE-Speed-128K"),
         ("anthropic", {"api_key": "k"}, "https://api.anthropic.com", "claude-haiku-4-5"),
+        (
+            "gemini",
+            {"api_key": "k"},
+            "https://generativelanguage.googleapis.com/v1beta",
+            "gemini-3.5-flash-lite",
+        ),
         ("demo", {}, "", "demo"),
     ],
 )

@@ -17,6 +17,9 @@ from tests.settings.steps import SECRET, error_message
         ({"DASHSCOPE_API_KEY": "a"}, "dashscope"),
         ({"QIANFAN_API_KEY": "a"}, "qianfan"),
         ({"ANTHROPIC_API_KEY": "a"}, "anthropic"),
+        ({"GEMINI_API_KEY": "a"}, "gemini"),
+        ({"GOOGLE_API_KEY": "a"}, "gemini"),
+        ({"GEMINI_API_KEY": "b", "GOOGLE_API_KEY": "a"}, "gemini"),  # as Google's tools choose
         ({"QIANFAN_ACCESS_KEY": "a", "QIANFAN_SECRET_KEY": "b"}, "qianfan-v1"),
         ({"QIANFAN_AK": "a", "QIANFAN_SK": "b"}, "qianfan-v1"),
     ],
