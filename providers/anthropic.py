@@ -11,10 +11,11 @@ from typing import Any, Final
 
 import msgspec
 
+from model.blocks import FileBlock, ImageBlock
 from model.prompt import Prompt
 from providers.anthropic_interpreter import AnthropicInterpreter
-from providers.anthropic_messages import check_parts, messages, tool_names
-from providers.anthropic_options import complete, options_of
+from providers.anthropic_messages import check_part, messages, tool_names
+from providers.anthropic_options import dependent_fields, options_of
 from providers.assembler import Assembler
 from providers.dialect import Dialect, Interpreter, OutgoingRequest
 from providers.error_parsing import unless_told_not_to_retry
@@ -48,13 +49,17 @@ class Anthropic(Dialect):
     def check(self, prompt: Prompt) -> None:
         """Raises UnsupportedOption for what the API cannot express."""
         super().check(prompt)
-        self._options(prompt)
-        check_parts(prompt.turns)
+        dependent_fields(prompt)
+
+    def check_part(self, part: ImageBlock | FileBlock) -> None:
+        """Raises UnsupportedOption for a media type that the API does not take."""
+        check_part(part)
 
     def request(self, prompt: Prompt, credential: str | None) -> OutgoingRequest:
         """Build a message that streams."""
         turns = paired(prompt.turns)
-        body = self._options(prompt)
+        body = dependent_fields(prompt)
+        write_options(body, prompt, self.options, self.own_fields)
         body |= {"model": prompt.model, "messages": messages(prompt, turns), "stream": True}
         if prompt.system:
             body["system"] = prompt.system
@@ -81,12 +86,6 @@ class Anthropic(Dialect):
         if type(error) is BadRequest and _LOW_BALANCE.search(body):
             return QuotaExceeded(provider_code=error.provider_code, reason=error.reason)
         return unless_told_not_to_retry(error, headers)
-
-    def _options(self, prompt: Prompt) -> dict[str, Any]:
-        body: dict[str, Any] = {}
-        write_options(body, prompt, self.options)
-        complete(body, prompt)
-        return body
 
 
 def _define(body: dict[str, Any], names: list[str]) -> None:

@@ -21,6 +21,7 @@ from model.blocks import (
     TextBlock,
     ToolCallBlock,
     ToolResultBlock,
+    kind_of,
 )
 from model.messages import Role
 from model.prompt import Prompt, Turn
@@ -42,15 +43,10 @@ _DATA_URI: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[^;,]*)*;base64,", r
 Message = dict[str, Any]
 
 
-def check_parts(turns: Iterable[Turn]) -> None:
-    """Raises UnsupportedOption for a part whose media type the API does not take.
-
-    The name is that of the media type, such as `image/bmp`.
-    """
-    for block in (block for turn in turns for block in turn.blocks):
-        if isinstance(block, ImageBlock | FileBlock):
-            uri = _data_uri(block)
-            _check_type(block.media_type if uri is None else uri[1], block)
+def check_part(part: ImageBlock | FileBlock) -> None:
+    """Raises UnsupportedOption for a media type that the API does not take."""
+    uri = _data_uri(part)
+    _check_type(part.media_type if uri is None else uri[1], part)
 
 
 def messages(prompt: Prompt, turns: Iterable[Turn]) -> list[Message]:
@@ -187,4 +183,4 @@ def _check_type(media_type: str | None, block: ImageBlock | FileBlock) -> None:
         return
     is_document = media_type == PDF or media_type.startswith("text/")
     if isinstance(block, ImageBlock) or not is_document:
-        raise UnsupportedOption(media_type)
+        raise UnsupportedOption(f"{kind_of(block)}.media_type")

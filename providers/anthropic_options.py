@@ -9,8 +9,9 @@ or none, as with those of gateways. A budget that was asked for is sent to any m
 import re
 from typing import Any, Final
 
-from model.prompt import NamedTool, Prompt, ReasoningEffort, ResponseFormat, Tool, ToolChoice
+from model.prompt import NamedTool, Prompt, ReasoningEffort, ResponseFormat, Tool
 from providers.errors import UnsupportedOption
+from providers.openai_options import parameters_of
 from providers.options import Field, OptionTable
 
 # Tokens. The API requires a limit. So many are a long answer, and no model that is served today
@@ -52,24 +53,24 @@ def _format(wanted: ResponseFormat) -> dict[str, Any]:
     return {"type": "json_schema", "schema": wanted.schema}
 
 
+def _stops(stops: tuple[str, ...]) -> list[str]:
+    if not all(stop.strip() for stop in stops):  # the API refuses blank ones
+        raise UnsupportedOption("stop")
+    return list(stops)
+
+
 def _tool(tool: Tool) -> dict[str, Any]:
     fields: dict[str, Any] = {"name": tool.name}
     if tool.description:
         fields["description"] = tool.description
-    fields["input_schema"] = tool.parameters or {"type": "object", "properties": {}}
+    fields["input_schema"] = parameters_of(tool)
     if tool.strict is not None:
         fields["strict"] = tool.strict
     return fields
 
 
-def _tool_choice(choice: ToolChoice) -> dict[str, Any]:
-    if isinstance(choice, NamedTool):
-        return {"type": "tool", "name": choice.name}
-    return {"type": "any" if choice == "required" else choice}
-
-
 def _elsewhere(_: object) -> None:
-    """`complete` writes this one, which depends on others."""
+    """`dependent_fields` has it, since it depends on others."""
 
 
 _OPTIONS: Final[OptionTable] = {
@@ -77,12 +78,12 @@ _OPTIONS: Final[OptionTable] = {
     "top_p": Field("top_p"),
     "top_k": Field("top_k"),
     "max_tokens": Field("max_tokens"),
-    "stop": Field("stop_sequences", list),
+    "stop": Field("stop_sequences", _stops),
     "reasoning_effort": Field("output_config.effort", _elsewhere),
     "reasoning_budget": Field("thinking.budget_tokens", _elsewhere),
     "response_format": Field("output_config.format", _format),
     "tools": Field("tools", lambda tools: [_tool(tool) for tool in tools]),
-    "tool_choice": Field("tool_choice", _tool_choice),
+    "tool_choice": Field("tool_choice", _elsewhere),
     "parallel_tool_calls": Field("tool_choice.disable_parallel_tool_use", _elsewhere),
 }
 
@@ -95,51 +96,48 @@ def options_of(version: str) -> OptionTable:
     return {name: field for name, field in _OPTIONS.items() if name not in gone}
 
 
-def complete(body: dict[str, Any], prompt: Prompt) -> None:
-    """Write what depends on several options, or on the model, into a body that has the others.
+def dependent_fields(prompt: Prompt) -> dict[str, Any]:
+    """Return the fields that depend on several options, or on the model.
 
     Raises UnsupportedOption for options that exclude each other.
     """
-    _complete_thinking(body, prompt)
-    _complete_tool_choice(body, prompt)
+    fields = _thinking(prompt)
+    if (choice := _tool_choice(prompt)) is not None:
+        fields["tool_choice"] = choice
+    return fields
 
 
-def _complete_thinking(body: dict[str, Any], prompt: Prompt) -> None:
+def _thinking(prompt: Prompt) -> dict[str, Any]:
     effort, budget = prompt.reasoning_effort, prompt.reasoning_budget
-    limit = prompt.max_tokens
+    limit, fields = prompt.max_tokens, dict[str, Any]()
     is_adaptive = _is_adaptive(prompt.model)
     if effort is not None and budget is not None and (effort == "none" or not is_adaptive):
         raise UnsupportedOption("reasoning_effort")
+    if effort is not None and effort != "none":
+        if is_adaptive:
+            # Newer models leave the text of their thinking out unless they are asked for it.
+            fields["thinking"] = {"type": "adaptive", "display": "summarized"}
+            fields["output_config"] = {"effort": "low" if effort == "minimal" else effort}
+        else:  # half of the answer is left for its text
+            wanted = _BUDGETS[effort]
+            budget = wanted if limit is None else min(wanted, max(limit // 2, _LEAST_BUDGET))
     if budget is not None:
-        _think_within(body, budget, limit)
-    elif effort == "none":
-        body["thinking"] = {"type": "disabled"}
-    elif effort is not None and is_adaptive:
-        # Newer models leave the text of their thinking out unless they are asked for it.
-        body["thinking"] = {"type": "adaptive", "display": "summarized"}
-    elif effort is not None:
-        wanted = _BUDGETS[effort]
-        half = wanted if limit is None else max(limit // 2, _LEAST_BUDGET)
-        _think_within(body, min(wanted, half), limit)  # half of the answer is left for its text
-    if effort not in (None, "none") and is_adaptive:
-        level = "low" if effort == "minimal" else effort
-        body.setdefault("output_config", {})["effort"] = level
-    thinking = body.get("thinking")
-    body.setdefault("max_tokens", DEFAULT_MAX_TOKENS + (thinking or {}).get("budget_tokens", 0))
-    if thinking is not None and thinking["type"] != "disabled":
+        _check_budget(budget, limit)
+        fields["thinking"] = {"type": "enabled", "budget_tokens": budget}
+    if effort == "none" or budget == 0:
+        fields["thinking"] = {"type": "disabled"}
+    elif "thinking" in fields:
         _check_with_thinking(prompt)
+    fields["max_tokens"] = limit or DEFAULT_MAX_TOKENS + (budget or 0)
+    return fields
 
 
-def _think_within(body: dict[str, Any], budget: int, limit: int | None) -> None:
-    """Ask for thinking within a budget, which is a part of the limit of the whole answer."""
-    if budget == 0:
-        body["thinking"] = {"type": "disabled"}
-        return
-    if budget < _LEAST_BUDGET:
+def _check_budget(budget: int, limit: int | None) -> None:
+    """Raises UnsupportedOption for a budget that the API refuses; 0 is no thinking."""
+    if 0 < budget < _LEAST_BUDGET:
         raise UnsupportedOption("reasoning_budget")
-    if limit is not None and limit <= budget:
+    if limit is not None and 0 < limit <= budget:
         raise UnsupportedOption("max_tokens")
-    body["thinking"] = {"type": "enabled", "budget_tokens": budget}
 
 
 def _check_with_thinking(prompt: Prompt) -> None:
@@ -154,14 +152,23 @@ def _check_with_thinking(prompt: Prompt) -> None:
         raise UnsupportedOption("tool_choice")
 
 
-def _complete_tool_choice(body: dict[str, Any], prompt: Prompt) -> None:
+def _tool_choice(prompt: Prompt) -> dict[str, Any] | None:
+    choice = prompt.tool_choice
     if not prompt.tools:
         # Without tools the API refuses any choice, where `auto` and `none` change nothing.
-        if prompt.tool_choice not in (None, "auto", "none"):
+        if choice not in (None, "auto", "none"):
             raise UnsupportedOption("tool_choice")
-        body.pop("tool_choice", None)
-    elif prompt.parallel_tool_calls is False and prompt.tool_choice != "none":
-        body.setdefault("tool_choice", {"type": "auto"})["disable_parallel_tool_use"] = True
+        return None
+    is_single = prompt.parallel_tool_calls is False
+    if choice is None and not is_single:
+        return None
+    if isinstance(choice, NamedTool):
+        fields: dict[str, Any] = {"type": "tool", "name": choice.name}
+    else:
+        fields = {"type": "any" if choice == "required" else choice or "auto"}
+    if is_single and choice != "none":
+        fields["disable_parallel_tool_use"] = True
+    return fields
 
 
 def _is_adaptive(model: str) -> bool:
