@@ -163,10 +163,11 @@ def read(
     pieces: Iterable[bytes],
     *,
     broken: bool = False,
+    into: Outcome | None = None,
     **response: Any,
 ) -> Outcome:
     """The outcome of a response whose body came in `pieces` and then ended, or was `broken` off."""
-    outcome = Outcome()
+    outcome = into or Outcome()
     reader = reader_into(outcome, dialect, **response)
     try:
         for piece in pieces:
