@@ -17,13 +17,14 @@ WORKDIR /opt/headrace
 COPY requirements.txt ./
 RUN pip install --no-cache-dir --no-compile --require-hashes -r requirements.txt
 
-COPY commands.py authentication.py presets.py server.py service_links.py supervision.py ./
+COPY commands.py authentication.py server.py service_links.py supervision.py ./
 COPY app app
 COPY auth auth
 COPY doctor doctor
 COPY handlers handlers
 COPY http_client http_client
 COPY model model
+COPY presets presets
 COPY providers providers
 COPY relay relay
 COPY settings settings

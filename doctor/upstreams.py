@@ -17,7 +17,7 @@ from http_client.errors import HttpClientError
 from http_client.poller import SocketPoller
 from model.messages import Role
 from model.prompt import Prompt, text_turn
-from presets import ProviderField, preset_of
+from presets import PRESETS, ProviderField
 from providers.building import build_provider
 from providers.errors import (
     BadRequest,
@@ -174,7 +174,7 @@ async def _ask(
     error = await failure({})
     if error is None:
         return ok(name, f"{model} answered in {1000 * (loop.time() - began):.0f} ms")
-    allowed = preset_of(configured.dialect).fields
+    allowed = PRESETS[configured.preset].fields
     if (switches := await _switches(failure, allowed, {}, error)) is not None:
         lines = ", ".join(f"{field} = {_toml(value)}" for field, value in switches.items())
         words = f"{model} answers only with other settings"

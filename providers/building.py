@@ -3,8 +3,9 @@
 from pydantic import SecretStr
 
 from http_client.client import HttpClient
-from presets import Switches, preset_of
+from presets import PRESETS
 from providers.anthropic import Anthropic
+from providers.azure_openai import AzureOpenAI
 from providers.credentials import Credentials, FetchedToken, FixedCredential
 from providers.dashscope import DashScope
 from providers.dialect import Dialect
@@ -12,6 +13,7 @@ from providers.gemini import Gemini
 from providers.ollama import ContextSize, Ollama
 from providers.openai import OpenAI
 from providers.openai_responses import OpenAIResponses
+from providers.openai_servers import SERVERS
 from providers.provider import Provider
 from providers.qianfan import Qianfan
 from providers.qianfan_v1 import QianfanV1
@@ -29,7 +31,7 @@ def build_provider(
 ) -> Provider:
     """Build the provider `name`. `base_url` is that of its settings, or where the demo listens."""
     first_token = configured.first_token_timeout or max(
-        timeouts.first_token, preset_of(configured.dialect).first_token_timeout
+        timeouts.first_token, PRESETS[configured.preset].first_token_timeout
     )
     transport = Transport(
         Timeouts(timeouts.connect, first_token, timeouts.idle, timeouts.answer),
@@ -44,27 +46,28 @@ def build_provider(
         client=client,
         transport=transport,
         models=configured.models,
-        input_kinds=preset_of(configured.dialect).input_kinds,
-        output_kinds=preset_of(configured.dialect).output_kinds,
+        input_kinds=PRESETS[configured.preset].input_kinds,
+        output_kinds=PRESETS[configured.preset].output_kinds,
     )
 
 
 def _dialect(configured: ProviderSettings, base_url: str) -> Dialect:
-    switches = Switches(configured.stream_options, configured.max_tokens_name, configured.done_ends)
     match configured.dialect:
         case "openai" | "demo":
-            return OpenAI(base_url, switches)
+            return OpenAI(base_url, configured.switches, server=_server(configured))
         case "openai-responses":
             return OpenAIResponses(
                 base_url,
                 reasoning_summary=configured.reasoning_summary,
                 encrypted_reasoning=configured.encrypted_reasoning,
-                stream_options=configured.stream_options,
+                stream_options=configured.switches.stream_options,
             )
+        case "azure-openai":
+            return AzureOpenAI(base_url, configured.switches, configured.api_version)
         case "dashscope":
             return DashScope(base_url, incremental_output=configured.incremental_output)
         case "qianfan":
-            return Qianfan(base_url, switches)
+            return Qianfan(base_url, configured.switches)
         case "qianfan-v1":
             return QianfanV1(base_url)
         case "anthropic":
@@ -81,6 +84,16 @@ def _dialect(configured: ProviderSettings, base_url: str) -> Dialect:
             )
         case "gemini":
             return Gemini(base_url, include_thoughts=configured.include_thoughts)
+
+
+def _server(configured: ProviderSettings) -> str | None:
+    """The kind of server in `openai_servers.py`, for OpenAI's dialect; None: by its host.
+
+    `openai` at another address is a look-alike, of which nothing is known.
+    """
+    preset = configured.preset
+    is_public = configured.base_url == PRESETS[preset].base_url
+    return preset if preset in SERVERS and (is_public or preset != "openai") else None
 
 
 def _credentials(

@@ -11,10 +11,11 @@ from typing import Any
 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, TomlConfigSettingsSource
 
-from presets import PRESETS
+from presets import PRESETS, Preset
 from service_links import service_links
 from settings.addresses import completed_address
 from settings.errors import SettingsError
+from settings.providers import preset_name
 from settings.tree import Settings
 
 PREFIX = "HEADRACE_"
@@ -23,18 +24,7 @@ PREFIX = "HEADRACE_"
 CREDENTIAL_PREFIX = "headrace_"
 DEFAULT_FILE = Path("headrace.toml")
 
-# The vendors' own names for their API keys. The first provider with a key is the default one.
-_KEY_VARIABLES = tuple(
-    (name, variables) for name, preset in PRESETS.items() for variables in preset.key_variables
-)
-
-_KEYS = {"api_key", "secret_key", "access_token"}
-
-
-def _sharing(variables: Mapping[str, str]) -> list[str]:
-    """Return the providers that may have the same key, in the order of their table."""
-    return [each for each, others in _KEY_VARIABLES if others.keys() == variables.keys()]
-
+_KEYS = frozenset({"api_key", "secret_key", "access_token"})
 
 # A value that has a name: the name as the operator wrote it, the path of the setting, the text.
 _Named = tuple[str, tuple[str, ...], str]
@@ -126,8 +116,9 @@ class VendorKeys(PydanticBaseSettingsSource):
     """API keys, or an address, under the vendors' own names. They add a provider, or fill in what
     it lacks.
 
-    Where several providers may have the same key, it is for those that are configured; the first of
-    them is added if none is.
+    The first provider with a key is the default one, unless the settings have another. Where
+    several presets may have the same key, it is for those that are configured; the first of them is
+    added if none is.
     """
 
     def __init__(self, settings_cls: type[BaseSettings], environ: Mapping[str, str]) -> None:
@@ -141,41 +132,60 @@ class VendorKeys(PydanticBaseSettingsSource):
         configured = self.current_state.get("providers", {})
         if not isinstance(configured, dict):
             return {}
+        presets = {name: _preset_of(name, given) for name, given in configured.items()}
         # Providers of the other sources come first, so that the default one stays the same.
         providers: dict[str, Any] = {name: {} for name in configured}
-        for name, variables in _KEY_VARIABLES:
-            keys = {each: self._environ[each] for each in variables if self._environ.get(each)}
-            if not keys:
-                continue
-            if missing := sorted(variables.keys() - keys.keys()):
-                raise SettingsError(f"{', '.join(keys)} is set, but {missing[0]} is not")
-            sharing = _sharing(variables)
-            if name not in ([each for each in sharing if each in configured] or sharing[:1]):
-                continue
-            theirs = configured.get(name, {})
-            if _takes(variables.values(), theirs, PRESETS[name].dialect):
-                providers[name] = {
-                    variables[each]: _meant(each, variables[each], value, PRESETS[name].base_url)
-                    for each, value in keys.items()
-                }
+        claimed: set[str] = set()
+        for name, preset in presets.items():
+            if preset is not None and preset in PRESETS:  # a misspelt one is reported elsewhere
+                providers[name], _ = _filled(PRESETS[preset], configured[name], self._environ)
+                claimed.update(*PRESETS[preset].key_variables)
+        for name, known in PRESETS.items():
+            if name not in configured:
+                found, variables = _filled(known, {}, self._environ)
+                if not claimed & variables:
+                    claimed |= variables
+                    providers.update({name: found} if found else {})
         return {"providers": providers} if providers else {}
 
 
-def _takes(settings: Iterable[str], configured: object, dialect: str) -> bool:
-    """Whether a configured provider is the one that a vendor's variables are for, and has no key,
-    or no such settings, itself.
+def _preset_of(name: str, given: object) -> str | None:
+    return preset_name(name, given) if isinstance(given, dict) else None
+
+
+def _filled(
+    preset: Preset, configured: Mapping[str, object], environ: Mapping[str, str]
+) -> tuple[dict[str, str], frozenset[str]]:
+    """What the vendor's variables say of a provider, and the variables with its key.
+
+    Both are empty without a key, or if the provider has one. Raises SettingsError for half a set of
+    variables, unless another set is whole, or settings have the missing part.
     """
-    wanted = set(settings)
-    return (
-        isinstance(configured, dict)
-        and configured.get("dialect", dialect) == dialect
-        and not configured.keys() & (_KEYS if wanted & _KEYS else wanted)
-    )
+    half: tuple[str, str] | None = None
+    for variables in preset.key_variables:
+        fields = set(variables.values())
+        if configured.keys() & (_KEYS if fields & _KEYS else fields):
+            continue
+        found = {name: field for name, field in variables.items() if environ.get(name)}
+        missing = variables.keys() - found.keys()
+        missing = {name for name in missing if variables[name] not in configured}
+        if found and missing:
+            half = half or (", ".join(found), min(missing))
+        elif found and (_KEYS.intersection(found.values()) or not preset.key_required):
+            named = {**preset.other_variables, **found}
+            return {
+                field: _meant(name, field, environ[name], preset.base_url)
+                for name, field in named.items()
+                if environ.get(name)
+            }, frozenset(found)
+    if half:
+        raise SettingsError(f"{half[0]} is set, but {half[1]} is not")
+    return {}, frozenset()
 
 
 def _meant(variable: str, setting: str, value: str, usual_address: str) -> str:
     """Return the value of a setting that a vendor's variable means. Raises SettingsError."""
-    if setting != "base_url":
+    if setting != "base_url" or not usual_address:
         return value
     try:
         return completed_address(value.strip(), usual_address)

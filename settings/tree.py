@@ -6,11 +6,15 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from presets import PRESETS
 from settings.addresses import UNIX, BasePath, Host, is_loopback
 from settings.auth import AuthSettings, CorsSettings
 from settings.limits import LimitsSettings
-from settings.providers import ProviderSettings, TimeoutSettings, UpstreamSettings
+from settings.providers import (
+    ProviderSettings,
+    TimeoutSettings,
+    UpstreamSettings,
+    preset_name,
+)
 from settings.relay import ContextSettings, RelaySettings
 from settings.storage import StorageSettings
 from settings.telemetry import LogSettings, MetricsSettings, TracesSettings
@@ -63,14 +67,12 @@ class Settings(BaseSettings):
     @field_validator("providers", mode="before")
     @classmethod
     def _at_least_the_demo(cls, value: object) -> object:
-        """Add the demo if there is no provider, and the dialect of providers named after a
-        preset.
-        """
+        """Add the demo if there is no provider, and the preset of providers named after one."""
         if not isinstance(value, Mapping):
             return value
         return {
-            name: {"dialect": PRESETS[name].dialect, **given}
-            if name in PRESETS and isinstance(given, Mapping)
+            name: {"preset": preset, **given}
+            if isinstance(given, Mapping) and (preset := preset_name(str(name), given))
             else given
             for name, given in (value or {"demo": {}}).items()
         }

@@ -91,7 +91,7 @@ ALLOWED = {
     "storage/sqlite": Row("model storage", "asyncio msgspec sqlite3 threading"),
     "settings": Row("presets service_links", "pydantic pydantic_core pydantic_settings"),
     "supervision.py": Row("telemetry.outage_log", "asyncio socket"),
-    "presets.py": Row(""),
+    "presets": Row(""),
     "service_links.py": Row(""),
     "model": Row("", "msgspec"),
     # How log lines are written, and how busy a thread is, for everybody.

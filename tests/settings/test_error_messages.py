@@ -64,7 +64,7 @@ def test_an_unknown_credential_is_named(credentials: Callable[..., dict[str, str
         ("providers = 3", "providers: is a table of settings, not a value"),
         ("providers.demo = 3", "providers.demo: is a table of settings, not a value"),
         ("[auth]\nmode = 'open'", "auth.mode: should be 'none', 'keys' or 'jwt'"),
-        ("[providers.x]\nmodels = ['m']", "providers.x.dialect: is required"),
+        ("[providers.x]\nmodels = ['m']", "providers.x: requires preset or dialect, since"),
         ("[storage]\nurl = 'postgres://x'", "storage.url: should be sqlite:///path, mongodb"),
         ("[storage]\nurl = 'sqlite:///'", "storage.url: should be sqlite:///path, mongodb"),
         ('[storage]\nurl = "sqlite:///a\\u0000"', "storage.url: should be sqlite:///path, mongodb"),
