@@ -300,8 +300,10 @@ class OpenAIResponsesInterpreter(JsonInterpreter[ResponsesEvent]):
     def _finish_of(self, response: ResponsesBody, status: str) -> Finish | None:
         if status == "completed" and self._call_count:
             return Finish(FinishReason.TOOL_CALLS, status)
-        if status != "incomplete":
+        if status in ("completed", "failed", "cancelled"):
             return finish_of(status)
+        if status != "incomplete":  # it is queued or in progress
+            return None
         details = response.incomplete_details
         word = (details.reason if details is not None else None) or status
         if word in _INCOMPLETE:

@@ -36,7 +36,8 @@ import pytest
 from tornado.httputil import HTTPHeaders
 from tornado.ioloop import IOLoop
 
-from tests import anthropic_api, framing
+from tests import anthropic_api, framing, openai_responses_checks
+from tests.openai_responses_stream import ResponsesStream
 
 SAMPLES = Path(__file__).parent / "providers" / "samples"
 
@@ -45,6 +46,7 @@ TOKEN = "24.scripted-token"
 # Where each dialect's `base_url` ends on this server, and where its answers are asked for.
 BASE_PATHS = {
     "openai": "/v1",
+    "openai-responses": "/v1",
     "dashscope": "/api/v1",
     "qianfan": "/v2",
     "qianfan-v1": "",
@@ -56,9 +58,13 @@ CHAT_PATHS = {
     "/v2/chat/completions": "qianfan",
     "/v1/messages": "anthropic",
     "/chat/completions": "openai",  # under any prefix
+    "/responses": "openai-responses",
 }
 # What an API refuses: the status and the body of the error, or None.
-STRICT = {"anthropic": anthropic_api.refusal}
+STRICT = {
+    "anthropic": anthropic_api.refusal,
+    "openai-responses": openai_responses_checks.refusal,
+}
 
 
 class Script:
@@ -94,6 +100,7 @@ class Request:
         self.closed_at: float | None = None  # time.monotonic()
         self._head_sent = False
         self._pieces = 0
+        self._responses: ResponsesStream | None = None
 
     @property
     def path(self) -> str:
@@ -117,6 +124,14 @@ class Request:
     def open(self) -> bool:
         """Whether its client still waits for more."""
         return not self.answered and not self.closed.is_set()
+
+    @property
+    def responses(self) -> ResponsesStream:
+        """The events of a response of `openai-responses`."""
+        if self._responses is None:
+            number = self.connection.next_number()
+            self._responses = ResponsesStream(self.json["model"], number)
+        return self._responses
 
     def play(self, step: "Step") -> None:
         """The next step of its script, unless all is over."""
@@ -198,7 +213,10 @@ class ScriptedUpstream:
             options = request.json.get("stream_options") or {}
             wanted = request.dialect != "openai" or options.get("include_usage")
             told = usage if wanted else None
-            request.send(framing.finish(request.dialect, request.next_piece(), reason, told))
+            if request.dialect == "openai-responses":
+                request.send(request.responses.finish(reason, told))
+            else:
+                request.send(framing.finish(request.dialect, request.next_piece(), reason, told))
             request.end()
 
         self.add(act)
@@ -215,6 +233,11 @@ class ScriptedUpstream:
             request.end()
 
         self.add(act)
+
+    def response(self, *writes: Callable[[ResponsesStream], bytes]) -> None:
+        """Events of `openai-responses`, each written by a function of the response."""
+        for write in writes:
+            self.add(partial(_send_response, write=write))
 
     def raw(self, data: bytes) -> None:
         """Any bytes of a body; `raw(b": keep-alive\\n\\n")` is a comment."""
@@ -348,6 +371,10 @@ class _Connection(asyncio.Protocol):
             if request.closed.is_set():
                 self._upstream.closed.set()
 
+    def next_number(self) -> int:
+        """How many requests came before this one."""
+        return len(self._upstream.requests) - 1
+
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
 
@@ -381,7 +408,15 @@ def _answer(request: Request, body: object, status: int = 200) -> None:
     request.end()
 
 
+def _send_response(request: Request, write: Callable[[ResponsesStream], bytes]) -> None:
+    request.send(write(request.responses))
+
+
 def _send_piece(request: Request, text: str, reasoning: str = "") -> None:
+    if request.dialect == "openai-responses":
+        stream = request.responses
+        request.send(stream.reasoning_text(reasoning) if reasoning else stream.text(text))
+        return
     request.send(framing.piece(request.dialect, request.next_piece(), text, reasoning))
 
 

@@ -54,6 +54,7 @@ class Outcome:
         self.mark: Finish | None = None
         self.error: ProviderError | None = None
         self.growth: list[tuple[str, ...]] = []  # as it came
+        self.kept: list[ProviderData] = []
         self.odd: set[str] = set()
 
     @property
@@ -108,6 +109,7 @@ class Outcome:
         self.tool_calls[-1]["arguments"] += text
 
     def data(self, data: ProviderData) -> None:
+        self.kept.append(data)
         self.growth.append(("data", data.dialect))
 
     def usage(self, usage: Usage) -> None:
