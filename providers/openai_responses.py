@@ -113,12 +113,12 @@ class OpenAIResponses(Dialect):
             body["instructions"] = prompt.system
         if self._stream_options:  # turns off the random padding that hides the lengths of tokens
             body["stream_options"] = {"include_obfuscation": False}
+        write_options(body, prompt, self.options, self.own_fields)
         if not _NOT_REASONING.match(prompt.model):
             if self._encrypted_reasoning:
                 body["include"] = ["reasoning.encrypted_content"]
-            if self._reasoning_summary is not None:
-                body["reasoning"] = {"summary": self._reasoning_summary}
-        write_options(body, prompt, self.options)
+            if self._reasoning_summary is not None:  # unless `extra` asks for another one
+                body.setdefault("reasoning", {}).setdefault("summary", self._reasoning_summary)
         headers = {
             "Content-Type": "application/json",
             "Accept": "text/event-stream, application/json",  # also accepted, since errors are JSON

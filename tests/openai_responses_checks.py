@@ -141,7 +141,8 @@ def _check_input(body: dict[str, Any]) -> None:
                 _need(not waiting, f"{at}: No tool output found for function call {waiting}")
                 _check_message(item, at)
             case "function_call":
-                _fields(item, {"type", "call_id", "name", "arguments"}, at)
+                _fields(item, {"type", "id", "call_id", "name", "arguments", "status"}, at)
+                _need(item.get("id", "fc_").startswith("fc_"), f"{at}.id")
                 _need(bool(item["call_id"]) and bool(_NAME.fullmatch(item["name"])), at)
                 _need(isinstance(json.loads(item["arguments"]), dict), f"{at}.arguments")
                 waiting.append(item["call_id"])
@@ -164,7 +165,7 @@ def _check_input(body: dict[str, Any]) -> None:
 
 
 def _check_reasoning_item(item: dict[str, Any], model: str, at: str) -> None:
-    _fields(item, {"type", "id", "summary", "content", "encrypted_content"}, at)
+    _fields(item, {"type", "id", "summary", "content", "encrypted_content", "status"}, at)
     for part in item["summary"]:
         _need(set(part) == {"type", "text"} and part["type"] == "summary_text", at)
     if item.get("encrypted_content") is None:
@@ -177,8 +178,9 @@ def _check_reasoning_item(item: dict[str, Any], model: str, at: str) -> None:
 
 
 def _check_message(item: dict[str, Any], at: str) -> None:
-    _fields(item, {"type", "role", "content"}, at)
     role, content = item.get("role"), item.get("content")
+    _fields(item, {"type", "role", "content", "id", "status"}, at)
+    _need("id" not in item or (role == "assistant" and item["id"].startswith("msg_")), f"{at}.id")
     _need(role in ("user", "assistant", "system", "developer"), f"{at}.role")
     if isinstance(content, str):
         _need(bool(content), f"{at}.content")
@@ -192,7 +194,9 @@ def _check_message(item: dict[str, Any], at: str) -> None:
 def _check_part(part: dict[str, Any], is_answer: bool, at: str) -> None:
     match part.get("type"):
         case "output_text" if is_answer:
-            _fields(part, {"type", "text", "annotations"}, at)
+            _fields(part, {"type", "text", "annotations", "logprobs"}, at)
+        case "refusal" if is_answer:
+            _fields(part, {"type", "refusal"}, at)
         case "input_text" if not is_answer:
             _fields(part, {"type", "text"}, at)
             _need(bool(part["text"]), at)

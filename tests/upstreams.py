@@ -129,7 +129,7 @@ class Request:
     def responses(self) -> ResponsesStream:
         """The events of a response of `openai-responses`."""
         if self._responses is None:
-            number = self.connection.next_number()
+            number = self.connection.number_of(self)
             self._responses = ResponsesStream(self.json["model"], number)
         return self._responses
 
@@ -371,9 +371,9 @@ class _Connection(asyncio.Protocol):
             if request.closed.is_set():
                 self._upstream.closed.set()
 
-    def next_number(self) -> int:
+    def number_of(self, request: Request) -> int:
         """How many requests came before this one."""
-        return len(self._upstream.requests) - 1
+        return self._upstream.requests.index(request)
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)

@@ -151,12 +151,13 @@ def reader_into(
     status: int = 200,
     content_type: str = EVENT_STREAM,
     headers: Mapping[str, str] | None = None,
+    model: str = "m",
     **bounds: int,
 ) -> ResponseReader:
     """A reader of a response that is still to come."""
     odd = _Noted(outcome.odd)
     return ResponseReader(
-        dialect, status, content_type, headers or {}, outcome, odd, model="m", **bounds
+        dialect, status, content_type, headers or {}, outcome, odd, model=model, **bounds
     )
 
 
