@@ -12,23 +12,35 @@ from typing import Any, Final
 
 import msgspec
 
+from model.blocks import FileBlock, ImageBlock
 from model.messages import FinishReason
 from model.prompt import Prompt
 from model.usage import Usage
 from providers.assembler import Assembler
 from providers.choices import Choices
 from providers.content_parts import texts_in
+from providers.dashscope_messages import (
+    MULTIMODAL_PATH,
+    TEXT_PATH,
+    check_part,
+    is_multimodal,
+    messages_of,
+)
 from providers.dialect import Dialect, Interpreter, OutgoingRequest
 from providers.error_bodies import ErrorFields, error_fields_in
 from providers.error_parsing import error_from, error_in_text
 from providers.finish import finish_of
 from providers.json_events import JsonInterpreter
 from providers.lenient_json import Content
+from providers.openai_options import (
+    is_thinking,
+    only_choices,
+    response_format,
+    tool_definitions,
+)
 from providers.options import Field, write_options
 from providers.sink import Finish, Kind
 from providers.tool_calls import CallPiece
-
-_PATH: Final = "/services/aigc/text-generation/generation"
 
 
 class _DashScopeMessage(msgspec.Struct, gc=False):
@@ -51,6 +63,7 @@ class _DashScopeOutput(msgspec.Struct, gc=False):
 
 class _DashScopeTokenDetails(msgspec.Struct, gc=False):
     cached_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
     reasoning_tokens: int | None = None
 
 
@@ -58,6 +71,7 @@ class _DashScopeUsage(msgspec.Struct, gc=False):
     input_tokens: int | None = None
     output_tokens: int | None = None
     prompt_tokens_details: _DashScopeTokenDetails | None = None
+    input_tokens_details: _DashScopeTokenDetails | None = None  # of the multimodal path
     output_tokens_details: _DashScopeTokenDetails | None = None
 
 
@@ -76,34 +90,45 @@ _OPTIONS: Final = {
     "temperature": Field("parameters.temperature", lambda value: min(value, 1.99)),
     "top_p": Field("parameters.top_p", lambda value: max(value, 0.01)),
     "max_tokens": Field("parameters.max_tokens"),
+    "top_k": Field("parameters.top_k"),
     "stop": Field("parameters.stop", list),
+    "seed": Field("parameters.seed"),
+    "presence_penalty": Field("parameters.presence_penalty"),
+    "reasoning_effort": Field("parameters.enable_thinking", is_thinking),
+    "reasoning_budget": Field("parameters.thinking_budget"),
+    "response_format": Field("parameters.response_format", response_format),
+    "tools": Field("parameters.tools", tool_definitions),
+    "tool_choice": Field("parameters.tool_choice", only_choices("auto", "none")),
+    "parallel_tool_calls": Field("parameters.parallel_tool_calls"),
 }
 
 
 class DashScope(Dialect):
-    """Text generation through DashScope's native API.
+    """Generation through DashScope's native API. `base_url` ends in `/api/v1`, as in the SDK.
 
-    `base_url` ends in `/api/v1`, as in the SDK.
-
-    Temperature and top_p are brought into DashScope's ranges, which exclude 2 and 0. Models for
-    images and audio have another path of the API: use them through the compatible mode, with the
-    `openai` dialect. Thinking models require `incremental_output`.
+    Temperature and top_p are brought into DashScope's ranges, which exclude 2 and 0. Models think
+    or do not think: any effort is thinking. Thinking models require `incremental_output`.
     """
 
     options = _OPTIONS
-    own_fields = frozenset({"model", "input", "parameters"})
+    own_fields = frozenset(
+        {"model", "input", "parameters.result_format", "parameters.incremental_output"}
+    )
 
     def __init__(self, base_url: str, *, incremental_output: bool = True) -> None:
-        self._url = base_url.rstrip("/") + _PATH
+        self._base_url = base_url.rstrip("/")
         self._incremental = incremental_output
+
+    def check_part(self, part: ImageBlock | FileBlock) -> None:
+        """Raises UnsupportedOption for a file."""
+        check_part(part)
 
     def request(self, prompt: Prompt, credential: str | None) -> OutgoingRequest:
         """Build the streaming generation; a header requests the stream, and the body has no
         `stream` field.
         """
-        messages = [{"role": turn.role.value, "content": turn.text} for turn in prompt.turns]
-        if prompt.system:
-            messages.insert(0, {"role": "system", "content": prompt.system})
+        multimodal = is_multimodal(prompt)
+        messages = messages_of(prompt, multimodal=multimodal)
         # Both are always sent, because their defaults differ between older and newer models.
         parameters: dict[str, Any] = {
             "result_format": "message",
@@ -118,7 +143,8 @@ class DashScope(Dialect):
         }
         if credential:
             headers["Authorization"] = f"Bearer {credential}"
-        return OutgoingRequest(self._url, headers, msgspec.json.encode(body))
+        url = self._base_url + (MULTIMODAL_PATH if multimodal else TEXT_PATH)
+        return OutgoingRequest(url, headers, msgspec.json.encode(body))
 
     def interpreter(self, out: Assembler, model: str) -> Interpreter:
         """Return an interpreter for one response."""
@@ -196,12 +222,16 @@ class _DashScopeInterpreter(JsonInterpreter[_DashScopeBody]):
     def _usage(self, usage: _DashScopeUsage) -> None:
         if usage.input_tokens is None:
             return
-        read, made = usage.prompt_tokens_details, usage.output_tokens_details
+        read = usage.prompt_tokens_details or usage.input_tokens_details
+        made = usage.output_tokens_details
         self._out.usage(
             Usage(
                 usage.input_tokens,
                 usage.output_tokens or 0,
                 cached_tokens=(read.cached_tokens or 0) if read is not None else 0,
+                cache_written_tokens=(
+                    (read.cache_creation_input_tokens or 0) if read is not None else 0
+                ),
                 reasoning_tokens=(made.reasoning_tokens or 0) if made is not None else 0,
             )
         )

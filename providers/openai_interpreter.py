@@ -54,12 +54,18 @@ class OpenAIMessage(msgspec.Struct, gc=False):
 
 class _OpenAITokenDetails(msgspec.Struct, gc=False):
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None  # the same of DashScope
     reasoning_tokens: int | None = None
+
+
+_NO_DETAILS: Final = _OpenAITokenDetails()
 
 
 class _OpenAIUsage(msgspec.Struct, gc=False):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    total_tokens: int | None = None
     prompt_tokens_details: _OpenAITokenDetails | None = None
     completion_tokens_details: _OpenAITokenDetails | None = None
     cached_tokens: int | None = None  # Moonshot
@@ -282,15 +288,21 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
     def _usage(self, usage: _OpenAIUsage) -> None:
         if usage.prompt_tokens is None:
             return
-        read, made = usage.prompt_tokens_details, usage.completion_tokens_details
-        cached = read.cached_tokens if read is not None else None
-        cached = cached or usage.cached_tokens or usage.prompt_cache_hit_tokens
+        read = usage.prompt_tokens_details or _NO_DETAILS
+        made = usage.completion_tokens_details or _NO_DETAILS
+        output, reasoning = usage.completion_tokens or 0, made.reasoning_tokens or 0
+        if reasoning and usage.total_tokens == usage.prompt_tokens + output + reasoning:
+            output += reasoning  # xAI counts them apart
+        cached = read.cached_tokens or usage.cached_tokens or usage.prompt_cache_hit_tokens
         self._out.usage(
             Usage(
                 usage.prompt_tokens,
-                usage.completion_tokens or 0,
+                output,
                 cached_tokens=cached or 0,
-                reasoning_tokens=(made.reasoning_tokens or 0) if made is not None else 0,
+                cache_written_tokens=(
+                    read.cache_write_tokens or read.cache_creation_input_tokens or 0
+                ),
+                reasoning_tokens=reasoning,
             )
         )
 

@@ -41,10 +41,15 @@ def messages_of(prompt: Prompt, server: ChatServer) -> list[dict[str, Any]]:
     return messages
 
 
-def check_part(part: ImageBlock | FileBlock) -> None:
-    """Raises UnsupportedOption for a file's address: files are sent with their content."""
-    if isinstance(part, FileBlock) and part.file_id is None:
-        raise UnsupportedOption("file.url")
+def check_part(part: ImageBlock | FileBlock, server: ChatServer) -> None:
+    """Raises UnsupportedOption for a file, unless the server takes files; for the address of one
+    always, since files are sent with their contents.
+    """
+    if isinstance(part, FileBlock):
+        if not server.takes_files:
+            raise UnsupportedOption("file")
+        if part.file_id is None:
+            raise UnsupportedOption("file.url")
 
 
 def _answer(turn: Turn, server: ChatServer, *, is_in_loop: bool) -> dict[str, Any]:
@@ -72,7 +77,7 @@ def _question(turn: Turn, prompt: Prompt, server: ChatServer) -> list[dict[str, 
         for block in turn.blocks
         if isinstance(block, ToolResultBlock)
     ]
-    parts = [part for block in turn.blocks if (part := _part(block, prompt)) is not None]
+    parts = [part for block in turn.blocks if (part := _part(block, prompt, server)) is not None]
     if not any(isinstance(block, ImageBlock | FileBlock) for block in turn.blocks):
         if turn.text:
             messages.append({"role": turn.role.value, "content": turn.text})
@@ -81,14 +86,14 @@ def _question(turn: Turn, prompt: Prompt, server: ChatServer) -> list[dict[str, 
     return messages
 
 
-def _part(block: Block, prompt: Prompt) -> dict[str, Any] | None:
+def _part(block: Block, prompt: Prompt, server: ChatServer) -> dict[str, Any] | None:
     match block:
         case TextBlock():
             return {"type": "text", "text": block.text}
         case ImageBlock():
             return {"type": "image_url", "image_url": {"url": address_of(block, prompt)}}
         case FileBlock():
-            check_part(block)
+            check_part(block, server)
             return {"type": "file", "file": _file(block, prompt)}
         case _:
             return None

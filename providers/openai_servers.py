@@ -30,6 +30,7 @@ class ChatServer(NamedTuple):
     pads_tokens: bool = False  # with random text that hides their lengths; a field turns it off
     # In a loop of tool calls the reasoning has to be sent back, as `reasoning_content`.
     takes_reasoning: bool = False
+    takes_files: bool = False
     call_id: Callable[[str], str] | None = None  # for servers that refuse others' ids of calls
 
 
@@ -73,13 +74,16 @@ _QWEN: Final = _table(
     tool_choice=Field("tool_choice", only_choices("auto", "none")),
 )
 
-OTHER: Final = ChatServer(_table(top_k=_TOP_K))
+OTHER: Final = ChatServer(_table(top_k=_TOP_K), takes_files=True)
 
 # By the name of the preset.
 SERVERS: Final[Mapping[str, ChatServer]] = {
-    "openai": ChatServer(_OPENAI, (".api.openai.com",), pads_tokens=True),
+    "openai": ChatServer(_OPENAI, (".api.openai.com",), pads_tokens=True, takes_files=True),
     "azure-openai": ChatServer(
-        _OPENAI, (".openai.azure.com", ".cognitiveservices.azure.com"), pads_tokens=True
+        _OPENAI,
+        (".openai.azure.com", ".cognitiveservices.azure.com"),
+        pads_tokens=True,
+        takes_files=True,
     ),
     "deepseek": ChatServer(
         _table(
@@ -162,6 +166,7 @@ SERVERS: Final[Mapping[str, ChatServer]] = {
             reasoning_budget=Field("reasoning.max_tokens"),
         ),
         (".openrouter.ai",),
+        takes_files=True,
     ),
     "groq": ChatServer(
         _table(max_tokens=Field("max_completion_tokens"), stop=Field("stop", stops(4))),

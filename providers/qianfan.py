@@ -9,6 +9,7 @@ is `flag`, the verdict of Baidu's moderation on each piece.
 from typing import Final
 
 from model.messages import FinishReason
+from presets import USUAL, Switches
 from providers.assembler import Assembler
 from providers.dialect import Interpreter
 from providers.openai import OpenAI
@@ -23,6 +24,9 @@ _MUST_NOT_BE_SHOWN: Final = 3
 
 class Qianfan(OpenAI):
     """Qianfan v2, with an API key that begins with `bce-v3/`. `base_url` ends in `/v2`."""
+
+    def __init__(self, base_url: str, switches: Switches = USUAL) -> None:
+        super().__init__(base_url, switches, server="qianfan")
 
     def interpreter(self, out: Assembler, model: str) -> Interpreter:
         """Return an interpreter for one response."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
+from msgspec import structs
 
 from model.blocks import (
     Block,
@@ -24,7 +25,9 @@ _TOOL_BLOCKS: Final = (ToolCallBlock, ToolResultBlock)
 
 _SAYS_NOTHING_ALONE: Final = (ReasoningBlock, UnknownBlock)
 
-_NO_CALLS: Final[frozenset[str]] = frozenset()
+_NOTHING: Final = Turn(Role.USER, ())
+
+_Ids = dict[int, str]  # by the places of blocks in their turn
 
 
 def texts_of(turns: tuple[Turn, ...]) -> list[str] | None:
@@ -43,37 +46,48 @@ def texts_of(turns: tuple[Turn, ...]) -> list[str] | None:
 def paired(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
     """`turns` with only those tool calls that the next turn answers, and only their results.
 
-    Of several calls or results with the same id in one turn the first is kept. Turns of which
-    nothing or only reasoning remains are left out, and neighbours of the same role are joined.
+    A call without an id, or with that of an earlier one in its turn, is given one, and so is its
+    result. Turns of which nothing or only reasoning remains are left out, and neighbours of the
+    same role are joined.
     """
     if texts_of(turns) is not None:
         return turns
     kept: list[Turn] = []
-    called = _NO_CALLS  # ids of the calls in the turn before that are kept
-    for turn, following in zip(turns, (*turns[1:], None), strict=True):
+    answered: _Ids = {}  # of the turn before
+    for number, (turn, following) in enumerate(zip(turns, (*turns[1:], _NOTHING), strict=True)):
         if turn.role == Role.ASSISTANT:
-            answered = _NO_CALLS if following is None else _ids(following, ToolResultBlock)
-            called = _ids(turn, ToolCallBlock) & answered
-        blocks = tuple(_kept(turn.blocks, turn.role, set(called)))
-        if turn.role != Role.ASSISTANT:
-            called = _NO_CALLS
+            called, answered = _pairs(turn, following, f"call_{number}")
+            blocks = tuple(_kept(turn.blocks, called))
+        else:
+            blocks = tuple(_kept(turn.blocks, answered))
+            answered = {}
         if not all(isinstance(block, _SAYS_NOTHING_ALONE) for block in blocks):
-            kept.append(turn if len(blocks) == len(turn.blocks) else Turn(turn.role, blocks))
+            kept.append(Turn(turn.role, blocks))
     return merged(kept)
 
 
-def _kept(blocks: Iterable[Block], role: Role, ids: set[str]) -> Iterable[Block]:
-    pair = ToolCallBlock if role == Role.ASSISTANT else ToolResultBlock
-    for block in blocks:
+def _pairs(turn: Turn, following: Turn, name: str) -> tuple[_Ids, _Ids]:
+    """The ids of the calls in `turn` and of their results in `following`, by their places."""
+    results: dict[str, list[int]] = {}
+    for place, block in enumerate(following.blocks):
+        if isinstance(block, ToolResultBlock):
+            results.setdefault(block.id, []).append(place)
+    called: _Ids = {}
+    answered: _Ids = {}
+    for place, block in enumerate(turn.blocks):
+        if isinstance(block, ToolCallBlock) and (places := results.get(block.id)):
+            is_usable = block.id and block.id not in called.values()
+            called[place] = block.id if is_usable else f"{name}_{place}"
+            answered[places.pop(0)] = called[place]
+    return called, answered
+
+
+def _kept(blocks: Iterable[Block], ids: _Ids) -> Iterable[Block]:
+    for place, block in enumerate(blocks):
         if not isinstance(block, _TOOL_BLOCKS):
             yield block
-        elif isinstance(block, pair) and block.id in ids:
-            ids.remove(block.id)
-            yield block
-
-
-def _ids(turn: Turn, kind: type[ToolCallBlock] | type[ToolResultBlock]) -> frozenset[str]:
-    return frozenset(block.id for block in turn.blocks if isinstance(block, kind))
+        elif place in ids:
+            yield block if block.id == ids[place] else structs.replace(block, id=ids[place])
 
 
 def arguments_of(call: ToolCallBlock) -> dict[str, Any]:

@@ -130,6 +130,36 @@ def test_usage_without_figures_is_none() -> None:
             Usage(9, 5, cached_tokens=7),
         ),
         (
+            OPENAI,
+            {
+                "prompt_tokens": 9,
+                "completion_tokens": 5,
+                "prompt_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 3},
+            },
+            Usage(9, 5, cached_tokens=4, cache_written_tokens=3),
+        ),
+        (
+            OPENAI,  # xAI, whose output is the answer without the reasoning
+            {
+                "prompt_tokens": 9,
+                "completion_tokens": 5,
+                "total_tokens": 34,
+                "completion_tokens_details": {"reasoning_tokens": 20},
+            },
+            Usage(9, 25, reasoning_tokens=20),
+        ),
+        (
+            OPENAI,  # DashScope's compatible mode
+            {
+                "prompt_tokens": 9,
+                "completion_tokens": 5,
+                "total_tokens": 14,
+                "prompt_tokens_details": {"cache_creation_input_tokens": 8},
+                "completion_tokens_details": {"reasoning_tokens": 5},
+            },
+            Usage(9, 5, cache_written_tokens=8, reasoning_tokens=5),
+        ),
+        (
             OPENAI,  # more cached than there was
             {"prompt_tokens": 9, "completion_tokens": 5, "cached_tokens": 2**70},
             Usage(9, 5),
@@ -143,6 +173,25 @@ def test_usage_without_figures_is_none() -> None:
                 "output_tokens_details": {"reasoning_tokens": 2},
             },
             Usage(9, 5, cached_tokens=4, reasoning_tokens=2),
+        ),
+        (
+            DASHSCOPE,  # a model that sees
+            {
+                "input_tokens": 9,
+                "output_tokens": 5,
+                "image_tokens": 6,
+                "input_tokens_details": {"image_tokens": 6, "cached_tokens": 4},
+            },
+            Usage(9, 5, cached_tokens=4),
+        ),
+        (
+            DASHSCOPE,
+            {
+                "input_tokens": 9,
+                "output_tokens": 5,
+                "prompt_tokens_details": {"cached_tokens": 0, "cache_creation_input_tokens": 7},
+            },
+            Usage(9, 5, cache_written_tokens=7),
         ),
     ],
 )

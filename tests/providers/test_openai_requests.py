@@ -115,6 +115,12 @@ class TestMessages:
             server().check(Prompt(model="m", turns=(user(FILE_URL),)))
         assert "file.url" == caught.value.name
 
+    @pytest.mark.parametrize("name", ["deepseek", "qwen", "qianfan", "vllm"])
+    def test_few_servers_take_files(self, name: str) -> None:
+        with pytest.raises(UnsupportedOption) as caught:
+            server(name).check(Prompt(model="m", turns=(user(STORED_FILE),), files=FILES))
+        assert "file" == caught.value.name
+
     def test_an_image_in_an_answer_is_left_out(self) -> None:
         drawn = Turn(Role.ASSISTANT, (TextBlock("here"), ImageBlock(url="https://x/y.png")))
         sent = body(server(), *HELLO, drawn, *HELLO)["messages"]

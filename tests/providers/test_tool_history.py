@@ -88,9 +88,22 @@ def test_only_the_turn_before_is_answered() -> None:
     )
 
 
-def test_one_of_two_calls_with_the_same_id_is_kept() -> None:
-    turns = (QUESTION, answer(call("1"), call("1", '{"a": 1}')), question(result("1")))
-    assert (call("1"),) == paired(turns)[1].blocks
+def test_a_call_that_has_no_id_or_that_of_another_is_given_one() -> None:
+    turns = (
+        QUESTION,
+        answer(call("1"), call("1", '{"a": 1}'), call(""), call("1", '{"a": 2}')),
+        question(result("1", "one"), result("", "none"), result("1", "two")),
+    )
+
+    _, calls, results = paired(turns)
+
+    made = ["1", "call_1_1", "call_1_2"]
+    assert made == [block.id for block in calls.blocks if isinstance(block, ToolCallBlock)]
+    assert (
+        result("1", "one"),
+        result("call_1_2", "none"),
+        result("call_1_1", "two"),
+    ) == results.blocks
 
 
 @pytest.mark.parametrize("arguments", ['{"city": "Par', "", "[1]", "null", "[" * 5000, "{}"])
