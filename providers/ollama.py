@@ -35,6 +35,12 @@ _IMAGE_TOKENS: Final = 2048
 # machines with less than 24 GB of graphics memory.
 _ANSWER_TOKENS: Final = 4096
 
+# Options with which a model is loaded. If one changes, it is loaded again.
+_OF_LOADING: Final = (
+    *("num_ctx", "num_batch", "num_gpu", "main_gpu", "num_thread", "use_mmap", "use_mlock"),
+    *("numa", "low_vram", "f16_kv", "logits_all", "vocab_only", "embedding_only"),
+)
+
 
 class ContextSize:
     """Chooses `num_ctx`, the tokens of prompt and answer together for which there is memory.
@@ -118,9 +124,10 @@ class Ollama(Dialect):
     """
 
     options = _OPTIONS
-    # `keep_alive` is the operator's: with it a user could keep a model in memory for ever.
+    # What keeps a model in memory, or loads it otherwise, is the operator's to choose.
     own_fields = frozenset(
-        {"model", "messages", "stream", "options", "keep_alive", "truncate", "shift"}
+        {"model", "messages", "stream", "keep_alive", "truncate", "shift"}
+        | {f"options.{name}" for name in _OF_LOADING}
     )
 
     def __init__(
@@ -156,7 +163,7 @@ class Ollama(Dialect):
             "shift": False,
             "options": options,
         }
-        write_options(body, prompt, self.options)
+        write_options(body, prompt, self.options, self.own_fields)
         if prompt.tool_choice == "none":
             body.pop("tools", None)
         tokens = _prompt_tokens(turns, len(sent), body) + (prompt.max_tokens or _ANSWER_TOKENS)

@@ -36,7 +36,7 @@ import pytest
 from tornado.httputil import HTTPHeaders
 from tornado.ioloop import IOLoop
 
-from tests import anthropic_api, framing, openai_responses_checks
+from tests import anthropic_api, framing, ollama_api, openai_responses_checks
 from tests.openai_responses_stream import ResponsesStream
 
 SAMPLES = Path(__file__).parent / "providers" / "samples"
@@ -51,12 +51,14 @@ BASE_PATHS = {
     "qianfan": "/v2",
     "qianfan-v1": "",
     "anthropic": "",
+    "ollama": "",
 }
 CHAT_PATHS = {
     "/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/": "qianfan-v1",
     "/services/aigc/text-generation/generation": "dashscope",
     "/v2/chat/completions": "qianfan",
     "/v1/messages": "anthropic",
+    "/api/chat": "ollama",
     "/chat/completions": "openai",  # under any prefix
     "/responses": "openai-responses",
 }
@@ -64,6 +66,7 @@ CHAT_PATHS = {
 STRICT = {
     "anthropic": anthropic_api.refusal,
     "openai-responses": openai_responses_checks.refusal,
+    "ollama": ollama_api.refusal,
 }
 
 
@@ -142,7 +145,9 @@ class Request:
         if self._head_sent:
             return
         self._head_sent = True
-        fields = {"Content_Type": "text/event-stream; charset=utf-8", **headers}
+        has_lines = self.path.endswith("/api/chat")
+        usual = "application/x-ndjson" if has_lines else "text/event-stream; charset=utf-8"
+        fields = {"Content_Type": usual, **headers}
         lines = [f"HTTP/1.1 {status} Scripted", "Transfer-Encoding: chunked"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
         self.connection.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
@@ -224,7 +229,8 @@ class ScriptedUpstream:
     def sample(self, name: str, *, status: int = 200, piece_bytes: int = 1 << 20) -> None:
         """A recorded body, in pieces of this size, and its end."""
         body = (SAMPLES / name).read_bytes()
-        content_type = "application/json" if name.endswith(".json") else "text/event-stream"
+        types = {".json": "application/json", ".ndjson": "application/x-ndjson"}
+        content_type = types.get(Path(name).suffix, "text/event-stream")
 
         def act(request: Request) -> None:
             request.send_head(status, Content_Type=content_type)

@@ -139,6 +139,7 @@ async def test_an_answer_past_its_bound_is_cut_and_what_fits_is_kept(
         ("qianfan", {}),
         ("qianfan-v1", {"access_token": "24.scripted-token.0"}),
         ("anthropic", {"api_key": "sk-ant-example"}),
+        ("ollama", {}),
         ("qianfan-v1", {"api_key": "ak", "secret_key": "sk"}),
     ],
 )
