@@ -52,7 +52,7 @@ class OpenAI(Dialect):
             self.options = {**self.options, "max_tokens": Field(switches.max_tokens_name)}
 
     def check_part(self, part: ImageBlock | FileBlock) -> None:
-        """Raises UnsupportedOption for a file that the server does not take, or not by address."""
+        """Raises UnsupportedOption for a part that the server does not take, or not by address."""
         check_part(part, self._server)
 
     def request(self, prompt: Prompt, credential: str | None) -> OutgoingRequest:

@@ -1,6 +1,6 @@
 """The turns of a prompt as messages of a chat completion."""
 
-from typing import Any
+from typing import Any, Literal
 
 from model.blocks import (
     Block,
@@ -42,14 +42,11 @@ def messages_of(prompt: Prompt, server: ChatServer) -> list[dict[str, Any]]:
 
 
 def check_part(part: ImageBlock | FileBlock, server: ChatServer) -> None:
-    """Raises UnsupportedOption for a file, unless the server takes files; for the address of one
-    always, since files are sent with their contents.
-    """
-    if isinstance(part, FileBlock):
-        if not server.takes_files:
-            raise UnsupportedOption("file")
-        if part.file_id is None:
-            raise UnsupportedOption("file.url")
+    """Raises UnsupportedOption for a part that the server does not take, or not by its address."""
+    kind: Literal["image", "file"] = "image" if isinstance(part, ImageBlock) else "file"
+    by_url: Literal["image_url", "file_url"] = "image_url" if kind == "image" else "file_url"
+    if (kind if part.file_id is not None else by_url) not in server.parts:
+        raise UnsupportedOption(f"{kind}.url" if kind in server.parts else kind)
 
 
 def _answer(turn: Turn, server: ChatServer, *, is_in_loop: bool) -> dict[str, Any]:
@@ -91,6 +88,7 @@ def _part(block: Block, prompt: Prompt, server: ChatServer) -> dict[str, Any] | 
         case TextBlock():
             return {"type": "text", "text": block.text}
         case ImageBlock():
+            check_part(block, server)
             return {"type": "image_url", "image_url": {"url": address_of(block, prompt)}}
         case FileBlock():
             check_part(block, server)

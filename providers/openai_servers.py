@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
+from presets import InputKind
 from providers.openai_options import (
     OPENAI_OPTIONS,
     always_parallel,
@@ -30,7 +31,7 @@ class ChatServer(NamedTuple):
     pads_tokens: bool = False  # with random text that hides their lengths; a field turns it off
     # In a loop of tool calls the reasoning has to be sent back, as `reasoning_content`.
     takes_reasoning: bool = False
-    takes_files: bool = False
+    parts: frozenset[InputKind] = frozenset(("image", "image_url"))
     call_id: Callable[[str], str] | None = None  # for servers that refuse others' ids of calls
 
 
@@ -49,6 +50,8 @@ def _short_id(call_id: str) -> str:
         return call_id
     return sha256(call_id.encode()).hexdigest()[:9]
 
+
+_WITH_FILES: Final[frozenset[InputKind]] = frozenset(("image", "image_url", "file"))
 
 _TOP_K: Final = Field("top_k")
 _PENALTIES: Final = ("presence_penalty", "frequency_penalty")
@@ -74,16 +77,16 @@ _QWEN: Final = _table(
     tool_choice=Field("tool_choice", only_choices("auto", "none")),
 )
 
-OTHER: Final = ChatServer(_table(top_k=_TOP_K), takes_files=True)
+OTHER: Final = ChatServer(_table(top_k=_TOP_K), parts=_WITH_FILES)
 
 # By the name of the preset.
 SERVERS: Final[Mapping[str, ChatServer]] = {
-    "openai": ChatServer(_OPENAI, (".api.openai.com",), pads_tokens=True, takes_files=True),
+    "openai": ChatServer(_OPENAI, (".api.openai.com",), pads_tokens=True, parts=_WITH_FILES),
     "azure-openai": ChatServer(
         _OPENAI,
         (".openai.azure.com", ".cognitiveservices.azure.com"),
         pads_tokens=True,
-        takes_files=True,
+        parts=_WITH_FILES,
     ),
     "deepseek": ChatServer(
         _table(
@@ -94,6 +97,7 @@ SERVERS: Final[Mapping[str, ChatServer]] = {
             parallel_tool_calls=Field("parallel_tool_calls", always_parallel),
         ),
         (".api.deepseek.com",),
+        parts=frozenset(),
         takes_reasoning=True,
     ),
     "moonshot": ChatServer(
@@ -105,6 +109,7 @@ SERVERS: Final[Mapping[str, ChatServer]] = {
             parallel_tool_calls=Field("parallel_tool_calls", always_parallel),
         ),
         (".api.moonshot.cn", ".api.moonshot.ai"),
+        parts=frozenset(("image",)),
         takes_reasoning=True,
     ),
     "zhipu": ChatServer(
@@ -166,7 +171,7 @@ SERVERS: Final[Mapping[str, ChatServer]] = {
             reasoning_budget=Field("reasoning.max_tokens"),
         ),
         (".openrouter.ai",),
-        takes_files=True,
+        parts=_WITH_FILES | {"file_url"},
     ),
     "groq": ChatServer(
         _table(max_tokens=Field("max_completion_tokens"), stop=Field("stop", stops(4))),

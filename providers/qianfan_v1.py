@@ -14,8 +14,9 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from model.messages import FinishReason, Role
-from model.prompt import Prompt, Turn
+from model.blocks import FileBlock, ImageBlock, kind_of
+from model.messages import FinishReason
+from model.prompt import Prompt, Tool, ToolChoice
 from model.usage import Usage
 from providers.assembler import Assembler
 from providers.content_parts import texts_in
@@ -35,11 +36,14 @@ from providers.errors import (
     RateLimited,
     Refused,
     Unauthorized,
+    UnsupportedOption,
 )
 from providers.finish import finish_of
 from providers.json_events import JsonInterpreter
 from providers.lenient_json import Content, json_in, read
+from providers.openai_options import any_json_only, only_choices, parameters_of, stops
 from providers.options import Field, write_options
+from providers.qianfan_v1_messages import messages_of
 from providers.sink import Finish
 from providers.tool_calls import CallFunction, CallPiece
 
@@ -130,15 +134,32 @@ class _QianfanV1Token(msgspec.Struct):
 _DECODER: Final = msgspec.json.Decoder(_QianfanV1Body)
 
 
-def _stops(stops: tuple[str, ...]) -> list[str] | None:
-    return [stop for stop in stops if len(stop) <= _MAX_STOP_CHARS][:_MAX_STOPS] or None
+def _functions(tools: tuple[Tool, ...]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": tool.name,
+            "description": tool.description or tool.name,  # the API requires one
+            "parameters": parameters_of(tool),
+        }
+        for tool in tools
+    ]
+
+
+def _named_function(choice: ToolChoice) -> Any:
+    """A function by name; `auto` is the default, and there are no other words."""
+    return None if choice == "auto" else only_choices()(choice)
 
 
 _OPTIONS: Final = {
     "temperature": Field("temperature", lambda value: min(max(value, _LOWEST_TEMPERATURE), 1.0)),
     "top_p": Field("top_p"),
     "max_tokens": Field("max_output_tokens", lambda value: max(value, _MIN_OUTPUT_TOKENS)),
-    "stop": Field("stop", _stops),
+    "stop": Field("stop", stops(_MAX_STOPS, _MAX_STOP_CHARS)),
+    "response_format": Field("response_format", lambda asked: any_json_only(asked)["type"]),
+    "tools": Field("functions", _functions),
+    "tool_choice": Field("tool_choice", _named_function),
+    # An answer makes one call at most, whether or not several are welcome.
+    "parallel_tool_calls": Field("parallel_tool_calls", lambda _: None),
 }
 
 
@@ -146,8 +167,7 @@ class QianfanV1(AccessTokenDialect):
     """The classic chat endpoints. The credential is a token.
 
     Requests are adapted to what the API accepts: answers before the first question are left out,
-    the temperature is brought into (0, 1], and `max_tokens` is at least 2. Stop words after the
-    fourth, or of more than 20 characters, are not sent.
+    the temperature is brought into (0, 1], and `max_tokens` is at least 2.
     """
 
     options = _OPTIONS
@@ -156,10 +176,14 @@ class QianfanV1(AccessTokenDialect):
     def __init__(self, base_url: str) -> None:
         self._base_url = base_url.rstrip("/")
 
+    def check_part(self, part: ImageBlock | FileBlock) -> None:
+        """Raises UnsupportedOption: the API takes text only."""
+        raise UnsupportedOption(kind_of(part))
+
     def request(self, prompt: Prompt, credential: str | None) -> OutgoingRequest:
         """Build a streaming chat request. Its URL contains the token."""
         token = quote(credential or "", safe="")
-        body: dict[str, Any] = {"messages": _messages(prompt.turns), "stream": True}
+        body: dict[str, Any] = {"messages": messages_of(prompt.turns), "stream": True}
         if prompt.system:
             body["system"] = prompt.system
         write_options(body, prompt, self.options)
@@ -260,12 +284,6 @@ def _endpoint(model: str) -> str:
     if name in _ENDPOINTS:
         return _ENDPOINTS[name]
     return quote(name if name.startswith("ernie-") else model, safe="")
-
-
-def _messages(turns: tuple[Turn, ...]) -> list[dict[str, str]]:
-    """Return the messages of `turns`, which alternate and begin and end with the user."""
-    first = next((place for place, turn in enumerate(turns) if turn.role == Role.USER), len(turns))
-    return [{"role": turn.role.value, "content": turn.text} for turn in turns[first:]]
 
 
 def _finish_of(body: _QianfanV1Body) -> Finish:

@@ -18,6 +18,7 @@ from tests.providers.conversations import (
     CLOCK,
     FILE_URL,
     FILES,
+    IMAGE_URL,
     NAMED,
     STORED_FILE,
     TWO_IMAGES,
@@ -120,6 +121,19 @@ class TestMessages:
         with pytest.raises(UnsupportedOption) as caught:
             server(name).check(Prompt(model="m", turns=(user(STORED_FILE),), files=FILES))
         assert "file" == caught.value.name
+
+    def test_openrouter_fetches_files(self) -> None:
+        [sent] = body(server("openrouter"), user(FILE_URL))["messages"]
+        file = {"filename": "file.pdf", "file_data": FILE_URL.url}
+        assert [{"type": "file", "file": file}] == sent["content"]
+
+    @pytest.mark.parametrize(
+        ("name", "refused"), [("deepseek", "image"), ("moonshot", "image.url")]
+    )
+    def test_some_take_no_images_or_fetch_none(self, name: str, refused: str) -> None:
+        with pytest.raises(UnsupportedOption) as caught:
+            body(server(name), user(IMAGE_URL))
+        assert refused == caught.value.name
 
     def test_an_image_in_an_answer_is_left_out(self) -> None:
         drawn = Turn(Role.ASSISTANT, (TextBlock("here"), ImageBlock(url="https://x/y.png")))

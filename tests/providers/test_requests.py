@@ -9,7 +9,7 @@ from model.messages import Role
 from model.prompt import Prompt, merged, text_turn
 from providers.dashscope import DashScope
 from providers.dialect import AccessToken, Dialect
-from providers.errors import BadResponse, ProviderOverloaded, Unauthorized
+from providers.errors import BadResponse, ProviderOverloaded, Unauthorized, UnsupportedOption
 from providers.openai import OpenAI
 from tests.providers.outcome import DASHSCOPE, OPENAI, QIANFAN, QIANFAN_V1, SAMPLES
 
@@ -125,10 +125,12 @@ class TestQianfanV1:
         assert 2 == body(QIANFAN_V1, max_tokens=1)["max_output_tokens"]
         assert 9 == body(QIANFAN_V1, max_tokens=9)["max_output_tokens"]
 
-    def test_stop_words_beyond_the_apis_limits_are_left_out(self) -> None:
-        assert ["a", "b" * 20] == body(QIANFAN_V1, stop=("a", "x" * 21, "b" * 20))["stop"]
-        assert ["1", "2", "3", "4"] == body(QIANFAN_V1, stop=tuple("12345"))["stop"]
-        assert "stop" not in body(QIANFAN_V1, stop=("x" * 21,))
+    @pytest.mark.parametrize("stop", [tuple("12345"), ("x" * 21,)])
+    def test_stop_sequences_beyond_the_apis_limits_are_refused(self, stop: tuple[str, ...]) -> None:
+        assert ["a", "b" * 20] == body(QIANFAN_V1, stop=("a", "b" * 20))["stop"]
+        with pytest.raises(UnsupportedOption) as caught:
+            body(QIANFAN_V1, stop=stop)
+        assert "stop" == caught.value.name
 
     @pytest.mark.parametrize(
         ("model", "segment"),
