@@ -17,7 +17,7 @@ from providers.error_words import (
     meaning_of,
     meaning_of_phrase,
 )
-from providers.errors import ContentFiltered, ProviderError, Refused
+from providers.errors import ContentFiltered, ProviderError, QuotaExceeded, Refused
 from providers.lenient_json import json_object
 
 # Levels of nesting: an error within an error within a list. What is deeper is data.
@@ -127,11 +127,19 @@ def _with_details(fields: ErrorFields, details: object) -> ErrorFields:
         if not isinstance(detail, dict):
             continue
         found = meaning_of_phrase(code_word(detail.get("reason")), 200)
+        if _is_daily(detail.get("violations")):  # waiting for a minute does not help
+            found = QuotaExceeded
         delay = _DELAY.fullmatch(str(detail.get("retryDelay", "")))
         fields = fields._replace(
             found=fields.found or found, wait=fields.wait or (float(delay[1]) if delay else None)
         )
     return fields
+
+
+def _is_daily(violations: object) -> bool:
+    """Whether a daily quota is among Google's violations of quotas."""
+    listed = violations if isinstance(violations, list) else ()
+    return any(isinstance(each, dict) and "PerDay" in str(each.get("quotaId")) for each in listed)
 
 
 def _minimax(value: object) -> ErrorFields | None:

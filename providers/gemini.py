@@ -8,6 +8,7 @@ the API also takes it in the query, which proxies log; unknown fields are refuse
 ones levels.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -23,9 +24,9 @@ from providers.errors import (
     Unauthorized,
     UnsupportedOption,
 )
-from providers.gemini_contents import contents_of, is_older
+from providers.gemini_contents import check_parts, contents_of, is_older
 from providers.gemini_interpreter import GeminiInterpreter
-from providers.options import Field, write_options
+from providers.options import Field, OptionTable, write_options
 from providers.sink import Finish
 
 _METHOD: Final = ":streamGenerateContent?alt=sse"
@@ -52,11 +53,6 @@ def _seed(seed: int) -> int:
     return seed
 
 
-def _in_parallel(parallel: bool) -> None:
-    if not parallel:  # models call in parallel whenever they want to
-        raise UnsupportedOption("parallel_tool_calls")
-
-
 def _declared(tools: tuple[Tool, ...]) -> list[dict[str, Any]]:
     return [{"functionDeclarations": [_declaration(tool) for tool in tools]}]
 
@@ -71,24 +67,43 @@ def _declaration(tool: Tool) -> dict[str, Any]:
     return declared
 
 
-def _chosen(choice: ToolChoice) -> dict[str, Any]:
+def _validated(tools: tuple[Tool, ...]) -> dict[str, Any] | None:
+    return {"mode": "VALIDATED"} if any(tool.strict for tool in tools) else None
+
+
+def _chosen(choice: ToolChoice) -> dict[str, Any] | None:
     if isinstance(choice, NamedTool):
         return {"mode": "ANY", "allowedFunctionNames": [choice.name]}
-    return {"mode": {"auto": "AUTO", "none": "NONE", "required": "ANY"}[choice]}
+    modes = {"none": {"mode": "NONE"}, "required": {"mode": "ANY"}}
+    return modes.get(choice)  # `auto` is the default, and leaves VALIDATED as it is
+
+
+def _in_parallel(parallel: bool) -> None:
+    if not parallel:  # models call in parallel whenever they want to
+        raise UnsupportedOption("parallel_tool_calls")
 
 
 def _json(_: ResponseFormat) -> str:
-    return "application/json"  # the schema is a field of its own
+    return "application/json"
 
 
-def _level(effort: ReasoningEffort) -> dict[str, Any]:
-    return {"thinkingBudget": 0} if effort == "none" else {"thinkingLevel": effort.upper()}
+def _schema(response_format: ResponseFormat) -> Mapping[str, Any] | None:
+    return response_format.schema  # adhered to always, so that `strict` changes nothing
 
 
+def _no_budget(effort: ReasoningEffort) -> int | None:
+    return 0 if effort == "none" else None
+
+
+def _level(effort: ReasoningEffort) -> str | None:
+    return None if effort == "none" else effort.upper()
+
+
+_CALLING: Final = "toolConfig.functionCallingConfig"
 _THINKING: Final = "generationConfig.thinkingConfig"
 _BUDGET: Final = f"{_THINKING}.thinkingBudget"
 
-_OPTIONS: Final = {
+_OPTIONS: Final[OptionTable] = {
     "temperature": Field("generationConfig.temperature"),
     "top_p": Field("generationConfig.topP"),
     "top_k": Field("generationConfig.topK"),
@@ -98,14 +113,25 @@ _OPTIONS: Final = {
     "presence_penalty": Field("generationConfig.presencePenalty"),
     "frequency_penalty": Field("generationConfig.frequencyPenalty"),
     "reasoning_budget": Field(_BUDGET),
-    "response_format": Field("generationConfig.responseMimeType", _json),
-    "tools": Field("tools", _declared),
-    "tool_choice": Field("toolConfig.functionCallingConfig", _chosen),
+    "response_format": (
+        Field("generationConfig.responseMimeType", _json),
+        Field("generationConfig.responseJsonSchema", _schema),
+    ),
+    "tools": (Field("tools", _declared), Field(_CALLING, _validated)),
+    "tool_choice": Field(_CALLING, _chosen),
     "parallel_tool_calls": Field("tools", _in_parallel),
 }
+_OLDER_OPTIONS: Final[OptionTable] = {
+    **_OPTIONS,
+    "reasoning_effort": Field(_BUDGET, _BUDGETS.get),
+}
+_NEWER_OPTIONS: Final[OptionTable] = {
+    **_OPTIONS,
+    "reasoning_effort": (Field(_BUDGET, _no_budget), Field(f"{_THINKING}.thinkingLevel", _level)),
+}
 
-_OLDER_OPTIONS: Final = {**_OPTIONS, "reasoning_effort": Field(_BUDGET, _BUDGETS.get)}
-_NEWER_OPTIONS: Final = {**_OPTIONS, "reasoning_effort": Field(_THINKING, _level)}
+# Objects that have fields of ours, in which `extra` may add others.
+_SHARED: Final = ("generationConfig", "thinkingConfig", "toolConfig", "functionCallingConfig")
 
 
 class Gemini(Dialect):
@@ -116,20 +142,15 @@ class Gemini(Dialect):
     """
 
     options = _NEWER_OPTIONS
-    # With the other spelling that the API accepts, and the model, which the path names already.
-    own_fields = frozenset(
-        {
-            *("contents", "model", "tools", "systemInstruction", "system_instruction"),
-            *("generationConfig", "generation_config", "toolConfig", "tool_config"),
-        }
-    )
+    own_fields = frozenset({"contents", "systemInstruction", "model"})  # the path names the model
 
     def __init__(self, base_url: str, *, include_thoughts: bool = False) -> None:
         self._base_url = base_url.rstrip("/")
         self._include_thoughts = include_thoughts
 
     def check(self, prompt: Prompt) -> None:
-        """Raises UnsupportedOption for the first option that the API cannot express."""
+        """Raises UnsupportedOption for the first option or part that the API cannot express."""
+        check_parts(prompt.turns)
         self._write_options({}, prompt)
 
     def request(self, prompt: Prompt, credential: str | None) -> OutgoingRequest:
@@ -162,37 +183,40 @@ class Gemini(Dialect):
                 return StreamBroken(provider_code=finish.word)
 
     def _write_options(self, body: dict[str, Any], prompt: Prompt) -> None:
-        for name in prompt.extra:
-            if name in self.own_fields:
-                raise UnsupportedOption(f"extra.{name}")
-        write_options(body, prompt, _OLDER_OPTIONS if is_older(prompt.model) else _NEWER_OPTIONS)
-        _complete(body, prompt)
-        if self._include_thoughts and not _thinking_in(body):
+        _check_spelling(prompt.extra)
+        table = _OLDER_OPTIONS if is_older(prompt.model) else _NEWER_OPTIONS
+        write_options(body, prompt, table, self.own_fields)
+        _check_choice(body, prompt)
+        thinking: dict[str, Any] = body.get("generationConfig", {}).get("thinkingConfig", {})
+        if "thinkingLevel" in thinking and "thinkingBudget" in thinking:
+            raise UnsupportedOption("reasoning_budget")  # only one of them can be sent
+        if thinking and thinking.get("thinkingBudget") != 0:
+            thinking.setdefault("includeThoughts", True)
+        elif not thinking and self._include_thoughts:
             config = body.setdefault("generationConfig", {})
             config["thinkingConfig"] = {"includeThoughts": True}
 
 
-def _thinking_in(body: dict[str, Any]) -> dict[str, Any]:
-    thinking: dict[str, Any] = body.get("generationConfig", {}).get("thinkingConfig", {})
-    return thinking
+def _check_spelling(extra: Mapping[str, Any], above: str = "extra.") -> None:
+    """Raise UnsupportedOption for a name with an underscore.
+
+    The API takes each of its fields in two spellings, so that this could overwrite one of ours.
+    """
+    for name, value in extra.items():
+        if "_" in name:
+            raise UnsupportedOption(f"{above}{name}")
+        if name in _SHARED and isinstance(value, Mapping):
+            _check_spelling(value, f"{above}{name}.")
 
 
-def _complete(body: dict[str, Any], prompt: Prompt) -> None:
-    """Write what follows from several options, or is another field of the same one."""
-    config = body.get("generationConfig", {})
-    if prompt.response_format is not None and prompt.response_format.schema is not None:
-        config["responseJsonSchema"] = prompt.response_format.schema
-    thinking = _thinking_in(body)
-    if "thinkingLevel" in thinking and "thinkingBudget" in thinking:
-        raise UnsupportedOption("reasoning_budget")  # one of them can be sent
-    if thinking and thinking.get("thinkingBudget") != 0:
-        thinking["includeThoughts"] = True
-    if not prompt.tools and prompt.tool_choice is not None:
-        if prompt.tool_choice not in ("auto", "none"):
-            raise UnsupportedOption("tool_choice")
-        del body["toolConfig"]  # refused without tools
-    elif prompt.tool_choice in (None, "auto") and any(tool.strict for tool in prompt.tools):
-        body["toolConfig"] = {"functionCallingConfig": {"mode": "VALIDATED"}}
+def _check_choice(body: dict[str, Any], prompt: Prompt) -> None:
+    """Leave the choice of no tool out where there are none, which the API refuses."""
+    if prompt.tools or "toolConfig" not in body:
+        return
+    if prompt.tool_choice not in (None, "none"):
+        raise UnsupportedOption("tool_choice")
+    if prompt.tool_choice == "none":
+        del body["toolConfig"]
 
 
 def _path(model: str) -> str:

@@ -27,6 +27,7 @@ from model.blocks import (
 from model.messages import Role
 from model.prompt import Prompt, Turn
 from providers.attachments import content_of
+from providers.errors import UnsupportedOption
 from providers.gemini_interpreter import DIALECT, MADE_ID_PREFIX, PartSignature
 from providers.tool_history import arguments_of, paired
 
@@ -37,6 +38,8 @@ _OLDER_MODELS: Final = re.compile(r"(^|/)gemini-[12]\b")
 _NO_SIGNATURE: Final = "skip_thought_signature_validator"
 
 _DATA_URI: Final = re.compile(r"data:([^;,]*)[^,]*;base64,(.*)", re.DOTALL | re.IGNORECASE)
+
+_IMAGE_TYPES: Final = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
 
 Json = dict[str, Any]
 
@@ -61,6 +64,19 @@ def contents_of(prompt: Prompt) -> list[Json]:
     if not is_older(prompt.model):
         _mark_unsigned(contents)
     return contents
+
+
+def check_parts(turns: Iterable[Turn]) -> None:
+    """Raises UnsupportedOption for an image whose media type the API does not take.
+
+    What else it takes as a file grows with each model, so that it decides itself.
+    """
+    for turn in turns:
+        for block in turn.blocks:
+            if isinstance(block, ImageBlock | FileBlock):
+                media_type = block.media_type or ""
+                if media_type.startswith("image/") and media_type not in _IMAGE_TYPES:
+                    raise UnsupportedOption(media_type)
 
 
 def _add(contents: list[Json], role: str, parts: list[Json]) -> None:

@@ -5,7 +5,7 @@ Written after the recorded samples, and proved by the official SDKs (`providers/
 
 import json
 
-from tests import anthropic_framing, ollama_framing
+from tests import anthropic_framing, gemini_framing, ollama_framing
 
 USAGE = (7, 11)  # tokens in and out, of answers that are not about usage
 
@@ -23,6 +23,9 @@ def piece(dialect: str, number: int, text: str, reasoning: str = "") -> bytes:
         if reasoning:
             return begin + anthropic_framing.thinking(number, reasoning)
         return begin + anthropic_framing.text(number, text)
+    if dialect == "gemini":
+        said = gemini_framing.thought(reasoning) if reasoning else gemini_framing.text(text)
+        return gemini_framing.parts(said, promptTokenCount=USAGE[0])
     if dialect == "ollama":
         return ollama_framing.piece(text, **({"thinking": reasoning} if reasoning else {}))
     delta: dict[str, object] = {"content": text}
@@ -55,6 +58,8 @@ def finish(dialect: str, number: int, reason: str, usage: Usage | None) -> bytes
     if dialect == "anthropic":
         begin = anthropic_framing.start(usage[0] if usage else 0) if number == 0 else b""
         return begin + anthropic_framing.end(reason, usage[1] if usage else 0)
+    if dialect == "gemini":
+        return gemini_framing.parts(reason=reason, **gemini_framing.usage(*usage or (0, 0)))
     if dialect == "ollama":
         return ollama_framing.end(reason, usage)
     done = b"data: [DONE]\n\n"

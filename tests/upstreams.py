@@ -36,7 +36,7 @@ import pytest
 from tornado.httputil import HTTPHeaders
 from tornado.ioloop import IOLoop
 
-from tests import anthropic_api, framing, ollama_api, openai_responses_checks
+from tests import anthropic_api, framing, gemini_api, ollama_api, openai_responses_checks
 from tests.openai_responses_stream import ResponsesStream
 
 SAMPLES = Path(__file__).parent / "providers" / "samples"
@@ -52,6 +52,7 @@ BASE_PATHS = {
     "qianfan-v1": "",
     "anthropic": "",
     "ollama": "",
+    "gemini": "/v1beta",
 }
 CHAT_PATHS = {
     "/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/": "qianfan-v1",
@@ -59,15 +60,19 @@ CHAT_PATHS = {
     "/v2/chat/completions": "qianfan",
     "/v1/messages": "anthropic",
     "/api/chat": "ollama",
+    ":streamGenerateContent": "gemini",
     "/chat/completions": "openai",  # under any prefix
     "/responses": "openai-responses",
 }
 # What an API refuses: the status and the body of the error, or None.
-STRICT = {
+STRICT: dict[str, Callable[..., tuple[int, object] | None]] = {
     "anthropic": anthropic_api.refusal,
     "openai-responses": openai_responses_checks.refusal,
     "ollama": ollama_api.refusal,
+    "gemini": gemini_api.refusal,
 }
+# Those that are told the path and the query as well.
+_TOLD_TARGETS = ("gemini",)
 
 
 class Script:
@@ -342,7 +347,9 @@ class ScriptedUpstream:
             _answer(request, {"error_code": 111, "error_msg": "Access token expired"})
             return
         check = STRICT.get(request.dialect)
-        if check is not None and (refused := check(request.headers, request.body)) is not None:
+        targets = (request.target,) if request.dialect in _TOLD_TARGETS else ()
+        refused = None if check is None else check(*targets, request.headers, request.body)
+        if refused is not None:
             _answer(request, refused[1], refused[0])
             return
         script = self._scripts[min(self._scripted, len(self._scripts) - 1)]
