@@ -42,6 +42,7 @@ with instrumented():
     from providers.dialect import Dialect
     from providers.errors import ProviderError
     from providers.ndjson import LineParser
+    from providers.ollama import Ollama
     from providers.openai import OpenAI
     from providers.qianfan import Qianfan
     from providers.qianfan_v1 import QianfanV1
@@ -69,6 +70,7 @@ _DIALECTS: dict[str, Dialect] = {
     "dashscope-cumulative": DashScope(_URL, incremental_output=False),
     "qianfan": Qianfan(_URL),
     "qianfan-v1": _V1,
+    "ollama": Ollama(_URL),
 }
 _FRAMINGS: dict[str, type[EventParser | LineParser]] = {"sse": EventParser, "ndjson": LineParser}
 TARGETS = (*_FRAMINGS, "qianfan-v1-token", *_DIALECTS)
@@ -213,7 +215,7 @@ def _pieces(body: bytes, place: int, *, evenly: bool) -> list[bytes]:
 
 def samples() -> list[bytes]:
     """The recorded bodies, as inputs."""
-    recorded = [*SAMPLES.glob("*.sse"), *SAMPLES.glob("*.json")]
+    recorded = [file for kind in ("sse", "ndjson", "json") for file in SAMPLES.glob(f"*.{kind}")]
     bodies = [file.read_bytes() for file in sorted(recorded) if file.name != "expected.json"]
     return [b"\0\7\0" + body for body in bodies if len(body) <= _MAX_BYTES]
 

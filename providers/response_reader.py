@@ -238,8 +238,8 @@ class ResponseReader:
             return any(self._body.find(mark, looked_at) >= 0 for mark in _LINES)
         begin = self._body.find(self._head[:1])
         end = self._body.find(b"\n", begin)
-        # A value that is spread over several lines has no whole object on the first one.
-        return end >= 0 and self._body[begin:end].rstrip().endswith(b"}")
+        # A value that is spread over several lines is not whole on the first one.
+        return end >= 0 and self._body[begin:end].rstrip().endswith((b"}", b"]"))
 
     def _is_known(self, chunk: bytes) -> bool:
         """Whether the kind of the body is known by now. Raises BadResponse for a page of HTML."""

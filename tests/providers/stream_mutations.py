@@ -20,7 +20,7 @@ DIALECTS = ("openai", "qianfan", "dashscope", "dashscope-cumulative", "qianfan-v
 # By the number of the class in `reported/`; 7 is of servers that send no mark but `[DONE]`.
 CLASSES = (1, 2, 3, 4, 5, 6, 7)
 
-_PIECES = (
+PIECES = (
     *("Hel", "lo", " ", "\n", "\n\n", "你好", "，世界", "😀", "👩‍🚀", "é", "\u2028", "\x85"),
     *("6", "0", "1.50", "-2", "true", "false", "null", "{", "}", "[]", '{"a":1}', '"', "\\", "\\n"),
     *("data: ", "data: {}", "[DONE]", "event: error", ": hi", "stop", "error", "<html>", "id:1"),
@@ -29,7 +29,7 @@ _PIECES = (
 _NUMBERS = frozenset(("6", "0", "-2", "1.50", "true", "false"))  # as JSON spells them, too
 
 # Finish words, and what each means: a reason, or that the answer is not whole.
-_WORDS = (
+WORDS = (
     *(("stop", "stop"), ("STOP", "stop"), ("eos", "stop"), ("end_turn", "stop")),
     *(("banana", "stop"), ("length", "length"), ("MAX_TOKENS", "length")),
     *(("max-length-reached", "length"), ("SAFETY", "content_filter")),
@@ -139,11 +139,11 @@ class _Mutator:
         self.calls: list[tuple[str, str, str]] = []
         if chance.random() < 0.3 and self.dialect in ("openai", "qianfan", "dashscope"):
             for number in range(chance.choice((1, 1, 2))):
-                arguments = json.dumps({"x": chance.choice(_PIECES)}, ensure_ascii=False)
+                arguments = json.dumps({"x": chance.choice(PIECES)}, ensure_ascii=False)
                 self.calls.append((f"call_{number}", chance.choice(("weather", "time")), arguments))
 
     def _said(self, count: int) -> list[str]:
-        return [self.chance.choice(_PIECES) for _ in range(count)]
+        return [self.chance.choice(PIECES) for _ in range(count)]
 
     def _halved(self, texts: list[str]) -> Iterator[str]:
         """The same texts, now and then with a character cut in two, as UTF-16 has it."""
@@ -227,7 +227,7 @@ class _Mutator:
         word = "tool_calls" if self.calls else "stop"
         self.reason = word
         if self.likes(1, "another word"):
-            word, self.reason = self.chance.choice(_WORDS)
+            word, self.reason = self.chance.choice(WORDS)
         if self.has_done and self.likes(7, "only [DONE]", 0.3):
             self.reason, self.done_ends = "stop", True
             self.end = [DONE]

@@ -5,6 +5,7 @@ whole answer. Each seed is one stream; `make fuzz` tries a hundred thousand of e
 """
 
 import os
+from collections.abc import Callable
 
 import pytest
 
@@ -12,9 +13,11 @@ from presets import PRESETS, Switches
 from providers.dialect import Dialect
 from providers.openai import OpenAI
 from providers.qianfan import Qianfan
+from tests.providers.line_mutations import mutated_lines
 from tests.providers.outcome import (
     CUMULATIVE,
     DASHSCOPE,
+    OLLAMA,
     OPENAI,
     QIANFAN,
     QIANFAN_V1,
@@ -29,6 +32,12 @@ from tests.providers.stream_mutations import (
     pieces,
 )
 
+# How the streams of further dialects are made.
+_OTHERS: dict[str, Callable[[str, int, tuple[int, ...]], MutatedStream]] = {
+    "ollama": mutated_lines,
+}
+_ALL = (*DIALECTS, *_OTHERS)
+
 # In the suite: some seconds. Each class of changes alone, too, so that none hides another.
 SEEDS = int(os.environ.get("HEADRACE_TEST_SEEDS", "600"))
 SEEDS_OF_A_CLASS = 100
@@ -39,11 +48,17 @@ _DIALECTS: dict[str, Dialect] = {
     "dashscope": DASHSCOPE,
     "dashscope-cumulative": CUMULATIVE,
     "qianfan-v1": QIANFAN_V1,
+    "ollama": OLLAMA,
 }
 _WHERE_DONE_ENDS: dict[str, Dialect] = {
     "openai": OpenAI(PRESETS["openai"].base_url, Switches(done_ends=True)),
     "qianfan": Qianfan(PRESETS["qianfan"].base_url, Switches(done_ends=True)),
 }
+
+
+def stream_of(dialect: str, seed: int, classes: tuple[int, ...]) -> MutatedStream:
+    """The stream of a seed, in any dialect."""
+    return _OTHERS.get(dialect, mutated_stream)(dialect, seed, classes)
 
 
 def outcome_of(stream: MutatedStream, seed: int) -> Outcome:
@@ -54,7 +69,7 @@ def outcome_of(stream: MutatedStream, seed: int) -> Outcome:
 
 
 def check(dialect: str, seed: int, classes: tuple[int, ...] = CLASSES) -> None:
-    stream = mutated_stream(dialect, seed, classes)
+    stream = stream_of(dialect, seed, classes)
     outcome = outcome_of(stream, seed)
     calls = [(each["id"], each["name"], each["arguments"]) for each in outcome.tool_calls]
     what = (dialect, seed, stream.did, outcome.error, stream.body)
@@ -70,7 +85,7 @@ def check(dialect: str, seed: int, classes: tuple[int, ...] = CLASSES) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", _ALL)
 def test_a_mutated_stream_gives_its_text_once_and_a_true_ending(dialect: str) -> None:
     for seed in range(SEEDS):
         check(dialect, seed)
@@ -78,7 +93,7 @@ def test_a_mutated_stream_gives_its_text_once_and_a_true_ending(dialect: str) ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", CLASSES)
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", _ALL)
 def test_a_stream_mutated_in_one_way_gives_its_text_once_and_a_true_ending(
     dialect: str, number: int
 ) -> None:
@@ -87,18 +102,19 @@ def test_a_stream_mutated_in_one_way_gives_its_text_once_and_a_true_ending(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", _ALL)
 @pytest.mark.parametrize("number", CLASSES)
 def test_each_class_of_mutations_is_tried(dialect: str, number: int) -> None:
     """Else a change of the generator could leave one out, and nothing would fail."""
     did = {
         what
         for seed in range(SEEDS_OF_A_CLASS)
-        for what in mutated_stream(dialect, seed, (number,)).did
+        for what in stream_of(dialect, seed, (number,)).did
         if what.startswith(f"{number}:")
     }
     has_none = (dialect, number) in {
-        *((each, 7) for each in DIALECTS if each not in _WHERE_DONE_ENDS),
+        *((each, 7) for each in _ALL if each not in _WHERE_DONE_ENDS),
         ("qianfan-v1", 4),
+        ("ollama", 4),
     }
     assert has_none == (not did)
