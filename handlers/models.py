@@ -9,8 +9,12 @@ class ModelsHandler(BaseHandler):
 
     def get(self) -> None:
         """Write the models, the default first."""
-        names = self.services.models.names(self.allowed)
-        entries = [ModelEntry(name, default=name == names[0]) for name in names]
+        models = self.services.models
+        entries: list[ModelEntry] = []
+        for name in models.names(self.allowed):
+            source, model = models.resolve(name, self.allowed)
+            kinds = sorted(source.input_kinds(model))
+            entries.append(ModelEntry(name, not entries, tuple(kinds), source.options))
         self.write_json(List(entries, None))
 
 

@@ -202,6 +202,23 @@ class ModelEntry(msgspec.Struct, frozen=True):
     default: Annotated[
         bool, Meta(description="Whether this is the model of questions that name none.")
     ]
+    input_kinds: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="What questions may carry besides text: `image` and `file` (contents that "
+            "are sent along), `image_url` and `file_url` (addresses that the provider fetches), "
+            "`tool_result`. Clients should expect further kinds.",
+            examples=[["image", "image_url", "tool_result"]],
+        ),
+    ]
+    options: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="The options that questions may set; any other one is refused with "
+            "`unsupported_parameter`. The provider may refuse some of them for some models.",
+            examples=[["temperature", "top_p", "max_tokens", "tools", "extra"]],
+        ),
+    ]
 
 
 class Me(msgspec.Struct, frozen=True):

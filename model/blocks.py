@@ -186,6 +186,27 @@ def later_kinds(blocks: Iterable[Block]) -> frozenset[str]:
     return frozenset(kinds)
 
 
+def input_kind(block: Block) -> str | None:
+    """What a model has to take to be asked with this block, besides text; None if it is nothing.
+
+    An image or a file by its address is another kind than one whose content is sent along, because
+    not every provider fetches addresses.
+    """
+    match block:
+        case ToolResultBlock():
+            return "tool_result"
+        case ImageBlock(file_id=None):
+            return "image_url"
+        case ImageBlock():
+            return "image"
+        case FileBlock(file_id=None):
+            return "file_url"
+        case FileBlock():
+            return "file"
+        case _:
+            return None
+
+
 def data_for(block: Block, dialect: str, model: str) -> Any | None:
     """The value of the block's provider data, if `dialect` and `model` made it; else None.
 

@@ -67,7 +67,6 @@ OWN_DIALECTS: Final[Mapping[str, Preset]] = {
             budget="no S",
             prefix="no S",
         ),
-        input_kinds=frozenset(("image", "file", "tool_result")),
         output_kinds=frozenset(("data",)),
     ),
     # A deployment's name is the model's. The address has the customer's resource in it.
@@ -178,7 +177,6 @@ OWN_DIALECTS: Final[Mapping[str, Preset]] = {
             budget="yes S",
             prefix="some P",
         ),
-        input_kinds=frozenset({"image", "file", "tool_result"}),
         output_kinds=frozenset({"data"}),
     ),
     "ollama": Preset(
@@ -206,7 +204,6 @@ OWN_DIALECTS: Final[Mapping[str, Preset]] = {
             budget="no S",
             prefix="?",
         ),
-        input_kinds=frozenset({"image", "tool_result"}),
     ),
     "gemini": Preset(
         dialect="gemini",
@@ -230,7 +227,6 @@ OWN_DIALECTS: Final[Mapping[str, Preset]] = {
             budget="some S",
             prefix="?",
         ),
-        input_kinds=frozenset({"image", "file", "tool_result"}),
         output_kinds=frozenset({"data"}),
     ),
     # It has no address before the server has started it.

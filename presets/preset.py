@@ -96,6 +96,18 @@ class Abilities(NamedTuple):
     budget: Fact = "?"
     prefix: Fact = "?"  # an answer whose beginning is given
 
+    @property
+    def input_kinds(self) -> frozenset[InputKind]:
+        """What a question may carry besides text, to some model at least."""
+        facts: dict[InputKind, Fact] = {
+            "image": self.image,
+            "image_url": self.image_url,
+            "file": self.file,
+            "file_url": self.file_url,
+            "tool_result": self.tools,
+        }
+        return frozenset(kind for kind, fact in facts.items() if fact.startswith(("yes", "some")))
+
 
 class Preset(NamedTuple):
     """One provider. An address ends where that of the vendor's own SDK ends."""
@@ -115,7 +127,5 @@ class Preset(NamedTuple):
     # Seconds to wait for the first token, if `timeouts.first_token` is shorter.
     first_token_timeout: float = 0
     abilities: Abilities = Abilities()
-    # The kinds of blocks that it accepts in questions besides text, and that its answers may have
-    # besides text, reasoning and tool calls.
-    input_kinds: frozenset[str] = frozenset()
+    # The kinds of blocks that its answers may have besides text, reasoning and tool calls.
     output_kinds: frozenset[str] = frozenset()

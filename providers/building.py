@@ -46,7 +46,7 @@ def build_provider(
         client=client,
         transport=transport,
         models=configured.models,
-        input_kinds=PRESETS[configured.preset].input_kinds,
+        input_kinds=configured.input_kinds_of,
         output_kinds=PRESETS[configured.preset].output_kinds,
     )
 

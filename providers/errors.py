@@ -38,6 +38,14 @@ class UnsupportedOption(Exception):
         self.name = name
 
 
+class UnsupportedPart(Exception):
+    """The model does not take a part of the prompt that is of this `kind` (`input_kind`)."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
 class ProviderError(Exception):
     """Base of everything that a provider raises.
 

@@ -8,21 +8,29 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from http_client.client import HttpClient
-from model.prompt import Prompt
+from model.blocks import TextBlock, input_kind
+from model.prompt import OPTION_NAMES, Prompt
 from providers.call import ProviderCall
 from providers.credentials import Credentials
 from providers.dialect import Dialect
-from providers.errors import CredentialExpired, ProviderError
+from providers.errors import CredentialExpired, ProviderError, UnsupportedPart
 from providers.quirks import QuirkLog
 from providers.sink import Sink
 from providers.transport import Transport
+
+InputKinds = Callable[[str], frozenset[str]]
+
+
+def takes_text(_model: str) -> frozenset[str]:
+    """For models that take text alone."""
+    return frozenset()
 
 
 class Provider:
     """A configured provider, shared by all answers.
 
-    `input_kinds` and `output_kinds` are the kinds of blocks that this provider takes in a question
-    and may send in an answer, in addition to those of every provider (`presets.py`).
+    `input_kinds` tells what questions to a model may carry besides text, and `output_kinds` are the
+    kinds of blocks that answers may have in addition to those of every provider.
     """
 
     def __init__(
@@ -34,13 +42,14 @@ class Provider:
         client: HttpClient,
         transport: Transport,
         models: tuple[str, ...],
-        input_kinds: frozenset[str] = frozenset(),
+        input_kinds: InputKinds = takes_text,
         output_kinds: frozenset[str] = frozenset(),
     ) -> None:
         self.name = name
         self.models = models
         self.input_kinds = input_kinds
         self.output_kinds = output_kinds
+        self.options = (*(name for name in OPTION_NAMES if name in dialect.options), "extra")
         self._dialect = dialect
         self._credentials = credentials
         self._client = client
@@ -48,7 +57,17 @@ class Provider:
         self._quirks = QuirkLog(name)
 
     def check(self, prompt: Prompt) -> None:
-        """Raises UnsupportedOption if the provider's API cannot express what `prompt` asks."""
+        """Raises UnsupportedPart for what the model does not take, and UnsupportedOption for what
+        the provider's API cannot express.
+        """
+        taken: frozenset[str] | None = None
+        for turn in prompt.turns:
+            for block in turn.blocks:
+                if type(block) is TextBlock or (kind := input_kind(block)) is None:
+                    continue
+                taken = self.input_kinds(prompt.model) if taken is None else taken
+                if kind not in taken:
+                    raise UnsupportedPart(kind)
         self._dialect.check(prompt)
 
     async def answer(

@@ -17,7 +17,7 @@ import msgspec
 from model.blocks import later_kinds
 from model.messages import Conversation, Message
 from model.prompt import Prompt
-from providers.errors import UnsupportedOption
+from providers.errors import UnsupportedOption, UnsupportedPart
 from relay.admission import Admission, Slot
 from relay.answer import Answer
 from relay.ask_request import AskRequest, Caller
@@ -101,13 +101,15 @@ class Asker:
                 raise QuestionTooLong(self._limits.max_question_chars)
             model = request.model or conversation.model or self._models.default_for(request.allowed)
             source, source_model = self._models.resolve(model, request.allowed)
-            unreadable = await self._check_content(request, source)
+            unreadable = await self._check_readable(request, source)
             past = await self._history(placed, conversation)
             prompt = request.prompt(source_model, conversation, past.turns)
             try:
                 source.check(prompt)
             except UnsupportedOption as error:
                 raise UnsupportedParameter(name=error.name) from None
+            except UnsupportedPart as error:
+                raise UnsupportedContent(model=model, kind=error.kind) from None
             question, live = new_messages(
                 placed, conversation.id, past.parent_id, model, prompt, self._storage.process
             )
@@ -146,15 +148,13 @@ class Asker:
             return new, new
         return await self._storage.conversation(request.user, request.conversation_id), None
 
-    async def _check_content(self, request: AskRequest, source: Source) -> frozenset[str]:
+    async def _check_readable(self, request: AskRequest, source: Source) -> frozenset[str]:
         """The kinds of content of the answer that a process beside this one could not read.
 
-        Raises Upgrading if the question has such content, and UnsupportedContent if it has some
-        that `source` does not take. Most questions are text, and need no query.
+        Raises Upgrading if the question has such content. Most questions are text, and need no
+        query.
         """
         asked = later_kinds(request.blocks)
-        if not asked <= source.input_kinds:
-            raise UnsupportedContent
         if not request.store or not (asked or source.output_kinds):
             return frozenset()
         unreadable = await self._storage.unreadable(asked | source.output_kinds)

@@ -29,7 +29,16 @@ RelayError
 └── InternalError        a bug of the server
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
+
+# The kinds of `model.blocks.input_kind`, in words.
+_PARTS: Final = {
+    "image": "an image",
+    "image_url": "the address of an image",
+    "file": "a file",
+    "file_url": "the address of a file",
+    "tool_result": "the result of a tool call",
+}
 
 
 class RelayError(Exception):
@@ -116,13 +125,13 @@ class StorageQuotaExceeded(RelayError):
 
 
 class UnsupportedContent(RelayError):
-    """The question carries a kind of content that its model cannot take."""
+    """The question, or what it follows, has a part of a kind that its model cannot take."""
 
     code = "unsupported_content"
-    words = (
-        "The question has content of a kind that this model cannot take. Remove it, or choose "
-        "another model."
-    )
+    words = "The model {model} cannot be asked with {part}. Choose another model, or ask without."
+
+    def __init__(self, *, model: str, kind: str) -> None:
+        super().__init__(model=model, part=_PARTS.get(kind, kind))
 
 
 class UnsupportedParameter(RelayError):

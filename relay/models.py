@@ -14,13 +14,16 @@ class Source(Protocol):
 
     name: str
     models: tuple[str, ...]
-    input_kinds: frozenset[str]  # the kinds of blocks that it accepts in questions, besides text
+    options: tuple[str, ...]  # the options of a prompt that it can express
     output_kinds: frozenset[
         str
     ]  # the kinds that its answers may have, besides those of the first version
 
     def check(self, prompt: Prompt) -> None:
-        """Raises UnsupportedOption if it cannot express what `prompt` asks."""
+        """Raises UnsupportedOption or UnsupportedPart if it cannot express what `prompt` asks."""
+
+    def input_kinds(self, model: str) -> frozenset[str]:
+        """What questions to a model may carry besides text, by `model.blocks.input_kind`."""
 
     async def answer(
         self, prompt: Prompt, *, may_send: Awaitable[None], on_sent: Callable[[], None], sink: Sink

@@ -1,6 +1,7 @@
 """The providers: their addresses, dialects and credentials, and the timeouts of calls to them."""
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Annotated, Final, Self, get_args
 
 from pydantic import (
@@ -15,6 +16,7 @@ from pydantic import (
 from presets import (
     PRESETS,
     DialectName,
+    InputKind,
     MaxTokensName,
     Preset,
     ProviderField,
@@ -58,6 +60,7 @@ def _preset_name(text: str) -> str:
 # A date, as Anthropic names its versions.
 AnthropicVersion = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 PresetName = Annotated[str, AfterValidator(_preset_name)]
+InputKindList = Annotated[tuple[InputKind, ...], CommaSeparated]
 ApiVersion = Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+$", max_length=64)]
 
 
@@ -77,6 +80,10 @@ class ProviderSettings(Section):
     access_token: Secret | None = None  # qianfan-v1: instead of the key pair
     # azure-openai: the version of its API in the query; unset: a usual one, or none below /v1
     api_version: ApiVersion | None = None
+    # What questions may carry besides text; unset: as the preset has it. For single models, by name
+    # or a pattern with *, `model_input_kinds` says it instead.
+    input_kinds: InputKindList | None = Field(None, validate_default=True)
+    model_input_kinds: Mapping[str, InputKindList] = {}
     proxy: ProxyAddress | None = Field(None, repr=False)
     ca_certs: CaFile | None = None  # replaces certifi's
     incremental_output: bool = True  # dashscope: false requests cumulative events
@@ -111,6 +118,13 @@ class ProviderSettings(Section):
         """How its server differs from OpenAI's."""
         return Switches(bool(self.stream_options), self.max_tokens_name, bool(self.done_ends))
 
+    def input_kinds_of(self, model: str) -> frozenset[str]:
+        """What questions to a model may carry besides text."""
+        for pattern, kinds in self.model_input_kinds.items():
+            if fnmatchcase(model, pattern):
+                return frozenset(kinds)
+        return frozenset(self.input_kinds or ())
+
     @model_validator(mode="before")
     @classmethod
     def _preset_and_dialect(cls, given: object) -> object:
@@ -143,6 +157,14 @@ class ProviderSettings(Section):
         if parts.username is not None or parts.query or parts.fragment:
             raise ValueError("should not contain a user, password, query or fragment")
         return text.rstrip("/")
+
+    @field_validator("input_kinds")
+    @classmethod
+    def _usual_kinds(
+        cls, kinds: tuple[InputKind, ...] | None, info: ValidationInfo
+    ) -> tuple[InputKind, ...]:
+        usual = _preset(info).abilities.input_kinds
+        return tuple(sorted(usual)) if kinds is None else kinds
 
     @field_validator("models")
     @classmethod

@@ -27,7 +27,7 @@ _build_provider = composition.build_provider
 class ImageProvider:
     """A source that thinks first, and hands over its data with that."""
 
-    input_kinds = frozenset({"image", "tool_result"})
+    options = ("temperature",)
     output_kinds = frozenset({"data"})
 
     def __init__(self, provider: Provider) -> None:
@@ -39,6 +39,9 @@ class ImageProvider:
 
     def check(self, prompt: Prompt) -> None:
         """It takes every prompt."""
+
+    def input_kinds(self, model: str) -> frozenset[str]:
+        return frozenset({"image", "image_url", "tool_result"})
 
     async def answer(
         self, prompt: Prompt, *, may_send: Awaitable[None], on_sent: Callable[[], None], sink: Sink

@@ -12,6 +12,7 @@ from relay.errors import (
     RelayError,
     RetryLater,
     StorageQuotaExceeded,
+    UnsupportedContent,
     UnsupportedParameter,
     UserLimitReached,
 )
@@ -31,6 +32,8 @@ def _raised(error: type[Exception]) -> Exception:
         return error(7)
     if issubclass(error, QuestionTooLong | StorageQuotaExceeded):
         return error(12_000)
+    if issubclass(error, UnsupportedContent):
+        return error(model="openai/gpt-4o-mini", kind="image_url")
     if issubclass(error, UnsupportedParameter):
         return error(name="top_k")
     if issubclass(error, Unauthenticated | KeysUnavailable):

@@ -56,8 +56,7 @@ async def test_a_provider_that_takes_no_connection_in_time(serve: Serving) -> No
 
 
 def test_content_that_a_model_does_not_take() -> None:
-    """No question can carry any yet: bodies have text alone."""
-    response = to_error_response(UnsupportedContent())
+    response = to_error_response(UnsupportedContent(model="m", kind="image"))
 
     assert response is not None
     assert (400, "unsupported_content") == (response.status, response.code)

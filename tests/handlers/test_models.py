@@ -165,3 +165,22 @@ async def test_a_token_is_for_the_models_that_its_claim_names(
     assert "cheap/small" == (await ask(server, bound)).body["model"]
     assert NOT_ALLOWED == refused(await ask(server, bound, model="dear/large"))
     assert NOT_ALLOWED == refused(await ask(server, silent))
+
+
+@pytest.mark.gen_test
+async def test_it_says_what_a_model_can_be_asked_with(
+    serve: Serving, two: dict[str, Any], upstream: ScriptedUpstream
+) -> None:
+    base_url = f"{upstream.url}/v1"
+    blind = {"preset": "deepseek", "base_url": base_url, "models": ["d"]}
+    two["dear"]["model_input_kinds"] = {"large": ["file"]}
+    server = await serve.start(providers={**two, "blind": blind})
+
+    listed = await call(server.url, "GET", "/api/v1/models")
+
+    models = {each["id"]: each for each in listed.body["data"]}
+    assert ["file"] == models["dear/large"]["input_kinds"]
+    assert ["file", "image", "image_url", "tool_result"] == models["dear/larger"]["input_kinds"]
+    assert ["tool_result"] == models["blind/d"]["input_kinds"]
+    assert {"seed", "tools", "extra"} <= set(models["dear/large"]["options"])
+    assert "seed" not in models["blind/d"]["options"]

@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from model.blocks import input_kind
 from model.messages import FinishReason
 from model.prompt import Prompt
+from providers.errors import UnsupportedPart
 from providers.sink import Finish, Sink
 
 STOP = Finish(FinishReason.STOP, "stop")
@@ -15,10 +17,11 @@ class ScriptedSource:
 
     name = "scripted"
     models = ("m",)
-    input_kinds = frozenset({"image", "tool_result"})
+    options = ("temperature",)
     output_kinds = frozenset({"data"})
 
     def __init__(self) -> None:
+        self.taken = frozenset({"image", "image_url", "tool_result"})
         self.prompts: list[Prompt] = []
         self.sinks: list[Sink] = []
         self.connected = asyncio.Event()
@@ -28,7 +31,14 @@ class ScriptedSource:
         self.error: Exception | None = None  # what it fails by, once it ends
 
     def check(self, prompt: Prompt) -> None:
-        """It takes every prompt."""
+        """It takes every option, and the kinds in `taken`."""
+        for turn in prompt.turns:
+            for kind in filter(None, map(input_kind, turn.blocks)):
+                if kind not in self.taken:
+                    raise UnsupportedPart(kind)
+
+    def input_kinds(self, model: str) -> frozenset[str]:
+        return self.taken
 
     async def answer(
         self, prompt: Prompt, *, may_send: Awaitable[None], on_sent: Callable[[], None], sink: Sink

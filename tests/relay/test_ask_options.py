@@ -165,7 +165,7 @@ async def test_parts_are_asked_kept_and_asked_again(place: Place) -> None:
 async def test_what_a_source_does_not_take_is_refused_before_anything_is_kept(
     place: Place,
 ) -> None:
-    place.source.input_kinds = frozenset({"tool_result"})
+    place.source.taken = frozenset({"tool_result"})
     with pytest.raises(UnsupportedContent):
         await place.relay.ask(AskRequest(user="u", content="q", parts=(ImageBlock(url="x"),)))
 

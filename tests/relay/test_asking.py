@@ -73,10 +73,10 @@ async def test_what_is_refused_is_neither_stored_nor_sent_and_leaves_its_place(
 
 @pytest.mark.gen_test
 async def test_content_that_the_model_does_not_take_is_refused(process: RelayProcess) -> None:
-    process.source.input_kinds = frozenset()
+    process.source.taken = frozenset()
     request = AskRequest(user=USER, content="q", parts=(ImageBlock(url="x"),))
 
-    with pytest.raises(UnsupportedContent):
+    with pytest.raises(UnsupportedContent, match="asked with the address of an image"):
         await process.relay.ask(request)
 
     assert "ask" not in process.store.calls

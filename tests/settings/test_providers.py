@@ -140,3 +140,79 @@ def test_a_model_may_have_slashes_in_its_name() -> None:
     settings = Settings(default_model="demo/meta-llama/llama-3")
 
     assert "demo/meta-llama/llama-3" == settings.effective_default_model
+
+
+def test_a_provider_may_have_any_name_if_its_preset_is_given() -> None:
+    settings = provider({"preset": "groq", "api_key": "k"})
+
+    it = settings.providers["it"]
+    assert ("groq", "openai", "https://api.groq.com/openai/v1") == (
+        it.preset,
+        it.dialect,
+        it.base_url,
+    )
+
+
+def test_a_provider_named_after_a_preset_is_it_unless_its_dialect_is_another(
+    toml: Callable[..., Path],
+) -> None:
+    file = toml("""
+        [providers.mistral]
+        api_key = "k"
+        [providers.xai]
+        dialect = "anthropic"
+        base_url = "http://127.0.0.1:9"
+    """)
+
+    providers = load(file, {}).providers
+
+    assert ("mistral", "openai") == (providers["mistral"].preset, providers["mistral"].dialect)
+    assert ("anthropic", "anthropic") == (providers["xai"].preset, providers["xai"].dialect)
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"preset": "grok", "api_key": "k"}, "should be one of openai, "),
+        (
+            {"preset": "groq", "dialect": "anthropic", "api_key": "k"},
+            "preset groq has the dialect openai: set only one of them",
+        ),
+        ({"preset": "groq"}, "api_key is required for https://api.groq.com/openai/v1"),
+        ({"preset": "azure-openai", "api_key": "k"}, "base_url is required for azure-openai"),
+        (
+            {"preset": "azure-openai", "base_url": "https://x.openai.azure.com"},
+            "api_key is required",
+        ),
+        (
+            {"preset": "groq", "api_key": "k", "api_version": "2024-10-21"},
+            "api_version is not a setting of the openai dialect",
+        ),
+        ({"preset": "groq", "api_key": "k", "input_kinds": ["video"]}, "'image'"),
+    ],
+)
+def test_a_preset_that_cannot_work_is_refused(given: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(problem)):
+        provider(given)
+
+
+def test_a_preset_has_switches_that_settings_override() -> None:
+    usual = provider({"preset": "mistral", "api_key": "k"}).providers["it"]
+    set_by_hand = provider({"preset": "mistral", "api_key": "k", "stream_options": True})
+
+    assert (False, True) == (
+        usual.switches.stream_options,
+        set_by_hand.providers["it"].switches.stream_options,
+    )
+
+
+def test_what_questions_may_carry_can_be_set_for_a_provider_and_for_single_models() -> None:
+    given = {"preset": "deepseek", "api_key": "k"}
+    usual = provider(given).providers["it"]
+    seeing = provider(
+        {**given, "input_kinds": "image,tool_result", "model_input_kinds": {"old-*": []}}
+    ).providers["it"]
+
+    assert {"tool_result"} == usual.input_kinds_of("deepseek-v4-flash")
+    assert {"image", "tool_result"} == seeing.input_kinds_of("deepseek-v9-eyes")
+    assert set() == seeing.input_kinds_of("old-coder")

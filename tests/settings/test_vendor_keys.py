@@ -173,3 +173,47 @@ def test_a_key_does_not_keep_the_address_from_its_variable(toml: Callable[..., P
     settings = load(file, {"OLLAMA_HOST": "https://ollama.com"})
 
     assert "https://ollama.com" == settings.providers["ollama"].base_url
+
+
+def test_a_vendors_key_is_for_a_provider_of_any_name_with_its_preset(
+    toml: Callable[..., Path],
+) -> None:
+    file = toml("[providers.fast]\npreset = 'groq'")
+
+    providers = load(file, {"GROQ_API_KEY": "a"}).providers
+
+    assert ["fast"] == list(providers)
+    assert providers["fast"].api_key is not None
+
+
+def test_azures_key_comes_with_its_endpoint(toml: Callable[..., Path]) -> None:
+    key, endpoint = {"AZURE_OPENAI_API_KEY": "a"}, "https://x.openai.azure.com"
+    both = load(None, {**key, "AZURE_OPENAI_ENDPOINT": f"{endpoint}/", "OPENAI_API_VERSION": "2"})
+    file = toml(f"[providers.azure-openai]\nbase_url = '{endpoint}'")
+
+    it = both.providers["azure-openai"]
+    assert (endpoint, "2") == (it.base_url, it.api_version)
+    assert endpoint == load(file, key).providers["azure-openai"].base_url
+    assert "AZURE_OPENAI_API_KEY is set, but AZURE_OPENAI_ENDPOINT is not" == error_message(
+        environ=key
+    )
+
+
+def test_of_several_variables_of_one_vendor_the_first_whole_set_counts() -> None:
+    environ = {"QIANFAN_ACCESS_KEY": "half", "QIANFAN_AK": "a", "QIANFAN_SK": "b"}
+
+    it = load(None, {**environ, "QIANFAN_ACCESS_TOKEN": "c"}).providers["qianfan-v1"]
+
+    assert it.api_key is not None
+    assert ("a", None) == (it.api_key.get_secret_value(), it.access_token)
+
+
+def test_a_vendors_address_is_read_only_with_its_key(toml: Callable[..., Path]) -> None:
+    address = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+    mine = toml("[providers.openai]\napi_key = 'mine'")
+
+    with_key = load(None, {"OPENAI_API_KEY": "a", **address}).providers["openai"]
+
+    assert "http://127.0.0.1:9/v1" == with_key.base_url
+    assert ["demo"] == list(load(None, address).providers)
+    assert "https://api.openai.com/v1" == load(mine, address).providers["openai"].base_url
