@@ -34,16 +34,16 @@ def http_server(
     request.
     """
     limits = settings.limits
-    return HTTPServer(
+    server = HTTPServer(
         application,
         no_keep_alive=not keep_alive,
         # Somewhat above the limit, so that what is a little too large gets a response from this
         # server.
         max_header_size=2 * limits.max_header_bytes,
         max_body_size=UNBOUNDED,
-        body_timeout=limits.body_seconds,
-        idle_connection_timeout=limits.idle_seconds,
     )
+    server.conn_params.header_timeout = None  # `ClientConnection` has the deadlines
+    return server
 
 
 def client_acceptor(
@@ -62,7 +62,9 @@ def client_acceptor(
     connection_limits = ConnectionLimits(
         max_header_bytes=limits.max_header_bytes,
         max_headers=limits.max_headers,
+        idle_seconds=limits.idle_seconds,
         head_seconds=limits.head_seconds,
+        body_seconds=limits.body_seconds,
         max_buffer_bytes=2 * (limits.max_body_bytes + limits.max_header_bytes),
     )
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -125,7 +127,9 @@ def start_metrics_listener(
     connection_limits = ConnectionLimits(
         max_header_bytes=most,
         max_headers=settings.limits.max_headers,
+        idle_seconds=handlers.metrics.IDLE_SECONDS,
         head_seconds=settings.limits.head_seconds,
+        body_seconds=handlers.metrics.IDLE_SECONDS,
         max_buffer_bytes=2 * most,
     )
     http = handlers.metrics.scrape_server(metrics)

@@ -203,7 +203,7 @@ class Outcome:
 
     right: int = 0  # complete, with the right text
     cut: int = 0  # right as far as they came
-    wrong: int = 0
+    wrong: int = 0  # a text that is not the beginning of the right one
     errors: dict[str, int] = field(default_factory=dict)
     tokens: int = 0  # with the right text, those of cut streams included
     first_token_ms: list[float] = field(default_factory=list)
@@ -228,10 +228,13 @@ def outcome_of(
         whole = "".join(tokens)
         if received == whole:
             outcome.right += 1
-        elif stream.cut and whole.startswith(received):
+        elif not whole.startswith(received):
+            outcome.wrong += 1
+            continue
+        elif stream.cut:
             outcome.cut += 1
         else:
-            outcome.wrong += 1
+            outcome.errors["ended early"] = outcome.errors.get("ended early", 0) + 1
             continue
         outcome.tokens += _token_count(received, tokens)
         times = stream.token_times(dialect)

@@ -18,7 +18,7 @@ from telemetry.metrics import CONTENT_TYPE, Metrics
 MAX_BYTES = 16 * 1024
 
 # Seconds after which an idle connection is closed. Prometheus scrapes every minute or more often.
-_IDLE_SECONDS = 120.0
+IDLE_SECONDS = 120.0
 
 
 class MetricsHandler(BaseHandler):
@@ -67,8 +67,7 @@ def scrape_server(metrics: Metrics) -> HTTPServer:
         application,
         max_header_size=MAX_BYTES,
         max_body_size=MAX_BYTES,
-        body_timeout=_IDLE_SECONDS,
-        idle_connection_timeout=_IDLE_SECONDS,
+        body_timeout=IDLE_SECONDS,
     )
 
 

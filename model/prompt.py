@@ -1,9 +1,10 @@
 """The prompt for a model: system prompt, turns, tools and options, in no provider's format."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
 import msgspec
+from msgspec.structs import astuple
 
 from model.blocks import Block, TextBlock
 from model.messages import Role
@@ -84,16 +85,22 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     parallel_tool_calls: bool | None = None
     extra: Mapping[str, Any] = {}  # further fields of the provider's own request
 
-    def options(self) -> Iterator[tuple[str, Any]]:
+    def options(self) -> Iterable[tuple[str, Any]]:
         """The options that are set, by name."""
-        for name in OPTION_NAMES:
-            value = getattr(self, name)
-            if value is not None and value != () and value != {}:
-                yield name, value
+        values = astuple(self)[_FIRST_OPTION:]
+        if values == _UNSET_OPTIONS:  # as for most questions: no look at each
+            return ()
+        return [
+            (name, value)
+            for name, value, unset in zip(OPTION_NAMES, values, _UNSET_OPTIONS, strict=True)
+            if value != unset
+        ]
 
 
 # Clients use the same names.
-OPTION_NAMES: Final = Prompt.__struct_fields__[Prompt.__struct_fields__.index("temperature") :]
+_FIRST_OPTION: Final = Prompt.__struct_fields__.index("temperature")
+OPTION_NAMES: Final = Prompt.__struct_fields__[_FIRST_OPTION:]
+_UNSET_OPTIONS: Final = astuple(Prompt(model="", turns=()))[_FIRST_OPTION:]
 
 
 def text_turn(role: Role, text: str) -> Turn:

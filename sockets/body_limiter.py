@@ -27,9 +27,9 @@ from tornado.httputil import (
     RequestStartLine,
     ResponseStartLine,
 )
-from tornado.iostream import IOStream
 
 from sockets.body_budget import BodyBudget, beyond_free
+from sockets.client_connection import ClientConnection
 from sockets.error_responses import error_headers_and_body, response_head
 from sockets.targets import origin_form
 
@@ -131,6 +131,8 @@ class _LimitedBody(HTTPMessageDelegate):
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
         assert isinstance(start_line, RequestStartLine), "a server's"
+        if "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0":
+            self._stream.begin_body()
         self._is_head = start_line.method == "HEAD"
         self._origin = headers.get("Origin")
         if self._is_announced_too_large(headers):
@@ -166,6 +168,7 @@ class _LimitedBody(HTTPMessageDelegate):
         return self._inner.data_received(chunk)
 
     def finish(self) -> None:
+        self._stream.end_body()
         if self._is_answered:
             self._stream.close()
             return
@@ -187,8 +190,8 @@ class _LimitedBody(HTTPMessageDelegate):
             self._release_budget()
 
     @property
-    def _stream(self) -> IOStream:
-        return cast(HTTP1Connection, self._connection).stream
+    def _stream(self) -> ClientConnection:
+        return cast(ClientConnection, cast(HTTP1Connection, self._connection).stream)
 
     def _is_announced_too_large(self, headers: HTTPHeaders) -> bool:
         """Whether its length is certainly too large; invalid lengths are left to Tornado."""

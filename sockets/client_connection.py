@@ -1,16 +1,21 @@
-"""One accepted connection: bounds the head of a request before Tornado parses it.
+"""One accepted connection: bounds the head of a request before Tornado parses it, and how long its
+parts may take.
 
-Tornado bounds only the bytes of a head, and then needs 0.1 s for 8,000 fields of 32 KiB; its
-timeout for the next request is also that for the rest of a request that has begun. Here the lines
-of a head are bounded too, and a head has a deadline from its first byte. A line that ends in LF
-alone is refused, because servers disagree whether that ends a head.
+Tornado bounds only the bytes of a head, and then needs 0.1 s for 8,000 fields of 32 KiB. Here the
+lines of a head are bounded too. A line that ends in LF alone is refused, because servers disagree
+whether that ends a head.
+
+A connection has one deadline at a time: for the first byte of a request, from there for the end of
+its head, and for the end of its body. Tornado has two timeouts of its own, of which the first does
+not tell an idle connection from a head that has begun, and each costs a request a task, futures and
+three callbacks; they are off.
 """
 
 import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from tornado.httputil import HTTPInputError
@@ -35,7 +40,9 @@ class ConnectionLimits(NamedTuple):
 
     max_header_bytes: int
     max_headers: int
+    idle_seconds: float  # until the first byte of a request
     head_seconds: float
+    body_seconds: float
     max_buffer_bytes: int
 
 
@@ -73,19 +80,28 @@ class ClientConnection(IOStream):
         if self.closed():
             # After a last request Tornado must not read another one from its buffer.
             raise StreamClosedError
-        self._awaits_head = True  # from here on, since what has arrived is read at once
+        self._awaits_head = True  # until its first byte
+        self._set_deadline(self._limits.idle_seconds, self.close)
         return self._read_head(super().read_until_regex(regex, max_bytes))
 
     def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
         """Tornado's hook for every read."""
         count = super().read_from_fd(buf)
-        if count and self._awaits_head and self._deadline is None:
-            loop = asyncio.get_running_loop()
-            self._deadline = loop.call_later(self._limits.head_seconds, self._drop, "head_too_slow")
+        if count and self._awaits_head:
+            self._awaits_head = False
+            self._set_deadline(self._limits.head_seconds, partial(self._drop, "head_too_slow"))
             if bytes(buf[: len(_TLS)]) == _TLS:
                 # A TLS client waits for a TLS response, not for the end of a head.
-                loop.call_soon(self._drop, "tls")
+                asyncio.get_running_loop().call_soon(self._drop, "tls")
         return count
+
+    def begin_body(self) -> None:
+        """The body of a request follows. It has a deadline until `end_body`."""
+        self._set_deadline(self._limits.body_seconds, partial(self._drop, "body_too_slow"))
+
+    def end_body(self) -> None:
+        """The body has ended; a request without one may say so, too."""
+        self._clear_deadline()
 
     def write(self, data: bytes | memoryview) -> "asyncio.Future[None]":
         """Tornado's method. If nothing waits to be sent, the kernel is asked at once, without the
@@ -124,7 +140,7 @@ class ClientConnection(IOStream):
             # What failed may be a write in the call stack that brought a token: its frames would
             # hold this connection, and the answers of that stack, until garbage is collected.
             self.error = self.error.with_traceback(None)
-        self._head_is_here()
+        self._clear_deadline()
         self._on_closed(self)
 
     async def _read_head(self, reading: Awaitable[bytes]) -> bytes:
@@ -132,7 +148,7 @@ class ClientConnection(IOStream):
             head = await reading
         finally:
             del reading  # an error in it would refer to this frame, and so to the connection
-            self._head_is_here()
+            self._clear_deadline()
         lines = head.count(b"\n")
         if len(head) > self._limits.max_header_bytes or lines > (
             self._limits.max_headers + _OTHER_LINES
@@ -160,7 +176,15 @@ class ClientConnection(IOStream):
             self._on_refused(reason)
             self.close()
 
-    def _head_is_here(self) -> None:
+    def _set_deadline(self, seconds: float, expire: Callable[[], None]) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        if self.closed():  # its descriptor is gone, and nobody would cancel the timer
+            self._deadline = None
+            return
+        self._deadline = asyncio.get_running_loop().call_later(seconds, expire)
+
+    def _clear_deadline(self) -> None:
         self._awaits_head = False
         if self._deadline is not None:
             self._deadline.cancel()

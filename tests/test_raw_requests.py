@@ -75,7 +75,7 @@ async def statuses(stream: asyncio.StreamReader, writer: asyncio.StreamWriter) -
     try:
         while data := await stream.read(2**16):
             received += data
-    except ConnectionResetError:
+    except (ConnectionResetError, BrokenPipeError):  # it was closed while more was sent
         pass
     writer.close()
     return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+) ?", received)]

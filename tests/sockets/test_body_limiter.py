@@ -14,8 +14,11 @@ from tornado.web import Application, RequestHandler
 import sockets.body_limiter
 from app.server import Server
 from handlers.streaming import StreamingHandler
+from sockets.acceptor import Acceptor
 from sockets.body_budget import BodyBudget
 from sockets.body_limiter import UNBOUNDED, BodyLimiter
+from sockets.client_connection import ConnectionLimits
+from sockets.unread_requests import UnreadRequestLog
 from tests.issuer import Issuer
 from tests.readers import Connection, Reader, Response, call
 from tests.serving import Serving
@@ -47,7 +50,10 @@ class Site:
         )
         self.http = HTTPServer(self.bodies, max_body_size=UNBOUNDED)
         listening, port = bind_unused_port()
-        self.http.add_sockets([listening])
+        limits = ConnectionLimits(16_384, 100, *[30.0] * 3, 4 * MOST)
+        unread_log = UnreadRequestLog()
+        self.acceptor = Acceptor(self.http, limits, max_connections=9, unread_log=unread_log)
+        self.acceptor.start([listening])
         self.address = ("127.0.0.1", port)
         self.url = f"http://127.0.0.1:{port}"
 
@@ -66,9 +72,12 @@ class Site:
 
 @pytest.fixture
 def site(io_loop: IOLoop) -> Iterator[Site]:
-    site = Site()
+    async def start() -> Site:
+        return Site()
+
+    site = io_loop.run_sync(start)
     yield site
-    site.http.stop()
+    site.acceptor.stop()
     io_loop.run_sync(site.http.close_all_connections)
 
 
