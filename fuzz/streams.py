@@ -44,6 +44,7 @@ with instrumented():
     from providers.ndjson import LineParser
     from providers.ollama import Ollama
     from providers.openai import OpenAI
+    from providers.openai_responses import OpenAIResponses
     from providers.qianfan import Qianfan
     from providers.qianfan_v1 import QianfanV1
     from providers.quirks import QuirkLog
@@ -54,7 +55,7 @@ with instrumented():
 SAMPLES = Path(__file__).resolve().parent.parent / "tests" / "providers" / "samples"
 
 # As long as the longest sample. Longer ones find nothing that these do not, and take longer to try.
-_MAX_BYTES = 3072
+_MAX_BYTES = 4096
 
 # An input's first bytes: two say where the body is cut, one how, and what status and type it has.
 _HEAD_BYTES = 3
@@ -66,6 +67,7 @@ _V1 = QianfanV1(_URL)
 
 _DIALECTS: dict[str, Dialect] = {
     "openai": OpenAI(_URL),
+    "openai-responses": OpenAIResponses(_URL),
     "dashscope": DashScope(_URL),
     "dashscope-cumulative": DashScope(_URL, incremental_output=False),
     "qianfan": Qianfan(_URL),

@@ -75,7 +75,7 @@ class ResponsesEvent(ResponsesBody, gc=False):
     content_index: int | None = None
     summary_index: int | None = None
     item_id: str | None = None
-    delta: str | None = None
+    delta: Content = None
     text: str | None = None
     refusal: str | None = None
     name: str | None = None
@@ -85,11 +85,6 @@ class ResponsesEvent(ResponsesBody, gc=False):
     response: ResponsesBody | None = None
     code: str | int | None = None
     message: Any = None
-
-    @property
-    def item_key(self) -> int | str | None:
-        """The index of the item that the event belongs to, or its id."""
-        return self.item_id if self.output_index is None else self.output_index
 
 
 class ResponsesTextDelta(msgspec.Struct, gc=False):

@@ -18,31 +18,25 @@ from typing import Any, Final
 import msgspec
 
 from model.blocks import ProviderData
-from model.messages import FinishReason
-from model.usage import Usage
 from providers.assembler import Assembler
-from providers.error_bodies import ErrorFields, error_fields_in, says_no_error
-from providers.error_parsing import error_from
-from providers.finish import finish_of
+from providers.content_parts import texts_in
+from providers.error_bodies import says_no_error
 from providers.json_events import JsonInterpreter
+from providers.openai_responses_endings import error_in, error_of, finish_of_response, usage_of
 from providers.openai_responses_events import (
     ResponsesBody,
     ResponsesEvent,
     ResponsesItem,
     ResponsesPart,
     ResponsesTextDelta,
-    ResponsesUsage,
 )
-from providers.part_texts import PartKey, PartTexts
-from providers.sink import Finish, Kind
+from providers.part_texts import ItemKey, PartKey, PartTexts
+from providers.sink import Kind
 from providers.sse import Event, StrayLine
 from providers.tool_calls import CallFunction, CallPiece
 
 # The name of the dialect in the provider data that it makes.
 DIALECT: Final = "openai-responses"
-
-# Of `incomplete_details`, what `finish_of` does not know.
-_INCOMPLETE: Final[Mapping[str, FinishReason]] = {"max_messages": FinishReason.LENGTH}
 
 # Between two parts of reasoning, which are paragraphs or more.
 _PARAGRAPH: Final = "\n\n"
@@ -59,10 +53,11 @@ class OpenAIResponsesInterpreter(JsonInterpreter[ResponsesEvent]):
         super().__init__(out, _DECODER)
         self._model = model
         self._parts = PartTexts(out)
-        self._calls: dict[int | str | None, int] = {}  # numbers of the calls, by index or id
+        self._keys: dict[int | str, ItemKey] = {}  # of the items, by index and by id
+        self._calls: dict[ItemKey, int] = {}  # numbers of the calls
         self._call_count = 0
-        self._forms: dict[int | str | None, str] = {}  # of each reasoning, by index or id
-        self._kept: set[int | str | None] = set()  # the reasoning that was kept as data
+        self._forms: dict[ItemKey, str] = {}  # which form of each reasoning is read
+        self._kept: set[ItemKey] = set()  # the reasoning that was kept as data
 
     def is_recognized(self, body: ResponsesEvent) -> bool:
         """Whether the body is an event, a response or an error."""
@@ -108,62 +103,54 @@ class OpenAIResponsesInterpreter(JsonInterpreter[ResponsesEvent]):
             return True
         if says_no_error(body.error):
             return False
-        raise error_from(error_fields_in({"error": body.error}) or ErrorFields())
+        raise error_in(body.error)
 
     # Text and refusals
 
     def _text_delta(self, event: ResponsesEvent) -> None:
-        self._parts.add("text", _key(event), event.delta or "")
+        self._parts.add("text", self._part_of(event), _delta(event))
 
     def _text_done(self, event: ResponsesEvent) -> None:
-        self._parts.add_whole("text", _key(event), event.text or "")
+        self._parts.add_whole("text", self._part_of(event), event.text or "")
 
     def _refusal_delta(self, event: ResponsesEvent) -> None:
-        self._parts.add("refusal", _key(event), event.delta or "")
+        self._parts.add("refusal", self._part_of(event), _delta(event))
 
     def _refusal_done(self, event: ResponsesEvent) -> None:
-        self._parts.add_whole("refusal", _key(event), event.refusal or "")
+        self._parts.add_whole("refusal", self._part_of(event), event.refusal or "")
 
     def _part_done(self, event: ResponsesEvent) -> None:
         if event.part is not None:
-            self._whole_part(event.part, event.item_key, event.content_index or 0)
+            self._whole_part(event.part, self._part_of(event))
 
-    def _whole_part(self, part: ResponsesPart, item: int | str | None, index: int) -> None:
+    def _whole_part(self, part: ResponsesPart, key: PartKey) -> None:
         if part.type == "reasoning_text":
-            self._reasoning("content", item, index, part.text, is_whole=True)
+            self._reasoning("content", key, part.text, is_whole=True)
             return
-        key = PartKey(item, index)
         self._parts.add_whole("text", key, part.text or "")
         self._parts.add_whole("refusal", key, part.refusal or "")
 
     # Reasoning
 
     def _summary_delta(self, event: ResponsesEvent) -> None:
-        self._reasoning("summary", event.item_key, event.summary_index, event.delta)
+        self._reasoning("summary", self._summary_part_of(event), _delta(event))
 
     def _summary_done(self, event: ResponsesEvent) -> None:
         said = event.text if event.part is None else event.part.text
-        self._reasoning("summary", event.item_key, event.summary_index, said, is_whole=True)
+        self._reasoning("summary", self._summary_part_of(event), said, is_whole=True)
 
     def _reasoning_delta(self, event: ResponsesEvent) -> None:
-        self._reasoning("content", event.item_key, event.content_index, event.delta)
+        self._reasoning("content", self._part_of(event), _delta(event))
 
     def _reasoning_done(self, event: ResponsesEvent) -> None:
-        self._reasoning("content", event.item_key, event.content_index, event.text, is_whole=True)
+        self._reasoning("content", self._part_of(event), event.text, is_whole=True)
 
     def _reasoning(
-        self,
-        form: str,
-        item: int | str | None,
-        index: int | None,
-        said: str | None,
-        *,
-        is_whole: bool = False,
+        self, form: str, key: PartKey, said: str | None, *, is_whole: bool = False
     ) -> None:
         """Read a piece of reasoning: of its summary or of its text, whichever came first."""
-        if not said or self._forms.setdefault(item, form) != form:
+        if not said or self._forms.setdefault(key.item, form) != form:
             return
-        key = PartKey(item, index or 0)
         if self._parts.last == "reasoning" and self._parts.is_new("reasoning", key):
             self._out.reasoning(_PARAGRAPH)
         if is_whole:
@@ -171,19 +158,18 @@ class OpenAIResponsesInterpreter(JsonInterpreter[ResponsesEvent]):
         else:
             self._parts.add("reasoning", key, said)
 
-    def _whole_reasoning(self, item: ResponsesItem, index: int | str | None) -> None:
+    def _whole_reasoning(self, item: ResponsesItem, key: ItemKey) -> None:
         for place, part in enumerate(item.summary or ()):
-            self._reasoning("summary", index, place, part.text, is_whole=True)
+            self._reasoning("summary", PartKey(key, place), part.text, is_whole=True)
         for place, part in enumerate(item.content or ()):
-            self._reasoning("content", index, place, part.text, is_whole=True)
-        if item.id and item.encrypted_content and item.status != "incomplete":
-            self._keep(item, index)
+            self._reasoning("content", PartKey(key, place), part.text, is_whole=True)
+        is_whole = item.status != "incomplete"
+        if item.id and item.encrypted_content and is_whole and key not in self._kept:
+            self._kept.add(key)
+            self._keep(item)
 
-    def _keep(self, item: ResponsesItem, index: int | str | None) -> None:
+    def _keep(self, item: ResponsesItem) -> None:
         """Keep whole reasoning as provider data, in the form in which it is sent back."""
-        if index in self._kept:
-            return
-        self._kept.add(index)
         summary = [{"type": "summary_text", "text": _mended(p.text)} for p in item.summary or ()]
         value: dict[str, Any] = {"type": "reasoning", "id": _mended(item.id), "summary": summary}
         if item.content:
@@ -197,43 +183,62 @@ class OpenAIResponsesInterpreter(JsonInterpreter[ResponsesEvent]):
     # Function calls
 
     def _arguments_delta(self, event: ResponsesEvent) -> None:
-        number = self._number_of(event.output_index, event.item_id)
+        number = self._number_of(self._item_of(event))
         self._out.tool_call(CallPiece(number, None, CallFunction(None, event.delta)), number)
 
     def _arguments_done(self, event: ResponsesEvent) -> None:
-        number = self._number_of(event.output_index, event.item_id)
+        number = self._number_of(self._item_of(event))
         function = CallFunction(event.name, event.arguments)
         self._out.whole_call(CallPiece(number, None, function), number)
 
-    def _number_of(self, index: int | None, item_id: str | None) -> int:
+    def _number_of(self, key: ItemKey) -> int:
         """Return the number of a function call, which is a new one if it was not announced."""
-        number = self._calls.get(index) if index is not None else None
-        if number is None:
-            number = self._calls.get(item_id)
-        if number is None:
-            number = self._call_count
+        if (number := self._calls.get(key)) is None:
+            number = self._calls[key] = self._call_count
             self._call_count += 1
             self._parts.last = None
-        if index is not None:
-            self._calls[index] = number
-        if item_id is not None:
-            self._calls[item_id] = number
         return number
 
     # Items
+
+    def _key_of(self, index: int | None, item_id: str | None) -> ItemKey:
+        """Return the key of an item, by its index, or by its id where the index is missing.
+
+        Some servers make up an id for every event, some leave the index out.
+        """
+        key = self._keys.get(index) if index is not None else None
+        if key is None and item_id is not None:
+            key = self._keys.get(item_id)
+        if key is None:
+            key = item_id if index is None else index
+        for name in (index, item_id):
+            if name is not None and key is not None:
+                self._keys.setdefault(name, key)
+        return key
+
+    def _item_of(self, event: ResponsesEvent) -> ItemKey:
+        return self._key_of(event.output_index, event.item_id)
+
+    def _part_of(self, event: ResponsesEvent) -> PartKey:
+        return PartKey(self._item_of(event), event.content_index or 0)
+
+    def _summary_part_of(self, event: ResponsesEvent) -> PartKey:
+        return PartKey(self._item_of(event), event.summary_index or 0)
 
     def _item_added(self, event: ResponsesEvent) -> None:
         item = event.item
         if item is None:
             return
-        key = item.id if event.output_index is None else event.output_index
+        for name in (event.output_index, item.id):  # what had it before was another item
+            if name is not None:
+                self._keys.pop(name, None)
+        key = self._key_of(event.output_index, item.id)
         self._parts.forget(key)
         self._forms.pop(key, None)
         self._kept.discard(key)
+        self._calls.pop(key, None)
         if item.type == "function_call":
-            for each in (event.output_index, item.id):
-                self._calls.pop(each, None)
-            number = self._number_of(event.output_index, item.id)
+            number = self._number_of(key)
             self._out.tool_call(_piece(item, number), number)
 
     def _item_done(self, event: ResponsesEvent) -> None:
@@ -242,14 +247,14 @@ class OpenAIResponsesInterpreter(JsonInterpreter[ResponsesEvent]):
 
     def _whole_item(self, item: ResponsesItem, index: int | None) -> None:
         """Read a whole item; of one that came in deltas, only what they lacked."""
-        key = item.id if index is None else index
+        key = self._key_of(index, item.id)
         if item.type == "message":
             for place, part in enumerate(item.content or ()):
-                self._whole_part(part, key, place)
+                self._whole_part(part, PartKey(key, place))
         elif item.type == "reasoning":
             self._whole_reasoning(item, key)
         elif item.type == "function_call":
-            number = self._number_of(index, item.id)
+            number = self._number_of(key)
             self._out.whole_call(_piece(item, number), number)
         else:
             self._out.note_quirk("unknown_item", item.type)
@@ -269,11 +274,11 @@ class OpenAIResponsesInterpreter(JsonInterpreter[ResponsesEvent]):
                 self._whole_item(item, place)
         else:
             self._repeated(response.output or ())
-        if response.usage is not None:
-            self._usage(response.usage)
+        if (usage := usage_of(response)) is not None:
+            self._out.usage(usage)
         if status not in ("completed", "incomplete") and not says_no_error(response.error):
-            raise error_from(error_fields_in({"error": response.error}) or ErrorFields())
-        if (finish := self._finish_of(response, status)) is not None:
+            raise error_in(response.error)
+        if finish := finish_of_response(response, status, has_calls=self._call_count > 0):
             self._out.finish(finish)
 
     def _repeated(self, items: Sequence[ResponsesItem]) -> None:
@@ -297,49 +302,15 @@ class OpenAIResponsesInterpreter(JsonInterpreter[ResponsesEvent]):
             self._call_count = max(self._call_count, number + 1)
             self._out.whole_call(_piece(call, number), number)
 
-    def _finish_of(self, response: ResponsesBody, status: str) -> Finish | None:
-        if status == "completed" and self._call_count:
-            return Finish(FinishReason.TOOL_CALLS, status)
-        if status in ("completed", "failed", "cancelled"):
-            return finish_of(status)
-        if status != "incomplete":  # it is queued or in progress
-            return None
-        details = response.incomplete_details
-        word = (details.reason if details is not None else None) or status
-        if word in _INCOMPLETE:
-            return Finish(_INCOMPLETE[word], word)
-        finish = finish_of(word)
-        if finish is None or finish.reason in (FinishReason.STOP, FinishReason.TOOL_CALLS):
-            return Finish(FinishReason.ERROR, word)  # an unknown reason to be incomplete
-        return finish
-
-    def _usage(self, usage: ResponsesUsage) -> None:
-        if usage.input_tokens is None:
-            return
-        read, made = usage.input_tokens_details, usage.output_tokens_details
-        self._out.usage(
-            Usage(
-                usage.input_tokens,
-                usage.output_tokens or 0,
-                cached_tokens=(read.cached_tokens or 0) if read is not None else 0,
-                cache_written_tokens=(read.cache_write_tokens or 0) if read is not None else 0,
-                reasoning_tokens=(made.reasoning_tokens or 0) if made is not None else 0,
-            )
-        )
-
     def _error(self, event: ResponsesEvent) -> None:
-        if self._out.finished:
-            self._out.note_quirk("unreadable_end", "error")
-            return
-        if says_no_error(event.error):
-            found = error_fields_in({"code": event.code, "message": event.message})
-        else:
-            found = error_fields_in({"error": event.error})
-        raise error_from(found or ErrorFields(event.code, "error", event.message))
+        if not self._out.finished:
+            raise error_of(event)
+        self._out.note_quirk("unreadable_end", "error")
 
 
-def _key(event: ResponsesEvent) -> PartKey:
-    return PartKey(event.item_key, event.content_index or 0)
+def _delta(event: ResponsesEvent) -> str:
+    delta = event.delta
+    return delta if type(delta) is str else "".join(text for _, text in texts_in(delta))
 
 
 def _piece(item: ResponsesItem, number: int) -> CallPiece:

@@ -9,11 +9,13 @@ from typing import NamedTuple
 from providers.assembler import Assembler
 from providers.sink import Kind
 
+ItemKey = int | str | None  # the item's index, or its id where the index is missing
+
 
 class PartKey(NamedTuple):
-    """Which part a text belongs to: the item, by its index or its id, and the part in the item."""
+    """Which part a text belongs to: the item, and the index of the part in it."""
 
-    item: int | str | None
+    item: ItemKey
     part: int
 
 
@@ -39,7 +41,7 @@ class PartTexts:
         """Whether no text of this part has come."""
         return (kind, key) not in self._seen
 
-    def forget(self, item: int | str | None) -> None:
+    def forget(self, item: ItemKey) -> None:
         """A new item begins, so that what had the same number before was another one."""
         self._open = {kind: key for kind, key in self._open.items() if key.item != item}
         self._seen = {(kind, key) for kind, key in self._seen if key.item != item}

@@ -26,7 +26,7 @@ PIECES = (
     *("data: ", "data: {}", "[DONE]", "event: error", ": hi", "stop", "error", "<html>", "id:1"),
     *("longer than what a model usually says at once, as gateways that gather send it. ",),
 )
-_NUMBERS = frozenset(("6", "0", "-2", "1.50", "true", "false"))  # as JSON spells them, too
+NUMBERS = frozenset(("6", "0", "-2", "1.50", "true", "false"))  # as JSON spells them, too
 
 # Finish words, and what each means: a reason, or that the answer is not whole.
 WORDS = (
@@ -351,7 +351,7 @@ class _Mutator:
         if not isinstance(text, str) or not text:
             return text
         kind = self.chance.randrange(8)
-        if kind == 0 and text in _NUMBERS:
+        if kind == 0 and text in NUMBERS:
             return RawJson(text)
         if kind == 1 and parts:
             return self.chance.choice(

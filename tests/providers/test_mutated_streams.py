@@ -14,6 +14,7 @@ from providers.dialect import Dialect
 from providers.openai import OpenAI
 from providers.qianfan import Qianfan
 from tests.providers.line_mutations import mutated_lines
+from tests.providers.mutated_responses import mutated_response
 from tests.providers.outcome import (
     CUMULATIVE,
     DASHSCOPE,
@@ -21,6 +22,7 @@ from tests.providers.outcome import (
     OPENAI,
     QIANFAN,
     QIANFAN_V1,
+    RESPONSES,
     Outcome,
     read,
 )
@@ -35,6 +37,7 @@ from tests.providers.stream_mutations import (
 # How the streams of further dialects are made.
 _OTHERS: dict[str, Callable[[str, int, tuple[int, ...]], MutatedStream]] = {
     "ollama": mutated_lines,
+    "openai-responses": mutated_response,
 }
 _ALL = (*DIALECTS, *_OTHERS)
 
@@ -43,6 +46,7 @@ SEEDS = int(os.environ.get("HEADRACE_TEST_SEEDS", "600"))
 SEEDS_OF_A_CLASS = 100
 
 _DIALECTS: dict[str, Dialect] = {
+    "openai-responses": RESPONSES,
     "openai": OPENAI,
     "qianfan": QIANFAN,
     "dashscope": DASHSCOPE,
