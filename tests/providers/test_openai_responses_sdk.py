@@ -24,7 +24,7 @@ from providers.openai_responses import OpenAIResponses
 from relay.answer import Answer
 from tests.openai_responses_stream import ResponsesStream
 from tests.providers.conversations import CITY, FILES, IMAGE_URL, STORED_FILE
-from tests.providers.outcome import SAMPLES, Outcome, read, reader_into
+from tests.providers.outcome import EXPECTED, SAMPLES, Outcome, read, reader_into
 from tests.upstreams import ScriptedUpstream
 
 SDK = Path(__file__).with_name("openai_responses_sdk.py")
@@ -310,14 +310,23 @@ async def test_the_sdk_reads_every_kind_of_ending_as_we_do(upstream: ScriptedUps
 
 @pytest.mark.slow
 @pytest.mark.gen_test
-async def test_the_sdk_reads_the_recorded_sample_as_we_do(upstream: ScriptedUpstream) -> None:
-    upstream.sample("openai-responses.sse")
+async def test_the_sdk_reads_the_samples_as_we_do(upstream: ScriptedUpstream) -> None:
+    samples = [name for name in EXPECTED if name.startswith("openai-responses")]
+    streams = [name for name in samples if name.endswith(".sse")]
+    for number, sample in enumerate(streams):
+        if number:
+            upstream.next_request()
+        upstream.sample(sample)
     question = {"create": create(), "input": [{"role": "user", "content": "hi"}], "results": None}
 
-    [said] = await sdk_says(upstream, {**question, "times": 1})
+    said = await sdk_says(upstream, {**question, "times": len(streams)})
 
-    body = (SAMPLES / "openai-responses.sse").read_bytes()
-    check_same(read(OpenAIResponses("http://x"), [body]), said)
+    for sample, theirs in zip(streams, said, strict=True):
+        mine = read(OpenAIResponses("http://x"), [(SAMPLES / sample).read_bytes()])
+        assert mine.text_ == theirs["text"], sample
+        assert (mine.error is None) == (theirs["error"] is None), sample
+        if mine.error is None:
+            check_same(mine, theirs)
 
 
 @pytest.mark.slow
