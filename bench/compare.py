@@ -7,8 +7,8 @@
 
 The gateway has one core, the upstream and this client another. Every text that arrives is checked
 against the upstream's. Figures are medians of `--repeat` runs; a run is done again when others used
-more than `--noise` percent of the gateway's core. They are kept in bench/out/results.json, and
-shown by bench/RESULTS.md and bench/charts/.
+more than `--noise` percent of the gateway's core. What a target fails at has no figure. They are
+kept in bench/out/results.json, and shown by bench/RESULTS.md and bench/charts/.
 """
 
 import argparse
@@ -71,10 +71,17 @@ async def compare(
             async with _bench(target) as bench:
                 await bench.warm()
                 for name in group:
-                    figures = await _quiet(bench, SCENARIOS[name], noise)
+                    try:
+                        figures = await _quiet(bench, SCENARIOS[name], noise)
+                    except (
+                        TimeoutError,
+                        OSError,
+                    ) as error:
+                        print(f"  {name}: {error!r}", flush=True)
+                        continue
                     runs[name].append(figures)
                     print(f"  {name}: {_line(figures)}", flush=True)
-    return {name: _median(figures) for name, figures in runs.items()}
+    return {name: _median(figures) for name, figures in runs.items() if figures}
 
 
 def _median(runs: list[Figures]) -> Figures:
@@ -94,7 +101,11 @@ async def sweep(target: Target) -> dict[str, dict[str, Figures]]:
         for count in counts:
             async with _bench(target) as bench:
                 await bench.warm()
-                figures = _known(await scenario(bench, count))
+                try:
+                    figures = _known(await scenario(bench, count))
+                except (TimeoutError, OSError) as error:
+                    print(f"  {name}, {count}: {error!r}", flush=True)
+                    continue
                 charts[name][str(count)] = figures
                 print(f"  {name}, {count}: {_line(figures)}", flush=True)
     return charts
