@@ -185,6 +185,7 @@ def _relay_limits(settings: Settings) -> Limits:
         max_answer_chars=settings.relay.max_answer_chars,
         context_chars=settings.context.max_chars,
         context_messages=settings.context.max_messages,
+        context_part_bytes=settings.context.max_part_bytes,
         default_grace_seconds=0.0 if settings.relay.on_disconnect == "cancel" else None,
         keyed_grace_seconds=settings.relay.grace_seconds,
         checkpoint_seconds=settings.relay.checkpoint_seconds,

@@ -6,7 +6,8 @@ from handlers.answer_form import AnswerForm, answer_form
 from handlers.answer_responses import AnswerHandler, StartedAnswer
 from handlers.errors import ApiError
 from handlers.idempotency_key import idempotency_key
-from handlers.request_bodies import Chat, Options, Question
+from handlers.question_options import Options
+from handlers.request_bodies import Chat, Question
 from handlers.resume_position import resume_position
 from relay.ask_request import AskRequest
 
@@ -24,15 +25,16 @@ class AskHandler(AnswerHandler):
         """Start the answer to a new question. None: the client disconnected before."""
         if isinstance(question, Chat):
             conversation_id = question.conversation_id
-        if not question.text.strip():
+        blocks = question.blocks()
+        if not blocks:
             raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", "The question is empty.")
         ask_request = AskRequest(
             user=self.user,
-            content=question.text,
+            content="",
             conversation_id=conversation_id,
             parent_id=question.parent_id,
         )
-        return await self.start(ask_request, question)
+        return await self.start(ask_request.with_content(blocks), question)
 
     async def start(self, ask_request: AskRequest, options: Options) -> StartedAnswer | None:
         """Store the question and start its answer. None: the client disconnected before."""

@@ -11,6 +11,7 @@ from providers.errors import ProviderError
 from relay.errors import (
     AnswerElsewhere,
     KeyReused,
+    MissingToolResults,
     ModelNotAllowed,
     Overloaded,
     QuestionTooLong,
@@ -18,8 +19,10 @@ from relay.errors import (
     ShuttingDown,
     StorageQuotaExceeded,
     StorageUnavailable,
+    ToolLoopTooLong,
     UnknownModel,
     UnknownParent,
+    UnknownToolCall,
     UnsupportedContent,
     UnsupportedParameter,
     Upgrading,
@@ -110,13 +113,20 @@ def to_error_response(error: BaseException | None) -> ErrorResponse | None:
             )
         case StorageQuotaExceeded():
             return ErrorResponse(HTTPStatus.FORBIDDEN, error.code, str(error))
-        case QuestionTooLong():
+        case QuestionTooLong() | ToolLoopTooLong():
             return ErrorResponse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error.code, str(error))
         case ShuttingDown() | AnswerElsewhere() | Upgrading():
             return _try_again(error.code, str(error))
         case ModelNotAllowed():
             return ErrorResponse(HTTPStatus.FORBIDDEN, error.code, str(error))
-        case UnknownModel() | UnknownParent() | UnsupportedContent() | UnsupportedParameter():
+        case (
+            UnknownModel()
+            | UnknownParent()
+            | UnknownToolCall()
+            | MissingToolResults()
+            | UnsupportedContent()
+            | UnsupportedParameter()
+        ):
             return ErrorResponse(HTTPStatus.BAD_REQUEST, error.code, str(error))
         case HTTPError():
             return _of_status(error.status_code)

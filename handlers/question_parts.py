@@ -7,9 +7,9 @@ descriptions of fields are part of the OpenAPI document.
 from collections.abc import Iterable, Sequence
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta
 
+from handlers.body import Body
 from model.blocks import Block, ImageBlock, TextBlock, ToolResultBlock
 
 # Parts of a question. A model makes a few dozen calls at a time at most, and each has one result.
@@ -19,11 +19,13 @@ MAX_PARTS = 256
 # and name together is 1,000. Browsers and servers take addresses of about 2,000 characters.
 _CallId = Annotated[str, Meta(min_length=1, max_length=1000)]
 # The provider fetches it, never this server. User names and passwords do not belong into it.
-_HttpsUrl = Annotated[str, Meta(max_length=2048, pattern=r"^https://[^/?#@\s\\]+([/?#][!-~]*)?\Z")]
+_HttpsUrl = Annotated[
+    str, Meta(max_length=2048, pattern=r"^https:\/\/[^/?#@\s\\]+([/?#][!-~]*)?\Z")
+]
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of the parts. Unknown fields are refused, so that a misspelt one is noticed."""
+class Part(Body, frozen=True, kw_only=True):
+    """Base of the parts."""
 
     def block(self) -> Block:
         """The block that is stored."""
@@ -69,7 +71,6 @@ class ImagePart(Part, frozen=True, kw_only=True, tag_field="type", tag="image"):
         Meta(
             description="The image's https address. The model's provider fetches it; this server "
             "does not.",
-            examples=["https://example.com/dam.png"],
         ),
     ]
 

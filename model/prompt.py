@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec.structs import astuple
 
-from model.blocks import Block, TextBlock
+from model.blocks import Block, TextBlock, ToolResultBlock
 from model.messages import Role
 
 
@@ -109,10 +109,10 @@ def text_turn(role: Role, text: str) -> Turn:
 
 
 def merged(turns: Iterable[Turn]) -> tuple[Turn, ...]:
-    """`turns` with neighbours of the same role joined by an empty line.
+    """`turns` with neighbours of the same role joined, their texts by an empty line.
 
     Where an answer failed before its first token, the history has two user turns in a row, and some
-    providers refuse that.
+    providers refuse that. Tool results stay at the beginning of their turn, next to the calls.
     """
     one_by_one: list[Turn] = []
     for turn in turns:
@@ -130,4 +130,7 @@ def _joined(one: Turn, other: Turn) -> Turn:
         between: tuple[Block, ...] = (TextBlock(f"{last.text}\n\n{first.text}"),)
     else:
         between = (last, first)
-    return Turn(one.role, (*before, *between, *after))
+    blocks = (*before, *between, *after)
+    if any(isinstance(block, ToolResultBlock) for block in other.blocks):
+        blocks = tuple(sorted(blocks, key=lambda block: not isinstance(block, ToolResultBlock)))
+    return Turn(one.role, blocks)

@@ -1,15 +1,25 @@
 """A question to ask with its options, and what asking it returns."""
 
 import hashlib
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 
 from model.blocks import Block, TextBlock, chars_in
 from model.messages import Conversation, Message, Role
-from model.prompt import Prompt, Turn, merged
+from model.prompt import (
+    Prompt,
+    ReasoningEffort,
+    ResponseFormat,
+    Tool,
+    ToolChoice,
+    Turn,
+    merged,
+)
 from relay.answer import Answer
 from relay.model_access import AllowedModels
+from relay.tool_loop import answered, results_in
 from storage.values import IdempotencyKey
 
 
@@ -23,11 +33,12 @@ class Caller(msgspec.Struct, frozen=True):
 class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A question and its options. Without a conversation it creates one.
 
-    `parts` are its content besides text. It follows the answer `parent_id`, nothing if that is
-    None, and the newest answer if it is UNSET. With `question_id` the question is stored already,
-    and another answer to it is generated. `grace_seconds` is as in `ReaderTimeout`; UNSET means
-    the server's settings. `idempotency_key` is the client's key for the question. `caller` and the
-    `allowed` models are not part of the question.
+    Its content is the text `content`; if it has anything else, it is `parts`, texts included. It
+    follows the answer `parent_id`, nothing if that is None, and the newest answer if it is UNSET.
+    With `question_id` the question is stored already, and another answer to it is generated.
+    `grace_seconds` is as in `ReaderTimeout`; UNSET means the server's settings. `idempotency_key`
+    is the client's key for the question. `caller` and the `allowed` models are not part of the
+    question.
 
     A client protocol may choose two more things. `history` are turns that came with the question,
     in place of the store's branch. Without `store` neither question nor answer is stored: the
@@ -58,11 +69,40 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     history: tuple[Turn, ...] | None = None
     store: bool = True
     allowed: AllowedModels = None
+    top_k: int | None = None
+    seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    reasoning_effort: ReasoningEffort | None = None
+    reasoning_budget: int | None = None
+    response_format: ResponseFormat | None = None
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    extra: Mapping[str, Any] = {}
 
     @property
     def blocks(self) -> tuple[Block, ...]:
-        """The content of the question: its parts and its text."""
+        """The content of the question."""
         return (*((TextBlock(self.content),) if self.content else ()), *self.parts)
+
+    @property
+    def text(self) -> str:
+        """The text of the question; empty if it has none."""
+        texts = (block.text for block in self.parts if isinstance(block, TextBlock))
+        return self.content + "".join(texts) if self.parts else self.content
+
+    @property
+    def tool_results(self) -> tuple[str, ...]:
+        """The ids of the tool calls that the question has results of."""
+        return results_in(self.parts)
+
+    def with_content(self, blocks: tuple[Block, ...]) -> "AskRequest":
+        """The same with other content; text alone is `content`, as in the first version."""
+        if all(isinstance(block, TextBlock) for block in blocks):
+            text = "".join(block.text for block in blocks if isinstance(block, TextBlock))
+            return msgspec.structs.replace(self, content=text, parts=())
+        return msgspec.structs.replace(self, content="", parts=blocks)
 
     def regenerating(self, question: Message) -> "AskRequest":
         """The same for a question that is stored already, which is to get one more answer."""
@@ -82,7 +122,8 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def fingerprint(self) -> str:
         """A hash of the question: equal for each retry, and different for any other question."""
         asked = msgspec.structs.replace(self, idempotency_key=None, caller=None, allowed=None)
-        return _digest(msgspec.json.encode(asked))
+        # A client may write the fields of an object in another order when it tries again.
+        return _digest(msgspec.json.encode(asked, order="deterministic"))
 
     def stored_key(self, answer: Message) -> IdempotencyKey | None:
         """The idempotency key as it is stored with `answer`; None without a key."""
@@ -105,16 +146,33 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         carried = sum(map(chars_in, self.parts))
         return len(self.content) + carried + len(self.system_in(conversation) or "")
 
+    @property
+    def option_chars(self) -> int:
+        """The length of its tools, its response format and its extra fields, as JSON."""
+        given = [each for each in (self.tools, self.response_format, self.extra) if each]
+        return len(msgspec.json.encode(given)) if given else 0
+
     def prompt(self, model: str, conversation: Conversation, history: tuple[Turn, ...]) -> Prompt:
         """The prompt for the provider."""
         return Prompt(
             model=model,
-            turns=merged((*history, Turn(Role.USER, self.blocks))),
+            turns=merged(answered((*history, Turn(Role.USER, self.blocks)))),
             system=self.system_in(conversation),
             temperature=self.temperature,
             top_p=self.top_p,
+            top_k=self.top_k,
             max_tokens=self.max_tokens,
             stop=self.stop,
+            seed=self.seed,
+            presence_penalty=self.presence_penalty,
+            frequency_penalty=self.frequency_penalty,
+            reasoning_effort=self.reasoning_effort,
+            reasoning_budget=self.reasoning_budget,
+            response_format=self.response_format,
+            tools=self.tools,
+            tool_choice=self.tool_choice,
+            parallel_tool_calls=self.parallel_tool_calls,
+            extra=self.extra,
         )
 
 

@@ -45,6 +45,7 @@ from relay.pacing import Pacer
 from relay.reader_timeout import ReaderTimeout, UnreadAnswers
 from relay.timeline import Timeline
 from relay.titles import title_of
+from relay.tool_loop import calls_in, check_results
 from relay.upstream_call import UpstreamCall
 from storage.contract import Storage
 from storage.errors import Busy, KeyTaken, NotFound
@@ -97,12 +98,14 @@ class Asker:
         try:
             placed = await self._placed(request, replaced)
             conversation, new = await self._conversation(placed)
-            if request.chars_in(conversation) > self._limits.max_question_chars:
+            chars = request.chars_in(conversation)
+            if chars + request.option_chars > self._limits.max_question_chars:
                 raise QuestionTooLong(self._limits.max_question_chars)
             model = request.model or conversation.model or self._models.default_for(request.allowed)
             source, source_model = self._models.resolve(model, request.allowed)
             unreadable = await self._check_readable(request, source)
-            past = await self._history(placed, conversation)
+            kinds = source.input_kinds(source_model)
+            past = await self._history(placed, conversation, model, kinds, chars)
             prompt = request.prompt(source_model, conversation, past.turns)
             try:
                 source.check(prompt)
@@ -162,22 +165,34 @@ class Asker:
             raise Upgrading
         return unreadable
 
-    async def _history(self, request: AskRequest, conversation: Conversation) -> History:
-        """The history that the question follows; empty for a first question. Raises
-        UnknownParent.
+    async def _history(
+        self,
+        request: AskRequest,
+        conversation: Conversation,
+        model: str,
+        kinds: frozenset[str],
+        question_chars: int,
+    ) -> History:
+        """The history that the question follows; empty for a first question.
+
+        Raises as `history` does.
         """
         parent_id = request.parent_id
         if request.history is not None:
+            last = request.history[-1].blocks if request.history else ()
+            check_results(request.tool_results, calls_in(last))
             return History(turns=request.history)
         if parent_id is None or (parent_id is msgspec.UNSET and request.conversation_id is None):
+            check_results(request.tool_results, ())
             return History()
         return await history(
             self._storage,
-            request.user,
+            request,
             conversation.id,
-            None if parent_id is msgspec.UNSET else parent_id,
-            room=self._limits.context_chars - request.chars_in(conversation),
-            messages=self._limits.context_messages,
+            model=model,
+            kinds=kinds,
+            question_chars=question_chars,
+            limits=self._limits,
         )
 
     def _connect(
@@ -227,7 +242,7 @@ class Asker:
         replaced: Answer | None,
     ) -> None:
         """Store question and answer. An orphaned live answer does not prevent it."""
-        title, key = title_of(request.content), request.stored_key(live)
+        title, key = title_of(request.text), request.stored_key(live)
         replaces = None if replaced is None else replaced.id
         try:
             await self._storage.ask(

@@ -1,12 +1,34 @@
-"""The history that is sent with a question: the newest messages of its branch that fit."""
+"""The history that is sent with a question: the newest exchanges of its branch that fit.
 
+An exchange is a person's question and all that follows it up to the next one: the answer and, if
+that called tools, their results and further answers. History begins with a person's question, so
+that no call is cut off from its results.
+"""
+
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from model.messages import Role
-from model.prompt import Turn, text_turn
-from relay.errors import UnknownParent
+import msgspec
+
+from model.blocks import (
+    Block,
+    FileBlock,
+    ImageBlock,
+    ReasoningBlock,
+    TextBlock,
+    ToolCallBlock,
+    ToolResultBlock,
+    chars_in,
+)
+from model.messages import Message, Role, Status
+from model.prompt import Turn
+from relay.ask_request import AskRequest
+from relay.errors import ToolLoopTooLong, UnknownParent
+from relay.limits import Limits
+from relay.tool_loop import check_results, kept_of, open_calls, results_in
 from storage.contract import MessageStore
-from storage.errors import NotFound
+from storage.errors import Busy, NotFound
+from storage.values import Page
 
 # The number of messages in the first read: rarely more than ten exchanges fit. More would be read
 # in vain where long answers do not fit.
@@ -19,6 +41,8 @@ _NEXT_PAGE = 100
 # else.
 _LEAST_ROOM = 20_000
 
+_ROLES = (Role.USER, Role.ASSISTANT)
+
 
 class History(NamedTuple):
     """The answer that a question follows, if there is one, and the turns up to it."""
@@ -27,63 +51,164 @@ class History(NamedTuple):
     turns: tuple[Turn, ...] = ()
 
 
+class _Target(NamedTuple):
+    """What the history is sent to."""
+
+    model: str  # <provider>/<model>
+    kinds: frozenset[str]  # the kinds of blocks that it accepts in questions, besides text
+
+
 async def history(
     storage: MessageStore,
-    user: str,
+    request: AskRequest,
     conversation_id: str,
-    parent_id: str | None,
     *,
-    room: int,
-    messages: int,
+    model: str,
+    kinds: frozenset[str],
+    question_chars: int,
+    limits: Limits,
 ) -> History:
-    """The branch up to the answer `parent_id`, or up to the newest answer.
+    """The branch up to the answer that `request` follows: its `parent_id`, or the newest answer.
 
-    Its turns are oldest first: of the newest `messages` those whose texts fit into `room`
-    characters. Only text is sent again, not reasoning, which providers ask to leave out. Messages
-    without text are skipped. The first turn is the user's, as some providers require.
+    Its turns are oldest first: of the newest `limits.context_messages` messages the exchanges that
+    fit into `limits.context_chars`, together with the `question_chars` of the question itself. An
+    exchange that the question goes on with by tool results is a part of the question: it is sent
+    whole and counts against `limits.max_question_chars`. Messages of which nothing is sent are
+    skipped.
 
-    Raises UnknownParent, and NotFound for the conversation.
+    `kinds` are the kinds of blocks that `model` accepts in questions; other ones are left out.
+
+    Raises UnknownParent, UnknownToolCall, MissingToolResults, ToolLoopTooLong, Busy if there are
+    results for an answer that is live, and NotFound for the conversation.
     """
+    results = request.tool_results
+    walk = _Walk(_Target(model, kinds), limits, question_chars, in_loop=bool(results))
+    last = None if request.parent_id is msgspec.UNSET else request.parent_id
     try:
-        page = await storage.branch(
-            user,
-            conversation_id,
-            limit=min(messages, _FIRST_PAGE),
-            last=parent_id,
-            max_chars=max(room, _LEAST_ROOM),
-        )
+        page = await walk.read(storage, request.user, conversation_id, last, _FIRST_PAGE)
     except NotFound:
-        if parent_id is None:
+        if last is None:
             raise
         raise UnknownParent from None
     if not page.data:
+        check_results(results, ())
         return History()
     parent = page.data[-1]
     if parent.role != Role.ASSISTANT:
         raise UnknownParent
-    turns: list[Turn] = []
-    while True:
-        messages -= len(page.data)
-        for message in reversed(page.data):
-            text = message.text
-            room -= len(text)
-            if room < 0:
-                return History(parent.id, _from_question(turns))
-            if text and message.role in (Role.USER, Role.ASSISTANT):
-                turns.append(text_turn(message.role, text))
-        if page.next is None or messages <= 0:
-            return History(parent.id, _from_question(turns))
-        page = await storage.branch(
+    if results and parent.status is Status.LIVE:
+        raise Busy(parent.id)
+    check_results(results, open_calls(parent))
+    while walk.takes(page) and page.next is not None:
+        page = await walk.read(storage, request.user, conversation_id, page.next, _NEXT_PAGE)
+    return History(parent.id, walk.turns())
+
+
+class _Walk:
+    """Goes through a branch from its end towards its beginning, as far as there is room."""
+
+    def __init__(
+        self, target: _Target, limits: Limits, question_chars: int, *, in_loop: bool
+    ) -> None:
+        self._target = target
+        self._limits = limits
+        self._in_loop = in_loop
+        self._room = limits.context_chars - question_chars
+        self._loop_room = limits.max_question_chars - question_chars
+        self._part_bytes = limits.context_part_bytes
+        self._messages = limits.context_messages
+        self._newest_first: list[Turn] = []
+
+    async def read(
+        self, storage: MessageStore, user: str, conversation_id: str, last: str | None, most: int
+    ) -> Page[Message]:
+        """Read the next page, which ends with the message `last`."""
+        room = self._loop_room if self._in_loop else self._room
+        return await storage.branch(
             user,
             conversation_id,
-            limit=min(messages, _NEXT_PAGE),
-            last=page.next,
+            limit=min(self._messages, most),
+            last=last,
             max_chars=max(room, _LEAST_ROOM),
         )
 
+    def takes(self, page: Page[Message]) -> bool:
+        """Take the messages that fit, newest first; returns whether there is room for more."""
+        self._messages -= len(page.data)
+        for message in reversed(page.data):
+            blocks = self._kept(message)
+            chars = sum(map(_chars_sent, blocks))
+            self._room -= chars
+            if self._in_loop:
+                self._loop_room -= chars
+                if self._loop_room < 0:
+                    raise self._too_long()
+                self._in_loop = not _is_persons(message)
+            elif self._room < 0:
+                return False
+            if blocks:
+                self._newest_first.append(Turn(message.role, blocks))
+        return self._messages > 0
 
-def _from_question(newest_first: list[Turn]) -> tuple[Turn, ...]:
-    turns = newest_first[::-1]
-    while turns and turns[0].role != Role.USER:
-        turns.pop(0)
-    return tuple(turns)
+    def turns(self) -> tuple[Turn, ...]:
+        """The turns that fit, oldest first, from a person's question on."""
+        if self._in_loop:
+            raise self._too_long()
+        turns = self._newest_first
+        while turns and (turns[-1].role != Role.USER or results_in(turns[-1].blocks)):
+            turns.pop()
+        return tuple(reversed(turns))
+
+    def _too_long(self) -> ToolLoopTooLong:
+        return ToolLoopTooLong(
+            chars=self._limits.max_question_chars, messages=self._limits.context_messages
+        )
+
+    def _kept(self, message: Message) -> tuple[Block, ...]:
+        """The blocks of a message that are sent again."""
+        blocks = message.blocks
+        if len(blocks) == 1 and isinstance(blocks[0], TextBlock):  # as nearly all messages are
+            return blocks if blocks[0].text and message.role in _ROLES else ()
+        if message.role == Role.ASSISTANT:
+            # Some providers require the reasoning that led to a call, as long as the calls go on.
+            with_reasoning = self._in_loop and message.model == self._target.model
+            with_tools = "tool_result" in self._target.kinds
+            return kept_of(message, with_tools=with_tools, with_reasoning=with_reasoning)
+        if message.role == Role.USER:
+            return tuple(self._asked(blocks))
+        return ()
+
+    def _asked(self, blocks: tuple[Block, ...]) -> Iterator[Block]:
+        for block in blocks:
+            match block:
+                case TextBlock():
+                    if block.text:
+                        yield block
+                case ToolResultBlock():
+                    if "tool_result" in self._target.kinds:
+                        yield block
+                case ImageBlock() | FileBlock():
+                    if self._has_room_for(block):
+                        yield block
+
+    def _has_room_for(self, part: ImageBlock | FileBlock) -> bool:
+        kind = "image" if isinstance(part, ImageBlock) else "file"
+        if kind not in self._target.kinds:
+            return False
+        self._part_bytes -= _bytes_sent(part)
+        return self._part_bytes >= 0
+
+
+def _is_persons(message: Message) -> bool:
+    """Whether a person asked it, rather than a program that returns results of tool calls."""
+    return message.role == Role.USER and not results_in(message.blocks)
+
+
+def _chars_sent(block: Block) -> int:
+    data = block.data if isinstance(block, ReasoningBlock | ToolCallBlock) else None
+    return chars_in(block) + (0 if data is None else len(msgspec.json.encode(data.value)))
+
+
+def _bytes_sent(part: ImageBlock | FileBlock) -> int:
+    """The bytes of a request that an image or a file takes: its address, or its content."""
+    return len(part.url or "")

@@ -4,8 +4,11 @@ RelayError
 ├── UnknownModel         no such model
 ├── ModelNotAllowed      the user's key or token does not permit the model
 ├── UnknownParent        `parent_id` is not an answer of the conversation
+├── UnknownToolCall      a tool result answers no open call of the parent answer
+├── MissingToolResults   results of some open calls of the parent answer, and not of all
 ├── KeyReused            the idempotency key was used for another question
 ├── QuestionTooLong      the question exceeds `limits.max_question_chars`
+├── ToolLoopTooLong      the question with its tool loop exceeds what is sent of it
 ├── StorageQuotaExceeded the user would store more than `limits.kept_bytes_per_user`
 ├── UnsupportedContent   the model cannot take the question's content
 ├── UnsupportedParameter the model's provider cannot express an option
@@ -81,6 +84,26 @@ class UnknownParent(RelayError):
     )
 
 
+class UnknownToolCall(RelayError):
+    """A result's id is not that of an open tool call of the answer that the question follows."""
+
+    code = "unknown_tool_call"
+    words = (
+        "A tool result has the id of no open tool call. Send one result for each tool call of the "
+        "answer that the question follows; an answer that was cut off has no open calls."
+    )
+
+
+class MissingToolResults(RelayError):
+    """The question has results of some open tool calls of its parent answer, and not of all."""
+
+    code = "missing_tool_results"
+    words = (
+        "Results of some tool calls are missing. Send one result for each tool call of the answer "
+        "that the question follows, with `is_error` if a call failed."
+    )
+
+
 class AnswerTooLong(RelayError):
     """The answer grew past `relay.max_answer_chars`."""
 
@@ -103,12 +126,26 @@ class QuestionTooLong(RelayError):
 
     code = "question_too_long"
     words = (
-        "The question and its system prompt are longer than {limit:,} characters "
+        "The question, its system prompt and its tools are longer than {limit:,} characters "
         "(limits.max_question_chars). Shorten them."
     )
 
     def __init__(self, limit: int) -> None:
         super().__init__(limit=limit)
+
+
+class ToolLoopTooLong(RelayError):
+    """The tool loop that the question continues cannot be sent as a whole."""
+
+    code = "tool_loop_too_long"
+    words = (
+        "The question, its tool calls and their results are longer than {chars:,} characters "
+        "(limits.max_question_chars), or are more than {messages:,} messages "
+        "(context.max_messages). Ask a new question without tool results."
+    )
+
+    def __init__(self, *, chars: int, messages: int) -> None:
+        super().__init__(chars=chars, messages=messages)
 
 
 class StorageQuotaExceeded(RelayError):

@@ -7,7 +7,7 @@ from relay.ask_request import AskRequest
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """The relay's limits and times. Times are seconds, lengths are characters."""
+    """The relay's limits and times. Times are seconds; what is not named bytes is characters."""
 
     allowance: Allowance
     max_unsent_bytes: int
@@ -15,6 +15,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_answer_chars: int
     context_chars: int
     context_messages: int
+    context_part_bytes: int
     default_grace_seconds: float | None  # as in `ReaderTimeout`, for questions without a value
     keyed_grace_seconds: float  # the least for questions with an idempotency key
     checkpoint_seconds: float

@@ -8,7 +8,6 @@ A question's way is in `asking.py`, finding and reading an answer in `reading.py
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager
 
-from model.blocks import TextBlock
 from model.messages import Status
 from relay.admission import Admission
 from relay.answer import Answer
@@ -208,10 +207,11 @@ class Relay:
         """Store the question and start its answer, which the caller reads with `reader` at once.
 
         With an idempotency key that was used before, it is the answer that was started then, if its
-        question is stored. Raises UnknownModel, ModelNotAllowed, UnknownParent, UnsupportedContent,
-        Upgrading, NotFound (the conversation), Busy (it has a live answer), KeyReused,
-        QuestionTooLong, RetryLater, StorageQuotaExceeded, ShuttingDown and StorageError; nothing
-        was sent to the provider then.
+        question is stored. Raises UnknownModel, ModelNotAllowed, UnknownParent, UnknownToolCall,
+        MissingToolResults, UnsupportedContent, UnsupportedParameter, Upgrading, NotFound (the
+        conversation), Busy (it has a live answer), KeyReused, QuestionTooLong, ToolLoopTooLong,
+        RetryLater, StorageQuotaExceeded, ShuttingDown and StorageError; nothing was sent to the
+        provider then.
         """
         if request.idempotency_key is not None and request.store:
             return await self._idempotent_asks.ask(request)
@@ -232,9 +232,8 @@ class Relay:
         """
         answer = await self._answers.stored(user, answer_id)
         question = await self._storage.message(user, answer.parent_id or "")
-        parts = tuple(block for block in question.blocks if not isinstance(block, TextBlock))
-        request = AskRequest(user=user, content=question.text, model=answer.model, parts=parts)
-        return request.regenerating(question)
+        request = AskRequest(user=user, content="", model=answer.model)
+        return request.with_content(question.blocks).regenerating(question)
 
     async def answer(self, user: str, answer_id: str) -> Answer:
         """Return the answer, live or ended, to be read. Raises as `Answers.find` does."""

@@ -2,6 +2,8 @@
 off.
 """
 
+import msgspec
+
 from model.blocks import Block, text_in
 from model.prompt import Prompt
 from model.usage import Usage
@@ -15,6 +17,8 @@ def estimate(prompt: Prompt, blocks: tuple[Block, ...]) -> Usage:
     """The estimated usage of `prompt` and its answer so far."""
     asked = sum(_tokens(text_in(block)) for turn in prompt.turns for block in turn.blocks)
     asked += _tokens(prompt.system or "")
+    if prompt.tools:
+        asked += _tokens(msgspec.json.encode(prompt.tools).decode())
     return Usage(asked, estimate_output(blocks), estimated=True)
 
 

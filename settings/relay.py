@@ -72,3 +72,7 @@ class ContextSettings(Section):
     # Each hundred cost a read of the store: without a limit, a conversation with thousands of one-
     # letter messages would cost dozens of reads per question.
     max_messages: Count = 200
+    # Bytes of images and files that are sent again, besides those of the question itself: two
+    # images of 5 MB, of the 20 to 50 MB that providers accept in a request. The newest ones are
+    # sent; of those with an address, only the address counts.
+    max_part_bytes: int = Field(10_485_760, ge=0)

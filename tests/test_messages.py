@@ -12,6 +12,7 @@ from relay.errors import (
     RelayError,
     RetryLater,
     StorageQuotaExceeded,
+    ToolLoopTooLong,
     UnsupportedContent,
     UnsupportedParameter,
     UserLimitReached,
@@ -36,6 +37,8 @@ def _raised(error: type[Exception]) -> Exception:
         return error(model="openai/gpt-4o-mini", kind="image_url")
     if issubclass(error, UnsupportedParameter):
         return error(name="top_k")
+    if issubclass(error, ToolLoopTooLong):
+        return error(chars=12_000, messages=200)
     if issubclass(error, Unauthenticated | KeysUnavailable):
         return error("a reason for the log")
     return error()

@@ -23,7 +23,8 @@ from handlers.openapi.components import (
     Reply,
     failed,
 )
-from handlers.request_bodies import ChangedConversation, Chat, NewConversation, Options, Question
+from handlers.question_options import Options
+from handlers.request_bodies import ChangedConversation, Chat, NewConversation, Question
 from handlers.response_bodies import (
     Accepted,
     ConversationView,

@@ -61,7 +61,8 @@ def test_the_types_keep_the_names_by_which_generated_clients_know_them() -> None
         *("Accepted", "ChangedConversation", "Chat", "Conversation", "FailedAnswer", "GivenTicket"),
         *("Grace", "Health", "List_Conversation_", "List_Message_", "List_ModelEntry_", "Me"),
         *("Message", "ModelEntry", "NewConversation", "Options", "Problem", "Question", "Ready"),
-        *("Refusal", "TextPart"),
+        *("Refusal", "TextPart", "ToolResultPart", "ImagePart"),
+        *("ToolDefinition", "ChosenTool", "JsonObjectFormat", "JsonSchemaFormat"),
     )
     events = ("DeltaEvent", "EndEvent", "Event", "ResetEvent", "StartEvent", "ToolCallDelta")
     stored = (
@@ -107,7 +108,8 @@ def _described(node: Any, place: str = "") -> Iterator[tuple[str, Any]]:
             found = {}
         for key, value in found.items():
             yield f"{place}/{name}/{key}", value.get("description")
-        yield from _described(each, f"{place}/{name}")
+        if name != "examples":
+            yield from _described(each, f"{place}/{name}")
 
 
 def test_everything_is_described_in_sentences() -> None:

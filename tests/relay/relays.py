@@ -37,6 +37,7 @@ LIMITS = Limits(
     max_answer_chars=1000,
     context_chars=1000,
     context_messages=20,
+    context_part_bytes=1000,
     default_grace_seconds=None,
     keyed_grace_seconds=1.0,
     checkpoint_seconds=0.05,

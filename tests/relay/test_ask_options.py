@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from tornado.ioloop import IOLoop
 
-from model.blocks import ImageBlock, ProviderData, ReasoningBlock, TextBlock, ToolResultBlock
+from model.blocks import ImageBlock, ProviderData, ReasoningBlock, TextBlock
 from model.messages import Role, Status
 from model.prompt import text_turn
 from relay.answer import Answer
@@ -149,7 +149,7 @@ async def test_the_stores_branch_can_be_asked_on_without_keeping(place: Place) -
 
 @pytest.mark.gen_test
 async def test_parts_are_asked_kept_and_asked_again(place: Place) -> None:
-    parts = (ImageBlock(url="https://example.org/a.png"), ToolResultBlock("c1", "42"))
+    parts = (ImageBlock(url="https://example.org/a.png"), TextBlock("and that?"))
     answer, _ = await place.relay.ask(AskRequest(user="u", content="q", parts=parts))
     await place.whole(answer, "yes")
     again, _ = await place.relay.ask(await place.relay.regenerate_request("u", answer.id))
