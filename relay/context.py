@@ -210,5 +210,5 @@ def _chars_sent(block: Block) -> int:
 
 
 def _bytes_sent(part: ImageBlock | FileBlock) -> int:
-    """The bytes of a request that an image or a file takes: its address, or its content."""
-    return len(part.url or "")
+    """The bytes of an image or a file: of its content if it is stored here, else of its address."""
+    return len(part.url or "") if part.size is None else part.size

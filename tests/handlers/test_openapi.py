@@ -102,13 +102,13 @@ def _described(node: Any, place: str = "") -> Iterator[tuple[str, Any]]:
             found = {key: value for key, value in each.items() if "$ref" not in value}
         elif name in ("properties", "headers", "securitySchemes"):
             found = each
-        elif name == "parameters":
+        elif name == "parameters" and isinstance(each, list):  # else it is a field of that name
             found = {parameter["name"]: parameter for parameter in each}
         else:
             found = {}
         for key, value in found.items():
             yield f"{place}/{name}/{key}", value.get("description")
-        if name != "examples":
+        if name not in ("example", "examples"):
             yield from _described(each, f"{place}/{name}")
 
 
