@@ -1,0 +1,86 @@
+"""How tests of tool loops speak with the scripted upstream of each dialect that has tools.
+
+A dialect is one row of `TOOL_UPSTREAMS`: how its upstream calls tools, and which calls and results
+a request brings back. `returned` fails for a request in which they do not belong together.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from tests import anthropic_framing, framing
+
+
+class Call(NamedTuple):
+    """A tool call; `arguments` is JSON."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class ToolUpstream(NamedTuple):
+    """A dialect, its provider's settings beside `base_url`, and its calls and results."""
+
+    settings: dict[str, Any]
+    base_path: str
+    model: str
+    calls: Callable[[Sequence[Call]], bytes]  # the body of an answer that makes them
+    returned: Callable[[Any], list[tuple[Call, str]]]  # each call of a request, with its result
+
+
+def _openai_calls(calls: Sequence[Call]) -> bytes:
+    pieces = [framing.piece("openai", 0, "Let me see.")]
+    for index, call in enumerate(calls):
+        middle = len(call.arguments) // 2
+        pieces.append(framing.tool_call(index, call.arguments[:middle], call.id, call.name))
+        pieces.append(framing.tool_call(index, call.arguments[middle:]))
+    return b"".join(pieces) + framing.finish("openai", 1, "tool_calls", framing.USAGE)
+
+
+def _openai_returned(body: Any) -> list[tuple[Call, str]]:
+    found: list[tuple[Call, str]] = []
+    waiting: dict[str, Call] = {}
+    for message in body["messages"]:
+        if message["role"] == "tool":
+            found.append((waiting.pop(message["tool_call_id"]), message["content"]))
+            continue
+        assert not waiting, "calls without results"
+        for call in message.get("tool_calls", []):
+            function = call["function"]
+            waiting[call["id"]] = Call(call["id"], function["name"], function["arguments"])
+    assert not waiting, "calls without results"
+    return found
+
+
+def _anthropic_calls(calls: Sequence[Call]) -> bytes:
+    blocks = [anthropic_framing.thinking(0, "Tools will ", "help.", model="m")]
+    blocks.append(anthropic_framing.text(1, "Let me see."))
+    for index, call in enumerate(calls, 2):
+        blocks.append(anthropic_framing.tool_use(index, call.id, call.name, call.arguments))
+    return anthropic_framing.start() + b"".join(blocks) + anthropic_framing.end("tool_calls")
+
+
+def _anthropic_returned(body: Any) -> list[tuple[Call, str]]:
+    found: list[tuple[Call, str]] = []
+    waiting: dict[str, Call] = {}
+    for message in body["messages"]:
+        content = message["content"]
+        for block in [] if isinstance(content, str) else content:
+            if block["type"] == "tool_use":
+                arguments = json.dumps(block["input"], ensure_ascii=False)
+                waiting[block["id"]] = Call(block["id"], block["name"], arguments)
+            elif block["type"] == "tool_result":
+                said = block["content"]
+                text = said if isinstance(said, str) else said[0]["text"]
+                found.append((waiting.pop(block["tool_use_id"]), text))
+    assert not waiting, "calls without results"
+    return found
+
+
+TOOL_UPSTREAMS = {
+    "openai": ToolUpstream({"dialect": "openai"}, "/v1", "m", _openai_calls, _openai_returned),
+    "anthropic": ToolUpstream(
+        {"dialect": "anthropic", "api_key": "k"}, "", "m", _anthropic_calls, _anthropic_returned
+    ),
+}
