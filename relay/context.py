@@ -19,6 +19,7 @@ from model.blocks import (
     ToolCallBlock,
     ToolResultBlock,
     chars_in,
+    input_kind,
 )
 from model.messages import Message, Role, Status
 from model.prompt import Turn
@@ -55,7 +56,7 @@ class _Target(NamedTuple):
     """What the history is sent to."""
 
     model: str  # <provider>/<model>
-    kinds: frozenset[str]  # the kinds of blocks that it accepts in questions, besides text
+    kinds: frozenset[str]  # what it takes besides text, by `model.blocks.input_kind`
 
 
 async def history(
@@ -76,7 +77,7 @@ async def history(
     whole and counts against `limits.max_question_chars`. Messages of which nothing is sent are
     skipped.
 
-    `kinds` are the kinds of blocks that `model` accepts in questions; other ones are left out.
+    `kinds` is what `model` takes besides text, by `input_kind`; anything else is left out.
 
     Raises UnknownParent, UnknownToolCall, MissingToolResults, ToolLoopTooLong, Busy if there are
     results for an answer that is live, and NotFound for the conversation.
@@ -192,8 +193,7 @@ class _Walk:
                         yield block
 
     def _has_room_for(self, part: ImageBlock | FileBlock) -> bool:
-        kind = "image" if isinstance(part, ImageBlock) else "file"
-        if kind not in self._target.kinds:
+        if input_kind(part) not in self._target.kinds:
             return False
         self._part_bytes -= _bytes_sent(part)
         return self._part_bytes >= 0

@@ -162,7 +162,7 @@ class StorageQuotaExceeded(RelayError):
 
 
 class UnsupportedContent(RelayError):
-    """The question, or what it follows, has a part of a kind that its model cannot take."""
+    """The question has a part of a kind that its model cannot take."""
 
     code = "unsupported_content"
     words = "The model {model} cannot be asked with {part}. Choose another model, or ask without."

@@ -201,7 +201,7 @@ async def test_an_option_that_the_provider_lacks_is_named(
     provider = {"dialect": "qianfan-v1", "base_url": upstream.url, "access_token": upstream.token}
     server = await serve.start(providers={"p": {**provider, "models": ["m"]}})
 
-    for name, value in (("seed", 1), ("reasoning_effort", "low"), ("tools", [TOOL])):
+    for name, value in (("seed", 1), ("reasoning_effort", "low"), ("top_k", 3)):
         refused = await ask(server, **{name: value})
         assert (400, "unsupported_parameter") == refusal(refused)
         assert f"`{name}`" in refused.body["error"]["message"]

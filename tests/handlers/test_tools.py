@@ -224,9 +224,7 @@ async def test_a_loop_has_the_length_of_one_question(
 
 
 @pytest.mark.gen_test
-async def test_a_stream_tells_of_each_call(
-    headrace: Server, chat: Chat
-) -> None:
+async def test_a_stream_tells_of_each_call(headrace: Server, chat: Chat) -> None:
     chat.calls()
     reader = await Reader.ask(headrace.url, tools=TOOLS)
 
