@@ -53,6 +53,7 @@ OWN_DIALECTS: Final[Mapping[str, Preset]] = {
         fields=frozenset(
             (*NETWORKED, "reasoning_summary", "encrypted_reasoning", "stream_options")
         ),
+        first_token_timeout=300,  # without a summary, nothing comes while the model reasons
         abilities=Abilities(
             image_url="yes S",
             image="yes S",

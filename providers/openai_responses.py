@@ -24,8 +24,11 @@ from providers.openai_responses_input import input_items
 from providers.openai_responses_interpreter import OpenAIResponsesInterpreter
 from providers.options import Field, write_options
 
-# OpenAI's models that do not reason, by how their names begin; fine-tuned ones have `ft:` before.
-_NOT_REASONING: Final = re.compile(r"(ft:)?(gpt-[34]|chatgpt-|gpt-audio|gpt-[5-9][.\d]*-chat)")
+# OpenAI's models that do not reason, by how their names begin. Fine-tuned ones have `ft:` before,
+# and gateways the vendor's name.
+_NOT_REASONING: Final = re.compile(
+    r"(.*/)?(ft:)?(gpt-[34]|chatgpt-|gpt-audio|gpt-[5-9][.\d]*-chat)"
+)
 
 
 def _tools(tools: tuple[Tool, ...]) -> list[dict[str, Any]]:

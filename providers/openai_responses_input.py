@@ -9,6 +9,7 @@ Tool calls go without the ids of their items, which the API would take for refer
 items where their reasoning is missing; `call_id` is what pairs them with their results.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -26,6 +27,9 @@ from model.prompt import Prompt, Turn
 from providers.attachments import address_of, content_of
 from providers.openai_responses_interpreter import DIALECT
 from providers.tool_history import argument_text, paired
+
+# Characters of a call's id. Those of other providers may be longer.
+_MAX_CALL_ID_CHARS: Final = 64
 
 # A file needs a name, by whose ending its kind is known.
 _FILE_NAMES: Final = {
@@ -55,7 +59,7 @@ def _answer(turn: Turn, model: str) -> Iterator[dict[str, Any]]:
         elif isinstance(block, ToolCallBlock):
             yield {
                 "type": "function_call",
-                "call_id": block.id,
+                "call_id": _call_id(block.id),
                 "name": block.name,
                 "arguments": argument_text(block),
             }
@@ -78,13 +82,21 @@ def _question(turn: Turn, prompt: Prompt) -> Iterator[dict[str, Any]]:
         if isinstance(block, ToolResultBlock):
             # The API has no field that says that a call failed.
             output = f"Error: {block.text}" if block.is_error else block.text
-            yield {"type": "function_call_output", "call_id": block.id, "output": output}
+            call_id = _call_id(block.id)
+            yield {"type": "function_call_output", "call_id": call_id, "output": output}
         elif (part := _part(block, prompt)) is not None:
             parts.append(part)
     if len(parts) == 1 and parts[0]["type"] == "input_text":
         yield {"role": "user", "content": parts[0]["text"]}
     elif parts:
         yield {"role": "user", "content": parts}
+
+
+def _call_id(call_id: str) -> str:
+    """Return a call's id; one that is too long for this API is replaced, always by the same."""
+    if len(call_id) <= _MAX_CALL_ID_CHARS:
+        return call_id
+    return "call_" + hashlib.sha256(call_id.encode()).hexdigest()[:32]
 
 
 def _part(block: Block, prompt: Prompt) -> dict[str, Any] | None:

@@ -143,7 +143,7 @@ def _check_input(body: dict[str, Any]) -> None:
             case "function_call":
                 _fields(item, {"type", "id", "call_id", "name", "arguments", "status"}, at)
                 _need(item.get("id", "fc_").startswith("fc_"), f"{at}.id")
-                _need(bool(item["call_id"]) and bool(_NAME.fullmatch(item["name"])), at)
+                _need(0 < len(item["call_id"]) <= 64 and bool(_NAME.fullmatch(item["name"])), at)
                 _need(isinstance(json.loads(item["arguments"]), dict), f"{at}.arguments")
                 waiting.append(item["call_id"])
             case "function_call_output":

@@ -92,7 +92,15 @@ def test_the_base_url_is_all_before_responses(base_url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "model", ["gpt-4o-mini", "gpt-4.1", "ft:gpt-4o:me", "chatgpt-4o-latest", "gpt-5.2-chat-latest"]
+    "model",
+    [
+        "gpt-4o-mini",
+        "gpt-4.1",
+        "ft:gpt-4o:me",
+        "openai/gpt-4o",
+        "chatgpt-4o-latest",
+        "gpt-5.2-chat-latest",
+    ],
 )
 def test_models_that_do_not_reason_are_not_asked_for_reasoning(model: str) -> None:
     dialect = OpenAIResponses("https://x.example/v1", reasoning_summary="auto")
@@ -288,6 +296,15 @@ class TestHistory:
                 "output": "Error: no such city",
             },
         ] == found[4:6]
+
+    def test_ids_that_are_too_long_are_replaced_by_others(self) -> None:
+        ids = ["a" * 64, "a" * 65, "a" * 66]
+        calls = answer(*(ToolCallBlock(each, "weather", "{}") for each in ids))
+        results = Turn(Role.USER, tuple(ToolResultBlock(each, "x") for each in ids))
+        found = [item["call_id"] for item in items(*HELLO, calls, results)[1:]]
+
+        assert (ids[0], 3) == (found[0], len(set(found)))
+        assert found[:3] == found[3:]
 
     def test_reasoning_goes_back_unchanged_and_in_its_place(self) -> None:
         first, between = reasoning(1, "First,", "then"), reasoning(2)

@@ -15,16 +15,16 @@ from typing import Any
 
 import pytest
 
-from model.blocks import Block, ImageBlock, ProviderData, TextBlock, ToolResultBlock
+from model.blocks import Block, ImageBlock, TextBlock, ToolResultBlock
 from model.messages import Role
 from model.prompt import NamedTool, Prompt, ResponseFormat, Tool, Turn, text_turn
 from model.usage import Usage
 from providers.errors import ProviderError
 from providers.openai_responses import OpenAIResponses
-from relay.answer import Answer
 from tests.openai_responses_stream import ResponsesStream
 from tests.providers.conversations import CITY, FILES, IMAGE_URL, STORED_FILE
 from tests.providers.outcome import EXPECTED, SAMPLES, Outcome, read, reader_into
+from tests.providers.recorded import Recorded
 from tests.upstreams import ScriptedUpstream
 
 SDK = Path(__file__).with_name("openai_responses_sdk.py")
@@ -56,34 +56,6 @@ LAST: list[Write] = [
     lambda stream: stream.text("Paris", " is warmer."),
     ResponsesStream.complete,
 ]
-
-
-class _Recorded(Outcome):
-    """An outcome that is an answer's record, too."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.answer = Answer("a", "c", "q", MODEL)
-
-    def text(self, text: str) -> None:
-        super().text(text)
-        self.answer.append_text(text)
-
-    def reasoning(self, text: str) -> None:
-        super().reasoning(text)
-        self.answer.append_reasoning(text)
-
-    def tool_call(self, call_id: str, name: str) -> None:
-        super().tool_call(call_id, name)
-        self.answer.open_tool_call(call_id, name)
-
-    def arguments(self, text: str) -> None:
-        super().arguments(text)
-        self.answer.append_arguments(text)
-
-    def data(self, data: ProviderData) -> None:
-        super().data(data)
-        self.answer.append_data(data)
 
 
 def ours(upstream: ScriptedUpstream) -> OpenAIResponses:
@@ -155,10 +127,10 @@ def without_ids(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "input": items}
 
 
-def our_reading(writes: list[Write], number: int) -> _Recorded:
+def our_reading(writes: list[Write], number: int) -> Recorded:
     """What we make of the response of that number."""
     stream = ResponsesStream(MODEL, number)
-    outcome = _Recorded()
+    outcome = Recorded(MODEL)
     reader = reader_into(outcome, OpenAIResponses("http://x"), model=MODEL)
     for write in writes:
         reader.feed(write(stream))
