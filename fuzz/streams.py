@@ -38,6 +38,7 @@ import msgspec
 with instrumented():
     from model.blocks import ProviderData
     from model.usage import Usage
+    from providers.anthropic import Anthropic
     from providers.dashscope import DashScope
     from providers.dialect import Dialect
     from providers.errors import ProviderError
@@ -72,6 +73,7 @@ _DIALECTS: dict[str, Dialect] = {
     "dashscope-cumulative": DashScope(_URL, incremental_output=False),
     "qianfan": Qianfan(_URL),
     "qianfan-v1": _V1,
+    "anthropic": Anthropic(_URL, version="2023-06-01", prompt_cache=False),
     "ollama": Ollama(_URL),
 }
 _FRAMINGS: dict[str, type[EventParser | LineParser]] = {"sse": EventParser, "ndjson": LineParser}

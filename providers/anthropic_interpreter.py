@@ -176,6 +176,7 @@ class AnthropicInterpreter(JsonInterpreter[_AnthropicEvent]):
     def _start(self, index: int, block: _AnthropicBlock) -> None:
         if index in self._blocks:
             self._stop(index)  # a gateway left out its end
+        self._stop_thinking()
         if len(self._blocks) >= _MAX_OPEN_BLOCKS:
             raise BadResponse(reason="too_many_blocks")
         self._blocks[index] = _OpenAnthropicBlock(block)
@@ -226,6 +227,11 @@ class AnthropicInterpreter(JsonInterpreter[_AnthropicEvent]):
             given = argument_text(block.input or {})
             self._out.tool_call(_call(index, block.call_id, None, given), index)
 
+    def _stop_thinking(self) -> None:
+        """Something follows: thinking is over, also where a gateway left out its end."""
+        for index in [index for index, each in self._blocks.items() if each.kind == "thinking"]:
+            self._stop(index)
+
     def _read_whole(self, content: list[_AnthropicBlock]) -> None:
         """Read the blocks of an answer in one piece."""
         for index, block in enumerate(content):
@@ -258,8 +264,7 @@ class AnthropicInterpreter(JsonInterpreter[_AnthropicEvent]):
         finish = finish_of(stop_reason)
         if finish is None:
             return
-        for index in tuple(self._blocks):  # whose ends a gateway left out
-            self._stop(index)
+        self._stop_thinking()
         explanation = details.explanation if details is not None else None
         if explanation and not self._out.content_count:
             self._out.write("refusal", explanation)

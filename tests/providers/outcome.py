@@ -166,11 +166,10 @@ def read(
     pieces: Iterable[bytes],
     *,
     broken: bool = False,
-    into: Outcome | None = None,
     **response: Any,
 ) -> Outcome:
     """The outcome of a response whose body came in `pieces` and then ended, or was `broken` off."""
-    outcome = into or Outcome()
+    outcome = Outcome()
     reader = reader_into(outcome, dialect, **response)
     try:
         for piece in pieces:

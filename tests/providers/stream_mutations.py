@@ -58,7 +58,7 @@ class MutatedStream:
 
 def mutated_stream(dialect: str, seed: int, classes: tuple[int, ...] = CLASSES) -> MutatedStream:
     """The stream of a seed, changed in some of `classes`."""
-    return _Mutator(dialect, seed, classes).result()
+    return Mutator(dialect, seed, classes).result()
 
 
 def pieces(body: bytes, seed: int) -> list[bytes]:
@@ -71,7 +71,16 @@ def pieces(body: bytes, seed: int) -> list[bytes]:
     return [body[start:stop] for start, stop in pairwise(bounds)]
 
 
-class _Mutator:
+class Mutator:
+    """Makes the stream of one seed.
+
+    Itself it knows the shapes of OpenAI's, DashScope's and Qianfan's APIs; subclasses have others.
+    """
+
+    has_choices = True
+    has_thoughts = True
+    has_calls = True
+
     def __init__(self, dialect: str, seed: int, classes: tuple[int, ...]) -> None:
         self.chance = random.Random(f"{dialect} {seed}")
         self.dialect = dialect
@@ -80,6 +89,10 @@ class _Mutator:
         )
         self.classes = tuple(each for each in classes if self.chance.random() < 0.6) or classes
         self.has_done = self.shape == "openai"
+        if dialect == "qianfan-v1":
+            self.has_choices = self.has_thoughts = False
+        if dialect in ("qianfan-v1", "dashscope-cumulative"):
+            self.has_calls = False
         self.did: list[str] = []
         self.status = 200
         self.reason: str | None = "stop"
@@ -98,7 +111,7 @@ class _Mutator:
     def result(self) -> MutatedStream:
         self._speak()
         events = list(self._events())
-        if self.shape != "qianfan-v1" and self.likes(4, "other choices", 0.4):
+        if self.has_choices and self.likes(4, "other choices", 0.4):
             events = self._beside_others(events)
         self._mark(events)
         if self.likes(3, "fields"):
@@ -133,11 +146,11 @@ class _Mutator:
 
     def _speak(self) -> None:
         chance = self.chance
-        self.thoughts = self._said(chance.randrange(5)) if self.shape != "qianfan-v1" else []
+        self.thoughts = self._said(chance.randrange(5)) if self.has_thoughts else []
         self.said = self._said(chance.randrange(1, 12))
         self.text, self.reasoning = "".join(self.said), "".join(self.thoughts)
         self.calls: list[tuple[str, str, str]] = []
-        if chance.random() < 0.3 and self.dialect in ("openai", "qianfan", "dashscope"):
+        if chance.random() < 0.3 and self.has_calls:
             for number in range(chance.choice((1, 1, 2))):
                 arguments = json.dumps({"x": chance.choice(PIECES)}, ensure_ascii=False)
                 self.calls.append((f"call_{number}", chance.choice(("weather", "time")), arguments))

@@ -25,22 +25,8 @@ from tests.providers.outcome import ANTHROPIC, JSON, SAMPLES, Outcome, read
 CLAUDE = "m"  # the model that `read` says was asked
 
 
-class _Kept(Outcome):
-    """A sink that also keeps provider data."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.kept: list[ProviderData] = []
-
-    def data(self, data: ProviderData) -> None:
-        super().data(data)
-        self.kept.append(data)
-
-
-def outcome_of(*events: bytes, **response: Any) -> _Kept:
-    outcome = _Kept()
-    read(ANTHROPIC, events, into=outcome, **response)
-    return outcome
+def outcome_of(*events: bytes, **response: Any) -> Outcome:
+    return read(ANTHROPIC, events, **response)
 
 
 def data(value: dict[str, str]) -> ProviderData:

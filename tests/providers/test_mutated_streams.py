@@ -13,9 +13,11 @@ from presets import PRESETS, Switches
 from providers.dialect import Dialect
 from providers.openai import OpenAI
 from providers.qianfan import Qianfan
+from tests.providers.anthropic_mutations import mutated_message
 from tests.providers.line_mutations import mutated_lines
 from tests.providers.mutated_responses import mutated_response
 from tests.providers.outcome import (
+    ANTHROPIC,
     CUMULATIVE,
     DASHSCOPE,
     OLLAMA,
@@ -36,6 +38,7 @@ from tests.providers.stream_mutations import (
 
 # How the streams of further dialects are made.
 _OTHERS: dict[str, Callable[[str, int, tuple[int, ...]], MutatedStream]] = {
+    "anthropic": mutated_message,
     "ollama": mutated_lines,
     "openai-responses": mutated_response,
 }
@@ -53,6 +56,7 @@ _DIALECTS: dict[str, Dialect] = {
     "dashscope-cumulative": CUMULATIVE,
     "qianfan-v1": QIANFAN_V1,
     "ollama": OLLAMA,
+    "anthropic": ANTHROPIC,
 }
 _WHERE_DONE_ENDS: dict[str, Dialect] = {
     "openai": OpenAI(PRESETS["openai"].base_url, Switches(done_ends=True)),
@@ -120,5 +124,6 @@ def test_each_class_of_mutations_is_tried(dialect: str, number: int) -> None:
         *((each, 7) for each in _ALL if each not in _WHERE_DONE_ENDS),
         ("qianfan-v1", 4),
         ("ollama", 4),
+        ("anthropic", 4),
     }
     assert has_none == (not did)
