@@ -38,7 +38,7 @@ def build_provider(
         proxy=ProxyAddress.from_url(configured.proxy) if configured.proxy else None,
         ca_certs=configured.ca_certs,
     )
-    dialect = _dialect(configured, base_url)
+    dialect = build_dialect(configured, base_url)
     return Provider(
         name,
         dialect,
@@ -51,7 +51,8 @@ def build_provider(
     )
 
 
-def _dialect(configured: ProviderSettings, base_url: str) -> Dialect:
+def build_dialect(configured: ProviderSettings, base_url: str) -> Dialect:
+    """Build the dialect of a provider."""
     match configured.dialect:
         case "openai" | "demo":
             return OpenAI(base_url, configured.switches, server=_server(configured))
