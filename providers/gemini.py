@@ -1,6 +1,6 @@
 """Google's Gemini through the Generative Language API: the request, and what its errors mean.
 
-Checked against google-genai 3.4.0; `gemini_contents.py` writes the turns, and
+Checked against google-genai 3.6.1; `gemini_contents.py` writes the turns, and
 `gemini_interpreter.py` reads the responses. What is easily done wrongly: the model is part of the
 path, and the method's name and `alt=sse` request a stream; the key is sent in a header, although
 the API also takes it in the query, which proxies log; unknown fields are refused;

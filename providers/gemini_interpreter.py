@@ -1,6 +1,6 @@
 """Reads Gemini's responses: events that are whole response objects, each with only the new parts.
 
-Checked against google-genai 3.4.0. An event may lack everything: the candidates (the prompt was
+Checked against google-genai 3.6.1. An event may lack everything: the candidates (the prompt was
 blocked, or only usage is reported), the content, or its parts. Parts are text, summaries of
 thoughts, and whole function calls, in any mixture; any of them may have a signature, which the
 model needs back on the same part. There is no end word: a finish reason ends an answer, and more

@@ -66,7 +66,7 @@ def refusal(target: str, headers: Mapping[str, str], data: bytes) -> tuple[int, 
     try:
         _need(query == {"alt": ["sse"]}, f"query: {query}")
         _need(headers.get("Content-Type", "").startswith("application/json"), "content-type")
-        _check(_canonical(json.loads(data)), unquote(path[2]))
+        _check(canonical(json.loads(data)), unquote(path[2]))
     except (_Refused, ValueError) as error:
         return 400, [_error(400, "INVALID_ARGUMENT", str(error))]
     return None
@@ -77,16 +77,16 @@ def _error(code: int, status: str, message: str, *details: Json) -> Json:
     return {"error": error | ({"details": list(details)} if details else {})}
 
 
-def _canonical(value: Any, name: str = "") -> Any:
+def canonical(value: Any, name: str = "") -> Any:
     """`value` with its names as the reference spells them: the API takes underscores, too."""
     if isinstance(value, list):
-        return [_canonical(each, name) for each in value]
+        return [canonical(each, name) for each in value]
     opaque = ("args", "response", "labels", "parameters", "properties")
     if not isinstance(value, dict) or name in opaque or name.endswith("Schema"):
         return value
     camel = {re.sub("_([a-z])", lambda found: found[1].upper(), each): each for each in value}
     _need(len(camel) == len(value), f"{name}: a field twice")
-    return {each: _canonical(value[written], each) for each, written in camel.items()}
+    return {each: canonical(value[written], each) for each, written in camel.items()}
 
 
 def _need(holds: object, what: str) -> None:

@@ -98,7 +98,7 @@ class TestParts:
     def test_an_answer_may_be_empty(self) -> None:
         for empty in (END, parts(text(""), reason="stop")):
             outcome = answered(empty)
-            assert (outcome.text_, outcome.finish_word) == ("", "STOP")
+            assert ("", "STOP") == (outcome.text_, outcome.finish_word)
 
     def test_another_candidate_is_not_the_answer(self) -> None:
         other = {"index": 1, "content": {"parts": [{"text": "other"}]}, "finishReason": "SAFETY"}
@@ -208,7 +208,7 @@ class TestEnds:
     def test_feedback_that_blocks_nothing_ends_nothing(self) -> None:
         for feedback in ({}, {"blockReason": "BLOCK_REASON_UNSPECIFIED"}):
             assert not answered(event({"promptFeedback": feedback})).complete
-            assert answered(event({"promptFeedback": feedback}), END).finish_word == "STOP"
+            assert "STOP" == answered(event({"promptFeedback": feedback}), END).finish_word
 
     def test_usage_may_follow_the_end(self) -> None:
         outcome = answered(parts(text("a"), reason="stop"), event({"usageMetadata": usage(3, 4)}))
