@@ -47,13 +47,16 @@ class Stream:
 
 def events_in(response: bytes) -> Iterator[bytes]:
     """The data of each event of a response that came whole."""
-    head, _, body = response.partition(b"\r\n\r\n")
-    if b"chunked" in head.lower():
-        body = _dechunked(body)
-    for event in body.replace(b"\r\n", b"\n").split(b"\n\n")[:-1]:
+    for event in body_of(response).replace(b"\r\n", b"\n").split(b"\n\n")[:-1]:
         for line in event.split(b"\n"):
             if line.startswith(b"data:"):
                 yield line[5:].strip()
+
+
+def body_of(response: bytes) -> bytes:
+    """The body of a response, as far as it came."""
+    head, _, body = response.partition(b"\r\n\r\n")
+    return _dechunked(body) if b"chunked" in head.lower() else body
 
 
 def _dechunked(body: bytes) -> bytes:

@@ -11,7 +11,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from readers import dechunked
+from load import body_of
 from upstream import tokens_of
 
 _SLOW_BUFFER_BYTES = 16 * 1024
@@ -80,7 +80,7 @@ class Stream(asyncio.Protocol):
         if not response.startswith(b"HTTP/1.1 200"):
             raise Wrong(f"response {response[:300]!r}")
         found = []
-        for block in dechunked(response).split(b"\n\n")[:-1]:
+        for block in body_of(response).split(b"\n\n")[:-1]:
             lines = dict(line.split(": ", 1) for line in block.decode().split("\n"))
             if "data" in lines:
                 found.append((lines.get("id", ""), lines["event"], json.loads(lines["data"])))
