@@ -5,10 +5,12 @@ a request brings back. `returned` fails for a request in which they do not belon
 """
 
 import json
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from tests import anthropic_framing, framing
+from tests.openai_responses_stream import ResponsesStream
 
 
 class Call(NamedTuple):
@@ -78,9 +80,44 @@ def _anthropic_returned(body: Any) -> list[tuple[Call, str]]:
     return found
 
 
+def _responses_calls(calls: Sequence[Call]) -> bytes:
+    stream = ResponsesStream("gpt-5-example", number=zlib.crc32(calls[0].id.encode()))
+    body = stream.reasoning("Tools will help.") + stream.text("Let me", " see.")
+    for call in calls:
+        middle = len(call.arguments) // 2
+        body += stream.call(call.id, call.name, call.arguments[:middle], call.arguments[middle:])
+        body += stream.reasoning() if call is not calls[-1] else b""
+    return body + stream.complete()
+
+
+def _responses_returned(body: Any) -> list[tuple[Call, str]]:
+    found: list[tuple[Call, str]] = []
+    waiting: dict[str, Call] = {}
+    reasoned = False
+    for item in body["input"]:
+        kind = item.get("type")
+        if kind == "function_call_output":
+            found.append((waiting.pop(item["call_id"]), item["output"]))
+        elif kind == "function_call":
+            assert reasoned, "a call without its reasoning"
+            waiting[item["call_id"]] = Call(item["call_id"], item["name"], item["arguments"])
+        else:
+            assert not waiting or kind == "reasoning", "calls without results"
+            reasoned = kind == "reasoning" or (reasoned and item["role"] == "assistant")
+    assert not waiting, "calls without results"
+    return found
+
+
 TOOL_UPSTREAMS = {
     "openai": ToolUpstream({"dialect": "openai"}, "/v1", "m", _openai_calls, _openai_returned),
     "anthropic": ToolUpstream(
         {"dialect": "anthropic", "api_key": "k"}, "", "m", _anthropic_calls, _anthropic_returned
+    ),
+    "openai-responses": ToolUpstream(
+        {"dialect": "openai-responses", "api_key": "k"},
+        "/v1",
+        "gpt-5-example",
+        _responses_calls,
+        _responses_returned,
     ),
 }
