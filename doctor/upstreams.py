@@ -17,7 +17,7 @@ from http_client.errors import HttpClientError
 from http_client.poller import SocketPoller
 from model.messages import Role
 from model.prompt import Prompt, text_turn
-from presets import PRESETS, ProviderField
+from presets import PRESETS, DialectName, ProviderField
 from providers.building import build_provider
 from providers.errors import (
     BadRequest,
@@ -51,9 +51,14 @@ _ALTERNATIVES: Mapping[type[ProviderError], tuple[Mapping[str, object], ...]] = 
         {"max_tokens_name": "max_completion_tokens"},
         {"max_tokens_name": "max_tokens"},
         {"stream_options": False, "max_tokens_name": "max_completion_tokens"},
+        {"encrypted_reasoning": False},
     ),
     StreamBroken: ({"done_ends": True},),
 }
+
+
+# Tokens to ask for, where one is fewer than the API takes.
+_FEWEST_TOKENS: Mapping[DialectName, int] = {"openai-responses": 16}
 
 
 async def upstreams(settings: Settings, client: HttpClient, *, ask: bool) -> list[Finding]:
@@ -217,7 +222,11 @@ async def _failure(
         client=client,
         timeouts=settings.timeouts,
     )
-    prompt = Prompt(model=configured.models[0], turns=(text_turn(Role.USER, "Hi"),), max_tokens=1)
+    prompt = Prompt(
+        model=configured.models[0],
+        turns=(text_turn(Role.USER, "Hi"),),
+        max_tokens=_FEWEST_TOKENS.get(configured.dialect, 1),
+    )
     may_send = asyncio.get_running_loop().create_future()
     may_send.set_result(None)
     try:

@@ -26,7 +26,7 @@ _FIELDS = frozenset(
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _DATA_URI = re.compile(r"data:[a-z]+/[a-z0-9.+-]+;base64,[A-Za-z0-9+/]+=*")
-_NOT_REASONING = ("gpt-4", "gpt-3.5", "chatgpt-")
+_NOT_REASONING = ("gpt-4", "gpt-3.5", "chatgpt-", "plain-")
 
 
 class _InvalidRequest(Exception):

@@ -94,6 +94,24 @@ async def test_a_server_that_refuses_a_field_is_asked_without_it(
     assert ("stream_options = false" in words) == ("stream_options" not in last)
 
 
+@pytest.mark.parametrize(("model", "is_fine"), [("gpt-5-example", True), ("plain-model", False)])
+@pytest.mark.gen_test
+async def test_a_model_that_cannot_encrypt_its_reasoning_is_asked_without_it(
+    upstream: ScriptedUpstream, storage: dict[str, str], model: str, is_fine: bool
+) -> None:
+    upstream.tokens("Hi")
+    upstream.finish("length")
+    url = upstream.base_url("openai-responses")
+    configured = {"base_url": url, "api_key": "k", "models": [model]}
+
+    fine, said = await run_doctor(
+        ask=True, storage=storage, providers={"openai-responses": configured}
+    )
+
+    assert is_fine == fine
+    assert ("encrypted_reasoning = false" in said) != is_fine
+
+
 @pytest.mark.gen_test
 async def test_a_server_without_finish_marks_is_told_to_end_at_done(
     upstream: ScriptedUpstream, storage: dict[str, str]
