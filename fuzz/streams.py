@@ -42,6 +42,7 @@ with instrumented():
     from providers.dashscope import DashScope
     from providers.dialect import Dialect
     from providers.errors import ProviderError
+    from providers.gemini import Gemini
     from providers.ndjson import LineParser
     from providers.ollama import Ollama
     from providers.openai import OpenAI
@@ -75,6 +76,7 @@ _DIALECTS: dict[str, Dialect] = {
     "qianfan-v1": _V1,
     "anthropic": Anthropic(_URL, version="2023-06-01", prompt_cache=False),
     "ollama": Ollama(_URL),
+    "gemini": Gemini(_URL),
 }
 _FRAMINGS: dict[str, type[EventParser | LineParser]] = {"sse": EventParser, "ndjson": LineParser}
 TARGETS = (*_FRAMINGS, "qianfan-v1-token", *_DIALECTS)

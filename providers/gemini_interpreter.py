@@ -20,7 +20,7 @@ from model.messages import FinishReason
 from model.usage import Usage
 from providers.assembler import Assembler
 from providers.choices import Choices
-from providers.content_parts import argument_text
+from providers.content_parts import argument_text, texts_in
 from providers.error_bodies import ErrorFields, error_fields_in, says_no_error
 from providers.error_parsing import error_from
 from providers.finish import finish_of
@@ -57,7 +57,7 @@ class _GeminiCall(msgspec.Struct, gc=False):
 
 
 class _GeminiPart(msgspec.Struct, gc=False, rename="camel"):
-    text: str | None = None
+    text: Content = None
     thought: bool | None = None
     thought_signature: str | None = None
     function_call: _GeminiCall | None = None
@@ -146,7 +146,8 @@ class GeminiInterpreter(JsonInterpreter[_GeminiBody]):
             self._choices.finish(index, finish)
 
     def _part(self, index: int, part: _GeminiPart) -> None:
-        choices, text, signature = self._choices, part.text or "", part.thought_signature
+        choices, signature = self._choices, part.thought_signature
+        text = part.text if type(part.text) is str else _text_in(part.text)
         if part.function_call is not None:
             if choices.accepts_calls(index):
                 self._call(part.function_call)
@@ -194,6 +195,10 @@ class GeminiInterpreter(JsonInterpreter[_GeminiBody]):
         if finish_of(word) is not None:
             assert word is not None
             self._out.finish(Finish(FinishReason.CONTENT_FILTER, word))
+
+
+def _text_in(content: Content) -> str:
+    return "".join(words for _, words in texts_in(content))
 
 
 def _finish_of(word: str | None) -> Finish | None:

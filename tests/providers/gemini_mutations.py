@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.providers.mutated_framing import Event
-from tests.providers.stream_mutations import WORDS, Mutator
+from tests.providers.stream_mutations import WORDS, MutatedStream, Mutator
 
 
 class GeminiMutator(Mutator):
@@ -139,3 +139,8 @@ def _said(*parts: Event) -> Event:
 def _has_text(event: Event) -> bool:
     content: dict[str, Any] = event["candidates"][0]["content"]
     return any(part.get("text") and not part.get("thought") for part in content["parts"])
+
+
+def mutated_candidates(dialect: str, seed: int, classes: tuple[int, ...]) -> MutatedStream:
+    """The stream of a seed, changed in some of `classes`."""
+    return GeminiMutator(dialect, seed, classes).result()

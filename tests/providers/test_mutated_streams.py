@@ -14,12 +14,14 @@ from providers.dialect import Dialect
 from providers.openai import OpenAI
 from providers.qianfan import Qianfan
 from tests.providers.anthropic_mutations import mutated_message
+from tests.providers.gemini_mutations import mutated_candidates
 from tests.providers.line_mutations import mutated_lines
 from tests.providers.mutated_responses import mutated_response
 from tests.providers.outcome import (
     ANTHROPIC,
     CUMULATIVE,
     DASHSCOPE,
+    GEMINI,
     OLLAMA,
     OPENAI,
     QIANFAN,
@@ -39,6 +41,7 @@ from tests.providers.stream_mutations import (
 # How the streams of further dialects are made.
 _OTHERS: dict[str, Callable[[str, int, tuple[int, ...]], MutatedStream]] = {
     "anthropic": mutated_message,
+    "gemini": mutated_candidates,
     "ollama": mutated_lines,
     "openai-responses": mutated_response,
 }
@@ -57,6 +60,7 @@ _DIALECTS: dict[str, Dialect] = {
     "qianfan-v1": QIANFAN_V1,
     "ollama": OLLAMA,
     "anthropic": ANTHROPIC,
+    "gemini": GEMINI,
 }
 _WHERE_DONE_ENDS: dict[str, Dialect] = {
     "openai": OpenAI(PRESETS["openai"].base_url, Switches(done_ends=True)),
