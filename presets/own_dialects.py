@@ -13,8 +13,8 @@ _DASHSCOPE_ABILITIES: Final = Abilities(
     json_object="yes S",
     json_schema="some P",
     reasoning="yes S",
-    effort="no P",
-    budget="yes S",
+    effort="some S",
+    budget="some S",
     prefix="some P",
 )
 
@@ -131,6 +131,8 @@ OWN_DIALECTS: Final[Mapping[str, Preset]] = {
             json_object="yes S",
             json_schema="some R",
             reasoning="some S",
+            effort="some S",
+            budget="no S",
         ),
     ),
     "qianfan-v1": Preset(
@@ -147,6 +149,8 @@ OWN_DIALECTS: Final[Mapping[str, Preset]] = {
         abilities=Abilities(
             image_url="no S",
             image="no S",
+            file_url="no S",
+            file="no S",
             tools="some S",
             parallel_tools="no S",
             json_object="some S",
@@ -171,8 +175,8 @@ OWN_DIALECTS: Final[Mapping[str, Preset]] = {
             file="yes S",
             tools="yes S",
             parallel_tools="yes S",
-            json_object="?",
-            json_schema="?",
+            json_object="no S",
+            json_schema="yes S",
             reasoning="yes S",
             effort="some S",
             budget="yes S",

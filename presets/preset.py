@@ -85,15 +85,15 @@ class Abilities(NamedTuple):
 
     image_url: Fact = "?"
     image: Fact = "?"  # contents that are sent along
-    file_url: Fact = "no P"
-    file: Fact = "no P"
+    file_url: Fact = "?"
+    file: Fact = "?"
     tools: Fact = "?"
     parallel_tools: Fact = "?"
     json_object: Fact = "?"
     json_schema: Fact = "?"
     reasoning: Fact = "?"  # is shown as it comes
-    effort: Fact = "?"
-    budget: Fact = "?"
+    effort: Fact = "?"  # or whether to reason at all
+    budget: Fact = "?"  # of tokens for reasoning
     prefix: Fact = "?"  # an answer whose beginning is given
 
     @property

@@ -13,6 +13,7 @@ from providers.building import build_dialect, build_provider
 from providers.errors import UnsupportedPart
 from providers.provider import Provider
 from settings import ProviderSettings, TimeoutSettings
+from tests.presets.page import PAGE, configured_as, options_of, written
 
 BLOCKS: dict[InputKind, tuple[Block, bytes]] = {
     "image": (ImageBlock(file_id="i", media_type="image/png"), b"aW1hZ2U="),
@@ -25,12 +26,6 @@ FILES = {
     "i": FileContent("image/png", "aW1hZ2U="),
     "f": FileContent("application/pdf", "ZmlsZQ==", "a.pdf"),
 }
-
-
-def configured_as(name: str) -> ProviderSettings:
-    keys = {"access_token": "k"} if name == "qianfan-v1" else {"api_key": "k"}
-    address = {} if PRESETS[name].base_url else {"base_url": "https://x.openai.azure.com"}
-    return ProviderSettings.model_validate({"preset": name, **keys, **address})
 
 
 def built(name: str, configured: ProviderSettings) -> Provider:
@@ -69,3 +64,24 @@ def test_what_is_taken_is_sent(name: str, kind: InputKind) -> None:
     else:
         with pytest.raises(UnsupportedPart):
             provider.check(asked)
+
+
+@pytest.mark.parametrize("name", [name for name in PRESETS if name != "demo"])
+def test_what_a_vendor_is_said_to_know_its_dialect_sends(name: str) -> None:
+    facts = PRESETS[name].abilities
+    options = options_of(name)
+
+    for option, known in {
+        "tools": (facts.tools,),
+        "response_format": (facts.json_object, facts.json_schema),
+        "reasoning_effort": (facts.effort,),
+        "reasoning_budget": (facts.budget,),
+    }.items():
+        is_known = any(fact.startswith(("yes", "some")) for fact in known)
+        assert is_known == (option in options), option
+
+
+def test_the_page_of_providers_has_todays_tables() -> None:
+    page = PAGE.read_text("utf-8")
+
+    assert written(page) == page
