@@ -14,8 +14,9 @@ Usage = tuple[int, int]
 
 def piece(dialect: str, number: int, text: str, reasoning: str = "") -> bytes:
     """The piece of that number: 0, 1, 2…; it has text or reasoning."""
-    if dialect == "dashscope":
-        return _dashscope(number, text, reasoning, "null", (USAGE[0], number + 1))
+    if dialect in ("dashscope", "dashscope-multimodal"):
+        so_far = (USAGE[0], number + 1)
+        return _dashscope(dialect, number, text, reasoning, "null", so_far)
     if dialect == "qianfan-v1":
         return _qianfan_v1(number, text, False, "normal", (USAGE[0], number + 1))
     if dialect == "anthropic":  # each piece is a block of its own
@@ -49,10 +50,26 @@ def tool_call(index: int, arguments: str, call_id: str = "", name: str = "") -> 
     return _chunk([choice])
 
 
+def whole_tool_call(
+    dialect: str, number: int, index: int, call_id: str, name: str, arguments: str
+) -> bytes:
+    """The piece of that number: a whole tool call, which is that of `index` in its answer."""
+    function = {"name": name, "arguments": arguments}
+    call = {"index": index, "id": call_id, "type": "function", "function": function}
+    if dialect in ("dashscope", "dashscope-multimodal"):
+        so_far = (USAGE[0], number + 1)
+        return _dashscope(dialect, number, "", "", "null", so_far, tool_calls=[call])
+    if dialect == "qianfan-v1":  # it has neither an index nor an id
+        thought = {**function, "thoughts": "so"}
+        return _qianfan_v1(number, "", False, "normal", USAGE, function_call=thought)
+    assert dialect in ("openai", "qianfan"), dialect
+    return tool_call(index, arguments, call_id, name)
+
+
 def finish(dialect: str, number: int, reason: str, usage: Usage | None) -> bytes:
     """What ends an answer, with usage if there is any."""
-    if dialect == "dashscope":
-        return _dashscope(number, "", "", reason, usage)
+    if dialect in ("dashscope", "dashscope-multimodal"):
+        return _dashscope(dialect, number, "", "", reason, usage)
     if dialect == "qianfan-v1":
         return _qianfan_v1(number, "", True, "normal" if reason == "stop" else reason, usage)
     if dialect == "anthropic":
@@ -92,8 +109,18 @@ def _totals(usage: Usage) -> dict[str, int]:
     }
 
 
-def _dashscope(number: int, text: str, reasoning: str, reason: str, usage: Usage | None) -> bytes:
-    message = {"content": text, "role": "assistant"}
+def _dashscope(
+    dialect: str,
+    number: int,
+    text: str,
+    reasoning: str,
+    reason: str,
+    usage: Usage | None,
+    **more: object,
+) -> bytes:
+    message: dict[str, object] = {"content": text, "role": "assistant", **more}
+    if dialect == "dashscope-multimodal":  # a list, which is empty at the end
+        message["content"] = [{"text": text}] if text else []
     if reasoning:
         message["reasoning_content"] = reasoning
     body: dict[str, object] = {
@@ -111,8 +138,11 @@ def _dashscope(number: int, text: str, reasoning: str, reason: str, usage: Usage
     return head.encode() + _json(body) + b"\n\n"
 
 
-def _qianfan_v1(number: int, text: str, is_end: bool, reason: str, usage: Usage | None) -> bytes:
+def _qianfan_v1(
+    number: int, text: str, is_end: bool, reason: str, usage: Usage | None, **more: object
+) -> bytes:
     body = {
+        **more,
         "id": "as-scripted",
         "object": "chat.completion",
         "created": 1790000000,

@@ -24,9 +24,10 @@ class Client:
         return client
 
     def send(self, path: str = "/v1/chat/completions") -> None:
-        body = json.dumps({"model": "m", "messages": [], "stream": True}).encode()
-        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
-        self.writer.write(head.encode() + body)
+        messages = [{"role": "user", "content": "hi"}]
+        body = json.dumps({"model": "m", "messages": messages, "stream": True}).encode()
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        self.writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 
     async def until(self, text: bytes) -> bytes:
         return await self.reader.readuntil(text)

@@ -36,43 +36,13 @@ import pytest
 from tornado.httputil import HTTPHeaders
 from tornado.ioloop import IOLoop
 
-from tests import anthropic_api, framing, gemini_api, ollama_api, openai_responses_checks
+from tests import framing
 from tests.openai_responses_stream import ResponsesStream
+from tests.upstream_apis import BASE_PATHS, dialect_at, refusal
 
 SAMPLES = Path(__file__).parent / "providers" / "samples"
 
 TOKEN = "24.scripted-token"
-
-# Where each dialect's `base_url` ends on this server, and where its answers are asked for.
-BASE_PATHS = {
-    "openai": "/v1",
-    "openai-responses": "/v1",
-    "dashscope": "/api/v1",
-    "qianfan": "/v2",
-    "qianfan-v1": "",
-    "anthropic": "",
-    "ollama": "",
-    "gemini": "/v1beta",
-}
-CHAT_PATHS = {
-    "/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/": "qianfan-v1",
-    "/services/aigc/text-generation/generation": "dashscope",
-    "/v2/chat/completions": "qianfan",
-    "/v1/messages": "anthropic",
-    "/api/chat": "ollama",
-    ":streamGenerateContent": "gemini",
-    "/chat/completions": "openai",  # under any prefix
-    "/responses": "openai-responses",
-}
-# What an API refuses: the status and the body of the error, or None.
-STRICT: dict[str, Callable[..., tuple[int, object] | None]] = {
-    "anthropic": anthropic_api.refusal,
-    "openai-responses": openai_responses_checks.refusal,
-    "ollama": ollama_api.refusal,
-    "gemini": gemini_api.refusal,
-}
-# Those that are told the path and the query as well.
-_TOLD_TARGETS = ("gemini",)
 
 
 class Script:
@@ -126,7 +96,7 @@ class Request:
     @property
     def dialect(self) -> str:
         """Which API was asked, by its path."""
-        return next(dialect for path, dialect in CHAT_PATHS.items() if path in self.path)
+        return dialect_at(self.path)
 
     @property
     def open(self) -> bool:
@@ -215,6 +185,16 @@ class ScriptedUpstream:
         """Pieces of reasoning; Qianfan v1 has none."""
         for text in texts:
             self.add(partial(_send_piece, text="", reasoning=text))
+
+    def tool_call(self, index: int, call_id: str, name: str, arguments: str) -> None:
+        """A whole tool call, that of `index` in its answer; Qianfan v1 has no indexes and ids."""
+
+        def act(request: Request) -> None:
+            number = request.next_piece()
+            dialect = request.dialect
+            request.send(framing.whole_tool_call(dialect, number, index, call_id, name, arguments))
+
+        self.add(act)
 
     def finish(self, reason: str = "stop", usage: tuple[int, int] | None = framing.USAGE) -> None:
         """The finish mark as the dialect has it, usage unless it is None, the end of the body."""
@@ -346,10 +326,7 @@ class ScriptedUpstream:
         if request.dialect == "qianfan-v1" and request.query.get("access_token") != self.token:
             _answer(request, {"error_code": 111, "error_msg": "Access token expired"})
             return
-        check = STRICT.get(request.dialect)
-        targets = (request.target,) if request.dialect in _TOLD_TARGETS else ()
-        refused = None if check is None else check(*targets, request.headers, request.body)
-        if refused is not None:
+        if (refused := refusal(request.target, request.headers, request.body)) is not None:
             _answer(request, refused[1], refused[0])
             return
         script = self._scripts[min(self._scripted, len(self._scripts) - 1)]

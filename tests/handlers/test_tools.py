@@ -243,7 +243,13 @@ async def test_words_of_tools_are_not_logged(
     secret = Call("c1", f"find_{CANARY}", f'{{"what": "{CANARY}"}}')
     chat.calls(secret)
     chat.says("a")
-    tools = [{"name": f"find_{CANARY}", "description": CANARY, "parameters": {"title": CANARY}}]
+    tools = [
+        {
+            "name": f"find_{CANARY}",
+            "description": CANARY,
+            "parameters": {"type": "object", "title": CANARY},
+        }
+    ]
 
     asked = await chat.ask("q", tools=tools, extra={"user": CANARY})
     told = await chat.ask([result("c1", CANARY)], tools=tools)

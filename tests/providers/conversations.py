@@ -31,6 +31,7 @@ CITY = {
     "type": "object",
     "properties": {"city": {"type": "string"}},
     "required": ["city"],
+    "additionalProperties": False,
 }
 WEATHER = Tool("weather", "Tells the weather.", CITY)
 CLOCK = Tool("clock")
