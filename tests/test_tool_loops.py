@@ -120,7 +120,7 @@ def loop(
 
 def made_in(round_number: int) -> list[Call]:
     return [
-        Call(f"call_{name}_{round_number}", name, f'{{"city": "{round_number}号"}}')
+        Call(f"call_{name}_{round_number}", name, f'{{"city":"{round_number}号"}}')
         for name in ("weather", "time")
     ]
 

@@ -9,12 +9,12 @@ import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from tests import anthropic_framing, framing
+from tests import anthropic_framing, framing, ollama_framing
 from tests.openai_responses_stream import ResponsesStream
 
 
 class Call(NamedTuple):
-    """A tool call; `arguments` is JSON."""
+    """A tool call; `arguments` is JSON without blanks, as of APIs that send an object."""
 
     id: str
     name: str
@@ -29,6 +29,10 @@ class ToolUpstream(NamedTuple):
     model: str
     calls: Callable[[Sequence[Call]], bytes]  # the body of an answer that makes them
     returned: Callable[[Any], list[tuple[Call, str]]]  # each call of a request, with its result
+
+
+def _written(arguments: Any) -> str:
+    return json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
 
 
 def _openai_calls(calls: Sequence[Call]) -> bytes:
@@ -70,7 +74,7 @@ def _anthropic_returned(body: Any) -> list[tuple[Call, str]]:
         content = message["content"]
         for block in [] if isinstance(content, str) else content:
             if block["type"] == "tool_use":
-                arguments = json.dumps(block["input"], ensure_ascii=False)
+                arguments = _written(block["input"])
                 waiting[block["id"]] = Call(block["id"], block["name"], arguments)
             elif block["type"] == "tool_result":
                 said = block["content"]
@@ -108,6 +112,32 @@ def _responses_returned(body: Any) -> list[tuple[Call, str]]:
     return found
 
 
+def _ollama_calls(calls: Sequence[Call]) -> bytes:
+    lines = [ollama_framing.piece(thinking="Tools will help."), ollama_framing.piece("Let me see.")]
+    for call in calls:
+        made = ollama_framing.call(call.name, json.loads(call.arguments), call.id)
+        lines.append(ollama_framing.piece(tool_calls=[made]))
+    return b"".join(lines) + ollama_framing.end("tool_calls")
+
+
+def _ollama_returned(body: Any) -> list[tuple[Call, str]]:
+    found: list[tuple[Call, str]] = []
+    waiting: dict[str, Call] = {}
+    is_in_loop = body["messages"][-1]["role"] == "tool"
+    for message in body["messages"]:
+        if message["role"] == "tool":
+            call = waiting.pop(message["tool_call_id"])
+            assert call.name == message["tool_name"]
+            found.append((call, message["content"]))
+        for each in message.get("tool_calls", []):
+            assert ("thinking" in message) == is_in_loop
+            function = each["function"]
+            arguments = _written(function["arguments"])
+            waiting[each["id"]] = Call(each["id"], function["name"], arguments)
+    assert not waiting, "calls without results"
+    return found
+
+
 TOOL_UPSTREAMS = {
     "openai": ToolUpstream({"dialect": "openai"}, "/v1", "m", _openai_calls, _openai_returned),
     "anthropic": ToolUpstream(
@@ -120,4 +150,5 @@ TOOL_UPSTREAMS = {
         _responses_calls,
         _responses_returned,
     ),
+    "ollama": ToolUpstream({"dialect": "ollama"}, "", "m", _ollama_calls, _ollama_returned),
 }
