@@ -1,6 +1,6 @@
 """Reads answers with a provider's official SDK, in a process of its own.
 
-    python official_sdk.py openai|dashscope|qianfan|qianfan-v1 URL QUESTION
+    python official_sdk.py openai|dashscope|dashscope-multimodal|qianfan|qianfan-v1 URL QUESTION
 
 QUESTION is JSON: {"prompt": {…}, "times": 3, …}; what the SDK made of each answer is printed as a
 list of {"text", "error"}. A process of its own, because the SDKs take addresses and keys from the
@@ -47,6 +47,24 @@ def ask_dashscope(url: str, question: Question) -> Iterator[str]:
             yield choice.message.content
 
 
+def ask_dashscope_multimodal(url: str, question: Question) -> Iterator[str]:
+    import dashscope
+
+    dashscope.base_http_api_url = url
+    answer = dashscope.MultiModalConversation.call(
+        api_key=question["api_key"],
+        stream=True,
+        result_format="message",
+        incremental_output=True,
+        **question["prompt"],
+    )
+    for response in answer:
+        if response.status_code != 200:
+            raise RuntimeError(response.code)
+        for choice in response.output.choices or []:
+            yield "".join(part.get("text", "") for part in choice.message.content)
+
+
 def ask_qianfan(url: str, question: Question) -> Iterator[str]:
     os.environ["QIANFAN_CONSOLE_API_BASE_URL"] = url.removesuffix("/v2")
     os.environ["QIANFAN_BEARER_TOKEN"] = question["api_key"]
@@ -77,6 +95,7 @@ def ask_qianfan_v1(url: str, question: Question) -> Iterator[str]:
 SDKS: dict[str, Ask] = {
     "openai": ask_openai,
     "dashscope": ask_dashscope,
+    "dashscope-multimodal": ask_dashscope_multimodal,
     "qianfan": ask_qianfan,
     "qianfan-v1": ask_qianfan_v1,
 }

@@ -88,11 +88,16 @@ def ours(dialect: str, upstream: ScriptedUpstream) -> Dialect:
 
 
 async def sdk_reads(
-    dialect: str, upstream: ScriptedUpstream, times: int = 1, **more: str
+    sdk: str,
+    upstream: ScriptedUpstream,
+    times: int = 1,
+    prompt: dict[str, Any] | None = None,
+    **more: str,
 ) -> list[Any]:
     """What the official SDK made of the next answers."""
-    question = {"prompt": PROMPTS[dialect], "times": times, **KEYS, **more}
-    command = [sys.executable, OFFICIAL_SDK, dialect, upstream.base_url(dialect)]
+    question = {"prompt": prompt or PROMPTS[sdk], "times": times, **KEYS, **more}
+    url = upstream.base_url(sdk.removesuffix("-multimodal"))
+    command = [sys.executable, OFFICIAL_SDK, sdk, url]
     theirs = ("OPENAI_", "DASHSCOPE_", "QIANFAN_")  # a developer may have set them
     environment = {name: value for name, value in os.environ.items() if not name.startswith(theirs)}
     run = partial(
