@@ -25,16 +25,17 @@ class AskHandler(AnswerHandler):
         """Start the answer to a new question. None: the client disconnected before."""
         if isinstance(question, Chat):
             conversation_id = question.conversation_id
-        blocks = question.blocks()
-        if not blocks:
+        text, parts = question.text_and_parts()
+        if not (parts or text.strip()):
             raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", "The question is empty.")
         ask_request = AskRequest(
             user=self.user,
-            content="",
+            content=text,
             conversation_id=conversation_id,
             parent_id=question.parent_id,
+            parts=parts,
         )
-        return await self.start(ask_request.with_content(blocks), question)
+        return await self.start(ask_request, question)
 
     async def start(self, ask_request: AskRequest, options: Options) -> StartedAnswer | None:
         """Store the question and start its answer. None: the client disconnected before."""

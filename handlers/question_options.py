@@ -3,6 +3,7 @@
 Docstrings and descriptions of fields are part of the OpenAPI document.
 """
 
+from operator import attrgetter
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -21,7 +22,7 @@ from handlers.tool_definitions import (
     tools_of,
 )
 from model.prompt import ReasoningEffort
-from relay.ask_request import AskRequest, Caller
+from relay.ask_request import LATER_OPTION_NAMES, AskRequest, Caller
 from relay.model_access import AllowedModels
 
 # Printable ASCII, as every provider's names are: the log has them on one line.
@@ -201,10 +202,9 @@ class Options(Body, frozen=True, kw_only=True):
     ] = None
 
     def __post_init__(self) -> None:
-        if self.tools or self.tool_choice is not None or self.parallel_tool_calls is not None:
+        if _LATER_OPTIONS(self) != _UNSET:
             check_tools(self.tools, self.tool_choice, self.parallel_tool_calls)
-        if self.extra:
-            check_extra(self.extra)
+            check_extra(self.extra or {})
 
     def of(
         self,
@@ -215,30 +215,41 @@ class Options(Body, frozen=True, kw_only=True):
         allowed: AllowedModels,
     ) -> AskRequest:
         """`ask_request` with these options; without a `model` it keeps its own."""
+        values = _LATER_OPTIONS(self)
         return msgspec.structs.replace(
             ask_request,
             model=self.model or ask_request.model,
             system=self.system,
             temperature=self.temperature,
             top_p=self.top_p,
-            top_k=_whole(self.top_k),
-            max_tokens=_whole(self.max_tokens),
+            max_tokens=None if self.max_tokens is None else int(self.max_tokens),
             stop=tuple(self.stop or ()),
-            seed=_whole(self.seed),
-            presence_penalty=self.presence_penalty,
-            frequency_penalty=self.frequency_penalty,
-            reasoning_effort=self.reasoning_effort,
-            reasoning_budget=_whole(self.reasoning_budget),
-            response_format=self.response_format and self.response_format.format(),
-            tools=tools_of(self.tools),
-            tool_choice=choice_of(self.tool_choice),
-            parallel_tool_calls=self.parallel_tool_calls,
-            extra=self.extra or {},
             grace_seconds=grace_seconds_of(self.on_disconnect),
             idempotency_key=idempotency_key,
             caller=caller,
             allowed=allowed,
+            **(self._later_options() if values != _UNSET else {}),
         )
+
+    def _later_options(self) -> dict[str, Any]:
+        return {
+            "top_k": _whole(self.top_k),
+            "seed": _whole(self.seed),
+            "presence_penalty": self.presence_penalty,
+            "frequency_penalty": self.frequency_penalty,
+            "reasoning_effort": self.reasoning_effort,
+            "reasoning_budget": _whole(self.reasoning_budget),
+            "response_format": self.response_format and self.response_format.format(),
+            "tools": tools_of(self.tools or []),
+            "tool_choice": self.tool_choice and choice_of(self.tool_choice),
+            "parallel_tool_calls": self.parallel_tool_calls,
+            "extra": self.extra or {},
+        }
+
+
+# One call for the values of all options that few questions set.
+_LATER_OPTIONS = attrgetter(*LATER_OPTION_NAMES)
+_UNSET = (None,) * len(LATER_OPTION_NAMES)
 
 
 def grace_seconds_of(

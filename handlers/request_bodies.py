@@ -11,7 +11,8 @@ from msgspec import Meta
 from handlers.body import Body
 from handlers.question_options import ModelName, Options
 from handlers.question_parts import MAX_PARTS, QuestionPart, blocks_of
-from model.blocks import Block, TextBlock
+from model.blocks import Block
+from relay.ask_request import text_and_parts
 
 # A body is bounded as a whole. These bound what a list of conversations repeats for each of them.
 _Title = Annotated[str, Meta(max_length=200)]
@@ -76,12 +77,11 @@ class Question(Options, frozen=True, kw_only=True):
         ),
     ] = msgspec.UNSET
 
-    def blocks(self) -> tuple[Block, ...]:
-        """The question's content; empty if nothing of it can be seen."""
-        given = self.content
-        blocks = (TextBlock(given),) if isinstance(given, str) else blocks_of(given)
-        is_seen = any(not isinstance(block, TextBlock) or block.text.strip() for block in blocks)
-        return blocks if is_seen else ()
+    def text_and_parts(self) -> tuple[str, tuple[Block, ...]]:
+        """The question's content: a text, or parts if it has anything else."""
+        if isinstance(self.content, str):
+            return self.content, ()
+        return text_and_parts(blocks_of(self.content))
 
 
 class Chat(Question, frozen=True, kw_only=True):

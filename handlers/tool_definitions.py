@@ -105,12 +105,12 @@ class JsonSchemaFormat(Body, frozen=True, kw_only=True, tag_field="type", tag="j
         return ResponseFormat(self.schema, self.name, self.strict)
 
 
-def tools_of(definitions: list[ToolDefinition] | None) -> tuple[Tool, ...]:
+def tools_of(definitions: list[ToolDefinition]) -> tuple[Tool, ...]:
     """The tools of a question, as a prompt has them."""
-    return tuple(definition.tool() for definition in definitions or ())
+    return tuple(definition.tool() for definition in definitions)
 
 
-def choice_of(choice: ToolChoiceBody | None) -> ToolChoice | None:
+def choice_of(choice: ToolChoiceBody) -> ToolChoice:
     """The choice among tools, as a prompt has it."""
     return NamedTool(choice.name) if isinstance(choice, ChosenTool) else choice
 

@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -90,19 +91,12 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def text(self) -> str:
         """The text of the question; empty if it has none."""
         texts = (block.text for block in self.parts if isinstance(block, TextBlock))
-        return self.content + "".join(texts) if self.parts else self.content
+        return self.content + "".join(texts)
 
     @property
     def tool_results(self) -> tuple[str, ...]:
         """The ids of the tool calls that the question has results of."""
-        return results_in(self.parts)
-
-    def with_content(self, blocks: tuple[Block, ...]) -> "AskRequest":
-        """The same with other content; text alone is `content`, as in the first version."""
-        if all(isinstance(block, TextBlock) for block in blocks):
-            text = "".join(block.text for block in blocks if isinstance(block, TextBlock))
-            return msgspec.structs.replace(self, content=text, parts=())
-        return msgspec.structs.replace(self, content="", parts=blocks)
+        return results_in(self.parts) if self.parts else ()
 
     def regenerating(self, question: Message) -> "AskRequest":
         """The same for a question that is stored already, which is to get one more answer."""
@@ -149,31 +143,32 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def option_chars(self) -> int:
         """The length of its tools, its response format and its extra fields, as JSON."""
-        given = [each for each in (self.tools, self.response_format, self.extra) if each]
-        return len(msgspec.json.encode(given)) if given else 0
+        if _LATER_OPTIONS(self) == _UNSET:
+            return 0
+        return len(msgspec.json.encode((self.tools, self.response_format, self.extra)))
 
     def prompt(self, model: str, conversation: Conversation, history: tuple[Turn, ...]) -> Prompt:
         """The prompt for the provider."""
+        turns = (*history, Turn(Role.USER, self.blocks))
+        later = _LATER_OPTIONS(self)
         return Prompt(
             model=model,
-            turns=merged(answered((*history, Turn(Role.USER, self.blocks)))),
+            turns=merged(answered(turns) if history or self.parts else turns),
             system=self.system_in(conversation),
             temperature=self.temperature,
             top_p=self.top_p,
-            top_k=self.top_k,
             max_tokens=self.max_tokens,
             stop=self.stop,
-            seed=self.seed,
-            presence_penalty=self.presence_penalty,
-            frequency_penalty=self.frequency_penalty,
-            reasoning_effort=self.reasoning_effort,
-            reasoning_budget=self.reasoning_budget,
-            response_format=self.response_format,
-            tools=self.tools,
-            tool_choice=self.tool_choice,
-            parallel_tool_calls=self.parallel_tool_calls,
-            extra=self.extra,
+            **({} if later == _UNSET else dict(zip(LATER_OPTION_NAMES, later, strict=True))),
         )
+
+
+# The options that the first version did not have. Few questions set one, and one call returns all.
+LATER_OPTION_NAMES: Final = AskRequest.__struct_fields__[
+    AskRequest.__struct_fields__.index("top_k") :
+]
+_LATER_OPTIONS = attrgetter(*LATER_OPTION_NAMES)
+_UNSET = _LATER_OPTIONS(AskRequest(user="", content=""))
 
 
 class AskResult(NamedTuple):
@@ -185,6 +180,15 @@ class AskResult(NamedTuple):
 
     answer: Answer
     is_new: bool
+
+
+def text_and_parts(blocks: tuple[Block, ...]) -> tuple[str, tuple[Block, ...]]:
+    """A question's content as an `AskRequest` has it: text alone, as in the first version, or else
+    parts.
+    """
+    if all(isinstance(block, TextBlock) for block in blocks):
+        return "".join(block.text for block in blocks if isinstance(block, TextBlock)), ()
+    return "", blocks
 
 
 def _digest(data: bytes) -> str:

@@ -104,8 +104,7 @@ class Asker:
             model = request.model or conversation.model or self._models.default_for(request.allowed)
             source, source_model = self._models.resolve(model, request.allowed)
             unreadable = await self._check_readable(request, source)
-            kinds = source.input_kinds(source_model)
-            past = await self._history(placed, conversation, model, kinds, chars)
+            past = await self._history(placed, conversation, model, source, chars)
             prompt = request.prompt(source_model, conversation, past.turns)
             try:
                 source.check(prompt)
@@ -170,7 +169,7 @@ class Asker:
         request: AskRequest,
         conversation: Conversation,
         model: str,
-        kinds: frozenset[str],
+        source: Source,
         question_chars: int,
     ) -> History:
         """The history that the question follows; empty for a first question.
@@ -183,14 +182,15 @@ class Asker:
             check_results(request.tool_results, calls_in(last))
             return History(turns=request.history)
         if parent_id is None or (parent_id is msgspec.UNSET and request.conversation_id is None):
-            check_results(request.tool_results, ())
+            if request.parts:
+                check_results(request.tool_results, ())
             return History()
         return await history(
             self._storage,
             request,
             conversation.id,
             model=model,
-            kinds=kinds,
+            kinds=source.input_kinds,
             question_chars=question_chars,
             limits=self._limits,
         )
@@ -242,7 +242,10 @@ class Asker:
         replaced: Answer | None,
     ) -> None:
         """Store question and answer. An orphaned live answer does not prevent it."""
-        title, key = title_of(request.text), request.stored_key(live)
+        title, key = (
+            title_of(request.text if request.parts else request.content),
+            request.stored_key(live),
+        )
         replaces = None if replaced is None else replaced.id
         try:
             await self._storage.ask(

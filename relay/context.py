@@ -5,7 +5,7 @@ that called tools, their results and further answers. History begins with a pers
 that no call is cut off from its results.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -52,20 +52,13 @@ class History(NamedTuple):
     turns: tuple[Turn, ...] = ()
 
 
-class _Target(NamedTuple):
-    """What the history is sent to."""
-
-    model: str  # <provider>/<model>
-    kinds: frozenset[str]  # what it takes besides text, by `model.blocks.input_kind`
-
-
 async def history(
     storage: MessageStore,
     request: AskRequest,
     conversation_id: str,
     *,
     model: str,
-    kinds: frozenset[str],
+    kinds: Callable[[str], frozenset[str]],
     question_chars: int,
     limits: Limits,
 ) -> History:
@@ -77,13 +70,14 @@ async def history(
     whole and counts against `limits.max_question_chars`. Messages of which nothing is sent are
     skipped.
 
-    `kinds` is what `model` takes besides text, by `input_kind`; anything else is left out.
+    `model` is `<provider>/<model>`. `kinds` returns what a model of the provider takes besides
+    text, by `input_kind`; anything else is left out.
 
     Raises UnknownParent, UnknownToolCall, MissingToolResults, ToolLoopTooLong, Busy if there are
     results for an answer that is live, and NotFound for the conversation.
     """
     results = request.tool_results
-    walk = _Walk(_Target(model, kinds), limits, question_chars, in_loop=bool(results))
+    walk = _Walk(model, kinds, limits, question_chars, in_loop=bool(results))
     last = None if request.parent_id is msgspec.UNSET else request.parent_id
     try:
         page = await walk.read(storage, request.user, conversation_id, last, _FIRST_PAGE)
@@ -109,9 +103,17 @@ class _Walk:
     """Goes through a branch from its end towards its beginning, as far as there is room."""
 
     def __init__(
-        self, target: _Target, limits: Limits, question_chars: int, *, in_loop: bool
+        self,
+        model: str,
+        kinds: Callable[[str], frozenset[str]],
+        limits: Limits,
+        question_chars: int,
+        *,
+        in_loop: bool,
     ) -> None:
-        self._target = target
+        self._model = model
+        _, _, self._source_model = model.partition("/")
+        self._kinds = kinds
         self._limits = limits
         self._in_loop = in_loop
         self._room = limits.context_chars - question_chars
@@ -172,8 +174,8 @@ class _Walk:
             return blocks if blocks[0].text and message.role in _ROLES else ()
         if message.role == Role.ASSISTANT:
             # Some providers require the reasoning that led to a call, as long as the calls go on.
-            with_reasoning = self._in_loop and message.model == self._target.model
-            with_tools = "tool_result" in self._target.kinds
+            with_reasoning = self._in_loop and message.model == self._model
+            with_tools = "tool_result" in self._kinds(self._source_model)
             return kept_of(message, with_tools=with_tools, with_reasoning=with_reasoning)
         if message.role == Role.USER:
             return tuple(self._asked(blocks))
@@ -186,14 +188,14 @@ class _Walk:
                     if block.text:
                         yield block
                 case ToolResultBlock():
-                    if "tool_result" in self._target.kinds:
+                    if "tool_result" in self._kinds(self._source_model):
                         yield block
                 case ImageBlock() | FileBlock():
                     if self._has_room_for(block):
                         yield block
 
     def _has_room_for(self, part: ImageBlock | FileBlock) -> bool:
-        if input_kind(part) not in self._target.kinds:
+        if input_kind(part) not in self._kinds(self._source_model):
             return False
         self._part_bytes -= _bytes_sent(part)
         return self._part_bytes >= 0

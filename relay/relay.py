@@ -12,7 +12,7 @@ from model.messages import Status
 from relay.admission import Admission
 from relay.answer import Answer
 from relay.answer_record import AnswerRecord, log_answer
-from relay.ask_request import AskRequest, AskResult
+from relay.ask_request import AskRequest, AskResult, text_and_parts
 from relay.asking import Asker
 from relay.checkpoints import Checkpoints
 from relay.conversations import Conversations
@@ -232,8 +232,9 @@ class Relay:
         """
         answer = await self._answers.stored(user, answer_id)
         question = await self._storage.message(user, answer.parent_id or "")
-        request = AskRequest(user=user, content="", model=answer.model)
-        return request.with_content(question.blocks).regenerating(question)
+        text, parts = text_and_parts(question.blocks)
+        request = AskRequest(user=user, content=text, model=answer.model, parts=parts)
+        return request.regenerating(question)
 
     async def answer(self, user: str, answer_id: str) -> Answer:
         """Return the answer, live or ended, to be read. Raises as `Answers.find` does."""

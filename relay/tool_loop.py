@@ -42,14 +42,14 @@ def results_in(blocks: Iterable[Block]) -> tuple[str, ...]:
     return tuple(block.id for block in blocks if isinstance(block, ToolResultBlock))
 
 
-def check_results(results: Iterable[str], calls: Iterable[str]) -> None:
+def check_results(results: tuple[str, ...], calls: Iterable[str]) -> None:
     """Return if there are no results, or exactly one for each of `calls`.
 
     Raises UnknownToolCall and MissingToolResults.
     """
-    given, made = Counter(results), Counter(calls)
-    if not given:
+    if not results:
         return
+    given, made = Counter(results), Counter(calls)
     if given - made:
         raise UnknownToolCall
     if made - given:

@@ -185,13 +185,13 @@ def test_parts_are_blocks_results_first_and_neighbouring_texts_joined() -> None:
     texts = [{"type": "text", "text": text} for text in ("a", "b")]
     body = {"content": [*texts, image, result, texts[0]]}
 
-    blocks = msgspec.json.decode(msgspec.json.encode(body), type=Chat).blocks()
+    text, blocks = msgspec.json.decode(msgspec.json.encode(body), type=Chat).text_and_parts()
 
     expected = (
         *(ToolResultBlock("c", "", True), TextBlock("ab")),
         *(ImageBlock(url="https://x.test/a.png"), TextBlock("a")),
     )
-    assert expected == blocks
+    assert ("", expected) == (text, blocks)
 
 
 @pytest.mark.gen_test

@@ -94,7 +94,13 @@ class Branch:
         request = AskRequest(user="u", content="" if results else "q", parts=results)
         own: Limits = msgspec.structs.replace(LIMITS, **limits)
         return await history(
-            self.storage, request, "c", model=model, kinds=kinds, question_chars=10, limits=own
+            self.storage,
+            request,
+            "c",
+            model=model,
+            kinds=lambda _model: kinds,
+            question_chars=10,
+            limits=own,
         )
 
 
