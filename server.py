@@ -60,14 +60,23 @@ def main(arguments: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="server.py", description="Relays LLM streams to readers.")
+    parser = argparse.ArgumentParser(
+        prog="server.py",
+        description="Relays LLM streams to readers.",
+        epilog="A vendor's variable such as OPENAI_API_KEY enables its provider; docs/providers.md "
+        "lists them, README.md all settings.",
+    )
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings (headrace.toml)")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
     parser.set_defaults(command="serve")
     subparsers.add_parser("serve", help="run the server in the foreground (the default)")
     subparsers.add_parser("check-config", help="print the effective settings, secrets masked")
     doctor = subparsers.add_parser("doctor", help="check settings, machine, store and providers")
-    doctor.add_argument("--ask", action="store_true", help="also ask each provider for one token")
+    doctor.add_argument(
+        "--ask",
+        action="store_true",
+        help="also ask each provider for one token, and find out which settings it needs",
+    )
     commands.add_to(subparsers)
     return parser
 

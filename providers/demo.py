@@ -26,13 +26,15 @@ _IN_ENGLISH = (
     "You asked: “{question}”\n\n"
     "Your question was stored before it left for the provider, and each of these words arrives "
     "as an event of its own. Close this connection and the upstream call stops at once. "
-    "Set OPENAI_API_KEY, DASHSCOPE_API_KEY or QIANFAN_API_KEY and restart to talk to a model. 🚰"
+    "To talk to a model, set the variable of its vendor's key, such as OPENAI_API_KEY, "
+    "ANTHROPIC_API_KEY, GEMINI_API_KEY or DEEPSEEK_API_KEY, and restart. 🚰"
 )
 _IN_CHINESE = (
     "这是 Headrace 的演示：背后没有模型，您读到的是一段脚本。您问的是：「{question}」\n\n"
     "您的问题在发往服务商之前已经保存，这里的每个词都作为单独的事件到达。"
     "关闭连接，上游请求会立即停止。"
-    "设置 OPENAI_API_KEY、DASHSCOPE_API_KEY 或 QIANFAN_API_KEY 后重启，即可与真正的模型对话。🚰"
+    "设置服务商密钥的环境变量，如 DASHSCOPE_API_KEY、DEEPSEEK_API_KEY、MOONSHOT_API_KEY 或 "
+    "OPENAI_API_KEY，重启后即可与真正的模型对话。🚰"
 )
 
 # Characters of the question that are quoted: a long one would hide the rest of the answer.
