@@ -6,10 +6,11 @@ know is refused, also where the vendor would ignore the field.
 """
 
 import json
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from tests.upstreams import SAMPLES, STRICT, Request, ScriptedUpstream
+from tests.upstream_apis import refusal
+from tests.upstreams import SAMPLES, Request, ScriptedUpstream
 
 KEY: Final = "key-of-the-vendor"
 
@@ -257,10 +258,7 @@ class LookAlike(ScriptedUpstream):
         if vendor.fields is not None:
             unknown = request.json.keys() - vendor.fields
             return f"unknown fields: {sorted(unknown)}" if unknown else ""
-        told: tuple[Any, ...] = (request.headers, request.body)
-        if request.dialect == "gemini":
-            told = (request.target, *told)
-        refused = STRICT[request.dialect](*told)
+        refused = refusal(request.target, request.headers, request.body)
         return "" if refused is None else str(refused)
 
 
