@@ -85,6 +85,8 @@ class EventParser:
                 if len(lines) == 1:
                     return [Event(lines[0], "message", self._id)]
                 return [Event(line, "message", self._id) for line in lines]
+        if self._between and chunk.startswith(b"event: ") and (found := self._typed(chunk)):
+            return found
         if self._lead is not None:
             chunk = self._past_bom(chunk)
         if self._skip_lf and chunk:
@@ -109,6 +111,23 @@ class EventParser:
         if len(self._data) == 1 and _is_whole(self._data[0]):
             self._dispatch(found)
         return found
+
+    def _typed(self, chunk: bytes) -> list[Event | StrayLine]:
+        """Return the events of a chunk in which each has a type and one line of data, as those of
+        OpenAI's Responses API and Anthropic's have; empty for any other chunk.
+        """
+        if not chunk.endswith(b"\n\n") or b"\r" in chunk:
+            return []
+        pairs = [each.partition(b"\ndata: ") for each in chunk[7:-2].split(b"\n\nevent: ")]
+        if chunk.count(b"\n") != 3 * len(pairs) or not all(between for _, between, _ in pairs):
+            return []
+        if self._spent + len(chunk) > self._max_event_bytes:
+            return []
+        self._spent = 0
+        return [
+            Event(data, kind.decode("utf-8", "replace") or "message", self._id)
+            for kind, _, data in pairs
+        ]
 
     def _past_bom(self, chunk: bytes) -> bytes:
         """Return `chunk` without a BOM that opens the stream; empty until it is known whether

@@ -79,6 +79,28 @@ def test_a_cr_at_a_chunks_end_ends_its_line_at_once() -> None:
     assert [Event(b"c")] == parser.feed(b"\ndata: c\n\n")
 
 
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        b"event: a\ndata: 1\n\nevent: b\ndata: 2\n\n",
+        b"event: \ndata: 1\n\nevent: b\ndata: \n\n",
+        b"event: a\n\nevent: b\ndata: 1\ndata: 2\n\n",
+        b"event: a\ndata: 1\nid: 3\n\nevent: b\ndata: 2\n\n",
+        b"event: a\ndata:1\n\nevent: b\ndata: 2\n\n",
+        b"event: a\ndata: 1\n\ndata: 2\n\n",
+        b"event: a\ndata: 1\n\n: hi\n\n",
+        b"event: a\nevent: b\n\n",
+        b"event: a\ndata: 1\r\n\n",
+        b"event: \xff\ndata: \xff\n\n",
+    ],
+)
+def test_events_with_types_in_one_chunk_are_the_same_as_in_pieces(chunk: bytes) -> None:
+    before = b"data: x\n\n"
+
+    assert naive(before + chunk) == parse([before, chunk])
+    assert parse([before, *(bytes([byte]) for byte in chunk)]) == parse([before, chunk])
+
+
 def test_an_event_in_one_chunk_is_the_same_after_anything() -> None:
     for before in (b"\n", b":\n\n", b"data: x\n\n", b"event: x\n\n", b"\r", b"foo\n"):
         parser = EventParser()
@@ -263,9 +285,10 @@ def name_of(line: bytes) -> bytes:
 
 LINE_ENDS = [b"\n", b"\r", b"\r\n", b"\n\n"]
 FIELDS = [b"data", b"data:", b"data: ", b"event: ", b"id: ", b"retry: 1", b":", b"data: x\n\n"]
+TYPED = [b"event: y\ndata: x\n\n", b"event: \ndata: \n\nevent: z\ndata: {}\n\n"]
 BYTES = [b" ", b"{", b"}", b"x", b"\0", "好".encode(), b"\xe5", b"\xff", b"\xef", b"\xef\xbb\xbf"]
 WHOLE = [b"[DONE]", b'"', b"[]", b'data: {"a":1}\n', b'{"a":1}']
-FRAGMENTS = [*LINE_ENDS, *FIELDS, *BYTES, *WHOLE]
+FRAGMENTS = [*LINE_ENDS, *FIELDS, *TYPED, *BYTES, *WHOLE]
 
 
 @pytest.mark.slow
