@@ -1,6 +1,7 @@
 """The routes of all handlers as one Tornado application, with the limit on bodies before it."""
 
 import logging
+import re
 
 from tornado.web import Application, RequestHandler
 
@@ -8,6 +9,7 @@ import handlers.answers
 import handlers.api_docs
 import handlers.asking
 import handlers.conversations
+import handlers.files
 import handlers.health
 import handlers.me
 import handlers.messages
@@ -15,10 +17,11 @@ import handlers.metrics
 import handlers.models
 import handlers.page
 import handlers.server_options
+from handlers.base import BaseHandler
 from handlers.not_found import NotFoundHandler
 from handlers.services import Services
 from settings import Settings
-from sockets.body_limiter import BodyLimiter
+from sockets.body_limiter import BodyLimiter, LongBodies
 from sockets.unread_requests import UnreadRequestLog
 
 log = logging.getLogger("headrace")
@@ -28,6 +31,7 @@ ROUTES = [
     *handlers.messages.routes,
     *handlers.asking.routes,
     *handlers.answers.routes,
+    *handlers.files.routes,
     *handlers.models.routes,
     *handlers.me.routes,
     *handlers.health.routes,
@@ -61,10 +65,23 @@ def limited_application(
         application,
         max_body_bytes=limits.max_body_bytes,
         budget=services.body_budget,
+        long_bodies=LongBodies(
+            _paths_with_files(), limits.max_file_body_bytes, services.file_body_budget
+        ),
         on_refused=on_refused,
         base_path=settings.base_path,
         cors_headers=services.cors.read_headers,
     )
+
+
+def _paths_with_files() -> re.Pattern[str]:
+    """The paths at which a question may bring files."""
+    patterns = [
+        pattern
+        for pattern, handler in ROUTES
+        if issubclass(handler, BaseHandler) and handler.takes_files
+    ]
+    return re.compile("|".join(patterns))
 
 
 def _log_request(handler: RequestHandler) -> None:

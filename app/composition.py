@@ -23,11 +23,13 @@ from app.listeners import (
 )
 from app.server import Server
 from authentication import set_up_authentication
+from handlers.attached_files import FileLimits
 from handlers.cors import Cors
 from handlers.disconnects import DisconnectWatcher
 from handlers.event_streams import EventStreams
 from handlers.log_redaction import redacted_tornado_log
 from handlers.open_requests import OpenRequests
+from handlers.question_body import QuestionReader
 from handlers.refusal_log import RefusalLog
 from handlers.services import Services
 from handlers.store_health import StoreHealth
@@ -114,7 +116,16 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
             tickets=authentication.tickets,
             cors=cors,
             max_body_bytes=settings.limits.max_body_bytes,
+            max_file_body_bytes=settings.limits.max_file_body_bytes,
+            question_reader=QuestionReader(
+                relay.file_threads,
+                FileLimits(settings.limits.max_file_bytes, settings.limits.max_files),
+                max_body_bytes=settings.limits.max_body_bytes,
+            ),
             body_budget=BodyBudget(settings.limits.max_bodies_bytes),
+            file_body_budget=BodyBudget(
+                settings.limits.max_file_bodies_bytes, free_bytes=settings.limits.max_body_bytes
+            ),
             base_path=settings.base_path,
             metrics=metrics,
             metrics_here=settings.metrics.port is None and not is_shared(settings),
@@ -179,6 +190,7 @@ def _relay_limits(settings: Settings) -> Limits:
             questions_per_minute=limits.questions_per_minute,
             tokens_per_day=limits.tokens_per_day,
             stored_bytes=limits.kept_bytes_per_user,
+            prompt_file_bytes=limits.max_file_bodies_bytes,
         ),
         max_unsent_bytes=limits.max_unsent_bytes,
         max_question_chars=limits.max_question_chars,

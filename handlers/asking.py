@@ -6,6 +6,7 @@ from handlers.answer_form import AnswerForm, answer_form
 from handlers.answer_responses import AnswerHandler, StartedAnswer
 from handlers.errors import ApiError
 from handlers.idempotency_key import idempotency_key
+from handlers.question_body import QuestionContent
 from handlers.question_options import Options
 from handlers.request_bodies import Chat, Question
 from handlers.resume_position import resume_position
@@ -19,13 +20,22 @@ class AskHandler(AnswerHandler):
     alive while the answer is sent.
     """
 
+    takes_files = True
+
     async def ask(
-        self, question: Question, conversation_id: str | None = None
+        self, kind: type[Question], conversation_id: str | None = None
     ) -> StartedAnswer | None:
-        """Start the answer to a new question. None: the client disconnected before."""
+        """Start the answer to the question in the body. None: the client disconnected before."""
+        with self.holding_body():
+            question, content = await self.services.question_reader.read(self.request, kind)
+            return await self._ask(question, content, conversation_id)
+
+    async def _ask(
+        self, question: Question, content: QuestionContent, conversation_id: str | None
+    ) -> StartedAnswer | None:
         if isinstance(question, Chat):
             conversation_id = question.conversation_id
-        text, parts = question.text_and_parts()
+        text, parts, files = content
         if not (parts or text.strip()):
             raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", "The question is empty.")
         ask_request = AskRequest(
@@ -34,6 +44,7 @@ class AskHandler(AnswerHandler):
             conversation_id=conversation_id,
             parent_id=question.parent_id,
             parts=parts,
+            files=files,
         )
         return await self.start(ask_request, question)
 
@@ -65,11 +76,13 @@ class ChatHandler(AskHandler):
     async def post(self) -> None:
         """Ask a question."""
         with self.watching_for_disconnect():
-            await self.send(await self.ask(self.body(Chat)))
+            await self.send(await self.ask(Chat))
 
 
 class RegenerateHandler(AskHandler):
     """`POST /answers/{id}/regenerate`: generates another answer to the same question."""
+
+    takes_files = False
 
     async def post(self, answer_id: str) -> None:
         """Ask the answer's question again."""

@@ -2,8 +2,8 @@
 
 import logging
 from asyncio import Future
-from collections.abc import Awaitable
-from contextlib import suppress
+from collections.abc import Awaitable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cached_property
 from http import HTTPStatus
 from types import TracebackType
@@ -41,6 +41,7 @@ class BaseHandler(RequestHandler):
 
     services: Services
     access: ClassVar[Access] = Access.USERS
+    takes_files: ClassVar[bool] = False  # whether the body of a POST may bring files
     principal: Principal | None = None
     _counted_in: UserConcurrencyLimit | None = None  # the limit that it is counted in
     _unsent_bytes = 0  # the response's share of `limits.max_unsent_bytes`
@@ -74,12 +75,16 @@ class BaseHandler(RequestHandler):
         self.services.authenticator.check_request(self.request)
         # A browser's preflight by OPTIONS asks whether it may send a key, and carries none.
         if self.access is not Access.EVERYBODY and self.request.method != "OPTIONS":
-            with self.services.body_budget.holding(len(self.request.body)):
+            with self.holding_body():
                 principal = await self.authenticate()
             check_access(principal, self.access)
             self.principal = acting_principal(principal, self.request, self.request_id)
             self.count_in(self.services.relay.requests)
-        check_body(self.request, max_bytes=self.services.max_body_bytes)
+        services = self.services
+        if self.takes_files:
+            check_body(self.request, services.max_file_body_bytes, "limits.max_file_body_bytes")
+        else:
+            check_body(self.request, services.max_body_bytes, "limits.max_body_bytes")
 
     def on_finish(self) -> None:
         """Tornado's hook: the response was sent, or its client has disconnected."""
@@ -130,6 +135,18 @@ class BaseHandler(RequestHandler):
         )
         self.connection_stream.close()
 
+    def holding_body(self) -> AbstractContextManager[None]:
+        """Count the body in the budgets for bodies within this block."""
+        length = len(self.request.body)
+        free = length <= self.services.body_budget.free_bytes
+        return nullcontext() if free else self._holding(length)
+
+    @contextmanager
+    def _holding(self, length: int) -> Iterator[None]:
+        usual, files = self.services.body_budget, self.services.file_body_budget
+        with usual.holding(min(length, files.free_bytes)), files.holding(length):
+            yield
+
     def body(self, kind: type[Body]) -> Body:
         """The request's JSON body as `kind`. Raises ApiError 400, whose message quotes no value."""
         return read_body(self.request, kind)
@@ -145,13 +162,19 @@ class BaseHandler(RequestHandler):
         """
         data = _encoder.encode(value)
         if len(data) > FREE_BYTES:
-            self._unsent_bytes = self.services.relay.unsent_budget.take(self.user, len(data))
+            self.hold_unsent(len(data))
         self.set_status(status)
         self.set_header("Content-Type", "application/json; charset=utf-8")
         self.write(data)
 
+    def hold_unsent(self, count: int) -> None:
+        """Count the bytes of the response until it is sent. Raises Overloaded and TooMuchUnread."""
+        self._unsent_bytes = self.services.relay.unsent_budget.take(self.user, count)
+
     async def write_shared(self, data: bytes) -> None:
-        """Write bytes that are in memory anyway as the whole response, in pieces."""
+        """Write bytes that are in memory and counted, or shared, as the whole response, in
+        pieces.
+        """
         self.set_header("Content-Length", str(len(data)))
         with suppress(StreamClosedError):
             for start in range(0, len(data), FREE_BYTES):

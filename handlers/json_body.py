@@ -6,8 +6,9 @@ that lacks only its last character. Here the half becomes U+FFFD, as it does in 
 """
 
 import re
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from tornado.httputil import HTTPServerRequest
@@ -30,25 +31,45 @@ _HALF = re.compile(
 )
 
 
-def check_body(request: HTTPServerRequest, *, max_bytes: int) -> None:
+def check_body(request: HTTPServerRequest, max_bytes: int, setting: str) -> None:
     """Return if the request has no body, or one that `read_body` may read. Raises ApiError."""
     if request.body:
         _check_form(request)
     if len(request.body) > max_bytes:
-        raise ApiError(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            "body_too_large",
-            f"The body is longer than {max_bytes:,} bytes (limits.max_body_bytes).",
-        )
+        raise body_too_large(max_bytes, setting)
     if request.method == "GET":
         request.body = b""  # it has no meaning, and a stream would hold it
 
 
-def read_body(request: HTTPServerRequest, kind: type[Body]) -> Body:
-    """The request's JSON body as `kind`. Raises ApiError 400, whose message quotes no value."""
+def body_too_large(max_bytes: int, setting: str) -> ApiError:
+    """The refusal of a body with more than `max_bytes`, which `setting` allows."""
+    return ApiError(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "body_too_large",
+        f"The body is longer than {max_bytes:,} bytes ({setting}).",
+    )
+
+
+def read_body(
+    request: HTTPServerRequest, kind: type[Body], *, change: Callable[[Any], Any] | None = None
+) -> Body:
+    """The request's JSON body as `kind`. Raises ApiError 400, whose message quotes no value.
+
+    `change` makes another spelling of a body, as plain JSON, one of `kind`; it returns what is none
+    unchanged.
+    """
     data, request.body = request.body, b""  # it is read once, and a stream would hold it
     try:
-        return decoded(data, kind)
+        try:
+            return decoded(data, kind)
+        except msgspec.ValidationError:
+            if change is None:
+                raise
+            plain = decoded(data, object)
+            changed = change(plain)
+            if changed == plain:
+                raise
+            return msgspec.convert(changed, kind)
     except msgspec.ValidationError as error:
         said = _QUOTED.sub(r"\1", str(error))
         raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", f"{said}.") from None

@@ -26,7 +26,7 @@ class MessagesHandler(AskHandler):
     async def post(self, conversation_id: str) -> None:
         """Ask a question in the conversation."""
         with self.watching_for_disconnect():
-            await self.send(await self.ask(self.body(Question), conversation_id))
+            await self.send(await self.ask(Question, conversation_id))
 
 
 routes = [(r"/api/v1/conversations/([^/]+)/messages", MessagesHandler)]

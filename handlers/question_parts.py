@@ -1,4 +1,4 @@
-"""The parts of a question: text, results of tool calls, images and files, as clients send them.
+"""The parts of a question: text and results of tool calls; `file_parts.py` has images and files.
 
 They are spelled like the blocks of messages, so that a client can send what it read. Docstrings and
 descriptions of fields are part of the OpenAPI document.
@@ -10,18 +10,15 @@ from typing import Annotated
 from msgspec import Meta
 
 from handlers.body import Body
-from model.blocks import Block, ImageBlock, TextBlock, ToolResultBlock
+from handlers.file_parts import DocumentPart, FilePart, ImagePart, ImageUrlPart
+from model.blocks import Block, TextBlock, ToolResultBlock
 
 # Parts of a question. A model makes a few dozen calls at a time at most, and each has one result.
 MAX_PARTS = 256
 
-# Characters of a tool call's id and of an address. Ids have some 40; an answer's own bound for id
-# and name together is 1,000. Browsers and servers take addresses of about 2,000 characters.
+# Characters of a tool call's id. Ids have some 40; an answer's own bound for id and name together
+# is 1,000.
 _CallId = Annotated[str, Meta(min_length=1, max_length=1000)]
-# The provider fetches it, never this server. User names and passwords do not belong into it.
-_HttpsUrl = Annotated[
-    str, Meta(max_length=2048, pattern=r"^https:\/\/[^/?#@\s\\]+([/?#][!-~]*)?\Z")
-]
 
 
 class Part(Body, frozen=True, kw_only=True):
@@ -63,23 +60,7 @@ class ToolResultPart(Part, frozen=True, kw_only=True, tag_field="type", tag="too
         return ToolResultBlock(self.id, self.text, self.is_error)
 
 
-class ImagePart(Part, frozen=True, kw_only=True, tag_field="type", tag="image"):
-    """A part of a question that is an image."""
-
-    url: Annotated[
-        _HttpsUrl,
-        Meta(
-            description="The image's https address. The model's provider fetches it; this server "
-            "does not.",
-        ),
-    ]
-
-    def block(self) -> Block:
-        """The block that is stored."""
-        return ImageBlock(url=self.url)
-
-
-QuestionPart = TextPart | ToolResultPart | ImagePart
+QuestionPart = TextPart | ToolResultPart | ImagePart | FilePart | ImageUrlPart | DocumentPart
 
 
 def blocks_of(parts: Sequence[QuestionPart]) -> tuple[Block, ...]:

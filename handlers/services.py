@@ -8,6 +8,7 @@ from handlers.cors import Cors
 from handlers.disconnects import DisconnectWatcher
 from handlers.event_streams import EventStreams
 from handlers.open_requests import OpenRequests
+from handlers.question_body import QuestionReader
 from handlers.refusal_log import RefusalLog
 from handlers.store_health import StoreHealth
 from relay.models import Models
@@ -32,7 +33,10 @@ class Services(NamedTuple):
     tickets: Tickets
     cors: Cors
     max_body_bytes: int
+    max_file_body_bytes: int  # of a question with files
+    question_reader: QuestionReader
     body_budget: BodyBudget
+    file_body_budget: BodyBudget  # for what is beyond `max_body_bytes`
     base_path: str  # prefix of all paths, as clients see them
     metrics: Metrics
     metrics_here: bool  # the port belongs to this process alone, and `metrics.port` is unset

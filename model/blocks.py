@@ -130,8 +130,9 @@ else:  # msgspec reads no union of structs and a dict; `blocks_in` does
     Block = Any
 
 # What processes of earlier versions cannot read. Of a block with `data` they would read the rest
-# and count another position; with a conversation they would not delete its files (`stored_file`).
-LATER_KINDS = frozenset({"tool_result", "image", "file", "data", "stored_file"})
+# and count another position; with a conversation they would not delete its files (STORED_FILE).
+STORED_FILE = "stored_file"
+LATER_KINDS = frozenset({"tool_result", "image", "file", "data", STORED_FILE})
 
 # Blocks that arrive in one piece.
 WholeBlock = ToolResultBlock | ImageBlock | FileBlock
@@ -180,7 +181,7 @@ def later_kinds(blocks: Iterable[Block]) -> frozenset[str]:
             case TextBlock():
                 pass
             case ImageBlock(file_id=str()) | FileBlock(file_id=str()):
-                kinds |= {kind_of(block), "stored_file"}
+                kinds |= {kind_of(block), STORED_FILE}
             case _:
                 kinds.add(kind_of(block))
     return frozenset(kinds)

@@ -12,7 +12,7 @@ from model.blocks import TextBlock, input_kind
 from model.prompt import OPTION_NAMES, Prompt
 from providers.call import ProviderCall
 from providers.credentials import Credentials
-from providers.dialect import Dialect
+from providers.dialect import Dialect, OutgoingRequest
 from providers.errors import CredentialExpired, ProviderError, UnsupportedPart
 from providers.quirks import QuirkLog
 from providers.sink import Sink
@@ -82,7 +82,7 @@ class Provider:
         began = asyncio.get_running_loop().time()
 
         async def attempt(credential: str | None) -> None:
-            request = self._transport.request(self._dialect.request(prompt, credential))
+            request = self._transport.request(await self._built(prompt, credential))
             request.may_send = may_send
             call = ProviderCall(
                 self._dialect,
@@ -108,6 +108,14 @@ class Provider:
             if renewed == credential:
                 raise
             await attempt(renewed)
+
+    async def _built(self, prompt: Prompt, credential: str | None) -> OutgoingRequest:
+        """The request; one with files, which may take tens of milliseconds, is built in a
+        thread.
+        """
+        if prompt.files:
+            return await asyncio.to_thread(self._dialect.request, prompt, credential)
+        return self._dialect.request(prompt, credential)
 
     async def close(self) -> None:
         """Cancel a fetch of a token that is in progress."""

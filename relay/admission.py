@@ -2,7 +2,7 @@
 
 Each limit is checked by a part of its own: answers at a time in this process (`answer_slots.py`),
 questions a minute and tokens a day in all processes (`user_quota.py`), stored bytes
-(`storage_quota.py`).
+(`storage_quota.py`), files in memory (`prompt_file_budget.py`).
 """
 
 import asyncio
@@ -14,6 +14,7 @@ import msgspec
 from model.usage import Usage
 from relay.answer_slots import AnswerSlots
 from relay.errors import TokenBudgetSpent, TooManyChanges, TooManyQuestions
+from relay.prompt_file_budget import PromptFileBudget
 from relay.storage_quota import StorageQuota, StorageReservation
 from relay.usage_counters import UsageCounters
 from relay.user_quota import Reservation, UserQuota
@@ -37,6 +38,7 @@ class Allowance(msgspec.Struct, frozen=True, kw_only=True):
     questions_per_minute: int
     tokens_per_day: int
     stored_bytes: int
+    prompt_file_bytes: int
 
 
 class Slot:
@@ -48,6 +50,7 @@ class Slot:
         self.is_free = False
         # Reservations for its question, until that is stored.
         self.reserved: list[Reservation | StorageReservation] = []
+        self.file_bytes = 0  # of the files in its prompt
 
 
 class Admission:
@@ -72,6 +75,7 @@ class Admission:
             reads_counts_first=True,
         )
         self._storage_quota = StorageQuota(storage, allowance.stored_bytes)
+        self._prompt_files = PromptFileBudget(allowance.prompt_file_bytes)
         self._answer_slots = AnswerSlots(allowance.answers, allowance.answers_per_user)
 
     async def enter(self, user: str) -> Slot:
@@ -102,6 +106,13 @@ class Admission:
         """
         if (taken := await self._storage_quota.take(slot.user, size)) is not None:
             slot.reserved.append(taken)
+
+    def hold_files(self, slot: Slot, count: int) -> None:
+        """Count the files of the slot's prompt until it is free. Raises Overloaded and
+        TooManyFileBytes.
+        """
+        self._prompt_files.take(slot.user, count)
+        slot.file_bytes += count
 
     def freed(self, user: str) -> None:
         """A conversation of the user was deleted."""
@@ -143,6 +154,8 @@ class Admission:
         slot.is_free = True
         for each in slot.reserved:
             each.give_back()
+        if slot.file_bytes:
+            self._prompt_files.give(slot.user, slot.file_bytes)
         took = asyncio.get_running_loop().time() - slot.began_at if ended else None
         self._answer_slots.free(slot.user, took)
 

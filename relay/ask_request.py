@@ -10,6 +10,7 @@ import msgspec
 from model.blocks import Block, TextBlock, chars_in
 from model.messages import Conversation, Message, Role
 from model.prompt import (
+    FileContent,
     Prompt,
     ReasoningEffort,
     ResponseFormat,
@@ -20,6 +21,7 @@ from model.prompt import (
 )
 from relay.answer import Answer
 from relay.model_access import AllowedModels
+from relay.question_files import NewFile
 from relay.tool_loop import answered, results_in
 from storage.values import IdempotencyKey
 
@@ -70,6 +72,8 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     history: tuple[Turn, ...] | None = None
     store: bool = True
     allowed: AllowedModels = None
+    # To these the image and file blocks in `parts` refer, by hashes of their contents.
+    files: tuple[NewFile, ...] = ()
     top_k: int | None = None
     seed: int | None = None
     presence_penalty: float | None = None
@@ -115,7 +119,9 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def fingerprint(self) -> str:
         """A hash of the question: equal for each retry, and different for any other question."""
-        asked = msgspec.structs.replace(self, idempotency_key=None, caller=None, allowed=None)
+        asked = msgspec.structs.replace(
+            self, idempotency_key=None, caller=None, allowed=None, files=()
+        )
         # A client may write the fields of an object in another order when it tries again.
         return _digest(msgspec.json.encode(asked, order="deterministic"))
 
@@ -147,7 +153,13 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             return 0
         return len(msgspec.json.encode((self.tools, self.response_format, self.extra)))
 
-    def prompt(self, model: str, conversation: Conversation, history: tuple[Turn, ...]) -> Prompt:
+    def prompt(
+        self,
+        model: str,
+        conversation: Conversation,
+        history: tuple[Turn, ...],
+        files: Mapping[str, FileContent],
+    ) -> Prompt:
         """The prompt for the provider."""
         turns = (*history, Turn(Role.USER, self.blocks))
         later = _LATER_OPTIONS(self)
@@ -155,6 +167,7 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             model=model,
             turns=merged(answered(turns) if history or self.parts else turns),
             system=self.system_in(conversation),
+            files=files,
             temperature=self.temperature,
             top_p=self.top_p,
             max_tokens=self.max_tokens,

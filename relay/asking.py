@@ -11,12 +11,13 @@ stored.
 """
 
 import asyncio
+from collections.abc import Mapping
 
 import msgspec
 
-from model.blocks import later_kinds
+from model.blocks import later_kinds, stored_file_bytes
 from model.messages import Conversation, Message
-from model.prompt import Prompt
+from model.prompt import FileContent, Prompt
 from providers.errors import UnsupportedOption, UnsupportedPart
 from relay.admission import Admission, Slot
 from relay.answer import Answer
@@ -42,6 +43,8 @@ from relay.models import Models, Source
 from relay.new_messages import new_conversation, new_messages
 from relay.orphans import Orphans
 from relay.pacing import Pacer
+from relay.prompt_files import PromptFiles, base64_bytes
+from relay.question_files import QuestionFiles
 from relay.reader_timeout import ReaderTimeout, UnreadAnswers
 from relay.timeline import Timeline
 from relay.titles import title_of
@@ -50,6 +53,8 @@ from relay.upstream_call import UpstreamCall
 from storage.contract import Storage
 from storage.errors import Busy, KeyTaken, NotFound
 from storage.sizes import conversation_bytes, messages_bytes
+
+_NO_FILES: Mapping[str, FileContent] = {}
 
 
 class Asker:
@@ -69,6 +74,7 @@ class Asker:
         ending_writer: EndingWriter,
         finisher: Finisher,
         pacer: Pacer,
+        prompt_files: PromptFiles,
     ) -> None:
         self._storage = storage
         self._models = models
@@ -81,6 +87,7 @@ class Asker:
         self._ending_writer = ending_writer
         self._finisher = finisher
         self._pacer = pacer
+        self._prompt_files = prompt_files
         self._is_closed = False
 
     def close(self) -> None:
@@ -105,7 +112,8 @@ class Asker:
             source, source_model = self._models.resolve(model, request.allowed)
             unreadable = await self._check_readable(request, source)
             past = await self._history(placed, conversation, model, source, chars)
-            prompt = request.prompt(source_model, conversation, past.turns)
+            contents = await self._contents(request, past, slot)
+            prompt = request.prompt(source_model, conversation, past.turns, contents)
             try:
                 source.check(prompt)
             except UnsupportedOption as error:
@@ -115,6 +123,9 @@ class Asker:
             question, live = new_messages(
                 placed, conversation.id, past.parent_id, model, prompt, self._storage.process
             )
+            files = QuestionFiles(question, request.files) if request.files else None
+            if files is not None:
+                question = files.question
             if request.store:
                 await self._admission.make_room(slot, _stored_bytes(question, new))
             if self._is_closed:  # from here on, closing the asker also ends the answer
@@ -124,10 +135,14 @@ class Asker:
             )
             try:
                 if request.store:
+                    if files is not None:
+                        await files.store(self._storage)
                     await self._store(request, question, live, new, replaced)
                 self._begin(generation, is_stored=request.store)
             except BaseException as error:
                 self._give_up(generation, error, may_be_stored=request.store)
+                if files is not None and isinstance(error, NotFound | Busy | KeyTaken):
+                    await files.discard(self._storage)
                 raise
             return generation.answer
         except BaseException:
@@ -194,6 +209,16 @@ class Asker:
             question_chars=question_chars,
             limits=self._limits,
         )
+
+    async def _contents(
+        self, request: AskRequest, past: History, slot: Slot
+    ) -> Mapping[str, FileContent]:
+        """The contents of the images and files of the question and its history, by their ids."""
+        if not (request.parts or past.has_files):
+            return _NO_FILES
+        blocks = [*request.parts, *(block for turn in past.turns for block in turn.blocks)]
+        self._admission.hold_files(slot, base64_bytes(stored_file_bytes(blocks)))
+        return await self._prompt_files.load(request.user, blocks, request.files)
 
     def _connect(
         self,

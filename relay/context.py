@@ -50,6 +50,7 @@ class History(NamedTuple):
 
     parent_id: str | None = None
     turns: tuple[Turn, ...] = ()
+    has_files: bool = False  # whether there are images or files in `turns`
 
 
 async def history(
@@ -96,7 +97,7 @@ async def history(
     check_results(results, open_calls(parent))
     while walk.takes(page) and page.next is not None:
         page = await walk.read(storage, request.user, conversation_id, page.next, _NEXT_PAGE)
-    return History(parent.id, walk.turns())
+    return History(parent.id, walk.turns(), walk.has_files)
 
 
 class _Walk:
@@ -121,6 +122,7 @@ class _Walk:
         self._part_bytes = limits.context_part_bytes
         self._messages = limits.context_messages
         self._newest_first: list[Turn] = []
+        self.has_files = False
 
     async def read(
         self, storage: MessageStore, user: str, conversation_id: str, last: str | None, most: int
@@ -192,6 +194,7 @@ class _Walk:
                         yield block
                 case ImageBlock() | FileBlock():
                     if self._has_room_for(block):
+                        self.has_files = True
                         yield block
 
     def _has_room_for(self, part: ImageBlock | FileBlock) -> bool:

@@ -1,18 +1,23 @@
-"""Deletes the messages of deleted conversations in batches, by any process.
+"""Deletes the messages and files of deleted conversations in batches, by any process.
 
 A deleted conversation is invisible from that moment on, however large it is. Its messages are
 deleted afterwards: one transaction over a hundred thousand of them would block all other users. If
 a process dies in between, another one, or the next start, deletes the rest.
+
+It also deletes files whose question was never stored, because it was refused or its process died.
 """
 
 import asyncio
 import logging
 import random
 from contextlib import suppress
+from datetime import timedelta
+from typing import Protocol
 
-from storage.contract import DeletionStore
+from model.messages import now
+from storage.contract import DeletionStore, FileStore
 from storage.errors import StorageError
-from storage.values import Deletion
+from storage.values import UNASKED_FILE_SECONDS, Deletion
 from telemetry.log_event import LogEvent
 from telemetry.outage_log import OutageLog
 
@@ -22,10 +27,16 @@ log = logging.getLogger("headrace.deletion_sweep")
 _SWEEPS_PER_LEASE = 4
 
 
-class DeletionSweep:
-    """Deletes the messages of deleted conversations, one conversation at a time."""
+class _SweptStore(DeletionStore, FileStore, Protocol):
+    """What the sweep needs of a store."""
 
-    def __init__(self, storage: DeletionStore, *, lease_seconds: float) -> None:
+
+class DeletionSweep:
+    """Deletes what is left of deleted conversations, one conversation at a time, and files without
+    a question.
+    """
+
+    def __init__(self, storage: _SweptStore, *, lease_seconds: float) -> None:
         self._storage = storage
         self._lease_seconds = lease_seconds
         self._due = asyncio.Event()
@@ -43,6 +54,7 @@ class DeletionSweep:
             self._due.clear()
             try:
                 await self._clear_all()
+                await self._purge_unasked_files()
             except StorageError as error:
                 self._outage.failed(error.reason, error)
             else:
@@ -67,6 +79,12 @@ class DeletionSweep:
                     exc_info=error,
                 )
                 return
+
+    async def _purge_unasked_files(self) -> None:
+        before = now() - timedelta(seconds=UNASKED_FILE_SECONDS)
+        is_more = True
+        while is_more:
+            is_more = await self._storage.purge_unasked_files(before)
 
     async def _purge(self, deletion: Deletion) -> None:
         loop = asyncio.get_running_loop()

@@ -20,6 +20,7 @@ RelayError
 │       ├── TooManyQuestions questions within the minute
 │       ├── TooManyRequests  requests in progress
 │       ├── TooManyStreams   open streams
+│       ├── TooManyFileBytes bytes of files in the prompts of live answers
 │       ├── TooMuchUnread    bytes of responses that the user does not read
 │       ├── TooManyStops     answers of other processes that are being stopped
 │       ├── TooManyChanges   conversations that were created or changed within the minute
@@ -260,6 +261,19 @@ class TooMuchUnread(UserLimitReached):
         "With this, more than {limit:,} bytes of responses would wait to be read by you, which is "
         "your share of limits.max_unsent_bytes. Read them or close their connections, then try "
         "again."
+    )
+
+
+class TooManyFileBytes(UserLimitReached):
+    """The user's live answers have files that fill their share of
+    `limits.max_file_bodies_bytes`.
+    """
+
+    code = "too_many_file_bytes"
+    words = (
+        "With this, the files of your answers that are being generated would have more than "
+        "{limit:,} bytes, which is your share of limits.max_file_bodies_bytes. Stop one, or try "
+        "again in {retry_after} s."
     )
 
 

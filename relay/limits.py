@@ -15,7 +15,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_answer_chars: int
     context_chars: int
     context_messages: int
-    context_part_bytes: int
+    context_part_bytes: int  # of images and files that are sent again
     default_grace_seconds: float | None  # as in `ReaderTimeout`, for questions without a value
     keyed_grace_seconds: float  # the least for questions with an idempotency key
     checkpoint_seconds: float

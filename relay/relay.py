@@ -20,6 +20,7 @@ from relay.deletion_sweep import DeletionSweep
 from relay.ended_answers import EndedAnswers
 from relay.ending_writer import EndingWriter
 from relay.errors import TooManyRequests, TooManyStreams
+from relay.file_threads import FileThreads
 from relay.finishing import Finisher
 from relay.idempotency import IdempotentAsks
 from relay.lease import Lease
@@ -30,6 +31,7 @@ from relay.models import Models
 from relay.orphans import Orphans
 from relay.pacing import Pacer
 from relay.peer_requests import PeerRequestPoller
+from relay.prompt_files import PromptFiles
 from relay.reader import Reader
 from relay.reader_timeout import UnreadAnswers
 from relay.reading import Answers
@@ -103,6 +105,7 @@ class Relay:
 
         self._ending_writer = EndingWriter(storage, lease_seconds=lease_seconds)
         self._pacer = Pacer(limits.pace_seconds, self.live_answers)
+        self.file_threads = FileThreads()
         self._asker = Asker(
             storage,
             models,
@@ -111,6 +114,7 @@ class Relay:
             live=self.live_answers,
             unread=self.unread_answers,
             pacer=self._pacer,
+            prompt_files=PromptFiles(storage, self.file_threads),
             checkpoints=self._checkpoints,
             orphans=self._orphans,
             ending_writer=self._ending_writer,
@@ -200,6 +204,7 @@ class Relay:
         await self._ended_answers.close()
         await self.unread_answers.close()
         await self._ending_writer.close()
+        self.file_threads.close()
 
     # For handlers.
 

@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from settings.values import Count, Limit, Seconds, Section
 
@@ -13,13 +13,26 @@ class LimitsSettings(Section):
     For limits on users, 0 means unlimited.
     """
 
-    # A request body is kept in memory as a whole. This is sixteen times the default context; images
-    # are sent as URLs.
+    # A request body is kept in memory as a whole. This is sixteen times the default context. The
+    # contents of files in a question do not count; these have limits of their own below.
     max_body_bytes: Count = 1_048_576
     # Bytes of all request bodies until their users are authenticated, without the first 16 KiB of
     # each: two hundred of the longest bodies. There may be ten thousand connections, none of which
     # has shown an API key yet.
     max_bodies_bytes: Count = 268_435_456
+    # Bytes of one image or file of a question. Photos of phones have 2 to 8 MB; providers accept
+    # images of 5 to 20 MB. A MongoDB document has 16 MB at most.
+    max_file_bytes: int = Field(10_000_000, gt=0, le=15_000_000)
+    # Images and files that one question may bring. Each is a write of its own, and people attach a
+    # handful.
+    max_files: Count = 20
+    # Bytes of the body of a question with files, in base64 as in JSON: one of the largest files and
+    # as much text as without files. Providers accept requests of 20 to 50 MB.
+    max_file_body_bytes: Count = 16_777_216
+    # Bytes of the bodies of all questions with files, each without its first `max_body_bytes`, and,
+    # counted for itself, of the files in all prompts whose answers have not ended: eight of the
+    # longest bodies, or twenty with an image of 5 MB. A user's prompts may have half of it.
+    max_file_bodies_bytes: Count = 134_217_728
     # Bytes of all responses that clients have not read yet, without the first 64 KiB of each, and
     # of the ended answers that are being read: two hundred of the longest pages. A user may have an
     # eighth of it, so that seven who read nothing do not exclude the others.
@@ -76,4 +89,13 @@ class LimitsSettings(Section):
         # fit.
         if self.max_bodies_bytes < 2 * self.max_body_bytes:
             raise ValueError("max_bodies_bytes should be at least twice max_body_bytes")
+        return self
+
+    @model_validator(mode="after")
+    def _has_room_for_files(self) -> Self:
+        if self.max_file_body_bytes < self.max_body_bytes:
+            raise ValueError("max_file_body_bytes should be at least max_body_bytes")
+        # A question's files count twice, for its body and for its prompt.
+        if self.max_file_bodies_bytes < 2 * self.max_file_body_bytes:
+            raise ValueError("max_file_bodies_bytes should be at least twice max_file_body_bytes")
         return self

@@ -3,7 +3,8 @@
 A body is in memory as a whole before a handler reads or authenticates it. Each has a bound, and so
 has the number of connections; but ten thousand bodies that stop short of their end would be more
 than a machine has. So bodies share a budget beyond their beginnings, and one that finds nothing
-left is refused (`body_budget.py`).
+left is refused (`body_budget.py`). The body of a question may be longer, since it may bring
+files; what is beyond the usual length counts in a budget of its own.
 
 Refusals are responses in the API's format. Tornado would close the connection of a body that is too
 long, and its sender would get a reset: here the rest of the body is read and dropped until the
@@ -15,6 +16,7 @@ import socket
 from asyncio import Future
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import NamedTuple, cast
 
@@ -28,7 +30,7 @@ from tornado.httputil import (
     ResponseStartLine,
 )
 
-from sockets.body_budget import BodyBudget, beyond_free
+from sockets.body_budget import BodyBudget
 from sockets.client_connection import ClientConnection
 from sockets.error_responses import error_headers_and_body, response_head
 from sockets.targets import origin_form
@@ -55,6 +57,19 @@ class _BodyRefusal(NamedTuple):
     retry_after: int | None = None
 
 
+class _Limit:
+    """How long the body of a request may be."""
+
+    def __init__(self, max_expected_bytes: int, max_received_bytes: int, setting: str) -> None:
+        self.max_expected_bytes = max_expected_bytes  # of a client that waits for `100 Continue`
+        self.max_received_bytes = max_received_bytes
+        self.too_large = _BodyRefusal(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            "body_too_large",
+            f"The body is longer than {max_expected_bytes:,} bytes ({setting}).",
+        )
+
+
 _OVERLOADED = _BodyRefusal(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "overloaded",
@@ -64,6 +79,18 @@ _OVERLOADED = _BodyRefusal(
 _NO_TARGET = _BodyRefusal(
     HTTPStatus.BAD_REQUEST, "bad_request", "The request's target is not a path of this server."
 )
+
+
+@dataclass(frozen=True)
+class LongBodies:
+    """The bodies that may have `max_body_bytes`: of POST to the paths that match `paths`.
+
+    Bytes beyond the usual limit count in `budget`.
+    """
+
+    paths: re.Pattern[str]
+    max_body_bytes: int
+    budget: BodyBudget
 
 
 class BodyLimiter(HTTPServerConnectionDelegate):
@@ -78,19 +105,19 @@ class BodyLimiter(HTTPServerConnectionDelegate):
         *,
         max_body_bytes: int,
         budget: BodyBudget,
+        long_bodies: LongBodies | None = None,
         on_refused: Callable[[str], None],
         base_path: str = "",
         cors_headers: Callable[[str | None], Iterable[tuple[str, str]]] = lambda _: (),
     ) -> None:
         self.budget = budget
-        self.max_expected_bytes = max_body_bytes  # of a client that waits for `100 Continue`
+        self.long_bodies = long_bodies
         # Up to twice the limit the handlers refuse, after authentication.
-        self.max_received_bytes = 2 * max_body_bytes
-        self.too_large = _BodyRefusal(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            "body_too_large",
-            f"The body is longer than {max_body_bytes:,} bytes (limits.max_body_bytes).",
-        )
+        self.usual = _Limit(max_body_bytes, 2 * max_body_bytes, "limits.max_body_bytes")
+        self.long = self.usual
+        if long_bodies is not None:
+            most = max(long_bodies.max_body_bytes, 2 * max_body_bytes)
+            self.long = _Limit(long_bodies.max_body_bytes, most, "limits.max_file_body_bytes")
         self.on_refused = on_refused
         self.base_path = base_path
         self.cors_headers = cors_headers  # by which a page of this origin may read a refusal
@@ -120,8 +147,10 @@ class _LimitedBody(HTTPMessageDelegate):
         self._limiter = limiter
         self._inner = inner
         self._connection = connection
+        self._limit = limiter.usual
         self._bytes = 0
         self._counted = 0
+        self._counted_long = 0  # in the budget of long bodies
         self._refusal: _BodyRefusal | None = None
         self._is_answered = False  # the refusal, if it is refused before its end
         self._is_head = False
@@ -131,17 +160,19 @@ class _LimitedBody(HTTPMessageDelegate):
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
         assert isinstance(start_line, RequestStartLine), "a server's"
-        if "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0":
-            self._stream.begin_body()
         self._is_head = start_line.method == "HEAD"
         self._origin = headers.get("Origin")
+        asked = origin_form(start_line, headers, self._limiter.base_path)
+        if asked is not None and self._may_be_long(asked):
+            self._limit = self._limiter.long
+        if "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0":
+            self._stream.begin_body(self._times_as_long(headers))
         if self._is_announced_too_large(headers):
             headers.pop(
                 "Expect", None
             )  # else Tornado would send 100 Continue for a body that is refused
-            self._refuse_at_once(self._limiter.too_large)
+            self._refuse_at_once(self._limit.too_large)
             return None
-        asked = origin_form(start_line, headers, self._limiter.base_path)
         if asked is None:
             self._refusal = _NO_TARGET
             return None
@@ -149,22 +180,19 @@ class _LimitedBody(HTTPMessageDelegate):
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         self._bytes += len(chunk)
-        if self._bytes > self._limiter.max_received_bytes and not self._is_answered:
+        if self._bytes > self._limit.max_received_bytes and not self._is_answered:
             self._discard_received()
-            self._refuse_at_once(self._limiter.too_large)
-        too_many = self._limiter.max_received_bytes + _MAX_DISCARDED_BYTES
+            self._refuse_at_once(self._limit.too_large)
+        too_many = self._limit.max_received_bytes + _MAX_DISCARDED_BYTES
         if self._is_answered and self._bytes > too_many:
             self._stream.close()
         if self._refusal is not None:
             return None
-        more = beyond_free(self._bytes) - self._counted
-        if more > self._limiter.budget.left:
+        if not self._count():
             # Refused at its end: there is little more of it, and the connection can go on.
             self._discard_received()
             self._refusal = _OVERLOADED
             return None
-        self._limiter.budget.held += more
-        self._counted += more
         return self._inner.data_received(chunk)
 
     def finish(self) -> None:
@@ -199,10 +227,45 @@ class _LimitedBody(HTTPMessageDelegate):
         if "Transfer-Encoding" in headers or not _LENGTH.fullmatch(length):
             return False
         # A client that waits for 100 Continue does not get it for a body that will be refused.
-        limiter = self._limiter
+        limit = self._limit
         return int(length) > (
-            limiter.max_expected_bytes if "Expect" in headers else limiter.max_received_bytes
+            limit.max_expected_bytes if "Expect" in headers else limit.max_received_bytes
         )
+
+    def _times_as_long(self, headers: HTTPHeaders) -> float:
+        """How many times as long as the longest usual body this one may be, and so may take."""
+        usual, limit = self._limiter.usual, self._limit
+        length = headers.get("Content-Length", "")
+        announced = int(length) if _LENGTH.fullmatch(length) else limit.max_expected_bytes
+        return max(1.0, min(announced, limit.max_expected_bytes) / usual.max_expected_bytes)
+
+    def _may_be_long(self, asked: RequestStartLine) -> bool:
+        """Whether it is a request whose body may bring files."""
+        long_bodies = self._limiter.long_bodies
+        if long_bodies is None or asked.method != "POST":
+            return False
+        path, _, _ = asked.path.partition("?")
+        return long_bodies.paths.fullmatch(path) is not None
+
+    def _count(self) -> bool:
+        """Count what was received in the budgets; returns False if one has nothing left."""
+        long_bodies, budget = self._limiter.long_bodies, self._limiter.budget
+        if long_bodies is None or self._limit is self._limiter.usual:
+            usual, more_long = self._bytes, 0
+        else:
+            usual = min(self._bytes, long_bodies.budget.free_bytes)
+            more_long = long_bodies.budget.counted(self._bytes) - self._counted_long
+            if more_long > long_bodies.budget.left:
+                return False
+        more = budget.counted(usual) - self._counted
+        if more > budget.left:
+            return False
+        budget.held += more
+        self._counted += more
+        if long_bodies is not None:
+            long_bodies.budget.held += more_long
+            self._counted_long += more_long
+        return True
 
     def _discard_received(self) -> None:
         if self._refusal is None:
@@ -211,6 +274,9 @@ class _LimitedBody(HTTPMessageDelegate):
     def _release_budget(self) -> None:
         self._limiter.budget.held -= self._counted
         self._counted = 0
+        if self._limiter.long_bodies is not None:
+            self._limiter.long_bodies.budget.held -= self._counted_long
+            self._counted_long = 0
 
     def _refuse(self, refusal: _BodyRefusal) -> None:
         """Send the refusal. The body was read to its end, so the connection goes on."""

@@ -95,9 +95,11 @@ class ClientConnection(IOStream):
                 asyncio.get_running_loop().call_soon(self._drop, "tls")
         return count
 
-    def begin_body(self) -> None:
-        """The body of a request follows. It has a deadline until `end_body`."""
-        self._set_deadline(self._limits.body_seconds, partial(self._drop, "body_too_slow"))
+    def begin_body(self, times: float = 1.0) -> None:
+        """The body of a request follows, which may be so many times as long as usual ones. It has
+        a deadline until `end_body`.
+        """
+        self._set_deadline(times * self._limits.body_seconds, partial(self._drop, "body_too_slow"))
 
     def end_body(self) -> None:
         """The body has ended; a request without one may say so, too."""

@@ -41,7 +41,7 @@ class ImageProvider:
         """It takes every prompt."""
 
     def input_kinds(self, model: str) -> frozenset[str]:
-        return frozenset({"image", "image_url", "tool_result"})
+        return frozenset({"image", "image_url", "file", "tool_result"})
 
     async def answer(
         self, prompt: Prompt, *, may_send: Awaitable[None], on_sent: Callable[[], None], sink: Sink

@@ -59,11 +59,16 @@ async def sending(server: Server, data: bytes) -> tuple[asyncio.StreamReader, as
 
 
 def post(
-    body: bytes, *, version: str = "1.1", connection: str = "keep-alive", key: str | None = None
+    body: bytes,
+    *,
+    version: str = "1.1",
+    connection: str = "keep-alive",
+    key: str | None = None,
+    path: str = "/api/v1/chat",
 ) -> bytes:
     authorization = "" if key is None else f"Authorization: Bearer {key}\r\n"
     head = (
-        f"POST /api/v1/chat HTTP/{version}\r\nHost: localhost\r\nConnection: {connection}\r\n"
+        f"POST {path} HTTP/{version}\r\nHost: localhost\r\nConnection: {connection}\r\n"
         f"{authorization}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

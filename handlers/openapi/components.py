@@ -15,6 +15,7 @@ EVENTS = "text/event-stream"
 # Schemas of bodies that no type of the server describes.
 TEXT = {"type": "string"}
 ANY_OBJECT = {"type": "object"}
+BINARY = {"type": "string", "format": "binary"}
 # The schema of one event stands for the stream, as tools that read OpenAPI 3.1 expect.
 EVENT = {"$ref": "#/components/schemas/Event"}
 
@@ -90,6 +91,11 @@ LOCATION = Header(
     {"type": "string", "format": "uri-reference"},
     example="/api/v1/conversations/0f2c9a4b7d1e4c3f8a6b5d2e1c0f9a8b",
 )
+DISPOSITION = Header(
+    "Content-Disposition",
+    "`inline` for images, else `attachment`, with the file's name if it has one.",
+    example="attachment; filename=\"report_pdf\"; filename*=UTF-8''report.pdf",
+)
 PREFERENCE_APPLIED = Header(
     "Preference-Applied",
     "Always `respond-async`: the response does not wait for the answer.",
@@ -133,9 +139,11 @@ REFUSALS: Mapping[int, Reply] = {
         _ERROR,
     ),
     413: Reply(
-        "The request is larger than the server accepts: its body exceeds `limits.max_body_bytes`, "
-        "the question exceeds `limits.max_question_chars`, or the store cannot hold the message "
-        "in one piece. `error.code` says which, `error.message` names the limit.",
+        "The request is larger than the server accepts: its body exceeds `limits.max_body_bytes` "
+        "or, with files, `limits.max_file_body_bytes`, a file exceeds `limits.max_file_bytes`, "
+        "there are more than `limits.max_files`, the question exceeds "
+        "`limits.max_question_chars`, or the store cannot hold the message in one piece. "
+        "`error.code` says which, `error.message` names the limit.",
         _ERROR,
     ),
     415: Reply(

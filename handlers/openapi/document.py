@@ -188,6 +188,7 @@ def _event() -> dict[str, Any]:
 _PATH_WORDS = {
     "conversation_id": "The id of a conversation, as a response gave it.",
     "answer_id": "The id of an answer, as a response or the `start` event gave it.",
+    "file_id": "The id of an image or a file, as a block of a question has it.",
 }
 
 

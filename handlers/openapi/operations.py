@@ -4,9 +4,12 @@
 that the server serves, so that no route is undocumented.
 """
 
+from handlers.attached_files import FILE_TYPES
 from handlers.errors import FAILURE_STATUSES
 from handlers.openapi.components import (
     ANY_OBJECT,
+    BINARY,
+    DISPOSITION,
     EVENT,
     EVENTS,
     IDEMPOTENCY_KEY,
@@ -178,8 +181,8 @@ OPERATIONS = (
         "delete",
         _CONVERSATION,
         "Delete a conversation.",
-        "Stops a live answer of the conversation, then deletes the conversation and all its "
-        "messages. This cannot be undone.",
+        "Stops a live answer of the conversation, then deletes the conversation with its "
+        "messages and files. This cannot be undone.",
         {204: Reply("The conversation was deleted.")},
         refuses=(404,),
     ),
@@ -238,6 +241,16 @@ OPERATIONS = (
                 {JSON: MessageView},
             ),
         },
+        refuses=(404,),
+    ),
+    Operation(
+        "get",
+        "/api/v1/files/{file_id}",
+        "Get an image or a file of a question.",
+        "Returns the content of a `file_id` in a question's blocks. `Content-Type` is what the "
+        "content was found to be. `Content-Disposition` has a browser show images and save other "
+        "files, under the name that the question gave.",
+        {200: Reply("The content.", dict.fromkeys(FILE_TYPES, BINARY), (DISPOSITION,))},
         refuses=(404,),
     ),
     Operation(

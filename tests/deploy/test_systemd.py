@@ -51,6 +51,7 @@ async def test_its_memory_has_a_bound_with_room_for_what_the_settings_allow_at_o
     limits = Settings().limits
     unread = 40_000 + FREE_BYTES + 2 * 32 * 1024  # a stream, a write, what its kernel takes
     held = limits.connections * unread + limits.max_bodies_bytes + limits.max_unsent_bytes
+    held += 2 * limits.max_file_bodies_bytes
 
     await installed.start(1)
 

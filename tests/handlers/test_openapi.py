@@ -61,7 +61,8 @@ def test_the_types_keep_the_names_by_which_generated_clients_know_them() -> None
         *("Accepted", "ChangedConversation", "Chat", "Conversation", "FailedAnswer", "GivenTicket"),
         *("Grace", "Health", "List_Conversation_", "List_Message_", "List_ModelEntry_", "Me"),
         *("Message", "ModelEntry", "NewConversation", "Options", "Problem", "Question", "Ready"),
-        *("Refusal", "TextPart", "ToolResultPart", "ImagePart"),
+        *("Refusal", "TextPart", "ToolResultPart", "ImagePart", "FilePart"),
+        *("ImageUrlPart", "ImageUrl", "DocumentPart", "OpenAIFile", "Base64Source", "UrlSource"),
         *("ToolDefinition", "ChosenTool", "JsonObjectFormat", "JsonSchemaFormat"),
     )
     events = ("DeltaEvent", "EndEvent", "Event", "ResetEvent", "StartEvent", "ToolCallDelta")
@@ -229,6 +230,7 @@ async def test_real_responses_are_as_they_are_described(
         "post", f"{answers}/stop", f"/api/v1/answers/{again.body['answer_id']}/stop"
     )
     await described.call("get", f"{one}/messages", f"{path}/messages")
+    await described.call("get", "/api/v1/files/{file_id}", "/api/v1/files/none")
     await described.call("delete", one, path)
     for plain in (
         "/api/v1/models",

@@ -15,6 +15,8 @@ from handlers.authorization import Access
 from handlers.base import BaseHandler
 from sockets.body_limiter import BodyLimiter
 from tests.auth_servers import AuthServers, KeyHolder
+from tests.file_steps import PNG, image, text
+from tests.image_provider import ImageProvider
 from tests.readers import Reader, Response, call
 from tests.steps import JSON
 from tests.upstreams import ScriptedUpstream
@@ -36,6 +38,7 @@ OWNED: dict[tuple[str, str], Any] = {
     ("POST", f"{ANSWER}/ticket"): None,
     ("POST", f"{ANSWER}/stop"): None,
     ("POST", f"{ANSWER}/regenerate"): None,
+    ("GET", f"/api/v1/files/{ID}"): None,
 }
 # Routes that name nothing, and what they show or make is the asker's own.
 OWN = {
@@ -68,10 +71,16 @@ class Things(NamedTuple):
 
     conversation: str
     answer: str
+    file: str
+
+    def _id_for(self, pattern: str) -> str:
+        if "/files/" in pattern:
+            return self.file
+        return self.answer if "/answers/" in pattern else self.conversation
 
     def path(self, pattern: str) -> str:
         """A route's path to it."""
-        return pattern.replace(ID, self.answer if "/answers/" in pattern else self.conversation)
+        return pattern.replace(ID, self._id_for(pattern))
 
     def body(self, body: Any) -> Any:
         """A route's body, naming it."""
@@ -99,12 +108,15 @@ async def owned(
     upstream.tokens("a secret of ", holder.user)
     if not live:
         upstream.finish()
-    reader = await Reader.ask(server.url, "q", headers=holder.headers)
+    body = {"content": [text("q"), image(PNG)]}
+    reader = await Reader.open(server.url, "POST", "/api/v1/chat", body, headers=holder.headers)
     await reader.text(f"a secret of {holder.user}")
     if not live:
         await reader.end()
     start = reader.seen[0].data
-    return Things(start["conversation_id"], start["answer_id"])
+    path = f"/api/v1/conversations/{start['conversation_id']}/messages"
+    question = (await call(server.url, "GET", path, headers=holder.headers)).body["data"][0]
+    return Things(start["conversation_id"], start["answer_id"], question["blocks"][1]["file_id"])
 
 
 async def ask(server: Server, route: Route, holder: KeyHolder, things: Things) -> Response:
@@ -125,13 +137,17 @@ async def test_every_route_is_accounted_for_here(auth_servers: AuthServers) -> N
 @pytest.mark.parametrize("live", [True, False])
 @pytest.mark.gen_test
 async def test_to_another_user_there_is_nothing_there(
-    auth_servers: AuthServers, upstream: ScriptedUpstream, providers: dict[str, Any], live: bool
+    auth_servers: AuthServers,
+    upstream: ScriptedUpstream,
+    providers: dict[str, Any],
+    sources: list[ImageProvider],
+    live: bool,
 ) -> None:
     server = await auth_servers.open(providers=providers)
     alice, bob = await auth_servers.create_key("alice"), await auth_servers.create_key("bob")
     admin = await auth_servers.create_key("ops", admin=True)  # who has to say for whom
     hers = await owned(server, alice, live=live, upstream=upstream)
-    nobodys = Things("0" * 32, f"{'0' * 32}-{'0' * 32}")
+    nobodys = Things("0" * 32, *[f"{'0' * 32}-{'0' * 32}"] * 2)
     walked = [route for route in routes(server) if (route.method, route.pattern) in OWNED]
     assert walked
 
@@ -171,7 +187,10 @@ async def test_to_another_user_there_is_nothing_there(
 
 @pytest.mark.gen_test
 async def test_to_their_owner_everything_is_there(
-    auth_servers: AuthServers, upstream: ScriptedUpstream, providers: dict[str, Any]
+    auth_servers: AuthServers,
+    upstream: ScriptedUpstream,
+    providers: dict[str, Any],
+    sources: list[ImageProvider],
 ) -> None:
     """Else the walk above would prove nothing."""
     server = await auth_servers.open(providers=providers)
@@ -228,7 +247,10 @@ async def test_two_users_with_one_idempotency_key_have_two_answers(
 @pytest.mark.parametrize("store_url", ["mongo"], indirect=True)
 @pytest.mark.gen_test
 async def test_another_process_shows_nothing_of_anothers_live_answer(
-    auth_servers: AuthServers, upstream: ScriptedUpstream, providers: dict[str, Any]
+    auth_servers: AuthServers,
+    upstream: ScriptedUpstream,
+    providers: dict[str, Any],
+    sources: list[ImageProvider],
 ) -> None:
     here, there = (
         await auth_servers.open(providers=providers),

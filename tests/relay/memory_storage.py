@@ -5,9 +5,11 @@ keep: API keys, backups, and the clock of leases: a process is dead when it is i
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
 import msgspec
 
+from model.blocks import file_ids
 from model.growth import Chunk, fold
 from model.messages import Conversation, Ending, Message, Role, Status
 from storage.errors import Busy, KeyTaken, NotFound
@@ -17,6 +19,7 @@ from storage.values import (
     IdempotencyKey,
     Page,
     PeerRequests,
+    StoredFile,
     UsageCount,
     UsageSpan,
 )
@@ -35,6 +38,8 @@ class Memory:
         self.dead: set[str] = set()  # processes whose lease has run out
         self.unreadable: frozenset[str] = frozenset()
         self.stored_bytes = 0
+        self.files: dict[str, StoredFile] = {}
+        self.asked_files: set[str] = set()
 
     def hand_over(self, process: str, *answer_ids: str) -> None:
         """Have live answers be those of a process that died."""
@@ -76,6 +81,29 @@ class MemoryStorage:
         """None: nothing is ever left."""
         return None
 
+    async def store_file(self, file: StoredFile) -> None:
+        """As the contract says."""
+        self.memory.files[file.id] = file
+
+    async def file(self, user: str, file_id: str) -> StoredFile:
+        """As the contract says."""
+        found = self.memory.files.get(file_id)
+        if found is None or found.user != user or file_id not in self.memory.asked_files:
+            raise NotFound
+        return found
+
+    async def discard_files(self, user: str, file_ids: Collection[str]) -> None:
+        """As the contract says."""
+        for file_id in set(file_ids) - self.memory.asked_files:
+            self.memory.files.pop(file_id, None)
+
+    async def purge_unasked_files(self, before: datetime) -> bool:
+        """As the contract says, all at once."""
+        for file in list(self.memory.files.values()):
+            if file.created_at < before and file.id not in self.memory.asked_files:
+                del self.memory.files[file.id]
+        return False
+
     async def stored_bytes(self, user: str) -> int:
         """What the test says."""
         return self.memory.stored_bytes
@@ -100,6 +128,8 @@ class MemoryStorage:
         await self.conversation(answer.user, answer.conversation_id)
         if (live := await self.live_answer(answer.user, answer.conversation_id)) is not None:
             raise Busy(live)
+        if question is not None:
+            self.memory.asked_files |= set(file_ids(question.blocks))
         for message in (question, answer):
             if message is not None:
                 ordinal = len(self.memory.messages)

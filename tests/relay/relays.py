@@ -31,6 +31,7 @@ LIMITS = Limits(
         questions_per_minute=0,
         tokens_per_day=0,
         stored_bytes=0,
+        prompt_file_bytes=1_000_000,
     ),
     max_unsent_bytes=1_000_000,
     max_question_chars=1000,

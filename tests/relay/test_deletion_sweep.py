@@ -4,12 +4,14 @@ import asyncio
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 
 import pytest
 
+from model.messages import now
 from relay.deletion_sweep import DeletionSweep
 from storage.errors import StorageError
-from storage.values import Deletion
+from storage.values import UNASKED_FILE_SECONDS, Deletion
 from tests.steps import until
 
 
@@ -20,6 +22,7 @@ class _Deletions:
         self.batches = dict.fromkeys(conversation_ids, 2)
         self.errors: dict[str, Exception] = {}
         self.failed: list[str] = []
+        self.purged_before: list[datetime] = []
 
     async def delete_conversation(self, user: str, conversation_id: str) -> None:
         """Leave it to be purged."""
@@ -39,6 +42,11 @@ class _Deletions:
             return True
         del self.batches[deletion.conversation_id]
         return False
+
+    async def purge_unasked_files(self, before: datetime) -> bool:
+        """As the contract says, of files in two batches."""
+        self.purged_before.append(before)
+        return len(self.purged_before) == 1
 
 
 @contextmanager
@@ -96,3 +104,15 @@ async def test_a_deletion_that_always_meets_a_bug_holds_up_no_other_one(
     with _sweeping(store):
         async with asyncio.timeout(5):
             await until(lambda: store.failed and {"spoiled"} == store.batches.keys())
+
+
+@pytest.mark.gen_test
+async def test_files_without_a_question_are_purged_once_they_are_old() -> None:
+    store = _Deletions()
+
+    with _sweeping(store, lease_seconds=1000):
+        async with asyncio.timeout(3):
+            await until(lambda: len(store.purged_before) == 2)
+
+    age = now() - store.purged_before[0]
+    assert timedelta(0) <= age - timedelta(seconds=UNASKED_FILE_SECONDS) < timedelta(seconds=60)

@@ -18,6 +18,7 @@ ALLOWANCE = Allowance(
     questions_per_minute=0,
     tokens_per_day=0,
     stored_bytes=0,
+    prompt_file_bytes=0,
 )
 
 

@@ -274,6 +274,7 @@ async def test_a_question_that_was_none_gives_its_room_back_in_its_own_minute(
         questions_per_minute=2,
         tokens_per_day=0,
         stored_bytes=0,
+        prompt_file_bytes=0,
     )
     admission = Admission(store, allowance)
     clock(59)

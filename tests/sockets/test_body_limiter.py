@@ -26,6 +26,7 @@ from tests.steps import post, sending, until
 from tests.upstreams import ScriptedUpstream
 
 LONG = 90_000
+USUAL = "/api/v1/conversations"  # whose bodies bring no files
 MOST = 1_000_000
 
 
@@ -233,7 +234,7 @@ async def test_a_head_request_has_no_words_with_it(site: Site) -> None:
 async def test_the_setting_bounds_what_a_server_takes_in(serve: Serving) -> None:
     limits = {"max_body_bytes": 50_000, "max_bodies_bytes": 100_000}
     server = await serve.start(limits=limits)
-    head = "POST /api/v1/chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    head = f"POST {USUAL} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     _, held = await sending(server, f"{head}Content-Length: 99999\r\n\r\n".encode() + b"x" * 99_998)
     await held.drain()
 
@@ -256,10 +257,10 @@ async def test_a_body_counts_until_it_is_known_whose_it_is(serve: Serving, issue
     limits = {"max_body_bytes": 50_000, "max_bodies_bytes": 100_000}
     server = await serve.start(auth=issuer.settings(), limits=limits)
     key = issuer.token("next")
-    _, waiting = await sending(server, post(b"x" * 90_000, key=key))
+    _, waiting = await sending(server, post(b"x" * 90_000, key=key, path=USUAL))
     await until(lambda: server.open_requests.count == 1)  # it has all come in
 
-    stream, another = await sending(server, post(b"x" * 45_000, key=key))
+    stream, another = await sending(server, post(b"x" * 45_000, key=key, path=USUAL))
 
     assert b"HTTP/1.1 503" == (await stream.readuntil(b"\r\n"))[:12]
     waiting.close()

@@ -1,0 +1,70 @@
+"""Reads the body of a question, which may have megabytes of images and files in it.
+
+A long body is decoded in a thread, and so are the files in it. What is no file has the same bound
+as in any other body, in bytes and in what it costs to decode.
+"""
+
+from typing import NamedTuple, TypeVar
+
+import msgspec
+from tornado.httputil import HTTPServerRequest
+
+from handlers.attached_files import FileLimits, data_length, take_files
+from handlers.file_parts import with_types
+from handlers.json_body import body_too_large, read_body
+from handlers.request_bodies import Question
+from model.blocks import Block
+from relay.file_threads import FileThreads
+from relay.question_files import NewFile
+
+Asked = TypeVar("Asked", bound=Question)
+
+# Bytes of a body that is decoded in the event loop, in a tenth of a millisecond.
+_SHORT = 64 * 1024
+
+# What a body takes to decode depends on its commas, quotation marks and brackets. A longer one may
+# have as many as one of the usual length in which every fourth byte is one: no text has that many,
+# and base64 has none.
+_STRUCTURE = (b",", b'"', b"[", b"{")
+_STRUCTURE_PART = 4
+
+
+class QuestionContent(NamedTuple):
+    """What is asked: a text, or parts if there is more, and the files that the parts refer to."""
+
+    text: str
+    parts: tuple[Block, ...]
+    files: tuple[NewFile, ...] = ()
+
+
+class QuestionReader:
+    """Reads questions, with threads for what is long."""
+
+    def __init__(self, threads: FileThreads, limits: FileLimits, *, max_body_bytes: int) -> None:
+        self._threads = threads
+        self._limits = limits
+        self._max_body_bytes = max_body_bytes
+
+    async def read(
+        self, request: HTTPServerRequest, kind: type[Asked]
+    ) -> tuple[Asked, QuestionContent]:
+        """The question in the body, without its content, and its content. Raises ApiError."""
+        if len(request.body) <= _SHORT:
+            return self._read(request, kind)
+        return await self._threads.run(self._read, request, kind)
+
+    def _read(self, request: HTTPServerRequest, kind: type[Asked]) -> tuple[Asked, QuestionContent]:
+        length, most = len(request.body), self._max_body_bytes
+        if length > most:
+            structure = sum(map(request.body.count, _STRUCTURE))
+            if structure > most // _STRUCTURE_PART:
+                raise body_too_large(most, "limits.max_body_bytes")
+        question = read_body(request, kind, change=with_types)
+        text, parts = question.text_and_parts()
+        if length - sum(map(data_length, parts)) > most:
+            raise body_too_large(most, "limits.max_body_bytes")
+        if not parts:
+            return question, QuestionContent(text, ())
+        content = QuestionContent(text, *take_files(parts, self._limits))
+        # What a file was decoded from is not needed any more.
+        return msgspec.structs.replace(question, content=""), content
