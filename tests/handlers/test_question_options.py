@@ -253,9 +253,9 @@ async def test_a_key_stands_for_one_set_of_options_in_any_order(
     upstream.finish()
     chat, headers = "/api/v1/chat", {**JSON, "Idempotency-Key": "k"}
     bodies = (
-        b'{"content": "q", "extra": {"a": 1, "b": {"c": 2, "d": 3}}}',
-        b'{"extra": {"b": {"d": 3, "c": 2}, "a": 1}, "content": "q"}',
-        b'{"content": "q", "extra": {"a": 1}}',
+        b'{"content": "q", "extra": {"user": "u", "logit_bias": {"2": 1, "3": 2}}}',
+        b'{"extra": {"logit_bias": {"3": 2, "2": 1}, "user": "u"}, "content": "q"}',
+        b'{"content": "q", "extra": {"user": "u"}}',
         b'{"content": "q"}',
     )
 
