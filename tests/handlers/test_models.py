@@ -184,3 +184,29 @@ async def test_it_says_what_a_model_can_be_asked_with(
     assert ["tool_result"] == models["blind/d"]["input_kinds"]
     assert {"seed", "tools", "extra"} <= set(models["dear/large"]["options"])
     assert "seed" not in models["blind/d"]["options"]
+
+
+@pytest.mark.gen_test
+async def test_a_part_that_a_model_does_not_take_is_refused_with_both_names(
+    serve: Serving, two: dict[str, Any], upstream: ScriptedUpstream
+) -> None:
+    two["dear"]["model_input_kinds"] = {"large": ["tool_result"]}
+    server = await serve.start(providers=two)
+    image = [{"type": "text", "text": "q"}, {"type": "image", "url": "https://example.com/a.png"}]
+    path = "/api/v1/chat"
+
+    refused = await call(server.url, "POST", path, {"content": image, "model": "dear/large"})
+    beside = await call(
+        server.url, "POST", path, {"content": image[1:], "model": "dear/large"}, headers=JSON
+    )
+    asked = len(upstream.requests)
+    taken = await call(
+        server.url, "POST", path, {"content": image, "model": "dear/larger"}, headers=JSON
+    )
+
+    for response in (refused, beside):
+        assert (400, "unsupported_content") == (response.status, response.body["error"]["code"])
+        message = response.body["error"]["message"]
+        assert "dear/large" in message
+        assert "the address of an image" in message
+    assert (0, 200) == (asked, taken.status)

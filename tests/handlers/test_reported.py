@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from app.server import Server
-from presets import PRESETS
 from tests.providers.reported.case import STOPPED, Case, d, fin, sse
 from tests.providers.reported.cases import CASES
 from tests.readers import Reader, Response, call
@@ -87,7 +86,7 @@ async def test_who_waits_on_a_stream_hears_when_to_ask_again(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dialect", [name for name in PRESETS if name != "demo"])
+@pytest.mark.parametrize("dialect", KEYS)
 @pytest.mark.gen_test
 async def test_a_question_behind_a_failed_answer_is_asked_as_one_turn(
     serve: Serving, upstream: ScriptedUpstream, dialect: str
