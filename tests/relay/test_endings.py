@@ -111,6 +111,22 @@ async def test_the_providers_own_figures_count_and_are_marked_where_the_answer_w
     assert Usage(10, 20, running=True) == ending_of(await over(generation)).usage
 
 
+@pytest.mark.parametrize(
+    ("output_tokens", "usage"),
+    [(2, Usage(10, 9, estimated=True)), (3, Usage(10, 3, running=True))],
+)
+@pytest.mark.gen_test
+async def test_a_figure_from_before_the_text_does_not_count_as_that_of_the_text(
+    output_tokens: int, usage: Usage
+) -> None:
+    generation, _ = await _generation(None, "half " * 7, None)  # 35 letters: 9 tokens
+    generation.intake.usage(Usage(10, output_tokens))
+
+    generation.cancel(Status.STOPPED)
+
+    assert usage == ending_of(await over(generation)).usage
+
+
 @pytest.mark.gen_test
 async def test_what_a_response_that_began_as_an_answer_cost_is_never_nothing() -> None:
     generation, source = await _generation(RateLimited(), "", None)
