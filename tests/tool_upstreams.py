@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from tests import anthropic_framing, framing, ollama_framing
+from tests import anthropic_framing, framing, gemini_framing, ollama_framing
 from tests.openai_responses_stream import ResponsesStream
 
 
@@ -138,6 +138,34 @@ def _ollama_returned(body: Any) -> list[tuple[Call, str]]:
     return found
 
 
+def _gemini_calls(calls: Sequence[Call]) -> bytes:
+    said = [gemini_framing.thought("Tools will help."), gemini_framing.text("Let me see.")]
+    for number, call in enumerate(calls):  # of calls at once only the first is signed
+        signer = "gemini-3.5-flash-lite" if number == 0 else ""
+        arguments = json.loads(call.arguments)
+        said.append(gemini_framing.call(call.name, arguments, model=signer, id=call.id))
+    counts = gemini_framing.usage(*framing.USAGE)
+    return b"".join(map(gemini_framing.parts, said)) + gemini_framing.parts(reason="stop", **counts)
+
+
+def _gemini_returned(body: Any) -> list[tuple[Call, str]]:
+    found: list[tuple[Call, str]] = []
+    waiting: list[tuple[Call, bool]] = []
+    for part in (part for content in body["contents"] for part in content["parts"]):
+        if (function := part.get("functionCall")) is not None:
+            call = Call(function["id"], function["name"], _written(function["args"]))
+            waiting.append((call, "thoughtSignature" in part))
+        elif (result := part.get("functionResponse")) is not None:
+            call, is_signed = waiting.pop(0)
+            assert (call.id, call.name) == (result["id"], result["name"])
+            assert is_signed == (call.name == "weather"), "the first one's signature"
+            found.append((call, result["response"]["output"]))
+        else:
+            assert not waiting, "calls without results"
+    assert not waiting, "calls without results"
+    return found
+
+
 TOOL_UPSTREAMS = {
     "openai": ToolUpstream({"dialect": "openai"}, "/v1", "m", _openai_calls, _openai_returned),
     "anthropic": ToolUpstream(
@@ -149,6 +177,13 @@ TOOL_UPSTREAMS = {
         "gpt-5-example",
         _responses_calls,
         _responses_returned,
+    ),
+    "gemini": ToolUpstream(
+        {"dialect": "gemini", "api_key": "k"},
+        "/v1beta",
+        "gemini-3.5-flash-lite",
+        _gemini_calls,
+        _gemini_returned,
     ),
     "ollama": ToolUpstream({"dialect": "ollama"}, "", "m", _ollama_calls, _ollama_returned),
 }

@@ -6,17 +6,16 @@ from typing import Any
 import pytest
 from tornado.httputil import HTTPHeaders
 
-from model.blocks import Block, ProviderData
 from model.messages import Role
 from model.prompt import Prompt, Turn, text_turn
 from providers.errors import ProviderError, UnsupportedOption
 from providers.gemini import Gemini
 from providers.quirks import QuirkLog
 from providers.response_reader import ResponseReader
-from relay.answer import Answer
 from tests.gemini_api import refusal
 from tests.providers.conversations import FILES
-from tests.providers.outcome import EVENT_STREAM, GEMINI, Outcome
+from tests.providers.outcome import EVENT_STREAM, GEMINI
+from tests.providers.recorded import Recorded
 
 HELLO = (text_turn(Role.USER, "hi"),)
 HOST = "https://generativelanguage.googleapis.com"
@@ -44,39 +43,6 @@ def refused(*turns: Turn, **options: Any) -> str:
     with pytest.raises(UnsupportedOption) as caught:
         GEMINI.check(prompt)
     return caught.value.name
-
-
-class Recorded(Outcome):
-    """An outcome that is kept as an answer is."""
-
-    def __init__(self, model: str) -> None:
-        super().__init__()
-        self.answer = Answer("a", "c", "q", model)
-
-    @property
-    def blocks(self) -> tuple[Block, ...]:
-        """The answer's blocks, as its record has them."""
-        return self.answer.blocks()
-
-    def text(self, text: str) -> None:
-        super().text(text)
-        self.answer.append_text(text)
-
-    def reasoning(self, text: str) -> None:
-        super().reasoning(text)
-        self.answer.append_reasoning(text)
-
-    def tool_call(self, call_id: str, name: str) -> None:
-        super().tool_call(call_id, name)
-        self.answer.open_tool_call(call_id, name)
-
-    def arguments(self, text: str) -> None:
-        super().arguments(text)
-        self.answer.append_arguments(text)
-
-    def data(self, data: ProviderData) -> None:
-        super().data(data)
-        self.answer.append_data(data)
 
 
 def answered(*events: bytes, model: str = NEWER, status: int = 200) -> Recorded:

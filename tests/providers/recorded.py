@@ -1,6 +1,6 @@
 """An outcome that is an answer's record, too: its blocks are those that would be stored."""
 
-from model.blocks import ProviderData
+from model.blocks import Block, ProviderData
 from model.messages import Attempt
 from relay.answer import Answer
 from tests.providers.outcome import Outcome
@@ -13,6 +13,11 @@ class Recorded(Outcome):
         super().__init__()
         self.answer = Answer("a", "c", "q", model)
         self.attempts: list[Attempt] = []
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks so far."""
+        return self.answer.blocks()
 
     def text(self, text: str) -> None:
         super().text(text)
