@@ -190,6 +190,7 @@ OWN_DIALECTS: Final[Mapping[str, Preset]] = {
         models=("llama3.2",),
         marks=("S", "O"),
         key_variables=({"OLLAMA_HOST": "base_url"},),
+        other_variables={"OLLAMA_API_KEY": "api_key"},  # of the hosted service, https://ollama.com
         fields=frozenset((*NETWORKED, "num_ctx_min", "num_ctx_max", "keep_alive")),
         key_required=False,
         # Loading a model of some ten gigabytes from a slow disk takes minutes, and so does waiting

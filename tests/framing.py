@@ -62,6 +62,9 @@ def whole_tool_call(
     if dialect == "qianfan-v1":  # it has neither an index nor an id
         thought = {**function, "thoughts": "so"}
         return _qianfan_v1(number, "", False, "normal", USAGE, function_call=thought)
+    if dialect == "ollama":  # an older server's: it has no ids, and all indexes are 0
+        made = ollama_framing.call(name, json.loads(arguments))
+        return ollama_framing.piece(tool_calls=[made])
     assert dialect in ("openai", "qianfan"), dialect
     return tool_call(index, arguments, call_id, name)
 

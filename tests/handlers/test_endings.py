@@ -1,5 +1,6 @@
 """Every answer ends in exactly one status, the true one, which is stored as readers received it."""
 
+import asyncio
 import logging
 
 import pytest
@@ -109,6 +110,30 @@ async def test_each_timeout_has_its_own_code(
     upstream.tokens(*tokens)
     assert ("failed", code, "".join(tokens)) == await _failure(server)
     assert upstream.closed.is_set()
+
+
+@pytest.mark.gen_test
+async def test_a_provider_may_have_its_own_timeout_for_the_first_token(
+    serve: Serving, upstream: ScriptedUpstream
+) -> None:
+    provider = {"dialect": "ollama", "base_url": upstream.url, "first_token_timeout": 0.05}
+    server = await serve.start(providers={"seed": provider})
+    upstream.no_headers()
+    assert ("failed", "first_token_timeout", "") == await _failure(server)
+
+
+@pytest.mark.gen_test
+async def test_a_model_may_take_its_time_to_be_loaded(
+    serve: Serving, upstream: ScriptedUpstream
+) -> None:
+    provider = {"dialect": "ollama", "base_url": upstream.url}
+    server = await serve.start(providers={"seed": provider}, timeouts={"first_token": 0.05})
+    reader = await Reader.ask(server.url)
+    await upstream.request()
+    asyncio.get_running_loop().call_later(0.2, upstream.tokens, "a")
+    await reader.text("a")
+    upstream.finish()
+    assert "complete" == (await reader.end())["status"]
 
 
 @pytest.mark.gen_test

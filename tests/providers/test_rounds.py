@@ -16,6 +16,7 @@ from providers.credentials import FixedCredential
 from providers.dashscope import DashScope
 from providers.dialect import Dialect
 from providers.errors import BadRequest, ProviderError, UnsupportedOption
+from providers.ollama import Ollama
 from providers.openai import OpenAI
 from providers.provider import Provider
 from providers.qianfan import Qianfan
@@ -47,13 +48,14 @@ DIALECTS: dict[str, Make] = {
     "qianfan": lambda url: Qianfan(f"{url}/v2"),
     "dashscope": lambda url: DashScope(f"{url}/api/v1"),
     "qianfan-v1": QianfanV1,
+    "ollama": Ollama,
     **{
         name: lambda url, name=name: OpenAI(f"{url}/{name}", server=name)  # type: ignore[misc]
         for name in LOOK_ALIKES
         if name != "v2"
     },
 }
-SEEING = sorted(DIALECTS.keys() - {"qianfan-v1", "deepseek", "moonshot"})
+SEEING = sorted(DIALECTS.keys() - {"qianfan-v1", "deepseek", "moonshot", "ollama"})
 
 
 @asynccontextmanager
@@ -153,15 +155,18 @@ async def test_a_question_has_two_images(name: str, upstream: ScriptedUpstream) 
     assert FILES["f-png"].base64 in sent
 
 
+@pytest.mark.parametrize("name", ["moonshot", "ollama"])
 @pytest.mark.gen_test
-async def test_moonshot_takes_images_without_fetching_them(upstream: ScriptedUpstream) -> None:
+async def test_some_take_images_without_fetching_them(
+    name: str, upstream: ScriptedUpstream
+) -> None:
     upstream.finish()
     turn = user(TextBlock("Which?"), STORED_IMAGE, STORED_IMAGE)
 
-    async with provider("moonshot", upstream) as asked:
+    async with provider(name, upstream) as asked:
         await ask(asked, Prompt(model="example", turns=(turn,), files=FILES))
 
-    assert 2 == upstream.requests[0].body.decode().count("data:image/png")
+    assert 2 == upstream.requests[0].body.decode().count(FILES["f-png"].base64)
 
 
 @pytest.mark.parametrize("name", ["openai", "azure", "openrouter"])

@@ -27,6 +27,7 @@ from tests.settings.steps import error_message
             "https://generativelanguage.googleapis.com/v1beta",
             "gemini-3.5-flash-lite",
         ),
+        ("ollama", {}, "http://127.0.0.1:11434", "llama3.2"),
         ("demo", {}, "", "demo"),
     ],
 )
@@ -89,6 +90,17 @@ def test_a_provider_named_after_a_dialect_speaks_it(toml: Callable[..., Path]) -
             {"dialect": "openai-responses", "api_key": "a", "reasoning_summary": "long"},
             "'auto', 'concise' or 'detailed'",
         ),
+        (
+            {"dialect": "openai", "api_key": "a", "num_ctx_max": 4096},
+            "num_ctx_max is not a setting of the openai dialect",
+        ),
+        ({"dialect": "demo", "first_token_timeout": 5}, "first_token_timeout is not a setting of"),
+        ({"dialect": "ollama", "num_ctx_min": 0}, "greater than 0"),
+        ({"dialect": "ollama", "num_ctx_max": -1}, "greater than or equal to 0"),
+        *(
+            ({"dialect": "ollama", "keep_alive": value}, "should be a number of seconds, a time")
+            for value in ("", "soon", "5 m", "m", "1.5", "--1")
+        ),
         ({"dialect": "openai", "api_key": ""}, "printable ASCII"),
         ({"dialect": "openai", "api_key": "a\r\nX-Evil: 1"}, "printable ASCII"),
         ({"dialect": "openai", "api_key": "a", "ca_certs": "gone.pem"}, "cannot read gone.pem"),
@@ -120,6 +132,13 @@ def test_a_server_of_ones_own_needs_no_key() -> None:
     settings = provider({"dialect": "openai", "base_url": "http://127.0.0.1:8000/v1"})
 
     assert settings.providers["it"].api_key is None
+
+
+@pytest.mark.parametrize("given", [-1, 0, 300, "-1", "30m", "1h30m", "1.5h", "500ms"])
+def test_ollama_keeps_models_for_seconds_or_times(given: int | str) -> None:
+    settings = provider({"dialect": "ollama", "keep_alive": given})
+
+    assert str(given) == settings.providers["it"].keep_alive
 
 
 def test_a_proxy_may_have_a_user_and_a_password() -> None:

@@ -217,3 +217,13 @@ def test_a_vendors_address_is_read_only_with_its_key(toml: Callable[..., Path]) 
     assert "http://127.0.0.1:9/v1" == with_key.base_url
     assert ["demo"] == list(load(None, address).providers)
     assert "https://api.openai.com/v1" == load(mine, address).providers["openai"].base_url
+
+
+def test_the_key_of_the_hosted_ollama_is_taken_with_its_address() -> None:
+    environ = {"OLLAMA_HOST": "https://ollama.com", "OLLAMA_API_KEY": "a"}
+
+    key = load(None, environ).providers["ollama"].api_key
+
+    assert key is not None
+    assert "a" == key.get_secret_value()
+    assert ["demo"] == list(load(None, {"OLLAMA_API_KEY": "a"}).providers)
