@@ -25,6 +25,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from model.messages import Status
+from model.usage import Grade, Usage
 from relay.answer_record import AnswerRecord
 from relay.stats import RelayStats
 
@@ -102,6 +103,20 @@ class Metrics:
             ["model", "kind"],
             registry=registry,
         )
+        self._token_parts = Counter(
+            "headrace_token_parts",
+            "Number of those tokens that were read from the provider's cache, written to it, or "
+            "spent on reasoning.",
+            ["model", "part"],
+            registry=registry,
+        )
+        self._uncertain_usage = Counter(
+            "headrace_uncertain_usage",
+            "Number of ended answers whose tokens are estimated, or are the provider's figures up "
+            "to a cut-off.",
+            ["model", "grade"],
+            registry=registry,
+        )
         self._upstream_errors = Counter(
             "headrace_upstream_errors",
             "Number of answers that ended because the provider failed.",
@@ -146,12 +161,25 @@ class Metrics:
         series.seconds.observe(record.total_seconds)
         series.input_tokens.inc(record.usage.input_tokens)
         series.output_tokens.inc(record.usage.output_tokens)
+        if record.usage != Usage(record.usage.input_tokens, record.usage.output_tokens):
+            self._count_parts(model, record.usage)
         if record.first_token_seconds is not None:
             self._first_token.labels(model).observe(record.first_token_seconds)
         if record.upstream_code is not None:
             self._upstream_errors.labels(record.provider, record.upstream_code).inc()
         if record.cancel_seconds is not None:
             self._cancel.observe(record.cancel_seconds)
+
+    def _count_parts(self, model: str, usage: Usage) -> None:
+        for part, tokens in (
+            ("cached", usage.cached_tokens),
+            ("cache_written", usage.cache_written_tokens),
+            ("reasoning", usage.reasoning_tokens),
+        ):
+            if tokens:
+                self._token_parts.labels(model, part).inc(tokens)
+        if usage.grade is not Grade.MEASURED:
+            self._uncertain_usage.labels(model, usage.grade).inc()
 
     def _begin_series(self, model: str) -> _ModelSeries:
         answers: dict[Status, Counter] = {

@@ -102,6 +102,14 @@ def _of_call(record: AnswerRecord) -> dict[str, AttributeValue]:
         "gen_ai.usage.input_tokens": record.usage.input_tokens,
         "gen_ai.usage.output_tokens": record.usage.output_tokens,
     }
+    parts = {
+        "gen_ai.usage.cache_read.input_tokens": record.usage.cached_tokens,
+        "gen_ai.usage.cache_creation.input_tokens": record.usage.cache_written_tokens,
+        "headrace.usage.reasoning_tokens": record.usage.reasoning_tokens,
+    }
+    attributes |= {name: tokens for name, tokens in parts.items() if tokens}
+    if record.usage.estimated or record.usage.running:
+        attributes["headrace.usage.grade"] = record.usage.grade.value
     if record.finish_reason is not None:
         attributes["gen_ai.response.finish_reasons"] = [record.finish_reason]
     return attributes

@@ -1,5 +1,6 @@
 """The metrics as Prometheus scrapes them, of real servers with real readers."""
 
+import json
 import time
 from typing import Any
 
@@ -42,6 +43,40 @@ async def test_an_answer_is_counted_when_it_ends(
     assert 1 == after.value("answer_seconds_count", model=MODEL)
     assert (0, 0) == (after.value("live_answers"), after.value("readers"))
     assert 0 == after.value("cancel_seconds_count")
+
+
+@pytest.mark.gen_test
+async def test_parts_of_usage_are_counted_where_the_provider_tells_of_them(
+    headrace: Server, upstream: ScriptedUpstream
+) -> None:
+    read = {"cached_tokens": 30, "cache_write_tokens": 10}
+    made = {"reasoning_tokens": 15}
+    told = {"prompt_tokens": 50, "completion_tokens": 20, "total_tokens": 70}
+    told |= {"prompt_tokens_details": read, "completion_tokens_details": made}
+    upstream.tokens("one")
+    upstream.raw(b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\n')
+    upstream.raw(b'data: {"choices": [], "usage": %s}\n\n' % json.dumps(told).encode())
+    upstream.raw(b"data: [DONE]\n\n")
+    upstream.end()
+    upstream.next_request()
+    upstream.tokens("two")
+    upstream.cut()
+
+    reader = await Reader.ask(headrace.url)
+    end = await reader.end()
+    await (await Reader.ask(headrace.url)).end()
+    scraped = await scrape(headrace.url)
+    path = f"/api/v1/conversations/{reader.seen[0].data['conversation_id']}/messages"
+    kept = (await call(headrace.url, "GET", path)).body["data"][-1]
+
+    usage = {"input_tokens": 50, "output_tokens": 20, "cached_tokens": 30}
+    usage |= {"cache_written_tokens": 10, "reasoning_tokens": 15}
+    assert usage == end["usage"] == kept["usage"]
+    parts = ("cached", "cache_written", "reasoning")
+    assert [30, 10, 15] == [
+        scraped.value("token_parts_total", model=MODEL, part=part) for part in parts
+    ]
+    assert 1 == scraped.value("uncertain_usage_total", model=MODEL, grade="estimated")
 
 
 @pytest.mark.slow

@@ -41,8 +41,11 @@ async def test_every_metric_it_names_exists_and_every_metric_of_ours_is_shown(
 ) -> None:
     upstream.fail(429, {"error": {"code": "rate_limit_exceeded"}})
     upstream.next_request()
+    upstream.sample("deepseek-reasoning.sse")  # its usage has parts
+    upstream.next_request()
     upstream.tokens("half")
-    await (await Reader.ask(headrace.url)).end()
+    for _ in range(2):
+        await (await Reader.ask(headrace.url)).end()
     leaving = await Reader.ask(headrace.url)
     await leaving.text("half")
     leaving.close()
