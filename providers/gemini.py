@@ -150,7 +150,7 @@ class Gemini(Dialect):
 
     def check(self, prompt: Prompt) -> None:
         """Raises UnsupportedOption for the first option or part that the API cannot express."""
-        check_parts(prompt.turns)
+        check_parts(prompt.turns[-1])
         self._write_options({}, prompt)
 
     def request(self, prompt: Prompt, credential: str | None) -> OutgoingRequest:

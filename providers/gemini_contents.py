@@ -66,17 +66,20 @@ def contents_of(prompt: Prompt) -> list[Json]:
     return contents
 
 
-def check_parts(turns: Iterable[Turn]) -> None:
+def check_parts(question: Turn) -> None:
     """Raises UnsupportedOption for an image whose media type the API does not take.
 
-    What else it takes as a file grows with each model, so that it decides itself.
+    What else it takes as a file grows with each model, so that it decides itself. Such images in
+    the turns before are not sent.
     """
-    for turn in turns:
-        for block in turn.blocks:
-            if isinstance(block, ImageBlock | FileBlock):
-                media_type = block.media_type or ""
-                if media_type.startswith("image/") and media_type not in _IMAGE_TYPES:
-                    raise UnsupportedOption(media_type)
+    for block in question.blocks:
+        if isinstance(block, ImageBlock | FileBlock) and not _is_taken(block):
+            raise UnsupportedOption(block.media_type or "")
+
+
+def _is_taken(part: ImageBlock | FileBlock) -> bool:
+    media_type = part.media_type or ""
+    return media_type in _IMAGE_TYPES or not media_type.startswith("image/")
 
 
 def _add(contents: list[Json], role: str, parts: list[Json]) -> None:
@@ -109,7 +112,7 @@ def _write_plain(parts: list[Json], block: Block, prompt: Prompt) -> None:
     if isinstance(block, TextBlock):
         if block.text:
             parts.append({"text": block.text})
-    elif isinstance(block, ImageBlock | FileBlock):
+    elif isinstance(block, ImageBlock | FileBlock) and _is_taken(block):
         parts.append(_attachment(block, prompt))
 
 

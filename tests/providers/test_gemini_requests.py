@@ -111,6 +111,10 @@ class TestContents:
         image = ImageBlock(url="https://example.org/a", media_type=media_type)
         assert media_type == refused(user(image))
 
+        asked = user(TextBlock("What is it?"), image)
+        [first, *_] = sent(asked, text_turn(Role.ASSISTANT, "A cat."), *HELLO)["contents"]
+        assert [{"text": "What is it?"}] == first["parts"]
+
     def test_reasoning_of_others_stays_here(self) -> None:
         others = ProviderData("anthropic", NEWER, {"signature": "x", "on": "thought"})
         turn = assistant(
