@@ -11,10 +11,9 @@ from typing import Any, Final
 
 import msgspec
 
-from model.blocks import FileBlock, ImageBlock
 from model.prompt import Prompt
 from providers.anthropic_interpreter import AnthropicInterpreter
-from providers.anthropic_messages import check_part, messages, tool_names
+from providers.anthropic_messages import check_parts, messages, tool_names
 from providers.anthropic_options import dependent_fields, options_of
 from providers.assembler import Assembler
 from providers.dialect import Dialect, Interpreter, OutgoingRequest
@@ -47,13 +46,12 @@ class Anthropic(Dialect):
         self.options = options_of(version)
 
     def check(self, prompt: Prompt) -> None:
-        """Raises UnsupportedOption for what the API cannot express."""
+        """Raises UnsupportedOption for what the API cannot express, and UnsupportedPart for a media
+        type that it does not take.
+        """
         super().check(prompt)
         dependent_fields(prompt)
-
-    def check_part(self, part: ImageBlock | FileBlock) -> None:
-        """Raises UnsupportedOption for a media type that the API does not take."""
-        check_part(part)
+        check_parts(prompt.turns[-1])  # those of the history are left out
 
     def request(self, prompt: Prompt, credential: str | None) -> OutgoingRequest:
         """Build a message that streams."""

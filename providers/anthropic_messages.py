@@ -8,7 +8,7 @@ from the model that is asked, unchanged, with its signature, and never last in i
 import base64
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -21,13 +21,12 @@ from model.blocks import (
     TextBlock,
     ToolCallBlock,
     ToolResultBlock,
-    kind_of,
 )
 from model.messages import Role
 from model.prompt import Prompt, Turn
 from providers.anthropic_interpreter import DIALECT
 from providers.attachments import content_of
-from providers.errors import UnsupportedOption
+from providers.errors import UnsupportedPart
 from providers.tool_history import argument_text
 
 IMAGE_TYPES: Final = ("image/jpeg", "image/png", "image/gif", "image/webp")
@@ -36,6 +35,9 @@ PDF: Final = "application/pdf"
 # Characters that an id of a call must not have; other providers' ids have dots and colons.
 _NOT_IN_IDS: Final = re.compile("[^a-zA-Z0-9_-]")
 
+# In place of a question of the history of which nothing can be sent: roles have to alternate.
+_NOTHING_SENT: Final = "[attachment]"
+
 _THINKING: Final = ("thinking", "redacted_thinking")
 
 _DATA_URI: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[^;,]*)*;base64,", re.ASCII)
@@ -43,24 +45,31 @@ _DATA_URI: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[^;,]*)*;base64,", r
 Message = dict[str, Any]
 
 
-def check_part(part: ImageBlock | FileBlock) -> None:
-    """Raises UnsupportedOption for a media type that the API does not take."""
-    uri = _data_uri(part)
-    _check_type(part.media_type if uri is None else uri[1], part)
+def check_parts(turn: Turn) -> None:
+    """Raises UnsupportedPart for a media type that the API does not take."""
+    for block in turn.blocks:
+        if isinstance(block, ImageBlock | FileBlock):
+            uri = _data_uri(block)
+            media_type = block.media_type if uri is None else uri[1]
+            if media_type is not None and not _is_taken(media_type, block):
+                raise UnsupportedPart(media_type)
 
 
-def messages(prompt: Prompt, turns: Iterable[Turn]) -> list[Message]:
+def messages(prompt: Prompt, turns: Sequence[Turn]) -> list[Message]:
     """Return the messages for `turns` of `prompt`, whose tool calls all have results.
 
     Of reasoning only what the model that is asked wrote is sent, with its signature. Images and
-    files in answers, and blocks of unknown types, are left out.
+    files in answers or of types that the API does not take, and unknown blocks, are left out.
     """
     found = []
     for turn in turns:
         if turn.role == Role.ASSISTANT:
             content = _answer(turn, prompt.model)
-        else:  # a blank question is sent as it is, and refused by the API
-            content = list(_question(turn, prompt)) or [{"type": "text", "text": turn.text}]
+        else:
+            content = list(_question(turn, prompt))
+            if not content:  # a blank question is sent as it is, and refused by the API
+                blank = turn.text if turn is turns[-1] else _NOTHING_SENT
+                content.append({"type": "text", "text": blank})
         if content:
             found.append({"role": turn.role.value, "content": content})
     return found
@@ -105,7 +114,8 @@ def _question(turn: Turn, prompt: Prompt) -> Iterator[Message]:
             case TextBlock() if block.text.strip():
                 yield {"type": "text", "text": block.text}
             case ImageBlock() | FileBlock():
-                yield _part(block, prompt)
+                if (part := _part(block, prompt)) is not None:
+                    yield part
             case _:
                 pass
 
@@ -141,7 +151,8 @@ def _call_id(call_id: str) -> str:
 # Images and files
 
 
-def _part(block: ImageBlock | FileBlock, prompt: Prompt) -> Message:
+def _part(block: ImageBlock | FileBlock, prompt: Prompt) -> Message | None:
+    """Return the block for an image or a file; None if the API does not take its type."""
     content, uri = content_of(block, prompt), _data_uri(block)
     name = block.name if isinstance(block, FileBlock) else None
     if content is not None:
@@ -152,7 +163,8 @@ def _part(block: ImageBlock | FileBlock, prompt: Prompt) -> Message:
         source: Message = {"type": "url", "url": block.url}
         is_image = _is_image(block, block.media_type or "")
         return {"type": "image", "source": source} if is_image else _document(source, name)
-    _check_type(media_type, block)
+    if not _is_taken(media_type, block):
+        return None
     source = {"type": "base64", "media_type": media_type, "data": data}
     if _is_image(block, media_type):
         return {"type": "image", "source": source}
@@ -177,10 +189,9 @@ def _is_image(block: ImageBlock | FileBlock, media_type: str) -> bool:
     return isinstance(block, ImageBlock) or media_type.startswith("image/")
 
 
-def _check_type(media_type: str | None, block: ImageBlock | FileBlock) -> None:
-    """Raises UnsupportedOption for a media type that the API does not take."""
-    if media_type is None or media_type in IMAGE_TYPES:
-        return
+def _is_taken(media_type: str, block: ImageBlock | FileBlock) -> bool:
+    """Whether the API takes an image or a file of this type."""
+    if media_type in IMAGE_TYPES:
+        return True
     is_document = media_type == PDF or media_type.startswith("text/")
-    if isinstance(block, ImageBlock) or not is_document:
-        raise UnsupportedOption(f"{kind_of(block)}.media_type")
+    return is_document and isinstance(block, FileBlock)

@@ -17,8 +17,9 @@ from model.blocks import (
 from model.messages import Role
 from model.prompt import FileContent, Prompt, Turn, text_turn
 from providers.anthropic import Anthropic
+from providers.errors import UnsupportedPart
 from tests.anthropic_framing import signature_of
-from tests.providers.anthropic_steps import BUDGETED, HELLO, refused, sent
+from tests.providers.anthropic_steps import BUDGETED, HELLO, sent
 from tests.providers.conversations import (
     FILE_URL,
     FILES,
@@ -158,6 +159,17 @@ def test_blank_texts_are_left_out() -> None:
     ]
 
 
+def test_of_a_question_of_which_nothing_can_be_sent_its_place_is_kept() -> None:
+    film = FileBlock(file_id="f", media_type="video/mp4")
+
+    messages = sent(
+        user(film), assistant(TextBlock("a")), *HELLO, files={"f": FileContent("video/mp4", "")}
+    )["messages"]
+
+    assert ["user", "assistant", "user"] == [message["role"] for message in messages]
+    assert [{"type": "text", "text": "[attachment]"}] == messages[0]["content"]
+
+
 # Images and files
 
 
@@ -235,19 +247,26 @@ def test_images_and_documents(part: Block, block: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "name"),
+    ("part", "media_type"),
     [
-        (ImageBlock(file_id="f", media_type="image/bmp"), "image.media_type"),
-        (ImageBlock(file_id="f", media_type="application/pdf"), "image.media_type"),
-        (ImageBlock(url="data:image/tiff;base64,AAAA"), "image.media_type"),
-        (FileBlock(file_id="f", media_type="application/zip"), "file.media_type"),
-        (FileBlock(file_id="f", media_type="image/heic"), "file.media_type"),
+        (ImageBlock(file_id="f", media_type="image/bmp"), "image/bmp"),
+        (ImageBlock(file_id="f", media_type="application/pdf"), "application/pdf"),
+        (ImageBlock(url="data:image/tiff;base64,AAAA"), "image/tiff"),
+        (FileBlock(file_id="f", media_type="application/zip"), "application/zip"),
+        (FileBlock(file_id="f", media_type="image/heic"), "image/heic"),
     ],
 )
-def test_other_media_types_are_refused_before_their_content_is_known(
-    part: Block, name: str
+def test_other_media_types_are_refused_in_a_question_and_left_out_of_the_history(
+    part: Block, media_type: str
 ) -> None:
-    assert name == refused(Turn(Role.USER, (TextBlock("See."), part)))
+    turn = Turn(Role.USER, (TextBlock("See."), part))
+
+    with pytest.raises(UnsupportedPart) as caught:
+        ANTHROPIC.check(Prompt(model=BUDGETED, turns=(turn,)))
+
+    assert media_type == caught.value.kind
+    body = sent(turn, assistant(TextBlock("yes")), *HELLO, files={"f": FileContent(media_type, "")})
+    assert [{"type": "text", "text": "See."}] == body["messages"][0]["content"]
 
 
 def test_two_images_in_one_question() -> None:
