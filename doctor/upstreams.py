@@ -36,7 +36,10 @@ _ADVICE: tuple[tuple[type[ProviderError], str], ...] = (
     (Unauthorized, "check its api_key; some keys are for certain models or regions only"),
     (QuotaExceeded, "top up the account, or raise its quota"),
     (RateLimited, "wait, or ask the provider for a higher limit"),
-    (ModelNotFound, "list a model in its `models` that this account may use"),
+    (
+        ModelNotFound,
+        "list a model in its `models` that this account may use, or on Ollama, pull it",
+    ),
     (
         BadRequest,
         "its first model may not accept this request; list another one first in its `models`",

@@ -86,6 +86,9 @@ class OllamaInterpreter(JsonInterpreter[_OllamaLine]):
 
     def interpret(self, body: _OllamaLine) -> bool:
         """Read one line, a whole answer, or an error."""
+        if body.error is not None and not says_no_error(body.error):
+            fields = error_fields_in({"error": body.error, "status": body.status})
+            raise without_quotation(_runner_error(error_from(fields or ErrorFields())))
         message = body.message
         if message is None and (body.response is not None or body.thinking is not None):
             message = _OllamaMessage(body.response, body.thinking, body.tool_calls)
@@ -98,9 +101,6 @@ class OllamaInterpreter(JsonInterpreter[_OllamaLine]):
                 self._calls(message.tool_calls, body.created_at or "")
         if body.done:
             self._done(body)
-        if body.error is not None and not says_no_error(body.error):
-            fields = error_fields_in({"error": body.error, "status": body.status})
-            raise without_quotation(_runner_error(error_from(fields or ErrorFields())))
         return message is not None or body.done is not None
 
     def _write(self, kind: Kind, content: Content) -> None:

@@ -198,6 +198,12 @@ class TestErrors:
         assert message[:64] == found.provider_code
         assert message not in str(found)
 
+    def test_a_message_beside_an_error_is_no_text(self) -> None:
+        body = {"error": "Bad Gateway", "message": "upstream is down", "status": 502}
+        outcome = outcome_of(piece("hi"), json.dumps(body).encode() + b"\n")
+        assert "hi" == outcome.text_
+        assert isinstance(outcome.error, ProviderOverloaded)
+
     def test_hosted_errors_have_further_fields(self) -> None:
         body = {"error": "unauthorized", "signin_url": "https://ollama.com/connect?key=k"}
         found = OLLAMA.error(401, json.dumps(body).encode(), {})
