@@ -1,7 +1,7 @@
 """Providers that take images and tool results, and return provider data with their reasoning.
 
-No dialect takes or gives these yet, and the API cannot ask with them. What such a provider says is
-the real one's, without what was attached. Run as a program, this is server.py with such providers.
+Each takes everything, whatever its dialect is, and says what that does, after a thought of its own.
+Run as a program, this is server.py with such providers.
 """
 
 import sys

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.server import Server
-from model.blocks import ImageBlock, ToolResultBlock
+from model.blocks import ImageBlock
 from relay.answer import Answer
 from relay.ask_request import AskRequest
 from relay.errors import Upgrading
@@ -30,14 +30,13 @@ FINISH = {
 }
 
 
-# Kinds that the first stage does not know: asked with, and as they are shown.
-PARTS = (ImageBlock(url="https://example.org/cat.png"), ToolResultBlock("c1", "42"))
+# A kind that the first stage does not know: asked with, and as it is shown.
+PARTS = (ImageBlock(url="https://example.org/cat.png"),)
 
 
 QUESTION_SHOWN = [
     {"type": "text", "text": "What is this?"},
     {"type": "image", "url": "https://example.org/cat.png"},
-    {"type": "tool_result", "id": "c1", "text": "42"},
 ]
 
 
@@ -123,7 +122,7 @@ def contents(stored: Stored) -> dict[str, list[Any]]:
     return {name: list(stored.database[name].find().sort("_id", 1)) for name in CONTENTS}
 
 
-def turns(request: Any) -> list[tuple[str, str]]:
+def turns(request: Any) -> list[tuple[str, Any]]:
     """What the upstream was asked, role by role."""
     return [(turn["role"], turn["content"]) for turn in request.json["messages"]]
 

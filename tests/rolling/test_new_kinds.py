@@ -7,6 +7,7 @@ import pytest
 from app.server import Server
 from auth.principal import LOCAL_USER
 from handlers.errors import to_error_response
+from model.blocks import ToolResultBlock
 from relay.ask_request import AskRequest
 from relay.errors import Upgrading
 from tests.fleet_steps import (
@@ -59,6 +60,7 @@ async def test_an_image_is_refused_and_not_stored_until_no_process_of_the_first_
         AskRequest(**new),
         AskRequest(**further),
         AskRequest(**further, idempotency_key="8e03978e"),
+        AskRequest(**{**further, "parts": (ToolResultBlock("c1", "42"),)}),
     ):
         with pytest.raises(Upgrading) as refusal:
             await server.relay.ask(request)
@@ -119,7 +121,8 @@ async def test_kill_9_of_a_process_that_answers_about_an_image_is_swept_up_by_an
     assert [THOUGHT_SHOWN, {"type": "text", "text": "A d"}] == killed["blocks"]
     next_question_is_answered(upstream, "again")
     assert "again" == await asked_again(other.url, reader)
-    assert ["What is this?", "A d", "go on"] == [text for _, text in turns(upstream.requests[2])]
+    seen, *rest = [content for _, content in turns(upstream.requests[2])]
+    assert (["text", "image_url"], ["A d", "go on"]) == ([part["type"] for part in seen], rest)
 
 
 @pytest.mark.gen_test
