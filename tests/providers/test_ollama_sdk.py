@@ -24,6 +24,10 @@ SDK = Path(__file__).with_name("ollama_sdk.py")
 
 MODEL = "example:latest"
 QUESTION = "Where is it warmer?"
+# The SDK and the server read no other keywords of a tool's schema.
+PARAMETERS = {
+    name: value for name, value in CITY.items() if name in ("type", "properties", "required")
+}
 RESULTS = {"weather": "20 °C", "clock": "noon"}
 LINES = [
     "ollama.ndjson",
@@ -124,7 +128,10 @@ async def test_three_rounds_of_two_calls_are_asked_and_read_as_the_sdk_does(
             upstream.next_request()
         upstream.raw(body)
         upstream.end()
-    tools = [tool("weather", "Tells the weather.", CITY), tool("clock", "Tells the time.", CITY)]
+    tools = [
+        tool("weather", "Tells the weather.", PARAMETERS),
+        tool("clock", "Tells the time.", PARAMETERS),
+    ]
     messages = [{"role": "system", "content": "简短"}, {"role": "user", "content": QUESTION}]
 
     said = await sdk_says(
@@ -145,8 +152,8 @@ async def test_three_rounds_of_two_calls_are_asked_and_read_as_the_sdk_does(
             system="简短",
             reasoning_effort="low",
             tools=(
-                Tool("weather", "Tells the weather.", CITY),
-                Tool("clock", "Tells the time.", CITY),
+                Tool("weather", "Tells the weather.", PARAMETERS),
+                Tool("clock", "Tells the time.", PARAMETERS),
             ),
         )
         check_same_request(upstream, number, prompt)
