@@ -55,7 +55,12 @@ def build_dialect(configured: ProviderSettings, base_url: str) -> Dialect:
     """Build the dialect of a provider."""
     match configured.dialect:
         case "openai" | "demo":
-            return OpenAI(base_url, configured.switches, server=_server(configured))
+            return OpenAI(
+                base_url,
+                configured.switches,
+                server=_server(configured),
+                parts=configured.all_input_kinds,
+            )
         case "openai-responses":
             return OpenAIResponses(
                 base_url,

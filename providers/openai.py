@@ -11,7 +11,7 @@ import msgspec
 
 from model.blocks import FileBlock, ImageBlock
 from model.prompt import Prompt
-from presets import USUAL, Switches
+from presets import USUAL, InputKind, Switches
 from providers.assembler import Assembler
 from providers.dialect import Dialect, Interpreter, OutgoingRequest
 from providers.error_parsing import unless_told_not_to_retry
@@ -30,7 +30,8 @@ class OpenAI(Dialect):
 
     `server` names the kind of server in `openai_servers.py`, which tells what it can be asked; None
     finds it by its host. Of what a server knows everything is sent; some of its models may reject
-    some of it with a 400. `switches` are fields of the request that some servers need.
+    some of it with a 400. `parts` is what it takes besides text, if somebody knows better than the
+    table. `switches` are fields of the request that some servers need.
     """
 
     # `max_tokens` has two names, and with `n` there would be answers that nobody reads.
@@ -42,11 +43,18 @@ class OpenAI(Dialect):
     )
 
     def __init__(
-        self, base_url: str, switches: Switches = USUAL, *, server: str | None = None
+        self,
+        base_url: str,
+        switches: Switches = USUAL,
+        *,
+        server: str | None = None,
+        parts: frozenset[InputKind] | None = None,
     ) -> None:
         self._url = base_url.rstrip("/") + "/chat/completions"
         self._switches = switches
         self._server = server_at(base_url) if server is None else SERVERS[server]
+        if parts is not None:
+            self._server = self._server._replace(parts=parts)
         self.options = self._server.options
         if switches.max_tokens_name is not None:
             self.options = {**self.options, "max_tokens": Field(switches.max_tokens_name)}
@@ -63,6 +71,8 @@ class OpenAI(Dialect):
             "stream": True,
         }
         write_options(body, prompt, self.options)
+        for name, value in self._server.fields.items():
+            body.setdefault(name, value)
         if self._switches.stream_options:
             body["stream_options"] = {"include_usage": True}
             if (

@@ -3,13 +3,14 @@
 What is said here of OpenAI was checked by replaying such streams through its SDK (openai 3.54.0),
 or read in its code. The variations of other servers that are handled: usage in the finish chunk, on
 every chunk, in the last chunk or inside the choice (Moonshot); reasoning as `reasoning_content` or
-`reasoning`, sometimes both with the same text, or as a part of the content (Mistral); finish
-reasons absent, null, "" or "null" until the end, or on every chunk; tool calls without an index,
-with repeated empty ids or with an id for each piece, or as the deprecated `function_call`; the
-whole message once more after its deltas (MiniMax); error codes that are integers; errors that are a
-bare string, have no wrapper (older vLLM), come with HTTP 200, next to a finish mark (OpenRouter),
-before a `[DONE]` (vLLM), in a field called `error:` (older llama.cpp), are DashScope's native ones,
-or are such a one framed as an event within the content (DashScope's compatible mode).
+`reasoning`, sometimes both with the same text, as a part of the content (Mistral), or in pieces of
+`reasoning_details` (MiniMax); finish reasons absent, null, "" or "null" until the end, or on every
+chunk; tool calls without an index, with repeated empty ids or with an id for each piece, or as the
+deprecated `function_call`; the whole message once more after its deltas (MiniMax); error codes that
+are integers; errors that are a bare string, have no wrapper (older vLLM), come with HTTP 200, next
+to a finish mark (OpenRouter), before a `[DONE]` (vLLM), in a field called `error:` (older
+llama.cpp), are DashScope's native ones, or are such a one framed as an event within the content
+(DashScope's compatible mode).
 """
 
 from collections.abc import Sequence
@@ -47,6 +48,7 @@ class OpenAIMessage(msgspec.Struct, gc=False):
     content: Content = None
     reasoning_content: Content = None
     reasoning: Content = None
+    reasoning_details: Content = None  # sent by MiniMax, and by OpenRouter beside `reasoning`
     refusal: str | None = None
     tool_calls: list[CallPiece] | None = None
     function_call: CallFunction | None = None
@@ -219,7 +221,7 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
 
     def _delta(self, index: int, delta: OpenAIMessage, finish: Finish | None) -> None:
         choices = self._choices
-        if thought := delta.reasoning_content or delta.reasoning:
+        if thought := delta.reasoning_content or delta.reasoning or delta.reasoning_details:
             if type(thought) is not str:
                 thought = "".join(words for _, words in texts_in(thought))
             if thought and choices.accepts_reasoning(index):
@@ -268,7 +270,7 @@ class OpenAIInterpreter(JsonInterpreter[OpenAIChunk]):
         said: dict[Kind, str] = {}
         for kind, words in texts_in(message.content):
             said[kind] = said.get(kind, "") + words
-        thought = message.reasoning_content or message.reasoning
+        thought = message.reasoning_content or message.reasoning or message.reasoning_details
         if thought:
             said["reasoning"] = "".join(words for _, words in texts_in(thought))
         if message.refusal:
@@ -350,9 +352,8 @@ def _says_something(choice: OpenAIChoice) -> bool:
     said = choice.delta or choice.message
     if said is None:
         return choice.text is not None
-    return any(
-        (said.content, said.reasoning_content, said.reasoning, said.refusal, said.tool_calls)
-    )
+    thought = said.reasoning_content or said.reasoning or said.reasoning_details
+    return any((said.content, thought, said.refusal, said.tool_calls))
 
 
 def _is_error(chunk: OpenAIChunk) -> bool:

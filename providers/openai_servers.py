@@ -33,6 +33,7 @@ class ChatServer(NamedTuple):
     takes_reasoning: bool = False
     parts: frozenset[InputKind] = frozenset(("image", "image_url"))
     call_id: Callable[[str], str] | None = None  # for servers that refuse others' ids of calls
+    fields: Mapping[str, bool] = {}  # sent with every question, unless its `extra` has them
 
 
 def _table(
@@ -141,6 +142,7 @@ SERVERS: Final[Mapping[str, ChatServer]] = {
             parallel_tool_calls=Field("parallel_tool_calls", always_parallel),
         ),
         (".api.minimax.io", ".api.minimaxi.com", ".api.minimax.chat"),
+        fields={"reasoning_split": True},  # else reasoning is text, in tags of its own
     ),
     "doubao": ChatServer(
         _table(

@@ -18,6 +18,7 @@ class _PlainDelta(msgspec.Struct, gc=False):
     content: str
     reasoning_content: None = None
     reasoning: None = None
+    reasoning_details: None = None
     refusal: None = None
     tool_calls: None = None
     function_call: None = None

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from itertools import chain
 from typing import Annotated, Final, Self, get_args
 
 from pydantic import (
@@ -117,6 +118,13 @@ class ProviderSettings(Section):
     def switches(self) -> Switches:
         """How its server differs from OpenAI's."""
         return Switches(bool(self.stream_options), self.max_tokens_name, bool(self.done_ends))
+
+    @property
+    def all_input_kinds(self) -> frozenset[InputKind]:
+        """What questions may carry besides text, to some model at least."""
+        return frozenset(
+            (*(self.input_kinds or ()), *chain.from_iterable(self.model_input_kinds.values()))
+        )
 
     def input_kinds_of(self, model: str) -> frozenset[str]:
         """What questions to a model may carry besides text."""

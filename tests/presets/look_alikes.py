@@ -91,9 +91,11 @@ _GROQ = (
     ),
     "fast",
 )
-# The whole message comes once more after its pieces.
+# Reasoning comes apart where it is asked for; the whole message comes once more after its pieces.
 _MINIMAX = (
     (
+        '{"id":"x","choices":[{"index":0,"delta":{"role":"assistant","content":"",'
+        '"reasoning_details":[{"type":"reasoning.text","id":"r","index":0,"text":"a shell"}]}}]}',
         '{"id":"x","choices":[{"index":0,"delta":{"role":"assistant","content":"海螺"}}],'
         '"base_resp":{"status_code":0,"status_msg":""}}',
         '{"id":"x","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant",'
@@ -183,7 +185,10 @@ VENDORS: Final[dict[str, Vendor]] = {
         "zhipu.sse",
     ),
     "minimax": Vendor(
-        "https://api.minimaxi.com/v1/chat/completions", {"MINIMAX_API_KEY": KEY}, _MINIMAX
+        "https://api.minimaxi.com/v1/chat/completions",
+        {"MINIMAX_API_KEY": KEY},
+        _MINIMAX,
+        _CHAT | {"reasoning_split"},
     ),
     "doubao": Vendor(
         "https://ark.cn-beijing.volces.com/api/v3/chat/completions",

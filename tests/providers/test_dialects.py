@@ -84,6 +84,20 @@ def test_words_that_mean_still_running(word: str | None) -> None:
         assert outcome_of(DASHSCOPE, {"output": output}).mark is None
 
 
+def test_reasoning_may_come_in_details() -> None:
+    details = [
+        {"type": "reasoning.text", "text": "h", "index": 0},
+        {"type": "reasoning.encrypted", "data": "b64"},
+        {"type": "reasoning.text", "text": "m"},
+    ]
+
+    alone = outcome_of(OPENAI, choice(delta={"content": "", "reasoning_details": details}))
+    beside = outcome_of(OPENAI, choice(delta={"reasoning": "hm", "reasoning_details": details}))
+
+    assert [("reasoning", "hm")] == alone.growth
+    assert [("reasoning", "hm")] == beside.growth
+
+
 def test_reasoning_that_is_sent_under_both_names_is_taken_once() -> None:
     body = choice(delta={"reasoning": "hm", "reasoning_content": "hm"})
     assert [("reasoning", "hm")] == outcome_of(OPENAI, body).growth

@@ -63,3 +63,13 @@ def test_models_of_one_provider_may_take_different_parts() -> None:
 
     with pytest.raises(UnsupportedPart):
         provider.check(asking(image, model="grok-code"))
+
+
+def test_an_operator_knows_better_than_the_table() -> None:
+    image = ImageBlock(url="https://example.com/a.png")
+
+    built(preset="deepseek", input_kinds=["image_url"]).check(asking(image))
+    built(preset="deepseek", model_input_kinds={"m": ["image_url"]}).check(asking(image))
+
+    with pytest.raises(UnsupportedPart):
+        built(preset="deepseek").check(asking(image))

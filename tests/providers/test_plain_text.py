@@ -29,6 +29,7 @@ UNREAD = {"code", "type", "message"}
 DELTA: dict[str, Any] = {
     "reasoning_content": "hm",
     "reasoning": "hm",
+    "reasoning_details": [{"type": "reasoning.text", "text": "hm"}],
     "refusal": "no",
     "tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}],
     "function_call": {"name": "f", "arguments": "{}"},
