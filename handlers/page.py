@@ -35,7 +35,7 @@ _POLICY = "; ".join(
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
-        "img-src 'self' https:",
+        "img-src 'self' blob: https:",  # blob: a stored image, which the page has fetched
         "connect-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",

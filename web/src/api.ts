@@ -51,6 +51,11 @@ export interface Page<T> {
 
 /** Send a request. After a 401 it waits until a user has signed in, and sends it again. */
 async function call<T>(method: string, path: string, init: RequestInit = {}): Promise<T> {
+  const response = await send(method, path, init);
+  return response.status === 204 ? (undefined as T) : response.json();
+}
+
+async function send(method: string, path: string, init: RequestInit = {}): Promise<Response> {
   const authHeaders = new AuthHeaders(headers);
   for (;;) {
     const authorization = await authHeaders.next();
@@ -60,7 +65,7 @@ async function call<T>(method: string, path: string, init: RequestInit = {}): Pr
       ...init,
       headers: { ...authorization, ...init.headers },
     });
-    if (response.ok) return response.status === 204 ? (undefined as T) : response.json();
+    if (response.ok) return response;
     const error = await ApiError.fromResponse(response);
     if (response.status !== 401) throw error;
     authHeaders.rejected(error, authorization);
@@ -91,6 +96,7 @@ export const api = {
     call<Conversation>("PATCH", `/conversations/${id}`, json(changes)),
   messages: (id: string, before?: string) =>
     call<Page<Message>>("GET", `/conversations/${id}/messages?${parameter("before", before)}`),
+  file: async (id: string) => (await send("GET", `/files/${encodeURIComponent(id)}`)).blob(),
   /** `keepalive` lets it finish after the page is left, when a delete whose undo is open is sent. */
   remove: (id: string) => call<void>("DELETE", `/conversations/${id}`, { keepalive: true }),
 };

@@ -87,7 +87,19 @@ export const en = {
     done: "Reasoning",
     timed: "Thought for {seconds} s",
   },
-  tool: { call: "Wants to call {name}", label: "Arguments" },
+  tool: {
+    call: "Wants to call {name}",
+    label: "Arguments",
+    result: "Result of a tool",
+    failed: "A tool failed",
+    resultLabel: "Result",
+  },
+  file: {
+    image: "Attached image",
+    unnamed: "Attached file",
+    save: "Save the file",
+    failed: "The file could not be loaded. Try again.",
+  },
   block: { other: "This page cannot show this part of the answer yet: {kind}" },
   code: { plain: "text", copy: "Copy the code", label: "Code, {language}" },
   image: {

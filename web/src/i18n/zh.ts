@@ -87,7 +87,19 @@ export const zh: typeof en = {
     done: "思考过程",
     timed: "思考了 {seconds} 秒",
   },
-  tool: { call: "想要调用 {name}", label: "参数" },
+  tool: {
+    call: "想要调用 {name}",
+    label: "参数",
+    result: "工具的结果",
+    failed: "工具调用失败",
+    resultLabel: "结果",
+  },
+  file: {
+    image: "附带的图片",
+    unnamed: "附带的文件",
+    save: "保存文件",
+    failed: "文件加载失败，点击重试",
+  },
   block: { other: "本页面暂时无法显示回答的这一部分：{kind}" },
   code: { plain: "文本", copy: "复制代码", label: "代码 {language}" },
   image: {

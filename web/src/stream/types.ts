@@ -24,14 +24,41 @@ export interface ToolCallBlock {
 /** Data that only the provider can read and that goes back to it with the block. It closes the block. */
 export type ProviderData = { dialect: string; model: string; value: unknown };
 
-/** A block that arrives whole. A later server may send types that are not listed here. */
-export interface OtherBlock {
-  type: "image" | "file" | "tool_result";
+/** The result of a tool call, in a question. */
+export interface ToolResultBlock {
+  type: "tool_result";
+  id: string;
+  text: string;
+  is_error?: boolean;
 }
 
-/** A part of a message. Of an answer's blocks only the last one grows. */
+/** An image: at `url`, or as the stored file `file_id`, which GET /files/{id} returns. */
+export interface ImageBlock {
+  type: "image";
+  url?: string | null;
+  file_id?: string | null;
+  media_type?: string | null;
+  /** Bytes of the stored file. */
+  size?: number | null;
+}
+
+/** A file, likewise. */
+export interface FileBlock extends Omit<ImageBlock, "type"> {
+  type: "file";
+  name?: string | null;
+}
+
+/**
+ * A part of a message. Of an answer's blocks only the last one grows. A later server may send types
+ * that are not listed here.
+ */
 export type Block = (
-  { type: "text"; text: string } | { type: "reasoning"; text: string } | ToolCallBlock | OtherBlock
+  | { type: "text"; text: string }
+  | { type: "reasoning"; text: string }
+  | ToolCallBlock
+  | ToolResultBlock
+  | ImageBlock
+  | FileBlock
 ) & { data?: ProviderData };
 
 /** What an answer grows by. A tool call has its `id` and `name` in its first delta only. */
