@@ -101,6 +101,10 @@ def test_a_provider_named_after_a_dialect_speaks_it(toml: Callable[..., Path]) -
             ({"dialect": "ollama", "keep_alive": value}, "should be a number of seconds, a time")
             for value in ("", "soon", "5 m", "m", "1.5", "--1")
         ),
+        (
+            {"dialect": "openai", "api_key": "a", "include_thoughts": True},
+            "include_thoughts is not a setting of the openai dialect",
+        ),
         ({"dialect": "openai", "api_key": ""}, "printable ASCII"),
         ({"dialect": "openai", "api_key": "a\r\nX-Evil: 1"}, "printable ASCII"),
         ({"dialect": "openai", "api_key": "a", "ca_certs": "gone.pem"}, "cannot read gone.pem"),

@@ -1,0 +1,41 @@
+"""A question with two images over HTTP, in both stores, with each dialect that takes images."""
+
+import base64
+from typing import Any
+
+import pytest
+
+from tests.file_steps import JPEG, ask, image, text
+from tests.providers.conversations import PNG
+from tests.readers import call
+from tests.serving import Serving
+from tests.steps import JSON
+from tests.tool_upstreams import TOOL_UPSTREAMS
+from tests.upstreams import ScriptedUpstream
+
+
+@pytest.mark.parametrize("name", sorted(TOOL_UPSTREAMS))
+@pytest.mark.gen_test
+async def test_both_are_sent_in_order_and_again_with_the_next_question(
+    name: str, serve: Serving, with_store: dict[str, Any], upstream: ScriptedUpstream
+) -> None:
+    dialect = TOOL_UPSTREAMS[name]
+    address = {"base_url": f"{upstream.url}{dialect.base_path}", "models": [dialect.model]}
+    kinds = {"input_kinds": ["image"]}
+    server = await serve.start(
+        **{**with_store, "providers": {"p": {**dialect.settings, **address, **kinds}}}
+    )
+    upstream.tokens("The second.")
+    upstream.finish()
+
+    first = await ask(server, text("Which is older?"), image(PNG), image(JPEG))
+    path = f"/api/v1/conversations/{first.body['conversation_id']}/messages"
+    body = {"content": "Why?", "parent_id": first.body["id"]}
+    second = await call(server.url, "POST", path, body, headers=JSON)
+
+    assert [200, 200] == [first.status, second.status]
+    assert "The second." == second.body["blocks"][-1]["text"]
+    assert 2 == len(upstream.requests)
+    for request in upstream.requests:  # which the strict upstream took
+        places = [request.body.find(base64.b64encode(each)) for each in (PNG, JPEG)]
+        assert 0 < places[0] < places[1]
