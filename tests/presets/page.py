@@ -57,7 +57,7 @@ def written(page: str) -> str:
         pattern = re.escape(begin) + ".*?" + re.escape(end)
         table = begin + "\n".join(lines) + "\n" + end
         page, count = re.subn(pattern, lambda _, table=table: table, page, flags=re.DOTALL)
-        assert count == 1, f"{PAGE} needs {begin}"
+        assert 1 == count, f"{PAGE} needs {begin}"
     return page
 
 
