@@ -295,8 +295,9 @@ class OpenAIResponsesInterpreter(JsonInterpreter[ResponsesEvent]):
                     said["refusal"] = said.get("refusal", "") + (part.refusal or "")
             elif item.type == "function_call":
                 calls.append(item)
-        for kind, whole in said.items():
-            if whole:
+        said = {kind: whole for kind, whole in said.items() if whole}
+        if len(said) == 1:  # of text and refusals together, nothing tells the order
+            for kind, whole in said.items():
                 self._out.whole_text(kind, whole)
         for number, call in enumerate(calls):
             self._call_count = max(self._call_count, number + 1)

@@ -62,6 +62,8 @@ class PartTexts:
 
     def _begin(self, kind: Kind, key: PartKey) -> None:
         self.last = kind
+        if kind != "reasoning":  # a refusal counts as text, so that it ends an open part of text
+            self._open.pop("refusal" if kind == "text" else "text", None)
         self._open[kind] = key
         self._seen.add((kind, key))
         self._before[kind] = self._out.written(kind)

@@ -1,7 +1,8 @@
 """An outcome that is an answer's record, too: its blocks are those that would be stored."""
 
-from model.blocks import Block, ProviderData
+from model.blocks import Block, ProviderData, ReasoningBlock, TextBlock, text_in
 from model.messages import Attempt
+from providers.sink import Kind
 from relay.answer import Answer
 from tests.providers.outcome import Outcome
 
@@ -22,6 +23,15 @@ class Recorded(Outcome):
     def text(self, text: str) -> None:
         super().text(text)
         self.answer.append_text(text)
+
+    def refusal(self, text: str) -> None:
+        super().refusal(text)
+        self.answer.append_text(text)
+
+    def written(self, kind: Kind) -> str:
+        """As the relay: a refusal counts as text."""
+        wanted = ReasoningBlock if kind == "reasoning" else TextBlock
+        return "".join(text_in(each) for each in self.blocks if type(each) is wanted)
 
     def reasoning(self, text: str) -> None:
         super().reasoning(text)

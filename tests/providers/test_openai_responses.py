@@ -21,7 +21,8 @@ from providers.errors import (
 )
 from providers.sink import Finish
 from tests.openai_responses_stream import ResponsesStream, encrypted
-from tests.providers.outcome import JSON, RESPONSES, Outcome, cuts, read
+from tests.providers.outcome import JSON, RESPONSES, Outcome, cuts, read, reader_into
+from tests.providers.recorded import Recorded
 
 WEATHER = '{"city":"Par\\u00eds"}'
 TIME = '{"zone":"CET"}'
@@ -141,8 +142,10 @@ def test_a_lost_tail_of_deltas_is_made_up_for(lost: int) -> None:
     assert "Hello world 😀 " == read(RESPONSES, [b"\n\n".join(kept)]).text_
 
 
-def test_parts_and_messages_follow_each_other() -> None:
-    outcome = outcome_of(
+@pytest.mark.parametrize("sink", [Outcome, lambda: Recorded("m")])
+def test_parts_and_messages_follow_each_other(sink: Callable[[], Outcome]) -> None:
+    outcome = sink()
+    body = body_of(
         lambda stream: stream.text("one ", "and"),
         lambda stream: stream.refusal("I won't"),
         lambda stream: stream.text(" two"),
@@ -150,6 +153,9 @@ def test_parts_and_messages_follow_each_other() -> None:
         lambda stream: stream.text(" one and"),
         ResponsesStream.complete,
     )
+    reader = reader_into(outcome, RESPONSES)
+    reader.feed(body)
+    reader.end()
 
     assert ("one and two one and", "I won't", "so") == (
         outcome.text_,
@@ -157,6 +163,24 @@ def test_parts_and_messages_follow_each_other() -> None:
         outcome.reasoning_,
     )
     assert set() == outcome.odd
+
+
+@pytest.mark.parametrize("kind", ["output_text", "refusal"])
+def test_what_lacked_is_found_beside_a_refusal(kind: str) -> None:
+    """The relay counts a refusal as text."""
+    outcome = Recorded("m")
+    body = body_of(
+        lambda stream: stream.text("one ", "two"),
+        lambda stream: stream.refusal("no ", "way"),
+        lambda stream: stream.text("three ", "four"),
+        ResponsesStream.complete,
+    )
+    deltas = [event for event in body.split(b"\n\n") if f"{kind}.delta".encode() in event]
+    reader = reader_into(outcome, RESPONSES)
+    reader.feed(body.replace(deltas[-1] + b"\n\n", b""))
+    reader.end()
+
+    assert ("one twothree four", "no way") == (outcome.text_, outcome.refusal_)
 
 
 def test_a_refusal_is_a_proper_end() -> None:
