@@ -2,9 +2,9 @@
 
     python openai_responses_sdk.py URL QUESTION
 
-QUESTION is JSON: {"create": {…}, "input": […], "results": {…}, "times": 3}. So many requests are
-made, each with all items so far; `results` has what the tools say, by the ids of their calls, or is
-null if all requests are the same. What the SDK made of each answer is printed as a list.
+QUESTION is JSON: {"create": [{…}, …], "input": […], "results": {…}}. One request is made for each
+of `create`, with all items so far; `results` has what the tools say, by the ids of their calls, or
+is null if the items stay the same. What the SDK made of each answer is printed as a list.
 """
 
 import json
@@ -18,11 +18,11 @@ def talk(url: str, question: dict[str, Any]) -> list[dict[str, Any]]:
     client = openai.OpenAI(base_url=url, api_key="sk-example", max_retries=0)
     items = question["input"]
     answers = []
-    for _ in range(question["times"]):
+    for create in question["create"]:
         said: dict[str, Any] = {"text": "", "refusal": "", "reasoning": "", "arguments": ""}
         said |= {"error": None, "status": None}
         try:
-            for event in client.responses.create(stream=True, input=items, **question["create"]):
+            for event in client.responses.create(stream=True, input=items, **create):
                 note(event, said)
                 if event.type in ("response.completed", "response.incomplete"):
                     output = event.response.output

@@ -29,6 +29,7 @@ from tests.upstreams import ScriptedUpstream
 
 SDK = Path(__file__).with_name("openai_responses_sdk.py")
 MODEL = "gpt-5-example"
+LAX = {"type": "object", "properties": {"city": {"type": "string"}}}
 
 Write = Callable[[ResponsesStream], bytes]
 
@@ -67,7 +68,7 @@ async def sdk_says(upstream: ScriptedUpstream, question: dict[str, Any]) -> list
     command = [sys.executable, SDK, upstream.base_url("openai-responses"), json.dumps(question)]
     environment = {name: value for name, value in os.environ.items() if "OPENAI_" not in name}
     run = partial(
-        subprocess.run, command, capture_output=True, check=True, timeout=25, env=environment
+        subprocess.run, command, capture_output=True, check=True, timeout=50, env=environment
     )
     finished = await asyncio.get_running_loop().run_in_executor(None, run)
     said: list[dict[str, Any]] = json.loads(finished.stdout.splitlines()[-1])
@@ -94,6 +95,12 @@ def create(**more: Any) -> dict[str, Any]:
         ],
         **more,
     }
+
+
+def asking(*creates: dict[str, Any]) -> dict[str, Any]:
+    """The same question with each of these."""
+    items = [{"role": "user", "content": "hi"}]
+    return {"create": creates, "input": items, "results": None}
 
 
 def prompt_of(*turns: Turn, **more: Any) -> Prompt:
@@ -139,7 +146,7 @@ def our_reading(writes: list[Write], number: int) -> Recorded:
 
 
 @pytest.mark.slow
-@pytest.mark.gen_test
+@pytest.mark.gen_test(timeout=60)
 async def test_three_rounds_of_two_calls_are_asked_and_read_as_the_sdk_does(
     upstream: ScriptedUpstream,
 ) -> None:
@@ -151,9 +158,7 @@ async def test_three_rounds_of_two_calls_are_asked_and_read_as_the_sdk_does(
         upstream.end()
     items = [{"role": "user", "content": "Where is it warmer?"}]
 
-    said = await sdk_says(
-        upstream, {"create": create(), "input": items, "results": RESULTS, "times": 4}
-    )
+    said = await sdk_says(upstream, {"create": [create()] * 4, "input": items, "results": RESULTS})
 
     turns = [text_turn(Role.USER, "Where is it warmer?")]
     for number, (theirs, writes) in enumerate(zip(said, script, strict=True)):
@@ -194,7 +199,7 @@ def check_same(mine: Outcome, theirs: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.gen_test
+@pytest.mark.gen_test(timeout=60)
 async def test_parts_and_options_are_asked_as_the_sdk_does(upstream: ScriptedUpstream) -> None:
     upstream.tokens("yes")
     upstream.finish()
@@ -224,7 +229,7 @@ async def test_parts_and_options_are_asked_as_the_sdk_does(upstream: ScriptedUps
     items = [{"role": "user", "content": parts}]
 
     [said] = await sdk_says(
-        upstream, {"create": create(**options), "input": items, "results": None, "times": 1}
+        upstream, {"create": [create(**options)], "input": items, "results": None}
     )
 
     turn = Turn(
@@ -246,7 +251,7 @@ async def test_parts_and_options_are_asked_as_the_sdk_does(upstream: ScriptedUps
 
 
 @pytest.mark.slow
-@pytest.mark.gen_test
+@pytest.mark.gen_test(timeout=60)
 async def test_the_sdk_reads_every_kind_of_ending_as_we_do(upstream: ScriptedUpstream) -> None:
     text: Write = lambda stream: stream.text("你好", " 🌏")  # noqa: E731
     endings: list[list[Write]] = [
@@ -264,10 +269,8 @@ async def test_the_sdk_reads_every_kind_of_ending_as_we_do(upstream: ScriptedUps
             upstream.next_request()
         upstream.response(*writes)
         upstream.end()
-    times = len(endings)
-    question = {"create": create(), "input": [{"role": "user", "content": "hi"}], "results": None}
 
-    said = await sdk_says(upstream, {**question, "times": times})
+    said = await sdk_says(upstream, asking(*[create()] * len(endings)))
 
     for number, (theirs, writes) in enumerate(zip(said, endings, strict=True)):
         if theirs["error"] is None:
@@ -281,7 +284,7 @@ async def test_the_sdk_reads_every_kind_of_ending_as_we_do(upstream: ScriptedUps
 
 
 @pytest.mark.slow
-@pytest.mark.gen_test
+@pytest.mark.gen_test(timeout=60)
 async def test_the_sdk_reads_the_samples_as_we_do(upstream: ScriptedUpstream) -> None:
     samples = [name for name in EXPECTED if name.startswith("openai-responses")]
     streams = [name for name in samples if name.endswith(".sse")]
@@ -289,9 +292,8 @@ async def test_the_sdk_reads_the_samples_as_we_do(upstream: ScriptedUpstream) ->
         if number:
             upstream.next_request()
         upstream.sample(sample)
-    question = {"create": create(), "input": [{"role": "user", "content": "hi"}], "results": None}
 
-    said = await sdk_says(upstream, {**question, "times": len(streams)})
+    said = await sdk_says(upstream, asking(*[create()] * len(streams)))
 
     for sample, theirs in zip(streams, said, strict=True):
         mine = read(OpenAIResponses("http://x"), [(SAMPLES / sample).read_bytes()])
@@ -302,13 +304,14 @@ async def test_the_sdk_reads_the_samples_as_we_do(upstream: ScriptedUpstream) ->
 
 
 @pytest.mark.slow
-@pytest.mark.gen_test
+@pytest.mark.gen_test(timeout=60)
 async def test_what_the_upstream_refuses_the_sdk_reports(upstream: ScriptedUpstream) -> None:
-    question = {"input": [{"role": "user", "content": "hi"}], "results": None, "times": 1}
-    for wrong in (
+    wrong: tuple[dict[str, Any], ...] = (
         {"model": "gpt-4o-mini"},  # which cannot encrypt its reasoning
-        {"tools": [{"type": "function", "name": "x", "parameters": CITY}]},  # strict by default
+        {"tools": [{"type": "function", "name": "x", "parameters": LAX}]},  # strict by default
         {"text": {"format": {"type": "json_schema", "json_schema": {}}}},  # as chat completions
-    ):
-        [said] = await sdk_says(upstream, {"create": create(**wrong), **question})
-        assert "BadRequestError" == said["error"]
+    )
+
+    said = await sdk_says(upstream, asking(*(create(**each) for each in wrong)))
+
+    assert ["BadRequestError"] * 3 == [each["error"] for each in said]
