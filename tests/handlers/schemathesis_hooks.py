@@ -15,9 +15,18 @@ _MEANINGS = {
     "invalid_cursor": 400,
     "unknown_model": 400,
     "unknown_parent": 400,
+    "unknown_tool_call": 400,
+    "unsupported_content": 400,
+    "unsupported_file_type": 400,
+    "unsupported_parameter": 400,
 }
-# Parts of a question may be empty, and only all of them together may not.
-_EMPTY = "The question is empty."
+# What fields mean only together. Parts of a question may be empty, and not all of them.
+_TOGETHER = (
+    "The question is empty.",
+    "`tool_choice` and `parallel_tool_calls` need `tools`.",
+    "`tool_choice` names none of the `tools`.",
+    "Two `tools` have the same name.",
+)
 
 
 @schemathesis.hook
@@ -26,4 +35,4 @@ def filter_failure(context: HookContext, failure: Failure, case: Case, response:
         return True
     error = response.json()["error"]
     meant = _MEANINGS.get(error["code"]) == response.status_code
-    return not (meant or error["message"] == _EMPTY)
+    return not (meant or error["message"] in _TOGETHER)
