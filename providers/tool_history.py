@@ -4,6 +4,7 @@ APIs refuse a call without a result and a result without a call. Conversations h
 may be cut off within a call, nobody may have run its tool, and the history may begin after a call.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -27,6 +28,10 @@ _SAYS_NOTHING_ALONE: Final = (ReasoningBlock, UnknownBlock)
 
 _NOTHING: Final = Turn(Role.USER, ())
 
+# Tools have no other names. A model may call one by another, which OpenAI and Anthropic refuse.
+_NOT_IN_NAMES: Final = re.compile("[^a-zA-Z0-9_-]")
+_MAX_NAME_CHARS: Final = 64
+
 _Ids = dict[int, str]  # by the places of blocks in their turn
 
 
@@ -46,17 +51,19 @@ def texts_of(turns: tuple[Turn, ...]) -> list[str] | None:
 def paired(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
     """`turns` with only those tool calls that the next turn answers, and only their results.
 
-    A call without an id, or with that of an earlier one in its turn, is given one, and so is its
-    result. Turns of which nothing or only reasoning remains are left out, and neighbours of the
-    same role are joined.
+    A call without an id, or with that of an earlier call, is given one, and so is its result: some
+    servers count the calls of each answer anew. A name that no tool can have is spelled as one.
+    Turns of which nothing or only reasoning remains are left out, and neighbours of the same role
+    are joined.
     """
     if texts_of(turns) is not None:
         return turns
     kept: list[Turn] = []
+    used: set[str] = set()
     answered: _Ids = {}  # of the turn before
     for number, (turn, following) in enumerate(zip(turns, (*turns[1:], _NOTHING), strict=True)):
         if turn.role == Role.ASSISTANT:
-            called, answered = _pairs(turn, following, f"call_{number}")
+            called, answered = _pairs(turn, following, used, f"call_{number}")
             blocks = tuple(_kept(turn.blocks, called))
         else:
             blocks = tuple(_kept(turn.blocks, answered))
@@ -66,8 +73,11 @@ def paired(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
     return merged(kept)
 
 
-def _pairs(turn: Turn, following: Turn, name: str) -> tuple[_Ids, _Ids]:
-    """The ids of the calls in `turn` and of their results in `following`, by their places."""
+def _pairs(turn: Turn, following: Turn, used: set[str], name: str) -> tuple[_Ids, _Ids]:
+    """The ids of the calls in `turn` and of their results in `following`, by their places.
+
+    They are none of those that were `used`, and are added to them.
+    """
     results: dict[str, list[int]] = {}
     for place, block in enumerate(following.blocks):
         if isinstance(block, ToolResultBlock):
@@ -76,8 +86,9 @@ def _pairs(turn: Turn, following: Turn, name: str) -> tuple[_Ids, _Ids]:
     answered: _Ids = {}
     for place, block in enumerate(turn.blocks):
         if isinstance(block, ToolCallBlock) and (places := results.get(block.id)):
-            is_usable = block.id and block.id not in called.values()
+            is_usable = block.id and block.id not in used
             called[place] = block.id if is_usable else f"{name}_{place}"
+            used.add(called[place])
             answered[places.pop(0)] = called[place]
     return called, answered
 
@@ -87,7 +98,14 @@ def _kept(blocks: Iterable[Block], ids: _Ids) -> Iterable[Block]:
         if not isinstance(block, _TOOL_BLOCKS):
             yield block
         elif place in ids:
-            yield block if block.id == ids[place] else structs.replace(block, id=ids[place])
+            if block.id != ids[place]:
+                block = structs.replace(block, id=ids[place])
+            yield _named(block) if isinstance(block, ToolCallBlock) else block
+
+
+def _named(call: ToolCallBlock) -> ToolCallBlock:
+    name = _NOT_IN_NAMES.sub("_", call.name)[:_MAX_NAME_CHARS] or "unnamed"
+    return call if name == call.name else structs.replace(call, name=name)
 
 
 def arguments_of(call: ToolCallBlock) -> dict[str, Any]:

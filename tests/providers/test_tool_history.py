@@ -36,10 +36,30 @@ def test_calls_with_their_results_are_kept() -> None:
     assert turns == paired(turns)
 
 
-def test_rounds_may_reuse_ids() -> None:
+def test_an_id_of_an_earlier_round_is_replaced() -> None:
     round_ = (answer(call("1")), question(result("1")))
-    turns = (QUESTION, *round_, *round_)
-    assert turns == paired(turns)
+
+    rounds = paired((QUESTION, *round_, *round_))
+
+    again = (answer(call("call_3_0")), question(result("call_3_0")))
+    assert (QUESTION, *round_, *again) == rounds
+
+
+@pytest.mark.parametrize(
+    ("called", "sent"),
+    [
+        ("functions.weather", "functions_weather"),
+        ("天气", "__"),
+        ("", "unnamed"),
+        ("w" * 65, "w" * 64),
+    ],
+)
+def test_a_name_that_no_tool_has_is_spelled_as_one(called: str, sent: str) -> None:
+    turns = (QUESTION, answer(ToolCallBlock("1", called, "{}")), question(result("1")))
+
+    (block,) = paired(turns)[1].blocks
+
+    assert ToolCallBlock("1", sent, "{}") == block
 
 
 def test_a_call_that_nobody_answered_is_left_out() -> None:
