@@ -1,8 +1,8 @@
 """Anthropic's Messages API (Claude): the request, and what errors mean.
 
 DeepSeek, Moonshot, Zhipu and DashScope offer gateways with the same API.
-`anthropic_interpreter.py` reads the responses, `anthropic_messages.py` writes the messages, and
-`anthropic_options.py` knows the options.
+`anthropic_interpreter.py` reads the responses, `anthropic_messages.py` writes the messages,
+`anthropic_options.py` knows the options, and `anthropic_thinking.py` what both say of thinking.
 """
 
 import re
@@ -15,6 +15,7 @@ from model.prompt import Prompt
 from providers.anthropic_interpreter import AnthropicInterpreter
 from providers.anthropic_messages import check_parts, messages, tool_names
 from providers.anthropic_options import dependent_fields, options_of
+from providers.anthropic_thinking import settle_thinking
 from providers.assembler import Assembler
 from providers.dialect import Dialect, Interpreter, OutgoingRequest
 from providers.error_parsing import unless_told_not_to_retry
@@ -59,8 +60,9 @@ class Anthropic(Dialect):
         body = dependent_fields(prompt)
         write_options(body, prompt, self.options, self.own_fields)
         body |= {"model": prompt.model, "messages": messages(prompt, turns), "stream": True}
-        if prompt.system:
+        if prompt.system and prompt.system.strip():  # the API refuses blank texts
             body["system"] = prompt.system
+        settle_thinking(body)
         if not prompt.tools and (names := tool_names(turns)):
             _define(body, names)
         if self._caches:

@@ -25,6 +25,7 @@ from model.blocks import (
 from model.messages import Role
 from model.prompt import Prompt, Turn
 from providers.anthropic_interpreter import DIALECT
+from providers.anthropic_thinking import THINKING
 from providers.attachments import content_of
 from providers.errors import UnsupportedPart
 from providers.tool_history import argument_text
@@ -37,8 +38,6 @@ _NOT_IN_IDS: Final = re.compile("[^a-zA-Z0-9_-]")
 
 # In place of a question of the history of which nothing can be sent: roles have to alternate.
 _NOTHING_SENT: Final = "[attachment]"
-
-_THINKING: Final = ("thinking", "redacted_thinking")
 
 _DATA_URI: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[^;,]*)*;base64,", re.ASCII)
 
@@ -83,7 +82,7 @@ def tool_names(turns: Iterable[Turn]) -> list[str]:
 
 def _answer(turn: Turn, model: str) -> list[Message]:
     content = list(_blocks_of_answer(turn, model))
-    while content and content[-1]["type"] in _THINKING:  # the answer was cut off after it
+    while content and content[-1]["type"] in THINKING:  # the answer was cut off after it
         content.pop()
     return content
 
@@ -133,7 +132,7 @@ def _thinking(text: str, data: ProviderData | None, model: str) -> Iterator[Mess
 
 def _result(block: ToolResultBlock) -> Message:
     result: Message = {"type": "tool_result", "tool_use_id": _call_id(block.id)}
-    if block.text:
+    if block.text.strip():
         result["content"] = block.text
     if block.is_error:
         result["is_error"] = True

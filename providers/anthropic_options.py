@@ -6,10 +6,10 @@ later ones only efforts. So an effort becomes a budget where the model's name ha
 or none, as with those of gateways. A budget that was asked for is sent to any model.
 """
 
-import re
 from typing import Any, Final
 
 from model.prompt import NamedTool, Prompt, ReasoningEffort, ResponseFormat, Tool
+from providers.anthropic_thinking import is_adaptive
 from providers.errors import UnsupportedOption
 from providers.openai_options import parameters_of
 from providers.options import Field, OptionTable
@@ -35,10 +35,6 @@ _BUDGETS: Final[dict[ReasoningEffort, int]] = {
 
 # With thinking, the API permits no smaller top_p.
 _LEAST_THINKING_TOP_P: Final = 0.95
-
-# `claude-sonnet-4-5-20250929`, `claude-3-7-sonnet-latest`, `anthropic.claude-opus-5`.
-_VERSION: Final = re.compile(r"claude-(?:[a-z]+-)*(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
-_ADAPTIVE_SINCE: Final = (4, 6)
 
 
 def _at_most_one(value: float) -> float:
@@ -110,11 +106,11 @@ def dependent_fields(prompt: Prompt) -> dict[str, Any]:
 def _thinking(prompt: Prompt) -> dict[str, Any]:
     effort, budget = prompt.reasoning_effort, prompt.reasoning_budget
     limit, fields = prompt.max_tokens, dict[str, Any]()
-    is_adaptive = _is_adaptive(prompt.model)
-    if effort is not None and budget is not None and (effort == "none" or not is_adaptive):
+    by_effort = is_adaptive(prompt.model)
+    if effort is not None and budget is not None and (effort == "none" or not by_effort):
         raise UnsupportedOption("reasoning_effort")
     if effort is not None and effort != "none":
-        if is_adaptive:
+        if by_effort:
             # Newer models leave the text of their thinking out unless they are asked for it.
             fields["thinking"] = {"type": "adaptive", "display": "summarized"}
             fields["output_config"] = {"effort": "low" if effort == "minimal" else effort}
@@ -169,11 +165,3 @@ def _tool_choice(prompt: Prompt) -> dict[str, Any] | None:
     if is_single and choice != "none":
         fields["disable_parallel_tool_use"] = True
     return fields
-
-
-def _is_adaptive(model: str) -> bool:
-    """Whether a model thinks by an effort rather than within a budget."""
-    found = _VERSION.search(model.lower())
-    if found is None:
-        return False
-    return (int(found[1]), int(found[2] or 0)) >= _ADAPTIVE_SINCE

@@ -85,7 +85,9 @@ def _is_count(value: Any) -> bool:
 
 
 def _check_system(system: Any) -> None:
-    if not isinstance(system, str):
+    if isinstance(system, str):
+        _need(system.strip(), "system: text content blocks must contain non-whitespace text")
+    else:
         _need(isinstance(system, list), "system")
         for block in system:
             _need(isinstance(block, dict) and block.get("type") == "text", "system: text only")
@@ -182,10 +184,30 @@ def _check_messages(body: Json, *, thinks: bool) -> None:
             pending = set()
     _need(messages[-1]["role"] == "user", "this model does not support assistant message prefill")
     _need(not seen or body.get("tools"), "requests with `tool_use` blocks must define tools")
-    last = messages[-1]["content"]
-    if thinks and isinstance(last, list) and last[0]["type"] == "tool_result":
-        first = messages[-2]["content"][0]["type"]
-        _need(first in ("thinking", "redacted_thinking"), f"expected thinking, but found {first}")
+    _check_loop(body, thinks=thinks)
+
+
+def _check_loop(body: Json, *, thinks: bool) -> None:
+    """Check the thinking of the tool loop that goes on, which is one answer to the API."""
+    kinds: list[str] = []
+    for message in reversed(body["messages"]):
+        blocks = [block["type"] for block in _blocks_of(message["content"], "")]
+        if message["role"] == "assistant":
+            kinds = blocks + kinds
+        elif blocks[0] != "tool_result":
+            break
+    if not kinds:
+        return
+    if thinks:
+        by_effort = body["thinking"]["type"] == "adaptive"
+        begins = kinds[0] in ("thinking", "redacted_thinking")
+        _need(begins or by_effort, f"expected thinking, but found {kinds[0]}")
+        return
+    model = body["model"]
+    is_off_by_default = model.startswith("claude-") and not _is_newer_than(model, (4, 5))
+    if "thinking" in body or is_off_by_default:
+        hold = {"thinking", "redacted_thinking"} & set(kinds)
+        _need(not hold, f"when thinking is disabled, an answer cannot contain {hold}")
 
 
 def _blocks_of(content: Any, where: str) -> list[Json]:
@@ -241,7 +263,8 @@ def _check_question(blocks: list[Json], calls: set[str], where: str) -> None:
             case "tool_result":
                 optional = {"content", "is_error", "cache_control"}
                 _fields(block, {"type", "tool_use_id"}, optional, where)
-                _need(isinstance(block.get("content", ""), str), f"{where}: tool_result.content")
+                said = block.get("content", "x")
+                _need(isinstance(said, str) and said.strip(), f"{where}: tool_result.content")
                 _need(place == len(results), f"{where}: tool_result blocks come first")
                 results.append(block["tool_use_id"])
             case kind:

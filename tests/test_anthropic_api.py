@@ -45,11 +45,25 @@ def problem(headers: dict[str, str] | None = None, **fields: Any) -> str | None:
         {"temperature": 0.5, "top_k": 3, "system": "s", "stop_sequences": ["a"]},
         {"thinking": THINKS, "temperature": 1},
         {"thinking": {"type": "adaptive"}, "model": "claude-opus-4-6"},
-        {"tools": [TOOL], "messages": [user(), answer(THOUGHT, SAID, CALL), user(RESULT)]},
+        {"messages": [user(), answer(THOUGHT, SAID), user()]},
         {
             "tools": [TOOL],
             "thinking": THINKS,
             "messages": [user(), answer(THOUGHT, CALL), user(RESULT)],
+        },
+        {
+            "tools": [TOOL],
+            "thinking": THINKS,
+            "messages": [
+                *(user(), answer(THOUGHT, CALL), user(RESULT)),
+                *(answer(CALL | {"id": "c2"}), user(RESULT | {"tool_use_id": "c2"})),
+            ],
+        },
+        {
+            "tools": [TOOL],
+            "model": "claude-opus-4-6",
+            "thinking": {"type": "adaptive"},
+            "messages": [user(), answer(CALL), user(RESULT)],
         },
     ],
 )
@@ -91,6 +105,18 @@ def test_what_is_right_is_taken(fields: dict[str, Any]) -> None:
                 "messages": [user(), answer(CALL), user(RESULT)],
             },
             "expected thinking",
+        ),
+        (
+            {"tools": [TOOL], "messages": [user(), answer(THOUGHT, CALL), user(RESULT)]},
+            "when thinking is disabled",
+        ),
+        ({"system": " "}, "system"),
+        (
+            {
+                "tools": [TOOL],
+                "messages": [user(), answer(CALL), user(RESULT | {"content": "\n"})],
+            },
+            "tool_result.content",
         ),
         (
             {"messages": [user(), answer(THOUGHT | {"thinking": "b"}, SAID), user()]},

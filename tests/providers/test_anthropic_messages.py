@@ -105,10 +105,11 @@ def test_hidden_thinking_after_a_call_stays_behind_it() -> None:
     first = ToolCallBlock("c1", "weather", "{}", ProviderData("anthropic", BUDGETED, hidden))
     results = user(ToolResultBlock("c1", "sun"), ToolResultBlock("c2", "rain"))
 
-    messages = sent(*HELLO, assistant(first, call("c2", "Oslo")), results)["messages"]
+    turns = (*HELLO, assistant(signed("a"), first, call("c2", "Oslo")), results)
+    messages = sent(*turns, tools=(WEATHER,), reasoning_effort="low")["messages"]
 
     kinds = [block["type"] for block in messages[1]["content"]]
-    assert ["tool_use", "redacted_thinking", "tool_use"] == kinds
+    assert ["thinking", "tool_use", "redacted_thinking", "tool_use"] == kinds
 
 
 def test_an_answer_that_was_cut_off_after_its_thinking_says_nothing() -> None:
@@ -306,3 +307,23 @@ def test_without_the_cache_nothing_is_marked() -> None:
         b"cache"
         not in ANTHROPIC.request(Prompt(model=BUDGETED, turns=rounds(1), system="short"), "k").body
     )
+
+
+@pytest.mark.parametrize("blank", ["", " \n"])
+def test_blank_results_and_system_prompts_are_not_sent(blank: str) -> None:
+    turns = (*HELLO, assistant(call("c1", "Paris")), user(ToolResultBlock("c1", blank)))
+
+    body = sent(*turns, system=blank)
+
+    assert "system" not in body
+    assert [{"type": "tool_result", "tool_use_id": "c1"}] == body["messages"][2]["content"]
+
+
+def test_servers_may_count_the_calls_of_each_answer_anew() -> None:
+    round_ = (assistant(call("0", "Paris")), user(ToolResultBlock("0", "sun")))
+
+    messages = sent(*HELLO, *round_, *round_, tools=(WEATHER,))["messages"]
+
+    ids = [messages[place]["content"][0]["id"] for place in (1, 3)]
+    assert ids == [messages[place]["content"][0]["tool_use_id"] for place in (2, 4)]
+    assert 2 == len(set(ids))
