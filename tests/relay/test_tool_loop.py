@@ -51,7 +51,7 @@ def test_the_calls_of_an_answer_that_the_model_ended_are_open(reason: str | None
     assert ("a", "b") == open_calls(answer(TextBlock("x"), *CALLS, finish_reason=reason))
 
 
-@pytest.mark.parametrize("status", set(Status) - {Status.COMPLETE})
+@pytest.mark.parametrize("status", [each for each in Status if each != Status.COMPLETE])
 def test_an_answer_that_did_not_end_well_has_no_open_calls(status: Status) -> None:
     assert () == open_calls(answer(*CALLS, status=status))
 
