@@ -75,9 +75,7 @@ class OpenAI(Dialect):
             body.setdefault(name, value)
         if self._switches.stream_options:
             body["stream_options"] = {"include_usage": True}
-            if (
-                self._server.pads_tokens
-            ):  # turns off the random padding that hides the lengths of tokens
+            if self._server.pads_tokens:  # with random text, which hides the lengths of tokens
                 body["stream_options"]["include_obfuscation"] = False
         headers = {
             "Content-Type": "application/json",

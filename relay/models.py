@@ -15,9 +15,8 @@ class Source(Protocol):
     name: str
     models: tuple[str, ...]
     options: tuple[str, ...]  # the options of a prompt that it can express
-    output_kinds: frozenset[
-        str
-    ]  # the kinds that its answers may have, besides those of the first version
+    # The kinds of blocks that its answers may have, besides those of the first version.
+    output_kinds: frozenset[str]
 
     def check(self, prompt: Prompt) -> None:
         """Raises UnsupportedOption or UnsupportedPart if it cannot express what `prompt` asks."""
