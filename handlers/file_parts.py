@@ -8,6 +8,7 @@ as they are. Docstrings and descriptions of fields are part of the OpenAPI docum
 import re
 from typing import Annotated, Any, Literal
 
+import msgspec
 from msgspec import Meta
 
 from handlers.attached_files import DATA
@@ -16,8 +17,23 @@ from model.blocks import Block, FileBlock, ImageBlock
 
 # Browsers and servers take addresses of about 2,000 characters.
 _MAX_URL_CHARS = 2048
-# User names and passwords do not belong into an address.
-_HTTPS = re.compile(r"https://[^/?#@\s\\]+([/?#][!-~]*)?")
+# User names and passwords do not belong into an address. The page of the documentation shows the
+# pattern: `/{2}` keeps it from looking like an address there.
+_HTTPS = r"https:/{2}[^/?#@\s\\]+([/?#][!-~]*)?"
+_DATA_PATTERN = {"pattern": f"^{DATA}"}
+
+# `check_address` holds strings to it, and says what was expected in words.
+_Url = Annotated[
+    str,
+    Meta(
+        extra_json_schema={
+            "anyOf": [
+                _DATA_PATTERN,
+                {"pattern": rf"^{_HTTPS}\Z", "maxLength": _MAX_URL_CHARS},
+            ]
+        }
+    ),
+]
 
 # As long as file systems allow, and printable: it is shown in a header.
 _Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
@@ -29,23 +45,25 @@ _URL = Meta(
 )
 _NAME = Meta(description="The file's name.", examples=["report.pdf"])
 
+# It becomes the head of a `data:` URI, which ends with the first comma.
+_MediaType = Annotated[str, Meta(pattern=r"^[^,]*\Z")]
+_MEDIA_TYPE = Meta(description="Not believed: the content shows its type.", examples=["image/png"])
+_BASE64 = Meta(description="The content in base64.", examples=["iVBORw0KGgo="])
+
 
 def check_address(url: str) -> None:
     """Return if `url` is an https address or a `data:` URI. Raises ValueError."""
     if url.startswith(DATA):
         return
-    if len(url) > _MAX_URL_CHARS or _HTTPS.fullmatch(url) is None:
+    if len(url) > _MAX_URL_CHARS or re.fullmatch(_HTTPS, url) is None:
         raise ValueError("Expected an https address without a password, or a data: URI")
 
 
 class Base64Source(Body, frozen=True, kw_only=True, tag_field="type", tag="base64"):
     """Content in base64, as Anthropic spells it."""
 
-    media_type: Annotated[
-        str,
-        Meta(description="Not believed: the content shows its type.", examples=["image/png"]),
-    ]
-    data: Annotated[str, Meta(description="The content in base64.", examples=["iVBORw0KGgo="])]
+    media_type: Annotated[_MediaType, _MEDIA_TYPE]
+    data: Annotated[str, _BASE64]
 
     @property
     def address(self) -> str:
@@ -56,7 +74,7 @@ class Base64Source(Body, frozen=True, kw_only=True, tag_field="type", tag="base6
 class UrlSource(Body, frozen=True, kw_only=True, tag_field="type", tag="url"):
     """An address, as Anthropic spells it."""
 
-    url: Annotated[str, _URL]
+    url: Annotated[_Url, _URL]
 
     def __post_init__(self) -> None:
         check_address(self.url)
@@ -75,7 +93,7 @@ _SOURCE = Meta(description="The content as Anthropic spells it, in place of `url
 class ImagePart(Body, frozen=True, kw_only=True, tag_field="type", tag="image"):
     """A part of a question that is an image: PNG, JPEG, GIF or WebP."""
 
-    url: Annotated[str | None, _URL] = None
+    url: Annotated[_Url | None, _URL] = None
     source: Annotated[Source | None, _SOURCE] = None
 
     def __post_init__(self) -> None:
@@ -92,7 +110,14 @@ class ImagePart(Body, frozen=True, kw_only=True, tag_field="type", tag="image"):
 class OpenAIFile(Body, frozen=True, kw_only=True):
     """A file as OpenAI spells it."""
 
-    file_data: Annotated[str, Meta(description="A `data:` URI with the content in base64.")]
+    file_data: Annotated[
+        str,
+        Meta(
+            description="A `data:` URI with the content in base64.",
+            examples=["data:application/pdf;base64,JVBERi0xLjc="],
+            extra_json_schema=_DATA_PATTERN,
+        ),
+    ]
     filename: Annotated[_Name | None, _NAME] = None
 
     def __post_init__(self) -> None:
@@ -103,7 +128,7 @@ class OpenAIFile(Body, frozen=True, kw_only=True):
 class FilePart(Body, frozen=True, kw_only=True, tag_field="type", tag="file"):
     """A part of a question that is a file: PDF or UTF-8 text."""
 
-    url: Annotated[str | None, _URL] = None
+    url: Annotated[_Url | None, _URL] = None
     name: Annotated[_Name | None, _NAME] = None
     file: Annotated[
         OpenAIFile | None,
@@ -126,7 +151,7 @@ class FilePart(Body, frozen=True, kw_only=True, tag_field="type", tag="file"):
 class ImageUrl(Body, frozen=True, kw_only=True):
     """An image as OpenAI spells it."""
 
-    url: Annotated[str, _URL]
+    url: Annotated[_Url, _URL]
     detail: Annotated[Literal["auto"], Meta(description="Only `auto`: the provider decides.")] = (
         "auto"
     )
@@ -156,6 +181,81 @@ class DocumentPart(Body, frozen=True, kw_only=True, tag_field="type", tag="docum
         return FileBlock(url=self.source.address, name=self.title)
 
 
+class GeminiTextPart(Body, frozen=True, kw_only=True):
+    """Text as Gemini spells it, without a `type`; it is stored as a `text`."""
+
+    text: Annotated[str, Meta(description="The text.", examples=["What is a headrace?"])]
+
+    @property
+    def typed(self) -> dict[str, str]:
+        """The part in this API's spelling."""
+        return {"type": "text", "text": self.text}
+
+
+_GEMINI_TYPE = Meta(
+    description="An image if it begins with `image/`, else a file. The rest is not believed: the "
+    "content shows its type.",
+    examples=["image/png"],
+)
+
+
+class GeminiData(Body, frozen=True, kw_only=True, rename="camel"):
+    """Content as Gemini spells it. Images have no name."""
+
+    mime_type: Annotated[_MediaType, _GEMINI_TYPE]
+    data: Annotated[str, _BASE64]
+    display_name: Annotated[_Name | None, _NAME] = None
+
+
+class GeminiSnakeData(Body, frozen=True, kw_only=True):
+    """Content as Gemini's clients in Python spell it. Images have no name."""
+
+    mime_type: Annotated[_MediaType, _GEMINI_TYPE]
+    data: Annotated[str, _BASE64]
+    display_name: Annotated[_Name | None, _NAME] = None
+
+
+_INLINE = Meta(description="The content.")
+
+
+class GeminiDataPart(Body, frozen=True, kw_only=True, rename="camel"):
+    """An image or a file as Gemini spells it, without a `type`; stored as `image` or `file`."""
+
+    inline_data: Annotated[GeminiData, _INLINE]
+
+    @property
+    def typed(self) -> dict[str, str]:
+        """The part in this API's spelling."""
+        return _typed(self.inline_data)
+
+
+class GeminiSnakeDataPart(Body, frozen=True, kw_only=True):
+    """An image or a file as Gemini's clients in Python spell it; stored as `image` or `file`."""
+
+    inline_data: Annotated[GeminiSnakeData, _INLINE]
+
+    @property
+    def typed(self) -> dict[str, str]:
+        """The part in this API's spelling."""
+        return _typed(self.inline_data)
+
+
+def _typed(data: GeminiData | GeminiSnakeData) -> dict[str, str]:
+    url = f"{DATA}{data.mime_type};base64,{data.data}"
+    if data.mime_type.startswith("image/"):
+        return {"type": "image", "url": url}
+    named = {} if data.display_name is None else {"name": data.display_name}
+    return {"type": "file", "url": url} | named
+
+
+# The parts without a `type`, by the field that each has.
+GEMINI_PARTS = {
+    "text": GeminiTextPart,
+    "inlineData": GeminiDataPart,
+    "inline_data": GeminiSnakeDataPart,
+}
+
+
 def with_types(body: Any) -> Any:
     """A body whose parts in Gemini's spelling, which has no `type`, are replaced by this API's.
 
@@ -167,19 +267,12 @@ def with_types(body: Any) -> Any:
 
 
 def _with_type(part: Any) -> Any:
-    if not isinstance(part, dict) or "type" in part:
+    if not isinstance(part, dict) or len(part) != 1:
         return part
-    if part.keys() == {"text"}:
-        return {"type": "text", **part}
-    found = [part[name] for name in ("inlineData", "inline_data") if name in part]
-    if len(found) != len(part) or len(found) != 1 or not isinstance(found[0], dict):
+    kind = GEMINI_PARTS.get(*part)
+    if kind is None:
         return part
-    fields = dict(found[0])
-    media_type = fields.pop("mimeType", fields.pop("mime_type", None))
-    data, name = fields.pop("data", None), fields.pop("displayName", None)
-    if fields or not isinstance(media_type, str) or not isinstance(data, str):
+    try:
+        return msgspec.convert(part, kind).typed
+    except msgspec.ValidationError:
         return part
-    url = f"{DATA}{media_type};base64,{data}"
-    if media_type.startswith("image/"):
-        return {"type": "image", "url": url}
-    return {"type": "file", "url": url} | ({} if name is None else {"name": name})

@@ -185,6 +185,10 @@ async def test_a_file_in_any_spelling_is_the_same_file(
          (400, "invalid_body")),
         ({"type": "file", "url": data_uri(PDF), "name": "a\nb"}, (400, "invalid_body")),
         ({"inlineData": {"mimeType": "image/png"}}, (400, "invalid_body")),
+        # A `data:` URI begins after the first comma.
+        ({"inlineData": {"mimeType": "text/plain,a", "data": "YWJj"}}, (400, "invalid_body")),
+        ({"type": "document", "source": {"type": "base64", "media_type": "text/plain,a",
+          "data": "YWJj"}}, (400, "invalid_body")),
         (image(PNG + bytes(7000)), (413, "file_too_large")),
     ],
 )  # fmt: skip

@@ -63,6 +63,8 @@ def test_the_types_keep_the_names_by_which_generated_clients_know_them() -> None
         *("Message", "ModelEntry", "NewConversation", "Options", "Problem", "Question", "Ready"),
         *("Refusal", "TextPart", "ToolResultPart", "ImagePart", "FilePart"),
         *("ImageUrlPart", "ImageUrl", "DocumentPart", "OpenAIFile", "Base64Source", "UrlSource"),
+        *("GeminiTextPart", "GeminiDataPart", "GeminiData"),
+        *("GeminiSnakeDataPart", "GeminiSnakeData"),
         *("ToolDefinition", "ChosenTool", "JsonObjectFormat", "JsonSchemaFormat"),
     )
     events = ("DeltaEvent", "EndEvent", "Event", "ResetEvent", "StartEvent", "ToolCallDelta")
