@@ -60,6 +60,8 @@ class QuestionReader:
             if structure > most // _STRUCTURE_PART:
                 raise body_too_large(most, "limits.max_body_bytes")
         question = read_body(request, kind, change=with_types)
+        if length <= most and isinstance(question.content, str):
+            return question, QuestionContent(question.content, ())
         text, parts = question.text_and_parts()
         if length - sum(map(data_length, parts)) > most:
             raise body_too_large(most, "limits.max_body_bytes")

@@ -112,6 +112,8 @@ class BodyLimiter(HTTPServerConnectionDelegate):
     ) -> None:
         self.budget = budget
         self.long_bodies = long_bodies
+        # No budget counts these, and no limit is below them.
+        self.short_bytes = min(budget.free_bytes, max_body_bytes)
         # Up to twice the limit the handlers refuse, after authentication.
         self.usual = _Limit(max_body_bytes, 2 * max_body_bytes, "limits.max_body_bytes")
         self.long = self.usual
@@ -141,6 +143,15 @@ _IGNORE = HTTPMessageDelegate()
 class _LimitedBody(HTTPMessageDelegate):
     """The body of one request, from its head to its end; Tornado calls the methods."""
 
+    _bytes = 0
+    _counted = 0
+    _counted_long = 0  # in the budget of long bodies
+    _refusal: _BodyRefusal | None = None
+    _is_answered = False  # the refusal, if it is refused before its end
+    _is_short = False  # by its announced length: no limit and no budget has to do with it
+    _is_head = False
+    _origin: str | None = None
+
     def __init__(
         self, limiter: BodyLimiter, inner: HTTPMessageDelegate, connection: HTTPConnection
     ) -> None:
@@ -148,13 +159,6 @@ class _LimitedBody(HTTPMessageDelegate):
         self._inner = inner
         self._connection = connection
         self._limit = limiter.usual
-        self._bytes = 0
-        self._counted = 0
-        self._counted_long = 0  # in the budget of long bodies
-        self._refusal: _BodyRefusal | None = None
-        self._is_answered = False  # the refusal, if it is refused before its end
-        self._is_head = False
-        self._origin: str | None = None
 
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
@@ -163,6 +167,9 @@ class _LimitedBody(HTTPMessageDelegate):
         self._is_head = start_line.method == "HEAD"
         self._origin = headers.get("Origin")
         asked = origin_form(start_line, headers, self._limiter.base_path)
+        if asked is not None and self._is_announced_short(headers):
+            self._is_short = True
+            return self._inner.headers_received(asked, headers)
         if asked is not None and self._may_be_long(asked):
             self._limit = self._limiter.long
         if "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0":
@@ -179,6 +186,8 @@ class _LimitedBody(HTTPMessageDelegate):
         return self._inner.headers_received(asked, headers)
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        if self._is_short:
+            return self._inner.data_received(chunk)
         self._bytes += len(chunk)
         if self._bytes > self._limit.max_received_bytes and not self._is_answered:
             self._discard_received()
@@ -220,6 +229,20 @@ class _LimitedBody(HTTPMessageDelegate):
     @property
     def _stream(self) -> ClientConnection:
         return cast(ClientConnection, cast(HTTP1Connection, self._connection).stream)
+
+    def _is_announced_short(self, headers: HTTPHeaders) -> bool:
+        """Whether there is no body or a short one, which then has its deadline.
+
+        Tornado reads no more than is announced.
+        """
+        length = headers.get("Content-Length", "0")
+        if "Transfer-Encoding" in headers or not _LENGTH.fullmatch(length):
+            return False
+        if int(length) > self._limiter.short_bytes:
+            return False
+        if length != "0":
+            self._stream.begin_body()
+        return True
 
     def _is_announced_too_large(self, headers: HTTPHeaders) -> bool:
         """Whether its length is certainly too large; invalid lengths are left to Tornado."""
@@ -272,6 +295,8 @@ class _LimitedBody(HTTPMessageDelegate):
             self.on_connection_close()  # `inner` drops what it has
 
     def _release_budget(self) -> None:
+        if self._is_short:
+            return
         self._limiter.budget.held -= self._counted
         self._counted = 0
         if self._limiter.long_bodies is not None:
