@@ -9,6 +9,10 @@ from msgspec.structs import astuple
 from model.blocks import Block, TextBlock, ToolResultBlock
 from model.messages import Role
 
+# In place of a question of the history that has only what the model does not take: its answer would
+# stand alone, which many APIs refuse.
+NOTHING_SENT: Final = "[attachment]"
+
 
 class Turn(msgspec.Struct, frozen=True):
     """One message of a prompt."""

@@ -23,7 +23,7 @@ from model.blocks import (
     ToolResultBlock,
 )
 from model.messages import Role
-from model.prompt import Prompt, Turn
+from model.prompt import NOTHING_SENT, Prompt, Turn
 from providers.anthropic_interpreter import DIALECT
 from providers.anthropic_thinking import THINKING
 from providers.attachments import content_of
@@ -35,9 +35,6 @@ PDF: Final = "application/pdf"
 
 # Characters that an id of a call must not have; other providers' ids have dots and colons.
 _NOT_IN_IDS: Final = re.compile("[^a-zA-Z0-9_-]")
-
-# In place of a question of the history of which nothing can be sent: roles have to alternate.
-_NOTHING_SENT: Final = "[attachment]"
 
 _DATA_URI: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[^;,]*)*;base64,", re.ASCII)
 
@@ -67,7 +64,7 @@ def messages(prompt: Prompt, turns: Sequence[Turn]) -> list[Message]:
         else:
             content = list(_question(turn, prompt))
             if not content:  # a blank question is sent as it is, and refused by the API
-                blank = turn.text if turn is turns[-1] else _NOTHING_SENT
+                blank = turn.text if turn is turns[-1] else NOTHING_SENT
                 content.append({"type": "text", "text": blank})
         if content:
             found.append({"role": turn.role.value, "content": content})

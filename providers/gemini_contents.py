@@ -25,11 +25,11 @@ from model.blocks import (
     data_for,
 )
 from model.messages import Role
-from model.prompt import Prompt, Turn
+from model.prompt import NOTHING_SENT, Prompt, Turn
 from providers.attachments import content_of
 from providers.errors import UnsupportedOption
 from providers.gemini_interpreter import DIALECT, MADE_ID_PREFIX, PartSignature
-from providers.tool_history import arguments_of, paired
+from providers.tool_history import argument_text, paired
 
 # Models that check no signatures: all before Gemini 3.
 _OLDER_MODELS: Final = re.compile(r"(^|/)gemini-[12]\b")
@@ -91,6 +91,8 @@ def _user_parts(turn: Turn, prompt: Prompt) -> list[Json]:
     parts: list[Json] = []
     for block in turn.blocks:
         _write_plain(parts, block, prompt)
+    if not parts and any(isinstance(block, ImageBlock | FileBlock) for block in turn.blocks):
+        parts.append({"text": NOTHING_SENT})
     return parts
 
 
@@ -145,7 +147,13 @@ def _sign(parts: list[Json], block: Block, signed: PartSignature) -> None:
 
 
 def _call(call: ToolCallBlock) -> Json:
-    return {**_id(call.id), "name": call.name, "args": arguments_of(call)}
+    arguments = msgspec.Raw(argument_text(call).encode())  # an object, as the model spelled it
+    return {**_id(call.id), "name": _name(call), "args": arguments}
+
+
+def _name(call: ToolCallBlock) -> str:
+    """The name of a call; other APIs let names begin with what is no letter."""
+    return call.name if call.name[:1].isalpha() or call.name[:1] == "_" else f"_{call.name}"
 
 
 def _results(turn: Turn, calls: list[ToolCallBlock]) -> list[Json]:
@@ -154,7 +162,7 @@ def _results(turn: Turn, calls: list[ToolCallBlock]) -> list[Json]:
         {
             "functionResponse": {
                 **_id(call.id),
-                "name": call.name,
+                "name": _name(call),
                 "response": _response(results[call.id]),
             }
         }
@@ -168,7 +176,7 @@ def _id(call_id: str) -> Json:
     return {} if not call_id or call_id.startswith(MADE_ID_PREFIX) else {"id": call_id}
 
 
-def _response(result: ToolResultBlock) -> Json:
+def _response(result: ToolResultBlock) -> Json | msgspec.Raw:
     """A result as the object that the API requires: `error` and `output` are its own names."""
     if result.is_error:
         return {"error": result.text}
@@ -176,7 +184,8 @@ def _response(result: ToolResultBlock) -> Json:
         value = msgspec.json.decode(result.text)
     except (ValueError, RecursionError):
         value = None
-    return value if isinstance(value, dict) else {"output": result.text}
+    is_object = isinstance(value, dict)
+    return msgspec.Raw(result.text.encode()) if is_object else {"output": result.text}
 
 
 def _attachment(part: ImageBlock | FileBlock, prompt: Prompt) -> Json:

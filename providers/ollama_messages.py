@@ -66,8 +66,13 @@ def _answer(turn: Turn, calls: list[ToolCallBlock]) -> Message:
         message["content"] = text
     if calls:
         # The templates of models that reason before a call want this reasoning back until the
-        # question is answered, and leave out older reasoning themselves.
-        thoughts = [block.text for block in turn.blocks if isinstance(block, ReasoningBlock)]
+        # question is answered, and leave out older reasoning themselves. Data belongs to reasoning
+        # of another provider, whose dialect alone may send it.
+        thoughts = [
+            block.text
+            for block in turn.blocks
+            if isinstance(block, ReasoningBlock) and block.data is None
+        ]
         if thinking := "".join(thoughts):
             message["thinking"] = thinking
         message["tool_calls"] = [_call(call) for call in calls]

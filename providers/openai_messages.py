@@ -56,9 +56,12 @@ def _answer(turn: Turn, server: ChatServer, *, is_in_loop: bool) -> dict[str, An
     if calls:
         message["tool_calls"] = calls
     if server.takes_reasoning and (calls or is_in_loop):
-        # Also if it is empty: the answer may be another model's, and the field is required.
+        # Also if it is empty: the answer may be another model's, and the field is required. Data
+        # belongs to reasoning of another provider, whose dialect alone may send it.
         message["reasoning_content"] = "".join(
-            block.text for block in turn.blocks if isinstance(block, ReasoningBlock)
+            block.text
+            for block in turn.blocks
+            if isinstance(block, ReasoningBlock) and block.data is None
         )
     return message
 

@@ -22,7 +22,7 @@ from model.blocks import (
     input_kind,
 )
 from model.messages import Message, Role, Status
-from model.prompt import Turn
+from model.prompt import NOTHING_SENT, Turn
 from relay.ask_request import AskRequest
 from relay.errors import ToolLoopTooLong, UnknownParent
 from relay.limits import Limits
@@ -69,7 +69,7 @@ async def history(
     fit into `limits.context_chars`, together with the `question_chars` of the question itself. An
     exchange that the question goes on with by tool results is a part of the question: it is sent
     whole and counts against `limits.max_question_chars`. Messages of which nothing is sent are
-    skipped.
+    skipped, except questions that have images or files, which keep their place.
 
     `model` is `<provider>/<model>`. `kinds` returns what a model of the provider takes besides
     text, by `input_kind`; anything else is left out.
@@ -178,13 +178,20 @@ class _Walk:
             # Some providers require the reasoning that led to a call, as long as the calls go on.
             with_reasoning = self._in_loop and message.model == self._model
             with_tools = "tool_result" in self._kinds(self._source_model)
-            return kept_of(message, with_tools=with_tools, with_reasoning=with_reasoning)
+            return kept_of(
+                message,
+                model=self._source_model,
+                with_tools=with_tools,
+                with_reasoning=with_reasoning,
+            )
         if message.role == Role.USER:
-            return tuple(self._asked(blocks))
+            kept = tuple(self._asked(message))
+            return kept or ((TextBlock(NOTHING_SENT),) if any(map(_is_part, blocks)) else ())
         return ()
 
-    def _asked(self, blocks: tuple[Block, ...]) -> Iterator[Block]:
-        for block in blocks:
+    def _asked(self, message: Message) -> Iterator[Block]:
+        is_of_question = self._in_loop and _is_persons(message)
+        for block in message.blocks:
             match block:
                 case TextBlock():
                     if block.text:
@@ -193,13 +200,14 @@ class _Walk:
                     if "tool_result" in self._kinds(self._source_model):
                         yield block
                 case ImageBlock() | FileBlock():
-                    if self._has_room_for(block):
+                    if self._takes_kind(block) and (is_of_question or self._has_room_for(block)):
                         self.has_files = True
                         yield block
 
+    def _takes_kind(self, part: ImageBlock | FileBlock) -> bool:
+        return input_kind(part) in self._kinds(self._source_model)
+
     def _has_room_for(self, part: ImageBlock | FileBlock) -> bool:
-        if input_kind(part) not in self._kinds(self._source_model):
-            return False
         self._part_bytes -= _bytes_sent(part)
         return self._part_bytes >= 0
 
@@ -207,6 +215,10 @@ class _Walk:
 def _is_persons(message: Message) -> bool:
     """Whether a person asked it, rather than a program that returns results of tool calls."""
     return message.role == Role.USER and not results_in(message.blocks)
+
+
+def _is_part(block: Block) -> bool:
+    return not isinstance(block, TextBlock | ToolResultBlock)
 
 
 def _chars_sent(block: Block) -> int:

@@ -56,26 +56,27 @@ def check_results(results: tuple[str, ...], calls: Iterable[str]) -> None:
         raise MissingToolResults
 
 
-def kept_of(answer: Message, *, with_tools: bool, with_reasoning: bool) -> tuple[Block, ...]:
+def kept_of(
+    answer: Message, *, model: str, with_tools: bool, with_reasoning: bool
+) -> tuple[Block, ...]:
     """The blocks of an answer that are sent again.
 
-    That is its text. Of a whole answer it is also the calls, and reasoning with provider data,
-    which the dialect sends to the model that made it; other reasoning with `with_reasoning` only.
-    Without `with_tools` the target takes no calls, and what was reasoned about them is left out as
-    well.
+    That is its text. Of a whole answer it is also the calls, and reasoning with data of `model`,
+    which is asked and may need it back; other reasoning with `with_reasoning` only. Without
+    `with_tools` the target takes no calls, and what was reasoned about them is left out as well.
     """
     blocks = answer.blocks
     if not is_whole(answer) or not (with_tools or not calls_in(blocks)):
         return tuple(block for block in blocks if isinstance(block, TextBlock) and block.text)
-    return tuple(block for block in blocks if _is_kept(block, with_reasoning=with_reasoning))
+    return tuple(block for block in blocks if _is_kept(block, model, with_reasoning=with_reasoning))
 
 
-def _is_kept(block: Block, *, with_reasoning: bool) -> bool:
+def _is_kept(block: Block, model: str, *, with_reasoning: bool) -> bool:
     match block:
         case TextBlock():
             return bool(block.text)
         case ReasoningBlock():
-            return block.data is not None or with_reasoning
+            return with_reasoning or (block.data is not None and block.data.model == model)
         case _:
             return isinstance(block, ToolCallBlock)
 

@@ -1,4 +1,4 @@
-"""What is sent to Gemini: contents, signatures on their parts, and options."""
+"""What is sent to Gemini: contents, and signatures on their parts."""
 
 import json
 from typing import Any
@@ -16,14 +16,11 @@ from model.blocks import (
     ToolResultBlock,
 )
 from model.messages import Role
-from model.prompt import NamedTool, Prompt, ResponseFormat, Tool, Turn, text_turn
+from model.prompt import Prompt, Tool, Turn, text_turn
 from providers.gemini import Gemini
 from tests.gemini_framing import call as call_part
 from tests.gemini_framing import parts, signature_of, text, thought
 from tests.providers.conversations import (
-    ANSWER,
-    CITY,
-    CLOCK,
     FILES,
     TWO_IMAGES,
     WEATHER,
@@ -37,12 +34,6 @@ from tests.providers.outcome import GEMINI
 
 SKIPPED = "skip_thought_signature_validator"
 PNG = FILES["f-png"].base64
-
-
-def config(**options: Any) -> dict[str, Any]:
-    """The generation config of a request."""
-    found: dict[str, Any] = sent(**options).get("generationConfig", {})
-    return found
 
 
 class TestUrl:
@@ -115,6 +106,11 @@ class TestContents:
         [first, *_] = sent(asked, text_turn(Role.ASSISTANT, "A cat."), *HELLO)["contents"]
         assert [{"text": "What is it?"}] == first["parts"]
 
+    def test_a_question_of_which_nothing_is_sent_keeps_its_place(self) -> None:
+        asked = user(ImageBlock(url="https://example.org/a", media_type="image/gif"))
+        [first, *_] = sent(asked, text_turn(Role.ASSISTANT, "A cat."), *HELLO)["contents"]
+        assert {"role": "user", "parts": [{"text": "[attachment]"}]} == first
+
     def test_reasoning_of_others_stays_here(self) -> None:
         others = ProviderData("anthropic", NEWER, {"signature": "x", "on": "thought"})
         turn = assistant(
@@ -163,6 +159,37 @@ class TestCalls:
         turns = (*HELLO, assistant(TextBlock("wait"), call("1", "Paris")), *HELLO)
         [_, content, _] = sent(*turns)["contents"]
         assert [{"text": "wait"}] == content["parts"]
+
+    def test_arguments_and_results_are_sent_as_they_were_written(self) -> None:
+        written = '{ "a": 1.50 }'
+        turns = (
+            *HELLO,
+            assistant(ToolCallBlock("c", "weather", written)),
+            user(ToolResultBlock("c", written)),
+        )
+        request = GEMINI.request(Prompt(model=OLDER, turns=turns), "key")
+        assert 2 == request.body.count(written.encode())
+
+    @pytest.mark.parametrize("depth", range(980, 1000))
+    def test_what_can_just_be_read_can_be_sent(self, depth: int) -> None:
+        deep = f'{{"a": {"[" * depth}{"]" * depth}}}'
+        turns = (
+            *HELLO,
+            assistant(ToolCallBlock("c", "weather", deep)),
+            user(ToolResultBlock("c", deep)),
+        )
+        assert GEMINI.request(Prompt(model=OLDER, turns=turns), "key").body
+
+    @pytest.mark.parametrize("name", ["1st", "-x"])
+    def test_names_that_other_apis_take_begin_as_this_one_demands(self, name: str) -> None:
+        turns = (
+            *HELLO,
+            assistant(ToolCallBlock("c", name, "{}")),
+            user(ToolResultBlock("c", "ok")),
+        )
+        [_, calls, results] = sent(*turns)["contents"]
+        assert f"_{name}" == calls["parts"][0]["functionCall"]["name"]
+        assert f"_{name}" == results["parts"][0]["functionResponse"]["name"]
 
     @pytest.mark.parametrize("result", ["[1]", "nan", '{"a": 1', "1", "", "[" * 5000, "null"])
     def test_results_that_are_no_object_are_sent_as_text(self, result: str) -> None:
@@ -269,163 +296,3 @@ class TestSignatures:
         block = ReasoningBlock("hm", ProviderData("gemini", NEWER, value))
         [_, content, _] = sent(*HELLO, assistant(block, TextBlock("Hi.")), *HELLO)["contents"]
         assert [{"text": "Hi."}] == content["parts"]
-
-
-class TestOptions:
-    def test_sampling(self) -> None:
-        assert {
-            "temperature": 0.5,
-            "topP": 0.25,
-            "topK": 3,
-            "maxOutputTokens": 9,
-            "stopSequences": ["a", "b"],
-            "seed": 4,
-            "presencePenalty": 0.0,
-            "frequencyPenalty": -1.0,
-        } == config(
-            temperature=0.5,
-            top_p=0.25,
-            top_k=3,
-            max_tokens=9,
-            stop=("a", "b"),
-            seed=4,
-            presence_penalty=0.0,
-            frequency_penalty=-1.0,
-        )
-
-    def test_what_is_not_asked_is_not_sent(self) -> None:
-        assert {"contents"} == sent().keys()
-
-    @pytest.mark.parametrize(
-        ("options", "name"),
-        [
-            ({"stop": tuple("abcdef")}, "stop"),
-            ({"seed": 2**31}, "seed"),
-            ({"parallel_tool_calls": False}, "parallel_tool_calls"),
-            ({"tool_choice": "required"}, "tool_choice"),
-            ({"tool_choice": NamedTool("now")}, "tool_choice"),
-            ({"reasoning_effort": "low", "reasoning_budget": 9}, "reasoning_budget"),
-        ],
-    )
-    def test_what_cannot_be_said_is_refused(self, options: dict[str, Any], name: str) -> None:
-        assert name == refused(**options)
-
-    def test_json_with_and_without_a_schema(self) -> None:
-        assert {"responseMimeType": "application/json"} == config(response_format=ResponseFormat())
-        assert {
-            "responseMimeType": "application/json",
-            "responseJsonSchema": CITY,
-        } == config(response_format=ANSWER)
-
-    @pytest.mark.parametrize(
-        ("model", "options", "thinking"),
-        [
-            (NEWER, {"reasoning_effort": "minimal"}, {"thinkingLevel": "MINIMAL"}),
-            (NEWER, {"reasoning_effort": "high"}, {"thinkingLevel": "HIGH"}),
-            (NEWER, {"reasoning_budget": 99}, {"thinkingBudget": 99}),
-            (OLDER, {"reasoning_effort": "low"}, {"thinkingBudget": 1024}),
-            (OLDER, {"reasoning_effort": "high"}, {"thinkingBudget": 24576}),
-            (OLDER, {"reasoning_effort": "low", "reasoning_budget": 99}, {"thinkingBudget": 99}),
-            (f"models/{OLDER}", {"reasoning_effort": "medium"}, {"thinkingBudget": 8192}),
-        ],
-    )
-    def test_thinking(self, model: str, options: dict[str, Any], thinking: dict[str, Any]) -> None:
-        found = config(model=model, **options)["thinkingConfig"]
-        assert {**thinking, "includeThoughts": True} == found
-
-    @pytest.mark.parametrize("options", [{"reasoning_effort": "none"}, {"reasoning_budget": 0}])
-    @pytest.mark.parametrize("model", [OLDER, NEWER])
-    @pytest.mark.parametrize("include", [True, False])
-    def test_no_thinking(self, options: dict[str, Any], model: str, include: bool) -> None:
-        dialect = Gemini(f"{HOST}/v1beta", include_thoughts=include)
-        found = config(dialect=dialect, model=model, **options)
-        assert {"thinkingConfig": {"thinkingBudget": 0}} == found
-
-    def test_thoughts_may_always_be_asked_for(self) -> None:
-        dialect = Gemini(f"{HOST}/v1beta", include_thoughts=True)
-        thinking = {"includeThoughts": True}
-        assert {"thinkingConfig": thinking} == config(dialect=dialect)
-        assert {"temperature": 1, "thinkingConfig": thinking} == config(
-            dialect=dialect, temperature=1
-        )
-
-    def test_tools_are_declared_with_their_schemas(self) -> None:
-        assert [
-            {
-                "functionDeclarations": [
-                    {
-                        "name": "weather",
-                        "description": "Tells the weather.",
-                        "parametersJsonSchema": CITY,
-                    },
-                    {"name": "clock"},
-                ]
-            }
-        ] == sent(tools=(WEATHER, CLOCK))["tools"]
-
-    @pytest.mark.parametrize(
-        ("choice", "strict", "calling"),
-        [
-            (None, False, None),
-            ("auto", False, None),
-            ("none", False, {"mode": "NONE"}),
-            ("required", False, {"mode": "ANY"}),
-            (NamedTool("now"), False, {"mode": "ANY", "allowedFunctionNames": ["now"]}),
-            (None, True, {"mode": "VALIDATED"}),
-            ("auto", True, {"mode": "VALIDATED"}),
-            ("none", True, {"mode": "NONE"}),
-            ("required", True, {"mode": "ANY"}),
-        ],
-    )
-    def test_the_choice_of_a_tool(self, choice: Any, strict: bool, calling: Any) -> None:
-        tools = (WEATHER, Tool("now", strict=strict))
-        body = sent(tools=tools, tool_choice=choice, parallel_tool_calls=True)
-        assert calling == body.get("toolConfig", {}).get("functionCallingConfig")
-
-    @pytest.mark.parametrize("choice", ["auto", "none"])
-    def test_no_choice_is_sent_without_tools(self, choice: str) -> None:
-        assert {"contents"} == sent(tool_choice=choice).keys()
-
-
-class TestExtra:
-    def test_further_fields_are_merged(self) -> None:
-        extra = {
-            "safetySettings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "OFF"}],
-            "labels": {"team_a": "x"},
-            "generationConfig": {"mediaResolution": "MEDIA_RESOLUTION_LOW"},
-        }
-        body = sent(extra=extra, temperature=1)
-        assert {"temperature": 1, "mediaResolution": "MEDIA_RESOLUTION_LOW"} == body.pop(
-            "generationConfig"
-        )
-        assert (extra["safetySettings"], extra["labels"]) == (
-            body["safetySettings"],
-            body["labels"],
-        )
-
-    def test_thoughts_may_be_left_out(self) -> None:
-        extra = {"generationConfig": {"thinkingConfig": {"includeThoughts": False}}}
-        thinking = config(extra=extra, reasoning_effort="low")["thinkingConfig"]
-        assert {"thinkingLevel": "LOW", "includeThoughts": False} == thinking
-
-    @pytest.mark.parametrize(
-        "extra",
-        [
-            *({name: 1} for name in ("contents", "systemInstruction", "model", "tools")),
-            *({name: {}} for name in ("system_instruction", "generation_config", "tool_config")),
-            {"safety_settings": []},
-            {"generationConfig": {"maxOutputTokens": 1}},
-            {"generationConfig": {"max_output_tokens": 1}},
-            {"generationConfig": {"thinkingConfig": {"thinking_budget": 1}}},
-            {"toolConfig": {"functionCallingConfig": {"mode": "ANY"}}},
-            {"toolConfig": {"function_calling_config": {}}},
-        ],
-    )
-    def test_our_fields_are_ours_in_either_spelling(self, extra: dict[str, Any]) -> None:
-        path = "extra"
-        inner: Any = extra
-        name = refused(extra=extra)
-        while isinstance(inner, dict) and inner and path != name:
-            [(key, inner)] = inner.items()
-            path += f".{key}"
-        assert path == name

@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from model.blocks import ImageBlock, ReasoningBlock, TextBlock, ToolCallBlock, ToolResultBlock
+from model.blocks import (
+    ImageBlock,
+    ProviderData,
+    ReasoningBlock,
+    TextBlock,
+    ToolCallBlock,
+    ToolResultBlock,
+)
 from model.messages import Role
 from model.prompt import Prompt, ResponseFormat, Tool, text_turn
 from providers.errors import UnsupportedOption
@@ -227,6 +234,11 @@ class TestMessages:
 
     def test_reasoning_without_a_call_is_not_sent_again(self) -> None:
         turns = (*HELLO, assistant(ReasoningBlock("hm"), TextBlock("yes")), *HELLO)
+        assert "thinking" not in sent(turns=turns)["messages"][1]
+
+    def test_reasoning_of_another_provider_is_not_sent(self) -> None:
+        signed = ReasoningBlock("hm", ProviderData("anthropic", "claude", {"signature": "s"}))
+        turns = (*HELLO, assistant(signed, call("c", "Oslo")), user(ToolResultBlock("c", "ok")))
         assert "thinking" not in sent(turns=turns)["messages"][1]
 
     def test_images_are_base64_beside_the_text(self) -> None:

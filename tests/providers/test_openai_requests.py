@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from model.blocks import ImageBlock, ReasoningBlock, TextBlock, ToolCallBlock, ToolResultBlock
+from model.blocks import (
+    ImageBlock,
+    ProviderData,
+    ReasoningBlock,
+    TextBlock,
+    ToolCallBlock,
+    ToolResultBlock,
+)
 from model.messages import Role
 from model.prompt import Prompt, ResponseFormat, Tool, Turn, text_turn
 from presets import Switches
@@ -158,6 +165,11 @@ class TestReasoning:
 
     def test_they_require_the_field_even_where_another_model_did_not_think(self) -> None:
         turns = (*HELLO, assistant(call("1", "Rome")), user(ToolResultBlock("1", "hot")))
+        assert "" == body(server("deepseek"), *turns)["messages"][1]["reasoning_content"]
+
+    def test_they_get_none_that_another_provider_has_data_of(self) -> None:
+        signed = ReasoningBlock("hm", ProviderData("anthropic", "claude", {"signature": "s"}))
+        turns = (*HELLO, assistant(signed, call("1", "Rome")), user(ToolResultBlock("1", "hot")))
         assert "" == body(server("deepseek"), *turns)["messages"][1]["reasoning_content"]
 
     def test_they_do_not_want_it_otherwise(self) -> None:

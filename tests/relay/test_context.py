@@ -265,7 +265,7 @@ async def test_what_a_model_does_not_take_is_left_out(branch: Branch) -> None:
 
     found = await branch.history(kinds=frozenset())
 
-    assert ["q", "a", "b"] == texts(found)
+    assert ["q", "a", "[attachment]", "b"] == texts(found)
     assert {TextBlock} == {type(block) for each in found.turns for block in each.blocks}
 
 
@@ -283,6 +283,46 @@ async def test_the_newest_images_and_files_are_sent_again(branch: Branch) -> Non
         for turn in (await branch.history(context_part_bytes=100)).turns
         if turn.role is Role.USER
     ]
+
+
+@pytest.mark.gen_test
+async def test_a_question_of_images_that_are_not_sent_keeps_its_place(branch: Branch) -> None:
+    branch.asks(ImageBlock(file_id="c-1", size=10))
+    branch.answers(TextBlock("a cat"))
+    branch.asks(ImageBlock(file_id="c-2", size=10))
+    branch.loop(1)
+
+    found = await branch.history(RESULT, kinds=frozenset({"tool_result"}))
+
+    assert ["[attachment]", "a cat", "[attachment]", ""] == texts(found)
+    assert (CALL,) == found.turns[-1].blocks
+
+
+@pytest.mark.gen_test
+async def test_a_loop_keeps_the_images_of_its_question_whatever_their_size(
+    branch: Branch,
+) -> None:
+    old, new = ImageBlock(file_id="c-1", size=10), ImageBlock(file_id="c-2", size=99)
+    branch.asks(TextBlock("q"), old)
+    branch.answers(TextBlock("a"))
+    branch.asks(TextBlock("q"), new)
+    branch.loop(2)
+
+    in_loop = await branch.history(RESULT, context_part_bytes=10)
+    after = await branch.history(context_part_bytes=10)
+
+    assert [(TextBlock("q"), old), (TextBlock("q"), new)] == blocks(in_loop)[::2][:2]
+    assert [(TextBlock("q"),), (TextBlock("q"),)] == blocks(after)[::2][:2]
+
+
+@pytest.mark.gen_test
+async def test_reasoning_of_another_model_takes_no_room(branch: Branch) -> None:
+    branch.asks(TextBlock("q"))
+    branch.answers(ReasoningBlock("hm" * 100, SIGNED), TextBlock("a"))
+
+    found = await branch.history(model="p/other", context_chars=12)
+
+    assert [(TextBlock("q"),), (TextBlock("a"),)] == blocks(found)
 
 
 @pytest.mark.gen_test

@@ -86,7 +86,12 @@ def test_a_whole_answer_keeps_its_calls_and_what_the_provider_needs_back() -> No
     signed = ReasoningBlock("hm", SIGNED)
     blocks = (ReasoningBlock("so"), signed, TextBlock(""), TextBlock("x"), *CALLS)
 
-    kept = kept_of(answer(*blocks, UnknownBlock(type="x")), with_tools=True, with_reasoning=False)
+    kept = kept_of(
+        answer(*blocks, UnknownBlock(type="x")),
+        model="m",
+        with_tools=True,
+        with_reasoning=False,
+    )
 
     assert (signed, TextBlock("x"), *CALLS) == kept
 
@@ -94,7 +99,15 @@ def test_a_whole_answer_keeps_its_calls_and_what_the_provider_needs_back() -> No
 def test_reasoning_without_data_is_kept_where_it_is_asked_for() -> None:
     blocks = (ReasoningBlock("so"), *CALLS)
 
-    assert blocks == kept_of(answer(*blocks), with_tools=True, with_reasoning=True)
+    assert blocks == kept_of(answer(*blocks), model="m", with_tools=True, with_reasoning=True)
+
+
+def test_reasoning_with_data_of_another_model_is_not_kept() -> None:
+    signed = ReasoningBlock("hm", SIGNED)
+
+    kept = kept_of(answer(signed, *CALLS), model="n", with_tools=True, with_reasoning=False)
+
+    assert CALLS == kept
 
 
 def test_of_a_cut_off_answer_only_the_text_is_kept() -> None:
@@ -105,13 +118,15 @@ def test_of_a_cut_off_answer_only_the_text_is_kept() -> None:
     ]
 
     for each in cut:
-        assert (TextBlock("x"),) == kept_of(each, with_tools=True, with_reasoning=True)
+        assert (TextBlock("x"),) == kept_of(each, model="m", with_tools=True, with_reasoning=True)
 
 
 def test_a_target_without_tools_gets_neither_calls_nor_what_led_to_them() -> None:
     blocks = (ReasoningBlock("hm", SIGNED), TextBlock("x"), *CALLS)
 
-    assert (TextBlock("x"),) == kept_of(answer(*blocks), with_tools=False, with_reasoning=True)
+    assert (TextBlock("x"),) == kept_of(
+        answer(*blocks), model="m", with_tools=False, with_reasoning=True
+    )
 
 
 def test_turns_without_tools_stay_the_same_objects() -> None:
