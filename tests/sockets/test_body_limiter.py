@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from app.server import Server
 from handlers.streaming import StreamingHandler
 from sockets.acceptor import Acceptor
 from sockets.body_budget import BodyBudget
-from sockets.body_limiter import UNBOUNDED, BodyLimiter
+from sockets.body_limiter import UNBOUNDED, BodyLimiter, LongBodies
 from sockets.client_connection import ConnectionLimits
 from sockets.unread_requests import UnreadRequestLog
 from tests.issuer import Issuer
@@ -28,6 +30,8 @@ from tests.upstreams import ScriptedUpstream
 LONG = 90_000
 USUAL = "/api/v1/conversations"  # whose bodies bring no files
 MOST = 1_000_000
+FILES = "/files"
+WITH_FILES = 600_000
 
 
 class LengthHandler(RequestHandler):
@@ -40,13 +44,15 @@ class LengthHandler(RequestHandler):
 class Site:
     """A server with room for one long body and a half."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: int = 110_000, long_bodies: LongBodies | None = None) -> None:
         self.told: list[str] = []
-        application = Application([("/", LengthHandler)], log_function=lambda _: None)
+        routes = [("/", LengthHandler), (FILES, LengthHandler)]
+        application = Application(routes, log_function=lambda _: None)
         self.bodies = BodyLimiter(
             application,
             max_body_bytes=MOST // 2,
-            budget=BodyBudget(110_000),
+            budget=BodyBudget(budget),
+            long_bodies=long_bodies,
             on_refused=self.told.append,
         )
         self.http = HTTPServer(self.bodies, max_body_size=UNBOUNDED)
@@ -67,19 +73,38 @@ class Site:
         await until(lambda: self.bodies.budget.held > before + LONG - 20_000)
         return connection
 
-    async def post(self, length: int) -> Response:
-        return await call(self.url, "POST", "/", raw=b"x" * length)
+    async def post(self, length: int, path: str = "/") -> Response:
+        return await call(self.url, "POST", path, raw=b"x" * length)
 
 
-@pytest.fixture
-def site(io_loop: IOLoop) -> Iterator[Site]:
+@contextmanager
+def started(io_loop: IOLoop, *budgets: Any) -> Iterator[Site]:
     async def start() -> Site:
-        return Site()
+        return Site(*budgets)
 
     site = io_loop.run_sync(start)
     yield site
     site.acceptor.stop()
     io_loop.run_sync(site.http.close_all_connections)
+
+
+@pytest.fixture
+def site(io_loop: IOLoop) -> Iterator[Site]:
+    with started(io_loop) as site:
+        yield site
+
+
+@pytest.fixture
+def file_budget() -> BodyBudget:
+    """Room for one body with files and a half."""
+    return BodyBudget(150_000, free_bytes=MOST // 2)
+
+
+@pytest.fixture
+def file_site(io_loop: IOLoop, file_budget: BodyBudget) -> Iterator[Site]:
+    long_bodies = LongBodies(re.compile(FILES), MOST, file_budget)
+    with started(io_loop, 9 * MOST, long_bodies) as site:
+        yield site
 
 
 @pytest.mark.gen_test
@@ -97,6 +122,27 @@ async def test_a_long_body_beside_another_is_refused_and_a_usual_one_is_not(site
     assert b"200 OK" in await held.stream.readline()
     await until(lambda: site.bodies.budget.held == 0)
     assert LONG == (await site.post(LONG)).body["length"]
+    held.close()
+
+
+@pytest.mark.gen_test
+async def test_bodies_with_files_share_a_budget_that_keeps_no_others_out(
+    file_site: Site, file_budget: BodyBudget
+) -> None:
+    held = await Connection.open(file_site.url)
+    head = f"POST {FILES} HTTP/1.1\r\nHost: x\r\nContent-Length: {WITH_FILES}\r\n\r\n"
+    held.writer.write(head.encode() + b"x" * (WITH_FILES - 1))
+    await until(lambda: file_budget.held == WITH_FILES - 1 - MOST // 2)
+
+    refused = await file_site.post(WITH_FILES, FILES)
+    usual = await file_site.post(MOST // 2, FILES)
+
+    assert (503, "overloaded") == (refused.status, refused.body["error"]["code"])
+    assert MOST // 2 == usual.body["length"]
+    held.writer.write(b"x")
+    assert b"200 OK" in await held.stream.readline()
+    await until(lambda: file_budget.held == 0)
+    assert WITH_FILES == (await file_site.post(WITH_FILES, FILES)).body["length"]
     held.close()
 
 
