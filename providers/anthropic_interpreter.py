@@ -28,6 +28,7 @@ from providers.finish import finish_of
 from providers.json_events import JsonInterpreter
 from providers.lenient_json import Content
 from providers.sse import Event
+from providers.text_pieces import is_torn
 from providers.tool_calls import MAX_CALLS, CallFunction, CallPiece
 
 DIALECT: Final = "anthropic"  # in the provider data of its answers
@@ -248,7 +249,9 @@ class AnthropicInterpreter(JsonInterpreter[_AnthropicEvent]):
         self._out.reasoning("".join(words for _, words in texts_in(text)))
 
     def _data(self, value: dict[str, str]) -> None:
-        self._out.data(ProviderData(DIALECT, self._model, value))
+        """Keep data, unless half a character is in it: it can neither be stored nor be valid."""
+        if not any(map(is_torn, value.values())):
+            self._out.data(ProviderData(DIALECT, self._model, value))
 
     # What is said of the whole message
 
@@ -265,6 +268,9 @@ class AnthropicInterpreter(JsonInterpreter[_AnthropicEvent]):
         if finish is None:
             return
         self._stop_thinking()
+        for index, block in list(self._blocks.items()):
+            if block.input and not block.has_input:  # all of it was there, but the block's end
+                self._stop(index)
         explanation = details.explanation if details is not None else None
         if explanation and not self._out.content_count:
             self._out.write("refusal", explanation)

@@ -109,6 +109,7 @@ class Outcome:
         self.tool_calls[-1]["arguments"] += text
 
     def data(self, data: ProviderData) -> None:
+        msgspec.json.encode(data)  # it can be stored and sent
         self.kept.append(data)
         self.growth.append(("data", data.dialect))
 

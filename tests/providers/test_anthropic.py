@@ -75,6 +75,25 @@ def test_a_block_that_was_cut_off_gives_nothing_to_send_back(cut_before: bytes) 
     assert isinstance(outcome.error, StreamBroken)
 
 
+@pytest.mark.parametrize(
+    "torn",
+    [
+        block(
+            0,
+            {"type": "thinking", "thinking": "a", "signature": ""},
+            {"type": "signature_delta", "signature": "HALF"},
+        ),
+        block(0, {"type": "redacted_thinking", "data": "HALF"}),
+    ],
+)
+def test_data_with_half_a_character_is_not_kept(torn: bytes) -> None:
+    torn = torn.replace(b"HALF", b"x\\ud83d")
+
+    outcome = outcome_of(start(), torn, text(1, "c"), end())
+
+    assert ([], "c", True) == (outcome.kept, outcome.text_, outcome.complete)
+
+
 def test_gateways_sign_nothing() -> None:
     assert [] == outcome_of(start(), thinking(0, "a"), text(1, "c"), end()).kept
 
@@ -125,6 +144,27 @@ def test_an_input_that_comes_whole_at_the_start_counts_unless_it_comes_again() -
     assert [("c1", '{"n":1}'), ("c2", "{}")] == calls_of(
         outcome_of(start(), whole, again, end("tool_use"))
     )
+
+
+def test_an_input_at_the_start_counts_also_where_the_blocks_end_is_missing() -> None:
+    calls = [
+        event(
+            "content_block_start",
+            index=index,
+            content_block={
+                "type": "tool_use",
+                "id": f"c{index}",
+                "name": "f",
+                "input": {"a": index},
+            },
+        )
+        for index in (0, 1)
+    ]
+
+    outcome = outcome_of(start(), *calls, end("tool_calls"))
+
+    assert ['{"a":0}', '{"a":1}'] == [each["arguments"] for each in outcome.tool_calls]
+    assert outcome.complete
 
 
 def test_an_input_that_was_cut_by_the_limit_is_passed_on_as_it_is() -> None:
