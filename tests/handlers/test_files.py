@@ -1,10 +1,12 @@
 """Images and files of a question: what is taken, stored, sent on and given back."""
 
+import asyncio
 import base64
 from typing import Any
 
 import pytest
 
+from model.blocks import ImageBlock
 from tests.auth_servers import AuthServers
 from tests.file_steps import (
     GIF,
@@ -259,6 +261,30 @@ async def test_regenerating_and_asking_on_send_the_files_again(
         ]
         assert [PNG, PNG, GIF] == sent
         assert 2 == len(prompt.files)
+
+
+@pytest.mark.gen_test
+async def test_addresses_are_passed_on_and_never_called(
+    serve: Serving,
+    with_store: dict[str, Any],
+    sources: list[ImageProvider],
+    upstream: ScriptedUpstream,
+) -> None:
+    calls: list[asyncio.StreamWriter] = []
+    listening = await asyncio.start_server(lambda _, writer: calls.append(writer), "127.0.0.1", 0)
+    address = f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}/a.png"
+    server = await serve.start(**with_store)
+    upstream.finish()
+
+    answer = await ask(server, text(), {"type": "image", "url": address})
+
+    assert 200 == answer.status
+    assert address == (await asked(server, answer))[1]["url"]
+    assert [ImageBlock(url=address)] == [
+        block for block in sources[0].prompts[0].turns[0].blocks if isinstance(block, ImageBlock)
+    ]
+    assert [] == calls
+    listening.close()
 
 
 @pytest.mark.gen_test
