@@ -175,6 +175,15 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             **({} if later == _UNSET else dict(zip(LATER_OPTION_NAMES, later, strict=True))),
         )
 
+    def alone_in(self, prompt: Prompt) -> Prompt:
+        """`prompt` whose last turn is the question alone.
+
+        It is refused for what it carries itself, and not for an image of a question before that got
+        no answer and was joined to it.
+        """
+        turns = (*prompt.turns[:-1], Turn(Role.USER, self.blocks))
+        return msgspec.structs.replace(prompt, turns=turns)
+
 
 # The options that the first version did not have. Few questions set one, and one call returns all.
 LATER_OPTION_NAMES: Final = AskRequest.__struct_fields__[

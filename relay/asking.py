@@ -115,7 +115,7 @@ class Asker:
             contents = await self._contents(request, past, slot)
             prompt = request.prompt(source_model, conversation, past.turns, contents)
             try:
-                source.check(prompt)
+                source.check(request.alone_in(prompt) if past.has_files else prompt)
             except UnsupportedOption as error:
                 raise UnsupportedParameter(name=error.name) from None
             except UnsupportedPart as error:

@@ -12,7 +12,7 @@ from tornado.ioloop import IOLoop
 
 from model.blocks import ImageBlock, ProviderData, ReasoningBlock, TextBlock
 from model.messages import Role, Status
-from model.prompt import text_turn
+from model.prompt import Prompt, text_turn
 from relay.answer import Answer
 from relay.answer_record import AnswerRecord
 from relay.ask_request import AskRequest
@@ -170,6 +170,25 @@ async def test_what_a_source_does_not_take_is_refused_before_anything_is_kept(
         await place.relay.ask(AskRequest(user="u", content="q", parts=(ImageBlock(url="x"),)))
 
     assert (0, 0) == (place.rows(), len(place.relay.live_answers))
+
+
+@pytest.mark.gen_test
+async def test_a_question_is_not_refused_for_an_image_of_an_unanswered_one(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = ImageBlock(url="https://example.org/a.gif")
+    unanswered, _ = await place.relay.ask(AskRequest(user="u", content="q", parts=(image,)))
+    await place.whole(unanswered, "")
+    checked: list[Prompt] = []
+    monkeypatch.setattr(place.source, "check", checked.append)
+
+    again = AskRequest(user="u", content="again", conversation_id=unanswered.conversation_id)
+    answer, _ = await place.relay.ask(again)
+    await place.whole(answer, "yes")
+
+    assert (TextBlock("again"),) == checked[0].turns[-1].blocks
+    [sent] = place.source.prompts[-1].turns
+    assert (TextBlock("q"), image, TextBlock("again")) == sent.blocks
 
 
 @pytest.mark.gen_test
