@@ -10,13 +10,12 @@ import re
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import NamedTuple
-from urllib.parse import unquote_to_bytes
 
 import msgspec
 
 from handlers.errors import ApiError
 from model.blocks import Block, FileBlock, ImageBlock
-from relay.file_threads import decode_base64, encode_base64
+from relay.file_threads import decode_base64, decode_percent, encode_base64
 from relay.question_files import NewFile
 
 DATA = "data:"
@@ -36,7 +35,8 @@ FILE_TYPES = (*(media_type for _, media_type in _SIGNATURES), "text/plain")
 # Text has no control characters besides white space.
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
-_ENCODED = ";base64"
+# A parameter in the head of a `data:` URI, which browsers read in any case and with white space.
+_BASE64 = re.compile(r";\s*base64\s*(;|\Z)", re.IGNORECASE)
 
 
 class FileLimits(NamedTuple):
@@ -93,10 +93,10 @@ def _file_in(block: ImageBlock | FileBlock, max_bytes: int) -> NewFile:
     if len(text) * 3 // 4 > max_bytes + 2:
         raise _too_large(max_bytes)
     try:
-        if head.endswith(_ENCODED):
+        if _BASE64.search(head):
             data, base64 = decode_base64(text), text
         else:
-            data = unquote_to_bytes(text)
+            data = decode_percent(text)
             base64 = encode_base64(data)
     except ValueError:
         raise _invalid("is not valid base64") from None

@@ -140,6 +140,17 @@ async def test_an_image_in_any_spelling_is_the_same_image(
             None,
         ),
         ({"type": "file", "url": "data:text/plain,a%20b"}, b"a b", None),
+        # Browsers read these as base64, too.
+        (
+            {"type": "file", "url": data_uri(PDF).replace(";base64", "; BASE64 ")},
+            PDF,
+            None,
+        ),
+        (
+            {"type": "file", "url": data_uri(PDF).replace(";base64", ";base64;name=a.pdf")},
+            PDF,
+            None,
+        ),
     ],
 )
 @pytest.mark.gen_test
