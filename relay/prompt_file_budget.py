@@ -30,8 +30,14 @@ class PromptFileBudget:
             raise TooManyFileBytes(_RETRY_AFTER, users_part)
         if self.held + count > self.max_bytes:
             raise Overloaded(_RETRY_AFTER)
-        self.held += count
-        self._of_user[user] += count
+        if count:  # else nothing is given back, and the user would be remembered for good
+            self.held += count
+            self._of_user[user] += count
+
+    @property
+    def users(self) -> int:
+        """How many users have bytes in it."""
+        return len(self._of_user)
 
     def give(self, user: str, count: int) -> None:
         """Note that these bytes are no longer in memory."""
