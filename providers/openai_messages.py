@@ -1,6 +1,6 @@
 """The turns of a prompt as messages of a chat completion."""
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from model.blocks import (
     Block,
@@ -18,12 +18,16 @@ from providers.errors import UnsupportedOption
 from providers.openai_servers import ChatServer
 from providers.tool_history import argument_text, paired, texts_of
 
+# An answer for servers that require one between results and what the user says; an empty one is
+# refused.
+_BETWEEN: Final = "OK."
+
 
 def messages_of(prompt: Prompt, server: ChatServer) -> list[dict[str, Any]]:
     """The system prompt and the turns.
 
     Tool results are messages of their own, before what else the user says. Of answers the text and
-    the tool calls are sent, and in a loop of tool calls the reasoning, if the server requires it.
+    the tool calls are sent, and from the first call on the reasoning, if the server requires it.
     """
     messages: list[dict[str, Any]] = []
     if prompt.system:
@@ -32,10 +36,12 @@ def messages_of(prompt: Prompt, server: ChatServer) -> list[dict[str, Any]]:
         for turn, text in zip(prompt.turns, texts, strict=True):
             messages.append({"role": turn.role.value, "content": text})
         return messages
+    has_called = False
     for turn in paired(prompt.turns):
         if turn.role == Role.ASSISTANT:
-            is_in_loop = bool(messages) and messages[-1]["role"] == "tool"
-            messages.append(_answer(turn, server, is_in_loop=is_in_loop))
+            has_called = has_called or any(isinstance(b, ToolCallBlock) for b in turn.blocks)
+            with_reasoning = has_called and server.takes_reasoning
+            messages.append(_answer(turn, server, with_reasoning=with_reasoning))
         else:
             messages += _question(turn, prompt, server)
     return messages
@@ -49,13 +55,13 @@ def check_part(part: ImageBlock | FileBlock, server: ChatServer) -> None:
         raise UnsupportedOption(f"{kind}.url" if kind in server.parts else kind)
 
 
-def _answer(turn: Turn, server: ChatServer, *, is_in_loop: bool) -> dict[str, Any]:
+def _answer(turn: Turn, server: ChatServer, *, with_reasoning: bool) -> dict[str, Any]:
     calls = [_call(block, server) for block in turn.blocks if isinstance(block, ToolCallBlock)]
     # Null rather than empty where there are only calls, as the API itself sends it.
     message: dict[str, Any] = {"role": "assistant", "content": turn.text or (None if calls else "")}
     if calls:
         message["tool_calls"] = calls
-    if server.takes_reasoning and (calls or is_in_loop):
+    if with_reasoning:
         # Also if it is empty: the answer may be another model's, and the field is required. Data
         # belongs to reasoning of another provider, whose dialect alone may send it.
         message["reasoning_content"] = "".join(
@@ -78,11 +84,11 @@ def _question(turn: Turn, prompt: Prompt, server: ChatServer) -> list[dict[str, 
         if isinstance(block, ToolResultBlock)
     ]
     parts = [part for block in turn.blocks if (part := _part(block, prompt, server)) is not None]
-    if not any(isinstance(block, ImageBlock | FileBlock) for block in turn.blocks):
-        if turn.text:
-            messages.append({"role": turn.role.value, "content": turn.text})
-    elif parts:
-        messages.append({"role": turn.role.value, "content": parts})
+    has_parts = any(isinstance(block, ImageBlock | FileBlock) for block in turn.blocks)
+    if content := parts if has_parts else turn.text:
+        if messages and server.answers_results:
+            messages.append({"role": "assistant", "content": _BETWEEN})
+        messages.append({"role": turn.role.value, "content": content})
     return messages
 
 

@@ -29,9 +29,10 @@ class ChatServer(NamedTuple):
     options: OptionTable
     hosts: tuple[str, ...] = ()
     pads_tokens: bool = False  # with random text that hides their lengths; a field turns it off
-    # In a loop of tool calls the reasoning has to be sent back, as `reasoning_content`.
+    # From the first tool call on reasoning has to be sent back, as `reasoning_content`.
     takes_reasoning: bool = False
     parts: frozenset[InputKind] = frozenset(("image", "image_url"))
+    answers_results: bool = False  # an answer has to follow results, before a user's message
     call_id: Callable[[str], str] | None = None  # for servers that refuse others' ids of calls
     fields: Mapping[str, bool] = {}  # sent with every question, unless its `extra` has them
 
@@ -180,7 +181,10 @@ SERVERS: Final[Mapping[str, ChatServer]] = {
         (".api.groq.com",),
     ),
     "mistral": ChatServer(
-        _table(seed=Field("random_seed")), (".api.mistral.ai",), call_id=_short_id
+        _table(seed=Field("random_seed")),
+        (".api.mistral.ai",),
+        answers_results=True,
+        call_id=_short_id,
     ),
     "xai": ChatServer(_table(), (".api.x.ai",)),
     "together": ChatServer(_table(top_k=_TOP_K), (".api.together.xyz", ".api.together.ai")),

@@ -142,7 +142,7 @@ def _check_tools(body: Json, server: LookAlike) -> None:
 def _check_messages(messages: Any, server: LookAlike) -> None:
     _need(isinstance(messages, list) and messages, "messages")
     waiting: list[str] = []  # ids of calls without results
-    in_loop = False
+    has_called = False
     for place, message in enumerate(messages):
         _need(isinstance(message, dict), "message")
         role = message.get("role")
@@ -157,25 +157,26 @@ def _check_messages(messages: Any, server: LookAlike) -> None:
             case "user":
                 _fields(message, {"role", "content"}, set(), where)
                 _check_content(message["content"], server, where)
-                in_loop = False
+                is_after_results = place > 0 and messages[place - 1]["role"] == "tool"
+                _need(server.takes_questions_after_results or not is_after_results, where)
             case "assistant":
-                waiting = _check_answer(message, server, in_loop=in_loop, where=where)
+                has_called = has_called or "tool_calls" in message
+                waiting = _check_answer(message, server, has_called=has_called, where=where)
             case "tool":
                 _fields(message, {"role", "content", "tool_call_id"}, set(), where)
                 _need(message["tool_call_id"] in waiting, f"{where}: no such call")
                 waiting.remove(message["tool_call_id"])
                 _need(isinstance(message["content"], str), where)
-                in_loop = True
             case _:
                 raise _Refused(f"{where}.role: {role}")
     _need(not waiting, f"tool calls without results: {waiting}")
     _need(messages[-1]["role"] in ("user", "tool"), "the last message is an answer")
 
 
-def _check_answer(message: Json, server: LookAlike, *, in_loop: bool, where: str) -> list[str]:
+def _check_answer(message: Json, server: LookAlike, *, has_called: bool, where: str) -> list[str]:
     """The ids of its calls."""
     calls = message.get("tool_calls")
-    reasoning = {"reasoning_content"} if server.takes_reasoning and (calls or in_loop) else set()
+    reasoning = {"reasoning_content"} if server.takes_reasoning and has_called else set()
     _fields(message, {"role", "content"} | reasoning, {"tool_calls"}, where)
     content = message["content"]
     _need(isinstance(content, str) or (content is None and calls), f"{where}.content")

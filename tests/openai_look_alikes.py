@@ -32,7 +32,8 @@ class LookAlike(NamedTuple):
     formats: tuple[str, ...] = ("json_object", "json_schema")
     choices: tuple[str, ...] = ("auto", "none", "required")
     named_choice: bool = True
-    takes_reasoning: bool = False  # back, in loops of tool calls, and requires it
+    takes_reasoning: bool = False  # back, from the first tool call on, and requires it
+    takes_questions_after_results: bool = True  # without an answer between them
     takes_files: bool = False
     fetches_images: bool = True
     fetches_files: bool = False
@@ -104,6 +105,7 @@ LOOK_ALIKES = {
         _COMMON
         | _PENALTIES
         | {"random_seed", "parallel_tool_calls", "reasoning_effort", "prompt_mode", "safe_prompt"},
+        takes_questions_after_results=False,
         call_id="[a-zA-Z0-9]{9}",
     ),
     "vllm": LookAlike(

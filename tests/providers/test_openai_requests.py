@@ -37,6 +37,7 @@ from tests.providers.conversations import (
 )
 
 HELLO = (text_turn(Role.USER, "hi"),)
+NOW = TextBlock("now")
 LOCAL = "http://127.0.0.1:8000/v1"
 
 
@@ -172,6 +173,14 @@ class TestReasoning:
         turns = (*HELLO, assistant(signed, call("1", "Rome")), user(ToolResultBlock("1", "hot")))
         assert "" == body(server("deepseek"), *turns)["messages"][1]["reasoning_content"]
 
+    def test_from_the_first_call_on_each_answer_has_the_field(self) -> None:
+        turns = (*HELLO, assistant(call("1", "Rome")), user(ToolResultBlock("1", "hot"), NOW))
+
+        sent = body(server("deepseek"), *turns, assistant(NOW), *HELLO, assistant(NOW), *HELLO)
+
+        answers = [each for each in sent["messages"] if each["role"] == "assistant"]
+        assert ["", "", ""] == [answer["reasoning_content"] for answer in answers]
+
     def test_they_do_not_want_it_otherwise(self) -> None:
         thought = assistant(ReasoningBlock("so"), TextBlock("hello"))
         sent = body(server("deepseek"), *HELLO, thought, *HELLO)
@@ -216,6 +225,17 @@ class TestTools:
         assert made.isalnum()
         assert (9, "aB3dE6gH9") == (len(made), kept)
         assert [made, kept] == [message["tool_call_id"] for message in sent[2:]]
+
+    @pytest.mark.parametrize("part", [NOW, IMAGE_URL])
+    def test_mistral_wants_an_answer_between_results_and_a_question(self, part: Any) -> None:
+        turns = (*HELLO, assistant(call("aB3dE6gH9", "Bonn")))
+        turns = (*turns, user(ToolResultBlock("aB3dE6gH9", "5"), part))
+
+        sent = body(server("mistral"), *turns)["messages"]
+
+        roles = ["user", "assistant", "tool", "assistant", "user"]
+        assert roles == [message["role"] for message in sent]
+        assert sent[3]["content"]
 
 
 ALL_OPTIONS = {
