@@ -111,8 +111,12 @@ class DashScope(Dialect):
     """
 
     options = _OPTIONS
+    # With `n` there would be answers that nobody reads.
     own_fields = frozenset(
-        {"model", "input", "parameters.result_format", "parameters.incremental_output"}
+        {
+            *("model", "input", "parameters.n"),
+            *("parameters.result_format", "parameters.incremental_output"),
+        }
     )
 
     def __init__(self, base_url: str, *, incremental_output: bool = True) -> None:

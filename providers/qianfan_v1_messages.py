@@ -18,6 +18,7 @@ from providers.tool_history import argument_text, paired, texts_of
 
 def messages_of(turns: tuple[Turn, ...]) -> list[dict[str, Any]]:
     """The messages of `turns`, from the first question on. Reasoning is left out."""
+    turns = paired(turns)
     first = next((place for place, turn in enumerate(turns) if turn.role == Role.USER), len(turns))
     turns = turns[first:]
     if (texts := texts_of(turns)) is not None:
@@ -26,7 +27,6 @@ def messages_of(turns: tuple[Turn, ...]) -> list[dict[str, Any]]:
             for turn, text in zip(turns, texts, strict=True)
         ]
     messages: list[dict[str, Any]] = []
-    turns = paired(turns)
     for turn, following in zip(turns, (*turns[1:], None), strict=True):
         calls = [block for block in turn.blocks if isinstance(block, ToolCallBlock)]
         if calls and following is not None:

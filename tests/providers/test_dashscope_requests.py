@@ -181,3 +181,10 @@ def test_further_parameters_are_added() -> None:
     for extra in ({"input": {}}, {"parameters": {"result_format": "text"}}, {"parameters": 1}):
         with pytest.raises(UnsupportedOption):
             body(extra=extra)
+
+
+def test_several_answers_at_once_are_refused() -> None:
+    with pytest.raises(UnsupportedOption) as caught:
+        body(extra={"parameters": {"n": 2}})
+
+    assert "extra.parameters.n" == caught.value.name

@@ -124,3 +124,8 @@ def test_images_and_files_are_refused(part: Any, name: str) -> None:
     with pytest.raises(UnsupportedOption) as caught:
         body(user(part))
     assert name == caught.value.name
+
+
+def test_the_first_message_is_a_question_also_where_one_was_results_of_a_lost_call() -> None:
+    turns = (user(ToolResultBlock("1", "hot")), assistant(TextBlock("It is hot.")), *HELLO)
+    assert [{"role": "user", "content": "hi"}] == body(*turns)["messages"]
