@@ -175,7 +175,7 @@ def _filled(
             named = {**preset.other_variables, **found}
             return {
                 field: _meant(name, field, environ[name], preset.base_url)
-                for name, field in named.items()
+                for name, field in reversed(named.items())  # so that the first of a field counts
                 if environ.get(name)
             }, frozenset(found)
     if half:

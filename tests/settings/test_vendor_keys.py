@@ -227,3 +227,12 @@ def test_the_key_of_the_hosted_ollama_is_taken_with_its_address() -> None:
     assert key is not None
     assert "a" == key.get_secret_value()
     assert ["demo"] == list(load(None, {"OLLAMA_API_KEY": "a"}).providers)
+
+
+@pytest.mark.parametrize("others", [{}, {"AZURE_API_VERSION": "2025-01-01-preview"}])
+def test_of_several_variables_of_one_setting_the_first_counts(others: dict[str, str]) -> None:
+    azure = {"AZURE_OPENAI_API_KEY": "a", "AZURE_OPENAI_ENDPOINT": "https://x.openai.azure.com"}
+
+    settings = load(None, {**azure, "OPENAI_API_VERSION": "2024-10-21", **others})
+
+    assert "2024-10-21" == settings.providers["azure-openai"].api_version
