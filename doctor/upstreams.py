@@ -8,7 +8,7 @@ from contextlib import closing
 
 from tornado.netutil import Resolver
 
-from doctor.findings import Finding, ok, warning, wrong
+from doctor.findings import Finding, Severity, ok, warning, wrong
 from http_client.client import HttpClient
 from http_client.connecting import connect
 from http_client.dns import CachingResolver
@@ -73,7 +73,7 @@ async def upstreams(settings: Settings, client: HttpClient, *, ask: bool) -> lis
             continue
         reached = await _reach(name, configured, settings, resolver)
         found.append(reached)
-        if ask and not reached.remedy:
+        if ask and reached.severity is not Severity.WRONG:
             found.append(await _ask(name, configured, settings, client))
     return found
 
@@ -121,7 +121,8 @@ async def _reach(
     stream.close()
     took = 1000 * (loop.time() - began)
     kind = "TLS" if endpoint.secure else "no TLS"
-    if configured.api_key is not None and not endpoint.secure and not _is_near(endpoint.host):
+    has_key = configured.api_key is not None or configured.access_token is not None
+    if has_key and not endpoint.secure and not _is_near(endpoint.host):
         return warning(
             name,
             f"{endpoint.authority} is reached without TLS, so the API key is sent unencrypted",

@@ -180,3 +180,19 @@ async def test_a_certificate_that_is_not_trusted_is_told(
     assert not fine
     assert "certificate is not trusted" in said
     assert fine_then, said_then
+
+
+@pytest.mark.gen_test
+async def test_a_provider_that_is_reached_without_tls_is_asked_as_well(
+    upstream: ScriptedUpstream, storage: dict[str, str]
+) -> None:
+    upstream.tokens("Hi")
+    upstream.finish("length")
+    address = upstream.url.replace("127.0.0.1", "0.0.0.0")  # this machine, by no near address
+    providers = {"openai": {"base_url": f"{address}/v1", "api_key": "k"}}
+
+    fine, said = await run_doctor(ask=True, storage=storage, providers=providers)
+
+    assert fine
+    assert "the API key is sent unencrypted" in said
+    assert "gpt-4o-mini answered in" in said
