@@ -39,7 +39,7 @@ class UnsupportedOption(Exception):
 
 
 class UnsupportedPart(Exception):
-    """The model does not take a part of the prompt that is of this `kind` (`input_kind`)."""
+    """The model does not take a part of the prompt: `kind` is an `input_kind` or a media type."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(kind)

@@ -149,7 +149,9 @@ class Gemini(Dialect):
         self._include_thoughts = include_thoughts
 
     def check(self, prompt: Prompt) -> None:
-        """Raises UnsupportedOption for the first option or part that the API cannot express."""
+        """Raises UnsupportedOption for the first option that the API cannot express, and
+        UnsupportedPart for an image of a type that it does not take.
+        """
         check_parts(prompt.turns[-1])
         self._write_options({}, prompt)
 

@@ -27,7 +27,7 @@ from model.blocks import (
 from model.messages import Role
 from model.prompt import NOTHING_SENT, Prompt, Turn
 from providers.attachments import content_of
-from providers.errors import UnsupportedOption
+from providers.errors import UnsupportedPart
 from providers.gemini_interpreter import DIALECT, MADE_ID_PREFIX, PartSignature
 from providers.tool_history import argument_text, paired
 
@@ -67,14 +67,14 @@ def contents_of(prompt: Prompt) -> list[Json]:
 
 
 def check_parts(question: Turn) -> None:
-    """Raises UnsupportedOption for an image whose media type the API does not take.
+    """Raises UnsupportedPart for an image whose media type the API does not take.
 
     What else it takes as a file grows with each model, so that it decides itself. Such images in
     the turns before are not sent.
     """
     for block in question.blocks:
         if isinstance(block, ImageBlock | FileBlock) and not _is_taken(block):
-            raise UnsupportedOption(block.media_type or "")
+            raise UnsupportedPart(block.media_type or "")
 
 
 def _is_taken(part: ImageBlock | FileBlock) -> bool:

@@ -1,6 +1,7 @@
 """What is sent to Gemini: contents, and signatures on their parts."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from model.blocks import (
 )
 from model.messages import Role
 from model.prompt import Prompt, Tool, Turn, text_turn
+from providers.errors import UnsupportedPart
 from providers.gemini import Gemini
 from tests.gemini_framing import call as call_part
 from tests.gemini_framing import parts, signature_of, text, thought
@@ -29,7 +31,7 @@ from tests.providers.conversations import (
     rounds,
     user,
 )
-from tests.providers.gemini_steps import HELLO, HOST, NEWER, OLDER, answered, refused, sent
+from tests.providers.gemini_steps import HELLO, HOST, NEWER, OLDER, answered, sent
 from tests.providers.outcome import GEMINI
 
 SKIPPED = "skip_thought_signature_validator"
@@ -100,7 +102,8 @@ class TestContents:
     @pytest.mark.parametrize("media_type", ["image/gif", "image/bmp", "image/svg+xml"])
     def test_images_that_the_api_does_not_take_are_refused(self, media_type: str) -> None:
         image = ImageBlock(url="https://example.org/a", media_type=media_type)
-        assert media_type == refused(user(image))
+        with pytest.raises(UnsupportedPart, match=re.escape(media_type)):
+            GEMINI.check(Prompt(model=NEWER, turns=(user(image),)))
 
         asked = user(TextBlock("What is it?"), image)
         [first, *_] = sent(asked, text_turn(Role.ASSISTANT, "A cat."), *HELLO)["contents"]
