@@ -31,8 +31,8 @@ _SIZE = Meta(
 class ProviderData(msgspec.Struct, frozen=True):
     """Data that a provider needs back unchanged with a block, such as a signature.
 
-    It is opaque: it is sent only to the dialect and model that made it, with the whole block. It
-    completes its block, so that text which follows it opens another one.
+    It is opaque: it is sent only to the dialect and model that made it, of the same provider, with
+    the whole block. It completes its block, so that text which follows it opens another one.
     """
 
     dialect: Annotated[

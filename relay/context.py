@@ -176,11 +176,12 @@ class _Walk:
             return blocks if blocks[0].text and message.role in _ROLES else ()
         if message.role == Role.ASSISTANT:
             # Some providers require the reasoning that led to a call, as long as the calls go on.
-            with_reasoning = self._in_loop and message.model == self._model
+            is_same = message.model == self._model
+            with_reasoning = self._in_loop and is_same
             with_tools = "tool_result" in self._kinds(self._source_model)
             return kept_of(
                 message,
-                model=self._source_model,
+                model=self._source_model if is_same else None,
                 with_tools=with_tools,
                 with_reasoning=with_reasoning,
             )

@@ -8,6 +8,8 @@ without them, and the model is told that the calls were not carried out.
 from collections import Counter
 from collections.abc import Iterable
 
+from msgspec import structs
+
 from model.blocks import Block, ReasoningBlock, TextBlock, ToolCallBlock, ToolResultBlock
 from model.messages import FinishReason, Message, Role, Status
 from model.prompt import Turn
@@ -57,21 +59,30 @@ def check_results(results: tuple[str, ...], calls: Iterable[str]) -> None:
 
 
 def kept_of(
-    answer: Message, *, model: str, with_tools: bool, with_reasoning: bool
+    answer: Message, *, model: str | None, with_tools: bool, with_reasoning: bool
 ) -> tuple[Block, ...]:
     """The blocks of an answer that are sent again.
 
     That is its text. Of a whole answer it is also the calls, and reasoning with data of `model`,
-    which is asked and may need it back; other reasoning with `with_reasoning` only. Without
-    `with_tools` the target takes no calls, and what was reasoned about them is left out as well.
+    which is asked and may need it back; other reasoning with `with_reasoning` only. `model` is None
+    if the provider is another one, whose account may not read the data of a model of this name.
+    Without `with_tools` the target takes no calls, and what was reasoned about them is left out as
+    well.
     """
     blocks = answer.blocks
     if not is_whole(answer) or not (with_tools or not calls_in(blocks)):
         return tuple(block for block in blocks if isinstance(block, TextBlock) and block.text)
-    return tuple(block for block in blocks if _is_kept(block, model, with_reasoning=with_reasoning))
+    kept = (block for block in blocks if _is_kept(block, model, with_reasoning=with_reasoning))
+    return tuple(kept if model is not None else map(_without_data, kept))
 
 
-def _is_kept(block: Block, model: str, *, with_reasoning: bool) -> bool:
+def _without_data(block: Block) -> Block:
+    if isinstance(block, ReasoningBlock | ToolCallBlock) and block.data is not None:
+        return structs.replace(block, data=None)
+    return block
+
+
+def _is_kept(block: Block, model: str | None, *, with_reasoning: bool) -> bool:
     match block:
         case TextBlock():
             return bool(block.text)

@@ -236,6 +236,18 @@ async def test_reasoning_with_data_is_sent_again_and_counts(branch: Branch) -> N
 
 
 @pytest.mark.gen_test
+async def test_data_is_not_sent_to_a_model_of_the_same_name_of_another_provider(
+    branch: Branch,
+) -> None:
+    call = ToolCallBlock("a", "f", "{}", SIGNED)
+    branch.asks(TextBlock("q"))
+    branch.answers(ReasoningBlock("hm", SIGNED), call)
+
+    assert (ReasoningBlock("hm", SIGNED), call) == (await branch.history(RESULT)).turns[1].blocks
+    assert (CALL,) == (await branch.history(RESULT, model="other/m")).turns[1].blocks
+
+
+@pytest.mark.gen_test
 async def test_reasoning_of_a_cut_off_answer_is_not_sent(branch: Branch) -> None:
     branch.asks(TextBlock("q"))
     branch.answers(ReasoningBlock("hm", SIGNED), TextBlock("a"), status=Status.STOPPED)
