@@ -180,13 +180,20 @@ def _filled(
             }, frozenset(found)
     if half:
         raise SettingsError(f"{half[0]} is set, but {half[1]} is not")
+    if "base_url" in configured and not configured.keys() & _KEYS:
+        # The key of a provider that its address alone switches on, such as Ollama's.
+        return {
+            field: environ[name]
+            for name, field in preset.other_variables.items()
+            if field in _KEYS and environ.get(name)
+        }, frozenset()
     return {}, frozenset()
 
 
 def _meant(variable: str, setting: str, value: str, usual_address: str) -> str:
     """Return the value of a setting that a vendor's variable means. Raises SettingsError."""
     if setting != "base_url" or not usual_address:
-        return value
+        return value.strip() if setting == "base_url" else value
     try:
         return completed_address(value.strip(), usual_address)
     except ValueError as error:

@@ -236,3 +236,19 @@ def test_of_several_variables_of_one_setting_the_first_counts(others: dict[str, 
     settings = load(None, {**azure, "OPENAI_API_VERSION": "2024-10-21", **others})
 
     assert "2024-10-21" == settings.providers["azure-openai"].api_version
+
+
+def test_the_key_of_the_hosted_ollama_is_taken_with_a_configured_address(
+    toml: Callable[..., Path],
+) -> None:
+    file = toml("[providers.ollama]\nbase_url = 'https://ollama.com'")
+
+    key = load(file, {"OLLAMA_API_KEY": "a"}).providers["ollama"].api_key
+
+    assert key is not None
+    assert "a" == key.get_secret_value()
+
+
+def test_spaces_around_azures_endpoint_do_not_matter() -> None:
+    azure = {"AZURE_OPENAI_API_KEY": "a", "AZURE_OPENAI_ENDPOINT": " https://x.openai.azure.com/ "}
+    assert "https://x.openai.azure.com" == load(None, azure).providers["azure-openai"].base_url
