@@ -9,6 +9,7 @@ import msgspec
 
 from model.blocks import ProviderData, ReasoningBlock, TextBlock, text_in
 from model.messages import Attempt, FinishReason
+from model.random_ids import random_id
 from model.usage import Usage
 from providers.sink import Finish, Kind
 from relay.answer import Answer
@@ -94,7 +95,11 @@ class DeltaIntake:
         self._note_growth(is_reasoning=True)
 
     def tool_call(self, call_id: str, name: str) -> None:
-        """Grow by the opening of a tool call."""
+        """Grow by the opening of a tool call.
+
+        One without an id is given one, since the result that the client sends has to name it.
+        """
+        call_id = call_id or f"call_{random_id()}"
         if len(call_id) + len(name) > _MAX_NAME_CHARS or not self._fitting("."):
             raise AnswerTooLong
         self._answer.open_tool_call(call_id, name)

@@ -7,6 +7,7 @@ a request brings back. `returned` fails for a request in which they do not belon
 import json
 import zlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from tests import anthropic_framing, framing, gemini_framing, ollama_framing
@@ -14,7 +15,10 @@ from tests.openai_responses_stream import ResponsesStream
 
 
 class Call(NamedTuple):
-    """A tool call; `arguments` is JSON without blanks, as of APIs that send an object."""
+    """A tool call; `arguments` is JSON without blanks, as of APIs that send an object.
+
+    `id` is empty where the API has no ids.
+    """
 
     id: str
     name: str
@@ -29,19 +33,21 @@ class ToolUpstream(NamedTuple):
     model: str
     calls: Callable[[Sequence[Call]], bytes]  # the body of an answer that makes them
     returned: Callable[[Any], list[tuple[Call, str]]]  # each call of a request, with its result
+    has_ids: bool = True  # False: the server makes the ids, and no request has them
+    calls_at_once: int = 2  # or 1, where an answer has one call at most
 
 
 def _written(arguments: Any) -> str:
     return json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
 
 
-def _openai_calls(calls: Sequence[Call]) -> bytes:
-    pieces = [framing.piece("openai", 0, "Let me see.")]
+def _openai_calls(calls: Sequence[Call], dialect: str = "openai") -> bytes:
+    pieces = [framing.piece(dialect, 0, "Let me see.")]
     for index, call in enumerate(calls):
         middle = len(call.arguments) // 2
         pieces.append(framing.tool_call(index, call.arguments[:middle], call.id, call.name))
         pieces.append(framing.tool_call(index, call.arguments[middle:]))
-    return b"".join(pieces) + framing.finish("openai", 1, "tool_calls", framing.USAGE)
+    return b"".join(pieces) + framing.finish(dialect, 1, "tool_calls", framing.USAGE)
 
 
 def _openai_returned(body: Any) -> list[tuple[Call, str]]:
@@ -56,6 +62,48 @@ def _openai_returned(body: Any) -> list[tuple[Call, str]]:
             function = call["function"]
             waiting[call["id"]] = Call(call["id"], function["name"], function["arguments"])
     assert not waiting, "calls without results"
+    return found
+
+
+def _dashscope_calls(calls: Sequence[Call]) -> bytes:
+    pieces = [("", "Tools will help."), ("Let me see.", "")]
+    body = [framing.piece("dashscope", place, *piece) for place, piece in enumerate(pieces)]
+    for index, call in enumerate(calls):
+        middle = len(call.arguments) // 2
+        for said in (
+            (call.id, call.name, call.arguments[:middle]),
+            ("", "", call.arguments[middle:]),
+        ):
+            body.append(framing.whole_tool_call("dashscope", len(body), index, *said))
+    body.append(framing.finish("dashscope", len(body), "tool_calls", framing.USAGE))
+    return b"".join(body)
+
+
+def _dashscope_returned(body: Any) -> list[tuple[Call, str]]:
+    return _openai_returned(body["input"])
+
+
+def _qianfan_v1_calls(calls: Sequence[Call]) -> bytes:
+    [call] = calls
+    said = framing.piece("qianfan-v1", 0, "Let me see.")
+    called = framing.whole_tool_call("qianfan-v1", 1, 0, "", call.name, call.arguments)
+    return said + called + framing.finish("qianfan-v1", 2, "function_call", framing.USAGE)
+
+
+def _qianfan_v1_returned(body: Any) -> list[tuple[Call, str]]:
+    found: list[tuple[Call, str]] = []
+    waiting: Call | None = None
+    for message in body["messages"]:
+        if message["role"] == "function":
+            assert waiting is not None
+            assert waiting.name == message["name"]
+            found.append((waiting, json.loads(message["content"])["result"]))
+            waiting = None
+            continue
+        assert waiting is None, "a call without a result"
+        if (function := message.get("function_call")) is not None:
+            waiting = Call("", function["name"], function["arguments"])
+    assert waiting is None, "a call without a result"
     return found
 
 
@@ -168,6 +216,29 @@ def _gemini_returned(body: Any) -> list[tuple[Call, str]]:
 
 TOOL_UPSTREAMS = {
     "openai": ToolUpstream({"dialect": "openai"}, "/v1", "m", _openai_calls, _openai_returned),
+    "dashscope": ToolUpstream(
+        {"dialect": "dashscope", "api_key": "k"},
+        "/api/v1",
+        "qwen-plus",
+        _dashscope_calls,
+        _dashscope_returned,
+    ),
+    "qianfan": ToolUpstream(
+        {"dialect": "qianfan", "api_key": "k"},
+        "/v2",
+        "m",
+        partial(_openai_calls, dialect="qianfan"),
+        _openai_returned,
+    ),
+    "qianfan-v1": ToolUpstream(
+        {"dialect": "qianfan-v1", "api_key": "k", "secret_key": "s"},
+        "",
+        "m",
+        _qianfan_v1_calls,
+        _qianfan_v1_returned,
+        has_ids=False,
+        calls_at_once=1,
+    ),
     "anthropic": ToolUpstream(
         {"dialect": "anthropic", "api_key": "k"}, "", "m", _anthropic_calls, _anthropic_returned
     ),

@@ -91,6 +91,27 @@ async def test_a_tool_is_offered_called_and_answered(chat: Chat) -> None:
 
 
 @pytest.mark.gen_test
+async def test_calls_that_come_without_ids_get_different_ones(chat: Chat) -> None:
+    body = OPENAI.calls(CALLS).replace(b'"id":"c1",', b"").replace(b'"id":"c2",', b"")
+    chat.upstream.raw(body)
+    chat.upstream.end()
+    chat.upstream.next_request()
+    chat.says("It is warm.")
+
+    asked = await chat.ask("How warm is it?")
+    bern, basel = (block["id"] for block in asked.body["blocks"][1:])
+    told = await chat.ask([result(basel, "19"), result(bern, "21")])
+
+    assert bern != basel
+    assert "It is warm." == told.body["blocks"][0]["text"]
+    _, answer, *results = chat.sent()
+    assert [bern, basel] == [each["id"] for each in answer["tool_calls"]]
+    assert [(bern, "21"), (basel, "19")] == [
+        (each["tool_call_id"], each["content"]) for each in results
+    ]
+
+
+@pytest.mark.gen_test
 @pytest.mark.parametrize(
     ("results", "code"),
     [
