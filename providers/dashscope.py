@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import msgspec
 
-from model.blocks import FileBlock, ImageBlock
 from model.messages import FinishReason
 from model.prompt import Prompt
 from model.usage import Usage
@@ -22,7 +21,6 @@ from providers.content_parts import texts_in
 from providers.dashscope_messages import (
     MULTIMODAL_PATH,
     TEXT_PATH,
-    check_part,
     is_multimodal,
     messages_of,
 )
@@ -112,6 +110,7 @@ class DashScope(Dialect):
 
     options = _OPTIONS
     # With `n` there would be answers that nobody reads.
+    parts = frozenset(("image", "image_url"))
     own_fields = frozenset(
         {
             *("model", "input", "parameters.n"),
@@ -122,10 +121,6 @@ class DashScope(Dialect):
     def __init__(self, base_url: str, *, incremental_output: bool = True) -> None:
         self._base_url = base_url.rstrip("/")
         self._incremental = incremental_output
-
-    def check_part(self, part: ImageBlock | FileBlock) -> None:
-        """Raises UnsupportedOption for a file."""
-        check_part(part)
 
     def request(self, prompt: Prompt, credential: str | None) -> OutgoingRequest:
         """Build the streaming generation; a header requests the stream, and the body has no

@@ -8,11 +8,10 @@ two only; the other one answers `InvalidParameter` with "url error".
 import re
 from typing import Any, Final
 
-from model.blocks import Block, FileBlock, ImageBlock, TextBlock, ToolCallBlock, ToolResultBlock
+from model.blocks import Block, ImageBlock, TextBlock, ToolCallBlock, ToolResultBlock
 from model.messages import Role
 from model.prompt import Prompt, Turn
 from providers.attachments import address_of
-from providers.errors import UnsupportedOption
 from providers.tool_history import argument_text, paired, texts_of
 
 TEXT_PATH: Final = "/services/aigc/text-generation/generation"
@@ -28,12 +27,6 @@ def is_multimodal(prompt: Prompt) -> bool:
     if _SEEING.search(prompt.model.lower()) is not None:
         return True
     return any(type(block) is ImageBlock for turn in prompt.turns for block in turn.blocks)
-
-
-def check_part(part: ImageBlock | FileBlock) -> None:
-    """Raises UnsupportedOption for a file: the API takes images only."""
-    if isinstance(part, FileBlock):
-        raise UnsupportedOption("file")
 
 
 def messages_of(prompt: Prompt, *, multimodal: bool) -> list[dict[str, Any]]:
@@ -81,8 +74,6 @@ def _part(block: Block, prompt: Prompt, is_answer: bool) -> dict[str, str] | Non
             return {"text": block.text}
         case ImageBlock() if not is_answer:
             return {"image": address_of(block, prompt)}
-        case FileBlock() if not is_answer:
-            check_part(block)
     return None
 
 

@@ -11,7 +11,6 @@ from typing import ClassVar
 
 import msgspec
 
-from model.blocks import FileBlock, ImageBlock, TextBlock
 from model.prompt import Prompt
 from providers.assembler import Assembler
 from providers.error_parsing import error_from_status, error_in_body, retry_after
@@ -98,27 +97,20 @@ class Interpreter(ABC):
 class Dialect(ABC):
     """Makes the requests and reads the responses of one kind of provider.
 
-    An instance holds only settings. `options` tells how the options of a prompt are spelled, and
-    `own_fields` the paths of the request's other fields, which no `extra` may write.
+    An instance holds only settings. `options` tells how the options of a prompt are spelled,
+    `own_fields` the paths of the request's other fields, which no `extra` may write, and `parts`
+    which images and files the API has a form for, by `input_kind`.
 
     `credential` authenticates this server at the provider: a key, or a token fetched with one.
     """
 
     options: OptionTable
     own_fields: ClassVar[frozenset[str]]
+    parts: frozenset[str] = frozenset(("image", "image_url", "file", "file_url"))
 
     def check(self, prompt: Prompt) -> None:
-        """Raises UnsupportedOption for the first option or part that the API cannot express."""
+        """Raises UnsupportedOption for the first option that the API cannot express."""
         write_options({}, prompt, self.options, self.own_fields)
-        for turn in prompt.turns:
-            for block in turn.blocks:
-                if type(block) is not TextBlock and isinstance(block, ImageBlock | FileBlock):
-                    self.check_part(block)
-
-    def check_part(self, part: ImageBlock | FileBlock) -> None:  # noqa: B027 - most take all parts
-        """Raises UnsupportedOption for an image or a file that the API does not take, or not in
-        this form.
-        """
 
     @abstractmethod
     def request(self, prompt: Prompt, credential: str | None) -> OutgoingRequest:

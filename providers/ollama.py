@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import msgspec
 
-from model.blocks import FileBlock, ImageBlock
 from model.prompt import NamedTool, Prompt, ReasoningEffort, ResponseFormat, Tool, ToolChoice
 from providers.assembler import Assembler
 from providers.dialect import Dialect, Interpreter, OutgoingRequest
@@ -19,7 +18,7 @@ from providers.errors import (
     UnsupportedOption,
 )
 from providers.ollama_interpreter import IDLE_REASONS, OllamaInterpreter, without_quotation
-from providers.ollama_messages import Message, check_part, messages_of
+from providers.ollama_messages import Message, messages_of
 from providers.openai_options import always_parallel, parameters_of
 from providers.options import Field, write_options
 from providers.sink import Finish
@@ -125,6 +124,7 @@ class Ollama(Dialect):
 
     options = _OPTIONS
     # What keeps a model in memory, or loads it otherwise, is the operator's to choose.
+    parts = frozenset(("image",))
     own_fields = frozenset(
         {"model", "messages", "stream", "keep_alive", "truncate", "shift"}
         | {f"options.{name}" for name in _OF_LOADING}
@@ -140,10 +140,6 @@ class Ollama(Dialect):
         self._url = base_url.rstrip("/") + "/api/chat"
         self._context_size = context_size or ContextSize()
         self._keep_alive = keep_alive
-
-    def check_part(self, part: ImageBlock | FileBlock) -> None:
-        """Raises UnsupportedOption for anything but an image whose content is at hand."""
-        check_part(part)
 
     def request(self, prompt: Prompt, credential: str | None) -> OutgoingRequest:
         """Build a chat that streams.

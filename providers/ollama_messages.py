@@ -4,14 +4,12 @@ A message has one text, however many parts its turn has. Images are base64 in a 
 API has no form for an address. Each result of a tool call is a message, which names the tool.
 """
 
-import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from model.blocks import (
-    FileBlock,
     ImageBlock,
     ReasoningBlock,
     ToolCallBlock,
@@ -20,27 +18,13 @@ from model.blocks import (
 from model.messages import Role
 from model.prompt import Prompt, Turn
 from providers.attachments import content_of
-from providers.errors import UnsupportedOption
 from providers.tool_history import argument_text, paired, texts_of
-
-_DATA_URI: Final = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
 
 Message = dict[str, Any]
 
 
-def check_part(part: ImageBlock | FileBlock) -> None:
-    """Raises UnsupportedOption for a file, and for an image of which there is only an address."""
-    if isinstance(part, FileBlock):
-        raise UnsupportedOption("file")
-    if part.file_id is None:
-        _inline(part.url)
-
-
 def messages_of(prompt: Prompt) -> list[Message]:
-    """Return the messages for all turns of a prompt, the system prompt first.
-
-    Raises UnsupportedOption as `check_part` does.
-    """
+    """Return the messages for all turns of a prompt, the system prompt first."""
     messages: list[Message] = []
     if prompt.system:
         messages.append({"role": "system", "content": prompt.system})
@@ -105,12 +89,5 @@ def _images(turn: Turn, prompt: Prompt) -> Iterator[str]:
     for block in turn.blocks:
         if isinstance(block, ImageBlock):
             content = content_of(block, prompt)
-            yield _inline(block.url) if content is None else content.base64
-
-
-def _inline(url: str | None) -> str:
-    """Return the base64 in a `data:` URI. Raises UnsupportedOption for any other address."""
-    found = _DATA_URI.match(url or "")
-    if url is None or found is None:
-        raise UnsupportedOption("image.url")
-    return url[found.end() :]
+            if content is not None:
+                yield content.base64

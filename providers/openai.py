@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import msgspec
 
-from model.blocks import FileBlock, ImageBlock
 from model.prompt import Prompt
 from presets import USUAL, InputKind, Switches
 from providers.assembler import Assembler
@@ -17,7 +16,7 @@ from providers.dialect import Dialect, Interpreter, OutgoingRequest
 from providers.error_parsing import unless_told_not_to_retry
 from providers.errors import ProviderError, ProviderOverloaded, StreamBroken
 from providers.openai_interpreter import OpenAIInterpreter
-from providers.openai_messages import check_part, messages_of
+from providers.openai_messages import messages_of
 from providers.openai_servers import SERVERS, server_at
 from providers.options import Field, write_options
 from providers.sink import Finish
@@ -56,12 +55,9 @@ class OpenAI(Dialect):
         if parts is not None:
             self._server = self._server._replace(parts=parts)
         self.options = self._server.options
+        self.parts = self._server.parts
         if switches.max_tokens_name is not None:
             self.options = {**self.options, "max_tokens": Field(switches.max_tokens_name)}
-
-    def check_part(self, part: ImageBlock | FileBlock) -> None:
-        """Raises UnsupportedOption for a part that the server does not take, or not by address."""
-        check_part(part, self._server)
 
     def request(self, prompt: Prompt, credential: str | None) -> OutgoingRequest:
         """Build a chat completion that streams and reports its usage."""

@@ -1,6 +1,6 @@
 """The turns of a prompt as messages of a chat completion."""
 
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from model.blocks import (
     Block,
@@ -14,7 +14,6 @@ from model.blocks import (
 from model.messages import Role
 from model.prompt import Prompt, Turn
 from providers.attachments import address_of
-from providers.errors import UnsupportedOption
 from providers.openai_servers import ChatServer
 from providers.tool_history import argument_text, paired, texts_of
 
@@ -47,14 +46,6 @@ def messages_of(prompt: Prompt, server: ChatServer) -> list[dict[str, Any]]:
     return messages
 
 
-def check_part(part: ImageBlock | FileBlock, server: ChatServer) -> None:
-    """Raises UnsupportedOption for a part that the server does not take, or not by its address."""
-    kind: Literal["image", "file"] = "image" if isinstance(part, ImageBlock) else "file"
-    by_url: Literal["image_url", "file_url"] = "image_url" if kind == "image" else "file_url"
-    if (kind if part.file_id is not None else by_url) not in server.parts:
-        raise UnsupportedOption(f"{kind}.url" if kind in server.parts else kind)
-
-
 def _answer(turn: Turn, server: ChatServer, *, with_reasoning: bool) -> dict[str, Any]:
     calls = [_call(block, server) for block in turn.blocks if isinstance(block, ToolCallBlock)]
     # Null rather than empty where there are only calls, as the API itself sends it.
@@ -83,7 +74,7 @@ def _question(turn: Turn, prompt: Prompt, server: ChatServer) -> list[dict[str, 
         for block in turn.blocks
         if isinstance(block, ToolResultBlock)
     ]
-    parts = [part for block in turn.blocks if (part := _part(block, prompt, server)) is not None]
+    parts = [part for block in turn.blocks if (part := _part(block, prompt)) is not None]
     has_parts = any(isinstance(block, ImageBlock | FileBlock) for block in turn.blocks)
     if content := parts if has_parts else turn.text:
         if messages and server.answers_results:
@@ -92,15 +83,13 @@ def _question(turn: Turn, prompt: Prompt, server: ChatServer) -> list[dict[str, 
     return messages
 
 
-def _part(block: Block, prompt: Prompt, server: ChatServer) -> dict[str, Any] | None:
+def _part(block: Block, prompt: Prompt) -> dict[str, Any] | None:
     match block:
         case TextBlock():
             return {"type": "text", "text": block.text}
         case ImageBlock():
-            check_part(block, server)
             return {"type": "image_url", "image_url": {"url": address_of(block, prompt)}}
         case FileBlock():
-            check_part(block, server)
             return {"type": "file", "file": _file(block, prompt)}
         case _:
             return None

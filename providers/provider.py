@@ -47,14 +47,21 @@ class Provider:
     ) -> None:
         self.name = name
         self.models = models
-        self.input_kinds = input_kinds
         self.output_kinds = output_kinds
         self.options = (*(name for name in OPTION_NAMES if name in dialect.options), "extra")
         self._dialect = dialect
+        self._input_kinds = input_kinds
+        self._expressible = dialect.parts | {"tool_result"}
         self._credentials = credentials
         self._client = client
         self._transport = transport
         self._quirks = QuirkLog(name)
+
+    def input_kinds(self, model: str) -> frozenset[str]:
+        """What questions to `model` may carry besides text: what it takes, as far as the API has a
+        form for it.
+        """
+        return self._input_kinds(model) & self._expressible
 
     def check(self, prompt: Prompt) -> None:
         """Raises UnsupportedPart for what the model does not take, and UnsupportedOption for what

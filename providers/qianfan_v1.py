@@ -14,7 +14,6 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from model.blocks import FileBlock, ImageBlock, kind_of
 from model.messages import FinishReason
 from model.prompt import Prompt, Tool, ToolChoice
 from model.usage import Usage
@@ -36,7 +35,6 @@ from providers.errors import (
     RateLimited,
     Refused,
     Unauthorized,
-    UnsupportedOption,
 )
 from providers.finish import finish_of
 from providers.json_events import JsonInterpreter
@@ -171,14 +169,11 @@ class QianfanV1(AccessTokenDialect):
     """
 
     options = _OPTIONS
+    parts = frozenset[str]()
     own_fields = frozenset({"messages", "stream", "system"})
 
     def __init__(self, base_url: str) -> None:
         self._base_url = base_url.rstrip("/")
-
-    def check_part(self, part: ImageBlock | FileBlock) -> None:
-        """Raises UnsupportedOption: the API takes text only."""
-        raise UnsupportedOption(kind_of(part))
 
     def request(self, prompt: Prompt, credential: str | None) -> OutgoingRequest:
         """Build a streaming chat request. Its URL contains the token."""

@@ -14,7 +14,6 @@ from tests.providers.conversations import (
     CITY,
     FILES,
     NAMED,
-    STORED_FILE,
     TWO_IMAGES,
     WEATHER,
     assistant,
@@ -87,12 +86,6 @@ def test_images_are_parts_without_a_type() -> None:
         {"image": "https://example.org/cat.png"},
         {"image": f"data:image/png;base64,{FILES['f-png'].base64}"},
     ] == message["content"]
-
-
-def test_files_are_refused() -> None:
-    with pytest.raises(UnsupportedOption) as caught:
-        body(user(STORED_FILE))
-    assert "file" == caught.value.name
 
 
 @pytest.mark.parametrize("model", ["qwen-plus", "qwen-vl-max"])

@@ -65,6 +65,23 @@ def test_models_of_one_provider_may_take_different_parts() -> None:
         provider.check(asking(image, model="grok-code"))
 
 
+@pytest.mark.parametrize(
+    ("dialect", "kinds"),
+    [
+        ("ollama", {"image", "tool_result"}),
+        ("dashscope", {"image", "image_url", "tool_result"}),
+        ("qianfan-v1", {"tool_result"}),
+    ],
+)
+def test_no_operator_makes_a_dialect_send_what_it_has_no_form_for(
+    dialect: str, kinds: set[str]
+) -> None:
+    everything = ["image", "image_url", "file", "file_url", "tool_result"]
+    keys = {"secret_key": "s"} if dialect == "qianfan-v1" else {}
+    provider = built(dialect=dialect, base_url="http://x", input_kinds=everything, **keys)
+    assert kinds == provider.input_kinds("m")
+
+
 def test_an_operator_knows_better_than_the_table() -> None:
     image = ImageBlock(url="https://example.com/a.png")
 

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from model.blocks import (
-    ImageBlock,
     ProviderData,
     ReasoningBlock,
     TextBlock,
@@ -14,7 +13,7 @@ from model.blocks import (
     ToolResultBlock,
 )
 from model.messages import Role
-from model.prompt import Prompt, ResponseFormat, Tool, text_turn
+from model.prompt import FileContent, Prompt, ResponseFormat, Tool, text_turn
 from providers.errors import UnsupportedOption
 from providers.ollama import ContextSize, Ollama
 from tests import ollama_api
@@ -22,11 +21,8 @@ from tests.providers.conversations import (
     ANSWER,
     CITY,
     CLOCK,
-    FILE_URL,
     FILES,
-    IMAGE_URL,
     NAMED,
-    STORED_FILE,
     STORED_IMAGE,
     WEATHER,
     assistant,
@@ -152,9 +148,6 @@ def test_without_a_choice_of_tools_none_are_offered() -> None:
         ({"tools": (WEATHER,), "tool_choice": NAMED}, "tool_choice"),
         ({"tools": (WEATHER,), "parallel_tool_calls": False}, "parallel_tool_calls"),
         ({"tools": (Tool("clock", strict=True),)}, "tools.strict"),
-        ({"turns": (user(TextBlock("?"), IMAGE_URL),)}, "image.url"),
-        ({"turns": (user(TextBlock("?"), STORED_FILE),)}, "file"),
-        ({"turns": (user(TextBlock("?"), FILE_URL),)}, "file"),
         ({"extra": {"keep_alive": -1}}, "extra.keep_alive"),
         ({"extra": {"think": "max"}}, "extra.think"),
         ({"extra": {"truncate": True}}, "extra.truncate"),
@@ -243,8 +236,7 @@ class TestMessages:
 
     def test_images_are_base64_beside_the_text(self) -> None:
         png = FILES["f-png"].base64
-        data = ImageBlock(url=f"data:image/png;base64,{png}", media_type="image/png")
-        turns = (user(TextBlock("Which "), STORED_IMAGE, TextBlock("is older?"), data),)
+        turns = (user(TextBlock("Which "), STORED_IMAGE, TextBlock("is older?"), STORED_IMAGE),)
         assert [{"role": "user", "content": "Which is older?", "images": [png, png]}] == sent(
             turns=turns
         )["messages"]
@@ -309,8 +301,8 @@ class TestContextSize:
         assert 16_384 == sent(tools=tools)["options"]["num_ctx"]
 
     def test_the_bytes_of_an_image_are_no_text(self) -> None:
-        large = ImageBlock(url="data:image/png;base64," + "AAAA" * 100_000)
-        assert 8192 == sent(turns=(user(large),))["options"]["num_ctx"]
+        files = {"f-png": FileContent("image/png", "AAAA" * 100_000)}
+        assert 8192 == sent(turns=(user(STORED_IMAGE),), files=files)["options"]["num_ctx"]
 
     def test_a_prompt_beyond_the_largest_size_is_refused_and_not_cut(self) -> None:
         turns = (text_turn(Role.USER, "word " * 100_000),)

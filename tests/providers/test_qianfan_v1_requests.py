@@ -15,8 +15,6 @@ from tests.providers.conversations import (
     CLOCK,
     FILES,
     NAMED,
-    STORED_FILE,
-    STORED_IMAGE,
     WEATHER,
     assistant,
     call,
@@ -116,13 +114,6 @@ def test_any_json_is_asked_for_with_a_word() -> None:
 def test_what_it_lacks_is_refused_by_name(option: dict[str, Any], name: str) -> None:
     with pytest.raises(UnsupportedOption) as caught:
         body(**option)
-    assert name == caught.value.name
-
-
-@pytest.mark.parametrize(("part", "name"), [(STORED_IMAGE, "image"), (STORED_FILE, "file")])
-def test_images_and_files_are_refused(part: Any, name: str) -> None:
-    with pytest.raises(UnsupportedOption) as caught:
-        body(user(part))
     assert name == caught.value.name
 
 
