@@ -36,8 +36,6 @@ PDF: Final = "application/pdf"
 # Characters that an id of a call must not have; other providers' ids have dots and colons.
 _NOT_IN_IDS: Final = re.compile("[^a-zA-Z0-9_-]")
 
-_DATA_URI: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[^;,]*)*;base64,", re.ASCII)
-
 Message = dict[str, Any]
 
 
@@ -45,8 +43,7 @@ def check_parts(turn: Turn) -> None:
     """Raises UnsupportedPart for a media type that the API does not take."""
     for block in turn.blocks:
         if isinstance(block, ImageBlock | FileBlock):
-            uri = _data_uri(block)
-            media_type = block.media_type if uri is None else uri[1]
+            media_type = block.media_type
             if media_type is not None and not _is_taken(media_type, block):
                 raise UnsupportedPart(media_type)
 
@@ -149,16 +146,13 @@ def _call_id(call_id: str) -> str:
 
 def _part(block: ImageBlock | FileBlock, prompt: Prompt) -> Message | None:
     """Return the block for an image or a file; None if the API does not take its type."""
-    content, uri = content_of(block, prompt), _data_uri(block)
+    content = content_of(block, prompt)
     name = block.name if isinstance(block, FileBlock) else None
-    if content is not None:
-        media_type, data, name = content.media_type, content.base64, name or content.name
-    elif uri is not None:
-        media_type, data = uri[1], uri.string[uri.end() :]
-    else:
+    if content is None:
         source: Message = {"type": "url", "url": block.url}
         is_image = _is_image(block, block.media_type or "")
         return {"type": "image", "source": source} if is_image else _document(source, name)
+    media_type, data, name = content.media_type, content.base64, name or content.name
     if not _is_taken(media_type, block):
         return None
     source = {"type": "base64", "media_type": media_type, "data": data}
@@ -175,10 +169,6 @@ def _document(source: Message, name: str | None) -> Message:
     if name:
         document["title"] = name
     return document
-
-
-def _data_uri(block: ImageBlock | FileBlock) -> re.Match[str] | None:
-    return None if block.url is None else _DATA_URI.match(block.url)
 
 
 def _is_image(block: ImageBlock | FileBlock, media_type: str) -> bool:

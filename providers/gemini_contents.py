@@ -37,8 +37,6 @@ _OLDER_MODELS: Final = re.compile(r"(^|/)gemini-[12]\b")
 # In place of a signature, for calls that no model of Gemini's made.
 _NO_SIGNATURE: Final = "skip_thought_signature_validator"
 
-_DATA_URI: Final = re.compile(r"data:([^;,]*)[^,]*;base64,(.*)", re.DOTALL | re.IGNORECASE)
-
 _IMAGE_TYPES: Final = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
 
 Json = dict[str, Any]
@@ -193,8 +191,6 @@ def _attachment(part: ImageBlock | FileBlock, prompt: Prompt) -> Json:
     if content is not None:
         return {"inlineData": {"mimeType": content.media_type, "data": content.base64}}
     url = part.url or ""
-    if (inline := _DATA_URI.fullmatch(url)) is not None:
-        return {"inlineData": {"mimeType": inline[1] or part.media_type, "data": inline[2]}}
     media_type = part.media_type or guess_type(urlsplit(url).path)[0]
     data = {"mimeType": media_type, "fileUri": url} if media_type else {"fileUri": url}
     return {"fileData": data}

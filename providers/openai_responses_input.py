@@ -24,7 +24,7 @@ from model.blocks import (
 )
 from model.messages import Role
 from model.prompt import Prompt, Turn
-from providers.attachments import address_of, content_of
+from providers.attachments import address_of, content_of, data_uri
 from providers.openai_responses_interpreter import DIALECT
 from providers.tool_history import argument_text, paired
 
@@ -113,14 +113,11 @@ def _part(block: Block, prompt: Prompt) -> dict[str, Any] | None:
 
 
 def _file(block: FileBlock, prompt: Prompt) -> dict[str, Any]:
-    url = address_of(block, prompt)
-    if not url.startswith("data:"):
-        return {"type": "input_file", "file_url": url}
     content = content_of(block, prompt)
-    kind = url.removeprefix("data:").partition(";")[0]
-    name = block.name or (content.name if content is not None else None)
+    if content is None:
+        return {"type": "input_file", "file_url": block.url}
     return {
         "type": "input_file",
-        "filename": name or _FILE_NAMES.get(kind, "file"),
-        "file_data": url,
+        "filename": block.name or content.name or _FILE_NAMES.get(content.media_type, "file"),
+        "file_data": data_uri(content),
     }

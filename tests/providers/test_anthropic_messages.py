@@ -193,7 +193,7 @@ def test_of_a_question_of_which_nothing_can_be_sent_its_place_is_kept() -> None:
             },
         ),
         (
-            ImageBlock(url="data:image/gif;base64,R0lGODlh"),
+            ImageBlock(file_id="f-gif", media_type="image/gif"),
             {
                 "type": "image",
                 "source": {"type": "base64", "media_type": "image/gif", "data": "R0lGODlh"},
@@ -241,8 +241,9 @@ def test_of_a_question_of_which_nothing_can_be_sent_its_place_is_kept() -> None:
 )
 def test_images_and_documents(part: Block, block: dict[str, Any]) -> None:
     text = FileContent("text/markdown", "IyDkvaDlpb0=", "a.md")
+    files = {**FILES, "f-txt": text, "f-gif": FileContent("image/gif", "R0lGODlh")}
 
-    messages = sent(Turn(Role.USER, (TextBlock("See."), part)), files={**FILES, "f-txt": text})
+    messages = sent(Turn(Role.USER, (TextBlock("See."), part)), files=files)
 
     assert [{"type": "text", "text": "See."}, block] == messages["messages"][0]["content"]
 
@@ -252,7 +253,7 @@ def test_images_and_documents(part: Block, block: dict[str, Any]) -> None:
     [
         (ImageBlock(file_id="f", media_type="image/bmp"), "image/bmp"),
         (ImageBlock(file_id="f", media_type="application/pdf"), "application/pdf"),
-        (ImageBlock(url="data:image/tiff;base64,AAAA"), "image/tiff"),
+        (ImageBlock(file_id="f", media_type="image/tiff"), "image/tiff"),
         (FileBlock(file_id="f", media_type="application/zip"), "application/zip"),
         (FileBlock(file_id="f", media_type="image/heic"), "image/heic"),
     ],

@@ -76,11 +76,10 @@ class TestContents:
 
     def test_images_and_files_are_data_or_addresses(self) -> None:
         pdf = FileBlock(file_id="f-pdf", media_type="application/pdf", name="report.pdf")
-        inline = ImageBlock(url=f"data:image/png;base64,{PNG}")
         unknown = ImageBlock(url="https://example.org/a.webp?x=1")
         bare = FileBlock(url="https://www.youtube.com/watch?v=x")
 
-        [content] = sent(user(*TWO_IMAGES.blocks, pdf, inline, unknown, bare))["contents"]
+        [content] = sent(user(*TWO_IMAGES.blocks, pdf, unknown, bare))["contents"]
 
         data = {"inlineData": {"mimeType": "image/png", "data": PNG}}
         uri = "https://example.org/cat.png"
@@ -94,7 +93,6 @@ class TestContents:
                     "data": FILES["f-pdf"].base64,
                 }
             },
-            data,
             {"fileData": {"mimeType": "image/webp", "fileUri": "https://example.org/a.webp?x=1"}},
             {"fileData": {"fileUri": "https://www.youtube.com/watch?v=x"}},
         ] == content["parts"]

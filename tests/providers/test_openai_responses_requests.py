@@ -49,7 +49,7 @@ def sent(dialect: OpenAIResponses = RESPONSES, **fields: Any) -> dict[str, Any]:
 
 
 def items(*turns: Turn, **fields: Any) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = sent(turns=turns, files=FILES, **fields)["input"]
+    found: list[dict[str, Any]] = sent(**{"turns": turns, "files": FILES, **fields})["input"]
     return found
 
 
@@ -240,10 +240,10 @@ class TestParts:
                 ImageBlock(file_id="f-png"),
                 STORED_FILE,
                 FILE_URL,
-                FileBlock(url=f"data:text/plain;base64,{'aGk='}"),
+                FileBlock(file_id="f-txt"),
             ),
         )
-        [message] = items(turn)
+        [message] = items(turn, files={**FILES, "f-txt": FileContent("text/plain", "aGk=")})
 
         png, pdf = FILES["f-png"].base64, FILES["f-pdf"].base64
         assert "user" == message["role"]
