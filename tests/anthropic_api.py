@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.anthropic_framing import hidden_by, signature_of
+from tests.strict_api import Refused, need, need_fields
 
 Json = dict[str, Any]
 
@@ -27,20 +28,16 @@ _SAMPLING = {"temperature", "top_p", "top_k"}
 _NAME = re.compile("[a-zA-Z0-9_-]{1,128}")
 
 
-class _Refused(Exception):
-    """The request is invalid, for the reason that this says."""
-
-
 def refusal(headers: Mapping[str, str], data: bytes) -> tuple[int, Json] | None:
     """The status and the body of the error for a request; None if the API takes it."""
     keys = [name for name in ("x-api-key", "Authorization") if headers.get(name)]
     if len(keys) != 1:
         return 401, _error("authentication_error", f"one key is needed, not {keys}")
     try:
-        _need(headers.get("anthropic-version") in VERSIONS, "anthropic-version")
-        _need("json" in headers.get("Content-Type", ""), "content-type")
+        need(headers.get("anthropic-version") in VERSIONS, "anthropic-version")
+        need("json" in headers.get("Content-Type", ""), "content-type")
         _check(json.loads(data), headers["anthropic-version"])
-    except (_Refused, ValueError) as error:
+    except (Refused, ValueError) as error:
         return 400, _error("invalid_request_error", str(error))
     return None
 
@@ -50,34 +47,22 @@ def _error(kind: str, message: str) -> Json:
     return {"type": "error", "error": error, "request_id": "req_scripted"}
 
 
-def _need(holds: object, what: str) -> None:
-    if not holds:
-        raise _Refused(what)
-
-
-def _fields(value: Any, required: set[str], optional: set[str], where: str) -> None:
-    _need(isinstance(value, dict), f"{where}: should be an object")
-    _need(required <= value.keys(), f"{where}: {required - value.keys()}: field required")
-    extra = value.keys() - required - optional
-    _need(not extra, f"{where}: {extra}: extra inputs are not permitted")
-
-
 def _check(body: Any, version: str) -> None:
     sampling = _SAMPLING if version < "2026-10-21" else set()
-    _fields(body, _REQUIRED, _FIELDS - _REQUIRED | sampling, "body")
-    _need(isinstance(body["model"], str) and body["model"], "model")
-    _need(_is_count(body["max_tokens"]), "max_tokens")
-    _need(body.get("stream") is True, "stream: these tests stream")
+    need_fields(body, _REQUIRED, _FIELDS - _REQUIRED | sampling, "body")
+    need(isinstance(body["model"], str) and body["model"], "model")
+    need(_is_count(body["max_tokens"]), "max_tokens")
+    need(body.get("stream") is True, "stream: these tests stream")
     _check_system(body.get("system", "x"))
     _check_sampling(body)
     for stop in body.get("stop_sequences", []):
-        _need(isinstance(stop, str) and stop.strip(), "stop_sequences: must not be blank")
+        need(isinstance(stop, str) and stop.strip(), "stop_sequences: must not be blank")
     if "output_config" in body:
         _check_output(body["output_config"])
     thinks = "thinking" in body and _thinks(body["thinking"], body)
     _check_tools(body, thinks=thinks)
     _check_messages(body, thinks=thinks)
-    _need(json.dumps(body).count('"cache_control"') <= 4, "at most 4 blocks with cache_control")
+    need(json.dumps(body).count('"cache_control"') <= 4, "at most 4 blocks with cache_control")
 
 
 def _is_count(value: Any) -> bool:
@@ -86,11 +71,11 @@ def _is_count(value: Any) -> bool:
 
 def _check_system(system: Any) -> None:
     if isinstance(system, str):
-        _need(system.strip(), "system: text content blocks must contain non-whitespace text")
+        need(system.strip(), "system: text content blocks must contain non-whitespace text")
     else:
-        _need(isinstance(system, list), "system")
+        need(isinstance(system, list), "system")
         for block in system:
-            _need(isinstance(block, dict) and block.get("type") == "text", "system: text only")
+            need(isinstance(block, dict) and block.get("type") == "text", "system: text only")
             _check_text(block, "system")
 
 
@@ -98,18 +83,18 @@ def _check_sampling(body: Json) -> None:
     for name in ("temperature", "top_p"):
         if name in body:
             number = isinstance(body[name], int | float)
-            _need(number and 0 <= body[name] <= 1, f"{name}: should be from 0 to 1")
+            need(number and 0 <= body[name] <= 1, f"{name}: should be from 0 to 1")
     if "top_k" in body:
-        _need(_is_count(body["top_k"]), "top_k")
+        need(_is_count(body["top_k"]), "top_k")
 
 
 def _check_output(output: Any) -> None:
-    _fields(output, set(), {"effort", "format"}, "output_config")
-    _need(output.get("effort", "low") in EFFORTS, "output_config.effort")
+    need_fields(output, set(), {"effort", "format"}, "output_config")
+    need(output.get("effort", "low") in EFFORTS, "output_config.effort")
     if "format" in output:
-        _fields(output["format"], {"type", "schema"}, set(), "output_config.format")
-        _need(output["format"]["type"] == "json_schema", "output_config.format.type")
-        _need(isinstance(output["format"]["schema"], dict), "output_config.format.schema")
+        need_fields(output["format"], {"type", "schema"}, set(), "output_config.format")
+        need(output["format"]["type"] == "json_schema", "output_config.format.type")
+        need(isinstance(output["format"]["schema"], dict), "output_config.format.schema")
 
 
 def _is_newer_than(model: str, version: tuple[int, int]) -> bool:
@@ -121,22 +106,22 @@ def _thinks(thinking: Any, body: Json) -> bool:
     kind = thinking.get("type") if isinstance(thinking, dict) else None
     model = body["model"]
     if kind == "disabled":
-        _fields(thinking, {"type"}, set(), "thinking")
+        need_fields(thinking, {"type"}, set(), "thinking")
         return False
     if kind == "adaptive":
-        _fields(thinking, {"type"}, {"display"}, "thinking")
-        _need(_is_newer_than(model, (4, 5)), f"adaptive thinking is not supported by {model}")
+        need_fields(thinking, {"type"}, {"display"}, "thinking")
+        need(_is_newer_than(model, (4, 5)), f"adaptive thinking is not supported by {model}")
     else:
-        _need(kind == "enabled", "thinking.type")
-        _fields(thinking, {"type", "budget_tokens"}, {"display"}, "thinking")
-        _need(not _is_newer_than(model, (4, 6)), '"thinking.type.enabled" is not supported')
+        need(kind == "enabled", "thinking.type")
+        need_fields(thinking, {"type", "budget_tokens"}, {"display"}, "thinking")
+        need(not _is_newer_than(model, (4, 6)), '"thinking.type.enabled" is not supported')
         budget = thinking["budget_tokens"]
-        _need(_is_count(budget) and budget >= 1024, "thinking.budget_tokens: at least 1024")
-        _need(body["max_tokens"] > budget, "`max_tokens` must be greater than budget_tokens")
-    _need(thinking.get("display", "omitted") in ("summarized", "omitted"), "thinking.display")
-    _need(body.get("temperature", 1) == 1, "`temperature` may only be 1 with thinking")
-    _need("top_k" not in body, "`top_k` must be unset with thinking")
-    _need(body.get("top_p", 1) >= 0.95, "`top_p` must be at least 0.95 with thinking")
+        need(_is_count(budget) and budget >= 1024, "thinking.budget_tokens: at least 1024")
+        need(body["max_tokens"] > budget, "`max_tokens` must be greater than budget_tokens")
+    need(thinking.get("display", "omitted") in ("summarized", "omitted"), "thinking.display")
+    need(body.get("temperature", 1) == 1, "`temperature` may only be 1 with thinking")
+    need("top_k" not in body, "`top_k` must be unset with thinking")
+    need(body.get("top_p", 1) >= 0.95, "`top_p` must be at least 0.95 with thinking")
     return True
 
 
@@ -144,21 +129,21 @@ def _check_tools(body: Json, *, thinks: bool) -> None:
     names = []
     for tool in body.get("tools", []):
         optional = {"description", "strict", "cache_control", "type", "input_examples"}
-        _fields(tool, {"name", "input_schema"}, optional, "tools")
-        _need(_NAME.fullmatch(tool["name"]), "tools.name")
-        _need(tool["input_schema"].get("type") == "object", "tools.input_schema.type")
+        need_fields(tool, {"name", "input_schema"}, optional, "tools")
+        need(_NAME.fullmatch(tool["name"]), "tools.name")
+        need(tool["input_schema"].get("type") == "object", "tools.input_schema.type")
         names.append(tool["name"])
-    _need(len(names) == len(set(names)), "tools: names must be unique")
+    need(len(names) == len(set(names)), "tools: names must be unique")
     if "tool_choice" not in body:
         return
-    _need(names, "tool_choice may only be specified while providing tools")
+    need(names, "tool_choice may only be specified while providing tools")
     choice = body["tool_choice"]
     kind = choice.get("type")
-    _need(kind in ("auto", "any", "tool", "none"), "tool_choice.type")
+    need(kind in ("auto", "any", "tool", "none"), "tool_choice.type")
     optional = {"disable_parallel_tool_use"} if kind != "none" else set()
-    _fields(choice, {"type", "name"} if kind == "tool" else {"type"}, optional, "tool_choice")
-    _need(kind != "tool" or choice["name"] in names, "tool_choice.name")
-    _need(not thinks or kind in ("auto", "none"), "thinking cannot be combined with forced tools")
+    need_fields(choice, {"type", "name"} if kind == "tool" else {"type"}, optional, "tool_choice")
+    need(kind != "tool" or choice["name"] in names, "tool_choice.name")
+    need(not thinks or kind in ("auto", "none"), "thinking cannot be combined with forced tools")
 
 
 # Messages
@@ -166,24 +151,24 @@ def _check_tools(body: Json, *, thinks: bool) -> None:
 
 def _check_messages(body: Json, *, thinks: bool) -> None:
     messages = body["messages"]
-    _need(isinstance(messages, list) and messages, "messages: at least one")
+    need(isinstance(messages, list) and messages, "messages: at least one")
     pending: set[str] = set()
     seen: set[str] = set()
     for number, message in enumerate(messages):
-        _fields(message, {"role", "content"}, set(), f"messages.{number}")
-        _need(message["role"] in ("user", "assistant"), f"messages.{number}.role")
+        need_fields(message, {"role", "content"}, set(), f"messages.{number}")
+        need(message["role"] in ("user", "assistant"), f"messages.{number}.role")
         blocks = _blocks_of(message["content"], f"messages.{number}")
         if message["role"] == "assistant":
-            _need(number > 0, "messages: first message must use the user role")
-            _need(not pending, f"messages.{number}: calls without results: {pending}")
+            need(number > 0, "messages: first message must use the user role")
+            need(not pending, f"messages.{number}: calls without results: {pending}")
             pending = _check_answer(blocks, body["model"], f"messages.{number}")
-            _need(not pending & seen, "messages: `tool_use` ids must be unique")
+            need(not pending & seen, "messages: `tool_use` ids must be unique")
             seen |= pending
         else:
             _check_question(blocks, pending, f"messages.{number}")
             pending = set()
-    _need(messages[-1]["role"] == "user", "this model does not support assistant message prefill")
-    _need(not seen or body.get("tools"), "requests with `tool_use` blocks must define tools")
+    need(messages[-1]["role"] == "user", "this model does not support assistant message prefill")
+    need(not seen or body.get("tools"), "requests with `tool_use` blocks must define tools")
     _check_loop(body, thinks=thinks)
 
 
@@ -201,21 +186,21 @@ def _check_loop(body: Json, *, thinks: bool) -> None:
     if thinks:
         by_effort = body["thinking"]["type"] == "adaptive"
         begins = kinds[0] in ("thinking", "redacted_thinking")
-        _need(begins or by_effort, f"expected thinking, but found {kinds[0]}")
+        need(begins or by_effort, f"expected thinking, but found {kinds[0]}")
         return
     model = body["model"]
     is_off_by_default = model.startswith("claude-") and not _is_newer_than(model, (4, 5))
     if "thinking" in body or is_off_by_default:
         hold = {"thinking", "redacted_thinking"} & set(kinds)
-        _need(not hold, f"when thinking is disabled, an answer cannot contain {hold}")
+        need(not hold, f"when thinking is disabled, an answer cannot contain {hold}")
 
 
 def _blocks_of(content: Any, where: str) -> list[Json]:
     if isinstance(content, str):
         content = [{"type": "text", "text": content}]
-    _need(isinstance(content, list) and content, f"{where}: content must not be empty")
+    need(isinstance(content, list) and content, f"{where}: content must not be empty")
     for block in content:
-        _need(isinstance(block, dict) and "type" in block, f"{where}: a block has a type")
+        need(isinstance(block, dict) and "type" in block, f"{where}: a block has a type")
     return list(content)
 
 
@@ -227,23 +212,23 @@ def _check_answer(blocks: list[Json], model: str, where: str) -> set[str]:
             case "text":
                 _check_text(block, where)
             case "thinking":
-                _fields(block, {"type", "thinking", "signature"}, set(), where)
+                need_fields(block, {"type", "thinking", "signature"}, set(), where)
                 signed = signature_of(model, block["thinking"])
-                _need(block["signature"] == signed, f"{where}: invalid signature in thinking block")
+                need(block["signature"] == signed, f"{where}: invalid signature in thinking block")
             case "redacted_thinking":
-                _fields(block, {"type", "data"}, set(), where)
-                _need(hidden_by(block["data"]) == model, f"{where}: invalid redacted_thinking")
+                need_fields(block, {"type", "data"}, set(), where)
+                need(hidden_by(block["data"]) == model, f"{where}: invalid redacted_thinking")
             case "tool_use":
-                _fields(block, {"type", "id", "name", "input"}, {"cache_control"}, where)
-                _need(_NAME.fullmatch(block["id"]), f"{where}: tool_use.id: pattern")
-                _need(_NAME.fullmatch(block["name"]), f"{where}: tool_use.name: pattern")
-                _need(isinstance(block["input"], dict), f"{where}: tool_use.input: a dictionary")
+                need_fields(block, {"type", "id", "name", "input"}, {"cache_control"}, where)
+                need(_NAME.fullmatch(block["id"]), f"{where}: tool_use.id: pattern")
+                need(_NAME.fullmatch(block["name"]), f"{where}: tool_use.name: pattern")
+                need(isinstance(block["input"], dict), f"{where}: tool_use.input: a dictionary")
                 calls.append(block["id"])
             case kind:
-                raise _Refused(f"{where}: {kind} is not permitted in an assistant message")
+                raise Refused(f"{where}: {kind} is not permitted in an assistant message")
     last = blocks[-1]["type"]
-    _need(last not in ("thinking", "redacted_thinking"), f"{where}: the final block is {last}")
-    _need(len(calls) == len(set(calls)), f"{where}: `tool_use` ids must be unique")
+    need(last not in ("thinking", "redacted_thinking"), f"{where}: the final block is {last}")
+    need(len(calls) == len(set(calls)), f"{where}: `tool_use` ids must be unique")
     return set(calls)
 
 
@@ -254,49 +239,49 @@ def _check_question(blocks: list[Json], calls: set[str], where: str) -> None:
             case "text":
                 _check_text(block, where)
             case "image":
-                _fields(block, {"type", "source"}, {"cache_control"}, where)
+                need_fields(block, {"type", "source"}, {"cache_control"}, where)
                 _check_source(block["source"], IMAGES, where)
             case "document":
                 optional = {"title", "context", "citations", "cache_control"}
-                _fields(block, {"type", "source"}, optional, where)
+                need_fields(block, {"type", "source"}, optional, where)
                 _check_source(block["source"], ("application/pdf",), where)
             case "tool_result":
                 optional = {"content", "is_error", "cache_control"}
-                _fields(block, {"type", "tool_use_id"}, optional, where)
+                need_fields(block, {"type", "tool_use_id"}, optional, where)
                 said = block.get("content", "x")
-                _need(isinstance(said, str) and said.strip(), f"{where}: tool_result.content")
-                _need(place == len(results), f"{where}: tool_result blocks come first")
+                need(isinstance(said, str) and said.strip(), f"{where}: tool_result.content")
+                need(place == len(results), f"{where}: tool_result blocks come first")
                 results.append(block["tool_use_id"])
             case kind:
-                raise _Refused(f"{where}: {kind} is not permitted in a user message")
+                raise Refused(f"{where}: {kind} is not permitted in a user message")
         _check_cache_control(block, where)
-    _need(len(results) == len(set(results)), f"{where}: one tool_result for each call")
-    _need(set(results) == calls, f"{where}: results {results} do not match the calls {calls}")
+    need(len(results) == len(set(results)), f"{where}: one tool_result for each call")
+    need(set(results) == calls, f"{where}: results {results} do not match the calls {calls}")
 
 
 def _check_text(block: Json, where: str) -> None:
-    _fields(block, {"type", "text"}, {"cache_control"}, where)
-    _need(isinstance(block["text"], str), f"{where}: text")
-    _need(block["text"].strip(), f"{where}: text content blocks must contain non-whitespace text")
+    need_fields(block, {"type", "text"}, {"cache_control"}, where)
+    need(isinstance(block["text"], str), f"{where}: text")
+    need(block["text"].strip(), f"{where}: text content blocks must contain non-whitespace text")
     _check_cache_control(block, where)
 
 
 def _check_cache_control(block: Json, where: str) -> None:
     if "cache_control" in block:
-        _fields(block["cache_control"], {"type"}, {"ttl"}, where)
-        _need(block["cache_control"]["type"] == "ephemeral", f"{where}: cache_control.type")
+        need_fields(block["cache_control"], {"type"}, {"ttl"}, where)
+        need(block["cache_control"]["type"] == "ephemeral", f"{where}: cache_control.type")
 
 
 def _check_source(source: Any, media_types: tuple[str, ...], where: str) -> None:
     kind = source.get("type") if isinstance(source, dict) else None
     if kind == "url":
-        _fields(source, {"type", "url"}, set(), where)
-        _need(source["url"].startswith("https://"), f"{where}: only HTTPS URLs are supported")
+        need_fields(source, {"type", "url"}, set(), where)
+        need(source["url"].startswith("https://"), f"{where}: only HTTPS URLs are supported")
         return
-    _fields(source, {"type", "media_type", "data"}, set(), where)
+    need_fields(source, {"type", "media_type", "data"}, set(), where)
     if kind == "text" and "application/pdf" in media_types:
-        _need(source["media_type"] == "text/plain" and source["data"], f"{where}: text source")
+        need(source["media_type"] == "text/plain" and source["data"], f"{where}: text source")
         return
-    _need(kind == "base64", f"{where}: source.type")
-    _need(source["media_type"] in media_types, f"{where}: source.media_type")
-    _need(base64.b64decode(source["data"], validate=True), f"{where}: source.data")
+    need(kind == "base64", f"{where}: source.type")
+    need(source["media_type"] in media_types, f"{where}: source.media_type")
+    need(base64.b64decode(source["data"], validate=True), f"{where}: source.data")

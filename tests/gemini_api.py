@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.gemini_framing import signature_of
+from tests.strict_api import Refused, need, need_fields
 
 Json = dict[str, Any]
 
@@ -47,10 +48,6 @@ _SCHEMA = {
 }
 
 
-class _Refused(Exception):
-    """The request is invalid, for the reason that this says."""
-
-
 def refusal(target: str, headers: Mapping[str, str], data: bytes) -> tuple[int, Any] | None:
     """The status and the body of the error for a request; None if the API takes it."""
     parts = urlsplit(target)
@@ -64,10 +61,10 @@ def refusal(target: str, headers: Mapping[str, str], data: bytes) -> tuple[int, 
         info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
         return 400, [_error(400, "INVALID_ARGUMENT", "API key not valid.", info)]
     try:
-        _need(query == {"alt": ["sse"]}, f"query: {query}")
-        _need(headers.get("Content-Type", "").startswith("application/json"), "content-type")
+        need(query == {"alt": ["sse"]}, f"query: {query}")
+        need(headers.get("Content-Type", "").startswith("application/json"), "content-type")
         _check(canonical(json.loads(data)), unquote(path[2]))
-    except (_Refused, ValueError) as error:
+    except (Refused, ValueError) as error:
         return 400, [_error(400, "INVALID_ARGUMENT", str(error))]
     return None
 
@@ -85,73 +82,63 @@ def canonical(value: Any, name: str = "") -> Any:
     if not isinstance(value, dict) or name in opaque or name.endswith("Schema"):
         return value
     camel = {re.sub("_([a-z])", lambda found: found[1].upper(), each): each for each in value}
-    _need(len(camel) == len(value), f"{name}: a field twice")
+    need(len(camel) == len(value), f"{name}: a field twice")
     return {each: canonical(value[written], each) for each, written in camel.items()}
 
 
-def _need(holds: object, what: str) -> None:
-    if not holds:
-        raise _Refused(what)
-
-
-def _fields(value: Any, required: set[str], optional: set[str], where: str) -> None:
-    _need(isinstance(value, dict), f"{where}: should be an object")
-    unknown = value.keys() - required - optional
-    _need(not unknown, f'Unknown name "{unknown}" at "{where}": Cannot find field.')
-    _need(required <= value.keys(), f"{where}: {required - value.keys()} is required")
-
-
 def _check(body: Any, model: str) -> None:
-    _fields(body, {"contents"}, _TOP, "body")
-    _need(isinstance(body["contents"], list) and body["contents"], "contents is not specified")
+    need_fields(body, {"contents"}, _TOP, "body")
+    need(isinstance(body["contents"], list) and body["contents"], "contents is not specified")
     for content in body["contents"]:
         _check_content(content)
-    _need(body["contents"][-1]["role"] == "user", "the last content is the user's")
+    need(body["contents"][-1]["role"] == "user", "the last content is the user's")
     _check_calls(body["contents"])
     _check_signatures(body["contents"], model)
     if "systemInstruction" in body:
-        _fields(body["systemInstruction"], {"parts"}, {"role"}, "system_instruction")
+        need_fields(body["systemInstruction"], {"parts"}, {"role"}, "system_instruction")
         for part in body["systemInstruction"]["parts"]:
-            _fields(part, {"text"}, set(), "system_instruction.parts")
+            need_fields(part, {"text"}, set(), "system_instruction.parts")
     _check_config(body.get("generationConfig", {}), model)
     names = [name for tool in body.get("tools", []) for name in _names_in(tool)]
-    _need(len(set(names)) == len(names), "Duplicate function declaration found")
+    need(len(set(names)) == len(names), "Duplicate function declaration found")
     _check_tool_config(body.get("toolConfig"), names)
     for setting in body.get("safetySettings", []):
-        _fields(setting, {"category", "threshold"}, set(), "safety_settings")
+        need_fields(setting, {"category", "threshold"}, set(), "safety_settings")
 
 
 def _check_content(content: Any) -> None:
-    _fields(content, {"role", "parts"}, set(), "contents")
-    _need(content["role"] in ("user", "model"), "Please use a valid role: user, model.")
-    _need(isinstance(content["parts"], list) and content["parts"], "contents.parts is empty")
+    need_fields(content, {"role", "parts"}, set(), "contents")
+    need(content["role"] in ("user", "model"), "Please use a valid role: user, model.")
+    need(isinstance(content["parts"], list) and content["parts"], "contents.parts is empty")
     for part in content["parts"]:
-        _fields(part, set(), {*_DATA, "thought", "thoughtSignature", "mediaResolution"}, "parts")
-        _need(len(part.keys() & _DATA) == 1, "parts: required oneof field 'data' must have one")
+        need_fields(
+            part, set(), {*_DATA, "thought", "thoughtSignature", "mediaResolution"}, "parts"
+        )
+        need(len(part.keys() & _DATA) == 1, "parts: required oneof field 'data' must have one")
         is_model = content["role"] == "model"
         for name in ("thought", "thoughtSignature", "functionCall"):
-            _need(is_model or name not in part, f"{name} is the model's")
-        _need(not (is_model and "functionResponse" in part), "functionResponse is the user's")
+            need(is_model or name not in part, f"{name} is the model's")
+        need(not (is_model and "functionResponse" in part), "functionResponse is the user's")
         _check_data(part)
 
 
 def _check_data(part: Json) -> None:
     if "text" in part:
-        _need(isinstance(part["text"], str), "text")
-        _need(part["text"] or "thoughtSignature" in part, "text is empty")
+        need(isinstance(part["text"], str), "text")
+        need(part["text"] or "thoughtSignature" in part, "text is empty")
     if (inline := part.get("inlineData")) is not None:
-        _fields(inline, {"mimeType", "data"}, set(), "inline_data")
-        _need(_bytes(inline["data"]), "inline_data.data")
-        _need(re.fullmatch(r"[\w.+-]+/[\w.+-]+", inline["mimeType"]), "inline_data.mime_type")
+        need_fields(inline, {"mimeType", "data"}, set(), "inline_data")
+        need(_bytes(inline["data"]), "inline_data.data")
+        need(re.fullmatch(r"[\w.+-]+/[\w.+-]+", inline["mimeType"]), "inline_data.mime_type")
     if (file := part.get("fileData")) is not None:
-        _fields(file, {"fileUri"}, {"mimeType"}, "file_data")
-        _need(file["fileUri"].startswith("https://"), "file_data.file_uri")
+        need_fields(file, {"fileUri"}, {"mimeType"}, "file_data")
+        need(file["fileUri"].startswith("https://"), "file_data.file_uri")
     if (call := part.get("functionCall")) is not None:
-        _fields(call, {"name"}, {"args", "id"}, "function_call")
-        _need(_NAME.fullmatch(call["name"]) and isinstance(call.get("args", {}), dict), "call")
+        need_fields(call, {"name"}, {"args", "id"}, "function_call")
+        need(_NAME.fullmatch(call["name"]) and isinstance(call.get("args", {}), dict), "call")
     if (result := part.get("functionResponse")) is not None:
-        _fields(result, {"name", "response"}, {"id"}, "function_response")
-        _need(isinstance(result["response"], dict), "function_response.response: a Struct")
+        need_fields(result, {"name", "response"}, {"id"}, "function_response")
+        need(isinstance(result["response"], dict), "function_response.response: a Struct")
 
 
 def _bytes(text: Any) -> bytes:
@@ -164,17 +151,17 @@ def _check_calls(contents: list[Json]) -> None:
     open_calls: list[Json] = []
     for content in contents:
         results = [p["functionResponse"] for p in content["parts"] if "functionResponse" in p]
-        _need(len(results) in (0, len(content["parts"])), "results stand alone")
-        _need(
+        need(len(results) in (0, len(content["parts"])), "results stand alone")
+        need(
             len(results) == len(open_calls),
             "Please ensure that the number of function response parts is equal to the number of "
             "function call parts of the function call turn.",
         )
         for call, result in zip(open_calls, results, strict=True):
-            _need(call["name"] == result["name"], "function_response.name")
-            _need(call.get("id") == result.get("id"), "function_response.id")
+            need(call["name"] == result["name"], "function_response.name")
+            need(call.get("id") == result.get("id"), "function_response.id")
         open_calls = [p["functionCall"] for p in content["parts"] if "functionCall" in p]
-    _need(contents[0]["role"] == "user", "a function call comes after the user's turn")
+    need(contents[0]["role"] == "user", "a function call comes after the user's turn")
 
 
 def _check_signatures(contents: list[Json], model: str) -> None:
@@ -187,56 +174,56 @@ def _check_signatures(contents: list[Json], model: str) -> None:
         for part in content["parts"]:
             signature = part.get("thoughtSignature")
             if signature == _SKIPPED:
-                _need(is_current and part in calls[:1], "nothing is skipped without need")
+                need(is_current and part in calls[:1], "nothing is skipped without need")
             elif signature is not None:
                 known = signature_of(model, part)
-                _need(_bytes(signature) == _bytes(known), "Corrupted thought signature.")
+                need(_bytes(signature) == _bytes(known), "Corrupted thought signature.")
         is_checked = is_current and calls and not re.match("gemini-[12]", model)
-        _need(
+        need(
             not is_checked or "thoughtSignature" in calls[0],
             "Function call is missing a thought_signature in functionCall parts.",
         )
 
 
 def _check_config(config: Any, model: str) -> None:
-    _fields(config, set(), _CONFIG, "generation_config")
+    need_fields(config, set(), _CONFIG, "generation_config")
     for name, (least, most) in _RANGES.items():
         value = config.get(name, least)
-        _need(type(value) in (int, float) and least <= value <= most, f"{name}: {value}")
+        need(type(value) in (int, float) and least <= value <= most, f"{name}: {value}")
     stops = config.get("stopSequences", [])
-    _need(len(stops) <= 5 and all(stops), "stop_sequences")
+    need(len(stops) <= 5 and all(stops), "stop_sequences")
     schemas = config.keys() & {"responseSchema", "responseJsonSchema"}
-    _need(len(schemas) < 2, "response_schema and response_json_schema")
+    need(len(schemas) < 2, "response_schema and response_json_schema")
     is_json = config.get("responseMimeType") == "application/json"
-    _need(is_json or not (schemas or "responseMimeType" in config), "response_mime_type")
+    need(is_json or not (schemas or "responseMimeType" in config), "response_mime_type")
     thinking = config.get("thinkingConfig", {})
     levels = {"includeThoughts", "thinkingBudget", "thinkingLevel"}
-    _fields(thinking, set(), levels, "thinking_config")
-    _need(not thinking or not re.match(r"gemini-(1|2\.0)", model), "thinking is not supported")
-    _need(thinking.get("thinkingBudget", 0) >= -1, "thinking_budget")
+    need_fields(thinking, set(), levels, "thinking_config")
+    need(not thinking or not re.match(r"gemini-(1|2\.0)", model), "thinking is not supported")
+    need(thinking.get("thinkingBudget", 0) >= -1, "thinking_budget")
     level = thinking.get("thinkingLevel", "LOW")
-    _need(level in ("MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH"), "thinking_level")
+    need(level in ("MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH"), "thinking_level")
     if "thinkingLevel" in thinking:
-        _need(not re.match("gemini-2", model), "Thinking level is not supported for this model.")
-        _need("thinkingBudget" not in thinking, "You can only set one of budget and level.")
+        need(not re.match("gemini-2", model), "Thinking level is not supported for this model.")
+        need("thinkingBudget" not in thinking, "You can only set one of budget and level.")
 
 
 def _names_in(tool: Any) -> list[str]:
-    _fields(tool, set(), {"functionDeclarations", "googleSearch", "urlContext"}, "tools")
+    need_fields(tool, set(), {"functionDeclarations", "googleSearch", "urlContext"}, "tools")
     declared = tool.get("functionDeclarations", [])
     for function in declared:
         schemas = {"parameters", "parametersJsonSchema"}
-        _fields(function, {"name"}, {"description", *schemas}, "function_declarations")
-        _need(_NAME.fullmatch(function["name"]), "Invalid function name.")
-        _need(len(function.keys() & schemas) < 2, "parameters and parameters_json_schema")
+        need_fields(function, {"name"}, {"description", *schemas}, "function_declarations")
+        need(_NAME.fullmatch(function["name"]), "Invalid function name.")
+        need(len(function.keys() & schemas) < 2, "parameters and parameters_json_schema")
         _check_schema(function.get("parameters", {}))
         schema = function.get("parametersJsonSchema", {"type": "object"})
-        _need(schema.get("type") == "object", "parameters_json_schema: should be an object's")
+        need(schema.get("type") == "object", "parameters_json_schema: should be an object's")
     return [function["name"] for function in declared]
 
 
 def _check_schema(schema: Any) -> None:
-    _fields(schema, set(), _SCHEMA, "parameters")
+    need_fields(schema, set(), _SCHEMA, "parameters")
     for inner in schema.get("properties", {}).values():
         _check_schema(inner)
 
@@ -244,11 +231,11 @@ def _check_schema(schema: Any) -> None:
 def _check_tool_config(config: Any, names: list[str]) -> None:
     if config is None:
         return
-    _fields(config, {"functionCallingConfig"}, set(), "tool_config")
-    _need(names, "Function calling config is set without function_declarations.")
+    need_fields(config, {"functionCallingConfig"}, set(), "tool_config")
+    need(names, "Function calling config is set without function_declarations.")
     calling = config["functionCallingConfig"]
-    _fields(calling, {"mode"}, {"allowedFunctionNames"}, "function_calling_config")
-    _need(calling["mode"] in ("AUTO", "ANY", "NONE", "VALIDATED"), "mode")
+    need_fields(calling, {"mode"}, {"allowedFunctionNames"}, "function_calling_config")
+    need(calling["mode"] in ("AUTO", "ANY", "NONE", "VALIDATED"), "mode")
     allowed = calling.get("allowedFunctionNames", [])
-    _need(not allowed or calling["mode"] == "ANY", "Allowed names should be set only with ANY.")
-    _need(set(allowed) <= set(names), "allowed_function_names")
+    need(not allowed or calling["mode"] == "ANY", "Allowed names should be set only with ANY.")
+    need(set(allowed) <= set(names), "allowed_function_names")

@@ -12,6 +12,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from tests.strict_api import Refused, need, need_fields
+
 Json = dict[str, Any]
 
 # Models that lack an ability, and one that is not there.
@@ -37,17 +39,13 @@ _NUMBERS = {
 _DURATION = re.compile(r"-?([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+")
 
 
-class _Refused(Exception):
-    """The request is invalid, for the reason that this says."""
-
-
 def refusal(headers: Mapping[str, str], data: bytes) -> tuple[int, Json] | None:
     """The status and the body of the error for a request; None if the API takes it."""
     try:
-        _need("json" in headers.get("Content-Type", ""), "content-type")
+        need("json" in headers.get("Content-Type", ""), "content-type")
         body = json.loads(data)
         _check(body)
-    except (_Refused, ValueError) as error:
+    except (Refused, ValueError) as error:
         return 400, {"error": str(error)}
     model = body["model"]
     if model == MISSING:
@@ -85,29 +83,17 @@ def _too_long(body: Json) -> tuple[int, Json] | None:
     return 400, {"error": json.dumps({"error": inner})}
 
 
-def _need(holds: object, what: str) -> None:
-    if not holds:
-        raise _Refused(what)
-
-
-def _fields(value: Any, required: set[str], optional: set[str], where: str) -> None:
-    _need(isinstance(value, dict), f"{where}: cannot unmarshal into Go value of type object")
-    _need(required <= value.keys(), f"{where}: {required - value.keys()} is required")
-    extra = value.keys() - required - optional
-    _need(not extra, f"{where}: {extra} has no effect")
-
-
 def _check(body: Any) -> None:
-    _fields(body, {"model", "messages"}, _FIELDS, "body")
-    _need(isinstance(body["model"], str) and body["model"], "model is required")
-    _need(body.get("stream", True) is True, "stream: these tests stream")
+    need_fields(body, {"model", "messages"}, _FIELDS, "body")
+    need(isinstance(body["model"], str) and body["model"], "model is required")
+    need(body.get("stream", True) is True, "stream: these tests stream")
     for name in ("truncate", "shift", "logprobs"):
-        _need(isinstance(body.get(name, False), bool), name)
+        need(isinstance(body.get(name, False), bool), name)
     think = body.get("think", False)
     is_level = think in ("low", "medium", "high", "max")
-    _need(isinstance(think, bool) or is_level, f'invalid think value: "{think}"')
+    need(isinstance(think, bool) or is_level, f'invalid think value: "{think}"')
     wanted = body.get("format", "json")
-    _need(wanted in ("", "json") or isinstance(wanted, dict), "invalid format")
+    need(wanted in ("", "json") or isinstance(wanted, dict), "invalid format")
     if "keep_alive" in body:
         _check_keep_alive(body["keep_alive"])
     _check_options(body.get("options", {}))
@@ -118,39 +104,39 @@ def _check(body: Any) -> None:
 
 def _check_keep_alive(value: Any) -> None:
     if isinstance(value, str):
-        _need(_DURATION.fullmatch(value), f'time: invalid duration "{value}"')
+        need(_DURATION.fullmatch(value), f'time: invalid duration "{value}"')
     else:
-        _need(isinstance(value, int | float) and not isinstance(value, bool), "keep_alive")
+        need(isinstance(value, int | float) and not isinstance(value, bool), "keep_alive")
 
 
 def _check_options(options: Any) -> None:
-    _fields(options, set(), {*_INTEGERS, *_NUMBERS, "stop", "use_mmap"}, "options")
+    need_fields(options, set(), {*_INTEGERS, *_NUMBERS, "stop", "use_mmap"}, "options")
     for name, value in options.items():
         if name in _INTEGERS:
-            _need(type(value) is int, f'option "{name}" must be of type integer')
+            need(type(value) is int, f'option "{name}" must be of type integer')
         elif name in _NUMBERS:
             is_number = type(value) in (int, float)
-            _need(is_number, f'option "{name}" must be of type float32')
+            need(is_number, f'option "{name}" must be of type float32')
         elif name == "stop":
             is_list = isinstance(value, list) and all(isinstance(each, str) for each in value)
-            _need(is_list, 'option "stop" must be of an array of strings')
-    _need(options.get("num_ctx", 4) >= 4, "num_ctx")
+            need(is_list, 'option "stop" must be of an array of strings')
+    need(options.get("num_ctx", 4) >= 4, "num_ctx")
 
 
 def _check_tool(tool: Any) -> None:
-    _fields(tool, {"type", "function"}, set(), "tools")
-    _need(tool["type"] == "function", "tools.type")
+    need_fields(tool, {"type", "function"}, set(), "tools")
+    need(tool["type"] == "function", "tools.type")
     function = tool["function"]
-    _fields(function, {"name", "parameters"}, {"description"}, "tools.function")
-    _need(isinstance(function["name"], str) and function["name"], "tools.function.name")
+    need_fields(function, {"name", "parameters"}, {"description"}, "tools.function")
+    need(isinstance(function["name"], str) and function["name"], "tools.function.name")
     parameters = function["parameters"]
-    _need(isinstance(parameters, dict), "tools.function.parameters")
-    _need(parameters.get("type") == "object", "tools.function.parameters.type")
-    _need(isinstance(parameters.get("properties"), dict), "tools.function.parameters.properties")
+    need(isinstance(parameters, dict), "tools.function.parameters")
+    need(parameters.get("type") == "object", "tools.function.parameters.type")
+    need(isinstance(parameters.get("properties"), dict), "tools.function.parameters.properties")
 
 
 def _check_messages(messages: Any) -> None:
-    _need(isinstance(messages, list) and messages, "messages: without one nothing is generated")
+    need(isinstance(messages, list) and messages, "messages: without one nothing is generated")
     pending: list[tuple[str | None, str]] = []  # ids and names of calls without a result
     for number, message in enumerate(messages):
         where = f"messages.{number}"
@@ -158,47 +144,47 @@ def _check_messages(messages: Any) -> None:
         if role == "tool":
             _check_result(message, pending, where)
             continue
-        _need(not pending, f"{where}: calls without results: {pending}")
+        need(not pending, f"{where}: calls without results: {pending}")
         if role == "assistant":
             pending = _check_answer(message, where)
         elif role == "user":
-            _fields(message, {"role", "content"}, {"images"}, where)
+            need_fields(message, {"role", "content"}, {"images"}, where)
             _check_images(message.get("images", []), where)
         else:
-            _need(role == "system" and number == 0, f"{where}: {role}")
-            _fields(message, {"role", "content"}, set(), where)
-        _need(isinstance(message.get("content", ""), str), f"{where}: content is a string")
-    _need(messages[-1]["role"] in ("user", "tool"), "messages: the last one is the user's")
+            need(role == "system" and number == 0, f"{where}: {role}")
+            need_fields(message, {"role", "content"}, set(), where)
+        need(isinstance(message.get("content", ""), str), f"{where}: content is a string")
+    need(messages[-1]["role"] in ("user", "tool"), "messages: the last one is the user's")
 
 
 def _check_answer(message: Json, where: str) -> list[tuple[str | None, str]]:
-    _fields(message, {"role"}, {"content", "thinking", "tool_calls"}, where)
-    _need(message.keys() & {"content", "tool_calls"}, f"{where}: it says nothing")
-    _need(isinstance(message.get("thinking", ""), str), f"{where}: thinking is a string")
+    need_fields(message, {"role"}, {"content", "thinking", "tool_calls"}, where)
+    need(message.keys() & {"content", "tool_calls"}, f"{where}: it says nothing")
+    need(isinstance(message.get("thinking", ""), str), f"{where}: thinking is a string")
     calls = []
     for call in message.get("tool_calls", []):
-        _fields(call, {"function"}, {"id"}, f"{where}.tool_calls")
+        need_fields(call, {"function"}, {"id"}, f"{where}.tool_calls")
         function = call["function"]
-        _fields(function, {"name", "arguments"}, {"index"}, f"{where}.tool_calls.function")
+        need_fields(function, {"name", "arguments"}, {"index"}, f"{where}.tool_calls.function")
         is_object = isinstance(function["arguments"], dict)
-        _need(is_object, f"{where}: cannot unmarshal string into api.ToolCallFunctionArguments")
+        need(is_object, f"{where}: cannot unmarshal string into api.ToolCallFunctionArguments")
         calls.append((call.get("id"), function["name"]))
     return calls
 
 
 def _check_result(message: Json, pending: list[tuple[str | None, str]], where: str) -> None:
-    _fields(message, {"role", "content", "tool_name"}, {"tool_call_id"}, where)
-    _need(isinstance(message["content"], str), f"{where}: content is a string")
+    need_fields(message, {"role", "content", "tool_name"}, {"tool_call_id"}, where)
+    need(isinstance(message["content"], str), f"{where}: content is a string")
     call = (message.get("tool_call_id"), message["tool_name"])
-    _need(call in pending, f"{where}: {call} is not among {pending}")
+    need(call in pending, f"{where}: {call} is not among {pending}")
     pending.remove(call)
 
 
 def _check_images(images: Any, where: str) -> None:
-    _need(isinstance(images, list), f"{where}: images")
+    need(isinstance(images, list), f"{where}: images")
     for image in images:
         try:
             data = base64.b64decode(image, validate=True)
         except ValueError as error:
-            raise _Refused(f"{where}: illegal base64 data") from error
-        _need(data, f"{where}: an image is empty")
+            raise Refused(f"{where}: illegal base64 data") from error
+        need(data, f"{where}: an image is empty")
