@@ -114,7 +114,11 @@ async def test_what_is_no_header_is_not_said_back(serve: Serving) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "length", "status"),
-    [("/api/v1/chat", 3000, 413), ("/api/v1/chat", 1500, 413), ("/#x", 1, 400)],
+    [
+        ("/api/v1/conversations", 3000, 413),
+        ("/api/v1/conversations", 1500, 413),
+        ("/#x", 1, 400),
+    ],
 )
 @pytest.mark.gen_test
 async def test_what_is_refused_ahead_of_any_handler_may_be_read(

@@ -171,16 +171,6 @@ class TestCalls:
         request = GEMINI.request(Prompt(model=OLDER, turns=turns), "key")
         assert 2 == request.body.count(written.encode())
 
-    @pytest.mark.parametrize("depth", range(980, 1000))
-    def test_what_can_just_be_read_can_be_sent(self, depth: int) -> None:
-        deep = f'{{"a": {"[" * depth}{"]" * depth}}}'
-        turns = (
-            *HELLO,
-            assistant(ToolCallBlock("c", "weather", deep)),
-            user(ToolResultBlock("c", deep)),
-        )
-        assert GEMINI.request(Prompt(model=OLDER, turns=turns), "key").body
-
     @pytest.mark.parametrize("name", ["1st", "-x"])
     def test_names_that_other_apis_take_begin_as_this_one_demands(self, name: str) -> None:
         turns = (

@@ -4,15 +4,18 @@ import asyncio
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
 from model.blocks import TextBlock
 from model.growth import Chunk, Piece
 from model.messages import Conversation, Message, Status
+from relay.ask_request import AskRequest
 from relay.context import history
 from storage.contract import Storage
 from storage.errors import Busy, NotFound
 from storage.mongo import messages as mongo_messages
 from storage.values import Page
+from tests.relay.relays import LIMITS
 from tests.storage.conftest import Commands, Place
 from tests.storage.samples import ask, begun, beside, conversation, ending, key
 
@@ -321,7 +324,13 @@ async def test_a_question_costs_a_handful_of_reads_whatever_lies_between_its_his
     commands.sent.clear()
 
     found = await history(
-        storage, "alice", answer.conversation_id, answer.id, room=60_000, messages=50
+        storage,
+        AskRequest(user="alice", content="q", parent_id=answer.id),
+        answer.conversation_id,
+        model="p/m",
+        kinds=lambda _: frozenset(),
+        question_chars=1,
+        limits=replace(LIMITS, context_chars=60_000, context_messages=50),
     )
 
     assert 50 // 2 == len(found.turns)  # the answers are without a word

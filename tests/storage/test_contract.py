@@ -7,6 +7,7 @@ import pytest
 
 from model.blocks import (
     LATER_KINDS,
+    FileBlock,
     TextBlock,
     ToolResultBlock,
 )
@@ -22,6 +23,7 @@ from tests.storage.samples import (
     conversation,
     ending,
     exchange,
+    stored_file,
 )
 
 # Blocks of every kind
@@ -33,8 +35,14 @@ async def test_a_question_of_blocks_of_every_kind_comes_back_as_it_was_kept(
 ) -> None:
     new = conversation()
     question, answer = exchange(new, owner=storage.process)
+    file = stored_file(new, b"content", name=TEXT)
+    blocks = tuple(
+        msgspec.structs.replace(block, file_id=file.id) if isinstance(block, FileBlock) else block
+        for block in blocks_of_every_kind()
+    )
     result = ToolResultBlock("call-1", TEXT, is_error=True)
-    question = msgspec.structs.replace(question, blocks=(*blocks_of_every_kind(), result))
+    question = msgspec.structs.replace(question, blocks=(*blocks, result))
+    await storage.store_file(file)
     await storage.ask(question, answer, title="t", new=new)
 
     listed = await storage.messages("alice", new.id, limit=9, before=None)
