@@ -12,7 +12,7 @@ from model.blocks import Block, ImageBlock, TextBlock, ToolCallBlock, ToolResult
 from model.messages import Role
 from model.prompt import Prompt, Turn
 from providers.attachments import address_of
-from providers.tool_history import argument_text, paired, texts_of
+from providers.tool_history import argument_text, paired, result_text, texts_of
 
 TEXT_PATH: Final = "/services/aigc/text-generation/generation"
 MULTIMODAL_PATH: Final = "/services/aigc/multimodal-generation/generation"
@@ -53,7 +53,7 @@ def messages_of(prompt: Prompt, *, multimodal: bool) -> list[dict[str, Any]]:
 
 def _messages(turn: Turn, prompt: Prompt, multimodal: bool) -> list[dict[str, Any]]:
     messages: list[dict[str, Any]] = [
-        {"role": "tool", "tool_call_id": block.id, "content": block.text}
+        {"role": "tool", "tool_call_id": block.id, "content": result_text(block)}
         for block in turn.blocks
         if isinstance(block, ToolResultBlock)
     ]

@@ -18,7 +18,7 @@ from model.blocks import (
 from model.messages import Role
 from model.prompt import Prompt, Turn
 from providers.attachments import content_of
-from providers.tool_history import argument_text, paired, texts_of
+from providers.tool_history import argument_text, paired, result_text, texts_of
 
 Message = dict[str, Any]
 
@@ -73,8 +73,7 @@ def _question(turn: Turn, prompt: Prompt, names: dict[str, str]) -> Iterator[Mes
         if isinstance(block, ToolResultBlock):
             yield {
                 "role": "tool",
-                # The API has no field that says that a call failed.
-                "content": f"Error: {block.text}" if block.is_error else block.text,
+                "content": result_text(block),
                 "tool_name": names[block.id],
                 "tool_call_id": block.id,
             }

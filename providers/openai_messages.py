@@ -15,7 +15,7 @@ from model.messages import Role
 from model.prompt import Prompt, Turn
 from providers.attachments import address_of
 from providers.openai_servers import ChatServer
-from providers.tool_history import argument_text, paired, texts_of
+from providers.tool_history import argument_text, paired, result_text, texts_of
 
 # An answer for servers that require one between results and what the user says; an empty one is
 # refused.
@@ -70,7 +70,7 @@ def _call(call: ToolCallBlock, server: ChatServer) -> dict[str, Any]:
 
 def _question(turn: Turn, prompt: Prompt, server: ChatServer) -> list[dict[str, Any]]:
     messages: list[dict[str, Any]] = [
-        {"role": "tool", "tool_call_id": _id(block.id, server), "content": block.text}
+        {"role": "tool", "tool_call_id": _id(block.id, server), "content": result_text(block)}
         for block in turn.blocks
         if isinstance(block, ToolResultBlock)
     ]

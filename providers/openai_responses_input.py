@@ -26,7 +26,7 @@ from model.messages import Role
 from model.prompt import Prompt, Turn
 from providers.attachments import address_of, content_of, data_uri
 from providers.openai_responses_interpreter import DIALECT
-from providers.tool_history import argument_text, paired
+from providers.tool_history import argument_text, paired, result_text
 
 # Characters of a call's id. Those of other providers may be longer.
 _MAX_CALL_ID_CHARS: Final = 64
@@ -80,8 +80,7 @@ def _question(turn: Turn, prompt: Prompt) -> Iterator[dict[str, Any]]:
     parts: list[dict[str, Any]] = []
     for block in turn.blocks:
         if isinstance(block, ToolResultBlock):
-            # The API has no field that says that a call failed.
-            output = f"Error: {block.text}" if block.is_error else block.text
+            output = result_text(block)
             call_id = _call_id(block.id)
             yield {"type": "function_call_output", "call_id": call_id, "output": output}
         elif (part := _part(block, prompt)) is not None:

@@ -13,7 +13,7 @@ import msgspec
 from model.blocks import ToolCallBlock, ToolResultBlock
 from model.messages import Role
 from model.prompt import Turn
-from providers.tool_history import argument_text, paired, texts_of
+from providers.tool_history import argument_text, paired, result_text, texts_of
 
 
 def messages_of(turns: tuple[Turn, ...]) -> list[dict[str, Any]]:
@@ -43,7 +43,7 @@ def _loop(turn: Turn, calls: list[ToolCallBlock], following: Turn) -> Iterator[d
         said = turn.text if call is calls[0] else ""
         yield {"role": "assistant", "content": said, "function_call": called}
         question = following.text if call is calls[-1] else ""
-        content = _json(results[call.id].text, question)
+        content = _json(result_text(results[call.id]), question)
         yield {"role": "function", "name": call.name, "content": content}
 
 

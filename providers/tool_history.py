@@ -120,6 +120,11 @@ def arguments_of(call: ToolCallBlock) -> dict[str, Any]:
     return arguments if isinstance(arguments, dict) else {}
 
 
+def result_text(result: ToolResultBlock) -> str:
+    """The result's text, for APIs that have no field which says that a call failed."""
+    return f"Error: {result.text}" if result.is_error else result.text
+
+
 def argument_text(call: ToolCallBlock) -> str:
     """The arguments of a call as the model wrote them; `{}` if they are no JSON object."""
     return call.arguments if arguments_of(call) else "{}"

@@ -32,7 +32,7 @@ def request_of(**fields: Any) -> AskRequest:
 def prompt_of(**fields: Any) -> Prompt:
     begun = now()
     conversation = Conversation(id="c", user="u", created_at=begun, updated_at=begun)
-    return request_of(**fields).prompt("m", conversation, ())
+    return request_of(**fields).prompt("m", conversation, (), {})
 
 
 def deep(levels: int) -> dict[str, Any]:
@@ -142,7 +142,7 @@ _REFUSED: list[dict[str, Any]] = [
     {"content": [{"type": "tool_result", "id": "x" * 1001, "text": "x"}]},
     {"content": [{"type": "tool_result", "id": "x"}]},
     {"content": [{"type": "image", "url": "http://x.test/a.png"}]},
-    {"content": [{"type": "image", "url": "https://user:password@x.test/a.png"}]},
+    {"content": [{"type": "image", "url": "https://user:hunter2@x.test/a.png"}]},
     {"content": [{"type": "image", "url": "https://x.test/a b.png"}]},
     {"content": [{"type": "image", "url": "https://x.test/" + "a" * 2048}]},
     {"content": [{"type": "tool_call", "id": "x", "name": "y", "arguments": "{}"}]},
@@ -158,9 +158,9 @@ async def test_what_is_out_of_range_is_refused_and_quoted_nowhere(
     for fields in _REFUSED:
         refused = await ask(headrace, **fields)
         assert (400, "invalid_body") == refusal(refused), fields
-        assert "password" not in refused.body["error"]["message"]
+        assert "hunter2" not in refused.body["error"]["message"]
 
-    assert "password" not in caplog.text
+    assert "hunter2" not in caplog.text
     assert [] == upstream.requests
 
 

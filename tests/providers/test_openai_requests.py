@@ -77,7 +77,11 @@ class TestMessages:
             ],
         } == sent[1]
         assert {"role": "tool", "tool_call_id": "call_0_a", "content": "20 °C"} == sent[2]
-        assert {"role": "tool", "tool_call_id": "call_0_b", "content": "no such city"} == sent[3]
+        assert {
+            "role": "tool",
+            "tool_call_id": "call_0_b",
+            "content": "Error: no such city",
+        } == sent[3]
 
     def test_calls_without_text_have_no_content(self) -> None:
         turns = (*HELLO, assistant(call("1", "Rome")), user(ToolResultBlock("1", "hot")))

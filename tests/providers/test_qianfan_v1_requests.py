@@ -45,7 +45,7 @@ def test_calls_at_once_are_sent_one_after_the_other() -> None:
         {"role": "assistant", "content": "Round 0.", "function_call": calls[0]},
         {"role": "function", "name": "weather", "content": '{"result":"20 °C"}'},
         {"role": "assistant", "content": "", "function_call": calls[1]},
-        {"role": "function", "name": "weather", "content": '{"result":"no such city"}'},
+        {"role": "function", "name": "weather", "content": '{"result":"Error: no such city"}'},
     ] == sent
 
 
