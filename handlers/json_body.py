@@ -62,14 +62,17 @@ def read_body(
     try:
         try:
             return decoded(data, kind)
-        except msgspec.ValidationError:
+        except msgspec.ValidationError as error:
             if change is None:
                 raise
-            plain = decoded(data, object)
-            changed = change(plain)
-            if changed == plain:
-                raise
-            return msgspec.convert(changed, kind)
+            try:
+                plain = decoded(data, object)
+                changed = change(plain)
+                if changed == plain:
+                    raise
+                return msgspec.convert(changed, kind)
+            except RecursionError:  # no spelling of a body nests so deep
+                raise error from None
     except msgspec.ValidationError as error:
         said = _QUOTED.sub(r"\1", str(error))
         raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", f"{said}.") from None

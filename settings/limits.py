@@ -27,12 +27,17 @@ class LimitsSettings(Section):
     # handful.
     max_files: Count = 20
     # Bytes of the body of a question with files, in base64 as in JSON: one of the largest files and
-    # as much text as without files. Providers accept requests of 20 to 50 MB.
-    max_file_body_bytes: Count = 16_777_216
+    # as much text as without files. Providers accept requests of 20 to 50 MB. At least
+    # `max_body_bytes`, also where only that is set.
+    max_file_body_bytes: Count = Field(
+        default_factory=lambda data: max(16_777_216, data.get("max_body_bytes", 0))
+    )
     # Bytes of the bodies of all questions with files, each without its first `max_body_bytes`, and,
     # counted for itself, of the files in all prompts whose answers have not ended: eight of the
     # longest bodies, or twenty with an image of 5 MB. A user's prompts may have half of it.
-    max_file_bodies_bytes: Count = 134_217_728
+    max_file_bodies_bytes: Count = Field(
+        default_factory=lambda data: max(134_217_728, 2 * data.get("max_file_body_bytes", 0))
+    )
     # Bytes of all responses that clients have not read yet, without the first 64 KiB of each, and
     # of the ended answers that are being read: two hundred of the longest pages. A user may have an
     # eighth of it, so that seven who read nothing do not exclude the others.
