@@ -3,6 +3,7 @@ billed.
 """
 
 import math
+import re
 from typing import Any
 
 import pytest
@@ -36,6 +37,11 @@ async def asked(server: Server, dialect: str) -> Response:
     return answered
 
 
+def sent_id(call_id: str) -> str:
+    """The id that the provider sent for a call, "" if Headrace made it up for want of one."""
+    return "" if re.fullmatch(r"call_[0-9a-f]{32}", call_id) else call_id
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.gen_test
@@ -54,7 +60,10 @@ async def test_the_field_is_told_kept_and_billed_as_it_is_meant(
     assert case.text == "".join(each["text"] for each in blocks if each["type"] == "text")
     assert case.reasoning == "".join(each["text"] for each in blocks if each["type"] == "reasoning")
     calls = [each for each in blocks if each["type"] == "tool_call"]
-    assert case.calls == tuple((each["id"], each["name"], each["arguments"]) for each in calls)
+    assert case.calls == tuple(
+        (sent_id(each["id"]), each["name"], each["arguments"]) for each in calls
+    )
+    assert all(each["id"] for each in calls)
     if case.ending == STOPPED:
         assert (200, "complete", case.finish) == (
             answered.status,

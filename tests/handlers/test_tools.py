@@ -171,7 +171,7 @@ async def test_a_person_may_go_on_without_the_results(chat: Chat) -> None:
     told = await chat.ask("Never mind.", tools=None)
 
     assert 200 == told.status
-    assert [(each, NOT_CARRIED_OUT) for each in CALLS] == OPENAI.returned(
+    assert [(each, f"Error: {NOT_CARRIED_OUT}") for each in CALLS] == OPENAI.returned(
         chat.upstream.requests[-1].json
     )
     assert {"role": "user", "content": "Never mind."} == chat.sent()[-1]
