@@ -11,6 +11,7 @@ from handlers.resume_position import ResumePosition
 from handlers.streaming import StreamingHandler
 from model.messages import Failure, Status
 from relay.answer import Answer
+from relay.ask_request import AskRequest, AskResult
 from relay.errors import AnswerElsewhere
 
 
@@ -25,6 +26,13 @@ class StartedAnswer(NamedTuple):
 
 class AnswerHandler(StreamingHandler):
     """A handler whose response is an answer, in the form that the client requested."""
+
+    async def result_of(self, request: AskRequest) -> AskResult | None:
+        """Ask. None: the client disconnected while the store was busy, and nothing is stored."""
+        asking = self.services.relay.ask(request)
+        if self.services.relay.outlives_its_reader(request):
+            return await asking
+        return await self.unless_disconnected(asking)
 
     async def send(self, started: StartedAnswer | None) -> None:
         """Send the answer in the form that the client requested."""

@@ -60,14 +60,8 @@ class AskHandler(AnswerHandler):
         ask_request = options.of(
             ask_request, idempotency_key=key, caller=self.caller, allowed=self.allowed
         )
-        started = self.services.relay.ask(ask_request)
-        if self.services.relay.outlives_its_reader(ask_request):
-            answer, is_new = await started
-        elif (result := await self.unless_disconnected(started)) is not None:
-            answer, is_new = result
-        else:
-            return None  # disconnected while the store was busy: nothing is stored
-        return StartedAnswer(answer, is_new, form, position)
+        result = await self.result_of(ask_request)
+        return None if result is None else StartedAnswer(*result, form, position)
 
 
 class ChatHandler(AskHandler):

@@ -213,8 +213,15 @@ class BaseHandler(RequestHandler):
             self.set_header("Allow", self._methods())
         if response.code == COMPRESSED:
             self.set_header("Accept-Encoding", "identity")
-        self.write_json(Refusal(self.problem(response)), response.status)
+        self.write_json(self.refusal(response), response.status)
         self.finish()
+
+    def refusal(self, error: ErrorResponse) -> object:
+        """The body of a response that refuses the request, in the form of the client's protocol.
+
+        A protocol may also set headers of its own here.
+        """
+        return Refusal(self.problem(error))
 
     def problem(self, error: ErrorResponse) -> Problem:
         """The error as it is written in a response."""

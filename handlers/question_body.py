@@ -4,6 +4,8 @@ A long body is decoded in a thread, and so are the files in it. What is no file 
 as in any other body, in bytes and in what it costs to decode.
 """
 
+from collections.abc import Callable
+from itertools import islice
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -14,10 +16,12 @@ from handlers.file_parts import with_types
 from handlers.json_body import body_too_large, read_body
 from handlers.request_bodies import Question
 from model.blocks import Block
+from model.prompt import Turn
 from relay.file_threads import FileThreads
 from relay.question_files import NewFile
 
 Asked = TypeVar("Asked", bound=Question)
+Other = TypeVar("Other")
 
 # Bytes of a body that is decoded in the event loop, in a tenth of a millisecond.
 _SHORT = 64 * 1024
@@ -53,12 +57,50 @@ class QuestionReader:
             return self._read(request, kind)
         return await self._threads.run(self._read, request, kind)
 
+    async def read_turns(
+        self,
+        request: HTTPServerRequest,
+        kind: type[Other],
+        turns_of: Callable[[Other], tuple[Turn, ...]],
+    ) -> tuple[Other, tuple[Turn, ...], tuple[NewFile, ...]]:
+        """The body of another protocol, its turns and the files that the turns refer to.
+
+        `turns_of` returns the turns with the content of images and files as `data:` URIs; it may
+        run in a thread, and raise ApiError. Raises ApiError.
+        """
+        if len(request.body) <= _SHORT:
+            return self._read_turns(request, kind, turns_of)
+        return await self._threads.run(self._read_turns, request, kind, turns_of)
+
+    def _read_turns(
+        self,
+        request: HTTPServerRequest,
+        kind: type[Other],
+        turns_of: Callable[[Other], tuple[Turn, ...]],
+    ) -> tuple[Other, tuple[Turn, ...], tuple[NewFile, ...]]:
+        length, most = len(request.body), self._max_body_bytes
+        self._check_structure(request.body)
+        body = read_body(request, kind)
+        turns = turns_of(body)
+        blocks = [block for turn in turns for block in turn.blocks]
+        if length - sum(map(data_length, blocks)) > most:
+            raise body_too_large(most, "limits.max_body_bytes")
+        taken, files = take_files(blocks, self._limits)
+        if files:
+            remaining = iter(taken)
+            turns = tuple(
+                Turn(turn.role, tuple(islice(remaining, len(turn.blocks)))) for turn in turns
+            )
+        return body, turns, files
+
+    def _check_structure(self, body: bytes) -> None:
+        most = self._max_body_bytes
+        if len(body) > most and sum(map(body.count, _STRUCTURE)) > most // _STRUCTURE_PART:
+            raise body_too_large(most, "limits.max_body_bytes")
+
     def _read(self, request: HTTPServerRequest, kind: type[Asked]) -> tuple[Asked, QuestionContent]:
         length, most = len(request.body), self._max_body_bytes
-        if length > most:
-            structure = sum(map(request.body.count, _STRUCTURE))
-            if structure > most // _STRUCTURE_PART:
-                raise body_too_large(most, "limits.max_body_bytes")
+        self._check_structure(request.body)
         question = read_body(request, kind, change=with_types)
         if length <= most and isinstance(question.content, str):
             return question, QuestionContent(question.content, ())

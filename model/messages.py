@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import msgspec
 from msgspec import Meta
@@ -107,6 +107,19 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
     ] = None
 
 
+class ClientData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a client protocol needs to show an answer again, besides the answer itself.
+
+    `protocol` is the name of the wire that asked. `metadata` is the client's and never interpreted.
+    `request` has those fields of the request, as the client spelled them, that its protocol repeats
+    with each answer; no text of the question is in it.
+    """
+
+    protocol: str
+    metadata: dict[str, str] = {}
+    request: dict[str, Any] = {}
+
+
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One call to a provider for an answer: its target, start, duration and result."""
 
@@ -138,8 +151,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     question, for a question an answer, or None if it is a first one. Messages of one parent are
     alternatives: an edited question, a regenerated answer. `ordinal` is the order in which messages
     were stored, parents first; the store assigns it. `owner` is the process that generates a live
-    answer. `timing` is set if the owner itself ended the answer, `attempts` if the store's schema
-    has a place for them: one that is not migrated from the first version has none.
+    answer. `timing` is set if the owner itself ended the answer, `attempts` and `client` if the
+    store's schema has a place for them: one that is not migrated from an earlier version has none.
     """
 
     id: str
@@ -156,6 +169,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     timing: Timing | None = None
     error: Failure | None = None
     attempts: tuple[Attempt, ...] = ()
+    client: ClientData | None = None
     owner: str | None = None
     created_at: datetime
     ended_at: datetime | None = None

@@ -10,6 +10,7 @@ import os
 _COUNT = 256
 
 _BYTES = 16
+ID_DIGITS = 2 * _BYTES
 
 _ids: list[str] = []
 
@@ -24,7 +25,7 @@ def random_id() -> str:
             return _ids.pop()
         except IndexError:
             digits = os.urandom(_COUNT * _BYTES).hex()
-            _ids.extend(digits[at : at + 2 * _BYTES] for at in range(0, len(digits), 2 * _BYTES))
+            _ids.extend(digits[at : at + ID_DIGITS] for at in range(0, len(digits), ID_DIGITS))
 
 
 # A child process would return the same ids as its parent.

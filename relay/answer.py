@@ -174,9 +174,16 @@ class Answer:
 
     def blocks(self) -> tuple[Block, ...]:
         """All blocks, as they are stored."""
-        return tuple(
-            block(grown.opening, "".join(grown.texts), grown.data) for grown in self._blocks
-        )
+        return tuple(map(self.block, range(len(self._blocks))))
+
+    def block(self, place: int) -> Block:
+        """The block at `place`, counted from 0, as it is so far."""
+        grown = self._blocks[place]
+        return block(grown.opening, "".join(grown.texts), grown.data)
+
+    def start_of(self, place: int) -> int:
+        """The position at which the block at `place` begins."""
+        return self._starts[place]
 
     def tool_call_index(self, place: int) -> int:
         """Which tool call the block at `place` is, counted from 0."""

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from model.blocks import Block, TextBlock, chars_in
-from model.messages import Conversation, Message, Role
+from model.messages import ClientData, Conversation, Message, Role
 from model.prompt import (
     FileContent,
     Prompt,
@@ -43,10 +43,13 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is the client's key for the question. `caller` and the `allowed` models are not part of the
     question.
 
-    A client protocol may choose two more things. `history` are turns that came with the question,
-    in place of the store's branch. Without `store` neither question nor answer is stored: the
-    answer is in this process' memory, no other process finds it, and it ends when its last reader
-    disconnects.
+    With `creates_conversation` the conversation `conversation_id` is created if there is none: an
+    id that a client protocol made of the client's own.
+
+    A client protocol may choose three more things. `client` is stored with the answer. `history`
+    are turns that came with the question, in place of the store's branch. Without `store` neither
+    question nor answer is stored: the answer is in this process' memory, no other process finds it,
+    and it ends when its last reader disconnects.
     """
 
     user: str
@@ -74,6 +77,8 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     allowed: AllowedModels = None
     # To these the image and file blocks in `parts` refer, by hashes of their contents.
     files: tuple[NewFile, ...] = ()
+    creates_conversation: bool = False
+    client: ClientData | None = None
     top_k: int | None = None
     seed: int | None = None
     presence_penalty: float | None = None
@@ -120,7 +125,7 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def fingerprint(self) -> str:
         """A hash of the question: equal for each retry, and different for any other question."""
         asked = msgspec.structs.replace(
-            self, idempotency_key=None, caller=None, allowed=None, files=()
+            self, idempotency_key=None, caller=None, allowed=None, files=(), client=None
         )
         # A client may write the fields of an object in another order when it tries again.
         return _digest(msgspec.json.encode(asked, order="deterministic"))

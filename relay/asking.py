@@ -111,7 +111,9 @@ class Asker:
             model = request.model or conversation.model or self._models.default_for(request.allowed)
             source, source_model = self._models.resolve(model, request.allowed)
             unreadable = await self._check_readable(request, source)
-            past = await self._history(placed, conversation, model, source, chars)
+            past = await self._history(
+                placed, conversation, model, source, chars, is_new=new is not None
+            )
             contents = await self._contents(request, past, slot)
             prompt = request.prompt(source_model, conversation, past.turns, contents)
             try:
@@ -163,7 +165,14 @@ class Asker:
         if request.conversation_id is None:
             new = new_conversation(request)
             return new, new
-        return await self._storage.conversation(request.user, request.conversation_id), None
+        try:
+            stored = await self._storage.conversation(request.user, request.conversation_id)
+        except NotFound:
+            if not request.creates_conversation:
+                raise
+            new = new_conversation(request)
+            return new, new
+        return stored, None
 
     async def _check_readable(self, request: AskRequest, source: Source) -> frozenset[str]:
         """The kinds of content of the answer that a process beside this one could not read.
@@ -186,6 +195,8 @@ class Asker:
         model: str,
         source: Source,
         question_chars: int,
+        *,
+        is_new: bool,
     ) -> History:
         """The history that the question follows; empty for a first question.
 
@@ -196,7 +207,7 @@ class Asker:
             last = request.history[-1].blocks if request.history else ()
             check_results(request.tool_results, calls_in(last))
             return History(turns=request.history)
-        if parent_id is None or (parent_id is msgspec.UNSET and request.conversation_id is None):
+        if parent_id is None or (parent_id is msgspec.UNSET and is_new):
             if request.parts:
                 check_results(request.tool_results, ())
             return History()

@@ -8,10 +8,10 @@ from relay.usage import estimate
 
 
 def new_conversation(request: AskRequest) -> Conversation:
-    """The conversation for a question that names none."""
+    """The conversation for a question that names none, or one that does not exist yet."""
     begun = now()
     return Conversation(
-        id=random_id(),
+        id=request.conversation_id or random_id(),
         user=request.user,
         model=request.model,
         system=request.system,
@@ -51,6 +51,7 @@ def new_messages(
         model=model,
         status=Status.LIVE,
         usage=estimate(prompt, ()),  # an estimate, in case this process dies
+        client=request.client,
         owner=process,
         created_at=asked,
     )
