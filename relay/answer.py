@@ -185,6 +185,10 @@ class Answer:
         """The position at which the block at `place` begins."""
         return self._starts[place]
 
+    def type_of(self, place: int) -> str:
+        """The type of the block at `place`."""
+        return self._blocks[place].opening.type
+
     def tool_call_index(self, place: int) -> int:
         """Which tool call the block at `place` is, counted from 0."""
         return self._blocks[place].tool_call_index
