@@ -82,7 +82,10 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         await relay.open()
 
         open_requests = OpenRequests()
-        event_streams = EventStreams(heartbeat_seconds=settings.relay.heartbeat_seconds)
+        event_streams = EventStreams(
+            heartbeat_seconds=settings.relay.heartbeat_seconds,
+            first_sign_seconds=settings.relay.first_sign_seconds,
+        )
         stack.callback(event_streams.close)
         disconnects = DisconnectWatcher()
         stack.callback(disconnects.close)

@@ -1,8 +1,15 @@
-"""Sends an answer to the client that asked: as a stream, a message, or an address."""
+"""Sends an answer to the client that asked: as a stream, a message, or an address.
 
+A client that waits for the message may wait for minutes, which proxies take for a dead server.
+After `relay.first_sign_seconds` it gets white space, which JSON may begin with. That sends the head
+of the response, with the status 200. If the answer fails after that, the connection is broken off:
+clients then see an error, as they should, and not a message.
+"""
+
+import asyncio
 import math
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from handlers.answer_form import AnswerForm
 from handlers.errors import failure_status
@@ -26,6 +33,30 @@ class StartedAnswer(NamedTuple):
 
 class AnswerHandler(StreamingHandler):
     """A handler whose response is an answer, in the form that the client requested."""
+
+    _waits_since: float | None = None  # by the loop's clock; while the client waits for an end
+    _gave_sign = False
+
+    def heartbeat(self) -> None:
+        """Send a heartbeat, or a sign of life to a client that waits for an answer's end."""
+        if self._waits_since is None:
+            super().heartbeat()
+            return
+        time = asyncio.get_running_loop().time()
+        first = self.services.event_streams.first_sign_seconds
+        if first and time - self._waits_since >= first and not self.connection_stream.closed():
+            self._give_sign(time)
+
+    def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> "asyncio.Future[None]":
+        """Tornado's method. After a sign of life only breaking off tells that an answer failed."""
+        is_whole = self.get_status() == HTTPStatus.OK and self.request.version != "HTTP/1.0"
+        if not self._gave_sign or is_whole:
+            return super().finish(chunk)
+        written = self.flush()
+        if written.done():
+            return self._break_off(written)
+        written.add_done_callback(self._break_off)
+        return written
 
     async def result_of(self, request: AskRequest) -> AskResult | None:
         """Ask. None: the client disconnected while the store was busy, and nothing is stored."""
@@ -79,9 +110,25 @@ class AnswerHandler(StreamingHandler):
 
         Raises AnswerElsewhere if another process generates it and this one can wait no longer.
         """
-        with self.reading(answer) as reader:
+        self._waits_since = self.last_write_at = asyncio.get_running_loop().time()
+        with self.reading(answer) as reader, self.services.event_streams.waiting(self):
             ended = await reader.ended() is not None
+        self._waits_since = None
         self.close_if_disconnected()
         if not ended and not self.disconnected:
             raise AnswerElsewhere
         return ended
+
+    def _give_sign(self, time: float) -> None:
+        if not self._gave_sign:
+            self._gave_sign = True
+            self.set_status(HTTPStatus.OK)
+            self.set_header("Content-Type", "application/json; charset=utf-8")
+        self.last_write_at = time
+        self.write(b"\n")
+        self.flush().add_done_callback(lambda written: written.exception())  # it was disconnected
+
+    def _break_off(self, written: "asyncio.Future[None]") -> "asyncio.Future[None]":
+        written.exception()  # retrieved: the client has disconnected
+        self.connection_stream.close()
+        return super().finish()

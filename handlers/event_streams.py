@@ -12,7 +12,7 @@ from tornado.ioloop import PeriodicCallback
 
 
 class EventStream(Protocol):
-    """A stream of events to one client."""
+    """A stream of events to one client, or a response that waits for the end of an answer."""
 
     last_write_at: float  # when something was last written, by the event loop's clock
 
@@ -25,10 +25,15 @@ class EventStream(Protocol):
 
 
 class EventStreams:
-    """The open streams of this process. None is silent for longer than `heartbeat_seconds`."""
+    """The open streams of this process. None is silent for longer than `heartbeat_seconds`.
 
-    def __init__(self, *, heartbeat_seconds: float) -> None:
+    `first_sign_seconds` is how long a client that waits for JSON gets nothing; 0: to the end.
+    """
+
+    def __init__(self, *, heartbeat_seconds: float, first_sign_seconds: float) -> None:
+        self.first_sign_seconds = first_sign_seconds
         self._open: set[EventStream] = set()
+        self._waiting: set[EventStream] = set()
         # Four checks in each heartbeat's time: a stream gets one if it would be due before the next
         # check.
         self._due_after = heartbeat_seconds * 3 / 4
@@ -48,6 +53,17 @@ class EventStreams:
         finally:
             self._open.discard(stream)
 
+    @contextmanager
+    def waiting(self, response: EventStream) -> Iterator[None]:
+        """While this block runs, the client of `response` waits for the end of an answer and gets
+        heartbeats as streams do.
+        """
+        self._waiting.add(response)
+        try:
+            yield
+        finally:
+            self._waiting.discard(response)
+
     @property
     def open_count(self) -> int:
         """The number of open streams."""
@@ -55,6 +71,6 @@ class EventStreams:
 
     def _send_heartbeats(self) -> None:
         time = asyncio.get_running_loop().time()
-        for stream in self._open:
+        for stream in (*self._open, *self._waiting):
             if not stream.is_writing and time - stream.last_write_at >= self._due_after:
                 stream.heartbeat()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from http import HTTPStatus
+from typing import Any
 
 from tornado.iostream import StreamClosedError
 
@@ -47,6 +48,17 @@ class StreamingHandler(ChunkedHandler):
         """Send a heartbeat."""
         if self._reader is not None:
             self._reader.heartbeat()
+
+    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
+        """Tornado's method. A response that has begun is broken off: with an end it would look
+        whole.
+        """
+        if self._headers_written:
+            self.connection_stream.close()
+            if not self._finished:
+                self.finish()
+            return
+        super().send_error(status_code, **kwargs)
 
     async def follow(self, answer: Answer, position: int = 0) -> None:
         """Send the answer from `position` on until its end, or until the client disconnects."""

@@ -49,7 +49,13 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     A client protocol may choose three more things. `client` is stored with the answer. `history`
     are turns that came with the question, in place of the store's branch. Without `store` neither
     question nor answer is stored: the answer is in this process' memory, no other process finds it,
-    and it ends when its last reader disconnects.
+    unless the client may send it again it ends when its last reader disconnects.
+
+    A client may send a question again. `idempotency_key` says which question it is; else
+    `sdk_retry` is how often the client's SDK says that it has sent this request before. None says
+    nothing of it. `identity` is then a hash of the request that was sent; of the native API, which
+    has none, the fields here are compared. `waits` is true for a client that reads nothing before
+    the answer's end.
     """
 
     user: str
@@ -79,6 +85,9 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     files: tuple[NewFile, ...] = ()
     creates_conversation: bool = False
     client: ClientData | None = None
+    sdk_retry: int | None = None
+    identity: str | None = None
+    waits: bool = False
     top_k: int | None = None
     seed: int | None = None
     presence_penalty: float | None = None
@@ -117,22 +126,42 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
     @property
+    def may_come_again(self) -> bool:
+        """Whether the client would be recognised if it sent the question again."""
+        return self.idempotency_key is not None or self.sdk_retry is not None
+
+    @property
     def idempotency_key_id(self) -> str:
-        """The id of the idempotency key in the store: a hash of the user and the key."""
+        """The id in the store of what the client's retries have in common: a hash of the user and
+        the idempotency key, or of the user and the request.
+        """
+        if self.idempotency_key is None:
+            return _digest(f"{self.user}\0sdk\0{self.fingerprint}".encode())  # no key has a NUL
         return _digest(f"{self.user}\0{self.idempotency_key}".encode())
 
     @property
     def fingerprint(self) -> str:
         """A hash of the question: equal for each retry, and different for any other question."""
+        if self.identity is not None:
+            return self.identity
         asked = msgspec.structs.replace(
-            self, idempotency_key=None, caller=None, allowed=None, files=(), client=None
+            self,
+            idempotency_key=None,
+            caller=None,
+            allowed=None,
+            files=(),
+            client=None,
+            sdk_retry=None,
+            waits=False,
         )
         # A client may write the fields of an object in another order when it tries again.
         return _digest(msgspec.json.encode(asked, order="deterministic"))
 
     def stored_key(self, answer: Message) -> IdempotencyKey | None:
-        """The idempotency key as it is stored with `answer`; None without a key."""
-        if self.idempotency_key is None:
+        """The idempotency key as it is stored with `answer`; None if the client sends none, and
+        its SDK counts no retries.
+        """
+        if not self.may_come_again:
             return None
         return IdempotencyKey(
             id=self.idempotency_key_id,

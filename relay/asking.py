@@ -53,6 +53,7 @@ from relay.upstream_call import UpstreamCall
 from storage.contract import Storage
 from storage.errors import Busy, KeyTaken, NotFound
 from storage.sizes import conversation_bytes, messages_bytes
+from storage.values import IdempotencyKey
 
 _NO_FILES: Mapping[str, FileContent] = {}
 
@@ -94,12 +95,20 @@ class Asker:
         """Take no more questions."""
         self._is_closed = True
 
-    async def ask(self, request: AskRequest, replaced: Answer | None = None) -> Answer:
+    async def ask(
+        self,
+        request: AskRequest,
+        replaced: Answer | None = None,
+        *,
+        key_from: str | None = None,
+        with_key: bool = True,
+    ) -> Answer:
         """Store the question and start its answer.
 
         `replaced` is an earlier answer whose question was stored but never sent: the new answer is
-        stored beside it, and the idempotency key refers to the new one from now on. Raises what
-        `Relay.ask` says, and KeyTaken; nothing was sent to the provider then.
+        stored beside it, and the idempotency key refers to the new one from now on. `key_from` is
+        the answer to another question that the key may refer to so far. Raises what `Relay.ask`
+        says, and KeyTaken; nothing was sent to the provider then.
         """
         slot = await self._admission.enter(request.user)
         try:
@@ -139,7 +148,9 @@ class Asker:
                 if request.store:
                     if files is not None:
                         await files.store(self._storage)
-                    await self._store(request, question, live, new, replaced)
+                    key = request.stored_key(live) if with_key else None
+                    replaces = key_from if replaced is None else replaced.id
+                    await self._store(request, question, live, new, key, replaces)
                 self._begin(generation, is_stored=request.store)
             except BaseException as error:
                 self._give_up(generation, error, may_be_stored=request.store)
@@ -252,8 +263,6 @@ class Asker:
             keeps_data=keeps_data,
         )
         upstream = UpstreamCall(source, prompt, intake, timeline, name=f"upstream {answer.id}")
-        # An answer that is not stored cannot be found again, so it does not outlive its readers.
-        grace_seconds = self._limits.grace_for(request) if request.store else 0.0
         generation = Generation(
             answer,
             prompt,
@@ -264,7 +273,9 @@ class Asker:
             timeline=timeline,
             intake=intake,
             upstream=upstream,
-            reader_timeout=ReaderTimeout(answer, upstream, grace_seconds, self._unread),
+            reader_timeout=ReaderTimeout(
+                answer, upstream, self._limits.grace_for(request), self._unread
+            ),
         )
         self._live.add(generation)
         return generation
@@ -275,14 +286,11 @@ class Asker:
         question: Message | None,
         live: Message,
         new: Conversation | None,
-        replaced: Answer | None,
+        key: IdempotencyKey | None,
+        replaces: str | None,
     ) -> None:
         """Store question and answer. An orphaned live answer does not prevent it."""
-        title, key = (
-            title_of(request.text if request.parts else request.content),
-            request.stored_key(live),
-        )
-        replaces = None if replaced is None else replaced.id
+        title = title_of(request.text if request.parts else request.content)
         try:
             await self._storage.ask(
                 question, live, title=title, new=new, key=key, replaces=replaces

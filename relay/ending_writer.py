@@ -25,6 +25,9 @@ log = logging.getLogger("headrace.relay")
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 
+# Seconds to wait until it is known whether an earlier question was stored: the store's own timeout.
+_DOUBT_SECONDS = 5.0
+
 # The largest number of endings that are retried after their readers got `interrupted`. Others are
 # left to the sweep after this process' end.
 _MAX_LATE = 10_000
@@ -82,10 +85,18 @@ class EndingWriter:
             arrives_until += self._lease_seconds
         self._retry_later(answer_id, _UnwrittenEnding(ending, arrives_until, asyncio.Event()))
 
-    async def wait_until_written(self, answer_id: str) -> None:
-        """Wait until the answer's ending is no longer retried, if it is."""
-        if (late := self._unwritten.get(answer_id)) is not None:
-            await late.over.wait()
+    async def wait_until_known(self, answer_id: str) -> None:
+        """Wait until the answer's ending is no longer retried, if it is.
+
+        Raises StorageError if it still is after `_DOUBT_SECONDS`.
+        """
+        if (late := self._unwritten.get(answer_id)) is None:
+            return
+        try:
+            async with asyncio.timeout(_DOUBT_SECONDS):
+                await late.over.wait()
+        except TimeoutError:
+            raise StorageError("it is not known yet whether the question is stored") from None
 
     async def close(self) -> None:
         """Stop retrying. What is live in the store then is ended by the next process."""

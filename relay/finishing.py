@@ -22,6 +22,7 @@ from relay.endings import deleted, ending_of, failure_of, interrupted
 from relay.errors import InternalError, LeaseLost
 from relay.generation import Generation
 from relay.live_answers import LiveAnswers
+from relay.recent_asks import RecentAsks
 from storage.contract import MessageStore
 from storage.errors import NotFound, StorageError
 from telemetry.log_event import LogEvent
@@ -41,6 +42,7 @@ class Finisher:
         checkpoints: Checkpoints,
         ending_writer: EndingWriter,
         ended_answers: EndedAnswers,
+        recent_asks: RecentAsks,
         on_finished: Callable[[AnswerRecord], None],
     ) -> None:
         self._storage = storage
@@ -49,6 +51,7 @@ class Finisher:
         self._checkpoints = checkpoints
         self._ending_writer = ending_writer
         self._ended_answers = ended_answers
+        self._recent_asks = recent_asks
         self._on_finished = on_finished
         self._tasks: set[asyncio.Task[None]] = set()  # the loop itself holds tasks only weakly
 
@@ -80,6 +83,7 @@ class Finisher:
         finally:
             published = answer.ending or self._end_after_a_bug(answer)
             self._live.remove(generation)
+            self._recent_asks.ended(answer)
         if is_as_stored and answer.readers:
             # Scheduled after the readers that the end has woken: those that waited for nothing else
             # have disconnected by then.

@@ -2,7 +2,8 @@
 
 A client that lost its connection cannot know whether its question arrived. With an idempotency key
 it may send it again: the key is stored in one transaction with question and answer, so every
-process that finds the key also finds the answer, live or ended.
+process that finds the key also finds the answer, live or ended. If question and answer are not
+stored, key and answer are in this process' memory, for some minutes (`recent_asks.py`).
 """
 
 import asyncio
@@ -14,11 +15,9 @@ from relay.asking import Asker
 from relay.ending_writer import EndingWriter
 from relay.errors import KeyReused, StorageUnavailable
 from relay.reading import Answers
+from relay.recent_asks import RecentAsks
 from storage.contract import AskStore
 from storage.errors import KeyTaken, StorageError
-
-# Seconds to wait until it is known whether an earlier question was stored: the store's own timeout.
-_DOUBT_SECONDS = 5.0
 
 # Rounds to try. A round is lost only to another process, which has stored its own, so one or two
 # are usual. A store that neither takes the key nor has it contradicts itself.
@@ -29,12 +28,18 @@ class IdempotentAsks:
     """Answers each idempotency key once."""
 
     def __init__(
-        self, storage: AskStore, asker: Asker, answers: Answers, ending_writer: EndingWriter
+        self,
+        storage: AskStore,
+        asker: Asker,
+        answers: Answers,
+        ending_writer: EndingWriter,
+        recent: RecentAsks,
     ) -> None:
         self._storage = storage
         self._asker = asker
         self._answers = answers
         self._ending_writer = ending_writer
+        self._recent = recent
         # Attempts in progress, by key: concurrent ones share one.
         self._trying: dict[str, asyncio.Task[AskResult]] = {}
 
@@ -48,9 +53,8 @@ class IdempotentAsks:
         name = request.idempotency_key_id + request.fingerprint
         trying = self._trying.get(name)
         if trying is None:
-            trying = asyncio.create_task(
-                self._try(request), name=f"try {request.idempotency_key_id}"
-            )
+            attempt = self._try(request) if request.store else self._try_unstored(request)
+            trying = asyncio.create_task(attempt, name=f"try {request.idempotency_key_id}")
             self._trying[name] = trying
             trying.add_done_callback(lambda _: self._trying.pop(name))
         return await asyncio.shield(trying)
@@ -66,6 +70,22 @@ class IdempotentAsks:
                 continue
         raise StorageError("the store has a key and shows it to nobody")
 
+    async def _try_unstored(self, request: AskRequest) -> AskResult:
+        for ask in self._recent.named(request.idempotency_key_id):
+            if ask.fingerprint != request.fingerprint:
+                raise KeyReused
+            if ask.answer is not None:  # else it is being refused
+                self._recent.tried(ask, ask.tries)
+                return AskResult(ask.answer, is_new=False)
+        ask = self._recent.begin(request)
+        try:
+            answer = await self._asker.ask(request)
+        except BaseException:
+            self._recent.forget(ask)
+            raise
+        self._recent.asked(ask, answer)
+        return AskResult(answer, is_new=True)
+
     async def _earlier(self, request: AskRequest) -> Answer | None:
         """The answer that the key stands for; None if it stands for none."""
         stored = await self._storage.idempotency_key(request.user, request.idempotency_key_id)
@@ -73,11 +93,7 @@ class IdempotentAsks:
             return None
         if stored.fingerprint != request.fingerprint:
             raise KeyReused
-        try:
-            async with asyncio.timeout(_DOUBT_SECONDS):
-                await self._ending_writer.wait_until_written(stored.answer_id)
-        except TimeoutError:
-            raise StorageError("it is not known yet whether the question is stored") from None
+        await self._ending_writer.wait_until_known(stored.answer_id)
         return await self._answers.find(request.user, stored.answer_id)
 
 

@@ -35,7 +35,9 @@ from relay.prompt_files import PromptFiles
 from relay.reader import Reader
 from relay.reader_timeout import UnreadAnswers
 from relay.reading import Answers
+from relay.recent_asks import RecentAsks
 from relay.remote_answers import RemoteAnswers
+from relay.sdk_retries import SdkRetries
 from relay.stats import RelayStats
 from relay.stopping import Stopper
 from relay.unsent_budget import UnsentBudget
@@ -106,6 +108,7 @@ class Relay:
         self._ending_writer = EndingWriter(storage, lease_seconds=lease_seconds)
         self._pacer = Pacer(limits.pace_seconds, self.live_answers)
         self.file_threads = FileThreads()
+        self._recent_asks = RecentAsks()
         self._asker = Asker(
             storage,
             models,
@@ -125,12 +128,13 @@ class Relay:
                 checkpoints=self._checkpoints,
                 ending_writer=self._ending_writer,
                 ended_answers=self._ended_answers,
+                recent_asks=self._recent_asks,
                 on_finished=on_finished,
             ),
         )
-        self._idempotent_asks = IdempotentAsks(
-            storage, self._asker, self._answers, self._ending_writer
-        )
+        retries = storage, self._asker, self._answers, self._ending_writer, self._recent_asks
+        self._idempotent_asks = IdempotentAsks(*retries)
+        self._sdk_retries = SdkRetries(*retries)
         self._stopper = Stopper(
             live=self.live_answers,
             answers=self._answers,
@@ -204,6 +208,7 @@ class Relay:
         await self._ended_answers.close()
         await self.unread_answers.close()
         await self._ending_writer.close()
+        self._recent_asks.close()
         self.file_threads.close()
 
     # For handlers.
@@ -212,14 +217,16 @@ class Relay:
         """Store the question and start its answer, which the caller reads with `reader` at once.
 
         With an idempotency key that was used before, it is the answer that was started then, if its
-        question is stored. Raises UnknownModel, ModelNotAllowed, UnknownParent, UnknownToolCall,
-        MissingToolResults, UnsupportedContent, UnsupportedParameter, Upgrading, NotFound (the
-        conversation), Busy (it has a live answer), KeyReused, QuestionTooLong, ToolLoopTooLong,
-        RetryLater, StorageQuotaExceeded, ShuttingDown and StorageError; nothing was sent to the
-        provider then.
+        question is stored or not long ago. So it is if an SDK sends a question again. Raises
+        UnknownModel, ModelNotAllowed, UnknownParent, UnknownToolCall, MissingToolResults,
+        UnsupportedContent, UnsupportedParameter, Upgrading, NotFound (the conversation), Busy (it
+        has a live answer), KeyReused, QuestionTooLong, ToolLoopTooLong, RetryLater,
+        StorageQuotaExceeded, ShuttingDown and StorageError; nothing was sent to the provider then.
         """
-        if request.idempotency_key is not None and request.store:
+        if request.idempotency_key is not None:
             return await self._idempotent_asks.ask(request)
+        if request.sdk_retry is not None:
+            return await self._sdk_retries.ask(request)
         return AskResult(await self._asker.ask(request), is_new=True)
 
     def outlives_its_reader(self, request: AskRequest) -> bool:

@@ -29,6 +29,11 @@ class RelaySettings(Section):
     # library's backoff a few more. It has no effect without a key, with `on_disconnect = "finish"`,
     # or for a question with its own `on_disconnect`.
     grace_seconds: Seconds = 15.0
+    # Seconds after which a client that waits for an answer as JSON gets a first sign of life, which
+    # is white space before the JSON; then one every `heartbeat_seconds`. Proxies give up after 30
+    # to 60 silent seconds. The first one sends the status 200, so an answer that fails later breaks
+    # the connection off: nearly all that fail do so within seconds. 0: none is sent.
+    first_sign_seconds: float = Field(25.0, ge=0, allow_inf_nan=False)
     # Seconds after which a reader is disconnected whose machine acknowledges nothing, probes
     # included, such as a phone in a tunnel, which reconnects and resumes later. At most an hour, as
     # the kernel's keepalive allows.

@@ -84,6 +84,23 @@ async def test_one_question_may_be_written_differently(
     assert 1 == len(upstream.requests)
 
 
+@pytest.mark.parametrize(
+    ("key", "same"), [("8e03", '"8e03"'), ('a"b\\', '"a\\"b\\\\"'), ('"', '"\\""')]
+)
+@pytest.mark.gen_test
+async def test_a_key_is_the_same_quoted_or_not(
+    headrace: Server, upstream: ScriptedUpstream, key: str, same: str
+) -> None:
+    upstream.finish()
+    answered = [
+        await ask(headrace.url, **JSON, **{"Idempotency-Key": each}) for each in (key, same)
+    ]
+    other = await ask(headrace.url, content="other", **LATER, **{"Idempotency-Key": key})
+    assert answered[0].body == answered[1].body
+    assert 1 == len(upstream.requests)
+    assert 422 == other.status
+
+
 @pytest.mark.parametrize("second", ["one", "two", ""])
 @pytest.mark.gen_test
 async def test_two_keys_at_once_are_no_key(
@@ -95,7 +112,7 @@ async def test_two_keys_at_once_are_no_key(
     assert [] == upstream.requests
 
 
-@pytest.mark.parametrize("key", ["", "x" * 256, "schlüssel"])
+@pytest.mark.parametrize("key", ["", '""', "x" * 256, f'"{"x" * 256}"', "schlüssel"])
 @pytest.mark.gen_test
 async def test_what_is_no_key_is_refused(headrace: Server, key: str) -> None:
     response = await call(
