@@ -105,7 +105,7 @@ def local(mongod: ReplicaSet, io_loop: IOLoop) -> Iterator[Place]:
     drop(place.url)
 
 
-@pytest.fixture(params=["sqlite", "mongo"])
+@pytest.fixture(params=["sqlite", pytest.param("mongo", marks=pytest.mark.slow)])
 def place(request: pytest.FixtureRequest, io_loop: IOLoop, tmp_path: Path) -> Iterator[Place]:
     """A place for stores of either kind."""
     if request.param == "mongo":

@@ -67,6 +67,7 @@ async def stored(storage: Storage) -> Plain:
         for page in user["messages"].values():
             for message in page["data"]:
                 assert [] == message.pop("attempts")
+                assert message.pop("client") is None
     return plain
 
 
