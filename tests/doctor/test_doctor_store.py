@@ -95,6 +95,7 @@ async def test_a_file_older_than_those_served_is_wrong_and_migrate_the_remedy(
     assert re.search(r"wrong  storage: .* version 1, .*\n       -> server\.py migrate\n", said)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_what_the_first_stage_left_is_fine_and_due_to_be_migrated(store_url: str) -> None:
     leave_first_stage(store_url)

@@ -298,6 +298,7 @@ async def test_what_is_no_answer_of_the_conversation_is_no_parent(
 # The history that goes along
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_each_branch_is_followed_at_every_depth(
     headrace: Server, upstream: ScriptedUpstream

@@ -78,6 +78,7 @@ async def test_no_turn_of_the_loop_begins_more_than_a_few_questions(
     await server.relay.idle()
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_who_disconnects_while_waiting_for_a_turn_keeps_nobody_from_it(
     serve: Serving, providers: dict[str, dict[str, Any]]

@@ -116,6 +116,7 @@ async def test_a_question_that_finds_its_conversation_busy_leaves_no_file(
     await asking
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_deleting_while_files_are_stored_leaves_none_that_is_seen(
     serve: Serving,

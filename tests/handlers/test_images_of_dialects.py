@@ -20,6 +20,7 @@ from tests.upstreams import ScriptedUpstream
 SEEING = {"dashscope": "qwen-vl-max"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(TOOL_UPSTREAMS.keys() - {"qianfan-v1"}))
 @pytest.mark.gen_test
 async def test_both_are_sent_in_order_and_again_after_a_restart(

@@ -87,6 +87,7 @@ async def test_a_key_for_models_that_are_not_here_is_told_so(
     assert (400, "unknown_model") == refused(await ask(server, alice, model="gone/too"))
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_neither_a_conversation_nor_an_answer_of_before_leads_to_another_model(
     auth_servers: AuthServers, two: dict[str, Any], upstream: ScriptedUpstream
@@ -120,6 +121,7 @@ async def test_neither_a_conversation_nor_an_answer_of_before_leads_to_another_m
     assert (200, "cheap/small") == (other.status, other.body["model"])
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_what_was_asked_can_be_read_and_asked_for_again_under_its_key(
     auth_servers: AuthServers, two: dict[str, Any], upstream: ScriptedUpstream

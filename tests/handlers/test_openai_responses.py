@@ -19,6 +19,7 @@ def settings(upstream: ScriptedUpstream, with_store: dict[str, Any]) -> dict[str
     return {**with_store, "providers": {"r": {**provider, "models": ["gpt-5-example"]}}}
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_images_files_and_reasoning_are_sent_again_after_a_restart(
     serve: Serving, with_store: dict[str, Any], upstream: ScriptedUpstream

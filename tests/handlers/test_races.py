@@ -166,6 +166,7 @@ async def test_a_second_question_on_the_same_connection_is_streamed_and_left_lik
     await upstream.closed.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_nothing_is_asked_behind_the_answer_of_an_http_1_0_client(
     auth_servers: AuthServers, providers, upstream: ScriptedUpstream

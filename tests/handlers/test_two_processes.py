@@ -121,6 +121,7 @@ async def test_stops_sent_by_the_hundred_share_a_renewal_of_the_lease(
     assert "stopped" == (await reader.end())["status"]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_so_many_answers_of_a_user_may_be_stopped_from_elsewhere_at_a_time(
     two: Pair, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
@@ -164,6 +165,7 @@ async def test_so_many_answers_of_a_user_may_be_stopped_from_elsewhere_at_a_time
     assert 200 == (await call(two.owner.url, "POST", path)).status  # it is its own
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_conversation_deleted_at_the_wrong_process_is_stopped_first(
     two: Pair, upstream: ScriptedUpstream

@@ -16,6 +16,7 @@ from tests.upstreams import ScriptedUpstream
 pytestmark = pytest.mark.alone  # a lease of a second runs out beside another test
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_one_user_can_neither_read_nor_stop_nor_delete_anothers_answer_anywhere(
     two: tuple[FaultyServer, FaultyServer], upstream: ScriptedUpstream
@@ -39,6 +40,7 @@ async def test_one_user_can_neither_read_nor_stop_nor_delete_anothers_answer_any
     assert "complete" == kept["status"]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_stop_is_not_taken_before_it_is_kept_also_when_it_was_asked_for_before(
     two: tuple[FaultyServer, FaultyServer],

@@ -185,6 +185,7 @@ async def test_to_another_user_there_is_nothing_there(
     assert ("live" if live else "complete") == messages["data"][1]["status"]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_to_their_owner_everything_is_there(
     auth_servers: AuthServers,

@@ -96,6 +96,7 @@ async def test_in_the_middle_of_a_response(
         assert 1 == client.connections_idle
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("version", "line"), WAYS)
 @pytest.mark.gen_test
 async def test_while_a_long_request_is_sent(

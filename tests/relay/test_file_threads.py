@@ -10,6 +10,7 @@ from relay import file_threads
 from relay.file_threads import decode_percent
 
 
+@pytest.mark.slow
 def test_percent_encoding_is_decoded_in_slices_as_it_is_in_one_piece(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -21,6 +22,7 @@ def test_percent_encoding_is_decoded_in_slices_as_it_is_in_one_piece(
         assert unquote_to_bytes(text) == decode_percent(text)
 
 
+@pytest.mark.slow
 def test_decoding_escapes_takes_little_more_memory_than_they_have() -> None:
     text = "%41" * 300_000
     tracemalloc.start()

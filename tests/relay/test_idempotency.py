@@ -120,6 +120,7 @@ async def test_two_questions_at_once_under_one_key_are_not_taken_for_one(
     assert isinstance(asked[1], KeyReused)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_question_whose_storing_is_in_doubt_is_not_taken_for_asked(
     process: RelayProcess,

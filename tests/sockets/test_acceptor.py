@@ -203,6 +203,7 @@ async def test_a_head_that_was_begun_before_it_was_accepted_has_as_long(serve: S
                 await asyncio.sleep(0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_the_time_for_a_head_is_each_requests_own(serve: Serving) -> None:
     server = await serve.start(limits={"head_seconds": 0.2, "idle_seconds": 60})

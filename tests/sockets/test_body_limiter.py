@@ -297,6 +297,7 @@ async def test_the_setting_bounds_what_a_server_takes_in(serve: Serving) -> None
     held.close()
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_body_counts_until_it_is_known_whose_it_is(serve: Serving, issuer: Issuer) -> None:
     issuer.hold = asyncio.Event()  # it takes its time

@@ -189,6 +189,7 @@ def test_the_limits_together_are_lower_than_motors_threads() -> None:
     assert sum(_CONCURRENCY.values()) < int(os.environ["MOTOR_MAX_WORKERS"])
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_racing_questions_to_two_processes_have_one_winner(mongo: Place) -> None:
     one, other = await mongo.open(), await mongo.open()
@@ -200,6 +201,7 @@ async def test_racing_questions_to_two_processes_have_one_winner(mongo: Place) -
     assert 1 == sum(isinstance(each, Message) for each in outcomes)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_errors_quote_nobody(mongo: Place) -> None:
     storage = await mongo.open()

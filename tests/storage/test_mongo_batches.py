@@ -68,6 +68,7 @@ async def test_a_burst_of_questions_shares_a_few_transactions(
     assert {"A title"} == {each.title for each in stored}
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_batch_stores_what_one_question_would(mongo: Place) -> None:
     storage = await mongo.open()
@@ -135,6 +136,7 @@ async def test_whoever_cannot_be_stored_in_a_burst_is_told_and_costs_nobody_else
     assert sent(commands, "commitTransaction") < COUNT // 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fields", "refused"),
     [
@@ -365,6 +367,7 @@ async def check_stored(
             assert each in new
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_caller_that_leaves_takes_nobody_with_it(mongo: Place) -> None:
     storage = await mongo.open()

@@ -23,6 +23,7 @@ async def all_begun(storage: Storage) -> list[Message]:
     return await asyncio.gather(*(begun(storage) for _ in range(COUNT)))
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_endings_that_come_together_share_a_command(mongo: Place, commands: Commands) -> None:
     storage = await mongo.open()
@@ -65,6 +66,7 @@ async def test_an_ending_that_is_not_the_owners_any_more_is_told_and_no_other(
     assert Status.STOPPED == (await storage.message("alice", lost.id)).status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("impossible", "refused"),
     [

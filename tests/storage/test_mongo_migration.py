@@ -89,6 +89,7 @@ async def test_a_migration_takes_nothing_away(mongo: Place, database: Database[P
     assert 1 == database["notes"].count_documents({})
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_an_index_that_was_lost_is_made_by_a_migration_alone(
     mongo: Place, database: Database[Plain]
@@ -156,6 +157,7 @@ async def test_a_list_by_activity_of_a_store_that_is_not_migrated_is_sorted_howe
     assert (last.id, True) == (page.data[0].id, page.next is not None)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_without_an_index_that_keeps_a_rule_no_server_starts(
     mongo: Place, database: Database[Plain]

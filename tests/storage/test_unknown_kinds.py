@@ -319,6 +319,7 @@ async def test_an_unreadable_message_is_swept_as_others_are(
         assert await storage.live_answer("alice", answer.conversation_id) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "value"),
     [("title", b"\xff"), ("metadata", "x"), ("metadata", [1]), ("updated_at", "yesterday")],

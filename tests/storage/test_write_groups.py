@@ -156,6 +156,7 @@ async def test_what_a_refused_question_has_written_is_rolled_back_and_nothing_el
         assert its_key == await storage.idempotency_key("alice", its_key.id)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_bug_in_one_command_fails_no_other(storage: SQLiteStorage, shell: Shell) -> None:
     def fail() -> None:
@@ -288,6 +289,7 @@ async def test_a_process_killed_in_mid_group_loses_nothing_that_was_acknowledged
     await storage.close()
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_transaction_takes_no_more_than_some_megabytes(
     storage: SQLiteStorage, shell: Shell

@@ -205,6 +205,7 @@ async def test_an_answer_that_is_followed_from_another_process_is_counted_there(
     await back.end()
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_loop_that_is_held_up_shows_as_lag(headrace: Server) -> None:
     time.sleep(0.6)  # noqa: ASYNC251 -- holding up the loop is the point
