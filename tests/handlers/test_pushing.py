@@ -134,7 +134,6 @@ async def test_an_error_while_a_token_is_written_to_one_reader_concerns_nobody_e
     expect_log: Callable[[str, str], None],
 ) -> None:
     expect_log("headrace.http", "^request failed")
-    expect_log("tornado.general", "^Cannot send error response after headers written")
     asking, other = await _asked(server, source, others=1)
     write = StreamingHandler.write
 
@@ -145,7 +144,8 @@ async def test_an_error_while_a_token_is_written_to_one_reader_concerns_nobody_e
 
     monkeypatch.setattr(StreamingHandler, "write", spoiled)
     source.say("a")
-    assert await asking.next() is None
+    with pytest.raises(asyncio.IncompleteReadError):  # it breaks off, and does not seem to end
+        await asking.next()
     source.say("b")
     source.end()
 
