@@ -25,6 +25,11 @@ _CHECKED = (
     *("right", "cut by the time limit, right so far", "wrong", "errors"),
     *("left while streaming", "left a silent one", "left before its head"),
 )
+# The figures of `scale`, and their digits.
+_SCALE = (
+    *(("streams", 0), ("cut", 0), ("wrong", 0), ("errors", 0)),
+    *(("gap_ms_p99", 0), ("kb_per_stream", 1)),
+)
 _CHARTS = {
     "cpu": (
         "CPU per token, 25 tokens a second for each stream",
@@ -90,10 +95,7 @@ def tables(results: dict[str, Any]) -> str:
     scales = [
         [
             name,
-            *(
-                _figure(measured, "scale", figure, 1)
-                for figure in ("right", "cut", "wrong", "errors", "gap_ms_p99", "kb_per_stream")
-            ),
+            *(_figure(measured, "scale", figure, digits) for figure, digits in _SCALE),
         ]
         for name, measured in targets.items()
         if "scale" in measured
@@ -110,9 +112,10 @@ def tables(results: dict[str, Any]) -> str:
     ]
     if scales:
         parts.append(
-            "10,000 open streams at one process, a token every 5 s for each, cut after 20 s:\n\n"
+            "As many open streams at one process as it has descriptors for, up to 10,000; a token "
+            "every 5 s for each, cut after 20 s:\n\n"
             + _table(
-                ["", "complete", "right so far", "wrong", "errors", "late p99, ms", "KB a stream"],
+                ["", "streams", "right so far", "wrong", "errors", "late p99, ms", "KB a stream"],
                 scales,
             )
         )

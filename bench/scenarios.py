@@ -8,12 +8,14 @@
 `disconnect`  60 clients leave at once: until the upstream's connection is closed
 `question`    Headrace alone: CPU of a question with its answer of one token; half of them continue
               a conversation, one in fifty is refused
-`scale`       Headrace alone: 10,000 open streams that receive a token every 5 s
+`scale`       Headrace alone: 10,000 open streams that receive a token every 5 s; fewer where a
+              process may have fewer than 20,200 descriptors, two for each stream
 """
 
 import asyncio
 import json
 import re
+import resource
 import statistics
 import time
 import urllib.request
@@ -29,6 +31,9 @@ from targets import OPENAI, Gateway, Target
 from upstream import tokens_of
 
 Figures = dict[str, float]
+
+# What a gateway opens besides two sockets for each stream, with room.
+_OTHER_DESCRIPTORS = 200
 
 
 @dataclass(frozen=True)
@@ -141,8 +146,10 @@ async def open_streams(bench: Bench, count: int = 2000) -> Figures:
     }
 
 
-async def scale(bench: Bench, count: int = 10_000) -> Figures:
+async def scale(bench: Bench, most: int = 10_000) -> Figures:
     """Hold `count` streams for twenty seconds on one core, and check all that was received."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    count = min(most, (descriptors - _OTHER_DESCRIPTORS) // 2)
     idle = processes.memory_kb(bench.gateway.pid)
     began = time.monotonic()
     client, connections = await _opened(bench, "paced-20-5000", count)
@@ -157,6 +164,7 @@ async def scale(bench: Bench, count: int = 10_000) -> Figures:
         connection.transport.abort()
     outcome = outcome_of(client.streams, client.dialect, partial(expected, "paced-20-5000"))
     return {
+        "streams": count,
         "kb_per_stream": (held - idle) / count,
         "opening_seconds": opened,
         "cpu_share": cpu / 20,

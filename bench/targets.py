@@ -196,6 +196,7 @@ TARGETS = (
         # Its pool of connections ends at 500 for a host otherwise.
         environment=(
             ("LITELLM_LOG", "ERROR"),
+            ("LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY", "true"),  # as on loopback here
             ("LITELLM_LOCAL_MODEL_COST_MAP", "True"),
             ("AIOHTTP_CONNECTOR_LIMIT", "20000"),
             ("AIOHTTP_CONNECTOR_LIMIT_PER_HOST", "20000"),
