@@ -1,8 +1,8 @@
 """The parts of a question that are images and files, in this API's spelling and in others'.
 
 An image or a file has an https address, which only the model's provider fetches, or a `data:` URI
-with its content. Clients that have parts as OpenAI, Anthropic or Gemini spell them can send those
-as they are. Docstrings and descriptions of fields are part of the OpenAPI document.
+with its content. Clients that have parts as OpenAI, Anthropic, Gemini or Qwen-VL spell them can
+send those as they are. Docstrings and descriptions of fields are part of the OpenAPI document.
 """
 
 import re
@@ -182,7 +182,7 @@ class DocumentPart(Body, frozen=True, kw_only=True, tag_field="type", tag="docum
 
 
 class GeminiTextPart(Body, frozen=True, kw_only=True):
-    """Text as Gemini spells it, without a `type`; it is stored as a `text`."""
+    """Text as Gemini and Qwen-VL spell it, without a `type`; it is stored as a `text`."""
 
     text: Annotated[str, Meta(description="The text.", examples=["What is a headrace?"])]
 
@@ -240,8 +240,65 @@ class GeminiSnakeDataPart(Body, frozen=True, kw_only=True):
         return _typed(self.inline_data)
 
 
-def _typed(data: GeminiData | GeminiSnakeData) -> dict[str, str]:
-    url = f"{DATA}{data.mime_type};base64,{data.data}"
+class GeminiFile(Body, frozen=True, kw_only=True, rename="camel"):
+    """An address as Gemini spells it. Images have no name."""
+
+    mime_type: Annotated[_MediaType, _GEMINI_TYPE]
+    file_uri: Annotated[_Url, _URL]
+    display_name: Annotated[_Name | None, _NAME] = None
+
+
+class GeminiSnakeFile(Body, frozen=True, kw_only=True):
+    """An address as Gemini's clients in Python spell it. Images have no name."""
+
+    mime_type: Annotated[_MediaType, _GEMINI_TYPE]
+    file_uri: Annotated[_Url, _URL]
+    display_name: Annotated[_Name | None, _NAME] = None
+
+
+_FILE_DATA = Meta(description="The address.")
+
+
+class GeminiFilePart(Body, frozen=True, kw_only=True, rename="camel"):
+    """An image or a file by its address as Gemini spells it; stored as `image` or `file`."""
+
+    file_data: Annotated[GeminiFile, _FILE_DATA]
+
+    @property
+    def typed(self) -> dict[str, str]:
+        """The part in this API's spelling."""
+        return _typed(self.file_data)
+
+
+class GeminiSnakeFilePart(Body, frozen=True, kw_only=True):
+    """An image or a file by its address as Gemini's clients in Python spell it; stored as `image`
+    or `file`.
+    """
+
+    file_data: Annotated[GeminiSnakeFile, _FILE_DATA]
+
+    @property
+    def typed(self) -> dict[str, str]:
+        """The part in this API's spelling."""
+        return _typed(self.file_data)
+
+
+class QwenImagePart(Body, frozen=True, kw_only=True):
+    """An image as Qwen-VL spells it, without a `type`; it is stored as an `image`."""
+
+    image: Annotated[_Url, _URL]
+
+    @property
+    def typed(self) -> dict[str, str]:
+        """The part in this API's spelling."""
+        return {"type": "image", "url": self.image}
+
+
+def _typed(data: GeminiData | GeminiSnakeData | GeminiFile | GeminiSnakeFile) -> dict[str, str]:
+    if isinstance(data, GeminiFile | GeminiSnakeFile):
+        url = data.file_uri
+    else:
+        url = f"{DATA}{data.mime_type};base64,{data.data}"
     if data.mime_type.startswith("image/"):
         return {"type": "image", "url": url}
     named = {} if data.display_name is None else {"name": data.display_name}
@@ -249,15 +306,19 @@ def _typed(data: GeminiData | GeminiSnakeData) -> dict[str, str]:
 
 
 # The parts without a `type`, by the field that each has.
-GEMINI_PARTS = {
+UNTYPED_PARTS = {
     "text": GeminiTextPart,
     "inlineData": GeminiDataPart,
     "inline_data": GeminiSnakeDataPart,
+    "fileData": GeminiFilePart,
+    "file_data": GeminiSnakeFilePart,
+    "image": QwenImagePart,
 }
 
 
 def with_types(body: Any) -> Any:
-    """A body whose parts in Gemini's spelling, which has no `type`, are replaced by this API's.
+    """A body whose parts that have no `type`, in Gemini's or Qwen-VL's spelling, are replaced by
+    this API's.
 
     `body` is plain JSON of any shape; what is no such part is left as it is.
     """
@@ -269,10 +330,15 @@ def with_types(body: Any) -> Any:
 def _with_type(part: Any) -> Any:
     if not isinstance(part, dict) or len(part) != 1:
         return part
-    kind = GEMINI_PARTS.get(*part)
+    kind = UNTYPED_PARTS.get(*part)
     if kind is None:
         return part
     try:
         return msgspec.convert(part, kind).typed
     except msgspec.ValidationError:
         return part
+
+
+def ollama_image(base64: str) -> Block:
+    """The block of an image as Ollama spells it: its content in base64, beside the text."""
+    return ImageBlock(url=f"{DATA};base64,{base64}")

@@ -102,7 +102,7 @@ class QuestionReader:
         length, most = len(request.body), self._max_body_bytes
         self._check_structure(request.body)
         question = read_body(request, kind, change=with_types)
-        if length <= most and isinstance(question.content, str):
+        if length <= most and isinstance(question.content, str) and not question.images:
             return question, QuestionContent(question.content, ())
         text, parts = question.text_and_parts()
         if length - sum(map(data_length, parts)) > most:
@@ -111,4 +111,4 @@ class QuestionReader:
             return question, QuestionContent(text, ())
         content = QuestionContent(text, *take_files(parts, self._limits))
         # What a file was decoded from is not needed any more.
-        return msgspec.structs.replace(question, content=""), content
+        return msgspec.structs.replace(question, content="", images=[]), content

@@ -9,9 +9,10 @@ import msgspec
 from msgspec import Meta
 
 from handlers.body import Body
+from handlers.file_parts import ollama_image
 from handlers.question_options import ModelName, Options
 from handlers.question_parts import MAX_PARTS, QuestionPart, blocks_of
-from model.blocks import Block
+from model.blocks import Block, TextBlock
 from relay.ask_request import text_and_parts
 
 # A body is bounded as a whole. These bound what a list of conversations repeats for each of them.
@@ -69,6 +70,14 @@ class Question(Options, frozen=True, kw_only=True):
             examples=["What is a headrace?", [{"type": "text", "text": "What is a headrace?"}]],
         ),
     ]
+    images: Annotated[
+        Annotated[list[str], Meta(max_length=MAX_PARTS)],
+        Meta(
+            description="Images as Ollama spells them: their contents in base64. They follow the "
+            "parts of `content`.",
+            examples=[["iVBORw0KGgo="]],
+        ),
+    ] = msgspec.field(default_factory=list)
     parent_id: Annotated[
         str | msgspec.UnsetType | None,
         Meta(
@@ -79,9 +88,13 @@ class Question(Options, frozen=True, kw_only=True):
 
     def text_and_parts(self) -> tuple[str, tuple[Block, ...]]:
         """The question's content: a text, or parts if it has anything else."""
-        if isinstance(self.content, str):
+        if not isinstance(self.content, str):
+            blocks = blocks_of(self.content)
+        elif self.images:
+            blocks = (TextBlock(self.content),)
+        else:
             return self.content, ()
-        return text_and_parts(blocks_of(self.content))
+        return text_and_parts((*blocks, *map(ollama_image, self.images)))
 
 
 class Chat(Question, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from handlers.event_data import DeltaEvent, EndEvent, ResetEvent, StartEvent
-from handlers.file_parts import GEMINI_PARTS
+from handlers.file_parts import UNTYPED_PARTS
 from handlers.openapi.components import (
     JSON,
     REFUSALS,
@@ -73,7 +73,7 @@ def document(*, asks_for_keys: bool, base_path: str = "") -> dict[str, Any]:
     for question in ("Question", "Chat"):
         # Parts without a `type` become the others before the types of the bodies see them.
         _, parts = schemas[question]["properties"]["content"]["anyOf"]
-        parts["items"] = {"anyOf": [parts["items"], *map(_schema, GEMINI_PARTS.values())]}
+        parts["items"] = {"anyOf": [parts["items"], *map(_schema, UNTYPED_PARTS.values())]}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Headrace", "version": "1", "description": _ABOUT},
@@ -91,7 +91,7 @@ def document(*, asks_for_keys: bool, base_path: str = "") -> dict[str, Any]:
 
 def _types() -> list[Any]:
     """The types of all bodies and events."""
-    found: list[Any] = [Refusal, *_EVENTS.values(), *GEMINI_PARTS.values()]
+    found: list[Any] = [Refusal, *_EVENTS.values(), *UNTYPED_PARTS.values()]
     for operation in OPERATIONS:
         found += [operation.body] if operation.body else []
         for reply in operation.replies.values():

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from handlers.file_parts import with_types
 from model.blocks import ImageBlock
 from tests.auth_servers import AuthServers
 from tests.file_steps import (
@@ -93,6 +94,7 @@ async def test_images_and_files_are_stored_sent_to_the_model_and_given_back(
         },
         {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(PNG).decode()}},
         {"inline_data": {"mime_type": "image/png", "data": base64.b64encode(PNG).decode()}},
+        {"image": data_uri(PNG)},
     ],
 )
 @pytest.mark.gen_test
@@ -111,6 +113,67 @@ async def test_an_image_in_any_spelling_is_the_same_image(
     _, block = await asked(server, answer)
     assert {"type": "image", "media_type": "image/png", "size": len(PNG)}.items() <= block.items()
     assert PNG == (await get(server, block["file_id"])).body
+
+
+@pytest.mark.parametrize("content", ["Look.", [{"type": "text", "text": "Look."}]])
+@pytest.mark.gen_test
+async def test_images_as_ollama_spells_them_stand_beside_the_content(
+    serve: Serving,
+    providers: dict[str, Any],
+    sources: list[ImageProvider],
+    upstream: ScriptedUpstream,
+    content: Any,
+) -> None:
+    server = await serve.start(providers=providers)
+    upstream.finish()
+    body = {"content": content, "images": [base64.b64encode(PNG).decode()]}
+
+    answer = await call(server.url, "POST", "/api/v1/chat", body, headers=JSON)
+    refused = await call(
+        server.url, "POST", "/api/v1/chat", {**body, "images": ["iVB*"]}, headers=JSON
+    )
+
+    first, block = await asked(server, answer)
+    assert {"type": "text", "text": "Look."} == first
+    assert {"type": "image", "media_type": "image/png", "size": len(PNG)}.items() <= block.items()
+    assert PNG == (await get(server, block["file_id"])).body
+    assert (400, "invalid_file") == (refused.status, refused.body["error"]["code"])
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"image": "https://x.test/a.png"},
+        {"fileData": {"mimeType": "image/png", "fileUri": "https://x.test/a.png"}},
+        {"file_data": {"mime_type": "image/png", "file_uri": "https://x.test/a.png"}},
+    ],
+)
+@pytest.mark.gen_test
+async def test_an_address_in_any_spelling_is_the_same_address(
+    serve: Serving,
+    providers: dict[str, Any],
+    sources: list[ImageProvider],
+    upstream: ScriptedUpstream,
+    part: dict[str, Any],
+) -> None:
+    server = await serve.start(providers=providers)
+    upstream.finish()
+
+    answer = await ask(server, text(), part)
+
+    _, block = await asked(server, answer)
+    assert {"type": "image", "url": "https://x.test/a.png"} == {
+        name: value for name, value in block.items() if value is not None
+    }
+
+
+def test_an_address_of_gemini_is_that_of_a_file_unless_it_is_called_an_image() -> None:
+    data = {"mimeType": "text/csv", "fileUri": "https://x.test/a", "displayName": "a.csv"}
+
+    body = with_types({"content": [{"fileData": data}]})
+
+    part = {"type": "file", "url": "https://x.test/a", "name": "a.csv"}
+    assert {"content": [part]} == body
 
 
 @pytest.mark.parametrize(
@@ -198,6 +261,10 @@ async def test_a_file_in_any_spelling_is_the_same_file(
          (400, "invalid_body")),
         ({"type": "file", "url": data_uri(PDF), "name": "a\nb"}, (400, "invalid_body")),
         ({"inlineData": {"mimeType": "image/png"}}, (400, "invalid_body")),
+        ({"fileData": {"mimeType": "image/png", "fileUri": "gs://a/b"}}, (400, "invalid_body")),
+        ({"fileData": {"fileUri": "https://x.test/a"}}, (400, "invalid_body")),
+        ({"image": "file:///etc/passwd"}, (400, "invalid_body")),
+        ({"image": "data:image/png;base64,iVB"}, (400, "invalid_file")),
         # A `data:` URI begins after the first comma.
         ({"inlineData": {"mimeType": "text/plain,a", "data": "YWJj"}}, (400, "invalid_body")),
         ({"type": "document", "source": {"type": "base64", "media_type": "text/plain,a",

@@ -64,7 +64,8 @@ def test_the_types_keep_the_names_by_which_generated_clients_know_them() -> None
         *("Refusal", "TextPart", "ToolResultPart", "ImagePart", "FilePart"),
         *("ImageUrlPart", "ImageUrl", "DocumentPart", "OpenAIFile", "Base64Source", "UrlSource"),
         *("GeminiTextPart", "GeminiDataPart", "GeminiData"),
-        *("GeminiSnakeDataPart", "GeminiSnakeData"),
+        *("GeminiSnakeDataPart", "GeminiSnakeData", "GeminiFilePart", "GeminiFile"),
+        *("GeminiSnakeFilePart", "GeminiSnakeFile", "QwenImagePart"),
         *("ToolDefinition", "ChosenTool", "JsonObjectFormat", "JsonSchemaFormat"),
     )
     events = ("DeltaEvent", "EndEvent", "Event", "ResetEvent", "StartEvent", "ToolCallDelta")
