@@ -31,6 +31,7 @@ COPY settings settings
 COPY sockets sockets
 COPY storage storage
 COPY telemetry telemetry
+COPY webhooks webhooks
 COPY --from=page /web/dist web/dist
 
 # A user of its own, with a folder for the SQLite file. Mount a volume there to keep the file.

@@ -45,10 +45,14 @@ from settings import Settings, SettingsError
 from sockets.body_budget import BodyBudget
 from sockets.listening import is_shared, listen, url_of
 from sockets.peer_monitor import PeerMonitor
+from storage.contract import OutboxStore
 from storage.factory import from_url
 from telemetry.lag import watch_lag
 from telemetry.log_event import LogEvent
 from telemetry.metrics import Metrics, SocketStats
+from webhooks.building import webhooks_of
+from webhooks.sender import DeliveryResult
+from webhooks.webhooks import Webhooks
 
 log = logging.getLogger("headrace")
 
@@ -78,7 +82,14 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         listeners: list[Callable[[AnswerRecord], None]] = [log_answer, metrics.finished]
         if settings.traces.enabled:
             listeners.append(_span_maker(stack))
-        relay = Relay(storage, models, _relay_limits(settings), call_each(*listeners))
+        webhooks = await _webhooks(settings, storage, metrics, stack)
+        relay = Relay(
+            storage,
+            models,
+            _relay_limits(settings),
+            call_each(*listeners),
+            outbox=webhooks,
+        )
         await relay.open()
 
         open_requests = OpenRequests()
@@ -97,6 +108,8 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
             *authentication.background_tasks,
         ]
         tasks.append(partial(watch_lag, metrics.lagged))
+        if webhooks is not None:
+            tasks.extend(webhooks.background_tasks())
         store_health = StoreHealth(storage)
         stack.push_async_callback(store_health.close)
         tasks.append(store_health.run)
@@ -180,6 +193,19 @@ async def _models(settings: Settings, client: HttpClient, stack: AsyncExitStack)
     models = Models(providers, settings.effective_default_model)
     stack.push_async_callback(models.close)
     return models
+
+
+async def _webhooks(
+    settings: Settings, storage: OutboxStore, metrics: Metrics, stack: AsyncExitStack
+) -> Webhooks | None:
+    """The configured webhooks; None if there are none. Raises StorageError."""
+    if not settings.webhooks:
+        return None
+    webhooks = Webhooks(webhooks_of(settings.webhooks), storage, metrics.webhook_tried)
+    stack.push_async_callback(webhooks.close)
+    await webhooks.open()
+    metrics.watch_webhooks(DeliveryResult, lambda: webhooks.waiting)
+    return webhooks
 
 
 def _relay_limits(settings: Settings) -> Limits:

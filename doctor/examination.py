@@ -7,6 +7,7 @@ from doctor.local_programs import local_programs
 from doctor.machine import limits, ports
 from doctor.store import store
 from doctor.upstreams import upstreams
+from doctor.webhooks import webhooks
 from http_client.client import HttpClient
 from settings import Settings
 
@@ -31,6 +32,7 @@ async def examine(settings: Settings, *, ask: bool, write_line: Callable[[str], 
         tell(local_programs(settings))
         tell(await store(settings))
         tell(await upstreams(settings, client, ask=ask))
+        tell(await webhooks(settings, client))
     finally:
         client.close()
     write_line(summary(found))

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from model.messages import Ending
 from relay.endings import failed_by_a_bug, interrupted, too_long
 from relay.errors import StorageUnavailable
+from relay.outbox import Outbox, end_answer_with
 from storage.contract import LiveAnswerStore
 from storage.errors import Reason, StorageError, TooLarge
 from telemetry.log_event import LogEvent
@@ -44,8 +45,11 @@ class _UnwrittenEnding(NamedTuple):
 class EndingWriter:
     """Writes the endings of this process' answers."""
 
-    def __init__(self, storage: LiveAnswerStore, *, lease_seconds: float) -> None:
+    def __init__(
+        self, storage: LiveAnswerStore, *, lease_seconds: float, outbox: Outbox | None = None
+    ) -> None:
         self._storage = storage
+        self._end_answer = end_answer_with(storage, outbox)
         self._lease_seconds = lease_seconds
         self._unwritten: dict[str, _UnwrittenEnding] = {}
         self._task: asyncio.Task[None] | None = None
@@ -111,7 +115,7 @@ class EndingWriter:
         pause = _FIRST_PAUSE
         while True:
             try:
-                stored = await self._storage.end_answer(answer_id, self._storage.process, ending)
+                stored = await self._end_answer(answer_id, self._storage.process, ending)
             except StorageError as error:
                 self._outage.failed(error.reason, error)
                 if isinstance(error, TooLarge) or loop.time() + pause > deadline:
@@ -150,9 +154,7 @@ class EndingWriter:
     async def _try_once(self, answer_id: str, late: _UnwrittenEnding) -> None:
         try:
             try:
-                stored = await self._storage.end_answer(
-                    answer_id, self._storage.process, late.ending
-                )
+                stored = await self._end_answer(answer_id, self._storage.process, late.ending)
             except TooLarge:
                 self._unwritten[answer_id] = late._replace(ending=too_long(late.ending))
                 return

@@ -11,6 +11,7 @@ import random
 from model.messages import Message
 from relay.admission import Admission
 from relay.endings import orphaned
+from relay.outbox import Outbox, end_answer_with
 from storage.contract import Storage
 from storage.errors import StorageError
 from telemetry.log_event import LogEvent
@@ -26,10 +27,18 @@ _SWEEPS_PER_LEASE = 4
 class Orphans:
     """Finds and ends orphans."""
 
-    def __init__(self, storage: Storage, admission: Admission, *, lease_seconds: float) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        admission: Admission,
+        *,
+        lease_seconds: float,
+        outbox: Outbox | None = None,
+    ) -> None:
         self._storage = storage
         self._admission = admission
         self._lease_seconds = lease_seconds
+        self._end_answer = end_answer_with(storage, outbox)
         self._outage = OutageLog(
             logging.getLogger("headrace.leases"), "orphans not ended", "orphans ended again"
         )
@@ -61,7 +70,7 @@ class Orphans:
     async def _end(self, message: Message) -> bool:
         try:
             ending = orphaned(message)
-            ended = await self._storage.end_answer(message.id, message.owner or "", ending)
+            ended = await self._end_answer(message.id, message.owner or "", ending)
         except StorageError:
             raise
         except Exception as error:  # a bug, about this one: it must not cost all the others

@@ -29,6 +29,7 @@ from relay.limits import Limits
 from relay.live_answers import LiveAnswers
 from relay.models import Models
 from relay.orphans import Orphans
+from relay.outbox import Outbox
 from relay.pacing import Pacer
 from relay.peer_requests import PeerRequestPoller
 from relay.prompt_files import PromptFiles
@@ -63,6 +64,7 @@ class Relay:
         models: Models,
         limits: Limits,
         on_finished: Callable[[AnswerRecord], None] = log_answer,
+        outbox: Outbox | None = None,
     ) -> None:
         self._storage = storage
         self._limits = limits
@@ -103,9 +105,11 @@ class Relay:
             lease_seconds=lease_seconds,
         )
         self.unread_answers = UnreadAnswers(self._peer_requests)
-        self._orphans = Orphans(storage, self._admission, lease_seconds=lease_seconds)
+        self._orphans = Orphans(
+            storage, self._admission, lease_seconds=lease_seconds, outbox=outbox
+        )
 
-        self._ending_writer = EndingWriter(storage, lease_seconds=lease_seconds)
+        self._ending_writer = EndingWriter(storage, lease_seconds=lease_seconds, outbox=outbox)
         self._pacer = Pacer(limits.pace_seconds, self.live_answers)
         self.file_threads = FileThreads()
         self._recent_asks = RecentAsks()

@@ -21,6 +21,7 @@ from settings.providers import ProviderSettings, TimeoutSettings
 from settings.sources import PREFIX
 from settings.storage import StorageSettings
 from settings.tree import Settings
+from settings.webhooks import WebhookSettings
 
 __all__ = [
     "MASK",
@@ -33,6 +34,7 @@ __all__ = [
     "SettingsError",
     "StorageSettings",
     "TimeoutSettings",
+    "WebhookSettings",
     "describe",
     "load",
     "load_storage",

@@ -71,6 +71,13 @@ def _proxy(text: str) -> str:
     return text.removesuffix("/")
 
 
+def _webhook_address(text: str) -> str:
+    parts = web_address(text)
+    if parts.username is not None or parts.fragment:
+        raise ValueError("should not contain a user, password or fragment")
+    return text
+
+
 def _jwks_address(text: str) -> str:
     # Whoever could change the keys on the way could issue tokens for every user.
     parts = web_address(text)
@@ -137,3 +144,4 @@ BasePath = Annotated[str, AfterValidator(_base_path)]
 Origin = Annotated[str, AfterValidator(_origin)]
 ProxyAddress = Annotated[str, AfterValidator(_proxy)]
 JwksAddress = Annotated[str, AfterValidator(_jwks_address)]
+WebhookAddress = Annotated[str, AfterValidator(_webhook_address)]

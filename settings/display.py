@@ -33,6 +33,10 @@ def _toml(table: Any, path: tuple[str, ...]) -> list[str]:
     for name, value in items.items():
         if isinstance(value, BaseModel | Mapping):
             inner += _toml(value, (*path, name))
+        elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
+            for each in value:
+                _, _, *fields = _toml(each, (name,))
+                inner += ["", f"[[{name}]]", *fields]
         elif value is not None:
             lines.append(f"{name} = {_toml_value(value)}")
     return lines + inner

@@ -103,13 +103,26 @@ def settings_file(
     try:
         if named is not None and not named.is_file():
             raise SettingsError(f"the settings file {named} does not exist")
-        return path, TomlConfigSettingsSource(Settings, toml_file=path)
+        return path, SettingsFile(Settings, toml_file=path)
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path} is not UTF-8 text") from error
     except (ValueError, RecursionError) as error:  # without a quotation
         raise SettingsError(f"{path} is not valid TOML: {error}") from error
+
+
+class SettingsFile(TomlConfigSettingsSource):
+    """The TOML file. Webhooks, its only list of tables, are named by their numbers, from 0 on, so
+    that variables and credentials can add a secret to one.
+    """
+
+    def __call__(self) -> dict[str, Any]:
+        tree = super().__call__()
+        listed = tree.get("webhooks")
+        if isinstance(listed, list):
+            return {**tree, "webhooks": {str(at): each for at, each in enumerate(listed)}}
+        return tree
 
 
 class VendorKeys(PydanticBaseSettingsSource):

@@ -19,6 +19,7 @@ from settings.relay import ContextSettings, RelaySettings
 from settings.storage import StorageSettings
 from settings.telemetry import LogSettings, MetricsSettings, TracesSettings
 from settings.values import ProviderName
+from settings.webhooks import MOST_WEBHOOKS, WebhookSettings
 
 
 class Settings(BaseSettings):
@@ -48,6 +49,7 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
     traces: TracesSettings = TracesSettings()
+    webhooks: tuple[WebhookSettings, ...] = Field((), max_length=MOST_WEBHOOKS)
 
     @property
     def effective_default_model(self) -> str:
@@ -76,6 +78,21 @@ class Settings(BaseSettings):
             else given
             for name, given in (value or {"demo": {}}).items()
         }
+
+    @field_validator("webhooks", mode="before")
+    @classmethod
+    def _webhooks_by_number(cls, value: object) -> object:
+        """Return the webhooks as a list; the sources name them by their numbers, from 0 on."""
+        if not isinstance(value, Mapping) or not all(map(str.isdecimal, value)):
+            return value
+        return tuple(value[number] for number in sorted(value, key=int))
+
+    @field_validator("webhooks")
+    @classmethod
+    def _webhooks_differ(cls, webhooks: tuple[WebhookSettings, ...]) -> tuple[WebhookSettings, ...]:
+        if len({webhook.url for webhook in webhooks}) < len(webhooks):
+            raise ValueError("two webhooks have the same url")
+        return webhooks
 
     @model_validator(mode="after")
     def _default_model_is_served(self) -> Self:

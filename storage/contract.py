@@ -30,6 +30,7 @@ from storage.values import (
     StoreReport,
     UsageCount,
     UsageSpan,
+    WebhookDelivery,
 )
 
 
@@ -195,12 +196,56 @@ class LiveAnswerStore(Protocol):
         """
 
     @abstractmethod
-    async def end_answer(self, answer_id: str, owner: str, ending: Ending) -> bool:
+    async def end_answer(
+        self,
+        answer_id: str,
+        owner: str,
+        ending: Ending,
+        deliveries: Sequence[WebhookDelivery] = (),
+    ) -> bool:
         """Write an ending, once, if the answer is live and belongs to `owner`.
+
+        `deliveries` are stored in the same step: all of it or nothing. They need `OutboxStore`'s
+        place.
 
         Returns True also if this ending was written before. False means that the answer no longer
         belongs to the owner, and that its readers may have received something else than what is
         stored.
+        """
+
+
+class OutboxStore(Protocol):
+    """The deliveries to webhooks that were stored with endings, until they are made.
+
+    All raise Outdated if the store has no place for them yet.
+    """
+
+    @abstractmethod
+    async def claim_deliveries(
+        self, webhook: str, *, limit: int, seconds: float
+    ) -> list[WebhookDelivery]:
+        """Return deliveries to a webhook that are due, those first that have been for longest.
+
+        They are this process' for `seconds`: no other call returns them until then. After that they
+        are due again, unless they were finished.
+        """
+
+    @abstractmethod
+    async def retry_delivery(self, delivery: WebhookDelivery, *, seconds: float) -> None:
+        """Have a claimed delivery be due in `seconds`, if it was not claimed again or finished."""
+
+    @abstractmethod
+    async def finish_delivery(self, delivery: WebhookDelivery) -> None:
+        """Delete a delivery that was made or given up. Doing it again changes nothing."""
+
+    @abstractmethod
+    async def waiting_deliveries(self, webhook: str) -> int:
+        """Return the number of deliveries to a webhook that are not finished."""
+
+    @abstractmethod
+    async def drop_deliveries(self, known: Collection[str], before: datetime) -> int:
+        """Delete those that are to none of the `known` webhooks and whose answer ended before that
+        time; returns how many there were.
         """
 
 
@@ -360,6 +405,7 @@ class StoreLifecycle(Protocol):
 
 class Storage(
     ConversationStore,
+    OutboxStore,
     LiveAnswerStore,
     MessageStore,
     FileStore,

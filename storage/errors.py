@@ -79,6 +79,8 @@ def failure(message: str, reason: Reason) -> StorageError:
     """Return the error for this reason."""
     if reason is Reason.TOO_LARGE:
         return TooLarge(message)
+    if reason is Reason.OUTDATED:
+        return Outdated(message)
     return StorageError(message, reason=reason)
 
 

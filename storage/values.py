@@ -86,6 +86,20 @@ class UsageCount(msgspec.Struct, frozen=True):
     amount: int
 
 
+class WebhookDelivery(msgspec.Struct, frozen=True, kw_only=True):
+    """That an answer has ended, as one webhook is to be told; stored until it was told.
+
+    `webhook` is the key of the webhook, which neither its address nor its secret can be read from.
+    `tries` counts how often the delivery was claimed, this time included.
+    """
+
+    webhook: str
+    answer_id: str
+    event: str  # the type of the event, such as `response.completed`
+    ended_at: datetime
+    tries: int = 0
+
+
 class Deletion(msgspec.Struct, frozen=True):
     """A deleted conversation of which messages may be left in the store.
 

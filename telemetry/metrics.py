@@ -10,7 +10,8 @@ other processes.
 No label has a value that a client chose: models that the operator does not list are "other".
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import product
 from typing import Any, NamedTuple
 
 from prometheus_client import (
@@ -136,6 +137,12 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
+        self._webhook_deliveries = Counter(
+            "headrace_webhook_deliveries",
+            "Number of tries to deliver an event to a webhook, by what became of them.",
+            ["webhook", "result"],
+            registry=registry,
+        )
         self._lag = Histogram(
             "headrace_event_loop_lag_seconds",
             "Seconds by which the event loop was late for a timer.",
@@ -152,6 +159,14 @@ class Metrics:
     def watch(self, relay: Callable[[], RelayStats], sockets: Callable[[], SocketStats]) -> None:
         """Read the state of the relay and the sockets at each scrape."""
         self._registry.register(_StatsCollector(relay, sockets))
+
+    def watch_webhooks(
+        self, results: Iterable[str], waiting: Callable[[], Mapping[str, int]]
+    ) -> None:
+        """Read at each scrape how many deliveries wait, by webhook; tries have these results."""
+        for webhook, result in product(waiting(), results):
+            self._webhook_deliveries.labels(webhook, result)
+        self._registry.register(_WaitingCollector(waiting))
 
     def finished(self, record: AnswerRecord) -> None:
         """Count an ended answer."""
@@ -194,6 +209,10 @@ class Metrics:
             self._tokens.labels(model, "output"),
         )
         return series
+
+    def webhook_tried(self, webhook: str, result: str) -> None:
+        """Count a try to deliver an event to a webhook."""
+        self._webhook_deliveries.labels(webhook, result).inc()
 
     def refused(self, reason: str) -> None:
         """Count a request that was answered with an error, by the error's code."""
@@ -270,6 +289,25 @@ class _StatsCollector(Collector):
         )
         family.add_metric(["in_use"], sockets.upstream_in_use)
         family.add_metric(["resting"], sockets.upstream_resting)
+        yield family
+
+
+class _WaitingCollector(Collector):
+    """A gauge of the deliveries that wait for each webhook."""
+
+    def __init__(self, waiting: Callable[[], Mapping[str, int]]) -> None:
+        self._waiting = waiting
+
+    def collect(self) -> Iterator[Any]:
+        """Return the gauge's current values; prometheus_client calls this."""
+        family = GaugeMetricFamily(
+            "headrace_webhook_deliveries_waiting",
+            "Number of events that are stored for a webhook and not delivered yet, by all "
+            "processes together.",
+            labels=["webhook"],
+        )
+        for webhook, count in self._waiting().items():
+            family.add_metric([webhook], count)
         yield family
 
 

@@ -161,7 +161,14 @@ class Fleet:
 
     def ask_for_keys(self) -> None:
         """Have the servers that are started from now on ask for API keys."""
-        self._environ = {"HEADRACE_AUTH__MODE": "keys", "HEADRACE_AUTH__SECRET": "s" * 32}
+        self._environ |= {"HEADRACE_AUTH__MODE": "keys", "HEADRACE_AUTH__SECRET": "s" * 32}
+
+    def tell(self, url: str, secret: str) -> None:
+        """Have the servers that are started from now on tell a webhook of answers."""
+        self._environ |= {
+            "HEADRACE_WEBHOOKS__0__URL": url,
+            "HEADRACE_WEBHOOKS__0__SECRET": secret,
+        }
 
     async def key(self) -> str:
         """A new API key, made beside the servers."""

@@ -38,12 +38,12 @@ ALLOWED = {
     ),
     "app": Row(
         "authentication handlers http_client providers relay settings sockets storage supervision "
-        "telemetry",
+        "telemetry webhooks",
         "asyncio tornado",
     ),
     "commands.py": Row("auth settings storage", "asyncio"),
     "doctor": Row(
-        "http_client model presets providers settings sockets storage",
+        "http_client model presets providers settings sockets storage webhooks",
         "asyncio msgspec socket tornado",
     ),
     "authentication.py": Row(
@@ -66,6 +66,12 @@ ALLOWED = {
         "model storage.contract storage.errors storage.values telemetry.outage_log",
         "asyncio jwt msgspec",
     ),
+    "webhooks": Row(
+        "http_client model storage.contract storage.errors storage.values telemetry.log_event "
+        "telemetry.outage_log telemetry.rate_limited_log",
+        "asyncio msgspec tornado.httputil",
+    ),
+    "webhooks/building.py": Row("http_client.endpoints settings webhooks"),
     # The rules: no HTTP, no database.
     "relay": Row(
         "model providers.errors providers.sink storage.contract storage.errors storage.sizes "
@@ -89,10 +95,13 @@ ALLOWED = {
     "storage": Row("model telemetry.log_event", "msgspec"),
     "storage/mongo": Row("model storage", "asyncio bson motor msgspec pymongo"),
     "storage/sqlite": Row("model storage", "asyncio msgspec sqlite3 threading"),
-    "settings": Row("presets service_links", "pydantic pydantic_core pydantic_settings"),
+    "settings": Row(
+        "presets service_links webhooks.signing", "pydantic pydantic_core pydantic_settings"
+    ),
     "supervision.py": Row("telemetry.outage_log", "asyncio socket"),
     "presets": Row(""),
     "service_links.py": Row(""),
+    "webhooks/signing.py": Row(""),
     "model": Row("", "msgspec"),
     # How log lines are written, and how busy a thread is, for everybody.
     "telemetry/busy_time.py": Row(""),

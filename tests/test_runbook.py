@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from tests.rooms import ROOT, sources
-from tests.runbook import clients, providers, starts, stores
+from tests.runbook import clients, providers, starts, stores, webhooks
 from tests.runbook.stage import SCENES, Scene, Stage
 
 # Importing them has registered their scenes.
-SCENES_OF = (starts, stores, clients, providers)
+SCENES_OF = (starts, stores, clients, providers, webhooks)
 
 
 def lines_of_the_table() -> list[str]:

@@ -31,12 +31,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 S = TypeVar("S", bound="MongoConnection")
 
-# How many commands of each kind may run at a time: 16 + 8 + 8 + 7 are 39 in all, for 41 threads. So
-# a lease never waits for other commands, an ending never for questions, and peer requests never for
-# followed growth. Questions that conflict are tried again for 5 seconds, and no request waits for
-# them. Deletions have two places of their own, and so have files,
-# which take long. Of queries for API keys there are two at a time: one
-# that rechecks cached keys, and one for all others.
+# How many commands of each kind may run at a time: 16 + 8 + 10 + 7 are 41 in all, for 43 threads.
+# So a lease never waits for other commands, an ending never for questions, and peer requests never
+# for followed growth. Questions that conflict are tried again for 5 seconds, and no request waits
+# for them. Deletions have two places of their own, and so have files, which take long, and
+# deliveries to webhooks. Of queries for API keys there are two at a time: one that rechecks cached
+# keys, and one for all others.
 _CONCURRENCY = {
     "request": 12,
     "conflict": 4,
@@ -46,6 +46,7 @@ _CONCURRENCY = {
     "deletion": 2,
     "clearing": 1,
     "api_keys": 2,
+    "webhooks": 2,
     "lease": 1,
     "peer_requests": 1,
     "follow": 1,
@@ -131,6 +132,7 @@ class MongoConnection:
         self._processes: MotorCollection[Document] = database["processes"]
         self._counts: MotorCollection[Document] = database["counts"]
         self._deletions: MotorCollection[Document] = database["deletions"]
+        self._deliveries: MotorCollection[Document] = database["webhook_deliveries"]
         self._store: MotorCollection[Document] = database["store"]
 
 

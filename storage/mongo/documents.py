@@ -29,6 +29,7 @@ from storage.values import (
     PeerRequests,
     StoredFile,
     UsageSpan,
+    WebhookDelivery,
     conversation_of,
 )
 
@@ -137,6 +138,22 @@ def key_document(key: IdempotencyKey) -> Document:
 def key_in(document: Mapping[str, Any]) -> IdempotencyKey:
     """Return the idempotency key in a document."""
     return msgspec.convert({**document, "id": document["_id"]}, IdempotencyKey)
+
+
+def delivery_id(delivery: WebhookDelivery) -> str:
+    """The `_id` of a delivery: an answer ends once, so a webhook has one of each answer."""
+    return f"{delivery.answer_id} {delivery.webhook}"
+
+
+def delivery_document(delivery: WebhookDelivery) -> Document:
+    """Return the fields of a delivery to a webhook, without its `_id` and when it is due."""
+    document: Document = _plain(delivery)
+    return document | {"schema": SCHEMA_VERSION}
+
+
+def delivery_in(document: Mapping[str, Any]) -> WebhookDelivery:
+    """Return the delivery to a webhook in a document."""
+    return msgspec.convert(document, WebhookDelivery)
 
 
 def deletion_in(document: Mapping[str, Any]) -> Deletion:

@@ -1,9 +1,11 @@
 """Live answers: their growth as chunks, and their endings."""
 
+import asyncio
 from collections.abc import Sequence, Set
 
 import msgspec
 import pymongo
+from motor.motor_tornado import MotorClientSession
 from pymongo.errors import BulkWriteError
 
 from model.blocks import bytes_in
@@ -12,7 +14,7 @@ from model.messages import Ending, Message, Status, now
 from storage.contract import LiveAnswerStore
 from storage.mongo import queries
 from storage.mongo.batches import Batches
-from storage.mongo.connection import MongoConnection, command
+from storage.mongo.connection import command
 from storage.mongo.documents import (
     Document,
     chunk_document,
@@ -21,7 +23,9 @@ from storage.mongo.documents import (
     message_in,
 )
 from storage.mongo.errors import only_duplicates
-from storage.values import conversation_of
+from storage.mongo.outbox import MongoOutbox
+from storage.mongo.transactions import COMMAND_SECONDS, transact
+from storage.values import WebhookDelivery, conversation_of
 
 # Seconds for a batch: usual are hundredths. An answer that a deletion of a dead process has locked
 # would keep those after it waiting for a minute.
@@ -34,6 +38,7 @@ class _Ended(msgspec.Struct, frozen=True):
     answer_id: str
     owner: str
     ending: Ending
+    deliveries: tuple[WebhookDelivery, ...]
 
     @property
     def key(self) -> Document:
@@ -52,7 +57,11 @@ class _Ended(msgspec.Struct, frozen=True):
         return message_in(document).has(self.ending)
 
 
-class MongoLiveAnswers(MongoConnection, LiveAnswerStore):
+class _NotLive(Exception):
+    """An answer whose ending is written with others is not live, or not its owner's."""
+
+
+class MongoLiveAnswers(MongoOutbox, LiveAnswerStore):
     """Stores the answers that this process generates."""
 
     def __init__(self, url: str, process: str, lease_seconds: float) -> None:
@@ -77,8 +86,14 @@ class MongoLiveAnswers(MongoConnection, LiveAnswerStore):
             await self._chunks.delete_many(queries.chunks_of_conversation(conversation_id))
         return gone
 
-    async def end_answer(self, answer_id: str, owner: str, ending: Ending) -> bool:
-        ended = _Ended(answer_id, owner, ending)
+    async def end_answer(
+        self,
+        answer_id: str,
+        owner: str,
+        ending: Ending,
+        deliveries: Sequence[WebhookDelivery] = (),
+    ) -> bool:
+        ended = _Ended(answer_id, owner, ending, tuple(deliveries))
         outcome = await self._ending_batches.run(ended, ended.size)
         return await self._end_answer(ended) if outcome is None else outcome
 
@@ -94,15 +109,14 @@ class MongoLiveAnswers(MongoConnection, LiveAnswerStore):
 
         None for each if it failed: then some may be written, and others too large, or locked.
         """
-        writes = [
-            pymongo.UpdateOne(each.key | queries.LIVE, {"$set": ended_fields(each.ending)})
-            for each in endings
-        ]
         try:
+            if any(each.deliveries for each in endings):
+                await self._end_with_deliveries(endings, seconds=_BATCH_SECONDS)
+                return [True] * len(endings)
             # Unordered: one that cannot be written does not prevent the others.
             with pymongo.timeout(_BATCH_SECONDS):
-                result = await self._messages.bulk_write(writes, ordered=False)
-                if result.matched_count == len(writes):
+                result = await self._messages.bulk_write(_updates(endings), ordered=False)
+                if result.matched_count == len(endings):
                     return [True] * len(endings)
                 ids = {each.answer_id for each in endings}
                 found = self._messages.find(queries.messages_by_id(ids))
@@ -113,11 +127,39 @@ class MongoLiveAnswers(MongoConnection, LiveAnswerStore):
 
     @command("ending")
     async def _end_answer(self, ended: _Ended) -> bool:
+        if ended.deliveries:
+            try:
+                await self._end_with_deliveries([ended], seconds=COMMAND_SECONDS)
+            except _NotLive:
+                return ended.is_written_in(await self._messages.find_one(ended.key))
+            return True
         update = {"$set": ended_fields(ended.ending)}
         written = await self._messages.update_one(ended.key | queries.LIVE, update)
         if written.matched_count:
             return True
         return ended.is_written_in(await self._messages.find_one(ended.key))
+
+    async def _end_with_deliveries(self, endings: Sequence[_Ended], *, seconds: float) -> None:
+        """Write the endings and their deliveries to webhooks, all or nothing.
+
+        Raises _NotLive, with nothing written, if one of the answers was not live before.
+        """
+        deliveries = [delivery for each in endings for delivery in each.deliveries]
+
+        async def write(session: MotorClientSession) -> None:
+            result = await self._messages.bulk_write(_updates(endings), session=session)
+            if result.matched_count < len(endings):
+                raise _NotLive
+            await self._insert_deliveries(deliveries, session)
+
+        async def is_written() -> bool:
+            ids = {each.answer_id for each in endings}
+            found = self._messages.find(queries.messages_by_id(ids))
+            kept = {document["_id"]: document async for document in found}
+            return all(each.is_written_in(kept.get(each.answer_id)) for each in endings)
+
+        deadline = asyncio.get_running_loop().time() + seconds
+        await transact(self._database.client, write, is_written, deadline=deadline)
 
     async def _in_deleted_conversations(self, answer_ids: Set[str]) -> frozenset[str]:
         """Those of the answers whose conversation was deleted."""
@@ -147,3 +189,10 @@ class MongoLiveAnswers(MongoConnection, LiveAnswerStore):
         if again is None or again["status"] == Status.LIVE.value:
             return grown
         return message_in(again)
+
+
+def _updates(endings: Sequence[_Ended]) -> list[pymongo.UpdateOne]:
+    return [
+        pymongo.UpdateOne(each.key | queries.LIVE, {"$set": ended_fields(each.ending)})
+        for each in endings
+    ]

@@ -2,13 +2,15 @@
 
 Every filter of a request has the user and the shard key of its collection: the user for
 conversations, the conversation for messages, chunks and files, whose ids begin with it, and the
-`_id` for idempotency keys and API keys. So each goes to one shard, and finds nothing of another
-user's. Only an API key is looked up without a user, since it tells who the user is.
+`_id` for idempotency keys, API keys and deliveries to webhooks. So each goes to one shard, and
+finds nothing of another user's. Only an API key is looked up without a user, since it tells who the
+user is; deliveries are no user's.
 
 Exceptions are queries that a process makes for all its users together: checkpoints, followed growth
 and whether its conversations were deleted; sweeps, also of files; rechecks of API keys; shared
 counts; which endings of a batch are written, if not all are; batches of questions, which a sharded
-cluster does not get. So are the operator's lists of everybody's keys.
+cluster does not get; which deliveries to a webhook are due. So are the operator's lists of
+everybody's keys.
 """
 
 import math
@@ -24,6 +26,8 @@ from storage.mongo.documents import (
     changed_fields,
     chunk_id,
     conversation_document,
+    delivery_document,
+    delivery_id,
     peer_requests_list,
     span_id,
 )
@@ -36,6 +40,7 @@ from storage.values import (
     PeerRequests,
     UsageCount,
     UsageSpan,
+    WebhookDelivery,
     conversation_of,
 )
 
@@ -350,3 +355,58 @@ def lease_given_back(process: str) -> Document:
 def requesting_from(process: str) -> Document:
     """The filter for the live processes with peer requests to this one."""
     return {"wants.owner": process, "$expr": _LEASE_HELD}
+
+
+def delivery_key(delivery: WebhookDelivery) -> Document:
+    """The filter for a delivery to a webhook."""
+    return {"_id": delivery_id(delivery)}
+
+
+def deliveries_to(webhook: str) -> Document:
+    """The filter for all deliveries to a webhook."""
+    return {"webhook": webhook}
+
+
+def deliveries_to_others(known: Collection[str], before: datetime) -> Document:
+    """The filter for deliveries, to none of the `known` webhooks, of answers that ended before a
+    time.
+    """
+    return {"webhook": {"$nin": list(known)}, "ended_at": {"$lt": before}}
+
+
+def delivery_entered(delivery: WebhookDelivery) -> list[Document]:
+    """The update that stores a delivery, which is due at once."""
+    fields = {name: {"$literal": value} for name, value in delivery_document(delivery).items()}
+    return [{"$set": {**fields, "due_at": "$$NOW"}}]
+
+
+def first_due(webhook: str, limit: int) -> list[Document]:
+    """The pipeline for the deliveries to a webhook that are due, of the first `limit` there are.
+
+    So it reads no more of the index, however many are due later.
+    """
+    return [
+        {"$match": deliveries_to(webhook)},
+        {"$sort": {"due_at": 1}},
+        {"$limit": limit},
+        {"$match": {"$expr": {"$lte": ["$due_at", "$$NOW"]}}},
+    ]
+
+
+def delivery_claimed(milliseconds: int) -> list[Document]:
+    """The update that claims a delivery for a time."""
+    return [{"$set": {"tries": {"$add": ["$tries", 1]}, **_due_in(milliseconds)}}]
+
+
+def unclaimed(delivery: WebhookDelivery) -> Document:
+    """The filter for a delivery that was not claimed since it was read or claimed here."""
+    return delivery_key(delivery) | {"tries": delivery.tries}
+
+
+def delivery_postponed(milliseconds: int) -> list[Document]:
+    """The update that has a delivery be due in a time."""
+    return [{"$set": _due_in(milliseconds)}]
+
+
+def _due_in(milliseconds: int) -> Document:
+    return {"due_at": {"$add": ["$$NOW", milliseconds]}}

@@ -8,8 +8,8 @@ nothing, so any number of processes may open the store at a time. Changes of wha
 that runs beside this one may add fields and values.
 
 **Sharding**: `{user: 1}` for conversations, `{conversation: 1}` for messages, chunks and files,
-`{_id: 1}` for idempotency keys, API keys, counts and deletions; processes and store are not
-sharded. Unique indexes begin with the shard key, as the server demands.
+`{_id: 1}` for idempotency keys, API keys, counts, deletions and deliveries to webhooks; processes
+and store are not sharded. Unique indexes begin with the shard key, as the server demands.
 """
 
 from collections.abc import Mapping, Sequence
@@ -100,6 +100,14 @@ VALIDATORS: Mapping[str, Document] = {
     "processes": _document(since="date", lease_until="date"),
     "counts": _document(user="string", counts="object", ends_at="date"),
     "deletions": _document(user="string", again="bool", due_at="date"),
+    "webhook_deliveries": _document(
+        webhook="string",
+        answer_id="string",
+        event="string",
+        ended_at="date",
+        due_at="date",
+        tries=_NUMBER,
+    ),
 }
 
 _LIVE = {"status": "live"}
@@ -158,5 +166,8 @@ INDEXES: Mapping[str, Sequence[Document]] = {
     ],
     "deletions": [
         {"name": "due", "key": {"due_at": 1}},
+    ],
+    "webhook_deliveries": [
+        {"name": "due", "key": {"webhook": 1, "due_at": 1}},
     ],
 }

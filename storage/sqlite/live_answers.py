@@ -8,20 +8,26 @@ from model.blocks import bytes_in
 from model.growth import Chunk, fold
 from model.messages import Ending, Message, Status
 from storage.contract import LiveAnswerStore
-from storage.sqlite.connection import SQLiteConnection, writes
+from storage.sqlite.connection import writes
+from storage.sqlite.outbox import SQLiteOutbox
 from storage.sqlite.rows import assignments, chunk_in, chunk_row, ending_row
-from storage.values import conversation_of
+from storage.values import WebhookDelivery, conversation_of
 
 
 def _chunks_size(chunks: Sequence[Chunk]) -> int:
     return sum(piece.length for chunk in chunks for piece in chunk.pieces)
 
 
-def _ending_size(answer_id: str, owner: str, ending: Ending) -> int:  # noqa: ARG001
+def _ending_size(
+    answer_id: str,  # noqa: ARG001
+    owner: str,  # noqa: ARG001
+    ending: Ending,
+    deliveries: Sequence[WebhookDelivery] = (),  # noqa: ARG001
+) -> int:
     return sum(map(bytes_in, ending.blocks))
 
 
-class SQLiteLiveAnswers(SQLiteConnection, LiveAnswerStore):
+class SQLiteLiveAnswers(SQLiteOutbox, LiveAnswerStore):
     """Stores the answers that this process generates."""
 
     writes_are_ordered = True  # one thread writes, and a cancelled write was dropped
@@ -43,7 +49,13 @@ class SQLiteLiveAnswers(SQLiteConnection, LiveAnswerStore):
         return frozenset(gone)
 
     @writes("ending", _ending_size)
-    def end_answer(self, answer_id: str, owner: str, ending: Ending) -> bool:
+    def end_answer(
+        self,
+        answer_id: str,
+        owner: str,
+        ending: Ending,
+        deliveries: Sequence[WebhookDelivery] = (),
+    ) -> bool:
         row = self._known_columns("messages", ending_row(ending))
         ended = self._database.execute(
             f"""UPDATE messages SET {assignments(row)}
@@ -52,6 +64,8 @@ class SQLiteLiveAnswers(SQLiteConnection, LiveAnswerStore):
         )
         if ended.rowcount:
             self._database.execute("DELETE FROM chunks WHERE answer_id = ?", (answer_id,))
+            if deliveries:
+                self._insert_deliveries(deliveries)
             return True
         kept = self._fetch_row(
             "SELECT * FROM messages WHERE id = ? AND owner = ?", answer_id, owner

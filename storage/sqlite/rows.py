@@ -18,7 +18,14 @@ from model.messages import Conversation, Ending, Message
 from storage.sizes import fields_bytes
 from storage.timestamps import from_milliseconds, to_milliseconds
 from storage.tolerant_decoding import decode_chunk, decode_conversation, decode_json, decode_message
-from storage.values import ApiKey, IdempotencyKey, StoredFile, UsageCount, conversation_of
+from storage.values import (
+    ApiKey,
+    IdempotencyKey,
+    StoredFile,
+    UsageCount,
+    WebhookDelivery,
+    conversation_of,
+)
 
 _API_KEY_TIMES = ("created_at", "expires_at", "revoked_at")
 
@@ -102,6 +109,18 @@ def count_row(count: UsageCount) -> dict[str, Any]:
     row["begins_at"] = to_milliseconds(count.span.begins_at)
     row["ends_at"] = to_milliseconds(count.span.ends_at)
     return row | {"writer": count.writer, "amount": count.amount}
+
+
+def delivery_row(delivery: WebhookDelivery) -> dict[str, Any]:
+    """Return the columns of a delivery to a webhook, without the time at which it is due."""
+    return msgspec.structs.asdict(delivery) | {"ended_at": to_milliseconds(delivery.ended_at)}
+
+
+def delivery_in(row: Row) -> WebhookDelivery:
+    """Return the delivery to a webhook in a row."""
+    columns = _known(row, WebhookDelivery)
+    columns["ended_at"] = from_milliseconds(columns["ended_at"])
+    return WebhookDelivery(**columns)
 
 
 def key_row(key: IdempotencyKey) -> dict[str, Any]:

@@ -151,6 +151,20 @@ MIGRATIONS = (
         created_at INTEGER NOT NULL
     ) WITHOUT ROWID;
     """,
+    """
+    -- What webhooks are to be told of answers that ended, until it is delivered. Not bound to the
+    -- answer: that it ended is true after it was deleted, too.
+    CREATE TABLE webhook_deliveries (
+        webhook TEXT NOT NULL,
+        answer_id TEXT NOT NULL,
+        event TEXT NOT NULL,
+        ended_at INTEGER NOT NULL,
+        due_at INTEGER NOT NULL,
+        tries INTEGER NOT NULL,
+        PRIMARY KEY (webhook, answer_id)
+    ) WITHOUT ROWID;
+    CREATE INDEX due_webhook_deliveries ON webhook_deliveries (webhook, due_at);
+    """,
 )
 
 NEWEST = len(MIGRATIONS)

@@ -44,6 +44,7 @@ _QUEUES = {
     "deletion": 100,
     "clearing": 100,
     "counts": 100,
+    "webhooks": 100,
     "ping": 100,
 }
 

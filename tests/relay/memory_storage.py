@@ -22,6 +22,7 @@ from storage.values import (
     StoredFile,
     UsageCount,
     UsageSpan,
+    WebhookDelivery,
 )
 
 
@@ -40,6 +41,7 @@ class Memory:
         self.stored_bytes = 0
         self.files: dict[str, StoredFile] = {}
         self.asked_files: set[str] = set()
+        self.deliveries: list[WebhookDelivery] = []
 
     def hand_over(self, process: str, *answer_ids: str) -> None:
         """Have live answers be those of a process that died."""
@@ -199,13 +201,20 @@ class MemoryStorage:
                 stored.append(chunk)
         return frozenset(gone)
 
-    async def end_answer(self, answer_id: str, owner: str, ending: Ending) -> bool:
+    async def end_answer(
+        self,
+        answer_id: str,
+        owner: str,
+        ending: Ending,
+        deliveries: Sequence[WebhookDelivery] = (),
+    ) -> bool:
         """As the contract says."""
         message = self.memory.messages.get(answer_id)
         if message is None or message.owner != owner or message.status is not Status.LIVE:
             return False
         fields = {name: getattr(ending, name) for name in ending.__struct_fields__}
         self.memory.messages[answer_id] = msgspec.structs.replace(message, **fields)
+        self.memory.deliveries += deliveries
         return True
 
     async def renew_lease(self, requests: Mapping[str, PeerRequests]) -> bool:

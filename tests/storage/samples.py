@@ -20,7 +20,14 @@ from model.growth import Chunk, Piece
 from model.messages import Conversation, Ending, Message, Status, now
 from model.usage import Usage
 from storage.contract import Storage
-from storage.values import ApiKey, IdempotencyKey, StoredFile, UsageCount, UsageSpan
+from storage.values import (
+    ApiKey,
+    IdempotencyKey,
+    StoredFile,
+    UsageCount,
+    UsageSpan,
+    WebhookDelivery,
+)
 
 # Four bytes in UTF-8 and two units in UTF-16, several code points that show as one, and what
 # databases trip on.
@@ -156,6 +163,13 @@ async def clear(storage: Storage) -> int:
 def ending(*blocks: Block, status: Status = Status.COMPLETE, **fields: Any) -> Ending:
     """An answer's end."""
     return Ending(status=status, blocks=blocks, ended_at=now(), **fields)
+
+
+def delivery(answer: Message, webhook: str = "a" * 32) -> WebhookDelivery:
+    """What a webhook is to be told of the end of an answer."""
+    return WebhookDelivery(
+        webhook=webhook, answer_id=answer.id, event="response.completed", ended_at=now()
+    )
 
 
 def text_chunks(answer_id: str, *texts: str) -> list[Chunk]:

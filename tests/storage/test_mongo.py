@@ -27,6 +27,7 @@ from tests.storage.samples import (
     clear,
     conversation,
     count,
+    delivery,
     ending,
     exchange,
     key,
@@ -81,6 +82,7 @@ async def test_every_document_carries_its_schema_version_and_must(
     await storage.share_counts([count()])
     await storage.store_file(stored_file(new))
     await storage.delete_conversation("alice", (await begun(storage)).conversation_id)
+    assert await storage.end_answer(answer.id, storage.process, ending(), [delivery(answer)])
     for name in VALIDATORS:
         collection = database[name]
         kept = collection.find_one()

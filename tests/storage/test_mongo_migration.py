@@ -20,7 +20,7 @@ from tests.storage.raw import leave_first_stage
 from tests.storage.samples import begun, conversation
 
 # Collections that were added after the first version. A start creates them without a migration.
-SINCE = {"deletions", "files"}
+SINCE = {"deletions", "files", "webhook_deliveries"}
 
 
 def validators(database: Database[Plain]) -> dict[str, Any]:

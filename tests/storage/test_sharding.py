@@ -24,6 +24,7 @@ from tests.storage.samples import (
     beside,
     conversation,
     count,
+    delivery,
     ending,
     exchange,
     key,
@@ -41,6 +42,7 @@ SHARD_KEYS = {
     "api_keys": "_id",
     "counts": "_id",
     "deletions": "_id",
+    "webhook_deliveries": "_id",
 }
 
 # Processes are few, and their collection stays whole.
@@ -57,6 +59,9 @@ EXEMPT = {
     "orphans": "a sweep over all live answers there are",
     "api_keys": "those of all its users, in one look",
     "list_api_keys": "an operator's list",
+    "claim_deliveries": "those of one webhook, whosever answers they are about",
+    "waiting_deliveries": "the same",
+    "drop_deliveries": "a sweep for those that are to no webhook any more",
 }
 
 # Said once, to a server and not to a collection.
@@ -77,6 +82,11 @@ def operations(storage: Storage) -> list[Operation]:
     file = stored_file(pictured)
     end = ending()
     again = beside(answer, owner=storage.process)
+
+    its_delivery = delivery(keyed_answer, "h")
+
+    async def end_with_delivery() -> None:
+        assert await storage.end_answer(keyed_answer.id, storage.process, end, [its_delivery])
 
     async def ask_first() -> None:
         await storage.ask(question, answer, title="t", new=new, key=kept)
@@ -126,6 +136,12 @@ def operations(storage: Storage) -> list[Operation]:
         ("live_answer", lambda: storage.live_answer(user, of)),
         ("end_answer", lambda: storage.end_answer(answer.id, storage.process, end)),
         ("end_answer", lambda: storage.end_answer(answer.id, storage.process, end)),
+        ("end_answer", end_with_delivery),
+        ("claim_deliveries", lambda: storage.claim_deliveries("h", limit=1, seconds=1)),
+        ("retry_delivery", lambda: storage.retry_delivery(its_delivery, seconds=1)),
+        ("finish_delivery", lambda: storage.finish_delivery(its_delivery)),
+        ("waiting_deliveries", lambda: storage.waiting_deliveries("h")),
+        ("drop_deliveries", lambda: storage.drop_deliveries(["h"], now())),
         ("live_answer", lambda: storage.live_answer(user, of)),
         ("ask", lambda: storage.ask(None, again, title="t", new=None)),
         ("branch", lambda: storage.branch(user, of, limit=1, last=None)),

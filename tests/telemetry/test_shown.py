@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tornado.ioloop import IOLoop
 
 from app.server import Server
 from tests.readers import Reader, call
 from tests.scraping import scrape
+from tests.serving import Serving
 from tests.upstreams import ScriptedUpstream
+from tests.webhook_receiver import Receiver
 
 _DASHBOARD = Path(__file__).parents[2] / "deploy" / "grafana.json"
 
@@ -33,6 +36,14 @@ def _dashboard() -> dict[str, Any]:
 def _named() -> set[str]:
     """Every metric that the dashboard names."""
     return set(re.findall(r"\b(?:headrace|process)_\w+", " ".join(_queries(_dashboard()))))
+
+
+@pytest.fixture
+def headrace(io_loop: IOLoop, serve: Serving, providers: dict[str, dict[str, Any]]) -> Server:
+    """A server that has a webhook, too, which nobody listens at."""
+    hook = Receiver(port=9).settings()
+    server: Server = io_loop.run_sync(lambda: serve.start(providers=providers, webhooks=[hook]))
+    return server
 
 
 @pytest.mark.gen_test
