@@ -90,6 +90,8 @@ def _findings(settings: Settings, report: StoreReport) -> Iterator[Finding]:
             f"missing: {', '.join(report.missing)}",
             "nothing to do if no server was started yet: the next start creates them",
         )
+    if settings.webhooks and not report.has_outbox:
+        yield wrong("storage", "it has no table for events for webhooks yet", _MIGRATE)
     if report.due:
         yield warning("storage", f"of another version: {', '.join(report.due)}", _MIGRATE)
     if abs(report.ahead_seconds) > _CLOCK_SECONDS:

@@ -174,6 +174,7 @@ class StoreReport(msgspec.Struct, frozen=True, kw_only=True):
     replaced: bool = False  # that process has another file open that had this name
     faults: tuple[str, ...] = ()  # damage that a quick check found
     is_looked_through: bool = True  # whether the check came to its end
+    has_outbox: bool = True  # it has a place for deliveries to webhooks, or `open` makes one
 
 
 def conversation_of(its_id: str) -> str:

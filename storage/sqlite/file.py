@@ -164,6 +164,7 @@ class SQLiteFile:
         with self._operator_errors(), closing(sqlite3.connect(address, uri=True)) as database:
             version = check_version(database)
             due = _due(database, version)
+            has_outbox = not version or "webhook_deliveries" in columns_of(database)
         if 0 < version < SERVED:
             raise self._outdated(version)
         file = self.path.resolve()  # SQLite resolves links, too, to name the files beside it
@@ -177,6 +178,7 @@ class SQLiteFile:
             report,
             shape=f"{self.path}, {self.path.stat().st_size / 1e6:.1f} MB",
             due=due,
+            has_outbox=has_outbox,
             used_by=lock_owner(self.path),
             replaced=is_replaced,
             faults=tuple(found or ()),

@@ -9,6 +9,7 @@ import pytest
 from tornado.ioloop import IOLoop
 
 from tests.doctor.examining import run_doctor
+from tests.storage.raw import leave_first_stage
 from tests.webhook_receiver import SECRET, Receiver, is_signed
 from webhooks import posting
 
@@ -95,3 +96,16 @@ async def test_neither_the_secret_nor_the_path_is_shown(
     assert "canary" not in said
     assert SECRET.removeprefix("whsec_") not in said
     assert base64.b64decode(SECRET.removeprefix("whsec_")).decode() not in said
+
+
+@pytest.mark.gen_test
+async def test_a_file_without_a_place_for_events_is_wrong_only_with_webhooks(
+    receiver: Receiver, storage: dict[str, str]
+) -> None:
+    leave_first_stage(storage["url"])
+
+    fine, said = await run_doctor(storage=storage, webhooks=[receiver.settings()])
+    without, _ = await run_doctor(storage=storage)
+
+    assert (False, True) == (fine, without)
+    assert "no table for events for webhooks yet\n       -> server.py migrate" in said
