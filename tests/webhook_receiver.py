@@ -1,5 +1,7 @@
 """The other side of a webhook: a server on loopback that checks what it is sent.
 
+Fixtures: `receiver` is one that is up, on a port of its own.
+
 Signatures are checked as Standard Webhooks says, by code that shares nothing with the server's.
 """
 
@@ -9,9 +11,12 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple, Self
+
+import pytest
+from tornado.ioloop import IOLoop
 
 # As a receiver and the settings have it: "whsec_" and base64.
 SECRET = "whsec_" + base64.b64encode(b"receivers and senders know this!").decode()
@@ -125,3 +130,16 @@ class Receiver:
             return
         writer.write(self.respond())
         await writer.drain()
+
+
+@pytest.fixture
+def receiver(io_loop: IOLoop) -> Iterator[Receiver]:
+    yield from receiving(io_loop)
+
+
+def receiving(io_loop: IOLoop) -> Iterator[Receiver]:
+    """A receiver, while a test runs."""
+    made = Receiver()
+    io_loop.run_sync(made.start)
+    yield made
+    io_loop.run_sync(made.stop)

@@ -1,25 +1,15 @@
 """What the doctor says of webhooks: whether they accept what this server signs."""
 
 import base64
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tornado.ioloop import IOLoop
 
 from tests.doctor.examining import run_doctor
 from tests.storage.raw import leave_first_stage
 from tests.webhook_receiver import SECRET, Receiver, is_signed
 from webhooks import posting
-
-
-@pytest.fixture
-def receiver(io_loop: IOLoop) -> Iterator[Receiver]:
-    made = Receiver()
-    io_loop.run_sync(made.start)
-    yield made
-    io_loop.run_sync(made.stop)
 
 
 @pytest.fixture

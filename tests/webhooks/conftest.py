@@ -1,7 +1,7 @@
-"""Receivers of webhooks, and servers that tell them.
+"""What tests of webhooks share.
 
-Fixtures: `receiver` is one that is up, `other` a second one. `quick` has what fails be tried again
-at once, and looks for what is due all the time.
+Fixtures: `other` is a second receiver. `quick` has what fails be tried again at once, and looks for
+what is due all the time.
 """
 
 from collections.abc import Iterator
@@ -9,25 +9,13 @@ from collections.abc import Iterator
 import pytest
 from tornado.ioloop import IOLoop
 
-from tests.webhook_receiver import Receiver
+from tests.webhook_receiver import Receiver, receiving
 from webhooks import sender
 
 
 @pytest.fixture
-def receiver(io_loop: IOLoop) -> Iterator[Receiver]:
-    yield from _receiver(io_loop)
-
-
-@pytest.fixture
 def other(io_loop: IOLoop) -> Iterator[Receiver]:
-    yield from _receiver(io_loop)
-
-
-def _receiver(io_loop: IOLoop) -> Iterator[Receiver]:
-    made = Receiver()
-    io_loop.run_sync(made.start)
-    yield made
-    io_loop.run_sync(made.stop)
+    yield from receiving(io_loop)
 
 
 @pytest.fixture

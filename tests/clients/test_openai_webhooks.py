@@ -1,0 +1,73 @@
+"""OpenAI's SDKs read the events that webhooks are sent, and refuse all others."""
+
+import time
+from typing import Any
+
+import pytest
+from openai import InvalidWebhookSignatureError, OpenAI
+from openai.types import webhooks as events
+
+from app.server import Server
+from tests.readers import Reader, call
+from tests.serving import Serving
+from tests.steps import JSON
+from tests.upstreams import ScriptedUpstream
+from tests.webhook_receiver import SECRET, Received, Receiver
+from webhooks.signing import secret_bytes, signed_headers
+
+TYPES = {
+    "response.completed": events.ResponseCompletedWebhookEvent,
+    "response.incomplete": events.ResponseIncompleteWebhookEvent,
+    "response.failed": events.ResponseFailedWebhookEvent,
+    "response.cancelled": events.ResponseCancelledWebhookEvent,
+}
+
+
+async def every_ending(
+    server: Server, upstream: ScriptedUpstream, receiver: Receiver
+) -> list[Received]:
+    """What the receiver is sent of an answer of each ending."""
+    for finish in ("stop", "length"):
+        upstream.tokens("a")
+        upstream.finish(finish)
+        await call(server.url, "POST", "/api/v1/chat", {"content": "hi"}, headers=JSON)
+        upstream.next_request()
+    upstream.fail(400, {"error": {"message": "no"}})
+    await call(server.url, "POST", "/api/v1/chat", {"content": "hi"}, headers=JSON)
+    upstream.next_request()
+    upstream.tokens("b")
+    reader = await Reader.ask(server.url)
+    await reader.text("b")
+    await call(server.url, "POST", f"/api/v1/answers/{reader.answer_id}/stop")
+    return await receiver.requests(4)
+
+
+@pytest.mark.gen_test
+async def test_the_python_sdk_unwraps_every_event(
+    serve: Serving,
+    providers: dict[str, dict[str, Any]],
+    upstream: ScriptedUpstream,
+    receiver: Receiver,
+) -> None:
+    server = await serve.start(providers=providers, webhooks=[receiver.settings()])
+    received = await every_ending(server, upstream, receiver)
+    sdk = OpenAI(api_key="none", webhook_secret=SECRET)
+
+    unwrapped = [sdk.webhooks.unwrap(each.body, each.headers) for each in received]
+
+    assert TYPES == {each.type: type(each) for each in unwrapped}
+    assert [each.event["data"]["id"] for each in received] == [each.data.id for each in unwrapped]
+    assert all(each.data.id.startswith("resp_") for each in unwrapped)
+
+
+@pytest.mark.gen_test
+async def test_the_python_sdk_refuses_what_is_changed_or_old(receiver: Receiver) -> None:
+    sdk = OpenAI(api_key="none", webhook_secret=SECRET)
+    at = int(time.time())
+    headers = signed_headers(secret_bytes(SECRET), "evt_1", at, b"{}")
+    old = signed_headers(secret_bytes(SECRET), "evt_1", at - 600, b"{}")
+
+    for body, sent in ((b"{ }", headers), (b"{}", old)):
+        with pytest.raises(InvalidWebhookSignatureError):
+            sdk.webhooks.verify_signature(body, sent)
+    sdk.webhooks.verify_signature(b"{}", headers)
