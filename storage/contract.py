@@ -240,7 +240,9 @@ class OutboxStore(Protocol):
 
     @abstractmethod
     async def waiting_deliveries(self, webhook: str) -> int:
-        """Return the number of deliveries to a webhook that are not finished."""
+        """Return the number of deliveries to a webhook that are not finished, up to
+        `MOST_COUNTED_DELIVERIES`.
+        """
 
     @abstractmethod
     async def drop_deliveries(self, known: Collection[str], before: datetime) -> int:

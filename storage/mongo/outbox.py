@@ -11,7 +11,7 @@ from storage.contract import OutboxStore
 from storage.mongo import queries
 from storage.mongo.connection import MongoConnection, command
 from storage.mongo.documents import delivery_in
-from storage.values import WebhookDelivery
+from storage.values import MOST_COUNTED_DELIVERIES, WebhookDelivery
 
 
 class MongoOutbox(MongoConnection, OutboxStore):
@@ -45,7 +45,9 @@ class MongoOutbox(MongoConnection, OutboxStore):
 
     @command("webhooks")
     async def waiting_deliveries(self, webhook: str) -> int:
-        return await self._deliveries.count_documents(queries.deliveries_to(webhook))
+        return await self._deliveries.count_documents(
+            queries.deliveries_to(webhook), limit=MOST_COUNTED_DELIVERIES
+        )
 
     @command("webhooks")
     async def drop_deliveries(self, known: Collection[str], before: datetime) -> int:

@@ -9,7 +9,7 @@ from storage.errors import Outdated
 from storage.sqlite.connection import SQLiteConnection, reads, writes
 from storage.sqlite.rows import delivery_in, delivery_row
 from storage.timestamps import to_milliseconds
-from storage.values import WebhookDelivery
+from storage.values import MOST_COUNTED_DELIVERIES, WebhookDelivery
 
 
 class SQLiteOutbox(SQLiteConnection, OutboxStore):
@@ -56,7 +56,9 @@ class SQLiteOutbox(SQLiteConnection, OutboxStore):
     def waiting_deliveries(self, webhook: str) -> int:
         self._check_outbox()
         row = self._fetch_row(
-            "SELECT count(*) AS waiting FROM webhook_deliveries WHERE webhook = ?", webhook
+            """SELECT count(*) AS waiting
+            FROM (SELECT 1 FROM webhook_deliveries WHERE webhook = ? LIMIT ?)""",
+            *(webhook, MOST_COUNTED_DELIVERIES),
         )
         return int(row["waiting"]) if row else 0
 

@@ -172,6 +172,19 @@ async def test_a_finished_delivery_is_gone_and_the_others_stay(storage: Storage)
 
 
 @pytest.mark.gen_test
+async def test_no_more_are_counted_than_tell_something(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("sqlite", "mongo"):
+        monkeypatch.setattr(f"storage.{module}.outbox.MOST_COUNTED_DELIVERIES", 2)
+
+    for _ in range(3):
+        await ended(storage)
+
+    assert 2 == await storage.waiting_deliveries(HOOK)
+
+
+@pytest.mark.gen_test
 async def test_a_delivery_outlives_its_conversation(storage: Storage) -> None:
     answer = await begun(storage)
     assert await storage.end_answer(answer.id, storage.process, ending(), [delivery(answer)])

@@ -185,6 +185,27 @@ async def test_a_receiver_that_was_down_is_told_when_it_is_back(
 
 
 @pytest.mark.gen_test
+async def test_a_receiver_that_wants_to_be_left_alone_is(
+    serve: Serving,
+    providers: Providers,
+    upstream: ScriptedUpstream,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sender, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(sender, "POLL_SECONDS", 0.01)
+    receiver.respond = lambda: b"HTTP/1.1 429 x\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
+    server = await serve.start(providers=providers, webhooks=[receiver.settings()])
+    upstream.tokens("a")
+    upstream.finish()
+    await answered(server)
+
+    first, second = await receiver.requests(2)
+
+    assert second.at - first.at >= 0.99
+
+
+@pytest.mark.gen_test
 async def test_a_receiver_that_hangs_delays_neither_answers_nor_other_webhooks(
     serve: Serving,
     providers: Providers,
