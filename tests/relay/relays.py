@@ -15,6 +15,7 @@ from relay.answer_record import AnswerRecord
 from relay.ask_request import AskRequest
 from relay.limits import Limits
 from relay.models import Models
+from relay.outbox import Outbox
 from relay.relay import Relay
 from tests.faults import FaultyStorage
 from tests.relay.memory_storage import Memory, MemoryStorage
@@ -51,13 +52,16 @@ LIMITS = Limits(
 class RelayProcess:
     """A relay with its tasks running; what its store is asked for is in `store.calls`."""
 
-    def __init__(self, name: str, memory: Memory, limits: Limits) -> None:
+    def __init__(
+        self, name: str, memory: Memory, limits: Limits, outbox: Outbox | None = None
+    ) -> None:
         self.storage = MemoryStorage(name, memory)
         self.store = FaultyStorage()
         self.store.wrapped = self.storage  # type: ignore[assignment]
         self.source = ScriptedSource()
         self.records: list[AnswerRecord] = []
         self.on_finished: Callable[[AnswerRecord], None] = self.records.append
+        self._outbox = outbox
         self._limits = limits
         self._chores: list[asyncio.Task[None]] = []
 
@@ -68,6 +72,7 @@ class RelayProcess:
             Models({"scripted": self.source}, "scripted/m"),
             self._limits,
             lambda record: self.on_finished(record),
+            self._outbox,
         )
         await self.relay.open()
         for chore in self.relay.background_tasks():
@@ -112,13 +117,13 @@ Starting = Callable[..., RelayProcess]
 
 @pytest.fixture
 def start_relay(io_loop: IOLoop) -> Iterator[Starting]:
-    """Starts processes on one store, with limits, and an allowance, that differ as said."""
+    """Starts processes on one store, with limits, an allowance and an outbox as said."""
     memory, started = Memory(), list[RelayProcess]()
 
-    def start_one(**limits: Any) -> RelayProcess:
+    def start_one(*, outbox: Outbox | None = None, **limits: Any) -> RelayProcess:
         allowance = msgspec.structs.replace(LIMITS.allowance, **limits.pop("allowance", {}))
         own = msgspec.structs.replace(LIMITS, allowance=allowance, **limits)
-        process = RelayProcess(f"process-{len(started)}", memory, own)
+        process = RelayProcess(f"process-{len(started)}", memory, own, outbox)
         started.append(process)
         io_loop.run_sync(process.open)
         return process
