@@ -5,6 +5,7 @@ import re
 
 from tornado.web import Application, RequestHandler
 
+import handlers.ai_sdk.chat
 import handlers.answers
 import handlers.api_docs
 import handlers.asking
@@ -31,6 +32,7 @@ ROUTES = [
     *handlers.messages.routes,
     *handlers.asking.routes,
     *handlers.answers.routes,
+    *handlers.ai_sdk.chat.routes,
     *handlers.files.routes,
     *handlers.models.routes,
     *handlers.me.routes,

@@ -23,6 +23,7 @@ from app.listeners import (
 )
 from app.server import Server
 from authentication import set_up_authentication
+from handlers.ai_sdk.received_calls import ReceivedCalls
 from handlers.attached_files import FileLimits
 from handlers.cors import Cors
 from handlers.disconnects import DisconnectWatcher
@@ -138,6 +139,7 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
                 FileLimits(settings.limits.max_file_bytes, settings.limits.max_files),
                 max_body_bytes=settings.limits.max_body_bytes,
             ),
+            received_calls=ReceivedCalls(),
             body_budget=BodyBudget(settings.limits.max_bodies_bytes),
             file_body_budget=BodyBudget(
                 settings.limits.max_file_bodies_bytes, free_bytes=settings.limits.max_body_bytes

@@ -213,8 +213,14 @@ class BaseHandler(RequestHandler):
             self.set_header("Allow", self._methods())
         if response.code == COMPRESSED:
             self.set_header("Accept-Encoding", "identity")
-        self.write_json(self.refusal(response), response.status)
+        self.write_refusal(response)
         self.finish()
+
+    def write_refusal(self, error: ErrorResponse) -> None:
+        """Write the whole response that refuses the request: as JSON, unless the client's protocol
+        wants something else.
+        """
+        self.write_json(self.refusal(error), error.status)
 
     def refusal(self, error: ErrorResponse) -> object:
         """The body of a response that refuses the request, in the form of the client's protocol.

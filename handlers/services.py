@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from auth.tickets import Tickets
+from handlers.ai_sdk.received_calls import ReceivedCalls
 from handlers.authenticator import Authenticator
 from handlers.cors import Cors
 from handlers.disconnects import DisconnectWatcher
@@ -35,6 +36,7 @@ class Services(NamedTuple):
     max_body_bytes: int
     max_file_body_bytes: int  # of a question with files
     question_reader: QuestionReader
+    received_calls: ReceivedCalls
     body_budget: BodyBudget
     file_body_budget: BodyBudget  # for what is beyond `max_body_bytes`
     base_path: str  # prefix of all paths, as clients see them

@@ -14,7 +14,13 @@ from handlers.chunked_handler import ChunkedHandler
 from handlers.wires import native
 from handlers.wires.wire import Wire
 from relay.answer import Answer, length
-from relay.errors import Overloaded, TooMuchUnread
+from relay.errors import (
+    AnswerElsewhere,
+    InternalError,
+    Overloaded,
+    RelayError,
+    TooMuchUnread,
+)
 from relay.reader import Reader
 from relay.unsent_budget import FREE_BYTES
 
@@ -73,8 +79,12 @@ class StreamingHandler(ChunkedHandler):
             except (Overloaded, TooMuchUnread) as error:
                 # There is no room for an event that is longer than one write.
                 self.log_exception(type(error), error, None)
-                self.write(self.wire.reconnect(_a_moment()))
-                await self.flush()
+                await self._cut_off(error)
+            except StreamClosedError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the response must not end as if it were whole
+                self.log_exception(type(error), error, error.__traceback__)
+                await self._cut_off(InternalError())
             if self.request.version == "HTTP/1.0":
                 self.connection_stream.close()  # which marks the end for such a client
         self.close_if_disconnected()
@@ -124,11 +134,17 @@ class StreamingHandler(ChunkedHandler):
             return
         if reader.is_ahead:
             await self._reset(reader, loop)
-        if answer.ending is None or self.services.relay.is_draining:
-            self.write(self.wire.reconnect(_a_moment()))
-        if answer.ending is not None:
-            self.write(wire.end(answer, reader.position, self.request_id))
+        if answer.ending is None:
+            await self._cut_off(AnswerElsewhere())
+            return
+        if self.services.relay.is_draining:
+            self.write(wire.reconnect(_a_moment()))
+        self.write(wire.end(answer, reader.position, self.request_id))
         await self._flush(loop)
+
+    async def _cut_off(self, error: RelayError) -> None:
+        self.write(self.wire.cut_off(_a_moment(), error, self.request_id))
+        await self.flush()
 
     def _push(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Write growth for the waiting reader. False: its task has something to do."""

@@ -189,6 +189,12 @@ class Answer:
         """The type of the block at `place`."""
         return self._blocks[place].opening.type
 
+    def opening_of(self, place: int) -> Piece:
+        """The piece that opened the block at `place`, without its text: of a tool call its id and
+        name.
+        """
+        return self._blocks[place].opening
+
     def tool_call_index(self, place: int) -> int:
         """Which tool call the block at `place` is, counted from 0."""
         return self._blocks[place].tool_call_index

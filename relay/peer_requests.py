@@ -72,6 +72,9 @@ class PeerRequestPoller:
         self._looked_at = time
         for answer_id in requests.stops:
             self._live.cancel(answer_id, Status.STOPPED)
+        for answer_id in requests.stops_unread - requests.follows:
+            if (generation := self._live.get(answer_id)) and not generation.answer.readers:
+                generation.cancel(Status.STOPPED)
         before, self._follows = self._follows, requests.follows
         if time < self._absence_counts_at:
             self._follows |= frozenset(each for each in before if each in self._live)

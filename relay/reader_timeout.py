@@ -61,6 +61,11 @@ class ReaderTimeout:
         """Whether a reader is waited for."""
         return self._timer is not None
 
+    @property
+    def is_read(self) -> bool:
+        """Whether the answer has readers, here or at another process."""
+        return self.is_followed or self._answer.readers > 0
+
     def expect_reader(self, seconds: float) -> None:
         """Wait so long for a first reader, unless the answer goes on without any."""
         self._expected_until = asyncio.get_running_loop().time() + seconds
@@ -73,7 +78,7 @@ class ReaderTimeout:
 
     def reader_disconnected(self) -> None:
         """A reader disconnected: if it was the last one, the time begins."""
-        if self._grace_seconds is None or self._is_read or self._upstream.is_over:
+        if self._grace_seconds is None or self.is_read or self._upstream.is_over:
             return
         loop = asyncio.get_running_loop()
         seconds = max(self._grace_seconds, self._expected_until - loop.time())
@@ -95,7 +100,7 @@ class ReaderTimeout:
 
     def abandon_if_over(self) -> None:
         """Cancel the answer if the current wait is over: a reader may have come and gone since."""
-        if self._is_read or self._timer is None:
+        if self.is_read or self._timer is None:
             return
         if self._timer.when() <= asyncio.get_running_loop().time():
             self._upstream.cancel(Status.ABANDONED)
@@ -105,10 +110,6 @@ class ReaderTimeout:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-    @property
-    def _is_read(self) -> bool:
-        return self.is_followed or self._answer.readers > 0
 
 
 class UnreadAnswers:

@@ -278,3 +278,9 @@ class Relay:
     async def stop(self, user: str, answer_id: str) -> Answer:
         """End the answer as STOPPED if it is live, and return it. Raises as `Stopper.stop` does."""
         return await self._stopper.stop(user, answer_id)
+
+    async def stop_unread(self, user: str, answer_id: str) -> bool:
+        """End the answer as STOPPED if nobody reads it; False if somebody does. Raises NotFound and
+        StorageError.
+        """
+        return await self._stopper.stop_unread(user, answer_id)

@@ -50,12 +50,24 @@ class _RemoteAnswer:
         self.user = message.user
         self.owner = message.owner or ""
         self.stop = False
+        self._stop_unread_until = 0.0
         self._until = 0.0  # by the loop's clock
 
     def keep_for(self, seconds: float) -> None:
         """Follow it for at least so many seconds, with or without readers."""
         until = asyncio.get_running_loop().time() + seconds
         self._until = max(self._until, until)
+
+    def stop_unread_for(self, seconds: float) -> None:
+        """Ask for so many seconds that it is stopped, unless it is read."""
+        self._stop_unread_until = asyncio.get_running_loop().time() + seconds
+        self.keep_for(seconds)
+
+    @property
+    def is_to_stop_unread(self) -> bool:
+        """Whether it is to be stopped unless it is read, and is not read here."""
+        now = asyncio.get_running_loop().time()
+        return self.answer.readers == 0 and now < self._stop_unread_until
 
     @property
     def is_wanted(self) -> bool:
@@ -87,13 +99,18 @@ class RemoteAnswers:
         """What this process asks of others, by process."""
         follows: dict[str, set[str]] = defaultdict(set)
         stops: dict[str, set[str]] = defaultdict(set)
+        stops_unread: dict[str, set[str]] = defaultdict(set)
         for answer_id, remote in self._remote.items():
-            follows[remote.owner].add(answer_id)
+            # To its owner one that is followed has a reader.
+            asked = stops_unread if remote.is_to_stop_unread else follows
+            asked[remote.owner].add(answer_id)
             if remote.stop:
                 stops[remote.owner].add(answer_id)
         return {
-            owner: PeerRequests(frozenset(ids), frozenset(stops[owner]))
-            for owner, ids in follows.items()
+            owner: PeerRequests(
+                frozenset(follows[owner]), frozenset(stops[owner]), frozenset(stops_unread[owner])
+            )
+            for owner in [*follows, *(owner for owner in stops_unread if owner not in follows)]
         }
 
     @property
@@ -136,6 +153,13 @@ class RemoteAnswers:
             remote.stop = True
             self._stopping[message.id] = message.user
             self.changed.set()
+        return remote.answer
+
+    def stop_unread(self, message: Message, seconds: float) -> Answer:
+        """Ask the owner of the answer to stop it unless somebody reads it, for so many seconds."""
+        remote = self._entered(message)
+        remote.stop_unread_for(seconds)
+        self.changed.set()
         return remote.answer
 
     def reader_connected(self, answer: Answer) -> bool:

@@ -16,6 +16,13 @@ from relay.remote_answers import RemoteAnswers
 STOP_TIMEOUT = 5.0
 
 
+# Seconds to wait until it is certain that nobody reads an answer: proxies tell of a disconnect a
+# moment later, and another process reads requests about once a second.
+_UNREAD_SECONDS = 0.5
+_UNREAD_ELSEWHERE_SECONDS = 3.0
+_LOOK_SECONDS = 0.02
+
+
 class Stopper:
     """Stops answers."""
 
@@ -46,3 +53,29 @@ class Stopper:
         answer = self._remote_answers.stop(message)
         await self._lease.publish()
         return answer
+
+    async def stop_unread(self, user: str, answer_id: str) -> bool:
+        """Stop the answer if nobody reads it, at whichever process; False if somebody does.
+
+        True also if it has ended. Raises NotFound and StorageError.
+        """
+        loop = asyncio.get_running_loop()
+        if generation := self._live.of_user(user, answer_id):
+            until = loop.time() + _UNREAD_SECONDS
+            while generation.reader_timeout.is_read:
+                if loop.time() >= until:
+                    return False
+                await asyncio.sleep(_LOOK_SECONDS)
+            await self.stop(user, answer_id)
+            return True
+        message = await self._answers.stored(user, answer_id)
+        if message.status is not Status.LIVE:
+            return True
+        answer = self._remote_answers.stop_unread(message, _UNREAD_ELSEWHERE_SECONDS)
+        await self._lease.publish()
+        until = loop.time() + _UNREAD_ELSEWHERE_SECONDS
+        while answer.ending is None:
+            if answer.readers or loop.time() >= until:
+                return False
+            await asyncio.sleep(_LOOK_SECONDS)
+        return True

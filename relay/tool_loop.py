@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from msgspec import structs
 
 from model.blocks import Block, ReasoningBlock, TextBlock, ToolCallBlock, ToolResultBlock
-from model.messages import FinishReason, Message, Role, Status
+from model.messages import Ending, FinishReason, Message, Role, Status
 from model.prompt import Turn
 from relay.errors import MissingToolResults, UnknownToolCall
 
@@ -24,7 +24,7 @@ _OF_TOOLS = (ToolCallBlock, ToolResultBlock)
 _CUT_OFF = frozenset({FinishReason.LENGTH, FinishReason.CONTENT_FILTER, FinishReason.ERROR})
 
 
-def is_whole(answer: Message) -> bool:
+def is_whole(answer: Message | Ending) -> bool:
     """Whether the model ended the answer itself, so that its calls and reasoning can be used."""
     return answer.status is Status.COMPLETE and answer.finish_reason not in _CUT_OFF
 

@@ -117,12 +117,13 @@ class Deletion(msgspec.Struct, frozen=True):
 
 
 class PeerRequests(msgspec.Struct, frozen=True):
-    """Ids of one process' answers that other processes read, and of those that they ask to be
-    stopped.
+    """Ids of one process' answers that other processes read, of those that they ask to be stopped,
+    and of those that they ask to be stopped unless somebody reads them.
     """
 
     follows: frozenset[str] = frozenset()
     stops: frozenset[str] = frozenset()
+    stops_unread: frozenset[str] = frozenset()
 
 
 class AnswerUpdates(msgspec.Struct, frozen=True):

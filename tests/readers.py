@@ -8,6 +8,7 @@ import asyncio
 import json
 import socket
 import ssl
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
@@ -34,6 +35,12 @@ class Response(NamedTuple):
     headers: dict[str, str]
     body: Any
     length: int  # of the body, in bytes
+
+    @property
+    def code(self) -> str:
+        """The code of an error; where the body is text alone, a header has it."""
+        code: str = self.headers.get("headrace-error") or self.body["error"]["code"]
+        return code
 
 
 class Seen(NamedTuple):
@@ -177,6 +184,11 @@ class Reader:
                 return seen
             self.beats += block == ": beat"
         return None
+
+    async def blocks(self) -> AsyncIterator[str]:
+        """The lines of each event up to the response's end, for protocols of others."""
+        while block := await self._block():
+            yield block
 
     async def _block(self) -> str:
         """The lines up to the next empty one; an empty string once the response is over."""

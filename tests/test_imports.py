@@ -58,7 +58,9 @@ ALLOWED = {
     "handlers/openapi": Row("handlers storage.values", "msgspec tornado.template"),
     # Client protocols are functions of the record: no loop, no clock, no chance.
     "handlers/wires": Row(
-        "handlers.event_data handlers.response_bodies model relay.answer", "msgspec"
+        "handlers.event_data handlers.response_bodies model relay.answer relay.errors "
+        "relay.tool_loop",
+        "msgspec",
     ),
     "telemetry": Row("model relay.answer_record relay.stats", "asyncio prometheus_client"),
     "telemetry/traces.py": Row("relay.answer_record", "asyncio opentelemetry"),

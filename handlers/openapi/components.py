@@ -62,6 +62,7 @@ class Operation(NamedTuple):
     needs_body: bool = True
     takes_ticket: bool = False
     refuses: tuple[int, ...] = ()
+    error: Mapping[str, Any] | None = None  # the content of refusals, if it is not `Refusal`
 
     @property
     def refusals(self) -> tuple[int, ...]:

@@ -94,8 +94,9 @@ def _types() -> list[Any]:
     found: list[Any] = [Refusal, *_EVENTS.values(), *UNTYPED_PARTS.values()]
     for operation in OPERATIONS:
         found += [operation.body] if operation.body else []
-        for reply in operation.replies.values():
-            for what in reply.content.values():
+        contents = [reply.content for reply in operation.replies.values()]
+        for content in [*contents, operation.error or {}]:
+            for what in content.values():
                 kinds = what if isinstance(what, tuple) else (what,)
                 found += [kind for kind in kinds if not isinstance(kind, dict)]
     return found
@@ -109,10 +110,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "parameters": [*_in_path(operation.path), *map(_parameter, operation.parameters)],
         "responses": {
             **{str(status): _reply(reply) for status, reply in operation.replies.items()},
-            **{
-                str(status): {"$ref": f"#/components/responses/{_refusal(status)}"}
-                for status in operation.refusals
-            },
+            **{str(status): _refused(status, operation) for status in operation.refusals},
         },
     }
     if operation.body is not None:
@@ -121,6 +119,12 @@ def _operation(operation: Operation) -> dict[str, Any]:
             "content": {JSON: {"schema": _schema(operation.body)}},
         }
     return described
+
+
+def _refused(status: int, operation: Operation) -> dict[str, Any]:
+    if operation.error is None:
+        return {"$ref": f"#/components/responses/{_refusal(status)}"}
+    return _reply(REFUSALS[status]._replace(content=operation.error))
 
 
 def _name(operation: Operation) -> str:
@@ -193,6 +197,7 @@ def _event() -> dict[str, Any]:
 _PATH_WORDS = {
     "conversation_id": "The id of a conversation, as a response gave it.",
     "answer_id": "The id of an answer, as a response or the `start` event gave it.",
+    "chat_id": "The id of a chat, as its client chose it.",
     "file_id": "The id of an image or a file, as a block of a question has it.",
 }
 

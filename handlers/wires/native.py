@@ -1,7 +1,6 @@
 """The native stream: Server-Sent Events with positions as ids, as in `docs/api.md`.
 
-Data is always one line of JSON, with no line end inside. Some mobile clients trim lines, and some
-split them at U+2028, U+2029 and U+0085, so these are escaped as well.
+Data is always one line of JSON.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,10 +9,10 @@ import msgspec
 
 from handlers.event_data import EndEvent, StartEvent
 from handlers.response_bodies import Problem
+from handlers.wires.json_line import json_line as _line
 from model.growth import Piece
 from relay.answer import MAX_EVENT_CHARS, Answer
-
-_encode = msgspec.json.Encoder().encode
+from relay.errors import RelayError
 
 # Milliseconds after which an EventSource reconnects.
 _RETRY_MS = 1000
@@ -34,6 +33,15 @@ def heartbeat() -> bytes:
 def reconnect(milliseconds: int) -> bytes:
     """A `retry` field: the client reconnects after so many milliseconds."""
     return b"retry: %d\n\n" % milliseconds
+
+
+def cut_off(
+    milliseconds: int,
+    error: RelayError,  # noqa: ARG001 - an error would end what goes on with the next connection
+    request_id: str,  # noqa: ARG001
+) -> bytes:
+    """A `retry` field: the client reconnects, and reads what it has not received."""
+    return reconnect(milliseconds)
 
 
 def growth(answer: Answer, position: int, pieces: Sequence[Piece]) -> bytes:
@@ -106,14 +114,3 @@ def _tool_call(answer: Answer, piece: Piece) -> dict[str, object]:
         call["name"] = piece.name
     call["arguments"] = piece.text
     return call
-
-
-def _line(value: object) -> bytes:
-    data = _encode(value)
-    if data.isascii():
-        return data
-    return (
-        data.replace(b"\xe2\x80\xa8", b"\\u2028")
-        .replace(b"\xe2\x80\xa9", b"\\u2029")
-        .replace(b"\xc2\x85", b"\\u0085")
-    )

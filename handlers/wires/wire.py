@@ -10,6 +10,7 @@ from typing import Protocol
 
 from model.growth import Piece
 from relay.answer import Answer
+from relay.errors import RelayError
 
 
 class Wire(Protocol):
@@ -31,7 +32,17 @@ class Wire(Protocol):
         """Something that keeps the connection alive and that clients ignore."""
 
     def reconnect(self, milliseconds: int) -> bytes:
-        """Has the client reconnect after so many milliseconds, if the stream ends here."""
+        """Has the client connect again after so many milliseconds; an ended answer's end follows.
+
+        The process is shutting down, so that the next request has to go to another one.
+        """
+
+    def cut_off(self, milliseconds: int, error: RelayError, request_id: str) -> bytes:
+        """The last event of a stream that has to end before its answer, because of `error`.
+
+        A client that can resume should do so after so many milliseconds. Any other one has to be
+        told that the answer is not whole.
+        """
 
     def end(self, answer: Answer, position: int, request_id: str) -> bytes:
         """The last event of an ended answer, for a reader at `position`."""

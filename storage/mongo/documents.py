@@ -184,7 +184,12 @@ def peer_requests_list(requests: Mapping[str, PeerRequests]) -> list[Document]:
     They are sorted, so that a renewal only writes what has changed.
     """
     return [
-        {"owner": owner, "follows": sorted(each.follows), "stops": sorted(each.stops)}
+        {
+            "owner": owner,
+            "follows": sorted(each.follows),
+            "stops": sorted(each.stops),
+            "stops_unread": sorted(each.stops_unread),
+        }
         for owner, each in sorted(requests.items())
         if each != PeerRequests()
     ]
@@ -194,10 +199,12 @@ def peer_requests_in(listed: Iterable[Mapping[str, Any]]) -> PeerRequests:
     """Return the union of what several processes request of one owner."""
     follows: set[str] = set()
     stops: set[str] = set()
+    stops_unread: set[str] = set()
     for each in listed:
         follows.update(each["follows"])
         stops.update(each["stops"])
-    return PeerRequests(frozenset(follows), frozenset(stops))
+        stops_unread.update(each.get("stops_unread", ()))  # earlier versions have none
+    return PeerRequests(frozenset(follows), frozenset(stops), frozenset(stops_unread))
 
 
 def _sealed(holders: tuple[Holder, ...]) -> tuple[Holder, ...]:

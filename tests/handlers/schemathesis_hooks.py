@@ -24,6 +24,13 @@ _MEANINGS = {
 # What fields mean only together. Parts of a question may be empty, and not all of them.
 _TOGETHER = (
     "The question is empty.",
+    # Of `useChat`'s messages.
+    "Expected either `messages` or `message`.",
+    "The last message has the role `system`.",
+    "A file has no `url`. Send a data: URI or an https address.",
+    "Expected an https address without a password, or a data: URI.",
+    "The last message asks nothing: it has to have text, files, or the results of all tools that "
+    "its last step called.",
     "`tool_choice` and `parallel_tool_calls` need `tools`.",
     "`tool_choice` names none of the `tools`.",
     "Two `tools` have the same name.",
@@ -39,7 +46,10 @@ _TOGETHER_IN_PART = (
 def filter_failure(context: HookContext, failure: Failure, case: Case, response: Response) -> bool:
     if not isinstance(failure, RejectedPositiveData):
         return True
-    error = response.json()["error"]
-    meant = _MEANINGS.get(error["code"]) == response.status_code
-    message = error["message"]
+    if codes := response.headers.get("headrace-error"):  # whose message is the whole body
+        [code], message = codes, response.text
+    else:
+        error = response.json()["error"]
+        code, message = error["code"], error["message"]
+    meant = _MEANINGS.get(code) == response.status_code
     return not (meant or message in _TOGETHER or message.startswith(_TOGETHER_IN_PART))

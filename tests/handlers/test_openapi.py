@@ -68,13 +68,14 @@ def test_the_types_keep_the_names_by_which_generated_clients_know_them() -> None
         *("GeminiSnakeFilePart", "GeminiSnakeFile", "QwenImagePart"),
         *("ToolDefinition", "ChosenTool", "JsonObjectFormat", "JsonSchemaFormat"),
     )
+    ai_sdk = ("UIChat", "UIMessage")
     events = ("DeltaEvent", "EndEvent", "Event", "ResetEvent", "StartEvent", "ToolCallDelta")
     stored = (
         *("Failure", "FileBlock", "ImageBlock", "ProviderData", "ReasoningBlock", "Status"),
         *("TextBlock", "Timing", "ToolCallBlock", "ToolResultBlock", "Usage"),
     )
 
-    assert {*bodies, *events, *stored} == DOCUMENT["components"]["schemas"].keys()
+    assert {*bodies, *ai_sdk, *events, *stored} == DOCUMENT["components"]["schemas"].keys()
 
 
 def test_a_server_that_asks_for_no_key_says_so() -> None:
@@ -245,6 +246,17 @@ async def test_real_responses_are_as_they_are_described(
         "/api/docs",
     ):
         await described.call("get", plain, plain)
+
+    upstream.next_request()
+    upstream.tokens("x")
+    upstream.finish()
+    chat_body = {"id": "c1", "message": {"role": "user", "parts": [{"type": "text", "text": "q"}]}}
+    ui_chat, ui_stream = "/ai-sdk/chat", "/ai-sdk/chat/{chat_id}/stream"
+    await described.call("post", ui_chat, ui_chat, chat_body)
+    await described.call("post", ui_chat, ui_chat, {"id": "c1"})
+    await described.call("get", ui_stream, "/ai-sdk/chat/c1/stream")
+    await described.call("get", ui_stream, "/ai-sdk/chat/none/stream")
+    await described.call("post", "/ai-sdk/chat/{chat_id}/stop", "/ai-sdk/chat/c1/stop")
 
     assert later.body["answer_id"] == conflict.body["error"]["answer_id"]
     called = {(method, path) for method, path, _ in described.seen}

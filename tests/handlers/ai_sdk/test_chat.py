@@ -1,0 +1,240 @@
+"""A chat of `useChat`: asking, going on, regenerating, editing."""
+
+from typing import Any
+
+import pytest
+
+from app.server import Server
+from model.client_ids import conversation_id_of
+from tests.handlers.ai_sdk.chats import (
+    Chat,
+    assistant,
+    message_of,
+    metadata_of,
+    one,
+    text_of,
+    types_of,
+    user,
+)
+from tests.readers import call
+from tests.steps import messages_of
+from tests.upstreams import ScriptedUpstream
+
+
+def say(upstream: ScriptedUpstream, *tokens: str) -> None:
+    upstream.tokens(*tokens)
+    upstream.finish()
+    upstream.next_request()
+
+
+def sent(upstream: ScriptedUpstream) -> list[tuple[str, Any]]:
+    """What the last request to the provider had."""
+    messages = upstream.requests[-1].json["messages"]
+    return [(message["role"], message["content"]) for message in messages]
+
+
+async def stored(server: Server, conversation_id: str) -> list[dict[str, Any]]:
+    return await messages_of(server, f"/api/v1/conversations/{conversation_id}")
+
+
+@pytest.fixture
+def chat(headrace: Server) -> Chat:
+    return Chat(headrace.url)
+
+
+@pytest.mark.gen_test
+async def test_an_answer_is_one_step_of_a_message(chat: Chat, upstream: ScriptedUpstream) -> None:
+    upstream.reasoning("Hm")
+    say(upstream, "Hel", "lo")
+
+    response = await chat.post(user("hi"))
+    resumed = await chat.resume()
+
+    assert "v1" == response.headers["x-vercel-ai-ui-message-stream"]
+    assert resumed is not None
+    assert [
+        *("start", "start-step", "reasoning-start", "reasoning-delta", "reasoning-end"),
+        *("text-start", "text-delta", "text-end", "finish-step", "finish"),
+    ] == types_of(resumed)
+    assert "Hello" == text_of(resumed)
+    start, finish = resumed[0], resumed[-1]
+    assert start["messageId"] == start["messageMetadata"]["answer_id"]
+    assert ("stop", "complete") == (finish["finishReason"], finish["messageMetadata"]["status"])
+
+
+@pytest.mark.gen_test
+async def test_questions_follow_each_other(
+    headrace: Server, chat: Chat, upstream: ScriptedUpstream
+) -> None:
+    say(upstream, "one")
+    say(upstream, "two")
+    first = await chat.ask(user("1"))
+
+    second = await chat.ask(user("1"), message_of(first), user("2", "u2"))
+
+    assert [("user", "1"), ("assistant", "one"), ("user", "2")] == sent(upstream)
+    started = metadata_of(second)
+    kept = await stored(headrace, started["conversation_id"])
+    assert ["1", "one", "2", "two"] == [each["blocks"][0]["text"] for each in kept]
+    assert kept[2]["parent_id"] == kept[1]["id"] == metadata_of(first)["answer_id"]
+
+
+@pytest.mark.gen_test
+async def test_the_last_message_is_enough(chat: Chat, upstream: ScriptedUpstream) -> None:
+    say(upstream, "one")
+    say(upstream, "two")
+    await chat.ask(user("1"))
+
+    body = {"id": chat.id, "message": user("2", "u2")}
+    await call(chat.url, "POST", "/ai-sdk/chat", body)
+
+    assert [("user", "1"), ("assistant", "one"), ("user", "2")] == sent(upstream)
+
+
+@pytest.mark.parametrize("names_it", [True, False])
+@pytest.mark.gen_test
+async def test_regenerating_asks_the_stored_question_again(
+    headrace: Server, chat: Chat, upstream: ScriptedUpstream, names_it: bool
+) -> None:
+    for text in ("one", "another", "a third"):
+        say(upstream, text)
+    answers = [await chat.ask(user("1"))]
+
+    for _ in range(2):
+        named = {"messageId": metadata_of(answers[-1])["answer_id"]} if names_it else {}
+        again = await chat.ask(user("1"), trigger="regenerate-message", **named)
+        answers.append(again)
+
+    assert ["one", "another", "a third"] == list(map(text_of, answers))
+    kept = await stored(headrace, metadata_of(answers[0])["conversation_id"])
+    assert ["user", *["assistant"] * 3] == [each["role"] for each in kept]
+    assert {kept[0]["id"]} == {each["parent_id"] for each in kept[1:]}
+    assert 3 == len({one(chunks, "start")["messageId"] for chunks in answers})
+
+
+@pytest.mark.parametrize("only_last", [False])
+@pytest.mark.gen_test
+async def test_an_edited_question_stands_beside_the_first_one(
+    headrace: Server, chat: Chat, upstream: ScriptedUpstream, only_last: bool
+) -> None:
+    for text in ("one", "two", "2b"):
+        say(upstream, text)
+    first = await chat.ask(user("1"))
+    second = await chat.ask(user("1"), message_of(first), user("2", "u2"))
+
+    edited = user("2, please", "u2")
+    if only_last:
+        body = {"id": chat.id, "message": edited, "messageId": "u2"}
+        await call(chat.url, "POST", "/ai-sdk/chat", body)
+    else:
+        await chat.ask(user("1"), message_of(first), edited, messageId="u2")
+
+    assert [("user", "1"), ("assistant", "one"), ("user", "2, please")] == sent(upstream)
+    kept = await stored(headrace, metadata_of(second)["conversation_id"])
+    assert kept[2]["parent_id"] == kept[4]["parent_id"] == kept[1]["id"]
+
+
+@pytest.mark.gen_test
+async def test_a_first_question_may_be_edited_too(chat: Chat, upstream: ScriptedUpstream) -> None:
+    say(upstream, "one")
+    say(upstream, "1b")
+    await chat.ask(user("1"))
+
+    await chat.ask(user("1, please"), messageId="u1")
+
+    assert [("user", "1, please")] == sent(upstream)
+
+
+@pytest.mark.gen_test
+async def test_the_same_request_is_answered_once(chat: Chat, upstream: ScriptedUpstream) -> None:
+    say(upstream, "one")
+    first = await chat.ask(user("1"))
+
+    again = await chat.ask(user("1"))
+
+    assert first == again
+    assert 1 == len(upstream.requests)
+
+
+@pytest.mark.gen_test
+async def test_the_same_request_is_asked_again_if_its_answer_failed(
+    headrace: Server, chat: Chat, upstream: ScriptedUpstream
+) -> None:
+    for _ in range(2):
+        upstream.fail(500)
+        upstream.next_request()
+    say(upstream, "one")
+
+    failed = [await chat.ask(user("1")) for _ in range(2)]
+    answered = [await chat.ask(user("1")) for _ in range(2)]
+
+    assert ["error", "error"] == [chunks[-1]["type"] for chunks in failed]
+    assert ["one", "one"] == list(map(text_of, answered))
+    kept = await stored(headrace, metadata_of(failed[0])["conversation_id"])
+    assert ["user", *["assistant"] * 3] == [each["role"] for each in kept]
+
+
+@pytest.mark.gen_test
+async def test_a_client_with_a_history_of_its_own_is_asked_with_it(
+    chat: Chat, upstream: ScriptedUpstream
+) -> None:
+    say(upstream, "two")
+    said = {"type": "text", "text": "one"}
+
+    await chat.ask(user("1"), assistant("theirs", said), user("2", "u2"))
+
+    assert [("user", "1"), ("assistant", "one"), ("user", "2")] == sent(upstream)
+
+
+@pytest.mark.gen_test
+async def test_a_chat_goes_on_although_its_conversation_was_deleted(
+    headrace: Server, chat: Chat, upstream: ScriptedUpstream
+) -> None:
+    say(upstream, "one")
+    say(upstream, "two")
+    first = await chat.ask(user("1"))
+    path = f"/api/v1/conversations/{metadata_of(first)['conversation_id']}"
+    await call(headrace.url, "DELETE", path)
+
+    await chat.ask(user("1"), message_of(first), user("2", "u2"))
+
+    assert [("user", "1"), ("assistant", "one"), ("user", "2")] == sent(upstream)
+    assert ["2", "two"] == [each["blocks"][0]["text"] for each in await messages_of(headrace, path)]
+
+
+@pytest.mark.gen_test
+async def test_a_conversation_of_the_list_is_a_chat(
+    headrace: Server, upstream: ScriptedUpstream
+) -> None:
+    say(upstream, "one")
+    say(upstream, "two")
+    asked = await call(
+        headrace.url,
+        "POST",
+        "/api/v1/chat",
+        {"content": "1"},
+        headers={"Accept": "application/json"},
+    )
+    chat = Chat(headrace.url, asked.body["conversation_id"])
+
+    resumed = await chat.resume()
+    body = {"id": chat.id, "message": user("2")}
+    await call(chat.url, "POST", "/ai-sdk/chat", body)
+
+    assert resumed is not None
+    assert "one" == text_of(resumed)
+    assert [("user", "1"), ("assistant", "one"), ("user", "2")] == sent(upstream)
+
+
+@pytest.mark.gen_test
+async def test_options_of_this_server_may_come_with_the_apps_own(
+    headrace: Server, chat: Chat, upstream: ScriptedUpstream
+) -> None:
+    say(upstream, "one")
+    system = {"id": "s", "role": "system", "parts": [{"type": "text", "text": "Be brief."}]}
+
+    chunks = await chat.ask(system, user("1"), temperature=0.5, theirs={"any": "thing"})
+
+    assert 0.5 == upstream.requests[0].json["temperature"]
+    assert [("system", "Be brief."), ("user", "1")] == sent(upstream)
+    assert conversation_id_of("local", "ai-sdk", chat.id) == metadata_of(chunks)["conversation_id"]
