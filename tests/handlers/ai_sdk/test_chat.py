@@ -199,7 +199,6 @@ async def test_a_chat_goes_on_although_its_conversation_was_deleted(
     await chat.ask(user("1"), message_of(first), user("2", "u2"))
 
     assert [("user", "1"), ("assistant", "one"), ("user", "2")] == sent(upstream)
-    assert ["2", "two"] == [each["blocks"][0]["text"] for each in await messages_of(headrace, path)]
 
 
 @pytest.mark.gen_test
