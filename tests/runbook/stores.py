@@ -15,6 +15,7 @@ from tests.readers import Reader, call
 from tests.runbook.stage import Stage, lines_of, scene
 from tests.steps import new_conversation
 from tests.storage.raw import RawSQLite
+from tests.storage.sqlite_files import damage_table
 
 
 async def refused_for_now(
@@ -78,21 +79,10 @@ async def pages_are_damaged(stage: Stage) -> None:
     path = await new_conversation(server)
     await stage.serve.stop(server)
     file: Path = stage.tmp_path / "headrace.db"
-    _damage(file, "conversations")
+    damage_table(file, "conversations")
     server = await stage.serve.start()
     assert "corrupt" == await refused_for_now(server.url, "GET", path)
     await stage.shows("the database is damaged…")
-
-
-def _damage(file: Path, table: str) -> None:
-    """Write rubbish over a table's first page."""
-    with closing(sqlite3.connect(file)) as database:
-        query = "SELECT rootpage FROM sqlite_master WHERE name = ?"
-        (page,) = database.execute(query, (table,)).fetchone()
-        (size,) = database.execute("PRAGMA page_size").fetchone()
-    with file.open("r+b") as pages:
-        pages.seek((page - 1) * size)
-        pages.write(b"\x5a" * size)
 
 
 @scene(

@@ -64,3 +64,14 @@ def damage(file: Path) -> None:
     """Fill all pages after the first few with rubbish."""
     pages = file.read_bytes()
     file.write_bytes(pages[:8192] + b"\x5a" * (len(pages) - 8192))
+
+
+def damage_table(file: Path, table: str) -> None:
+    """Write rubbish over a table's first page."""
+    with closing(sqlite3.connect(file)) as database:
+        query = "SELECT rootpage FROM sqlite_master WHERE name = ?"
+        (page,) = database.execute(query, (table,)).fetchone()
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+    with file.open("r+b") as pages:
+        pages.seek((page - 1) * size)
+        pages.write(b"\x5a" * size)

@@ -14,6 +14,7 @@ from storage.sqlite import error_hints as sqlite_reasons
 from storage.sqlite.store import SQLiteStorage
 from tests.storage.conftest import Place
 from tests.storage.samples import begun, conversation, exchange
+from tests.storage.sqlite_files import damage_table
 
 
 @pytest.mark.gen_test
@@ -71,10 +72,9 @@ async def test_damaged_pages_are_told_as_corrupt(tmp_path: Path) -> None:
     await storage.open()
     answer = await begun(storage)
     await storage.close()
-    pages = file.read_bytes()
-    file.write_bytes(pages[:8192] + b"\x5a" * (len(pages) - 8192))
+    damage_table(file, "messages")
     storage = SQLiteStorage(file, "p")
-    await storage.open()  # its first page, with the tables' names, is whole
+    await storage.open()
 
     with pytest.raises(StorageError) as failed:
         await storage.message("alice", answer.id)
