@@ -1,0 +1,110 @@
+"""Every wire, one property: what its client makes of any answer, however it was cut, is the answer.
+
+The connections are any mix of live, ended and at another process, each cut at any byte but the
+last. Clients are the official ones where those are Python, and else what they do, delta by delta:
+snapshots, which would cover a lost delta up, are left aside.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any, cast
+
+import msgspec
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from handlers.wires import native
+from handlers.wires.wire import Wire
+from model.blocks import Block, ImageBlock, ReasoningBlock, TextBlock, ToolCallBlock, text_in
+from model.growth import Piece
+from model.messages import Status
+from relay.answer import Answer
+from tests.handlers.wires.ai_sdk_reading import AISDKClient
+from tests.handlers.wires.native_reading import NativeClient
+from tests.handlers.wires.played_answers import played_to_its_end
+
+
+def parts_of(blocks: Sequence[Block]) -> list[dict[str, Any]]:
+    """The blocks as user interfaces show them: reasoning that has no text is shown to nobody."""
+    parts: list[dict[str, Any]] = []
+    for block in blocks:
+        match block:
+            case ToolCallBlock():
+                named = {"id": block.id, "name": block.name, "text": block.arguments}
+                parts.append({"type": "tool_call", **named})
+            case ImageBlock():
+                parts.append({"type": "image", "url": block.url})
+            case TextBlock() | ReasoningBlock() if text_in(block):
+                kind = "text" if isinstance(block, TextBlock) else "reasoning"
+                parts.append({"type": kind, "text": block.text})
+    return parts
+
+
+def check_native(data: st.DataObject, wire: Wire = native) -> None:
+    client = NativeClient(wire)
+
+    stored = played_to_its_end(client, data)
+
+    assert client.blocks == list(msgspec.to_builtins(stored.blocks()))
+    assert stored.ending is not None
+    assert client.end is not None
+    assert stored.ending.status == client.end["status"]
+
+
+def check_ai_sdk(data: st.DataObject) -> None:
+    client = AISDKClient()
+
+    stored = played_to_its_end(client, data)
+
+    assert client.parts == parts_of(stored.blocks())
+    assert stored.ending is not None
+    is_told = stored.ending.status in (Status.COMPLETE, Status.STOPPED)
+    assert client.ended == ("finish" if is_told else "error")
+
+
+@pytest.mark.parametrize("check", [check_native, check_ai_sdk])
+def test_what_a_client_makes_of_an_answer_is_the_answer(
+    check: Callable[[st.DataObject], None],
+) -> None:
+    given(st.data())(lambda data: check(data))()
+
+
+# The same property finds each mistake that the numbers of events could have.
+
+
+def renumbered(change: Callable[[int], int]) -> Wire:
+    """The native wire with other numbers on its deltas."""
+
+    def growth(answer: Answer, position: int, pieces: Sequence[Piece]) -> bytes:
+        sent = native.growth(answer, position, pieces)
+        return re.sub(rb"id: (\d+)", lambda found: b"id: %d" % change(int(found[1])), sent)
+
+    changed = {**vars(native), "growth": growth}
+    return cast(Wire, SimpleNamespace(**changed))
+
+
+def in_utf_16(answer: Answer, position: int, pieces: Sequence[Piece]) -> bytes:
+    """Positions as JavaScript counts them."""
+    before = "".join(piece.text for piece in answer.beyond(0, position))
+    return renumbered(lambda number: number + sum(char > "\uffff" for char in before)).growth(
+        answer, position, pieces
+    )
+
+
+MISTAKES: dict[str, Callable[[st.DataObject], None]] = {
+    "one too small": lambda data: check_native(data, renumbered(lambda number: number - 1)),
+    "one too large": lambda data: check_native(data, renumbered(lambda number: number + 1)),
+    "in UTF-16": lambda data: check_native(
+        data, cast(Wire, SimpleNamespace(**{**vars(native), "growth": in_utf_16}))
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
+def test_wrong_numbers_are_found(mistake: Callable[[st.DataObject], None]) -> None:
+    once = settings(max_examples=1000, phases=[Phase.generate], database=None, derandomize=True)
+
+    with pytest.raises((AssertionError, KeyError, IndexError)):
+        once(given(st.data())(mistake))()
