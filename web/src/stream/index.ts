@@ -1,7 +1,7 @@
 /**
  * Headrace's stream client: no framework, no DOM, one dependency (`eventsource-parser`).
  *
- * It runs wherever `fetch` streams: in browsers, Node and workers. `docs/clients.md` shows how to
+ * It runs wherever `fetch` streams: in browsers, Node and workers. `docs/native-stream.md` shows how to
  * read the same streams on other platforms. `./eventsource`, which reads them with the browser's
  * `EventSource`, is a module of its own that this one does not load.
  */
