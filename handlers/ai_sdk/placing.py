@@ -60,7 +60,7 @@ class Placing:
                 raise _nothing_asked()
         elif chat.last.role == "assistant":
             return await self._going_on(asked, chat)
-        if not asked.blocks:
+        if not (asked.parts or asked.content.strip()):
             raise _nothing_asked()
         if chat.message is not None:
             return await self._after_newest(asked, chat), ""

@@ -49,11 +49,15 @@ class Chat:
             self.url, "POST", PATH, self.body(*messages, **fields), headers=self.headers
         )
 
-    async def ask(self, *messages: dict[str, Any], **fields: Any) -> list[Chunk]:
-        """The chunks of the answer."""
-        response = await self.post(*messages, **fields)
+    async def send(self, body: dict[str, Any]) -> list[Chunk]:
+        """The chunks of the answer to a body as it is."""
+        response = await call(self.url, "POST", PATH, body, headers=self.headers)
         assert 200 == response.status, response
         return chunks_in(response.body)
+
+    async def ask(self, *messages: dict[str, Any], **fields: Any) -> list[Chunk]:
+        """The chunks of the answer."""
+        return await self.send(self.body(*messages, **fields))
 
     async def resume(self, query: str = "") -> list[Chunk] | None:
         """The chunks of the newest answer; None if there is nothing to be resumed."""
