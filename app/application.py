@@ -5,6 +5,7 @@ import re
 
 from tornado.web import Application, RequestHandler
 
+import handlers.ag_ui.runs
 import handlers.ai_sdk.chat
 import handlers.answers
 import handlers.api_docs
@@ -34,6 +35,7 @@ ROUTES = [
     *handlers.answers.routes,
     *handlers.ai_sdk.chat.routes,
     *handlers.files.routes,
+    *handlers.ag_ui.runs.routes,
     *handlers.models.routes,
     *handlers.me.routes,
     *handlers.health.routes,

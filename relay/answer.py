@@ -20,7 +20,7 @@ from model.blocks import (
     kind_of,
 )
 from model.growth import Piece, block
-from model.messages import Ending, Message, now
+from model.messages import ClientData, Ending, Message, now
 from relay.fan_out import FanOut, Wakeable
 
 # Characters in one write. A slow reader gets longer writes than a fast one, but no longer than
@@ -58,6 +58,7 @@ class Answer:
         self.model = model
         self.created_at = created_at or now()
         self.position = 0
+        self.client: ClientData | None = None  # what the protocol of its question needs again
         self.ending: Ending | None = None
         self.is_remote = False  # another process generates it, and has more of it than this one
         self._blocks: list[_Block] = []
@@ -77,6 +78,7 @@ class Answer:
             message.model or "",
             message.created_at,
         )
+        answer.client = message.client
         for kept in message.blocks:
             answer._restore(kept)
         if message.ended_at is not None:

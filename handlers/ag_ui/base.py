@@ -1,0 +1,116 @@
+"""Streams runs: from an event on, and again from the beginning where a client is ahead."""
+
+import asyncio
+import re
+from contextlib import suppress
+from typing import Final
+
+import msgspec
+
+from handlers.ag_ui.positions import BEGINNING
+from handlers.ag_ui.snapshot_messages import snapshot_messages
+from handlers.answer_responses import AnswerHandler
+from handlers.wires.ag_ui import PROTOCOL, AgUiWire, Run
+from handlers.wires.event_numbers import LAST_NUMBER
+from handlers.wires.json_line import json_line
+from model.client_ids import conversation_id_of
+from model.messages import Message
+from model.random_ids import ID_DIGITS
+from relay.answer import Answer
+from relay.errors import RelayError
+from relay.reader import Reader
+from storage.errors import NotFound
+
+# The path of files, before their ids.
+FILES: Final = "/api/v1/files/"
+
+# Messages in a read of a thread; pages of long ones are shorter.
+_PAGE = 200
+
+_NO_RUN = Run("", "")
+
+# An id of a conversation, as the list of conversations shows it.
+_CONVERSATION_ID = re.compile(rf"[0-9a-f]{{{ID_DIGITS}}}")
+
+
+class AgUiHandler(AnswerHandler):
+    """A handler whose response is the stream of a run."""
+
+    thread = b""  # the JSON of the messages before the run, if the client sent them
+
+    wire: AgUiWire
+
+    async def send_run(self, answer: Answer, run: Run, after: int) -> None:
+        """Send the events of the run beyond the number `after`."""
+        if after == LAST_NUMBER:
+            self.stop_reconnecting()
+            return
+        if after != BEGINNING and not await self._is_known(answer, after):
+            return
+        self.wire = AgUiWire(answer, run, after=after, can_resume=self._can_resume)
+        self.wire.thread = self.thread
+        await self.follow(answer, self.wire.position)
+
+    async def conversation_of(self, thread_id: str) -> str:
+        """The id of the thread's conversation, whether or not there is one. Raises StorageError.
+
+        Clients choose the ids of their threads. One that is the id of a conversation of the user is
+        that conversation.
+        """
+        if _CONVERSATION_ID.fullmatch(thread_id):
+            with suppress(NotFound):
+                return (await self.services.storage.conversation(self.user, thread_id)).id
+        return conversation_id_of(self.user, PROTOCOL, thread_id)
+
+    @property
+    def _can_resume(self) -> bool:
+        """Whether the client resumes a stream that was cut off.
+
+        TanStack's client does. It has the run's id outside of the body as well, and AG-UI's client
+        has not.
+        """
+        headers = self.request.headers
+        return "runId" in self.request.query_arguments or "X-Run-Id" in headers
+
+    async def _is_known(self, answer: Answer, after: int) -> bool:
+        """Wait until enough is known of an answer that another process generates to tell where
+        `after` is; returns False if the client disconnects first.
+
+        What the other process has sent is stored within a second.
+        """
+        if not answer.is_remote:
+            return True
+        with self.reading(answer, answer.position) as reader:
+            while answer.ending is None and AgUiWire(answer, _NO_RUN, after=after).is_ahead:
+                if await reader.growth() is None:
+                    break
+        return not self.disconnected
+
+    async def _reset(self, reader: Reader, loop: asyncio.AbstractEventLoop) -> None:
+        if not self.wire.thread:
+            self.wire.thread = await self._stored_thread(reader.answer)
+        await super()._reset(reader, loop)
+
+    async def _stored_thread(self, answer: Answer) -> bytes:
+        """The JSON of the messages before the run, as they are stored."""
+        found: list[Message] = []
+        last: str | None = answer.id
+        async with self.services.relay.unsent_budget.loading(self.user):
+            while last is not None:
+                page = await self.services.storage.branch(
+                    self.user, answer.conversation_id, limit=_PAGE, last=last
+                )
+                found[:0] = page.data
+                last = page.next
+        # It brings the ids of its question.
+        found[-1] = msgspec.structs.replace(found[-1], blocks=())
+        return json_line(snapshot_messages(found, self.address(FILES)))
+
+    async def _cut_off(self, error: RelayError) -> None:
+        """Break the connection, as far as that can be noticed: AG-UI's client takes a stream that
+        ends for a complete run.
+        """
+        if self.request.version == "HTTP/1.0":
+            await super()._cut_off(error)
+        else:
+            self.connection_stream.close()
