@@ -74,12 +74,17 @@ def read_body(
             except RecursionError:  # no spelling of a body nests so deep
                 raise error from None
     except msgspec.ValidationError as error:
-        said = _QUOTED.sub(r"\1", str(error))
-        raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", f"{said}.") from None
+        raise invalid_body(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise ApiError(
             HTTPStatus.BAD_REQUEST, "invalid_json", "The body is not valid JSON in UTF-8."
         ) from None
+
+
+def invalid_body(message: str) -> ApiError:
+    """The refusal of a body for what msgspec says of it, without the value that it quotes."""
+    said = _QUOTED.sub(r"\1", message)
+    return ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", f"{said}.")
 
 
 def decoded(body: bytes, kind: type[Body]) -> Body:

@@ -30,7 +30,7 @@ class _Input(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Base of what clients send. Unknown fields are skipped."""
 
 
-class DataSource(_Input, frozen=True, kw_only=True, tag_field="type", tag="data"):
+class AgUiDataSource(_Input, frozen=True, kw_only=True, tag_field="type", tag="data"):
     """Content in base64."""
 
     value: str
@@ -42,7 +42,7 @@ class DataSource(_Input, frozen=True, kw_only=True, tag_field="type", tag="data"
         return f"{DATA}{self.mime_type};base64,{self.value}"
 
 
-class UrlSource(_Input, frozen=True, kw_only=True, tag_field="type", tag="url"):
+class AgUiUrlSource(_Input, frozen=True, kw_only=True, tag_field="type", tag="url"):
     """An https address, or a `data:` URI."""
 
     value: str
@@ -53,13 +53,13 @@ class UrlSource(_Input, frozen=True, kw_only=True, tag_field="type", tag="url"):
         return self.value
 
 
-class FileSource(_Input, frozen=True, kw_only=True, tag_field="type", tag="file"):
+class AgUiFileSource(_Input, frozen=True, kw_only=True, tag_field="type", tag="file"):
     """A file that a provider stores, or this server."""
 
     value: str
 
 
-class TextInput(_Input, frozen=True, kw_only=True, tag_field="type", tag="text"):
+class AgUiTextPart(_Input, frozen=True, kw_only=True, tag_field="type", tag="text"):
     """Text of a person."""
 
     text: str
@@ -69,20 +69,20 @@ class TextInput(_Input, frozen=True, kw_only=True, tag_field="type", tag="text")
         return TextBlock(self.text)
 
 
-class ImageInput(_Input, frozen=True, kw_only=True, tag_field="type", tag="image"):
+class AgUiImagePart(_Input, frozen=True, kw_only=True, tag_field="type", tag="image"):
     """An image of a person."""
 
-    source: DataSource | UrlSource | FileSource
+    source: AgUiDataSource | AgUiUrlSource | AgUiFileSource
 
     def block(self) -> Block:
         """The block that is stored, its content still as a `data:` URI."""
         return ImageBlock(url=_url(self.source))
 
 
-class DocumentInput(_Input, frozen=True, kw_only=True, tag_field="type", tag="document"):
+class AgUiDocumentPart(_Input, frozen=True, kw_only=True, tag_field="type", tag="document"):
     """A file of a person."""
 
-    source: DataSource | UrlSource | FileSource
+    source: AgUiDataSource | AgUiUrlSource | AgUiFileSource
     metadata: Any = None
 
     def block(self) -> Block:
@@ -90,7 +90,7 @@ class DocumentInput(_Input, frozen=True, kw_only=True, tag_field="type", tag="do
         return FileBlock(url=_url(self.source))
 
 
-class BinaryInput(_Input, frozen=True, kw_only=True, tag_field="type", tag="binary"):
+class AgUiBinaryPart(_Input, frozen=True, kw_only=True, tag_field="type", tag="binary"):
     """An image or a file, as versions before 1.0 spell it."""
 
     mime_type: Annotated[str, Meta(pattern=r"^[^,]*\Z")]
@@ -101,9 +101,11 @@ class BinaryInput(_Input, frozen=True, kw_only=True, tag_field="type", tag="bina
     def block(self) -> Block:
         """The block that is stored, its content still as a `data:` URI."""
         if self.data is not None:
-            source: DataSource | UrlSource = DataSource(value=self.data, mime_type=self.mime_type)
+            source: AgUiDataSource | AgUiUrlSource = AgUiDataSource(
+                value=self.data, mime_type=self.mime_type
+            )
         elif self.url is not None:
-            source = UrlSource(value=self.url)
+            source = AgUiUrlSource(value=self.url)
         else:
             raise _unsupported("a file by its `id`")
         if self.mime_type.startswith("image/"):
@@ -111,7 +113,7 @@ class BinaryInput(_Input, frozen=True, kw_only=True, tag_field="type", tag="bina
         return FileBlock(url=_url(source), name=self.filename)
 
 
-class AudioInput(_Input, frozen=True, kw_only=True, tag_field="type", tag="audio"):
+class AgUiAudioPart(_Input, frozen=True, kw_only=True, tag_field="type", tag="audio"):
     """A sound, which no model of this server takes."""
 
     def block(self) -> Block:
@@ -119,7 +121,7 @@ class AudioInput(_Input, frozen=True, kw_only=True, tag_field="type", tag="audio
         raise _unsupported("`audio`")
 
 
-class VideoInput(_Input, frozen=True, kw_only=True, tag_field="type", tag="video"):
+class AgUiVideoPart(_Input, frozen=True, kw_only=True, tag_field="type", tag="video"):
     """A film, which no model of this server takes."""
 
     def block(self) -> Block:
@@ -127,28 +129,30 @@ class VideoInput(_Input, frozen=True, kw_only=True, tag_field="type", tag="video
         raise _unsupported("`video`")
 
 
-InputPart = TextInput | ImageInput | DocumentInput | BinaryInput | AudioInput | VideoInput
+AgUiPart = (
+    AgUiTextPart | AgUiImagePart | AgUiDocumentPart | AgUiBinaryPart | AgUiAudioPart | AgUiVideoPart
+)
 
 
-class SystemMessage(_Input, frozen=True, kw_only=True, tag_field="role", tag="system"):
+class AgUiSystemMessage(_Input, frozen=True, kw_only=True, tag_field="role", tag="system"):
     """A part of the system prompt."""
 
     id: _MessageId = ""
     content: str = ""
 
 
-class DeveloperMessage(_Input, frozen=True, kw_only=True, tag_field="role", tag="developer"):
+class AgUiDeveloperMessage(_Input, frozen=True, kw_only=True, tag_field="role", tag="developer"):
     """A part of the system prompt."""
 
     id: _MessageId = ""
     content: str = ""
 
 
-class UserMessage(_Input, frozen=True, kw_only=True, tag_field="role", tag="user"):
+class AgUiUserMessage(_Input, frozen=True, kw_only=True, tag_field="role", tag="user"):
     """What a person says."""
 
     id: _MessageId = ""
-    content: str | list[InputPart] = ""
+    content: str | list[AgUiPart] = ""
 
     def blocks(self) -> Iterator[Block]:
         """The blocks of the message."""
@@ -159,27 +163,27 @@ class UserMessage(_Input, frozen=True, kw_only=True, tag_field="role", tag="user
             yield from (part.block() for part in self.content)
 
 
-class CalledFunction(_Input, frozen=True, kw_only=True):
+class AgUiFunction(_Input, frozen=True, kw_only=True):
     """The function that a tool call names."""
 
     name: str
     arguments: str = ""
 
 
-class ToolCall(_Input, frozen=True, kw_only=True):
+class AgUiToolCall(_Input, frozen=True, kw_only=True):
     """A tool call of an answer."""
 
     id: _CallId
-    function: CalledFunction
+    function: AgUiFunction
     type: Literal["function"] = "function"
 
 
-class AssistantMessage(_Input, frozen=True, kw_only=True, tag_field="role", tag="assistant"):
+class AgUiAssistantMessage(_Input, frozen=True, kw_only=True, tag_field="role", tag="assistant"):
     """An answer."""
 
     id: _MessageId = ""
-    content: str | list[TextInput] | None = None
-    tool_calls: list[ToolCall] | None = None
+    content: str | list[AgUiTextPart] | None = None
+    tool_calls: list[AgUiToolCall] | None = None
 
     def blocks(self) -> Iterator[Block]:
         """The blocks of the message."""
@@ -192,12 +196,12 @@ class AssistantMessage(_Input, frozen=True, kw_only=True, tag_field="role", tag=
             yield ToolCallBlock(call.id, call.function.name, call.function.arguments)
 
 
-class ToolMessage(_Input, frozen=True, kw_only=True, tag_field="role", tag="tool"):
+class AgUiToolMessage(_Input, frozen=True, kw_only=True, tag_field="role", tag="tool"):
     """The result of a tool call."""
 
     tool_call_id: _CallId
     id: _MessageId = ""
-    content: str | list[TextInput] = ""
+    content: str | list[AgUiTextPart] = ""
     error: str | None = None
 
     def blocks(self) -> Iterator[Block]:
@@ -208,30 +212,30 @@ class ToolMessage(_Input, frozen=True, kw_only=True, tag_field="role", tag="tool
         yield ToolResultBlock(self.tool_call_id, text or self.error or "", self.error is not None)
 
 
-class ActivityMessage(_Input, frozen=True, kw_only=True, tag_field="role", tag="activity"):
+class AgUiActivityMessage(_Input, frozen=True, kw_only=True, tag_field="role", tag="activity"):
     """What a client shows beside the messages; no model sees it."""
 
     id: _MessageId = ""
 
 
-class ReasoningMessage(_Input, frozen=True, kw_only=True, tag_field="role", tag="reasoning"):
+class AgUiReasoningMessage(_Input, frozen=True, kw_only=True, tag_field="role", tag="reasoning"):
     """What a client shows of an answer's reasoning; models get what is stored of it."""
 
     id: _MessageId = ""
 
 
-InputMessage = (
-    SystemMessage
-    | DeveloperMessage
-    | UserMessage
-    | AssistantMessage
-    | ToolMessage
-    | ActivityMessage
-    | ReasoningMessage
+AgUiMessage = (
+    AgUiSystemMessage
+    | AgUiDeveloperMessage
+    | AgUiUserMessage
+    | AgUiAssistantMessage
+    | AgUiToolMessage
+    | AgUiActivityMessage
+    | AgUiReasoningMessage
 )
 
 
-def turns_of(messages: Sequence[InputMessage]) -> tuple[Turn, ...]:
+def turns_of(messages: Sequence[AgUiMessage]) -> tuple[Turn, ...]:
     """The turns of a run's input, the last of which is the question.
 
     Each answer is a turn, and so is what a person and their programs say between two answers.
@@ -240,9 +244,9 @@ def turns_of(messages: Sequence[InputMessage]) -> tuple[Turn, ...]:
     turns: list[Turn] = []
     for message in messages:
         match message:
-            case AssistantMessage():
+            case AgUiAssistantMessage():
                 role = Role.ASSISTANT
-            case UserMessage() | ToolMessage():
+            case AgUiUserMessage() | AgUiToolMessage():
                 role = Role.USER
             case _:
                 continue
@@ -270,12 +274,12 @@ def turns_of(messages: Sequence[InputMessage]) -> tuple[Turn, ...]:
     return tuple(turns)
 
 
-def system_of(messages: Sequence[InputMessage]) -> str:
+def system_of(messages: Sequence[AgUiMessage]) -> str:
     """The system prompt among the messages."""
     return "\n\n".join(
         message.content
         for message in messages
-        if isinstance(message, SystemMessage | DeveloperMessage) and message.content
+        if isinstance(message, AgUiSystemMessage | AgUiDeveloperMessage) and message.content
     )
 
 
@@ -299,8 +303,8 @@ def _results_first(blocks: Iterable[Block]) -> Iterable[Block]:
         yield TextBlock("\n\n".join(texts))
 
 
-def _url(source: DataSource | UrlSource | FileSource) -> str:
-    if isinstance(source, FileSource):
+def _url(source: AgUiDataSource | AgUiUrlSource | AgUiFileSource) -> str:
+    if isinstance(source, AgUiFileSource):
         raise _unsupported("a source of type `file`")
     try:
         check_address(source.url)

@@ -1,7 +1,11 @@
-"""The body of a run: AG-UI's `RunAgentInput`, and the question that it is."""
+"""The body of a run: AG-UI's `RunAgentInput`, and the question that it is.
+
+Docstrings and descriptions of fields are part of the OpenAPI document.
+"""
 
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -9,15 +13,16 @@ import msgspec
 from msgspec import Meta
 
 from handlers.ag_ui.input_messages import (
-    AssistantMessage,
+    AgUiAssistantMessage,
+    AgUiMessage,
+    AgUiToolMessage,
+    AgUiUserMessage,
     Id,
-    InputMessage,
-    ToolMessage,
-    UserMessage,
     system_of,
     turns_of,
 )
 from handlers.errors import ApiError
+from handlers.json_body import invalid_body
 from handlers.question_options import Options
 from handlers.wires.ag_ui import PROTOCOL, Run
 from model.messages import ClientData
@@ -35,12 +40,16 @@ _OPTIONS = frozenset(Options.__struct_fields__) - {"tools"}
 _ANSWER_ID = re.compile(rf"([0-9a-f]{{{ID_DIGITS}}})-[0-9a-f]{{{ID_DIGITS}}}")
 
 
-class InputTool(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A tool of the client's."""
+class AgUiTool(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool of the client, which carries its calls out and sends their results as messages."""
 
-    name: str
-    description: str | None = None
-    parameters: dict[str, Any] | None = None
+    name: Annotated[str, Meta(description="The tool's name.", examples=["weather"])]
+    description: Annotated[str | None, Meta(description="What the tool does, for the model.")] = (
+        None
+    )
+    parameters: Annotated[
+        dict[str, Any] | None, Meta(description="The arguments as a JSON Schema.")
+    ] = None
 
     @property
     def definition(self) -> dict[str, Any]:
@@ -49,25 +58,72 @@ class InputTool(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return {"name": self.name, "description": self.description, "parameters": parameters}
 
 
-class InputContext(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Something that the model should know."""
+class AgUiContext(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that the model should know; it becomes a part of the system prompt."""
 
-    value: str
-    description: str = ""
+    value: Annotated[str, Meta(description="What the model should know.")]
+    description: Annotated[str, Meta(description="What it is about.")] = ""
 
 
-class RunInput(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What a client sends to start a run. Unknown fields are skipped."""
+class RunInput(msgspec.Struct, frozen=True, kw_only=True, rename="camel", dict=True):
+    """AG-UI's `RunAgentInput`. Fields that are not described here are ignored."""
 
-    thread_id: Id
-    run_id: Id
-    messages: Annotated[list[InputMessage], Meta(min_length=1, max_length=_MAX_MESSAGES)]
-    parent_run_id: Id | None = None
-    tools: list[InputTool] | None = None
-    context: list[InputContext] | None = None
-    state: Any = None
-    forwarded_props: Any = None
-    resume: list[Any] | None = None
+    thread_id: Annotated[
+        Id,
+        Meta(
+            description="The thread: an id of the client's own, or the id of a conversation.",
+            examples=["thread-1"],
+        ),
+    ]
+    run_id: Annotated[
+        Id, Meta(description="The run, by an id that no other run has.", examples=["run-1"])
+    ]
+    messages: Annotated[
+        list[dict[str, Any]],
+        Meta(
+            min_length=1,
+            max_length=_MAX_MESSAGES,
+            description="The thread's messages as AG-UI spells them. What a user or a tool says "
+            "after the last answer is asked.",
+            examples=[[{"id": "m1", "role": "user", "content": "What is a headrace?"}]],
+        ),
+    ]
+    parent_run_id: Annotated[
+        Id | None, Meta(description="The run that this one follows; it is repeated and not used.")
+    ] = None
+    tools: Annotated[list[AgUiTool] | None, Meta(description="Tools that the model may call.")] = (
+        None
+    )
+    context: Annotated[
+        list[AgUiContext] | None, Meta(description="What the model should know.")
+    ] = None
+    state: Annotated[
+        Any,
+        Meta(
+            description="The application's state. Unless it is empty, it becomes a part of the "
+            "system prompt; runs do not change it."
+        ),
+    ] = None
+    forwarded_props: Annotated[
+        Any,
+        Meta(
+            description="As an object: options of a question, such as `model`. Other fields are "
+            "the client's own and ignored.",
+            examples=[{"model": "openai/gpt-4o-mini"}],
+        ),
+    ] = None
+    resume: Annotated[
+        list[Any] | None,
+        Meta(description="Must be empty: runs of this server are never interrupted."),
+    ] = None
+
+    @cached_property
+    def said(self) -> list[AgUiMessage]:
+        """The messages. Raises ApiError."""
+        try:
+            return msgspec.convert(self.messages, list[AgUiMessage])
+        except msgspec.ValidationError as error:
+            raise invalid_body(f"{error}, of `messages`") from None
 
     @property
     def run(self) -> Run:
@@ -82,7 +138,7 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
                 "unsupported_parameter",
                 "No run of this server is interrupted, so there is nothing to `resume`.",
             )
-        return turns_of(self.messages)
+        return turns_of(self.said)
 
     def options(self) -> Options:
         """How the question is to be answered. Raises ApiError."""
@@ -94,9 +150,7 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         try:
             return msgspec.convert(options, Options)
         except msgspec.ValidationError as error:
-            raise ApiError(
-                HTTPStatus.BAD_REQUEST, "invalid_body", f"{error} of `forwardedProps` and `tools`."
-            ) from None
+            raise invalid_body(f"{error}, of `forwardedProps` or `tools`") from None
 
     def ask_request(
         self,
@@ -128,7 +182,7 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     def _system(self, given: Any) -> Iterator[str]:
         if isinstance(given, str):
             yield given
-        yield system_of(self.messages)
+        yield system_of(self.said)
         for item in self.context or ():
             yield f"{item.description}:\n{item.value}" if item.description else item.value
         if self.state:
@@ -136,8 +190,8 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     def _answers(self, conversation_id: str) -> Iterator[str | None]:
         """The answers among the messages: their ids, None for those that are not the thread's."""
-        for message in self.messages:
-            if isinstance(message, AssistantMessage):
+        for message in self.said:
+            if isinstance(message, AgUiAssistantMessage):
                 match = _ANSWER_ID.match(message.id)
                 yield match[0] if match is not None and match[1] == conversation_id else None
 
@@ -147,10 +201,10 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         if self.parent_run_id is not None:
             kept["parentRunId"] = self.parent_run_id
         asked: list[str] = []
-        for message in reversed(self.messages):
-            if isinstance(message, AssistantMessage):
+        for message in reversed(self.said):
+            if isinstance(message, AgUiAssistantMessage):
                 break
-            if isinstance(message, UserMessage | ToolMessage):
+            if isinstance(message, AgUiUserMessage | AgUiToolMessage):
                 asked.insert(0, message.id)
         kept["messageIds"] = asked
         return kept

@@ -6,6 +6,7 @@ that the server serves, so that no route is undocumented.
 
 from handlers.attached_files import FILE_TYPES
 from handlers.errors import FAILURE_STATUSES
+from handlers.openapi.ag_ui_operations import AG_UI_OPERATIONS
 from handlers.openapi.ai_sdk_operations import AI_SDK_OPERATIONS
 from handlers.openapi.components import (
     ANY_OBJECT,
@@ -324,5 +325,6 @@ OPERATIONS = (
         {200: Reply("The page.", {"text/html": TEXT})},
         needs_key=False,
     ),
+    *AG_UI_OPERATIONS,
     *AI_SDK_OPERATIONS,
 )

@@ -69,13 +69,14 @@ def test_the_types_keep_the_names_by_which_generated_clients_know_them() -> None
         *("ToolDefinition", "ChosenTool", "JsonObjectFormat", "JsonSchemaFormat"),
     )
     ai_sdk = ("UIChat", "UIMessage")
+    ag_ui = ("RunInput", "AgUiTool", "AgUiContext")
     events = ("DeltaEvent", "EndEvent", "Event", "ResetEvent", "StartEvent", "ToolCallDelta")
     stored = (
         *("Failure", "FileBlock", "ImageBlock", "ProviderData", "ReasoningBlock", "Status"),
         *("TextBlock", "Timing", "ToolCallBlock", "ToolResultBlock", "Usage"),
     )
 
-    assert {*bodies, *ai_sdk, *events, *stored} == DOCUMENT["components"]["schemas"].keys()
+    assert {*bodies, *ai_sdk, *ag_ui, *events, *stored} == DOCUMENT["components"]["schemas"].keys()
 
 
 def test_a_server_that_asks_for_no_key_says_so() -> None:
@@ -257,6 +258,16 @@ async def test_real_responses_are_as_they_are_described(
     await described.call("get", ui_stream, "/ai-sdk/chat/c1/stream")
     await described.call("get", ui_stream, "/ai-sdk/chat/none/stream")
     await described.call("post", "/ai-sdk/chat/{chat_id}/stop", "/ai-sdk/chat/c1/stop")
+
+    upstream.next_request()
+    upstream.tokens("x")
+    upstream.finish()
+    message = {"id": "m1", "role": "user", "content": "q"}
+    run = {"threadId": "t1", "runId": "r1", "messages": [message]}
+    await described.call("post", "/ag-ui", "/ag-ui", run)
+    await described.call("post", "/ag-ui", "/ag-ui", {"threadId": "t1"})
+    for query in ("runId=r1&offset=-1", "runId=none", "threadId=t1", "threadId=none", ""):
+        await described.call("get", "/ag-ui", f"/ag-ui?{query}")
 
     assert later.body["answer_id"] == conflict.body["error"]["answer_id"]
     called = {(method, path) for method, path, _ in described.seen}

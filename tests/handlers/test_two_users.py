@@ -49,6 +49,9 @@ OWN = {
     ("POST", "/ai-sdk/chat"),
     ("GET", f"/ai-sdk/chat/{ID}/stream"),
     ("POST", f"/ai-sdk/chat/{ID}/stop"),
+    # So are the ids of threads and runs.
+    ("POST", "/ag-ui"),
+    ("GET", "/ag-ui"),
 }
 # Routes that show nothing of any user's.
 NOBODYS = {
