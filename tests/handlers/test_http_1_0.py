@@ -59,6 +59,12 @@ WAYS = {
         broken=b'"type":"error"',
         stopped=b'"type":"abort"',
     ),
+    "AG-UI": Way(
+        *("/ag-ui", {"threadId": "t", "runId": "r", "messages": [{"id": "u1", **_ASKED[0]}]}),
+        whole=b'"outcome":{"type":"success"',
+        broken=b'"RUN_ERROR"',
+        stopped=b'"outcome":{"type":"cancelled"',
+    ),
 }
 
 

@@ -1,5 +1,6 @@
 """What the AI SDK's `useChat` makes of its stream, delta by delta as its own reducer does."""
 
+from collections.abc import Callable
 from typing import Any
 
 from handlers.wires.ai_sdk import AISDKWire
@@ -19,7 +20,7 @@ class AISDKClient:
         self._open: dict[str, dict[str, Any]] = {}
         self.ended: str | None = None
 
-    def connect(self, answer: Answer) -> tuple[Wire, int]:
+    def connect(self, answer: Answer, grow: Callable[[], None]) -> tuple[Wire, int]:
         self._begin()
         return AISDKWire(answer.id), 0
 

@@ -1,5 +1,6 @@
 """What a client of the native stream makes of it, as `web/src/stream/` does: delta by delta."""
 
+from collections.abc import Callable
 from typing import Any
 
 from handlers.wires import native
@@ -17,7 +18,7 @@ class NativeClient:
         self.end: dict[str, Any] | None = None
         self._last = 0
 
-    def connect(self, answer: Answer) -> tuple[Wire, int]:
+    def connect(self, answer: Answer, grow: Callable[[], None]) -> tuple[Wire, int]:
         return self._wire, self._last
 
     def receive(self, data: bytes) -> None:

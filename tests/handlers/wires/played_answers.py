@@ -5,6 +5,7 @@ A connection is what `StreamingHandler` sends, without sockets: the wire's begin
 length, the end. It may break off at any byte, and the client connects again.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -57,8 +58,11 @@ sources = st.sampled_from(["live", "remote", "ended"])
 class Client(Protocol):
     """An official client, or what it does with a stream."""
 
-    def connect(self, answer: Answer) -> tuple[Wire, int]:
-        """Connect, for the first time or again: the wire, and the position that it begins at."""
+    def connect(self, answer: Answer, grow: Callable[[], None]) -> tuple[Wire, int]:
+        """Connect, for the first time or again: the wire, and the position that it begins at.
+
+        `grow` lets the answer grow, for handlers that first wait until it has what the client has.
+        """
 
     def receive(self, data: bytes) -> None:
         """What arrived on one connection, all of it or up to where it was cut."""
@@ -151,9 +155,16 @@ def play(played: PlayedAnswer, client: Client, data: Any, *, source: str, is_cut
     `data` draws: how much is written at a time, how far the other process is behind, and so on.
     """
     answer = {"live": lambda: played.live, "ended": played.ended, "remote": played.remote}[source]()
+
+    def grow() -> None:
+        if source == "remote":
+            _follow(answer, played, data)
+        else:
+            played.grow()
+
     if source == "remote":
-        _follow(answer, played, data)
-    wire, position = client.connect(answer)
+        grow()
+    wire, position = client.connect(answer, grow)
     sent = [wire.begin(answer)]
     while True:
         if pieces := answer.beyond(position, data.draw(st.integers(1, 12))):
@@ -164,10 +175,8 @@ def play(played: PlayedAnswer, client: Client, data: Any, *, source: str, is_cut
             break
         elif is_cut and data.draw(st.booleans()):
             break
-        elif source == "remote":
-            _follow(answer, played, data)
         else:
-            played.grow()
+            grow()
     received = b"".join(sent)
     client.receive(received[: data.draw(st.integers(0, len(received)))] if is_cut else received)
 

@@ -16,11 +16,14 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from handlers.wires import native
+from handlers.wires.ag_ui import AgUiWire
+from handlers.wires.event_numbers import EventNumbers
 from handlers.wires.wire import Wire
 from model.blocks import Block, ImageBlock, ReasoningBlock, TextBlock, ToolCallBlock, text_in
 from model.growth import Piece
 from model.messages import Status
 from relay.answer import Answer
+from tests.handlers.wires.ag_ui_reading import AgUiClient
 from tests.handlers.wires.ai_sdk_reading import AISDKClient
 from tests.handlers.wires.native_reading import NativeClient
 from tests.handlers.wires.played_answers import played_to_its_end
@@ -64,7 +67,18 @@ def check_ai_sdk(data: st.DataObject) -> None:
     assert client.ended == ("finish" if is_told else "error")
 
 
-@pytest.mark.parametrize("check", [check_native, check_ai_sdk])
+def check_ag_ui(data: st.DataObject, wire: type[AgUiWire] = AgUiWire) -> None:
+    client = AgUiClient(wire)
+
+    stored = played_to_its_end(client, data)
+
+    assert client.parts == parts_of(stored.blocks())
+    assert stored.ending is not None
+    is_told = stored.ending.status in (Status.COMPLETE, Status.STOPPED)
+    assert client.ended == ("RUN_FINISHED" if is_told else "RUN_ERROR")
+
+
+@pytest.mark.parametrize("check", [check_native, check_ai_sdk, check_ag_ui])
 def test_what_a_client_makes_of_an_answer_is_the_answer(
     check: Callable[[st.DataObject], None],
 ) -> None:
@@ -93,12 +107,51 @@ def in_utf_16(answer: Answer, position: int, pieces: Sequence[Piece]) -> bytes:
     )
 
 
+class ByTheirEnds(EventNumbers):
+    """The number that a delta has where its end counts: also that of what follows."""
+
+    def delta(self, block: int, end: int) -> int:
+        return super().delta(block, end) + 1
+
+
+class ByPositions(EventNumbers):
+    """Numbers without the structural events."""
+
+    def delta(self, block: int, end: int) -> int:
+        return end
+
+
+class LateResumption(EventNumbers):
+    """A position that is one too far."""
+
+    def position_after(self, number: int) -> int:
+        return super().position_after(number) + 1
+
+
+def with_numbers(
+    check: Callable[[st.DataObject], None], module: str, numbers: type[EventNumbers]
+) -> Callable[[st.DataObject], None]:
+    """The check of a wire whose numbers are these."""
+
+    def checked(data: st.DataObject) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(f"handlers.wires.{module}.EventNumbers", numbers)
+            check(data)
+
+    return checked
+
+
+NUMBERED = [(check_ag_ui, "ag_ui")]
 MISTAKES: dict[str, Callable[[st.DataObject], None]] = {
     "one too small": lambda data: check_native(data, renumbered(lambda number: number - 1)),
     "one too large": lambda data: check_native(data, renumbered(lambda number: number + 1)),
     "in UTF-16": lambda data: check_native(
         data, cast(Wire, SimpleNamespace(**{**vars(native), "growth": in_utf_16}))
     ),
+} | {
+    f"{module}: {numbers.__name__}": with_numbers(check, module, numbers)
+    for check, module in NUMBERED
+    for numbers in (ByTheirEnds, ByPositions, LateResumption)
 }
 
 
