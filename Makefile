@@ -14,6 +14,8 @@ PAGE_SOURCES := $(shell find web/src web/build -type f 2>/dev/null) \
 	$(wildcard web/*.html web/*.json web/*.ts) web/.npmrc
 BUILD_MODULES := web/node_modules/ready-to-build
 MODULES := web/node_modules/ready
+# Clients written by others, for Node, that the server is tested with.
+CLIENTS := tests/clients/node_modules/ready
 NPM := command -v npm >/dev/null
 
 .PHONY: help setup run web test check format fuzz bench lock clean
@@ -54,8 +56,9 @@ lock: $(READY) ## write the lock files from pyproject.toml; UPGRADE=1 updates to
 	$(COMPILE) -c constraints.txt --no-annotate --extra traces -o requirements-traces.txt pyproject.toml
 	$(if $(UPGRADE),npm --prefix web update --package-lock-only)
 	npm --prefix web run --silent lock
+	npm --prefix tests/clients run --silent lock
 clean: ## remove the environment, the built page and every cache
-	rm -rf web/dist web/node_modules
+	rm -rf web/dist web/node_modules tests/clients/node_modules
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -97,5 +100,12 @@ $(MODULES): web/package-lock.json
 	@npm --prefix web ci --loglevel=error
 	@touch $(BUILD_MODULES) $@
 
+# A test that needs them makes this.
+$(CLIENTS): tests/clients/package-lock.json
+	$(NODE_IS_NEW_ENOUGH)
+	@echo "Installing clients that the server is tested with: half a minute, once"
+	@npm --prefix tests/clients ci --loglevel=error
+	@touch $@
+
 NODE_IS_NEW_ENOUGH = @node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' || { \
-	  echo "The page needs Node 20.19 or newer" >&2; exit 1; }
+	  echo "This needs Node 20.19 or newer" >&2; exit 1; }

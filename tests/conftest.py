@@ -25,7 +25,7 @@ from tornado.ioloop import IOLoop
 # Fixtures that more than one folder uses have files of their own.
 _PLUGINS = (
     "scheduling mongod upstreams faults serving auth_servers issuer launching other_users "
-    "systemd_box.box deploy.installed relay.relays webhook_receiver"
+    "tcp_proxy systemd_box.box deploy.installed relay.relays webhook_receiver"
 )
 pytest_plugins = [f"tests.{name}" for name in _PLUGINS.split()]
 

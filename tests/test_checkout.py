@@ -12,6 +12,7 @@ import pytest
 from tests.rooms import ROOT, modules, rooms
 
 LOCK_FILES = ("constraints.txt", "requirements.txt", "requirements-traces.txt")
+NPM_FOLDERS = ("web", "tests/clients")
 
 # The lock files
 
@@ -37,12 +38,32 @@ def test_everything_locked_has_one_version_and_its_hashes(name: str) -> None:
     assert [] == [line for line in pins(name).values() if not pattern.fullmatch(line)]
 
 
-def test_the_lock_of_the_page_names_no_host_and_has_a_hash_for_everything() -> None:
-    text = (ROOT / "web/package-lock.json").read_text("utf-8")
+@pytest.mark.parametrize("folder", NPM_FOLDERS)
+def test_a_lock_of_npm_names_no_host_and_has_a_hash_for_everything(folder: str) -> None:
+    text = (ROOT / folder / "package-lock.json").read_text("utf-8")
     packages = json.loads(text)["packages"]
 
     assert "://" not in text
     assert [] == [name for name, locked in packages.items() if name and "integrity" not in locked]
+
+
+@pytest.mark.parametrize("folder", NPM_FOLDERS)
+def test_what_package_json_asks_for_is_locked(folder: str) -> None:
+    """It fails if a package was added without `make lock`."""
+    asked = json.loads((ROOT / folder / "package.json").read_text("utf-8"))
+    locked = json.loads((ROOT / folder / "package-lock.json").read_text("utf-8"))["packages"][""]
+
+    for kind in ("dependencies", "devDependencies"):
+        assert asked.get(kind, {}) == locked.get(kind, {})
+
+
+def test_clients_for_node_have_exactly_one_version() -> None:
+    """Without that, one major of a client silently becomes another one."""
+    asked = json.loads((ROOT / "tests/clients/package.json").read_text("utf-8"))["devDependencies"]
+
+    assert [] == [
+        name for name, version in asked.items() if not re.search(r"\d+\.\d+\.\d+$", version)
+    ]
 
 
 def test_the_runtime_lock_is_a_part_of_the_whole_one() -> None:

@@ -13,9 +13,6 @@ from tornado.ioloop import IOLoop
 import handlers.page
 from tests.scheduling import locked
 from tests.web.browsing import SEEN, Visitor
-from tests.web.tcp_proxy import tcp_proxy
-
-__all__ = ["tcp_proxy"]
 
 ROOT = Path(__file__).parents[2]
 

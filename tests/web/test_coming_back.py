@@ -8,9 +8,9 @@ from playwright.async_api import Route, expect
 from app.server import Server
 from tests.http_client.far_side import unused_port
 from tests.launching import Launcher
+from tests.tcp_proxy import TcpProxy
 from tests.upstreams import ScriptedUpstream
 from tests.web.browsing import Visitor
-from tests.web.tcp_proxy import TcpProxy
 
 pytestmark = pytest.mark.slow  # a browser starts for each
 

@@ -1,11 +1,12 @@
 /**
- * `npm run lock` ends with this: it removes URLs from the lock file, so that npm installs from the
- * registry that is configured on each machine. .npmrc omits most of them already.
+ * `npm run lock` ends with this: it removes URLs from the lock file of the package that it is run
+ * in, so that npm installs from the registry that is configured on each machine. .npmrc omits most
+ * of them already.
  */
 
 import { readFileSync, writeFileSync } from "node:fs";
 
-const file = new URL("../package-lock.json", import.meta.url);
+const file = "package-lock.json";
 const lock = JSON.parse(readFileSync(file, "utf-8"));
 for (const locked of Object.values(lock.packages)) {
   delete locked.funding;

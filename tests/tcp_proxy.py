@@ -1,7 +1,7 @@
-"""A TCP proxy between a browser and the server, whose connections a test can break.
+"""A TCP proxy between a client and the server, whose connections a test can break.
 
-A browser's offline mode prevents new connections and notifies the page, but keeps open ones. A
-network that fails breaks those as well, which this does.
+So a network fails. A browser's offline mode prevents new connections and notifies the page, but
+keeps open ones.
 """
 
 import asyncio
