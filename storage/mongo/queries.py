@@ -9,8 +9,8 @@ user is; deliveries are no user's.
 Exceptions are queries that a process makes for all its users together: checkpoints, followed growth
 and whether its conversations were deleted; sweeps, also of files; rechecks of API keys; shared
 counts; which endings of a batch are written, if not all are; batches of questions, which a sharded
-cluster does not get; which deliveries to a webhook are due. So are the operator's lists of
-everybody's keys.
+cluster does not get; which deliveries to a webhook are due, claimed, or made at the same time. So
+are the operator's lists of everybody's keys.
 """
 
 import math
@@ -56,6 +56,9 @@ VERSION_NOTED = {"$max": {"schema": SCHEMA_VERSION}}
 
 # Leases use the server's clock only, since those of the machines may differ.
 _LEASE_HELD = {"$gt": ["$lease_until", "$$NOW"]}
+
+# So do deletions and deliveries, which are due at a time.
+_DUE: Document = {"$expr": {"$lte": ["$due_at", "$$NOW"]}}
 
 # Milliseconds. A deletion is stored for so long after it was cleared, so that a process that was
 # saving an answer there finds out, however long it was delayed; then it is cleared again, in case a
@@ -182,7 +185,7 @@ def deleted(user: str) -> list[Document]:
 
 def deletion_due(conversation_id: str) -> Document:
     """The filter for a deletion that is due to be purged."""
-    return deletion_key(conversation_id) | {"$expr": {"$lte": ["$due_at", "$$NOW"]}}
+    return deletion_key(conversation_id) | _DUE
 
 
 def deletion_claimed(milliseconds: int) -> list[Document]:
@@ -389,17 +392,34 @@ def first_due(webhook: str, limit: int) -> list[Document]:
         {"$match": deliveries_to(webhook)},
         {"$sort": {"due_at": 1}},
         {"$limit": limit},
-        {"$match": {"$expr": {"$lte": ["$due_at", "$$NOW"]}}},
+        {"$match": _DUE},
+        {"$project": {"_id": 1}},
     ]
 
 
-def delivery_claimed(milliseconds: int) -> list[Document]:
-    """The update that claims a delivery for a time."""
-    return [{"$set": {"tries": {"$add": ["$tries", 1]}, **_due_in(milliseconds)}}]
+def deliveries_claimed(claim: str, milliseconds: int) -> list[Document]:
+    """The update that claims deliveries for a time, each claim under a name of its own."""
+    tried = {"tries": {"$add": ["$tries", 1]}, "claim": claim}
+    return [{"$set": {**tried, **_due_in(milliseconds)}}]
 
 
-def unclaimed(delivery: WebhookDelivery) -> Document:
-    """The filter for a delivery that was not claimed since it was read or claimed here."""
+def still_due(ids: Collection[str]) -> Document:
+    """The filter for those of the deliveries that are due and were not claimed meanwhile."""
+    return {"_id": {"$in": list(ids)}, **_DUE}
+
+
+def claimed_deliveries(ids: Collection[str], claim: str) -> Document:
+    """The filter for those of the deliveries that a claim has."""
+    return {"_id": {"$in": list(ids)}, "claim": claim}
+
+
+def deliveries_by_id(deliveries: Collection[WebhookDelivery]) -> Document:
+    """The filter for several deliveries."""
+    return {"_id": {"$in": [delivery_id(delivery) for delivery in deliveries]}}
+
+
+def claimed_last(delivery: WebhookDelivery) -> Document:
+    """The filter for a delivery that was not claimed again since it was claimed here."""
     return delivery_key(delivery) | {"tries": delivery.tries}
 
 
