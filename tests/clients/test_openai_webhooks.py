@@ -8,6 +8,7 @@ from openai import InvalidWebhookSignatureError, OpenAI
 from openai.types import webhooks as events
 
 from app.server import Server
+from tests.clients.node_scripts import NodeScripts
 from tests.readers import Reader, call
 from tests.serving import Serving
 from tests.steps import JSON
@@ -71,3 +72,25 @@ async def test_the_python_sdk_refuses_what_is_changed_or_old(receiver: Receiver)
         with pytest.raises(InvalidWebhookSignatureError):
             sdk.webhooks.verify_signature(body, sent)
     sdk.webhooks.verify_signature(b"{}", headers)
+
+
+@pytest.mark.gen_test
+async def test_the_npm_sdk_unwraps_every_event_and_refuses_what_is_changed(
+    serve: Serving,
+    providers: dict[str, dict[str, Any]],
+    upstream: ScriptedUpstream,
+    receiver: Receiver,
+    node: NodeScripts,
+) -> None:
+    server = await serve.start(providers=providers, webhooks=[receiver.settings()])
+    received = await every_ending(server, upstream, receiver)
+    first = received[0]
+    sent = [
+        {"body": each.body.decode(), "headers": each.headers}
+        for each in (*received, first._replace(body=first.body + b" "))
+    ]
+
+    *unwrapped, refused = await node.run("openai_webhooks.js", secret=SECRET, received=sent)
+
+    assert [each.event for each in received] == unwrapped
+    assert "does not match" in refused["message"]
