@@ -7,7 +7,6 @@ from typing import Final
 
 import msgspec
 
-from handlers.ag_ui.positions import BEGINNING
 from handlers.ag_ui.snapshot_messages import snapshot_messages
 from handlers.answer_responses import AnswerHandler
 from handlers.wires.ag_ui import PROTOCOL, AgUiWire, Run
@@ -27,8 +26,6 @@ FILES: Final = "/api/v1/files/"
 # Messages in a read of a thread; pages of long ones are shorter.
 _PAGE = 200
 
-_NO_RUN = Run("", "")
-
 # An id of a conversation, as the list of conversations shows it.
 _CONVERSATION_ID = re.compile(rf"[0-9a-f]{{{ID_DIGITS}}}")
 
@@ -44,8 +41,6 @@ class AgUiHandler(AnswerHandler):
         """Send the events of the run beyond the number `after`."""
         if after == LAST_NUMBER:
             self.stop_reconnecting()
-            return
-        if after != BEGINNING and not await self._is_known(answer, after):
             return
         self.wire = AgUiWire(answer, run, after=after, can_resume=self._can_resume)
         self.wire.thread = self.thread
@@ -71,20 +66,6 @@ class AgUiHandler(AnswerHandler):
         """
         headers = self.request.headers
         return "runId" in self.request.query_arguments or "X-Run-Id" in headers
-
-    async def _is_known(self, answer: Answer, after: int) -> bool:
-        """Wait until enough is known of an answer that another process generates to tell where
-        `after` is; returns False if the client disconnects first.
-
-        What the other process has sent is stored within a second.
-        """
-        if not answer.is_remote:
-            return True
-        with self.reading(answer, answer.position) as reader:
-            while answer.ending is None and AgUiWire(answer, _NO_RUN, after=after).is_ahead:
-                if await reader.growth() is None:
-                    break
-        return not self.disconnected
 
     async def _reset(self, reader: Reader, loop: asyncio.AbstractEventLoop) -> None:
         if not self.wire.thread:

@@ -91,9 +91,15 @@ class AgUiWire:
 
     @property
     def position(self) -> int:
-        """The position from which the reader goes on; beyond the answer's for one that is ahead."""
-        ahead = self._answer.position + 1
-        return ahead if self.is_ahead else self._numbers.position_after(self._after)
+        """The position from which the reader goes on; beyond the answer's for one that is ahead.
+
+        Of an answer of another process, which has more of it, what the reader has is left out when
+        it comes.
+        """
+        answer = self._answer
+        if self.is_ahead and not (answer.is_remote and answer.ending is None):
+            return answer.position + 1
+        return self._numbers.position_after(self._after)
 
     @property
     def is_ahead(self) -> bool:
@@ -144,7 +150,12 @@ class AgUiWire:
             if not piece.text:
                 continue
             end = position if piece.data is None else position - 1
-            number, delta = self._numbers.delta(block, end), json_line(piece.text)
+            number, text = self._numbers.delta(block, end), piece.text
+            if number - len(text) < self._after:  # the number before the text's own
+                text = text[self._after - number :] if number > self._after else ""
+                if not text:
+                    continue
+            delta = json_line(text)
             if piece.type == "text":
                 events.append(
                     b'id: %d\ndata: {"type":"TEXT_MESSAGE_CONTENT","messageId":%b,"delta":%b}\n\n'

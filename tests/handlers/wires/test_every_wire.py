@@ -23,6 +23,7 @@ from model.blocks import Block, ImageBlock, ReasoningBlock, TextBlock, ToolCallB
 from model.growth import Piece
 from model.messages import Status
 from relay.answer import Answer
+from relay.tool_loop import is_whole
 from tests.handlers.wires.ag_ui_reading import AgUiClient
 from tests.handlers.wires.ai_sdk_reading import AISDKClient
 from tests.handlers.wires.native_reading import NativeClient
@@ -76,6 +77,8 @@ def check_ag_ui(data: st.DataObject, wire: type[AgUiWire] = AgUiWire) -> None:
     assert stored.ending is not None
     is_told = stored.ending.status in (Status.COMPLETE, Status.STOPPED)
     assert client.ended == ("RUN_FINISHED" if is_told else "RUN_ERROR")
+    calls = [part["id"] for part in client.parts if part["type"] == "tool_call"]
+    assert client.available == (calls if is_whole(stored.ending) else [])
 
 
 @pytest.mark.parametrize("check", [check_native, check_ai_sdk, check_ag_ui])
