@@ -10,7 +10,7 @@ from settings import Settings
 from settings.addresses import is_loopback
 from webhooks.building import webhooks_of
 from webhooks.events import doctors_event
-from webhooks.posting import PostResult, post
+from webhooks.posting import POST_SECONDS, PostResult, post
 from webhooks.webhook import Webhook
 
 # What to do about responses that say more than that it failed.
@@ -40,12 +40,7 @@ async def _try(webhook: Webhook, client: HttpClient) -> Finding:
     event_id = f"evt_{secrets.token_hex(16)}"
     result = await post(client, webhook, event_id, doctors_event(event_id))
     if result.status is None:
-        return wrong(
-            about,
-            f"no response: {result.reason}",
-            "check its url, that it runs, and that this machine may connect to it; it has to "
-            "respond within 15 s",
-        )
+        return wrong(about, f"no response: {result.reason}", _advice(result))
     if not result.is_accepted:
         return wrong(about, f"a test event got HTTP {result.status}", _advice(result))
     endpoint, _ = parse_url(webhook.url)
@@ -60,7 +55,14 @@ async def _try(webhook: Webhook, client: HttpClient) -> Finding:
 
 
 def _advice(result: PostResult) -> str:
-    status = result.status or 0
+    status = result.status
+    if status is None and result.reason.startswith("tls_"):
+        return "set its ca_certs if the certificate is your own; check this machine's clock"
+    if status is None:
+        return (
+            "check its url, that it runs, and that this machine may connect to it; it has to "
+            f"respond within {POST_SECONDS:.0f} s"
+        )
     if 300 <= status < 400:
         return "set its url to where it redirects: redirects are not followed"
     return _ADVICE.get(status, "see its own log: every event would be tried again for a day")

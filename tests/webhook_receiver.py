@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import json
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -60,20 +61,21 @@ class Receiver:
     `respond` replaces the bytes of its response. While `is_silent` it reads and does not respond.
     """
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.received: list[Received] = []
         self.status = 200
         self.respond: Callable[[], bytes] = self._response
         self.is_silent = False
         self.connections = 0  # that were made so far
         self._port = port
+        self._tls = tls
         self._server: asyncio.Server | None = None
         self._came = asyncio.Condition()
         self._writers: set[asyncio.StreamWriter] = set()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}/hooks"
+        return f"http{'s' if self._tls else ''}://127.0.0.1:{self._port}/hooks"
 
     def settings(self, **more: Any) -> dict[str, Any]:
         """The settings of a webhook that leads here."""
@@ -81,7 +83,9 @@ class Receiver:
 
     async def start(self) -> Self:
         """Listen, at the same port as before."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+        self._server = await asyncio.start_server(
+            self._serve, "127.0.0.1", self._port, ssl=self._tls
+        )
         self._port = self._server.sockets[0].getsockname()[1]
         return self
 

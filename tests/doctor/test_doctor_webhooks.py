@@ -1,10 +1,12 @@
 """What the doctor says of webhooks: whether they accept what this server signs."""
 
 import base64
+import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from tests.doctor.examining import run_doctor
 from tests.storage.raw import leave_first_stage
@@ -75,6 +77,19 @@ async def test_a_webhook_that_cannot_be_reached_or_hangs_is_wrong(
     assert [False, False] == [hanging[0], down[0]]
     assert "no response: timed_out" in hanging[1]
     assert "no response: refused" in down[1]
+
+
+@pytest.mark.gen_test
+async def test_a_certificate_of_an_unknown_ca_is_told(storage: dict[str, str]) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    receiver = await Receiver(tls=context).start()
+
+    fine, said = await said_of(receiver, storage)
+    await receiver.stop()
+
+    assert not fine
+    assert "no response: tls_unknown_ca\n       -> set its ca_certs" in said
 
 
 @pytest.mark.gen_test

@@ -2,9 +2,12 @@
 
 import asyncio
 import base64
+import ssl
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import trustme
 from tornado.ioloop import IOLoop
 
 from http_client.client import HttpClient
@@ -25,12 +28,13 @@ def client(io_loop: IOLoop) -> Iterator[HttpClient]:
     client.close()
 
 
-def webhook(receiver: Receiver, url: str | None = None) -> Webhook:
+def webhook(receiver: Receiver, ca_certs: Path | None = None) -> Webhook:
     return Webhook(
         name="hooks",
-        url=url or receiver.url,
+        url=receiver.url,
         secret=secret_bytes(SECRET),
         events=frozenset(),
+        ca_certs=ca_certs,
     )
 
 
@@ -115,7 +119,8 @@ async def test_of_a_huge_response_the_status_counts_and_the_rest_is_not_read(
         b"HTTP/1.1 %d x\r\nContent-Length: 1000000000\r\n\r\n" % status + bytes(1_000_000)
     )
 
-    result = await post(client, webhook(receiver), "evt_1", b"{}")
+    async with asyncio.timeout(5):  # not the rest of it
+        result = await post(client, webhook(receiver), "evt_1", b"{}")
 
     assert (status, status == 200) == (result.status, result.is_accepted)
     assert 0 == client.connections_idle  # it was closed, with what was not read
@@ -157,6 +162,25 @@ async def test_connections_are_used_again(receiver: Receiver, client: HttpClient
         await post(client, webhook(receiver), "evt_1", b"{}")
 
     assert (3, 1) == (len(receiver.received), receiver.connections)
+
+
+@pytest.mark.gen_test
+async def test_the_certificate_is_checked_by_the_cas_of_the_settings(
+    client: HttpClient, tmp_path: Path
+) -> None:
+    ca, context = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ca.issue_cert("127.0.0.1").configure_cert(context)
+    file = tmp_path / "ca.pem"
+    ca.cert_pem.write_to_path(str(file))
+    receiver = await Receiver(tls=context).start()
+
+    unknown = await post(client, webhook(receiver), "evt_1", b"{}")
+    known = await post(client, webhook(receiver, file), "evt_1", b"{}")
+    await receiver.stop()
+
+    assert PostResult(None, "tls_unknown_ca") == unknown
+    assert known.is_accepted
+    assert 1 == len(receiver.received)
 
 
 def test_a_webhook_shows_neither_its_secret_nor_its_path() -> None:
