@@ -17,6 +17,8 @@ import handlers.me
 import handlers.messages
 import handlers.metrics
 import handlers.models
+import handlers.openai.chat_completions
+import handlers.openai.models
 import handlers.page
 import handlers.server_options
 from handlers.base import BaseHandler
@@ -43,6 +45,8 @@ ROUTES = [
     *handlers.metrics.routes,
     *handlers.api_docs.routes,
     *handlers.server_options.routes,
+    *handlers.openai.chat_completions.routes,
+    *handlers.openai.models.routes,
 ]
 
 

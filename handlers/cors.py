@@ -5,14 +5,21 @@ from collections.abc import Iterator
 
 from tornado.httputil import HTTPServerRequest
 
-_MAY_READ = "Location, Preference-Applied, Retry-After, WWW-Authenticate, X-Request-Id"
+_MAY_READ = ", ".join(
+    (
+        *("Location", "Preference-Applied", "Retry-After", "WWW-Authenticate", "X-Request-Id"),
+        *("X-Should-Retry", "X-RateLimit-Limit-Requests", "X-RateLimit-Limit-Tokens"),
+        *("X-RateLimit-Remaining-Requests", "X-RateLimit-Remaining-Tokens"),
+        *("X-RateLimit-Reset-Requests", "X-RateLimit-Reset-Tokens"),
+    )
+)
 
 # The request headers that the API reads. An allowed page may send others as well: tracing libraries
 # add their own (traceparent, b3, sentry-trace, …), and refusing one of them would block all
 # requests of the page.
 _MAY_SEND = (
-    *("Authorization", "Content-Type", "Headrace-User", "Idempotency-Key", "Last-Event-ID"),
-    *("Prefer", "X-Request-Id"),
+    *("Authorization", "Content-Type", "Headrace-On-Disconnect", "Headrace-User"),
+    *("Idempotency-Key", "Last-Event-ID", "Prefer", "X-Request-Id"),
 )
 _KNOWN = {name.lower() for name in _MAY_SEND}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

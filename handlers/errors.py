@@ -37,11 +37,18 @@ class ApiError(Exception):
     """What a handler raises for a request that it refuses."""
 
     def __init__(
-        self, status: HTTPStatus, code: str, message: str, *, reason: str | None = None
+        self,
+        status: HTTPStatus,
+        code: str,
+        message: str,
+        *,
+        param: str | None = None,
+        reason: str | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
+        self.param = param  # the field of the body that is at fault, if the protocol names it
         self.reason = reason  # for the log only
 
 
@@ -55,13 +62,14 @@ class ErrorResponse(NamedTuple):
     retry_after: int | None = None
     challenge: str | None = None  # the value of WWW-Authenticate
     reason: str | None = None  # why the store fails, without private data
+    param: str | None = None  # the field of the body that is at fault
 
 
 def to_error_response(error: BaseException | None) -> ErrorResponse | None:
     """The error as clients see it; None for one that only a bug explains."""
     match error:
         case ApiError():
-            return ErrorResponse(error.status, error.code, str(error))
+            return ErrorResponse(error.status, error.code, str(error), param=error.param)
         case Unauthenticated():
             return ErrorResponse(
                 HTTPStatus.UNAUTHORIZED, error.code, str(error), challenge=error.challenge
@@ -125,9 +133,10 @@ def to_error_response(error: BaseException | None) -> ErrorResponse | None:
             | UnknownToolCall()
             | MissingToolResults()
             | UnsupportedContent()
-            | UnsupportedParameter()
         ):
             return ErrorResponse(HTTPStatus.BAD_REQUEST, error.code, str(error))
+        case UnsupportedParameter():
+            return ErrorResponse(HTTPStatus.BAD_REQUEST, error.code, str(error), param=error.name)
         case HTTPError():
             return _of_status(error.status_code)
         case _:

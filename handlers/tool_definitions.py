@@ -17,10 +17,10 @@ MAX_TOOLS = 128
 
 # Objects and lists within each other in a schema. Providers that enforce schemas take some ten
 # levels of properties, each of which is two or three deep.
-_MAX_SCHEMA_DEPTH = 64
+MAX_SCHEMA_DEPTH = 64
 
 # What OpenAI, Anthropic and Qwen permit; Gemini and Ollama permit more.
-_Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
+ToolName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
 
 _STRICT = Meta(
     description="True: the provider ensures that the model keeps to the schema exactly, which not "
@@ -32,7 +32,7 @@ class ToolDefinition(Body, frozen=True, kw_only=True):
     """A function that the model may call. The client carries the call out and sends its result."""
 
     name: Annotated[
-        _Name,
+        ToolName,
         Meta(
             description="The tool's name: 1 to 64 letters, digits, `_` or `-`.",
             examples=["weather"],
@@ -57,7 +57,7 @@ class ToolDefinition(Body, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.parameters is not None:
-            check_depth(self.parameters, _MAX_SCHEMA_DEPTH)
+            check_depth(self.parameters, MAX_SCHEMA_DEPTH)
 
     def tool(self) -> Tool:
         """The tool as a prompt has it."""
@@ -67,7 +67,7 @@ class ToolDefinition(Body, frozen=True, kw_only=True):
 class ChosenTool(Body, frozen=True, kw_only=True):
     """For `tool_choice`: the model has to call this tool."""
 
-    name: Annotated[_Name, Meta(description="The tool's name.", examples=["weather"])]
+    name: Annotated[ToolName, Meta(description="The tool's name.", examples=["weather"])]
 
 
 ToolChoiceBody = Literal["auto", "none", "required"] | ChosenTool
@@ -92,13 +92,13 @@ class JsonSchemaFormat(Body, frozen=True, kw_only=True, tag_field="type", tag="j
         ),
     ]
     name: Annotated[
-        _Name,
+        ToolName,
         Meta(description="A name for the schema: 1 to 64 letters, digits, `_` or `-`."),
     ] = "answer"
     strict: Annotated[bool | None, _STRICT] = None
 
     def __post_init__(self) -> None:
-        check_depth(self.schema, _MAX_SCHEMA_DEPTH)
+        check_depth(self.schema, MAX_SCHEMA_DEPTH)
 
     def format(self) -> ResponseFormat:
         """The format as a prompt has it."""

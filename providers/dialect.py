@@ -99,13 +99,15 @@ class Dialect(ABC):
 
     An instance holds only settings. `options` tells how the options of a prompt are spelled,
     `own_fields` the paths of the request's other fields, which no `extra` may write, and `parts`
-    which images and files the API has a form for, by `input_kind`.
+    which images and files the API has a form for, by `input_kind`. `takes_chat_fields` says that it
+    is OpenAI's chat completions, so that fields which only clients know may go on to it.
 
     `credential` authenticates this server at the provider: a key, or a token fetched with one.
     """
 
     options: OptionTable
     own_fields: ClassVar[frozenset[str]]
+    takes_chat_fields: ClassVar[bool] = False
     parts: frozenset[str] = frozenset(("image", "image_url", "file", "file_url"))
 
     def check(self, prompt: Prompt) -> None:

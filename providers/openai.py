@@ -33,6 +33,7 @@ class OpenAI(Dialect):
     table. `switches` are fields of the request that some servers need.
     """
 
+    takes_chat_fields = True
     # `max_tokens` has two names, and with `n` there would be answers that nobody reads.
     own_fields = frozenset(
         {

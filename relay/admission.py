@@ -17,7 +17,7 @@ from relay.errors import TokenBudgetSpent, TooManyChanges, TooManyQuestions
 from relay.prompt_file_budget import PromptFileBudget
 from relay.storage_quota import StorageQuota, StorageReservation
 from relay.usage_counters import UsageCounters
-from relay.user_quota import Reservation, UserQuota
+from relay.user_quota import QuotaState, Reservation, UserQuota
 from storage.contract import Storage
 
 _MINUTE = 60
@@ -113,6 +113,10 @@ class Admission:
         """
         self._prompt_files.take(slot.user, count)
         slot.file_bytes += count
+
+    def quotas(self, user: str) -> tuple[QuotaState | None, QuotaState | None]:
+        """What is left for a user: of questions within the minute, and of tokens within the day."""
+        return self._questions.state(user), self._tokens.state(user)
 
     def freed(self, user: str) -> None:
         """A conversation of the user was deleted."""

@@ -60,6 +60,7 @@ class Answer:
         self.position = 0
         self.client: ClientData | None = None  # what the protocol of its question needs again
         self.ending: Ending | None = None
+        self.prompt_tokens = 0  # an estimate, or the provider's figure where the answer has ended
         self.is_remote = False  # another process generates it, and has more of it than this one
         self._blocks: list[_Block] = []
         self._starts: list[int] = []  # the blocks' start positions, for finding a block by position
@@ -79,6 +80,8 @@ class Answer:
             message.created_at,
         )
         answer.client = message.client
+        if message.usage is not None:
+            answer.prompt_tokens = message.usage.input_tokens
         for kept in message.blocks:
             answer._restore(kept)
         if message.ended_at is not None:

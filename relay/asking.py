@@ -236,7 +236,7 @@ class Asker:
         self, request: AskRequest, past: History, slot: Slot
     ) -> Mapping[str, FileContent]:
         """The contents of the images and files of the question and its history, by their ids."""
-        if not (request.parts or past.has_files):
+        if not (request.parts or request.files or past.has_files):
             return _NO_FILES
         blocks = [*request.parts, *(block for turn in past.turns for block in turn.blocks)]
         self._admission.hold_files(slot, base64_bytes(stored_file_bytes(blocks)))

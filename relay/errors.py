@@ -180,6 +180,10 @@ class UnsupportedParameter(RelayError):
         "This model cannot be asked with the given `{name}`. Leave it out, or choose another model."
     )
 
+    def __init__(self, *, name: str) -> None:
+        super().__init__(name=name)
+        self.name = name
+
 
 class Upgrading(RelayError):
     """A process of an older version runs beside this one and could not read the question."""

@@ -17,6 +17,8 @@ class Source(Protocol):
     options: tuple[str, ...]  # the options of a prompt that it can express
     # The kinds of blocks that its answers may have, besides those of the first version.
     output_kinds: frozenset[str]
+    # Whether fields of OpenAI's chat completions that this server does not know may go on to it.
+    takes_chat_fields: bool
 
     def check(self, prompt: Prompt) -> None:
         """Raises UnsupportedOption or UnsupportedPart if it cannot express what `prompt` asks."""

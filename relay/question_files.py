@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import msgspec
 
-from model.blocks import Block, FileBlock, ImageBlock
+from model.blocks import Block, FileBlock, ImageBlock, file_ids
 from model.messages import Message
 from model.prompt import FileContent
 from model.random_ids import random_id
@@ -40,8 +40,11 @@ class QuestionFiles:
     def __init__(self, question: Message | None, files: Sequence[NewFile]) -> None:
         self.question = question
         self._files: list[StoredFile] = []
-        if question is None or not files:
+        if question is None:
             return
+        # Files of turns that came with the question are not stored, as these turns are not.
+        asked = set(file_ids(question.blocks))
+        files = [file for file in files if file.digest in asked]
         ids = {file.digest: f"{question.conversation_id}-{random_id()}" for file in files}
         self._files = [
             StoredFile(

@@ -43,6 +43,7 @@ from relay.stats import RelayStats
 from relay.stopping import Stopper
 from relay.unsent_budget import UnsentBudget
 from relay.user_concurrency import UserConcurrencyLimit
+from relay.user_quota import QuotaState
 from storage.contract import Storage
 
 
@@ -232,6 +233,10 @@ class Relay:
         if request.sdk_retry is not None:
             return await self._sdk_retries.ask(request)
         return AskResult(await self._asker.ask(request), is_new=True)
+
+    def quotas(self, user: str) -> tuple[QuotaState | None, QuotaState | None]:
+        """What is left for a user: of questions within the minute, and of tokens within the day."""
+        return self._admission.quotas(user)
 
     def outlives_its_reader(self, request: AskRequest) -> bool:
         """Whether the question is asked although its client disconnected before it was stored.

@@ -7,11 +7,20 @@ reached. Reservations are known in this process only, and may come on top.
 """
 
 import time
+from typing import NamedTuple
 
 from relay.usage_counters import UsageCounter, UsageCounters
 
 # The part of what was left at the last exchange that a process may admit by itself.
 _UNSHARED_PART = 8
+
+
+class QuotaState(NamedTuple):
+    """How much a user may still do in this span, and how many seconds it lasts."""
+
+    limit: int
+    remaining: int
+    seconds_left: int
 
 
 class UserQuota:
@@ -56,6 +65,14 @@ class UserQuota:
         if not self._limit:
             return None
         return Reservation(self.counts, self.counts.of(user, self._kind, self._seconds), amount)
+
+    def state(self, user: str) -> QuotaState | None:
+        """What is left for a user, as far as it is known here; None without a limit."""
+        if not self._limit:
+            return None
+        counter = self.counts.of(user, self._kind, self._seconds)
+        left = self._limit - counter.total - counter.unshared
+        return QuotaState(self._limit, max(left, 0), self.seconds_left())
 
     def seconds_left(self) -> int:
         """Seconds until the next span begins."""

@@ -29,6 +29,7 @@ class ImageProvider:
 
     options = ("temperature",)
     output_kinds = frozenset({"data"})
+    takes_chat_fields = False
 
     def __init__(self, provider: Provider) -> None:
         self.name = provider.name

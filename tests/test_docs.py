@@ -106,8 +106,9 @@ def test_every_code_of_the_api_is_met_by_a_test() -> None:
 
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text("utf-8")
 ROOMS = (
-    "app auth doctor handlers handlers/openapi handlers/wires http_client model presets providers "
-    "relay settings sockets storage storage/mongo storage/sqlite telemetry webhooks"
+    "app auth doctor handlers handlers/openai handlers/openapi handlers/wires http_client model "
+    "presets providers relay settings sockets storage storage/mongo storage/sqlite telemetry "
+    "webhooks"
 ).split()
 
 

@@ -58,8 +58,8 @@ ALLOWED = {
     "handlers/openapi": Row("handlers storage.values", "msgspec tornado.template"),
     # Client protocols are functions of the record: no loop, no clock, no chance.
     "handlers/wires": Row(
-        "handlers.event_data handlers.response_bodies model relay.answer relay.errors "
-        "relay.tool_loop",
+        "handlers.errors handlers.event_data handlers.openai handlers.response_bodies model "
+        "relay.answer relay.errors relay.tool_loop",
         "msgspec",
     ),
     "telemetry": Row("model relay.answer_record relay.stats", "asyncio prometheus_client"),

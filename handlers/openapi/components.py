@@ -102,6 +102,21 @@ PREFERENCE_APPLIED = Header(
     "Always `respond-async`: the response does not wait for the answer.",
     example="respond-async",
 )
+SHOULD_RETRY = Header(
+    "x-should-retry",
+    "`false` tells OpenAI's SDKs not to send the same request again.",
+    {"type": "string", "enum": ["true", "false"]},
+    always=False,
+)
+RATE_LIMITS = tuple(
+    Header(f"x-ratelimit-{what}-{kind}", words.format(kind), always=False)
+    for kind in ("requests", "tokens")
+    for what, words in (
+        ("limit", "How many {} this user may have in a minute or a day; left out if unlimited."),
+        ("remaining", "How many {} are left."),
+        ("reset", "When there are as many {} again, such as `20s`."),
+    )
+)
 
 _ERROR = {JSON: Refusal}
 
@@ -209,6 +224,14 @@ IDEMPOTENCY_KEY = Parameter(
     "stored nor sent to the provider a second time.",
     {"type": "string", "pattern": "^[ -~]+$", "minLength": 1, "maxLength": 255},
     example="8e03978e-40d5-43dd-bc93-6894a57f9324",
+)
+ON_DISCONNECT = Parameter(
+    "header",
+    "Headrace-On-Disconnect",
+    "What happens to the answer when its last reader disconnects: `cancel`, `finish`, or the "
+    "seconds for which it goes on.",
+    {"type": "string", "pattern": "^(cancel|finish|[0-9]{1,3})$"},
+    example="finish",
 )
 PREFER = Parameter(
     "header",

@@ -28,6 +28,7 @@ from handlers.openapi.components import (
     Reply,
     failed,
 )
+from handlers.openapi.openai_operations import OPENAI_OPERATIONS
 from handlers.question_options import Options
 from handlers.request_bodies import ChangedConversation, Chat, NewConversation, Question
 from handlers.response_bodies import (
@@ -325,6 +326,7 @@ OPERATIONS = (
         {200: Reply("The page.", {"text/html": TEXT})},
         needs_key=False,
     ),
+    *OPENAI_OPERATIONS,
     *AG_UI_OPERATIONS,
     *AI_SDK_OPERATIONS,
 )

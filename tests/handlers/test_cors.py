@@ -17,6 +17,7 @@ APPS = (
     "safari-web-extension://FE2C5A54-8D21-4E9B-9E2C-0A5B7C1D2E3F",
 )
 OURS = {
+    "headrace-on-disconnect",
     *("authorization", "content-type", "headrace-user", "idempotency-key", "last-event-id"),
     *("prefer", "x-request-id"),
 }

@@ -31,7 +31,7 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 def _served() -> dict[tuple[str, str], Access]:
     """What the route table serves, but for the page: methods and paths, and to whom."""
     return {
-        (method, pattern.replace("\\.", ".").replace("([^/]+)", "{}")): handler.access
+        (method, re.sub(r"\([^)]+\+\)", "{}", pattern.replace("\\.", "."))): handler.access
         for pattern, handler in ROUTES
         if (pattern, handler) not in handlers.page.routes
         for method in _METHODS
@@ -70,13 +70,24 @@ def test_the_types_keep_the_names_by_which_generated_clients_know_them() -> None
     )
     ai_sdk = ("UIChat", "UIMessage")
     ag_ui = ("RunInput", "AgUiTool", "AgUiContext")
+    openai = (
+        *("AssistantMessage", "CalledFunction", "ChatCompletion", "ChatCompletionBody"),
+        *("ChatFile", "ChatFileData", "ChatFunction", "ChatFunctionCall", "ChatImage"),
+        *("ChatImageUrl", "ChatJsonObject", "ChatJsonSchema", "ChatRefusal", "ChatSchema"),
+        *("ChatText", "ChatTool", "ChatToolCall", "Choice", "ChosenFunction", "ChosenName"),
+        *("CompletionMessage", "CompletionTokens", "CompletionToolCall", "CompletionUsage"),
+        *("DeveloperMessage", "ErrorBody", "ErrorObject", "OpenAIModel", "OpenAIModels"),
+        *("PromptTokens", "StreamOptions", "SystemMessage", "TextFormat", "ToolMessage"),
+        "UserMessage",
+    )
     events = ("DeltaEvent", "EndEvent", "Event", "ResetEvent", "StartEvent", "ToolCallDelta")
     stored = (
         *("Failure", "FileBlock", "ImageBlock", "ProviderData", "ReasoningBlock", "Status"),
         *("TextBlock", "Timing", "ToolCallBlock", "ToolResultBlock", "Usage"),
     )
 
-    assert {*bodies, *ai_sdk, *ag_ui, *events, *stored} == DOCUMENT["components"]["schemas"].keys()
+    others = {*ai_sdk, *ag_ui, *openai}
+    assert {*bodies, *others, *events, *stored} == DOCUMENT["components"]["schemas"].keys()
 
 
 def test_a_server_that_asks_for_no_key_says_so() -> None:
@@ -271,7 +282,8 @@ async def test_real_responses_are_as_they_are_described(
 
     assert later.body["answer_id"] == conflict.body["error"]["answer_id"]
     called = {(method, path) for method, path, _ in described.seen}
-    assert called == {(m, path) for path, each in DOCUMENT["paths"].items() for m in each}
+    native = {path: each for path, each in DOCUMENT["paths"].items() if path[:4] != "/v1/"}
+    assert called == {(m, path) for path, each in native.items() for m in each}
 
 
 @pytest.mark.gen_test

@@ -19,6 +19,7 @@ class ScriptedSource:
     models = ("m",)
     options = ("temperature",)
     output_kinds = frozenset({"data"})
+    takes_chat_fields = False
 
     def __init__(self) -> None:
         self.taken = frozenset({"image", "image_url", "tool_result"})

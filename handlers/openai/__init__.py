@@ -1,0 +1,1 @@
+"""OpenAI's API for its clients: chat completions, responses and conversations."""

@@ -1,0 +1,274 @@
+"""The body of a chat completion's request, and the options of an `AskRequest` that it sets.
+
+Fields that are not named here go on to providers with OpenAI's API as they are. Docstrings and
+descriptions of fields are part of the OpenAPI document.
+"""
+
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from handlers.errors import ApiError
+from handlers.json_limits import check_depth
+from handlers.openai.chat_messages import ChatMessage, OpenBody
+from handlers.question_options import ModelName
+from handlers.tool_definitions import MAX_SCHEMA_DEPTH, MAX_TOOLS, ToolName
+from model.prompt import NamedTool, ReasoningEffort, ResponseFormat, Tool, ToolChoice
+
+_MAX_STOPS = 4
+
+_Penalty = Annotated[float, Meta(ge=-2, le=2)]
+_Count = Annotated[int, Meta(ge=1, le=2**53)]
+_Whole = Annotated[int, Meta(ge=0, lt=2**31)]
+_Metadata = Annotated[
+    dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]],
+    Meta(max_length=16),
+]
+
+
+class ChatFunction(OpenBody, frozen=True):
+    """A function that the model may call."""
+
+    name: Annotated[
+        ToolName,
+        Meta(description="A name of 1 to 64 letters, digits, `_` or `-`.", examples=["weather"]),
+    ]
+    description: Annotated[str | None, Meta(description="What it does and when to call it.")] = None
+    parameters: Annotated[
+        dict[str, Any] | None, Meta(description="The arguments as a JSON Schema of an object.")
+    ] = None
+    strict: Annotated[
+        bool | None, Meta(description="True: the model keeps to the schema exactly.")
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.parameters is not None:
+            check_depth(self.parameters, MAX_SCHEMA_DEPTH)
+
+
+class ChatTool(OpenBody, frozen=True):
+    """A tool; there are functions only."""
+
+    function: Annotated[ChatFunction, Meta(description="The function.")]
+    type: Annotated[Literal["function"], Meta(description="Always `function`.")] = "function"
+
+
+class ChosenName(OpenBody, frozen=True):
+    """The name of a function."""
+
+    name: Annotated[str, Meta(description="The name.", examples=["weather"])]
+
+
+class ChosenFunction(OpenBody, frozen=True):
+    """For `tool_choice`: the model has to call this function."""
+
+    function: Annotated[ChosenName, Meta(description="The function.")]
+    type: Annotated[Literal["function"], Meta(description="Always `function`.")] = "function"
+
+
+class TextFormat(OpenBody, frozen=True, tag_field="type", tag="text"):
+    """For `response_format`: any text."""
+
+
+class ChatJsonObject(OpenBody, frozen=True, tag_field="type", tag="json_object"):
+    """For `response_format`: the answer's text is a JSON object."""
+
+
+class ChatSchema(OpenBody, frozen=True):
+    """A JSON Schema with a name."""
+
+    name: Annotated[ToolName, Meta(description="A name of 1 to 64 letters, digits, `_` or `-`.")]
+    schema: Annotated[dict[str, Any] | None, Meta(description="The JSON Schema.")] = None
+    description: Annotated[str | None, Meta(description="What it is for.")] = None
+    strict: Annotated[
+        bool | None, Meta(description="True: the model keeps to the schema exactly.")
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.schema is not None:
+            check_depth(self.schema, MAX_SCHEMA_DEPTH)
+
+
+class ChatJsonSchema(OpenBody, frozen=True, tag_field="type", tag="json_schema"):
+    """For `response_format`: the answer's text is JSON that matches a schema."""
+
+    json_schema: Annotated[ChatSchema, Meta(description="The schema.")]
+
+
+class StreamOptions(OpenBody, frozen=True):
+    """What a stream has besides the answer."""
+
+    include_usage: Annotated[
+        bool | None, Meta(description="True: a chunk before `[DONE]` has the usage.")
+    ] = None
+    continuous_usage_stats: Annotated[
+        bool | None,
+        Meta(description="True: with `include_usage` each chunk has an estimate of the usage."),
+    ] = None
+
+
+class ChatCompletionBody(OpenBody, frozen=True):
+    """A request for a chat completion.
+
+    Further fields are sent on to providers with OpenAI's API, and refused for all others.
+    """
+
+    model: Annotated[
+        ModelName, Meta(description="The model, as `<provider>/<model>`.", examples=["openai/m"])
+    ]
+    messages: Annotated[
+        Annotated[list[ChatMessage], Meta(min_length=1)],
+        Meta(description="The conversation so far; the last message is a user's or a tool's."),
+    ]
+    stream: Annotated[bool | None, Meta(description="True: the answer comes as a stream.")] = None
+    stream_options: Annotated[
+        StreamOptions | None, Meta(description="What the stream has besides the answer.")
+    ] = None
+    store: Annotated[
+        bool | None,
+        Meta(
+            description="True: the last message and the answer are stored, in the conversation "
+            "that `metadata.conversation_id` names, or in a new one."
+        ),
+    ] = None
+    metadata: Annotated[
+        _Metadata | None, Meta(description="Up to 16 strings, which are stored with the answer.")
+    ] = None
+    max_completion_tokens: Annotated[
+        _Count | None, Meta(description="The largest number of tokens to generate.")
+    ] = None
+    max_tokens: Annotated[
+        _Count | None, Meta(description="The former name of `max_completion_tokens`.")
+    ] = None
+    temperature: Annotated[
+        Annotated[float, Meta(ge=0, le=2)] | None,
+        Meta(description="The sampling temperature, 0 to 2."),
+    ] = None
+    top_p: Annotated[
+        Annotated[float, Meta(gt=0, le=1)] | None,
+        Meta(description="The probability mass for sampling, above 0, up to 1."),
+    ] = None
+    top_k: Annotated[_Count | None, Meta(description="Not OpenAI's; many providers have it.")] = (
+        None
+    )
+    stop: Annotated[
+        str | Annotated[list[str], Meta(max_length=_MAX_STOPS)] | None,
+        Meta(description="A string at which the model stops, or up to four."),
+    ] = None
+    seed: Annotated[_Whole | None, Meta(description="A number for sampling.")] = None
+    presence_penalty: Annotated[
+        _Penalty | None, Meta(description="Against tokens that occurred, -2 to 2.")
+    ] = None
+    frequency_penalty: Annotated[
+        _Penalty | None, Meta(description="The same by how often they occurred, -2 to 2.")
+    ] = None
+    reasoning_effort: Annotated[
+        ReasoningEffort | None, Meta(description="How much the model reasons.")
+    ] = None
+    response_format: Annotated[
+        TextFormat | ChatJsonObject | ChatJsonSchema | None,
+        Meta(description="What the answer's text has to be."),
+    ] = None
+    tools: Annotated[
+        Annotated[list[ChatTool], Meta(max_length=MAX_TOOLS)] | None,
+        Meta(description="Functions that the model may call."),
+    ] = None
+    tool_choice: Annotated[
+        Literal["auto", "none", "required"] | ChosenFunction | None,
+        Meta(description="Whether the model calls tools, and which."),
+    ] = None
+    parallel_tool_calls: Annotated[
+        bool | None, Meta(description="False: the model calls one tool at a time.")
+    ] = None
+    n: Annotated[int | None, Meta(description="Only 1.")] = None
+    logprobs: Annotated[bool | None, Meta(description="Only false.")] = None
+    top_logprobs: Annotated[int | None, Meta(description="Only 0.")] = None
+    modalities: Annotated[list[str] | None, Meta(description="Only `text`.")] = None
+    audio: Annotated[Any, Meta(description="Refused: answers are text.")] = None
+    functions: Annotated[Any, Meta(description="Refused: use `tools`.")] = None
+    function_call: Annotated[Any, Meta(description="Refused: use `tool_choice`.")] = None
+
+    def check(self) -> None:
+        """Raise ApiError 400 for what no provider's answer could have here."""
+        for name, is_refused in (
+            ("n", self.n not in (None, 1)),
+            ("logprobs", bool(self.logprobs)),
+            ("top_logprobs", bool(self.top_logprobs)),
+            ("modalities", self.modalities not in (None, [], ["text"])),
+            ("audio", self.audio is not None),
+            ("functions", bool(self.functions)),
+            ("function_call", self.function_call is not None),
+        ):
+            if is_refused:
+                raise refused_field(name)
+        names = [tool.function.name for tool in self.tools or ()]
+        if len(set(names)) < len(names):
+            raise _invalid("Two `tools` have the same name.", "tools")
+        choice = self.tool_choice
+        if isinstance(choice, ChosenFunction) and choice.function.name not in names:
+            raise _invalid("`tool_choice` names none of the `tools`.", "tool_choice")
+        if choice == "required" and not names:
+            raise _invalid("`tool_choice` needs `tools`.", "tool_choice")
+
+    def options(self) -> dict[str, Any]:
+        """The options of an `AskRequest` by name."""
+        return {
+            "model": self.model,
+            "max_tokens": self.max_completion_tokens or self.max_tokens,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "top_k": self.top_k,
+            "stop": self._stops(),
+            "seed": self.seed,
+            "presence_penalty": self.presence_penalty,
+            "frequency_penalty": self.frequency_penalty,
+            "reasoning_effort": self.reasoning_effort,
+            "response_format": _format_of(self.response_format),
+            "tools": tuple(map(_tool_of, self.tools or ())),
+            # Without tools these say nothing, and some clients send them all the same.
+            "tool_choice": _choice_of(self.tool_choice) if self.tools else None,
+            "parallel_tool_calls": self.parallel_tool_calls if self.tools else None,
+        }
+
+    def _stops(self) -> tuple[str, ...]:
+        stops = [self.stop] if isinstance(self.stop, str) else self.stop or []
+        return tuple(filter(None, stops))
+
+
+def refused_field(name: str) -> ApiError:
+    """The refusal of a field that this server cannot do anything about."""
+    return ApiError(
+        HTTPStatus.BAD_REQUEST,
+        "unsupported_parameter",
+        f"This server cannot answer with the given `{name}`. Leave it out.",
+        param=name,
+    )
+
+
+def _invalid(message: str, param: str) -> ApiError:
+    return ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", message, param=param)
+
+
+def _tool_of(tool: ChatTool) -> Tool:
+    function = tool.function
+    return Tool(function.name, function.description, function.parameters, function.strict)
+
+
+def _choice_of(
+    choice: Literal["auto", "none", "required"] | ChosenFunction | None,
+) -> ToolChoice | None:
+    return NamedTool(choice.function.name) if isinstance(choice, ChosenFunction) else choice
+
+
+def _format_of(asked: TextFormat | ChatJsonObject | ChatJsonSchema | None) -> ResponseFormat | None:
+    match asked:
+        case ChatJsonObject():
+            return ResponseFormat()
+        case ChatJsonSchema(json_schema=given):
+            schema = given.schema or {}
+            if given.description is not None:  # for models, the same as a schema's own
+                schema = {"description": given.description, **schema}
+            return ResponseFormat(schema, given.name, given.strict)
+        case _:
+            return None

@@ -1,0 +1,135 @@
+"""`POST /v1/chat/completions`: asks as OpenAI's clients do, and answers them alike.
+
+The history is the messages that come with the question. Nothing is stored, and leaving cancels the
+answer, unless the client says `store`.
+"""
+
+from typing import Any, NamedTuple
+
+from handlers.answer_responses import AnswerHandler
+from handlers.idempotency_key import idempotency_key
+from handlers.on_disconnect import grace_header
+from handlers.openai.answer_error import answer_error, may_succeed_later
+from handlers.openai.base import OpenAIHandler
+from handlers.openai.chat_body import ChatCompletionBody
+from handlers.openai.chat_messages import chat_turns
+from handlers.openai.completion import completion_of
+from handlers.openai.error_body import error_body
+from handlers.openai.unknown_fields import check_unknown, unknown_fields
+from handlers.wires.chat_completions import ChatCompletionsWire
+from model.messages import Ending
+from model.prompt import Turn
+from relay.answer import Answer
+from relay.ask_request import AskRequest, text_and_parts
+
+
+class _Started(NamedTuple):
+    """An answer, and the wire by which it is streamed; None: it is waited for."""
+
+    answer: Answer
+    wire: ChatCompletionsWire | None
+
+
+class _Parser:
+    """Reads what the body's type does not have. `turns` may be called in a thread."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.system: str | None = None
+        self.unknown: dict[str, Any] = {}
+
+    def turns(self, body: ChatCompletionBody) -> tuple[Turn, ...]:
+        """The turns of the body, whose last one is the question."""
+        self.unknown = unknown_fields(self._data, ChatCompletionBody)
+        self._data = b""
+        body.check()
+        self.system, turns = chat_turns(body.messages)
+        return turns
+
+
+class ChatCompletionsHandler(OpenAIHandler, AnswerHandler):
+    """`POST /v1/chat/completions`."""
+
+    takes_files = True
+
+    async def post(self) -> None:
+        """Ask, and send the answer as a stream or whole."""
+        with self.watching_for_disconnect():
+            started = await self._start()
+            if started is None:
+                return
+            answer, wire = started
+            self.set_limits()
+            if wire is None:
+                await self._send_whole(answer)
+            else:
+                self.wire = wire
+                await self.follow(answer)
+
+    async def _start(self) -> _Started | None:
+        """Start the answer to the question in the body. None: the client disconnected before."""
+        with self.holding_body():
+            parser = _Parser(self.request.body)
+            body, turns, files = await self.services.question_reader.read_turns(
+                self.request, ChatCompletionBody, parser.turns
+            )
+            source, _ = self.services.models.resolve(body.model, self.allowed)
+            extra = check_unknown(parser.unknown, are_taken=source.takes_chat_fields)
+            *history, question = turns
+            content, parts = text_and_parts(question.blocks)
+            ask_request = AskRequest(
+                user=self.user,
+                content=content,
+                parts=parts,
+                files=files,
+                history=tuple(history),
+                store=False,
+                system=parser.system,
+                grace_seconds=grace_header(self.request),
+                idempotency_key=idempotency_key(self.request),
+                caller=self.caller,
+                allowed=self.allowed,
+                extra=extra,
+                **body.options(),
+            )
+            if self.connection_stream.closed():
+                return None
+            wire = _wire_of(body)
+            if wire is not None:
+                self.count_in(self.services.relay.streams)
+            result = await self.result_of(ask_request)
+            return None if result is None else _Started(result.answer, wire)
+
+    async def _send_whole(self, answer: Answer) -> None:
+        if not await self._wait_for(answer):
+            return
+        ending = answer.ending
+        assert ending is not None
+        if (error := answer_error(ending)) is None:
+            self.write_json(completion_of(answer))
+            return
+        if error.retry_after is not None:
+            self.set_header("Retry-After", str(error.retry_after))
+        self.set_header("x-should-retry", "true" if self._may_retry(ending) else "false")
+        self.write_json(error_body(error, self.request_id), error.status)
+
+    def _may_retry(self, ending: Ending) -> bool:
+        """Whether it may help to ask again; with the same key it is the same answer for ever."""
+        return may_succeed_later(ending) and idempotency_key(self.request) is None
+
+
+def _wire_of(body: ChatCompletionBody) -> ChatCompletionsWire | None:
+    """The wire of a stream; None if the answer is to be sent whole."""
+    if not body.stream:
+        return None
+    options = body.stream_options
+    include_usage = options is not None and bool(options.include_usage)
+    return ChatCompletionsWire(
+        include_usage=include_usage,
+        running_usage=include_usage
+        and options is not None
+        and bool(options.continuous_usage_stats),
+    )
+
+
+routes = [(r"/v1/chat/completions", ChatCompletionsHandler)]

@@ -1,0 +1,60 @@
+"""The fields of a body that this server has no name for.
+
+A provider with OpenAI's API may know them: they go on to it as `AskRequest.extra`. Everywhere else
+they are refused by name, so that nothing a client asks for is lost without a word.
+"""
+
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+
+from handlers.errors import ApiError
+from handlers.json_body import decoded
+from handlers.json_limits import check_extra
+
+# Fields that name the asker or a cache and cannot change an answer: they are never refused.
+_HARMLESS: Final = frozenset(
+    {
+        *("user", "safety_identifier"),
+        *("prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"),
+    }
+)
+
+# Values of fields that ask for nothing but what happens without them.
+_DEFAULTS: Final = (("service_tier", "auto"), ("service_tier", "default"), ("verbosity", "medium"))
+
+
+def unknown_fields(data: bytes, kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """The fields in the JSON object `data` that `kind` lacks, without those that are null."""
+    known = set(kind.__struct_encode_fields__)
+    values = {
+        name: msgspec.json.decode(value)
+        for name, value in decoded(data, dict[str, msgspec.Raw]).items()
+        if name not in known
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def check_unknown(fields: dict[str, Any], *, are_taken: bool) -> dict[str, Any]:
+    """The fields that go on to the provider, which takes unknown fields or does not.
+
+    Raises ApiError 400.
+    """
+    if not are_taken:
+        for name, value in fields.items():
+            if name not in _HARMLESS and (name, value) not in _DEFAULTS:
+                raise ApiError(
+                    HTTPStatus.BAD_REQUEST,
+                    "unsupported_parameter",
+                    f"This model cannot be asked with the given `{name}`. Leave it out, or choose "
+                    "another model.",
+                    param=name,
+                )
+        return {}
+    try:
+        check_extra(fields)
+    except ValueError as error:
+        words = str(error).replace("`extra`", "What is sent on to the provider")
+        raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", f"{words}.") from None
+    return fields
