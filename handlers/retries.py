@@ -6,6 +6,7 @@ how often they have sent a request. The bodies of all tries are the same bytes.
 
 import hashlib
 import re
+from typing import NamedTuple
 
 import msgspec
 from tornado.httputil import HTTPServerRequest
@@ -20,25 +21,36 @@ _COUNT = re.compile(r"[0-9]{1,3}")
 _SHORT = 64 * 1024
 
 
-async def recognisable(
-    handler: AnswerHandler, ask_request: AskRequest, *, waits: bool
-) -> AskRequest:
-    """`ask_request` with what its HTTP request says of earlier tries and later ones.
+class Tries(NamedTuple):
+    """What a request says of earlier tries, and by what later ones are recognised."""
 
-    `waits` says that the client wants the whole answer as JSON. Raises ApiError for an invalid
-    Idempotency-Key.
+    idempotency_key: str | None = None
+    sdk_retry: int | None = None
+    identity: str | None = None
+
+    def of(self, ask_request: AskRequest, *, waits: bool) -> AskRequest:
+        """`ask_request` as a question that may come again.
+
+        `waits` says that the client wants the whole answer as JSON.
+        """
+        if self.identity is None:
+            return ask_request
+        return msgspec.structs.replace(ask_request, **self._asdict(), waits=waits)
+
+
+async def tries_of(handler: AnswerHandler) -> Tries:
+    """The tries of a request whose body has not been read yet: who reads it takes it out.
+
+    Raises ApiError for an invalid Idempotency-Key.
     """
     request = handler.request
     key, count = idempotency_key(request), sdk_retry(request)
     if key is None and count is None:
-        return ask_request
+        return Tries()
     if len(request.body) > _SHORT:
-        identity = await handler.services.relay.file_threads.run(request_digest, request)
-    else:
-        identity = request_digest(request)
-    return msgspec.structs.replace(
-        ask_request, idempotency_key=key, sdk_retry=count, identity=identity, waits=waits
-    )
+        files = handler.services.relay.file_threads
+        return Tries(key, count, await files.run(request_digest, request))
+    return Tries(key, count, request_digest(request))
 
 
 def sdk_retry(request: HTTPServerRequest) -> int | None:
