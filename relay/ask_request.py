@@ -187,6 +187,11 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             return 0
         return len(msgspec.json.encode((self.tools, self.response_format, self.extra)))
 
+    @property
+    def client_chars(self) -> int:
+        """The length of what the client protocol stores with the answer, as JSON."""
+        return 0 if self.client is None else len(msgspec.json.encode(self.client))
+
     def prompt(
         self,
         model: str,

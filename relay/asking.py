@@ -117,6 +117,8 @@ class Asker:
             chars = request.chars_in(conversation)
             if chars + request.option_chars > self._limits.max_question_chars:
                 raise QuestionTooLong(self._limits.max_question_chars)
+            if request.client_chars > self._limits.max_question_chars:  # it may repeat the tools
+                raise QuestionTooLong(self._limits.max_question_chars)
             model = request.model or conversation.model or self._models.default_for(request.allowed)
             source, source_model = self._models.resolve(model, request.allowed)
             unreadable = await self._check_readable(request, source)
@@ -138,7 +140,7 @@ class Asker:
             if files is not None:
                 question = files.question
             if request.store:
-                await self._admission.make_room(slot, _stored_bytes(question, new))
+                await self._admission.make_room(slot, _stored_bytes(question, live, new))
             if self._is_closed:  # from here on, closing the asker also ends the answer
                 raise ShuttingDown
             generation = self._connect(
@@ -325,7 +327,7 @@ class Asker:
         self._live.remove(generation)
 
 
-def _stored_bytes(question: Message | None, new: Conversation | None) -> int:
-    """The bytes that the question adds to the store, without its answer."""
-    size = messages_bytes(() if question is None else (question,))
+def _stored_bytes(question: Message | None, live: Message, new: Conversation | None) -> int:
+    """The bytes that count of the question and its answer that has not grown yet."""
+    size = messages_bytes((live,) if question is None else (question, live))
     return size if new is None else size + conversation_bytes(new)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from model.blocks import Block, bytes_in
-from model.messages import Role, Status
+from model.messages import Message, Role, Status
 from relay.answer import Answer
 from relay.remote_answers import RemoteAnswers
 from relay.unsent_budget import UnsentBudget
@@ -64,6 +64,11 @@ class EndedAnswers:
         assert answer.ending is not None
         if answer.readers:
             self._share(user, answer, self._budget.count(user, _size(answer.ending.blocks)))
+
+    def client_changed(self, user: str, message: Message) -> None:
+        """Let the readers of an answer see what its client changed."""
+        if (shared := self._answers.get((user, message.id))) is not None:
+            shared.client = message.client
 
     async def close(self) -> None:
         """Return when nothing is being loaded; the store's timeout bounds that."""

@@ -3,7 +3,7 @@
 Readers get an `Answer` in each case and do not know the difference.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from model.messages import Message, Role
@@ -65,6 +65,19 @@ class Answers:
         message = await self._storage.message(user, answer_id)
         if message.role != Role.ASSISTANT:
             raise NotFound
+        return message
+
+    async def change_client_metadata(
+        self, user: str, answer_id: str, metadata: Mapping[str, str]
+    ) -> Message:
+        """Replace the metadata that a client stored with an answer; its readers here see it, too.
+
+        Raises as `MessageStore.change_client_metadata` does.
+        """
+        message = await self._storage.change_client_metadata(user, answer_id, metadata)
+        if generation := self._live.of_user(user, answer_id):
+            generation.answer.client = message.client
+        self._ended_answers.client_changed(user, message)
         return message
 
     @contextmanager

@@ -5,10 +5,10 @@ A question's way is in `asking.py`, finding and reading an answer in `reading.py
 `peer_requests.py`, `remote_answers.py` and `orphans.py`.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 
-from model.messages import Status
+from model.messages import Message, Status
 from relay.admission import Admission
 from relay.answer import Answer
 from relay.answer_record import AnswerRecord, log_answer
@@ -45,6 +45,7 @@ from relay.unsent_budget import UnsentBudget
 from relay.user_concurrency import UserConcurrencyLimit
 from relay.user_quota import QuotaState
 from storage.contract import Storage
+from storage.sizes import metadata_bytes
 
 
 class Relay:
@@ -271,6 +272,16 @@ class Relay:
         Raises as `answer` does.
         """
         return await self._answers.peek(user, answer_id)
+
+    async def change_client_metadata(
+        self, user: str, answer_id: str, metadata: Mapping[str, str]
+    ) -> Message:
+        """Replace the metadata that a client stored with an answer, and return the answer.
+
+        Raises NotFound, TooManyChanges, StorageQuotaExceeded and StorageError.
+        """
+        async with self._admission.changing(user, metadata_bytes(metadata)):
+            return await self._answers.change_client_metadata(user, answer_id, metadata)
 
     def reader(self, answer: Answer, position: int = 0) -> AbstractContextManager[Reader]:
         """Read `answer` from `position`; leaving this block may cancel the provider's call."""

@@ -17,6 +17,7 @@ from typing import ClassVar, Protocol
 
 from model.growth import Chunk
 from model.messages import Conversation, Ending, Message
+from storage.answer_lists import AnswerLists
 from storage.values import (
     AnswerUpdates,
     ApiKey,
@@ -114,6 +115,16 @@ class MessageStore(Protocol):
     @abstractmethod
     async def live_answer(self, user: str, conversation_id: str) -> str | None:
         """Return the id of the conversation's live answer; None if it has none. Raises NotFound."""
+
+    @abstractmethod
+    async def change_client_metadata(
+        self, user: str, answer_id: str, metadata: Mapping[str, str]
+    ) -> Message:
+        """Replace the metadata that a client stored with an answer, and return the answer.
+
+        Raises NotFound, also for an answer that has no client data; and Outdated if the store has
+        no place for it yet.
+        """
 
 
 class FileStore(Protocol):
@@ -410,6 +421,7 @@ class Storage(
     OutboxStore,
     LiveAnswerStore,
     MessageStore,
+    AnswerLists,
     FileStore,
     AskStore,
     CoordinationStore,

@@ -8,13 +8,14 @@ clients may make one up.
 import base64
 from datetime import datetime
 
-from model.messages import Conversation
+from model.messages import Conversation, Message
 from storage.errors import InvalidCursor
 from storage.timestamps import from_milliseconds, to_milliseconds
 from storage.values import Order
 
 # The prefix of cursors for the order by last update, so that neither order accepts the other's.
 _MARKS = {Order.CREATED: "", Order.UPDATED: "updated."}
+_ANSWER = "answer."
 
 
 def conversation_cursor(last: Conversation, order: Order) -> str:
@@ -27,6 +28,11 @@ def message_cursor(ordinal: int) -> str:
     return _encode(str(ordinal))
 
 
+def answer_cursor(last: Message) -> str:
+    """Return the cursor of a page of a user's answers that ends with `last`."""
+    return _encode(f"{_ANSWER}{to_milliseconds(last.created_at)}.{last.id}")
+
+
 def api_key_cursor(key_id: str) -> str:
     """Return the cursor of a page of API keys that ends with the one of this id."""
     return _encode(key_id)
@@ -37,15 +43,12 @@ def decode_conversation_cursor(cursor: str, order: Order) -> tuple[datetime, str
 
     Raises InvalidCursor.
     """
-    mark = _MARKS[order]
-    place = _decode(cursor)
-    milliseconds, dot, conversation_id = place.removeprefix(mark).partition(".")
-    if not dot or not place.startswith(mark):
-        raise InvalidCursor
-    try:
-        return from_milliseconds(_whole_number(milliseconds)), conversation_id
-    except ValueError:
-        raise InvalidCursor from None
+    return _time_and_id(cursor, _MARKS[order])
+
+
+def decode_answer_cursor(cursor: str) -> tuple[datetime, str]:
+    """Return when the page's last answer was created, and its id. Raises InvalidCursor."""
+    return _time_and_id(cursor, _ANSWER)
 
 
 def decode_message_cursor(cursor: str) -> int:
@@ -56,6 +59,17 @@ def decode_message_cursor(cursor: str) -> int:
 def decode_api_key_cursor(cursor: str) -> str:
     """Return the id of the page's last API key. Raises InvalidCursor."""
     return _decode(cursor)
+
+
+def _time_and_id(cursor: str, mark: str) -> tuple[datetime, str]:
+    place = _decode(cursor)
+    milliseconds, dot, its_id = place.removeprefix(mark).partition(".")
+    if not dot or not place.startswith(mark):
+        raise InvalidCursor
+    try:
+        return from_milliseconds(_whole_number(milliseconds)), its_id
+    except ValueError:
+        raise InvalidCursor from None
 
 
 def _encode(place: str) -> str:

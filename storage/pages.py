@@ -9,7 +9,8 @@ from typing import Generic, TypeVar
 
 from model.blocks import Block, FileBlock, ImageBlock, chars_in
 from model.messages import Conversation, Message
-from storage.cursors import api_key_cursor, conversation_cursor, message_cursor
+from storage.cursors import answer_cursor, api_key_cursor, conversation_cursor, message_cursor
+from storage.sizes import client_bytes
 from storage.values import ApiKey, Order, Page
 
 T = TypeVar("T")
@@ -65,9 +66,7 @@ def messages_page_builder(limit: int, max_chars: int | None = None) -> PageBuild
     """Return an empty page for at most `limit` messages, and `max_chars` characters if that is
     less.
     """
-    return PageBuilder(
-        limit, lambda message: sum(map(_chars_held, message.blocks)), max_chars=max_chars
-    )
+    return PageBuilder(limit, _chars_of_message, max_chars=max_chars)
 
 
 def page_of_conversations(builder: PageBuilder[Conversation], order: Order) -> Page[Conversation]:
@@ -84,6 +83,12 @@ def page_of_messages(builder: PageBuilder[Message]) -> Page[Message]:
     return Page(tuple(found[::-1]), cursor)
 
 
+def page_of_answers(builder: PageBuilder[Message]) -> Page[Message]:
+    """Return the page of a user's answers, in the order in which they were found."""
+    found = builder.found
+    return Page(tuple(found), answer_cursor(found[-1]) if builder.has_more else None)
+
+
 def page_of_branch(found: Sequence[Message]) -> Page[Message]:
     """Return the page of a branch, whose messages were found newest first, each the parent of
     the one before.
@@ -95,6 +100,11 @@ def page_of_api_keys(found: Sequence[ApiKey], limit: int) -> Page[ApiKey]:
     """Return the page of API keys by id; with one more than `limit` there is another page."""
     page = tuple(found[:limit])
     return Page(page, api_key_cursor(page[-1].id) if len(found) > limit else None)
+
+
+def _chars_of_message(message: Message) -> int:
+    held = 0 if message.client is None else client_bytes(message.client)
+    return held + sum(map(_chars_held, message.blocks))
 
 
 def _chars_held(block: Block) -> int:

@@ -157,6 +157,15 @@ class Order(StrEnum):
         return f"{self}_at"
 
 
+class ClientAnswers(msgspec.Struct, frozen=True, kw_only=True):
+    """Which answers of a client protocol are listed: those of a model, with these metadata."""
+
+    protocol: str
+    model: str | None = None  # None: of any
+    metadata: dict[str, str] = {}
+    oldest_first: bool = False
+
+
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
     """Changes to a conversation; a field that is UNSET stays as it is."""
 

@@ -107,6 +107,7 @@ class MongoConnection:
         }
         self._client: MotorClient[Document] | None = None
         self._is_sharded = False  # whether it is a sharded cluster, once the store is open
+        self._lists_protocols = False  # whether there is an index for it, once the store is open
 
     def _connect(self) -> None:
         try:

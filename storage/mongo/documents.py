@@ -17,7 +17,7 @@ import msgspec
 
 from model.blocks import Block, ReasoningBlock, ToolCallBlock
 from model.growth import Chunk, Piece
-from model.messages import Conversation, Ending, Message
+from model.messages import ClientData, Conversation, Ending, Message
 from storage.sizes import fields_bytes
 from storage.tolerant_decoding import decode_chunk, decode_conversation, decode_json, decode_message
 from storage.values import (
@@ -46,7 +46,7 @@ def conversation_document(conversation: Conversation) -> Document:
     """
     document: Document = _plain(conversation)
     document["_id"] = document.pop("id")
-    document["metadata"] = _pairs(conversation.metadata)
+    document["metadata"] = pairs(conversation.metadata)
     counted = {"ordinals": 0, "bytes": fields_bytes(conversation)}
     return document | counted | {"schema": SCHEMA_VERSION}
 
@@ -64,15 +64,19 @@ def changed_fields(changes: Changes, updated_at: datetime) -> Document:
     """Return the fields of a conversation that `changes` sets."""
     fields: Document = _plain(changes)
     if "metadata" in fields:
-        fields["metadata"] = _pairs(fields["metadata"])
+        fields["metadata"] = pairs(fields["metadata"])
     return fields | {"updated_at": updated_at}
 
 
 def message_document(message: Message, ordinal: int) -> Document:
     """Return the document of a question or an answer, with its ordinal in the conversation."""
-    document: Document = _plain(msgspec.structs.replace(message, blocks=_sealed(message.blocks)))
+    stored = msgspec.structs.replace(message, blocks=_sealed(message.blocks), client=None)
+    document: Document = _plain(stored)
     document["_id"] = document.pop("id")
     document["conversation"] = document.pop("conversation_id")
+    del document["client"]
+    if message.client is not None:
+        document["client"] = _client_document(message.client)
     return document | {"ordinal": ordinal, "schema": SCHEMA_VERSION}
 
 
@@ -81,8 +85,16 @@ def message_in(document: Mapping[str, Any]) -> Message:
     fields = dict(document)
     fields["id"] = fields["_id"]
     fields["conversation_id"] = fields.get("conversation")
+    if fields.get("client") is not None:
+        with suppress(KeyError, TypeError):  # as with `conversation_in`
+            fields["client"] = _client_fields(fields["client"])
     message = decode_message(fields)
     return msgspec.structs.replace(message, blocks=_opened(message.blocks))
+
+
+def changed_client_fields(metadata: Mapping[str, str]) -> Document:
+    """Return the fields of an answer that a change of its client's metadata sets."""
+    return {"client.metadata": pairs(metadata)}
 
 
 def ended_fields(ending: Ending) -> Document:
@@ -207,6 +219,20 @@ def peer_requests_in(listed: Iterable[Mapping[str, Any]]) -> PeerRequests:
     return PeerRequests(frozenset(follows), frozenset(stops), frozenset(stops_unread))
 
 
+def _client_document(client: ClientData) -> Document:
+    """What a client stored with an answer; `request` has keys of its own choice, so it is JSON."""
+    return {
+        "protocol": client.protocol,
+        "metadata": pairs(client.metadata),
+        "request": msgspec.json.encode(client.request).decode(),
+    }
+
+
+def _client_fields(document: Document) -> Document:
+    metadata = {pair["k"]: pair["v"] for pair in document["metadata"]}
+    return {**document, "metadata": metadata, "request": decode_json(document["request"])}
+
+
 def _sealed(holders: tuple[Holder, ...]) -> tuple[Holder, ...]:
     """Return blocks with their provider data as JSON text."""
 
@@ -232,5 +258,6 @@ def _plain(value: Any) -> Any:
     return msgspec.to_builtins(value, builtin_types=(datetime,))
 
 
-def _pairs(metadata: Mapping[str, str]) -> list[Document]:
+def pairs(metadata: Mapping[str, str]) -> list[Document]:
+    """Return metadata as it is stored."""
     return [{"k": key, "v": value} for key, value in metadata.items()]

@@ -24,7 +24,7 @@ from storage.mongo.connection import command
 from storage.mongo.coordination import MongoCoordination
 from storage.mongo.documents import Document
 from storage.mongo.errors import translated_errors
-from storage.mongo.schema import INDEXES, VALIDATORS
+from storage.mongo.schema import INDEXES, PROTOCOL_INDEX, VALIDATORS
 from storage.mongo.transactions import best_effort
 from storage.values import SCHEMA_VERSION, StoreReport
 
@@ -156,6 +156,7 @@ class MongoLifecycle(MongoCoordination, StoreLifecycle):
         _check_rules(existing)
         if migration.is_fresh(existing):
             await self._note_version()
+        self._lists_protocols = migration.will_have(existing, "messages", PROTOCOL_INDEX)
         with pymongo.timeout(_OPEN_SECONDS):
             for name in migration.unmade(existing):
                 await self._create(name)

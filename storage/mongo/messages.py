@@ -1,14 +1,19 @@
 """Messages: single ones, pages of a conversation, and branches."""
 
+from collections.abc import Mapping
+
+import pymongo
+
 from model.messages import Message, Role
 from storage.contract import MessageStore
 from storage.errors import NotFound
-from storage.mongo import queries
+from storage.mongo import answer_queries, queries
 from storage.mongo.connection import closing_cursor, command
 from storage.mongo.conversations import MongoConversations
-from storage.mongo.documents import message_in
+from storage.mongo.documents import changed_client_fields, message_in
 from storage.mongo.live_answers import MongoLiveAnswers
 from storage.pages import messages_page_builder, page_of_branch, page_of_messages
+from storage.sizes import metadata_bytes
 from storage.values import Page, conversation_of
 
 # The number of messages to scan for those of one branch: 100 bytes each, a hundred in the first
@@ -94,6 +99,25 @@ class MongoMessages(MongoConversations, MongoLiveAnswers, MessageStore):
         live = await self._live_answer_id(user, conversation_id)
         await self._check_conversation(user, conversation_id)
         return live
+
+    @command("request")
+    async def change_client_metadata(
+        self, user: str, answer_id: str, metadata: Mapping[str, str]
+    ) -> Message:
+        changed = await self._messages.find_one_and_update(
+            answer_queries.client_answer(user, answer_id),
+            {"$set": changed_client_fields(metadata)},
+            return_document=pymongo.ReturnDocument.AFTER,
+        )
+        if changed is None:
+            raise NotFound
+        counted = await self._conversations.update_one(
+            queries.conversation_key(user, conversation_of(answer_id)),
+            queries.bytes_added(metadata_bytes(metadata)),
+        )
+        if not counted.matched_count:
+            raise NotFound
+        return await self._with_stored_chunks(message_in(changed))
 
     async def _live_answer_id(self, user: str, conversation_id: str) -> str | None:
         live = queries.messages_of(user, conversation_id) | queries.LIVE

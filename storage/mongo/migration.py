@@ -51,6 +51,11 @@ def missing(existing: ExistingSchema) -> Iterator[str]:
             yield f"{name}.{index['name']}"
 
 
+def will_have(existing: ExistingSchema, collection: str, index: str) -> bool:
+    """Whether there is the index of a collection once `open` has created what is missing."""
+    return collection in unmade(existing) or index in existing.indexes[collection]
+
+
 def broken_rules(existing: ExistingSchema) -> list[str]:
     """The missing unique indexes that `open` does not create, so that their rules are not
     enforced.

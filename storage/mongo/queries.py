@@ -10,7 +10,8 @@ Exceptions are queries that a process makes for all its users together: checkpoi
 and whether its conversations were deleted; sweeps, also of files; rechecks of API keys; shared
 counts; which endings of a batch are written, if not all are; batches of questions, which a sharded
 cluster does not get; which deliveries to a webhook are due, claimed, or made at the same time. So
-are the operator's lists of everybody's keys.
+are the operator's lists of everybody's keys, and the lists of a user's answers of all conversations
+(`answer_queries.py`).
 """
 
 import math
@@ -20,7 +21,11 @@ from typing import Any
 
 from model.blocks import LATER_KINDS
 from model.messages import Conversation, Message, Status
-from storage.cursors import decode_api_key_cursor, decode_conversation_cursor, decode_message_cursor
+from storage.cursors import (
+    decode_api_key_cursor,
+    decode_conversation_cursor,
+    decode_message_cursor,
+)
 from storage.mongo.documents import (
     Document,
     changed_fields,
@@ -235,6 +240,11 @@ def entered(messages: Sequence[Message], new: Conversation | None, title: str | 
         made["title"] = title if new.title is None else new.title
         update["$setOnInsert"] = made
     return update
+
+
+def bytes_added(size: int) -> Document:
+    """The update that counts bytes that were put into a conversation."""
+    return {"$inc": {"bytes": size}}
 
 
 def begun(messages: Sequence[Message], new: Conversation, title: str | None) -> Document:

@@ -111,6 +111,10 @@ VALIDATORS: Mapping[str, Document] = {
 }
 
 _LIVE = {"status": "live"}
+
+# The index without which answers of a protocol are not listed: all messages would be read.
+PROTOCOL_INDEX = "of_protocol"
+
 _UNASKED = {"asked": False}
 
 INDEXES: Mapping[str, Sequence[Document]] = {
@@ -134,6 +138,17 @@ INDEXES: Mapping[str, Sequence[Document]] = {
             "name": "live_owners",
             "key": {"status": 1, "owner": 1},
             "partialFilterExpression": _LIVE,
+        },
+        # For what a user's app shows when it comes to the front.
+        {
+            "name": "live_of_user",
+            "key": {"user": 1, "created_at": -1, "_id": -1},
+            "partialFilterExpression": _LIVE,
+        },
+        {
+            "name": PROTOCOL_INDEX,
+            "key": {"user": 1, "client.protocol": 1, "created_at": -1, "_id": -1},
+            "partialFilterExpression": {"client.protocol": {"$exists": True}},
         },
     ],
     # Chunks are found by `_id`: another index would cost something for every chunk.

@@ -12,7 +12,7 @@ from model.blocks import bytes_in
 from model.messages import Conversation, Message
 from storage.contract import AskStore
 from storage.errors import Busy, NotFound
-from storage.sizes import messages_bytes
+from storage.sizes import client_bytes, messages_bytes
 from storage.sqlite.connection import writes
 from storage.sqlite.files import SQLiteFiles
 from storage.sqlite.idempotency_keys import SQLiteIdempotencyKeys
@@ -30,8 +30,9 @@ class _Place(NamedTuple):
     live: str | None  # the id of the live answer
 
 
-def _size(question: Message | None, *_: Any, **__: Any) -> int:
-    return 0 if question is None else sum(map(bytes_in, question.blocks))
+def _size(question: Message | None, answer: Message, *_: Any, **__: Any) -> int:
+    asked = 0 if question is None else sum(map(bytes_in, question.blocks))
+    return asked if answer.client is None else asked + client_bytes(answer.client)
 
 
 class SQLiteAsks(SQLiteMessages, SQLiteIdempotencyKeys, SQLiteFiles, AskStore):

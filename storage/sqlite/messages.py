@@ -1,14 +1,19 @@
 """Messages: single ones, pages of a conversation, and branches."""
 
+from collections.abc import Mapping
+
+import msgspec
+
 from model.messages import Message, Role
 from storage.contract import MessageStore
 from storage.cursors import decode_message_cursor
-from storage.errors import NotFound
+from storage.errors import NotFound, Outdated
 from storage.pages import messages_page_builder, page_of_branch, page_of_messages
-from storage.sqlite.connection import reads
+from storage.sizes import metadata_bytes
+from storage.sqlite.connection import reads, writes
 from storage.sqlite.conversations import SQLiteConversations
 from storage.sqlite.live_answers import SQLiteLiveAnswers
-from storage.sqlite.rows import message_in
+from storage.sqlite.rows import as_json, message_in
 from storage.values import Page
 
 # A message, if its conversation exists: those of a deleted one may still be there.
@@ -92,6 +97,24 @@ class SQLiteMessages(SQLiteConversations, SQLiteLiveAnswers, MessageStore):
     def live_answer(self, user: str, conversation_id: str) -> str | None:
         self._conversation_row(user, conversation_id)
         return self._live_answer_id(conversation_id)
+
+    @writes("request")
+    def change_client_metadata(
+        self, user: str, answer_id: str, metadata: Mapping[str, str]
+    ) -> Message:
+        if "client" not in self._file.columns["messages"]:
+            raise Outdated(
+                f"{self.path} has no column for client data yet; `server.py migrate` creates it"
+            )
+        row = self._fetch_row(f"{MESSAGE} AND messages.user = ?", answer_id, user)
+        if row is None or (message := message_in(row)).client is None:
+            raise NotFound
+        client = msgspec.structs.replace(message.client, metadata=dict(metadata))
+        self._database.execute(
+            "UPDATE messages SET client = ? WHERE id = ?", (as_json(client), answer_id)
+        )
+        self._add_bytes(message.conversation_id, metadata_bytes(metadata))
+        return self._with_stored_chunks(msgspec.structs.replace(message, client=client))
 
     def _message(self, message_id: str) -> Message:
         """Return a message that exists, of a conversation that exists."""

@@ -1,8 +1,8 @@
 """Converts types to rows of SQLite's tables and back.
 
 Times are whole milliseconds since 1970. Values that are only read as a whole are JSON: blocks,
-metadata, usage, timing, error, attempts and the pieces of a chunk. `sqlite3 FILE` shows all of it
-as text.
+metadata, usage, timing, error, attempts, client data and the pieces of a chunk. `sqlite3 FILE`
+shows all of it as text.
 
 A row of a file of another version may lack columns, or have additional ones.
 """
@@ -55,6 +55,9 @@ def message_row(message: Message) -> dict[str, Any]:
     """Return the columns of a message."""
     row = msgspec.structs.asdict(message)
     row["created_at"] = to_milliseconds(message.created_at)
+    if (client := message.client) is not None:
+        row["client"] = as_json(client)
+    row["protocol"] = None if client is None else client.protocol
     return row | _ending_columns(message)
 
 
@@ -69,6 +72,7 @@ def message_in(row: Row) -> Message:
     for name in ("blocks", "usage", "timing", "error"):
         columns[name] = decode_json(columns[name])
     columns["attempts"] = decode_json(columns.get("attempts")) or ()
+    columns["client"] = decode_json(columns.get("client"))
     columns["created_at"] = _time(columns["created_at"])
     columns["ended_at"] = _time(columns["ended_at"])
     return decode_message(columns)

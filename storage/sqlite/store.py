@@ -1,6 +1,7 @@
 """The whole of SQLite's store, made of its parts, each in a module of its own."""
 
 from storage.contract import Storage
+from storage.sqlite.answer_lists import SQLiteAnswerLists
 from storage.sqlite.api_keys import SQLiteApiKeys
 from storage.sqlite.asks import SQLiteAsks
 from storage.sqlite.coordination import SQLiteCoordination
@@ -13,6 +14,7 @@ class SQLiteStorage(
     SQLiteLifecycle,
     SQLiteCoordination,
     SQLiteAsks,
+    SQLiteAnswerLists,
     SQLiteDeletions,
     SQLiteApiKeys,
     SQLiteCounts,

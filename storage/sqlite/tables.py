@@ -165,6 +165,14 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE INDEX due_webhook_deliveries ON webhook_deliveries (webhook, due_at);
     """,
+    """
+    -- What a client protocol stores with an answer, and the protocol by which it was asked.
+    ALTER TABLE messages ADD COLUMN protocol TEXT;
+    ALTER TABLE messages ADD COLUMN client TEXT;
+    CREATE INDEX answers_of_protocol ON messages (user, protocol, created_at, id)
+        WHERE protocol IS NOT NULL;
+    CREATE INDEX live_answers_of_user ON messages (user, created_at, id) WHERE status = 'live';
+    """,
 )
 
 NEWEST = len(MIGRATIONS)

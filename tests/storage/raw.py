@@ -23,7 +23,7 @@ FIRST_STAGE = Path(__file__).parent / "first_stage"
 Plain = dict[str, Any]
 
 # Columns that SQLite has as JSON.
-_JSON = {"blocks", "usage", "timing", "error", "attempts", "metadata"}
+_JSON = {"blocks", "usage", "timing", "error", "attempts", "metadata", "client"}
 
 
 def leave_first_stage(url: str) -> None:

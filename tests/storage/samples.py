@@ -17,7 +17,7 @@ from model.blocks import (
     ToolCallBlock,
 )
 from model.growth import Chunk, Piece
-from model.messages import Conversation, Ending, Message, Status, now
+from model.messages import ClientData, Conversation, Ending, Message, Status, now
 from model.usage import Usage
 from storage.contract import Storage
 from storage.values import (
@@ -62,6 +62,7 @@ def exchange(
     owner: str,
     text: str = "What is a headrace?",
     parent_id: str | None = None,
+    client: ClientData | None = None,
 ) -> tuple[Message, Message]:
     """A question in a conversation, and its live answer."""
     asked = now()
@@ -84,6 +85,7 @@ def exchange(
         model="demo/demo",
         status=Status.LIVE,
         usage=Usage(7, 0, estimated=True),
+        client=client,
         owner=owner,
         created_at=asked,
     )
@@ -142,10 +144,16 @@ async def ask(
     return answer
 
 
-async def begun(storage: Storage, user: str = "alice", *, owner: str | None = None) -> Message:
+async def begun(
+    storage: Storage,
+    user: str = "alice",
+    *,
+    owner: str | None = None,
+    client: ClientData | None = None,
+) -> Message:
     """Have a conversation begun; returns its first, live answer."""
     new = conversation(user)
-    question, answer = exchange(new, owner=owner or storage.process)
+    question, answer = exchange(new, owner=owner or storage.process, client=client)
     await storage.ask(question, answer, title="A title", new=new)
     return answer
 

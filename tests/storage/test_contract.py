@@ -74,6 +74,7 @@ async def test_what_is_another_users_is_not_found(storage: Storage) -> None:
     answer = await begun(storage, "alice")
     of, message_id = answer.conversation_id, answer.id
     kept = await storage.conversation("alice", of)
+    assert {} == await storage.live_answer_ids("bob", [of])
     mine = conversation("bob")
     await storage.create_conversation(mine)
     theirs = conversation("bob", id=of)
@@ -87,6 +88,7 @@ async def test_what_is_another_users_is_not_found(storage: Storage) -> None:
         lambda: storage.message("bob", message_id),
         lambda: storage.message("bob", answer.parent_id or ""),
         lambda: storage.live_answer("bob", of),
+        lambda: storage.change_client_metadata("bob", message_id, {"k": "v"}),
         lambda: ask(storage, theirs),
         lambda: storage.ask(*exchange(theirs, owner="p"), title="mine", new=theirs),
     ]

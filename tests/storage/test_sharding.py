@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from model.messages import now
+from model.messages import ClientData, Message, now
 from storage.contract import Storage
 from storage.errors import Busy, KeyTaken
 from storage.mongo.schema import INDEXES, VALIDATORS
-from storage.values import Changes, Deletion
+from storage.values import Changes, ClientAnswers, Deletion, Page
 from tests.storage.conftest import Commands, Place
 from tests.storage.samples import (
     api_key,
@@ -62,6 +62,9 @@ EXEMPT = {
     "claim_deliveries": "those of one webhook, whosever answers they are about",
     "waiting_deliveries": "the same",
     "drop_deliveries": "a sweep for those that are to no webhook any more",
+    "live_answers": "a user's answers of all conversations, of which each shard has some",
+    "answers_of_protocol": "as live_answers",
+    "live_answer_ids": "conversations of one page, in one look",
 }
 
 # Said once, to a server and not to a collection.
@@ -78,7 +81,8 @@ def operations(storage: Storage) -> list[Operation]:
     kept = key(answer)
     untitled, keyed = conversation(), conversation()
     keyed_question, keyed_answer = exchange(keyed, owner=storage.process)
-    pictured = conversation()
+    pictured, chatted = conversation(), conversation()
+    chat = exchange(chatted, owner=storage.process, client=ClientData(protocol="p"))
     file = stored_file(pictured)
     end = ending()
     again = beside(answer, owner=storage.process)
@@ -134,6 +138,14 @@ def operations(storage: Storage) -> list[Operation]:
         ("answer_status", lambda: storage.answer_status(user, answer.id)),
         ("messages", lambda: storage.messages(user, of, limit=1, before=None)),
         ("live_answer", lambda: storage.live_answer(user, of)),
+        ("live_answers", lambda: storage.live_answers(user, limit=1)),
+        ("live_answer_ids", lambda: storage.live_answer_ids(user, [of])),
+        ("ask", lambda: storage.ask(*chat, title="t", new=chatted)),
+        ("answers_of_protocol", lambda: list_answers(storage, user)),
+        (
+            "change_client_metadata",
+            lambda: storage.change_client_metadata(user, chat[1].id, {"k": "v"}),
+        ),
         ("end_answer", lambda: storage.end_answer(answer.id, storage.process, end)),
         ("end_answer", lambda: storage.end_answer(answer.id, storage.process, end)),
         ("end_answer", end_with_delivery),
@@ -165,6 +177,10 @@ def operations(storage: Storage) -> list[Operation]:
         ("own_live_answers", storage.own_live_answers),
         ("orphans", storage.orphans),
     ]
+
+
+async def list_answers(storage: Storage, user: str) -> Page[Message]:
+    return await storage.answers_of_protocol(user, ClientAnswers(protocol="p"), limit=1)
 
 
 async def change(storage: Storage, user: str, of: str) -> None:
