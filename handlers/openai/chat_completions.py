@@ -16,6 +16,7 @@ from handlers.openai.chat_messages import chat_turns
 from handlers.openai.completion import completion_of
 from handlers.openai.error_body import error_body
 from handlers.openai.unknown_fields import check_unknown, unknown_fields
+from handlers.retries import tries_of
 from handlers.wires.chat_completions import ChatCompletionsWire
 from model.messages import Ending
 from model.prompt import Turn
@@ -69,6 +70,7 @@ class ChatCompletionsHandler(OpenAIHandler, AnswerHandler):
     async def _start(self) -> _Started | None:
         """Start the answer to the question in the body. None: the client disconnected before."""
         with self.holding_body():
+            tries = await tries_of(self)
             parser = _Parser(self.request.body)
             body, turns, files = await self.services.question_reader.read_turns(
                 self.request, ChatCompletionBody, parser.turns
@@ -86,7 +88,6 @@ class ChatCompletionsHandler(OpenAIHandler, AnswerHandler):
                 store=False,
                 system=parser.system,
                 grace_seconds=grace_header(self.request),
-                idempotency_key=idempotency_key(self.request),
                 caller=self.caller,
                 allowed=self.allowed,
                 extra=extra,
@@ -97,7 +98,7 @@ class ChatCompletionsHandler(OpenAIHandler, AnswerHandler):
             wire = _wire_of(body)
             if wire is not None:
                 self.count_in(self.services.relay.streams)
-            result = await self.result_of(ask_request)
+            result = await self.result_of(tries.of(ask_request, waits=wire is None))
             return None if result is None else _Started(result.answer, wire)
 
     async def _send_whole(self, answer: Answer) -> None:

@@ -151,7 +151,9 @@ class ChatCompletionsWire:
 def _delta(answer: Answer, piece: Piece) -> bytes | None:
     """The `delta` of a piece; None if it has nothing that this protocol can say."""
     if isinstance(piece.whole, ImageBlock):
-        return b'{"images":%b}' % json_line([image_url(piece.whole)])
+        # Accumulators of official clients require the index.
+        image = {"index": _images_before(answer, piece.block), **image_url(piece.whole)}
+        return b'{"images":%b}' % json_line([image])
     if not piece.text and piece.id is None:
         return None
     if piece.type == "tool_call":
@@ -159,6 +161,10 @@ def _delta(answer: Answer, piece: Piece) -> bytes | None:
     if piece.type == "reasoning":
         return b'{"reasoning_content":%b}' % json_line(piece.text)
     return b'{"content":%b}' % json_line(piece.text) if piece.type == "text" else None
+
+
+def _images_before(answer: Answer, block: int) -> int:
+    return sum(answer.type_of(place) == "image" for place in range(block))
 
 
 def _tool_call(answer: Answer, piece: Piece) -> dict[str, Any]:

@@ -53,6 +53,13 @@ WAYS = {
         broken=b'"error":{',
         stopped=b'"status":"stopped"',
     ),
+    "chat completions": Way(
+        "/v1/chat/completions",
+        {"model": "openai/gpt-4o-mini", "stream": True, "messages": _ASKED},
+        whole=b"data: [DONE]",
+        broken=b'"error":{',
+        stopped=b'"code":"stopped"',
+    ),
     "AI SDK": Way(
         *("/ai-sdk/chat", {"id": "chat", "messages": _UI_ASKED, "trigger": "submit-message"}),
         whole=b'"finishReason":"stop"',

@@ -26,6 +26,7 @@ from relay.answer import Answer
 from relay.tool_loop import is_whole
 from tests.handlers.wires.ag_ui_reading import AgUiClient
 from tests.handlers.wires.ai_sdk_reading import AISDKClient
+from tests.handlers.wires.chat_reading import ChatClient, by_kind
 from tests.handlers.wires.native_reading import NativeClient
 from tests.handlers.wires.played_answers import played_to_its_end
 
@@ -81,7 +82,20 @@ def check_ag_ui(data: st.DataObject, wire: type[AgUiWire] = AgUiWire) -> None:
     assert client.available == (calls if is_whole(stored.ending) else [])
 
 
-@pytest.mark.parametrize("check", [check_native, check_ai_sdk, check_ag_ui])
+def check_chat(data: st.DataObject) -> None:
+    client = ChatClient()
+
+    stored = played_to_its_end(client, data)
+
+    assert client.read == by_kind(stored.blocks())
+    ending = stored.ending
+    assert ending is not None
+    is_whole = ending.status is Status.COMPLETE
+    assert (is_whole, not is_whole) == (client.is_done, client.error is not None)
+    assert (client.finish_reason is None) is not is_whole
+
+
+@pytest.mark.parametrize("check", [check_native, check_chat, check_ai_sdk, check_ag_ui])
 def test_what_a_client_makes_of_an_answer_is_the_answer(
     check: Callable[[st.DataObject], None],
 ) -> None:
