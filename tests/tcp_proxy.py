@@ -24,6 +24,7 @@ class TcpProxy:
         self._forwarding: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self.url = ""
+        self.passed = bytearray()  # what clients were sent
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -45,13 +46,21 @@ class TcpProxy:
         far_reader, far_writer = await asyncio.open_connection(*self._target)
         for source, target in ((reader, far_writer), (far_reader, writer)):
             self._writers.add(target)
-            task = asyncio.create_task(self._forward(source, target))
+            passed = self.passed if target is writer else None
+            task = asyncio.create_task(self._forward(source, target, passed))
             self._forwarding.add(task)
             task.add_done_callback(self._forwarding.discard)
 
-    async def _forward(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    async def _forward(
+        self,
+        source: asyncio.StreamReader,
+        target: asyncio.StreamWriter,
+        passed: bytearray | None,
+    ) -> None:
         try:
             while data := await source.read(65536):
+                if passed is not None:
+                    passed += data
                 target.write(data)
         except OSError:
             pass  # cut

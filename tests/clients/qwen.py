@@ -35,20 +35,19 @@ def settings_of(upstream: ScriptedUpstream) -> dict[str, Any]:
         "base_url": upstream.base_url("dashscope"),
         "api_key": "k",
         "models": [MODEL.partition("/")[2]],
-        "input_kinds": ["image"],
+        "input_kinds": ["image", "tool_result"],
     }
 
 
 def thinks_and_answers(upstream: ScriptedUpstream) -> None:
-    """Have the next request answered in pieces: a thought, and then a text."""
+    """Have the next request, and those after it, answered in pieces: a thought, then a text."""
     upstream.reasoning(*THOUGHTS)
     upstream.tokens(*TEXTS)
     upstream.finish()
-    upstream.next_request()
 
 
 def calls_the_tool(upstream: ScriptedUpstream) -> None:
-    """Have the next request answered with a thought and a call."""
+    """Have the next request answered with a thought and a call, and script the one after it."""
     upstream.reasoning(*THOUGHTS)
     upstream.tool_call(0, CALL_ID, TOOL, ARGUMENTS)
     upstream.finish("tool_calls")
