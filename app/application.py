@@ -19,6 +19,7 @@ import handlers.metrics
 import handlers.models
 import handlers.openai.chat_completions
 import handlers.openai.models
+import handlers.openai.stored_completions
 import handlers.page
 import handlers.server_options
 from handlers.base import BaseHandler
@@ -46,6 +47,7 @@ ROUTES = [
     *handlers.api_docs.routes,
     *handlers.server_options.routes,
     *handlers.openai.chat_completions.routes,
+    *handlers.openai.stored_completions.routes,
     *handlers.openai.models.routes,
 ]
 

@@ -7,7 +7,14 @@ from tornado.httputil import HTTPServerRequest
 
 _MAY_READ = ", ".join(
     (
-        *("Location", "Preference-Applied", "Retry-After", "WWW-Authenticate", "X-Request-Id"),
+        *(
+            "Headrace-Conversation-Id",
+            "Location",
+            "Preference-Applied",
+            "Retry-After",
+            "WWW-Authenticate",
+            "X-Request-Id",
+        ),
         *("X-Should-Retry", "X-RateLimit-Limit-Requests", "X-RateLimit-Limit-Tokens"),
         *("X-RateLimit-Remaining-Requests", "X-RateLimit-Remaining-Tokens"),
         *("X-RateLimit-Reset-Requests", "X-RateLimit-Reset-Tokens"),

@@ -219,7 +219,7 @@ class Asker:
         if request.history is not None:
             last = request.history[-1].blocks if request.history else ()
             check_results(request.tool_results, calls_in(last))
-            return History(turns=request.history)
+            return History(parent_id or None, turns=request.history)
         if parent_id is None or (parent_id is msgspec.UNSET and is_new):
             if request.parts:
                 check_results(request.tool_results, ())

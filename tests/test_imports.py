@@ -51,7 +51,8 @@ ALLOWED = {
     ),
     "handlers": Row(
         "auth.errors auth.principal auth.tickets model providers.errors relay settings.addresses "
-        f"sockets storage.contract storage.errors storage.values telemetry.metrics {LOG_LINES}",
+        "sockets storage.contract storage.cursors storage.errors storage.values "
+        f"telemetry.metrics {LOG_LINES}",
         "asyncio msgspec tornado",
     ),
     # A document made of types and a table.

@@ -21,7 +21,7 @@ _MAX_STOPS = 4
 _Penalty = Annotated[float, Meta(ge=-2, le=2)]
 _Count = Annotated[int, Meta(ge=1, le=2**53)]
 _Whole = Annotated[int, Meta(ge=0, lt=2**31)]
-_Metadata = Annotated[
+ChatMetadata = Annotated[
     dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]],
     Meta(max_length=16),
 ]
@@ -133,7 +133,7 @@ class ChatCompletionBody(OpenBody, frozen=True):
         ),
     ] = None
     metadata: Annotated[
-        _Metadata | None, Meta(description="Up to 16 strings, which are stored with the answer.")
+        ChatMetadata | None, Meta(description="Up to 16 strings, which are stored with the answer.")
     ] = None
     max_completion_tokens: Annotated[
         _Count | None, Meta(description="The largest number of tokens to generate.")

@@ -10,15 +10,20 @@ from handlers.answer_responses import AnswerHandler
 from handlers.idempotency_key import idempotency_key
 from handlers.on_disconnect import grace_header
 from handlers.openai.answer_error import answer_error, may_succeed_later
-from handlers.openai.base import OpenAIHandler
 from handlers.openai.chat_body import ChatCompletionBody
 from handlers.openai.chat_messages import chat_turns
-from handlers.openai.completion import completion_of
+from handlers.openai.chat_placing import PROTOCOL, Place, place_of
+from handlers.openai.completion import (
+    CONVERSATION_PREFIX,
+    completion_of,
+    stored_completion,
+)
 from handlers.openai.error_body import error_body
+from handlers.openai.stored_completions import CompletionListHandler
 from handlers.openai.unknown_fields import check_unknown, unknown_fields
 from handlers.retries import tries_of
 from handlers.wires.chat_completions import ChatCompletionsWire
-from model.messages import Ending
+from model.messages import ClientData, Ending
 from model.prompt import Turn
 from relay.answer import Answer
 from relay.ask_request import AskRequest, text_and_parts
@@ -29,6 +34,7 @@ class _Started(NamedTuple):
 
     answer: Answer
     wire: ChatCompletionsWire | None
+    is_stored: bool
 
 
 class _Parser:
@@ -48,8 +54,8 @@ class _Parser:
         return turns
 
 
-class ChatCompletionsHandler(OpenAIHandler, AnswerHandler):
-    """`POST /v1/chat/completions`."""
+class ChatCompletionsHandler(CompletionListHandler, AnswerHandler):
+    """`/v1/chat/completions`: asks, and lists what was asked for with `store`."""
 
     takes_files = True
 
@@ -59,10 +65,13 @@ class ChatCompletionsHandler(OpenAIHandler, AnswerHandler):
             started = await self._start()
             if started is None:
                 return
-            answer, wire = started
+            answer, wire, is_stored = started
+            if is_stored:
+                conversation = f"{CONVERSATION_PREFIX}{answer.conversation_id}"
+                self.set_header("Headrace-Conversation-Id", conversation)
             self.set_limits()
             if wire is None:
-                await self._send_whole(answer)
+                await self._send_whole(answer, is_stored=is_stored)
             else:
                 self.wire = wire
                 await self.follow(answer)
@@ -79,13 +88,22 @@ class ChatCompletionsHandler(OpenAIHandler, AnswerHandler):
             extra = check_unknown(parser.unknown, are_taken=source.takes_chat_fields)
             *history, question = turns
             content, parts = text_and_parts(question.blocks)
+            metadata = body.metadata or {}
+            place = Place()
+            if body.store:
+                name = metadata.get("conversation_id")
+                place = await place_of(self.services.storage, self.user, name, history)
             ask_request = AskRequest(
                 user=self.user,
                 content=content,
                 parts=parts,
                 files=files,
                 history=tuple(history),
-                store=False,
+                store=bool(body.store),
+                conversation_id=place.conversation_id,
+                parent_id=place.parent_id,
+                creates_conversation=place.creates,
+                client=ClientData(protocol=PROTOCOL, metadata=metadata),
                 system=parser.system,
                 grace_seconds=grace_header(self.request),
                 caller=self.caller,
@@ -99,15 +117,17 @@ class ChatCompletionsHandler(OpenAIHandler, AnswerHandler):
             if wire is not None:
                 self.count_in(self.services.relay.streams)
             result = await self.result_of(tries.of(ask_request, waits=wire is None))
-            return None if result is None else _Started(result.answer, wire)
+            if result is None:
+                return None
+            return _Started(result.answer, wire, is_stored=ask_request.store)
 
-    async def _send_whole(self, answer: Answer) -> None:
+    async def _send_whole(self, answer: Answer, *, is_stored: bool) -> None:
         if not await self._wait_for(answer):
             return
         ending = answer.ending
         assert ending is not None
         if (error := answer_error(ending)) is None:
-            self.write_json(completion_of(answer))
+            self.write_json(stored_completion(answer) if is_stored else completion_of(answer))
             return
         if error.retry_after is not None:
             self.set_header("Retry-After", str(error.retry_after))

@@ -9,12 +9,15 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from handlers.openai.answer_error import answer_error
+from handlers.openai.error_body import ErrorObject, error_body
 from model.blocks import Block, ImageBlock, ReasoningBlock, TextBlock, ToolCallBlock
 from model.messages import Ending, FinishReason, Status
 from model.usage import Usage
 from relay.answer import Answer
 
 ID_PREFIX = "chatcmpl-"
+CONVERSATION_PREFIX = "conv_"
 
 FinishWord = Literal["stop", "length", "tool_calls", "content_filter"]
 _WORDS: dict[str | None, FinishWord] = {
@@ -117,6 +120,20 @@ class ChatCompletion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     usage: Annotated[
         CompletionUsage | None, Meta(description="How many tokens it took; null while it is live.")
     ]
+    metadata: Annotated[
+        dict[str, str] | None,
+        Meta(
+            description="Of a stored completion: what the client stored with it, and the id of its "
+            "conversation as `conversation_id`."
+        ),
+    ] = None
+    status: Annotated[
+        Status | None,
+        Meta(description="How a stored completion stands that is not whole; else left out."),
+    ] = None
+    error: Annotated[
+        ErrorObject | None, Meta(description="Why a stored completion is not whole.")
+    ] = None
 
 
 def completion_id(answer_id: str) -> str:
@@ -172,6 +189,20 @@ def completion_of(answer: Answer) -> ChatCompletion:
         model=answer.model,
         choices=(Choice(0, _message(answer.blocks()), None, word),),
         usage=None if usage is None else completion_usage(usage),
+    )
+
+
+def stored_completion(answer: Answer, request_id: str | None = None) -> ChatCompletion:
+    """An answer that is stored, with what its client stored with it, and how it stands."""
+    ending, client = answer.ending, answer.client
+    error = None if ending is None else answer_error(ending)
+    status = Status.LIVE if ending is None else ending.status
+    named = {"conversation_id": f"{CONVERSATION_PREFIX}{answer.conversation_id}"}
+    return msgspec.structs.replace(
+        completion_of(answer),
+        metadata=named | (client.metadata if client is not None else {}),
+        status=None if status is Status.COMPLETE else status,
+        error=None if error is None else error_body(error, request_id).error,
     )
 
 

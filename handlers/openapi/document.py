@@ -199,6 +199,7 @@ _PATH_WORDS = {
     "answer_id": "The id of an answer, as a response or the `start` event gave it.",
     "chat_id": "The id of a chat, as its client chose it.",
     "file_id": "The id of an image or a file, as a block of a question has it.",
+    "completion_id": "The id of a stored completion.",
     "model": "The model, as `<provider>/<model>`.",
 }
 

@@ -5,6 +5,12 @@ from handlers.openai.chat_body import ChatCompletionBody
 from handlers.openai.completion import ChatCompletion
 from handlers.openai.error_body import ErrorBody
 from handlers.openai.models import OpenAIModel, OpenAIModels
+from handlers.openai.stored_completions import (
+    ChangedCompletion,
+    CompletionPage,
+    DeletedCompletion,
+    MessagePage,
+)
 from handlers.openapi.components import (
     EVENTS,
     IDEMPOTENCY_KEY,
@@ -15,6 +21,7 @@ from handlers.openapi.components import (
     SHOULD_RETRY,
     TEXT,
     Operation,
+    Parameter,
     Reply,
 )
 from handlers.response_bodies import Refusal
@@ -31,6 +38,25 @@ def _failed(status: int) -> Reply:
     headers = tuple(header._replace(always=False) for header in refused.headers)
     return Reply(both, ERROR, (*headers, SHOULD_RETRY))
 
+
+_COMPLETION = "/v1/chat/completions/{completion_id}"
+_PAGING = (
+    Parameter(
+        "query",
+        "limit",
+        "The largest number of items in the page, 1 to 100.",
+        {"type": "integer", "minimum": 1, "maximum": 100, "default": 20},
+        example=20,
+    ),
+    Parameter(
+        "query",
+        "order",
+        "`asc` for the oldest first, `desc` for the newest.",
+        {"type": "string", "enum": ["asc", "desc"], "default": "asc"},
+        example="desc",
+    ),
+    Parameter("query", "after", "The id of the last item of the page before."),
+)
 
 OPENAI_OPERATIONS = (
     Operation(
@@ -53,6 +79,56 @@ OPENAI_OPERATIONS = (
         body=ChatCompletionBody,
         parameters=(IDEMPOTENCY_KEY, ON_DISCONNECT),
         refuses=(404, 422),
+        error=ERROR,
+    ),
+    Operation(
+        "get",
+        "/v1/chat/completions",
+        "List the stored chat completions.",
+        "Returns the first page of the completions that were asked for with `store`; `after` leads "
+        "to the pages behind it. `metadata[name]` with a value lists those that have it.",
+        {200: Reply("A page of completions.", {JSON: CompletionPage})},
+        parameters=(*_PAGING, Parameter("query", "model", "Lists those of this model only.")),
+        error=ERROR,
+    ),
+    Operation(
+        "get",
+        _COMPLETION,
+        "Get a stored chat completion.",
+        "Returns the completion; one that is not whole has a `status`, perhaps an `error`, and no "
+        "`finish_reason`.",
+        {200: Reply("The completion.", {JSON: ChatCompletion})},
+        refuses=(404,),
+        error=ERROR,
+    ),
+    Operation(
+        "post",
+        _COMPLETION,
+        "Change the metadata of a stored chat completion.",
+        "Replaces the metadata; nothing else can be changed.",
+        {200: Reply("The completion after the change.", {JSON: ChatCompletion})},
+        body=ChangedCompletion,
+        refuses=(404,),
+        error=ERROR,
+    ),
+    Operation(
+        "delete",
+        _COMPLETION,
+        "Delete a stored chat completion.",
+        "Deletes the completion with its question and its conversation, if that has no other "
+        "messages.",
+        {200: Reply("It was deleted.", {JSON: DeletedCompletion})},
+        refuses=(404, 409),
+        error=ERROR,
+    ),
+    Operation(
+        "get",
+        f"{_COMPLETION}/messages",
+        "List the messages that a stored chat completion answers.",
+        "Returns the stored questions and answers of its branch, its own question last.",
+        {200: Reply("A page of messages.", {JSON: MessagePage})},
+        parameters=_PAGING,
+        refuses=(404,),
         error=ERROR,
     ),
     Operation(

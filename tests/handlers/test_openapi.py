@@ -77,6 +77,7 @@ def test_the_types_keep_the_names_by_which_generated_clients_know_them() -> None
         *("ChatText", "ChatTool", "ChatToolCall", "Choice", "ChosenFunction", "ChosenName"),
         *("CompletionMessage", "CompletionTokens", "CompletionToolCall", "CompletionUsage"),
         *("DeveloperMessage", "ErrorBody", "ErrorObject", "OpenAIModel", "OpenAIModels"),
+        *("ChangedCompletion", "CompletionPage", "DeletedCompletion", "MessagePage"),
         *("PromptTokens", "StreamOptions", "SystemMessage", "TextFormat", "ToolMessage"),
         "UserMessage",
     )

@@ -24,6 +24,7 @@ from tests.upstreams import ScriptedUpstream
 ID = "([^/]+)"
 CONVERSATION = f"/api/v1/conversations/{ID}"
 ANSWER = f"/api/v1/answers/{ID}"
+COMPLETION = f"/v1/chat/completions/{ID}"
 
 # Routes that name something of somebody's: the bodies that they take. An id is in the path unless
 # the body has it.
@@ -39,6 +40,10 @@ OWNED: dict[tuple[str, str], Any] = {
     ("POST", f"{ANSWER}/stop"): None,
     ("POST", f"{ANSWER}/regenerate"): None,
     ("GET", f"/api/v1/files/{ID}"): None,
+    ("GET", COMPLETION): None,
+    ("POST", COMPLETION): {"metadata": {"mine": "now"}},
+    ("DELETE", COMPLETION): None,
+    ("GET", f"{COMPLETION}/messages"): None,
 }
 # Routes that name nothing, and what they show or make is the asker's own.
 OWN = {
@@ -52,6 +57,7 @@ OWN = {
     # So are the ids of threads and runs.
     ("POST", "/ag-ui"),
     ("GET", "/ag-ui"),
+    ("GET", "/v1/chat/completions"),
     ("POST", "/v1/chat/completions"),
 }
 # Routes that show nothing of any user's.
@@ -86,7 +92,11 @@ class Things(NamedTuple):
     def _id_for(self, pattern: str) -> str:
         if "/files/" in pattern:
             return self.file
-        return self.answer if "/answers/" in pattern else self.conversation
+        return (
+            self.answer
+            if "/answers/" in pattern or "/completions/" in pattern
+            else self.conversation
+        )
 
     def path(self, pattern: str) -> str:
         """A route's path to it."""

@@ -24,6 +24,19 @@ async def test_real_responses_are_as_they_are_described(
     await described.call("get", "/v1/models/{model}", "/v1/models/openai%2Fm")
     await described.call("get", "/v1/models/{model}", "/v1/models/none")
 
+    one, stored = (
+        f"{PATH}/{{completion_id}}",
+        await described.call("post", PATH, PATH, asked(store=True)),
+    )
+    path = f"{PATH}/{stored.body['id']}"
+    await described.call("get", PATH, f"{PATH}?limit=1")
+    await described.call("get", PATH, f"{PATH}?limit=0")
+    await described.call("get", one, path)
+    await described.call("get", one, f"{PATH}/none")
+    await described.call("get", f"{one}/messages", f"{path}/messages")
+    await described.call("post", one, path, {"metadata": {"a": "b"}})
+    await described.call("delete", one, path)
+
     called = {(method, path) for method, path, _ in described.seen}
     theirs = {path: each for path, each in DOCUMENT["paths"].items() if path[:4] == "/v1/"}
     assert called == {(method, path) for path, each in theirs.items() for method in each}
