@@ -10,6 +10,7 @@ from auth.errors import KeysUnavailable, Unauthenticated
 from providers.errors import ProviderError
 from relay.errors import (
     AnswerElsewhere,
+    IdBeingDeleted,
     KeyReused,
     MissingToolResults,
     ModelNotAllowed,
@@ -123,7 +124,7 @@ def to_error_response(error: BaseException | None) -> ErrorResponse | None:
             return ErrorResponse(HTTPStatus.FORBIDDEN, error.code, str(error))
         case QuestionTooLong() | ToolLoopTooLong():
             return ErrorResponse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error.code, str(error))
-        case ShuttingDown() | AnswerElsewhere() | Upgrading():
+        case ShuttingDown() | AnswerElsewhere() | Upgrading() | IdBeingDeleted():
             return _try_again(error.code, str(error))
         case ModelNotAllowed():
             return ErrorResponse(HTTPStatus.FORBIDDEN, error.code, str(error))

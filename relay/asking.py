@@ -12,6 +12,7 @@ stored.
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 
 import msgspec
 
@@ -24,10 +25,12 @@ from relay.answer import Answer
 from relay.ask_request import AskRequest, Caller
 from relay.checkpoints import Checkpoints
 from relay.context import History, history
+from relay.deletion_sweep import DeletionSweep
 from relay.delta_intake import DeltaIntake
 from relay.ending_writer import EndingWriter
 from relay.endings import disconnected_before_sending, never_sent
 from relay.errors import (
+    IdBeingDeleted,
     QuestionTooLong,
     ShuttingDown,
     StorageUnavailable,
@@ -51,9 +54,12 @@ from relay.titles import title_of
 from relay.tool_loop import calls_in, check_results
 from relay.upstream_call import UpstreamCall
 from storage.contract import Storage
-from storage.errors import Busy, KeyTaken, NotFound
+from storage.errors import BeingDeleted, Busy, KeyTaken, NotFound
 from storage.sizes import conversation_bytes, messages_bytes
 from storage.values import IdempotencyKey
+
+# The errors after which nothing of a question is stored.
+_NOT_STORED = (NotFound, Busy, KeyTaken, IdBeingDeleted)
 
 _NO_FILES: Mapping[str, FileContent] = {}
 
@@ -76,6 +82,7 @@ class Asker:
         finisher: Finisher,
         pacer: Pacer,
         prompt_files: PromptFiles,
+        deletion_sweep: DeletionSweep,
     ) -> None:
         self._storage = storage
         self._models = models
@@ -89,6 +96,7 @@ class Asker:
         self._finisher = finisher
         self._pacer = pacer
         self._prompt_files = prompt_files
+        self._deletion_sweep = deletion_sweep
         self._is_closed = False
 
     def close(self) -> None:
@@ -156,7 +164,7 @@ class Asker:
                 self._begin(generation, is_stored=request.store)
             except BaseException as error:
                 self._give_up(generation, error, may_be_stored=request.store)
-                if files is not None and isinstance(error, NotFound | Busy | KeyTaken):
+                if files is not None and isinstance(error, _NOT_STORED):
                     await files.discard(self._storage)
                 raise
             return generation.answer
@@ -291,18 +299,33 @@ class Asker:
         key: IdempotencyKey | None,
         replaces: str | None,
     ) -> None:
-        """Store question and answer. An orphaned live answer does not prevent it."""
-        title = title_of(request.text if request.parts else request.content)
+        """Store question and answer.
+
+        Neither an orphaned live answer prevents it, nor what is left of a deleted conversation with
+        the id that the client chose.
+        """
+        store = partial(
+            self._storage.ask,
+            question,
+            live,
+            title=title_of(request.text if request.parts else request.content),
+            new=new,
+            key=key,
+            replaces=replaces,
+            id_is_chosen=request.creates_conversation,
+        )
         try:
-            await self._storage.ask(
-                question, live, title=title, new=new, key=key, replaces=replaces
-            )
+            await store()
         except Busy:
             if not await self._orphans.end_all():
                 raise
-            await self._storage.ask(
-                question, live, title=title, new=new, key=key, replaces=replaces
-            )
+            await store()
+        except BeingDeleted:
+            await self._deletion_sweep.finish(request.user, live.conversation_id)
+            try:
+                await store()
+            except BeingDeleted:  # again, in the meantime
+                raise IdBeingDeleted from None
 
     def _begin(self, generation: Generation, *, is_stored: bool) -> None:
         """Let the request be sent; the answer is saved as it grows, and ends with the call."""
@@ -319,7 +342,7 @@ class Asker:
         """Drop a question that was not stored, or whose storing is uncertain."""
         generation.upstream.drop()
         self._checkpoints.discard(generation.answer)
-        if may_be_stored and not isinstance(error, NotFound | Busy | KeyTaken):
+        if may_be_stored and not isinstance(error, _NOT_STORED):
             # If it was stored, its answer must not stay live.
             left = isinstance(error, asyncio.CancelledError)
             ending = disconnected_before_sending() if left else never_sent(StorageUnavailable())

@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from model.messages import now
+from relay.errors import IdBeingDeleted
 from storage.contract import DeletionStore, FileStore
 from storage.errors import StorageError
 from storage.values import UNASKED_FILE_SECONDS, Deletion
@@ -25,6 +26,9 @@ log = logging.getLogger("headrace.deletion_sweep")
 
 # How often in a lease the leftovers of dead processes are looked for, as orphans are.
 _SWEEPS_PER_LEASE = 4
+
+# Seconds for a conversation whose id is needed again: some 50,000 messages.
+_FINISH_SECONDS = 2.0
 
 
 class _SweptStore(DeletionStore, FileStore, Protocol):
@@ -47,6 +51,18 @@ class DeletionSweep:
     def begin(self) -> None:
         """A conversation was deleted here."""
         self._due.set()
+
+    async def finish(self, user: str, conversation_id: str) -> None:
+        """Purge a deleted conversation to its end, now, since a new one is to have its id.
+
+        Raises IdBeingDeleted if that takes longer than a person waits for a question, and
+        StorageError; the sweep goes on with it then.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _FINISH_SECONDS
+        while await self._storage.purge(Deletion(conversation_id, user, again=True)):
+            if loop.time() > deadline:
+                raise IdBeingDeleted
 
     async def run(self) -> None:
         """Delete messages until cancelled: of earlier deletions first, then of those that come."""

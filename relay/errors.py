@@ -12,6 +12,7 @@ RelayError
 ├── StorageQuotaExceeded the user would store more than `limits.kept_bytes_per_user`
 ├── UnsupportedContent   the model cannot take the question's content
 ├── UnsupportedParameter the model's provider cannot express an option
+├── IdBeingDeleted       what a deleted conversation of the chosen id had is still there
 ├── Upgrading            a process of an older version could not read the question's content
 ├── RetryLater           a limit is reached; `retry_after` says for how long
 │   ├── Overloaded           this process is at capacity
@@ -191,6 +192,16 @@ class Upgrading(RelayError):
     code = "upgrading"
     words = (
         "The server is being upgraded, and its older processes cannot read content of this kind. "
+        "Try again in a few seconds."
+    )
+
+
+class IdBeingDeleted(RelayError):
+    """A client chose the id of a conversation that was deleted and is not removed to its end."""
+
+    code = "conversation_being_deleted"
+    words = (
+        "The conversation that had this id was deleted, and what it had is still being removed. "
         "Try again in a few seconds."
     )
 

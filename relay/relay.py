@@ -114,6 +114,7 @@ class Relay:
         self._ending_writer = EndingWriter(storage, lease_seconds=lease_seconds, outbox=outbox)
         self._pacer = Pacer(limits.pace_seconds, self.live_answers)
         self.file_threads = FileThreads()
+        self._deletion_sweep = DeletionSweep(storage, lease_seconds=lease_seconds)
         self._recent_asks = RecentAsks()
         self._asker = Asker(
             storage,
@@ -124,6 +125,7 @@ class Relay:
             unread=self.unread_answers,
             pacer=self._pacer,
             prompt_files=PromptFiles(storage, self.file_threads),
+            deletion_sweep=self._deletion_sweep,
             checkpoints=self._checkpoints,
             orphans=self._orphans,
             ending_writer=self._ending_writer,
@@ -147,7 +149,6 @@ class Relay:
             remote_answers=self.remote_answers,
             lease=self._lease,
         )
-        self._deletion_sweep = DeletionSweep(storage, lease_seconds=lease_seconds)
         self.conversations = Conversations(
             storage,
             admission=self._admission,
@@ -227,7 +228,8 @@ class Relay:
         UnknownModel, ModelNotAllowed, UnknownParent, UnknownToolCall, MissingToolResults,
         UnsupportedContent, UnsupportedParameter, Upgrading, NotFound (the conversation), Busy (it
         has a live answer), KeyReused, QuestionTooLong, ToolLoopTooLong, RetryLater,
-        StorageQuotaExceeded, ShuttingDown and StorageError; nothing was sent to the provider then.
+        StorageQuotaExceeded, IdBeingDeleted, ShuttingDown and StorageError; nothing was sent to the
+        provider then.
         """
         if request.idempotency_key is not None:
             return await self._idempotent_asks.ask(request)

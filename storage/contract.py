@@ -169,6 +169,7 @@ class AskStore(Protocol):
         new: Conversation | None,
         key: IdempotencyKey | None = None,
         replaces: str | None = None,
+        id_is_chosen: bool = False,
     ) -> None:
         """Store a question, its live answer and its key, all or nothing.
 
@@ -180,6 +181,9 @@ class AskStore(Protocol):
 
         The files that the question names become visible with it. Raises StorageError if one of them
         is not stored.
+
+        `id_is_chosen` says that a client chose the id of `new`, so that there may have been a
+        conversation of that id. Raises BeingDeleted as long as it is not purged to its end.
 
         Raises KeyTaken, before NotFound and Busy, if `key` stands for another answer, unless that
         is the one with the id `replaces`: then the key stands for the new one from now on.
@@ -326,7 +330,12 @@ class DeletionStore(Protocol):
 
     @abstractmethod
     async def purge(self, deletion: Deletion) -> bool:
-        """Delete a batch of what is left of a conversation; returns False once nothing is left."""
+        """Delete a batch of what is left of a conversation; returns False once nothing is left.
+
+        Nothing is deleted once the deletion is finished: a new conversation may have the same id.
+        A process that purges at the same time, however late it is, deletes nothing of that one.
+        With `deletion.again` it is finished as soon as nothing is left.
+        """
 
 
 class ApiKeyStore(Protocol):
@@ -423,9 +432,9 @@ class Storage(
     MessageStore,
     AnswerLists,
     FileStore,
+    DeletionStore,
     AskStore,
     CoordinationStore,
-    DeletionStore,
     ApiKeyStore,
     CountStore,
     StoreLifecycle,

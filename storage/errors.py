@@ -5,10 +5,11 @@ StorageError          the store could not be reached or failed; has a Reason
 └── TooLarge          what was to be stored will never fit
 NotFound              no such document of this user
 Busy                  the conversation has a live answer already
+BeingDeleted          the new conversation's id is that of one of which something is left
 KeyTaken              the idempotency key stands for another answer already
 InvalidCursor         not a cursor of this list
 
-The last four come from a store that works. No error's message contains user data or a password of
+The last five come from a store that works. No error's message contains user data or a password of
 the store.
 """
 
@@ -108,6 +109,10 @@ class Busy(Exception):
     def __init__(self, answer_id: str) -> None:
         super().__init__(f"answer {answer_id} is live")
         self.answer_id = answer_id
+
+
+class BeingDeleted(Exception):
+    """The new conversation has the id of a deleted one that is not purged yet."""
 
 
 class KeyTaken(Exception):

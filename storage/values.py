@@ -108,7 +108,7 @@ class WebhookDelivery(msgspec.Struct, frozen=True, kw_only=True):
 class Deletion(msgspec.Struct, frozen=True):
     """A deleted conversation of which messages may be left in the store.
 
-    `again`: it was purged before, and only late writes can be left.
+    `again`: it was purged before, and only late writes can be left; or its id is needed again.
     """
 
     conversation_id: str

@@ -33,6 +33,7 @@ class Ask(msgspec.Struct, frozen=True):
     new: Conversation | None
     key: IdempotencyKey | None
     replaces: str | None
+    id_is_chosen: bool  # of the new conversation
 
     @property
     def messages(self) -> tuple[Message, ...]:

@@ -13,7 +13,7 @@ from pymongo.errors import DuplicateKeyError
 from model.blocks import file_ids
 from model.messages import Conversation, Message
 from storage.contract import AskStore
-from storage.errors import Busy, NotFound, StorageError
+from storage.errors import BeingDeleted, Busy, NotFound, StorageError
 from storage.mongo import queries
 from storage.mongo.ask_batches import Ask, Conflict, MongoAskBatches
 from storage.mongo.batches import Batches
@@ -47,12 +47,14 @@ class MongoAsks(MongoMessages, MongoFiles, MongoIdempotencyKeys, MongoAskBatches
         new: Conversation | None,
         key: IdempotencyKey | None = None,
         replaces: str | None = None,
+        id_is_chosen: bool = False,
     ) -> None:
-        ask = Ask(question, answer, title, new, key, replaces)
+        ask = Ask(question, answer, title, new, key, replaces, id_is_chosen and new is not None)
         outcome: bool | StorageError
         # A batch would be a transaction of several shards, which is not measured yet. A question
-        # with files has a step of its own.
-        if self._is_sharded or (question is not None and file_ids(question.blocks)):
+        # with files has a step of its own, and so has one whose conversation has a chosen id.
+        has_step = ask.id_is_chosen or (question is not None and bool(file_ids(question.blocks)))
+        if self._is_sharded or has_step:
             outcome = await self._ask(ask)
         else:
             made = 0 if new is None else conversation_bytes(new)
@@ -92,6 +94,8 @@ class MongoAsks(MongoMessages, MongoFiles, MongoIdempotencyKeys, MongoAskBatches
                 may_report_busy = False
                 await self._claim_key(session, key, ask.replaces)
                 may_report_busy = True
+            if ask.id_is_chosen:
+                await self._check_is_purged(session, answer.conversation_id)
             try:
                 ordinal = await self._reserve_ordinals(session, ask.messages, ask.title, make)
             except DuplicateKeyError:
@@ -147,6 +151,16 @@ class MongoAsks(MongoMessages, MongoFiles, MongoIdempotencyKeys, MongoAskBatches
             await self._conversations.update_one(key, {"$set": {"title": title}}, session=session)
         ordinals: int = conversation["ordinals"]
         return ordinals - len(messages)
+
+    async def _check_is_purged(self, session: MotorClientSession, conversation_id: str) -> None:
+        """Raise BeingDeleted if something may be left of a deleted conversation with this id.
+
+        A deletion that is stored in the meantime is one of the existing conversation with this id,
+        so that the question's transaction, which writes to that one, too, conflicts with it.
+        """
+        key = queries.deletion_key(conversation_id)
+        if await self._deletions.find_one(key, {"_id": 1}, session=session) is not None:
+            raise BeingDeleted
 
     async def _is_message(self, message: Message) -> bool:
         key = queries.message_key(message.id) | {"user": message.user}

@@ -1,12 +1,12 @@
 """Deleted conversations: hidden at once, and cleared of their messages and files in batches."""
 
-from motor.motor_tornado import MotorClientSession
+from motor.motor_tornado import MotorClientSession, MotorCollection
 
 from storage.contract import DeletionStore
 from storage.errors import NotFound
 from storage.mongo import queries
 from storage.mongo.connection import MongoConnection, command
-from storage.mongo.documents import deletion_in
+from storage.mongo.documents import Document, deletion_in
 from storage.mongo.transactions import transact
 from storage.values import Deletion
 
@@ -57,29 +57,42 @@ class MongoDeletions(MongoConnection, DeletionStore):
     @command("clearing")
     async def purge(self, deletion: Deletion) -> bool:
         user, conversation_id = deletion.user, deletion.conversation_id
+        # In this order: what was found before the deletion is claimed is of the deleted
+        # conversation, since none has its id until the deletion is finished. So it may be deleted
+        # by its ids, whatever has happened in the meantime.
+        found = await self._left(user, conversation_id)
         key = queries.deletion_key(conversation_id)
         # For as long as a lease: two processes that clear one conversation do no harm.
-        await self._deletions.update_one(key, queries.deletion_claimed(self._lease))
-        messages = queries.messages_of(user, conversation_id)
-        first = await self._messages.find_one(messages, {"ordinal": 1}, sort=[("ordinal", 1)])
-        if first is not None:
-            batch = queries.messages_below(user, conversation_id, first["ordinal"] + _PURGE_BATCH)
-            await self._messages.delete_many(batch)
-            return True
-        chunks = queries.chunks_of_conversation(conversation_id)
-        last = await self._chunks.find_one(
-            chunks, {"_id": 1}, sort=[("_id", 1)], skip=_PURGE_BATCH - 1
-        )
-        if last is not None:
-            await self._chunks.delete_many(queries.chunks_up_to(conversation_id, last["_id"]))
-            return True
-        await self._chunks.delete_many(chunks)
-        files = self._files.find(queries.files_of(user, conversation_id), {"_id": 1})
-        if ids := [each["_id"] async for each in files.limit(_FILE_BATCH)]:
-            await self._files.delete_many(queries.files_named(user, conversation_id, ids))
+        claimed = await self._deletions.update_one(key, queries.deletion_claimed(self._lease))
+        if not claimed.matched_count:
+            return False
+        if found is not None:
+            collection, named = found
+            await collection.delete_many(named)
             return True
         if deletion.again:
             await self._deletions.delete_one(key)
         else:
             await self._deletions.update_one(key, queries.CLEARED)
         return False
+
+    async def _left(
+        self, user: str, conversation_id: str
+    ) -> tuple[MotorCollection[Document], Document] | None:
+        """A batch of what is left of a deleted conversation: where it is, and a filter by ids.
+
+        Files without a question do not count: it may be the first one of a new conversation with
+        this id. They are purged when they are old.
+        """
+        messages = queries.messages_of(user, conversation_id)
+        chunks = queries.chunks_of_conversation(conversation_id)
+        files = queries.asked_files_of(user, conversation_id)
+        for collection, query, order, limit in (
+            (self._messages, messages, "ordinal", _PURGE_BATCH),
+            (self._chunks, chunks, "_id", _PURGE_BATCH),
+            (self._files, files, "_id", _FILE_BATCH),
+        ):
+            cursor = collection.find(query, {"_id": 1}).sort(order, 1).limit(limit)
+            if ids := [each["_id"] async for each in cursor]:
+                return collection, query | {"_id": {"$in": ids}}
+        return None

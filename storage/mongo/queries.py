@@ -128,12 +128,6 @@ def chunks_of_conversation(conversation_id: str) -> Document:
     return {"conversation": conversation_id, "_id": ids}
 
 
-def chunks_up_to(conversation_id: str, last: Document) -> Document:
-    """The filter for the chunks of a conversation up to the one with the `_id` `last`."""
-    query = chunks_of_conversation(conversation_id)
-    return query | {"_id": {"$gte": query["_id"]["$gte"], "$lte": last}}
-
-
 def file_key(user: str, file_id: str) -> Document:
     """The filter for one file."""
     return {"_id": file_id, "conversation": conversation_of(file_id), "user": user}
@@ -149,9 +143,9 @@ def files_named(user: str, conversation_id: str, ids: Collection[str]) -> Docume
     return {"_id": {"$in": list(ids)}, "conversation": conversation_id, "user": user}
 
 
-def files_of(user: str, conversation_id: str) -> Document:
-    """The filter for all files of a conversation."""
-    return {"conversation": conversation_id, "user": user}
+def asked_files_of(user: str, conversation_id: str) -> Document:
+    """The filter for the files of a conversation's stored questions."""
+    return {"conversation": conversation_id, "user": user, "asked": True}
 
 
 def unasked_before(time: datetime) -> Document:

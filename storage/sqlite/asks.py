@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 from model.blocks import bytes_in
 from model.messages import Conversation, Message
 from storage.contract import AskStore
-from storage.errors import Busy, NotFound
+from storage.errors import BeingDeleted, Busy, NotFound
 from storage.sizes import client_bytes, messages_bytes
 from storage.sqlite.connection import writes
-from storage.sqlite.files import SQLiteFiles
+from storage.sqlite.deletions import SQLiteDeletions
 from storage.sqlite.idempotency_keys import SQLiteIdempotencyKeys
 from storage.sqlite.messages import SQLiteMessages
 from storage.sqlite.rows import conversation_row, message_row
@@ -35,7 +35,7 @@ def _size(question: Message | None, answer: Message, *_: Any, **__: Any) -> int:
     return asked if answer.client is None else asked + client_bytes(answer.client)
 
 
-class SQLiteAsks(SQLiteMessages, SQLiteIdempotencyKeys, SQLiteFiles, AskStore):
+class SQLiteAsks(SQLiteMessages, SQLiteIdempotencyKeys, SQLiteDeletions, AskStore):
     """Stores questions with their answers, all or nothing."""
 
     @writes("request", _size)
@@ -48,10 +48,13 @@ class SQLiteAsks(SQLiteMessages, SQLiteIdempotencyKeys, SQLiteFiles, AskStore):
         new: Conversation | None,
         key: IdempotencyKey | None = None,
         replaces: str | None = None,
+        id_is_chosen: bool = False,
     ) -> None:
         messages = (answer,) if question is None else (question, answer)
         if key is not None:
             self._claim_key(key, replaces)
+        if new is not None and id_is_chosen and self._is_being_deleted(new.id):
+            raise BeingDeleted
         if new is not None and self._begin_conversation(new, title, messages):
             self._confirm_files(question)
             self._insert_messages(messages, 0)

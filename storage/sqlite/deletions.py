@@ -44,16 +44,27 @@ class SQLiteDeletions(SQLiteFiles, DeletionStore):
     @writes("clearing")
     def purge(self, deletion: Deletion) -> bool:
         conversation_id = deletion.conversation_id
+        if not self._is_being_deleted(conversation_id):
+            return False
         self._purge_chunks(conversation_id)
         if self._purge_messages(conversation_id) or self._purge_files(conversation_id):
             return True
         self._database.execute("DELETE FROM deletions WHERE id = ?", (conversation_id,))
         return False
 
+    def _is_being_deleted(self, conversation_id: str) -> bool:
+        """Whether something may be left of a deleted conversation with this id."""
+        if not self._file.columns.get("deletions"):
+            return False
+        deletion = self._fetch_row("SELECT id FROM deletions WHERE id = ?", conversation_id)
+        return deletion is not None
+
     def _purge_messages(self, conversation_id: str) -> bool:
         """Delete the oldest messages of a conversation; returns whether there were any."""
+        has_client = "client" in self._file.columns["messages"]
+        client = "coalesce(length(CAST(client AS BLOB)), 0)" if has_client else "0"
         sizes = self._database.execute(
-            """SELECT id, length(CAST(blocks AS BLOB)) AS size FROM messages
+            f"""SELECT id, length(CAST(blocks AS BLOB)) + {client} AS size FROM messages
             WHERE conversation_id = ? ORDER BY ordinal LIMIT ?""",
             (conversation_id, _PURGE_BATCH),
         )

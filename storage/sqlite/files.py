@@ -90,11 +90,15 @@ class SQLiteFiles(SQLiteConnection, FileStore):
             self._database.execute("DELETE FROM unasked_files WHERE id = ?", (file_id,))
 
     def _purge_files(self, conversation_id: str) -> bool:
-        """Delete some files of a conversation; returns whether there were any."""
+        """Delete some files of a conversation; returns whether there were any.
+
+        Those without a question stay: it may be the first one of a new conversation with this id.
+        """
         if not self._has_files:
             return False
         rows = self._database.execute(
-            "SELECT id FROM files WHERE conversation_id = ? LIMIT ?",
+            """SELECT id FROM files WHERE conversation_id = ?
+            AND id NOT IN (SELECT id FROM unasked_files) LIMIT ?""",
             (conversation_id, _PURGE_BATCH),
         ).fetchall()
         for row in rows:

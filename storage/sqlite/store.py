@@ -6,7 +6,6 @@ from storage.sqlite.api_keys import SQLiteApiKeys
 from storage.sqlite.asks import SQLiteAsks
 from storage.sqlite.coordination import SQLiteCoordination
 from storage.sqlite.counts import SQLiteCounts
-from storage.sqlite.deletions import SQLiteDeletions
 from storage.sqlite.lifecycle import SQLiteLifecycle
 
 
@@ -15,7 +14,6 @@ class SQLiteStorage(
     SQLiteCoordination,
     SQLiteAsks,
     SQLiteAnswerLists,
-    SQLiteDeletions,
     SQLiteApiKeys,
     SQLiteCounts,
     Storage,

@@ -119,6 +119,7 @@ class MemoryStorage:
         new: Conversation | None,
         key: IdempotencyKey | None = None,
         replaces: str | None = None,
+        id_is_chosen: bool = False,
     ) -> None:
         """As the contract says."""
         if key is not None:
