@@ -381,15 +381,21 @@ async def test_a_changed_secret_signs_what_waits(
 
 
 @pytest.mark.gen_test
-async def test_an_answer_that_is_not_stored_is_not_told(
-    serve: Serving, providers: Providers, receiver: Receiver, store: FaultyStorage
+async def test_a_completion_that_is_not_stored_is_not_told(
+    serve: Serving, providers: Providers, upstream: ScriptedUpstream, receiver: Receiver
 ) -> None:
     server = await serve.start(providers=providers, webhooks=[receiver.settings()])
+    upstream.tokens("a")
+    upstream.finish()
+    asked = {"model": "openai/m", "messages": [{"role": "user", "content": "hi"}]}
 
-    refused = await call(server.url, "POST", "/api/v1/chat", {"content": ""}, headers=JSON)
+    completed = await call(server.url, "POST", "/v1/chat/completions", asked)
+    stored = await answered(server)
+    await receiver.requests(1)
+    await serve.stop(server)  # which sends what is left
 
-    assert 400 == refused.status
-    assert [] == receiver.received
+    assert 200 == completed.status
+    assert [f"evt_{stored}"] == [each.id for each in receiver.received]
 
 
 @pytest.mark.gen_test
