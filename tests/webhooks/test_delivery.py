@@ -381,7 +381,7 @@ async def test_a_changed_secret_signs_what_waits(
 
 
 @pytest.mark.gen_test
-async def test_a_completion_that_is_not_stored_is_not_told(
+async def test_a_completion_that_is_stored_is_told_and_others_are_not(
     serve: Serving, providers: Providers, upstream: ScriptedUpstream, receiver: Receiver
 ) -> None:
     server = await serve.start(providers=providers, webhooks=[receiver.settings()])
@@ -389,13 +389,16 @@ async def test_a_completion_that_is_not_stored_is_not_told(
     upstream.finish()
     asked = {"model": "openai/m", "messages": [{"role": "user", "content": "hi"}]}
 
-    completed = await call(server.url, "POST", "/v1/chat/completions", asked)
-    stored = await answered(server)
+    _, stored = [
+        await call(server.url, "POST", "/v1/chat/completions", asked | {"store": is_stored})
+        for is_stored in (False, True)
+    ]
     await receiver.requests(1)
     await serve.stop(server)  # which sends what is left
 
-    assert 200 == completed.status
-    assert [f"evt_{stored}"] == [each.id for each in receiver.received]
+    assert 200 == stored.status
+    answer_id = stored.body["id"].removeprefix("chatcmpl-")
+    assert [f"evt_{answer_id}"] == [each.id for each in receiver.received]
 
 
 @pytest.mark.gen_test
