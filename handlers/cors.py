@@ -9,6 +9,7 @@ _MAY_READ = ", ".join(
     (
         *(
             "Headrace-Conversation-Id",
+            "Headrace-Error",
             "Location",
             "Preference-Applied",
             "Retry-After",

@@ -234,15 +234,14 @@ def _whole(block: Block) -> bytes:
 
 
 def _end_metadata(ending: Ending, request_id: str) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    return {
         "status": ending.status,
         "finish_reason": ending.finish_reason,
         "usage": ending.usage,
         "timing": ending.timing,
+        # Also without one: it replaces that of an earlier step of the message.
+        "error": None if ending.error is None else Problem.of(ending.error, request_id),
     }
-    if ending.error is not None:
-        told["error"] = Problem.of(ending.error, request_id)
-    return told
 
 
 def _metadata(metadata: dict[str, Any]) -> bytes:
