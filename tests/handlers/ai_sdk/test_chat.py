@@ -112,7 +112,7 @@ async def test_regenerating_asks_the_stored_question_again(
     assert 3 == len({one(chunks, "start")["messageId"] for chunks in answers})
 
 
-@pytest.mark.parametrize("only_last", [False])
+@pytest.mark.parametrize("only_last", [True, False])
 @pytest.mark.gen_test
 async def test_an_edited_question_stands_beside_the_first_one(
     headrace: Server, chat: Chat, upstream: ScriptedUpstream, only_last: bool
