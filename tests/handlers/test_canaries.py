@@ -61,6 +61,8 @@ async def misuse(url: str, secret: str, answer_id: str) -> list[str]:
             ("GET", f"/api/v1/nothing?ticket={secret}"),
             ("PUT", f"/api/v1/models?ticket={secret}"),
             ("POST", "/api/v1/chat"),
+            ("GET", f"/ai-sdk/chat/x/stream?has={secret}"),
+            ("POST", "/ai-sdk/chat"),
         ):
             body = {"content": "q", "model": "none/none"} if method == "POST" else None
             answered = await call(url, method, path, body, headers=headers)

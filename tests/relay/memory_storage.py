@@ -232,6 +232,7 @@ class MemoryStorage:
         return PeerRequests(
             frozenset().union(*(each.follows for each in ours)),
             frozenset().union(*(each.stops for each in ours)),
+            frozenset().union(*(each.stops_unread for each in ours)),
         )
 
     async def answer_updates(self, positions: Mapping[str, int]) -> AnswerUpdates:

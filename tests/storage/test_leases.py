@@ -245,9 +245,11 @@ async def test_a_request_to_a_process_is_seen_by_it_alone(mongo: Place) -> None:
 @pytest.mark.gen_test
 async def test_requests_of_several_processes_are_taken_together(mongo: Place) -> None:
     owner, one, other = [await mongo.open(name) for name in ("owner", "one", "other")]
-    await one.renew_lease({"owner": PeerRequests(frozenset({"a", "b"}), frozenset({"s"}))})
-    await other.renew_lease({"owner": PeerRequests(frozenset({"b", "c"}), frozenset({"t"}))})
-    assert await owner.peer_requests() == PeerRequests(frozenset("abc"), frozenset("st"))
+    await one.renew_lease({"owner": PeerRequests(frozenset("ab"), frozenset("s"), frozenset("u"))})
+    await other.renew_lease({"owner": PeerRequests(frozenset("bc"), frozenset("t"))})
+    assert await owner.peer_requests() == PeerRequests(
+        frozenset("abc"), frozenset("st"), frozenset("u")
+    )
 
 
 @pytest.mark.gen_test
@@ -292,7 +294,12 @@ async def test_requests_run_out_with_their_lease(mongo: Place) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "requests", [PeerRequests(frozenset({"a"})), PeerRequests(stops=frozenset({"a"}))]
+    "requests",
+    [
+        PeerRequests(frozenset({"a"})),
+        PeerRequests(stops=frozenset({"a"})),
+        PeerRequests(stops_unread=frozenset({"a"})),
+    ],
 )
 @pytest.mark.gen_test
 async def test_who_has_requests_to_peers_keeps_the_lease_when_it_closes(
