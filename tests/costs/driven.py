@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
@@ -33,11 +34,21 @@ from tests.costs.faults import Work, line_added
 Window = Callable[[], Awaitable[None]]
 
 # What is counted is done so often, and counted so many times: the least of the counts is taken.
-PER_WINDOW: dict[Work, int] = {"token": 64, "shared token": 64, "question": 16}
+PER_WINDOW: dict[Work, int] = {
+    "token": 64,
+    "shared token": 64,
+    "chat token": 64,
+    "question": 16,
+}
 WINDOWS = 5
 
 # Ahead of the first window: caches fill, and the answer gets so long that its texts are joined.
-_WARM_UP: dict[Work, int] = {"token": 256, "shared token": 256, "question": 32}
+_WARM_UP: dict[Work, int] = {
+    "token": 256,
+    "shared token": 256,
+    "chat token": 256,
+    "question": 32,
+}
 
 # Further readers of a shared token: less than are written to in one call stack.
 MORE_READERS = 8
@@ -62,20 +73,46 @@ _END = (
     + _chunk(b"[DONE]")
     + b"0\r\n\r\n"
 )
-_BODY = b'{"content":"hi","model":"driven/model"}'
-_REQUEST = (
-    b"POST /api/v1/chat HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n"
-    b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
+
+
+class Speech(NamedTuple):
+    """How a reader asks, and by what it knows a token's event and the end of one."""
+
+    request: bytes
+    growth: bytes
+    growth_end: bytes
+
+
+def _request(path: bytes, body: bytes) -> bytes:
+    return (
+        b"POST %b HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n"
+        b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (path, len(body), body)
+    )
+
+
+_NATIVE = Speech(
+    _request(b"/api/v1/chat", b'{"content":"hi","model":"driven/model"}'),
+    growth=b"event: delta",
+    growth_end=b' word"}\n\n\r\n',
+)
+_CHAT = Speech(
+    _request(
+        b"/v1/chat/completions",
+        b'{"model":"driven/model","store":true,"stream":true,'
+        b'"messages":[{"role":"user","content":"hi"}]}',
+    ),
+    growth=b'{"content":" word"}',
+    growth_end=b'{"content":" word"},"finish_reason":null}]}\n\n\r\n',
 )
 _EVENTS = b"GET /api/v1/answers/%b/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
 _ANSWER_ID = re.compile(rb'"answer_id":"([^"]+)"')
-_GROWTH_END = b' word"}\n\n\r\n'
 
 
 class Driven:
     """The upstream's and the reader's side of the server: callbacks that send what comes next."""
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, listener: socket.socket, speech: Speech = _NATIVE) -> None:
+        self._speech = speech
         self._loop = asyncio.get_running_loop()
         self._listener = listener
         self._loop.add_reader(listener, self._accept)
@@ -147,7 +184,8 @@ class Driven:
 
     def _ask(self) -> None:
         assert self._reader is not None
-        assert self._reader.send(_REQUEST) == len(_REQUEST)
+        request = self._speech.request
+        assert self._reader.send(request) == len(request)
 
     def _send(self, data: bytes) -> None:
         assert self._upstream is not None
@@ -172,9 +210,9 @@ class Driven:
         if not data:  # the server has stopped
             self._loop.remove_reader(self._reader)
         elif self._tokens:
-            self._tokens -= data.count(b"event: delta")
+            self._tokens -= data.count(self._speech.growth)
             self._go_on()
-        elif data.endswith(b"0\r\n\r\n" if self._whole_answers else _GROWTH_END):
+        elif data.endswith(b"0\r\n\r\n" if self._whole_answers else self._speech.growth_end):
             self._questions -= 1
             if self._questions:
                 self._ask()
@@ -188,7 +226,7 @@ class Driven:
         data = reader.recv(65536)
         if not data:
             self._loop.remove_reader(reader)
-        elif data.endswith(_GROWTH_END):
+        elif data.endswith(self._speech.growth_end):
             self._unread -= 1
             self._go_on()
 
@@ -207,11 +245,11 @@ class Driven:
 
 
 @asynccontextmanager
-async def driven(folder: Path) -> AsyncIterator[Driven]:
+async def driven(folder: Path, speech: Speech = _NATIVE) -> AsyncIterator[Driven]:
     """A running server with its files in `folder`, and the sides that drive it."""
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setblocking(False)
-    sides = Driven(listener)
+    sides = Driven(listener, speech)
     provider = {
         "dialect": "openai",
         "base_url": f"http://127.0.0.1:{listener.getsockname()[1]}/v1",
@@ -239,7 +277,7 @@ async def driven(folder: Path) -> AsyncIterator[Driven]:
 @asynccontextmanager
 async def warm(folder: Path, work: Work) -> AsyncIterator[Window]:
     """A server that has done the work for a while; what is yielded does one window of it."""
-    async with driven(folder) as sides:
+    async with driven(folder, _CHAT if work == "chat token" else _NATIVE) as sides:
         if work != "question":
             await sides.begin_answer()
         if work == "shared token":

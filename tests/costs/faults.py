@@ -12,12 +12,13 @@ from relay.asking import Asker
 from relay.delta_intake import DeltaIntake
 from relay.reader import Reader
 
-Work = Literal["token", "shared token", "question"]
+Work = Literal["token", "shared token", "chat token", "question"]
 
 # Each passes here once; a shared token once for each of its readers.
 _ON_THE_WAY: dict[Work, tuple[type, str]] = {
     "token": (DeltaIntake, "text"),
     "shared token": (Reader, "take"),
+    "chat token": (DeltaIntake, "text"),
     "question": (Asker, "ask"),
 }
 

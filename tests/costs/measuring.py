@@ -96,7 +96,7 @@ async def _functions(work: Work, folder: Path) -> Counter[tuple[str, str]]:
 
 
 def main() -> None:
-    """Print the costs of both."""
+    """Print the costs of each."""
     for work in driven.PER_WINDOW:
         print(work, *measure(work))
         if "--calls" in sys.argv:

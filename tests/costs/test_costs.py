@@ -29,6 +29,7 @@ _OF_TOKENS: dict[str, tuple[str, ...]] = {
 _FAULTS: dict[Work, dict[str, tuple[str, ...]]] = {
     "token": _OF_TOKENS,
     "shared token": _OF_TOKENS,
+    "chat token": _OF_TOKENS,
     "question": {
         "[repr(n) for n in range(120)]": ("calls", "instructions"),
         # Fewer are within the spare; `tests/test_soak.py` sees one.
