@@ -11,7 +11,7 @@ from tests.costs.faults import Work
 from tests.costs.measuring import Costs
 
 # With SQLite, a provider of OpenAI's dialect, and both connections kept. A token has one reader, a
-# shared token nine. A chat token is one of a chat completion, which is stored as all the others are.
+# shared token nine. A chat token is one of a chat completion, which is stored like the others.
 BOUNDS: dict[Work, Costs] = {
     "token": Costs(calls=143.4, handles=0.0, tasks=0.0, instructions=1153.7, kept_blocks=0.1),
     "shared token": Costs(
