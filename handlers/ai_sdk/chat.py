@@ -123,7 +123,9 @@ class UIChatHandler(_UIStreamHandler):
             if result is None or result.is_new or own_key or not _failed(result.answer):
                 break
             question = await self.services.storage.message(self.user, result.answer.question_id)
-            asked = msgspec.structs.replace(asked.regenerating(question), files=())
+            text, parts = text_and_parts(question.blocks)  # which name the files that are stored
+            again = asked.regenerating(question)
+            asked = msgspec.structs.replace(again, content=text, parts=parts, files=())
             key = _digest(key, result.answer.id)
         return result
 

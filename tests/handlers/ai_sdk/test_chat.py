@@ -1,11 +1,13 @@
 """A chat of `useChat`: asking, going on, regenerating, editing."""
 
+from base64 import b64encode
 from typing import Any
 
 import pytest
 
 from app.server import Server
 from model.client_ids import conversation_id_of
+from tests.file_steps import PNG
 from tests.handlers.ai_sdk.chats import (
     Chat,
     assistant,
@@ -17,6 +19,7 @@ from tests.handlers.ai_sdk.chats import (
     user,
 )
 from tests.readers import call
+from tests.serving import Serving
 from tests.steps import messages_of
 from tests.upstreams import ScriptedUpstream
 
@@ -237,3 +240,30 @@ async def test_options_of_this_server_may_come_with_the_apps_own(
     assert 0.5 == upstream.requests[0].json["temperature"]
     assert [("system", "Be brief."), ("user", "1")] == sent(upstream)
     assert conversation_id_of("local", "ai-sdk", chat.id) == metadata_of(chunks)["conversation_id"]
+
+
+@pytest.mark.gen_test
+async def test_an_image_is_sent_and_kept_also_when_its_question_is_asked_again(
+    serve: Serving, upstream: ScriptedUpstream, providers: dict[str, Any]
+) -> None:
+    settings = providers["openai"] | {"input_kinds": ["image", "file"]}
+    server = await serve.start(providers={"openai": settings})
+    chat = Chat(server.url)
+    url = f"data:image/png;base64,{b64encode(PNG).decode()}"
+    asked = user("q", "u1", {"type": "file", "mediaType": "image/png", "url": url})
+    upstream.fail(500)
+    upstream.next_request()
+    say(upstream, "one")
+    say(upstream, "two")
+
+    await chat.ask(asked)
+    answered = await chat.ask(asked)
+    named = {"messageId": one(answered, "start")["messageId"]}
+    await chat.ask(asked, trigger="regenerate-message", **named)
+
+    for request in upstream.requests:
+        [message] = request.json["messages"]
+        assert {"type": "image_url", "image_url": {"url": url}} in message["content"]
+    kept = await stored(server, metadata_of(answered)["conversation_id"])
+    assert ["text", "image"] == [block["type"] for block in kept[0]["blocks"]]
+    assert 4 == len(kept)
