@@ -1,4 +1,6 @@
-"""The routes of one answer: its event stream, tickets for reading it, and stopping it."""
+"""The routes of answers: those that are live, an answer's event stream, tickets for reading it, and
+stopping it.
+"""
 
 from contextlib import suppress
 from http import HTTPStatus
@@ -9,11 +11,35 @@ from auth.errors import KeysUnavailable
 from auth.principal import Principal
 from auth.tickets import Ticket
 from handlers.base import BaseHandler
-from handlers.response_bodies import GivenTicket, MessageView
+from handlers.errors import ApiError
+from handlers.paging import invalid_cursor, page_limit
+from handlers.response_bodies import GivenTicket, List, MessageView
 from handlers.resume_position import resume_position
 from handlers.streaming import StreamingHandler
+from model.messages import Status
 from relay.errors import Overloaded, TooMuchUnread
-from storage.errors import StorageError
+from storage.errors import InvalidCursor, StorageError
+
+
+class AnswersHandler(BaseHandler):
+    """`GET /answers?status=live`: the user's answers that are being generated."""
+
+    async def get(self) -> None:
+        """Write a page of the user's live answers of all conversations, newest first."""
+        if self.get_query_argument("status", None) != Status.LIVE:
+            raise ApiError(
+                HTTPStatus.BAD_REQUEST,
+                "invalid_status",
+                "status must be live: answers that have ended are in their conversations.",
+            )
+        limit = page_limit(self.get_query_argument("limit", None))
+        after = self.get_query_argument("after", None)
+        async with self.services.relay.unsent_budget.loading(self.user):
+            try:
+                page = await self.services.storage.live_answers(self.user, limit=limit, after=after)
+            except InvalidCursor:
+                raise invalid_cursor("after") from None
+            self.write_json(List([MessageView.of(message) for message in page.data], page.next))
 
 
 class EventsHandler(StreamingHandler):
@@ -107,6 +133,7 @@ class StopHandler(BaseHandler):
 
 
 routes = [
+    (r"/api/v1/answers", AnswersHandler),
     (r"/api/v1/answers/([^/]+)/events", EventsHandler),
     (r"/api/v1/answers/([^/]+)/ticket", TicketHandler),
     (r"/api/v1/answers/([^/]+)/stop", StopHandler),

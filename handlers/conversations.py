@@ -30,7 +30,11 @@ class ConversationsHandler(DisconnectAwareHandler):
                 )
             except InvalidCursor:
                 raise invalid_cursor("after") from None
-            self.write_json(List([ConversationView.of(each) for each in page.data], page.next))
+            live = await self.services.storage.live_answer_ids(
+                self.user, [each.id for each in page.data]
+            )
+            views = [ConversationView.of(each, live.get(each.id)) for each in page.data]
+            self.write_json(List(views, page.next))
 
     def _order(self) -> Order:
         """The query parameter `order`, or its default. Raises ApiError 400."""
@@ -72,7 +76,7 @@ class ConversationHandler(BaseHandler):
     async def get(self, conversation_id: str) -> None:
         """Write the conversation."""
         conversation = await self.services.storage.conversation(self.user, conversation_id)
-        self.write_json(ConversationView.of(conversation))
+        await self._write(conversation)
 
     async def patch(self, conversation_id: str) -> None:
         """Change the fields that the body names."""
@@ -88,12 +92,16 @@ class ConversationHandler(BaseHandler):
         conversation = await self.services.relay.conversations.change(
             self.user, conversation_id, changes, now()
         )
-        self.write_json(ConversationView.of(conversation))
+        await self._write(conversation)
 
     async def delete(self, conversation_id: str) -> None:
         """Stop a live answer of the conversation, then delete it and all its messages."""
         await self.services.relay.conversations.delete(self.user, conversation_id)
         self.set_status(HTTPStatus.NO_CONTENT)
+
+    async def _write(self, conversation: Conversation) -> None:
+        live = await self.services.storage.live_answer_ids(self.user, [conversation.id])
+        self.write_json(ConversationView.of(conversation, live.get(conversation.id)))
 
 
 routes = [

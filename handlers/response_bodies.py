@@ -59,11 +59,22 @@ class ConversationView(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: Annotated[
         _Time, Meta(description="When the last question was asked in it, or it was changed.")
     ]
+    live_answer_id: Annotated[
+        str | None,
+        Meta(
+            description="The id of the answer that is being generated in it, whose stream can be "
+            "read; null if there is none.",
+            examples=["9d0e1f2a3b4c5d6e5b1e8c7d2f3a4b6c"],
+        ),
+    ] = None
 
     @classmethod
-    def of(cls, conversation: Conversation) -> "ConversationView":
+    def of(
+        cls, conversation: Conversation, live_answer_id: str | None = None
+    ) -> "ConversationView":
         """The view of a stored conversation."""
-        return msgspec.convert(conversation, cls, from_attributes=True)
+        view = msgspec.convert(conversation, cls, from_attributes=True)
+        return msgspec.structs.replace(view, live_answer_id=live_answer_id)
 
 
 class MessageView(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,6 +28,7 @@ class Parameter(NamedTuple):
     description: str
     schema: Mapping[str, Any] = TEXT
     example: Any = None
+    required: bool = False
 
 
 class Header(NamedTuple):

@@ -221,6 +221,7 @@ def _in_path(path: str) -> list[dict[str, Any]]:
 def _parameter(parameter: Parameter) -> dict[str, Any]:
     described: dict[str, Any] = {
         "in": parameter.location,
+        "required": parameter.required,
         "name": parameter.name,
         "description": parameter.description,
         "schema": dict(parameter.schema),

@@ -191,6 +191,37 @@ OPERATIONS = (
     ),
     Operation(
         "get",
+        "/api/v1/answers",
+        "List the user's live answers.",
+        "Returns the answers of all conversations that are being generated, newest first, with "
+        "what is stored of them so far: for an app that comes to the front. Each can be read to "
+        "its end from its stream.",
+        {
+            200: Reply(
+                "A page of live answers; `next` is null on the last one.",
+                {JSON: List[MessageView]},
+            )
+        },
+        parameters=(
+            Parameter(
+                "query",
+                "status",
+                "Which answers: `live` ones.",
+                {"type": "string", "enum": ["live"]},
+                required=True,
+                example="live",
+            ),
+            LIMIT,
+            Parameter(
+                "query",
+                "after",
+                "The `next` of a page of this list: returns the page after it. Without it the "
+                "first page is returned.",
+            ),
+        ),
+    ),
+    Operation(
+        "get",
         f"{_ANSWER}/events",
         "Stream an answer from any position.",
         "Streams a live or an ended answer, from its beginning or from after the event whose id "

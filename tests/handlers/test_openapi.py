@@ -234,6 +234,10 @@ async def test_real_responses_are_as_they_are_described(
     busy = {**asked, "conversation_id": later.body["conversation_id"]}
     conflict = await described.call("post", chat, chat, busy)
     answers, answer = "/api/v1/answers/{answer_id}", f"/api/v1/answers/{later.body['answer_id']}"
+    running = "/api/v1/answers"
+    listed = await described.call("get", running, f"{running}?status=live")
+    assert later.body["answer_id"] == listed.body["data"][0]["id"]
+    await described.call("get", running, f"{running}?status=ended")
     await described.call("post", f"{answers}/stop", f"{answer}/stop")
     events = f"{answers}/events"
     await described.call("get", events, f"{answer}/events")

@@ -49,6 +49,7 @@ OWNED: dict[tuple[str, str], Any] = {
 OWN = {
     ("GET", "/api/v1/me"),
     ("GET", "/api/v1/conversations"),
+    ("GET", "/api/v1/answers"),
     ("POST", "/api/v1/conversations"),
     # A chat's id is its user's own: another user's chat of that id is another one.
     ("POST", "/ai-sdk/chat"),
@@ -197,6 +198,8 @@ async def test_to_another_user_there_is_nothing_there(
     for headers, count in ((alice.headers, 1), (bob.headers, 0), (admin.headers, 0)):
         listed = await call(server.url, "GET", "/api/v1/conversations", headers=headers)
         assert count == len(listed.body["data"])
+        running = await call(server.url, "GET", "/api/v1/answers?status=live", headers=headers)
+        assert count * live == len(running.body["data"])
     path = f"/api/v1/conversations/{hers.conversation}"
     kept = await call(server.url, "GET", path, headers=alice.headers)
     assert "q" == kept.body["title"]
