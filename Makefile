@@ -16,6 +16,8 @@ BUILD_MODULES := web/node_modules/ready-to-build
 MODULES := web/node_modules/ready
 # Clients written by others, for Node, that the server is tested with.
 CLIENTS := tests/clients/node_modules/ready
+# LiteLLM, in an environment of its own.
+LITELLM := .venv-litellm/ready
 NPM := command -v npm >/dev/null
 
 .PHONY: help setup run web test check format fuzz bench lock clean
@@ -57,8 +59,9 @@ lock: $(READY) ## write the lock files from pyproject.toml; UPGRADE=1 updates to
 	$(if $(UPGRADE),npm --prefix web update --package-lock-only)
 	npm --prefix web run --silent lock
 	npm --prefix tests/clients run --silent lock
+	echo litellm | $(COMPILE) $(if $(UPGRADE),--upgrade) --no-annotate -o tests/clients/litellm.txt -
 clean: ## remove the environment, the built page and every cache
-	rm -rf web/dist web/node_modules tests/clients/node_modules
+	rm -rf web/dist web/node_modules tests/clients/node_modules .venv-litellm
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -100,11 +103,18 @@ $(MODULES): web/package-lock.json
 	@npm --prefix web ci --loglevel=error
 	@touch $(BUILD_MODULES) $@
 
-# A test that needs them makes this.
+# Tests that need clients make these.
 $(CLIENTS): tests/clients/package-lock.json
 	$(NODE_IS_NEW_ENOUGH)
 	@echo "Installing clients that the server is tested with: half a minute, once"
 	@npm --prefix tests/clients ci --loglevel=error
+	@touch $@
+
+$(LITELLM): tests/clients/litellm.txt
+	@echo "Installing LiteLLM, which the server is tested with: a minute, once"
+	@$(BIN)/python -m venv .venv-litellm
+	@.venv-litellm/bin/python -m pip install -qq --disable-pip-version-check \
+	  --require-hashes -r $<
 	@touch $@
 
 NODE_IS_NEW_ENOUGH = @node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' || { \

@@ -11,7 +11,12 @@ import pytest
 
 from tests.rooms import ROOT, modules, rooms
 
-LOCK_FILES = ("constraints.txt", "requirements.txt", "requirements-traces.txt")
+LOCK_FILES = (
+    "constraints.txt",
+    "requirements.txt",
+    "requirements-traces.txt",
+    "tests/clients/litellm.txt",
+)
 NPM_FOLDERS = ("web", "tests/clients")
 
 # The lock files

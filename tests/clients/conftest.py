@@ -8,8 +8,8 @@ import pytest
 from tornado.ioloop import IOLoop
 
 from tests.clients.killable import KillableServer
-from tests.clients.node_scripts import FOLDER, NodeScripts
 from tests.clients.qwen import settings_of
+from tests.clients.scripts import FOLDER, Scripts
 from tests.launching import Launcher
 from tests.rooms import ROOT
 from tests.scheduling import locked
@@ -17,16 +17,29 @@ from tests.upstreams import ScriptedUpstream
 
 
 @pytest.fixture(scope="session")
-def node(needs: Callable[[str], str]) -> NodeScripts:
+def node(needs: Callable[[str], str]) -> Scripts:
     """Runs scripts of this folder; the packages of package.json are installed."""
     needs("npm")
-    mark = f"{FOLDER.relative_to(ROOT)}/node_modules/ready"
+    make("tests/clients/node_modules/ready")
+    return Scripts(needs("node"))
+
+
+@pytest.fixture(scope="session")
+def litellm() -> Scripts:
+    """Runs scripts that import LiteLLM: its environment is its own, since it is as large as ours,
+    and wants other versions of what the server needs.
+    """
+    make(".venv-litellm/ready")
+    return Scripts(str(ROOT / ".venv-litellm/bin/python"))
+
+
+def make(target: str) -> None:
+    """Have the Makefile install packages."""
     with locked(FOLDER):  # another worker may be installing them
         made = subprocess.run(
-            ["make", "--no-print-directory", mark], cwd=ROOT, capture_output=True, text=True
+            ["make", "--no-print-directory", target], cwd=ROOT, capture_output=True, text=True
         )
     assert 0 == made.returncode, made.stdout + made.stderr
-    return NodeScripts(needs("node"))
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ const ways = {
     const gone = await completions.retrieve(made.id).catch(described);
     return {
       text: found.choices[0].message.content,
-      metadata: updated.metadata,
+      topic: updated.metadata.topic,
       listed: listed.includes(made.id),
       deleted,
       status: gone.status,

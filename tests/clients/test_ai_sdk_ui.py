@@ -11,7 +11,6 @@ import pytest
 
 from app.server import Server
 from tests.clients.killable import KillableServer
-from tests.clients.node_scripts import NodeScripts, Script
 from tests.clients.qwen import (
     CALL_ID,
     IMAGE,
@@ -28,6 +27,7 @@ from tests.clients.qwen import (
     results_in,
     thinks_and_answers,
 )
+from tests.clients.scripts import Script, Scripts
 from tests.upstreams import ScriptedUpstream
 
 MAJORS = [5, 6, 7]
@@ -72,7 +72,7 @@ class Page:
 
 
 @pytest.fixture
-def pages(node: NodeScripts) -> Any:
+def pages(node: Scripts) -> Any:
     """Opens pages: `async with pages(url, 6, "vue") as page`."""
 
     @asynccontextmanager

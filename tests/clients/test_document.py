@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from app.server import Server
-from tests.clients.node_scripts import FOLDER, NodeScripts
+from tests.clients.scripts import FOLDER, Scripts
 from tests.rooms import ROOT
 from tests.upstreams import ScriptedUpstream
 
@@ -101,7 +101,7 @@ async def test_an_example_shows_the_answer(
     example: Example,
     headrace: Server,
     upstream: ScriptedUpstream,
-    node: NodeScripts,  # which has installed the packages
+    node: Scripts,  # which has installed the packages
     needs: Callable[[str], str],
     tmp_path: Path,
 ) -> None:

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from app.server import Server
-from tests.clients.node_scripts import NodeScripts
 from tests.clients.openai_sdk import MESSAGES, TOOLS
 from tests.clients.qwen import (
     CALL_ID,
@@ -19,6 +18,7 @@ from tests.clients.qwen import (
     results_in,
     thinks_and_answers,
 )
+from tests.clients.scripts import Scripts
 from tests.upstreams import ScriptedUpstream
 
 SCRIPT = "openai_chat.js"
@@ -27,7 +27,7 @@ ASK: Any = {"model": MODEL, "messages": MESSAGES}
 
 @pytest.mark.gen_test
 async def test_a_stream_has_reasoning_text_and_usage(
-    headrace: Server, upstream: ScriptedUpstream, node: NodeScripts
+    headrace: Server, upstream: ScriptedUpstream, node: Scripts
 ) -> None:
     thinks_and_answers(upstream)
 
@@ -40,9 +40,7 @@ async def test_a_stream_has_reasoning_text_and_usage(
 
 @pytest.mark.slow
 @pytest.mark.gen_test
-async def test_a_whole_answer(
-    headrace: Server, upstream: ScriptedUpstream, node: NodeScripts
-) -> None:
+async def test_a_whole_answer(headrace: Server, upstream: ScriptedUpstream, node: Scripts) -> None:
     thinks_and_answers(upstream)
 
     made = await node.run(SCRIPT, url=headrace.url, way="whole", ask=ASK)
@@ -54,7 +52,7 @@ async def test_a_whole_answer(
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_the_helper_for_streams_has_the_final_completion(
-    headrace: Server, upstream: ScriptedUpstream, node: NodeScripts
+    headrace: Server, upstream: ScriptedUpstream, node: Scripts
 ) -> None:
     calls_the_tool(upstream)
     thinks_and_answers(upstream)
@@ -69,9 +67,7 @@ async def test_the_helper_for_streams_has_the_final_completion(
 
 @pytest.mark.slow
 @pytest.mark.gen_test
-async def test_it_runs_tools(
-    headrace: Server, upstream: ScriptedUpstream, node: NodeScripts
-) -> None:
+async def test_it_runs_tools(headrace: Server, upstream: ScriptedUpstream, node: Scripts) -> None:
     calls_the_tool(upstream)
     thinks_and_answers(upstream)
     ask = {**ASK, "tools": TOOLS}
@@ -84,7 +80,7 @@ async def test_it_runs_tools(
 
 @pytest.mark.slow
 @pytest.mark.gen_test
-async def test_models_are_listed_and_retrieved(headrace: Server, node: NodeScripts) -> None:
+async def test_models_are_listed_and_retrieved(headrace: Server, node: Scripts) -> None:
     models = await node.run(SCRIPT, url=headrace.url, way="models", ask=ASK)
 
     assert {"listed": [MODEL], "one": MODEL} == models

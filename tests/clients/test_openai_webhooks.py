@@ -8,7 +8,7 @@ from openai import InvalidWebhookSignatureError, OpenAI
 from openai.types import webhooks as events
 
 from app.server import Server
-from tests.clients.node_scripts import NodeScripts
+from tests.clients.scripts import Scripts
 from tests.readers import Reader, call
 from tests.serving import Serving
 from tests.steps import JSON
@@ -80,7 +80,7 @@ async def test_the_npm_sdk_unwraps_every_event_and_refuses_what_is_changed(
     providers: dict[str, dict[str, Any]],
     upstream: ScriptedUpstream,
     receiver: Receiver,
-    node: NodeScripts,
+    node: Scripts,
 ) -> None:
     server = await serve.start(providers=providers, webhooks=[receiver.settings()])
     received = await every_ending(server, upstream, receiver)

@@ -1,4 +1,5 @@
-"""Runs the scripts of this folder, which are clients written for Node, against a server.
+"""Runs the scripts of this folder, which are clients that cannot run within a test: those written
+for Node, and one in an environment of Python of its own.
 
     result = await node.run("openai_chat.js", base_url=f"{headrace.url}/v1", model=MODEL)
 
@@ -8,7 +9,7 @@
         script.say("go on")                              # a line for it to read
         result = await script.result()                   # its last line
 
-What `script.js` has is the other end of this. A script that fails, or takes longer than
+`script.js` is the other end of this. A script that fails, or takes longer than
 `SECONDS`, fails its test, with what it wrote to standard error; none outlives its test.
 """
 
@@ -64,11 +65,11 @@ class Script:
         return errors.decode()
 
 
-class NodeScripts:
-    """Starts scripts; the packages that they import are installed."""
+class Scripts:
+    """Starts scripts with a program, for which the packages that they import are installed."""
 
-    def __init__(self, node: str, folder: Path = FOLDER) -> None:
-        self._node = node
+    def __init__(self, program: str, folder: Path = FOLDER) -> None:
+        self._program = program
         self._folder = folder
 
     async def run(self, name: str, **given: object) -> Any:
@@ -82,9 +83,8 @@ class NodeScripts:
     ) -> AsyncIterator[Script]:
         """A script that runs while the block does, and no longer than `seconds`."""
         process = await asyncio.create_subprocess_exec(
-            self._node,
-            *("--no-warnings", str(self._folder / name), json.dumps(given)),
-            env={"PATH": os.environ["PATH"]},
+            *(self._program, str(self._folder / name), json.dumps(given)),
+            env={"PATH": os.environ["PATH"], "NODE_NO_WARNINGS": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

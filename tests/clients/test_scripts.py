@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.node_scripts import FOLDER, NodeScripts
+from tests.clients.scripts import FOLDER, Scripts
 
 
 @pytest.fixture
-def node(needs, tmp_path: Path) -> NodeScripts:
+def node(needs, tmp_path: Path) -> Scripts:
     """Runs scripts of the test's folder, which import no packages."""
-    return NodeScripts(needs("node"), tmp_path)
+    return Scripts(needs("node"), tmp_path)
 
 
 def write(folder: Path, body: str) -> None:
@@ -21,7 +21,7 @@ def write(folder: Path, body: str) -> None:
 
 @pytest.mark.gen_test
 async def test_a_script_is_given_values_and_says_and_hears_them(
-    node: NodeScripts, tmp_path: Path
+    node: Scripts, tmp_path: Path
 ) -> None:
     write(tmp_path, "say({ got: given.text }); return [await heard(), await heard()];")
 
@@ -36,7 +36,7 @@ async def test_a_script_is_given_values_and_says_and_hears_them(
 
 
 @pytest.mark.gen_test
-async def test_a_script_that_fails_fails_its_test(node: NodeScripts, tmp_path: Path) -> None:
+async def test_a_script_that_fails_fails_its_test(node: Scripts, tmp_path: Path) -> None:
     write(tmp_path, 'throw new Error("so it failed");')
 
     with pytest.raises(AssertionError, match="so it failed"):
@@ -44,9 +44,7 @@ async def test_a_script_that_fails_fails_its_test(node: NodeScripts, tmp_path: P
 
 
 @pytest.mark.gen_test
-async def test_a_script_that_ends_early_is_not_waited_for(
-    node: NodeScripts, tmp_path: Path
-) -> None:
+async def test_a_script_that_ends_early_is_not_waited_for(node: Scripts, tmp_path: Path) -> None:
     write(tmp_path, 'throw new Error("so it failed");')
 
     async with node.start("a.mjs") as script:
@@ -56,7 +54,7 @@ async def test_a_script_that_ends_early_is_not_waited_for(
 
 @pytest.mark.slow
 @pytest.mark.gen_test
-async def test_a_script_that_hangs_is_killed(node: NodeScripts, tmp_path: Path) -> None:
+async def test_a_script_that_hangs_is_killed(node: Scripts, tmp_path: Path) -> None:
     write(tmp_path, "say(process.pid); await new Promise(() => setInterval(() => {}, 1000));")
     found: list[int] = []
 

@@ -1,0 +1,69 @@
+"""LiteLLM's SDK asks, by chat completions and by responses: `way` says what.
+
+It runs in an environment of its own, as a script whose last line is its result.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from typing import Any
+
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # it would fetch its list of prices
+
+import litellm
+
+
+async def stream(ask: dict[str, Any]) -> Any:
+    chunks = await litellm.acompletion(stream=True, stream_options={"include_usage": True}, **ask)
+    seen: dict[str, Any] = {"text": "", "reasoning": "", "finish": None, "usage": None}
+    async for chunk in chunks:
+        for choice in chunk.choices:
+            seen["text"] += choice.delta.content or ""
+            seen["reasoning"] += getattr(choice.delta, "reasoning_content", None) or ""
+            seen["finish"] = choice.finish_reason or seen["finish"]
+        if usage := getattr(chunk, "usage", None):
+            seen["usage"] = usage.total_tokens
+    return seen
+
+
+async def tools(ask: dict[str, Any], result: str) -> Any:
+    messages = ask.pop("messages")
+    first = await litellm.acompletion(messages=messages, **ask)
+    message = first.choices[0].message
+    [call] = message.tool_calls
+    said = {"role": "tool", "tool_call_id": call.id, "content": result}
+    second = await litellm.acompletion(messages=[*messages, message, said], **ask)
+    return {
+        "call": [call.id, call.function.name, call.function.arguments],
+        "text": second.choices[0].message.content,
+    }
+
+
+async def response(ask: dict[str, Any]) -> Any:
+    # It streams responses only of models that it knows to.
+    known = {
+        "litellm_provider": "openai",
+        "mode": "responses",
+        "supports_native_streaming": True,
+    }
+    litellm.register_model({ask["model"]: known, ask["model"].partition("/")[2]: known})
+    seen: dict[str, Any] = {"text": "", "reasoning": "", "last": None}
+    async for event in await litellm.aresponses(stream=True, **ask):
+        kind = str(getattr(event.type, "value", event.type))
+        if kind == "response.output_text.delta":
+            seen["text"] += event.delta
+        if kind == "response.reasoning_summary_text.delta":
+            seen["reasoning"] += event.delta
+        seen["last"] = kind
+    return seen
+
+
+def main() -> None:
+    given = json.loads(sys.argv[1])
+    way = {"stream": stream, "tools": tools, "response": response}
+    result = asyncio.run(way[given.pop("way")](**given))
+    sys.stdout.write(json.dumps(result) + "\n")
+
+
+main()

@@ -1,0 +1,58 @@
+"""LiteLLM's SDK asks by chat completions and by responses."""
+
+from typing import Any
+
+import pytest
+
+from app.server import Server
+from tests.clients.openai_sdk import MESSAGES, TOOLS
+from tests.clients.qwen import (
+    ARGUMENTS,
+    CALL_ID,
+    MODEL,
+    RESULT,
+    TEXT,
+    THOUGHT,
+    TOOL,
+    calls_the_tool,
+    has_image,
+    results_in,
+    thinks_and_answers,
+)
+from tests.clients.scripts import Scripts
+from tests.upstreams import ScriptedUpstream
+
+pytestmark = pytest.mark.slow
+
+SCRIPT = "litellm_client.py"
+
+
+def asking(headrace: Server, **fields: Any) -> dict[str, Any]:
+    address = {"api_base": f"{headrace.url}/v1", "api_key": "none", "max_retries": 0}
+    return {"model": f"openai/{MODEL}", **address, **fields}
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_a_stream_has_reasoning_text_and_usage(
+    litellm: Scripts, headrace: Server, upstream: ScriptedUpstream
+) -> None:
+    thinks_and_answers(upstream)
+
+    seen = await litellm.run(SCRIPT, way="stream", ask=asking(headrace, messages=MESSAGES))
+
+    assert {"text": TEXT, "reasoning": THOUGHT, "finish": "stop", "usage": 18} == seen
+    assert has_image(upstream.requests[0].json)
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_a_tool_is_called_and_its_result_answered(
+    litellm: Scripts, headrace: Server, upstream: ScriptedUpstream
+) -> None:
+    calls_the_tool(upstream)
+    thinks_and_answers(upstream)
+    ask = asking(headrace, messages=MESSAGES, tools=TOOLS)
+
+    ran = await litellm.run(SCRIPT, way="tools", ask=ask, result=RESULT)
+
+    assert {"call": [CALL_ID, TOOL, ARGUMENTS], "text": TEXT} == ran
+    assert [(CALL_ID, RESULT)] == results_in(upstream.requests[1].json)
