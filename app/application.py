@@ -19,6 +19,7 @@ import handlers.metrics
 import handlers.models
 import handlers.openai.chat_completions
 import handlers.openai.models
+import handlers.openai.responses
 import handlers.openai.stored_completions
 import handlers.page
 import handlers.server_options
@@ -49,6 +50,7 @@ ROUTES = [
     *handlers.openai.chat_completions.routes,
     *handlers.openai.stored_completions.routes,
     *handlers.openai.models.routes,
+    *handlers.openai.responses.routes,
 ]
 
 

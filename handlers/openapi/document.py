@@ -195,6 +195,7 @@ def _event() -> dict[str, Any]:
 
 # What the ids in paths name.
 _PATH_WORDS = {
+    "response_id": "The response's id.",
     "conversation_id": "The id of a conversation, as a response gave it.",
     "answer_id": "The id of an answer, as a response or the `start` event gave it.",
     "chat_id": "The id of a chat, as its client chose it.",

@@ -5,6 +5,9 @@ from handlers.openai.chat_body import ChatCompletionBody
 from handlers.openai.completion import ChatCompletion
 from handlers.openai.error_body import ErrorBody
 from handlers.openai.models import OpenAIModel, OpenAIModels
+from handlers.openai.response_body import ResponseBody
+from handlers.openai.response_items import InputItemList
+from handlers.openai.response_object import DeletedResponse, ResponseObject
 from handlers.openai.stored_completions import (
     ChangedCompletion,
     CompletionPage,
@@ -25,6 +28,7 @@ from handlers.openapi.components import (
     Reply,
 )
 from handlers.response_bodies import Refusal
+from handlers.wires.event_numbers import LAST_NUMBER
 
 # What is refused before any handler is asked has the native form.
 ERROR = {JSON: (ErrorBody, Refusal)}
@@ -57,6 +61,7 @@ _PAGING = (
     ),
     Parameter("query", "after", "The id of the last item of the page before."),
 )
+_RESPONSE = "/v1/responses/{response_id}"
 
 OPENAI_OPERATIONS = (
     Operation(
@@ -146,6 +151,89 @@ OPENAI_OPERATIONS = (
         "Returns the entry of a model, listed or not, if this key or token may use it. Slashes in "
         "its name may be encoded.",
         {200: Reply("The model.", {JSON: OpenAIModel})},
+        refuses=(404,),
+        error=ERROR,
+    ),
+    Operation(
+        "post",
+        "/v1/responses",
+        "Ask for a response as OpenAI's clients do.",
+        "Sends `input` to the model, after the response `previous_response_id` or in the "
+        "`conversation`, and returns the response: with `stream` as events, with `background` at "
+        "once, else when it has ended. Unless `store` is false it is stored, and can be read, "
+        "resumed and cancelled by its id. What this server cannot do is refused by name.",
+        {
+            200: Reply(
+                "The response, as a stream of events or whole.",
+                {JSON: ResponseObject, EVENTS: TEXT},
+            ),
+        },
+        body=ResponseBody,
+        parameters=(IDEMPOTENCY_KEY, ON_DISCONNECT),
+        refuses=(404, 409, 422),
+        error=ERROR,
+    ),
+    Operation(
+        "get",
+        _RESPONSE,
+        "Get a response, or stream it.",
+        "Returns the response as it is now. With `stream=true` it is a stream of its events, from "
+        "the first, or of those after the `sequence_number` that `starting_after` has. A live "
+        "response goes on, an ended one is replayed.",
+        {200: Reply("The response.", {JSON: ResponseObject, EVENTS: TEXT})},
+        parameters=(
+            Parameter("query", "stream", "True: as a stream of events.", {"type": "boolean"}),
+            Parameter(
+                "query",
+                "starting_after",
+                "With `stream`: the number of the last event that the client has.",
+                {"type": "integer", "minimum": 0, "maximum": LAST_NUMBER},
+            ),
+        ),
+        refuses=(404,),
+        error=ERROR,
+    ),
+    Operation(
+        "delete",
+        _RESPONSE,
+        "Delete a response.",
+        "Deletes the response and what it was asked with, unless its conversation has others.",
+        {200: Reply("It is deleted.", {JSON: DeletedResponse})},
+        refuses=(404, 409),
+        error=ERROR,
+    ),
+    Operation(
+        "post",
+        f"{_RESPONSE}/cancel",
+        "Cancel a live response.",
+        "Ends the response if it is live, and returns it. Cancelling an ended one changes nothing.",
+        {200: Reply("The response.", {JSON: ResponseObject})},
+        refuses=(404,),
+        error=ERROR,
+    ),
+    Operation(
+        "get",
+        f"{_RESPONSE}/input_items",
+        "List what a response was asked with.",
+        "Returns a page of the input items of this request, the last first.",
+        {200: Reply("The items.", {JSON: InputItemList})},
+        parameters=(
+            Parameter(
+                "query",
+                "limit",
+                "Up to 100; 20 if it is left out.",
+                {"type": "integer", "minimum": 1, "maximum": 100},
+            ),
+            Parameter(
+                "query",
+                "order",
+                "`desc`, the default, or `asc`.",
+                {"type": "string", "enum": ["asc", "desc"]},
+            ),
+            Parameter(
+                "query", "after", "The id of the last item of the page before.", {"type": "string"}
+            ),
+        ),
         refuses=(404,),
         error=ERROR,
     ),

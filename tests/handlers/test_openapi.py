@@ -79,7 +79,12 @@ def test_the_types_keep_the_names_by_which_generated_clients_know_them() -> None
         *("DeveloperMessage", "ErrorBody", "ErrorObject", "OpenAIModel", "OpenAIModels"),
         *("ChangedCompletion", "CompletionPage", "DeletedCompletion", "MessagePage"),
         *("PromptTokens", "StreamOptions", "SystemMessage", "TextFormat", "ToolMessage"),
-        "UserMessage",
+        *("UserMessage", "ConversationName", "DeletedResponse", "FunctionCall"),
+        *("FunctionCallOutput", "IncompleteDetails", "InputFile", "InputImage", "InputMessage"),
+        *("InputText", "InputTokens", "InputItemList", "NamedConversation", "OutputMessage"),
+        *("OutputText", "OutputTokens", "AnyTextFormat", "ReasoningItem", "ReasoningOptions"),
+        *("ResponseBody", "ResponseError", "ResponseJsonObject", "ResponseJsonSchema"),
+        *("ResponseObject", "ResponseStreamOptions", "ResponseUsage", "SummaryText", "TextOptions"),
     )
     events = ("DeltaEvent", "EndEvent", "Event", "ResetEvent", "StartEvent", "ToolCallDelta")
     stored = (

@@ -25,6 +25,7 @@ ID = "([^/]+)"
 CONVERSATION = f"/api/v1/conversations/{ID}"
 ANSWER = f"/api/v1/answers/{ID}"
 COMPLETION = f"/v1/chat/completions/{ID}"
+RESPONSE = f"/v1/responses/{ID}"
 
 # Routes that name something of somebody's: the bodies that they take. An id is in the path unless
 # the body has it.
@@ -44,6 +45,11 @@ OWNED: dict[tuple[str, str], Any] = {
     ("POST", COMPLETION): {"metadata": {"mine": "now"}},
     ("DELETE", COMPLETION): None,
     ("GET", f"{COMPLETION}/messages"): None,
+    ("POST", "/v1/responses"): {"input": "tell me all", "conversation": "{conversation}"},
+    ("GET", RESPONSE): None,
+    ("DELETE", RESPONSE): None,
+    ("POST", f"{RESPONSE}/cancel"): None,
+    ("GET", f"{RESPONSE}/input_items"): None,
 }
 # Routes that name nothing, and what they show or make is the asker's own.
 OWN = {
@@ -93,11 +99,9 @@ class Things(NamedTuple):
     def _id_for(self, pattern: str) -> str:
         if "/files/" in pattern:
             return self.file
-        return (
-            self.answer
-            if "/answers/" in pattern or "/completions/" in pattern
-            else self.conversation
-        )
+        words = ("/answers/", "/completions/", "/responses/")
+        is_of_answer = any(word in pattern for word in words)
+        return self.answer if is_of_answer else self.conversation
 
     def path(self, pattern: str) -> str:
         """A route's path to it."""
@@ -105,9 +109,10 @@ class Things(NamedTuple):
 
     def body(self, body: Any) -> Any:
         """A route's body, naming it."""
-        if isinstance(body, dict) and "conversation_id" in body:
-            return body | {"conversation_id": self.conversation}
-        return body
+        if not isinstance(body, dict):
+            return body
+        named = {"{conversation}": self.conversation}
+        return {name: named.get(str(value), value) for name, value in body.items()}
 
 
 def routes(server: Server) -> Iterator[Route]:

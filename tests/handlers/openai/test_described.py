@@ -36,6 +36,15 @@ async def test_real_responses_are_as_they_are_described(
     await described.call("get", f"{one}/messages", f"{path}/messages")
     await described.call("post", one, path, {"metadata": {"a": "b"}})
     await described.call("delete", one, path)
+    responses, response = "/v1/responses", "/v1/responses/{response_id}"
+    given = await described.call("post", responses, responses, {"model": "openai/m", "input": "Hi"})
+    path = f"{responses}/{given.body['id']}"
+    await described.call("get", response, path)
+    await described.call("get", response, f"{path}?stream=1")
+    await described.call("get", f"{response}/input_items", f"{path}/input_items?limit=1")
+    await described.call("post", f"{response}/cancel", f"{path}/cancel")
+    await described.call("delete", response, path)
+    await described.call("delete", response, path)
 
     called = {(method, path) for method, path, _ in described.seen}
     theirs = {path: each for path, each in DOCUMENT["paths"].items() if path[:4] == "/v1/"}

@@ -1,0 +1,267 @@
+"""The input of a response: items of OpenAI's API, and the turns of a prompt that they become.
+
+A message of a system or developer is part of the system prompt. Neighbouring items of one side are
+one turn: an answer with its reasoning, text and calls, or results of calls and what is asked.
+Items and parts that this server cannot do are refused by name. Docstrings and descriptions of
+fields are part of the OpenAPI document.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Annotated, Any, NamedTuple, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from handlers.attached_files import DATA
+from handlers.errors import ApiError
+from handlers.file_parts import check_address
+from model.blocks import (
+    Block,
+    FileBlock,
+    ImageBlock,
+    ReasoningBlock,
+    TextBlock,
+    ToolCallBlock,
+    ToolResultBlock,
+)
+from model.messages import Role
+from model.prompt import Turn, merged
+
+# Items of one request. A conversation of so many is longer than any context.
+_MAX_ITEMS = 2_000
+
+_CallId = Annotated[str, Meta(min_length=1, max_length=1000)]
+
+
+class _Given(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of items and parts. Clients return what they received, so fields may be unknown."""
+
+
+class _Text(_Given, frozen=True):
+    text: str
+
+
+class _Refusal(_Given, frozen=True):
+    refusal: str
+
+
+class _Image(_Given, frozen=True):
+    image_url: str | None = None
+    file_id: str | None = None
+
+
+class _File(_Given, frozen=True):
+    file_data: str | None = None
+    file_url: str | None = None
+    file_id: str | None = None
+    filename: (
+        Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+\Z")] | None
+    ) = None
+
+
+class _Message(_Given, frozen=True):
+    role: str
+    content: str | list[dict[str, Any]]
+
+
+class _Call(_Given, frozen=True):
+    call_id: _CallId
+    name: str
+    arguments: str
+
+
+class _Output(_Given, frozen=True):
+    call_id: _CallId
+    output: str | list[dict[str, Any]]
+
+
+class _Reasoning(_Given, frozen=True):
+    summary: list[_Text] = []
+    content: list[_Text] | None = None
+
+
+class Input(NamedTuple):
+    """What the items of a request are. Without a system's message `system` is None."""
+
+    system: str | None
+    turns: tuple[Turn, ...]
+
+
+def read_input(given: str | Sequence[Mapping[str, Any]]) -> Input:
+    """The turns of the input, the last of which is the question. Raises ApiError."""
+    if isinstance(given, str):
+        given = [{"role": "user", "content": given}]
+    if len(given) > _MAX_ITEMS:
+        raise _refused("input", f"`input` has more than {_MAX_ITEMS:,} items.")
+    system: list[str] = []
+    turns: list[Turn] = []
+    for index, item in enumerate(given):
+        place = f"input[{index}]"
+        kind = item.get("type", "message")
+        read = _ITEMS.get(kind) if isinstance(kind, str) else None
+        if read is None:
+            raise _unsupported(place, f"items of type `{_shown(kind)}`")
+        role, blocks = read(item, place)
+        if role is None:
+            system += [block.text for block in blocks if isinstance(block, TextBlock)]
+        elif blocks:
+            turns.append(Turn(role, blocks))
+    joined = merged(turns)
+    if not joined or joined[-1].role is not Role.USER or not any(map(_says, joined[-1].blocks)):
+        raise _refused(
+            "input",
+            "`input` has to end with a message of the user, or with the outputs of function calls.",
+        )
+    return Input("\n\n".join(system) if system else None, joined)
+
+
+def _message(item: Mapping[str, Any], place: str) -> tuple[Role | None, tuple[Block, ...]]:
+    message = _converted(item, _Message, place)
+    match message.role:
+        case "user":
+            return Role.USER, _joined_texts(_parts(message.content, place, _USER_PARTS))
+        case "assistant":
+            return Role.ASSISTANT, _joined_texts(_parts(message.content, place, _ANSWER_PARTS))
+        case "system" | "developer":
+            texts = _parts(message.content, place, _TEXT_PARTS)
+            return None, _joined_texts(texts)
+        case _:
+            raise _refused(f"{place}.role", f"`{place}.role` is none of the roles of messages.")
+
+
+def _call(item: Mapping[str, Any], place: str) -> tuple[Role | None, tuple[Block, ...]]:
+    call = _converted(item, _Call, place)
+    return Role.ASSISTANT, (ToolCallBlock(call.call_id, call.name, call.arguments),)
+
+
+def _output(item: Mapping[str, Any], place: str) -> tuple[Role | None, tuple[Block, ...]]:
+    output = _converted(item, _Output, place)
+    blocks = _parts(output.output, f"{place}.output", _TEXT_PARTS)
+    text = "".join(block.text for block in blocks if isinstance(block, TextBlock))
+    return Role.USER, (ToolResultBlock(output.call_id, text),)
+
+
+def _reasoning(item: Mapping[str, Any], place: str) -> tuple[Role | None, tuple[Block, ...]]:
+    reasoning = _converted(item, _Reasoning, place)
+    texts = reasoning.content or reasoning.summary
+    text = "\n\n".join(part.text for part in texts)
+    return Role.ASSISTANT, (ReasoningBlock(text),) if text else ()
+
+
+_Read = Callable[[Mapping[str, Any], str], tuple[Role | None, tuple[Block, ...]]]
+_ITEMS: dict[str, _Read] = {
+    "message": _message,
+    "function_call": _call,
+    "function_call_output": _output,
+    "reasoning": _reasoning,
+}
+
+
+def _text(part: Mapping[str, Any], place: str) -> Block:
+    return TextBlock(_converted(part, _Text, place).text)
+
+
+def _refusal(part: Mapping[str, Any], place: str) -> Block:
+    return TextBlock(_converted(part, _Refusal, place).refusal)
+
+
+def _image(part: Mapping[str, Any], place: str) -> Block:
+    image = _converted(part, _Image, place)
+    if part.get("detail", "auto") not in (None, "auto"):
+        raise _unsupported(f"{place}.detail", "a `detail` other than `auto`")
+    if image.file_id is not None:
+        raise _unsupported(f"{place}.file_id", "ids of uploaded files")
+    return ImageBlock(url=_checked(image.image_url, f"{place}.image_url"))
+
+
+def _file(part: Mapping[str, Any], place: str) -> Block:
+    file = _converted(part, _File, place)
+    if file.file_id is not None:
+        raise _unsupported(f"{place}.file_id", "ids of uploaded files")
+    if file.file_data is not None:
+        if not file.file_data.startswith(DATA):
+            raise _refused(f"{place}.file_data", f"`{place}.file_data` has to be a data: URI.")
+        return FileBlock(url=file.file_data, name=file.filename)
+    return FileBlock(url=_checked(file.file_url, f"{place}.file_url"), name=file.filename)
+
+
+_ReadPart = Callable[[Mapping[str, Any], str], Block]
+_TEXT_PARTS: dict[str, _ReadPart] = {"input_text": _text, "output_text": _text, "text": _text}
+_ANSWER_PARTS: dict[str, _ReadPart] = {**_TEXT_PARTS, "refusal": _refusal}
+_USER_PARTS: dict[str, _ReadPart] = {**_TEXT_PARTS, "input_image": _image, "input_file": _file}
+
+
+def _parts(
+    content: str | list[dict[str, Any]], place: str, kinds: Mapping[str, _ReadPart]
+) -> list[Block]:
+    if isinstance(content, str):
+        return [TextBlock(content)]
+    blocks = []
+    for index, part in enumerate(content):
+        inner = f"{place}.content[{index}]"
+        kind = part.get("type")
+        read = kinds.get(kind) if isinstance(kind, str) else None
+        if read is None:
+            raise _unsupported(inner, f"parts of type `{_shown(kind)}` here")
+        blocks.append(read(part, inner))
+    return blocks
+
+
+def _joined_texts(blocks: Iterable[Block]) -> tuple[Block, ...]:
+    """`blocks` without empty texts, and with neighbouring ones as one."""
+    joined: list[Block] = []
+    for block in blocks:
+        last = joined[-1] if joined else None
+        if isinstance(block, TextBlock):
+            if not block.text:
+                continue
+            if isinstance(last, TextBlock):
+                joined[-1] = TextBlock(last.text + block.text)
+                continue
+        joined.append(block)
+    return tuple(joined)
+
+
+def _says(block: Block) -> bool:
+    return not isinstance(block, TextBlock) or bool(block.text.strip())
+
+
+_Kind = TypeVar("_Kind")
+
+
+def _converted(value: Mapping[str, Any], kind: type[_Kind], place: str) -> _Kind:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        words, _, inner = str(error).partition(" - at `$")
+        where = f"{place}{inner.rstrip('`')}"
+        raise _refused(where, f"{words} - at `{where}`.") from None
+
+
+def _checked(url: str | None, place: str) -> str:
+    if url is None:
+        raise _refused(place, f"`{place}` is missing.")
+    try:
+        check_address(url)
+    except ValueError as error:
+        raise _refused(place, f"{error} - at `{place}`.") from None
+    return url
+
+
+def _shown(kind: object) -> str:
+    """A type that a client sent, as far as it is a word."""
+    return kind if isinstance(kind, str) and kind.isidentifier() and len(kind) < 64 else "?"
+
+
+def _refused(place: str, message: str) -> ApiError:
+    return ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", message, param=place)
+
+
+def _unsupported(place: str, what: str) -> ApiError:
+    return ApiError(
+        HTTPStatus.BAD_REQUEST,
+        "unsupported_parameter",
+        f"`{place}`: this server does not take {what}.",
+        param=place,
+    )
