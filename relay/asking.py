@@ -12,12 +12,13 @@ stored.
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 
 import msgspec
 
 from model.blocks import later_kinds, stored_file_bytes
-from model.messages import Conversation, Message
+from model.messages import Conversation, Message, Role
 from model.prompt import FileContent, Prompt
 from providers.errors import UnsupportedOption, UnsupportedPart
 from relay.admission import Admission, Slot
@@ -34,6 +35,7 @@ from relay.errors import (
     QuestionTooLong,
     ShuttingDown,
     StorageUnavailable,
+    UnknownParent,
     UnsupportedContent,
     UnsupportedParameter,
     Upgrading,
@@ -227,7 +229,8 @@ class Asker:
         if request.history is not None:
             last = request.history[-1].blocks if request.history else ()
             check_results(request.tool_results, calls_in(last))
-            return History(parent_id or None, turns=request.history)
+            parent = await self._checked_parent(request, conversation.id)
+            return History(parent, request.history)
         if parent_id is None or (parent_id is msgspec.UNSET and is_new):
             if request.parts:
                 check_results(request.tool_results, ())
@@ -241,6 +244,20 @@ class Asker:
             question_chars=question_chars,
             limits=self._limits,
         )
+
+    async def _checked_parent(self, request: AskRequest, conversation_id: str) -> str | None:
+        """The answer that the question with a history of its own is stored behind.
+
+        Raises UnknownParent.
+        """
+        parent_id = request.parent_id
+        if not isinstance(parent_id, str):
+            return None
+        with suppress(NotFound):
+            parent = await self._storage.message(request.user, parent_id)
+            if (parent.conversation_id, parent.role) == (conversation_id, Role.ASSISTANT):
+                return parent_id
+        raise UnknownParent
 
     async def _contents(
         self, request: AskRequest, past: History, slot: Slot

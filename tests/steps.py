@@ -33,6 +33,15 @@ async def messages_of(server: Server, path: str) -> list[dict[str, Any]]:
     return data
 
 
+async def stop_newest(url: str) -> None:
+    """Stop the live answer of the conversation that was used last."""
+    conversations = await call(url, "GET", "/api/v1/conversations?order=updated&limit=1")
+    path = f"/api/v1/conversations/{conversations.body['data'][0]['id']}"
+    newest = (await call(url, "GET", f"{path}/messages?limit=1")).body["data"][-1]
+    assert "live" == newest["status"]
+    await call(url, "POST", f"/api/v1/answers/{newest['id']}/stop")
+
+
 async def kept_answer(server: Server, path: str) -> dict[str, Any]:
     """The conversation's last answer, once it is stored with its end."""
     async with asyncio.timeout(5):

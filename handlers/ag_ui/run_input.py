@@ -3,6 +3,7 @@
 Docstrings and descriptions of fields are part of the OpenAPI document.
 """
 
+import hashlib
 import re
 from collections.abc import Iterator
 from functools import cached_property
@@ -138,7 +139,9 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True, rename="camel", dict=T
                 "unsupported_parameter",
                 "No run of this server is interrupted, so there is nothing to `resume`.",
             )
-        return turns_of(self.said)
+        turns = turns_of(self.said)
+        assert self.digest  # computed here, since this may be another thread than the loop's
+        return turns
 
     def options(self) -> Options:
         """How the question is to be answered. Raises ApiError."""
@@ -161,9 +164,9 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True, rename="camel", dict=T
     ) -> AskRequest:
         """The question, without its options.
 
-        It follows the last answer of the thread that is in the messages. If they have no other
-        answers than those of the thread, its history is what is stored of it, and else what was
-        sent.
+        It follows the last answer of the thread that is in the messages; if there is none, the
+        thread's newest answer. If the messages have other answers than those of the thread, its
+        history is what was sent, and else what is stored.
         """
         answers = list(self._answers(conversation_id))
         content, parts = text_and_parts(turns[-1].blocks)
@@ -174,10 +177,27 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True, rename="camel", dict=T
             files=files,
             conversation_id=conversation_id,
             creates_conversation=True,
-            parent_id=next((each for each in reversed(answers) if each is not None), None),
+            parent_id=next(filter(None, reversed(answers)), None if answers else msgspec.UNSET),
             history=turns[:-1] if None in answers else None,
             client=ClientData(protocol=PROTOCOL, request=self._kept()),
+            identity=self.digest,
         )
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of the input, by which a run that is sent again is recognised."""
+        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
+
+    @property
+    def asked_ids(self) -> list[str]:
+        """The client's ids of the messages that ask."""
+        asked: list[str] = []
+        for message in reversed(self.said):
+            if isinstance(message, AgUiAssistantMessage):
+                break
+            if isinstance(message, AgUiUserMessage | AgUiToolMessage):
+                asked.insert(0, message.id)
+        return asked
 
     def _system(self, given: Any) -> Iterator[str]:
         if isinstance(given, str):
@@ -200,13 +220,7 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True, rename="camel", dict=T
         kept: dict[str, Any] = {"threadId": self.thread_id, "runId": self.run_id}
         if self.parent_run_id is not None:
             kept["parentRunId"] = self.parent_run_id
-        asked: list[str] = []
-        for message in reversed(self.said):
-            if isinstance(message, AgUiAssistantMessage):
-                break
-            if isinstance(message, AgUiUserMessage | AgUiToolMessage):
-                asked.insert(0, message.id)
-        kept["messageIds"] = asked
+        kept["messageIds"] = self.asked_ids
         return kept
 
 

@@ -5,7 +5,7 @@ is sent again is not asked again. TanStack's client sends the same request with 
 its connection was lost.
 """
 
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from http import HTTPStatus
 
 import msgspec
@@ -14,6 +14,7 @@ from tornado.iostream import StreamClosedError
 from handlers.ag_ui.base import FILES, AgUiHandler
 from handlers.ag_ui.positions import BEGINNING, position_in
 from handlers.ag_ui.run_input import RunInput, run_key
+from handlers.ag_ui.snapshot_messages import ids_of_question
 from handlers.ag_ui.ui_messages import ui_messages
 from handlers.errors import ApiError
 from handlers.json_body import decoded
@@ -24,8 +25,12 @@ from model.messages import Message, Role, Status
 from relay.answer import Answer
 from relay.ask_request import AskRequest, AskResult
 from relay.errors import KeyReused, UnknownParent
+from relay.exchanges import newest_branch
 from relay.tool_loop import results_in
 from storage.errors import Busy, NotFound
+
+# Messages of the branch among which an edited question is looked for, as many as are sent again.
+_EDITED_AMONG = 200
 
 
 class _Messages(msgspec.Struct):
@@ -114,8 +119,28 @@ class RunsHandler(AgUiHandler):
                 answer = await self._asked_before(asked)
                 is_ahead = AgUiWire(answer, run_input.run, after=after).is_ahead
                 return answer, run_input.run, self._thread_in(body) if is_ahead else b""
+            if asked.parent_id is msgspec.UNSET:
+                asked = await self._edited(asked, run_input.asked_ids)
             result = await self._ask(asked, turns)
         return None if result is None else (result.answer, run_input.run, b"")
+
+    async def _edited(self, asked: AskRequest, ids: list[str]) -> AskRequest:
+        """The question of a client that sent no answer, which follows the newest one; beside itself
+        if it was asked before: then the client edits it, or wants another answer.
+        """
+        assert asked.conversation_id is not None
+        async with aclosing(
+            newest_branch(
+                self.services.storage, self.user, asked.conversation_id, most=_EDITED_AMONG
+            )
+        ) as branch:
+            is_next = False
+            with suppress(NotFound):
+                async for message in branch:
+                    if is_next:
+                        return msgspec.structs.replace(asked, parent_id=message.parent_id)
+                    is_next = not set(ids_of_question(message)).isdisjoint(ids)
+        return asked
 
     async def _ask(self, asked: AskRequest, turns: tuple[object, ...]) -> AskResult | None:
         try:

@@ -3,9 +3,9 @@
 import json
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
-from tests.readers import Response, call
+from tests.readers import Reader, Response, call
 
 PATH = "/ag-ui"
 _numbers = count()
@@ -58,6 +58,56 @@ class Agent:
         response = await self.post(self.input(*messages, **fields))
         assert 200 == response.status, response.body
         return events_in(response.body)
+
+    async def open(self, *messages: dict[str, Any], **fields: Any) -> "Run":
+        """Send a run, and read its events as they come."""
+        body = self.input(*messages, **fields)
+        return Run(await Reader.open(self.url, "POST", PATH, body, headers=self.headers))
+
+    async def join(self, run_id: str, *, after: str | None = None) -> "Run":
+        """Read a run that was started before, as its events come."""
+        headers = self.headers | ({} if after is None else {"Last-Event-ID": after})
+        path = f"{PATH}?offset=-1&runId={run_id}"
+        return Run(await Reader.open(self.url, "GET", path, headers=headers))
+
+
+class Run:
+    """A run that is read as it comes."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self.events: list[Event] = []
+        self._blocks = reader.blocks()
+
+    @property
+    def message_id(self) -> str:
+        """The id of the answer's message."""
+        [event] = [event for event in self.events if event.type == "TEXT_MESSAGE_START"]
+        return str(event.data["messageId"])
+
+    async def next(self) -> Event | None:
+        """The next event; None at the end."""
+        async for block in self._blocks:
+            if found := events_in(f"{block}\n".encode()):
+                self.events += found
+                return found[0]
+        return None
+
+    async def text(self, expected: str) -> Self:
+        """Read until the text is `expected`."""
+        while text_of(self.events) != expected:
+            assert expected.startswith(text_of(self.events))
+            assert await self.next() is not None, self.events
+        return self
+
+    async def end(self) -> list[Event]:
+        """Read to the end; all events."""
+        while await self.next() is not None:
+            pass
+        return self.events
+
+    def close(self) -> None:
+        self.reader.close()
 
 
 def events_in(body: bytes) -> list[Event]:

@@ -27,3 +27,19 @@ async def test_a_run_is_an_answer(agent: Agent, upstream: ScriptedUpstream) -> N
         *("TEXT_MESSAGE_START", "TEXT_MESSAGE_CONTENT", "TEXT_MESSAGE_END", "RUN_FINISHED"),
     ] == types_of(events)
     assert "Hello" == text_of(events)
+
+
+@pytest.mark.gen_test
+async def test_a_thread_is_shown_with_its_live_run(
+    agent: Agent, upstream: ScriptedUpstream
+) -> None:
+    upstream.reasoning("Hm")
+    upstream.tokens("Hel")
+    run = await agent.open(user("hi", "u1"), run_id="r1")
+    await run.text("Hel")
+
+    shown = (await agent.get("threadId=thread-1")).body
+
+    assert {"runId": "r1"} == shown["activeRun"]
+    assert ["u1", run.message_id] == [message["id"] for message in shown["messages"]]
+    assert {"truncated": False} == shown["page"]
