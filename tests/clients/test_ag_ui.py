@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from app.server import Server
-from tests.clients.node_scripts import NodeScripts
 from tests.clients.qwen import (
     ARGUMENTS,
     CALL_ID,
@@ -22,6 +21,7 @@ from tests.clients.qwen import (
     results_in,
     thinks_and_answers,
 )
+from tests.clients.scripts import Scripts
 from tests.steps import stop_newest
 from tests.upstreams import ScriptedUpstream
 
@@ -48,7 +48,7 @@ def of(messages: list[dict[str, Any]], role: str) -> list[dict[str, Any]]:
 
 @pytest.mark.gen_test
 async def test_reasoning_and_text_of_a_question_with_an_image(
-    headrace: Server, upstream: ScriptedUpstream, node: NodeScripts
+    headrace: Server, upstream: ScriptedUpstream, node: Scripts
 ) -> None:
     thinks_and_answers(upstream)
 
@@ -65,7 +65,7 @@ async def test_reasoning_and_text_of_a_question_with_an_image(
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_tool_is_called_and_its_result_goes_on_with_the_thread(
-    headrace: Server, upstream: ScriptedUpstream, node: NodeScripts
+    headrace: Server, upstream: ScriptedUpstream, node: Scripts
 ) -> None:
     calls_the_tool(upstream)
     thinks_and_answers(upstream)
@@ -93,7 +93,7 @@ async def test_a_tool_is_called_and_its_result_goes_on_with_the_thread(
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_every_ending_is_seen_for_what_it_is(
-    headrace: Server, upstream: ScriptedUpstream, node: NodeScripts
+    headrace: Server, upstream: ScriptedUpstream, node: Scripts
 ) -> None:
     ways: dict[str, Callable[[], Any]] = {
         "complete": upstream.finish,
@@ -123,7 +123,7 @@ async def test_every_ending_is_seen_for_what_it_is(
 
 @pytest.mark.slow
 @pytest.mark.gen_test
-async def test_a_refusal_is_told(headrace: Server, node: NodeScripts) -> None:
+async def test_a_refusal_is_told(headrace: Server, node: Scripts) -> None:
     audio = {"type": "audio", "source": {"type": "data", "value": "AA", "mimeType": "audio/wav"}}
     messages = [{"id": "u1", "role": "user", "content": [audio]}]
 

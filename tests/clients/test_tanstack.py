@@ -7,7 +7,6 @@ import pytest
 
 from app.server import Server
 from tests.clients.killable import KillableServer
-from tests.clients.node_scripts import NodeScripts
 from tests.clients.qwen import (
     CALL_ID,
     RESULT,
@@ -18,6 +17,7 @@ from tests.clients.qwen import (
     results_in,
     thinks_and_answers,
 )
+from tests.clients.scripts import Scripts
 from tests.steps import stop_newest
 from tests.upstreams import ScriptedUpstream
 
@@ -36,7 +36,7 @@ def text_of(message: dict[str, Any]) -> str:
 @pytest.mark.parametrize("join", [False, True])
 @pytest.mark.gen_test
 async def test_a_run_is_resumed_exactly_wherever_it_was_cut(
-    headrace: Server, upstream: ScriptedUpstream, node: NodeScripts, join: bool
+    headrace: Server, upstream: ScriptedUpstream, node: Scripts, join: bool
 ) -> None:
     thinks_and_answers(upstream)
     await node.run(SCRIPT, url=url_of(headrace), way="cuts", cuts=[])
@@ -53,7 +53,7 @@ async def test_a_run_is_resumed_exactly_wherever_it_was_cut(
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_chat_goes_on_and_calls_tools_by_itself(
-    headrace: Server, upstream: ScriptedUpstream, node: NodeScripts
+    headrace: Server, upstream: ScriptedUpstream, node: Scripts
 ) -> None:
     thinks_and_answers(upstream)
     calls_the_tool(upstream)
@@ -75,7 +75,7 @@ async def test_a_chat_goes_on_and_calls_tools_by_itself(
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_page_that_is_loaded_again_shows_the_thread_and_goes_on_with_its_run(
-    headrace: Server, upstream: ScriptedUpstream, node: NodeScripts
+    headrace: Server, upstream: ScriptedUpstream, node: Scripts
 ) -> None:
     thinks_and_answers(upstream)
     await node.run(SCRIPT, url=url_of(headrace), way="chat", asked=["你好"])
@@ -97,7 +97,7 @@ async def test_a_page_that_is_loaded_again_shows_the_thread_and_goes_on_with_its
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_run_whose_server_was_killed_ends_as_interrupted_with_what_is_stored(
-    killable: KillableServer, upstream: ScriptedUpstream, node: NodeScripts
+    killable: KillableServer, upstream: ScriptedUpstream, node: Scripts
 ) -> None:
     upstream.tokens("你")
 
@@ -113,7 +113,7 @@ async def test_a_run_whose_server_was_killed_ends_as_interrupted_with_what_is_st
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_every_ending_is_seen_for_what_it_is(
-    headrace: Server, upstream: ScriptedUpstream, node: NodeScripts
+    headrace: Server, upstream: ScriptedUpstream, node: Scripts
 ) -> None:
     ways: dict[str, Callable[[], Any]] = {
         "complete": upstream.finish,
