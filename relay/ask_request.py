@@ -46,6 +46,8 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     With `creates_conversation` the conversation `conversation_id` is created if there is none: an
     id that a client protocol made of the client's own.
 
+    Without `keeps_system` the system prompt is this question's own; a new conversation has none.
+
     A client protocol may choose three more things. `client` is stored with the answer. `history`
     are turns that came with the question, in place of the store's branch. Without `store` neither
     question nor answer is stored: the answer is in this process' memory, no other process finds it,
@@ -84,6 +86,7 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     # To these the image and file blocks in `parts` refer, by hashes of their contents.
     files: tuple[NewFile, ...] = ()
     creates_conversation: bool = False
+    keeps_system: bool = True
     client: ClientData | None = None
     sdk_retry: int | None = None
     identity: str | None = None

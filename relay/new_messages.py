@@ -14,7 +14,7 @@ def new_conversation(request: AskRequest) -> Conversation:
         id=request.conversation_id or random_id(),
         user=request.user,
         model=request.model,
-        system=request.system,
+        system=request.system if request.keeps_system else None,
         created_at=begun,
         updated_at=begun,
     )

@@ -97,6 +97,7 @@ class ResponsesHandler(OpenAIHandler, AnswerHandler):
                 files=files,
                 system=_system(body, parser.input.system),
                 store=store,
+                keeps_system=False,
                 grace_seconds=None if background else grace_header(self.request),
                 caller=self.caller,
                 allowed=self.allowed,

@@ -1,0 +1,161 @@
+"""Responses as they are stored: valid by Open Responses' types, followed by others, listed."""
+
+import json
+from typing import Any
+
+import pytest
+from openresponses_types import types as open_responses
+
+from app.server import Server
+from tests.readers import call
+from tests.tool_upstreams import TOOL_UPSTREAMS, Call
+from tests.upstreams import ScriptedUpstream
+
+PATH = "/v1/responses"
+_EVENTS = {
+    kind.model_fields["type"].annotation: kind
+    for kind in vars(open_responses).values()
+    if isinstance(kind, type) and kind.__name__.endswith("StreamingEvent")
+}
+VALIDATORS = {next(iter(words)).value: kind for words, kind in _EVENTS.items() if words}  # type: ignore[call-overload]
+
+
+def speaks(upstream: ScriptedUpstream, *texts: str) -> None:
+    upstream.tokens(*texts)
+    upstream.finish()
+    upstream.next_request()
+
+
+async def asked(server: Server, given: object, **fields: Any) -> dict[str, Any]:
+    body = {"model": "openai/m", "input": given, **fields}
+    response = await call(server.url, "POST", PATH, body)
+    assert 200 == response.status, response.body
+    found: dict[str, Any] = response.body
+    return found
+
+
+@pytest.mark.gen_test
+async def test_every_event_and_every_object_is_valid(
+    headrace: Server, upstream: ScriptedUpstream
+) -> None:
+    upstream.reasoning("hm")
+    upstream.tokens("你好")
+    upstream.raw(TOOL_UPSTREAMS["openai"].calls([Call("c", "weather", "{}")]))
+    upstream.end()
+    tools = [{"type": "function", "name": "weather"}]
+    fields = {"stream": True, "tools": tools, "reasoning": {"effort": "low"}}
+    body = {"model": "openai/m", "input": "Hi", **fields}
+
+    streamed = await call(headrace.url, "POST", PATH, body)
+
+    events = [
+        json.loads(line.removeprefix("data: "))
+        for line in streamed.body.decode().splitlines()
+        if line.startswith("data: {")
+    ]
+    assert "response.completed" == events[-1]["type"]
+    for event in events:
+        VALIDATORS[event["type"]].model_validate(event)
+    response = events[-1]["response"]
+    kept = await call(headrace.url, "GET", f"{PATH}/{response['id']}")
+    assert response == kept.body
+    open_responses.ResponseResource.model_validate(kept.body)
+
+
+@pytest.mark.gen_test
+async def test_instructions_are_those_of_one_response(
+    headrace: Server, upstream: ScriptedUpstream
+) -> None:
+    speaks(upstream, "Yes.")
+    speaks(upstream, "No.")
+
+    first = await asked(headrace, "One?", instructions="Be brief.")
+    second = await asked(headrace, "Two?", previous_response_id=first["id"])
+
+    assert "Be brief." == first["instructions"]
+    assert second["instructions"] is None
+    roles = [[m["role"] for m in each.json["messages"]] for each in upstream.requests]
+    assert [["system", "user"], ["user", "assistant", "user"]] == roles
+    assert first["conversation"] == second["conversation"]
+
+
+@pytest.mark.gen_test
+async def test_a_fork_during_a_live_answer_has_a_conversation_of_its_own(
+    headrace: Server, upstream: ScriptedUpstream
+) -> None:
+    speaks(upstream, "Yes.")
+    first = await asked(headrace, "One?")
+    upstream.tokens("It goes on")
+    live = await asked(headrace, "Two?", previous_response_id=first["id"], background=True)
+    upstream.next_request()
+    speaks(upstream, "Three.")
+
+    fork = await asked(headrace, "Three?", previous_response_id=first["id"])
+
+    assert "Three." == fork["output"][0]["content"][0]["text"]
+    assert first["conversation"] == live["conversation"] != fork["conversation"]
+    assert ["One?", "Yes.", "Three?"] == [
+        message["content"] for message in upstream.requests[-1].json["messages"]
+    ]
+    await call(headrace.url, "POST", f"{PATH}/{live['id']}/cancel")
+
+
+@pytest.mark.gen_test
+async def test_input_items_are_listed_in_pages(
+    headrace: Server, upstream: ScriptedUpstream
+) -> None:
+    upstream.raw(TOOL_UPSTREAMS["openai"].calls([Call("c", "f", "{}")]))
+    upstream.end()
+    upstream.next_request()
+    speaks(upstream, "Done.")
+    tools = [{"type": "function", "name": "f"}]
+    first = await asked(headrace, "Do it.", tools=tools)
+    given = [
+        {"type": "function_call_output", "call_id": "c", "output": "21"},
+        {"role": "user", "content": [{"type": "input_text", "text": "And?"}]},
+    ]
+    second = await asked(headrace, given, tools=tools, previous_response_id=first["id"])
+    path = f"{PATH}/{second['id']}/input_items"
+
+    page = await call(headrace.url, "GET", f"{path}?limit=1&order=asc")
+    rest = await call(headrace.url, "GET", f"{path}?order=asc&after={page.body['last_id']}")
+
+    assert ("function_call_output", "c", True) == (
+        page.body["data"][0]["type"],
+        page.body["data"][0]["call_id"],
+        page.body["has_more"],
+    )
+    assert "And?" == rest.body["data"][0]["content"][0]["text"]
+    assert not rest.body["has_more"]
+
+
+@pytest.mark.gen_test
+async def test_without_store_nothing_is_stored(
+    headrace: Server, upstream: ScriptedUpstream
+) -> None:
+    speaks(upstream, "{}")
+    schema = {"type": "json_schema", "name": "n", "schema": {"type": "object"}, "strict": True}
+
+    response = await asked(headrace, "Hi", store=False, text={"format": schema})
+
+    assert response["conversation"] is None
+    assert "json_schema" == upstream.requests[0].json["response_format"]["type"]
+    assert 404 == (await call(headrace.url, "GET", f"{PATH}/{response['id']}")).status
+    assert [] == (await call(headrace.url, "GET", "/api/v1/conversations")).body["data"]
+
+
+@pytest.mark.gen_test
+async def test_a_number_beyond_the_answer_ends_in_its_ending(
+    headrace: Server, upstream: ScriptedUpstream
+) -> None:
+    upstream.tokens("Hello")
+    upstream.cut()
+    response = await asked(headrace, "Hi")
+
+    resumed = await call(
+        headrace.url, "GET", f"{PATH}/{response['id']}?stream=true&starting_after=99999"
+    )
+
+    lines = [line for line in resumed.body.decode().splitlines() if line.startswith("event: ")]
+    assert "failed" == response["status"]
+    assert ["event: response.failed"] == lines
