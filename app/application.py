@@ -19,6 +19,7 @@ import handlers.metrics
 import handlers.models
 import handlers.openai.chat_completions
 import handlers.openai.models
+import handlers.openai.not_found
 import handlers.openai.responses
 import handlers.openai.stored_completions
 import handlers.page
@@ -51,6 +52,7 @@ ROUTES = [
     *handlers.openai.stored_completions.routes,
     *handlers.openai.models.routes,
     *handlers.openai.responses.routes,
+    *handlers.openai.not_found.routes,  # after all others below /v1/
 ]
 
 

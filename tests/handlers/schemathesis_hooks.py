@@ -34,6 +34,8 @@ _TOGETHER = (
     "`tool_choice` and `parallel_tool_calls` need `tools`.",
     "`tool_choice` names none of the `tools`.",
     "Two `tools` have the same name.",
+    "`tool_choice` needs `tools`.",
+    "The last of the messages has to be a user's or a tool's, and not empty.",
 )
 # The same of the fields of one part, whose place in the question is at the end of the message.
 _TOGETHER_IN_PART = (

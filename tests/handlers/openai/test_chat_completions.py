@@ -1,11 +1,15 @@
 """`POST /v1/chat/completions` over HTTP: streams and whole answers, and how each of them ends."""
 
+from collections.abc import Callable
+
 import pytest
 
 from app.server import Server
+from handlers.wires.chat_completions import ChatCompletionsWire
 from tests.handlers.openai.chat_steps import (
     DONE,
     MODEL,
+    data_of,
     deltas,
     open_stream,
     refusal,
@@ -80,6 +84,39 @@ async def test_a_whole_answer_that_is_cut_is_an_error(
 
     assert (502, "stream_broken", None) == refusal(response)
     assert "true" == response.headers["x-should-retry"]
+
+
+@pytest.mark.gen_test
+async def test_a_bug_in_the_middle_of_a_stream_is_an_error(
+    headrace: Server,
+    upstream: ScriptedUpstream,
+    monkeypatch: pytest.MonkeyPatch,
+    expect_log: Callable[[str, str], None],
+) -> None:
+    def fail(*_: object) -> bytes:
+        raise ArithmeticError
+
+    expect_log("headrace.http", "request failed")
+    stream = await open_stream(headrace)
+    monkeypatch.setattr(ChatCompletionsWire, "growth", fail)
+    upstream.tokens("Hel")
+    upstream.finish()
+
+    data = [each async for each in data_of(stream)]
+
+    assert "internal_error" == data[-1]["error"]["code"]
+    assert DONE not in data
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/chat/completions/x/y"])
+async def test_what_is_not_there_is_refused_in_the_form_of_the_api(
+    headrace: Server, path: str
+) -> None:
+    response = await call(headrace.url, "POST", path, {})
+
+    assert (404, "not_found", None) == refusal(response)
+    assert "not_found_error" == response.body["error"]["type"]
 
 
 @pytest.mark.gen_test
