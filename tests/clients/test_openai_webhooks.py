@@ -4,10 +4,11 @@ import time
 from typing import Any
 
 import pytest
-from openai import InvalidWebhookSignatureError, OpenAI
+from openai import AsyncOpenAI, InvalidWebhookSignatureError, OpenAI
 from openai.types import webhooks as events
 
 from app.server import Server
+from tests.clients.qwen import MODEL
 from tests.clients.scripts import Scripts
 from tests.readers import Reader, call
 from tests.serving import Serving
@@ -94,3 +95,25 @@ async def test_the_npm_sdk_unwraps_every_event_and_refuses_what_is_changed(
 
     assert [each.event for each in received] == unwrapped
     assert "does not match" in refused["message"]
+
+
+@pytest.mark.gen_test
+async def test_a_response_in_the_background_is_retrieved_by_the_id_of_its_event(
+    serve: Serving,
+    providers: dict[str, dict[str, Any]],
+    upstream: ScriptedUpstream,
+    receiver: Receiver,
+) -> None:
+    server = await serve.start(providers=providers, webhooks=[receiver.settings()])
+    upstream.tokens("你好")
+    async with AsyncOpenAI(
+        api_key="none", base_url=f"{server.url}/v1", webhook_secret=SECRET
+    ) as sdk:
+        begun = await sdk.responses.create(model=MODEL, input="hi", background=True)
+        upstream.finish()
+        (received,) = await receiver.requests(1)
+        event = sdk.webhooks.unwrap(received.body, received.headers)
+        response = await sdk.responses.retrieve(event.data.id)
+
+    assert ("response.completed", begun.id) == (event.type, event.data.id)
+    assert ("completed", "你好") == (response.status, response.output_text)
