@@ -60,6 +60,12 @@ WAYS = {
         broken=b'"error":{',
         stopped=b'"code":"stopped"',
     ),
+    "responses": Way(
+        *("/v1/responses", {"model": "openai/gpt-4o-mini", "stream": True, "input": "hi"}),
+        whole=b'"response.completed"',
+        broken=b'"response.failed"',
+        stopped=b'"response.incomplete"',
+    ),
     "AI SDK": Way(
         *("/ai-sdk/chat", {"id": "chat", "messages": _UI_ASKED, "trigger": "submit-message"}),
         whole=b'"finishReason":"stop"',

@@ -15,9 +15,11 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from handlers.openai.response_items import output_text
 from handlers.wires import native
 from handlers.wires.ag_ui import AgUiWire
 from handlers.wires.event_numbers import EventNumbers
+from handlers.wires.responses import ResponsesWire
 from handlers.wires.wire import Wire
 from model.blocks import Block, ImageBlock, ReasoningBlock, TextBlock, ToolCallBlock, text_in
 from model.growth import Piece
@@ -29,6 +31,7 @@ from tests.handlers.wires.ai_sdk_reading import AISDKClient
 from tests.handlers.wires.chat_reading import ChatClient, by_kind
 from tests.handlers.wires.native_reading import NativeClient
 from tests.handlers.wires.played_answers import played_to_its_end
+from tests.handlers.wires.responses_reading import ResponsesClient
 
 
 def parts_of(blocks: Sequence[Block]) -> list[dict[str, Any]]:
@@ -69,6 +72,50 @@ def check_ai_sdk(data: st.DataObject) -> None:
     assert client.ended == ("finish" if is_told else "error")
 
 
+def items_of(blocks: Sequence[Block]) -> list[tuple[list[str], str]]:
+    """The blocks as items: what names each, and its deltas."""
+    items = []
+    for block in blocks:
+        match block:
+            case ToolCallBlock():
+                items.append((["function_call", block.id, block.name], block.arguments))
+            case ReasoningBlock():
+                items.append((["reasoning"], block.text))
+            case _:
+                text = output_text(block) if isinstance(block, ImageBlock) else text_in(block)
+                items.append((["message"], text))
+    return items
+
+
+def check_responses(
+    data: st.DataObject, wire: type[ResponsesWire] = ResponsesWire, *, fetches_all: bool = False
+) -> None:
+    client = ResponsesClient(wire, fetches_all=fetches_all)
+
+    stored = played_to_its_end(client, data)
+
+    items = [client.items[place] for place in sorted(client.items)]
+    assert [(item["named"], item["text"]) for item in items] == items_of(stored.blocks())
+    assert all(item["closed"] for item in items)
+    assert client.numbers == sorted(set(client.numbers))
+    assert stored.ending is not None
+    assert client.ended is not None
+    expected = {
+        (Status.COMPLETE, "length"): "incomplete",
+        Status.COMPLETE: "completed",
+        Status.STOPPED: "cancelled",
+    }
+    ending = stored.ending
+    told = expected.get(
+        (ending.status, ending.finish_reason), expected.get(ending.status, "failed")
+    )
+    assert told == client.ended["status"]
+
+
+def check_the_helper_of_responses(data: st.DataObject) -> None:
+    check_responses(data, fetches_all=True)
+
+
 def check_ag_ui(data: st.DataObject, wire: type[AgUiWire] = AgUiWire) -> None:
     client = AgUiClient(wire)
 
@@ -95,7 +142,17 @@ def check_chat(data: st.DataObject) -> None:
     assert (client.finish_reason is None) is not is_whole
 
 
-@pytest.mark.parametrize("check", [check_native, check_chat, check_ai_sdk, check_ag_ui])
+@pytest.mark.parametrize(
+    "check",
+    [
+        check_native,
+        check_chat,
+        check_responses,
+        check_the_helper_of_responses,
+        check_ai_sdk,
+        check_ag_ui,
+    ],
+)
 def test_what_a_client_makes_of_an_answer_is_the_answer(
     check: Callable[[st.DataObject], None],
 ) -> None:
@@ -158,7 +215,7 @@ def with_numbers(
     return checked
 
 
-NUMBERED = [(check_ag_ui, "ag_ui")]
+NUMBERED = [(check_ag_ui, "ag_ui"), (check_responses, "responses")]
 MISTAKES: dict[str, Callable[[st.DataObject], None]] = {
     "one too small": lambda data: check_native(data, renumbered(lambda number: number - 1)),
     "one too large": lambda data: check_native(data, renumbered(lambda number: number + 1)),
