@@ -1,4 +1,4 @@
-"""Every example of docs/clients.md, as it stands.
+"""Every example of docs/clients.md, and those of the first screens of both READMEs, as they stand.
 
 Only the address is another one, and the packages are those of `package.json`, where the majors of
 one package have names of their own.
@@ -9,15 +9,18 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from app.server import Server
-from tests.clients.scripts import FOLDER, Scripts
+from tests.clients.scripts import FOLDER
+from tests.readers import call
 from tests.rooms import ROOT
+from tests.serving import Serving
+from tests.steps import messages_of
 from tests.upstreams import ScriptedUpstream
 
 ADDRESS = "http://127.0.0.1:8080"
@@ -49,24 +52,27 @@ def examples(document: str) -> Iterator[Example]:
 
 
 EXAMPLES = list(examples("docs/clients.md"))
-NEED_RESPONSES = ("Resuming a response", "OpenAI SDK for Node", "OpenAI Agents SDK")
+FIRST_SCREENS = [
+    next(example for example in examples(readme) if example.language == "python")
+    for readme in ("README.md", "README.zh-CN.md")
+]
 
 
 async def started(
-    example: Example, url: str, folder: Path, node: str = ""
+    example: Example, url: str, folder: Path, program: str = sys.executable
 ) -> asyncio.subprocess.Process:
     """The example's program."""
     code = example.code.replace(ADDRESS, url).replace("hr_…", "any")
     assert url in code
     match example.language:
         case "python":
-            command = [sys.executable, "-c", code]
+            command = [program, "-c", code]
         case "js":
             for name, installed in _PACKAGES.items():
                 code = code.replace(f"from {name}", f"from {installed}")
             (folder / "node_modules").symlink_to(FOLDER / "node_modules")
             (folder / "example.mjs").write_text(code, "utf-8")
-            command = [node, "--no-warnings", str(folder / "example.mjs")]
+            command = [program, "--no-warnings", str(folder / "example.mjs")]
         case _:
             command = ["sh", "-c", code]
     environ = {
@@ -88,26 +94,36 @@ async def output(program: asyncio.subprocess.Process) -> str:
     return written.decode()
 
 
+@pytest.fixture
+def program(example: Example, request: pytest.FixtureRequest) -> str:
+    """What runs the example; the packages that it imports are installed."""
+    if example.language == "js":
+        request.getfixturevalue("node")
+        node: str = request.getfixturevalue("needs")("node")
+        return node
+    if example.heading == "LiteLLM":  # whose packages are apart from ours
+        request.getfixturevalue("litellm")
+        return str(ROOT / ".venv-litellm/bin/python")
+    return sys.executable
+
+
 def _marked(example: Example) -> Any:
     is_slow = example.heading in ("LiteLLM",)  # which takes seconds to load
     return pytest.param(example, marks=pytest.mark.slow if is_slow else (), id=str(example))
 
 
-@pytest.mark.parametrize(
-    "example", [_marked(each) for each in EXAMPLES if each.heading not in NEED_RESPONSES]
-)
+@pytest.mark.parametrize("example", [_marked(each) for each in EXAMPLES])
 @pytest.mark.gen_test
 async def test_an_example_shows_the_answer(
     example: Example,
     headrace: Server,
     upstream: ScriptedUpstream,
-    node: Scripts,  # which has installed the packages
-    needs: Callable[[str], str],
+    program: str,
     tmp_path: Path,
 ) -> None:
     upstream.tokens("你好")
-    program = await started(example, headrace.url, tmp_path, needs("node"))
-    running = asyncio.create_task(output(program))
+    process = await started(example, headrace.url, tmp_path, program)
+    running = asyncio.create_task(output(process))
     asked = asyncio.create_task(upstream.request(0))
     await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
     asked.cancel()
@@ -133,6 +149,36 @@ async def test_the_example_of_a_key_gets_one_answer_twice(
 
     assert first == second
     assert 1 == len(upstream.requests)
+
+
+@pytest.mark.gen_test
+async def test_the_example_of_resuming_resumes(
+    headrace: Server, upstream: ScriptedUpstream, tmp_path: Path
+) -> None:
+    example = next(each for each in EXAMPLES if "starting_after" in each.code)
+    upstream.tokens("你好")
+    program = await started(example, headrace.url, tmp_path)
+    assert program.stdout is not None
+    seen = await program.stdout.readexactly(len("你好".encode()))
+    upstream.tokens("，世界！")
+    upstream.finish()
+
+    assert "你好，世界！" == seen.decode() + await output(program)
+
+
+@pytest.mark.parametrize("example", FIRST_SCREENS, ids=["English", "Chinese"])
+@pytest.mark.gen_test
+async def test_the_first_screen_is_a_dialogue_with_the_demo(
+    example: Example, serve: Serving, tmp_path: Path
+) -> None:
+    server = await serve.start(providers={"demo": {}})
+
+    written = await output(await started(example, server.url, tmp_path))
+
+    [conversation] = (await call(server.url, "GET", "/api/v1/conversations")).body["data"]
+    _, answer = await messages_of(server, f"/api/v1/conversations/{conversation['id']}")
+    assert "complete" == answer["status"]
+    assert answer["blocks"][0]["text"] == written
 
 
 def test_every_section_that_names_a_client_has_an_example() -> None:
