@@ -42,7 +42,10 @@ CLIENTS = [
     pytest.param({"major": 7, "by": "compatible"}, id="7-compatible"),
     *(
         pytest.param({"major": major, "by": by}, id=f"{major}-{by}", marks=pytest.mark.slow)
-        for major, by in (*((5, "compatible"), (6, "compatible")),)
+        for major, by in (
+            *((5, "compatible"), (6, "compatible")),
+            *((6, "open-responses"), (7, "open-responses")),
+        )
     ),
 ]
 

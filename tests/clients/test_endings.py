@@ -162,10 +162,23 @@ PYTHON = {
         *("stop", "LengthFinishReasonError", "APIError stream_broken", "APIError stopped"),
         BROKEN,
     ),
+    responses_loop: (
+        *("completed", "incomplete max_output_tokens", "failed stream_broken"),
+        *("cancelled stopped", BROKEN),
+    ),
+    responses_helper: ("completed", *["RuntimeError"] * 3, BROKEN),
     langchain_chat: (
         *("stop", "length", "APIError stream_broken", "APIError stopped"),
         "OpenAIConnectionError",
     ),
+    langchain_responses: (
+        "completed",
+        "max_output_tokens",
+        "ValueError",
+        "stopped",
+        "OpenAIConnectionError",
+    ),
+    agents_responses: ("complete", *["ModelBehaviorError"] * 3, BROKEN),
 }
 
 
@@ -178,8 +191,13 @@ def named(error: Exception) -> str:
 @pytest.mark.parametrize("client", PYTHON, ids=lambda client: client.__name__)
 @pytest.mark.gen_test
 async def test_python(
-    client: Callable[[str, Begun], Awaitable[str]], ends: Ends, tcp_proxy: TcpProxy
+    client: Callable[[str, Begun], Awaitable[str]],
+    ends: Ends,
+    tcp_proxy: TcpProxy,
+    expect_log: Callable[[str, str], None],
 ) -> None:
+    if client is agents_responses:
+        expect_log("openai.agents", "Error streaming response")
     seen = []
     for way in WAYS:
         begun = asyncio.Event()
@@ -200,9 +218,16 @@ async def test_python(
 CHAT = ("stop", "length", "error stream_broken", "error stopped", "AI_APICallError")
 NODE = {
     "openai chat": ("stop", "length", "Error stream_broken", "Error stopped", "Error"),
+    "openai responses": (
+        *("completed", "incomplete max_output_tokens", "failed stream_broken"),
+        *("cancelled stopped", "Error"),
+    ),
     "5 compatible": CHAT,
     "6 compatible": CHAT,
     "7 compatible": CHAT,
+    # Major 6 does not say why.
+    "6 open-responses": ("stop", "length", "error", "other", "AI_APICallError"),
+    "7 open-responses": ("stop", "length", "error stream_broken", "other", "AI_APICallError"),
 }
 
 

@@ -46,7 +46,7 @@ def model(url: str, by: str, **options: Any) -> ChatOpenAI:
     )
 
 
-@pytest.fixture(params=["chat"])
+@pytest.fixture(params=["chat", "responses"])
 def by(request: pytest.FixtureRequest) -> str:
     """The API that it asks by."""
     name: str = request.param

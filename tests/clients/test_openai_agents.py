@@ -4,6 +4,7 @@ import pytest
 from agents import (
     Agent,
     OpenAIChatCompletionsModel,
+    OpenAIResponsesModel,
     RunConfig,
     Runner,
     function_tool,
@@ -23,7 +24,7 @@ from tests.clients.qwen import (
 )
 from tests.upstreams import ScriptedUpstream
 
-MODELS = {"chat": OpenAIChatCompletionsModel}
+MODELS = {"chat": OpenAIChatCompletionsModel, "responses": OpenAIResponsesModel}
 
 
 @pytest.mark.parametrize("by", sorted(MODELS))
