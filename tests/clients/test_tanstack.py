@@ -57,6 +57,7 @@ async def test_a_chat_goes_on_and_calls_tools_by_itself(
     headrace: Server, upstream: ScriptedUpstream, node: Scripts
 ) -> None:
     thinks_and_answers(upstream)
+    upstream.next_request()
     calls_the_tool(upstream)
     thinks_and_answers(upstream)
     tools = [{"name": TOOL, "description": "The weather.", "result": RESULT}]
@@ -79,6 +80,7 @@ async def test_a_page_that_is_loaded_again_shows_the_thread_and_goes_on_with_its
     headrace: Server, upstream: ScriptedUpstream, node: Scripts
 ) -> None:
     thinks_and_answers(upstream)
+    upstream.next_request()
     await node.run(SCRIPT, url=url_of(headrace), way="chat", asked=["你好"])
     upstream.reasoning("想")
     upstream.tokens("再")
