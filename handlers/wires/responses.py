@@ -65,9 +65,9 @@ class ResponsesWire:
     def __init__(self, answer: Answer, *, after: int = -1, one_by_one: bool = False) -> None:
         self._numbers = EventNumbers(answer, STRUCTURE)
         self._after = after
-        self._one_by_one = one_by_one
+        self._joins = not one_by_one
         # What deltas of one block have in common; encoded once.
-        self._block = -1
+        self._block = self._start = -1
         self._head = self._tail = b""
         self._base = 0
 
@@ -86,6 +86,14 @@ class ResponsesWire:
 
     def growth(self, answer: Answer, position: int, pieces: Sequence[Piece]) -> bytes:
         """The deltas, and the events that open and close blocks."""
+        piece = pieces[0]
+        if len(pieces) == 1 and piece.block == self._block and piece.data is None:
+            # As nearly all are: within a block, of which other deltas have been encoded.
+            before = self._base + position
+            if position > self._start and before >= self._after and self._joins and piece.text:
+                line = json_line(piece.text)
+                number = before + len(piece.text)
+                return b'%b%d,"delta":%b%b' % (self._head, number, line, self._tail)
         events = []
         for piece in pieces:
             if position == answer.start_of(piece.block):
@@ -97,7 +105,7 @@ class ResponsesWire:
             text = output_text(piece.whole) if piece.whole is not None else piece.text
             if text:
                 if piece.block != self._block:
-                    self._enter(piece, answer.id)
+                    self._enter(piece, answer.id, answer.start_of(piece.block))
                 end = position if piece.data is None else position - 1
                 events.append(self._delta(piece, text, end))
         return b"".join(events)
@@ -137,7 +145,7 @@ class ResponsesWire:
         events.append(_DONE)
         return b"".join(events)
 
-    def _enter(self, piece: Piece, answer_id: str) -> None:
+    def _enter(self, piece: Piece, answer_id: str, start: int) -> None:
         """Encode what the deltas of the piece's block have in common."""
         kind, index = _DELTAS.get(piece.type, _TEXT_DELTA)
         named = {
@@ -152,7 +160,7 @@ class ResponsesWire:
         )
         self._tail = _TAILS.get(piece.type, _TEXT_TAIL)
         self._base = self._numbers.delta(piece.block, 0)
-        self._block = piece.block
+        self._block, self._start = piece.block, start
 
     def _delta(self, piece: Piece, text: str, end: int) -> bytes:
         """The events of a text that ends at the position `end`, as far as the client lacks it."""
@@ -161,7 +169,7 @@ class ResponsesWire:
             lacking = number - self._after
             if lacking < len(text):
                 text = text[-lacking:] if lacking > 0 else ""
-            if self._one_by_one:
+            if not self._joins:
                 first = number + 1 - len(text)
                 return b"".join(
                     b'%b%d,"delta":%b%b' % (self._head, first + at, json_line(char), self._tail)
