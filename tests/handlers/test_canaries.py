@@ -63,7 +63,7 @@ async def misuse(url: str, secret: str, answer_id: str) -> list[str]:
             ("POST", "/api/v1/chat"),
             ("GET", f"/ai-sdk/chat/x/stream?has={secret}"),
             ("POST", "/ai-sdk/chat"),
-            ("GET", f"/v1/chat/completions?after={secret}&metadata[{secret}]={secret}"),
+            ("GET", f"/v1/chat/completions?after={secret}&limit={secret}"),
             ("POST", "/v1/chat/completions"),
         ):
             body = {"content": "q", "model": "none/none"} if method == "POST" else None
