@@ -203,3 +203,23 @@ async def test_a_live_run_that_nobody_reads_makes_way_for_the_next_one(
 
     assert (409, "conversation_busy") == (busy.status, busy.code)
     assert "b" == text_of(then)
+
+
+@pytest.mark.gen_test
+async def test_who_has_more_than_is_stored_gets_the_run_again_from_its_beginning(
+    agent: Agent, upstream: ScriptedUpstream
+) -> None:
+    upstream.tokens("Hel", "lo")
+    upstream.finish()
+    body = agent.input(user("hi", "u1"))
+    whole = events_in((await agent.post(body)).body)
+
+    posted = events_in((await agent.post(body, after="999")).body)
+    joined = events_in((await agent.get(f"runId={body['runId']}", after="999")).body)
+
+    for again in (posted, joined):
+        started, snapshot, *rest = again
+        assert ("", "RUN_STARTED") == (started.id, started.type)
+        assert (None, "MESSAGES_SNAPSHOT") == (snapshot.id, snapshot.type)
+        assert body["messages"] == snapshot.data["messages"]
+        assert whole[1:] == rest
