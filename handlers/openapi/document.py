@@ -201,6 +201,7 @@ _PATH_WORDS = {
     "chat_id": "The id of a chat, as its client chose it.",
     "file_id": "The id of an image or a file, as a block of a question has it.",
     "completion_id": "The id of a stored completion.",
+    "item_id": "The id of an item, as a list of items or a response gave it.",
     "model": "The model, as `<provider>/<model>`.",
 }
 

@@ -3,10 +3,22 @@
 from handlers.errors import FAILURE_STATUSES
 from handlers.openai.chat_body import ChatCompletionBody
 from handlers.openai.completion import ChatCompletion
+from handlers.openai.conversation_items import ItemPage
+from handlers.openai.conversations import (
+    ChangedOpenAIConversation,
+    DeletedOpenAIConversation,
+    NewOpenAIConversation,
+    OpenAIConversation,
+)
 from handlers.openai.error_body import ErrorBody
 from handlers.openai.models import OpenAIModel, OpenAIModels
 from handlers.openai.response_body import ResponseBody
-from handlers.openai.response_items import InputItemList
+from handlers.openai.response_items import (
+    FunctionCallOutput,
+    InputItemList,
+    InputMessage,
+    OutputItem,
+)
 from handlers.openai.response_object import DeletedResponse, ResponseObject
 from handlers.openai.stored_completions import (
     ChangedCompletion,
@@ -62,6 +74,7 @@ _PAGING = (
     Parameter("query", "after", "The id of the last item of the page before."),
 )
 _RESPONSE = "/v1/responses/{response_id}"
+_CONVERSATION = "/v1/conversations/{conversation_id}"
 
 OPENAI_OPERATIONS = (
     Operation(
@@ -133,6 +146,64 @@ OPENAI_OPERATIONS = (
         "Returns the stored questions and answers of its branch, its own question last.",
         {200: Reply("A page of messages.", {JSON: MessagePage})},
         parameters=_PAGING,
+        refuses=(404,),
+        error=ERROR,
+    ),
+    Operation(
+        "post",
+        "/v1/conversations",
+        "Create a conversation as OpenAI's clients do.",
+        "Creates an empty conversation, which a response names as `conversation`.",
+        {200: Reply("The conversation was created.", {JSON: OpenAIConversation})},
+        body=NewOpenAIConversation,
+        refuses=(429,),
+        error=ERROR,
+    ),
+    Operation(
+        "get",
+        _CONVERSATION,
+        "Get a conversation as OpenAI's clients read it.",
+        "Returns the conversation without its items.",
+        {200: Reply("The conversation.", {JSON: OpenAIConversation})},
+        refuses=(404,),
+        error=ERROR,
+    ),
+    Operation(
+        "post",
+        _CONVERSATION,
+        "Change the metadata of a conversation.",
+        "Replaces the metadata.",
+        {200: Reply("The conversation after the change.", {JSON: OpenAIConversation})},
+        body=ChangedOpenAIConversation,
+        refuses=(404, 429),
+        error=ERROR,
+    ),
+    Operation(
+        "delete",
+        _CONVERSATION,
+        "Delete a conversation as OpenAI's clients do.",
+        "Stops a live answer of the conversation, then deletes it with its items.",
+        {200: Reply("It was deleted.", {JSON: DeletedOpenAIConversation})},
+        refuses=(404,),
+        error=ERROR,
+    ),
+    Operation(
+        "get",
+        f"{_CONVERSATION}/items",
+        "List the items of a conversation.",
+        "Returns the items of the branch of the newest message: questions, answers, reasoning, "
+        "function calls and their outputs.",
+        {200: Reply("A page of items.", {JSON: ItemPage})},
+        parameters=_PAGING,
+        refuses=(404,),
+        error=ERROR,
+    ),
+    Operation(
+        "get",
+        f"{_CONVERSATION}/items/{{item_id}}",
+        "Get an item of a conversation.",
+        "Returns the item.",
+        {200: Reply("The item.", {JSON: (InputMessage, FunctionCallOutput, OutputItem)})},
         refuses=(404,),
         error=ERROR,
     ),

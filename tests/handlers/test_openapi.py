@@ -82,6 +82,8 @@ def test_the_types_keep_the_names_by_which_generated_clients_know_them() -> None
         *("UserMessage", "ConversationName", "DeletedResponse", "FunctionCall"),
         *("FunctionCallOutput", "IncompleteDetails", "InputFile", "InputImage", "InputMessage"),
         *("InputText", "InputTokens", "InputItemList", "NamedConversation", "OutputMessage"),
+        *("NewOpenAIConversation", "ChangedOpenAIConversation", "OpenAIConversation"),
+        *("DeletedOpenAIConversation", "ItemPage"),
         *("OutputText", "OutputTokens", "AnyTextFormat", "ReasoningItem", "ReasoningOptions"),
         *("ResponseBody", "ResponseError", "ResponseJsonObject", "ResponseJsonSchema"),
         *("ResponseObject", "ResponseStreamOptions", "ResponseUsage", "SummaryText", "TextOptions"),

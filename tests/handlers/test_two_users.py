@@ -26,6 +26,7 @@ CONVERSATION = f"/api/v1/conversations/{ID}"
 ANSWER = f"/api/v1/answers/{ID}"
 COMPLETION = f"/v1/chat/completions/{ID}"
 RESPONSE = f"/v1/responses/{ID}"
+OPENAI_CONVERSATION = f"/v1/conversations/{ID}"
 
 # Routes that name something of somebody's: the bodies that they take. An id is in the path unless
 # the body has it.
@@ -50,6 +51,11 @@ OWNED: dict[tuple[str, str], Any] = {
     ("DELETE", RESPONSE): None,
     ("POST", f"{RESPONSE}/cancel"): None,
     ("GET", f"{RESPONSE}/input_items"): None,
+    ("GET", OPENAI_CONVERSATION): None,
+    ("POST", OPENAI_CONVERSATION): {"metadata": {"mine": "now"}},
+    ("DELETE", OPENAI_CONVERSATION): None,
+    ("GET", f"{OPENAI_CONVERSATION}/items"): None,
+    ("GET", f"{OPENAI_CONVERSATION}/items/{ID}"): None,
 }
 # Routes that name nothing, and what they show or make is the asker's own.
 OWN = {
@@ -66,6 +72,7 @@ OWN = {
     ("GET", "/ag-ui"),
     ("GET", "/v1/chat/completions"),
     ("POST", "/v1/chat/completions"),
+    ("POST", "/v1/conversations"),
 }
 # Routes that show nothing of any user's.
 NOBODYS = {
@@ -105,7 +112,8 @@ class Things(NamedTuple):
 
     def path(self, pattern: str) -> str:
         """A route's path to it."""
-        return pattern.replace(ID, self._id_for(pattern))
+        item = f"/items/msg_{self.answer.rpartition('-')[2]}_0"
+        return pattern.replace(f"/items/{ID}", item).replace(ID, self._id_for(pattern))
 
     def body(self, body: Any) -> Any:
         """A route's body, naming it."""
