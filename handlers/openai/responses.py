@@ -6,7 +6,7 @@ background.
 """
 
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -22,6 +22,7 @@ from handlers.openai.response_object import PROTOCOL, RESPONSE_PREFIX, DeletedRe
 from handlers.retries import tries_of
 from handlers.wires.event_numbers import LAST_NUMBER
 from handlers.wires.responses import ResponsesWire
+from model.blocks import Block, FileBlock, ImageBlock, blocks_in
 from model.messages import ClientData, Message, Role
 from model.prompt import Turn
 from relay.answer import Answer
@@ -35,6 +36,18 @@ _MOST_FORKED = 100
 
 # Items of one page. A question has some dozen.
 _MOST_ITEMS = 100
+
+
+# Where a stored response keeps the turns that its input had before the question: they are in no
+# message, and a response that follows it needs them.
+_EARLIER = "earlier_turns"
+
+
+class _StoredTurn(msgspec.Struct, frozen=True):
+    """A turn as it is kept with a response."""
+
+    role: str
+    blocks: list[dict[str, Any]]
 
 
 class _Asked(NamedTuple):
@@ -123,11 +136,13 @@ class ResponsesHandler(OpenAIHandler, AnswerHandler):
             parent_id = request.parent_id
             if not isinstance(parent_id, str) or error.answer_id == parent_id:
                 raise
-            history = await self._branch(request.conversation_id or "", parent_id)
+            history = request.history
+            if history is None:
+                history = await self._branch(request.conversation_id or "", parent_id)
             fork = msgspec.structs.replace(
                 request, conversation_id=None, parent_id=None, history=history
             )
-            return await self.result_of(fork)
+            return await self.result_of(_remembering(fork, msgspec.to_builtins(history)))
 
     async def _branch(self, conversation_id: str, last: str) -> tuple[Turn, ...]:
         """The turns up to an answer, from a question on."""
@@ -149,7 +164,8 @@ class ResponsesHandler(OpenAIHandler, AnswerHandler):
         """The request with what it follows: a response, a conversation, or what came with it."""
         previous, conversation_id = body.previous_answer_id, body.conversation_id
         if previous is None and conversation_id is None:
-            return msgspec.structs.replace(request, history=history, parent_id=None)
+            request = msgspec.structs.replace(request, history=history, parent_id=None)
+            return _remembering(request, msgspec.to_builtins(history)) if history else request
         if history:
             raise ApiError(
                 HTTPStatus.BAD_REQUEST,
@@ -166,9 +182,33 @@ class ResponsesHandler(OpenAIHandler, AnswerHandler):
             raise UnknownParent from None
         if parent.role != Role.ASSISTANT:
             raise UnknownParent
-        return msgspec.structs.replace(
+        request = msgspec.structs.replace(
             request, conversation_id=parent.conversation_id, parent_id=parent.id
         )
+        earlier = None if parent.client is None else parent.client.request.get(_EARLIER)
+        if not earlier:
+            return request
+        branch = await self._branch(parent.conversation_id, parent.id)
+        turns = (*msgspec.convert(earlier, tuple[_StoredTurn, ...]),)
+        known = tuple(Turn(Role(turn.role), tuple(blocks_in(turn.blocks))) for turn in turns)
+        known = tuple(Turn(turn.role, _without_files(turn.blocks)) for turn in known)
+        request = msgspec.structs.replace(request, history=(*known, *branch))
+        return _remembering(request, earlier)
+
+
+def _remembering(request: AskRequest, turns: Any) -> AskRequest:
+    """The request, with the turns kept for responses that follow."""
+    client = request.client
+    if client is None or not request.store:
+        return request
+    kept = msgspec.structs.replace(client, request={**client.request, _EARLIER: turns})
+    return msgspec.structs.replace(request, client=kept)
+
+
+def _without_files(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
+    """The blocks without contents that are not stored with them."""
+    kept = (b for b in blocks if not isinstance(b, ImageBlock | FileBlock) or b.url is not None)
+    return tuple(kept)
 
 
 def _begins(message: Message) -> bool:

@@ -159,3 +159,23 @@ async def test_a_number_beyond_the_answer_ends_in_its_ending(
     lines = [line for line in resumed.body.decode().splitlines() if line.startswith("event: ")]
     assert "failed" == response["status"]
     assert ["event: response.failed"] == lines
+
+
+@pytest.mark.gen_test
+async def test_what_came_before_the_question_is_known_to_responses_that_follow(
+    headrace: Server, upstream: ScriptedUpstream
+) -> None:
+    for text in ("Yes.", "No.", "Maybe."):
+        speaks(upstream, text)
+    whole = [
+        {"role": "user", "content": "One?"},
+        {"role": "assistant", "content": "Once."},
+        {"role": "user", "content": "Two?"},
+    ]
+    first = await asked(headrace, whole)
+    second = await asked(headrace, "Three?", previous_response_id=first["id"])
+
+    await asked(headrace, "Four?", previous_response_id=second["id"])
+
+    sent = [message["content"] for message in upstream.requests[2].json["messages"]]
+    assert ["One?", "Once.", "Two?", "Yes.", "Three?", "No.", "Four?"] == sent
