@@ -112,8 +112,8 @@ class ClientData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `protocol` is the name of the wire that asked. `metadata` is the client's and never interpreted.
     `request` has those fields of the request, as the client spelled them, that its protocol repeats
-    with each answer; no text of the question is in it. A response of OpenAI's also has the turns that
-    came before its question there, which no message has.
+    with each answer; no text of the question is in it. A response of OpenAI's also keeps there
+    the turns that came before its question, which no message has.
     """
 
     protocol: str
