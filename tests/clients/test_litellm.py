@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.server import Server
-from tests.clients.openai_sdk import MESSAGES, TOOLS
+from tests.clients.openai_sdk import INPUT, MESSAGES, TOOLS
 from tests.clients.qwen import (
     ARGUMENTS,
     CALL_ID,
@@ -25,6 +25,7 @@ from tests.upstreams import ScriptedUpstream
 pytestmark = pytest.mark.slow
 
 SCRIPT = "litellm_client.py"
+SECONDS = 50  # importing it is most of that, where other workers are busy
 
 
 def asking(headrace: Server, **fields: Any) -> dict[str, Any]:
@@ -38,7 +39,9 @@ async def test_a_stream_has_reasoning_text_and_usage(
 ) -> None:
     thinks_and_answers(upstream)
 
-    seen = await litellm.run(SCRIPT, way="stream", ask=asking(headrace, messages=MESSAGES))
+    seen = await litellm.run(
+        SCRIPT, seconds=SECONDS, way="stream", ask=asking(headrace, messages=MESSAGES)
+    )
 
     assert {"text": TEXT, "reasoning": THOUGHT, "finish": "stop", "usage": 18} == seen
     assert has_image(upstream.requests[0].json)
@@ -52,7 +55,21 @@ async def test_a_tool_is_called_and_its_result_answered(
     thinks_and_answers(upstream)
     ask = asking(headrace, messages=MESSAGES, tools=TOOLS)
 
-    ran = await litellm.run(SCRIPT, way="tools", ask=ask, result=RESULT)
+    ran = await litellm.run(SCRIPT, seconds=SECONDS, way="tools", ask=ask, result=RESULT)
 
     assert {"call": [CALL_ID, TOOL, ARGUMENTS], "text": TEXT} == ran
     assert [(CALL_ID, RESULT)] == results_in(upstream.requests[1].json)
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_a_response_is_streamed(
+    litellm: Scripts, headrace: Server, upstream: ScriptedUpstream
+) -> None:
+    thinks_and_answers(upstream)
+
+    seen = await litellm.run(
+        SCRIPT, seconds=SECONDS, way="response", ask=asking(headrace, input=INPUT)
+    )
+
+    assert {"text": TEXT, "reasoning": THOUGHT, "last": "response.completed"} == seen
+    assert has_image(upstream.requests[0].json)
