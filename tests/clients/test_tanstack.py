@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.clients.node_scripts import NodeScripts
 
 from app.server import Server
 from tests.clients.killable import KillableServer
