@@ -134,7 +134,10 @@ const frameworks = {
     const root = createRoot(document.createElement("div"));
     root.render(createElement(Page));
     while (!current) await turn();
-    return new Proxy({}, { get: (_, name) => (name === "unmount" ? () => root.unmount() : current[name]) });
+    return new Proxy(
+      {},
+      { get: (_, name) => (name === "unmount" ? () => root.unmount() : current[name]) },
+    );
   },
 };
 

@@ -39,7 +39,11 @@ const ways = {
     let text = "";
     stream.on("content", (delta) => (text += delta));
     const final = await stream.finalChatCompletion();
-    return { text, final: final.choices[0].message.content, calls: final.choices[0].message.tool_calls };
+    return {
+      text,
+      final: final.choices[0].message.content,
+      calls: final.choices[0].message.tool_calls,
+    };
   },
 
   async parse(sdk, ask) {

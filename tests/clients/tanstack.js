@@ -28,7 +28,11 @@ const ways = {
   async chat(url, { asked, tools }) {
     const client = chatClient(url, tools);
     for (const question of asked) await client.sendMessage(question);
-    return { messages: client.getMessages(), status: client.getStatus(), error: client.getError()?.message };
+    return {
+      messages: client.getMessages(),
+      status: client.getStatus(),
+      error: client.getError()?.message,
+    };
   },
 
   /** A client that is opened on a thread, once told to: what it shows, and what it shows then. */
