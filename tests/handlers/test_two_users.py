@@ -14,8 +14,10 @@ from app.server import Server
 from handlers.authorization import Access
 from handlers.base import BaseHandler
 from sockets.body_limiter import BodyLimiter
+from storage.values import conversation_of
 from tests.auth_servers import AuthServers, KeyHolder
 from tests.file_steps import PNG, image, text
+from tests.handlers.openai.chat_steps import user, whole
 from tests.image_provider import ImageProvider
 from tests.readers import Reader, Response, call
 from tests.steps import JSON
@@ -112,7 +114,7 @@ class Things(NamedTuple):
 
     def path(self, pattern: str) -> str:
         """A route's path to it."""
-        item = f"/items/msg_{self.answer.rpartition('-')[2]}_0"
+        item = f"/items/msg_{self.answer.rpartition('-')[2]}_1"  # behind the reasoning
         return pattern.replace(f"/items/{ID}", item).replace(ID, self._id_for(pattern))
 
     def body(self, body: Any) -> Any:
@@ -138,19 +140,25 @@ def routes(server: Server) -> Iterator[Route]:
 async def owned(
     server: Server, holder: KeyHolder, *, live: bool, upstream: ScriptedUpstream
 ) -> Things:
-    """A conversation of the holder's, with an answer."""
+    """A conversation of the holder's, with an answer; one that has ended was asked for by a chat
+    completion, which has data of its client.
+    """
     upstream.tokens("a secret of ", holder.user)
-    if not live:
+    if live:
+        body = {"content": [text("q"), image(PNG)]}
+        reader = await Reader.open(server.url, "POST", "/api/v1/chat", body, headers=holder.headers)
+        await reader.text(f"a secret of {holder.user}")
+        answer_id = reader.seen[0].data["answer_id"]
+    else:
         upstream.finish()
-    body = {"content": [text("q"), image(PNG)]}
-    reader = await Reader.open(server.url, "POST", "/api/v1/chat", body, headers=holder.headers)
-    await reader.text(f"a secret of {holder.user}")
-    if not live:
-        await reader.end()
-    start = reader.seen[0].data
-    path = f"/api/v1/conversations/{start['conversation_id']}/messages"
+        picture = {"type": "image_url", "image_url": {"url": image(PNG)["url"]}}
+        asked = user([text("q"), picture])
+        answered = await whole(server, asked, headers=holder.headers | JSON, store=True)
+        answer_id = answered.body["id"].removeprefix("chatcmpl-")
+    conversation_id = conversation_of(answer_id)
+    path = f"/api/v1/conversations/{conversation_id}/messages"
     question = (await call(server.url, "GET", path, headers=holder.headers)).body["data"][0]
-    return Things(start["conversation_id"], start["answer_id"], question["blocks"][1]["file_id"])
+    return Things(conversation_id, answer_id, question["blocks"][1]["file_id"])
 
 
 async def ask(server: Server, route: Route, holder: KeyHolder, things: Things) -> Response:
@@ -263,9 +271,9 @@ async def test_two_users_with_one_idempotency_key_have_two_answers(
 ) -> None:
     server = await auth_servers.open(providers=providers)
     answers = []
-    for user in ("alice", "bob", "alice"):
-        holder = await auth_servers.create_key(user)
-        upstream.tokens(f"for {user}")
+    for name in ("alice", "bob", "alice"):
+        holder = await auth_servers.create_key(name)
+        upstream.tokens(f"for {name}")
         upstream.finish()
         upstream.next_request()
         headers = holder.headers | {"Idempotency-Key": "the same"}

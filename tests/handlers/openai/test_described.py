@@ -45,6 +45,19 @@ async def test_real_responses_are_as_they_are_described(
     await described.call("post", f"{response}/cancel", f"{path}/cancel")
     await described.call("delete", response, path)
     await described.call("delete", response, path)
+    conversations, one = "/v1/conversations", "/v1/conversations/{conversation_id}"
+    items, item = f"{one}/items", f"{one}/items/{{item_id}}"
+    made = await described.call("post", conversations, conversations, {"metadata": {"a": "b"}})
+    path = f"{conversations}/{made.body['id']}"
+    question = {"model": "openai/m", "input": "Hi", "conversation": made.body["id"]}
+    await described.call("post", responses, responses, question)
+    await described.call("get", one, path)
+    await described.call("post", one, path, {"metadata": {"a": "c"}})
+    listed = await described.call("get", items, f"{path}/items?limit=1")
+    await described.call("get", items, f"{path}/items?limit=0")
+    await described.call("get", item, f"{path}/items/{listed.body['last_id']}")
+    await described.call("get", item, f"{path}/items/none")
+    await described.call("delete", one, path)
 
     called = {(method, path) for method, path, _ in described.seen}
     theirs = {path: each for path, each in DOCUMENT["paths"].items() if path[:4] == "/v1/"}
