@@ -21,6 +21,7 @@ from handlers.tool_definitions import (
     choice_of,
     tools_of,
 )
+from handlers.whole_numbers import Count, TopK, Whole, whole
 from model.prompt import ReasoningEffort
 from relay.ask_request import LATER_OPTION_NAMES, AskRequest, Caller
 from relay.model_access import AllowedModels
@@ -29,16 +30,6 @@ from relay.model_access import AllowedModels
 ModelName = Annotated[str, Meta(max_length=200, pattern=r"^[!-~]+\Z")]
 # A client that is away for longer than an hour asks again.
 _Seconds = Annotated[float, Meta(ge=0, le=3600)]
-# JSON has no integers: 2.0 is the same number as 2, and some languages write it so. Past 2**53 a
-# float cannot represent every whole number.
-_Count = (
-    Annotated[int, Meta(ge=1, le=2**53)] | Annotated[float, Meta(ge=1, le=2**53, multiple_of=1)]
-)
-# Some providers hold these in 32 bits.
-_Whole = (
-    Annotated[int, Meta(ge=0, lt=2**31)] | Annotated[float, Meta(ge=0, lt=2**31, multiple_of=1)]
-)
-_TopK = Annotated[int, Meta(ge=1, lt=2**31)] | Annotated[float, Meta(ge=1, lt=2**31, multiple_of=1)]
 _Penalty = Annotated[float, Meta(ge=-2, le=2)]
 
 
@@ -97,7 +88,7 @@ class Options(Body, frozen=True, kw_only=True):
         ),
     ] = None
     max_tokens: Annotated[
-        _Count | None,
+        Count | None,
         Meta(
             description="The largest number of tokens to generate, a whole number of at least 1. "
             "Null: the provider's default.",
@@ -112,7 +103,7 @@ class Options(Body, frozen=True, kw_only=True):
         ),
     ] = None
     top_k: Annotated[
-        _TopK | None,
+        TopK | None,
         Meta(
             description="From how many of the likeliest tokens each one is sampled, a whole number "
             "of at least 1. Null: the provider's default.",
@@ -120,7 +111,7 @@ class Options(Body, frozen=True, kw_only=True):
         ),
     ] = None
     seed: Annotated[
-        _Whole | None,
+        Whole | None,
         Meta(
             description="A number for sampling, below 2^31: the same one gives similar answers. "
             "Null: the provider chooses.",
@@ -152,7 +143,7 @@ class Options(Body, frozen=True, kw_only=True):
         ),
     ] = None
     reasoning_budget: Annotated[
-        _Whole | None,
+        Whole | None,
         Meta(
             description="The largest number of tokens to spend on reasoning, a whole number. Null: "
             "the provider's default.",
@@ -233,12 +224,12 @@ class Options(Body, frozen=True, kw_only=True):
 
     def _later_options(self) -> dict[str, Any]:
         return {
-            "top_k": _whole(self.top_k),
-            "seed": _whole(self.seed),
+            "top_k": whole(self.top_k),
+            "seed": whole(self.seed),
             "presence_penalty": self.presence_penalty,
             "frequency_penalty": self.frequency_penalty,
             "reasoning_effort": self.reasoning_effort,
-            "reasoning_budget": _whole(self.reasoning_budget),
+            "reasoning_budget": whole(self.reasoning_budget),
             "response_format": self.response_format and self.response_format.format(),
             "tools": tools_of(self.tools or []),
             "tool_choice": self.tool_choice and choice_of(self.tool_choice),
@@ -268,7 +259,3 @@ def grace_seconds_of(
             return None
         case "cancel":
             return 0.0
-
-
-def _whole(number: float | None) -> int | None:
-    return None if number is None else int(number)

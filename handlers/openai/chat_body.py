@@ -14,13 +14,12 @@ from handlers.json_limits import check_depth
 from handlers.openai.chat_messages import ChatMessage, OpenBody
 from handlers.question_options import ModelName
 from handlers.tool_definitions import MAX_SCHEMA_DEPTH, MAX_TOOLS, ToolName
+from handlers.whole_numbers import Count, TopK, Whole, whole
 from model.prompt import NamedTool, ReasoningEffort, ResponseFormat, Tool, ToolChoice
 
 _MAX_STOPS = 4
 
 _Penalty = Annotated[float, Meta(ge=-2, le=2)]
-_Count = Annotated[int, Meta(ge=1, le=2**53)]
-_Whole = Annotated[int, Meta(ge=0, lt=2**31)]
 ChatMetadata = Annotated[
     dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]],
     Meta(max_length=16),
@@ -136,10 +135,10 @@ class ChatCompletionBody(OpenBody, frozen=True):
         ChatMetadata | None, Meta(description="Up to 16 strings, which are stored with the answer.")
     ] = None
     max_completion_tokens: Annotated[
-        _Count | None, Meta(description="The largest number of tokens to generate.")
+        Count | None, Meta(description="The largest number of tokens to generate.")
     ] = None
     max_tokens: Annotated[
-        _Count | None, Meta(description="The former name of `max_completion_tokens`.")
+        Count | None, Meta(description="The former name of `max_completion_tokens`.")
     ] = None
     temperature: Annotated[
         Annotated[float, Meta(ge=0, le=2)] | None,
@@ -149,14 +148,12 @@ class ChatCompletionBody(OpenBody, frozen=True):
         Annotated[float, Meta(gt=0, le=1)] | None,
         Meta(description="The probability mass for sampling, above 0, up to 1."),
     ] = None
-    top_k: Annotated[_Count | None, Meta(description="Not OpenAI's; many providers have it.")] = (
-        None
-    )
+    top_k: Annotated[TopK | None, Meta(description="Not OpenAI's; many providers have it.")] = None
     stop: Annotated[
         str | Annotated[list[str], Meta(max_length=_MAX_STOPS)] | None,
         Meta(description="A string at which the model stops, or up to four."),
     ] = None
-    seed: Annotated[_Whole | None, Meta(description="A number for sampling.")] = None
+    seed: Annotated[Whole | None, Meta(description="A number for sampling.")] = None
     presence_penalty: Annotated[
         _Penalty | None, Meta(description="Against tokens that occurred, -2 to 2.")
     ] = None
@@ -215,12 +212,12 @@ class ChatCompletionBody(OpenBody, frozen=True):
         """The options of an `AskRequest` by name."""
         return {
             "model": self.model,
-            "max_tokens": self.max_completion_tokens or self.max_tokens,
+            "max_tokens": whole(self.max_completion_tokens or self.max_tokens),
             "temperature": self.temperature,
             "top_p": self.top_p,
-            "top_k": self.top_k,
+            "top_k": whole(self.top_k),
             "stop": self._stops(),
-            "seed": self.seed,
+            "seed": whole(self.seed),
             "presence_penalty": self.presence_penalty,
             "frequency_penalty": self.frequency_penalty,
             "reasoning_effort": self.reasoning_effort,

@@ -14,6 +14,7 @@ from handlers.errors import ApiError
 from handlers.json_limits import check_depth
 from handlers.openai.response_object import CONVERSATION_PREFIX, REPEATED, RESPONSE_PREFIX
 from handlers.question_options import ModelName
+from handlers.whole_numbers import Count, whole
 from model.prompt import NamedTool, ReasoningEffort, ResponseFormat, Tool, ToolChoice
 
 _MAX_TOOLS = 128
@@ -21,7 +22,6 @@ _MAX_SCHEMA_DEPTH = 64
 
 _Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
 _Penalty = Annotated[float, Meta(ge=-2, le=2)]
-_Count = Annotated[int, Meta(ge=1, lt=2**31)]
 _Metadata = Annotated[
     dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]],
     Meta(max_length=16),
@@ -179,10 +179,10 @@ class ResponseBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         list[str] | None, Meta(description="Without effect, except that log probabilities fail.")
     ] = None
     max_output_tokens: Annotated[
-        _Count | None, Meta(description="The largest number of tokens to generate.")
+        Count | None, Meta(description="The largest number of tokens to generate.")
     ] = None
     max_tool_calls: Annotated[
-        _Count | None, Meta(description="Repeated only: it counts calls of hosted tools.")
+        Count | None, Meta(description="Repeated only: it counts calls of hosted tools.")
     ] = None
     temperature: Annotated[
         Annotated[float, Meta(ge=0, le=2)] | None, Meta(description="From 0 to 2.")
@@ -286,7 +286,7 @@ class ResponseBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             "model": self.model,
             "temperature": self.temperature,
             "top_p": self.top_p,
-            "max_tokens": self.max_output_tokens,
+            "max_tokens": whole(self.max_output_tokens),
             "presence_penalty": self.presence_penalty,
             "frequency_penalty": self.frequency_penalty,
             "reasoning_effort": None if reasoning is None else reasoning.effort,
