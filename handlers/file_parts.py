@@ -20,15 +20,15 @@ _MAX_URL_CHARS = 2048
 # User names and passwords do not belong into an address. The page of the documentation shows the
 # pattern: `/{2}` keeps it from looking like an address there.
 _HTTPS = r"https:/{2}[^/?#@\s\\]+([/?#][!-~]*)?"
-_DATA_PATTERN = {"pattern": f"^{DATA}"}
+DATA_PATTERN = {"pattern": f"^{DATA}"}
 
 # `check_address` holds strings to it, and says what was expected in words.
-_Url = Annotated[
+Url = Annotated[
     str,
     Meta(
         extra_json_schema={
             "anyOf": [
-                _DATA_PATTERN,
+                DATA_PATTERN,
                 {"pattern": rf"^{_HTTPS}\Z", "maxLength": _MAX_URL_CHARS},
             ]
         }
@@ -74,7 +74,7 @@ class Base64Source(Body, frozen=True, kw_only=True, tag_field="type", tag="base6
 class UrlSource(Body, frozen=True, kw_only=True, tag_field="type", tag="url"):
     """An address, as Anthropic spells it."""
 
-    url: Annotated[_Url, _URL]
+    url: Annotated[Url, _URL]
 
     def __post_init__(self) -> None:
         check_address(self.url)
@@ -93,7 +93,7 @@ _SOURCE = Meta(description="The content as Anthropic spells it, in place of `url
 class ImagePart(Body, frozen=True, kw_only=True, tag_field="type", tag="image"):
     """A part of a question that is an image: PNG, JPEG, GIF or WebP."""
 
-    url: Annotated[_Url | None, _URL] = None
+    url: Annotated[Url | None, _URL] = None
     source: Annotated[Source | None, _SOURCE] = None
 
     def __post_init__(self) -> None:
@@ -115,7 +115,7 @@ class OpenAIFile(Body, frozen=True, kw_only=True):
         Meta(
             description="A `data:` URI with the content in base64.",
             examples=["data:application/pdf;base64,JVBERi0xLjc="],
-            extra_json_schema=_DATA_PATTERN,
+            extra_json_schema=DATA_PATTERN,
         ),
     ]
     filename: Annotated[_Name | None, _NAME] = None
@@ -128,7 +128,7 @@ class OpenAIFile(Body, frozen=True, kw_only=True):
 class FilePart(Body, frozen=True, kw_only=True, tag_field="type", tag="file"):
     """A part of a question that is a file: PDF or UTF-8 text."""
 
-    url: Annotated[_Url | None, _URL] = None
+    url: Annotated[Url | None, _URL] = None
     name: Annotated[_Name | None, _NAME] = None
     file: Annotated[
         OpenAIFile | None,
@@ -151,7 +151,7 @@ class FilePart(Body, frozen=True, kw_only=True, tag_field="type", tag="file"):
 class ImageUrl(Body, frozen=True, kw_only=True):
     """An image as OpenAI spells it."""
 
-    url: Annotated[_Url, _URL]
+    url: Annotated[Url, _URL]
     detail: Annotated[Literal["auto"], Meta(description="Only `auto`: the provider decides.")] = (
         "auto"
     )
@@ -244,7 +244,7 @@ class GeminiFile(Body, frozen=True, kw_only=True, rename="camel"):
     """An address as Gemini spells it. Images have no name."""
 
     mime_type: Annotated[_MediaType, _GEMINI_TYPE]
-    file_uri: Annotated[_Url, _URL]
+    file_uri: Annotated[Url, _URL]
     display_name: Annotated[_Name | None, _NAME] = None
 
 
@@ -252,7 +252,7 @@ class GeminiSnakeFile(Body, frozen=True, kw_only=True):
     """An address as Gemini's clients in Python spell it. Images have no name."""
 
     mime_type: Annotated[_MediaType, _GEMINI_TYPE]
-    file_uri: Annotated[_Url, _URL]
+    file_uri: Annotated[Url, _URL]
     display_name: Annotated[_Name | None, _NAME] = None
 
 
@@ -286,7 +286,7 @@ class GeminiSnakeFilePart(Body, frozen=True, kw_only=True):
 class QwenImagePart(Body, frozen=True, kw_only=True):
     """An image as Qwen-VL spells it, without a `type`; it is stored as an `image`."""
 
-    image: Annotated[_Url, _URL]
+    image: Annotated[Url, _URL]
 
     @property
     def typed(self) -> dict[str, str]:

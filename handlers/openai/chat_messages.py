@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from handlers.attached_files import DATA
 from handlers.errors import ApiError
-from handlers.file_parts import check_address
+from handlers.file_parts import DATA_PATTERN, Url, check_address
 from model.blocks import (
     Block,
     FileBlock,
@@ -48,7 +48,7 @@ class ChatImageUrl(OpenBody, frozen=True):
     """The address of an image, or the image itself."""
 
     url: Annotated[
-        str,
+        Url,
         Meta(
             description="An https address, which the model's provider fetches and this server does "
             "not, or a `data:` URI with the content in base64.",
@@ -78,6 +78,7 @@ class ChatFileData(OpenBody, frozen=True):
             description="A `data:` URI with the content in base64; ids of uploaded files are not "
             "known here.",
             examples=["data:application/pdf;base64,JVBERi0xLjc="],
+            extra_json_schema=DATA_PATTERN,
         ),
     ]
     filename: Annotated[

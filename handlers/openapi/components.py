@@ -231,7 +231,7 @@ ON_DISCONNECT = Parameter(
     "Headrace-On-Disconnect",
     "What happens to the answer when its last reader disconnects: `cancel`, `finish`, or the "
     "seconds for which it goes on.",
-    {"type": "string", "pattern": "^(cancel|finish|[0-9]{1,3})$"},
+    {"type": "string", "pattern": r"^(cancel|finish|[0-9]{1,3}(\.[0-9]{1,3})?)$"},
     example="finish",
 )
 PREFER = Parameter(
