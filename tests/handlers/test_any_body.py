@@ -62,6 +62,27 @@ _CONVERSATION: dict[str, st.SearchStrategy[Any]] = {
     "system": st.none() | _TEXT,
     "metadata": st.dictionaries(_TEXT, _TEXT, max_size=3),
 }
+_METADATA = st.dictionaries(_TEXT, _TEXT, max_size=3)
+# Messages as OpenAI and AG-UI spell them, and items of responses.
+_SAID = st.lists(
+    _some_of(
+        type=st.sampled_from(["message", "function_call_output", "reasoning"]),
+        role=st.sampled_from(["user", "assistant", "system", "developer", "tool"]),
+        content=_CONTENT,
+        id=_TEXT,
+        call_id=_TEXT,
+        tool_call_id=_TEXT,
+        tool_calls=_ANYTHING,
+    ),
+    max_size=3,
+)
+_OPENAI: dict[str, st.SearchStrategy[Any]] = {
+    "model": st.just("openai/m") | _TEXT,
+    "temperature": st.floats(-1, 3),
+    "metadata": _METADATA,
+    "stream": _ANYTHING,
+    "tools": _ANYTHING,
+}
 # What each operation with a body takes, by the name of its type.
 _BODIES = {
     "Chat": _some_of(**_QUESTION, content=_CONTENT, parent_id=_TEXT, conversation_id=_TEXT),
@@ -70,6 +91,21 @@ _BODIES = {
     "UIChat": _some_of(**_QUESTION, id=_TEXT, message=_MESSAGE, messages=_MESSAGES),
     "NewConversation": _some_of(**_CONVERSATION),
     "ChangedConversation": _some_of(**_CONVERSATION),
+    "ChatCompletionBody": _some_of(
+        **_OPENAI, messages=_SAID, max_completion_tokens=st.integers(-1, 2**70), store=_ANYTHING
+    ),
+    "ChangedCompletion": _some_of(metadata=_METADATA),
+    "NewOpenAIConversation": _some_of(metadata=_METADATA, items=_SAID),
+    "ChangedOpenAIConversation": _some_of(metadata=_METADATA),
+    "ResponseBody": _some_of(
+        **_OPENAI,
+        input=_TEXT | _SAID,
+        instructions=_TEXT,
+        previous_response_id=_TEXT,
+        conversation=_TEXT,
+        background=_ANYTHING,
+    ),
+    "RunInput": _some_of(threadId=_TEXT, runId=_TEXT, messages=_SAID, forwardedProps=_ANYTHING),
 }
 # Every operation that writes: one that takes no body is sent some all the same. A test of the
 # document holds this table to the routes, so that none is forgotten.
@@ -99,6 +135,7 @@ def test_no_body_is_an_error_of_ours(io_loop: IOLoop, server: Server, operation:
         asked = await call(server.url, "POST", "/api/v1/chat", {"content": "q"}, headers=JSON)
         names = {"conversation_id": asked.body["conversation_id"], "answer_id": asked.body["id"]}
         names["chat_id"] = names["conversation_id"]
+        names["completion_id"] = names["response_id"] = names["answer_id"]
         path = operation.path.format(**names)
         answer = await call(server.url, operation.method.upper(), path, headers=JSON, raw=raw)
         assert answer.status in known
