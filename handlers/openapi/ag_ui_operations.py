@@ -3,10 +3,10 @@
 from handlers.ag_ui.run_input import RunInput
 from handlers.openapi.components import (
     ANY_OBJECT,
+    DATA_EVENT,
     EVENTS,
     JSON,
     LIMIT,
-    TEXT,
     Operation,
     Parameter,
     Reply,
@@ -40,7 +40,7 @@ AG_UI_OPERATIONS = (
         "again; with `Last-Event-ID` its stream goes on after that event. A live answer of the "
         "thread that nobody reads is stopped. `forwardedProps` may have the options of a question "
         "in this API, such as `model`; `context` and `state` become a part of the system prompt.",
-        {200: Reply(_STREAM, {EVENTS: TEXT}), 204: _END_SEEN},
+        {200: Reply(_STREAM, {EVENTS: DATA_EVENT}), 204: _END_SEEN},
         body=RunInput,
         parameters=(_AFTER,),
         refuses=(404, 409, 422),
@@ -57,7 +57,7 @@ AG_UI_OPERATIONS = (
                 "The run as a stream of events; or, with `threadId`, `messages`, `activeRun` "
                 "(null, or the live run's `runId`) and `page` (whether there are older messages, "
                 "and the `cursor` that leads to them).",
-                {EVENTS: TEXT, JSON: ANY_OBJECT},
+                {EVENTS: DATA_EVENT, JSON: ANY_OBJECT},
             ),
             204: _END_SEEN,
         },

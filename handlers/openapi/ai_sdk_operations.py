@@ -2,6 +2,7 @@
 
 from handlers.ai_sdk.chat_body import UIChat
 from handlers.openapi.components import (
+    DATA_EVENT,
     EVENTS,
     IDEMPOTENCY_KEY,
     JSON,
@@ -22,7 +23,7 @@ _STREAM = Reply(
     "`messageMetadata` has the ids of conversation, question and answer, and in the end the "
     "answer's `status`, `usage` and `timing`. An answer that is not complete ends by an `error` "
     "chunk, one that was stopped by `abort` and `finish`.",
-    {EVENTS: TEXT},
+    {EVENTS: DATA_EVENT},
     (
         Header(
             "x-vercel-ai-ui-message-stream",

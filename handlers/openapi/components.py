@@ -18,6 +18,17 @@ ANY_OBJECT = {"type": "object"}
 BINARY = {"type": "string", "format": "binary"}
 # The schema of one event stands for the stream, as tools that read OpenAPI 3.1 expect.
 EVENT = {"$ref": "#/components/schemas/Event"}
+# An event of other protocols, whose data is one line of JSON.
+DATA_EVENT: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "data": {
+            "type": "string",
+            "description": "One line of JSON of the protocol; the last one may be `[DONE]`.",
+        }
+    },
+    "required": ["data"],
+}
 
 
 class Parameter(NamedTuple):

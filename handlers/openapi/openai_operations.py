@@ -27,6 +27,7 @@ from handlers.openai.stored_completions import (
     MessagePage,
 )
 from handlers.openapi.components import (
+    DATA_EVENT,
     EVENTS,
     IDEMPOTENCY_KEY,
     JSON,
@@ -34,7 +35,6 @@ from handlers.openapi.components import (
     RATE_LIMITS,
     REFUSALS,
     SHOULD_RETRY,
-    TEXT,
     Operation,
     Parameter,
     Reply,
@@ -89,7 +89,7 @@ OPENAI_OPERATIONS = (
         {
             200: Reply(
                 "The answer, as a stream of events or whole.",
-                {JSON: ChatCompletion, EVENTS: TEXT},
+                {JSON: ChatCompletion, EVENTS: DATA_EVENT},
                 RATE_LIMITS,
             ),
             **{int(status): _failed(status) for status in sorted({*FAILURE_STATUSES, 409})},
@@ -236,7 +236,7 @@ OPENAI_OPERATIONS = (
         {
             200: Reply(
                 "The response, as a stream of events or whole.",
-                {JSON: ResponseObject, EVENTS: TEXT},
+                {JSON: ResponseObject, EVENTS: DATA_EVENT},
             ),
         },
         body=ResponseBody,
@@ -251,7 +251,7 @@ OPENAI_OPERATIONS = (
         "Returns the response as it is now. With `stream=true` it is a stream of its events, from "
         "the first, or of those after the `sequence_number` that `starting_after` has. A live "
         "response goes on, an ended one is replayed.",
-        {200: Reply("The response.", {JSON: ResponseObject, EVENTS: TEXT})},
+        {200: Reply("The response.", {JSON: ResponseObject, EVENTS: DATA_EVENT})},
         parameters=(
             Parameter("query", "stream", "True: as a stream of events.", {"type": "boolean"}),
             Parameter(
