@@ -37,7 +37,7 @@ class _Started(NamedTuple):
     is_stored: bool
 
 
-class _Parser:
+class _MessagesParser:
     """Reads what the body's type does not have. `turns` may be called in a thread."""
 
     def __init__(self, data: bytes) -> None:
@@ -80,7 +80,7 @@ class ChatCompletionsHandler(CompletionListHandler, AnswerHandler):
         """Start the answer to the question in the body. None: the client disconnected before."""
         with self.holding_body():
             tries = await tries_of(self)
-            parser = _Parser(self.request.body)
+            parser = _MessagesParser(self.request.body)
             body, turns, files = await self.services.question_reader.read_turns(
                 self.request, ChatCompletionBody, parser.turns
             )

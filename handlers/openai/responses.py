@@ -58,7 +58,7 @@ class _Asked(NamedTuple):
     background: bool
 
 
-class _Parser:
+class _InputParser:
     """Reads the input of a body. `turns` may be called in a thread."""
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class ResponsesHandler(OpenAIHandler, AnswerHandler):
         """Start the answer to the question in the body. None: the client disconnected before."""
         with self.holding_body():
             tries = await tries_of(self)
-            parser = _Parser()
+            parser = _InputParser()
             body, turns, files = await self.services.question_reader.read_turns(
                 self.request, ResponseBody, parser.turns
             )
