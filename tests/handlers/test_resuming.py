@@ -145,7 +145,7 @@ def two(
 @pytest.mark.slow
 @given(st.lists(_SAYS, max_size=4), _VISITS)
 @settings(
-    max_examples=25,
+    max_examples=15,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_the_parts_add_up_to_the_answer_wherever_they_were_read(

@@ -1,11 +1,9 @@
 """Log lines as values: their text, and what they may be called."""
 
 import ast
-from pathlib import Path
 
 from telemetry.log_event import LogEvent
-
-ROOT = Path(__file__).parents[2]
+from tests.rooms import sources
 
 # What every JSON line has anyway.
 OWN_MEMBERS = {"time", "level", "logger", "message", "exception"}
@@ -25,8 +23,7 @@ def test_percent_signs_are_no_places_for_values() -> None:
 def test_no_value_is_called_as_a_member_that_every_line_has() -> None:
     names = {
         str(keyword.arg)
-        for file in ROOT.rglob("*.py")
-        if not {".venv", "tests", "node_modules"} & set(file.relative_to(ROOT).parts)
+        for file in sources()
         for node in ast.walk(ast.parse(file.read_bytes()))
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "LogEvent"
         for keyword in node.keywords
