@@ -20,6 +20,7 @@ from model.messages import Failure, Status
 from relay.answer import Answer
 from relay.ask_request import AskRequest, AskResult
 from relay.errors import AnswerElsewhere
+from storage.errors import Busy
 
 
 class StartedAnswer(NamedTuple):
@@ -64,6 +65,17 @@ class AnswerHandler(StreamingHandler):
         if self.services.relay.outlives_its_reader(request):
             return await asking
         return await self.unless_disconnected(asking)
+
+    async def result_when_free(self, request: AskRequest) -> AskResult | None:
+        """`result_of`, for clients that stop an answer by disconnecting: a live answer of the
+        conversation that nobody reads is stopped first.
+        """
+        try:
+            return await self.result_of(request)
+        except Busy as busy:
+            if not await self.services.relay.stop_unread(self.user, busy.answer_id):
+                raise
+        return await self.result_of(request)
 
     async def send(self, started: StartedAnswer | None) -> None:
         """Send the answer in the form that the client requested."""

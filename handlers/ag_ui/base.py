@@ -1,24 +1,20 @@
 """Streams runs: from an event on, and again from the beginning where a client is ahead."""
 
 import asyncio
-import re
-from contextlib import suppress
 from typing import Final
 
 import msgspec
 
 from handlers.ag_ui.snapshot_messages import snapshot_messages
 from handlers.answer_responses import AnswerHandler
+from handlers.chosen_ids import ChosenIdHandler
 from handlers.wires.ag_ui import PROTOCOL, AgUiWire, Run
 from handlers.wires.event_numbers import LAST_NUMBER
 from handlers.wires.json_line import json_line
-from model.client_ids import conversation_id_of
 from model.messages import Message
-from model.random_ids import ID_DIGITS
 from relay.answer import Answer
 from relay.errors import RelayError
 from relay.reader import Reader
-from storage.errors import NotFound
 
 # The path of files, before their ids.
 FILES: Final = "/api/v1/files/"
@@ -26,13 +22,11 @@ FILES: Final = "/api/v1/files/"
 # Messages in a read of a thread; pages of long ones are shorter.
 _PAGE = 200
 
-# An id of a conversation, as the list of conversations shows it.
-_CONVERSATION_ID = re.compile(rf"[0-9a-f]{{{ID_DIGITS}}}")
 
-
-class AgUiHandler(AnswerHandler):
+class AgUiHandler(ChosenIdHandler, AnswerHandler):
     """A handler whose response is the stream of a run."""
 
+    protocol = PROTOCOL
     thread = b""  # the JSON of the messages before the run, if the client sent them
 
     wire: AgUiWire
@@ -45,17 +39,6 @@ class AgUiHandler(AnswerHandler):
         self.wire = AgUiWire(answer, run, after=after, can_resume=self._can_resume)
         self.wire.thread = self.thread
         await self.follow(answer, self.wire.position)
-
-    async def conversation_of(self, thread_id: str) -> str:
-        """The id of the thread's conversation, whether or not there is one. Raises StorageError.
-
-        Clients choose the ids of their threads. One that is the id of a conversation of the user is
-        that conversation.
-        """
-        if _CONVERSATION_ID.fullmatch(thread_id):
-            with suppress(NotFound):
-                return (await self.services.storage.conversation(self.user, thread_id)).id
-        return conversation_id_of(self.user, PROTOCOL, thread_id)
 
     @property
     def _can_resume(self) -> bool:

@@ -27,7 +27,7 @@ from relay.ask_request import AskRequest, AskResult
 from relay.errors import KeyReused, UnknownParent
 from relay.exchanges import newest_branch
 from relay.tool_loop import results_in
-from storage.errors import Busy, NotFound
+from storage.errors import NotFound
 
 # Messages of the branch among which an edited question is looked for, as many as are sent again.
 _EDITED_AMONG = 200
@@ -144,22 +144,11 @@ class RunsHandler(AgUiHandler):
 
     async def _ask(self, asked: AskRequest, turns: tuple[object, ...]) -> AskResult | None:
         try:
-            return await self._ask_when_free(asked)
+            return await self.result_when_free(asked)
         except UnknownParent:
             # The conversation was deleted, and the client goes on with what it has.
             own = msgspec.structs.replace(asked, parent_id=None, history=turns[:-1])
-            return await self._ask_when_free(own)
-
-    async def _ask_when_free(self, asked: AskRequest) -> AskResult | None:
-        """Ask. The thread's own live answer is stopped if nobody reads it: clients stop a run by
-        disconnecting.
-        """
-        try:
-            return await self.result_of(asked)
-        except Busy as busy:
-            if not await self.services.relay.stop_unread(self.user, busy.answer_id):
-                raise
-        return await self.result_of(asked)
+            return await self.result_when_free(own)
 
     async def _asked_before(self, asked: AskRequest) -> Answer:
         """The answer to a question that its client has seen events of. It is never asked again.

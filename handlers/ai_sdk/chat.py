@@ -23,7 +23,7 @@ from relay.errors import RelayError, UnknownParent
 from relay.exchanges import newest_exchange
 from relay.question_files import NewFile
 from relay.tool_loop import is_whole
-from storage.errors import Busy, NotFound
+from storage.errors import NotFound
 
 # How often a question is asked again because the answers to it failed: a client that sends the same
 # request again wants an answer, and each of them costs a read of the store.
@@ -119,7 +119,7 @@ class UIChatHandler(_UIStreamHandler):
         key = own_key or _key_of(chat, asked, replaced)
         for _ in range(_MOST_FAILED):
             asked = msgspec.structs.replace(asked, idempotency_key=key)
-            result = await self._ask_when_free(asked)
+            result = await self.result_when_free(asked)
             if result is None or result.is_new or own_key or not _failed(result.answer):
                 break
             question = await self.services.storage.message(self.user, result.answer.question_id)
@@ -128,17 +128,6 @@ class UIChatHandler(_UIStreamHandler):
             asked = msgspec.structs.replace(again, content=text, parts=parts, files=())
             key = _digest(key, result.answer.id)
         return result
-
-    async def _ask_when_free(self, asked: AskRequest) -> AskResult | None:
-        """Ask. The chat's own live answer is stopped if nobody reads it: `stop()` of a client only
-        disconnects.
-        """
-        try:
-            return await self.result_of(asked)
-        except Busy as busy:
-            if not await self.services.relay.stop_unread(self.user, busy.answer_id):
-                raise
-        return await self.result_of(asked)
 
 
 class UIResumeHandler(_UIStreamHandler):
