@@ -20,6 +20,7 @@ import handlers.models
 import handlers.openai.chat_completions
 import handlers.openai.conversation_items
 import handlers.openai.conversations
+import handlers.openai.kept_responses
 import handlers.openai.models
 import handlers.openai.not_found
 import handlers.openai.responses
@@ -54,6 +55,7 @@ ROUTES = [
     *handlers.openai.stored_completions.routes,
     *handlers.openai.models.routes,
     *handlers.openai.responses.routes,
+    *handlers.openai.kept_responses.routes,
     *handlers.openai.conversations.routes,
     *handlers.openai.conversation_items.routes,
     *handlers.openai.not_found.routes,  # after all others below /v1/

@@ -4,14 +4,13 @@ Fields that are not named here go on to providers with OpenAI's API as they are.
 descriptions of fields are part of the OpenAPI document.
 """
 
-from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from handlers.errors import ApiError
 from handlers.json_limits import check_depth
 from handlers.openai.chat_messages import ChatMessage, OpenBody
+from handlers.openai.field_errors import invalid_field, unsupported_field
 from handlers.question_options import ModelName
 from handlers.tool_definitions import MAX_SCHEMA_DEPTH, MAX_TOOLS, ToolName
 from handlers.whole_numbers import Count, TopK, Whole, whole
@@ -198,15 +197,15 @@ class ChatCompletionBody(OpenBody, frozen=True):
             ("function_call", self.function_call is not None),
         ):
             if is_refused:
-                raise refused_field(name)
+                raise unsupported_field(name)
         names = [tool.function.name for tool in self.tools or ()]
         if len(set(names)) < len(names):
-            raise _invalid("Two `tools` have the same name.", "tools")
+            raise invalid_field("tools", "Two `tools` have the same name.")
         choice = self.tool_choice
         if isinstance(choice, ChosenFunction) and choice.function.name not in names:
-            raise _invalid("`tool_choice` names none of the `tools`.", "tool_choice")
+            raise invalid_field("tool_choice", "`tool_choice` names none of the `tools`.")
         if choice == "required" and not names:
-            raise _invalid("`tool_choice` needs `tools`.", "tool_choice")
+            raise invalid_field("tool_choice", "`tool_choice` needs `tools`.")
 
     def options(self) -> dict[str, Any]:
         """The options of an `AskRequest` by name."""
@@ -231,20 +230,6 @@ class ChatCompletionBody(OpenBody, frozen=True):
     def _stops(self) -> tuple[str, ...]:
         stops = [self.stop] if isinstance(self.stop, str) else self.stop or []
         return tuple(filter(None, stops))
-
-
-def refused_field(name: str) -> ApiError:
-    """The refusal of a field that this server cannot do anything about."""
-    return ApiError(
-        HTTPStatus.BAD_REQUEST,
-        "unsupported_parameter",
-        f"This server cannot answer with the given `{name}`. Leave it out.",
-        param=name,
-    )
-
-
-def _invalid(message: str, param: str) -> ApiError:
-    return ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", message, param=param)
 
 
 def _tool_of(tool: ChatTool) -> Tool:

@@ -3,16 +3,15 @@
 Their items come of questions and answers (`conversation_items.py`); none can be added by itself.
 """
 
-from http import HTTPStatus
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from handlers.errors import ApiError
 from handlers.openai.base import OpenAIHandler
 from handlers.openai.chat_body import ChatMetadata
 from handlers.openai.chat_messages import OpenBody
+from handlers.openai.field_errors import unsupported_field
 from handlers.openai.response_object import CONVERSATION_PREFIX
 from model.messages import Conversation, now
 from model.random_ids import random_id
@@ -73,12 +72,10 @@ class ConversationCreationHandler(OpenAIHandler):
         """Create a conversation."""
         new = self.body(NewOpenAIConversation)
         if new.items:
-            raise ApiError(
-                HTTPStatus.BAD_REQUEST,
-                "unsupported_parameter",
+            raise unsupported_field(
+                "items",
                 "`items` must be empty: a conversation's items come of questions and answers. Send "
                 "what was said before as `input` of a response.",
-                param="items",
             )
         created_at = now()
         conversation = Conversation(

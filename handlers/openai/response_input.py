@@ -7,7 +7,6 @@ fields are part of the OpenAPI document.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from http import HTTPStatus
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
@@ -16,6 +15,7 @@ from msgspec import Meta
 from handlers.attached_files import DATA
 from handlers.errors import ApiError
 from handlers.file_parts import check_address
+from handlers.openai.field_errors import invalid_field, unsupported_field
 from model.blocks import (
     Block,
     FileBlock,
@@ -93,7 +93,7 @@ def read_input(given: str | Sequence[Mapping[str, Any]]) -> Input:
     if isinstance(given, str):
         given = [{"role": "user", "content": given}]
     if len(given) > _MAX_ITEMS:
-        raise _refused("input", f"`input` has more than {_MAX_ITEMS:,} items.")
+        raise invalid_field("input", f"`input` has more than {_MAX_ITEMS:,} items.")
     system: list[str] = []
     turns: list[Turn] = []
     for index, item in enumerate(given):
@@ -101,7 +101,7 @@ def read_input(given: str | Sequence[Mapping[str, Any]]) -> Input:
         kind = item.get("type", "message")
         read = _ITEMS.get(kind) if isinstance(kind, str) else None
         if read is None:
-            raise _unsupported(place, f"items of type `{_shown(kind)}`")
+            raise _untaken(place, f"items of type `{_shown(kind)}`")
         role, blocks = read(item, place)
         if role is None:
             system += [block.text for block in blocks if isinstance(block, TextBlock)]
@@ -109,7 +109,7 @@ def read_input(given: str | Sequence[Mapping[str, Any]]) -> Input:
             turns.append(Turn(role, blocks))
     joined = merged(turns)
     if not joined or joined[-1].role is not Role.USER or not any(map(_says, joined[-1].blocks)):
-        raise _refused(
+        raise invalid_field(
             "input",
             "`input` has to end with a message of the user, or with the outputs of function calls.",
         )
@@ -127,7 +127,9 @@ def _message(item: Mapping[str, Any], place: str) -> tuple[Role | None, tuple[Bl
             texts = _parts(message.content, place, _TEXT_PARTS)
             return None, _joined_texts(texts)
         case _:
-            raise _refused(f"{place}.role", f"`{place}.role` is none of the roles of messages.")
+            raise invalid_field(
+                f"{place}.role", f"`{place}.role` is none of the roles of messages."
+            )
 
 
 def _call(item: Mapping[str, Any], place: str) -> tuple[Role | None, tuple[Block, ...]]:
@@ -169,19 +171,19 @@ def _refusal(part: Mapping[str, Any], place: str) -> Block:
 def _image(part: Mapping[str, Any], place: str) -> Block:
     image = _converted(part, _Image, place)
     if part.get("detail", "auto") not in (None, "auto"):
-        raise _unsupported(f"{place}.detail", "a `detail` other than `auto`")
+        raise _untaken(f"{place}.detail", "a `detail` other than `auto`")
     if image.file_id is not None:
-        raise _unsupported(f"{place}.file_id", "ids of uploaded files")
+        raise _untaken(f"{place}.file_id", "ids of uploaded files")
     return ImageBlock(url=_checked(image.image_url, f"{place}.image_url"))
 
 
 def _file(part: Mapping[str, Any], place: str) -> Block:
     file = _converted(part, _File, place)
     if file.file_id is not None:
-        raise _unsupported(f"{place}.file_id", "ids of uploaded files")
+        raise _untaken(f"{place}.file_id", "ids of uploaded files")
     if file.file_data is not None:
         if not file.file_data.startswith(DATA):
-            raise _refused(f"{place}.file_data", f"`{place}.file_data` has to be a data: URI.")
+            raise invalid_field(f"{place}.file_data", f"`{place}.file_data` has to be a data: URI.")
         return FileBlock(url=file.file_data, name=file.filename)
     return FileBlock(url=_checked(file.file_url, f"{place}.file_url"), name=file.filename)
 
@@ -203,7 +205,7 @@ def _parts(
         kind = part.get("type")
         read = kinds.get(kind) if isinstance(kind, str) else None
         if read is None:
-            raise _unsupported(inner, f"parts of type `{_shown(kind)}` here")
+            raise _untaken(inner, f"parts of type `{_shown(kind)}` here")
         blocks.append(read(part, inner))
     return blocks
 
@@ -236,16 +238,16 @@ def _converted(value: Mapping[str, Any], kind: type[_Kind], place: str) -> _Kind
     except msgspec.ValidationError as error:
         words, _, inner = str(error).partition(" - at `$")
         where = f"{place}{inner.rstrip('`')}"
-        raise _refused(where, f"{words} - at `{where}`.") from None
+        raise invalid_field(where, f"{words} - at `{where}`.") from None
 
 
 def _checked(url: str | None, place: str) -> str:
     if url is None:
-        raise _refused(place, f"`{place}` is missing.")
+        raise invalid_field(place, f"`{place}` is missing.")
     try:
         check_address(url)
     except ValueError as error:
-        raise _refused(place, f"{error} - at `{place}`.") from None
+        raise invalid_field(place, f"{error} - at `{place}`.") from None
     return url
 
 
@@ -254,14 +256,5 @@ def _shown(kind: object) -> str:
     return kind if isinstance(kind, str) and kind.isidentifier() and len(kind) < 64 else "?"
 
 
-def _refused(place: str, message: str) -> ApiError:
-    return ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", message, param=place)
-
-
-def _unsupported(place: str, what: str) -> ApiError:
-    return ApiError(
-        HTTPStatus.BAD_REQUEST,
-        "unsupported_parameter",
-        f"`{place}`: this server does not take {what}.",
-        param=place,
-    )
+def _untaken(place: str, what: str) -> ApiError:
+    return unsupported_field(place, f"`{place}`: this server does not take {what}.")

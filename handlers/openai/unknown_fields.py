@@ -12,6 +12,7 @@ import msgspec
 from handlers.errors import ApiError
 from handlers.json_body import decoded
 from handlers.json_limits import check_extra
+from handlers.openai.field_errors import unsupported_field
 
 # Fields that name the asker or a cache and cannot change an answer: they are never refused.
 _HARMLESS: Final = frozenset(
@@ -44,12 +45,10 @@ def check_unknown(fields: dict[str, Any], *, are_taken: bool) -> dict[str, Any]:
     if not are_taken:
         for name, value in fields.items():
             if name not in _HARMLESS and (name, value) not in _DEFAULTS:
-                raise ApiError(
-                    HTTPStatus.BAD_REQUEST,
-                    "unsupported_parameter",
+                raise unsupported_field(
+                    name,
                     f"This model cannot be asked with the given `{name}`. Leave it out, or choose "
                     "another model.",
-                    param=name,
                 )
         return {}
     try:

@@ -1,0 +1,105 @@
+"""Where a response goes: after another, into a conversation, or after turns that came with it.
+
+What a response's input had before its question is in no message. It is kept with the response, and
+is the beginning of what responses that follow it know.
+"""
+
+from typing import Any
+
+import msgspec
+
+from handlers.openai.field_errors import unsupported_field
+from handlers.openai.response_body import ResponseBody
+from model.blocks import Block, FileBlock, ImageBlock, blocks_in
+from model.messages import Message, Role
+from model.prompt import Turn
+from relay.ask_request import AskRequest
+from relay.errors import UnknownParent
+from relay.tool_loop import kept_of, results_in
+from storage.contract import MessageStore
+from storage.errors import NotFound
+
+# Messages of a branch that a fork takes along: those of fifty exchanges.
+_MOST_FORKED = 100
+
+# Where a stored response keeps the turns that its input had before the question: they are in no
+# message, and a response that follows it needs them.
+_EARLIER = "earlier_turns"
+
+
+class _StoredTurn(msgspec.Struct, frozen=True):
+    """A turn as it is kept with a response."""
+
+    role: str
+    blocks: list[dict[str, Any]]
+
+
+async def placed(
+    storage: MessageStore, request: AskRequest, body: ResponseBody, history: tuple[Turn, ...]
+) -> AskRequest:
+    """The request with what it follows: a response, a conversation, or what came with it."""
+    previous, conversation_id = body.previous_answer_id, body.conversation_id
+    if previous is None and conversation_id is None:
+        request = msgspec.structs.replace(request, history=history, parent_id=None)
+        return remembering(request, msgspec.to_builtins(history)) if history else request
+    if history:
+        raise unsupported_field(
+            "input",
+            "With `previous_response_id` or `conversation`, `input` may have items of the user "
+            "only: earlier answers are known.",
+        )
+    if previous is None:
+        return msgspec.structs.replace(request, conversation_id=conversation_id)
+    try:
+        parent = await storage.message(request.user, previous)
+    except NotFound:
+        raise UnknownParent from None
+    if parent.role != Role.ASSISTANT:
+        raise UnknownParent
+    request = msgspec.structs.replace(
+        request, conversation_id=parent.conversation_id, parent_id=parent.id
+    )
+    earlier = None if parent.client is None else parent.client.request.get(_EARLIER)
+    if not earlier:
+        return request
+    branch = await branch_to(storage, request.user, parent.conversation_id, parent.id)
+    turns = (*msgspec.convert(earlier, tuple[_StoredTurn, ...]),)
+    known = tuple(Turn(Role(turn.role), tuple(blocks_in(turn.blocks))) for turn in turns)
+    known = tuple(Turn(turn.role, _without_files(turn.blocks)) for turn in known)
+    request = msgspec.structs.replace(request, history=(*known, *branch))
+    return remembering(request, earlier)
+
+
+async def branch_to(
+    storage: MessageStore, user: str, conversation_id: str, last: str
+) -> tuple[Turn, ...]:
+    """The turns up to an answer, from a question on."""
+    page = await storage.branch(user, conversation_id, limit=_MOST_FORKED, last=last)
+    turns: list[Turn] = []
+    for message in page.data:
+        blocks = message.blocks
+        if message.role == Role.ASSISTANT:
+            blocks = kept_of(message, model=None, with_tools=True, with_reasoning=False)
+        if blocks and (turns or _begins(message)):
+            turns.append(Turn(message.role, blocks))
+    return tuple(turns)
+
+
+def remembering(request: AskRequest, turns: Any) -> AskRequest:
+    """The request, with the turns kept for responses that follow."""
+    client = request.client
+    if client is None or not request.store:
+        return request
+    kept = msgspec.structs.replace(client, request={**client.request, _EARLIER: turns})
+    return msgspec.structs.replace(request, client=kept)
+
+
+def _without_files(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
+    """The blocks without contents that are not stored with them."""
+    kept = (b for b in blocks if not isinstance(b, ImageBlock | FileBlock) or b.url is not None)
+    return tuple(kept)
+
+
+def _begins(message: Message) -> bool:
+    """Whether a history may begin with the message: a person's question."""
+    return message.role == Role.USER and not results_in(message.blocks)

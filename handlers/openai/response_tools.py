@@ -1,0 +1,104 @@
+"""The tools of a request for a response, and which of them the model may or has to call."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from handlers.json_limits import check_depth
+from handlers.openai.field_errors import converted, invalid_field, unsupported_field
+from handlers.tool_definitions import MAX_SCHEMA_DEPTH, ToolName
+from model.prompt import NamedTool, Tool, ToolChoice
+
+Choice = Literal["auto", "none", "required"] | dict[str, Any] | None
+
+
+class BodyPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of the objects in a body; a field that is not known is refused, as OpenAI does."""
+
+
+class FunctionTool(BodyPart, frozen=True):
+    """A function that the model may call; the client carries the call out."""
+
+    name: Annotated[ToolName, Meta(description="The name: 1 to 64 letters, digits, `_` or `-`.")]
+    description: Annotated[str | None, Meta(description="What it does and when to call it.")] = None
+    parameters: Annotated[
+        dict[str, Any] | None, Meta(description="The arguments as a JSON Schema of an object.")
+    ] = None
+    strict: Annotated[
+        bool | None, Meta(description="True: the model keeps to the schema exactly.")
+    ] = None
+    type: Annotated[Literal["function"], Meta(description="Always `function`.")] = "function"
+
+    def __post_init__(self) -> None:
+        if self.parameters is not None:
+            check_depth(self.parameters, MAX_SCHEMA_DEPTH)
+
+
+class ChosenResponseFunction(BodyPart, frozen=True, tag_field="type", tag="function"):
+    """For `tool_choice`: the model has to call this function."""
+
+    name: Annotated[str, Meta(description="The function's name.")]
+
+
+class AllowedFunctions(BodyPart, frozen=True, tag_field="type", tag="allowed_tools"):
+    """For `tool_choice`: the model may call only these functions."""
+
+    mode: Annotated[Literal["auto", "required"], Meta(description="Whether it has to.")]
+    tools: Annotated[list[dict[str, Any]], Meta(description="The functions.")]
+
+
+def functions_of(tools: list[dict[str, Any]] | None) -> tuple[FunctionTool, ...]:
+    """The functions in `tools`. Raises ApiError for one that is none, and for two of one name."""
+    found = []
+    for index, given in enumerate(tools or ()):
+        place = f"tools[{index}]"
+        if given.get("type") != "function":
+            kind = given.get("type")
+            word = kind if isinstance(kind, str) and kind.replace("_", "").isalnum() else "?"
+            raise unsupported_field(
+                place, f"`{place}`: tools of type `{word[:64]}` are not hosted here."
+            )
+        known = {key: value for key, value in given.items() if value is not None}
+        found.append(converted(known, FunctionTool, place))
+    names = [tool.name for tool in found]
+    if len(set(names)) < len(names):
+        raise invalid_field("tools", "Two `tools` have the same name.")
+    return tuple(found)
+
+
+def chosen_from(
+    functions: tuple[FunctionTool, ...], given: Choice
+) -> tuple[ToolChoice | None, tuple[FunctionTool, ...]]:
+    """The choice, and the functions that it leaves. Raises ApiError."""
+    if given is None or isinstance(given, str):
+        return given, functions
+    kind = given.get("type")
+    if kind == "function":
+        chosen = converted(given, ChosenResponseFunction, "tool_choice")
+        if all(tool.name != chosen.name for tool in functions):
+            raise invalid_field("tool_choice", "`tool_choice` names none of the `tools`.")
+        return NamedTool(chosen.name), functions
+    if kind == "allowed_tools":
+        allowed = converted(given, AllowedFunctions, "tool_choice")
+        names = {tool.get("name") for tool in allowed.tools}
+        if not names <= {tool.name for tool in functions}:
+            raise invalid_field("tool_choice", "`tool_choice` names none of the `tools`.")
+        return allowed.mode, tuple(tool for tool in functions if tool.name in names)
+    raise unsupported_field("tool_choice", "`tool_choice` may name functions only.")
+
+
+def tool_of(function: FunctionTool) -> Tool:
+    """The tool as providers are asked with it."""
+    return Tool(function.name, function.description, function.parameters, function.strict)
+
+
+def shown_tool(function: FunctionTool) -> dict[str, Any]:
+    """The tool as the response repeats it."""
+    return {
+        "type": "function",
+        "name": function.name,
+        "description": function.description,
+        "parameters": function.parameters,
+        "strict": function.strict,
+    }
