@@ -51,11 +51,11 @@ class Installed:
         self.keep("auth.secret", "s" * 64)
         self.configure('[auth]\nmode = "keys"\n')
 
-    async def key(self) -> dict[str, str]:
+    async def key(self, user: str = "alice") -> dict[str, str]:
         """The header that lets a new user in; the service has to have run once."""
         self.box.borrow("dbus.service", "dbus.socket")
         await self.box.run("systemctl", "start", "dbus.socket")
-        said = await self.box.run("/opt/headrace/deploy/headrace", "create-key", "--user", "alice")
+        said = await self.box.run("/opt/headrace/deploy/headrace", "create-key", "--user", user)
         (key,) = re.findall(r"hr_\S+", said)
         return {"Authorization": f"Bearer {key}"}
 

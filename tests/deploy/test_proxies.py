@@ -9,6 +9,7 @@ from tests.deploy.proxied import Phone, Proxy
 from tests.readers import Reader, call
 from tests.systemd_box.box import Box
 from tests.upstreams import ScriptedUpstream
+from tests.ways_in import WAYS, Asked
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]  # each boots a system of its own
 
@@ -62,6 +63,33 @@ async def test_tokens_pass_one_by_one_and_a_reader_comes_back(
 
     assert "complete" == (await back.end())["status"]
     assert "四" == back.so_far
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_streams_of_every_protocol_pass_token_by_token_and_say_how_they_ended(
+    proxy: Proxy, installed: Installed, upstream: ScriptedUpstream
+) -> None:
+    alice = await _let_in(proxy, installed)
+    bob = await installed.key("bob")  # whose questions are the same, and nobody's second ones
+    for way in WAYS.values():
+        asked = await Asked.ask(_PROXIED, way, alice)
+        for token in ("first", "second"):
+            upstream.tokens(token)
+            await asked.until(token.encode())
+        upstream.finish()
+        received = await asked.rest()
+        assert way.whole in received
+        assert way.broken not in received
+        upstream.next_request()
+
+        cut_off = await Asked.ask(_PROXIED, way, bob)
+        upstream.tokens("half")
+        await cut_off.until(b"half")
+        upstream.cut()
+        received = await cut_off.rest()
+        assert way.broken in received
+        assert way.whole not in received
+        upstream.next_request()
 
 
 @pytest.mark.gen_test

@@ -14,6 +14,11 @@ PHONE = {"width": 390, "height": 844}
 LAPTOP = {"width": 1280, "height": 800}
 NARROWEST = {"width": 320, "height": 640}
 
+# The tests wait for events; these end the wait for one that does not come, and say which. To load
+# a page, or to find a field that can be clicked, takes several.
+WAIT_MS = 10_000
+_ACTION_MS = 20_000
+
 # Browsers log broken connections on the console, and the tests break connections.
 _NETWORK_ERROR = re.compile(r"Failed to load resource")
 
@@ -100,6 +105,7 @@ class Visitor:
         context = await self._browser.new_context(
             **{"viewport": LAPTOP, "locale": "en-GB", "reduced_motion": "reduce", **options}
         )
+        context.set_default_timeout(_ACTION_MS)
         self.contexts.append(context)
         return context
 

@@ -1,6 +1,7 @@
 """Key holders at the page: they sign in, and have their keys revoked."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from playwright.async_api import expect
@@ -15,11 +16,20 @@ KEPT = "JSON.stringify([sessionStorage, localStorage])"
 
 
 async def signed_in_tab(visitor: Visitor, server: Server, holder: KeyHolder, **options: Any) -> Tab:
-    """A page at which somebody has signed in."""
+    """A page at which somebody has signed in, and which has asked again for what it begins with.
+
+    A test that revokes the key next would else refuse these requests, and not the test's own.
+    """
     tab = await visitor.open_page(server.url, **options)
-    await tab.sign_in(holder.key)
+    async with _accepted(tab, "/conversations?"), _accepted(tab, "/models"):
+        await tab.sign_in(holder.key)
     await expect(tab.field).to_be_focused()
     return tab
+
+
+def _accepted(tab: Tab, part: str) -> AbstractAsyncContextManager[object]:
+    """Wait for a response to a request with this in its address that is no refusal."""
+    return tab.page.expect_response(lambda response: response.ok and part in response.url)
 
 
 async def revoke(auth_servers: AuthServers, server: Server, holder: KeyHolder) -> None:
