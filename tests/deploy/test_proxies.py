@@ -11,7 +11,7 @@ from tests.systemd_box.box import Box
 from tests.upstreams import ScriptedUpstream
 from tests.ways_in import WAYS, Asked
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]  # each boots a system of its own
+pytestmark = pytest.mark.slow  # each boots a system of its own
 
 _PROXIED = "https://127.0.0.1"
 
