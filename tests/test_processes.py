@@ -12,6 +12,7 @@ from tests.fleet_steps import (
     grace_is_over,
     read_elsewhere,
 )
+from tests.handlers.ag_ui.agents import Agent, events_in, text_of, user
 from tests.launching import Fleet
 from tests.mongod import Stored
 from tests.readers import Reader, call
@@ -165,3 +166,31 @@ async def test_an_inherited_socket_refuses_nobody_while_its_processes_come_and_g
         assert 0 == await first.process.wait()
         again = await Reader.come_back(url, reader.answer_id)
         assert "complete" == (await again.end())["status"]
+
+
+@pytest.mark.gen_test
+async def test_a_run_of_ag_ui_is_resumed_and_joined_at_another_process(
+    fleet: Fleet, upstream: ScriptedUpstream
+) -> None:
+    owner, other = await fleet.two()
+    agent, elsewhere = Agent(owner.url), Agent(other.url)
+    question = user("hi", "u1")
+    upstream.tokens("你好")
+    run = await agent.open(question, run_id="run-1")
+    await run.text("你好")
+    last = run.events[-1].id
+    joined = await elsewhere.join("run-1", after=last)
+    resuming = asyncio.create_task(
+        elsewhere.post(elsewhere.input(question, run_id="run-1"), after=last)
+    )
+    run.close()
+    upstream.tokens("，世界")
+    await joined.text("，世界")
+    upstream.finish()
+
+    rest = await joined.end()
+    resumed = events_in((await resuming).body)
+    assert "，世界" == text_of(rest) == text_of(resumed)
+    assert "RUN_FINISHED" == rest[-1].type == resumed[-1].type
+    assert rest[-1].id == resumed[-1].id
+    assert 1 == len(upstream.requests)

@@ -27,6 +27,23 @@ async def stream(ask: dict[str, Any]) -> Any:
     return seen
 
 
+async def endings(ask: dict[str, Any]) -> Any:
+    """What it makes of an answer that ran out of tokens, and of one that broke off."""
+    return [await ending(ask), await ending(ask)]
+
+
+async def ending(ask: dict[str, Any]) -> list[str]:
+    text, finish = "", "silence"
+    try:
+        async for chunk in await litellm.acompletion(stream=True, **ask):
+            for choice in chunk.choices:
+                text += choice.delta.content or ""
+                finish = choice.finish_reason or finish
+    except Exception as error:  # noqa: BLE001 - its class is what is asked for
+        return [text, type(error).__name__]
+    return [text, finish]
+
+
 async def tools(ask: dict[str, Any], result: str) -> Any:
     messages = ask.pop("messages")
     first = await litellm.acompletion(messages=messages, **ask)
@@ -61,7 +78,7 @@ async def response(ask: dict[str, Any]) -> Any:
 
 def main() -> None:
     given = json.loads(sys.argv[1])
-    way = {"stream": stream, "tools": tools, "response": response}
+    way = {"stream": stream, "endings": endings, "tools": tools, "response": response}
     result = asyncio.run(way[given.pop("way")](**given))
     sys.stdout.write(json.dumps(result) + "\n")
 

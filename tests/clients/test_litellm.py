@@ -48,6 +48,23 @@ async def test_a_stream_has_reasoning_text_and_usage(
 
 
 @pytest.mark.gen_test(timeout=60)
+async def test_an_answer_that_broke_off_is_not_taken_for_one_that_ended(
+    litellm: Scripts, headrace: Server, upstream: ScriptedUpstream
+) -> None:
+    upstream.tokens("北京")
+    upstream.finish("length")
+    upstream.next_request()
+    upstream.tokens("北京")
+    upstream.cut()
+
+    seen = await litellm.run(
+        SCRIPT, seconds=SECONDS, way="endings", ask=asking(headrace, messages=MESSAGES)
+    )
+
+    assert [["北京", "length"], ["北京", "MidStreamFallbackError"]] == seen
+
+
+@pytest.mark.gen_test(timeout=60)
 async def test_a_tool_is_called_and_its_result_answered(
     litellm: Scripts, headrace: Server, upstream: ScriptedUpstream
 ) -> None:

@@ -179,3 +179,69 @@ async def test_what_came_before_the_question_is_known_to_responses_that_follow(
 
     sent = [message["content"] for message in upstream.requests[2].json["messages"]]
     assert ["One?", "Once.", "Two?", "Yes.", "Three?", "No.", "Four?"] == sent
+
+
+@pytest.mark.gen_test
+async def test_a_fork_takes_along_what_came_before_the_first_question(
+    headrace: Server, upstream: ScriptedUpstream
+) -> None:
+    speaks(upstream, "Yes.")
+    whole = [
+        {"role": "user", "content": "One?"},
+        {"role": "assistant", "content": "Once."},
+        {"role": "user", "content": "Two?"},
+    ]
+    first = await asked(headrace, whole)
+    upstream.tokens("It goes on")
+    live = await asked(headrace, "Three?", previous_response_id=first["id"], background=True)
+    upstream.next_request()
+    speaks(upstream, "No.")
+    speaks(upstream, "Maybe.")
+
+    fork = await asked(headrace, "Four?", previous_response_id=first["id"])
+    await asked(headrace, "Five?", previous_response_id=fork["id"])
+
+    assert fork["conversation"] != live["conversation"]
+    known = ["One?", "Once.", "Two?", "Yes.", "Four?"]
+    sent = [[each["content"] for each in r.json["messages"]] for r in upstream.requests]
+    assert [known, [*known, "No.", "Five?"]] == sent[2:]
+    await call(headrace.url, "POST", f"{PATH}/{live['id']}/cancel")
+
+
+@pytest.mark.gen_test
+async def test_a_response_in_a_conversation_follows_its_newest_answer(
+    headrace: Server, upstream: ScriptedUpstream
+) -> None:
+    speaks(upstream, "Yes.")
+    speaks(upstream, "No.")
+    made = await call(headrace.url, "POST", "/v1/conversations", {})
+
+    first = await asked(headrace, "One?", conversation=made.body["id"])
+    second = await asked(headrace, "Two?", conversation={"id": made.body["id"]})
+
+    assert first["conversation"] == second["conversation"] == {"id": made.body["id"]}
+    assert ["One?", "Yes.", "Two?"] == [
+        message["content"] for message in upstream.requests[1].json["messages"]
+    ]
+
+
+@pytest.mark.gen_test
+async def test_what_a_conversation_cannot_take_is_refused_and_nothing_is_asked(
+    headrace: Server, upstream: ScriptedUpstream
+) -> None:
+    made = await call(headrace.url, "POST", "/v1/conversations", {})
+    upstream.tokens("It goes on")
+    live = await asked(headrace, "One?", conversation=made.body["id"], background=True)
+    await upstream.request(0)
+
+    async def refusal(given: object, conversation: str) -> tuple[int, str]:
+        body = {"model": "openai/m", "input": given, "conversation": conversation}
+        response = await call(headrace.url, "POST", PATH, body)
+        return response.status, response.body["error"]["code"]
+
+    said = [{"role": "assistant", "content": "Once."}, {"role": "user", "content": "Two?"}]
+    assert (409, "conversation_busy") == await refusal("Two?", made.body["id"])
+    assert (404, "not_found") == await refusal("Two?", "conv_unknown")
+    assert (400, "unsupported_parameter") == await refusal(said, made.body["id"])
+    assert 1 == len(upstream.requests)
+    await call(headrace.url, "POST", f"{PATH}/{live['id']}/cancel")
