@@ -1,13 +1,12 @@
 /** The API's requests that do not stream, as functions; `docs/api.md` describes them. */
 
-import { base } from "./base";
-import { headers } from "./state/session";
 import {
   ApiError,
   AuthHeaders,
   type AnswerError,
   type Block,
   type EndStatus,
+  type HeaderSource,
   type Timing,
   type Usage,
 } from "./stream";
@@ -49,17 +48,59 @@ export interface Page<T> {
   next: string | null;
 }
 
-/** Send a request. After a 401 it waits until a user has signed in, and sends it again. */
-async function call<T>(method: string, path: string, init: RequestInit = {}): Promise<T> {
-  const response = await send(method, path, init);
-  return response.status === 204 ? (undefined as T) : response.json();
+/** The code for which the page has a text: the API's, or `unreachable` if nothing answered. */
+export function codeOf(error: unknown): string {
+  return error instanceof ApiError ? error.code : "unreachable";
 }
 
-async function send(method: string, path: string, init: RequestInit = {}): Promise<Response> {
+/** Where the API is, and the headers for its requests. */
+export interface ApiOptions {
+  baseUrl: string;
+  headers: HeaderSource;
+}
+
+/** The API's requests. */
+export type Api = ReturnType<typeof apiClient>;
+
+/** The longest page that the server sends of a list. */
+const MAX_PAGE_LENGTH = 200;
+
+/** Returns the API's requests as functions. Each throws ApiError if the server refuses it. */
+export function apiClient(options: ApiOptions) {
+  async function call<T>(method: string, path: string, init?: RequestInit): Promise<T> {
+    const response = await send(options, method, path, init);
+    return response.status === 204 ? (undefined as T) : response.json();
+  }
+  return {
+    models: () => call<Page<Model>>("GET", "/models"),
+    conversations: (after?: string) =>
+      call<Page<Conversation>>(
+        "GET",
+        `/conversations?limit=${MAX_PAGE_LENGTH}${parameter("after", after)}`,
+      ),
+    conversation: (id: string) => call<Conversation>("GET", `/conversations/${id}`),
+    change: (id: string, changes: Partial<Pick<Conversation, "title" | "system">>) =>
+      call<Conversation>("PATCH", `/conversations/${id}`, json(changes)),
+    messages: (id: string, before?: string) =>
+      call<Page<Message>>("GET", `/conversations/${id}/messages?${parameter("before", before)}`),
+    file: async (id: string) =>
+      (await send(options, "GET", `/files/${encodeURIComponent(id)}`)).blob(),
+    /** `keepalive` lets it finish after the page is left, when a delete whose undo is open is sent. */
+    remove: (id: string) => call<void>("DELETE", `/conversations/${id}`, { keepalive: true }),
+  };
+}
+
+/** Send a request. After a 401 it is sent again with other headers, if `headers` has them. */
+async function send(
+  { baseUrl, headers }: ApiOptions,
+  method: string,
+  path: string,
+  init: RequestInit = {},
+): Promise<Response> {
   const authHeaders = new AuthHeaders(headers);
   for (;;) {
     const authorization = await authHeaders.next();
-    const response = await fetch(`${base}/api/v1${path}`, {
+    const response = await fetch(`${baseUrl}/api/v1${path}`, {
       method,
       cache: "no-store",
       ...init,
@@ -75,31 +116,6 @@ async function send(method: string, path: string, init: RequestInit = {}): Promi
 function json(body: object): RequestInit {
   return { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
 }
-
-/** The code for which the page has a text: the API's, or `unreachable` if nothing answered. */
-export function codeOf(error: unknown): string {
-  return error instanceof ApiError ? error.code : "unreachable";
-}
-
-/** The longest page that the server sends of a list. */
-const MAX_PAGE_LENGTH = 200;
-
-export const api = {
-  models: () => call<Page<Model>>("GET", "/models"),
-  conversations: (after?: string) =>
-    call<Page<Conversation>>(
-      "GET",
-      `/conversations?limit=${MAX_PAGE_LENGTH}${parameter("after", after)}`,
-    ),
-  conversation: (id: string) => call<Conversation>("GET", `/conversations/${id}`),
-  change: (id: string, changes: Partial<Pick<Conversation, "title" | "system">>) =>
-    call<Conversation>("PATCH", `/conversations/${id}`, json(changes)),
-  messages: (id: string, before?: string) =>
-    call<Page<Message>>("GET", `/conversations/${id}/messages?${parameter("before", before)}`),
-  file: async (id: string) => (await send("GET", `/files/${encodeURIComponent(id)}`)).blob(),
-  /** `keepalive` lets it finish after the page is left, when a delete whose undo is open is sent. */
-  remove: (id: string) => call<void>("DELETE", `/conversations/${id}`, { keepalive: true }),
-};
 
 function parameter(name: string, value: string | undefined): string {
   return value === undefined ? "" : `&${name}=${encodeURIComponent(value)}`;

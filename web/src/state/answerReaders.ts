@@ -7,11 +7,10 @@
  */
 
 import { shallowReactive } from "vue";
-import { base } from "../base";
 import { ApiError, follow, type AnswerEvent, type ConnectionState, type Start } from "../stream";
 import { AnswerWriter } from "./answerWriter";
 import type { DisplayedMessage } from "./displayedMessage";
-import { headers } from "./session";
+import { server } from "./server";
 import { notifyTabs } from "./tabs";
 
 /** The answers by their ids, with the conversation of each and the message that is written to. */
@@ -28,7 +27,7 @@ export async function readAnswer(
   answerReaders.set(id, { conversation, message: answer });
   try {
     const onConnection = updateReconnecting(answer);
-    await writeEvents(follow(id, { baseUrl: base, headers, onConnection }), answer);
+    await writeEvents(follow(id, { ...server, onConnection }), answer);
   } catch (error) {
     fail(answer, error);
   }

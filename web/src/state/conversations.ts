@@ -1,9 +1,10 @@
 /** The list of conversations, newest first, and what can be done to each. */
 
 import { computed, ref, shallowRef } from "vue";
-import { api, codeOf, type Conversation } from "../api";
+import { codeOf, type Conversation } from "../api";
 import { ApiError } from "../stream";
 import { conversationId, navigate } from "./route";
+import { api } from "./server";
 import { notifyTabs } from "./tabs";
 
 /** How long a delete can be undone: long enough to read the offer twice. */

@@ -1,6 +1,6 @@
 /** The contents of images and files, as addresses that elements of this page can load. */
 
-import { api } from "../api";
+import { api } from "./server";
 
 /**
  * Load a file with the user's credentials, which an `<img>` or a link cannot send. Whoever asks for

@@ -6,31 +6,22 @@
  */
 
 import { computed, ref, shallowRef } from "vue";
-import { api, type Message, type Page } from "../api";
+import type { Message, Page } from "../api";
 import { fromStored, type DisplayedMessage } from "./displayedMessage";
 import * as tree from "./messageTree";
-import type { OutboxEntry } from "./outbox";
+import type { PendingTurn } from "./pendingTurns";
 import { leafInUrl, setLeafInUrl } from "./route";
+import { api } from "./server";
 
 /** Messages of a path that fill a screen; earlier ones are loaded when the user asks for them. */
 const INITIAL_PATH_LENGTH = 20;
-
-/**
- * A question and its answer, or a regenerated answer, that the server has not accepted yet. They are
- * shown after their parent, in place of what may follow it, and are not in the tree.
- */
-export interface PendingTurn {
-  entry: OutboxEntry;
-  messages: readonly DisplayedMessage[];
-  /** Aborting it withdraws the question. */
-  controller: AbortController;
-}
 
 /** The conversation that the messages belong to; the URL may be ahead of it. */
 const id = ref<string | null>(null);
 const messages = shallowRef<readonly DisplayedMessage[]>([]);
 /** Cursor of the page with the next older messages; null once all are loaded. */
 const olderCursor = ref<string | null>(null);
+/** The turn of this conversation that is pending; undefined while another branch is shown. */
 const pending = shallowRef<PendingTurn>();
 /** A message on the shown path. The path continues from it to the newest leaf. */
 const selected = ref<string | null>(null);
@@ -49,6 +40,9 @@ const live = computed(() =>
     ({ status }) => status === "live" || status === "asking",
   ),
 );
+
+/** Whether the pending turn is being sent; one that was refused stays shown and is not. */
+const isAsking = computed(() => pending.value?.messages.at(-1)?.status === "asking");
 
 /** Switch to a conversation, of which nothing is loaded yet and `pendingTurn` may be pending. */
 function reset(conversation: string | null, pendingTurn?: PendingTurn): void {
@@ -134,7 +128,7 @@ function updateUrl(): void {
 }
 
 export const messageStore = {
-  ...{ id, messages, olderCursor, pending, path, leaf, live },
+  ...{ id, messages, olderCursor, pending, path, leaf, live, isAsking },
   ...{ reset, merge, loadOlder, append, select },
   siblings: (message: DisplayedMessage) => tree.siblings(messages.value, message),
 };

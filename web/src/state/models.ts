@@ -1,7 +1,8 @@
 /** The models that the server offers, and the one that is selected for the next question. */
 
 import { ref, shallowRef } from "vue";
-import { api, type Model } from "../api";
+import type { Model } from "../api";
+import { api } from "./server";
 
 export const models = shallowRef<Model[]>([]);
 /** Null leaves the choice to the server: the conversation's model, or its default. */

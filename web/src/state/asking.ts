@@ -1,0 +1,152 @@
+/** Asking in the open conversation: questions, edited questions and other answers, until they end. */
+
+import { ApiError, newIdempotencyKey, stop, type AnswerOptions, type Start } from "../stream";
+import { answerReaders, fail, updateReconnecting, writeEvents } from "./answerReaders";
+import { chat } from "./chat";
+import { conversations } from "./conversations";
+import { identityOf, newAnswer, newQuestion, type DisplayedMessage } from "./displayedMessage";
+import { messageStore } from "./messageStore";
+import * as outbox from "./outbox";
+import { pendingTurns, type PendingTurn } from "./pendingTurns";
+import { navigate } from "./route";
+import { api, server } from "./server";
+import { user } from "./session";
+import { notifyTabs } from "./tabs";
+
+/**
+ * Seconds for which an answer goes on without a reader: enough for a reload, a tunnel or a look at
+ * another app. An answer whose reader stays away for longer is not worth its cost.
+ */
+const GRACE_SECONDS = 60;
+
+const { pending, leaf, live, isAsking } = messageStore;
+
+/** Ask after the last message shown, or in a new conversation. Resolves when the answer has ended. */
+async function send(content: string, model: string | null): Promise<void> {
+  await deliver(outboxEntry({ content }, leaf.value, model));
+}
+
+/** Ask an edited version of a question, on a branch beside it. */
+async function edit(
+  message: DisplayedMessage,
+  content: string,
+  model: string | null,
+): Promise<void> {
+  chat.edits.delete(identityOf(message));
+  await deliver(outboxEntry({ content }, message.parent, model, message.id));
+}
+
+/** Generate another answer to an answer's question; send the question again if it was refused. */
+async function regenerate(answer: DisplayedMessage, model: string | null): Promise<void> {
+  const refused = pending.value?.messages.includes(answer) && pending.value.entry;
+  if (refused) await deliver(outboxEntry(refused.asked, refused.parent, model, refused.edited));
+  else if (answer.id) await deliver(outboxEntry({ beside: answer.id }, answer.parent, model));
+}
+
+function outboxEntry(
+  asked: outbox.OutboxEntry["asked"],
+  parent: string | null,
+  model: string | null,
+  edited: string | null = null,
+): outbox.OutboxEntry {
+  const id = messageStore.id.value;
+  const options: AnswerOptions = {
+    on_disconnect: { grace: GRACE_SECONDS },
+    ...(model !== null && { model }),
+    ...(id === null && chat.systemPrompt.value && { system: chat.systemPrompt.value }),
+  };
+  const key = newIdempotencyKey();
+  return { key, user: user.value, conversation: id, parent, asked, edited, options };
+}
+
+/** Send the questions that this tab had not finished sending when its page was left. */
+async function resume(): Promise<void> {
+  const sending = new Set([...pendingTurns.values()].map(({ entry }) => entry.key));
+  const unsent = outbox.unsentBy(user.value).filter(({ key }) => !sending.has(key));
+  await Promise.all(unsent.map(deliver));
+}
+
+/** Send an outbox entry, show it as pending until the server accepts it, and read its answer. */
+async function deliver(entry: outbox.OutboxEntry): Promise<void> {
+  const answer = newAnswer(entry.options.model ?? null);
+  const messages =
+    "content" in entry.asked ? [newQuestion(entry.asked.content, entry.parent), answer] : [answer];
+  const turn: PendingTurn = { entry, messages, controller: new AbortController() };
+  const { signal } = turn.controller;
+  pendingTurns.set(entry.conversation, turn);
+  if (entry.conversation === messageStore.id.value) pending.value = turn;
+  const isShown = () => pending.value === turn;
+  outbox.add(entry);
+  const options = {
+    idempotencyKey: entry.key,
+    ...server,
+    signal,
+    onConnection: updateReconnecting(answer),
+  };
+  try {
+    await writeEvents(outbox.send(entry, options), answer, (start) =>
+      onAccepted(start, turn, isShown()),
+    );
+  } catch (error) {
+    outbox.remove(entry.key);
+    const liveAnswer =
+      error instanceof ApiError && error.code === "conversation_busy" && error.answerId;
+    if (!signal.aborted && !liveAnswer) return fail(answer, error);
+    // The question was withdrawn, or another tab or device asked first, whose answer is live.
+    pendingTurns.delete(entry.conversation);
+    restoreText(entry);
+    if (!isShown()) return;
+    pending.value = undefined;
+    if (!liveAnswer) return;
+    await chat.refresh();
+    // A user who edits a question stays at the editor; others are shown the live answer.
+    if (entry.edited === null && answerReaders.has(liveAnswer))
+      await messageStore.select(liveAnswer);
+  }
+}
+
+/**
+ * Put the text of a question that was not sent back to where it was written: into the editor of the
+ * question that it changes, or into the composer before what was written there since.
+ */
+function restoreText({ asked, edited }: outbox.OutboxEntry): void {
+  if (!("content" in asked)) return;
+  if (edited !== null) chat.edits.set(edited, asked.content);
+  else chat.draft.value = [asked.content, chat.draft.value].filter(Boolean).join("\n\n");
+}
+
+/** The server has accepted a turn: its messages have ids now, and so has its conversation. */
+function onAccepted(start: Start, { entry, messages }: PendingTurn, isShown: boolean): void {
+  const id = start.conversation_id;
+  pendingTurns.delete(entry.conversation);
+  outbox.remove(entry.key);
+  for (const message of messages) {
+    if (message.role === "user") message.id = start.question_id;
+    else {
+      message.parent = start.question_id;
+      answerReaders.set(start.answer_id, { conversation: id, message });
+    }
+  }
+  if (isShown && messageStore.id.value === null) {
+    messageStore.id.value = id;
+    navigate(id, true);
+  }
+  if (messageStore.id.value === id) messageStore.append(messages);
+  if (isShown) void messageStore.select(start.answer_id);
+  notifyTabs({ conversation: id, what: "asked" });
+  // Show a new conversation in the list, and the title that the server made of its first question.
+  void api.conversation(id).then((loaded) => {
+    conversations.upsert(loaded);
+    if (messageStore.id.value === id) chat.conversation.value = loaded;
+  }, conversations.load);
+}
+
+/** Stop the open conversation's live answer, or withdraw its question if that is not accepted yet. */
+function stopLive(): void {
+  if (live.value?.id) {
+    // If stopping fails, the answer's own stream still says how it ended.
+    void stop(live.value.id, server).catch(() => undefined);
+  } else if (isAsking.value) pending.value?.controller.abort();
+}
+
+export const asking = { send, edit, regenerate, resume, stopLive };
