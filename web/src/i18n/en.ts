@@ -3,6 +3,7 @@ export const en = {
   skip: "Skip to the conversation",
   newConversation: "New conversation",
   table: "Table",
+  task: { done: "Done", open: "To do" },
   copied: "Copied",
   send: "Send",
   stop: "Stop",

@@ -12,6 +12,8 @@ import CodeBlock from "./CodeBlock.vue";
 import ExternalImage from "./ExternalImage.vue";
 import MathFormula from "./MathFormula.vue";
 import ScrollingTable from "./ScrollingTable.vue";
+import TaskMark from "./TaskMark.vue";
+import type { Task } from "./taskLists";
 
 /** The element for each of Markdown's tags. Headings are below the page's own h1 and h2. */
 const ELEMENTS: Record<string, string> = {
@@ -75,7 +77,10 @@ function element(token: Token, children: VNodeArrayChildren): VNodeArrayChildren
 function leaf(token: Token, growing: boolean): VNodeArrayChildren {
   switch (token.type) {
     case "inline":
-      return render(token.children ?? [], growing);
+      return [
+        ...(token.meta ? [h(TaskMark, token.meta as Task)] : []),
+        ...render(token.children ?? [], growing),
+      ];
     case "text":
       return token.content.split(LINE_BREAK).flatMap((text, at) => (at ? [h("br"), text] : [text]));
     case "softbreak":

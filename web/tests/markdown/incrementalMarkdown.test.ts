@@ -15,6 +15,8 @@ const TEXTS = [
   "one\n\ntwo\n\n\n\nthree\n",
   "[a]: https://a.example\n\n[a] and [b][a]\n\nend",
   "天空\n\n- 蓝\n- 白\n\n**散射**。",
+  "**重点：**这是**“引号”**的\n\n见https://a.example，**（完）**也\n\n末",
+  "- [ ] open\n- [x] done\n  - [X] within\n\n[x] none\n\n1. [ ] loose\n\n2. [x] list\n",
   "a\r\n\r\nb\r\n",
 ];
 
@@ -22,8 +24,8 @@ const TEXTS = [
 function comparable(blocks: readonly MarkdownBlock[]): unknown {
   return blocks.map(({ key, tokens }) => ({
     key,
-    tokens: tokens.map(({ type, tag, content, info, attrs, children }) => ({
-      ...{ type, tag, content, info, attrs },
+    tokens: tokens.map(({ type, tag, content, info, attrs, meta, children }) => ({
+      ...{ type, tag, content, info, attrs, meta },
       children: children?.map(({ type, content, attrs }) => ({ type, content, attrs })),
     })),
   }));
