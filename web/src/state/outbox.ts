@@ -6,7 +6,7 @@
  */
 
 import { ask, regenerate, type AnswerEvent, type AnswerOptions, type AskOptions } from "../stream";
-import { tabStorage } from "./browserStorage";
+import { hasTexts, tabStorage } from "./browserStorage";
 
 /** One question, with the field names that it has in the tab's storage. */
 export interface OutboxEntry {
@@ -26,6 +26,9 @@ export interface OutboxEntry {
 }
 
 const STORAGE_NAME = "headrace.outbox";
+
+/** What a header may contain. With another key `fetch` throws, as if the network were away for ever. */
+const VALID_KEY = /^[\x21-\x7e]+$/;
 
 /** Ask, and read the answer. `askOptions` contains the entry's idempotency key. */
 export function send(
@@ -58,7 +61,19 @@ export function unsentBy(user: string | null): OutboxEntry[] {
 
 /** At most one per conversation, because a conversation has one live answer at a time. */
 function readAll(): OutboxEntry[] {
-  return JSON.parse(tabStorage.read(STORAGE_NAME) ?? "[]");
+  const stored = tabStorage.readJson<unknown[]>(STORAGE_NAME, Array.isArray) ?? [];
+  return stored.filter(isEntry);
+}
+
+/** Whether a value from storage can be sent; a damaged entry would keep the others from it. */
+function isEntry(value: unknown): value is OutboxEntry {
+  if (!hasTexts(value, "key") || !VALID_KEY.test(value.key)) return false;
+  const { user, conversation, parent, edited, asked, options } = value as Partial<OutboxEntry>;
+  const areIds = [user, conversation, parent, edited].every(
+    (id) => id === null || typeof id === "string",
+  );
+  const isAsked = hasTexts(asked, "beside") || hasTexts(asked, "content");
+  return areIds && isAsked && typeof options === "object" && options !== null;
 }
 
 function write(entries: OutboxEntry[]): void {

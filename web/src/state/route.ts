@@ -26,9 +26,18 @@ window.addEventListener("popstate", () => (conversationId.value = conversationIn
  */
 export function navigate(id: string | null, replace = false): void {
   if (id === conversationId.value) return;
-  if (replace) history.replaceState(null, "", conversationUrl(id));
-  else history.pushState(null, "", conversationUrl(id));
+  setUrl(conversationUrl(id), replace);
   conversationId.value = id;
+}
+
+/** Browsers refuse too many changes within some seconds. The page changes all the same. */
+function setUrl(url: string, replace: boolean): void {
+  try {
+    if (replace) history.replaceState(null, "", url);
+    else history.pushState(null, "", url);
+  } catch {
+    // The old address stays in the bar until the next change.
+  }
 }
 
 /** The message in the URL with which the shown branch ends; null for the newest branch. */
@@ -40,5 +49,5 @@ export function leafInUrl(): string | null {
 export function setLeafInUrl(id: string | null): void {
   if (id === leafInUrl()) return;
   const search = id === null ? "" : `?${new URLSearchParams({ at: id })}`;
-  history.replaceState(null, "", location.pathname + search);
+  setUrl(location.pathname + search, true);
 }

@@ -10,7 +10,14 @@
 import { ref } from "vue";
 import { base } from "../base";
 import { ApiError, newIdempotencyKey, type HeaderValues, type Unauthorized } from "../stream";
-import { deviceStorage, scopedName, tabStorage } from "./browserStorage";
+import {
+  deviceStorage,
+  hasTexts,
+  keptName,
+  parseJson,
+  scopedName,
+  tabStorage,
+} from "./browserStorage";
 
 /** An API key or access token and its user, with the field names that they have in storage. */
 interface Credentials {
@@ -38,7 +45,8 @@ export const signInReason = ref<string | null>(null);
 
 /** Whether the key is kept on the device, and not only until the tab is closed. */
 export const isRemembered = ref(
-  deviceStorage.read(KEY_NAME) !== null && tabStorage.read(KEY_NAME) === null,
+  tabStorage.readJson(KEY_NAME, areCredentials) === null &&
+    deviceStorage.readJson(KEY_NAME, areCredentials) !== null,
 );
 
 /** Resolves when a user has signed in; undefined while the page asks for no key. */
@@ -69,9 +77,10 @@ export async function signIn(key: string, remember: boolean): Promise<void> {
   useCredentials(next);
 }
 
-/** Forget the key in all tabs, and with it everything that they show. */
+/** Forget the key in all tabs, and with it everything that they show and keep. */
 export function signOut(): void {
   deviceStorage.write(KEY_NAME, null);
+  deviceStorage.clear(keptName(user.value, ""));
   // The value differs each time, because only a change of the value causes a `storage` event.
   deviceStorage.write(SIGNED_OUT_NAME, `${newIdempotencyKey()} ${user.value}`);
   deviceStorage.write(SIGNED_OUT_NAME, null);
@@ -84,7 +93,15 @@ function authorization(): HeaderValues {
 
 /** The credentials that are kept for the tab, or else those on the device. */
 function storedCredentials(): Credentials | null {
-  return JSON.parse(tabStorage.read(KEY_NAME) ?? deviceStorage.read(KEY_NAME) ?? "null");
+  return (
+    tabStorage.readJson(KEY_NAME, areCredentials) ??
+    deviceStorage.readJson(KEY_NAME, areCredentials)
+  );
+}
+
+/** Whether a value from storage can be used; a key that no header may contain cannot. */
+function areCredentials(value: unknown): value is Credentials {
+  return hasTexts(value, "key", "user") && VALID_KEY.test(value.key) && value.user !== "";
 }
 
 /** Forget a key that the server rejected, and ask for another one unless another tab has one. */
@@ -118,7 +135,7 @@ function useCredentials(next: Credentials): void {
  * is sent when the page is left needs it.
  */
 function startOver(next?: Credentials): void {
-  tabStorage.clear(); // everything in it belongs to the old user
+  tabStorage.clear(""); // everything in it belongs to the old user
   if (next && !isRemembered.value) tabStorage.write(KEY_NAME, JSON.stringify(next));
   location.replace(`${base}/`);
 }
@@ -127,9 +144,10 @@ window.addEventListener("storage", ({ key, newValue }) => {
   if (newValue === null) return;
   const isSignOut = key === scopedName(SIGNED_OUT_NAME);
   if (isSignOut && newValue.slice(newValue.indexOf(" ") + 1) === user.value) startOver();
-  if (key === scopedName(KEY_NAME) && signInReason.value !== null) {
+  const next = key === scopedName(KEY_NAME) ? parseJson(newValue, areCredentials) : null;
+  if (next && signInReason.value !== null) {
     isRemembered.value = true;
-    useCredentials(JSON.parse(newValue));
+    useCredentials(next);
   }
 });
 

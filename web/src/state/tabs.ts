@@ -8,11 +8,24 @@ export interface TabEvent {
   what: "asked" | "ended" | "changed" | "deleted";
 }
 
-const channel = new BroadcastChannel(scopedName("headrace"));
+const channel = openChannel();
+
+/** Where a browser forbids storage it may forbid channels, too: then each tab is on its own. */
+function openChannel(): BroadcastChannel | null {
+  try {
+    return new BroadcastChannel(scopedName("headrace"));
+  } catch {
+    return null;
+  }
+}
 
 /** Notify the other tabs. */
 export function notifyTabs(event: TabEvent): void {
-  channel.postMessage(event);
+  try {
+    channel?.postMessage(event);
+  } catch {
+    // The other tabs load the change when they become visible.
+  }
 }
 
 /**
@@ -20,7 +33,7 @@ export function notifyTabs(event: TabEvent): void {
  * another device may have changed something meanwhile.
  */
 export function subscribe(onEvent: (event: TabEvent) => void, onVisible: () => void): void {
-  channel.addEventListener("message", (message: MessageEvent<TabEvent>) => onEvent(message.data));
+  channel?.addEventListener("message", (message: MessageEvent<TabEvent>) => onEvent(message.data));
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") onVisible();
   });

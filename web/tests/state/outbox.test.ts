@@ -1,19 +1,11 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { add, remove, unsentBy, type OutboxEntry } from "../../src/state/outbox";
-
-/** The part of a browser's Storage that the outbox uses. */
-class FakeStorage {
-  readonly items = new Map<string, string>();
-  getItem = (name: string) => this.items.get(name) ?? null;
-  setItem = (name: string, value: string) => void this.items.set(name, value);
-  removeItem = (name: string) => void this.items.delete(name);
-}
+import { openTab, type FakeStorage } from "./fakeBrowser";
 
 let storage: FakeStorage;
 
 beforeEach(() => {
-  storage = new FakeStorage();
-  vi.stubGlobal("sessionStorage", storage);
+  storage = openTab().session;
 });
 afterEach(() => void vi.unstubAllGlobals());
 
@@ -63,4 +55,46 @@ test("storage that is full causes no error", () => {
   add(entry("long", "ada"));
 
   expect(unsentBy("ada")).toEqual([]);
+});
+
+test.each(["garbage", "{}", "null", "7", '"one"'])(
+  "an outbox of %j is empty, and fills again",
+  (damaged) => {
+    storage.setItem("headrace.outbox", damaged);
+    expect(unsentBy("ada")).toEqual([]);
+
+    add(entry("one", "ada"));
+
+    expect(unsentBy("ada").map(({ key }) => key)).toEqual(["one"]);
+  },
+);
+
+test("a damaged entry is left out, and keeps no other from being sent", () => {
+  const whole = entry("whole", "ada");
+  const damaged = [
+    ...[null, 7, "entry", [], {}, { key: "alone" }],
+    ...[
+      { ...whole, key: 1 },
+      { ...whole, key: "" },
+      { ...whole, key: "键" },
+    ],
+    ...[
+      { ...whole, user: 1 },
+      { ...whole, conversation: {} },
+      { ...whole, parent: undefined },
+    ],
+    ...[
+      { ...whole, asked: null },
+      { ...whole, asked: {} },
+      { ...whole, asked: { content: 1 } },
+    ],
+    ...[
+      { ...whole, options: null },
+      { ...whole, options: "none" },
+      { ...whole, edited: 0 },
+    ],
+  ];
+  storage.setItem("headrace.outbox", JSON.stringify([...damaged, whole]));
+
+  expect(unsentBy("ada")).toEqual([whole]);
 });

@@ -1,0 +1,35 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { openTab, type FakeTab } from "./fakeBrowser";
+
+let tab: FakeTab;
+beforeEach(() => {
+  vi.resetModules();
+  tab = openTab("/c/one");
+});
+afterEach(() => void vi.unstubAllGlobals());
+
+test("navigating changes the address and what is open", async () => {
+  const { conversationId, navigate, setLeafInUrl } = await import("../../src/state/route");
+  expect(conversationId.value).toBe("one");
+
+  navigate("two");
+  setLeafInUrl("leaf");
+
+  expect(conversationId.value).toBe("two");
+  expect(tab.location).toMatchObject({ pathname: "/c/two", search: "?at=leaf" });
+});
+
+test("a browser that refuses to change the address opens the conversation all the same", async () => {
+  const refuse = () => {
+    throw new DOMException("too many changes", "SecurityError");
+  };
+  vi.stubGlobal("history", { pushState: refuse, replaceState: refuse });
+  const { conversationId, navigate, setLeafInUrl } = await import("../../src/state/route");
+
+  navigate("two");
+  setLeafInUrl("leaf");
+  expect(conversationId.value).toBe("two");
+  navigate(null, true);
+
+  expect(conversationId.value).toBeNull();
+});
