@@ -60,6 +60,7 @@ HOSTILE = """<script>window.hacked = 1</script>
 
 $\\href{javascript:window.hacked=12}{x}$ $\\htmlData{onload=window.hacked=13}{x}$
 $$\\includegraphics{https://evil.example/tex.png}$$
+$\\label{app}x_1$ $\\ref{app}$ $\\class{overlay}{x}$ $\\kern-99em x$
 
 ```html"onmouseover="window.hacked=14
 <img src=x onerror="window.hacked=15">
