@@ -5,7 +5,7 @@ is sent again is not asked again. TanStack's client sends the same request with 
 its connection was lost.
 """
 
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from http import HTTPStatus
 
 import msgspec
@@ -25,12 +25,9 @@ from model.messages import Message, Role, Status
 from relay.answer import Answer
 from relay.ask_request import AskRequest, AskResult
 from relay.errors import KeyReused, UnknownParent
-from relay.exchanges import newest_branch
+from relay.exchanges import edited_question
 from relay.tool_loop import results_in
 from storage.errors import NotFound
-
-# Messages of the branch among which an edited question is looked for, as many as are sent again.
-_EDITED_AMONG = 200
 
 
 class _Messages(msgspec.Struct):
@@ -129,18 +126,17 @@ class RunsHandler(AgUiHandler):
         if it was asked before: then the client edits it, or wants another answer.
         """
         assert asked.conversation_id is not None
-        async with aclosing(
-            newest_branch(
-                self.services.storage, self.user, asked.conversation_id, most=_EDITED_AMONG
+        question = None
+        with suppress(NotFound):
+            question = await edited_question(
+                self.services.storage,
+                self.user,
+                asked.conversation_id,
+                lambda answer: not set(ids_of_question(answer)).isdisjoint(ids),
             )
-        ) as branch:
-            is_next = False
-            with suppress(NotFound):
-                async for message in branch:
-                    if is_next:
-                        return msgspec.structs.replace(asked, parent_id=message.parent_id)
-                    is_next = not set(ids_of_question(message)).isdisjoint(ids)
-        return asked
+        if question is None:
+            return asked
+        return msgspec.structs.replace(asked, parent_id=question.parent_id)
 
     async def _ask(self, asked: AskRequest, turns: tuple[object, ...]) -> AskResult | None:
         try:

@@ -10,7 +10,7 @@ metadata has that of the last one.
 """
 
 from collections.abc import Iterable
-from contextlib import aclosing
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
 
@@ -22,7 +22,7 @@ from handlers.errors import ApiError
 from model.messages import Message, Role, Status
 from model.prompt import Turn
 from relay.ask_request import AskRequest
-from relay.exchanges import newest_branch, newest_exchange
+from relay.exchanges import edited_question, newest_exchange
 from relay.relay import Relay
 from relay.tool_loop import results_in
 from storage.contract import MessageStore
@@ -31,9 +31,6 @@ from storage.values import conversation_of
 
 # Under this name the id of the message that asked is stored with its answer.
 ASKED_BY: Final = "message_id"
-
-# Messages of the branch among which an edited question is looked for, as many as are sent again.
-_EDITED_AMONG: Final = 200
 
 
 class Placing:
@@ -112,17 +109,15 @@ class Placing:
         """The question of a client that sent nothing else; one that was edited beside itself."""
         if chat.message_id is None:
             return asked
-        async with aclosing(
-            newest_branch(self._storage, self._user, self._conversation_id, most=_EDITED_AMONG)
-        ) as branch:
-            is_next = False
-            try:
-                async for message in branch:
-                    if is_next:
-                        return _following(asked, message.parent_id)
-                    is_next = _asked_by(message) == chat.message_id
-            except NotFound:
-                pass
+        with suppress(NotFound):
+            question = await edited_question(
+                self._storage,
+                self._user,
+                self._conversation_id,
+                lambda answer: _asked_by(answer) == chat.message_id,
+            )
+            if question is not None:
+                return _following(asked, question.parent_id)
         raise ApiError(
             HTTPStatus.BAD_REQUEST,
             "unknown_parent",
