@@ -236,5 +236,21 @@ OWN_DIALECTS: Final[Mapping[str, Preset]] = {
         output_kinds=frozenset({"data"}),
     ),
     # It has no address before the server has started it.
-    "demo": Preset(dialect="demo", base_url="", models=("demo",)),
+    "demo": Preset(
+        dialect="demo",
+        base_url="",
+        models=("demo",),
+        abilities=Abilities(
+            image="yes S",
+            file="yes S",
+            tools="yes S",
+            parallel_tools="no S",
+            json_object="no S",
+            json_schema="no S",
+            reasoning="yes S",
+            effort="yes S",
+            budget="no S",
+            prefix="no S",
+        ),
+    ),
 }

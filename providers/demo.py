@@ -8,6 +8,7 @@ that what works with the demo works with a provider.
 import asyncio
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 from tornado.httpserver import HTTPServer
@@ -15,30 +16,12 @@ from tornado.iostream import StreamClosedError
 from tornado.netutil import bind_sockets
 from tornado.web import Application, HTTPError, RequestHandler
 
-# Tokens per second: about the speed of a current model, and one at which people can read along.
-_SECONDS_PER_TOKEN = 0.04
+from providers.demo_scripts import DemoRequest, Script, Scripts
 
-# One such character decides: a question in English contains none.
-_CHINESE = re.compile(r"[\u3400-\u9fff]")
+# About the speed of a current model.
+_SECONDS_PER_TOKEN = 0.02
 
-_IN_ENGLISH = (
-    "This is Headrace's demo: no model is behind it, and what you read is a script. "
-    "You asked: “{question}”\n\n"
-    "Your question was stored before it left for the provider, and each of these words arrives "
-    "as an event of its own. Close this connection and the upstream call stops at once. "
-    "To talk to a model, set the variable of its vendor's key, such as OPENAI_API_KEY, "
-    "ANTHROPIC_API_KEY, GEMINI_API_KEY or DEEPSEEK_API_KEY, and restart. 🚰"
-)
-_IN_CHINESE = (
-    "这是 Headrace 的演示：背后没有模型，您读到的是一段脚本。您问的是：「{question}」\n\n"
-    "您的问题在发往服务商之前已经保存，这里的每个词都作为单独的事件到达。"
-    "关闭连接，上游请求会立即停止。"
-    "设置服务商密钥的环境变量，如 DASHSCOPE_API_KEY、DEEPSEEK_API_KEY、MOONSHOT_API_KEY 或 "
-    "OPENAI_API_KEY，重启后即可与真正的模型对话。🚰"
-)
-
-# Characters of the question that are quoted: a long one would hide the rest of the answer.
-_QUOTED_CHARS = 60
+_Delta = dict[str, Any]
 
 
 class DemoUpstream:
@@ -46,7 +29,13 @@ class DemoUpstream:
 
     def __init__(self, *, seconds_per_token: float = _SECONDS_PER_TOKEN) -> None:
         application = Application(
-            [(r"/v1/chat/completions", _DemoCompletions, {"pause": seconds_per_token})],
+            [
+                (
+                    r"/v1/chat/completions",
+                    _DemoCompletions,
+                    {"scripts": Scripts(), "pause": seconds_per_token},
+                )
+            ],
             log_function=lambda _: None,
         )
         self._server = HTTPServer(application)
@@ -64,20 +53,11 @@ class DemoUpstream:
         await self._server.close_all_connections()
 
 
-class _DemoMessage(msgspec.Struct):
-    role: str
-    content: str
-
-
-class _DemoRequest(msgspec.Struct):
-    messages: list[_DemoMessage]
-    model: str = "demo"
-
-
 class _DemoCompletions(RequestHandler):
-    """OpenAI's chat completions, as far as streaming a text needs them."""
+    """OpenAI's chat completions, as far as streaming an answer needs them."""
 
-    def initialize(self, pause: float) -> None:
+    def initialize(self, scripts: Scripts, pause: float) -> None:
+        self._scripts = scripts
         self._pause = pause
         self._left = asyncio.Event()
 
@@ -86,22 +66,25 @@ class _DemoCompletions(RequestHandler):
 
     async def post(self) -> None:
         try:
-            asked = msgspec.json.decode(self.request.body, type=_DemoRequest)
+            asked = msgspec.json.decode(self.request.body, type=DemoRequest)
         except msgspec.MsgspecError:
             raise HTTPError(400) from None
         self.set_header("Content-Type", "text/event-stream; charset=utf-8")
-        tokens = list(_tokens(_script(asked.messages[-1].content if asked.messages else "")))
-        usage = {
-            "prompt_tokens": sum(len(message.content) for message in asked.messages) // 4 + 1,
-            "completion_tokens": len(tokens),
-        }
+        script = self._scripts.answer(asked)
+        whole = list(_deltas(script, asked))
+        deltas = whole[: asked.max_tokens]
         try:
             await self._send(asked.model, {"role": "assistant", "content": ""})
-            for token in tokens:
+            for delta in deltas:
                 if await self._paused():
                     return
-                await self._send(asked.model, {"content": token})
-            await self._send(asked.model, {}, finish_reason="stop", usage=usage)
+                await self._send(asked.model, delta)
+            await self._send(
+                asked.model,
+                {},
+                finish_reason=_finish_reason(deltas, whole),
+                usage=_usage(asked, deltas),
+            )
             self.write(b"data: [DONE]\n\n")
         except StreamClosedError:
             return
@@ -117,9 +100,9 @@ class _DemoCompletions(RequestHandler):
     async def _send(
         self,
         model: str,
-        delta: dict[str, str],
+        delta: _Delta,
         finish_reason: str | None = None,
-        usage: dict[str, int] | None = None,
+        usage: dict[str, Any] | None = None,
     ) -> None:
         chunk = {
             "id": "chatcmpl-demo",
@@ -133,12 +116,27 @@ class _DemoCompletions(RequestHandler):
         await self.flush()
 
 
-def _script(question: str) -> str:
-    quoted = " ".join(question.split())
-    if len(quoted) > _QUOTED_CHARS:
-        quoted = quoted[:_QUOTED_CHARS] + "…"
-    script = _IN_CHINESE if _CHINESE.search(question) else _IN_ENGLISH
-    return script.format(question=quoted)
+def _deltas(script: Script, asked: DemoRequest) -> Iterator[_Delta]:
+    """Cut a script into tokens, up to a stop sequence."""
+    ends = [end for stop in asked.stop if (end := script.text.find(stop)) >= 0]
+    yield from ({"reasoning_content": token} for token in _tokens(script.reasoning))
+    yield from ({"content": token} for token in _tokens(script.text[: min(ends, default=None)]))
+    if script.call is None or ends:
+        return
+    call = {
+        "id": f"call_{len(asked.messages)}",  # of which a conversation has each once
+        "type": "function",
+        "function": {"name": script.call.name, "arguments": ""},
+    }
+    yield {"tool_calls": [{"index": 0, **call}]}
+    for token in _tokens(script.call.arguments):
+        yield {"tool_calls": [{"index": 0, "function": {"arguments": token}}]}
+
+
+def _finish_reason(deltas: list[_Delta], whole: list[_Delta]) -> str:
+    if len(deltas) < len(whole):
+        return "length"
+    return "tool_calls" if whole and "tool_calls" in whole[-1] else "stop"
 
 
 def _tokens(text: str) -> Iterator[str]:
@@ -146,3 +144,12 @@ def _tokens(text: str) -> Iterator[str]:
     characters.
     """
     yield from re.findall(r"\s*[!-~]+|\s*[^\s!-~]{1,2}|\s+$", text)
+
+
+def _usage(asked: DemoRequest, deltas: list[_Delta]) -> dict[str, Any]:
+    reasoning = sum("reasoning_content" in delta for delta in deltas)
+    return {
+        "prompt_tokens": sum(len(message.text) for message in asked.messages) // 4 + 1,
+        "completion_tokens": len(deltas),
+        "completion_tokens_details": {"reasoning_tokens": reasoning},
+    }

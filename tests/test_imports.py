@@ -90,7 +90,7 @@ ALLOWED = {
     "providers/building.py": Row("http_client.client presets providers settings", "pydantic"),
     "providers/call.py": Row("http_client model providers", "asyncio tornado.httputil"),
     "providers/credentials.py": Row("http_client providers", "asyncio"),
-    "providers/demo.py": Row("", "asyncio msgspec tornado"),
+    "providers/demo.py": Row("providers.demo_scripts", "asyncio msgspec tornado"),
     "providers/transport_errors.py": Row("http_client.errors providers.errors"),
     "providers/provider.py": Row("http_client.client model providers", "asyncio"),
     "providers/transport.py": Row("http_client.client providers.dialect"),

@@ -298,17 +298,3 @@ async def test_an_http_1_0_clients_connection_is_closed_behind_the_answer(
     assert response.endswith(b"\n\n")
     assert b'"status":"complete"' in response
     writer.close()
-
-
-@pytest.mark.slow
-@pytest.mark.gen_test
-async def test_the_demo_answers_in_the_questions_language_and_says_what_it_is(
-    serve: Serving,
-) -> None:
-    server = await serve.start()
-    for question, says in (("Hello {0}", "demo"), ("你好", "演示")):
-        reader = await Reader.ask(server.url, question)
-        end = await reader.end()
-        assert "complete" == end["status"]
-        assert says in reader.so_far
-        assert question in reader.so_far

@@ -47,9 +47,16 @@ export const en = {
   empty: {
     title: "What would you like to know?",
     demo: "No provider is configured, so a scripted demo answers, token by token.",
-    first: "Why is the sky blue?",
-    second: "Explain backpressure to somebody who builds canals.",
-    third: "为什么天空是蓝色的？",
+    question: {
+      sky: "Why is the sky blue?",
+      backpressure: "Explain backpressure to somebody who builds canals.",
+      otherLanguage: "为什么天空是蓝色的？",
+      table: "Compare Server-Sent Events and WebSocket in a table.",
+      code: "Write a token bucket in Python.",
+      reasoning: "Is 2027 a prime? Think before you answer.",
+      toolCall: "What is the weather in Hangzhou?",
+      longChinese: "都江堰为什么用了两千年？",
+    },
   },
   state: {
     loading: "Loading…",

@@ -47,9 +47,16 @@ export const zh: typeof en = {
   empty: {
     title: "想了解些什么？",
     demo: "尚未配置服务商，由内置的演示脚本逐词作答。",
-    first: "为什么天空是蓝色的？",
-    second: "用修水渠的道理解释什么是背压。",
-    third: "Why is the sky blue?",
+    question: {
+      sky: "为什么天空是蓝色的？",
+      backpressure: "用修水渠的道理解释什么是背压。",
+      otherLanguage: "Why is the sky blue?",
+      table: "用表格比较 Server-Sent Events 与 WebSocket。",
+      code: "用 Python 写一个令牌桶。",
+      reasoning: "2027 是质数吗？想清楚再回答。",
+      toolCall: "杭州今天天气怎么样？",
+      longChinese: "都江堰为什么用了两千年？",
+    },
   },
   state: {
     loading: "正在加载……",
