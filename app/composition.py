@@ -32,6 +32,7 @@ from handlers.log_redaction import redacted_tornado_log
 from handlers.open_requests import OpenRequests
 from handlers.question_body import QuestionReader
 from handlers.refusal_log import RefusalLog
+from handlers.response_bodies import QuestionLimits
 from handlers.services import Services
 from handlers.store_health import StoreHealth
 from http_client.client import HttpClient
@@ -134,6 +135,7 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
             cors=cors,
             max_body_bytes=settings.limits.max_body_bytes,
             max_file_body_bytes=settings.limits.max_file_body_bytes,
+            question_limits=_question_limits(settings),
             question_reader=QuestionReader(
                 relay.file_threads,
                 FileLimits(settings.limits.max_file_bytes, settings.limits.max_files),
@@ -208,6 +210,17 @@ async def _webhooks(
     await webhooks.open()
     metrics.watch_webhooks(DeliveryResult, lambda: webhooks.waiting)
     return webhooks
+
+
+def _question_limits(settings: Settings) -> QuestionLimits:
+    limits = settings.limits
+    return QuestionLimits(
+        max_question_chars=limits.max_question_chars,
+        max_files=limits.max_files,
+        max_file_bytes=limits.max_file_bytes,
+        max_body_bytes=limits.max_body_bytes,
+        max_file_body_bytes=limits.max_file_body_bytes,
+    )
 
 
 def _relay_limits(settings: Settings) -> Limits:

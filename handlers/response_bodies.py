@@ -232,14 +232,31 @@ class ModelEntry(msgspec.Struct, frozen=True):
     ]
 
 
+class QuestionLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one question may bring, so that a client can say so before it is sent."""
+
+    max_question_chars: Annotated[
+        int, Meta(description="Characters of the question and the system prompt together.")
+    ]
+    max_files: Annotated[int, Meta(description="Images and files that come with the question.")]
+    max_file_bytes: Annotated[int, Meta(description="Bytes of each of them.")]
+    max_body_bytes: Annotated[
+        int, Meta(description="Bytes of the request without contents of images and files.")
+    ]
+    max_file_body_bytes: Annotated[
+        int, Meta(description="Bytes of the request with them, in base64.")
+    ]
+
+
 class Me(msgspec.Struct, frozen=True):
-    """The user of a request."""
+    """The user of a request, and what they may send."""
 
     user: Annotated[
         str,
         Meta(description="The user whose data the request reads and writes.", examples=["alice"]),
     ]
     admin: Annotated[bool, Meta(description="Whether the credentials are an admin's.")]
+    limits: Annotated[QuestionLimits, Meta(description="The limits of a question.")]
 
 
 class Problem(msgspec.Struct, frozen=True):

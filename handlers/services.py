@@ -11,6 +11,7 @@ from handlers.event_streams import EventStreams
 from handlers.open_requests import OpenRequests
 from handlers.question_body import QuestionReader
 from handlers.refusal_log import RefusalLog
+from handlers.response_bodies import QuestionLimits
 from handlers.store_health import StoreHealth
 from relay.models import Models
 from relay.relay import Relay
@@ -35,6 +36,7 @@ class Services(NamedTuple):
     cors: Cors
     max_body_bytes: int
     max_file_body_bytes: int  # of a question with files
+    question_limits: QuestionLimits
     question_reader: QuestionReader
     received_calls: ReceivedCalls
     body_budget: BodyBudget

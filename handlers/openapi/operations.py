@@ -304,8 +304,8 @@ OPERATIONS = (
         "/api/v1/me",
         "Get the current user.",
         "Returns the user that the credentials belong to, or the one that an admin names in "
-        "`Headrace-User`.",
-        {200: Reply("The user, and whether the credentials are an admin's.", {JSON: Me})},
+        "`Headrace-User`, and the limits of a question.",
+        {200: Reply("The user, whether the credentials are an admin's, and limits.", {JSON: Me})},
     ),
     Operation(
         "get",

@@ -55,6 +55,8 @@ async def test_long_bodies_are_bounded_by_what_they_bring(
     upstream.finish()
     large = PNG + bytes(390_000)
 
+    me = await call(server.url, "GET", "/api/v1/me")
+    assert limits | {"max_question_chars": 400_000} == me.body["limits"]
     assert 200 == (await ask(server, text(), image(large))).status
     too_large = (413, "body_too_large")
     assert too_large == code(await ask(server, text("x" * 150_000)))

@@ -61,7 +61,7 @@ def test_the_types_keep_the_names_by_which_generated_clients_know_them() -> None
         *("Accepted", "ChangedConversation", "Chat", "Conversation", "FailedAnswer", "GivenTicket"),
         *("Grace", "Health", "List_Conversation_", "List_Message_", "List_ModelEntry_", "Me"),
         *("Message", "ModelEntry", "NewConversation", "Options", "Problem", "Question", "Ready"),
-        *("Refusal", "TextPart", "ToolResultPart", "ImagePart", "FilePart"),
+        *("QuestionLimits", "Refusal", "TextPart", "ToolResultPart", "ImagePart", "FilePart"),
         *("ImageUrlPart", "ImageUrl", "DocumentPart", "OpenAIFile", "Base64Source", "UrlSource"),
         *("GeminiTextPart", "GeminiDataPart", "GeminiData"),
         *("GeminiSnakeDataPart", "GeminiSnakeData", "GeminiFilePart", "GeminiFile"),
