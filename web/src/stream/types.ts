@@ -133,9 +133,16 @@ export interface AnswerOptions {
   stop?: string[];
 }
 
+/** A part of a question. `url` is an https address, or a `data:` URI with the content in base64. */
+export type QuestionPart =
+  | { type: "text"; text: string }
+  | { type: "image"; url: string }
+  | { type: "file"; url: string; name?: string }
+  | ToolResultBlock;
+
 /** The body of POST /chat and of POST /conversations/{id}/messages. */
 export interface Question extends AnswerOptions {
-  content: string;
+  content: string | QuestionPart[];
   /** The conversation to ask in; without it a new one is created. */
   conversation_id?: string;
   /**
