@@ -128,6 +128,7 @@ export const en = {
     total: "{seconds} s in total",
     started: "The answer begins.",
     code: "Code.",
+    formula: "Formula.",
   },
   ending: {
     complete: "The answer is complete.",

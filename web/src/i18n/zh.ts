@@ -128,6 +128,7 @@ export const zh: typeof en = {
     total: "共 {seconds} 秒",
     started: "开始回答。",
     code: "代码。",
+    formula: "公式。",
   },
   ending: {
     complete: "回答完毕。",
