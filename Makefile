@@ -20,6 +20,9 @@ CLIENTS := tests/clients/node_modules/ready
 LITELLM := .venv-litellm/ready
 NPM := command -v npm >/dev/null
 
+# Tests start Python some hundred times: each would compile what it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup run web test check format fuzz bench lock clean
 
 help: ## list the targets
@@ -33,12 +36,8 @@ run: $(RUNTIME) ## start the server; it reads headrace.toml if there is one
 web: $(PAGE) ## build the page into web/dist, if anything changed
 test: $(READY) ## run all tests, two at a time; ARGS="-k name" chooses
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
-check: $(READY) ## check formatting, lint and types
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	@if $(NPM) || [ "$$CI" = true ]; then $(MAKE) --silent $(MODULES) && npm --prefix web run --silent check; \
-	  else echo "LEFT OUT: no npm here, the page's sources were not checked" >&2; fi
+check: ## check formatting, lint and types, of the server and of the page at the same time
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check-server check-page
 format: $(READY) ## format the sources, and fix what the linter can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -57,6 +56,7 @@ lock: $(READY) ## write the lock files from pyproject.toml; UPGRADE=1 updates to
 	$(COMPILE) -c constraints.txt --no-annotate -o requirements.txt pyproject.toml
 	$(COMPILE) -c constraints.txt --no-annotate --extra traces -o requirements-traces.txt pyproject.toml
 	$(if $(UPGRADE),npm --prefix web update --package-lock-only)
+	echo pip | $(COMPILE) $(if $(UPGRADE),--upgrade) --no-annotate -o pip.txt -
 	npm --prefix web run --silent lock
 	npm --prefix tests/clients run --silent lock
 	echo litellm | $(COMPILE) $(if $(UPGRADE),--upgrade) --no-annotate -o tests/clients/litellm.txt -
@@ -64,6 +64,15 @@ clean: ## remove the environment, the built page and every cache
 	rm -rf web/dist web/node_modules tests/clients/node_modules .venv-litellm
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: check-server check-page
+check-server: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+check-page:
+	@if $(NPM) || [ "$$CI" = true ]; then $(MAKE) --silent $(MODULES) && npm --prefix web run --silent check; \
+	  else echo "LEFT OUT: no npm here, the page's sources were not checked" >&2; fi
 
 # Universal: one file for every platform and Python. It names no index: pip uses its configured one.
 COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal \
@@ -80,12 +89,16 @@ $(RUNTIME): requirements.txt
 	@$(INSTALL) -r requirements.txt
 	@touch $@
 
-$(READY): constraints.txt $(RUNTIME)
-	@echo "Installing what tests and checks need in .venv: two minutes, once"
-	@$(INSTALL) -r constraints.txt
+# The pip that Python brings may be some years old, and take three times as long.
+# The lock is complete; and Python compiles what is imported, which is a small part of all that.
+$(READY): constraints.txt pip.txt $(RUNTIME)
+	@echo "Installing what tests and checks need in .venv: a minute, once"
+	@$(INSTALL) -r pip.txt
+	@$(INSTALL) --no-deps --no-compile -r constraints.txt
 	@touch $@
 
-INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes
+PIP = $(BIN)/python -m pip -qq --disable-pip-version-check
+INSTALL = $(PIP) install --require-hashes
 
 $(PAGE): $(PAGE_SOURCES) | $(BUILD_MODULES)
 	@npm --prefix web run --silent build
@@ -112,9 +125,8 @@ $(CLIENTS): tests/clients/package-lock.json
 
 $(LITELLM): tests/clients/litellm.txt
 	@echo "Installing LiteLLM, which the server is tested with: a minute, once"
-	@$(BIN)/python -m venv .venv-litellm
-	@.venv-litellm/bin/python -m pip install -qq --disable-pip-version-check \
-	  --require-hashes -r $<
+	@$(BIN)/python -m venv --without-pip .venv-litellm
+	@$(PIP) --python .venv-litellm install --require-hashes --no-deps --no-compile -r $<
 	@touch $@
 
 NODE_IS_NEW_ENOUGH = @node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' || { \

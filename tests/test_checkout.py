@@ -13,6 +13,7 @@ from tests.rooms import ROOT, modules, rooms
 
 LOCK_FILES = (
     "constraints.txt",
+    "pip.txt",
     "requirements.txt",
     "requirements-traces.txt",
     "tests/clients/litellm.txt",
@@ -155,7 +156,7 @@ def test_setup_says_in_one_line_what_python_lacks(
     (tmp_path / "lacking.py").write_text(
         f"import sys\n{python}\nexec(sys.argv[sys.argv.index('-c') + 1])\n", "utf-8"
     )
-    for name in ("Makefile", "requirements.txt", "constraints.txt"):
+    for name in ("Makefile", "requirements.txt", "constraints.txt", "pip.txt"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
 
     made = subprocess.run(
