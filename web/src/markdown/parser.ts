@@ -1,21 +1,18 @@
 /**
- * The Markdown that models write: CommonMark, tables, task lists, bare URLs, and TeX in four notations.
+ * The Markdown that models write: CommonMark, tables, task lists, bare URLs, and TeX.
  *
  * CommonMark takes the markers in `**重点：**这是` for text, because punctuation is on one side of them
  * and no space on the other. `cjkFriendly` takes them as Chinese, Japanese and Korean writers mean them.
  */
 
-import { tex } from "@mdit/plugin-tex";
 import MarkdownIt, { type Token } from "markdown-it";
 import cjkFriendly from "markdown-it-cjk-friendly";
+import { mathSyntax } from "./mathSyntax";
 import { taskLists } from "./taskLists";
 import { webLinks } from "./webLinks";
 
 const markdown = new MarkdownIt("default", { html: false, linkify: true })
-  .use(tex, {
-    delimiters: "all", // $…$, $$…$$, \(…\) and \[…\]
-    render: () => "", // never called: ./render makes Vue nodes of the tokens
-  })
+  .use(mathSyntax)
   .use(cjkFriendly)
   .use(webLinks)
   .use(taskLists);

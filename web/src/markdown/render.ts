@@ -11,6 +11,7 @@ import { h, type VNode, type VNodeArrayChildren } from "vue";
 import CodeBlock from "./CodeBlock.vue";
 import ExternalImage from "./ExternalImage.vue";
 import MathFormula from "./MathFormula.vue";
+import type { Formula } from "./mathSyntax";
 import ScrollingTable from "./ScrollingTable.vue";
 import TaskMark from "./TaskMark.vue";
 import type { Task } from "./taskLists";
@@ -95,9 +96,8 @@ function leaf(token: Token, growing: boolean): VNodeArrayChildren {
     case "code_block":
       return [h(CodeBlock, { language: languageOf(token), code: token.content, growing })];
     case "math_inline":
-      return [h(MathFormula, { tex: token.content, display: false })];
     case "math_block":
-      return [h(MathFormula, { tex: token.content, display: true })];
+      return [h(MathFormula, { tex: token.content, growing, ...(token.meta as Formula) })];
     case "image":
       return [image(token)];
     default:

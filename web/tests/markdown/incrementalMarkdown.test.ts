@@ -12,6 +12,10 @@ const TEXTS = [
   "> quote\nlazy\n\n> another\n\n1. one\n2. two\n   ```py\n   x\n   ```\n3. three\n",
   "    code\n\n    more code\nafter\n",
   "$$\nx = 1\n$$\n\n\\[\ny\n\\]\ntext \\(z\\) and $5\n",
+  "text\n$$\na\n\nb\n$$\nafter\n\n$$\na\n\n# heading\n\n$$\nx\n",
+  "text\n\\[\na\n\n- b\n\\]\n\n\\[ a\n\n\\] and\n\n$$ a\n- b\n\nc $$\n",
+  "\\begin{align}\na\n\nb \\end{align}\nnext\n\\begin{align} a \\end{align} text\n\n$$a$$ text\n",
+  "- $$\n  a\n\n  b\n- \\[ c\n\nd\n> $$\n> e\nf\n\n```math\ng\n```\n",
   "one\n\ntwo\n\n\n\nthree\n",
   "[a]: https://a.example\n\n[a] and [b][a]\n\nend",
   "天空\n\n- 蓝\n- 白\n\n**散射**。",
@@ -26,9 +30,22 @@ function comparable(blocks: readonly MarkdownBlock[]): unknown {
     key,
     tokens: tokens.map(({ type, tag, content, info, attrs, meta, children }) => ({
       ...{ type, tag, content, info, attrs, meta },
-      children: children?.map(({ type, content, attrs }) => ({ type, content, attrs })),
+      children: children?.map(({ type, content, attrs, meta }) => ({ type, content, attrs, meta })),
     })),
   }));
+}
+
+/** What random texts are made of: what opens, ends or interrupts a formula. */
+const PIECES = [
+  ..."$$|$|\\[|\\]|\\(|\\)|\\begin{align}|\\end{align}|a|x^2| |\n|\n\n|- |# |> |```math\n|```|    |.|5".split(
+    "|",
+  ),
+];
+
+/** Numbers from 0 to below 1 that are the same in each run. */
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647;
 }
 
 describe("a growing text", () => {
@@ -38,6 +55,20 @@ describe("a growing text", () => {
       const part = text.slice(0, end);
 
       expect(comparable(markdown.update(part)), part).toEqual(comparable(parse(part, {})));
+    }
+  });
+
+  test("is parsed at every length as it would be at once, whatever formulas are in it", () => {
+    const random = seeded(2026);
+    for (let count = 0; count < 100; count++) {
+      let text = "";
+      while (text.length < 60) text += PIECES[Math.floor(random() * PIECES.length)];
+      const markdown = new IncrementalMarkdown();
+      for (let end = 1; end <= text.length; end++) {
+        const part = text.slice(0, end);
+
+        expect(comparable(markdown.update(part)), part).toEqual(comparable(parse(part, {})));
+      }
     }
   });
 
