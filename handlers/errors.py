@@ -127,14 +127,10 @@ def to_error_response(error: BaseException | None) -> ErrorResponse | None:
         case ShuttingDown() | AnswerElsewhere() | Upgrading() | IdBeingDeleted():
             return _try_again(error.code, str(error))
         case ModelNotAllowed():
-            return ErrorResponse(HTTPStatus.FORBIDDEN, error.code, str(error))
-        case (
-            UnknownModel()
-            | UnknownParent()
-            | UnknownToolCall()
-            | MissingToolResults()
-            | UnsupportedContent()
-        ):
+            return ErrorResponse(HTTPStatus.FORBIDDEN, error.code, str(error), param="model")
+        case UnknownModel():
+            return ErrorResponse(HTTPStatus.BAD_REQUEST, error.code, str(error), param="model")
+        case UnknownParent() | UnknownToolCall() | MissingToolResults() | UnsupportedContent():
             return ErrorResponse(HTTPStatus.BAD_REQUEST, error.code, str(error))
         case UnsupportedParameter():
             return ErrorResponse(HTTPStatus.BAD_REQUEST, error.code, str(error), param=error.name)

@@ -148,13 +148,25 @@ class FilePart(Body, frozen=True, kw_only=True, tag_field="type", tag="file"):
         return FileBlock(url=self.url, name=self.name)
 
 
+# By OpenAI's SDK. Which of them a model knows, its provider says.
+ImageDetail = Literal["auto", "low", "high", "original"]
+
+IMAGE_DETAIL = Meta(
+    description="How closely the model looks at it: providers with OpenAI's API are sent this, "
+    "others decide themselves, as with `auto`."
+)
+
+
+def stored_detail(detail: ImageDetail | None) -> str | None:
+    """A detail as it is stored: None if the provider decides."""
+    return None if detail == "auto" else detail
+
+
 class ImageUrl(Body, frozen=True, kw_only=True):
     """An image as OpenAI spells it."""
 
     url: Annotated[Url, _URL]
-    detail: Annotated[Literal["auto"], Meta(description="Only `auto`: the provider decides.")] = (
-        "auto"
-    )
+    detail: Annotated[ImageDetail, IMAGE_DETAIL] = "auto"
 
     def __post_init__(self) -> None:
         check_address(self.url)
@@ -167,7 +179,7 @@ class ImageUrlPart(Body, frozen=True, kw_only=True, tag_field="type", tag="image
 
     def block(self) -> Block:
         """The block that is stored, its content still as a `data:` URI."""
-        return ImageBlock(url=self.image_url.url)
+        return ImageBlock(url=self.image_url.url, detail=stored_detail(self.image_url.detail))
 
 
 class DocumentPart(Body, frozen=True, kw_only=True, tag_field="type", tag="document"):

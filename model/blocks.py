@@ -94,6 +94,14 @@ class ImageBlock(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="typ
     file_id: Annotated[str | None, _FILE_ID] = None
     media_type: Annotated[str | None, _MEDIA_TYPE] = None
     size: Annotated[int | None, _SIZE] = None
+    detail: Annotated[
+        str | None,
+        Meta(
+            description="How closely the model looks at it, as OpenAI's API has it: `low`, `high` "
+            "or `original`; null if the provider decides. Other providers always decide.",
+            examples=["low"],
+        ),
+    ] = None
 
 
 class FileBlock(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="file"):

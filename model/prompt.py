@@ -43,7 +43,7 @@ class NamedTool(msgspec.Struct, frozen=True):
 
 ToolChoice = Literal["auto", "none", "required"] | NamedTool
 
-ReasoningEffort = Literal["none", "minimal", "low", "medium", "high"]
+ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
 class ResponseFormat(msgspec.Struct, frozen=True, omit_defaults=True):

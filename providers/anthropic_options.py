@@ -11,7 +11,7 @@ from typing import Any, Final
 from model.prompt import NamedTool, Prompt, ReasoningEffort, ResponseFormat, Tool
 from providers.anthropic_thinking import is_adaptive
 from providers.errors import UnsupportedOption
-from providers.openai_options import parameters_of
+from providers.openai_options import parameters_of, up_to_high
 from providers.options import Field, OptionTable
 
 # Tokens. The API requires a limit. So many are a long answer, and no model that is served today
@@ -115,7 +115,7 @@ def _thinking(prompt: Prompt) -> dict[str, Any]:
             fields["thinking"] = {"type": "adaptive", "display": "summarized"}
             fields["output_config"] = {"effort": "low" if effort == "minimal" else effort}
         else:  # half of the answer is left for its text
-            wanted = _BUDGETS[effort]
+            wanted = _BUDGETS[up_to_high(effort)]
             budget = wanted if limit is None else min(wanted, max(limit // 2, _LEAST_BUDGET))
     if budget is not None:
         _check_budget(budget, limit)

@@ -26,6 +26,7 @@ from providers.errors import (
 )
 from providers.gemini_contents import check_parts, contents_of, is_older
 from providers.gemini_interpreter import GeminiInterpreter
+from providers.openai_options import up_to_high
 from providers.options import Field, OptionTable, write_options
 from providers.sink import Finish
 
@@ -91,12 +92,16 @@ def _schema(response_format: ResponseFormat) -> Mapping[str, Any] | None:
     return response_format.schema  # adhered to always, so that `strict` changes nothing
 
 
+def _budget(effort: ReasoningEffort) -> int:
+    return _BUDGETS[up_to_high(effort)]
+
+
 def _no_budget(effort: ReasoningEffort) -> int | None:
     return 0 if effort == "none" else None
 
 
 def _level(effort: ReasoningEffort) -> str | None:
-    return None if effort == "none" else effort.upper()
+    return None if effort == "none" else up_to_high(effort).upper()
 
 
 _CALLING: Final = "toolConfig.functionCallingConfig"
@@ -123,7 +128,7 @@ _OPTIONS: Final[OptionTable] = {
 }
 _OLDER_OPTIONS: Final[OptionTable] = {
     **_OPTIONS,
-    "reasoning_effort": Field(_BUDGET, _BUDGETS.get),
+    "reasoning_effort": Field(_BUDGET, _budget),
 }
 _NEWER_OPTIONS: Final[OptionTable] = {
     **_OPTIONS,

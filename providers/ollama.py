@@ -19,7 +19,7 @@ from providers.errors import (
 )
 from providers.ollama_interpreter import IDLE_REASONS, OllamaInterpreter, without_quotation
 from providers.ollama_messages import Message, messages_of
-from providers.openai_options import always_parallel, parameters_of
+from providers.openai_options import always_parallel, parameters_of, up_to_high
 from providers.options import Field, write_options
 from providers.sink import Finish
 
@@ -71,7 +71,7 @@ class ContextSize:
 def _think(effort: ReasoningEffort) -> bool | str:
     if effort == "none":
         return False
-    return "low" if effort == "minimal" else effort  # the least that there is
+    return "low" if effort == "minimal" else up_to_high(effort)  # the least that there is
 
 
 def _format(wanted: ResponseFormat) -> object:

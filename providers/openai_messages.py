@@ -88,7 +88,10 @@ def _part(block: Block, prompt: Prompt) -> dict[str, Any] | None:
         case TextBlock():
             return {"type": "text", "text": block.text}
         case ImageBlock():
-            return {"type": "image_url", "image_url": {"url": address_of(block, prompt)}}
+            image = {"url": address_of(block, prompt)}
+            if block.detail is not None:
+                image["detail"] = block.detail
+            return {"type": "image_url", "image_url": image}
         case FileBlock():
             return {"type": "file", "file": _file(block, prompt)}
         case _:

@@ -95,9 +95,16 @@ def thinking_type(effort: ReasoningEffort) -> str:
     return "enabled" if is_thinking(effort) else "disabled"
 
 
+def up_to_high(effort: ReasoningEffort) -> ReasoningEffort:
+    """The effort, for APIs that know none above `high`. Raises UnsupportedOption."""
+    if effort in ("xhigh", "max"):
+        raise UnsupportedOption("reasoning_effort")
+    return effort
+
+
 def effort_if_any(effort: ReasoningEffort) -> str | None:
     """The effort where another field switches thinking off, and `minimal` is not known."""
-    return {"none": None, "minimal": "low"}.get(effort, effort)
+    return {"none": None, "minimal": "low"}.get(effort, up_to_high(effort))
 
 
 OPENAI_OPTIONS: Final = {

@@ -104,7 +104,7 @@ def _part(block: Block, prompt: Prompt) -> dict[str, Any] | None:
             return {"type": "input_text", "text": block.text}
         case ImageBlock():
             url = address_of(block, prompt)
-            return {"type": "input_image", "image_url": url, "detail": "auto"}
+            return {"type": "input_image", "image_url": url, "detail": block.detail or "auto"}
         case FileBlock():
             return _file(block, prompt)
         case _:

@@ -1,8 +1,11 @@
 """The base of the handlers of OpenAI's API: errors and limits as its clients read them."""
 
+from http import HTTPStatus
+
 from handlers.base import BaseHandler
 from handlers.errors import ErrorResponse
 from handlers.openai.error_body import ErrorBody, error_body, should_retry
+from relay.errors import UnknownModel
 
 # How the relay names a field that goes on to the provider as it is.
 _EXTRA = "extra."
@@ -23,6 +26,12 @@ class OpenAIHandler(BaseHandler):
                 self.set_header(f"x-ratelimit-limit-{kind}", str(state.limit))
                 self.set_header(f"x-ratelimit-remaining-{kind}", str(state.remaining))
                 self.set_header(f"x-ratelimit-reset-{kind}", f"{state.seconds_left}s")
+
+    def write_refusal(self, error: ErrorResponse) -> None:
+        """Write the response that refuses the request."""
+        if error.code == UnknownModel.code:  # by which SDKs choose the exception that they raise
+            error = error._replace(status=HTTPStatus.NOT_FOUND)
+        super().write_refusal(error)
 
     def refusal(self, error: ErrorResponse) -> ErrorBody:
         """The body of a response that refuses the request."""

@@ -14,7 +14,14 @@ from msgspec import Meta
 
 from handlers.attached_files import DATA
 from handlers.errors import ApiError
-from handlers.file_parts import DATA_PATTERN, Url, check_address
+from handlers.file_parts import (
+    DATA_PATTERN,
+    IMAGE_DETAIL,
+    ImageDetail,
+    Url,
+    check_address,
+    stored_detail,
+)
 from model.blocks import (
     Block,
     FileBlock,
@@ -55,9 +62,7 @@ class ChatImageUrl(OpenBody, frozen=True):
             examples=["data:image/png;base64,iVBORw0KGgo="],
         ),
     ]
-    detail: Annotated[
-        Literal["auto"] | None, Meta(description="Only `auto`: the provider decides.")
-    ] = None
+    detail: Annotated[ImageDetail | None, IMAGE_DETAIL] = None
 
     def __post_init__(self) -> None:
         check_address(self.url)
@@ -233,7 +238,8 @@ def _asked(content: str | list[ChatText | ChatImage | ChatFile]) -> Iterator[Blo
                 texts.append(part.text)
                 continue
             case ChatImage():
-                block: Block = ImageBlock(url=part.image_url.url)
+                image = part.image_url
+                block: Block = ImageBlock(url=image.url, detail=stored_detail(image.detail))
             case ChatFile():
                 block = FileBlock(url=part.file.file_data, name=part.file.filename)
         yield from _text_block(texts)

@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from handlers.attached_files import DATA
 from handlers.errors import ApiError
-from handlers.file_parts import check_address
+from handlers.file_parts import ImageDetail, check_address, stored_detail
 from handlers.openai.field_errors import invalid_field, unsupported_field
 from model.blocks import (
     Block,
@@ -49,6 +49,7 @@ class _Refusal(_Given, frozen=True):
 class _Image(_Given, frozen=True):
     image_url: str | None = None
     file_id: str | None = None
+    detail: ImageDetail | None = None
 
 
 class _File(_Given, frozen=True):
@@ -170,11 +171,10 @@ def _refusal(part: Mapping[str, Any], place: str) -> Block:
 
 def _image(part: Mapping[str, Any], place: str) -> Block:
     image = _converted(part, _Image, place)
-    if part.get("detail", "auto") not in (None, "auto"):
-        raise _untaken(f"{place}.detail", "a `detail` other than `auto`")
     if image.file_id is not None:
         raise _untaken(f"{place}.file_id", "ids of uploaded files")
-    return ImageBlock(url=_checked(image.image_url, f"{place}.image_url"))
+    url = _checked(image.image_url, f"{place}.image_url")
+    return ImageBlock(url=url, detail=stored_detail(image.detail))
 
 
 def _file(part: Mapping[str, Any], place: str) -> Block:

@@ -89,7 +89,7 @@ class InputImage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", ta
     file_id: Annotated[
         str | None, Meta(description="The id of its content here, at `/api/v1/files/{file_id}`.")
     ]
-    detail: Annotated[str, Meta(description="Always `auto`.")] = "auto"
+    detail: Annotated[str, Meta(description="How closely the model looks at it.")] = "auto"
 
 
 class InputFile(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="input_file"):
@@ -229,7 +229,13 @@ def _input_items(message_id: str, blocks: Sequence[Block]) -> Iterator[InputItem
             first = index
         match block:
             case ImageBlock():
-                content.append(InputImage(image_url=block.url, file_id=block.file_id))
+                content.append(
+                    InputImage(
+                        image_url=block.url,
+                        file_id=block.file_id,
+                        detail=block.detail or "auto",
+                    )
+                )
             case FileBlock():
                 content.append(
                     InputFile(file_url=block.url, file_id=block.file_id, filename=block.name)

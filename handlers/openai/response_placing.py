@@ -4,10 +4,12 @@ What a response's input had before its question is in no message. It is kept wit
 is the beginning of what responses that follow it know.
 """
 
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
 
+from handlers.errors import ApiError
 from handlers.openai.field_errors import unsupported_field
 from handlers.openai.response_body import ResponseBody
 from model.blocks import Block, FileBlock, ImageBlock, blocks_in
@@ -53,9 +55,9 @@ async def placed(
     try:
         parent = await storage.message(request.user, previous)
     except NotFound:
-        raise UnknownParent from None
+        raise _unknown_response() from None
     if parent.role != Role.ASSISTANT:
-        raise UnknownParent
+        raise _unknown_response()
     request = msgspec.structs.replace(
         request, conversation_id=parent.conversation_id, parent_id=parent.id
     )
@@ -92,6 +94,15 @@ def remembering(request: AskRequest, turns: Any) -> AskRequest:
         return request
     kept = msgspec.structs.replace(client, request={**client.request, _EARLIER: turns})
     return msgspec.structs.replace(request, client=kept)
+
+
+def _unknown_response() -> ApiError:
+    return ApiError(
+        HTTPStatus.BAD_REQUEST,
+        UnknownParent.code,
+        "`previous_response_id` is not the id of a response that is stored here.",
+        param="previous_response_id",
+    )
 
 
 def _without_files(blocks: tuple[Block, ...]) -> tuple[Block, ...]:

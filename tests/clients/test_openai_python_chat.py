@@ -172,7 +172,7 @@ async def test_what_is_refused_is_the_sdks_own_error_and_not_asked_again(
     asked = 0
 
     async with async_client(headrace.url) as sdk:
-        with pytest.raises(openai.BadRequestError) as unknown:
+        with pytest.raises(openai.NotFoundError) as unknown:
             await sdk.chat.completions.create(model="no/model", messages=MESSAGES)
         with pytest.raises(openai.BadRequestError) as logit_bias:
             await sdk.chat.completions.create(model=MODEL, messages=MESSAGES, logit_bias={"1": 1})

@@ -255,7 +255,7 @@ async def test_a_file_in_any_spelling_is_the_same_file(
         ({"type": "image", "url": "https://user:word@x.test/a.png"}, (400, "invalid_body")),
         ({"type": "image", "url": "file:///etc/passwd"}, (400, "invalid_body")),
         ({"type": "image"}, (400, "invalid_body")),
-        ({"type": "image_url", "image_url": {"url": data_uri(PNG), "detail": "high"}},
+        ({"type": "image_url", "image_url": {"url": data_uri(PNG), "detail": "sharp"}},
          (400, "invalid_body")),
         ({"type": "image", "url": data_uri(PNG), "source": {"type": "url", "url": "https://x.y"}},
          (400, "invalid_body")),

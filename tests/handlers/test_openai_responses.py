@@ -37,7 +37,7 @@ async def test_images_files_and_reasoning_are_sent_again_after_a_restart(
     parts = (
         text("Which is older?"),
         image(PNG),
-        {"type": "image", "url": URL},
+        {"type": "image_url", "image_url": {"url": URL, "detail": "high"}},
         {"type": "file", "url": data_uri(PDF), "name": "dämme.pdf"},
     )
 
@@ -53,7 +53,7 @@ async def test_images_files_and_reasoning_are_sent_again_after_a_restart(
     assert [
         {"type": "input_text", "text": "Which is older?"},
         {"type": "input_image", "image_url": data_uri(PNG, "image/png"), "detail": "auto"},
-        {"type": "input_image", "image_url": URL, "detail": "auto"},
+        {"type": "input_image", "image_url": URL, "detail": "high"},
         {
             "type": "input_file",
             "filename": "dämme.pdf",

@@ -55,6 +55,8 @@ class TestOptions:
             ({"tool_choice": "required"}, "tool_choice"),
             ({"tool_choice": NamedTool("now")}, "tool_choice"),
             ({"reasoning_effort": "low", "reasoning_budget": 9}, "reasoning_budget"),
+            ({"reasoning_effort": "xhigh"}, "reasoning_effort"),
+            ({"reasoning_effort": "max", "model": OLDER}, "reasoning_effort"),
         ],
     )
     def test_what_cannot_be_said_is_refused(self, options: dict[str, Any], name: str) -> None:

@@ -117,6 +117,11 @@ def test_an_effort_is_a_level_of_thinking(effort: str, think: object) -> None:
     assert think == sent(reasoning_effort=effort)["think"]
 
 
+def test_an_effort_above_the_highest_level_is_refused() -> None:
+    with pytest.raises(UnsupportedOption, match="reasoning_effort"):
+        sent(reasoning_effort="xhigh")
+
+
 def test_a_format_is_json_or_the_schema_itself() -> None:
     assert "json" == sent(response_format=ResponseFormat())["format"]
     assert CITY == sent(response_format=ANSWER)["format"]

@@ -93,7 +93,7 @@ async def test_a_whole_answer_has_its_calls_and_reasoning(
 @pytest.mark.gen_test
 async def test_messages_become_a_prompt(headrace: Server, upstream: ScriptedUpstream) -> None:
     says(upstream)
-    image = {"type": "image_url", "image_url": {"url": data_uri(PNG), "detail": "auto"}}
+    image = {"type": "image_url", "image_url": {"url": data_uri(PNG), "detail": "low"}}
 
     response = await whole(
         headrace,
@@ -108,8 +108,17 @@ async def test_messages_become_a_prompt(headrace: Server, upstream: ScriptedUpst
     system, first, answer, question = upstream.requests[0].json["messages"]
     assert {"role": "system", "content": "Be brief.\n\nBe kind."} == system
     assert ["image_url", "text"] == [part["type"] for part in first["content"]]
+    assert "low" == first["content"][0]["image_url"]["detail"]
     assert "What is it?" == first["content"][1]["text"]
     assert ("A dot.", "Sure?") == (answer["content"], question["content"])
+
+
+@pytest.mark.gen_test
+async def test_a_model_that_there_is_not_is_not_found(headrace: Server) -> None:
+    response = await whole(headrace, model="nobody/m")
+
+    assert 404 == response.status
+    assert (404, "unknown_model", "model") == refusal(response)
 
 
 @pytest.mark.gen_test
@@ -175,7 +184,6 @@ async def test_unknown_fields_are_refused_by_name_for_other_providers(
         ({"temperature": 3}, "temperature"),
         ({"api_base": "https://example.org"}, None),
         ({"models": ["x"]}, "models"),
-        ({"model": "nobody/m"}, None),
     ],
 )
 async def test_what_cannot_be_done_is_refused_by_name(

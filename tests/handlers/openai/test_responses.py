@@ -246,6 +246,7 @@ async def test_a_deleted_response_is_gone(
         ({"include": ["message.output_text.logprobs"]}, "include"),
         ({"background": True, "store": False}, "background"),
         ({"conversation": "c", "previous_response_id": "r"}, "conversation"),
+        ({"previous_response_id": "resp_r"}, "previous_response_id"),
     ],
 )
 async def test_what_cannot_be_done_is_refused_by_name(
