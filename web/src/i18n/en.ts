@@ -37,6 +37,7 @@ export const en = {
     title: "Title",
     remove: "Delete “{title}”",
     removed: "“{title}” was deleted.",
+    waiting: "“{title}” will be deleted as soon as there is a connection.",
     undo: "Undo",
     today: "Today",
     week: "Last seven days",

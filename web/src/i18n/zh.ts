@@ -37,6 +37,7 @@ export const zh: typeof en = {
     title: "标题",
     remove: "删除“{title}”",
     removed: "已删除“{title}”。",
+    waiting: "连接恢复后即会删除“{title}”。",
     undo: "撤销",
     today: "今天",
     week: "最近七天",

@@ -5,6 +5,7 @@ import { answerReaders, fail, updateReconnecting, writeEvents } from "./answerRe
 import { chat } from "./chat";
 import { conversations } from "./conversations";
 import { identityOf, newAnswer, newQuestion, type DisplayedMessage } from "./displayedMessage";
+import { drafts } from "./drafts";
 import { messageStore } from "./messageStore";
 import * as outbox from "./outbox";
 import { pendingTurns, type PendingTurn } from "./pendingTurns";
@@ -109,10 +110,10 @@ async function deliver(entry: outbox.OutboxEntry): Promise<void> {
  * Put the text of a question that was not sent back to where it was written: into the editor of the
  * question that it changes, or into the composer before what was written there since.
  */
-function restoreText({ asked, edited }: outbox.OutboxEntry): void {
+function restoreText({ asked, conversation, edited }: outbox.OutboxEntry): void {
   if (!("content" in asked)) return;
   if (edited !== null) chat.edits.set(edited, asked.content);
-  else chat.draft.value = [asked.content, chat.draft.value].filter(Boolean).join("\n\n");
+  else drafts.putBack(conversation, asked.content);
 }
 
 /** The server has accepted a turn: its messages have ids now, and so has its conversation. */
@@ -120,6 +121,8 @@ function onAccepted(start: Start, { entry, messages }: PendingTurn, isShown: boo
   const id = start.conversation_id;
   pendingTurns.delete(entry.conversation);
   outbox.remove(entry.key);
+  if (entry.conversation === null) drafts.moveNewTo(id);
+  if (entry.options.model === drafts.read("model", id)) drafts.write("model", id, "");
   for (const message of messages) {
     if (message.role === "user") message.id = start.question_id;
     else {

@@ -13,8 +13,8 @@ interface BrowserStorage {
   read(name: string): string | null;
   /** The value that was written as JSON; null if it is missing, damaged, or not `isValid`. */
   readJson<T>(name: string, isValid: (value: unknown) => value is T): T | null;
-  /** Null removes the item. */
-  write(name: string, value: string | null): void;
+  /** Null removes the item. Returns whether the value is kept. */
+  write(name: string, value: string | null): boolean;
   /** The names of the page's own items that begin with `prefix`. */
   names(prefix: string): string[];
   /** Remove the page's own items that begin with `prefix`. */
@@ -62,7 +62,12 @@ function browserStorage(getStorage: () => Storage): BrowserStorage {
   const read = (name: string) => attempt((storage) => storage.getItem(scopedName(name)));
   const write = (name: string, value: string | null) => {
     const key = scopedName(name);
-    attempt((storage) => (value === null ? storage.removeItem(key) : storage.setItem(key, value)));
+    const written = attempt((storage) => {
+      if (value === null) storage.removeItem(key);
+      else storage.setItem(key, value);
+      return true;
+    });
+    return written ?? false;
   };
   const names = (prefix: string) => {
     const keys = attempt((storage) =>

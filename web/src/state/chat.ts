@@ -6,6 +6,7 @@ import { ApiError } from "../stream";
 import { answerReaders, readAnswer } from "./answerReaders";
 import { conversations } from "./conversations";
 import { fromStored, identityOf, type DisplayedMessage } from "./displayedMessage";
+import { drafts } from "./drafts";
 import { messageStore } from "./messageStore";
 import { pendingTurns } from "./pendingTurns";
 import { conversationId } from "./route";
@@ -18,8 +19,11 @@ const state = ref<"ready" | "loading" | "missing" | "failed">("ready");
 /** The code of the error for which the conversation could not be loaded. */
 const loadError = ref("");
 const systemPrompt = ref("");
-/** The text in the composer. The text of a withdrawn question is put back there. */
-const draft = ref("");
+/** The text in the composer. */
+const draft = computed({
+  get: () => drafts.read("question", conversationId.value),
+  set: (text) => drafts.write("question", conversationId.value, text),
+});
 /** Texts of the questions that are being edited, by `identityOf` their messages. */
 const edits = shallowReactive(new Map<string, string>());
 /** Whether the end of the page is in sight; a user who has scrolled up is reading something. */

@@ -2,13 +2,12 @@
 
 import { computed, ref, shallowRef } from "vue";
 import { codeOf, type Conversation } from "../api";
-import { ApiError } from "../stream";
+import { deletions } from "./deletions";
+import { drafts } from "./drafts";
+import { showNotice } from "./notice";
 import { conversationId, navigate } from "./route";
 import { api } from "./server";
 import { notifyTabs } from "./tabs";
-
-/** How long a delete can be undone: long enough to read the offer twice. */
-const UNDO_MS = 8000;
 
 /** Pages that a search loads at most: among more than 2,000 a title is hard to find. */
 const MAX_SEARCH_PAGES = 10;
@@ -19,14 +18,10 @@ const nextCursor = ref<string | null>(null);
 const loadError = ref<string | null>(null);
 const search = ref("");
 
-/** A conversation that was deleted here, and is kept on the server until the undo time is over. */
-const deletion = shallowRef<{ conversation: Conversation; timer: ReturnType<typeof setTimeout> }>();
-
 const listed = computed(() => {
   const wanted = search.value.trim().toLowerCase();
   return loaded.value.filter(
-    ({ id, title }) =>
-      id !== deletion.value?.conversation.id && (title ?? "").toLowerCase().includes(wanted),
+    ({ id, title }) => !deletions.ids.value.has(id) && (title ?? "").toLowerCase().includes(wanted),
   );
 });
 
@@ -71,54 +66,29 @@ function upsert(conversation: Conversation): void {
     index < 0 ? [conversation, ...loaded.value] : loaded.value.with(index, conversation);
 }
 
-/** Delete a conversation. For some seconds `undo` restores it. */
-function remove(conversation: Conversation): void {
-  commitDeletion();
-  deletion.value = { conversation, timer: setTimeout(commitDeletion, UNDO_MS) };
-  if (conversationId.value === conversation.id) navigate(null);
-}
-
-function undo(): void {
-  clearTimeout(deletion.value?.timer);
-  deletion.value = undefined;
-}
-
-/** Delete on the server: the undo time is over, another delete began, or the page is left. */
-function commitDeletion(): void {
-  const committed = deletion.value;
-  if (!committed) return;
-  undo();
-  const { id } = committed.conversation;
-  loaded.value = loaded.value.filter((conversation) => conversation.id !== id);
-  void api.remove(id).then(
-    () => onDeleted(id),
-    (error) => {
-      if (error instanceof ApiError && error.status === 404) onDeleted(id);
-      else void load(); // it still exists, and is listed again
-    },
-  );
-}
-
-/** The server has deleted a conversation, which may be open again by now. */
-function onDeleted(id: string): void {
-  notifyTabs({ conversation: id, what: "deleted" });
-  drop(id);
-}
-
 /** Remove a conversation that does not exist any more from the page. */
 function drop(id: string): void {
   loaded.value = loaded.value.filter((conversation) => conversation.id !== id);
+  drafts.drop(id);
   if (conversationId.value === id) navigate(null);
 }
 
-window.addEventListener("pagehide", commitDeletion);
+deletions.start({
+  onDeleted: (id) => {
+    notifyTabs({ conversation: id, what: "deleted" });
+    drop(id);
+  },
+  onRefused: (code) => {
+    showNotice(code);
+    void load();
+  },
+  onEndedElsewhere: load,
+});
 
 export const conversations = {
   listed,
   nextCursor,
   search,
   loadError,
-  /** The conversation whose deletion can be undone. */
-  undoable: computed(() => deletion.value?.conversation),
-  ...{ load, loadMore, loadAll, rename, upsert, remove, drop, undo },
+  ...{ load, loadMore, loadAll, rename, upsert, drop },
 };

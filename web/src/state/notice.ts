@@ -10,6 +10,13 @@ const SHOWN_MS = 8000;
 export const notice = ref<string | null>(null);
 let timer: ReturnType<typeof setTimeout> | undefined;
 
+/** Show that something failed, by its error's code. */
+export function showNotice(code: string): void {
+  notice.value = code;
+  clearTimeout(timer);
+  timer = setTimeout(() => (notice.value = null), SHOWN_MS);
+}
+
 /**
  * Wait for `operation` and show a notice if it fails, with its error's code unless `code` is given.
  * Returns whether it succeeded.
@@ -19,9 +26,7 @@ export async function withNotice(operation: Promise<unknown>, code?: string): Pr
     await operation;
     return true;
   } catch (error) {
-    notice.value = code ?? codeOf(error);
-    clearTimeout(timer);
-    timer = setTimeout(() => (notice.value = null), SHOWN_MS);
+    showNotice(code ?? codeOf(error));
     return false;
   }
 }

@@ -12,8 +12,12 @@ export class FakeStorage implements Storage {
   }
   key = (index: number) => [...this.items.keys()][index] ?? null;
   getItem = (name: string) => this.items.get(name) ?? null;
-  setItem = (name: string, value: string) => void this.items.set(name, value);
-  removeItem = (name: string) => void this.items.delete(name);
+  setItem = (name: string, value: string): void => {
+    this.items.set(name, value);
+  };
+  removeItem = (name: string): void => {
+    this.items.delete(name);
+  };
   clear = () => this.items.clear();
 }
 
@@ -22,7 +26,7 @@ export class ForbiddenStorage extends FakeStorage {
   override get length(): number {
     throw new DOMException("forbidden", "SecurityError");
   }
-  override getItem = () => {
+  override getItem = (): never => {
     throw new DOMException("forbidden", "SecurityError");
   };
   override setItem = this.getItem;
