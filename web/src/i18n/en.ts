@@ -33,6 +33,7 @@ export const en = {
     loadFailed: "The list could not be loaded. {message}",
     untitled: "Untitled",
     live: "answer in progress",
+    unread: "new answer",
     rename: "Rename “{title}”",
     title: "Title",
     remove: "Delete “{title}”",

@@ -33,6 +33,7 @@ export const zh: typeof en = {
     loadFailed: "未能加载列表。{message}",
     untitled: "无标题",
     live: "正在回答",
+    unread: "有新回答",
     rename: "重命名“{title}”",
     title: "标题",
     remove: "删除“{title}”",

@@ -12,6 +12,7 @@ import { AnswerWriter } from "./answerWriter";
 import type { DisplayedMessage } from "./displayedMessage";
 import { server } from "./server";
 import { notifyTabs } from "./tabs";
+import { unread } from "./unread";
 
 /** The answers by their ids, with the conversation of each and the message that is written to. */
 export const answerReaders = shallowReactive(
@@ -46,7 +47,9 @@ export async function writeEvents(
     if (event.type !== "end" || answer.id === null) continue;
     const conversation = answerReaders.get(answer.id)?.conversation;
     answerReaders.delete(answer.id);
-    if (conversation && onStart) notifyTabs({ conversation, what: "ended" });
+    if (!conversation) continue;
+    if (event.data.status !== "stopped") unread.ended(conversation);
+    if (onStart) notifyTabs({ conversation, what: "ended" });
   }
 }
 

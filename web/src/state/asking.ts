@@ -4,8 +4,9 @@ import { ApiError, newIdempotencyKey, stop, type AnswerOptions, type Start } fro
 import { answerReaders, fail, updateReconnecting, writeEvents } from "./answerReaders";
 import { chat } from "./chat";
 import { conversations } from "./conversations";
-import { identityOf, newAnswer, newQuestion, type DisplayedMessage } from "./displayedMessage";
+import { newAnswer, newQuestion, type DisplayedMessage } from "./displayedMessage";
 import { drafts } from "./drafts";
+import { edits } from "./edits";
 import { messageStore } from "./messageStore";
 import * as outbox from "./outbox";
 import { pendingTurns, type PendingTurn } from "./pendingTurns";
@@ -33,7 +34,7 @@ async function edit(
   content: string,
   model: string | null,
 ): Promise<void> {
-  chat.edits.delete(identityOf(message));
+  edits.remove(message);
   await deliver(outboxEntry({ content }, message.parent, model, message.id));
 }
 
@@ -112,7 +113,7 @@ async function deliver(entry: outbox.OutboxEntry): Promise<void> {
  */
 function restoreText({ asked, conversation, edited }: outbox.OutboxEntry): void {
   if (!("content" in asked)) return;
-  if (edited !== null) chat.edits.set(edited, asked.content);
+  if (edited !== null) edits.set({ id: edited, key: edited }, asked.content);
   else drafts.putBack(conversation, asked.content);
 }
 
@@ -136,6 +137,8 @@ function onAccepted(start: Start, { entry, messages }: PendingTurn, isShown: boo
   }
   if (messageStore.id.value === id) messageStore.append(messages);
   if (isShown) void messageStore.select(start.answer_id);
+  // What came before could not be loaded if the server was away when the conversation was opened.
+  if (messageStore.id.value === id && !messageStore.isLoaded.value) void chat.refresh();
   notifyTabs({ conversation: id, what: "asked" });
   // Show a new conversation in the list, and the title that the server made of its first question.
   void api.conversation(id).then((loaded) => {

@@ -1,12 +1,13 @@
 /** The open conversation: loading it, and changing what is shown of it. */
 
-import { computed, ref, shallowReactive, shallowRef } from "vue";
+import { computed, ref, shallowRef } from "vue";
 import { codeOf, type Conversation, type Message } from "../api";
 import { ApiError } from "../stream";
 import { answerReaders, readAnswer } from "./answerReaders";
 import { conversations } from "./conversations";
-import { fromStored, identityOf, type DisplayedMessage } from "./displayedMessage";
+import { fromStored, type DisplayedMessage } from "./displayedMessage";
 import { drafts } from "./drafts";
+import { edits } from "./edits";
 import { messageStore } from "./messageStore";
 import { pendingTurns } from "./pendingTurns";
 import { conversationId } from "./route";
@@ -24,8 +25,6 @@ const draft = computed({
   get: () => drafts.read("question", conversationId.value),
   set: (text) => drafts.write("question", conversationId.value, text),
 });
-/** Texts of the questions that are being edited, by `identityOf` their messages. */
-const edits = shallowReactive(new Map<string, string>());
 /** Whether the end of the page is in sight; a user who has scrolled up is reading something. */
 const isAtEnd = ref(true);
 
@@ -42,15 +41,16 @@ async function open(): Promise<void> {
 /** Load the open conversation from the server. Answers that are being read here are not disturbed. */
 async function refresh(): Promise<void> {
   const id = messageStore.id.value;
-  const isLoaded = messageStore.messages.value.length > 0;
+  const isLoaded = messageStore.isLoaded.value;
+  const before = messageStore.messages.value;
   if (id === null || (isLoaded && isAsking.value)) return;
-  if (!path.value.length) state.value = "loading";
+  if (!isLoaded) state.value = "loading";
   try {
     const [loaded, page] = await Promise.all([api.conversation(id), api.messages(id)]);
     // The user may have opened another conversation meanwhile, or asked a question in this one.
     if (id !== messageStore.id.value || (isLoaded && isAsking.value)) return;
     // A question may have been accepted meanwhile, which the loaded page may lack.
-    if (!isLoaded && messageStore.messages.value.length) return await refresh();
+    if (!isLoaded && messageStore.messages.value !== before) return await refresh();
     conversation.value = loaded;
     systemPrompt.value = loaded.system ?? "";
     conversations.upsert(loaded);
@@ -62,7 +62,7 @@ async function refresh(): Promise<void> {
       messageStore.reset(id);
       state.value = "missing";
     } else {
-      state.value = path.value.length ? "ready" : "failed";
+      state.value = messageStore.isLoaded.value ? "ready" : "failed";
       loadError.value = codeOf(error);
     }
   }
@@ -70,7 +70,7 @@ async function refresh(): Promise<void> {
 
 /** Whether a question on the shown path is being edited. */
 function isEditing(): boolean {
-  return path.value.some((message) => edits.has(identityOf(message)));
+  return path.value.some((message) => edits.get(message) !== undefined);
 }
 
 /**
@@ -107,13 +107,19 @@ async function setSystemPrompt(text: string): Promise<void> {
   systemPrompt.value = text;
 }
 
+/** Rename a conversation, which may be the open one. */
+async function rename(renamed: Conversation, title: string): Promise<void> {
+  const changed = await conversations.rename(renamed, title);
+  if (messageStore.id.value === changed.id) conversation.value = changed;
+}
+
 export const chat = {
-  ...{ conversation, path, live, state, loadError, systemPrompt, draft, edits, isAtEnd },
+  ...{ conversation, path, live, state, loadError, systemPrompt, draft, isAtEnd },
   olderCursor: messageStore.olderCursor,
   /** The ids of the conversations with an answer that is being read here. */
   busyConversations: computed(
     () => new Set([...answerReaders.values()].map(({ conversation }) => conversation)),
   ),
-  ...{ open, refresh, selectBranch, setSystemPrompt },
+  ...{ open, refresh, rename, selectBranch, setSystemPrompt },
   ...{ loadOlder: messageStore.loadOlder, siblings: messageStore.siblings },
 };

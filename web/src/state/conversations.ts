@@ -8,6 +8,7 @@ import { showNotice } from "./notice";
 import { conversationId, navigate } from "./route";
 import { api } from "./server";
 import { notifyTabs } from "./tabs";
+import { unread } from "./unread";
 
 /** Pages that a search loads at most: among more than 2,000 a title is hard to find. */
 const MAX_SEARCH_PAGES = 10;
@@ -54,9 +55,11 @@ async function loadAll(): Promise<void> {
     await loadMore();
 }
 
-async function rename(conversation: Conversation, title: string): Promise<void> {
-  upsert(await api.change(conversation.id, { title }));
+async function rename(conversation: Conversation, title: string): Promise<Conversation> {
+  const changed = await api.change(conversation.id, { title });
+  upsert(changed);
   notifyTabs({ conversation: conversation.id, what: "changed" });
+  return changed;
 }
 
 /** Replace a conversation in the list, or add it at the top. */
@@ -70,6 +73,7 @@ function upsert(conversation: Conversation): void {
 function drop(id: string): void {
   loaded.value = loaded.value.filter((conversation) => conversation.id !== id);
   drafts.drop(id);
+  unread.clear(id);
   if (conversationId.value === id) navigate(null);
 }
 

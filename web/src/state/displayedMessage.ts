@@ -82,7 +82,7 @@ export function newAnswer(model: string | null): DisplayedMessage {
 }
 
 /** Identifies a message also after it was loaded again; by its key only if it was never stored. */
-export function identityOf(message: DisplayedMessage): string {
+export function identityOf(message: Pick<DisplayedMessage, "id" | "key">): string {
   return message.id ?? message.key;
 }
 

@@ -19,6 +19,11 @@ const INITIAL_PATH_LENGTH = 20;
 /** The conversation that the messages belong to; the URL may be ahead of it. */
 const id = ref<string | null>(null);
 const messages = shallowRef<readonly DisplayedMessage[]>([]);
+/**
+ * Whether the messages were loaded from the server, at least the newest page of them. Until then they
+ * are only those that were asked here meanwhile.
+ */
+const isLoaded = ref(true);
 /** Cursor of the page with the next older messages; null once all are loaded. */
 const olderCursor = ref<string | null>(null);
 /** The turn of this conversation that is pending; undefined while another branch is shown. */
@@ -48,6 +53,7 @@ const isAsking = computed(() => pending.value?.messages.at(-1)?.status === "aski
 function reset(conversation: string | null, pendingTurn?: PendingTurn): void {
   id.value = conversation;
   messages.value = [];
+  isLoaded.value = conversation === null;
   olderCursor.value = null;
   pending.value = pendingTurn;
   selected.value = leafInUrl();
@@ -75,6 +81,7 @@ async function merge(
   const loaded = page.data.map(toDisplayed);
   const merged = tree.mergeNewestPage(before, loaded);
   messages.value = merged ?? loaded;
+  isLoaded.value = true;
   if (!merged) olderCursor.value = page.next;
   if (before.length) {
     const newLeaf =
@@ -128,7 +135,7 @@ function updateUrl(): void {
 }
 
 export const messageStore = {
-  ...{ id, messages, olderCursor, pending, path, leaf, live, isAsking },
+  ...{ id, messages, isLoaded, olderCursor, pending, path, leaf, live, isAsking },
   ...{ reset, merge, loadOlder, append, select },
   siblings: (message: DisplayedMessage) => tree.siblings(messages.value, message),
 };

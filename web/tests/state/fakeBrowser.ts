@@ -48,7 +48,8 @@ export function openTab(pathname = "/", storage: Partial<FakeTab> = {}): FakeTab
   const session = storage.session ?? new FakeStorage();
   const replaced: string[] = [];
   const location = { pathname, search: "", replaced, reloads: 0 };
-  const document = Object.assign(new EventTarget(), { visibilityState: "visible" as const });
+  const visibilityState: DocumentVisibilityState = "visible";
+  const document = Object.assign(new EventTarget(), { visibilityState });
   const window = new EventTarget();
   const setUrl = (_state: unknown, _title: string, url: string) => {
     [location.pathname = "", location.search = ""] = url.split(/(?=\?)/);

@@ -1,0 +1,106 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { Conversation, Message, Page } from "../../src/api";
+import type { AnswerEvent } from "../../src/stream";
+import { openTab } from "./fakeBrowser";
+
+const conversation = (id: string, title = id): Conversation => ({
+  ...{ id, title, model: null, system: null, metadata: {}, created_at: "", updated_at: "" },
+});
+
+const message = (id: string, parent: string | null, role: Message["role"]): Message => ({
+  ...{ id, conversation_id: "one", parent_id: parent, role, status: "complete" },
+  ...{ blocks: [{ type: "text", text: id }], model: null, finish_reason: null, usage: null },
+  ...{ timing: null, error: null, created_at: "", ended_at: null },
+});
+
+const STORED = [message("q1", null, "user"), message("a1", "q1", "assistant")];
+const ASKED = [message("q2", "a1", "user"), message("a2", "q2", "assistant")];
+
+const api = {
+  conversation: vi.fn<(id: string) => Promise<Conversation>>(),
+  messages: vi.fn<(id: string) => Promise<Page<Message>>>(),
+  change: vi.fn<(id: string, changes: Partial<Conversation>) => Promise<Conversation>>(),
+};
+/** Accepts the question that is being sent. */
+let accept: () => void;
+
+beforeEach(() => {
+  vi.resetModules();
+  openTab("/c/one");
+  vi.stubGlobal("requestAnimationFrame", () => 1);
+  vi.stubGlobal("cancelAnimationFrame", () => undefined);
+  vi.doMock("../../src/state/server", () => ({ api, server: {} }));
+  const accepted = new Promise<void>((resolve) => (accept = resolve));
+  async function* send(): AsyncGenerator<AnswerEvent> {
+    await accepted;
+    yield {
+      type: "start",
+      data: { conversation_id: "one", question_id: "q2", answer_id: "a2", model: "m" },
+    };
+    const ending = { finish_reason: "stop", usage: null, timing: null };
+    yield { type: "end", data: { status: "complete", ...ending } };
+  }
+  vi.doMock("../../src/state/outbox", async (original) => ({ ...(await original()), send }));
+  api.conversation.mockReset().mockImplementation(async (id) => conversation(id));
+  api.messages.mockReset().mockImplementation(async (id) => ({
+    data: id === "one" ? STORED : [],
+    next: null,
+  }));
+});
+afterEach(() => void vi.unstubAllGlobals());
+
+async function opened() {
+  const { chat } = await import("../../src/state/chat");
+  const { asking } = await import("../../src/state/asking");
+  const { navigate } = await import("../../src/state/route");
+  await chat.open();
+  const shown = () => chat.path.value.map(({ id }) => id);
+  const go = (id: string) => (navigate(id), chat.open());
+  return { asking, chat, go, shown };
+}
+
+test("a question asked while the server was away brings back what came before it", async () => {
+  const { asking, chat, go, shown } = await opened();
+  expect(shown()).toEqual(["q1", "a1"]);
+  const asked = asking.send("q2", null);
+  api.messages.mockRejectedValue(new TypeError("Failed to fetch"));
+  await go("two");
+  await go("one");
+  expect(shown()).toEqual([null, null]);
+  expect(chat.state.value).toBe("failed"); // which is said, with a button to try again
+
+  api.messages.mockResolvedValue({ data: [...STORED, ...ASKED], next: null });
+  accept();
+  await asked;
+  await vi.waitFor(() => expect(shown()).toEqual(["q1", "a1", "q2", "a2"]));
+
+  expect(chat.state.value).toBe("ready");
+});
+
+test("a question that is accepted while its conversation is being loaded is not lost", async () => {
+  const { asking, go, shown } = await opened();
+  const asked = asking.send("q2", null);
+  await go("two");
+  let load: (page: Page<Message>) => void = () => undefined;
+  api.messages.mockReturnValueOnce(new Promise((resolve) => (load = resolve)));
+  const reopened = go("one");
+
+  accept();
+  await asked;
+  api.messages.mockResolvedValue({ data: [...STORED, ...ASKED], next: null });
+  load({ data: STORED, next: null }); // read before the question was stored
+  await reopened;
+
+  await vi.waitFor(() => expect(shown()).toEqual(["q1", "a1", "q2", "a2"]));
+});
+
+test("renaming the open conversation renames what is shown of it, and another one does not", async () => {
+  const { chat } = await opened();
+  api.change.mockImplementation(async (id, { title }) => conversation(id, title ?? ""));
+
+  await chat.rename(conversation("two"), "Other");
+  expect(chat.conversation.value?.title).toBe("one");
+  await chat.rename(conversation("one"), "New");
+
+  expect(chat.conversation.value?.title).toBe("New");
+});
