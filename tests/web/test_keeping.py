@@ -10,7 +10,7 @@ from app.server import Server
 from tests.auth_servers import AuthServers
 from tests.serving import Serving
 from tests.upstreams import ScriptedUpstream
-from tests.web.branching import script, shows
+from tests.web.branching import script, shows, talk
 from tests.web.browsing import Visitor
 from tests.web.key_holders import KEPT, signed_in_tab
 from tests.web.test_conversations import make, titles_kept
@@ -130,3 +130,106 @@ async def test_a_deletion_is_done_whatever_becomes_of_tab_and_network_unless_it_
             pass
     await expect(last.listed("Kept")).to_be_visible()
     await expect(last.listed("Left")).to_have_count(0)
+
+
+@pytest.mark.gen_test
+async def test_a_question_asked_while_the_server_is_away_is_answered_where_it_was_asked(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    await make(headrace, "Another")
+    script(upstream, "One.", "Two.")
+    context = await visitor.context()
+    tab = await visitor.open(headrace.url, context=context)
+    await talk(tab, ("Count", "One."))
+    title = await tab.page.title()
+
+    # The server is away: another conversation cannot be loaded, and this one neither.
+    await context.route("**/api/**", lambda route: route.abort("connectionrefused"))
+    await tab.ask("Go on")
+    await expect(tab.answer).to_contain_text("connection")
+    await tab.listed("Another").click()
+    await expect(tab.page.get_by_role("alert")).to_contain_text("could not be loaded")
+    await tab.listed("Count").click()
+    await expect(tab.page.locator(".question > p")).to_have_text(["Go on"])
+    await context.unroute_all()
+    await shows(tab, "Count", "One.", "Go on", "Two.")
+
+    # An answer that ends while its user looks elsewhere is marked until they look.
+    upstream.tokens("Thr")
+    await tab.ask("And now?")
+    await tab.expect_text("Thr")
+    await tab.listed("Another").click()
+    await expect(tab.answers).to_have_count(0)
+    upstream.tokens("ee.")
+    upstream.finish()
+    await expect(tab.page).to_have_title("(1) Another · Headrace")
+    await expect(tab.listed("Count")).to_contain_text("(new answer)")
+    await tab.listed("Count").click()
+    await tab.expect_text("Three.")
+    await expect(tab.page).to_have_title(title)
+    await expect(tab.listed("Count")).not_to_contain_text("(new answer)")
+
+
+# Replaces texts as Chromium's translation does, in another language than the page's or in the same.
+TRANSLATION = """
+const kept = "font, [translate=no], title, script, style, textarea, option";
+function translate(node) {
+  const texts = [];
+  const walker = document.createTreeWalker(node, NodeFilter.SHOW_TEXT);
+  if (node instanceof Text) texts.push(node);
+  while (walker.nextNode()) texts.push(walker.currentNode);
+  for (const text of texts) {
+    if (!text.data.trim() || !text.parentElement || text.parentElement.closest(kept)) continue;
+    const outer = document.createElement("font");
+    outer.appendChild(document.createElement("font")).append(text.data);
+    text.replaceWith(outer);
+  }
+}
+new MutationObserver((records) => {
+  for (const { addedNodes, target, type } of records)
+    for (const node of type === "childList" ? addedNodes : [target]) translate(node);
+}).observe(document, { childList: true, subtree: true, characterData: true });
+"""
+
+DAMAGE = """
+window.BroadcastChannel = class { constructor() { throw new DOMException("", "SecurityError"); } };
+if (!sessionStorage.getItem("damaged")) {
+  localStorage["headrace.key"] = "garbage";
+  sessionStorage["headrace.key"] = "{}";
+  sessionStorage["headrace.outbox"] = '[{"key": "broken"}, 7]';
+  localStorage["headrace.kept//draft//question"] = "garbage";
+  localStorage["headrace.deletions//broken"] = "garbage";
+  sessionStorage.setItem("damaged", "once");
+}
+"""
+
+
+@pytest.mark.gen_test
+async def test_a_page_whose_storage_is_damaged_and_which_is_translated_works(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    context = await visitor.context()
+    await context.add_init_script(DAMAGE + TRANSLATION)
+    tab = await visitor.open(headrace.url, context=context)
+    await tab.ask("Count")
+    for piece in ("One ", "**two** ", "three\n\n", "* four\n", "* fi", "ve\n\nsix"):
+        upstream.tokens(piece)
+        await expect(tab.text).to_contain_text(piece.split()[-1].strip("*"))
+    upstream.finish()
+    await tab.expect_status("complete")
+    await expect(tab.text.locator("li")).to_have_text(["four", "five"])
+    await expect(tab.text.locator("font").first).to_be_visible()  # it is translated after all
+
+    await tab.listed("Count").hover()
+    await tab.button("Rename “Count”").click()
+    await tab.page.get_by_role("textbox", name="Title").fill("Counted")
+    await tab.page.keyboard.press("Enter")
+    await expect(tab.listed("Counted")).to_be_visible()
+    await expect(tab.page).to_have_title("Counted · Headrace")
+    await expect(tab.page.locator("h1")).to_have_text("Counted")
+    await expect(tab.page.locator(".top-title")).to_have_text("Counted")
+
+    await tab.page.reload()
+    await expect(tab.text.locator("li")).to_have_text(["four", "five"])
+    await expect(tab.field).to_be_focused()
+    assert ["Counted"] == await titles_kept(headrace)

@@ -12,7 +12,7 @@ import * as outbox from "./outbox";
 import { pendingTurns, type PendingTurn } from "./pendingTurns";
 import { navigate } from "./route";
 import { api, server } from "./server";
-import { user } from "./session";
+import { mayKeep, user } from "./session";
 import { notifyTabs } from "./tabs";
 
 /**
@@ -116,6 +116,19 @@ function restoreText({ asked, conversation, edited }: outbox.OutboxEntry): void 
   if (edited !== null) edits.set({ id: edited, key: edited }, asked.content);
   else drafts.putBack(conversation, asked.content);
 }
+
+/** Put the texts of refused questions back, which the next page would neither show nor send. */
+function restoreRefused(): void {
+  if (!mayKeep()) return;
+  for (const turn of pendingTurns.values()) {
+    if (turn.messages.at(-1)?.status !== "refused") continue;
+    pendingTurns.delete(turn.entry.conversation);
+    if (pending.value === turn) pending.value = undefined;
+    restoreText(turn.entry);
+  }
+}
+
+window.addEventListener("pagehide", restoreRefused);
 
 /** The server has accepted a turn: its messages have ids now, and so has its conversation. */
 function onAccepted(start: Start, { entry, messages }: PendingTurn, isShown: boolean): void {

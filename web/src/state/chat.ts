@@ -44,7 +44,7 @@ async function refresh(): Promise<void> {
   const isLoaded = messageStore.isLoaded.value;
   const before = messageStore.messages.value;
   if (id === null || (isLoaded && isAsking.value)) return;
-  if (!isLoaded) state.value = "loading";
+  if (!isLoaded && state.value !== "failed") state.value = "loading";
   try {
     const [loaded, page] = await Promise.all([api.conversation(id), api.messages(id)]);
     // The user may have opened another conversation meanwhile, or asked a question in this one.
@@ -66,6 +66,12 @@ async function refresh(): Promise<void> {
       loadError.value = codeOf(error);
     }
   }
+}
+
+/** Try again to load the open conversation, and show that. */
+async function retry(): Promise<void> {
+  state.value = "loading";
+  await refresh();
 }
 
 /** Whether a question on the shown path is being edited. */
@@ -120,6 +126,6 @@ export const chat = {
   busyConversations: computed(
     () => new Set([...answerReaders.values()].map(({ conversation }) => conversation)),
   ),
-  ...{ open, refresh, rename, selectBranch, setSystemPrompt },
+  ...{ open, refresh, retry, rename, selectBranch, setSystemPrompt },
   ...{ loadOlder: messageStore.loadOlder, siblings: messageStore.siblings },
 };

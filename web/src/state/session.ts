@@ -77,8 +77,15 @@ export async function signIn(key: string, remember: boolean): Promise<void> {
   useCredentials(next);
 }
 
+/** Whether the user has signed out, so that nothing of theirs is kept any more. */
+let isSignedOut = false;
+
+/** Whether what the user has written may be kept for the next page. */
+export const mayKeep = (): boolean => !isSignedOut;
+
 /** Forget the key in all tabs, and with it everything that they show and keep. */
 export function signOut(): void {
+  isSignedOut = true;
   deviceStorage.write(KEY_NAME, null);
   deviceStorage.clear(keptName(user.value, ""));
   // The value differs each time, because only a change of the value causes a `storage` event.
@@ -143,7 +150,10 @@ function startOver(next?: Credentials): void {
 window.addEventListener("storage", ({ key, newValue }) => {
   if (newValue === null) return;
   const isSignOut = key === scopedName(SIGNED_OUT_NAME);
-  if (isSignOut && newValue.slice(newValue.indexOf(" ") + 1) === user.value) startOver();
+  if (isSignOut && newValue.slice(newValue.indexOf(" ") + 1) === user.value) {
+    isSignedOut = true;
+    startOver();
+  }
   const next = key === scopedName(KEY_NAME) ? parseJson(newValue, areCredentials) : null;
   if (next && signInReason.value !== null) {
     isRemembered.value = true;

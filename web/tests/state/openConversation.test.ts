@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Conversation, Message, Page } from "../../src/api";
 import type { AnswerEvent } from "../../src/stream";
-import { openTab } from "./fakeBrowser";
+import { openTab, type FakeTab } from "./fakeBrowser";
 
 const conversation = (id: string, title = id): Conversation => ({
   ...{ id, title, model: null, system: null, metadata: {}, created_at: "", updated_at: "" },
@@ -21,16 +21,21 @@ const api = {
   messages: vi.fn<(id: string) => Promise<Page<Message>>>(),
   change: vi.fn<(id: string, changes: Partial<Conversation>) => Promise<Conversation>>(),
 };
-/** Accepts the question that is being sent. */
+/** Accept or refuse the question that is being sent. */
 let accept: () => void;
+let refuse: (error: unknown) => void;
+let tab: FakeTab;
 
 beforeEach(() => {
   vi.resetModules();
-  openTab("/c/one");
+  tab = openTab("/c/one");
   vi.stubGlobal("requestAnimationFrame", () => 1);
   vi.stubGlobal("cancelAnimationFrame", () => undefined);
   vi.doMock("../../src/state/server", () => ({ api, server: {} }));
-  const accepted = new Promise<void>((resolve) => (accept = resolve));
+  const accepted = new Promise<void>((resolve, reject) => {
+    accept = resolve;
+    refuse = reject;
+  });
   async function* send(): AsyncGenerator<AnswerEvent> {
     await accepted;
     yield {
@@ -103,4 +108,25 @@ test("renaming the open conversation renames what is shown of it, and another on
   await chat.rename(conversation("one"), "New");
 
   expect(chat.conversation.value?.title).toBe("New");
+});
+
+test("a question that was refused is in the composer of the next page, and of none after signing out", async () => {
+  const { asking, chat, go } = await opened();
+  const { ApiError } = await import("../../src/stream");
+  refuse(new ApiError(403, "storage_quota_exceeded", ""));
+  await asking.send("refused", null);
+  await go("two");
+  expect(chat.draft.value).toBe("");
+
+  tab.window.dispatchEvent(new Event("pagehide"));
+  await go("one");
+  expect(chat.draft.value).toBe("refused");
+  expect(chat.path.value.map(({ id }) => id)).toEqual(["q1", "a1"]);
+
+  await asking.send("refused again", null);
+  const { signOut } = await import("../../src/state/session");
+  signOut();
+  tab.window.dispatchEvent(new Event("pagehide"));
+
+  expect(tab.local.items.size).toBe(0);
 });

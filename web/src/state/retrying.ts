@@ -1,0 +1,35 @@
+/** Loading again what could not be loaded, once the server can be reached. */
+
+import { watch } from "vue";
+import { browserReconnectTrigger } from "../stream";
+import { Backoff, waitForRetry } from "../stream/backoff";
+
+/** The codes of errors that pass without anybody's doing; `http_…`: a proxy answered instead. */
+const TEMPORARY =
+  /^(unreachable|http_50[234]|storage_unavailable|overloaded|auth_unavailable|shutting_down)$/;
+
+/**
+ * Call `load` while one of `errors` is the code of a temporary error: after growing delays, and at
+ * once when the browser is online again.
+ */
+export function retryWhileUnreachable(
+  errors: () => readonly (string | null)[],
+  load: () => Promise<unknown>,
+): void {
+  const hasFailed = () => errors().some((code) => code !== null && TEMPORARY.test(code));
+  let isRetrying = false;
+  watch(
+    hasFailed,
+    async () => {
+      if (isRetrying) return;
+      isRetrying = true;
+      const backoff = new Backoff();
+      while (hasFailed()) {
+        await waitForRetry(backoff.nextDelayMs(), undefined, browserReconnectTrigger);
+        if (hasFailed()) await load();
+      }
+      isRetrying = false;
+    },
+    { immediate: true },
+  );
+}
