@@ -15,9 +15,10 @@ pytestmark = pytest.mark.slow  # a browser starts for each
 
 # Every element that an answer may consist of; MathML is Temml's.
 HARMLESS = {
-    *"a article blockquote br button code del details div em figcaption figure footer".split(),
-    *"h2 h3 h4 h5 h6 hr i img li ol p path pre s section small span strong summary svg".split(),
-    *"table tbody td th thead tr ul".split(),
+    *"a abbr article blockquote br button cite code del details dfn div em figcaption".split(),
+    *"figure footer h2 h3 h4 h5 h6 hr i img input ins kbd li mark ol p path pre q rp rt".split(),
+    *"ruby s samp section small span strong sub summary sup svg table tbody td th thead".split(),
+    *"tr u ul var wbr".split(),
     *"math mrow mi mo mn mtext mspace mstyle mpadded mphantom msup msub msubsup".split(),
     *"munder mover munderover mfrac msqrt mroot menclose mtable mtr mtd".split(),
 }

@@ -1,5 +1,5 @@
 /**
- * The Markdown that models write: CommonMark, tables, task lists, bare URLs, and TeX.
+ * The Markdown that models write: CommonMark, tables, task lists, bare URLs, some HTML, and TeX.
  *
  * CommonMark takes the markers in `**重点：**这是` for text, because punctuation is on one side of them
  * and no space on the other. `cjkFriendly` takes them as Chinese, Japanese and Korean writers mean them.
@@ -7,6 +7,8 @@
 
 import MarkdownIt, { type Token } from "markdown-it";
 import cjkFriendly from "markdown-it-cjk-friendly";
+import { htmlBlocks } from "./htmlBlocks";
+import { htmlTags } from "./htmlTags";
 import { mathSyntax } from "./mathSyntax";
 import { taskLists } from "./taskLists";
 import { webLinks } from "./webLinks";
@@ -15,6 +17,8 @@ const markdown = new MarkdownIt("default", { html: false, linkify: true })
   .use(mathSyntax)
   .use(cjkFriendly)
   .use(webLinks)
+  .use(htmlTags)
+  .use(htmlBlocks)
   .use(taskLists);
 
 /** The link reference definitions so far. */

@@ -19,13 +19,15 @@ import type { Task } from "./taskLists";
 /** The element for each of Markdown's tags. Headings are below the page's own h1 and h2. */
 const ELEMENTS: Record<string, string> = {
   ...{ p: "p", blockquote: "blockquote", ul: "ul", ol: "ol", li: "li", hr: "hr" },
-  ...{ em: "em", strong: "strong", s: "s" },
+  ...{ em: "em", strong: "strong", s: "s", details: "details", summary: "summary" },
   ...{ thead: "thead", tbody: "tbody", tr: "tr", th: "th", td: "td" },
   ...{ h1: "h3", h2: "h4", h3: "h5", h4: "h6", h5: "h6", h6: "h6" },
+  // Of the tags in ./htmlTags; those that are not here have no meaning without a style.
+  ...{ b: "strong", i: "em", del: "del", strike: "s", ins: "ins", u: "u", mark: "mark", q: "q" },
+  ...{ sub: "sub", sup: "sup", small: "small", ruby: "ruby", rt: "rt", rp: "rp" },
+  ...{ code: "code", tt: "code", kbd: "kbd", samp: "samp", var: "var" },
+  ...{ abbr: "abbr", cite: "cite", dfn: "dfn" },
 };
-
-/** Models break lines in table cells with `<br>`, for which Markdown has no syntax. */
-const LINE_BREAK = /<br\s*\/?>/i;
 
 /** The nodes of `tokens`. `growing` if their text may still grow, as in an incomplete code block. */
 export function render(tokens: readonly Token[], growing: boolean): VNodeArrayChildren {
@@ -55,7 +57,7 @@ function add(children: VNodeArrayChildren, child: VNodeArrayChildren[number]): v
 
 function element(token: Token, children: VNodeArrayChildren): VNodeArrayChildren {
   if (token.hidden) return children; // the paragraphs in a tight list
-  if (token.type === "link_open") return [link(String(token.attrGet("href")), children)];
+  if (token.tag === "a") return [link(String(token.attrGet("href")), children)];
   if (token.tag === "table") return [h(ScrollingTable, null, () => children)];
   const name = ELEMENTS[token.tag];
   if (!name) return children;
@@ -68,7 +70,8 @@ function element(token: Token, children: VNodeArrayChildren): VNodeArrayChildren
       {
         ...(align && { class: `align-${align}` }),
         ...(start !== null && { start }),
-        ...(token.tag !== name && { "data-level": token.tag.slice(1) }),
+        ...(name === "details" && { open: token.meta.isOpen }),
+        ...(name === "abbr" && { title: token.attrGet("title") }),
       },
       children,
     ),
@@ -82,8 +85,10 @@ function leaf(token: Token, growing: boolean): VNodeArrayChildren {
         ...(token.meta ? [h(TaskMark, token.meta as Task)] : []),
         ...render(token.children ?? [], growing),
       ];
-    case "text":
-      return token.content.split(LINE_BREAK).flatMap((text, at) => (at ? [h("br"), text] : [text]));
+    case "html_comment": // with content: a block without its end, which growth may bring
+      return token.content && !growing ? [h("p", token.content)] : [];
+    case "html_break":
+      return [h("wbr")];
     case "softbreak":
       return ["\n"];
     case "hardbreak":

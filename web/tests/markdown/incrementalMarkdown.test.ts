@@ -20,6 +20,11 @@ const TEXTS = [
   "[a]: https://a.example\n\n[a] and [b][a]\n\nend",
   "天空\n\n- 蓝\n- 白\n\n**散射**。",
   "**重点：**这是**“引号”**的\n\n见https://a.example，**（完）**也\n\n末",
+  "<details>\n<summary>T</summary>\n\na\n\n```\n</details>\n```\n</details> rest\n\nafter\n",
+  "<details><summary>A\n\nb <details>\nc</details>\n\n- d\n</details>\n\n<details>x</details>\ny\n",
+  "- <details>\n  a\n\n  </details>\n- b\n\n> <details>\n> c\n\nd </details>\n\ne\n",
+  "a <!-- b --> c\n<!-- d\n\ne --> f\n\n<!-- g -->\nh\n<!-- i -->j\n\n- <!-- k\n\nl\n<!--\nm",
+  "<kbd>A</kbd> <b>c\n\nd</b> **<i>e</i>**<br>f\n\n<a href='https://a.example'>g</a>\n",
   "- [ ] open\n- [x] done\n  - [X] within\n\n[x] none\n\n1. [ ] loose\n\n2. [x] list\n",
   "a\r\n\r\nb\r\n",
 ];
