@@ -48,9 +48,9 @@ export interface Page<T> {
   next: string | null;
 }
 
-/** The code for which the page has a text: the API's, or `unreachable` if nothing answered. */
+/** The code for which the page has a text: the API's, or `unreachable` if the server is not reached. */
 export function codeOf(error: unknown): string {
-  return error instanceof ApiError ? error.code : "unreachable";
+  return error instanceof ApiError && !error.isUnreachable ? error.code : "unreachable";
 }
 
 /** Where the API is, and the headers for its requests. */

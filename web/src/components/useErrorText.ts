@@ -1,9 +1,16 @@
 /** Why something failed, as text. */
 
 import { useI18n } from "vue-i18n";
+import { errorText, type Texts } from "./endingText";
 
-/** Returns a function from an error's code to its text; unknown codes are shown as they are. */
+/** Returns a function from an error's code to its text. */
 export function useErrorText(): (code: string) => string {
   const { t, te } = useI18n();
-  return (code) => t(te(`errors.${code}`) ? `errors.${code}` : "errors.other", { code });
+  return (code) => errorText(code, { t, te });
+}
+
+/** The texts of the page's language at the moment of each call. */
+export function useTexts(): () => Texts {
+  const { t, te, locale } = useI18n();
+  return () => ({ t, te, locale: locale.value });
 }

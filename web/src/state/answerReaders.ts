@@ -7,7 +7,14 @@
  */
 
 import { shallowReactive } from "vue";
-import { ApiError, follow, type AnswerEvent, type ConnectionState, type Start } from "../stream";
+import {
+  ApiError,
+  follow,
+  type AnswerEvent,
+  type ConnectionState,
+  type Start,
+  type Waiting,
+} from "../stream";
 import { AnswerWriter } from "./answerWriter";
 import type { DisplayedMessage } from "./displayedMessage";
 import { server } from "./server";
@@ -27,7 +34,7 @@ export async function readAnswer(
 ): Promise<void> {
   answerReaders.set(id, { conversation, message: answer });
   try {
-    const onConnection = updateReconnecting(answer);
+    const onConnection = updateWaiting(answer);
     await writeEvents(follow(id, { ...server, onConnection }), answer);
   } catch (error) {
     fail(answer, error);
@@ -56,16 +63,18 @@ export async function writeEvents(
 /** Show that an answer cannot be read, or that its question was refused. */
 export function fail(answer: DisplayedMessage, error: unknown): void {
   if (answer.id !== null) answerReaders.delete(answer.id);
-  answer.isReconnecting = false;
   answer.status = answer.id === null ? "refused" : "failed";
-  const { code, message, requestId } =
-    error instanceof ApiError
-      ? error
-      : { code: "unreadable", message: String(error), requestId: null };
+  const { code, message, requestId, retryAfterMs } =
+    error instanceof ApiError ? error : new ApiError(0, "unreadable", String(error));
+  answer.waiting =
+    retryAfterMs === null ? null : { code, message, until: Date.now() + retryAfterMs };
   answer.error = { code, message, ...(requestId !== null && { request_id: requestId }) };
 }
 
-/** Returns an `onConnection` that shows at an answer whether its connection is lost. */
-export const updateReconnecting = (answer: DisplayedMessage) => (state: ConnectionState) => {
-  if (state !== "connecting") answer.isReconnecting = state === "waiting";
-};
+/** Returns an `onConnection` that shows at an answer what its request is waiting for. */
+export const updateWaiting =
+  (answer: DisplayedMessage) =>
+  (state: ConnectionState, waiting: Waiting | null = null): void => {
+    // While it connects again the reason stays: it is known to be over when the server answers.
+    if (state !== "connecting") answer.waiting = waiting;
+  };

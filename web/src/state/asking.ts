@@ -1,7 +1,7 @@
 /** Asking in the open conversation: questions, edited questions and other answers, until they end. */
 
 import { ApiError, newIdempotencyKey, stop, type AnswerOptions, type Start } from "../stream";
-import { answerReaders, fail, updateReconnecting, writeEvents } from "./answerReaders";
+import { answerReaders, fail, updateWaiting, writeEvents } from "./answerReaders";
 import { chat } from "./chat";
 import { conversations } from "./conversations";
 import { newAnswer, newQuestion, type DisplayedMessage } from "./displayedMessage";
@@ -83,7 +83,7 @@ async function deliver(entry: outbox.OutboxEntry): Promise<void> {
     idempotencyKey: entry.key,
     ...server,
     signal,
-    onConnection: updateReconnecting(answer),
+    onConnection: updateWaiting(answer),
   };
   try {
     await writeEvents(outbox.send(entry, options), answer, (start) =>

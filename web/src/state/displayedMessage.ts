@@ -2,7 +2,7 @@
 
 import { shallowReactive } from "vue";
 import type { Message } from "../api";
-import type { AnswerError, Block, Timing, Usage } from "../stream";
+import type { AnswerError, Block, Timing, Usage, Waiting } from "../stream";
 
 /**
  * The API's status, or one that only the page has: `asking` until the server has accepted the
@@ -25,8 +25,11 @@ export interface DisplayedMessage {
   usage: Usage | null;
   timing: Timing | null;
   error: AnswerError | null;
-  /** Whether the connection is lost and will be tried again. */
-  isReconnecting: boolean;
+  /**
+   * Why its request is not being carried out, and when it is sent again; of a question that was
+   * refused, when it may be asked again. Null if nothing is waited for.
+   */
+  waiting: Waiting | null;
   /** Milliseconds of reasoning: measured by this tab until `end` brings the server's figure. */
   reasoningMs: number | null;
 }
@@ -49,7 +52,7 @@ function displayed(
     usage: null,
     timing: null,
     error: null,
-    isReconnecting: false,
+    waiting: null,
     reasoningMs: null,
     ...fields,
   });

@@ -1,18 +1,12 @@
 /** Reads one answer over as many connections as it takes, until its `end` event. */
 
 import { AuthHeaders } from "./authHeaders";
-import { Backoff, browserReconnectTrigger, waitForRetry } from "./backoff";
+import { browserReconnectTrigger } from "./backoff";
 import { Connection, IDLE_TIMEOUT_MS } from "./connection";
 import { ApiError } from "./errors";
 import type { StreamOptions } from "./options";
-import {
-  eventsRequest,
-  isEventStream,
-  isTemporary,
-  retryAfterMs,
-  send,
-  type ApiRequest,
-} from "./request";
+import { eventsRequest, isEventStream, isTemporary, send, type ApiRequest } from "./request";
+import { Retrying } from "./retrying";
 import { readEvents } from "./sse";
 import type { AnswerEvent } from "./types";
 
@@ -29,7 +23,7 @@ export async function* streamAnswer(
   lastEventId?: string,
 ): AsyncGenerator<AnswerEvent> {
   const trigger = options.reconnectTrigger ?? browserReconnectTrigger;
-  const backoff = new Backoff(options.random);
+  const retrying = new Retrying(options, (waiting) => options.onConnection?.("waiting", waiting));
   const authHeaders = new AuthHeaders(options.headers, options.signal);
   let answerId: string | undefined;
   for (;;) {
@@ -43,24 +37,25 @@ export async function* streamAnswer(
       options.idleTimeoutMs ?? IDLE_TIMEOUT_MS,
     );
     let retryAtOnce = false;
+    let refusal: ApiError | undefined;
     try {
       const response = await send(options, headers, connection.signal, request);
       if (response?.ok) authHeaders.accepted();
       if (response?.status === 204) return; // it had been read to its end before
-      if (response?.status === 401)
-        retryAtOnce = authHeaders.rejected(await ApiError.fromResponse(response), headers);
-      else if (response && !response.ok && !isTemporary(response))
-        throw await ApiError.fromResponse(response);
-      if (response && !response.ok) backoff.setMinimum(retryAfterMs(response));
+      if (response && !response.ok) {
+        refusal = await ApiError.fromResponse(response);
+        if (response.status === 401) retryAtOnce = authHeaders.rejected(refusal, headers);
+        else if (!isTemporary(response)) throw refusal;
+      }
       if (response?.ok && response.body && isEventStream(response)) {
         options.onConnection?.("open");
         const callbacks = {
           onBytes: () => connection.bytesReceived(),
-          onRetry: (milliseconds: number) => backoff.setBase(milliseconds),
+          onRetry: (milliseconds: number) => retrying.backoff.setBase(milliseconds),
         };
         try {
           for await (const { event, id } of readEvents(response.body, callbacks)) {
-            backoff.reset();
+            retrying.backoff.reset();
             lastEventId = id ?? lastEventId;
             if (event.type === "start") {
               const isRepeated = answerId !== undefined; // each connection begins with one
@@ -79,9 +74,7 @@ export async function* streamAnswer(
     }
     if (answerId !== undefined) request = eventsRequest(answerId, lastEventId);
     if (retryAtOnce) continue;
-    options.signal?.throwIfAborted();
-    options.onConnection?.("waiting");
-    await waitForRetry(backoff.nextDelayMs(), options.signal, trigger);
+    await retrying.wait(request.init, refusal);
   }
 }
 

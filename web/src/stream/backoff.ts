@@ -29,6 +29,9 @@ const DEFAULT_BASE_MS = 1000;
 /** A phone that leaves a tunnel should reconnect within this time even if no trigger fires. */
 const MAX_DELAY_MS = 30_000;
 
+/** A reader that is told to come back much later looks again after a minute: things may be better. */
+const MAX_MINIMUM_MS = 60_000;
+
 /** Exponential backoff with jitter. */
 export class Backoff {
   #baseMs = DEFAULT_BASE_MS;
@@ -44,7 +47,7 @@ export class Backoff {
 
   /** Sets a lower bound for the next delay only, which the server sends as `Retry-After`. */
   setMinimum(milliseconds: number): void {
-    this.#minimumMs = Math.min(milliseconds, MAX_DELAY_MS);
+    this.#minimumMs = Math.min(milliseconds, MAX_MINIMUM_MS);
   }
 
   /** Starts from the first delay again, because an event has arrived. */

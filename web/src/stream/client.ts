@@ -16,18 +16,21 @@
  *   id. The same holds for `regenerate`. A tab that becomes visible or a network that comes back
  *   never sends a POST that was not already being sent.
  * - No event is lost or delivered twice: each connection resumes after the last event's id.
- * - It reconnects until the caller leaves: after growing, jittered delays, at once when the network
- *   is back, and also when a connection is open but silent.
+ * - A lost connection is never an error: it reconnects until the caller leaves, after growing,
+ *   jittered delays, at once when the network is back, and also when a connection is open but silent.
+ * - A question that the server refuses for now (429, 503) is sent again when the server says, for a
+ *   minute; then, or at once if the server names a later time, the refusal is thrown.
+ *   `onConnection` says which of the two it is waiting for, and until when.
  * - A 401 ends a stream only if `headers` has no other headers to offer. With new ones a question is
  *   sent again under its key, and an answer goes on after its last event.
  */
 
 import { streamAnswer } from "./answerStream";
 import { AuthHeaders } from "./authHeaders";
-import { Backoff, browserReconnectTrigger, waitForRetry } from "./backoff";
 import { ApiError } from "./errors";
 import type { AskOptions, FollowOptions, StreamOptions } from "./options";
 import { askRequest, eventsRequest, isTemporary, send } from "./request";
+import { Retrying } from "./retrying";
 import type { AnswerEvent, AnswerOptions, Question } from "./types";
 
 /** Ask a question and read its answer. Throws ApiError if the server refuses the question. */
@@ -58,8 +61,7 @@ export function follow(answerId: string, options: FollowOptions = {}): AsyncGene
 
 /** Stop a live answer for all its readers; their streams then receive `end`. */
 export async function stop(answerId: string, options: StreamOptions = {}): Promise<void> {
-  const trigger = options.reconnectTrigger ?? browserReconnectTrigger;
-  const backoff = new Backoff(options.random);
+  const retrying = new Retrying(options);
   const authHeaders = new AuthHeaders(options.headers, options.signal);
   const request = { path: `/api/v1/answers/${answerId}/stop`, init: { method: "POST" } };
   for (;;) {
@@ -67,12 +69,10 @@ export async function stop(answerId: string, options: StreamOptions = {}): Promi
     // Stopping an answer that has ended changes nothing, so this may be sent any number of times.
     const response = await send(options, headers, options.signal, request);
     if (response?.ok) return;
-    if (response?.status === 401) {
-      if (authHeaders.rejected(await ApiError.fromResponse(response), headers)) continue;
-    } else if (response && !isTemporary(response)) {
-      throw await ApiError.fromResponse(response);
-    }
-    await waitForRetry(backoff.nextDelayMs(), options.signal, trigger);
+    const refusal = response && (await ApiError.fromResponse(response));
+    if (refusal?.status === 401 && authHeaders.rejected(refusal, headers)) continue;
+    if (response && response.status !== 401 && !isTemporary(response)) throw refusal;
+    await retrying.wait(request.init, refusal);
   }
 }
 

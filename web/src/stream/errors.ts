@@ -18,8 +18,15 @@ export class ApiError extends Error {
     readonly requestId: string | null = null,
     /** With `conversation_busy`, the answer that is still being generated. */
     readonly answerId: string | null = null,
+    /** Milliseconds after which the request may be sent again; null if the server did not say. */
+    readonly retryAfterMs: number | null = null,
   ) {
     super(message);
+  }
+
+  /** Whether a proxy answered that it does not reach the server. */
+  get isUnreachable(): boolean {
+    return ["http_502", "http_503", "http_504"].includes(this.code);
   }
 
   /** Makes an error of a response, whether or not its body is one of the API's errors. */
@@ -34,8 +41,17 @@ export class ApiError extends Error {
       error?.message ?? response.statusText,
       error?.request_id ?? response.headers.get("X-Request-Id"),
       error?.answer_id ?? null,
+      retryAfterMs(response),
     );
   }
+}
+
+/** The response's `Retry-After`, which has seconds or, from some proxies, a date. */
+function retryAfterMs(response: Response): number | null {
+  const value = response.headers.get("Retry-After");
+  if (!value) return null;
+  const milliseconds = /^\d+$/.test(value) ? 1000 * Number(value) : Date.parse(value) - Date.now();
+  return Number.isNaN(milliseconds) ? null : Math.max(0, milliseconds);
 }
 
 /** What arrived is not a stream of Headrace's: a bug, or a proxy that changes responses. */

@@ -7,7 +7,7 @@
  */
 
 export { ask, follow, newIdempotencyKey, regenerate, stop } from "./client";
-export type { AskOptions, ConnectionState, FollowOptions, StreamOptions } from "./options";
+export type { AskOptions, ConnectionState, FollowOptions, StreamOptions, Waiting } from "./options";
 export { applyEvent } from "./blocks";
 export {
   AuthHeaders,

@@ -3,8 +3,18 @@
 import type { HeaderSource } from "./authHeaders";
 import type { ReconnectTrigger } from "./backoff";
 
-/** The state of the connection; `waiting` means that it was lost and will be tried again. */
+/** The state of the connection; `waiting` means that the request will be sent again. */
 export type ConnectionState = "connecting" | "open" | "waiting";
+
+/** Why the client is waiting, and until when. */
+export interface Waiting {
+  /** The code with which the server refused; `unreachable` if the connection was lost or not made. */
+  code: string;
+  /** For people, in the server's language; empty if it was not the server that answered. */
+  message: string;
+  /** When the request is sent again: milliseconds since 1970. A network that is back may be sooner. */
+  until: number;
+}
 
 export interface StreamOptions {
   /** Aborting it ends everything; its reason is thrown. */
@@ -16,8 +26,8 @@ export interface StreamOptions {
   baseUrl?: string;
   /** Headers for every request, such as `Authorization`, or a function that returns current ones. */
   headers?: HeaderSource;
-  /** Called whenever the state of the connection changes. */
-  onConnection?: (state: ConnectionState) => void;
+  /** Called whenever the state of the connection changes; `waiting` comes with that state only. */
+  onConnection?: (state: ConnectionState, waiting?: Waiting) => void;
   /** Replaces the global `fetch`. */
   fetch?: typeof fetch;
   /** Replaces the browser's events that cause an immediate reconnect. */

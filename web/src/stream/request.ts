@@ -49,8 +49,3 @@ export function isTemporary(response: Response): boolean {
 export function isEventStream(response: Response): boolean {
   return (response.headers.get("Content-Type") ?? "").startsWith("text/event-stream");
 }
-
-/** The response's `Retry-After` in milliseconds; the header has seconds. Zero if there is none. */
-export function retryAfterMs(response: Response): number {
-  return 1000 * (Number(response.headers.get("Retry-After")) || 0);
-}

@@ -99,6 +99,8 @@ export interface AnswerError {
   code: string;
   message: string;
   request_id?: string;
+  /** The provider's own code or word for it, if it sent one. */
+  provider_code?: string;
   /** Whether the same question may succeed later, if a provider caused the error. */
   retryable?: boolean;
   /** Seconds that the provider asked to wait. */

@@ -7,6 +7,7 @@ import {
   type AskOptions,
   type Block,
   type ConnectionState,
+  type Waiting,
 } from "../../src/stream";
 import { FakeServer, FakeTrigger } from "./fakeServer";
 
@@ -14,6 +15,8 @@ export let server: FakeServer;
 export let trigger: FakeTrigger;
 /** The connection's states, in the order in which the client reported them. */
 export let states: ConnectionState[];
+/** Why it waited each time, and for how many milliseconds. */
+export let waits: (Omit<Waiting, "until"> & { milliseconds: number })[];
 export let options: AskOptions;
 
 /** Recreates them before each test, and checks after it that no timer or listener is left. */
@@ -25,11 +28,17 @@ export function setUpEach(): void {
     server = new FakeServer();
     trigger = new FakeTrigger();
     states = [];
+    waits = [];
     options = {
       fetch: server.fetch,
       reconnectTrigger: trigger.subscribe,
       random: () => 0.5,
-      onConnection: (state) => states.push(state),
+      onConnection: (state, waiting) => {
+        states.push(state);
+        if (!waiting) return;
+        const { until, ...why } = waiting;
+        waits.push({ ...why, milliseconds: until - Date.now() });
+      },
     };
   });
 

@@ -1,0 +1,12 @@
+/** The page's texts for tests, in either language. */
+
+import { createI18n } from "vue-i18n";
+import type { Texts } from "../../src/components/endingText";
+import { en } from "../../src/i18n/en";
+import { zh } from "../../src/i18n/zh";
+
+/** The texts as components get them. */
+export function textsIn(locale: "en" | "zh"): Texts {
+  const { global } = createI18n({ legacy: false, locale, messages: { en, zh } });
+  return { t: global.t, te: global.te, locale };
+}
