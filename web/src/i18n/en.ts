@@ -5,6 +5,7 @@ export const en = {
   skip: "Skip to the conversation",
   newConversation: "New conversation",
   table: "Table",
+  formula: "Formula",
   task: { done: "Done", open: "To do" },
   copied: "Copied",
   send: "Send",

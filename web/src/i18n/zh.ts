@@ -6,6 +6,7 @@ export const zh: typeof en = {
   skip: "跳到对话",
   newConversation: "新对话",
   table: "表格",
+  formula: "公式",
   task: { done: "已完成", open: "待办" },
   copied: "已复制",
   send: "发送",

@@ -1,6 +1,6 @@
 import temml from "temml";
 import { describe, expect, test } from "vitest";
-import { MACROS, prepared } from "../../src/markdown/texPreparation";
+import { MACROS, maxChars, prepared } from "../../src/markdown/texPreparation";
 
 function mathML(tex: string): string {
   return temml.renderToString(prepared(tex), {
@@ -43,4 +43,8 @@ describe("labels and references", () => {
     expect(made).toContain("(eq:mass_1)");
     expect(made).not.toContain("href");
   });
+});
+
+test("a formula that defines commands may be less long, since it may write little for much", () => {
+  expect(maxChars("\\def\\a{x}")).toBeLessThan(maxChars("\\default \\letter"));
 });
