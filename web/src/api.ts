@@ -40,6 +40,26 @@ export interface Message {
 export interface Model {
   id: string;
   default: boolean;
+  /** What questions to it may carry besides text. */
+  input_kinds: string[];
+}
+
+/** What one question may bring: characters, files, and bytes of a file and of the request. */
+export interface QuestionLimits {
+  max_question_chars: number;
+  max_files: number;
+  max_file_bytes: number;
+  /** Of the request without the contents of files. */
+  max_body_bytes: number;
+  /** Of the request with them, in base64. */
+  max_file_body_bytes: number;
+}
+
+/** The user of a request. */
+export interface Me {
+  user: string;
+  admin: boolean;
+  limits: QuestionLimits;
 }
 
 /** A page of a list, and the cursor of the next page; null on the last one. */
@@ -72,6 +92,7 @@ export function apiClient(options: ApiOptions) {
     return response.status === 204 ? (undefined as T) : response.json();
   }
   return {
+    me: () => call<Me>("GET", "/me"),
     models: () => call<Page<Model>>("GET", "/models"),
     conversations: (after?: string) =>
       call<Page<Conversation>>(

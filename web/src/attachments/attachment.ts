@@ -2,11 +2,19 @@
 
 /** An image or a file: checked, and in the form in which it is sent. */
 export interface Attachment {
+  /** Identifies it on the page and in the browser's storage. */
+  readonly key: string;
   /** What it is to the API: the type of its part, and one of a model's `input_kinds`. */
   readonly kind: "image" | "file";
   readonly name: string;
   readonly content: Blob;
 }
+
+/**
+ * Bytes of a file that is read at all. Cameras write photographs of 20 to 60 MB, which are scaled
+ * down; a film that was dropped by mistake should not fill the memory.
+ */
+export const MAX_READ_BYTES = 100_000_000;
 
 /** Why a file cannot be attached; the page has a text for each. */
 export type RefusalReason =

@@ -1,15 +1,7 @@
 /** What keeps a question with attachments from being sent, so that it can be said before. */
 
+import type { QuestionLimits } from "../api";
 import type { Attachment } from "./attachment";
-
-/** The server's limits of a question; `GET /me` has them. */
-export interface QuestionLimits {
-  max_question_chars: number;
-  max_files: number;
-  max_file_bytes: number;
-  max_body_bytes: number;
-  max_file_body_bytes: number;
-}
 
 /** Why a question's attachments cannot be sent. */
 export type Obstacle =

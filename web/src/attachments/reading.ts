@@ -5,16 +5,10 @@
  * loaded when the first file is chosen.
  */
 
-import { AttachmentRefused, type Attachment } from "./attachment";
+import { AttachmentRefused, MAX_READ_BYTES, type Attachment } from "./attachment";
 import { formatOf, HEAD_BYTES, traitsOf, type Format, type ImageTraits } from "./formats";
 import { decodeImage, drawAnew, fittingSize, MAX_LOSSLESS_BYTES } from "./scaling";
 import { decodeText } from "./text";
-
-/**
- * Bytes of a file that is read at all. Cameras write photographs of 20 to 60 MB, which are scaled
- * down; a film that was dropped by mistake should not fill the memory.
- */
-const MAX_READ_BYTES = 100_000_000;
 
 /** Images that the server takes as they are. */
 const SENT_AS_THEY_ARE = new Set<Format>(["image/png", "image/jpeg", "image/gif", "image/webp"]);
@@ -31,8 +25,11 @@ export interface ReadingOptions {
   readsChinese: boolean;
 }
 
+/** What a file becomes; it gets its key where it is put. */
+export type ReadFile = Omit<Attachment, "key">;
+
 /** Read, check and convert a file. Rejects with AttachmentRefused. */
-export async function readAttachment(file: File, options: ReadingOptions): Promise<Attachment> {
+export async function readAttachment(file: File, options: ReadingOptions): Promise<ReadFile> {
   if (file.size > MAX_READ_BYTES) throw new AttachmentRefused("too_large");
   const format = formatOf(await bytesOf(file.slice(0, HEAD_BYTES)));
   const attachment = format?.startsWith("image/")
@@ -43,7 +40,7 @@ export async function readAttachment(file: File, options: ReadingOptions): Promi
   return attachment;
 }
 
-async function readImage(file: File, format: Format): Promise<Attachment> {
+async function readImage(file: File, format: Format): Promise<ReadFile> {
   const bytes = await bytesOf(file);
   const traits = traitsOf(bytes, format);
   const image = await decodeImage(file).catch(() => {
@@ -76,7 +73,7 @@ async function readFile(
   file: File,
   format: Format | null,
   { maxBytes, readsChinese }: ReadingOptions,
-): Promise<Attachment> {
+): Promise<ReadFile> {
   if (file.size === 0) throw new AttachmentRefused("empty");
   // UTF-16 takes up to twice the bytes that UTF-8 takes of the same text.
   if (maxBytes !== null && file.size > 2 * maxBytes) throw new AttachmentRefused("too_large");

@@ -79,6 +79,29 @@ export const en = {
     hint: "Press Enter to send and Shift + Enter for a new line",
     model: "Model",
   },
+  attach: {
+    label: "Attachments",
+    choose: "Attach images and files",
+    photograph: "Take a photograph",
+    drop: "Drop files here to attach them",
+    remove: "Remove “{name}”",
+    reading: "Reading…",
+    added: "Attached: {count}",
+    too_many: "A question may bring up to {limit} images and files. Remove some of them.",
+    too_large_together:
+      "The attachments are too large together. A question has room for {limit}; remove some of them.",
+    image_not_taken: "The model {model} takes no images. Select another one, or remove them.",
+    file_not_taken: "The model {model} takes no files. Select another one, or remove them.",
+    refused: {
+      empty: "“{name}” is empty.",
+      unreadable: "“{name}” cannot be read. It may be a folder, or have been moved or changed.",
+      broken_image:
+        "“{name}” is an image that this browser cannot open. Save it as JPEG or PNG first.",
+      heic: "“{name}” is a HEIC image, which this browser cannot open. Save it as JPEG first.",
+      unsupported: "“{name}” was not attached. Images, PDF and text can be.",
+      too_large: "“{name}” is too large. The limit is {limit}.",
+    },
+  },
   systemPrompt: {
     title: "System prompt",
     note: "The model receives it before every question in this conversation.",

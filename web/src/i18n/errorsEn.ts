@@ -97,6 +97,7 @@ export const errors = {
 
   // Codes of the page's own.
   unreadable: "What arrived is not an answer of this server.",
+  attachments_lost: "Its attachments are not on this device any more. Its text is in the composer.",
   copy_refused: "This browser does not let the page copy to the clipboard.",
   unreachable: "The server cannot be reached.",
   other: "The server reported the error “{code}”.",

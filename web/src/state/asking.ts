@@ -1,5 +1,8 @@
 /** Asking in the open conversation: questions, edited questions and other answers, until they end. */
 
+import type { Attachment } from "../attachments/attachment";
+import { allKept, forget, keepWithQuestion } from "../attachments/keeping";
+import { attachmentTray } from "../attachments/tray";
 import { ApiError, newIdempotencyKey, stop, type AnswerOptions, type Start } from "../stream";
 import { answerReaders, fail, updateWaiting, writeEvents } from "./answerReaders";
 import { chat } from "./chat";
@@ -7,7 +10,9 @@ import { conversations } from "./conversations";
 import { newAnswer, newQuestion, type DisplayedMessage } from "./displayedMessage";
 import { drafts } from "./drafts";
 import { edits } from "./edits";
+import { attachmentsOf } from "./files";
 import { messageStore } from "./messageStore";
+import { showNotice } from "./notice";
 import * as outbox from "./outbox";
 import { pendingTurns, type PendingTurn } from "./pendingTurns";
 import { navigate } from "./route";
@@ -24,25 +29,52 @@ const GRACE_SECONDS = 60;
 const { pending, leaf, live, isAsking } = messageStore;
 
 /** Ask after the last message shown, or in a new conversation. Resolves when the answer has ended. */
-async function send(content: string, model: string | null): Promise<void> {
-  await deliver(outboxEntry({ content }, leaf.value, model));
+async function send(
+  content: string,
+  model: string | null,
+  attachments: readonly Attachment[] = [],
+): Promise<void> {
+  await deliver(outboxEntry(question(content, attachments), leaf.value, model), attachments);
 }
 
-/** Ask an edited version of a question, on a branch beside it. */
+/** A question as the outbox has it, without its attachments' contents. */
+function question(
+  content: string,
+  attachments: readonly Attachment[],
+): outbox.OutboxEntry["asked"] {
+  return attachments.length
+    ? { content, attached: attachments.map(({ key }) => key) }
+    : { content };
+}
+
+/**
+ * Ask an edited version of a question, with its attachments, on a branch beside it. Rejects if these
+ * cannot be loaded.
+ */
 async function edit(
   message: DisplayedMessage,
   content: string,
   model: string | null,
 ): Promise<void> {
   edits.remove(message);
-  await deliver(outboxEntry({ content }, message.parent, model, message.id));
+  const attachments = await attachmentsOf(message.blocks).catch((error) => {
+    edits.set(message, content);
+    throw error;
+  });
+  for (const each of attachments) keepWithQuestion(user.value, each);
+  const asked = question(content, attachments);
+  await deliver(outboxEntry(asked, message.parent, model, message.id), attachments);
 }
 
 /** Generate another answer to an answer's question; send the question again if it was refused. */
 async function regenerate(answer: DisplayedMessage, model: string | null): Promise<void> {
-  const refused = pending.value?.messages.includes(answer) && pending.value.entry;
-  if (refused) await deliver(outboxEntry(refused.asked, refused.parent, model, refused.edited));
-  else if (answer.id) await deliver(outboxEntry({ beside: answer.id }, answer.parent, model));
+  const refused = pending.value?.messages.includes(answer) && pending.value;
+  if (refused) {
+    const { asked, parent, edited } = refused.entry;
+    await deliver(outboxEntry(asked, parent, model, edited), refused.attachments);
+  } else if (answer.id) {
+    await deliver(outboxEntry({ beside: answer.id }, answer.parent, model), []);
+  }
 }
 
 function outboxEntry(
@@ -65,15 +97,30 @@ function outboxEntry(
 async function resume(): Promise<void> {
   const sending = new Set([...pendingTurns.values()].map(({ entry }) => entry.key));
   const unsent = outbox.unsentBy(user.value).filter(({ key }) => !sending.has(key));
-  await Promise.all(unsent.map(deliver));
+  await Promise.all(unsent.map(deliverKept));
+}
+
+/** Send a question of an earlier page, if its attachments are still there; else put back its text. */
+async function deliverKept(entry: outbox.OutboxEntry): Promise<void> {
+  const keys = ("content" in entry.asked && entry.asked.attached) || [];
+  const attachments = await allKept(entry.user, keys);
+  if (attachments) return deliver(entry, attachments);
+  outbox.remove(entry.key);
+  restore(entry, []);
+  showNotice("attachments_lost");
 }
 
 /** Send an outbox entry, show it as pending until the server accepts it, and read its answer. */
-async function deliver(entry: outbox.OutboxEntry): Promise<void> {
+async function deliver(
+  entry: outbox.OutboxEntry,
+  attachments: readonly Attachment[],
+): Promise<void> {
   const answer = newAnswer(entry.options.model ?? null);
   const messages =
-    "content" in entry.asked ? [newQuestion(entry.asked.content, entry.parent), answer] : [answer];
-  const turn: PendingTurn = { entry, messages, controller: new AbortController() };
+    "content" in entry.asked
+      ? [newQuestion(entry.asked.content, attachments, entry.parent), answer]
+      : [answer];
+  const turn: PendingTurn = { entry, attachments, messages, controller: new AbortController() };
   const { signal } = turn.controller;
   pendingTurns.set(entry.conversation, turn);
   if (entry.conversation === messageStore.id.value) pending.value = turn;
@@ -86,7 +133,7 @@ async function deliver(entry: outbox.OutboxEntry): Promise<void> {
     onConnection: updateWaiting(answer),
   };
   try {
-    await writeEvents(outbox.send(entry, options), answer, (start) =>
+    await writeEvents(outbox.send(entry, attachments, options), answer, (start) =>
       onAccepted(start, turn, isShown()),
     );
   } catch (error) {
@@ -96,7 +143,7 @@ async function deliver(entry: outbox.OutboxEntry): Promise<void> {
     if (!signal.aborted && !liveAnswer) return fail(answer, error);
     // The question was withdrawn, or another tab or device asked first, whose answer is live.
     pendingTurns.delete(entry.conversation);
-    restoreText(entry);
+    restore(entry, attachments);
     if (!isShown()) return;
     pending.value = undefined;
     if (!liveAnswer) return;
@@ -108,34 +155,50 @@ async function deliver(entry: outbox.OutboxEntry): Promise<void> {
 }
 
 /**
- * Put the text of a question that was not sent back to where it was written: into the editor of the
- * question that it changes, or into the composer before what was written there since.
+ * Put a question that was not sent back to where it was written: into the editor of the question that
+ * it changes, which has its attachments, or into the composer before what was written there since.
  */
-function restoreText({ asked, conversation, edited }: outbox.OutboxEntry): void {
+function restore(
+  { asked, conversation, edited }: outbox.OutboxEntry,
+  attachments: readonly Attachment[],
+): void {
   if (!("content" in asked)) return;
-  if (edited !== null) edits.set({ id: edited, key: edited }, asked.content);
-  else drafts.putBack(conversation, asked.content);
+  if (edited !== null) {
+    edits.set({ id: edited, key: edited }, asked.content);
+    forget(user.value, attachments);
+  } else {
+    drafts.putBack(conversation, asked.content);
+    attachmentTray.putBack(conversation, attachments);
+  }
 }
 
-/** Put the texts of refused questions back, which the next page would neither show nor send. */
+/** Put refused questions back, which the next page would neither show nor send. */
 function restoreRefused(): void {
   if (!mayKeep()) return;
   for (const turn of pendingTurns.values()) {
     if (turn.messages.at(-1)?.status !== "refused") continue;
     pendingTurns.delete(turn.entry.conversation);
     if (pending.value === turn) pending.value = undefined;
-    restoreText(turn.entry);
+    restore(turn.entry, turn.attachments);
   }
 }
 
 window.addEventListener("pagehide", restoreRefused);
 
 /** The server has accepted a turn: its messages have ids now, and so has its conversation. */
-function onAccepted(start: Start, { entry, messages }: PendingTurn, isShown: boolean): void {
+function onAccepted(
+  start: Start,
+  { entry, attachments, messages }: PendingTurn,
+  isShown: boolean,
+): void {
   const id = start.conversation_id;
   pendingTurns.delete(entry.conversation);
   outbox.remove(entry.key);
-  if (entry.conversation === null) drafts.moveNewTo(id);
+  forget(entry.user, attachments);
+  if (entry.conversation === null) {
+    drafts.moveNewTo(id);
+    attachmentTray.moveNewTo(id);
+  }
   if (entry.options.model === drafts.read("model", id)) drafts.write("model", id, "");
   for (const message of messages) {
     if (message.role === "user") message.id = start.question_id;

@@ -2,11 +2,13 @@
 
 import { computed, ref, shallowRef } from "vue";
 import { codeOf, type Conversation } from "../api";
+import { forgetIn } from "../attachments/keeping";
 import { deletions } from "./deletions";
 import { drafts } from "./drafts";
 import { showNotice } from "./notice";
 import { conversationId, navigate } from "./route";
 import { api } from "./server";
+import { user } from "./session";
 import { notifyTabs } from "./tabs";
 import { unread } from "./unread";
 
@@ -73,6 +75,7 @@ function upsert(conversation: Conversation): void {
 function drop(id: string): void {
   loaded.value = loaded.value.filter((conversation) => conversation.id !== id);
   drafts.drop(id);
+  forgetIn(user.value, id);
   unread.clear(id);
   if (conversationId.value === id) navigate(null);
 }

@@ -2,6 +2,7 @@
 
 import { shallowReactive } from "vue";
 import type { Message } from "../api";
+import type { Attachment } from "../attachments/attachment";
 import type { AnswerError, Block, Timing, Usage, Waiting } from "../stream";
 
 /**
@@ -9,6 +10,9 @@ import type { AnswerError, Block, Timing, Usage, Waiting } from "../stream";
  * question, `refused` if it did not accept it, so that there is no answer.
  */
 export type DisplayedStatus = Message["status"] | "asking" | "refused";
+
+/** A block, with its content if that was attached on this page and need not be loaded. */
+export type DisplayedBlock = Block & { content?: Blob };
 
 /** A message on the page. Its fields change; a block that did not grow stays the same object. */
 export interface DisplayedMessage {
@@ -18,7 +22,7 @@ export interface DisplayedMessage {
   /** The id of the message that this one follows. */
   parent: string | null;
   readonly role: Message["role"];
-  blocks: readonly Block[];
+  blocks: readonly DisplayedBlock[];
   model: string | null;
   status: DisplayedStatus;
   finishReason: string | null;
@@ -75,8 +79,16 @@ export function fromStored(message: Message): DisplayedMessage {
 }
 
 /** A question that is about to be asked. */
-export function newQuestion(content: string, parent: string | null): DisplayedMessage {
-  return displayed("user", { parent, blocks: [{ type: "text", text: content }] });
+export function newQuestion(
+  text: string,
+  attachments: readonly Attachment[],
+  parent: string | null,
+): DisplayedMessage {
+  const blocks: DisplayedBlock[] = attachments.map(({ kind, name, content }) =>
+    kind === "image" ? { type: kind, content } : { type: kind, name, content },
+  );
+  if (text) blocks.push({ type: "text", text });
+  return displayed("user", { parent, blocks });
 }
 
 /** The answer to a question that is being asked. */

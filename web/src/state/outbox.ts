@@ -5,6 +5,8 @@
  * is lost or asked twice. Each belongs to the user who asked it and is sent for no other user.
  */
 
+import type { Attachment } from "../attachments/attachment";
+import { questionParts } from "../attachments/parts";
 import { ask, regenerate, type AnswerEvent, type AnswerOptions, type AskOptions } from "../stream";
 import { hasTexts, tabStorage } from "./browserStorage";
 
@@ -18,8 +20,8 @@ export interface OutboxEntry {
   conversation: string | null;
   /** The message to follow: an answer if a question is asked, its question if an answer is. */
   parent: string | null;
-  /** A question's text, or the answer to regenerate. */
-  asked: { content: string } | { beside: string };
+  /** A question's text, with the keys of its attachments, or the answer to regenerate. */
+  asked: { content: string; attached?: readonly string[] } | { beside: string };
   /** The question of which this one is an edited version. */
   edited: string | null;
   options: AnswerOptions;
@@ -31,13 +33,17 @@ const STORAGE_NAME = "headrace.outbox";
 const VALID_KEY = /^[\x21-\x7e]+$/;
 
 /** Ask, and read the answer. `askOptions` contains the entry's idempotency key. */
-export function send(
+export async function* send(
   { asked, conversation, parent, options }: OutboxEntry,
+  attachments: readonly Attachment[],
   askOptions: AskOptions,
 ): AsyncGenerator<AnswerEvent> {
-  if ("beside" in asked) return regenerate(asked.beside, options, askOptions);
+  if ("beside" in asked) return yield* regenerate(asked.beside, options, askOptions);
   const place = conversation === null ? {} : { conversation_id: conversation, parent_id: parent };
-  return ask({ ...asked, ...place, ...options }, askOptions);
+  const content = attachments.length
+    ? await questionParts(asked.content, attachments)
+    : asked.content;
+  yield* ask({ content, ...place, ...options }, askOptions);
 }
 
 export function add(entry: OutboxEntry): void {

@@ -1,5 +1,6 @@
 /** Turns that the server has not accepted yet, or refused. */
 
+import type { Attachment } from "../attachments/attachment";
 import type { DisplayedMessage } from "./displayedMessage";
 import type { OutboxEntry } from "./outbox";
 
@@ -9,6 +10,7 @@ import type { OutboxEntry } from "./outbox";
  */
 export interface PendingTurn {
   entry: OutboxEntry;
+  attachments: readonly Attachment[];
   messages: readonly DisplayedMessage[];
   /** Aborting it withdraws the question. */
   controller: AbortController;

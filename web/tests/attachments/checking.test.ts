@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
+import type { QuestionLimits } from "../../src/api";
 import type { Attachment } from "../../src/attachments/attachment";
-import { obstacleOf, type QuestionLimits } from "../../src/attachments/checking";
+import { obstacleOf } from "../../src/attachments/checking";
 
 const limits: QuestionLimits = {
   max_question_chars: 1000,
@@ -12,7 +13,7 @@ const limits: QuestionLimits = {
 const both = ["file", "image", "image_url"];
 
 function attachment(kind: "image" | "file", size = 1): Attachment {
-  return { kind, name: "a", content: new Blob([new Uint8Array(size)]) };
+  return { key: "k", kind, name: "a", content: new Blob([new Uint8Array(size)]) };
 }
 
 test("what the model does not take is said, by its kind", () => {

@@ -1,0 +1,166 @@
+/** The attachments in the composer, each conversation's own, until their question is sent. */
+
+import { computed, shallowReactive, shallowRef } from "vue";
+import { limits, loadLimits } from "../state/limits";
+import { models, selectedModel } from "../state/models";
+import { conversationId } from "../state/route";
+import { user } from "../state/session";
+import { newIdempotencyKey } from "../stream";
+import { AttachmentRefused, type Attachment, type RefusalReason } from "./attachment";
+import { obstacleOf, type Obstacle } from "./checking";
+import * as keeping from "./keeping";
+
+/** A file that was chosen and cannot be attached. */
+export interface RefusedFile {
+  readonly key: string;
+  readonly name: string;
+  readonly reason: RefusalReason;
+}
+
+/** A file that is being read. */
+interface ReadingFile {
+  readonly key: string;
+  readonly name: string;
+}
+
+/** What the composer of one conversation holds. */
+interface Tray {
+  attachments: readonly Attachment[];
+  reading: readonly ReadingFile[];
+  refused: readonly RefusedFile[];
+}
+
+/**
+ * Files that are taken of one choice: a folder's whole content, dropped by mistake, would take minutes
+ * to read. Beyond the server's limit the composer says so.
+ */
+const MAX_CHOSEN = 100;
+
+/** The trays that were needed, by user and conversation. */
+const trays = new Map<string, Tray>();
+
+/** The tray of a conversation; null is a new one. */
+function trayOf(conversation: string | null): Tray {
+  const id = JSON.stringify([user.value, conversation]);
+  let tray = trays.get(id);
+  if (!tray) {
+    tray = shallowReactive<Tray>({ attachments: [], reading: [], refused: [] });
+    trays.set(id, tray);
+    void restore(tray, conversation);
+  }
+  return tray;
+}
+
+/** Put back what was in the composer when the page was left. */
+async function restore(tray: Tray, conversation: string | null): Promise<void> {
+  const kept = await keeping.keptIn(user.value, conversation);
+  const present = new Set(tray.attachments.map(({ key }) => key));
+  tray.attachments = [...kept.filter(({ key }) => !present.has(key)), ...tray.attachments];
+  if (kept.length) void loadLimits();
+}
+
+/** The tray of the open conversation. */
+const tray = computed(() => trayOf(conversationId.value));
+
+/** What the selected model takes besides text; null if that is not known. */
+const inputKinds = computed(
+  () =>
+    models.value.find((model) =>
+      selectedModel.value === null ? model.default : model.id === selectedModel.value,
+    )?.input_kinds ?? null,
+);
+
+/** What keeps the attachments from being sent. */
+const obstacle = computed<Obstacle | null>(() =>
+  obstacleOf(tray.value.attachments, inputKinds.value, limits.value),
+);
+
+/** Whether some model takes images or files, so that it makes sense to offer them. */
+const isOffered = computed(() =>
+  models.value.some(({ input_kinds: kinds }) => kinds.includes("image") || kinds.includes("file")),
+);
+
+/** Whether the selected model takes only images, so that others need not be offered for choice. */
+const takesOnlyImages = computed(
+  () => inputKinds.value?.includes("image") === true && !inputKinds.value.includes("file"),
+);
+
+/** How many files were attached last, for those who do not see them appear. */
+const addedCount = shallowRef(0);
+
+/** Read files, one after the other, and put them into the open conversation's composer. */
+async function add(files: Iterable<File>): Promise<void> {
+  const conversation = conversationId.value;
+  const target = trayOf(conversation);
+  const chosen = [...files].slice(0, MAX_CHOSEN).map((file) => ({
+    ...{ file, key: newIdempotencyKey(), name: file.name },
+  }));
+  addedCount.value = 0;
+  target.refused = [];
+  target.reading = [...target.reading, ...chosen];
+  await loadLimits();
+  // Decoded images take tens of megabytes each, so there is one at a time.
+  for (const { file, key, name } of chosen) {
+    const found = await read(file, key);
+    // It was removed while it was read.
+    if (!target.reading.some((each) => each.key === key)) continue;
+    target.reading = target.reading.filter((each) => each.key !== key);
+    if ("reason" in found) {
+      target.refused = [...target.refused, { key, name, reason: found.reason }];
+    } else {
+      target.attachments = [...target.attachments, found];
+      addedCount.value++;
+      keeping.keepInComposer(user.value, found, conversation);
+    }
+  }
+}
+
+/** The attachment that a file becomes, or why it cannot be attached. */
+async function read(file: File, key: string): Promise<Attachment | { reason: RefusalReason }> {
+  try {
+    const { readAttachment } = await import("./reading");
+    const maxBytes = limits.value?.max_file_bytes ?? null;
+    const readsChinese = navigator.languages.some((language) => language.startsWith("zh"));
+    return { key, ...(await readAttachment(file, { maxBytes, readsChinese })) };
+  } catch (error) {
+    // What else fails is the loading of the module, or memory that runs out.
+    return { reason: error instanceof AttachmentRefused ? error.reason : "unreadable" };
+  }
+}
+
+/** Take an attachment, or a file that is still read, out of the open conversation's composer. */
+function remove(key: string): void {
+  tray.value.attachments = tray.value.attachments.filter((each) => each.key !== key);
+  tray.value.reading = tray.value.reading.filter((each) => each.key !== key);
+  keeping.forget(user.value, [{ key }]);
+}
+
+/** Empty the open conversation's composer. What was in it is kept until its question is asked. */
+function take(): readonly Attachment[] {
+  const taken = tray.value.attachments;
+  tray.value.attachments = [];
+  tray.value.refused = [];
+  for (const each of taken) keeping.keepWithQuestion(user.value, each);
+  return taken;
+}
+
+/** Put attachments whose question was not asked back into its conversation's composer. */
+function putBack(conversation: string | null, attachments: readonly Attachment[]): void {
+  const target = trayOf(conversation);
+  target.attachments = [...attachments, ...target.attachments];
+  for (const each of attachments) keeping.keepInComposer(user.value, each, conversation);
+}
+
+/** The new conversation has got its id: what was attached since its question was sent follows that. */
+function moveNewTo(id: string): void {
+  const [from, to] = [trayOf(null), trayOf(id)];
+  for (const each of from.attachments) keeping.keepInComposer(user.value, each, id);
+  to.attachments = [...to.attachments, ...from.attachments];
+  to.refused = from.refused;
+  from.attachments = from.refused = [];
+}
+
+export const attachmentTray = {
+  ...{ tray, obstacle, isOffered, takesOnlyImages, addedCount },
+  ...{ add, remove, take, putBack, moveNewTo },
+};
