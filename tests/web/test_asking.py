@@ -196,7 +196,7 @@ async def test_the_system_prompt_and_the_chosen_model_go_with_the_question(
     upstream.finish()
     tab = await visitor.open(server.url)
 
-    await tab.button("System prompt").click()
+    await tab.button("Conversation settings").click()
     await tab.page.get_by_role("textbox", name="System prompt").fill("Be brief.")
     await tab.button("Save").click()
     await tab.page.get_by_label("Model").select_option("openai/large")

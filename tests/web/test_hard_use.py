@@ -163,7 +163,7 @@ async def test_small_things_that_fail_are_said_and_change_nothing(
     await expect(tab.page.locator(".toast")).to_contain_text("That did not work. Conversation")
     await expect(tab.listed("Old")).to_be_visible()
 
-    await tab.button("System prompt").click()
+    await tab.button("Conversation settings").click()
     words = tab.page.get_by_role("textbox", name="System prompt")
     await words.fill("Be brief.")
     await tab.button("Save").click()

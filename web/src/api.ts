@@ -16,6 +16,8 @@ export interface Conversation {
   title: string | null;
   model: string | null;
   system: string | null;
+  /** The client's own: up to 16 strings, of up to 512 characters each. */
+  metadata: Record<string, string>;
   created_at: string;
   updated_at: string;
 }
@@ -40,6 +42,8 @@ export interface Message {
 export interface Model {
   id: string;
   default: boolean;
+  /** The options that a question to it may have. */
+  options: string[];
   /** What questions to it may carry besides text. */
   input_kinds: string[];
 }
@@ -100,7 +104,7 @@ export function apiClient(options: ApiOptions) {
         `/conversations?limit=${MAX_PAGE_LENGTH}${parameter("after", after)}`,
       ),
     conversation: (id: string) => call<Conversation>("GET", `/conversations/${id}`),
-    change: (id: string, changes: Partial<Pick<Conversation, "title" | "system">>) =>
+    change: (id: string, changes: Partial<Pick<Conversation, "title" | "system" | "metadata">>) =>
       call<Conversation>("PATCH", `/conversations/${id}`, json(changes)),
     messages: (id: string, before?: string) =>
       call<Page<Message>>("GET", `/conversations/${id}/messages?${parameter("before", before)}`),

@@ -12,8 +12,10 @@ import { drafts } from "./drafts";
 import { edits } from "./edits";
 import { attachmentsOf } from "./files";
 import { messageStore } from "./messageStore";
+import { models } from "./models";
 import { showNotice } from "./notice";
 import * as outbox from "./outbox";
+import { parametersFor, withParameters } from "./parameters";
 import { pendingTurns, type PendingTurn } from "./pendingTurns";
 import { navigate } from "./route";
 import { api, server } from "./server";
@@ -84,13 +86,19 @@ function outboxEntry(
   edited: string | null = null,
 ): outbox.OutboxEntry {
   const id = messageStore.id.value;
+  const parameters = chat.parameters.value;
   const options: AnswerOptions = {
     on_disconnect: { grace: GRACE_SECONDS },
+    ...parametersFor(
+      models.value.find((each) => each.id === model),
+      parameters,
+    ),
     ...(model !== null && { model }),
     ...(id === null && chat.systemPrompt.value && { system: chat.systemPrompt.value }),
   };
   const key = newIdempotencyKey();
-  return { key, user: user.value, conversation: id, parent, asked, edited, options };
+  const entry = { key, user: user.value, conversation: id, parent, asked, edited, options };
+  return id === null && Object.keys(parameters).length ? { ...entry, parameters } : entry;
 }
 
 /** Send the questions that this tab had not finished sending when its page was left. */
@@ -217,9 +225,12 @@ function onAccepted(
   if (messageStore.id.value === id && !messageStore.isLoaded.value) void chat.refresh();
   notifyTabs({ conversation: id, what: "asked" });
   // Show a new conversation in the list, and the title that the server made of its first question.
-  void api.conversation(id).then((loaded) => {
+  const stored = entry.parameters
+    ? api.change(id, { metadata: withParameters({}, entry.parameters) })
+    : api.conversation(id);
+  void stored.then((loaded) => {
     conversations.upsert(loaded);
-    if (messageStore.id.value === id) chat.conversation.value = loaded;
+    if (messageStore.id.value === id) chat.show(loaded);
   }, conversations.load);
 }
 

@@ -9,6 +9,7 @@ import { fromStored, type DisplayedMessage } from "./displayedMessage";
 import { drafts } from "./drafts";
 import { edits } from "./edits";
 import { messageStore } from "./messageStore";
+import { parametersIn, withParameters, type Parameters } from "./parameters";
 import { pendingTurns } from "./pendingTurns";
 import { conversationId } from "./route";
 import { api } from "./server";
@@ -20,6 +21,7 @@ const state = ref<"ready" | "loading" | "missing" | "failed">("ready");
 /** The code of the error for which the conversation could not be loaded. */
 const loadError = ref("");
 const systemPrompt = ref("");
+const parameters = shallowRef<Parameters>({});
 /** The text in the composer. */
 const draft = computed({
   get: () => drafts.read("question", conversationId.value),
@@ -34,6 +36,7 @@ async function open(): Promise<void> {
   messageStore.reset(conversationId.value, pendingTurns.get(conversationId.value));
   conversation.value = null;
   systemPrompt.value = "";
+  parameters.value = {};
   state.value = "ready";
   await refresh();
 }
@@ -51,8 +54,7 @@ async function refresh(): Promise<void> {
     if (id !== messageStore.id.value || (isLoaded && isAsking.value)) return;
     // A question may have been accepted meanwhile, which the loaded page may lack.
     if (!isLoaded && messageStore.messages.value !== before) return await refresh();
-    conversation.value = loaded;
-    systemPrompt.value = loaded.system ?? "";
+    show(loaded);
     conversations.upsert(loaded);
     await messageStore.merge(page, reusingMessages(), isAtEnd.value && !isEditing());
     if (id === messageStore.id.value) state.value = "ready";
@@ -72,6 +74,13 @@ async function refresh(): Promise<void> {
 async function retry(): Promise<void> {
   state.value = "loading";
   await refresh();
+}
+
+/** Show what is stored of the open conversation, but for its messages. */
+function show(stored: Conversation): void {
+  conversation.value = stored;
+  systemPrompt.value = stored.system ?? "";
+  parameters.value = parametersIn(stored);
 }
 
 /** Whether a question on the shown path is being edited. */
@@ -103,14 +112,22 @@ async function selectBranch(message: DisplayedMessage): Promise<void> {
   if (message.id !== null && !isAsking.value) await messageStore.select(message.id);
 }
 
-/** Store the system prompt with the conversation, or keep it for the first question of a new one. */
-async function setSystemPrompt(text: string): Promise<void> {
-  if (conversation.value) {
-    const changed = await api.change(conversation.value.id, { system: text || null });
-    if (messageStore.id.value !== changed.id) return;
-    conversation.value = changed;
+/** Store settings with the conversation, or keep them for the first question of a new one. */
+async function configure(settings: {
+  systemPrompt: string;
+  parameters: Parameters;
+}): Promise<void> {
+  if (conversation.value === null) {
+    systemPrompt.value = settings.systemPrompt;
+    parameters.value = settings.parameters;
+    return;
   }
-  systemPrompt.value = text;
+  const { id, metadata } = conversation.value;
+  const changed = await api.change(id, {
+    system: settings.systemPrompt || null,
+    metadata: withParameters(metadata, settings.parameters),
+  });
+  if (messageStore.id.value === id) show(changed);
 }
 
 /** Rename a conversation, which may be the open one. */
@@ -120,12 +137,12 @@ async function rename(renamed: Conversation, title: string): Promise<void> {
 }
 
 export const chat = {
-  ...{ conversation, path, live, state, loadError, systemPrompt, draft, isAtEnd },
+  ...{ conversation, path, live, state, loadError, systemPrompt, parameters, draft, isAtEnd },
   olderCursor: messageStore.olderCursor,
   /** The ids of the conversations with an answer that is being read here. */
   busyConversations: computed(
     () => new Set([...answerReaders.values()].map(({ conversation }) => conversation)),
   ),
-  ...{ open, refresh, retry, rename, selectBranch, setSystemPrompt },
+  ...{ open, refresh, retry, show, rename, selectBranch, configure },
   ...{ loadOlder: messageStore.loadOlder, siblings: messageStore.siblings },
 };

@@ -9,6 +9,7 @@ import type { Attachment } from "../attachments/attachment";
 import { questionParts } from "../attachments/parts";
 import { ask, regenerate, type AnswerEvent, type AnswerOptions, type AskOptions } from "../stream";
 import { hasTexts, tabStorage } from "./browserStorage";
+import type { Parameters } from "./parameters";
 
 /** One question, with the field names that it has in the tab's storage. */
 export interface OutboxEntry {
@@ -25,6 +26,8 @@ export interface OutboxEntry {
   /** The question of which this one is an edited version. */
   edited: string | null;
   options: AnswerOptions;
+  /** The parameters of a new conversation, which it keeps once it is there. */
+  parameters?: Parameters;
 }
 
 const STORAGE_NAME = "headrace.outbox";

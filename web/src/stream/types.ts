@@ -132,6 +132,7 @@ export interface AnswerOptions {
   temperature?: number;
   top_p?: number;
   max_tokens?: number;
+  reasoning_effort?: "none" | "minimal" | "low" | "medium" | "high" | "xhigh" | "max";
   stop?: string[];
 }
 

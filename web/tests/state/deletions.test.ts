@@ -25,7 +25,7 @@ afterEach(() => void vi.useRealTimers());
 afterEach(() => void vi.unstubAllGlobals());
 
 const conversation = (id: string): Conversation => ({
-  ...{ id, title: id, model: null, system: null, created_at: "", updated_at: "" },
+  ...{ id, title: id, model: null, system: null, metadata: {}, created_at: "", updated_at: "" },
 });
 
 /** The page's deletions, begun with what is in storage. */

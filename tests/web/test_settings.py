@@ -1,0 +1,60 @@
+"""What a person sets for a conversation, takes out of it, and does with keys."""
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import expect
+
+from app.server import Server
+from tests.readers import call
+from tests.upstreams import ScriptedUpstream
+from tests.web.browsing import NARROWEST, Visitor
+from tests.web.test_looks import axe, sideways
+
+pytestmark = pytest.mark.slow  # a browser starts for each
+
+
+@pytest.mark.gen_test
+async def test_parameters_are_kept_with_the_conversation_and_go_with_each_question(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor, web: Path
+) -> None:
+    upstream.tokens("One")
+    upstream.finish()
+    tab = await visitor.open(headrace.url, viewport=NARROWEST)
+    await tab.button("Conversation settings").click()
+    await tab.page.get_by_label("Temperature").fill("0.25")
+    await tab.page.get_by_label("Maximum tokens").fill("0")
+    await tab.button("Save").click()
+    await expect(tab.page.get_by_label("Maximum tokens")).to_be_focused()  # 0 is refused there
+    await tab.page.get_by_label("Maximum tokens").fill("64")
+    await tab.page.get_by_label("Reasoning effort").select_option("low")
+    assert [] == await axe(tab, web)
+    assert 0 == await sideways(tab)
+    await tab.screenshot("settings-narrowest")
+    await tab.button("Save").click()
+    await tab.ask("first")
+    await tab.expect_status("complete")
+
+    asked = upstream.requests[0].json
+    assert (0.25, 64, "low") == (
+        asked["temperature"],
+        asked["max_tokens"],
+        asked["reasoning_effort"],
+    )
+    assert "top_p" not in asked
+
+    await tab.page.reload()
+    await expect(tab.field).to_be_focused()
+    await tab.button("Conversation settings").click()
+    await expect(tab.page.get_by_label("Temperature")).to_have_value("0.25")
+    await tab.page.get_by_label("Temperature").fill("")
+    await tab.page.get_by_label("Top P").fill("0.5")
+    await tab.button("Save").click()
+    await expect(tab.page.get_by_role("dialog")).to_have_count(0)
+    await tab.button("Regenerate").click()
+    await upstream.request(1)
+
+    asked = upstream.requests[1].json
+    assert ("temperature" not in asked, 0.5, 64) == (True, asked["top_p"], asked["max_tokens"])
+    [kept] = (await call(headrace.url, "GET", "/api/v1/conversations")).body["data"]
+    assert {"parameters"} == kept["metadata"].keys()
