@@ -22,9 +22,7 @@ import sys
 from pathlib import Path
 
 import commands
-from app.lifecycle import serve
 from auth.api_key_commands import CannotManage
-from doctor.examination import examine
 from service_links import service_links
 from settings import PREFIX, SettingsError, describe, load, load_storage
 from sockets.listening import CannotListen
@@ -45,6 +43,8 @@ def main(arguments: list[str]) -> int:
         if options.command == "check-config":
             print(describe(settings), end="")
         elif options.command == "doctor":
+            from doctor.examination import examine
+
             return 0 if asyncio.run(examine(settings, ask=options.ask, write_line=print)) else 1
         else:
             if links := service_links(os.environ, PREFIX):
@@ -52,6 +52,9 @@ def main(arguments: list[str]) -> int:
                     "ignored variables that Kubernetes sets for a Service: %s",
                     ", ".join(sorted(links)),
                 )
+            # A third of a second's work, which no other command waits for.
+            from app.lifecycle import serve
+
             asyncio.run(serve(settings))
     except (SettingsError, StorageError, CannotListen, CannotManage) as error:
         print(f"headrace: {error}", file=sys.stderr)
