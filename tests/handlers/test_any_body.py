@@ -19,7 +19,7 @@ from tests.serving import Serving
 from tests.steps import JSON
 from tests.upstreams import ScriptedUpstream
 
-_EXAMPLES = int(os.environ.get("HEADRACE_TEST_EXAMPLES", "80"))
+_EXAMPLES = int(os.environ.get("HEADRACE_TEST_EXAMPLES", "40"))
 
 _TEXT = st.text(max_size=20) | st.sampled_from(["", " ", "\0", "$gt", "a.b", "\ud800", "demo/demo"])
 _ANYTHING = st.recursive(
