@@ -7,10 +7,12 @@ import "./style/sideBar.css";
 import "./style/composer.css";
 import "./style/dialog.css";
 import "./style/chat.css";
+import "./style/question.css";
 import "./style/markdown.css";
 import "./style/touch.css";
 import "./style/short.css";
 import "./style/forcedColours.css";
+import "./style/print.css";
 
 // Browsers load the icon again later, when a relative address would refer to the conversation's URL.
 for (const icon of document.querySelectorAll<HTMLLinkElement>("link[rel=icon]"))

@@ -1,6 +1,7 @@
 /** What the fields for questions share: they grow with their text, and Enter sends. */
 
 import { nextTick, onMounted, watch, type Ref } from "vue";
+import { isComposing } from "./composing";
 
 /** Whether Enter sends. On a touch screen it starts a new line, and the button sends. */
 export const hasKeyboard = matchMedia("(hover: hover)").matches;
@@ -20,7 +21,7 @@ export function useQuestionField(
   watch(text, () => nextTick(resize));
   return (event) => {
     // While an input method is composing, Enter selects a word.
-    if (!hasKeyboard || event.shiftKey || event.isComposing) return;
+    if (!hasKeyboard || event.shiftKey || isComposing(event)) return;
     event.preventDefault();
     send();
   };

@@ -138,6 +138,7 @@ export const en = {
     next: "Next version",
     position: "Version {number} of {count}",
   },
+  question: { unfold: "Show all {count} lines", fold: "Show less" },
   role: { question: "You", answer: "Answer" },
   reasoning: {
     now: "Thinking…",
@@ -161,6 +162,7 @@ export const en = {
   code: { plain: "text", copy: "Copy the code", label: "Code, {language}" },
   image: {
     load: "Load the image from {host}",
+    damaged: "This image is damaged, or of a kind that is not shown.",
     failed: "The image from {host} could not be loaded. Try again.",
   },
   answer: {

@@ -134,6 +134,7 @@ export const zh: typeof en = {
     next: "下一个版本",
     position: "第 {number} 个版本，共 {count} 个",
   },
+  question: { unfold: "显示全部 {count} 行", fold: "收起" },
   role: { question: "您", answer: "回答" },
   reasoning: {
     now: "正在思考……",
@@ -157,6 +158,7 @@ export const zh: typeof en = {
   code: { plain: "文本", copy: "复制代码", label: "代码 {language}" },
   image: {
     load: "加载来自 {host} 的图片",
+    damaged: "图片已损坏，或属于不显示的类型。",
     failed: "来自 {host} 的图片加载失败，点击重试",
   },
   answer: {

@@ -7,6 +7,7 @@
 
 import MarkdownIt, { type Token } from "markdown-it";
 import cjkFriendly from "markdown-it-cjk-friendly";
+import { growingImage } from "./growingImage";
 import { htmlBlocks } from "./htmlBlocks";
 import { htmlTags } from "./htmlTags";
 import { mathSyntax } from "./mathSyntax";
@@ -17,6 +18,7 @@ const markdown = new MarkdownIt("default", { html: false, linkify: true })
   .use(mathSyntax)
   .use(cjkFriendly)
   .use(webLinks)
+  .use(growingImage)
   .use(htmlTags)
   .use(htmlBlocks)
   .use(taskLists);

@@ -9,6 +9,8 @@
 import type { Token } from "markdown-it";
 import { h, type VNode, type VNodeArrayChildren } from "vue";
 import CodeBlock from "./CodeBlock.vue";
+import DataImage from "./DataImage.vue";
+import { directionFrom } from "./direction";
 import ExternalImage from "./ExternalImage.vue";
 import MathFormula from "./MathFormula.vue";
 import type { Formula } from "./mathSyntax";
@@ -29,17 +31,27 @@ const ELEMENTS: Record<string, string> = {
   ...{ abbr: "abbr", cite: "cite", dfn: "dfn" },
 };
 
+type Direction = "auto" | "ltr" | "rtl" | undefined;
+
+/** What contains paragraphs, and has the direction of the first of them. */
+const CONTAINERS = new Set(["ul", "ol", "blockquote", "table", "details"]);
+
+/** What has a direction of its own; an item has that of its list, on whose side its marker is. */
+const HAS_DIRECTION = new Set([...CONTAINERS, ..."p h3 h4 h5 h6 th td summary".split(" ")]);
+
 /** The nodes of `tokens`. `growing` if their text may still grow, as in an incomplete code block. */
 export function render(tokens: readonly Token[], growing: boolean): VNodeArrayChildren {
   const root: VNodeArrayChildren = [];
-  const open: { token: Token; children: VNodeArrayChildren }[] = [];
-  for (const token of tokens) {
+  const open: { token: Token; children: VNodeArrayChildren; dir: Direction }[] = [];
+  for (const [index, token] of tokens.entries()) {
     const children = open.at(-1)?.children ?? root;
     if (token.nesting === 1) {
-      open.push({ token, children: [] });
+      const isContainer = CONTAINERS.has(token.tag);
+      open.push({ token, children: [], dir: isContainer ? directionFrom(tokens, index) : "auto" });
     } else if (token.nesting === -1) {
       const closed = open.pop();
-      if (closed) (open.at(-1)?.children ?? root).push(...element(closed.token, closed.children));
+      if (closed)
+        (open.at(-1)?.children ?? root).push(...element(closed.token, closed.children, closed.dir));
     } else {
       for (const child of leaf(token, growing)) add(children, child);
     }
@@ -55,10 +67,10 @@ function add(children: VNodeArrayChildren, child: VNodeArrayChildren[number]): v
   else children.push(child);
 }
 
-function element(token: Token, children: VNodeArrayChildren): VNodeArrayChildren {
+function element(token: Token, children: VNodeArrayChildren, dir: Direction): VNodeArrayChildren {
   if (token.hidden) return children; // the paragraphs in a tight list
   if (token.tag === "a") return [link(String(token.attrGet("href")), children)];
-  if (token.tag === "table") return [h(ScrollingTable, null, () => children)];
+  if (token.tag === "table") return [h(ScrollingTable, { dir }, () => children)];
   const name = ELEMENTS[token.tag];
   if (!name) return children;
   const style = token.attrGet("style"); // a column's alignment, as a class because the policy forbids inline styles
@@ -68,6 +80,8 @@ function element(token: Token, children: VNodeArrayChildren): VNodeArrayChildren
     h(
       name,
       {
+        ...(token.block && HAS_DIRECTION.has(name) && dir && { dir }),
+        ...((name === "code" || name === "kbd") && { dir: "ltr" }),
         ...(align && { class: `align-${align}` }),
         ...(start !== null && { start }),
         ...(name === "details" && { open: token.meta.isOpen }),
@@ -96,7 +110,7 @@ function leaf(token: Token, growing: boolean): VNodeArrayChildren {
     case "hr":
       return [h("hr")];
     case "code_inline":
-      return [h("code", token.content)];
+      return [h("code", { dir: "ltr" }, token.content)];
     case "fence":
     case "code_block":
       return [h(CodeBlock, { language: languageOf(token), code: token.content, growing })];
@@ -104,7 +118,7 @@ function leaf(token: Token, growing: boolean): VNodeArrayChildren {
     case "math_block":
       return [h(MathFormula, { tex: token.content, growing, ...(token.meta as Formula) })];
     case "image":
-      return [image(token)];
+      return [image(token, growing)];
     default:
       return [token.content];
   }
@@ -128,8 +142,9 @@ function link(address: string, children: VNodeArrayChildren): VNode {
   );
 }
 
-function image(token: Token): VNode {
+function image(token: Token, growing: boolean): VNode {
   const address = String(token.attrGet("src"));
+  if (/^data:/i.test(address)) return h(DataImage, { address, alt: token.content, growing });
   // The policy allows images over https only; other addresses become links.
   if (/^https:/i.test(address)) return h(ExternalImage, { address, alt: token.content });
   return link(address, [token.content || address]);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { htmlOf } from "./rendering";
+import { plainHtmlOf as htmlOf } from "./rendering";
 
 describe("a tag within a paragraph", () => {
   test.each([

@@ -25,6 +25,7 @@ const TEXTS = [
   "- <details>\n  a\n\n  </details>\n- b\n\n> <details>\n> c\n\nd </details>\n\ne\n",
   "a <!-- b --> c\n<!-- d\n\ne --> f\n\n<!-- g -->\nh\n<!-- i -->j\n\n- <!-- k\n\nl\n<!--\nm",
   "<kbd>A</kbd> <b>c\n\nd</b> **<i>e</i>**<br>f\n\n<a href='https://a.example'>g</a>\n",
+  "a ![b](data:image/png;base64,iVBORw0KGgo=) c\n\n![d](data:image/gif;base64,R0lG\n\ne\n",
   "- [ ] open\n- [x] done\n  - [X] within\n\n[x] none\n\n1. [ ] loose\n\n2. [x] list\n",
   "a\r\n\r\nb\r\n",
 ];

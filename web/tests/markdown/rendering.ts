@@ -9,9 +9,16 @@ import MarkdownText from "../../src/markdown/MarkdownText.vue";
 
 vi.stubGlobal("navigator", {}); // whose clipboard the buttons for copying look for
 
+/** The HTML of `text` as {@link htmlOf} has it, but for the directions of its texts. */
+export async function plainHtmlOf(text: string, growing = false): Promise<string> {
+  return (await htmlOf(text, growing)).replaceAll(/ dir="[a-z]+"/g, "");
+}
+
 /** The HTML of `text`, without Vue's comments and the frame around it. */
 export async function htmlOf(text: string, growing = false): Promise<string> {
   const app = createSSRApp({ render: () => h(MarkdownText, { text, growing }) });
   const html = await renderToString(app.use(createI18n({ legacy: false, messages: { en } })));
-  return html.replaceAll(/<!--.*?-->/gs, "").replace(/^<div class="markdown">([^]*)<\/div>$/, "$1");
+  return html
+    .replaceAll(/<!--.*?-->/gs, "")
+    .replace(/^<div class="markdown"[^>]*>([^]*)<\/div>$/, "$1");
 }
