@@ -6,6 +6,7 @@ export const en = {
   newConversation: "New conversation",
   table: "Table",
   formula: "Formula",
+  footnote: { label: "Footnotes", number: "Footnote {number}", back: "Back to the text" },
   task: { done: "Done", open: "To do" },
   copied: "Copied",
   send: "Send",

@@ -7,6 +7,7 @@ export const zh: typeof en = {
   newConversation: "新对话",
   table: "表格",
   formula: "公式",
+  footnote: { label: "脚注", number: "脚注 {number}", back: "返回正文" },
   task: { done: "已完成", open: "待办" },
   copied: "已复制",
   send: "发送",

@@ -1,5 +1,5 @@
 /**
- * The Markdown that models write: CommonMark, tables, task lists, bare URLs, some HTML, and TeX.
+ * The Markdown that models write: CommonMark, tables, task lists, footnotes, bare URLs, some HTML, and TeX.
  *
  * CommonMark takes the markers in `**重点：**这是` for text, because punctuation is on one side of them
  * and no space on the other. `cjkFriendly` takes them as Chinese, Japanese and Korean writers mean them.
@@ -7,6 +7,7 @@
 
 import MarkdownIt, { type Token } from "markdown-it";
 import cjkFriendly from "markdown-it-cjk-friendly";
+import { footnotes } from "./footnotes";
 import { growingImage } from "./growingImage";
 import { htmlBlocks } from "./htmlBlocks";
 import { htmlTags } from "./htmlTags";
@@ -18,6 +19,7 @@ const markdown = new MarkdownIt("default", { html: false, linkify: true })
   .use(mathSyntax)
   .use(cjkFriendly)
   .use(webLinks)
+  .use(footnotes)
   .use(growingImage)
   .use(htmlTags)
   .use(htmlBlocks)

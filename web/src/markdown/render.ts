@@ -12,6 +12,9 @@ import CodeBlock from "./CodeBlock.vue";
 import DataImage from "./DataImage.vue";
 import { directionFrom } from "./direction";
 import ExternalImage from "./ExternalImage.vue";
+import FootnoteReference from "./FootnoteReference.vue";
+import type { Footnote } from "./footnotes";
+import FootnoteText from "./FootnoteText.vue";
 import MathFormula from "./MathFormula.vue";
 import type { Formula } from "./mathSyntax";
 import ScrollingTable from "./ScrollingTable.vue";
@@ -71,6 +74,8 @@ function element(token: Token, children: VNodeArrayChildren, dir: Direction): VN
   if (token.hidden) return children; // the paragraphs in a tight list
   if (token.tag === "a") return [link(String(token.attrGet("href")), children)];
   if (token.tag === "table") return [h(ScrollingTable, { dir }, () => children)];
+  if (token.type === "footnote_open")
+    return [h(FootnoteText, { label: (token.meta as Footnote).label }, () => children)];
   const name = ELEMENTS[token.tag];
   if (!name) return children;
   const style = token.attrGet("style"); // a column's alignment, as a class because the policy forbids inline styles
@@ -99,6 +104,10 @@ function leaf(token: Token, growing: boolean): VNodeArrayChildren {
         ...(token.meta ? [h(TaskMark, token.meta as Task)] : []),
         ...render(token.children ?? [], growing),
       ];
+    case "footnote_reference": {
+      const { label } = token.meta as Footnote;
+      return [h(FootnoteReference, { label, source: token.content })];
+    }
     case "html_comment": // with content: a block without its end, which growth may bring
       return token.content && !growing ? [h("p", token.content)] : [];
     case "html_break":

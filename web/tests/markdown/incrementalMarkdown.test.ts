@@ -26,6 +26,8 @@ const TEXTS = [
   "a <!-- b --> c\n<!-- d\n\ne --> f\n\n<!-- g -->\nh\n<!-- i -->j\n\n- <!-- k\n\nl\n<!--\nm",
   "<kbd>A</kbd> <b>c\n\nd</b> **<i>e</i>**<br>f\n\n<a href='https://a.example'>g</a>\n",
   "a ![b](data:image/png;base64,iVBORw0KGgo=) c\n\n![d](data:image/gif;base64,R0lG\n\ne\n",
+  "a[^1] b[^x-y] [^a-z]\n\n[^1]: One\ngoes on\n\n    and on\n\n    - c\n[^x-y]: Two\n\nd[^1]\n",
+  "- a[^1]\n[^1]: note\n> b\n\n> [^2]: within\n\n[^3]:\n\n    empty at first\n\ne\n",
   "- [ ] open\n- [x] done\n  - [X] within\n\n[x] none\n\n1. [ ] loose\n\n2. [x] list\n",
   "a\r\n\r\nb\r\n",
 ];
