@@ -4,7 +4,7 @@ import { gzipSync } from "node:zlib";
 import type { Plugin } from "vite";
 
 /**
- * The gzipped bytes that a first visit may load before any code block or formula is shown: about 1.5
+ * The gzipped bytes that a first visit may load before any message is shown: about 1.5
  * seconds on a slow phone connection (1.6 Mbit/s and a round trip of 150 ms).
  */
 const MAX_FIRST_LOAD_BYTES = 150_000;
