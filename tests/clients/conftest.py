@@ -1,7 +1,10 @@
 """Clients that others wrote, from PyPI and npm, and the provider behind the server they call."""
 
+import asyncio
+import json
+import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -24,13 +27,47 @@ def node(needs: Callable[[str], str]) -> Scripts:
     return Scripts(needs("node"))
 
 
+class LiteLLM:
+    """LiteLLM in a process that its tests share: to import it takes some seconds."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    async def run(self, **given: object) -> Any:
+        """What a call of `litellm_client.py` results in."""
+        line = await asyncio.to_thread(self._call, json.dumps(given))
+        assert line, "it has ended, and says why on standard error"
+        return json.loads(line)
+
+    def _call(self, given: str) -> str:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(given + "\n")
+        self._process.stdin.flush()
+        return self._process.stdout.readline()
+
+
 @pytest.fixture(scope="session")
-def litellm() -> Scripts:
-    """Runs scripts that import LiteLLM: its environment is its own, since it is as large as ours,
-    and wants other versions of what the server needs.
+def litellm_python() -> str:
+    """The interpreter of LiteLLM's environment, which is its own: it is as large as ours, and wants
+    other versions of what the server needs.
     """
     make(".venv-litellm/ready")
-    return Scripts(str(ROOT / ".venv-litellm/bin/python"))
+    return str(ROOT / ".venv-litellm/bin/python")
+
+
+@pytest.fixture(scope="module")
+def litellm(litellm_python: str) -> Iterator[LiteLLM]:
+    """Calls LiteLLM, which ends with the module's tests."""
+    with subprocess.Popen(
+        [litellm_python, FOLDER / "litellm_client.py"],
+        env={"PATH": os.environ["PATH"]},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield LiteLLM(process)
+        process.kill()
 
 
 def make(target: str) -> None:

@@ -1,6 +1,6 @@
 """LiteLLM's SDK asks, by chat completions and by responses: `way` says what.
 
-It runs in an environment of its own, as a script whose last line is its result.
+It runs in an environment of its own. Each line that it reads is a call, whose result is a line.
 """
 
 import asyncio
@@ -64,7 +64,8 @@ async def response(ask: dict[str, Any]) -> Any:
         "mode": "responses",
         "supports_native_streaming": True,
     }
-    litellm.register_model({ask["model"]: known, ask["model"].partition("/")[2]: known})
+    names = [ask["model"], ask["model"].partition("/")[2]]
+    litellm.register_model(dict.fromkeys(names, known))
     seen: dict[str, Any] = {"text": "", "reasoning": "", "last": None}
     async for event in await litellm.aresponses(stream=True, **ask):
         kind = str(getattr(event.type, "value", event.type))
@@ -73,14 +74,19 @@ async def response(ask: dict[str, Any]) -> Any:
         if kind == "response.reasoning_summary_text.delta":
             seen["reasoning"] += event.delta
         seen["last"] = kind
+    for name in names:  # it would ask for the completions of other tests by responses, too
+        del litellm.model_cost[name]
     return seen
 
 
-def main() -> None:
-    given = json.loads(sys.argv[1])
-    way = {"stream": stream, "endings": endings, "tools": tools, "response": response}
-    result = asyncio.run(way[given.pop("way")](**given))
-    sys.stdout.write(json.dumps(result) + "\n")
+async def main() -> None:
+    results, sys.stdout = sys.stdout, sys.stderr  # LiteLLM prints notes for people
+    ways = {"stream": stream, "endings": endings, "tools": tools, "response": response}
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        given = json.loads(line)
+        result = await ways[given.pop("way")](**given)
+        results.write(json.dumps(result) + "\n")
+        results.flush()
 
 
-main()
+asyncio.run(main())

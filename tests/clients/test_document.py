@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
@@ -22,6 +22,8 @@ from tests.rooms import ROOT
 from tests.serving import Serving
 from tests.steps import messages_of
 from tests.upstreams import ScriptedUpstream
+
+pytestmark = pytest.mark.slow
 
 ADDRESS = "http://127.0.0.1:8080"
 _PACKAGES = {
@@ -102,18 +104,12 @@ def program(example: Example, request: pytest.FixtureRequest) -> str:
         node: str = request.getfixturevalue("needs")("node")
         return node
     if example.heading == "LiteLLM":  # whose packages are apart from ours
-        request.getfixturevalue("litellm")
-        return str(ROOT / ".venv-litellm/bin/python")
+        return str(request.getfixturevalue("litellm_python"))
     return sys.executable
 
 
-def _marked(example: Example) -> Any:
-    is_slow = example.heading in ("LiteLLM",)  # which takes seconds to load
-    return pytest.param(example, marks=pytest.mark.slow if is_slow else (), id=str(example))
-
-
-@pytest.mark.parametrize("example", [_marked(each) for each in EXAMPLES])
-@pytest.mark.gen_test
+@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+@pytest.mark.gen_test(timeout=60)  # LiteLLM is compiled when it is imported for the first time
 async def test_an_example_shows_the_answer(
     example: Example,
     headrace: Server,
