@@ -66,6 +66,7 @@ def beginning(words: ast.expr) -> str | None:
     return None  # an event, which is looked at where it is made
 
 
+@pytest.mark.slow
 def test_every_warning_in_the_code_is_in_the_runbook() -> None:
     table = lines_of_the_table()
     warnings = dict(warnings_in_the_code())

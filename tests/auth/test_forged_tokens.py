@@ -13,6 +13,7 @@ from tests.auth.forged_tokens import ATTACKS, sealed
 from tests.issuer import Issuer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.gen_test
 async def test_a_token_that_is_not_signed_by_the_issuer_is_refused(

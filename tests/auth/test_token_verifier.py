@@ -25,6 +25,7 @@ async def test_a_good_token_is_its_subjects(
         assert Principal("alice") == await verifier.verify(token)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changed",
     [

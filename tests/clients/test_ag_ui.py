@@ -25,6 +25,8 @@ from tests.clients.scripts import Scripts
 from tests.steps import stop_newest
 from tests.upstreams import ScriptedUpstream
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = "ag_ui.js"
 _, _, _BASE64 = IMAGE.partition(",")
 QUESTION: dict[str, Any] = {
@@ -62,7 +64,6 @@ async def test_reasoning_and_text_of_a_question_with_an_image(
     assert has_image(upstream.requests[0].json)
 
 
-@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_tool_is_called_and_its_result_goes_on_with_the_thread(
     headrace: Server, upstream: ScriptedUpstream, node: Scripts
@@ -90,7 +91,6 @@ async def test_a_tool_is_called_and_its_result_goes_on_with_the_thread(
     assert has_image(upstream.requests[1].json)
 
 
-@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_every_ending_is_seen_for_what_it_is(
     headrace: Server, upstream: ScriptedUpstream, node: Scripts
@@ -121,7 +121,6 @@ async def test_every_ending_is_seen_for_what_it_is(
     } == seen
 
 
-@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_refusal_is_told(headrace: Server, node: Scripts) -> None:
     audio = {"type": "audio", "source": {"type": "data", "value": "AA", "mimeType": "audio/wav"}}

@@ -78,6 +78,7 @@ WAYS = pytest.mark.parametrize("ask", [chat, responses])
 Ask = Callable[..., Awaitable[str]]
 
 
+@pytest.mark.slow
 @WAYS
 @pytest.mark.gen_test
 async def test_a_proxy_that_gives_up_and_hangs_up_costs_nothing(

@@ -238,6 +238,7 @@ async def test_a_file_in_any_spelling_is_the_same_file(
     assert "attachment" in given.headers["content-disposition"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "expected"),
     [

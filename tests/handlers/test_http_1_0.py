@@ -91,6 +91,7 @@ def url(
     process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_whole_answer_ends_as_one(
     url: str, way: Way, alice: KeyHolder, upstream: ScriptedUpstream
@@ -107,6 +108,7 @@ async def test_a_whole_answer_ends_as_one(
     assert way.broken not in received
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_an_answer_that_the_provider_cut_off_ends_in_an_error(
     url: str, way: Way, alice: KeyHolder, upstream: ScriptedUpstream
@@ -122,6 +124,7 @@ async def test_an_answer_that_the_provider_cut_off_ends_in_an_error(
     assert way.whole not in received
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_an_answer_of_a_server_that_shuts_down_ends_in_an_error(
     url: str, way: Way, alice: KeyHolder, upstream: ScriptedUpstream, serve: Serving, server: Server
@@ -138,6 +141,7 @@ async def test_an_answer_of_a_server_that_shuts_down_ends_in_an_error(
     assert way.whole not in received
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_an_answer_that_was_stopped_says_so(
     url: str, way: Way, alice: KeyHolder, upstream: ScriptedUpstream, server: Server

@@ -150,6 +150,7 @@ def servers(
     return started
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_fifty_at_once_are_one_question_and_one_answer(
     servers: list[Server], upstream: ScriptedUpstream

@@ -284,6 +284,7 @@ CASES: dict[str, Callable[[ScriptedSource], None]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("mark", [Finish(FinishReason.STOP, "stop"), None])
 @pytest.mark.gen_test

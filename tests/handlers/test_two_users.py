@@ -248,6 +248,7 @@ async def test_to_their_owner_everything_is_there(
             assert (await ask(server, route, alice, hers)).status < 300, route
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_without_a_key_no_route_but_those_for_everybody_says_anything(
     auth_servers: AuthServers,

@@ -53,6 +53,7 @@ def settings_of(vendor: Vendor, look_alike: LookAlike) -> Settings:
     return load(None, {**environ, "HEADRACE_PORT": "0"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VENDORS)
 @pytest.mark.gen_test
 async def test_a_key_alone_is_enough(name: str, look_alike: LookAlike) -> None:
@@ -68,6 +69,7 @@ async def test_a_key_alone_is_enough(name: str, look_alike: LookAlike) -> None:
     assert f"{name}/{PRESETS[name].models[0]}" == answer.body["model"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VENDORS)
 @pytest.mark.gen_test
 async def test_doctor_finds_that_each_answers(name: str, look_alike: LookAlike) -> None:

@@ -49,6 +49,7 @@ async def test_a_conversation_is_made_changed_and_deleted(client: openai.AsyncOp
         await client.conversations.retrieve(made.id)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [1, 2, 4, 100])
 @pytest.mark.gen_test
 async def test_all_items_are_paged_in_either_order(

@@ -112,6 +112,7 @@ def check(numbering: Numbering, growths: list[tuple[str, int]], chance: random.R
         )
 
 
+@pytest.mark.slow
 @given(_answers, st.randoms(use_true_random=False))
 def test_streams_agree_wherever_they_are_cut_and_resumed(growths, chance) -> None:
     check(EventNumbers, growths, chance)

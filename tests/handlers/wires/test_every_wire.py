@@ -229,6 +229,7 @@ MISTAKES: dict[str, Callable[[st.DataObject], None]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
 def test_wrong_numbers_are_found(mistake: Callable[[st.DataObject], None]) -> None:
     once = settings(max_examples=1000, phases=[Phase.generate], database=None, derandomize=True)
