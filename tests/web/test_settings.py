@@ -1,5 +1,6 @@
 """What a person sets for a conversation, takes out of it, and does with keys."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.slow  # a browser starts for each
 
 
 @pytest.mark.gen_test
-async def test_parameters_are_kept_with_the_conversation_and_go_with_each_question(
+async def test_parameters_go_with_each_question_and_the_conversation_is_saved_as_a_file(
     headrace: Server, upstream: ScriptedUpstream, visitor: Visitor, web: Path
 ) -> None:
     upstream.tokens("One")
@@ -56,5 +57,17 @@ async def test_parameters_are_kept_with_the_conversation_and_go_with_each_questi
 
     asked = upstream.requests[1].json
     assert ("temperature" not in asked, 0.5, 64) == (True, asked["top_p"], asked["max_tokens"])
+
+    upstream.finish()
+    await tab.expect_status("complete")
+    await tab.button("Conversation settings").click()
+    saved = {}
+    for form in ("Markdown", "JSON"):
+        async with tab.page.expect_download() as started:
+            await tab.button(form).click()
+        download = await started.value
+        saved[download.suggested_filename] = (await download.path()).read_text("utf-8")
+    assert "## You\n\nfirst\n\n## Answer (openai/" in saved["first.md"]
+    assert 3 == len(json.loads(saved["first.json"])["messages"])
     [kept] = (await call(headrace.url, "GET", "/api/v1/conversations")).body["data"]
     assert {"parameters"} == kept["metadata"].keys()

@@ -103,6 +103,7 @@ export const en = {
       too_large: "“{name}” is too large. The limit is {limit}.",
     },
   },
+  export: { title: "Save a copy as", markdown: "Markdown", json: "JSON" },
   settings: { title: "Conversation settings" },
   parameters: {
     title: "Parameters of answers",

@@ -99,6 +99,7 @@ export const zh: typeof en = {
       too_large: "“{name}”过大，上限为 {limit}。",
     },
   },
+  export: { title: "另存为", markdown: "Markdown", json: "JSON" },
   settings: { title: "对话设置" },
   parameters: {
     title: "回答的参数",

@@ -1,0 +1,111 @@
+import { describe, expect, test, vi } from "vitest";
+import { createI18n } from "vue-i18n";
+import type { Conversation, Message } from "../../src/api";
+import { branchTo, fileName, loadAll } from "../../src/exporting";
+import { toMarkdown } from "../../src/exporting/markdown";
+import { en } from "../../src/i18n/en";
+import type { Block } from "../../src/stream";
+
+const { t, te } = createI18n({ legacy: false, locale: "en", messages: { en } }).global;
+const texts = { t: t as never, te, locale: "en" };
+
+const message = (id: string, blocks: Block[], fields: Partial<Message> = {}): Message => ({
+  ...{ id, conversation_id: "c", parent_id: null, role: "assistant", blocks, model: "p/m" },
+  ...{ status: "complete", finish_reason: "stop", usage: null, timing: null, error: null },
+  ...{ created_at: "", ended_at: null },
+  ...fields,
+});
+const asked = (id: string, text: string, parent: string | null = null): Message =>
+  message(id, [{ type: "text", text }], { role: "user", model: null, parent_id: parent });
+const titled = (title: string | null): Pick<Conversation, "title" | "system"> => ({
+  title,
+  system: null,
+});
+
+describe("Markdown", () => {
+  test("has the title, the system prompt and each message under a heading", () => {
+    const answer = message("a", [{ type: "text", text: "**Blue.**\n" }]);
+
+    expect(
+      toMarkdown({ title: "The\nsky", system: "Be brief." }, [asked("q", "Why?"), answer], texts),
+    ).toBe(`# The sky
+
+## System prompt
+
+Be brief.
+
+## You
+
+Why?
+
+## Answer (p/m)
+
+**Blue.**
+`);
+  });
+
+  test("quotes reasoning, fences calls and results, and names what is attached", () => {
+    const markdown = toMarkdown(
+      titled(null),
+      [
+        message("a", [
+          { type: "reasoning", text: "One.\n\nTwo." },
+          { type: "tool_call", id: "1", name: "weather", arguments: '{"city":"Bern"}' },
+          { type: "tool_call", id: "2", name: "cut", arguments: '{"ci' },
+        ]),
+        message(
+          "q",
+          [
+            { type: "tool_result", id: "1", text: "```\n21", is_error: true },
+            { type: "image", file_id: "f" },
+            { type: "file", url: "https://example.org/a b", name: "a.pdf" },
+          ],
+          { role: "user" },
+        ),
+      ],
+      texts,
+    );
+
+    expect(markdown).toContain("# Untitled");
+    expect(markdown).toContain("> **Reasoning**\n>\n> One.\n>\n> Two.");
+    expect(markdown).toContain('Wants to call weather\n\n```json\n{\n  "city": "Bern"\n}\n```');
+    expect(markdown).toContain('```json\n{"ci\n```');
+    expect(markdown).toContain("A tool failed\n\n````\n```\n21\n````");
+    expect(markdown).toContain("*Attached image*\n\n[a.pdf](<https://example.org/a b>)");
+  });
+
+  test("says of an answer that is not whole how it ended", () => {
+    const stopped = message("a", [{ type: "text", text: "Hel" }], { status: "stopped" });
+
+    expect(toMarkdown(titled("x"), [stopped], texts)).toMatch(/Hel\n\n\*The answer was stopped/);
+  });
+});
+
+test("all pages are loaded, and the branch is taken out of them", async () => {
+  const first = [asked("q1", "1"), message("a1", [], { parent_id: "q1" })];
+  const second = [asked("q2", "2", "a1"), message("a2", [], { parent_id: "q2" })];
+  const other = message("a3", [], { parent_id: "q1" });
+  const messages = vi
+    .fn()
+    .mockResolvedValueOnce({ data: [...second, other], next: "before q2" })
+    .mockResolvedValueOnce({ data: first, next: null });
+
+  const loaded = await loadAll({ messages }, "c");
+
+  expect(messages.mock.calls).toEqual([["c"], ["c", "before q2"]]);
+  expect(loaded.map(({ id }) => id)).toEqual(["q1", "a1", "q2", "a2", "a3"]);
+  expect(branchTo(loaded, "a2").map(({ id }) => id)).toEqual(["q1", "a1", "q2", "a2"]);
+  expect(branchTo(loaded, "a3").map(({ id }) => id)).toEqual(["q1", "a3"]);
+});
+
+test.each([
+  ["Why is the sky blue?", "Why is the sky blue"],
+  ["为什么：天空", "为什么：天空"],
+  ["../../etc/passwd", "etc passwd"],
+  ['a\\b/c:d*e?f"g<h>i|j', "a b c d e f g h i j"],
+  ["...", "conversation"],
+  [null, "conversation"],
+  ["💧".repeat(80), "💧".repeat(60)],
+])("a file is named after its conversation: %s", (title, name) => {
+  expect(fileName({ title })).toBe(name);
+});
