@@ -71,3 +71,46 @@ async def test_parameters_go_with_each_question_and_the_conversation_is_saved_as
     assert 3 == len(json.loads(saved["first.json"])["messages"])
     [kept] = (await call(headrace.url, "GET", "/api/v1/conversations")).body["data"]
     assert {"parameters"} == kept["metadata"].keys()
+
+
+@pytest.mark.gen_test
+async def test_keys_do_what_the_sheet_of_shortcuts_says(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor, web: Path
+) -> None:
+    upstream.tokens("Hel")
+    context = await visitor.context(permissions=["clipboard-read", "clipboard-write"])
+    tab = await visitor.open(headrace.url, context=context)
+    keys = tab.page.keyboard
+    await tab.ask("hi")
+    await tab.expect_text("Hel")
+
+    await keys.press("Control+/")
+    sheet = tab.page.get_by_role("dialog", name="Keyboard shortcuts")
+    await expect(sheet.locator("div", has_text="Copy the last answer").first).to_contain_text("C")
+    assert [] == await axe(tab, web)
+    await tab.screenshot("shortcuts")
+    await keys.press("Control+k")  # nothing behind the sheet
+    await keys.press("Escape")
+    await expect(sheet).to_have_count(0)
+    await tab.expect_status("live")
+
+    await tab.page.get_by_label("Search titles").focus()
+    await keys.press("Escape")  # clears the search
+    await tab.button("Conversation settings").focus()
+    await tab.expect_status("live")
+    await keys.press("Escape")
+    await tab.expect_status("stopped")
+    await keys.press("Control+Shift+C")
+    await expect(tab.page.get_by_text("Copied").first).to_be_attached()
+    assert "Hel" == await tab.page.evaluate("navigator.clipboard.readText()")
+
+    await keys.press("Control+k")
+    await expect(tab.page.get_by_label("Search titles")).to_be_focused()
+    await keys.press("Shift+Escape")
+    await expect(tab.field).to_be_focused()
+    await tab.button("Keyboard shortcuts").click()
+    await sheet.get_by_role("button", name="Close").click()
+    await keys.press("Control+Shift+O")
+    await expect(tab.answers).to_have_count(0)
+    await expect(tab.page).to_have_url(f"{headrace.url}/")
+    await expect(tab.field).to_be_focused()

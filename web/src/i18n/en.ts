@@ -103,6 +103,18 @@ export const en = {
       too_large: "“{name}” is too large. The limit is {limit}.",
     },
   },
+  help: {
+    title: "Keyboard shortcuts",
+    close: "Close",
+    send: "Send the question",
+    newLine: "New line",
+    newConversation: "New conversation",
+    search: "Search titles",
+    focus: "Go to the question",
+    stop: "Stop the answer",
+    copyLast: "Copy the last answer",
+    help: "Show this list",
+  },
   export: { title: "Save a copy as", markdown: "Markdown", json: "JSON" },
   settings: { title: "Conversation settings" },
   parameters: {

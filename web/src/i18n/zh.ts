@@ -99,6 +99,18 @@ export const zh: typeof en = {
       too_large: "“{name}”过大，上限为 {limit}。",
     },
   },
+  help: {
+    title: "键盘快捷键",
+    close: "关闭",
+    send: "发送问题",
+    newLine: "换行",
+    newConversation: "新对话",
+    search: "搜索标题",
+    focus: "回到输入框",
+    stop: "停止回答",
+    copyLast: "复制最后一个回答",
+    help: "显示此列表",
+  },
   export: { title: "另存为", markdown: "Markdown", json: "JSON" },
   settings: { title: "对话设置" },
   parameters: {
