@@ -298,6 +298,13 @@ class Problem(msgspec.Struct, frozen=True):
             examples=[20],
         ),
     ] = msgspec.UNSET
+    provider_code: Annotated[
+        str | msgspec.UnsetType,
+        Meta(
+            description="The provider's own code or word for it, if it sent one.",
+            examples=["rate_limit_exceeded"],
+        ),
+    ] = msgspec.UNSET
     reason: Annotated[
         str | msgspec.UnsetType,
         Meta(
@@ -315,6 +322,7 @@ class Problem(msgspec.Struct, frozen=True):
             request_id,
             retryable=failure.retryable or msgspec.UNSET,
             retry_after=msgspec.UNSET if failure.retry_after is None else failure.retry_after,
+            provider_code=failure.provider_code or msgspec.UNSET,
         )
 
 

@@ -105,6 +105,13 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
             examples=[20],
         ),
     ] = None
+    provider_code: Annotated[
+        str | None,
+        Meta(
+            description="The provider's own code or word for it, if it sent one.",
+            examples=["rate_limit_exceeded"],
+        ),
+    ] = None
 
 
 class ClientData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

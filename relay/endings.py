@@ -66,7 +66,9 @@ def _outcome(generation: Generation) -> tuple[Status, ProviderError | RelayError
 def failure_of(error: ProviderError | RelayError) -> Failure:
     """The failure that readers get and that is stored for an error."""
     if isinstance(error, ProviderError):
-        return Failure(error.code, str(error), error.retryable, error.retry_after)
+        return Failure(
+            error.code, str(error), error.retryable, error.retry_after, error.provider_code
+        )
     return Failure(error.code, str(error))
 
 

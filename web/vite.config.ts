@@ -10,6 +10,7 @@ export default defineConfig({
     __VUE_OPTIONS_API__: false,
     __VUE_I18N_LEGACY_API__: false,
     __INTLIFY_PROD_DEVTOOLS__: false,
+    __INTLIFY_DROP_MESSAGE_COMPILER__: true,
   },
   build: {
     target: "es2023",

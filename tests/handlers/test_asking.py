@@ -171,6 +171,8 @@ async def test_json_of_a_failed_answer_is_an_error_with_the_message_beside_it(
     answer = await call(headrace.url, "POST", "/api/v1/chat", {"content": "q"}, headers=headers)
     assert (503, "provider_rate_limited") == (answer.status, answer.body["error"]["code"])
     assert "failed" == answer.body["message"]["status"]
+    assert "rate_limit_exceeded" == answer.body["error"]["provider_code"]
+    assert "rate_limit_exceeded" == answer.body["message"]["error"]["provider_code"]
     assert "sk-secret" not in str(answer.body)
 
 

@@ -5,66 +5,34 @@ import {
   AuthHeaders,
   type AnswerError,
   type Block,
-  type EndStatus,
   type HeaderSource,
-  type Timing,
-  type Usage,
+  type Schemas,
 } from "./stream";
 
-export interface Conversation {
-  id: string;
-  title: string | null;
-  model: string | null;
-  system: string | null;
-  /** The client's own: up to 16 strings, of up to 512 characters each. */
-  metadata: Record<string, string>;
-  created_at: string;
-  updated_at: string;
-}
+/** A conversation, without what the page has no use for. */
+export type Conversation = Pick<
+  Schemas["Conversation"],
+  "id" | "title" | "model" | "system" | "metadata" | "created_at" | "updated_at"
+>;
 
-export interface Message {
-  id: string;
-  conversation_id: string;
-  /** An answer's question, or the answer that a question follows; null for a first question. */
-  parent_id: string | null;
+/**
+ * A message, of which the server sends all fields. The parent of an answer is its question, that of
+ * a question the answer before it.
+ */
+export type Message = Required<Omit<Schemas["Message"], "role" | "blocks" | "error">> & {
   role: "user" | "assistant";
   blocks: Block[];
-  model: string | null;
-  status: "live" | EndStatus;
-  finish_reason: string | null;
-  usage: Usage | null;
-  timing: Timing | null;
   error: AnswerError | null;
-  created_at: string;
-  ended_at: string | null;
-}
+};
 
-export interface Model {
-  id: string;
-  default: boolean;
-  /** The options that a question to it may have. */
-  options: string[];
-  /** What questions to it may carry besides text. */
-  input_kinds: string[];
-}
+/** A model that can be asked. */
+export type Model = Schemas["ModelEntry"];
 
 /** What one question may bring: characters, files, and bytes of a file and of the request. */
-export interface QuestionLimits {
-  max_question_chars: number;
-  max_files: number;
-  max_file_bytes: number;
-  /** Of the request without the contents of files. */
-  max_body_bytes: number;
-  /** Of the request with them, in base64. */
-  max_file_body_bytes: number;
-}
+export type QuestionLimits = Schemas["QuestionLimits"];
 
 /** The user of a request. */
-export interface Me {
-  user: string;
-  admin: boolean;
-  limits: QuestionLimits;
-}
+export type Me = Schemas["Me"];
 
 /** A page of a list, and the cursor of the next page; null on the last one. */
 export interface Page<T> {

@@ -1,6 +1,6 @@
 import { createApp } from "vue";
 import App from "./App.vue";
-import { i18n } from "./i18n";
+import { i18n, showLanguage } from "./i18n";
 import "./style/base.css";
 import "./style/layout.css";
 import "./style/sideBar.css";
@@ -18,4 +18,5 @@ import "./style/print.css";
 for (const icon of document.querySelectorAll<HTMLLinkElement>("link[rel=icon]"))
   icon.setAttribute("href", icon.href);
 
+await showLanguage();
 createApp(App).use(i18n).mount("#app");

@@ -89,10 +89,12 @@ class FormulaReader {
     let primes = "";
     for (let next = this.#skipSpace(); next !== undefined; next = this.#skipSpace()) {
       if (next === "\\limits" || next === "\\nolimits") this.#at++;
-      else if (next === "_") (this.#at++, (below = this.#single()));
-      else if (next === "^") (this.#at++, (above = this.#single()));
-      else if (next === "'") (this.#at++, (primes += ` ${this.vocabulary.phrases.prime}`));
-      else break;
+      else if (next === "_") below = this.#singleAfter();
+      else if (next === "^") above = this.#singleAfter();
+      else if (next === "'") {
+        this.#at++;
+        primes += ` ${this.vocabulary.phrases.prime}`;
+      } else break;
     }
     if (BIG.test(command)) return this.#ranged(command, base, below, above);
     const sub = below === undefined ? "" : this.#phrase("subscript", below);
@@ -119,6 +121,12 @@ class FormulaReader {
     if (exponent === star) return exponent;
     if (exponent.split(" ").every((word) => word === prime || word === "prime")) return exponent;
     return this.#phrase("power", exponent);
+  }
+
+  /** One group, command or sign, behind the sign at which the reader is. */
+  #singleAfter(): string {
+    this.#at++;
+    return this.#single();
   }
 
   /** One group, command or sign. */

@@ -1,120 +1,66 @@
 /**
- * The stream's events and the questions that lead to them, as `docs/api.md` describes them.
+ * The stream's events and the questions that lead to them, as `docs/api.md` describes them. The types
+ * of what is sent and received are generated from the server's OpenAPI document (`apiTypes.ts`);
+ * here they get their names, and where the document lists fields of which one is there, unions.
  *
  * Nothing here is checked at run time: the server never renames a field or a code, and fields that a
  * later version adds do no harm.
  */
 
+import type { components } from "./apiTypes";
+
+/** The schemas of the OpenAPI document. */
+export type Schemas = components["schemas"];
+
 /** The data of `start`, the first event on every connection. */
-export interface Start {
-  conversation_id: string;
-  question_id: string;
-  answer_id: string;
-  model: string;
-}
+export type Start = Schemas["StartEvent"];
 
 /** A tool call that the model asks for. `arguments` is JSON, complete once the answer has ended. */
-export interface ToolCallBlock {
-  type: "tool_call";
-  id: string;
-  name: string;
-  arguments: string;
-}
+export type ToolCallBlock = Schemas["ToolCallBlock"];
 
 /** Data that only the provider can read and that goes back to it with the block. It closes the block. */
-export type ProviderData = { dialect: string; model: string; value: unknown };
+export type ProviderData = Schemas["ProviderData"];
 
 /** The result of a tool call, in a question. */
-export interface ToolResultBlock {
-  type: "tool_result";
-  id: string;
-  text: string;
-  is_error?: boolean;
-}
+export type ToolResultBlock = Schemas["ToolResultBlock"];
 
 /** An image: at `url`, or as the stored file `file_id`, which GET /files/{id} returns. */
-export interface ImageBlock {
-  type: "image";
-  url?: string | null;
-  file_id?: string | null;
-  media_type?: string | null;
-  /** Bytes of the stored file. */
-  size?: number | null;
-}
+export type ImageBlock = Schemas["ImageBlock"];
 
 /** A file, likewise. */
-export interface FileBlock extends Omit<ImageBlock, "type"> {
-  type: "file";
-  name?: string | null;
-}
+export type FileBlock = Schemas["FileBlock"];
 
 /**
  * A part of a message. Of an answer's blocks only the last one grows. A later server may send types
  * that are not listed here.
  */
-export type Block = (
-  | { type: "text"; text: string }
-  | { type: "reasoning"; text: string }
-  | ToolCallBlock
-  | ToolResultBlock
-  | ImageBlock
-  | FileBlock
-) & { data?: ProviderData };
+export type Block = Schemas["ResetEvent"]["blocks"][number] & { data?: ProviderData | null };
+
+/** Of a delta's fields those that are there together: `Name` always, `More` perhaps. */
+type DeltaOf<Name extends keyof Fields, More extends keyof Fields = never> = Required<
+  Pick<Fields, Name>
+> &
+  Pick<Fields, More>;
+type Fields = Schemas["DeltaEvent"];
 
 /** What an answer grows by. A tool call has its `id` and `name` in its first delta only. */
 export type Delta =
-  | { text: string }
-  | { reasoning: string; data?: ProviderData }
-  | {
-      tool_call: { index: number; id?: string; name?: string; arguments: string };
-      data?: ProviderData;
-    }
-  | { block: Block };
+  DeltaOf<"text"> | DeltaOf<"reasoning", "data"> | DeltaOf<"tool_call", "data"> | DeltaOf<"block">;
 
 /** How an answer ended. */
-export type EndStatus = "complete" | "stopped" | "abandoned" | "failed" | "interrupted";
+export type EndStatus = Exclude<Schemas["Status"], "live">;
 
-export interface Usage {
-  input_tokens: number;
-  output_tokens: number;
-  /** True if the provider reported no usage, so that the server estimated it. */
-  estimated?: boolean;
-  /** True if the answer was cut off and these are the provider's counts until then. */
-  running?: boolean;
-  cached_tokens?: number;
-  cache_written_tokens?: number;
-  reasoning_tokens?: number;
-}
+/** Counts of tokens; `estimated` if the provider reported none. */
+export type Usage = Schemas["Usage"];
 
 /** Milliseconds by the server's clock. `first_token_ms` and `total_ms` count from the question. */
-export interface Timing {
-  first_token_ms: number | null;
-  /** From the first reasoning delta to the first delta after the reasoning. */
-  reasoning_ms: number | null;
-  total_ms: number;
-}
+export type Timing = Schemas["Timing"];
 
-/** Why an answer failed or was interrupted. */
-export interface AnswerError {
-  code: string;
-  message: string;
-  request_id?: string;
-  /** The provider's own code or word for it, if it sent one. */
-  provider_code?: string;
-  /** Whether the same question may succeed later, if a provider caused the error. */
-  retryable?: boolean;
-  /** Seconds that the provider asked to wait. */
-  retry_after?: number;
-}
+/** Why an answer failed or was interrupted. In a stored message it has no id of a request. */
+export type AnswerError = Schemas["Failure"] & Partial<Pick<Schemas["Problem"], "request_id">>;
 
 /** The data of `end`, the last event of every stream; a stream without it was cut off. */
-export interface End {
-  status: EndStatus;
-  finish_reason: string | null;
-  usage: Usage | null;
-  timing: Timing | null;
-  error?: AnswerError;
-}
+export type End = Omit<Schemas["EndEvent"], "status"> & { status: EndStatus };
 
 /** The events of an answer: one `start`, any number of `delta` and `reset`, one `end`. */
 export type AnswerEvent =
@@ -125,32 +71,12 @@ export type AnswerEvent =
   | { type: "end"; data: End };
 
 /** Options of the answer to generate; the body of POST /answers/{id}/regenerate. */
-export interface AnswerOptions {
-  model?: string;
-  system?: string;
-  on_disconnect?: "cancel" | "finish" | { grace: number };
-  temperature?: number;
-  top_p?: number;
-  max_tokens?: number;
-  reasoning_effort?: "none" | "minimal" | "low" | "medium" | "high" | "xhigh" | "max";
-  stop?: string[];
-}
+export type AnswerOptions = Schemas["Options"];
 
 /** A part of a question. `url` is an https address, or a `data:` URI with the content in base64. */
 export type QuestionPart =
-  | { type: "text"; text: string }
-  | { type: "image"; url: string }
-  | { type: "file"; url: string; name?: string }
-  | ToolResultBlock;
+  Schemas["TextPart"] | Schemas["ImagePart"] | Schemas["FilePart"] | Schemas["ToolResultPart"];
 
 /** The body of POST /chat and of POST /conversations/{id}/messages. */
-export interface Question extends AnswerOptions {
-  content: string | QuestionPart[];
-  /** The conversation to ask in; without it a new one is created. */
-  conversation_id?: string;
-  /**
-   * The answer that the question follows: null for a first question, the newest answer by default.
-   * The parent of an earlier question makes this one an edited version of it, on a branch of its own.
-   */
-  parent_id?: string | null;
-}
+export type Question = AnswerOptions &
+  Pick<Schemas["Chat"], "conversation_id" | "parent_id"> & { content: string | QuestionPart[] };
