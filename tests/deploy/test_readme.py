@@ -18,7 +18,6 @@ _PROXIED = "https://127.0.0.1"
 _FETCHING = ("apt-get install ", "git clone ", "python3 -m venv ", "/opt/headrace/.venv/bin/pip ")
 
 
-@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_its_commands_lead_from_a_fresh_machine_to_a_service_behind_nginx(

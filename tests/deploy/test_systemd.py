@@ -17,7 +17,8 @@ from tests.readers import Reader, call
 from tests.systemd_box.box import Box
 from tests.upstreams import ScriptedUpstream
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]  # each boots a system of its own
+# Each boots a system of its own. Those with answers that go on are alone: the lease is a second.
+pytestmark = pytest.mark.slow
 
 # systemd's marks go from 0.0, shut off from everything, to 10.0. What is left is the internet.
 _EXPOSURE_AT_MOST = "12"  # in tenths
@@ -62,6 +63,7 @@ async def test_its_memory_has_a_bound_with_room_for_what_the_settings_allow_at_o
     assert "_ctypes" in maps.read_text()
 
 
+@pytest.mark.alone
 @pytest.mark.gen_test
 async def test_it_starts_as_nobody_with_its_secrets_and_keeps_what_it_stored(
     installed: Installed, upstream: ScriptedUpstream
@@ -147,6 +149,7 @@ async def test_an_unknown_credential_stops_the_start_and_is_named(installed: Ins
     await installed.until(1, "ActiveState", "active")  # it was tried again
 
 
+@pytest.mark.alone
 @pytest.mark.gen_test
 async def test_a_hung_loop_is_killed_says_where_it_hung_and_starts_anew(
     installed: Installed, upstream: ScriptedUpstream
@@ -170,6 +173,7 @@ async def test_a_hung_loop_is_killed_says_where_it_hung_and_starts_anew(
     assert "in hang_here" in said
 
 
+@pytest.mark.alone
 @pytest.mark.gen_test
 async def test_a_drain_outlasts_the_units_patience_as_long_as_the_loop_turns(
     installed: Installed, upstream: ScriptedUpstream
@@ -194,6 +198,7 @@ async def test_a_drain_outlasts_the_units_patience_as_long_as_the_loop_turns(
     assert "success" == await installed.show(1, "Result")
 
 
+@pytest.mark.alone
 @pytest.mark.gen_test
 async def test_the_socket_starts_a_process_and_takes_all_down_with_it(
     shared: Installed, upstream: ScriptedUpstream
@@ -215,6 +220,7 @@ async def _ask(size: int, model: str) -> list[Reader]:
     return readers
 
 
+@pytest.mark.alone
 @pytest.mark.gen_test
 async def test_a_process_that_starts_leaves_the_shared_socket_as_the_others_need_it(
     shared: Installed,
@@ -274,6 +280,7 @@ async def _read_to_the_end(reader: Reader) -> tuple[str, str]:
         reader = await Reader.come_back(URL, reader.answer_id, ids[-1])
 
 
+@pytest.mark.alone
 # Five starts of a process on a machine that is busy with the load.
 @pytest.mark.gen_test(timeout=90)
 async def test_a_rolling_restart_under_load_refuses_nobody_and_every_reader_reads_to_the_end(
@@ -309,6 +316,7 @@ async def test_a_rolling_restart_under_load_refuses_nobody_and_every_reader_read
     assert ["complete"] == list(load.outcomes), load.outcomes
 
 
+@pytest.mark.alone
 @pytest.mark.gen_test
 async def test_kill_9_of_one_process_refuses_nobody_and_costs_only_its_own_answers(
     shared: Installed, upstream: ScriptedUpstream
