@@ -28,13 +28,17 @@ def suite(tmp_path: Path) -> Suite:
         (ROOT / "tests" / "scheduling.py").read_bytes()
     )
 
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command += ["-p", "pytest_tornado.plugin", "-p", "xdist.plugin"]
+
     def run(body: str, *arguments: str, **environ: str) -> str:
         head = "import asyncio, logging, socket, pytest\n"
         (tmp_path / "tests" / "test_it.py").write_text(head + body, "utf-8")
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
+            [*command, *arguments],
             cwd=tmp_path,
-            env={"PATH": "/usr/bin:/bin", **environ},
+            # To import the plugins of other packages takes longer than to run these tests.
+            env={"PATH": "/usr/bin:/bin", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **environ},
             capture_output=True,
             text=True,
             check=False,
