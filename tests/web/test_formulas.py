@@ -55,7 +55,9 @@ async def test_formulas_keep_their_strokes_their_place_and_their_latex(
     await expect(tab.text.locator(".tml-cancel")).not_to_have_css("background-image", "none")
     signs = tab.text.locator("mtr mo", has_text="=")
     places = [await sign.bounding_box() for sign in await signs.all()]
-    assert places[0] and places[1] and abs(places[0]["x"] - places[1]["x"]) < 1
+    assert places[0]
+    assert places[1]
+    assert abs(places[0]["x"] - places[1]["x"]) < 1
 
     # Wide ones scroll by themselves, also by keyboard; the others are no tab stops.
     wide = tab.text.get_by_role("group", name="Formula")

@@ -173,7 +173,13 @@ export const en = {
     failed: "The file could not be loaded. Try again.",
   },
   block: { other: "This page cannot show this part of the answer yet: {kind}" },
-  code: { plain: "text", copy: "Copy the code", label: "Code, {language}" },
+  code: {
+    plain: "text",
+    wrap: "Wrap long lines",
+    save: "Save the code as a file",
+    copy: "Copy the code",
+    label: "Code, {language}",
+  },
   image: {
     load: "Load the image from {host}",
     damaged: "This image is damaged, or of a kind that is not shown.",

@@ -169,7 +169,13 @@ export const zh: typeof en = {
     failed: "文件加载失败，点击重试",
   },
   block: { other: "本页面暂时无法显示回答的这一部分：{kind}" },
-  code: { plain: "文本", copy: "复制代码", label: "代码 {language}" },
+  code: {
+    plain: "文本",
+    wrap: "长行自动换行",
+    save: "将代码存为文件",
+    copy: "复制代码",
+    label: "代码 {language}",
+  },
   image: {
     load: "加载来自 {host} 的图片",
     damaged: "图片已损坏，或属于不显示的类型。",
