@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,7 +59,12 @@ def source(places: list[str]) -> str:
         for place in places
         for file in ([TESTS / place] if place.endswith(".py") else (TESTS / place).rglob("*.py"))
     ]
-    return "\n".join(file.read_text("utf-8") for file in files)
+    return "\n".join(map(_text, files))
+
+
+@cache
+def _text(file: Path) -> str:
+    return file.read_text("utf-8")
 
 
 @pytest.mark.parametrize("promise", PROMISES, ids=str)

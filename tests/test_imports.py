@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -114,14 +115,17 @@ ALLOWED = {
 }
 
 
-def imports(source: Path) -> Iterator[str]:
+@cache
+def imports(source: Path) -> list[str]:
     """Every module that a source file imports anywhere in it, by its full name."""
+    found: list[str] = []
     for node in ast.walk(ast.parse(source.read_bytes(), str(source))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert 0 == node.level, f"{source}: a name that begins with a dot"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return found
 
 
 def place_of(source: Path) -> str:
