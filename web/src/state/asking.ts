@@ -101,10 +101,13 @@ function outboxEntry(
   return id === null && Object.keys(parameters).length ? { ...entry, parameters } : entry;
 }
 
+/** The keys of questions that this page has sent, or has begun to look for the attachments of. */
+const begun = new Set<string>();
+
 /** Send the questions that this tab had not finished sending when its page was left. */
 async function resume(): Promise<void> {
-  const sending = new Set([...pendingTurns.values()].map(({ entry }) => entry.key));
-  const unsent = outbox.unsentBy(user.value).filter(({ key }) => !sending.has(key));
+  const unsent = outbox.unsentBy(user.value).filter(({ key }) => !begun.has(key));
+  for (const { key } of unsent) begun.add(key);
   await Promise.all(unsent.map(deliverKept));
 }
 
@@ -130,6 +133,7 @@ async function deliver(
       : [answer];
   const turn: PendingTurn = { entry, attachments, messages, controller: new AbortController() };
   const { signal } = turn.controller;
+  begun.add(entry.key);
   pendingTurns.set(entry.conversation, turn);
   if (entry.conversation === messageStore.id.value) pending.value = turn;
   const isShown = () => pending.value === turn;
