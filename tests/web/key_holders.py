@@ -1,6 +1,7 @@
 """Key holders at the page: they sign in, and have their keys revoked."""
 
 import asyncio
+import itertools
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -21,15 +22,22 @@ async def signed_in_tab(visitor: Visitor, server: Server, holder: KeyHolder, **o
     A test that revokes the key next would else refuse these requests, and not the test's own.
     """
     tab = await visitor.open_page(server.url, **options)
-    async with _accepted(tab, "/conversations?"), _accepted(tab, "/models"):
+    async with (
+        _accepted(tab, "/conversations?"),
+        _accepted(tab, "/models"),
+        _accepted(tab, "/me", 2),  # the first one is what checks the key
+    ):
         await tab.sign_in(holder.key)
     await expect(tab.field).to_be_focused()
     return tab
 
 
-def _accepted(tab: Tab, part: str) -> AbstractAsyncContextManager[object]:
-    """Wait for a response to a request with this in its address that is no refusal."""
-    return tab.page.expect_response(lambda response: response.ok and part in response.url)
+def _accepted(tab: Tab, part: str, times: int = 1) -> AbstractAsyncContextManager[object]:
+    """Wait for so many responses to requests with this in their address that are no refusals."""
+    numbers = itertools.count(1)
+    return tab.page.expect_response(
+        lambda response: response.ok and part in response.url and next(numbers) == times
+    )
 
 
 async def revoke(auth_servers: AuthServers, server: Server, holder: KeyHolder) -> None:

@@ -30,6 +30,9 @@ async def test_drafts_and_the_chosen_model_are_kept_for_each_conversation(
     picker = tab.page.get_by_label("Model", exact=True)
     await tab.field.fill("A new question")
     await picker.select_option("openai/second")
+    await tab.button("Conversation settings").click()
+    await tab.page.get_by_role("textbox", name="System prompt").fill("Not saved")
+    await tab.page.keyboard.press("Escape")
     await tab.listed("Old").click()
     await expect(tab.field).to_have_value("")
     await tab.field.fill("Half a question")
@@ -51,6 +54,12 @@ async def test_drafts_and_the_chosen_model_are_kept_for_each_conversation(
     await expect(tab.text).to_have_text("One.")
     await tab.button("New conversation").first.click()
     await expect(tab.field).to_have_value("A new question")
+    await tab.button("Conversation settings").click()
+    words = tab.page.get_by_role("textbox", name="System prompt")
+    await expect(words).to_have_value("Not saved")
+    await tab.button("Cancel").click()
+    await tab.button("Conversation settings").click()
+    await expect(words).to_have_value("")
 
 
 @pytest.mark.gen_test
@@ -148,7 +157,7 @@ async def test_a_question_asked_while_the_server_is_away_is_answered_where_it_wa
     await tab.ask("Go on")
     await expect(tab.answer).to_contain_text("connection")
     await tab.listed("Another").click()
-    await expect(tab.page.get_by_role("alert")).to_contain_text("could not be loaded")
+    await expect(tab.page.get_by_text("could not be loaded")).to_be_visible()
     await tab.listed("Count").click()
     await expect(tab.page.locator(".question > p")).to_have_text(["Go on"])
     await context.unroute_all()
@@ -233,3 +242,32 @@ async def test_a_page_whose_storage_is_damaged_and_which_is_translated_works(
     await expect(tab.text.locator("li")).to_have_text(["four", "five"])
     await expect(tab.field).to_be_focused()
     assert ["Counted"] == await titles_kept(headrace)
+
+
+@pytest.mark.gen_test
+async def test_a_question_past_the_limit_is_told_and_stays_where_it_was_written(
+    serve: Serving, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    server = await serve.start(providers=providers, limits={"max_question_chars": 20})
+    script(upstream, "One.", "Two.")
+    tab = await visitor.open(server.url)
+    await tab.field.fill("a" * 23)
+    await expect(tab.page.get_by_text("too long for this server by 3 characters")).to_be_visible()
+    await tab.screenshot("question-too-long")
+    await tab.field.press("Enter")
+    await expect(tab.button("Send")).to_have_attribute("aria-disabled", "true")
+    await expect(tab.field).to_have_value("a" * 23)
+    await tab.field.fill("a" * 20)
+    await expect(tab.page.get_by_text("too long for this server")).to_have_count(0)
+    await tab.field.press("Enter")
+    await tab.expect_text("One.")
+
+    # The page cannot always know the limit: what the server refuses is given back, too.
+    context = await visitor.context()
+    await context.route("**/api/v1/me", lambda route: route.abort("connectionrefused"))
+    other = await visitor.open(server.url, context=context)
+    await other.ask("b" * 21)
+    await expect(other.page.locator(".toast")).to_contain_text("The question is too long.")
+    await expect(other.field).to_have_value("b" * 21)
+    await expect(other.answers).to_have_count(0)
+    assert 1 == len(upstream.requests)

@@ -79,6 +79,10 @@ export const en = {
     placeholder: "Ask anything",
     hint: "Press Enter to send and Shift + Enter for a new line",
     model: "Model",
+    excess: {
+      characters: "This question is too long for this server by {count} characters.",
+      bytes: "This question is too long for this server by {count} bytes.",
+    },
   },
   attach: {
     label: "Attachments",

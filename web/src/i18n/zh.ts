@@ -77,6 +77,10 @@ export const zh: typeof en = {
     placeholder: "有问题，尽管问",
     hint: "按 Enter 发送，按 Shift + Enter 换行",
     model: "模型",
+    excess: {
+      characters: "问题超出了本服务器的上限 {count} 个字符。",
+      bytes: "问题超出了本服务器的上限 {count} 字节。",
+    },
   },
   attach: {
     label: "附件",

@@ -28,6 +28,9 @@ import { notifyTabs } from "./tabs";
  */
 const GRACE_SECONDS = 60;
 
+/** The codes with which a question is refused that has to be shortened before it is sent again. */
+const TOO_LONG = new Set(["question_too_long", "body_too_large", "too_large"]);
+
 const { pending, leaf, live, isAsking } = messageStore;
 
 /** Ask after the last message shown, or in a new conversation. Resolves when the answer has ended. */
@@ -152,8 +155,12 @@ async function deliver(
     outbox.remove(entry.key);
     const liveAnswer =
       error instanceof ApiError && error.code === "conversation_busy" && error.answerId;
-    if (!signal.aborted && !liveAnswer) return fail(answer, error);
-    // The question was withdrawn, or another tab or device asked first, whose answer is live.
+    const isTooLong =
+      error instanceof ApiError && TOO_LONG.has(error.code) && "content" in entry.asked;
+    if (isTooLong) showNotice(error.code);
+    if (!signal.aborted && !liveAnswer && !isTooLong) return fail(answer, error);
+    // The question was withdrawn or is too long, or another tab or device asked first, whose answer
+    // is live.
     pendingTurns.delete(entry.conversation);
     restore(entry, attachments);
     if (!isShown()) return;
@@ -223,6 +230,7 @@ function onAccepted(
     messageStore.id.value = id;
     navigate(id, true);
   }
+  if (entry.conversation === null) chat.forgetNewSettings(entry.options.system ?? "");
   if (messageStore.id.value === id) messageStore.append(messages);
   if (isShown) void messageStore.select(start.answer_id);
   // What came before could not be loaded if the server was away when the conversation was opened.

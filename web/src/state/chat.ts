@@ -1,6 +1,6 @@
 /** The open conversation: loading it, and changing what is shown of it. */
 
-import { computed, ref, shallowRef } from "vue";
+import { computed, ref, shallowRef, watch } from "vue";
 import { codeOf, type Conversation, type Message } from "../api";
 import { ApiError } from "../stream";
 import { answerReaders, readAnswer } from "./answerReaders";
@@ -33,11 +33,11 @@ const isAtEnd = ref(true);
 /** Show the conversation in the URL. */
 async function open(): Promise<void> {
   if (messageStore.id.value === conversationId.value) return;
-  messageStore.reset(conversationId.value, pendingTurns.get(conversationId.value));
   conversation.value = null;
   systemPrompt.value = "";
   parameters.value = {};
   state.value = "ready";
+  messageStore.reset(conversationId.value, pendingTurns.get(conversationId.value));
   await refresh();
 }
 
@@ -117,17 +117,41 @@ async function configure(settings: {
   systemPrompt: string;
   parameters: Parameters;
 }): Promise<void> {
-  if (conversation.value === null) {
-    systemPrompt.value = settings.systemPrompt;
-    parameters.value = settings.parameters;
+  const id = messageStore.id.value;
+  if (id === null) {
+    const isEmpty = Object.keys(settings.parameters).length === 0;
+    drafts.write("system", null, settings.systemPrompt);
+    drafts.write("parameters", null, isEmpty ? "" : JSON.stringify(settings.parameters));
     return;
   }
-  const { id, metadata } = conversation.value;
+  const { metadata } = conversation.value ?? (await api.conversation(id));
   const changed = await api.change(id, {
     system: settings.systemPrompt || null,
     metadata: withParameters(metadata, settings.parameters),
   });
   if (messageStore.id.value === id) show(changed);
+}
+
+// The settings of a new conversation are the same in all tabs, and those of the user who signs in.
+watch(
+  () =>
+    [messageStore.id.value, drafts.read("system", null), drafts.read("parameters", null)] as const,
+  ([id, keptSystemPrompt, keptParameters]) => {
+    if (id !== null) return;
+    systemPrompt.value = keptSystemPrompt;
+    parameters.value = parametersIn({ metadata: { parameters: keptParameters } });
+  },
+  { immediate: true, flush: "sync" },
+);
+
+/**
+ * A new conversation has been made with its settings: the next one has none, unless another tab has
+ * meanwhile given it a system prompt that is not the one that was sent.
+ */
+function forgetNewSettings(sentSystemPrompt: string): void {
+  if (drafts.read("system", null) !== sentSystemPrompt) return;
+  drafts.write("system", null, "");
+  drafts.write("parameters", null, "");
 }
 
 /** Rename a conversation, which may be the open one. */
@@ -143,6 +167,6 @@ export const chat = {
   busyConversations: computed(
     () => new Set([...answerReaders.values()].map(({ conversation }) => conversation)),
   ),
-  ...{ open, refresh, retry, show, rename, selectBranch, configure },
+  ...{ open, refresh, retry, show, rename, selectBranch, configure, forgetNewSettings },
   ...{ loadOlder: messageStore.loadOlder, siblings: messageStore.siblings },
 };

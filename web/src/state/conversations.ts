@@ -21,10 +21,14 @@ const nextCursor = ref<string | null>(null);
 const loadError = ref<string | null>(null);
 const search = ref("");
 
+/** Ids of conversations that were deleted while this page was open; a late response may list them. */
+const gone = new Set<string>();
+
 const listed = computed(() => {
   const wanted = search.value.trim().toLowerCase();
   return loaded.value.filter(
-    ({ id, title }) => !deletions.ids.value.has(id) && (title ?? "").toLowerCase().includes(wanted),
+    ({ id, title }) =>
+      !gone.has(id) && !deletions.ids.value.has(id) && (title ?? "").toLowerCase().includes(wanted),
   );
 });
 
@@ -73,6 +77,7 @@ function upsert(conversation: Conversation): void {
 
 /** Remove a conversation that does not exist any more from the page. */
 function drop(id: string): void {
+  gone.add(id);
   loaded.value = loaded.value.filter((conversation) => conversation.id !== id);
   drafts.drop(id);
   forgetIn(user.value, id);

@@ -11,10 +11,11 @@ import { deviceStorage, hasTexts, keptName, nameOfKey } from "./browserStorage";
 import { user } from "./session";
 
 /**
- * `question`: the text in the composer. `model`: the model that was chosen for it. `system`: the
- * system prompt of a new conversation. `settings`: a system prompt that is not saved.
+ * `question`: the text in the composer. `model`: the model that was chosen for it. `unsaved`: the
+ * system prompt in the dialog. `system`, `parameters`: what was saved for a new conversation, the
+ * latter as JSON.
  */
-export type DraftKind = "question" | "model" | "system" | "settings";
+export type DraftKind = "question" | "model" | "unsaved" | "system" | "parameters";
 
 /** A conversation's id; null for the new one. */
 type Place = string | null;

@@ -81,9 +81,14 @@ function isEntry(value: unknown): value is OutboxEntry {
   const areIds = [user, conversation, parent, edited].every(
     (id) => id === null || typeof id === "string",
   );
-  const isAsked = hasTexts(asked, "beside") || hasTexts(asked, "content");
+  const isQuestion =
+    hasTexts(asked, "content") && (!("attached" in asked) || isList(asked.attached));
+  const isAsked = isQuestion || hasTexts(asked, "beside");
   return areIds && isAsked && typeof options === "object" && options !== null;
 }
+
+const isList = (value: unknown): boolean =>
+  Array.isArray(value) && value.every((each) => typeof each === "string");
 
 function write(entries: OutboxEntry[]): void {
   tabStorage.write(STORAGE_NAME, entries.length ? JSON.stringify(entries) : null);

@@ -47,6 +47,9 @@ beforeEach(() => {
   }
   vi.doMock("../../src/state/outbox", async (original) => ({ ...(await original()), send }));
   api.conversation.mockReset().mockImplementation(async (id) => conversation(id));
+  api.change
+    .mockReset()
+    .mockImplementation(async (id, changes) => ({ ...conversation(id), ...changes }));
   api.messages.mockReset().mockImplementation(async (id) => ({
     data: id === "one" ? STORED : [],
     next: null,
@@ -60,7 +63,7 @@ async function opened() {
   const { navigate } = await import("../../src/state/route");
   await chat.open();
   const shown = () => chat.path.value.map(({ id }) => id);
-  const go = (id: string) => (navigate(id), chat.open());
+  const go = (id: string | null) => (navigate(id), chat.open());
   return { asking, chat, go, shown };
 }
 
@@ -101,7 +104,6 @@ test("a question that is accepted while its conversation is being loaded is not 
 
 test("renaming the open conversation renames what is shown of it, and another one does not", async () => {
   const { chat } = await opened();
-  api.change.mockImplementation(async (id, { title }) => conversation(id, title ?? ""));
 
   await chat.rename(conversation("two"), "Other");
   expect(chat.conversation.value?.title).toBe("one");
@@ -129,4 +131,40 @@ test("a question that was refused is in the composer of the next page, and of no
   tab.window.dispatchEvent(new Event("pagehide"));
 
   expect(tab.local.items.size).toBe(0);
+});
+
+test("the settings of a new conversation are kept until it is made, and then are its own", async () => {
+  const first = await opened();
+  const settings = { systemPrompt: "Be brief.", parameters: { temperature: 0.5 } };
+  await first.go(null);
+  await first.chat.configure(settings);
+  await first.go("one");
+  expect(first.chat.systemPrompt.value).toBe("");
+  expect(first.chat.parameters.value).toEqual({});
+  await first.go(null);
+  expect(first.chat.systemPrompt.value).toBe("Be brief.");
+
+  vi.resetModules();
+  tab = openTab("/", { local: tab.local });
+  const { asking, chat, go } = await opened();
+  expect(chat.systemPrompt.value).toBe("Be brief.");
+  expect(chat.parameters.value).toEqual({ temperature: 0.5 });
+  accept();
+  await asking.send("q2", null);
+  expect(api.change.mock.lastCall?.[1].metadata).toEqual({ parameters: '{"temperature":0.5}' });
+  await go(null);
+
+  expect(chat.systemPrompt.value).toBe("");
+  expect(chat.parameters.value).toEqual({});
+});
+
+test("settings of a conversation that could not be loaded are stored with it all the same", async () => {
+  api.conversation.mockRejectedValueOnce(new TypeError("Failed to fetch"));
+  const { chat } = await opened();
+  expect(chat.state.value).toBe("failed");
+
+  await chat.configure({ systemPrompt: "Be brief.", parameters: {} });
+
+  expect(api.change).toHaveBeenLastCalledWith("one", { system: "Be brief.", metadata: {} });
+  expect(chat.systemPrompt.value).toBe("Be brief.");
 });
