@@ -27,7 +27,9 @@ _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
+    ".png": "image/png",
     ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
 }
 
 _POLICY = "; ".join(
@@ -37,6 +39,7 @@ _POLICY = "; ".join(
         "style-src 'self'",
         "img-src 'self' blob: https:",  # blob: a stored image, which the page has fetched
         "connect-src 'self'",
+        "manifest-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",

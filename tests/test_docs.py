@@ -146,3 +146,9 @@ def test_every_module_of_a_room_is_named_in_the_architecture_or_by_the_room_itse
 
     modules = {file.name for file in (ROOT / room).glob("*.py")} - {"__init__.py"}
     assert modules == named
+
+
+def test_the_readmes_show_every_picture_of_the_page() -> None:
+    there = {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.png")}
+    for readme in ("README.md", "README.zh-CN.md"):
+        assert there == set(re.findall(r"docs/[\w.-]+\.png", (ROOT / readme).read_text("utf-8")))

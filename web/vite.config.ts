@@ -1,9 +1,10 @@
 import vue from "@vitejs/plugin-vue";
 import { defineConfig } from "vite";
+import { manifest } from "./build/manifest.ts";
 import { precompress } from "./build/precompress.ts";
 
 export default defineConfig({
-  plugins: [vue(), precompress()],
+  plugins: [vue(), manifest(), precompress()],
   base: "./", // so that the page can be served below any path of a site
   define: {
     // Parts of the libraries that the page does not use are left out of the build.

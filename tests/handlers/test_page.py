@@ -63,6 +63,7 @@ async def test_the_policy_allows_no_script_and_no_style_but_the_built_ones(
 
     assert "'none'" == policy["default-src"]
     assert "'self'" == policy["script-src"] == policy["style-src"] == policy["connect-src"]
+    assert "'self'" == policy["manifest-src"]
     assert "'none'" == policy["frame-ancestors"] == policy["base-uri"] == policy["form-action"]
     assert "'script'" == policy["require-trusted-types-for"]
     assert "unsafe" not in page.headers["content-security-policy"]

@@ -8,7 +8,6 @@ import pytest
 from playwright.async_api import expect
 
 from app.server import Server
-from tests.readers import call
 from tests.upstreams import ScriptedUpstream
 from tests.web.browsing import LAPTOP, NARROWEST, PHONE, Tab, Visitor
 from tests.web.contents import IN_CHINESE, RICH
@@ -193,26 +192,3 @@ async def test_an_answer_and_its_code_can_be_copied(
 
     assert code.startswith("def scattered(")
     assert RICH == answer
-
-
-@pytest.mark.gen_test
-async def test_the_picture_in_the_readme(
-    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
-) -> None:
-    """For taking it anew: `cp tests/web/seen/readme.png docs/screenshot.png`."""
-    titles = "Canals of the Ming dynasty|为什么天空是蓝色的？|Backpressure, explained|东京三日行程"
-    for title in titles.split("|"):
-        await call(headrace.url, "POST", "/api/v1/conversations", {"title": title})
-    tab = await visitor.open(headrace.url, viewport={"width": 1120, "height": 760})
-    upstream.tokens(RICH.partition("## In code")[0])
-    await tab.ask("Why is the sky blue?")
-    await expect(tab.text.locator("math").nth(1)).to_be_visible()
-    await expect(tab.text).to_contain_text("the blue is gone")
-
-    await tab.screenshot("readme")
-
-    upstream.finish()
-    await tab.expect_status("complete")
-    readme = Path(__file__).parents[2] / "README.md"
-    assert "](docs/screenshot.png)" in readme.read_text("utf-8")
-    assert (readme.parent / "docs/screenshot.png").exists()

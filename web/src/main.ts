@@ -14,9 +14,12 @@ import "./style/short.css";
 import "./style/forcedColours.css";
 import "./style/print.css";
 
-// Browsers load the icon again later, when a relative address would refer to the conversation's URL.
-for (const icon of document.querySelectorAll<HTMLLinkElement>("link[rel=icon]"))
-  icon.setAttribute("href", icon.href);
+// Browsers load icons and the manifest later, when a relative address would refer to the
+// conversation's URL.
+for (const link of document.querySelectorAll<HTMLLinkElement>(
+  "link[rel$=icon], link[rel=manifest]",
+))
+  link.setAttribute("href", link.href);
 
 await showLanguage();
 createApp(App).use(i18n).mount("#app");

@@ -50,7 +50,7 @@ export const en = {
     week: "Last seven days",
     older: "Older",
   },
-  theme: { label: "Theme", system: "System theme", light: "Light", dark: "Dark" },
+  theme: { label: "Theme", system: "System", light: "Light", dark: "Dark" },
   language: "Language",
   empty: {
     title: "What would you like to know?",
