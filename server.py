@@ -16,6 +16,7 @@ Those from `migrate` on work on the store itself (`commands.py`), and need no se
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -52,9 +53,12 @@ def main(arguments: list[str]) -> int:
                     "ignored variables that Kubernetes sets for a Service: %s",
                     ", ".join(sorted(links)),
                 )
-            # A third of a second's work, which no other command waits for.
+            # A third of a second's work, which no other command waits for. It makes no garbage;
+            # looking for some took 15 % of it.
+            gc.disable()
             from app.lifecycle import serve
 
+            gc.enable()
             asyncio.run(serve(settings))
     except (SettingsError, StorageError, CannotListen, CannotManage) as error:
         print(f"headrace: {error}", file=sys.stderr)

@@ -22,7 +22,7 @@ from tests.serving import Serving
 from tests.upstreams import ScriptedUpstream
 
 # For each operation and phase. The phase called coverage tries every bound of every field anyway.
-_EXAMPLES = int(os.environ.get("HEADRACE_TEST_EXAMPLES", "5"))
+_EXAMPLES = int(os.environ.get("HEADRACE_TEST_EXAMPLES", "3"))
 
 # Seconds. A run of the suite takes half a minute on an idle core; each example more is a request.
 _PATIENCE = 300 + _EXAMPLES
