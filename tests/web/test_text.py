@@ -3,7 +3,7 @@
 import base64
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from app.server import Server
 from tests.upstreams import ScriptedUpstream
@@ -72,7 +72,7 @@ async def test_a_text_of_many_kinds_is_set_right_and_printed_whole(
 
     code = page.locator(".question code", has_text="x59 = 59")
     await expect(code).not_to_be_in_viewport()
-    await page.get_by_role("button", name="Show all 64 lines").click()
+    await page.get_by_role("button", name="Show the whole question").click()
     await expect(page.get_by_role("button", name="Show less")).to_have_attribute(
         "aria-expanded", "true"
     )
@@ -93,3 +93,29 @@ async def test_a_text_of_many_kinds_is_set_right_and_printed_whole(
             "element => element.getBoundingClientRect().right <= innerWidth"
         ), f"a wide {wide} fits the paper"
     await tab.screenshot("printed")
+
+
+@pytest.mark.gen_test
+async def test_a_text_is_shown_as_it_is_until_its_parser_can_be_loaded(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    tab = await visitor.open(headrace.url)
+    refused: list[str] = []
+
+    async def refuse(route: Route) -> None:
+        refused.append(route.request.url)
+        await route.abort()
+
+    parser = "**/assets/MarkdownText-*.js"
+    await tab.page.route(parser, refuse)
+    upstream.tokens("Some **bold**\nwords")
+    upstream.finish()
+    await tab.ask("hi")
+    await tab.expect_status("complete")
+    await tab.expect_text("Some **bold**\nwords")
+    assert refused
+
+    await tab.page.unroute(parser)
+
+    await expect(tab.text.locator("strong")).to_have_text("bold")
+    tab.errors.clear()  # that the parser could not be loaded

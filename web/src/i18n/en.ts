@@ -156,7 +156,7 @@ export const en = {
     next: "Next version",
     position: "Version {number} of {count}",
   },
-  question: { unfold: "Show all {count} lines", fold: "Show less" },
+  question: { unfold: "Show the whole question", fold: "Show less" },
   role: { question: "You", answer: "Answer" },
   reasoning: {
     now: "Thinking…",

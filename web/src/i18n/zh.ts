@@ -152,7 +152,7 @@ export const zh: typeof en = {
     next: "下一个版本",
     position: "第 {number} 个版本，共 {count} 个",
   },
-  question: { unfold: "显示全部 {count} 行", fold: "收起" },
+  question: { unfold: "展开全部", fold: "收起" },
   role: { question: "您", answer: "回答" },
   reasoning: {
     now: "正在思考……",

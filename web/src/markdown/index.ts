@@ -9,7 +9,7 @@ import { defineAsyncComponent, h, type Component, type FunctionalComponent } fro
 const PATIENCE_MS = 300;
 
 /** Milliseconds between attempts. They go on while the text is shown: a server may be away for long. */
-const RETRY_MS = 5000;
+const RETRY_MS = 3000;
 
 const PlainText: FunctionalComponent<{ text?: string; code?: string }> = ({ text, code }) =>
   h("div", { class: "markdown plain", dir: "auto" }, text ?? code);
