@@ -1,10 +1,11 @@
 """Measures how responsive the page stays while a long answer streams into it.
 
-    page.py [--tokens 20000] [--per-second 200] [--text essay|paragraph]
+    page.py [--tokens 20000] [--per-second 200] [--text essay|paragraph|code|list] [--slowdown 4]
 
 Server and upstream are started as for run.py. The browser is the system's Chromium, headless and so
-without a graphics card. `essay` is Markdown as models write it, with code, tables and formulas;
-`paragraph` is a single endless paragraph, the worst case, because none of it is ever finished.
+without a graphics card, and its page has a CPU that is slower by the factor `--slowdown`, as a
+phone's is. `essay` is Markdown as models write it, with code, tables and formulas. The others are
+one endless paragraph, block of code or list: the worst cases, because none of it is ever finished.
 
 The figures are of the tasks of the page's main thread: during a task nobody can scroll or type.
 Elapsed time includes what the machine did for other processes meanwhile; CPU time does not.
@@ -26,16 +27,19 @@ _ENDED = """() => new Promise((resolve) => {
   }).observe(document.body, { subtree: true, attributeFilter: ["data-status"] });
 })"""
 
+# The upstream's name of each text.
+_KINDS = {"essay": "essay", "paragraph": "paced", "code": "code", "list": "list"}
+
 
 async def main() -> None:
     """Ask a question, wait for the answer's end, and print what the browser traced."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tokens", type=int, default=20_000)
     parser.add_argument("--per-second", type=int, default=200)
-    parser.add_argument("--text", choices=("essay", "paragraph"), default="essay")
+    parser.add_argument("--text", choices=_KINDS, default="essay")
+    parser.add_argument("--slowdown", type=float, default=4)
     options = parser.parse_args()
-    kind = "essay" if options.text == "essay" else "paced"
-    model = f"bench/{kind}-{options.tokens}-{1000 // options.per_second}"
+    model = f"bench/{_KINDS[options.text]}-{options.tokens}-{1000 // options.per_second}"
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     async with started_servers() as [server], async_playwright() as playwright:
         browser = await playwright.chromium.launch(
@@ -47,6 +51,8 @@ async def main() -> None:
         await page.goto(f"{url}/c/{(await created.json())['id']}")
         await expect(page.get_by_label("Model")).to_have_value(model)
         await page.locator(".composer textarea").fill("tell tag")
+        devtools = await page.context.new_cdp_session(page)
+        await devtools.send("Emulation.setCPUThrottlingRate", {"rate": options.slowdown})
         await browser.start_tracing(page=page, categories=["toplevel"])
         await page.keyboard.press("Enter")
         async with asyncio.timeout(60 + 2 * options.tokens / options.per_second):
@@ -55,7 +61,7 @@ async def main() -> None:
         chars = len(await page.locator("article.answer").last.text_content() or "")
         await browser.close()
     pace = f"{options.tokens} tokens of {options.text} at {options.per_second}/s"
-    print(f"page: {pace}, {chars} characters shown")
+    print(f"page: {pace}, {chars} characters shown, CPU slower by {options.slowdown:g}")
     print(f"  longest task, elapsed time   {elapsed[-1]:.0f} ms; {_over(elapsed)} over 200 ms")
     print(f"  longest task, CPU time       {cpu[-1]:.0f} ms; {_over(cpu)} over 200 ms")
     print(f"  main thread, CPU time        {sum(cpu) / 1000:.1f} s in total")

@@ -1,7 +1,8 @@
 """A provider for benchmarks: it speaks OpenAI's dialect at a given pace.
 
 The model's name selects what it sends: `paced-200-20` is 200 tokens, 20 ms apart, each in a write
-of its own; `essay-200-20` is the same with the Markdown that models write; `long-1000-0` has a
+of its own; `essay-200-20` is the same with the Markdown that models write, `code-200-20` with a
+single block of code, and `list-200-20` with a single list; `long-1000-0` has a
 thousand characters in each token; `emoji-1000-0` has one emoji among them; `held-1000-0` does not
 end; `silent` sends headers only; `mute` sends nothing; `cut-20-5` breaks the connection after its
 tokens, `refused` is status 500. An answer's first token is the question's last word, so that every
@@ -41,11 +42,33 @@ def scattered(wavelength: float) -> float:
 $$ \frac{I_{450}}{I_{700}} = \left( \frac{700}{450} \right)^4 $$
 
 """
-# Four characters each, as tokens of English have.
-_ESSAY_TOKENS = tuple(_ESSAY[at : at + 4] for at in range(0, len(_ESSAY), 4))
+_FUNCTION = """def scattered(wavelength: float, reference: float = 700.0) -> float:
+    \"\"\"How much more than red, by Rayleigh's law.\"\"\"
+    if wavelength <= 0:
+        raise ValueError(f"no wavelength: {wavelength}")
+
+    return (reference / wavelength) ** 4  # nanometres
+
+
+"""
+# Its fence must open once, so it is longer than any answer: 40,000 tokens.
+_CODE = "\n\n```python\n" + _FUNCTION * (160_000 // len(_FUNCTION))
+_LIST = """
+- **Violet** is scattered most, but there is less of it, and our eyes are *less sensitive* to it.
+  - Its wavelength is `400 nm`, so that \\( (700/400)^4 = 9.4 \\).
+- **蓝光**的散射大约是红光的 5.9 倍。"""
+
+
+def _tokens(text: str) -> tuple[str, ...]:
+    """`text` in pieces of four characters, as tokens of English have."""
+    return tuple(text[at : at + 4] for at in range(0, len(text), 4))
+
+
 _LONG = ("x" * 1000,)
 _KINDS = {
-    "essay": _ESSAY_TOKENS,
+    "essay": _tokens(_ESSAY),
+    "code": _tokens(_CODE),
+    "list": _tokens(_LIST),
     "long": _LONG,
     "held": _LONG,
     "emoji": ("x" * 999 + "🚰", *_LONG * 999),
