@@ -1,6 +1,7 @@
 """Attaching images and files to a question, in a browser that decodes and draws them."""
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from tests.file_steps import get
 from tests.serving import Serving
 from tests.steps import messages_of
 from tests.upstreams import ScriptedUpstream
-from tests.web.browsing import Tab, Visitor
+from tests.web.browsing import NARROWEST, Tab, Visitor
+from tests.web.test_looks import axe, sideways
 
 pytestmark = pytest.mark.slow  # a browser starts for each
 
@@ -75,6 +77,7 @@ async def test_images_and_files_are_attached_shown_kept_and_sent(
     providers: dict[str, Any],
     upstream: ScriptedUpstream,
     visitor: Visitor,
+    web: Path,
 ) -> None:
     providers["openai"] |= {
         "models": ["sees", "reads-text"],
@@ -119,6 +122,19 @@ async def test_images_and_files_are_attached_shown_kept_and_sent(
     await expect(tab.page.locator(".question")).to_have_count(0)
     await tab.page.get_by_label("Model", exact=True).select_option("openai/sees")
     await tab.screenshot("attachments")
+    assert [] == await axe(tab, web)
+
+    # A phone has a camera, and room for all of it.
+    phone = await visitor.open_page(
+        server.url, viewport=NARROWEST, is_mobile=True, has_touch=True, locale="zh-CN"
+    )
+    async with phone.page.expect_file_chooser() as chooser:
+        await phone.button("拍照").tap()
+    await (await chooser.value).set_files([photograph])
+    await expect(phone.button("移除“photo.jpg”")).to_be_visible()
+    await phone.screenshot("attachments-phone")
+    assert [] == await axe(phone, web)
+    assert 0 == await sideways(phone)
 
     # All of it is there after a reload, and is sent after one that came before the server had it.
     await tab.page.reload()

@@ -21,6 +21,8 @@ export type RefusalReason =
   | "empty"
   /** It was moved or changed, it is a folder, or the browser may not read it. */
   | "unreadable"
+  /** What reads files is a part of the page that could not be loaded: the server is away. */
+  | "unreachable"
   /** By its beginning it is an image, but the browser cannot decode it. */
   | "broken_image"
   /** A HEIC image in a browser that cannot decode it: all but Safari. */

@@ -117,13 +117,14 @@ async function add(files: Iterable<File>): Promise<void> {
 
 /** The attachment that a file becomes, or why it cannot be attached. */
 async function read(file: File, key: string): Promise<Attachment | { reason: RefusalReason }> {
+  const reading = await import("./reading").catch(() => null);
+  if (reading === null) return { reason: "unreachable" };
   try {
-    const { readAttachment } = await import("./reading");
     const maxBytes = limits.value?.max_file_bytes ?? null;
     const readsChinese = navigator.languages.some((language) => language.startsWith("zh"));
-    return { key, ...(await readAttachment(file, { maxBytes, readsChinese })) };
+    return { key, ...(await reading.readAttachment(file, { maxBytes, readsChinese })) };
   } catch (error) {
-    // What else fails is the loading of the module, or memory that runs out.
+    // What else fails is the drawing, where memory runs out.
     return { reason: error instanceof AttachmentRefused ? error.reason : "unreadable" };
   }
 }

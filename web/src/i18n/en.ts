@@ -100,6 +100,8 @@ export const en = {
     refused: {
       empty: "“{name}” is empty.",
       unreadable: "“{name}” cannot be read. It may be a folder, or have been moved or changed.",
+      unreachable:
+        "“{name}” was not attached, since the server cannot be reached. Choose it again later.",
       broken_image:
         "“{name}” is an image that this browser cannot open. Save it as JPEG or PNG first.",
       heic: "“{name}” is a HEIC image, which this browser cannot open. Save it as JPEG first.",

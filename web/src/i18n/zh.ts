@@ -97,6 +97,7 @@ export const zh: typeof en = {
     refused: {
       empty: "“{name}”是空文件。",
       unreadable: "无法读取“{name}”。它可能是文件夹，或已被移动或修改。",
+      unreachable: "未添加“{name}”，因为暂时无法连接服务器。请稍后重新选择。",
       broken_image: "此浏览器无法打开图片“{name}”。请先将其保存为 JPEG 或 PNG。",
       heic: "“{name}”是 HEIC 图片，此浏览器无法打开。请先将其保存为 JPEG。",
       unsupported: "未添加“{name}”。可以添加图片、PDF 和文本文件。",
