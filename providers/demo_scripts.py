@@ -119,7 +119,7 @@ class Scripts:
         topic = self._topic_of(last.text, language)
         call = _call(request, topic, "杭州" if language == "zh" else "Hangzhou")
         if call is not None:
-            return Script(self._texts[f"weather.{language}"], call=call)
+            return Script(self._closed("weather", language), call=call)
         if topic is None:
             return self._filled("hello", language, _quoted(last.text))
         reasons = request.reasoning_effort != "none"

@@ -28,7 +28,7 @@ async def test_the_first_run_answers_without_a_key_and_says_so(
     await tab.expect_status("complete")
     await expect(tab.text).to_contain_text("This was a script: the demo has no model")
     await expect(tab.answer).to_contain_text("173 out")
-    await expect(tab.answer).to_contain_text("first token after")
+    await expect(tab.answer).to_contain_text("s in total")
     await expect(tab.listed("Why is the sky blue?")).to_have_attribute("aria-current", "page")
     await expect(tab.page).to_have_url(re.compile("/c/"))
 
@@ -162,7 +162,7 @@ async def test_an_answers_figures_are_the_servers_after_a_reload_and_on_another_
 
     thought, figures = [await each.inner_text() for each in told(tab)]
     assert "Thought for" in thought
-    assert all(words in figures for words in ("first token after", "in total"))
+    assert "in total" in figures
     await tab.page.reload()
     for place in (tab, await visitor.open(tab.page.url, viewport=PHONE)):
         for shown, words in zip(told(place), (thought, figures), strict=True):

@@ -7,9 +7,13 @@ const NEAR_END_PX = 32;
 
 /**
  * Scrolls to the page's end whenever `content` grows while `isSticky`. `scrollToEnd` makes it sticky
- * again. `keepInPlace` changes the page so that `element` does not move on the screen.
+ * again. `keepInPlace` changes the page so that `element` does not move on the screen. While there is
+ * nothing to read on, `isEmpty`, the page's beginning is shown.
  */
-export function useStickyScroll(content: Ref<HTMLElement | null>): {
+export function useStickyScroll(
+  content: Ref<HTMLElement | null>,
+  isEmpty: () => boolean,
+): {
   isSticky: Ref<boolean>;
   scrollToEnd: () => void;
   keepInPlace: (element: HTMLElement, change: () => void) => Promise<void>;
@@ -18,7 +22,8 @@ export function useStickyScroll(content: Ref<HTMLElement | null>): {
   const page = document.documentElement;
   let lastTop = 0;
 
-  const jumpToEnd = () => page.scrollTo({ top: page.scrollHeight, behavior: "instant" });
+  const jumpToEnd = () =>
+    page.scrollTo({ top: isEmpty() ? 0 : page.scrollHeight, behavior: "instant" });
   const onScroll = () => {
     const top = page.scrollTop;
     const isAtEnd = page.scrollHeight - top - page.clientHeight <= NEAR_END_PX;
