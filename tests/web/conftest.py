@@ -1,12 +1,14 @@
 """The page, built with `make web`, and Debian's Chromium to open it with."""
 
 import asyncio
+import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from playwright._impl._driver import compute_driver_executable
 from playwright.async_api import Browser, Playwright, async_playwright, expect
 from tornado.ioloop import IOLoop
 
@@ -45,28 +47,54 @@ def web(needs: Callable[[str], str]) -> Path:
     return ROOT / "web"
 
 
+@pytest.fixture(scope="session")
+def browser_url(
+    needs: Callable[[str], str], web: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Where a headless browser is reached that all tests share, each in contexts of its own.
+
+    To start one takes as much CPU as most visits.
+    """
+    folder = tmp_path_factory.mktemp("browser")
+    launch = {
+        "executablePath": needs("chromium"),
+        # Chromium's sandbox refuses to run as root, which is what containers are.
+        "args": ["--no-sandbox"] if os.geteuid() == 0 else [],
+    }
+    (folder / "launch.json").write_text(json.dumps(launch), "utf-8")
+    command = [*compute_driver_executable(), "launch-server", "--browser", "chromium"]
+    with pytest.MonkeyPatch.context() as patch:
+        # Each test starts the driver once more: Node keeps what it has compiled.
+        patch.setenv("NODE_COMPILE_CACHE", str(folder / "compiled"))
+        with subprocess.Popen(
+            [*command, "--config", str(folder / "launch.json")], stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            try:
+                url = process.stdout.readline().strip()
+                assert url.startswith("ws://"), url
+                yield url
+            finally:
+                process.terminate()  # it closes the browser, too
+
+
 @pytest.fixture
-def browser(io_loop: IOLoop, needs: Callable[[str], str], web: Path) -> Iterator[Browser]:
-    """A headless browser for one test."""
-    chromium = needs("chromium")
+def browser(io_loop: IOLoop, browser_url: str) -> Iterator[Browser]:
+    """The headless browser, as one test sees it."""
     SEEN.mkdir(exist_ok=True)
     expect.set_options(timeout=WAIT_MS)
-    # Chromium's sandbox refuses to run as root, which is what containers are.
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
 
     async def start() -> tuple[Playwright, Browser]:
         playwright = await async_playwright().start()
-        return playwright, await playwright.chromium.launch(
-            executable_path=chromium, args=arguments
-        )
+        return playwright, await playwright.chromium.connect(browser_url)
 
     async def stop() -> None:
-        await launched.close()
+        await connected.close()
         await playwright.stop()
         await asyncio.sleep(0)  # lets the loop notice that the driver's pipes are closed
 
-    playwright, launched = io_loop.run_sync(start)
-    yield launched
+    playwright, connected = io_loop.run_sync(start)
+    yield connected
     io_loop.run_sync(stop)
 
 
