@@ -61,6 +61,8 @@ def everything() -> list[Source]:
 
 # What can be read at a sitting. A module that has more has a second idea.
 MAX_LINES = 450
+# Made of the API's document, and held to it by a test; nobody reads it through.
+GENERATED = "web/src/stream/apiTypes.ts"
 
 
 def test_no_module_is_too_long() -> None:
@@ -70,6 +72,7 @@ def test_no_module_is_too_long() -> None:
         for path in (*TESTS.rglob("*.py"), *page, *server_sources())
     }
 
+    lines.pop(GENERATED)
     assert {} == {name: count for name, count in lines.items() if count > MAX_LINES}
 
 
