@@ -32,6 +32,7 @@ export const en = {
     label: "Conversations",
     open: "Show conversations",
     close: "Hide conversations",
+    keys: "The right arrow key leads to renaming and deleting.",
     search: "Search titles",
     none: "There are no conversations yet.",
     noMatch: "No title matches the search.",

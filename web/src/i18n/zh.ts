@@ -30,6 +30,7 @@ export const zh: typeof en = {
     label: "对话列表",
     open: "显示对话列表",
     close: "隐藏对话列表",
+    keys: "按右方向键可重命名或删除。",
     search: "搜索标题",
     none: "还没有对话。",
     noMatch: "没有匹配的标题。",

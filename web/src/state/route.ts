@@ -18,23 +18,46 @@ export function conversationUrl(id: string | null): string {
 /** The conversation in the URL; null for a new one. */
 export const conversationId = ref(conversationInUrl());
 
-window.addEventListener("popstate", () => (conversationId.value = conversationInUrl()));
+/**
+ * Whether the list of conversations is open, on a narrow page where it covers the conversation. It
+ * has a history entry of its own, so that Back closes it.
+ */
+export const isListOpen = ref(isListEntry());
+
+function isListEntry(): boolean {
+  return history.state?.list === true;
+}
+
+window.addEventListener("popstate", () => {
+  conversationId.value = conversationInUrl();
+  isListOpen.value = isListEntry();
+});
+
+export function openList(): void {
+  setUrl(location.href, false, { list: true });
+  isListOpen.value = true;
+}
+
+export function closeList(): void {
+  if (isListEntry()) history.back();
+  isListOpen.value = false;
+}
 
 /**
  * Navigate to a conversation, or to a new one if `id` is null. `replace` keeps the history entry,
- * for a new conversation that has just been given its id.
+ * for a new conversation that has just been given its id. The list's entry is always replaced.
  */
 export function navigate(id: string | null, replace = false): void {
   if (id === conversationId.value) return;
-  setUrl(conversationUrl(id), replace);
+  setUrl(conversationUrl(id), replace || isListEntry());
   conversationId.value = id;
 }
 
 /** Browsers refuse too many changes within some seconds. The page changes all the same. */
-function setUrl(url: string, replace: boolean): void {
+function setUrl(url: string, replace: boolean, state: unknown = null): void {
   try {
-    if (replace) history.replaceState(null, "", url);
-    else history.pushState(null, "", url);
+    if (replace) history.replaceState(state, "", url);
+    else history.pushState(state, "", url);
   } catch {
     // The old address stays in the bar until the next change.
   }
@@ -49,5 +72,5 @@ export function leafInUrl(): string | null {
 export function setLeafInUrl(id: string | null): void {
   if (id === leafInUrl()) return;
   const search = id === null ? "" : `?${new URLSearchParams({ at: id })}`;
-  setUrl(location.pathname + search, true);
+  setUrl(location.pathname + search, true, history.state);
 }
