@@ -1,6 +1,7 @@
 """A question's images, files and results of tool calls, as the page shows them."""
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ async def test_images_are_shown_with_the_users_key_and_files_are_saved(
     upstream: ScriptedUpstream,
     providers: dict[str, Any],
     visitor: Visitor,
+    tmp_path: Path,
 ) -> None:
     providers["openai"]["input_kinds"] = ["image", "file", "tool_result"]
     server = await auth_servers.open(providers=providers)
@@ -54,7 +56,8 @@ async def test_images_are_shown_with_the_users_key_and_files_are_saved(
     assert (await image.get_attribute("src") or "").startswith("blob:")
     async with tab.page.expect_download() as download:
         await tab.button("notes.txt").click()
-    saved = await (await download.value).path()
+    saved = tmp_path / "saved"
+    await (await download.value).save_as(saved)
     assert b"some words" == saved.read_bytes()
     await expect(tab.page.locator(".question p")).to_have_text("What is this?")
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow  # a browser starts for each
 
 @pytest.mark.gen_test
 async def test_parameters_go_with_each_question_and_the_conversation_is_saved_as_a_file(
-    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor, web: Path
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor, web: Path, tmp_path: Path
 ) -> None:
     upstream.tokens("One")
     upstream.finish()
@@ -66,7 +66,9 @@ async def test_parameters_go_with_each_question_and_the_conversation_is_saved_as
         async with tab.page.expect_download() as started:
             await tab.button(form).click()
         download = await started.value
-        saved[download.suggested_filename] = (await download.path()).read_text("utf-8")
+        file = tmp_path / download.suggested_filename
+        await download.save_as(file)
+        saved[file.name] = file.read_text("utf-8")
     assert "## You\n\nfirst\n\n## Answer (openai/" in saved["first.md"]
     assert 3 == len(json.loads(saved["first.json"])["messages"])
     [kept] = (await call(headrace.url, "GET", "/api/v1/conversations")).body["data"]
