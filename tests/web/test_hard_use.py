@@ -167,7 +167,9 @@ async def test_small_things_that_fail_are_said_and_change_nothing(
     words = tab.page.get_by_role("textbox", name="System prompt")
     await words.fill("Be brief.")
     await tab.button("Save").click()
-    await expect(tab.page.get_by_role("alert")).to_contain_text("That did not work. Conversation")
+    await expect(tab.page.get_by_role("dialog").get_by_role("alert")).to_contain_text(
+        "That did not work. Conversation"
+    )
     await expect(words).to_have_value("Be brief.")
     await tab.page.unroute("**/api/v1/conversations/*")
     await tab.button("Save").click()
