@@ -62,12 +62,29 @@ export function render(tokens: readonly Token[], growing: boolean): VNodeArrayCh
   return root;
 }
 
+/**
+ * Of a text node that changes, the browser shapes all letters anew. So a paragraph that grows has text
+ * nodes of about this many characters, of which only the last one changes.
+ */
+const TEXT_NODE_CHARS = 2000;
+
+/** Where a text may be cut: after a space or a CJK character, as no letters are joined there. */
+const GAP = /[\s\u3001-\u9fff\uff00-\uffef](?!\p{M})/gu;
+
 /** Adjacent texts become one text node, because a long paragraph has thousands of tokens. */
 function add(children: VNodeArrayChildren, child: VNodeArrayChildren[number]): void {
-  const last = children.at(-1);
-  if (typeof child === "string" && typeof last === "string")
-    children[children.length - 1] = last + child;
-  else children.push(child);
+  if (typeof child !== "string") {
+    children.push(child);
+    return;
+  }
+  let text = typeof children.at(-1) === "string" ? String(children.pop()) + child : child;
+  while (text.length > TEXT_NODE_CHARS) {
+    GAP.lastIndex = TEXT_NODE_CHARS - 1;
+    if (!GAP.test(text) || GAP.lastIndex === text.length) break;
+    children.push(text.slice(0, GAP.lastIndex));
+    text = text.slice(GAP.lastIndex);
+  }
+  children.push(text);
 }
 
 function element(token: Token, children: VNodeArrayChildren, dir: Direction): VNodeArrayChildren {
