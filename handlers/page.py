@@ -49,6 +49,15 @@ _POLICY = "; ".join(
     )
 )
 
+# The headers of index.html, at whichever address.
+HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-cache",
+}
+
 _NOT_BUILT = (
     "Headrace is running; its API is at /api/v1. The page is not built: that takes Node 20.19 or\n"
     "newer with npm, and `make web`. `make run` does it by itself where it finds them.\n"
@@ -70,18 +79,15 @@ class PageHandler(BaseHandler):
 
     async def get(self, *_: str) -> None:
         """Write index.html, uncached, since it names the other files."""
-        self.set_header("Content-Security-Policy", _POLICY)
-        self.set_header("Referrer-Policy", "no-referrer")
-        self.set_header("Cross-Origin-Opener-Policy", "same-origin")
-        self.set_header("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
-        self.set_header("Cache-Control", "no-cache")
-        index = built_files(DIST).get("index.html")
+        for name, value in HEADERS.items():
+            self.set_header(name, value)
+        index = index_at(self.request.path)
         if index is None:
             self.set_status(HTTPStatus.NOT_FOUND)
             self.set_header("Content-Type", "text/plain; charset=utf-8")
             self.write(_NOT_BUILT)
             return
-        await self.write_file(_at(self.request.path.count("/") - 1, index))
+        await self.write_file(index)
 
     async def write_file(self, file: BuiltFile) -> None:
         """Write `file`, compressed if the client accepts that."""
@@ -138,9 +144,11 @@ def built_files(folder: Path) -> Mapping[str, BuiltFile]:
     }
 
 
-def _at(depth: int, index: BuiltFile) -> BuiltFile:
-    """index.html for an address that many folders below the page's own."""
-    if depth == 0:
+def index_at(path: str) -> BuiltFile | None:
+    """index.html for an address, perhaps folders below the page's own; None if it was not built."""
+    index = built_files(DIST).get("index.html")
+    depth = path.count("/") - 1
+    if index is None or depth == 0:
         return index
     return index._replace(body=index.body.replace(b'"./', b'"' + depth * b"../"), zipped=None)
 

@@ -129,6 +129,26 @@ async def test_nothing_else_is_served(headrace: Server, path: str) -> None:
 
 
 @pytest.mark.gen_test
+async def test_who_opens_an_unknown_address_gets_the_page_and_programs_get_json(
+    headrace: Server,
+) -> None:
+    opened = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    for path, assets in (("/nowhere", b'"./assets/'), ("/c/a/b", b'"../../assets/')):
+        page = await call(headrace.url, "GET", path, headers=opened)
+        assert (404, INDEX.replace(b'"./assets/', assets)) == (page.status, page.body)
+        assert "text/html; charset=utf-8" == page.headers["content-type"]
+        assert "script-src 'self'" in page.headers["content-security-policy"]
+    for path in ("/api/v1/nothing", "/v1/nothing"):
+        refused = await call(headrace.url, "GET", path, headers=opened)
+        assert (404, "application/json") == (
+            refused.status,
+            refused.headers["content-type"].partition(";")[0],
+        )
+    posted = await call(headrace.url, "POST", "/nowhere", {}, headers=opened)
+    assert (404, "not_found") == (posted.status, posted.body["error"]["code"])
+
+
+@pytest.mark.gen_test
 async def test_without_a_build_the_page_says_how_to_make_one(
     headrace: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -69,6 +69,7 @@ export const en = {
   },
   state: {
     loading: "Loading…",
+    nowhere: "There is nothing at this address.",
     missing: "There is no such conversation. It may have been deleted.",
     failed: "The conversation could not be loaded. {message}",
     retry: "Try again",

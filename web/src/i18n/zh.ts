@@ -67,6 +67,7 @@ export const zh: typeof en = {
   },
   state: {
     loading: "正在加载……",
+    nowhere: "这个地址没有内容。",
     missing: "没有这个对话，它可能已被删除。",
     failed: "未能加载对话。{message}",
     retry: "重试",

@@ -11,13 +11,15 @@ import { edits } from "./edits";
 import { messageStore } from "./messageStore";
 import { parametersIn, withParameters, type Parameters } from "./parameters";
 import { pendingTurns } from "./pendingTurns";
-import { conversationId } from "./route";
+import { conversationId, NOWHERE } from "./route";
 import { api } from "./server";
 
 const { path, live, isAsking } = messageStore;
 const conversation = shallowRef<Conversation | null>(null);
-/** `missing` if it does not exist, `failed` if it could not be loaded. */
-const state = ref<"ready" | "loading" | "missing" | "failed">("ready");
+/** `missing` if it does not exist, `failed` if it could not be loaded, `nowhere` if none is meant. */
+const state = ref<"ready" | "loading" | "missing" | "failed" | "nowhere">(
+  conversationId.value === NOWHERE ? "nowhere" : "ready",
+);
 /** The code of the error for which the conversation could not be loaded. */
 const loadError = ref("");
 const systemPrompt = ref("");
@@ -36,7 +38,7 @@ async function open(): Promise<void> {
   conversation.value = null;
   systemPrompt.value = "";
   parameters.value = {};
-  state.value = "ready";
+  state.value = conversationId.value === NOWHERE ? "nowhere" : "ready";
   messageStore.reset(conversationId.value, pendingTurns.get(conversationId.value));
   await refresh();
 }
@@ -46,7 +48,7 @@ async function refresh(): Promise<void> {
   const id = messageStore.id.value;
   const isLoaded = messageStore.isLoaded.value;
   const before = messageStore.messages.value;
-  if (id === null || (isLoaded && isAsking.value)) return;
+  if (id === null || id === NOWHERE || (isLoaded && isAsking.value)) return;
   if (!isLoaded && state.value !== "failed") state.value = "loading";
   try {
     const [loaded, page] = await Promise.all([api.conversation(id), api.messages(id)]);

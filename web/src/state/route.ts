@@ -6,8 +6,12 @@
 import { ref } from "vue";
 import { base } from "../base";
 
+/** What stands for a conversation where the address is none of the page's. No id is empty. */
+export const NOWHERE = "";
+
 function conversationInUrl(): string | null {
-  return /^\/c\/([^/]+)$/.exec(location.pathname.slice(base.length))?.[1] ?? null;
+  const path = location.pathname.slice(base.length);
+  return path === "/" ? null : (/^\/c\/([^/]+)$/.exec(path)?.[1] ?? NOWHERE);
 }
 
 /** The URL of a conversation; of a new one if `id` is null. */
@@ -15,7 +19,7 @@ export function conversationUrl(id: string | null): string {
   return id === null ? `${base}/` : `${base}/c/${id}`;
 }
 
-/** The conversation in the URL; null for a new one. */
+/** The conversation in the URL; null for a new one, and NOWHERE for neither. */
 export const conversationId = ref(conversationInUrl());
 
 /**

@@ -19,6 +19,22 @@ test("navigating changes the address and what is open", async () => {
   expect(tab.location).toMatchObject({ pathname: "/c/two", search: "?at=leaf" });
 });
 
+test.each([
+  ["/", null],
+  ["/c/one", "one"],
+  ["/c/", ""],
+  ["/c/one/two", ""],
+  ["/settings", ""],
+])("at %s the conversation is %j", async (path, conversation) => {
+  openTab(path);
+  const { conversationId, navigate } = await import("../../src/state/route");
+
+  expect(conversationId.value).toBe(conversation);
+  navigate(null);
+
+  expect(conversationId.value).toBeNull();
+});
+
 test("a browser that refuses to change the address opens the conversation all the same", async () => {
   const refuse = () => {
     throw new DOMException("too many changes", "SecurityError");
