@@ -2,8 +2,8 @@
 
 import type MarkdownIt from "markdown-it";
 
-/** An image whose address goes on to the end of the text. */
-const UNFINISHED = /!\[([^\]\n]*)\]\(<?data:image\/[\w.+-]+;base64,[\w+/=]*$/y;
+/** An image whose address goes on to the end of the text. No bracket in it: each `![` ends the search. */
+const UNFINISHED = /!\[([^[\]\n]*)\]\(<?data:image\/[\w.+-]+;base64,[\w+/=]*$/y;
 
 /** Takes the beginning of an image in `data:` for an image without an address in `markdown`. */
 export function growingImage(markdown: MarkdownIt): void {

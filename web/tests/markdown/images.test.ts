@@ -36,3 +36,13 @@ test("while it arrives its bytes are not shown as text", async () => {
   );
   expect(await htmlOf(part)).toContain("This image is damaged");
 });
+
+test("what only looks like the beginning of one remains text", async () => {
+  for (const text of [
+    "![A [dot",
+    "![A dot](data:image/png",
+    "![![![",
+    "![A dot](data:image/png;base64,AA b",
+  ])
+    expect(await htmlOf(text, true)).toBe(`<p dir="auto">${text}</p>`);
+});
