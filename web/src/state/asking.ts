@@ -7,6 +7,7 @@ import { ApiError, newIdempotencyKey, stop, type AnswerOptions, type Start } fro
 import { answerReaders, fail, updateWaiting, writeEvents } from "./answerReaders";
 import { chat } from "./chat";
 import { conversations } from "./conversations";
+import { deletions } from "./deletions";
 import { newAnswer, newQuestion, type DisplayedMessage } from "./displayedMessage";
 import { drafts } from "./drafts";
 import { edits } from "./edits";
@@ -89,6 +90,7 @@ function outboxEntry(
   edited: string | null = null,
 ): outbox.OutboxEntry {
   const id = messageStore.id.value;
+  if (id !== null) deletions.keep(id); // the user has gone back to it, and goes on
   const parameters = chat.parameters.value;
   const options: AnswerOptions = {
     on_disconnect: { grace: GRACE_SECONDS },

@@ -89,6 +89,11 @@ function undo(): void {
   if (undone.wasOpen) navigate(undone.conversation.id);
 }
 
+/** Undo the deletion of a conversation in which the user goes on to ask, if it is not too late. */
+function keep(id: string): void {
+  if (dueTimes.value.has(id) && !inProgress.has(id)) end(id);
+}
+
 /** Stop the time to undo while the offer has the pointer or the focus. */
 function hold(): void {
   const id = undoableId();
@@ -227,5 +232,5 @@ export const deletions = {
   /** The ids of the user's deleted conversations. */
   ids: dueTimes as Readonly<typeof dueTimes>,
   offer: computed(() => offer.value),
-  ...{ start, remove, undo, hold, release },
+  ...{ start, remove, undo, keep, hold, release },
 };

@@ -76,6 +76,21 @@ test("undoing leads back to the conversation that was open, and sends nothing", 
   expect(remove).not.toHaveBeenCalled();
 });
 
+test("asking in a deleted conversation keeps it, in whichever tab it was deleted", async () => {
+  const { deletions, ids } = await load();
+  deletions.remove(conversation("one"));
+  changeElsewhere(tab, `${NAME}two`, String(NOW + 8000));
+
+  deletions.keep("one");
+  deletions.keep("two");
+  await vi.advanceTimersByTimeAsync(60_000);
+
+  expect(ids()).toEqual([]);
+  expect(deletions.offer.value).toBeUndefined();
+  expect(tab.local.items.size).toBe(0);
+  expect(remove).not.toHaveBeenCalled();
+});
+
 test("the time to undo stands still while the offer is held, and some is left afterwards", async () => {
   const { deletions } = await load();
   deletions.remove(conversation("one"));
