@@ -9,6 +9,9 @@ import { scopedName } from "../state/browserStorage";
 
 const STORE = "contents";
 
+/** Milliseconds for one operation. Megabytes take less than one second; Safari's may hang for ever. */
+const MAX_WAIT_MS = 10_000;
+
 let opened: Promise<IDBDatabase | null> | undefined;
 
 /** The database; null if the browser has none, or forbids it. */
@@ -27,21 +30,23 @@ function database(): Promise<IDBDatabase | null> {
 }
 
 /** Run one operation in a transaction of its own. Resolves to null if it fails. */
-async function run<T>(
+function run<T>(
   mode: IDBTransactionMode,
   operation: (store: IDBObjectStore) => IDBRequest<T>,
 ): Promise<T | null> {
-  const found = await database();
-  if (!found) return null;
   return new Promise((resolve) => {
-    try {
-      const transaction = found.transaction(STORE, mode);
-      const request = operation(transaction.objectStore(STORE));
-      transaction.oncomplete = () => resolve(request.result);
-      transaction.onabort = () => resolve(null);
-    } catch {
-      resolve(null); // the browser has closed the database, to remove it
-    }
+    setTimeout(resolve, MAX_WAIT_MS, null);
+    void database().then((found) => {
+      if (!found) return resolve(null);
+      try {
+        const transaction = found.transaction(STORE, mode);
+        const request = operation(transaction.objectStore(STORE));
+        transaction.oncomplete = () => resolve(request.result);
+        transaction.onabort = () => resolve(null);
+      } catch {
+        resolve(null); // the browser has closed the database, to remove it
+      }
+    });
   });
 }
 
