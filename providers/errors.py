@@ -23,11 +23,14 @@ Messages are written for the reader of the answer. They never contain a key, a U
 or the provider's raw body: a provider may echo the key or the prompt in its response.
 """
 
+import re
 from http import HTTPStatus
 from typing import ClassVar
 
 # Characters. A shorter part of a key may occur in a provider's error code by chance.
 _TELLING_CHARS = 6
+
+_WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class UnsupportedOption(Exception):
@@ -72,6 +75,14 @@ class ProviderError(Exception):
         self.provider_code = provider_code
         self.retry_after = retry_after
         self.reason = reason
+
+    @property
+    def provider_word(self) -> str | None:
+        """The provider's code if it is one word, to be logged and shown; None for a sentence, which
+        may quote a key or a question.
+        """
+        code = self.provider_code
+        return code if code is not None and _WORD.fullmatch(code) else None
 
     def hide(self, secret: str | None) -> None:
         """Drop the provider's error code if it contains `secret` or a part of it."""

@@ -7,7 +7,6 @@ text of questions and answers, no key, and the user only as a hash.
 import asyncio
 import hashlib
 import logging
-import re
 
 import msgspec
 
@@ -19,8 +18,6 @@ from relay.generation import Generation
 from telemetry.log_event import LogEvent
 
 log = logging.getLogger("headrace.relay")
-
-_WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 # Hexadecimal digits of a user's hash: 64 bits, so that no two users of a server share one.
 _HASH_CHARS = 16
@@ -90,7 +87,7 @@ def record_of(generation: Generation, ending: Ending) -> AnswerRecord:
         finish_reason=ending.finish_reason,
         code=ending.error.code if ending.error else None,
         upstream_code=error.code if error else None,
-        provider_code=_word(error.provider_code) if error else None,
+        provider_code=error.provider_word if error else None,
         reason=error.reason if error else None,
         usage=ending.usage or Usage(0, 0),
         chars=answer.position,
@@ -141,8 +138,3 @@ def _provider_error(generation: Generation) -> ProviderError | None:
     """The provider's failure; None if the answer was cancelled first."""
     error = generation.upstream.error
     return error if isinstance(error, ProviderError) else None
-
-
-def _word(code: str | None) -> str | None:
-    """The provider's error code, if it is one word."""
-    return code if code is not None and _WORD.fullmatch(code) else None

@@ -67,7 +67,7 @@ def failure_of(error: ProviderError | RelayError) -> Failure:
     """The failure that readers get and that is stored for an error."""
     if isinstance(error, ProviderError):
         return Failure(
-            error.code, str(error), error.retryable, error.retry_after, error.provider_code
+            error.code, str(error), error.retryable, error.retry_after, error.provider_word
         )
     return Failure(error.code, str(error))
 
