@@ -1,12 +1,15 @@
 import { describe, expect, test, vi } from "vitest";
-import { createI18n } from "vue-i18n";
 import type { Conversation, Message } from "../../src/api";
 import { branchTo, fileName, loadAll } from "../../src/exporting";
 import { toMarkdown } from "../../src/exporting/markdown";
-import { en } from "../../src/i18n/en";
 import type { Block } from "../../src/stream";
+import { textsIn } from "../components/texts";
 
-const { t, te } = createI18n({ legacy: false, locale: "en", messages: { en } }).global;
+const { t, te } = createI18n({
+  legacy: false,
+  locale: "en",
+  messages: { en: messagesOf(en) },
+}).global;
 const texts = { t: t as never, te, locale: "en" };
 
 const message = (id: string, blocks: Block[], fields: Partial<Message> = {}): Message => ({

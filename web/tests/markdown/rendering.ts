@@ -5,6 +5,7 @@ import { createSSRApp, h } from "vue";
 import { createI18n } from "vue-i18n";
 import { renderToString } from "vue/server-renderer";
 import { en } from "../../src/i18n/en";
+import { messagesOf } from "../../src/i18n/messages";
 import MarkdownText from "../../src/markdown/MarkdownText.vue";
 
 vi.stubGlobal("navigator", {}); // whose clipboard the buttons for copying look for
@@ -17,7 +18,9 @@ export async function plainHtmlOf(text: string, growing = false): Promise<string
 /** The HTML of `text`, without Vue's comments and the frame around it. */
 export async function htmlOf(text: string, growing = false): Promise<string> {
   const app = createSSRApp({ render: () => h(MarkdownText, { text, growing }) });
-  const html = await renderToString(app.use(createI18n({ legacy: false, messages: { en } })));
+  const html = await renderToString(
+    app.use(createI18n({ legacy: false, messages: { en: messagesOf(en) } })),
+  );
   return html
     .replaceAll(/<!--.*?-->/gs, "")
     .replace(/^<div class="markdown"[^>]*>([^]*)<\/div>$/, "$1");
