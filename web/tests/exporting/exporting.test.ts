@@ -5,12 +5,7 @@ import { toMarkdown } from "../../src/exporting/markdown";
 import type { Block } from "../../src/stream";
 import { textsIn } from "../components/texts";
 
-const { t, te } = createI18n({
-  legacy: false,
-  locale: "en",
-  messages: { en: messagesOf(en) },
-}).global;
-const texts = { t: t as never, te, locale: "en" };
+const texts = textsIn("en");
 
 const message = (id: string, blocks: Block[], fields: Partial<Message> = {}): Message => ({
   ...{ id, conversation_id: "c", parent_id: null, role: "assistant", blocks, model: "p/m" },
