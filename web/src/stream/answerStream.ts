@@ -35,11 +35,13 @@ export async function* streamAnswer(
       options.signal,
       trigger,
       options.idleTimeoutMs ?? IDLE_TIMEOUT_MS,
+      typeof request.init.body === "string" ? request.init.body.length : 0,
     );
     let retryAtOnce = false;
     let refusal: ApiError | undefined;
     try {
       const response = await send(options, headers, connection.signal, request);
+      if (response) connection.bytesReceived();
       if (response?.ok) authHeaders.accepted();
       if (response?.status === 204) return; // it had been read to its end before
       if (response && !response.ok) {

@@ -13,14 +13,30 @@ export const IDLE_TIMEOUT_MS = 15_000;
 /** A dead connection is noticed late by at most a quarter of the timeout. */
 const CHECKS_PER_TIMEOUT = 4;
 
+/**
+ * Bytes of a request that arrive in a millisecond at least: 256 kbit/s, as on a slow phone. The server
+ * answers nothing until it has all of them, and a question with photographs has megabytes.
+ */
+const MIN_UPLOAD_BYTES_PER_MS = 32;
+
 /** Owns the abort signal of one connection, and aborts it after an idle timeout. */
 export class Connection {
   readonly #controller = new AbortController();
   readonly #dispose: () => void;
-  #lastBytesAt = Date.now();
+  /** In the future while the request may still be on its way. */
+  #lastBytesAt: number;
 
-  /** `caller` is the caller's own signal; aborting it closes the connection. */
-  constructor(caller: AbortSignal | undefined, trigger: ReconnectTrigger, idleTimeoutMs: number) {
+  /**
+   * `caller` is the caller's own signal; aborting it closes the connection. The idle timeout begins
+   * when `uploadBytes` can have arrived.
+   */
+  constructor(
+    caller: AbortSignal | undefined,
+    trigger: ReconnectTrigger,
+    idleTimeoutMs: number,
+    uploadBytes: number,
+  ) {
+    this.#lastBytesAt = Date.now() + uploadBytes / MIN_UPLOAD_BYTES_PER_MS;
     const closeIfIdle = (milliseconds: number) => {
       if (Date.now() - this.#lastBytesAt > milliseconds) this.close();
     };

@@ -117,6 +117,21 @@ describe("a connection that breaks", () => {
 });
 
 describe("a connection that is open but silent", () => {
+  test("is not closed while a question with large files may still be on its way", async () => {
+    const content = "x".repeat(3_200_000); // 100 s at 256 kbit/s
+    const events = ask({ content }, { ...options, idleTimeoutMs: 1000 });
+    const first = events.next();
+    await server.arrived(1);
+
+    await vi.advanceTimersByTimeAsync(100_000);
+    expect(states).toEqual(["connecting"]);
+    server.responses.push(new StreamedResponse().start().end(0));
+    await vi.advanceTimersByTimeAsync(5000); // then the connection counts as dead
+
+    expect((await first).value?.type).toBe("start");
+    expect(server.requests[1]?.body).toBe(server.requests[0]?.body);
+  });
+
   test("is closed after the idle timeout, and heartbeats prevent that", async () => {
     const silent = new StreamedResponse().start().delta(1, "a");
     server.responses.push(silent, new StreamedResponse().start().end(1));
