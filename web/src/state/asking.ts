@@ -63,13 +63,14 @@ async function edit(
   model: string | null,
 ): Promise<void> {
   edits.remove(message);
+  // Of the conversation in which it was edited: another one may be open once all is loaded.
+  const entry = outboxEntry({ content }, message.parent, model, message.id);
   const attachments = await attachmentsOf(message.blocks).catch((error) => {
     edits.set(message, content);
     throw error;
   });
   for (const each of attachments) keepWithQuestion(user.value, each);
-  const asked = question(content, attachments);
-  await deliver(outboxEntry(asked, message.parent, model, message.id), attachments);
+  await deliver({ ...entry, asked: question(content, attachments) }, attachments);
 }
 
 /** Generate another answer to an answer's question; send the question again if it was refused. */

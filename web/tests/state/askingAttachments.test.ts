@@ -176,6 +176,25 @@ test("an edited question brings its images and files, which are loaded", async (
   expect(sent).toEqual([{ text: "Why?", attached: ["image", "notes.md"] }]);
 });
 
+test("an edited question is asked in its conversation, whichever is open once its files are there", async () => {
+  const stored: Block[] = [{ type: "image", file_id: "f1" }];
+  api.messages.mockResolvedValue({ data: [message("q1", "user", stored)], next: null });
+  let arrive: (content: Blob) => void = () => undefined;
+  api.file.mockReturnValue(new Promise((resolve) => (arrive = resolve)));
+  const page = await load();
+  const { navigate } = await import("../../src/state/route");
+  const outbox = await import("../../src/state/outbox");
+
+  void page.asking.edit(page.chat.path.value[0]!, "Why?", null);
+  navigate(null);
+  await page.chat.open();
+  arrive(new Blob(["x"]));
+  await vi.waitUntil(() => sent.length === 1);
+
+  expect(page.chat.path.value).toEqual([]);
+  expect(outbox.unsentBy(null)).toMatchObject([{ conversation: "one", edited: "q1" }]);
+});
+
 test("an edited question whose files cannot be loaded is not sent, and stays in its editor", async () => {
   const stored: Block[] = [{ type: "image", file_id: "f1" }];
   api.messages.mockResolvedValue({ data: [message("q1", "user", stored)], next: null });
