@@ -25,6 +25,8 @@ interface ReadingFile {
 
 /** What the composer of one conversation holds. */
 interface Tray {
+  /** Null is a new one. */
+  readonly conversation: string | null;
   attachments: readonly Attachment[];
   reading: readonly ReadingFile[];
   refused: readonly RefusedFile[];
@@ -44,7 +46,7 @@ function trayOf(conversation: string | null): Tray {
   const id = JSON.stringify([user.value, conversation]);
   let tray = trays.get(id);
   if (!tray) {
-    tray = shallowReactive<Tray>({ attachments: [], reading: [], refused: [] });
+    tray = shallowReactive<Tray>({ conversation, attachments: [], reading: [], refused: [] });
     trays.set(id, tray);
     void restore(tray, conversation);
   }
@@ -90,27 +92,29 @@ const addedCount = shallowRef(0);
 
 /** Read files, one after the other, and put them into the open conversation's composer. */
 async function add(files: Iterable<File>): Promise<void> {
-  const conversation = conversationId.value;
-  const target = trayOf(conversation);
+  const first = tray.value;
   const chosen = [...files].slice(0, MAX_CHOSEN).map((file) => ({
     ...{ file, key: newIdempotencyKey(), name: file.name },
   }));
   addedCount.value = 0;
-  target.refused = [];
-  target.reading = [...target.reading, ...chosen];
+  first.refused = [];
+  first.reading = [...first.reading, ...chosen];
   await loadLimits();
   // Decoded images take tens of megabytes each, so there is one at a time.
   for (const { file, key, name } of chosen) {
     const found = await read(file, key);
-    // It was removed while it was read.
-    if (!target.reading.some((each) => each.key === key)) continue;
+    // A new conversation may have got its id while it was read.
+    const target = [...trays.values()].find(({ reading }) =>
+      reading.some((each) => each.key === key),
+    );
+    if (!target) continue; // it was removed
     target.reading = target.reading.filter((each) => each.key !== key);
     if ("reason" in found) {
       target.refused = [...target.refused, { key, name, reason: found.reason }];
     } else {
       target.attachments = [...target.attachments, found];
       addedCount.value++;
-      keeping.keepInComposer(user.value, found, conversation);
+      keeping.keepInComposer(user.value, found, target.conversation);
     }
   }
 }
@@ -157,8 +161,9 @@ function moveNewTo(id: string): void {
   const [from, to] = [trayOf(null), trayOf(id)];
   for (const each of from.attachments) keeping.keepInComposer(user.value, each, id);
   to.attachments = [...to.attachments, ...from.attachments];
+  to.reading = [...to.reading, ...from.reading];
   to.refused = from.refused;
-  from.attachments = from.refused = [];
+  from.attachments = from.reading = from.refused = [];
 }
 
 export const attachmentTray = {

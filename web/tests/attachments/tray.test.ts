@@ -211,6 +211,24 @@ test("what was attached to a new conversation follows it to its id", async () =>
   expect(names(attachmentTray.tray.value.attachments)).toEqual(["next question's"]);
 });
 
+test("what is still read for a new conversation follows it, too", async () => {
+  const { attachmentTray, navigate } = await opened();
+  const { tray } = attachmentTray;
+  navigate(null);
+  const added = attachmentTray.add([file("slow")]);
+
+  attachmentTray.moveNewTo("three");
+  expect(names(tray.value.reading)).toEqual([]);
+  navigate("three");
+  expect(names(tray.value.reading)).toEqual(["slow"]);
+  reading("slow").resolve(read("slow"));
+  await added;
+
+  expect(names(tray.value.reading)).toEqual([]);
+  expect(names(tray.value.attachments)).toEqual(["slow"]);
+  expect(keeping.keepInComposer.mock.lastCall).toMatchObject([null, { name: "slow" }, "three"]);
+});
+
 test("attaching is offered if a model takes something", async () => {
   const { attachmentTray, selectedModel } = await opened();
   const { models } = await import("../../src/state/models");
