@@ -38,6 +38,7 @@ window.addEventListener("popstate", () => {
 });
 
 export function openList(): void {
+  if (isListEntry()) return; // closing it takes one entry back
   setUrl(location.href, false, { list: true });
   isListOpen.value = true;
 }

@@ -49,3 +49,26 @@ test("a browser that refuses to change the address opens the conversation all th
 
   expect(conversationId.value).toBeNull();
 });
+
+test("one step back closes the list, however often it was opened", async () => {
+  const entries: unknown[] = [null];
+  vi.stubGlobal("history", {
+    get state() {
+      return entries.at(-1);
+    },
+    pushState: (state: unknown) => void entries.push(state),
+    back: () => {
+      entries.pop();
+      tab.window.dispatchEvent(new Event("popstate"));
+    },
+  });
+  const { closeList, isListOpen, openList } = await import("../../src/state/route");
+
+  openList();
+  openList();
+  expect(isListOpen.value).toBe(true);
+  closeList();
+
+  expect(isListOpen.value).toBe(false);
+  expect(entries).toEqual([null]);
+});
