@@ -35,7 +35,7 @@ function sectionsOf(message: Message, texts: Texts): string[] {
 function textOf(block: Block, { t }: Texts): string {
   switch (block.type) {
     case "text":
-      return block.text.trim();
+      return withFenceClosed(block.text.trim());
     case "reasoning":
       return quoted(`**${t("reasoning.done")}**\n\n${block.text.trim()}`);
     case "tool_call":
@@ -70,6 +70,20 @@ function fenced(code: string, language = ""): string {
   const runs = code.match(/`+/g) ?? [];
   const fence = "`".repeat(Math.max(3, ...runs.map((run) => run.length + 1)));
   return `${fence}${language}\n${code}\n${fence}`;
+}
+
+const FENCE = /^( {0,3})(`{3,}|~{3,})(.*)$/;
+
+/** A text that was cut off within code: its fence would take in all messages after it. */
+function withFenceClosed(text: string): string {
+  let open: { indentation: string; mark: string } | undefined;
+  for (const line of text.split("\n")) {
+    const [, indentation = "", mark = "", rest = ""] = FENCE.exec(line) ?? [];
+    if (!mark) continue;
+    if (!open) open = mark.startsWith("`") && rest.includes("`") ? open : { indentation, mark };
+    else if (mark.startsWith(open.mark) && !rest.trim()) open = undefined;
+  }
+  return open ? `${text}\n${open.indentation}${open.mark}` : text;
 }
 
 const oneLine = (text: string): string => text.replaceAll(/\s+/g, " ").trim();

@@ -72,6 +72,20 @@ Why?
     expect(markdown).toContain("*Attached image*\n\n[a.pdf](<https://example.org/a b>)");
   });
 
+  test.each([
+    ["```js\nlet a", "```js\nlet a\n```"],
+    ["~~~~\n```\n~~~", "~~~~\n```\n~~~\n~~~~"],
+    ["- item\n  ```\n  code", "- item\n  ```\n  code\n  ```"],
+    ["```\nlet a\n```", "```\nlet a\n```"],
+    ["```let a``` is code", "```let a``` is code"],
+  ])("ends code that was cut off, so that what follows is none: %j", (text, written) => {
+    const answer = message("a", [{ type: "text", text }]);
+
+    const markdown = toMarkdown(titled("x"), [answer, asked("q", "Go on")], texts);
+
+    expect(markdown).toBe(`# x\n\n## Answer (p/m)\n\n${written}\n\n## You\n\nGo on\n`);
+  });
+
   test("says of an answer that is not whole how it ended", () => {
     const stopped = message("a", [{ type: "text", text: "Hel" }], { status: "stopped" });
 
