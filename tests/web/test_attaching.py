@@ -152,6 +152,7 @@ async def test_images_and_files_are_attached_shown_kept_and_sent(
     # The photograph is upright, scaled down and tells nothing; all of it is what the server stored.
     image = tab.page.get_by_role("img", name="Attached image")
     assert [1024, 2048, "blue", "red"] == await image.evaluate(_LOOK)
+    assert [] == await axe(tab, web), "attachments of a question"
     conversation = tab.page.url.rsplit("/", 1)[1]
     question = (await messages_of(server, f"/api/v1/conversations/{conversation}"))[0]["blocks"]
     assert ["image", "file", "file", "text"] == [block["type"] for block in question]

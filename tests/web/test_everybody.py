@@ -1,6 +1,4 @@
-"""The page for fingers, small windows and forced colours, and what axe finds in its states."""
-
-from pathlib import Path
+"""The page for fingers, small windows and forced colours."""
 
 import pytest
 from playwright.async_api import expect
@@ -10,7 +8,7 @@ from tests.upstreams import ScriptedUpstream
 from tests.web.browsing import PHONE, Visitor
 from tests.web.contents import RICH
 from tests.web.test_conversations import make
-from tests.web.test_looks import axe, sideways
+from tests.web.test_looks import sideways
 
 pytestmark = pytest.mark.slow  # a browser starts for each
 
@@ -67,54 +65,3 @@ async def test_fingers_hit_everything_and_small_windows_leave_room_for_text(
     await tab.button("Show conversations").tap()
     await tab.listed("One").scroll_into_view_if_needed()
     await expect(tab.listed("One")).to_be_in_viewport(ratio=1)
-
-
-@pytest.mark.gen_test
-async def test_axe_finds_nothing_in_any_state(
-    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor, web: Path
-) -> None:
-    await make(headrace, "One", "Two")
-    tab = await visitor.open(headrace.url)
-    found: dict[str, object] = {}
-
-    async def look(state: str) -> None:
-        if faults := await axe(tab, web):
-            found[state] = faults
-
-    await tab.listed("One").focus()
-    await tab.page.keyboard.press("F2")
-    await look("renaming")
-    await tab.page.keyboard.press("Escape")
-    await tab.page.keyboard.press("Delete")
-    await expect(tab.button("Undo")).to_be_visible()
-    await look("deleted, with an offer to undo")
-    await tab.page.get_by_role("searchbox").fill("nothing")
-    await look("no match")
-    await tab.page.get_by_role("searchbox").fill("")
-    upstream.reasoning("Rayleigh scattering.")
-    upstream.tokens(RICH)
-    await tab.ask("Why is the sky blue?")
-    await expect(tab.text.locator("math").nth(1)).to_be_visible()
-    await look("while it is answered")
-    await tab.button("Stop").click()
-    await tab.expect_status("stopped")
-    await tab.answer.locator("summary").first.click()
-    await look("stopped, with reasoning open")
-    await tab.page.emulate_media(color_scheme="dark")
-    await look("dark")
-    await tab.page.emulate_media(forced_colors="active")
-    await tab.screenshot("forced-colours")
-    await tab.page.emulate_media(forced_colors="none", color_scheme="light")
-    await tab.button("Conversation settings").click()
-    await expect(tab.page.get_by_role("dialog")).to_be_visible()
-    await look("settings")
-    await tab.page.keyboard.press("Escape")
-    await tab.page.keyboard.press("Control+/")
-    await expect(tab.page.get_by_role("dialog")).to_be_visible()
-    await look("help")
-    await tab.page.keyboard.press("Escape")
-    await tab.page.goto(f"{headrace.url}/c/0123456789abcdef")
-    await expect(tab.page.get_by_text("There is no such conversation")).to_be_visible()
-    await look("no such conversation")
-
-    assert {} == found

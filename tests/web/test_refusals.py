@@ -1,6 +1,7 @@
 """What the page says where there is nothing, where nothing comes, and where the server refuses."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,12 +10,13 @@ from playwright.async_api import expect
 from tests.serving import Serving
 from tests.upstreams import ScriptedUpstream
 from tests.web.browsing import Visitor
+from tests.web.test_looks import axe
 
 
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_what_there_is_not_what_is_silent_and_what_is_refused_are_said_as_they_are(
-    serve: Serving, upstream: ScriptedUpstream, visitor: Visitor, providers: Any
+    serve: Serving, upstream: ScriptedUpstream, visitor: Visitor, providers: Any, web: Path
 ) -> None:
     server = await serve.start(providers=providers, limits={"tokens_per_day": 1})
     context = await visitor.context()
@@ -29,6 +31,7 @@ async def test_what_there_is_not_what_is_silent_and_what_is_refused_are_said_as_
     await tab.expect_status("live")
     await context.clock.fast_forward(12_000)
     await expect(tab.answer).to_contain_text(re.compile(r"Nothing has arrived for 1\d s"))
+    assert [] == await axe(tab, web), "while it is silent"
     upstream.tokens("Yes.")
     await tab.expect_text("Yes.")
     await expect(tab.answer).not_to_contain_text("Nothing has arrived")
@@ -43,4 +46,5 @@ async def test_what_there_is_not_what_is_silent_and_what_is_refused_are_said_as_
     await expect(tab.answer).not_to_contain_text("connection")
     await tab.answer.get_by_text("Details").click()
     await expect(tab.answer.locator(".error-details")).to_contain_text("token_budget_spent")
+    assert [] == await axe(tab, web), "refused, with details"
     assert 1 == len(upstream.requests)
