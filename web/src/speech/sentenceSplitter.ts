@@ -9,8 +9,11 @@ const LINE = /[^\n]*\n/y;
 
 /** The end of a sentence. What follows must have arrived, since it may be another mark. */
 const SENTENCE_END = /[.!?…]+["'”’)*_]*(?=\s)|[。！？]+[”’」』）*_]*(?=[^。！？”’」』）*_])/y;
-/** Whatever else is taken whole: an escaped character, a word, or a single character. */
-const PIECE = /\\[^\n]|[^\s\\$`.!?…。！？\n]+|[^]/y;
+/**
+ * Whatever else is taken whole: an escaped character, a word, marks that end no sentence, of which a model
+ * that is broken writes thousands, or a single character.
+ */
+const PIECE = /\\[^\n]|[^\s\\$`.!?…。！？\n]+|[.!?…]+|[。！？]+|[^]/y;
 
 const CODE_SPAN = /(`+)(?!`)([^\n]*?[^`\n])\1(?!`)(?=[^])/y;
 const DISPLAY_FORMULA = /\$\$([^]+?)\$\$|\\\[([^]+?)\\\]/y;

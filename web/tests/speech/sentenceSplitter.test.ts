@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { SentenceSplitter } from "../../src/speech/sentenceSplitter";
 
 /** The sentences of a text that arrives in these pieces. */
@@ -85,4 +85,14 @@ test("a sentence without an end is spoken piece by piece", () => {
 
   expect(spoken.length).toBe(2);
   expect([...spoken, ...splitter.next(text, true)].join(" ")).toBe(text.trim());
+});
+
+test.each(["!", "。", "…"])("of thousands of %s each is looked at once", (mark) => {
+  const exec = vi.spyOn(RegExp.prototype, "exec");
+
+  const spoken = new SentenceSplitter("Code.").next(`Yes${mark.repeat(5000)}`, false);
+
+  expect(exec.mock.calls.length).toBeLessThan(20); // each of which goes through all marks
+  exec.mockRestore();
+  expect(spoken).toEqual([]);
 });
