@@ -114,11 +114,14 @@ async function selectBranch(message: DisplayedMessage): Promise<void> {
   if (message.id !== null && !isAsking.value) await messageStore.select(message.id);
 }
 
-/** Store settings with the conversation, or keep them for the first question of a new one. */
-async function configure(settings: {
-  systemPrompt: string;
-  parameters: Parameters;
-}): Promise<void> {
+/**
+ * Store settings with the conversation, or keep them for the first question of a new one. Unless the
+ * stored ones `wereShown` when these were written, what is empty was not emptied, and stays.
+ */
+async function configure(
+  settings: { systemPrompt: string; parameters: Parameters },
+  wereShown = conversation.value !== null,
+): Promise<void> {
   const id = messageStore.id.value;
   if (id === null) {
     const isEmpty = Object.keys(settings.parameters).length === 0;
@@ -126,10 +129,11 @@ async function configure(settings: {
     drafts.write("parameters", null, isEmpty ? "" : JSON.stringify(settings.parameters));
     return;
   }
-  const { metadata } = conversation.value ?? (await api.conversation(id));
+  const stored = conversation.value ?? (await api.conversation(id));
+  const kept = wereShown ? {} : parametersIn(stored);
   const changed = await api.change(id, {
-    system: settings.systemPrompt || null,
-    metadata: withParameters(metadata, settings.parameters),
+    system: settings.systemPrompt || (wereShown ? null : stored.system),
+    metadata: withParameters(stored.metadata, { ...kept, ...settings.parameters }),
   });
   if (messageStore.id.value === id) show(changed);
 }

@@ -168,3 +168,22 @@ test("settings of a conversation that could not be loaded are stored with it all
   expect(api.change).toHaveBeenLastCalledWith("one", { system: "Be brief.", metadata: {} });
   expect(chat.systemPrompt.value).toBe("Be brief.");
 });
+
+test.each(["before the conversation was loaded", "after that"])(
+  "settings that were not shown when others were written stay, if they are saved %s",
+  async (when) => {
+    const metadata = { parameters: '{"top_p":0.5}' };
+    const stored = { ...conversation("one"), system: "Be brief.", metadata };
+    api.conversation.mockImplementation(async () => stored);
+    if (when !== "after that") api.conversation.mockRejectedValueOnce(new TypeError("offline"));
+    const { chat } = await opened();
+
+    await chat.configure({ systemPrompt: "", parameters: { temperature: 1 } }, false);
+
+    const parameters = '{"top_p":0.5,"temperature":1}';
+    expect(api.change.mock.lastCall).toEqual([
+      "one",
+      { system: "Be brief.", metadata: { parameters } },
+    ]);
+  },
+);
