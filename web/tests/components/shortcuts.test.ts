@@ -55,3 +55,18 @@ test("no two shortcuts have the same keys, and the sheet shows those", () => {
   expect(caps).toContain("Ctrl+Shift+O");
   expect(caps).toContain("Esc");
 });
+
+test("Escape with Shift, which is a shortcut, neither cancels nor stops anything", () => {
+  const sources = import.meta.glob<string>("../../src/**/*.vue", {
+    query: "?raw",
+    import: "default",
+    eager: true,
+  });
+
+  const handlers = Object.values(sources).flatMap(
+    (source) => source.match(/@keydown\.esc[\w.]*/g) ?? [],
+  );
+
+  expect(handlers.length).toBeGreaterThan(0);
+  expect(handlers.filter((handler) => !handler.startsWith("@keydown.esc.exact"))).toEqual([]);
+});
