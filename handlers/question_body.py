@@ -33,6 +33,10 @@ _STRUCTURE = (b",", b'"', b"[", b"{")
 _STRUCTURE_PART = 4
 
 
+def _nothing(_: object) -> int:
+    return 0
+
+
 class QuestionContent(NamedTuple):
     """What is asked: a text, or parts if there is more, and the files that the parts refer to."""
 
@@ -62,28 +66,32 @@ class QuestionReader:
         request: HTTPServerRequest,
         kind: type[Other],
         turns_of: Callable[[Other], tuple[Turn, ...]],
+        passed_over: Callable[[Other], int] = _nothing,
     ) -> tuple[Other, tuple[Turn, ...], tuple[NewFile, ...]]:
         """The body of another protocol, its turns and the files that the turns refer to.
 
-        `turns_of` returns the turns with the content of images and files as `data:` URIs; it may
-        run in a thread, and raise ApiError. Raises ApiError.
+        `turns_of` returns the turns with the content of images and files as `data:` URIs, and
+        `passed_over` the bytes of such content that is in the body and in no turn. Both may run in
+        a thread, and raise ApiError. Raises ApiError.
         """
         if len(request.body) <= _SHORT:
-            return self._read_turns(request, kind, turns_of)
-        return await self._threads.run(self._read_turns, request, kind, turns_of)
+            return self._read_turns(request, kind, turns_of, passed_over)
+        return await self._threads.run(self._read_turns, request, kind, turns_of, passed_over)
 
     def _read_turns(
         self,
         request: HTTPServerRequest,
         kind: type[Other],
         turns_of: Callable[[Other], tuple[Turn, ...]],
+        passed_over: Callable[[Other], int],
     ) -> tuple[Other, tuple[Turn, ...], tuple[NewFile, ...]]:
         length, most = len(request.body), self._max_body_bytes
         self._check_structure(request.body)
         body = read_body(request, kind)
         turns = turns_of(body)
         blocks = [block for turn in turns for block in turn.blocks]
-        if length - sum(map(data_length, blocks)) > most:
+        without_files = length - sum(map(data_length, blocks))
+        if without_files > most and without_files - passed_over(body) > most:
             raise body_too_large(most, "limits.max_body_bytes")
         taken, files = take_files(blocks, self._limits)
         if files:

@@ -10,7 +10,7 @@ from tornado.iostream import StreamClosedError
 from handlers.ai_sdk.base import AISDKHandler
 from handlers.ai_sdk.chat_body import UIChat
 from handlers.ai_sdk.placing import ASKED_BY, Placing
-from handlers.ai_sdk.ui_messages import question_blocks, system_of
+from handlers.ai_sdk.ui_messages import file_bytes, question_blocks, system_of
 from handlers.answer_responses import AnswerHandler
 from handlers.errors import ApiError
 from handlers.idempotency_key import idempotency_key
@@ -71,7 +71,7 @@ class UIChatHandler(_UIStreamHandler):
         """Start the answer. None: the client disconnected before."""
         with self.holding_body():
             chat, (question,), files = await self.services.question_reader.read_turns(
-                self.request, UIChat, _asked_turn
+                self.request, UIChat, _asked_turn, _files_before
             )
             if self.connection_stream.closed():
                 return None  # disconnected before the question was handled: nothing is asked
@@ -213,6 +213,14 @@ def _asked_turn(chat: UIChat) -> tuple[Turn, ...]:
         )
     before = chat.before[-1] if chat.before else None
     return (Turn(Role.USER, question_blocks(chat.last, before)),)
+
+
+def _files_before(chat: UIChat) -> int:
+    """The bytes of the files of earlier messages, which the client sends again with each question.
+
+    Raises ApiError.
+    """
+    return sum(map(file_bytes, chat.before))
 
 
 def _key_of(chat: UIChat, asked: AskRequest, replaced: str) -> str:

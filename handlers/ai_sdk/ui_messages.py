@@ -214,6 +214,12 @@ def system_of(messages: Iterable[UIMessage]) -> str | None:
     return "\n\n".join(texts) or None
 
 
+def file_bytes(message: UIMessage) -> int:
+    """The length of the contents of files that a message brings, as `data:` URIs. Raises ApiError."""
+    urls = (part.url or "" for part in message.decoded_parts() if part.type == "file")
+    return sum(len(url) for url in urls if url.startswith(DATA))
+
+
 def _contents(message: UIMessage) -> Iterator[Block]:
     for part in message.decoded_parts():
         if (block := part.content()) is not None:

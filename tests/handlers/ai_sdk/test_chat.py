@@ -267,3 +267,25 @@ async def test_an_image_is_sent_and_kept_also_when_its_question_is_asked_again(
     kept = await stored(server, metadata_of(answered)["conversation_id"])
     assert ["text", "image"] == [block["type"] for block in kept[0]["blocks"]]
     assert 4 == len(kept)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_a_chat_goes_on_after_an_image_that_is_longer_than_a_body_without_files(
+    serve: Serving, upstream: ScriptedUpstream, providers: dict[str, Any], is_known: bool
+) -> None:
+    settings = providers["openai"] | {"input_kinds": ["image", "file"]}
+    server = await serve.start(providers={"openai": settings}, limits={"max_body_bytes": 10_000})
+    chat = Chat(server.url)
+    url = f"data:image/png;base64,{b64encode(PNG + bytes(10_000)).decode()}"
+    asked = user("q", "u1", {"type": "file", "mediaType": "image/png", "url": url})
+    say(upstream, "one")
+    say(upstream, "two")
+
+    shown = {"type": "text", "text": "one"}
+    answer = message_of(await chat.ask(asked)) if is_known else assistant("another", shown)
+    chunks = await chat.ask(asked, answer, user("go on", "u2"))
+    too_long = await chat.post(asked, answer, user("x" * 10_000, "u3"))
+
+    assert ("two" if is_known else "one") == text_of(chunks)
+    assert (413, "body_too_large") == (too_long.status, too_long.code)
