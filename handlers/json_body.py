@@ -20,6 +20,9 @@ Body = TypeVar("Body")
 # The code of the error that says which encodings are accepted, in its Accept-Encoding.
 COMPRESSED = "unsupported_encoding"
 
+# What is raised for a body that is no JSON, or that nests deeper than can be decoded.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 # msgspec's message quotes the value that was found, here in quotation marks.
 _QUOTED = re.compile(r"(Invalid (?:enum )?value) '.*'", re.DOTALL)
 
@@ -75,10 +78,15 @@ def read_body(
                 raise error from None
     except msgspec.ValidationError as error:
         raise invalid_body(str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise ApiError(
-            HTTPStatus.BAD_REQUEST, "invalid_json", "The body is not valid JSON in UTF-8."
-        ) from None
+    except UNREADABLE as error:
+        raise unreadable(error) from None
+
+
+def unreadable(error: BaseException) -> ApiError:
+    """The refusal of a body for which one of `UNREADABLE` was raised."""
+    if isinstance(error, RecursionError):
+        return invalid_body("Objects and lists are too deep within each other")
+    return ApiError(HTTPStatus.BAD_REQUEST, "invalid_json", "The body is not valid JSON in UTF-8.")
 
 
 def invalid_body(message: str) -> ApiError:

@@ -17,7 +17,7 @@ from msgspec import Meta
 from handlers.attached_files import DATA
 from handlers.errors import ApiError
 from handlers.file_parts import check_address
-from handlers.json_body import decoded
+from handlers.json_body import UNREADABLE, decoded, unreadable
 from model.blocks import (
     Block,
     FileBlock,
@@ -94,10 +94,8 @@ class UIMessage(msgspec.Struct, frozen=True, kw_only=True):
             return decoded(bytes(self.parts), list[UIPart])
         except msgspec.ValidationError:
             raise _invalid("A message has parts that are not those of a UI message.") from None
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise ApiError(
-                HTTPStatus.BAD_REQUEST, "invalid_json", "The body is not valid JSON in UTF-8."
-            ) from None
+        except UNREADABLE as error:
+            raise unreadable(error) from None
 
 
 class _Approval(msgspec.Struct, frozen=True):
@@ -215,7 +213,7 @@ def system_of(messages: Iterable[UIMessage]) -> str | None:
 
 
 def file_bytes(message: UIMessage) -> int:
-    """The length of the contents of files that a message brings, as `data:` URIs. Raises ApiError."""
+    """The length of the `data:` URIs of the files in a message. Raises ApiError."""
     urls = (part.url or "" for part in message.decoded_parts() if part.type == "file")
     return sum(len(url) for url in urls if url.startswith(DATA))
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from handlers.errors import ApiError
-from handlers.json_body import decoded
+from handlers.json_body import UNREADABLE, decoded, unreadable
 from handlers.json_limits import check_extra
 from handlers.openai.field_errors import unsupported_field
 
@@ -27,13 +27,19 @@ _DEFAULTS: Final = (("service_tier", "auto"), ("service_tier", "default"), ("ver
 
 
 def unknown_fields(data: bytes, kind: type[msgspec.Struct]) -> dict[str, Any]:
-    """The fields in the JSON object `data` that `kind` lacks, without those that are null."""
+    """The fields in the JSON object `data` that `kind` lacks, without those that are null.
+
+    Raises ApiError for one that is not valid: who decoded `data` as a `kind` has skipped it.
+    """
     known = set(kind.__struct_encode_fields__)
-    values = {
-        name: msgspec.json.decode(value)
-        for name, value in decoded(data, dict[str, msgspec.Raw]).items()
-        if name not in known
-    }
+    try:
+        values = {
+            name: msgspec.json.decode(value)
+            for name, value in decoded(data, dict[str, msgspec.Raw]).items()
+            if name not in known
+        }
+    except UNREADABLE as error:
+        raise unreadable(error) from None
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -308,3 +308,37 @@ async def test_every_code_that_is_sent_is_in_the_documentation(headrace: Server)
     ):
         refused = await call(headrace.url, method, path)
         assert f"`{refused.body['error']['code']}`" in documented
+
+
+_DEEP = b"[" * 3000 + b"]" * 3000
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("path", "raw", "code"),
+    [
+        (
+            "/v1/chat/completions",
+            b'{"model": "openai/m", "messages": [{"role": "user", "content": "x"}], "x": "\xff"}',
+            "invalid_json",
+        ),
+        ("/v1/chat/completions", b'{"model": "openai/m", "messages": %b}', "invalid_body"),
+        ("/v1/chat/completions", b'{"model": "openai/m", "x": %b}', "invalid_body"),
+        ("/v1/responses", b'{"input": "x", "prompt": %b}', "invalid_body"),
+        (
+            "/ai-sdk/chat",
+            b'{"id": "c", "messages": [{"role": "user", "parts": %b}]}',
+            "invalid_body",
+        ),
+        ("/ag-ui", b'{"threadId": "t", "runId": "r", "messages": [{}], "state": %b}', "invalid_body"),
+        ("/api/v1/chat", b'{"content": "x", "extra": {"x": %b}}', "invalid_body"),
+    ],
+)
+async def test_what_nobody_can_decode_is_refused_in_every_protocol(
+    headrace: Server, path: str, raw: bytes, code: str
+) -> None:
+    body = raw % _DEEP if b"%b" in raw else raw
+
+    refused = await call(headrace.url, "POST", path, raw=body, headers=JSON)
+
+    assert (400, code) == (refused.status, refused.code)
