@@ -81,8 +81,9 @@ def chosen_from(
         return NamedTool(chosen.name), functions
     if kind == "allowed_tools":
         allowed = converted(given, AllowedFunctions, "tool_choice")
-        names = {tool.get("name") for tool in allowed.tools}
-        if not names <= {tool.name for tool in functions}:
+        names = [tool.get("name") for tool in allowed.tools]  # of any type
+        known = {tool.name for tool in functions}
+        if not all(isinstance(name, str) and name in known for name in names):
             raise invalid_field("tool_choice", "`tool_choice` names none of the `tools`.")
         return allowed.mode, tuple(tool for tool in functions if tool.name in names)
     raise unsupported_field("tool_choice", "`tool_choice` may name functions only.")

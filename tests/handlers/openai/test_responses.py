@@ -22,6 +22,7 @@ WEATHER = {
     "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
     "strict": False,
 }
+ONLY_A_LIST = {"type": "allowed_tools", "mode": "auto", "tools": [{"name": ["weather"]}]}
 CALLED = Call("call_1", "weather", '{"city": "上海"}')
 
 
@@ -246,6 +247,7 @@ async def test_a_deleted_response_is_gone(
         ({"include": ["message.output_text.logprobs"]}, "include"),
         ({"background": True, "store": False}, "background"),
         ({"conversation": "c", "previous_response_id": "r"}, "conversation"),
+        ({"tools": [WEATHER], "tool_choice": ONLY_A_LIST}, "tool_choice"),
         ({"previous_response_id": "resp_r"}, "previous_response_id"),
     ],
 )
