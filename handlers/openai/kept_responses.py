@@ -4,6 +4,7 @@ Any response can be streamed, resumed and cancelled for as long as it is stored,
 not asked for in the background.
 """
 
+import re
 from http import HTTPStatus
 
 from handlers.answer_responses import AnswerHandler
@@ -16,6 +17,9 @@ from handlers.wires.event_numbers import LAST_NUMBER
 from handlers.wires.responses import ResponsesWire
 from model.messages import Role
 from storage.errors import NotFound
+
+# With so many digits that any number in a query can have, and none that takes long to read.
+_NUMBER = re.compile(r"[0-9]{1,10}")
 
 # Items of one page. A question has some dozen.
 _MOST_ITEMS = 100
@@ -67,7 +71,7 @@ class ResponseHandler(OpenAIHandler, AnswerHandler):
         given = self.get_query_argument("starting_after", None)
         if given is None:
             return None
-        if not (given.isascii() and given.isdecimal() and int(given[:11]) <= LAST_NUMBER):
+        if not (_NUMBER.fullmatch(given) and int(given) <= LAST_NUMBER):
             raise _invalid_query(
                 "starting_after", "`starting_after` must be the sequence_number of an event."
             )
@@ -120,7 +124,7 @@ class InputItemsHandler(OpenAIHandler):
 
     def _limit(self) -> int:
         given = self.get_query_argument("limit", "20")
-        if not (given.isascii() and given.isdecimal() and 1 <= int(given[:9]) <= _MOST_ITEMS):
+        if not (_NUMBER.fullmatch(given) and 1 <= int(given) <= _MOST_ITEMS):
             raise _invalid_query("limit", f"`limit` must be a number from 1 to {_MOST_ITEMS}.")
         return int(given)
 

@@ -330,7 +330,11 @@ _DEEP = b"[" * 3000 + b"]" * 3000
             b'{"id": "c", "messages": [{"role": "user", "parts": %b}]}',
             "invalid_body",
         ),
-        ("/ag-ui", b'{"threadId": "t", "runId": "r", "messages": [{}], "state": %b}', "invalid_body"),
+        (
+            "/ag-ui",
+            b'{"threadId": "t", "runId": "r", "messages": [{}], "state": %b}',
+            "invalid_body",
+        ),
         ("/api/v1/chat", b'{"content": "x", "extra": {"x": %b}}', "invalid_body"),
     ],
 )
@@ -342,3 +346,24 @@ async def test_what_nobody_can_decode_is_refused_in_every_protocol(
     refused = await call(headrace.url, "POST", path, raw=body, headers=JSON)
 
     assert (400, code) == (refused.status, refused.code)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("path", "param"),
+    [
+        ("/input_items?limit=00000001", "limit"),
+        ("?stream=true&starting_after=00000000001", "starting_after"),
+    ],
+)
+async def test_numbers_in_queries_of_responses_are_short(
+    headrace: Server, upstream: ScriptedUpstream, path: str, param: str
+) -> None:
+    upstream.tokens("hello")
+    upstream.finish()
+    asked = await call(headrace.url, "POST", "/v1/responses", {"model": "openai/m", "input": "x"})
+
+    refused = await call(headrace.url, "GET", f"/v1/responses/{asked.body['id']}{path}{'9' * 5000}")
+
+    assert (400, "invalid_query") == (refused.status, refused.code)
+    assert param == refused.body["error"]["param"]
