@@ -91,8 +91,12 @@ def unreadable(error: BaseException) -> ApiError:
 
 def invalid_body(message: str) -> ApiError:
     """The refusal of a body for what msgspec says of it, without the value that it quotes."""
-    said = _QUOTED.sub(r"\1", message)
-    return ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", f"{said}.")
+    return ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", f"{unquoted(message)}.")
+
+
+def unquoted(message: str) -> str:
+    """What msgspec says of a body, without the value that it quotes."""
+    return _QUOTED.sub(r"\1", message)
 
 
 def decoded(body: bytes, kind: type[Body]) -> Body:

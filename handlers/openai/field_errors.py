@@ -1,11 +1,14 @@
 """The refusals of fields in OpenAI's bodies: each names the field, as OpenAI's do."""
 
 from http import HTTPStatus
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 
 from handlers.errors import ApiError
+from handlers.json_body import unquoted
+
+_Kind = TypeVar("_Kind")
 
 
 def invalid_field(param: str, message: str) -> ApiError:
@@ -23,10 +26,13 @@ def unsupported_field(param: str, message: str | None = None) -> ApiError:
     )
 
 
-def converted(value: Any, kind: Any, place: str) -> Any:
-    """A value at a place in a body as a `kind`. Raises ApiError, which says where in it."""
+def converted(value: object, kind: type[_Kind], place: str) -> _Kind:
+    """A value at a place in a body as a `kind`. Raises ApiError, which says where in it and quotes
+    no value.
+    """
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        words, _, inner = str(error).partition(" - at `$")
-        raise invalid_field(place, f"{words} - at `{place}{inner.rstrip('`')}`.") from None
+        words, _, inner = unquoted(str(error)).partition(" - at `$")
+        where = f"{place}{inner.rstrip('`')}"
+        raise invalid_field(where, f"{words} - at `{where}`.") from None

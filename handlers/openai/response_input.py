@@ -7,7 +7,7 @@ fields are part of the OpenAPI document.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -15,7 +15,7 @@ from msgspec import Meta
 from handlers.attached_files import DATA
 from handlers.errors import ApiError
 from handlers.file_parts import ImageDetail, check_address, stored_detail
-from handlers.openai.field_errors import invalid_field, unsupported_field
+from handlers.openai.field_errors import converted, invalid_field, unsupported_field
 from model.blocks import (
     Block,
     FileBlock,
@@ -118,14 +118,15 @@ def read_input(given: str | Sequence[Mapping[str, Any]]) -> Input:
 
 
 def _message(item: Mapping[str, Any], place: str) -> tuple[Role | None, tuple[Block, ...]]:
-    message = _converted(item, _Message, place)
+    message = converted(item, _Message, place)
+    inner = f"{place}.content"
     match message.role:
         case "user":
-            return Role.USER, _joined_texts(_parts(message.content, place, _USER_PARTS))
+            return Role.USER, _joined_texts(_parts(message.content, inner, _USER_PARTS))
         case "assistant":
-            return Role.ASSISTANT, _joined_texts(_parts(message.content, place, _ANSWER_PARTS))
+            return Role.ASSISTANT, _joined_texts(_parts(message.content, inner, _ANSWER_PARTS))
         case "system" | "developer":
-            texts = _parts(message.content, place, _TEXT_PARTS)
+            texts = _parts(message.content, inner, _TEXT_PARTS)
             return None, _joined_texts(texts)
         case _:
             raise invalid_field(
@@ -134,19 +135,19 @@ def _message(item: Mapping[str, Any], place: str) -> tuple[Role | None, tuple[Bl
 
 
 def _call(item: Mapping[str, Any], place: str) -> tuple[Role | None, tuple[Block, ...]]:
-    call = _converted(item, _Call, place)
+    call = converted(item, _Call, place)
     return Role.ASSISTANT, (ToolCallBlock(call.call_id, call.name, call.arguments),)
 
 
 def _output(item: Mapping[str, Any], place: str) -> tuple[Role | None, tuple[Block, ...]]:
-    output = _converted(item, _Output, place)
+    output = converted(item, _Output, place)
     blocks = _parts(output.output, f"{place}.output", _TEXT_PARTS)
     text = "".join(block.text for block in blocks if isinstance(block, TextBlock))
     return Role.USER, (ToolResultBlock(output.call_id, text),)
 
 
 def _reasoning(item: Mapping[str, Any], place: str) -> tuple[Role | None, tuple[Block, ...]]:
-    reasoning = _converted(item, _Reasoning, place)
+    reasoning = converted(item, _Reasoning, place)
     texts = reasoning.content or reasoning.summary
     text = "\n\n".join(part.text for part in texts)
     return Role.ASSISTANT, (ReasoningBlock(text),) if text else ()
@@ -162,15 +163,15 @@ _ITEMS: dict[str, _Read] = {
 
 
 def _text(part: Mapping[str, Any], place: str) -> Block:
-    return TextBlock(_converted(part, _Text, place).text)
+    return TextBlock(converted(part, _Text, place).text)
 
 
 def _refusal(part: Mapping[str, Any], place: str) -> Block:
-    return TextBlock(_converted(part, _Refusal, place).refusal)
+    return TextBlock(converted(part, _Refusal, place).refusal)
 
 
 def _image(part: Mapping[str, Any], place: str) -> Block:
-    image = _converted(part, _Image, place)
+    image = converted(part, _Image, place)
     if image.file_id is not None:
         raise _untaken(f"{place}.file_id", "ids of uploaded files")
     url = _checked(image.image_url, f"{place}.image_url")
@@ -178,7 +179,7 @@ def _image(part: Mapping[str, Any], place: str) -> Block:
 
 
 def _file(part: Mapping[str, Any], place: str) -> Block:
-    file = _converted(part, _File, place)
+    file = converted(part, _File, place)
     if file.file_id is not None:
         raise _untaken(f"{place}.file_id", "ids of uploaded files")
     if file.file_data is not None:
@@ -201,7 +202,7 @@ def _parts(
         return [TextBlock(content)]
     blocks = []
     for index, part in enumerate(content):
-        inner = f"{place}.content[{index}]"
+        inner = f"{place}[{index}]"
         kind = part.get("type")
         read = kinds.get(kind) if isinstance(kind, str) else None
         if read is None:
@@ -227,18 +228,6 @@ def _joined_texts(blocks: Iterable[Block]) -> tuple[Block, ...]:
 
 def _says(block: Block) -> bool:
     return not isinstance(block, TextBlock) or bool(block.text.strip())
-
-
-_Kind = TypeVar("_Kind")
-
-
-def _converted(value: Mapping[str, Any], kind: type[_Kind], place: str) -> _Kind:
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        words, _, inner = str(error).partition(" - at `$")
-        where = f"{place}{inner.rstrip('`')}"
-        raise invalid_field(where, f"{words} - at `{where}`.") from None
 
 
 def _checked(url: str | None, place: str) -> str:

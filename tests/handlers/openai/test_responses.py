@@ -23,6 +23,7 @@ WEATHER = {
     "strict": False,
 }
 ONLY_A_LIST = {"type": "allowed_tools", "mode": "auto", "tools": [{"name": ["weather"]}]}
+OUTPUT = {"type": "function_call_output", "call_id": "call_1"}
 CALLED = Call("call_1", "weather", '{"city": "上海"}')
 
 
@@ -248,6 +249,7 @@ async def test_a_deleted_response_is_gone(
         ({"background": True, "store": False}, "background"),
         ({"conversation": "c", "previous_response_id": "r"}, "conversation"),
         ({"tools": [WEATHER], "tool_choice": ONLY_A_LIST}, "tool_choice"),
+        ({"input": [OUTPUT | {"output": [{"type": "input_image"}]}]}, "input[0].output[0]"),
         ({"previous_response_id": "resp_r"}, "previous_response_id"),
     ],
 )
@@ -261,3 +263,28 @@ async def test_what_cannot_be_done_is_refused_by_name(
     assert 400 == refused.status
     assert param == refused.body["error"]["param"]
     assert "invalid_request_error" == refused.body["error"]["type"]
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        (
+            {"input": [{"role": "user", "content": [{"type": "input_image", "detail": "secret"}]}]},
+            "input[0].content[0].detail",
+        ),
+        (
+            {"tool_choice": {"type": "allowed_tools", "mode": "secret", "tools": []}},
+            "tool_choice.mode",
+        ),
+    ],
+)
+async def test_a_value_that_is_refused_is_not_quoted(
+    headrace: Server, fields: dict[str, Any], param: str
+) -> None:
+    body = {"model": MODEL, "input": "Hi", **fields}
+
+    refused = await call(headrace.url, "POST", "/v1/responses", body)
+
+    assert (400, param) == (refused.status, refused.body["error"]["param"])
+    assert "secret" not in refused.body["error"]["message"]
