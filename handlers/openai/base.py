@@ -1,6 +1,8 @@
 """The base of the handlers of OpenAI's API: errors and limits as its clients read them."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import ClassVar
 
 from handlers.base import BaseHandler
 from handlers.errors import ErrorResponse
@@ -15,7 +17,12 @@ _KINDS = ("requests", "tokens")
 
 
 class OpenAIHandler(BaseHandler):
-    """A handler whose errors have OpenAI's form."""
+    """A handler whose errors have OpenAI's form.
+
+    `option_names` are the names in the body of options that the relay calls otherwise.
+    """
+
+    option_names: ClassVar[Mapping[str, str]] = {}
 
     def set_limits(self) -> None:
         """Set the headers that tell what is left of the user's limits."""
@@ -40,6 +47,9 @@ class OpenAIHandler(BaseHandler):
             error = error._replace(
                 param=error.param.removeprefix(_EXTRA), message=error.message.replace(_EXTRA, "", 1)
             )
+        elif (name := self.option_names.get(error.param or "")) is not None:
+            message = error.message.replace(f"`{error.param}`", f"`{name}`", 1)
+            error = error._replace(param=name, message=message)
         self.set_limits()
         retry = should_retry(error)
         if retry is not None:

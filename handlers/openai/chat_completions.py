@@ -4,7 +4,7 @@ The history is the messages that come with the question. Nothing is stored, and 
 answer, unless the client says `store`.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from handlers.answer_responses import AnswerHandler
 from handlers.idempotency_key import idempotency_key
@@ -58,6 +58,7 @@ class ChatCompletionsHandler(CompletionListHandler, AnswerHandler):
     """`/v1/chat/completions`: asks, and lists what was asked for with `store`."""
 
     takes_files = True
+    option_names: ClassVar = {"response_format.schema": "response_format.json_schema.schema"}
 
     async def post(self) -> None:
         """Ask, and send the answer as a stream or whole."""

@@ -3,7 +3,7 @@
 A response is an answer, under the id `resp_` and the answer's.
 """
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import msgspec
 
@@ -48,6 +48,12 @@ class ResponsesHandler(OpenAIHandler, AnswerHandler):
     """`POST /v1/responses`: asks for a response."""
 
     takes_files = True
+    option_names: ClassVar = {
+        "max_tokens": "max_output_tokens",
+        "reasoning_effort": "reasoning.effort",
+        "response_format": "text.format",
+        "response_format.schema": "text.format.schema",
+    }
 
     async def post(self) -> None:
         """Ask, and send the response as a stream, at once, or when it has ended."""

@@ -11,6 +11,7 @@ from tornado.ioloop import IOLoop
 from app.server import Server
 from handlers.wires.event_numbers import LAST_NUMBER
 from tests.readers import call
+from tests.serving import Serving
 from tests.tool_upstreams import TOOL_UPSTREAMS, Call
 from tests.upstreams import ScriptedUpstream
 
@@ -23,6 +24,8 @@ WEATHER = {
     "strict": False,
 }
 ONLY_A_LIST = {"type": "allowed_tools", "mode": "auto", "tools": [{"name": ["weather"]}]}
+SCHEMA = {"type": "json_schema", "name": "s", "schema": {"type": "object"}}
+HI = {"role": "user", "content": "Hi"}
 OUTPUT = {"type": "function_call_output", "call_id": "call_1"}
 CALLED = Call("call_1", "weather", '{"city": "上海"}')
 
@@ -288,3 +291,38 @@ async def test_a_value_that_is_refused_is_not_quoted(
 
     assert (400, param) == (refused.status, refused.body["error"]["param"])
     assert "secret" not in refused.body["error"]["message"]
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("dialect", "path", "fields", "param"),
+    [
+        (
+            "anthropic",
+            "/v1/responses",
+            {"text": {"format": {"type": "json_object"}}},
+            "text.format",
+        ),
+        ("qianfan-v1", "/v1/responses", {"text": {"format": SCHEMA}}, "text.format.schema"),
+        ("ollama", "/v1/responses", {"reasoning": {"effort": "max"}}, "reasoning.effort"),
+        (
+            "qianfan-v1",
+            "/v1/chat/completions",
+            {"response_format": {"type": "json_schema", "json_schema": SCHEMA}},
+            "response_format.json_schema.schema",
+        ),
+    ],
+)
+async def test_an_option_that_a_provider_lacks_is_named_as_the_client_named_it(
+    serve: Serving, dialect: str, path: str, fields: dict[str, Any], param: str
+) -> None:
+    key = "access_token" if dialect == "qianfan-v1" else "api_key"
+    provider = {"dialect": dialect, "base_url": "http://127.0.0.1:1", key: "k"}
+    server = await serve.start(providers={"p": provider})
+    asked = {"input": "Hi"} if path == "/v1/responses" else {"messages": [HI]}
+
+    refused = await call(server.url, "POST", path, {"model": "p/m", **asked, **fields})
+
+    assert (400, "unsupported_parameter") == (refused.status, refused.code)
+    assert param == refused.body["error"]["param"]
+    assert f"`{param}`" in refused.body["error"]["message"]
