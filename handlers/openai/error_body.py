@@ -32,8 +32,10 @@ _TYPES: Final = {
     HTTPStatus.TOO_MANY_REQUESTS: "rate_limit_error",
 }
 
-# Where msgspec found what is wrong with a body: `$.messages[0].role`.
-_PLACE: Final = re.compile(r" - at `\$\.?([^`]+)`")
+# Where msgspec found what is wrong with a body: `$.messages[0].role`. Of a field that should not be
+# there, or should be, it says where that would be.
+_PLACE: Final = re.compile(r" - at `(?:\$\.)?([^`$]+)`")
+_FIELD: Final = re.compile(r"Object (?:contains unknown|missing required) field `([^`]+)`")
 
 
 class ErrorObject(msgspec.Struct, frozen=True):
@@ -64,12 +66,16 @@ class ErrorBody(msgspec.Struct, frozen=True):
 
 def error_body(error: ErrorResponse, request_id: str | None) -> ErrorBody:
     """The body of the response to a refused request."""
-    param = error.param
-    if param is None and (place := _PLACE.search(error.message)):
-        param = place[1]
+    param = error.param or _param_in(error.message)
     return ErrorBody(
         ErrorObject(error.message, error_type(error.status), param, error.code, request_id)
     )
+
+
+def _param_in(message: str) -> str | None:
+    """The field that msgspec's words are about; None for other words."""
+    found = (_PLACE.search(message), _FIELD.match(message))
+    return ".".join(match[1] for match in found if match) or None
 
 
 def error_type(status: HTTPStatus) -> str:

@@ -35,4 +35,5 @@ def converted(value: object, kind: type[_Kind], place: str) -> _Kind:
     except msgspec.ValidationError as error:
         words, _, inner = unquoted(str(error)).partition(" - at `$")
         where = f"{place}{inner.rstrip('`')}"
-        raise invalid_field(where, f"{words} - at `{where}`.") from None
+        # The words tell the field, which may be one within `where`.
+        raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", f"{words} - at `{where}`.") from None

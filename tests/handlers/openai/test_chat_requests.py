@@ -182,6 +182,7 @@ async def test_unknown_fields_are_refused_by_name_for_other_providers(
         ({"tools": [WEATHER, WEATHER]}, "tools"),
         ({"tool_choice": "required"}, "tool_choice"),
         ({"temperature": 3}, "temperature"),
+        ({"tool_choice": {"type": "function"}}, "tool_choice.function"),
         ({"api_base": "https://example.org"}, None),
         ({"models": ["x"]}, "models"),
     ],
@@ -202,6 +203,7 @@ async def test_what_cannot_be_done_is_refused_by_name(
     ("message", "param"),
     [
         ({"role": "assistant", "content": "a"}, "messages"),
+        ({"role": "user"}, "messages[0].content"),
         (user(" "), "messages"),
         ({"role": "function", "name": "x", "content": "a"}, "messages[0].role"),
         (user([{"type": "input_audio", "input_audio": {}}]), "messages[0].content[0].type"),
