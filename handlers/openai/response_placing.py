@@ -12,9 +12,9 @@ import msgspec
 from handlers.errors import ApiError
 from handlers.openai.field_errors import unsupported_field
 from handlers.openai.response_body import ResponseBody
-from model.blocks import Block, FileBlock, ImageBlock, blocks_in
+from model.blocks import Block, FileBlock, ImageBlock, TextBlock, blocks_in
 from model.messages import Message, Role
-from model.prompt import Turn
+from model.prompt import NOTHING_SENT, Turn
 from relay.ask_request import AskRequest
 from relay.errors import UnknownParent
 from relay.tool_loop import kept_of, results_in
@@ -106,9 +106,11 @@ def _unknown_response() -> ApiError:
 
 
 def _without_files(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
-    """The blocks without contents that are not stored with them."""
+    """The blocks without contents that are not stored with them; words for that if none is left,
+    since many providers refuse a turn without content.
+    """
     kept = (b for b in blocks if not isinstance(b, ImageBlock | FileBlock) or b.url is not None)
-    return tuple(kept)
+    return tuple(kept) or (TextBlock(NOTHING_SENT),)
 
 
 def _begins(message: Message) -> bool:

@@ -7,7 +7,10 @@ import pytest
 from openresponses_types import types as open_responses
 
 from app.server import Server
+from model.prompt import NOTHING_SENT
+from tests.file_steps import PNG, data_uri
 from tests.readers import call
+from tests.serving import Serving
 from tests.tool_upstreams import TOOL_UPSTREAMS, Call
 from tests.upstreams import ScriptedUpstream
 
@@ -245,3 +248,25 @@ async def test_what_a_conversation_cannot_take_is_refused_and_nothing_is_asked(
     assert (400, "unsupported_parameter") == await refusal(said, made.body["id"])
     assert 1 == len(upstream.requests)
     await call(headrace.url, "POST", f"{PATH}/{live['id']}/cancel")
+
+
+@pytest.mark.gen_test
+async def test_of_an_earlier_turn_that_was_an_image_responses_that_follow_have_words(
+    serve: Serving, upstream: ScriptedUpstream, providers: dict[str, Any]
+) -> None:
+    settings = providers["openai"] | {"input_kinds": ["image", "file"]}
+    server = await serve.start(providers={"openai": settings})
+    image = {"type": "input_image", "image_url": data_uri(PNG, "image/png")}
+    whole = [
+        {"role": "user", "content": [image]},
+        {"role": "assistant", "content": "A cat."},
+        {"role": "user", "content": "Sure?"},
+    ]
+    speaks(upstream, "Yes.")
+    speaks(upstream, "A dog.")
+    first = await asked(server, whole)
+
+    await asked(server, "Look again.", previous_response_id=first["id"])
+
+    sent = [message["content"] for message in upstream.requests[1].json["messages"]]
+    assert [NOTHING_SENT, "A cat.", "Sure?", "Yes.", "Look again."] == sent
