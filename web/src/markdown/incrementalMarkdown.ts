@@ -16,6 +16,8 @@ export class IncrementalMarkdown {
   /** Characters of the complete lines that were parsed last. */
   #completeLength = 0;
   #environment: Environment = {};
+  /** Whether there is a link definition so far, the last block and what follows it included. */
+  #hasDefinition = false;
 
   /**
    * The blocks of `text` so far. Finished blocks are the same objects as last time, so that they need
@@ -31,7 +33,10 @@ export class IncrementalMarkdown {
     this.#finishBlocks(text);
     const rest = text.slice(this.#finishedText.length);
     // A copy, because a definition in an incomplete line may have half of its address.
-    return [...this.#finished, ...parse(rest, copy(this.#environment), this.#finished.length)];
+    const environment = copy(this.#environment);
+    const blocks = [...this.#finished, ...parse(rest, environment, this.#finished.length)];
+    this.#hasDefinition = environment.references !== undefined;
+    return blocks;
   }
 
   /**
@@ -39,8 +44,9 @@ export class IncrementalMarkdown {
    * definition, which may have turned earlier text into a link.
    */
   finish(text: string): MarkdownBlock[] {
-    const canReuse = this.#finishedText && !this.#environment.references;
-    return canReuse ? this.update(text) : parse(text, {});
+    if (!this.#finishedText) return parse(text, {});
+    const blocks = this.update(text);
+    return this.#hasDefinition ? parse(text, {}) : blocks;
   }
 
   #finishBlocks(text: string): void {

@@ -97,6 +97,18 @@ describe("a growing text", () => {
     }
   });
 
+  test.each([
+    ...TEXTS,
+    "See [a][1].\n\nThen [b].\n\n[1]: https://a.example\n[b]: https://b.example",
+    "[a]\n\n- b\n\n[a]: https://a.example\n\n> c\n\nend\n",
+    "[a]\n\n> b\n\n- [a]: https://a.example\n",
+  ])("is, once it is complete, what it would be at once: %j", (text) => {
+    const markdown = new IncrementalMarkdown();
+    for (let end = 1; end <= text.length; end++) markdown.update(text.slice(0, end));
+
+    expect(comparable(markdown.finish(text))).toEqual(comparable(parse(text, {})));
+  });
+
   test("finished blocks stay the same objects", () => {
     const markdown = new IncrementalMarkdown();
     markdown.update("one\n\ntwo\n\nthr");
