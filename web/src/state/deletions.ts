@@ -118,7 +118,10 @@ async function carryOut(id: string): Promise<void> {
   if (inProgress.has(id)) return;
   inProgress.add(id);
   const offered = undoableId() === id ? offer.value : undefined;
-  if (offered) offer.value = undefined; // too late to be undone
+  if (offered) {
+    offer.value = undefined; // too late to be undone
+    release(); // the page may have been left while it was held
+  }
   const backoff = new Backoff();
   try {
     // Another tab may carry it out meanwhile.

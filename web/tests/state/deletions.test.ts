@@ -253,3 +253,17 @@ test("a user's deletions wait until the user is known", async () => {
   expect(remove.mock.calls).toEqual([["hers"]]);
   expect(tab.local.items.size).toBe(0);
 });
+
+test("a page that is left while the offer is held, and comes back, does not delete again", async () => {
+  const { deletions, ids } = await load();
+  deletions.remove(conversation("one"));
+  deletions.hold();
+  tab.window.dispatchEvent(new Event("pagehide"));
+  await vi.advanceTimersByTimeAsync(0);
+  expect(remove).toHaveBeenCalledOnce();
+
+  await vi.advanceTimersByTimeAsync(60_000);
+
+  expect(ids()).toEqual([]);
+  expect(tab.local.items.size).toBe(0);
+});
