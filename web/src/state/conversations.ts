@@ -41,9 +41,16 @@ async function load(): Promise<void> {
     loaded.value = [...page.data, ...older];
     if (!older.length) nextCursor.value = page.next;
     loadError.value = null;
+    if (page.next === null) clearUnlisted(page.data);
   } catch (error) {
     loadError.value = codeOf(error); // the old list stays, and is loaded again with the next event
   }
+}
+
+/** Clear the marks of conversations that another device has deleted: nobody could open them here. */
+function clearUnlisted(all: readonly Conversation[]): void {
+  const ids = new Set(all.map(({ id }) => id));
+  for (const id of unread.ids.value) if (!ids.has(id)) unread.clear(id);
 }
 
 /** Load the next page of the list. */

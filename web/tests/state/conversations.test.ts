@@ -92,3 +92,16 @@ test("what another tab has deleted is not listed while the list is loaded again"
 
   expect(ids()).toEqual(["two"]);
 });
+
+test("no mark stays of a conversation that another device has deleted", async () => {
+  const { unread } = await import("../../src/state/unread");
+  unread.ended("two");
+  unread.ended("deleted elsewhere");
+  api.conversations.mockResolvedValueOnce({ ...page("one"), next: "more" });
+  const { conversations } = await loaded();
+  expect([...unread.ids.value]).toEqual(["two", "deleted elsewhere"]); // may be on the next page
+
+  await conversations.load();
+
+  expect([...unread.ids.value]).toEqual(["two"]);
+});
