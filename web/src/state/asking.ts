@@ -140,6 +140,10 @@ async function deliver(
   const turn: PendingTurn = { entry, attachments, messages, controller: new AbortController() };
   const { signal } = turn.controller;
   begun.add(entry.key);
+  const before = pendingTurns.get(entry.conversation);
+  // A refused question makes room for the next one; if it is not this one again, it is not lost.
+  if (before && isRefused(before) && before.entry.asked !== entry.asked)
+    restore(before.entry, before.attachments);
   pendingTurns.set(entry.conversation, turn);
   if (entry.conversation === messageStore.id.value) pending.value = turn;
   const isShown = () => pending.value === turn;
@@ -194,11 +198,13 @@ function restore(
   }
 }
 
+const isRefused = ({ messages }: PendingTurn): boolean => messages.at(-1)?.status === "refused";
+
 /** Put refused questions back, which the next page would neither show nor send. */
 function restoreRefused(): void {
   if (!mayKeep()) return;
   for (const turn of pendingTurns.values()) {
-    if (turn.messages.at(-1)?.status !== "refused") continue;
+    if (!isRefused(turn)) continue;
     pendingTurns.delete(turn.entry.conversation);
     if (pending.value === turn) pending.value = undefined;
     restore(turn.entry, turn.attachments);

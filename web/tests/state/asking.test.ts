@@ -153,8 +153,24 @@ test("a refusal that lasts ends it, and says when to ask again; which is another
   await asking.regenerate(last(), null);
 
   expect(last().status).toBe("complete");
+  expect(chat.draft.value).toBe("");
   expect(bodies().map(({ content }) => content)).toEqual(["Why?", "Why?"]);
   expect(new Set(keys()).size).toBe(2);
+});
+
+test("a refused question is in the composer again once another one is asked", async () => {
+  server.responses.push(
+    refusal(403, "storage_quota_exceeded"),
+    new StreamedResponse().start().end(0),
+  );
+  const { asking, bodies, chat, last } = await load();
+  await asking.send("Long and good?", null);
+  expect([last().status, chat.draft.value]).toEqual(["refused", ""]);
+
+  await asking.send("Other?", null);
+
+  expect(chat.draft.value).toBe("Long and good?");
+  expect(bodies().map(({ content }) => content)).toEqual(["Long and good?", "Other?"]);
 });
 
 test("a question that is withdrawn while it waits is in the composer again, before newer words", async () => {
