@@ -35,7 +35,8 @@ export function shortcutOf(
   onMac = isMac,
 ): ShortcutName | undefined {
   const [command, other] = onMac ? [event.metaKey, event.ctrlKey] : [event.ctrlKey, event.metaKey];
-  if (other || event.altKey) return undefined;
+  // Browsers that fill in a field report a key without a name.
+  if (!event.key || other || event.altKey) return undefined;
   const isLatin = event.key.length > 1 || event.key <= "\x7f";
   const entries = Object.entries(SHORTCUTS) as [ShortcutName, Keys][];
   return entries.find(([, keys]) => {

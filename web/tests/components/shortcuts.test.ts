@@ -41,6 +41,12 @@ describe("a shortcut", () => {
     expect(shortcuts.shortcutOf(pressed(keys))).toBe(name);
   });
 
+  test("is none of the keys without a name that a browser reports when it fills in a field", () => {
+    const event = { ...pressed(""), key: undefined as never };
+
+    expect(shortcuts.shortcutOf(event)).toBeUndefined();
+  });
+
   test("needs Command on a Mac, where Ctrl edits text", () => {
     expect(shortcuts.shortcutOf(pressed("Meta+k"), true)).toBe("search");
     expect(shortcuts.shortcutOf(pressed("Ctrl+k"), true)).toBeUndefined();
