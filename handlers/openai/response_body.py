@@ -53,6 +53,11 @@ class ReasoningOptions(BodyPart, frozen=True):
     generate_summary: Annotated[
         Literal["auto", "concise", "detailed"] | None, Meta(description="As `summary`.")
     ] = None
+    context: Annotated[
+        Literal["auto"] | None,
+        Meta(description="Only `auto`: of earlier reasoning the model gets what it needs back."),
+    ] = None
+    mode: Annotated[Literal["standard"] | None, Meta(description="Only `standard`.")] = None
 
 
 class AnyTextFormat(msgspec.Struct, frozen=True, tag_field="type", tag="text"):

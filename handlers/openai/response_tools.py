@@ -10,6 +10,9 @@ from handlers.openai.field_errors import converted, invalid_field, unsupported_f
 from handlers.tool_definitions import MAX_SCHEMA_DEPTH, ToolName
 from model.prompt import NamedTool, Tool, ToolChoice
 
+# Fields of functions with values that ask for nothing but what happens without them.
+_DEFAULTS = (("defer_loading", False), ("async", False), ("allowed_callers", ["direct"]))
+
 Choice = Literal["auto", "none", "required"] | dict[str, Any] | None
 
 
@@ -59,8 +62,12 @@ def functions_of(tools: list[dict[str, Any]] | None) -> tuple[FunctionTool, ...]
             raise unsupported_field(
                 place, f"`{place}`: tools of type `{word[:64]}` are not hosted here."
             )
-        known = {key: value for key, value in given.items() if value is not None}
-        found.append(converted(known, FunctionTool, place))
+        asked = {
+            name: value
+            for name, value in given.items()
+            if value is not None and (name, value) not in _DEFAULTS
+        }
+        found.append(converted(asked, FunctionTool, place))
     names = [tool.name for tool in found]
     if len(set(names)) < len(names):
         raise invalid_field("tools", "Two `tools` have the same name.")
@@ -71,6 +78,15 @@ def chosen_from(
     functions: tuple[FunctionTool, ...], given: Choice
 ) -> tuple[ToolChoice | None, tuple[FunctionTool, ...]]:
     """The choice, and the functions that it leaves. Raises ApiError."""
+    choice, left = _chosen_from(functions, given)
+    if choice == "required" and not left:
+        raise invalid_field("tool_choice", "`tool_choice` needs `tools`.")
+    return choice, left
+
+
+def _chosen_from(
+    functions: tuple[FunctionTool, ...], given: Choice
+) -> tuple[ToolChoice | None, tuple[FunctionTool, ...]]:
     if given is None or isinstance(given, str):
         return given, functions
     kind = given.get("type")

@@ -23,6 +23,7 @@ WEATHER = {
     "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
     "strict": False,
 }
+NONE_OF_THEM = {"type": "allowed_tools", "mode": "required", "tools": []}
 ONLY_A_LIST = {"type": "allowed_tools", "mode": "auto", "tools": [{"name": ["weather"]}]}
 SCHEMA = {"type": "json_schema", "name": "s", "schema": {"type": "object"}}
 HI = {"role": "user", "content": "Hi"}
@@ -253,6 +254,10 @@ async def test_a_deleted_response_is_gone(
         ({"conversation": "c", "previous_response_id": "r"}, "conversation"),
         ({"tools": [WEATHER], "tool_choice": ONLY_A_LIST}, "tool_choice"),
         ({"top_k": 5}, "top_k"),
+        ({"tool_choice": "required"}, "tool_choice"),
+        ({"tools": [WEATHER], "tool_choice": NONE_OF_THEM}, "tool_choice"),
+        ({"tools": [WEATHER | {"defer_loading": True}]}, "tools[0].defer_loading"),
+        ({"reasoning": {"mode": "pro"}}, "reasoning.mode"),
         ({"reasoning": {"budget": 5}}, "reasoning.budget"),
         ({"tools": [{"type": "function"}]}, "tools[0].name"),
         ({"input": [{"role": "user"}]}, "input[0].content"),
@@ -330,3 +335,22 @@ async def test_an_option_that_a_provider_lacks_is_named_as_the_client_named_it(
     assert (400, "unsupported_parameter") == (refused.status, refused.code)
     assert param == refused.body["error"]["param"]
     assert f"`{param}`" in refused.body["error"]["message"]
+
+
+@pytest.mark.gen_test
+async def test_fields_are_taken_with_values_that_ask_for_nothing(
+    client: openai.AsyncOpenAI, upstream: ScriptedUpstream
+) -> None:
+    speaks(upstream, "Hello")
+    usual: Any = {"defer_loading": False, "allowed_callers": ["direct"], "async": False}
+    usual |= {"output_schema": None}
+
+    response = await client.responses.create(
+        model=MODEL,
+        input="Hi",
+        reasoning={"effort": "low", "context": "auto", "mode": "standard", "summary": None},
+        tools=[WEATHER | usual],
+    )
+
+    assert "Hello" == response.output_text
+    assert "weather" == upstream.requests[0].json["tools"][0]["function"]["name"]
