@@ -273,7 +273,9 @@ def _format(
     match given:
         case ResponseJsonObject():
             return ResponseFormat()
-        case ResponseJsonSchema():
-            return ResponseFormat(given.schema, given.name, given.strict)
+        case ResponseJsonSchema(schema=schema):
+            if given.description is not None:  # for models, the same as a schema's own
+                schema = {"description": given.description, **schema}
+            return ResponseFormat(schema, given.name, given.strict)
         case _:
             return None

@@ -354,3 +354,19 @@ async def test_fields_are_taken_with_values_that_ask_for_nothing(
 
     assert "Hello" == response.output_text
     assert "weather" == upstream.requests[0].json["tools"][0]["function"]["name"]
+
+
+@pytest.mark.gen_test
+async def test_the_description_of_a_format_reaches_the_model(
+    headrace: Server, upstream: ScriptedUpstream
+) -> None:
+    speaks(upstream, "{}")
+    text = {"format": SCHEMA | {"description": "A city."}}
+
+    taken = await call(
+        headrace.url, "POST", "/v1/responses", {"model": MODEL, "input": "Hi", "text": text}
+    )
+
+    sent = upstream.requests[0].json["response_format"]["json_schema"]["schema"]
+    assert {"type": "object", "description": "A city."} == sent
+    assert "A city." == taken.body["text"]["format"]["description"]
