@@ -6,7 +6,7 @@
  * so that the next user of the browser gets none of it, and removed when the user signs out.
  */
 
-import { shallowRef, type ShallowRef } from "vue";
+import { shallowRef, watch, type ShallowRef } from "vue";
 import { deviceStorage, hasTexts, keptName, nameOfKey } from "./browserStorage";
 import { user } from "./session";
 
@@ -37,6 +37,9 @@ const texts = new Map<string, ShallowRef<string>>();
 /** The names of those that another tab changed last. */
 const changedElsewhere = new Set<string>();
 
+/** Where a question was written before the page knew that there are users, and asked for a key. */
+const writtenBefore = new Set<Place>();
+
 const prefix = (): string => keptName(user.value, "draft/");
 const nameOf = (kind: DraftKind, place: Place): string => `${prefix()}${place ?? ""}/${kind}`;
 
@@ -62,6 +65,7 @@ function read(kind: DraftKind, place: Place): string {
 /** Keep a draft; "" removes it. */
 function write(kind: DraftKind, place: Place, text: string): void {
   const name = nameOf(kind, place);
+  if (user.value === null && kind === "question") writtenBefore.add(place);
   changedElsewhere.delete(name);
   refOf(name).value = text;
   if (!text) {
@@ -106,6 +110,20 @@ function drop(id: string): void {
     refOf(name).value = "";
   }
 }
+
+/** What was written before signing in is the user's, and no longer nobody's. */
+function takeOver(): void {
+  for (const place of writtenBefore) {
+    const name = `${keptName(null, "draft/")}${place ?? ""}/question`;
+    const text = refOf(name).value;
+    refOf(name).value = "";
+    deviceStorage.write(name, null);
+    if (text) putBack(place, text);
+  }
+  writtenBefore.clear();
+}
+
+watch(user, (signedIn) => signedIn !== null && takeOver(), { flush: "sync" });
 
 window.addEventListener("storage", ({ key }) => {
   const name = nameOfKey(key ?? "");

@@ -190,3 +190,24 @@ test("where storage is forbidden a draft stays until the page is left", async ()
 
   expect(drafts.read("question", "one")).toBe("1");
 });
+
+test("what was written before signing in is the user's, before what was kept of theirs", async () => {
+  tab.local.setItem("headrace.kept/ada/draft//question", JSON.stringify({ text: "old", at: 1 }));
+  tab.local.setItem(
+    "headrace.kept//draft/one/question",
+    JSON.stringify({ text: "nobody's", at: 1 }),
+  );
+  const drafts = await loaded();
+  const { user } = await import("../../src/state/session");
+  const shown = computed(() => [drafts.read("question", null), drafts.read("question", "one")]);
+  drafts.write("question", null, "new");
+  expect(shown.value).toEqual(["new", "nobody's"]);
+
+  user.value = "ada";
+
+  expect(shown.value).toEqual(["new\n\nold", ""]);
+  expect([...tab.local.items.keys()].sort()).toEqual([
+    "headrace.kept//draft/one/question",
+    "headrace.kept/ada/draft//question",
+  ]);
+});
