@@ -115,21 +115,22 @@ async function selectBranch(message: DisplayedMessage): Promise<void> {
 }
 
 /**
- * Store settings with the conversation, or keep them for the first question of a new one. Unless the
- * stored ones `wereShown` when these were written, what is empty was not emptied, and stays.
+ * Store settings with a conversation, or keep them for the first question of a new one (`id` is null).
+ * Unless the stored ones `wereShown` when these were written, what is empty was not emptied, and stays.
  */
 async function configure(
   settings: { systemPrompt: string; parameters: Parameters },
   wereShown = conversation.value !== null,
+  id = messageStore.id.value,
 ): Promise<void> {
-  const id = messageStore.id.value;
   if (id === null) {
     const isEmpty = Object.keys(settings.parameters).length === 0;
     drafts.write("system", null, settings.systemPrompt);
     drafts.write("parameters", null, isEmpty ? "" : JSON.stringify(settings.parameters));
     return;
   }
-  const stored = conversation.value ?? (await api.conversation(id));
+  const shown = conversation.value;
+  const stored = shown?.id === id ? shown : await api.conversation(id);
   const kept = wereShown ? {} : parametersIn(stored);
   const changed = await api.change(id, {
     system: settings.systemPrompt || (wereShown ? null : stored.system),

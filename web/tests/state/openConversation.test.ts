@@ -187,3 +187,13 @@ test.each(["before the conversation was loaded", "after that"])(
     ]);
   },
 );
+
+test("settings are stored with the conversation for which they were written", async () => {
+  const { chat, go } = await opened();
+  await go("two");
+
+  await chat.configure({ systemPrompt: "Be brief.", parameters: {} }, true, "one");
+
+  expect(api.change.mock.lastCall?.[0]).toBe("one");
+  expect(chat.systemPrompt.value).toBe("");
+});
