@@ -92,7 +92,8 @@ class _ListHandler(OpenAIHandler):
 
     def invalid(self, name: str, words: str) -> ApiError:
         """The refusal of a query parameter."""
-        return ApiError(HTTPStatus.BAD_REQUEST, f"invalid_{name}", f"{name} {words}.", param=name)
+        code = "invalid_cursor" if name == "after" else f"invalid_{name}"
+        return ApiError(HTTPStatus.BAD_REQUEST, code, f"{name} {words}.", param=name)
 
 
 class CompletionListHandler(_ListHandler):
@@ -121,7 +122,7 @@ class CompletionListHandler(_ListHandler):
                     after=None if after is None else await self._cursor(after),
                 )
             except (InvalidCursor, NotFound):
-                raise self.invalid("cursor", "must be the id of a completion") from None
+                raise self.invalid("after", "must be the id of a completion") from None
             data = [stored_completion(Answer.restored(message)) for message in page.data]
             self.write_json(
                 CompletionPage(
@@ -181,7 +182,7 @@ class CompletionMessagesHandler(_ListHandler):
             if after is not None:
                 ids = [each["id"] for each in found]
                 if after not in ids:
-                    raise self.invalid("cursor", "must be the id of a message of this completion")
+                    raise self.invalid("after", "must be the id of a message of this completion")
                 start = ids.index(after) + 1
             data = found[start : start + limit]
             self.write_json(

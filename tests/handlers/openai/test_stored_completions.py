@@ -115,3 +115,14 @@ async def test_a_stored_completion_that_is_not_whole_says_so(
     assert ("failed", "stream_broken") == (kept["status"], kept["error"]["code"])
     assert kept["choices"][0]["finish_reason"] is None
     assert "Hel" == kept["choices"][0]["message"]["content"]
+
+
+@pytest.mark.gen_test
+async def test_a_place_in_a_list_that_does_not_exist_is_refused_by_its_name(
+    headrace: Server, upstream: ScriptedUpstream
+) -> None:
+    says(upstream, "one")
+    kept = await stored(headrace, user("q1"))
+
+    for path in ("?after=x", f"/{kept['id']}/messages?after=x"):
+        assert (400, "invalid_cursor", "after") == refusal(await get(headrace, path))
