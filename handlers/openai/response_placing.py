@@ -13,13 +13,13 @@ from handlers.errors import ApiError
 from handlers.openai.field_errors import unsupported_field
 from handlers.openai.response_body import ResponseBody
 from model.blocks import Block, FileBlock, ImageBlock, TextBlock, blocks_in
-from model.messages import Message, Role
+from model.messages import Message, Role, Status
 from model.prompt import NOTHING_SENT, Turn
 from relay.ask_request import AskRequest
 from relay.errors import UnknownParent
 from relay.tool_loop import kept_of, results_in
 from storage.contract import MessageStore
-from storage.errors import NotFound
+from storage.errors import Busy, NotFound
 
 # Messages of a branch that a fork takes along: those of fifty exchanges.
 _MOST_FORKED = 100
@@ -39,7 +39,11 @@ class _StoredTurn(msgspec.Struct, frozen=True):
 async def placed(
     storage: MessageStore, request: AskRequest, body: ResponseBody, history: tuple[Turn, ...]
 ) -> AskRequest:
-    """The request with what it follows: a response, a conversation, or what came with it."""
+    """The request with what it follows: a response, a conversation, or what came with it.
+
+    Raises ApiError, StorageError, and Busy for one that is not stored and follows a live response,
+    of which nobody knows the end yet.
+    """
     previous, conversation_id = body.previous_answer_id, body.conversation_id
     if previous is None and conversation_id is None:
         request = msgspec.structs.replace(request, history=history, parent_id=None)
@@ -58,6 +62,8 @@ async def placed(
         raise _unknown_response() from None
     if parent.role != Role.ASSISTANT:
         raise _unknown_response()
+    if parent.status is Status.LIVE and not request.store:  # of what is stored the store says so
+        raise Busy(parent.id)
     request = msgspec.structs.replace(
         request, conversation_id=parent.conversation_id, parent_id=parent.id
     )

@@ -270,3 +270,22 @@ async def test_of_an_earlier_turn_that_was_an_image_responses_that_follow_have_w
 
     sent = [message["content"] for message in upstream.requests[1].json["messages"]]
     assert [NOTHING_SENT, "A cat.", "Sure?", "Yes.", "Look again."] == sent
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("store", [True, False])
+async def test_a_response_follows_no_live_one_whether_or_not_it_is_stored(
+    headrace: Server, upstream: ScriptedUpstream, store: bool
+) -> None:
+    upstream.tokens("It goes on")
+    live = await asked(headrace, "One?", background=True)
+    await upstream.request(0)
+    fields = {"previous_response_id": live["id"], "store": store}
+
+    refused = await call(
+        headrace.url, "POST", PATH, {"model": "openai/m", "input": "Two?", **fields}
+    )
+
+    assert (409, "conversation_busy") == (refused.status, refused.code)
+    assert 1 == len(upstream.requests)
+    await call(headrace.url, "POST", f"{PATH}/{live['id']}/cancel")
