@@ -29,7 +29,7 @@ _UNTIL = """new Promise((resolve) => {
 
 
 class Firefox:
-    """One tab of it, with the errors and warnings on its console, those of the policy among them."""
+    """One tab of it, with the errors and warnings on its console and those of the policy."""
 
     def __init__(self, websocket: WebSocketClientConnection) -> None:
         self._websocket = websocket
