@@ -106,6 +106,7 @@ async def test_images_and_files_are_attached_shown_kept_and_sent(
     await expect(items).to_have_count(2)
     await _bring(tab, "dragover", "dropped.md", "# Notes")
     await expect(tab.page.locator(".drop-area")).to_be_visible()
+    assert [] == await axe(tab, web), "while a file is dragged"
     await _bring(tab, "drop", "dropped.md", "# Notes")
     await expect(items).to_have_count(3)
     await expect(tab.page.locator(".drop-area")).to_have_count(0)

@@ -2,7 +2,8 @@
 
 Other tests look at those that they come by anyway: an empty conversation, branches and their editor
 (`test_looks`), signing in (`test_signing_in`), attachments (`test_attaching`), parameters
-(`test_settings`), an answer that is silent and one that is refused (`test_refusals`).
+(`test_settings`), an answer that is silent and one that is refused (`test_refusals`), a question
+that is too long (`test_keeping`), and a key that is revoked (`test_losing_a_key`).
 """
 
 import asyncio
@@ -73,6 +74,13 @@ async def test_axe_finds_nothing_in_any_state(
     await tab.page.get_by_role("searchbox").fill("nothing")
     await walk.look(tab, "no match")
     await tab.page.get_by_role("searchbox").fill("")
+    await refuse(tab.page, "**/api/v1/conversations/*", "PATCH")
+    await tab.listed("Two").focus()
+    await tab.page.keyboard.press("F2")
+    await tab.page.keyboard.type("Three")
+    await tab.page.keyboard.press("Enter")
+    await expect(tab.page.locator(".toast.error")).to_be_visible()
+    await walk.look(tab, "a change that failed")
     upstream.reasoning("Rayleigh scattering.")
     upstream.tokens(RICH)
     await tab.ask("Why is the sky blue?")

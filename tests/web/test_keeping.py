@@ -1,6 +1,7 @@
 """What the user has written, chosen and deleted is kept, whatever becomes of the tab."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from tests.web.branching import script, shows, talk
 from tests.web.browsing import Visitor
 from tests.web.key_holders import KEPT, signed_in_tab
 from tests.web.test_conversations import make, titles_kept
+from tests.web.test_looks import axe
 
 pytestmark = pytest.mark.slow  # a browser starts for each
 
@@ -246,13 +248,18 @@ async def test_a_page_whose_storage_is_damaged_and_which_is_translated_works(
 
 @pytest.mark.gen_test
 async def test_a_question_past_the_limit_is_told_and_stays_where_it_was_written(
-    serve: Serving, providers: dict[str, Any], upstream: ScriptedUpstream, visitor: Visitor
+    serve: Serving,
+    providers: dict[str, Any],
+    upstream: ScriptedUpstream,
+    visitor: Visitor,
+    web: Path,
 ) -> None:
     server = await serve.start(providers=providers, limits={"max_question_chars": 20})
     script(upstream, "One.", "Two.")
     tab = await visitor.open(server.url)
     await tab.field.fill("a" * 23)
     await expect(tab.page.get_by_text("too long for this server by 3 characters")).to_be_visible()
+    assert [] == await axe(tab, web)
     await tab.screenshot("question-too-long")
     await tab.field.press("Enter")
     await expect(tab.button("Send")).to_have_attribute("aria-disabled", "true")

@@ -1,5 +1,6 @@
 """The page while its key is refused, revoked or not there: what was begun goes on afterwards."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from tests.auth_servers import AuthServers
 from tests.upstreams import ScriptedUpstream
 from tests.web.browsing import Visitor
 from tests.web.key_holders import KEPT, revoke, signed_in_tab
+from tests.web.test_looks import axe
 
 pytestmark = pytest.mark.slow  # a browser starts for each
 
@@ -19,6 +21,7 @@ async def test_an_answer_whose_key_is_revoked_goes_on_behind_its_last_word(
     providers: dict[str, Any],
     upstream: ScriptedUpstream,
     visitor: Visitor,
+    web: Path,
 ) -> None:
     server = await auth_servers.open(providers=providers)
     first, second = await auth_servers.create_key("alice"), await auth_servers.create_key("alice")
@@ -33,6 +36,7 @@ async def test_an_answer_whose_key_is_revoked_goes_on_behind_its_last_word(
     await auth_servers.revoke(first)
     await expect(tab.sign_in_dialog).to_contain_text("The key of alice is no longer accepted.")
     await expect(tab.text).to_be_hidden()
+    assert [] == await axe(tab, web)
     await expect(tab.page).to_have_title("Headrace")
     assert first.key not in await tab.page.evaluate(KEPT)
     upstream.tokens("two ")
