@@ -53,15 +53,8 @@ def take_files(
 
     Raises ApiError.
     """
-    count = sum(bool(data_length(block)) for block in blocks)
-    if not count:
+    if not any(map(data_length, blocks)):
         return tuple(blocks), ()
-    if count > limits.max_files:
-        raise ApiError(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            "too_many_files",
-            f"The question has more than {limits.max_files:,} images and files (limits.max_files).",
-        )
     files: dict[str, NewFile] = {}
     taken: list[Block] = []
     for block in blocks:
@@ -77,6 +70,16 @@ def take_files(
             )
         )
     return tuple(taken), tuple(files.values())
+
+
+def check_file_count(question: Sequence[Block], limits: FileLimits) -> None:
+    """Raises ApiError if the question has too many images and files with their content."""
+    if sum(bool(data_length(block)) for block in question) > limits.max_files:
+        raise ApiError(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            "too_many_files",
+            f"The question has more than {limits.max_files:,} images and files (limits.max_files).",
+        )
 
 
 def data_length(block: Block) -> int:

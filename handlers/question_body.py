@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 from tornado.httputil import HTTPServerRequest
 
-from handlers.attached_files import FileLimits, data_length, take_files
+from handlers.attached_files import FileLimits, check_file_count, data_length, take_files
 from handlers.file_parts import with_types
 from handlers.json_body import body_too_large, read_body
 from handlers.request_bodies import Question
@@ -93,6 +93,8 @@ class QuestionReader:
         without_files = length - sum(map(data_length, blocks))
         if without_files > most and without_files - passed_over(body) > most:
             raise body_too_large(most, "limits.max_body_bytes")
+        # The question is the last turn. What clients send before it grows with their conversation.
+        check_file_count(turns[-1].blocks if turns else (), self._limits)
         taken, files = take_files(blocks, self._limits)
         if files:
             remaining = iter(taken)
@@ -117,6 +119,7 @@ class QuestionReader:
             raise body_too_large(most, "limits.max_body_bytes")
         if not parts:
             return question, QuestionContent(text, ())
+        check_file_count(parts, self._limits)
         content = QuestionContent(text, *take_files(parts, self._limits))
         # What a file was decoded from is not needed any more.
         return msgspec.structs.replace(question, content="", images=[]), content

@@ -163,15 +163,19 @@ class WebhookSender:
 
     async def _deliver(self, delivery: WebhookDelivery) -> None:
         try:
-            named = event_id(delivery.answer_id)
-            result = await post(self._client, self.webhook, named, body_of(delivery))
-            await self._settle(delivery, result)
+            await self._settle(delivery, await self._post(delivery))
         except StorageError as error:  # it is due again when its claim is over
             self._store_outage.failed(error.reason, error)
-        except Exception as error:  # a bug, about this one: it is due again, too
+
+    async def _post(self, delivery: WebhookDelivery) -> PostResult:
+        try:
+            named = event_id(delivery.answer_id)
+            return await post(self._client, self.webhook, named, body_of(delivery))
+        except Exception as error:  # a bug, about this one: it is tried again like any other
             log.error(
                 LogEvent("delivery to a webhook failed", answer=delivery.answer_id), exc_info=error
             )
+            return PostResult(None, "internal_error")
 
     async def _settle(self, delivery: WebhookDelivery, result: PostResult) -> None:
         """Store what became of a try. Raises StorageError."""

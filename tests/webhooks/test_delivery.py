@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from app.server import Server
-from storage.contract import Storage
 from tests.faults import FaultyStorage
 from tests.readers import Reader, call
 from tests.scraping import scrape
@@ -17,33 +15,10 @@ from tests.serving import Serving
 from tests.steps import JSON
 from tests.upstreams import ScriptedUpstream
 from tests.webhook_receiver import Receiver, is_signed
+from tests.webhooks.steps import QUESTION, answered, none_waits
 from webhooks import posting, sender
-from webhooks.webhook import Webhook
 
 Providers = dict[str, dict[str, Any]]
-QUESTION = {"content": "hi"}
-
-
-async def answered(server: Server, **fields: Any) -> str:
-    """Ask, and wait for the whole answer; its id."""
-    response = await call(server.url, "POST", "/api/v1/chat", QUESTION | fields, headers=JSON)
-    assert 200 == response.status, response
-    answer_id: str = response.body["id"]
-    return answer_id
-
-
-async def none_waits(store: FaultyStorage, receiver: Receiver) -> None:
-    """Wait until all that is stored for a webhook is delivered."""
-    storage: Storage | None = store.wrapped
-    assert storage is not None
-    key = _key(receiver)
-    async with asyncio.timeout(10):
-        while await storage.waiting_deliveries(key):  # noqa: ASYNC110 - a store tells nobody
-            await asyncio.sleep(0.01)
-
-
-def _key(receiver: Receiver) -> str:
-    return Webhook(name="", url=receiver.url, secret=b"", events=frozenset()).key
 
 
 @pytest.mark.gen_test

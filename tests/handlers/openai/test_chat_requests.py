@@ -252,3 +252,21 @@ def test_unknown_fields_are_those_without_a_name_here() -> None:
     data = b'{"model":"m","messages":[],"x":{"y":[1]},"z":null,"u":"\\ud83d"}'
 
     assert {"x": {"y": [1]}, "u": "\ufffd"} == unknown_fields(data, ChatCompletionBody)
+
+
+@pytest.mark.gen_test
+async def test_images_before_the_question_do_not_count_as_its_own(
+    serve: Serving, providers: dict[str, Any], upstream: ScriptedUpstream
+) -> None:
+    server = await serve.start(providers=providers, limits={"max_files": 2})
+    says(upstream)
+    image = {"type": "image_url", "image_url": {"url": data_uri(PNG)}}
+    before = [user([image, image]), {"role": "assistant", "content": "Two dots."}] * 2
+
+    long = await whole(server, *before, user([image, image]))
+    many = await whole(server, user([image] * 3))
+
+    assert 200 == long.status
+    sent = [m["content"] for m in upstream.requests[0].json["messages"] if m["role"] == "user"]
+    assert [2, 2, 2] == [len(parts) for parts in sent]
+    assert (413, "too_many_files", None) == refusal(many)
