@@ -171,6 +171,7 @@ async def test_axe_finds_nothing_in_texts_of_many_kinds_nor_where_something_fail
     await page.route("**/api/v1/conversations**", hold)
     await page.reload()
     await expect(page.get_by_text("Loading…")).to_be_visible()
+    await expect(page.get_by_text("There are no conversations yet.")).to_have_count(0)
     await walk.look(tab, "while it is loaded")
     seen.set()
     await page.unroute_all(behavior="wait")

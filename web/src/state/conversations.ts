@@ -16,6 +16,8 @@ import { unread } from "./unread";
 const MAX_SEARCH_PAGES = 10;
 
 const loaded = shallowRef<Conversation[]>([]);
+/** Whether the list was loaded: before that, nobody knows that there are none. */
+const isLoaded = ref(false);
 const nextCursor = ref<string | null>(null);
 /** The code of the error for which the list could not be loaded; null if it was. */
 const loadError = ref<string | null>(null);
@@ -41,6 +43,7 @@ async function load(): Promise<void> {
     loaded.value = [...page.data, ...older];
     if (!older.length) nextCursor.value = page.next;
     loadError.value = null;
+    isLoaded.value = true;
     if (page.next === null) clearUnlisted(page.data);
   } catch (error) {
     loadError.value = codeOf(error); // the old list stays, and is loaded again with the next event
@@ -106,6 +109,7 @@ deletions.start({
 
 export const conversations = {
   listed,
+  isLoaded,
   nextCursor,
   search,
   loadError,
