@@ -46,6 +46,11 @@ const live = computed(() =>
   ),
 );
 
+/** Whether a message is one of the conversation's, and not of one that was open before. */
+function has(message: DisplayedMessage): boolean {
+  return messages.value.includes(message) || pending.value?.messages.includes(message) === true;
+}
+
 /** Whether the pending turn is being sent; one that was refused stays shown and is not. */
 const isAsking = computed(() => pending.value?.messages.at(-1)?.status === "asking");
 
@@ -136,6 +141,6 @@ function updateUrl(): void {
 
 export const messageStore = {
   ...{ id, messages, isLoaded, olderCursor, pending, path, leaf, live, isAsking },
-  ...{ reset, merge, loadOlder, append, select },
+  ...{ has, reset, merge, loadOlder, append, select },
   siblings: (message: DisplayedMessage) => tree.siblings(messages.value, message),
 };

@@ -197,3 +197,19 @@ test("settings are stored with the conversation for which they were written", as
   expect(api.change.mock.lastCall?.[0]).toBe("one");
   expect(chat.systemPrompt.value).toBe("");
 });
+
+test("an answer is the open conversation's until another one is opened", async () => {
+  const { messageStore } = await import("../../src/state/messageStore");
+  const { asking, chat, go } = await opened();
+  await go(null);
+  const sent = asking.send("q2", null);
+  const answer = chat.live.value!;
+  expect(messageStore.has(answer)).toBe(true);
+  accept();
+  await sent;
+  expect(messageStore.has(answer)).toBe(true);
+
+  await go("two");
+
+  expect(messageStore.has(answer)).toBe(false);
+});
