@@ -12,8 +12,8 @@ import { user } from "./session";
 import { notifyTabs } from "./tabs";
 import { unread } from "./unread";
 
-/** Pages that a search loads at most: among more than 2,000 a title is hard to find. */
-const MAX_SEARCH_PAGES = 10;
+/** The list is not made longer for a search: among more titles one is hard to find. */
+const MAX_SEARCHED = 2000;
 
 const loaded = shallowRef<Conversation[]>([]);
 /** Whether the list was loaded: before that, nobody knows that there are none. */
@@ -65,10 +65,17 @@ async function loadMore(): Promise<void> {
   nextCursor.value = page.next;
 }
 
-/** Load all pages, so that a search finds every title. */
-async function loadAll(): Promise<void> {
-  for (let pages = 1; nextCursor.value !== null && pages < MAX_SEARCH_PAGES; pages++)
-    await loadMore();
+/** Settles when all pages are loaded; undefined unless they are being loaded. */
+let loadingAll: Promise<void> | undefined;
+
+/** Load all pages that are not loaded yet, so that a search finds every title. */
+function loadAll(): Promise<void> {
+  loadingAll ??= loadRest().finally(() => (loadingAll = undefined));
+  return loadingAll;
+}
+
+async function loadRest(): Promise<void> {
+  while (nextCursor.value !== null && loaded.value.length < MAX_SEARCHED) await loadMore();
 }
 
 async function rename(conversation: Conversation, title: string): Promise<Conversation> {

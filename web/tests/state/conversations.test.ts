@@ -105,3 +105,22 @@ test("no mark stays of a conversation that another device has deleted", async ()
 
   expect([...unread.ids.value]).toEqual(["two"]);
 });
+
+test("all pages are loaded for a search, once, and the rest after one that failed", async () => {
+  const pages = [page("one"), page("two"), page("three")];
+  for (const [index, each] of pages.slice(0, 2).entries()) each.next = String(index + 1);
+  api.conversations.mockResolvedValueOnce(pages[0]!);
+  const { conversations, ids } = await loaded();
+  api.conversations
+    .mockResolvedValueOnce(pages[1]!)
+    .mockRejectedValueOnce(new TypeError("offline"));
+  await expect(conversations.loadAll()).rejects.toThrow("offline");
+  expect(ids()).toEqual(["one", "two"]);
+
+  api.conversations.mockResolvedValueOnce(pages[2]!);
+  await Promise.all([conversations.loadAll(), conversations.loadAll()]);
+
+  expect(ids()).toEqual(["one", "two", "three"]);
+  await conversations.loadAll();
+  expect(api.conversations.mock.calls).toEqual([[], ["1"], ["2"], ["2"]]);
+});
