@@ -41,6 +41,8 @@ interface Listener {
   onEndedElsewhere(): Promise<void>;
 }
 
+type Holder = "pointer" | "focus";
+
 /** The last deletion of this tab. */
 interface Offer {
   readonly conversation: Conversation;
@@ -59,6 +61,8 @@ const dueTimes = shallowRef<ReadonlyMap<string, number>>(new Map());
 const inProgress = new Set<string>();
 let listener: Listener | undefined;
 let timer: ReturnType<typeof setTimeout> | undefined;
+/** What is on the offer and holds it. */
+const holders = new Set<Holder>();
 let holdTimer: ReturnType<typeof setInterval> | undefined;
 /** What was left of the time to undo when it was stopped. */
 let heldMs = 0;
@@ -95,18 +99,22 @@ function keep(id: string): void {
 }
 
 /** Stop the time to undo while the offer has the pointer or the focus. */
-function hold(): void {
+function hold(holder: Holder): void {
   const id = undoableId();
-  if (id === undefined || holdTimer !== undefined) return;
+  if (id === undefined) return;
+  holders.add(holder);
+  if (holdTimer !== undefined) return;
   heldMs = (dueTimes.value.get(id) ?? 0) - Date.now();
   const putOff = () => setDue(id, Date.now() + HOLD_MS);
   holdTimer = setInterval(putOff, RENEW_HOLD_MS);
   putOff();
 }
 
-/** Let the time to undo go on. */
-function release(): void {
-  if (holdTimer === undefined) return;
+/** Let the time to undo go on: when `holder` has left it and no other is there, or whoever is there. */
+function release(holder?: Holder): void {
+  if (holder === undefined) holders.clear();
+  else holders.delete(holder);
+  if (holdTimer === undefined || holders.size) return;
   clearInterval(holdTimer);
   holdTimer = undefined;
   const id = undoableId();

@@ -96,11 +96,16 @@ test("the time to undo stands still while the offer is held, and some is left af
   deletions.remove(conversation("one"));
   await vi.advanceTimersByTimeAsync(7000);
 
-  deletions.hold();
-  deletions.hold();
+  deletions.hold("pointer");
+  deletions.hold("focus");
+  deletions.release("pointer");
   await vi.advanceTimersByTimeAsync(600_000);
   expect(remove).not.toHaveBeenCalled();
-  deletions.release();
+  deletions.hold("pointer");
+  deletions.release("focus");
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect(remove).not.toHaveBeenCalled();
+  deletions.release("pointer");
   await vi.advanceTimersByTimeAsync(2999);
   expect(remove).not.toHaveBeenCalled();
   await vi.advanceTimersByTimeAsync(1);
@@ -111,7 +116,7 @@ test("the time to undo stands still while the offer is held, and some is left af
 test("the next deletion carries out the one before, whose undo is over", async () => {
   const { deletions, ids } = await load();
   deletions.remove(conversation("one"));
-  deletions.hold();
+  deletions.hold("pointer");
 
   deletions.remove(conversation("two"));
   await vi.advanceTimersByTimeAsync(0);
@@ -257,7 +262,7 @@ test("a user's deletions wait until the user is known", async () => {
 test("a page that is left while the offer is held, and comes back, does not delete again", async () => {
   const { deletions, ids } = await load();
   deletions.remove(conversation("one"));
-  deletions.hold();
+  deletions.hold("pointer");
   tab.window.dispatchEvent(new Event("pagehide"));
   await vi.advanceTimersByTimeAsync(0);
   expect(remove).toHaveBeenCalledOnce();
