@@ -1,6 +1,6 @@
 /** The open conversation: loading it, and changing what is shown of it. */
 
-import { computed, ref, shallowRef, watch } from "vue";
+import { computed, ref, shallowRef, watch, type Ref } from "vue";
 import { codeOf, type Conversation, type Message } from "../api";
 import { ApiError } from "../stream";
 import { answerReaders, readAnswer } from "./answerReaders";
@@ -139,6 +139,20 @@ async function configure(
   if (messageStore.id.value === id) show(changed);
 }
 
+/** The conversation in the URL; a new one is followed to its id, the user not to another one. */
+function place(): Readonly<Ref<string | null>> {
+  const found = ref(conversationId.value);
+  watch(
+    conversationId,
+    (id) => {
+      // The URL is ahead of the messages where another conversation is opened.
+      if (found.value === null && id === messageStore.id.value) found.value = id;
+    },
+    { flush: "sync" },
+  );
+  return found;
+}
+
 // The settings of a new conversation are the same in all tabs, and those of the user who signs in.
 watch(
   () =>
@@ -174,6 +188,6 @@ export const chat = {
   busyConversations: computed(
     () => new Set([...answerReaders.values()].map(({ conversation }) => conversation)),
   ),
-  ...{ open, refresh, retry, show, rename, selectBranch, configure, forgetNewSettings },
+  ...{ open, refresh, retry, show, rename, selectBranch, configure, place, forgetNewSettings },
   ...{ loadOlder: messageStore.loadOlder, siblings: messageStore.siblings },
 };

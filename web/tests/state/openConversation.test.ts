@@ -198,6 +198,22 @@ test("settings are stored with the conversation for which they were written", as
   expect(chat.systemPrompt.value).toBe("");
 });
 
+test("what is written for a new conversation follows it to its id, and not the user", async () => {
+  const { asking, chat, go } = await opened();
+  await go(null);
+  const left = chat.place();
+  await go("two");
+  expect(left.value).toBeNull();
+  await go(null);
+  const asked = chat.place();
+  accept();
+  await asking.send("q2", null);
+
+  expect(asked.value).toBe("one");
+  await go("two");
+  expect(asked.value).toBe("one");
+});
+
 test("an answer is the open conversation's until another one is opened", async () => {
   const { messageStore } = await import("../../src/state/messageStore");
   const { asking, chat, go } = await opened();
