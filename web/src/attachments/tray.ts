@@ -38,6 +38,9 @@ interface Tray {
  */
 const MAX_CHOSEN = 100;
 
+/** The keys of attachments that were found in storage, where another tab may have put them. */
+const restoredKeys = new Set<string>();
+
 /** The trays that were needed, by user and conversation. */
 const trays = new Map<string, Tray>();
 
@@ -57,7 +60,9 @@ function trayOf(conversation: string | null): Tray {
 async function restore(tray: Tray, conversation: string | null): Promise<void> {
   const kept = await keeping.keptIn(user.value, conversation);
   const present = new Set(tray.attachments.map(({ key }) => key));
-  tray.attachments = [...kept.filter(({ key }) => !present.has(key)), ...tray.attachments];
+  const restored = kept.filter(({ key }) => !present.has(key));
+  for (const { key } of restored) restoredKeys.add(key);
+  tray.attachments = [...restored, ...tray.attachments];
   if (kept.length) void loadLimits();
 }
 
@@ -145,7 +150,10 @@ function take(): readonly Attachment[] {
   const taken = tray.value.attachments;
   tray.value.attachments = [];
   tray.value.refused = [];
-  for (const each of taken) keeping.keepWithQuestion(user.value, each);
+  for (const each of taken) {
+    restoredKeys.delete(each.key);
+    keeping.keepWithQuestion(user.value, each);
+  }
   return taken;
 }
 
@@ -156,14 +164,19 @@ function putBack(conversation: string | null, attachments: readonly Attachment[]
   for (const each of attachments) keeping.keepInComposer(user.value, each, conversation);
 }
 
-/** The new conversation has got its id: what was attached since its question was sent follows that. */
+/**
+ * The new conversation has got its id: what was attached in this tab since its question was sent
+ * follows that. What was found in storage may be another tab's, for another new conversation.
+ */
 function moveNewTo(id: string): void {
   const [from, to] = [trayOf(null), trayOf(id)];
-  for (const each of from.attachments) keeping.keepInComposer(user.value, each, id);
-  to.attachments = [...to.attachments, ...from.attachments];
+  const moved = from.attachments.filter(({ key }) => !restoredKeys.has(key));
+  for (const each of moved) keeping.keepInComposer(user.value, each, id);
+  to.attachments = [...to.attachments, ...moved];
   to.reading = [...to.reading, ...from.reading];
   to.refused = from.refused;
-  from.attachments = from.reading = from.refused = [];
+  from.attachments = from.attachments.filter(({ key }) => restoredKeys.has(key));
+  from.reading = from.refused = [];
 }
 
 export const attachmentTray = {

@@ -211,6 +211,26 @@ test("what was attached to a new conversation follows it to its id", async () =>
   expect(names(attachmentTray.tray.value.attachments)).toEqual(["next question's"]);
 });
 
+test("what another tab has attached to its new conversation stays there", async () => {
+  kept.set(null, [attachment("other tab's")]);
+  const page = await opened();
+  const { attachmentTray, navigate } = page;
+  navigate(null);
+  await vi.waitUntil(() => attachmentTray.tray.value.attachments.length === 1);
+  await attach(page, "this tab's");
+
+  attachmentTray.moveNewTo("three");
+
+  expect(names(attachmentTray.tray.value.attachments)).toEqual(["other tab's"]);
+  expect(keeping.keepInComposer.mock.lastCall).toMatchObject([
+    null,
+    { name: "this tab's" },
+    "three",
+  ]);
+  navigate("three");
+  expect(names(attachmentTray.tray.value.attachments)).toEqual(["this tab's"]);
+});
+
 test("what is still read for a new conversation follows it, too", async () => {
   const { attachmentTray, navigate } = await opened();
   const { tray } = attachmentTray;
