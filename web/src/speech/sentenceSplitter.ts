@@ -147,14 +147,17 @@ function matchAt(pattern: RegExp, text: string, at: number): RegExpExecArray | n
   return pattern.exec(text);
 }
 
-/** A sentence without Markdown's marks, which are of no use to a listener. */
+/**
+ * A sentence without Markdown's marks, which are of no use to a listener. Each mark ends the search
+ * for the end of the one before, since a model that is broken writes thousands.
+ */
 function withoutMarks(sentence: string): string {
   if (/^[\s*_=-]+$/.test(sentence)) return ""; // a line across
   return sentence
     .replace(/^[\s>#]*(?:[-*+]\s+(?:\[[ xX]\]\s+)?)?/, "")
-    .replace(/\[\^[^\]]*\]:?/g, "") // footnotes
-    .replace(/!?\[([^\]]*)\]\([^)]*\)/g, "$1")
-    .replace(/<!--.*?-->|<\/?[a-z][\w-]*(?:\s[^<>]*)?>/gi, " ")
+    .replace(/\[\^[^[\]]*\]:?/g, "") // footnotes
+    .replace(/!?\[([^[\]]*)\]\([^[)]*\)/g, "$1")
+    .replace(/<!--(?:(?!<!--).)*?-->|<\/?[a-z][\w-]*(?:\s[^<>]*)?>/gi, " ")
     .replace(/\*+(?=\S)|(?<=\S)\*+|~~|(?<![\p{L}\p{N}])_+|_+(?![\p{L}\p{N}])/gu, "")
     .replace(/\\([!-/:-@[-`{-~])/g, "$1");
 }

@@ -96,3 +96,15 @@ test.each(["!", "。", "…"])("of thousands of %s each is looked at once", (mar
   exec.mockRestore();
   expect(spoken).toEqual([]);
 });
+
+test.each(["[", "[^", "[a](", "<!--"])(
+  "thousands of %s in a row, which end nowhere, are gone through once",
+  (mark) => {
+    const splitter = new SentenceSplitter("Code.");
+
+    // A search to the end from each of them would take many minutes.
+    const [spoken = ""] = splitter.next(`a ${mark.repeat(1_000_000)}`, true);
+
+    expect(spoken.startsWith(`a ${mark}`)).toBe(true);
+  },
+);
