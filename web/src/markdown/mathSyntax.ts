@@ -40,8 +40,8 @@ interface Opening {
   readonly length: number;
   /** Where its end is in `text`, at or after `from`; -1 if it is not. */
   end(text: string, from: number): number;
-  /** How many characters end it. */
-  readonly endLength: number;
+  /** What ends it. */
+  readonly mark: string;
   /** Whether opening and end are part of its TeX. */
   readonly isPartOfTex: boolean;
 }
@@ -80,7 +80,7 @@ function unescaped(mark: string, text: string, from: number): number {
 function delimiters(open: string, end: string): Opening {
   return {
     length: open.length,
-    endLength: end.length,
+    mark: end,
     end: (text, from) => unescaped(end, text, from),
     isPartOfTex: false,
   };
@@ -96,7 +96,7 @@ function environment(name: string): Opening {
   const end = `\\end{${name}}`;
   return {
     length: begin.length,
-    endLength: end.length,
+    mark: end,
     isPartOfTex: true,
     end(text, from) {
       let inner = text.indexOf(begin, from);
@@ -121,7 +121,7 @@ function openingAt(text: string, at: number): Opening | undefined {
 
 /** Where a formula whose end is at `end` is over, with the punctuation that belongs to it. */
 function afterEnd(text: string, end: number, opening: Opening): number {
-  PUNCTUATION.lastIndex = end + opening.endLength;
+  PUNCTUATION.lastIndex = end + opening.mark.length;
   PUNCTUATION.test(text);
   return PUNCTUATION.lastIndex;
 }
@@ -129,7 +129,9 @@ function afterEnd(text: string, end: number, opening: Opening): number {
 /** The TeX of a formula in `text` from `from` to `next`, whose end is at `end`. */
 function texOf(text: string, opening: Opening, from: number, end: number, next: number): string {
   if (opening.isPartOfTex) return text.slice(from, next);
-  return text.slice(from + opening.length, end).trim() + text.slice(end + opening.endLength, next);
+  return (
+    text.slice(from + opening.length, end).trim() + text.slice(end + opening.mark.length, next)
+  );
 }
 
 function lineAt(state: StateBlock, line: number): string {
@@ -184,8 +186,10 @@ function blockFrom(
   let text = lineAt(state, startLine);
   const hasOwnLine = opening.isPartOfTex || !text.slice(opening.length).trim();
   let wasEmpty = false;
+  let mayEnd = text.includes(opening.mark, opening.length);
   for (let line = startLine + 1; ; line++) {
-    const end = opening.end(text, opening.length);
+    // Only the line that was added can end it; the others are not searched again and again.
+    const end = mayEnd ? opening.end(text, opening.length) : -1;
     if (end >= 0)
       return isLastOnLine(text, end, opening) ? { text, end, nextLine: line } : undefined;
     if (text.length > MAX_FORMULA_CHARS) return undefined;
@@ -198,6 +202,7 @@ function blockFrom(
     if (wasEmpty && OTHER_BLOCK.test(next)) return undefined;
     if (opening === BRACKETS && next.startsWith("\\[")) return undefined;
     wasEmpty = isEmpty;
+    mayEnd = next.includes(opening.mark);
     text += `\n${next}`;
   }
 }
@@ -211,7 +216,7 @@ function addInline(
   display: boolean,
 ): true {
   const { src, pos } = state;
-  const next = display ? afterEnd(src, end, opening) : end + opening.endLength;
+  const next = display ? afterEnd(src, end, opening) : end + opening.mark.length;
   if (!silent) {
     const token = state.push("math_inline", "math", 0);
     token.content = texOf(src, opening, pos, end, next);
