@@ -73,6 +73,7 @@ async def test_the_focus_never_falls_to_the_body(
     await tab.expect_text("Hello")
     await expect_focus(tab, tab.field, "regenerating")
     await tab.button("Conversation settings").click()
+    await expect(tab.page.get_by_role("dialog"), "it is loaded for that").to_be_visible()
     await keyboard.press("Escape")
     await expect_focus(tab, tab.button("Conversation settings"), "closing a dialog")
 
