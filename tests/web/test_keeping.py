@@ -132,8 +132,10 @@ async def test_a_deletion_is_done_whatever_becomes_of_tab_and_network_unless_it_
     # What a tab could not send when it was left is sent by the next one.
     await context.set_offline(True)
     for each in (tab, other):
-        await each.page.close(run_before_unload=True)
+        async with each.page.expect_event("close"):
+            await each.page.close(run_before_unload=True)
     assert ["Left", "Kept"] == await titles_kept(headrace)
+    await context.new_page()  # after which the browser has forgotten those that were closed
     await context.set_offline(False)
     last = await visitor.open(headrace.url, context=context)
     async with asyncio.timeout(10):
