@@ -23,6 +23,7 @@ class TcpProxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._forwarding: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self._refuses = False
         self.url = ""
         self.passed = bytearray()  # what clients were sent
 
@@ -35,6 +36,15 @@ class TcpProxy:
         for writer in self._writers:
             writer.transport.abort()
 
+    def refuse(self) -> None:
+        """Break all connections, and new ones as well, until `accept`."""
+        self._refuses = True
+        self.cut()
+
+    def accept(self) -> None:
+        """Forward new connections again."""
+        self._refuses = False
+
     async def stop(self) -> None:
         assert self._server is not None
         self._server.close()
@@ -43,6 +53,9 @@ class TcpProxy:
             await asyncio.wait(self._forwarding)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._refuses:
+            writer.transport.abort()
+            return
         far_reader, far_writer = await asyncio.open_connection(*self._target)
         for source, target in ((reader, far_writer), (far_reader, writer)):
             self._writers.add(target)

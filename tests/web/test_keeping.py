@@ -10,6 +10,7 @@ from playwright.async_api import expect
 from app.server import Server
 from tests.auth_servers import AuthServers
 from tests.serving import Serving
+from tests.tcp_proxy import TcpProxy
 from tests.upstreams import ScriptedUpstream
 from tests.web.branching import script, shows, talk
 from tests.web.browsing import Visitor
@@ -129,18 +130,28 @@ async def test_a_deletion_is_done_whatever_becomes_of_tab_and_network_unless_it_
         while await titles_kept(headrace) != ["Left", "Kept"]:
             pass
 
-    # What a tab could not send when it was left is sent by the next one.
-    await context.set_offline(True)
-    for each in (tab, other):
-        async with each.page.expect_event("close"):
-            await each.page.close(run_before_unload=True)
+
+@pytest.mark.gen_test
+async def test_a_deletion_that_no_tab_could_send_is_sent_by_the_next_page(
+    headrace: Server, tcp_proxy: TcpProxy, visitor: Visitor
+) -> None:
+    await make(headrace, "Kept", "Left")
+    context = await visitor.context()
+    tab = await visitor.open(tcp_proxy.url, context=context)
+    await tab.listed("Left").hover()
+    await tab.button("Delete “Left”").click()
+    await expect(tab.listed("Left")).to_have_count(0)
+
+    tcp_proxy.refuse()
+    async with tab.page.expect_event("close"):
+        await tab.page.close(run_before_unload=True)
     assert ["Left", "Kept"] == await titles_kept(headrace)
-    await context.new_page()  # after which the browser has forgotten those that were closed
-    await context.set_offline(False)
-    last = await visitor.open(headrace.url, context=context)
+    tcp_proxy.accept()
+    last = await visitor.open(tcp_proxy.url, context=context)
     async with asyncio.timeout(10):
         while await titles_kept(headrace) != ["Kept"]:
             pass
+
     await expect(last.listed("Kept")).to_be_visible()
     await expect(last.listed("Left")).to_have_count(0)
 
