@@ -1,6 +1,7 @@
-"""A long answer: all of it is there, and the page's own work for it stays in small pieces."""
+"""A long answer: all of it is there, and what is off the screen stays as high as it was."""
 
 import asyncio
+import re
 
 import pytest
 from playwright.async_api import expect
@@ -16,6 +17,50 @@ TOKENS = 20_000
 CHARS_PER_TOKEN = 4
 # Ten tokens a write, a write a turn of the loop: as fast as the page's machine takes them.
 PER_WRITE = 10
+
+# The heights of what the browser leaves out while it is off the screen, and what they are drawn.
+HEIGHTS = """() => {
+  const groups = [...document.querySelectorAll(".blocks.drawn")];
+  const heights = () => groups.map((group) => group.getBoundingClientRect().height);
+  const kept = heights();
+  for (const group of groups) group.style.contentVisibility = "visible";
+  const drawn = heights();
+  for (const group of groups) group.style.contentVisibility = "";
+  return [kept, drawn];
+}"""
+# The distances between one paragraph and the next.
+GAPS = """() => {
+  const boxes = [...document.querySelectorAll(".markdown p")].map((p) => p.getBoundingClientRect());
+  return boxes.slice(1).map((box, index) => Math.round(box.top - boxes[index].bottom));
+}"""
+
+
+@pytest.mark.gen_test
+async def test_what_is_off_the_screen_keeps_its_place_and_is_found_copied_and_printed(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    tab = await visitor.open(headrace.url, permissions=["clipboard-read", "clipboard-write"])
+    await tab.ask("Tell me everything")
+    for number in range(50):
+        upstream.tokens(f"Paragraph {number}. {'More of it. ' * (number * 7 % 40)}\n\n")
+        await expect(tab.text.get_by_text(f"Paragraph {number}.")).to_be_in_viewport()
+    upstream.finish()
+    await tab.expect_status("complete")
+
+    kept, drawn = await tab.page.evaluate(HEIGHTS)
+    assert 3 == len(kept)
+    assert kept == drawn
+    assert 1 == len(set(await tab.page.evaluate(GAPS)))
+    third = tab.text.get_by_text("Paragraph 3.")
+    await expect(third).not_to_be_in_viewport()
+    assert await tab.page.evaluate("find('Paragraph 3.', false, true)")
+    await expect(third).to_be_in_viewport()
+    await tab.page.keyboard.press("Control+a")
+    await tab.page.keyboard.press("Control+c")
+    copied = await tab.page.evaluate("navigator.clipboard.readText()")
+    assert [f"{number}" for number in range(50)] == re.findall(r"Paragraph (\d+)\.", copied)[:50]
+    await tab.page.emulate_media(media="print")
+    await expect(tab.page.locator(".blocks").first).to_have_css("content-visibility", "visible")
 
 
 @pytest.mark.gen_test(timeout=120)
@@ -38,7 +83,7 @@ async def test_twenty_thousand_tokens_arrive_whole(
     await expect(tab.answer).to_have_attribute("data-status", "complete", timeout=60_000)
     parts = tab.text.get_by_text("That was part")
     assert [f"That was part {number}." for number in range(copies)] == (
-        await parts.all_inner_texts()
+        await parts.all_text_contents()
     )
     await expect(tab.answer.locator("figure.code")).to_have_count(copies)
     await expect(tab.answer.locator("math")).to_have_count(2 * copies)

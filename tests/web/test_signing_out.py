@@ -30,6 +30,7 @@ async def test_another_user_neither_sees_nor_asks_what_the_first_one_left(
     upstream.finish()
     await tab.ask("First")
     await tab.expect_status("complete")
+    await expect(tab.listed("First")).to_be_visible()  # the last request before the key is gone
     address = tab.page.url
     await revoke(auth_servers, server, alice)
     await tab.ask("Second")

@@ -15,7 +15,7 @@ export async function plainHtmlOf(text: string, growing = false): Promise<string
   return (await htmlOf(text, growing)).replaceAll(/ dir="[a-z]+"/g, "");
 }
 
-/** The HTML of `text`, without Vue's comments and the frame around it. */
+/** The HTML of `text`, without Vue's comments and the frames around it and around its blocks. */
 export async function htmlOf(text: string, growing = false): Promise<string> {
   const app = createSSRApp({ render: () => h(MarkdownText, { text, growing }) });
   const html = await renderToString(
@@ -23,5 +23,6 @@ export async function htmlOf(text: string, growing = false): Promise<string> {
   );
   return html
     .replaceAll(/<!--.*?-->/gs, "")
-    .replace(/^<div class="markdown"[^>]*>([^]*)<\/div>$/, "$1");
+    .replace(/^<div class="markdown"[^>]*>([^]*)<\/div>$/, "$1")
+    .replace(/^<div class="blocks">([^]*?)<\/div>(<section class="footnotes"[^]*)?$/, "$1$2");
 }

@@ -1,0 +1,36 @@
+import { describe, expect, it } from "vitest";
+import { BlockGroups, GROUP_SIZE } from "../../src/markdown/blockGroups";
+
+const blocks = (count: number) => Array.from({ length: count }, (_, key) => ({ key, tokens: [] }));
+const drawn = (groups: ReturnType<BlockGroups["update"]>) => groups.map(({ isDrawn }) => isDrawn);
+
+describe("the blocks of a growing text", () => {
+  it("are all in the groups, in their order", () => {
+    const all = blocks(2 * GROUP_SIZE + 1);
+    const groups = new BlockGroups().update(all);
+    expect(groups.map((group) => group.blocks.length)).toEqual([GROUP_SIZE, GROUP_SIZE, 1]);
+    expect(groups.flatMap((group) => group.blocks)).toEqual(all);
+  });
+
+  it("are no group where there are none", () => {
+    expect(new BlockGroups().update([])).toEqual([]);
+  });
+
+  it("are drawn once a whole group was there the time before", () => {
+    const groups = new BlockGroups();
+    expect(drawn(groups.update(blocks(GROUP_SIZE)))).toEqual([false]);
+    expect(drawn(groups.update(blocks(GROUP_SIZE + 1)))).toEqual([false, false]);
+    expect(drawn(groups.update(blocks(GROUP_SIZE + 1)))).toEqual([true, false]);
+  });
+
+  it("are never drawn if all of them came at once", () => {
+    expect(drawn(new BlockGroups().update(blocks(3 * GROUP_SIZE)))).toEqual([false, false, false]);
+  });
+
+  it("are not drawn again if they became fewer", () => {
+    const groups = new BlockGroups();
+    groups.update(blocks(3 * GROUP_SIZE));
+    groups.update(blocks(1));
+    expect(drawn(groups.update(blocks(3 * GROUP_SIZE)))).toEqual([false, false, false]);
+  });
+});
