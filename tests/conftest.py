@@ -181,6 +181,7 @@ def _error_watch(request: pytest.FixtureRequest) -> Iterator[ErrorWatch]:
     yield watch
     if "io_loop" in request.fixturenames:
         gc.collect()  # asyncio and sockets complain when they are collected: let it be here
+        gc.freeze()  # what is left, modules that were imported late, need not be looked at again
     logging.getLogger().removeHandler(watch)
     watch.check()
 

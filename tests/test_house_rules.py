@@ -39,6 +39,7 @@ class Source(NamedTuple):
     name: str
     lines: list[str]
     tree: ast.Module
+    nodes: list[ast.AST]
 
     def at(self, node: ast.expr | ast.stmt) -> str:
         return f"{self.name}:{node.lineno}: {self.lines[node.lineno - 1].strip()}"
@@ -49,7 +50,8 @@ def sources() -> Iterator[Source]:
         if path.parent.name != "first_stage":  # recorded as it was
             text = path.read_text("utf-8")
             name = str(path.relative_to(TESTS.parent))
-            yield Source(name, text.splitlines(), ast.parse(text))
+            tree = ast.parse(text)
+            yield Source(name, text.splitlines(), tree, list(ast.walk(tree)))
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +96,7 @@ def test_what_is_expected_stands_on_the_left(everything: list[Source]) -> None:
     equal = [
         (source, node)
         for source in everything
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.Assert)
         and isinstance(node.test, ast.Compare)
         and isinstance(node.test.ops[0], ast.Eq)
@@ -116,10 +118,10 @@ def test_what_is_expected_stands_on_the_left(everything: list[Source]) -> None:
 def sleeps(source: Source) -> Iterator[ast.Call]:
     """Where a length of time is waited for, and nothing is looked at in a loop."""
     looking: set[ast.AST] = set()
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.While | ast.For):
             looking.update(ast.walk(node))
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Call) and node not in looking:
             called = ast.unparse(node.func)
             if called in ("asyncio.sleep", "time.sleep") and ast.unparse(node.args[0]) != "0":
@@ -157,10 +159,10 @@ def test_marks_of_a_whole_module_stand_where_tests_are(everything: list[Source])
 # Private state
 
 
-def own_names(tree: ast.Module) -> set[str]:
+def own_names(source: Source) -> set[str]:
     """What a file defines or assigns itself: its classes may look into each other."""
     names = set()
-    for node in ast.walk(tree):
+    for node in source.nodes:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             names.add(node.name)
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
@@ -171,8 +173,8 @@ def own_names(tree: ast.Module) -> set[str]:
 
 
 def private_reads(source: Source) -> Iterator[ast.Attribute]:
-    own = own_names(source.tree) | NOT_PRIVATE
-    for node in ast.walk(source.tree):
+    own = own_names(source) | NOT_PRIVATE
+    for node in source.nodes:
         if isinstance(node, ast.Attribute) and node.attr not in own:
             name = node.attr
             if name.startswith("_") and name[1] != "_" and name.upper() != name:

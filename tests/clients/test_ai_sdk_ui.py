@@ -33,13 +33,12 @@ from tests.upstreams import ScriptedUpstream
 MAJORS = [5, 6, 7]
 
 
-def each_client(major: int, framework: str) -> pytest.MarkDecorator:
-    """Every major with Vue and with React; only the named one is not slow."""
+def each_client(*quick: tuple[int, str]) -> pytest.MarkDecorator:
+    """Every major with Vue and with React; those that are not named are slow."""
     clients = [(number, name) for number in MAJORS for name in ("vue", "react")]
-    marks = {(major, framework): ()}
     return pytest.mark.parametrize(
         ("major", "framework"),
-        [pytest.param(*each, marks=marks.get(each, pytest.mark.slow)) for each in clients],
+        [pytest.param(*each, marks=() if each in quick else pytest.mark.slow) for each in clients],
     )
 
 
@@ -98,7 +97,7 @@ def text(message: Any) -> str:
     return "".join(part["text"] for part in parts(message, "text"))
 
 
-@each_client(6, "vue")
+@each_client((6, "vue"))
 @pytest.mark.gen_test
 async def test_it_asks_with_an_image_and_shows_reasoning_and_text(
     headrace: Server, upstream: ScriptedUpstream, pages: Any, major: int, framework: str
@@ -119,7 +118,7 @@ async def test_it_asks_with_an_image_and_shows_reasoning_and_text(
     assert has_image(upstream.requests[0].json)
 
 
-@each_client(7, "vue")
+@each_client((7, "vue"))
 @pytest.mark.gen_test
 async def test_a_tool_loop_is_one_message_also_when_it_is_loaded_again(
     headrace: Server, upstream: ScriptedUpstream, pages: Any, major: int, framework: str
@@ -163,7 +162,7 @@ def _told(message: Any) -> Any:
     return message["id"], message["role"], shown, message["metadata"]
 
 
-@each_client(5, "react")
+@each_client()
 @pytest.mark.gen_test
 async def test_it_resumes_after_a_reload_in_the_middle_and_after_the_end(
     headrace: Server, upstream: ScriptedUpstream, pages: Any, major: int, framework: str
@@ -193,7 +192,7 @@ async def test_it_resumes_after_a_reload_in_the_middle_and_after_the_end(
     assert 1 == len(upstream.requests)
 
 
-@each_client(6, "react")
+@each_client()
 @pytest.mark.gen_test
 async def test_it_resumes_on_the_same_page_after_the_network_changed(
     headrace: Server, upstream: ScriptedUpstream, pages: Any, major: int, framework: str
@@ -230,7 +229,7 @@ def _of(values: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: values[name] for name in names}
 
 
-@each_client(5, "vue")
+@each_client((5, "vue"))
 @pytest.mark.gen_test
 async def test_calls_that_were_received_are_not_carried_out_again(
     headrace: Server, upstream: ScriptedUpstream, pages: Any, major: int, framework: str
@@ -247,7 +246,7 @@ async def test_calls_that_were_received_are_not_carried_out_again(
     assert first["messages"] == seen["messages"]
 
 
-@each_client(7, "react")
+@each_client()
 @pytest.mark.gen_test
 async def test_it_regenerates_and_edits(
     headrace: Server, upstream: ScriptedUpstream, pages: Any, major: int, framework: str
@@ -287,7 +286,7 @@ def _said(message: Any) -> str:
     return content if isinstance(content, str) else "".join(part["text"] for part in content)
 
 
-@each_client(6, "vue")
+@each_client()
 @pytest.mark.gen_test
 async def test_a_stop_reaches_the_server_and_a_new_question_stops_what_nobody_reads(
     headrace: Server, upstream: ScriptedUpstream, pages: Any, major: int, framework: str
@@ -315,7 +314,7 @@ async def test_a_stop_reaches_the_server_and_a_new_question_stops_what_nobody_re
     assert [1, 3, 5] == [len(request.json["input"]["messages"]) for request in upstream.requests]
 
 
-@each_client(7, "vue")
+@each_client()
 @pytest.mark.gen_test
 async def test_every_ending_is_seen_for_what_it_is(
     headrace: Server, upstream: ScriptedUpstream, pages: Any, major: int, framework: str

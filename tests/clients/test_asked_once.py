@@ -13,6 +13,8 @@ from app.server import Server
 from tests.clients.qwen import MODEL
 from tests.upstreams import ScriptedUpstream
 
+pytestmark = pytest.mark.slow  # for the pauses that the SDK makes before it tries again
+
 _504 = b"HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 # What becomes of a request that the proxy has passed on: it reads what comes back, and may write.
@@ -78,7 +80,6 @@ WAYS = pytest.mark.parametrize("ask", [chat, responses])
 Ask = Callable[..., Awaitable[str]]
 
 
-@pytest.mark.slow
 @WAYS
 @pytest.mark.gen_test
 async def test_a_proxy_that_gives_up_and_hangs_up_costs_nothing(

@@ -148,7 +148,7 @@ def check_chat(data: st.DataObject) -> None:
         check_native,
         check_chat,
         check_responses,
-        check_the_helper_of_responses,
+        pytest.param(check_the_helper_of_responses, marks=pytest.mark.slow),
         check_ai_sdk,
         check_ag_ui,
     ],
