@@ -36,7 +36,7 @@ def both(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _is_reached(listening: list[socket.socket], address: str) -> bool:
-    """Whether one of the sockets accepts who comes to their port; another program's may do so, too."""
+    """Whether one of the sockets accepts who comes to their port, and not another program's."""
     (port,) = {each.getsockname()[1] for each in listening}
     try:
         client = socket.create_connection((address, port), timeout=5)
