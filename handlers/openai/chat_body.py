@@ -58,11 +58,31 @@ class ChosenName(OpenBody, frozen=True):
     name: Annotated[str, Meta(description="The name.", examples=["weather"])]
 
 
-class ChosenFunction(OpenBody, frozen=True):
+class ChosenFunction(OpenBody, frozen=True, tag_field="type", tag="function"):
     """For `tool_choice`: the model has to call this function."""
 
     function: Annotated[ChosenName, Meta(description="The function.")]
-    type: Annotated[Literal["function"], Meta(description="Always `function`.")] = "function"
+
+
+class ChatAllowedTools(OpenBody, frozen=True):
+    """Functions, and whether the model has to call one."""
+
+    mode: Annotated[Literal["auto", "required"], Meta(description="Whether it has to.")]
+    tools: Annotated[list[ChosenFunction], Meta(description="The functions.")]
+
+    @property
+    def names(self) -> set[str]:
+        """The functions' names."""
+        return {tool.function.name for tool in self.tools}
+
+
+class AllowedTools(OpenBody, frozen=True, tag_field="type", tag="allowed_tools"):
+    """For `tool_choice`: the model may call only these functions."""
+
+    allowed_tools: Annotated[ChatAllowedTools, Meta(description="The functions.")]
+
+
+_Choice = Literal["auto", "none", "required"] | ChosenFunction | AllowedTools | None
 
 
 class TextFormat(OpenBody, frozen=True, tag_field="type", tag="text"):
@@ -171,8 +191,7 @@ class ChatCompletionBody(OpenBody, frozen=True):
         Meta(description="Functions that the model may call."),
     ] = None
     tool_choice: Annotated[
-        Literal["auto", "none", "required"] | ChosenFunction | None,
-        Meta(description="Whether the model calls tools, and which."),
+        _Choice, Meta(description="Whether the model calls tools, and which.")
     ] = None
     parallel_tool_calls: Annotated[
         bool | None, Meta(description="False: the model calls one tool at a time.")
@@ -201,14 +220,14 @@ class ChatCompletionBody(OpenBody, frozen=True):
         names = [tool.function.name for tool in self.tools or ()]
         if len(set(names)) < len(names):
             raise invalid_field("tools", "Two `tools` have the same name.")
-        choice = self.tool_choice
-        if isinstance(choice, ChosenFunction) and choice.function.name not in names:
+        if not _names_in(self.tool_choice) <= set(names):
             raise invalid_field("tool_choice", "`tool_choice` names none of the `tools`.")
-        if choice == "required" and not names:
+        if _choice_of(self.tool_choice) == "required" and not self._allowed():
             raise invalid_field("tool_choice", "`tool_choice` needs `tools`.")
 
     def options(self) -> dict[str, Any]:
         """The options of an `AskRequest` by name."""
+        tools = self._allowed()
         return {
             "model": self.model,
             "max_tokens": whole(self.max_completion_tokens or self.max_tokens),
@@ -221,11 +240,19 @@ class ChatCompletionBody(OpenBody, frozen=True):
             "frequency_penalty": self.frequency_penalty,
             "reasoning_effort": self.reasoning_effort,
             "response_format": _format_of(self.response_format),
-            "tools": tuple(map(_tool_of, self.tools or ())),
+            "tools": tuple(map(_tool_of, tools)),
             # Without tools these say nothing, and some clients send them all the same.
-            "tool_choice": _choice_of(self.tool_choice) if self.tools else None,
-            "parallel_tool_calls": self.parallel_tool_calls if self.tools else None,
+            "tool_choice": _choice_of(self.tool_choice) if tools else None,
+            "parallel_tool_calls": self.parallel_tool_calls if tools else None,
         }
+
+    def _allowed(self) -> list[ChatTool]:
+        """The tools that the model may call."""
+        tools = self.tools or []
+        if isinstance(self.tool_choice, AllowedTools):
+            names = self.tool_choice.allowed_tools.names
+            return [tool for tool in tools if tool.function.name in names]
+        return tools
 
     def _stops(self) -> tuple[str, ...]:
         stops = [self.stop] if isinstance(self.stop, str) else self.stop or []
@@ -237,10 +264,24 @@ def _tool_of(tool: ChatTool) -> Tool:
     return Tool(function.name, function.description, function.parameters, function.strict)
 
 
-def _choice_of(
-    choice: Literal["auto", "none", "required"] | ChosenFunction | None,
-) -> ToolChoice | None:
-    return NamedTool(choice.function.name) if isinstance(choice, ChosenFunction) else choice
+def _names_in(choice: _Choice) -> set[str]:
+    match choice:
+        case ChosenFunction(function=function):
+            return {function.name}
+        case AllowedTools(allowed_tools=allowed):
+            return allowed.names
+        case _:
+            return set()
+
+
+def _choice_of(choice: _Choice) -> ToolChoice | None:
+    match choice:
+        case ChosenFunction(function=function):
+            return NamedTool(function.name)
+        case AllowedTools(allowed_tools=allowed):
+            return allowed.mode
+        case _:
+            return choice
 
 
 def _format_of(asked: TextFormat | ChatJsonObject | ChatJsonSchema | None) -> ResponseFormat | None:

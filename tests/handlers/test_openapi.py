@@ -71,7 +71,8 @@ def test_the_types_keep_the_names_by_which_generated_clients_know_them() -> None
     ai_sdk = ("UIChat", "UIMessage")
     ag_ui = ("RunInput", "AgUiTool", "AgUiContext")
     openai = (
-        *("AssistantMessage", "CalledFunction", "ChatCompletion", "ChatCompletionBody"),
+        *("AllowedTools", "AssistantMessage", "CalledFunction", "ChatAllowedTools"),
+        *("ChatCompletion", "ChatCompletionBody"),
         *("ChatFile", "ChatFileData", "ChatFunction", "ChatFunctionCall", "ChatImage"),
         *("ChatImageUrl", "ChatJsonObject", "ChatJsonSchema", "ChatRefusal", "ChatSchema"),
         *("ChatText", "ChatTool", "ChatToolCall", "Choice", "ChosenFunction", "ChosenName"),

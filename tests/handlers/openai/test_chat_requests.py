@@ -34,6 +34,28 @@ def called(*calls: Call) -> list[dict[str, Any]]:
     ]
 
 
+def allowed(mode: str, *names: str) -> dict[str, Any]:
+    """A `tool_choice` that leaves these of the tools."""
+    tools = [{"type": "function", "function": {"name": name}} for name in names]
+    return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}
+
+
+@pytest.mark.gen_test
+async def test_of_all_tools_only_those_that_are_allowed_are_offered(
+    headrace: Server, upstream: ScriptedUpstream
+) -> None:
+    other = {"type": "function", "function": {**WEATHER["function"], "name": "other"}}
+    says(upstream)
+    says(upstream)
+
+    await whole(headrace, tools=[WEATHER, other], tool_choice=allowed("required", "weather"))
+    await whole(headrace, tools=[WEATHER, other], tool_choice=allowed("auto"))
+
+    first, second = (request.json for request in upstream.requests)
+    assert ([WEATHER], "required") == (first["tools"], first["tool_choice"])
+    assert {"tools", "tool_choice"}.isdisjoint(second)
+
+
 @pytest.mark.gen_test
 async def test_a_tool_is_offered_called_and_answered(
     headrace: Server, upstream: ScriptedUpstream
@@ -183,6 +205,10 @@ async def test_unknown_fields_are_refused_by_name_for_other_providers(
         ({"tool_choice": "required"}, "tool_choice"),
         ({"temperature": 3}, "temperature"),
         ({"tool_choice": {"type": "function"}}, "tool_choice.function"),
+        ({"tool_choice": {"type": "allowed_tools"}}, "tool_choice.allowed_tools"),
+        ({"tools": [WEATHER], "tool_choice": allowed("required")}, "tool_choice"),
+        ({"tools": [WEATHER], "tool_choice": allowed("auto", "weather", "other")}, "tool_choice"),
+        ({"tools": [WEATHER], "tool_choice": allowed("none")}, "tool_choice.allowed_tools.mode"),
         ({"api_base": "https://example.org"}, None),
         ({"models": ["x"]}, "models"),
     ],

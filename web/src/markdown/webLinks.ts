@@ -15,7 +15,7 @@ const PUNCTUATION =
 const LETTER = "[\\p{sc=Han}\\p{sc=Hiragana}\\p{sc=Katakana}\\p{sc=Hangul}]";
 
 /** What no address goes on after; of `**地址**后` the asterisks end an emphasis. */
-const END = new RegExp(`${PUNCTUATION}|\\s|[*_~]+${LETTER}`, "gu");
+const END = new RegExp(`${PUNCTUATION}|\\s|[*_~]+${LETTER}`, "u");
 
 /** A host that letters follow which are not part of it: not in `中文.com`, nor in `a.bc中文.com`. */
 const HOST = new RegExp(
@@ -23,6 +23,12 @@ const HOST = new RegExp(
     `(?=${LETTER})(?!${LETTER}[^\\s/?#.]{0,63}\\.[a-z0-9])`,
   "iuy",
 );
+
+/**
+ * Characters of an address: browsers and servers take some thousands. What is longer stays text. Each
+ * address is looked for as far as this only, or a text of nothing but their beginnings would take minutes.
+ */
+const MAX_LENGTH = 8192;
 
 /** Lets `markdown` make links of addresses that begin with https:// or http://. */
 export function webLinks(markdown: MarkdownIt): void {
@@ -34,14 +40,15 @@ export function webLinks(markdown: MarkdownIt): void {
   for (const schema of ["http:", "https:"])
     linkify.add(schema, {
       validate: (text: string, at: number) =>
-        library.testSchemaAt(text.slice(0, endOf(text, at)), schema, at),
+        library.testSchemaAt(text.slice(at, endOf(text, at)), schema, 0),
     });
 }
 
-/** Where the address ends at the latest whose `//` is at the offset `at`. */
+/** Where the address ends at the latest whose `//` is at the offset `at`; there if it is too long. */
 function endOf(text: string, at: number): number {
   HOST.lastIndex = at;
   if (HOST.test(text)) return HOST.lastIndex;
-  END.lastIndex = at;
-  return END.exec(text)?.index ?? text.length;
+  const length = text.slice(at, at + MAX_LENGTH + 1).search(END);
+  if (length >= 0) return at + length;
+  return text.length - at > MAX_LENGTH ? at : text.length;
 }

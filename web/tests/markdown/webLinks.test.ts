@@ -68,3 +68,18 @@ test("a link in brackets keeps its address", () => {
     "https://zh.wikipedia.org/wiki/散射（物理）",
   );
 });
+
+test("an address is a link whole or not at all, however long it is", () => {
+  const long = `https://example.com/${"a".repeat(8000)}`;
+
+  expect(outline(`see ${long} here`)).toBe(`see [a ${long}] here`);
+  expect(outline(`see ${long.repeat(2)} here`)).not.toContain("[a");
+});
+
+test.each(["https://a.b/(", "https://a.b/**", "http://"])(
+  "eighty thousand characters of %j are parsed in one go",
+  (piece) => {
+    // Quadratic work would take minutes, and the test would time out.
+    expect(outline(piece.repeat(80_000 / piece.length))).toContain(piece);
+  },
+);
