@@ -37,12 +37,6 @@ _BUDGETS: Final[dict[ReasoningEffort, int]] = {
 _LEAST_THINKING_TOP_P: Final = 0.95
 
 
-def _at_most_one(value: float) -> float:
-    if value > 1:
-        raise UnsupportedOption("temperature")
-    return value
-
-
 def _format(wanted: ResponseFormat) -> dict[str, Any]:
     if wanted.schema is None:  # any JSON at all cannot be asked for
         raise UnsupportedOption("response_format")
@@ -70,7 +64,7 @@ def _elsewhere(_: object) -> None:
 
 
 _OPTIONS: Final[OptionTable] = {
-    "temperature": Field("temperature", _at_most_one),
+    "temperature": Field("temperature", lambda value: min(value, 1.0)),
     "top_p": Field("top_p"),
     "top_k": Field("top_k"),
     "max_tokens": Field("max_tokens"),
@@ -138,7 +132,7 @@ def _check_budget(budget: int, limit: int | None) -> None:
 
 def _check_with_thinking(prompt: Prompt) -> None:
     """Raises UnsupportedOption for what the API refuses of a model that thinks."""
-    if prompt.temperature not in (None, 1):
+    if prompt.temperature is not None and prompt.temperature < 1:
         raise UnsupportedOption("temperature")
     if prompt.top_k is not None:
         raise UnsupportedOption("top_k")

@@ -1,11 +1,11 @@
 """How a prompt's options become fields of a provider's request: one table for each dialect.
 
 A table names the options that the dialect can express. Whatever it does not name cannot be asked
-of that dialect, and the question is refused before it is stored.
+of that dialect, and the question is refused before it is stored, unless it asks for nothing.
 """
 
 from collections.abc import Callable, Mapping, Set
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from model.prompt import Prompt
 from providers.errors import UnsupportedOption
@@ -22,6 +22,12 @@ class Field(NamedTuple):
     convert: Callable[[Any], Any] | None = None
 
 
+# Values that ask for nothing but what happens without them. Many apps send them with each question.
+_NEUTRAL: Final = (
+    *(("presence_penalty", 0), ("frequency_penalty", 0)),
+    *(("top_p", 1), ("parallel_tool_calls", True)),
+)
+
 # Few options take more than one field.
 OptionTable = Mapping[str, Field | tuple[Field, ...]]
 
@@ -35,14 +41,16 @@ def write_options(
     """Write the options of `prompt` into the request's `body`, `extra` last.
 
     Objects of `extra` are merged into those of `body`. Raises UnsupportedOption for an option that
-    `table` does not name, and for a field of `extra` that is in `body` already, that `table` may
-    write, or whose path is one of `own_fields`.
+    `table` does not name, unless its value asks for nothing, and for a field of `extra` that is in
+    `body` already, that `table` may write, or whose path is one of `own_fields`.
     """
     for name, value in prompt.options():
         if name == "extra":
             continue
         fields = table.get(name)
         if fields is None:
+            if (name, value) in _NEUTRAL:
+                continue
             raise UnsupportedOption(name)
         for field in _each(fields):
             _write(body, field, value)

@@ -202,7 +202,9 @@ class ChatCompletionBody(OpenBody, frozen=True):
     modalities: Annotated[list[str] | None, Meta(description="Only `text`.")] = None
     audio: Annotated[Any, Meta(description="Refused: answers are text.")] = None
     functions: Annotated[Any, Meta(description="Refused: use `tools`.")] = None
-    function_call: Annotated[Any, Meta(description="Refused: use `tool_choice`.")] = None
+    function_call: Annotated[
+        Any, Meta(description="Refused, except for `auto` and `none`: use `tool_choice`.")
+    ] = None
 
     def check(self) -> None:
         """Raise ApiError 400 for what no provider's answer could have here."""
@@ -213,7 +215,8 @@ class ChatCompletionBody(OpenBody, frozen=True):
             ("modalities", self.modalities not in (None, [], ["text"])),
             ("audio", self.audio is not None),
             ("functions", bool(self.functions)),
-            ("function_call", self.function_call is not None),
+            # Without functions these words say nothing, and older clients send them all the same.
+            ("function_call", self.function_call not in (None, "auto", "none")),
         ):
             if is_refused:
                 raise unsupported_field(name)

@@ -26,6 +26,10 @@ _HARMLESS: Final = frozenset(
 _DEFAULTS: Final = (("service_tier", "auto"), ("service_tier", "default"), ("verbosity", "medium"))
 
 
+# An empty object or list asks for nothing, but this one asks for a search.
+_SEARCH: Final = "web_search_options"
+
+
 def unknown_fields(data: bytes, kind: type[msgspec.Struct]) -> dict[str, Any]:
     """The fields in the JSON object `data` that `kind` lacks, without those that are null.
 
@@ -50,7 +54,8 @@ def check_unknown(fields: dict[str, Any], *, are_taken: bool) -> dict[str, Any]:
     """
     if not are_taken:
         for name, value in fields.items():
-            if name not in _HARMLESS and (name, value) not in _DEFAULTS:
+            is_empty = value in ({}, []) and name != _SEARCH
+            if not is_empty and name not in _HARMLESS and (name, value) not in _DEFAULTS:
                 raise unsupported_field(
                     name,
                     f"This model cannot be asked with the given `{name}`. Leave it out, or choose "

@@ -49,7 +49,6 @@ def test_options_have_the_apis_names() -> None:
         ({"seed": 1}, "seed"),
         ({"presence_penalty": 0.5}, "presence_penalty"),
         ({"frequency_penalty": 0.5}, "frequency_penalty"),
-        ({"temperature": 1.5}, "temperature"),
         ({"stop": ("a", "\n")}, "stop"),
         ({"response_format": ResponseFormat()}, "response_format"),
         ({"tool_choice": "required"}, "tool_choice"),
@@ -80,9 +79,16 @@ def test_what_the_api_cannot_express_is_refused_by_name(options: dict[str, Any],
     assert name == refused(**options)
 
 
+def test_a_temperature_above_the_range_is_the_highest_of_it() -> None:
+    assert 1 == sent(temperature=1.5)["temperature"]
+    assert 1 == sent(temperature=2.0, reasoning_effort="low")["temperature"]
+
+
 @pytest.mark.parametrize("name", ["temperature", "top_p", "top_k"])
 def test_the_newest_version_has_no_sampling_options(name: str) -> None:
-    assert name == refused(dialect=NEWEST, **{name: 1})
+    assert name == refused(
+        dialect=NEWEST, **{name: {"temperature": 1, "top_p": 0.5, "top_k": 1}[name]}
+    )
     assert "max_tokens" in sent(dialect=NEWEST, stop=("a",))
 
 

@@ -43,7 +43,7 @@ def test_options_are_written_where_the_table_says() -> None:
         {"top_p": 0.5},
         {"tools": (Tool("weather"),)},
         {"parallel_tool_calls": False},
-        {"presence_penalty": 0.0},
+        {"presence_penalty": 0.5},
     ],
 )
 def test_an_option_without_a_row_is_refused_by_name(option: dict[str, Any]) -> None:
@@ -51,6 +51,17 @@ def test_an_option_without_a_row_is_refused_by_name(option: dict[str, Any]) -> N
         write_options({}, prompt(**option), TABLE)
 
     assert [caught.value.name] == list(option)
+
+
+def test_an_option_without_a_row_that_asks_for_nothing_is_left_out() -> None:
+    body: dict[str, Any] = {}
+    asked = prompt(
+        presence_penalty=0.0, frequency_penalty=0, top_p=1.0, parallel_tool_calls=True, top_k=3
+    )
+
+    write_options(body, asked, TABLE)
+
+    assert {"config": {"top": {"k": 3}}} == body
 
 
 def test_extra_fields_are_added() -> None:

@@ -181,13 +181,25 @@ async def test_unknown_fields_are_refused_by_name_for_other_providers(
     says(upstream)
 
     refused = await whole(server, model="anthropic/m", logit_bias={"1": 1})
-    taken = await whole(server, model="anthropic/m", user="somebody", service_tier="auto")
+    taken = await whole(
+        server,
+        model="anthropic/m",
+        user="somebody",
+        service_tier="auto",
+        logit_bias={},
+        presence_penalty=0,
+        frequency_penalty=0,
+        top_p=1,
+        function_call="auto",
+    )
+    searching = await whole(server, model="anthropic/m", web_search_options={})
 
     assert (400, "unsupported_parameter", "logit_bias") == refusal(refused)
     assert "`logit_bias`" in refused.body["error"]["message"]
     assert 200 == taken.status
+    assert (400, "unsupported_parameter", "web_search_options") == refusal(searching)
     assert 1 == len(upstream.requests)
-    assert not {"user", "metadata", "service_tier"} & upstream.requests[0].json.keys()
+    assert not {"user", "metadata", "service_tier", "logit_bias"} & upstream.requests[0].json.keys()
 
 
 @pytest.mark.gen_test
