@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.rooms import ROOT, sources
+
 TESTS = ROOT / "tests"
 
 _TESTED_IN = re.compile(r"<!-- tested in: (.*?) -->", re.DOTALL)
@@ -111,11 +112,20 @@ def test_every_code_of_the_api_is_met_by_a_test() -> None:
 
 
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text("utf-8")
-ROOMS = (
-    "app auth doctor handlers handlers/openai handlers/openapi handlers/wires http_client model "
-    "presets providers relay settings sockets storage storage/mongo storage/sqlite telemetry "
-    "webhooks"
-).split()
+ROOMS = sorted({source.parent.relative_to(ROOT).as_posix() for source in sources()} - {"."})
+
+
+def test_the_drawing_of_the_rooms_has_all_of_them() -> None:
+    drawing = ARCHITECTURE.partition("## The rooms\n")[2].partition("\n## ")[0]
+
+    drawn: list[str] = []
+    outer = ""
+    for indent, name in re.findall(r"^    ( *)([a-z_]+)/  ", drawing, re.MULTILINE):
+        outer = outer if indent else name
+        drawn.append(f"{outer}/{name}" if indent else name)
+
+    assert len(ROOMS) > 15
+    assert [] == [room for room in ROOMS if room not in drawn]
 
 
 def test_every_file_that_the_architecture_names_is_there() -> None:
@@ -126,13 +136,24 @@ def test_every_file_that_the_architecture_names_is_there() -> None:
 
 
 def test_the_way_of_a_token_names_functions_that_its_files_have() -> None:
-    way = ARCHITECTURE.partition("## The way of a token\n")[2].partition("├")[0]
-    named = re.findall(r"^    ([\w/]+\.py) +(\w+)", way, re.MULTILINE)
+    way = ARCHITECTURE.partition("## The way of a token\n")[2].partition("\nFor a token")[0]
+    named = re.findall(r"^[ │├└─▶]+([\w/]+\.py) +(\w+)", way, re.MULTILINE)
 
-    assert len(named) > 8
+    assert len(named) > 20
     assert [] == [
         f"{file}: {name}" for file, name in named if f"def {name}(" not in (ROOT / file).read_text()
     ]
+
+
+def test_every_name_of_the_code_that_the_architecture_uses_is_in_the_code() -> None:
+    code = "\n".join(file.read_text("utf-8") for file in sources())
+    words = set(re.findall(r"\w+", code))
+    named = re.findall(r"`([A-Za-z_]\w*(?:\.[a-z_]\w*)?)`", ARCHITECTURE)
+    names = {name for name in named if re.search(r"[a-z][A-Z]|[A-Z][a-z]|_|\.", name)}
+    names = {name for name in names if not re.search(r"\.(py|ts|md|json)$", name)}
+
+    assert len(names) > 30
+    assert [] == sorted(name for name in names if not set(name.split(".")) <= words)
 
 
 @pytest.mark.parametrize("room", ROOMS)
