@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from model.embedded_json import check_depth, values_within
+
 # Bytes and depth of `extra`, and the number of its fields: they are switches, and lists of some
 # dozens of words at most, such as the domains that a search may look in.
 _MAX_EXTRA_BYTES = 16_384
@@ -25,16 +27,6 @@ _CREDENTIAL = re.compile(
 
 # An address of any kind, `data:` and protocol-relative ones included.
 _URL = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*:)?//|\s*data:", re.IGNORECASE)
-
-
-def check_depth(value: object, most: int) -> None:
-    """Raise ValueError if objects and lists are more than `most` deep within each other."""
-    level: list[Any] = [value]
-    for _ in range(most + 1):
-        if not level:
-            return
-        level = [inner for outer in level for inner in _within(outer)]
-    raise ValueError(f"Objects and lists are more than {most} deep")
 
 
 def check_extra(extra: Mapping[str, Any]) -> None:
@@ -55,7 +47,7 @@ def check_extra(extra: Mapping[str, Any]) -> None:
                 _check_names(value)
             elif isinstance(value, str) and _URL.match(value):
                 raise ValueError("`extra` may not have a URL in it")
-        level = [inner for outer in level for inner in _within(outer)]
+        level = [inner for outer in level for inner in values_within(outer)]
 
 
 def _check_names(fields: dict[str, Any]) -> None:
@@ -65,9 +57,3 @@ def _check_names(fields: dict[str, Any]) -> None:
             raise ValueError("`extra` may not have fields for addresses in it")
         if _CREDENTIAL.search(letters):
             raise ValueError("`extra` may not have fields for credentials in it")
-
-
-def _within(value: object) -> list[Any]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from handlers.body import Body
-from handlers.json_limits import check_depth
+from model.embedded_json import check_depth
 from model.prompt import NamedTool, ResponseFormat, Tool, ToolChoice
 
 # OpenAI takes so many tools in a request, and models choose worse among dozens already. Their size

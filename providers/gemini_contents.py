@@ -24,6 +24,7 @@ from model.blocks import (
     ToolResultBlock,
     data_for,
 )
+from model.embedded_json import embedded_json
 from model.messages import Role
 from model.prompt import NOTHING_SENT, Prompt, Turn
 from providers.attachments import content_of
@@ -179,8 +180,8 @@ def _response(result: ToolResultBlock) -> Json | msgspec.Raw:
     if result.is_error:
         return {"error": result.text}
     try:
-        value = msgspec.json.decode(result.text)
-    except (ValueError, RecursionError):
+        value = embedded_json(result.text)
+    except ValueError:
         value = None
     is_object = isinstance(value, dict)
     return msgspec.Raw(result.text.encode()) if is_object else {"output": result.text}

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from model.blocks import ToolCallBlock, ToolResultBlock
+from model.embedded_json import embedded_json
 from model.messages import Role
 from model.prompt import Turn
 from providers.tool_history import argument_text, paired, result_text, texts_of
@@ -55,7 +56,7 @@ def _json(result: str, question: str) -> str:
     if question:
         return msgspec.json.encode({"result": result, "user": question}).decode()
     try:
-        msgspec.json.decode(result)
-    except (msgspec.DecodeError, RecursionError):
+        embedded_json(result)
+    except ValueError:
         return msgspec.json.encode({"result": result}).decode()
     return result

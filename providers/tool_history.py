@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
-import msgspec
 from msgspec import structs
 
 from model.blocks import (
@@ -19,6 +18,7 @@ from model.blocks import (
     ToolResultBlock,
     UnknownBlock,
 )
+from model.embedded_json import embedded_json
 from model.messages import Role
 from model.prompt import Turn, merged
 
@@ -114,8 +114,8 @@ def arguments_of(call: ToolCallBlock) -> dict[str, Any]:
     APIs that parse them refuse anything else.
     """
     try:
-        arguments = msgspec.json.decode(call.arguments)
-    except (msgspec.DecodeError, RecursionError):
+        arguments = embedded_json(call.arguments)
+    except ValueError:
         return {}
     return arguments if isinstance(arguments, dict) else {}
 

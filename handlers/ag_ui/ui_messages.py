@@ -6,8 +6,6 @@ It keeps messages of parts, in which a tool's result is a part of the message th
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-import msgspec
-
 from handlers.ag_ui.snapshot_messages import ids_of_question, part_of
 from model.blocks import (
     Block,
@@ -17,6 +15,7 @@ from model.blocks import (
     ToolResultBlock,
     kind_of,
 )
+from model.embedded_json import embedded_json
 from model.messages import Message, Role, Status
 
 Shown = dict[str, Any]
@@ -112,6 +111,6 @@ def _output(result: ToolResultBlock) -> Any:
     if result.is_error:
         return {"error": result.text}
     try:
-        return msgspec.json.decode(result.text)
-    except msgspec.DecodeError:
+        return embedded_json(result.text)
+    except ValueError:
         return result.text

@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from handlers.json_limits import check_depth
 from handlers.openai.chat_messages import ChatMessage, OpenBody
 from handlers.openai.field_errors import invalid_field, unsupported_field
 from handlers.question_options import ModelName
 from handlers.tool_definitions import MAX_SCHEMA_DEPTH, MAX_TOOLS, ToolName
 from handlers.whole_numbers import Count, TopK, Whole, whole
+from model.embedded_json import check_depth
 from model.prompt import NamedTool, ReasoningEffort, ResponseFormat, Tool, ToolChoice
 
 _MAX_STOPS = 4

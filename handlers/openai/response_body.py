@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from handlers.json_limits import check_depth
 from handlers.openai.field_errors import invalid_field, unsupported_field
 from handlers.openai.response_object import CONVERSATION_PREFIX, REPEATED, RESPONSE_PREFIX
 from handlers.openai.response_tools import (
@@ -23,6 +22,7 @@ from handlers.openai.response_tools import (
 from handlers.question_options import ModelName
 from handlers.tool_definitions import MAX_SCHEMA_DEPTH, MAX_TOOLS, ToolName
 from handlers.whole_numbers import Count, whole
+from model.embedded_json import check_depth
 from model.prompt import ReasoningEffort, ResponseFormat
 
 _Penalty = Annotated[float, Meta(ge=-2, le=2)]

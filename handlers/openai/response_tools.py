@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from handlers.json_limits import check_depth
 from handlers.openai.field_errors import converted, invalid_field, unsupported_field
 from handlers.tool_definitions import MAX_SCHEMA_DEPTH, ToolName
+from model.embedded_json import check_depth
 from model.prompt import NamedTool, Tool, ToolChoice
 
 # Fields of functions with values that ask for nothing but what happens without them.

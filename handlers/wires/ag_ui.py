@@ -14,6 +14,7 @@ import msgspec
 from handlers.wires.event_numbers import LAST_NUMBER, EventNumbers, EventStructure, Structure
 from handlers.wires.json_line import json_line
 from model.blocks import ToolCallBlock, text_in
+from model.embedded_json import embedded_json
 from model.growth import Piece
 from model.messages import Ending, Message, Status
 from model.usage import Usage
@@ -302,8 +303,8 @@ def _available(call: ToolCallBlock) -> bytes:
     own, which nothing happens for.
     """
     try:
-        arguments = msgspec.json.decode(call.arguments or "{}")
-    except msgspec.DecodeError:
+        arguments = embedded_json(call.arguments or "{}")
+    except ValueError:
         arguments = call.arguments
     value = {"toolCallId": call.id, "toolName": call.name, "input": arguments}
     return json_line({"type": "CUSTOM", "name": "tool-input-available", "value": value})

@@ -15,11 +15,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-import msgspec
-
 from handlers.response_bodies import Problem
 from handlers.wires.json_line import json_line
 from model.blocks import Block, FileBlock, ImageBlock, ToolCallBlock, ToolResultBlock
+from model.embedded_json import embedded_json
 from model.growth import Piece
 from model.messages import Ending, FinishReason, Status
 from relay.answer import Answer
@@ -28,7 +27,6 @@ from relay.tool_loop import is_whole
 
 PROTOCOL: Final = "ai-sdk"
 
-_decode: Final = msgspec.json.Decoder().decode
 
 _DONE: Final = b"data: [DONE]\n\n"
 _START_STEP: Final = b'data: {"type":"start-step"}\n\n'
@@ -200,8 +198,8 @@ def _calls(answer: Answer) -> bytes:
 def _call(call: ToolCallBlock) -> bytes:
     named = {"toolCallId": call.id, "toolName": call.name}
     try:
-        arguments = _decode(call.arguments) if call.arguments.strip() else {}
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        arguments = embedded_json(call.arguments) if call.arguments.strip() else {}
+    except ValueError:
         mistake = {
             "type": "tool-input-error",
             **named,
@@ -220,8 +218,8 @@ def _output(result: ToolResultBlock) -> bytes:
     # A string that a tool returned is not distinguished from a number in the store.
     output: object = result.text
     if result.text[:1] in ("{", "["):
-        with suppress(msgspec.DecodeError, UnicodeError, RecursionError):
-            output = _decode(result.text)
+        with suppress(ValueError):
+            output = embedded_json(result.text)
     return _event({"type": "tool-output-available", "toolCallId": result.id, "output": output})
 
 

@@ -36,7 +36,7 @@ def prompt_of(**fields: Any) -> Prompt:
 
 
 def deep(levels: int) -> dict[str, Any]:
-    value: dict[str, Any] = {}
+    value: dict[str, Any] = {"a": 1}
     for _ in range(levels - 1):
         value = {"a": value}
     return value

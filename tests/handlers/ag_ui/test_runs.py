@@ -4,14 +4,8 @@ from typing import Any
 
 import pytest
 
-from app.server import Server
 from tests.handlers.ag_ui.agents import Agent, assistant, events_in, text_of, tool, types_of, user
 from tests.upstreams import ScriptedUpstream
-
-
-@pytest.fixture
-def agent(headrace: Server) -> Agent:
-    return Agent(headrace.url)
 
 
 @pytest.mark.gen_test
