@@ -7,7 +7,7 @@
  */
 
 import type { Token } from "markdown-it";
-import { h, type VNode, type VNodeArrayChildren } from "vue";
+import { h, isVNode, type VNode, type VNodeArrayChildren } from "vue";
 import CodeBlock from "./CodeBlock.vue";
 import DataImage from "./DataImage.vue";
 import { directionFrom } from "./direction";
@@ -53,8 +53,10 @@ export function render(tokens: readonly Token[], growing: boolean): VNodeArrayCh
       open.push({ token, children: [], dir: isContainer ? directionFrom(tokens, index) : "auto" });
     } else if (token.nesting === -1) {
       const closed = open.pop();
-      if (closed)
-        (open.at(-1)?.children ?? root).push(...element(closed.token, closed.children, closed.dir));
+      if (closed) {
+        const parts = closed.token.tag === "p" ? pieces(closed.children, growing) : closed.children;
+        (open.at(-1)?.children ?? root).push(...element(closed.token, parts, closed.dir));
+      }
     } else {
       for (const child of leaf(token, growing)) add(children, child);
     }
@@ -85,6 +87,34 @@ function add(children: VNodeArrayChildren, child: VNodeArrayChildren[number]): v
     text = text.slice(GAP.lastIndex);
   }
   children.push(text);
+}
+
+/**
+ * A paragraph that changes is laid out anew from its beginning. So while a very long one grows, it is in
+ * pieces of about this many characters, each a block of its own; the line in which one ends is shorter
+ * until then. Few paragraphs are as long.
+ */
+const PIECE_CHARS = 8000;
+
+function pieces(children: VNodeArrayChildren, growing: boolean): VNodeArrayChildren {
+  const found: VNodeArrayChildren[] = [[]];
+  let length = 0;
+  for (const child of children) {
+    if (length >= PIECE_CHARS) {
+      found.push([]);
+      length = 0;
+    }
+    found.at(-1)?.push(child);
+    length += textLength(child);
+  }
+  if (found.length === 1) return children;
+  return found.map((piece) => h("span", { class: growing ? "text-piece" : undefined }, piece));
+}
+
+function textLength(child: unknown): number {
+  if (typeof child === "string") return child.length;
+  if (Array.isArray(child)) return child.reduce((sum: number, each) => sum + textLength(each), 0);
+  return isVNode(child) ? textLength(child.children) : 0;
 }
 
 function element(token: Token, children: VNodeArrayChildren, dir: Direction): VNodeArrayChildren {
