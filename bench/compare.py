@@ -73,14 +73,11 @@ async def compare(
                 for name in group:
                     try:
                         figures = await _quiet(bench, SCENARIOS[name], noise)
-                    except (
-                        TimeoutError,
-                        OSError,
-                    ) as error:
-                        print(f"  {name}: {error!r}", flush=True)
-                        continue
-                    runs[name].append(figures)
-                    print(f"  {name}: {_line(figures)}", flush=True)
+                    except* (TimeoutError, OSError) as errors:
+                        print(f"  {name}: {errors.exceptions[0]!r}", flush=True)
+                    else:
+                        runs[name].append(figures)
+                        print(f"  {name}: {_line(figures)}", flush=True)
     return {name: _median(figures) for name, figures in runs.items() if figures}
 
 
@@ -103,11 +100,11 @@ async def sweep(target: Target) -> dict[str, dict[str, Figures]]:
                 await bench.warm()
                 try:
                     figures = _known(await scenario(bench, count))
-                except (TimeoutError, OSError) as error:
-                    print(f"  {name}, {count}: {error!r}", flush=True)
-                    continue
-                charts[name][str(count)] = figures
-                print(f"  {name}, {count}: {_line(figures)}", flush=True)
+                except* (TimeoutError, OSError) as errors:
+                    print(f"  {name}, {count}: {errors.exceptions[0]!r}", flush=True)
+                else:
+                    charts[name][str(count)] = figures
+                    print(f"  {name}, {count}: {_line(figures)}", flush=True)
     return charts
 
 
