@@ -13,6 +13,9 @@ from model.messages import Role
 # stand alone, which many APIs refuse.
 NOTHING_SENT: Final = "[attachment]"
 
+# In front of an answer that begins a conversation, such as an app's greeting.
+_NOTHING_BEFORE: Final = "[conversation starts]"
+
 
 class Turn(msgspec.Struct, frozen=True):
     """One message of a prompt."""
@@ -110,6 +113,13 @@ _UNSET_OPTIONS: Final = astuple(Prompt(model="", turns=()))[_FIRST_OPTION:]
 def text_turn(role: Role, text: str) -> Turn:
     """A turn of text alone."""
     return Turn(role, (TextBlock(text),))
+
+
+def begun_by_user(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+    """`turns`, for APIs whose first turn has to be the user's."""
+    if turns and turns[0].role == Role.ASSISTANT:
+        return (text_turn(Role.USER, _NOTHING_BEFORE), *turns)
+    return turns
 
 
 def merged(turns: Iterable[Turn]) -> tuple[Turn, ...]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from model.prompt import Prompt
+from model.prompt import Prompt, begun_by_user
 from providers.anthropic_interpreter import AnthropicInterpreter
 from providers.anthropic_messages import check_parts, messages, tool_names
 from providers.anthropic_options import dependent_fields, options_of
@@ -56,7 +56,7 @@ class Anthropic(Dialect):
 
     def request(self, prompt: Prompt, credential: str | None) -> OutgoingRequest:
         """Build a message that streams."""
-        turns = paired(prompt.turns)
+        turns = begun_by_user(paired(prompt.turns))
         body = dependent_fields(prompt)
         write_options(body, prompt, self.options, self.own_fields)
         body |= {"model": prompt.model, "messages": messages(prompt, turns), "stream": True}

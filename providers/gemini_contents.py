@@ -26,7 +26,7 @@ from model.blocks import (
 )
 from model.embedded_json import embedded_json
 from model.messages import Role
-from model.prompt import NOTHING_SENT, Prompt, Turn
+from model.prompt import NOTHING_SENT, Prompt, Turn, begun_by_user
 from providers.attachments import content_of
 from providers.errors import UnsupportedPart
 from providers.gemini_interpreter import DIALECT, MADE_ID_PREFIX, PartSignature
@@ -52,7 +52,7 @@ def contents_of(prompt: Prompt) -> list[Json]:
     """Return the contents of all turns that have any parts."""
     contents: list[Json] = []
     calls: list[ToolCallBlock] = []  # of the last answer
-    for turn in paired(prompt.turns):
+    for turn in begun_by_user(paired(prompt.turns)):
         if turn.role == Role.ASSISTANT:
             calls = [block for block in turn.blocks if isinstance(block, ToolCallBlock)]
             parts = _model_parts(turn, prompt)

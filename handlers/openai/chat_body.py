@@ -137,7 +137,10 @@ class ChatCompletionBody(OpenBody, frozen=True):
     ]
     messages: Annotated[
         Annotated[list[ChatMessage], Meta(min_length=1)],
-        Meta(description="The conversation so far; the last message is a user's or a tool's."),
+        Meta(
+            description="The conversation so far; the last message is a user's or a tool's, a "
+            "system's that is asked like a user's, or an answer that is to go on."
+        ),
     ]
     stream: Annotated[bool | None, Meta(description="True: the answer comes as a stream.")] = None
     stream_options: Annotated[

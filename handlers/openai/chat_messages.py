@@ -22,6 +22,7 @@ from handlers.file_parts import (
     check_address,
     stored_detail,
 )
+from handlers.openai.final_turn import add_question
 from model.blocks import (
     Block,
     FileBlock,
@@ -198,6 +199,7 @@ def chat_turns(messages: Sequence[ChatMessage]) -> ChatTurns:
             turns[-1] = Turn(role, turns[-1].blocks + blocks)
         else:
             turns.append(Turn(role, blocks))
+    add_question(turns, system, _role_of(messages[-1]))
     if not turns or turns[-1].role is not Role.USER or not _asks_something(turns[-1].blocks):
         raise ApiError(
             HTTPStatus.BAD_REQUEST,
@@ -206,6 +208,17 @@ def chat_turns(messages: Sequence[ChatMessage]) -> ChatTurns:
             param="messages",
         )
     return ChatTurns("\n\n".join(system) if system else None, tuple(turns))
+
+
+def _role_of(message: ChatMessage) -> Role | None:
+    """The role of a message's turn; None for a part of the system prompt."""
+    match message:
+        case SystemMessage() | DeveloperMessage():
+            return None
+        case AssistantMessage():
+            return Role.ASSISTANT
+        case _:
+            return Role.USER
 
 
 def _turn(message: ChatMessage) -> tuple[Role, tuple[Block, ...]]:

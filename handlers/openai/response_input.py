@@ -16,6 +16,7 @@ from handlers.attached_files import DATA
 from handlers.errors import ApiError
 from handlers.file_parts import ImageDetail, check_address, stored_detail
 from handlers.openai.field_errors import converted, invalid_field, unsupported_field
+from handlers.openai.final_turn import add_question
 from model.blocks import (
     Block,
     FileBlock,
@@ -97,6 +98,7 @@ def read_input(given: str | Sequence[Mapping[str, Any]]) -> Input:
         raise invalid_field("input", f"`input` has more than {_MAX_ITEMS:,} items.")
     system: list[str] = []
     turns: list[Turn] = []
+    role: Role | None = Role.USER
     for index, item in enumerate(given):
         place = f"input[{index}]"
         kind = item.get("type", "message")
@@ -108,6 +110,7 @@ def read_input(given: str | Sequence[Mapping[str, Any]]) -> Input:
             system += [block.text for block in blocks if isinstance(block, TextBlock)]
         elif blocks:
             turns.append(Turn(role, blocks))
+    add_question(turns, system, role)
     joined = merged(turns)
     if not joined or joined[-1].role is not Role.USER or not any(map(_says, joined[-1].blocks)):
         raise invalid_field(
