@@ -10,6 +10,7 @@ from app.server import Server
 from tests.upstreams import ScriptedUpstream
 from tests.web.browsing import Visitor
 from tests.web.contents import RICH
+from tests.web.test_keeping import TRANSLATION
 
 pytestmark = pytest.mark.slow
 
@@ -28,6 +29,21 @@ HEIGHTS = """() => {
   for (const group of groups) group.style.contentVisibility = "";
   return [kept, drawn];
 }"""
+ALL_HEIGHTS = """() => new Promise((resolve) => {
+  const groups = [...document.querySelectorAll(".blocks")];
+  const heights = () => groups.map((group) => group.getBoundingClientRect().height);
+  // By the second frame the browser has left out what it leaves out.
+  requestAnimationFrame(() => requestAnimationFrame(() => {
+    const kept = heights();
+    for (const group of groups) group.style.contentVisibility = "visible";
+    resolve({ kept, drawn: heights() });
+  }));
+})"""
+# The distances below lines: from one group to the next, and within one.
+BELOW_LINES = """(text) => [...text.querySelectorAll("hr")].map((line) => {
+  const next = line.nextElementSibling ?? line.parentElement.nextElementSibling.firstElementChild;
+  return Math.round(next.getBoundingClientRect().top - line.getBoundingClientRect().bottom);
+})"""
 # The distances between one paragraph and the next.
 GAPS = """() => {
   const boxes = [...document.querySelectorAll(".markdown p")].map((p) => p.getBoundingClientRect());
@@ -61,6 +77,37 @@ async def test_what_is_off_the_screen_keeps_its_place_and_is_found_copied_and_pr
     assert [f"{number}" for number in range(50)] == re.findall(r"Paragraph (\d+)\.", copied)[:50]
     await tab.page.emulate_media(media="print")
     await expect(tab.page.locator(".blocks").first).to_have_css("content-visibility", "visible")
+
+
+@pytest.mark.gen_test
+async def test_what_was_not_laid_out_yet_is_not_left_out_and_what_is_stands_as_it_stood(
+    headrace: Server, upstream: ScriptedUpstream, visitor: Visitor
+) -> None:
+    context = await visitor.context()
+    await context.add_init_script(TRANSLATION)
+    tab = await visitor.open(headrace.url, context=context)
+    await tab.ask("Tell me everything")
+    reasoning, text = (
+        tab.answer.locator(".collapsible .markdown"),
+        tab.answer.locator("> .markdown"),
+    )
+    for number in range(0, 128, 16):
+        upstream.reasoning(*(f"Thought {each}.\n\n" for each in range(number, number + 16)))
+        await expect(reasoning.get_by_text(f"Thought {number + 15}.")).to_have_count(1)
+    upstream.tokens(*["Words.\n\n"] * 15, "---\n\n", "After.\n\n", "---\n\n")
+    for number in range(0, 128, 16):
+        upstream.tokens(*(f"Paragraph {each}.\n\n" for each in range(number, number + 16)))
+        await expect(text.get_by_text(f"Paragraph {number + 15}.")).to_be_in_viewport()
+
+    border, within = await text.evaluate(BELOW_LINES)
+    assert within == border
+
+    upstream.finish()
+    await tab.expect_status("complete")
+    await expect(text.locator("font").first).to_be_attached()  # it was made anew, to be translated
+    await tab.answer.locator("summary").click()
+    heights = await tab.page.evaluate(f"({ALL_HEIGHTS})()")
+    assert heights["kept"] == heights["drawn"]
 
 
 @pytest.mark.gen_test(timeout=120)
