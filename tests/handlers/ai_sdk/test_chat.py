@@ -270,6 +270,22 @@ async def test_an_image_is_sent_and_kept_also_when_its_question_is_asked_again(
 
 
 @pytest.mark.gen_test
+async def test_a_file_is_an_image_only_if_its_type_says_so(
+    serve: Serving, upstream: ScriptedUpstream, providers: dict[str, Any]
+) -> None:
+    settings = providers["openai"] | {"input_kinds": ["image", "file"]}
+    server = await serve.start(providers={"openai": settings})
+    chat = Chat(server.url)
+    url = f"data:application/pdf;base64,{b64encode(b'%PDF-1.4 x').decode()}"
+    say(upstream, "one")
+
+    chunks = await chat.ask(user("q", "u1", {"type": "file", "url": url, "filename": "a.pdf"}))
+
+    kept = await stored(server, metadata_of(chunks)["conversation_id"])
+    assert ["text", "file"] == [block["type"] for block in kept[0]["blocks"]]
+
+
+@pytest.mark.gen_test
 @pytest.mark.parametrize("is_known", [True, False])
 async def test_a_chat_goes_on_after_an_image_that_is_longer_than_a_body_without_files(
     serve: Serving, upstream: ScriptedUpstream, providers: dict[str, Any], is_known: bool

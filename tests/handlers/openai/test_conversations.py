@@ -107,12 +107,16 @@ async def test_what_cannot_be_done_is_refused_by_name(
         await client.conversations.items.create(made.id, items=[item])  # type: ignore[list-item]
     assert 405 == missing.value.status_code
     await said(client, upstream, made.id, "one")
+    newest = await call(headrace.url, "GET", f"/v1/conversations/{made.id}/items?limit=1")
+    beside = f"{newest.body['data'][0]['id']}0"  # of a message that is there
     for query, code in (
         ("limit=0", "invalid_limit"),
         ("order=up", "invalid_order"),
         ("after=x", "invalid_cursor"),
         ("after=msg_0_0", "invalid_cursor"),
         ("order=asc&after=msg_0_0", "invalid_cursor"),
+        (f"after={beside}", "invalid_cursor"),
+        (f"order=asc&after={beside}", "invalid_cursor"),
     ):
         found = await call(headrace.url, "GET", f"/v1/conversations/{made.id}/items?{query}")
         assert (400, code) == (found.status, found.code), query
