@@ -19,20 +19,20 @@ async def examine(settings: Settings, *, ask: bool, write_line: Callable[[str], 
     """
     found: list[Finding] = []
 
-    def tell(findings: Iterable[Finding]) -> None:
+    def report(findings: Iterable[Finding]) -> None:
         for finding in findings:
             found.append(finding)
             write_line(as_text(finding))
 
-    tell([ok("settings", f"understood; providers: {', '.join(settings.providers)}")])
+    report([ok("settings", f"understood; providers: {', '.join(settings.providers)}")])
     client = HttpClient()
     try:
-        tell(limits(settings))
-        tell(await ports(settings, client))
-        tell(local_programs(settings))
-        tell(await store(settings))
-        tell(await upstreams(settings, client, ask=ask))
-        tell(await webhooks(settings, client))
+        report(limits(settings))
+        report(await ports(settings, client))
+        report(local_programs(settings))
+        report(await store(settings))
+        report(await upstreams(settings, client, ask=ask))
+        report(await webhooks(settings, client))
     finally:
         client.close()
     write_line(summary(found))

@@ -63,12 +63,14 @@ class StorageReservation:
         usage.pending += size
 
     def use(self) -> None:
-        """It was stored."""
+        """Count it as stored, which it is now."""
         self._usage.pending -= self._size
         self._usage.added += self._size
 
     def give_back(self) -> None:
-        """It was not stored, or that is unknown; the next read of the sum shows which."""
+        """Count it no more: it was not stored, or that is unknown; the next read of the sum shows
+        which.
+        """
         self._usage.pending -= self._size
 
 

@@ -93,10 +93,14 @@ class Receiver:
         """Refuse connections, and break those there are."""
         if self._server is not None:
             self._server.close()
-            for writer in self._writers:
-                writer.transport.abort()
+            self.cut()
             await self._server.wait_closed()
             self._server = None
+
+    def cut(self) -> None:
+        """Break the connections there are."""
+        for writer in self._writers:
+            writer.transport.abort()
 
     async def requests(self, count: int, seconds: float = 10) -> list[Received]:
         """Wait until so many requests have come."""

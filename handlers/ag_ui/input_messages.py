@@ -114,18 +114,18 @@ class AgUiBinaryPart(_Input, frozen=True, kw_only=True, tag_field="type", tag="b
 
 
 class AgUiAudioPart(_Input, frozen=True, kw_only=True, tag_field="type", tag="audio"):
-    """A sound, which no model of this server takes."""
+    """Audio, which no model of this server takes."""
 
     def block(self) -> Block:
-        """Refused."""
+        """Raise ApiError."""
         raise _unsupported("`audio`")
 
 
 class AgUiVideoPart(_Input, frozen=True, kw_only=True, tag_field="type", tag="video"):
-    """A film, which no model of this server takes."""
+    """A video, which no model of this server takes."""
 
     def block(self) -> Block:
-        """Refused."""
+        """Raise ApiError."""
         raise _unsupported("`video`")
 
 

@@ -119,8 +119,8 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True, rename="camel", dict=T
     ] = None
 
     @cached_property
-    def said(self) -> list[AgUiMessage]:
-        """The messages. Raises ApiError."""
+    def decoded_messages(self) -> list[AgUiMessage]:
+        """`messages`, by their roles. Raises ApiError."""
         try:
             return msgspec.convert(self.messages, list[AgUiMessage])
         except msgspec.ValidationError as error:
@@ -139,7 +139,7 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True, rename="camel", dict=T
                 "unsupported_parameter",
                 "No run of this server is interrupted, so there is nothing to `resume`.",
             )
-        turns = turns_of(self.said)
+        turns = turns_of(self.decoded_messages)
         assert self.digest  # computed here, since this may be another thread than the loop's
         return turns
 
@@ -192,7 +192,7 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True, rename="camel", dict=T
     def asked_ids(self) -> list[str]:
         """The client's ids of the messages that ask."""
         asked: list[str] = []
-        for message in reversed(self.said):
+        for message in reversed(self.decoded_messages):
             if isinstance(message, AgUiAssistantMessage):
                 break
             if isinstance(message, AgUiUserMessage | AgUiToolMessage):
@@ -202,7 +202,7 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True, rename="camel", dict=T
     def _system(self, given: Any) -> Iterator[str]:
         if isinstance(given, str):
             yield given
-        yield system_of(self.said)
+        yield system_of(self.decoded_messages)
         for item in self.context or ():
             yield f"{item.description}:\n{item.value}" if item.description else item.value
         if self.state:
@@ -210,7 +210,7 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True, rename="camel", dict=T
 
     def _answers(self, conversation_id: str) -> Iterator[str | None]:
         """The answers among the messages: their ids, None for those that are not the thread's."""
-        for message in self.said:
+        for message in self.decoded_messages:
             if isinstance(message, AgUiAssistantMessage):
                 match = _ANSWER_ID.match(message.id)
                 yield match[0] if match is not None and match[1] == conversation_id else None

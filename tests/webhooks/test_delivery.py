@@ -202,6 +202,30 @@ async def test_a_receiver_that_hangs_delays_neither_answers_nor_other_webhooks(
     assert sender.AT_A_TIME == receiver.connections
 
 
+@pytest.mark.gen_test
+async def test_what_waits_for_a_place_is_sent_as_soon_as_there_is_one(
+    serve: Serving,
+    providers: Providers,
+    upstream: ScriptedUpstream,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sender, "POLL_SECONDS", 600)
+    monkeypatch.setattr(sender, "FIRST_PAUSE", 600)
+    receiver.is_silent = True
+    server = await serve.start(providers=providers, webhooks=[receiver.settings()])
+    upstream.tokens("a")
+    upstream.finish()
+    asked = [await answered(server) for _ in range(sender.AT_A_TIME + 2)]
+    await receiver.requests(sender.AT_A_TIME)
+    receiver.is_silent = False
+
+    receiver.cut()
+
+    received = await receiver.requests(len(asked))
+    assert {f"evt_{answer_id}" for answer_id in asked} == {each.id for each in received}
+
+
 @pytest.mark.usefixtures("quick")
 @pytest.mark.gen_test
 async def test_after_a_day_an_event_is_dropped_with_a_line_and_a_count(
