@@ -84,9 +84,9 @@ class _Reasoning(_Given, frozen=True):
 
 
 class Input(NamedTuple):
-    """What the items of a request are. Without a system's message `system` is None."""
+    """What the items of a request are: what messages of a system say, and all others."""
 
-    system: str | None
+    system: tuple[str, ...]
     turns: tuple[Turn, ...]
 
 
@@ -117,7 +117,7 @@ def read_input(given: str | Sequence[Mapping[str, Any]]) -> Input:
             "input",
             "`input` has to end with a message of the user, or with the outputs of function calls.",
         )
-    return Input("\n\n".join(system) if system else None, joined)
+    return Input(tuple(system), joined)
 
 
 def _message(item: Mapping[str, Any], place: str) -> tuple[Role | None, tuple[Block, ...]]:

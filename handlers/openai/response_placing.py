@@ -1,7 +1,7 @@
 """Where a response goes: after another, into a conversation, or after turns that came with it.
 
-What a response's input had before its question is in no message. It is kept with the response, and
-is the beginning of what responses that follow it know.
+What a response's input had before its question, and what messages of a system said in it, is in no
+message. It is kept with the response, and is the beginning of what responses that follow it know.
 """
 
 from http import HTTPStatus
@@ -24,9 +24,13 @@ from storage.errors import Busy, NotFound
 # Messages of a branch that a fork takes along: those of fifty exchanges.
 _MOST_FORKED = 100
 
-# Where a stored response keeps the turns that its input had before the question: they are in no
-# message, and a response that follows it needs them.
+# Where a stored response keeps the turns that its input had before the question.
 _EARLIER = "earlier_turns"
+
+# Where it keeps what messages of a system said. Each response keeps all of that, so it is bounded:
+# so many characters are a long system prompt. What was said last counts most.
+_SYSTEM = "earlier_system"
+_MOST_SYSTEM_CHARS = 32_000
 
 
 class _StoredTurn(msgspec.Struct, frozen=True):
@@ -37,15 +41,22 @@ class _StoredTurn(msgspec.Struct, frozen=True):
 
 
 async def placed(
-    storage: MessageStore, request: AskRequest, body: ResponseBody, history: tuple[Turn, ...]
+    storage: MessageStore,
+    request: AskRequest,
+    body: ResponseBody,
+    system: tuple[str, ...],
+    history: tuple[Turn, ...],
 ) -> AskRequest:
     """The request with what it follows: a response, a conversation, or what came with it.
+
+    `system` is what messages of a system say in it, `history` what precedes its question.
 
     Raises ApiError, StorageError, and Busy for one that is not stored and follows a live response,
     of which nobody knows the end yet.
     """
     previous, conversation_id = body.previous_answer_id, body.conversation_id
     if previous is None and conversation_id is None:
+        request = _told(request, body, None, system)
         request = msgspec.structs.replace(request, history=history, parent_id=None)
         return remembering(request, msgspec.to_builtins(history)) if history else request
     if history:
@@ -55,6 +66,9 @@ async def placed(
             "only: earlier answers are known.",
         )
     if previous is None:
+        assert conversation_id is not None
+        page = await storage.branch(request.user, conversation_id, limit=1, last=None)
+        request = _told(request, body, page.data[-1] if page.data else None, system)
         return msgspec.structs.replace(request, conversation_id=conversation_id)
     try:
         parent = await storage.message(request.user, previous)
@@ -64,6 +78,7 @@ async def placed(
         raise _unknown_response()
     if parent.status is Status.LIVE and not request.store:  # of what is stored the store says so
         raise Busy(parent.id)
+    request = _told(request, body, parent, system)
     request = msgspec.structs.replace(
         request, conversation_id=parent.conversation_id, parent_id=parent.id
     )
@@ -95,10 +110,34 @@ async def branch_to(
 
 def remembering(request: AskRequest, turns: Any) -> AskRequest:
     """The request, with the turns kept for responses that follow."""
+    return _keeping(request, _EARLIER, turns)
+
+
+def _told(
+    request: AskRequest, body: ResponseBody, parent: Message | None, said: tuple[str, ...]
+) -> AskRequest:
+    """The request with its system prompt: its instructions, which are its own, and what messages of
+    a system said in it and in the responses before.
+    """
+    client = None if parent is None else parent.client
+    before = [] if client is None else client.request.get(_SYSTEM, [])
+    texts: list[str] = []
+    chars = 0
+    for text in reversed(dict.fromkeys((*before, *said))):  # some clients say it each time
+        chars += len(text)
+        if text not in said and chars > _MOST_SYSTEM_CHARS:
+            break
+        texts.insert(0, text)
+    system = "\n\n".join(filter(None, (body.instructions, *texts))) or None
+    request = msgspec.structs.replace(request, system=system)
+    return _keeping(request, _SYSTEM, texts) if texts else request
+
+
+def _keeping(request: AskRequest, name: str, value: Any) -> AskRequest:
     client = request.client
     if client is None or not request.store:
         return request
-    kept = msgspec.structs.replace(client, request={**client.request, _EARLIER: turns})
+    kept = msgspec.structs.replace(client, request={**client.request, name: value})
     return msgspec.structs.replace(request, client=kept)
 
 

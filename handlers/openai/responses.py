@@ -35,7 +35,7 @@ class _InputParser:
     """Reads the input of a body. `turns` may be called in a thread."""
 
     def __init__(self) -> None:
-        self.input = Input(None, ())
+        self.input = Input((), ())
 
     def turns(self, body: ResponseBody) -> tuple[Turn, ...]:
         """The turns of the input, the last of which is the question."""
@@ -87,7 +87,6 @@ class ResponsesHandler(OpenAIHandler, AnswerHandler):
                 content=content,
                 parts=parts,
                 files=files,
-                system=_system(body, parser.input.system),
                 store=store,
                 keeps_system=False,
                 grace_seconds=None if background else grace_header(self.request),
@@ -99,7 +98,9 @@ class ResponsesHandler(OpenAIHandler, AnswerHandler):
                 **body.options(),
             )
             request = tries.of(request, waits=not (stream or background))
-            request = await placed(self.services.storage, request, body, tuple(history))
+            request = await placed(
+                self.services.storage, request, body, parser.input.system, tuple(history)
+            )
             if self.connection_stream.closed():
                 return None
             if stream:
@@ -124,11 +125,6 @@ class ResponsesHandler(OpenAIHandler, AnswerHandler):
                 request, conversation_id=None, parent_id=None, history=history
             )
             return await self.result_of(remembering(fork, msgspec.to_builtins(history)))
-
-
-def _system(body: ResponseBody, said: str | None) -> str | None:
-    """The system prompt: the instructions, and what messages of a system say."""
-    return "\n\n".join(filter(None, (body.instructions, said))) or None
 
 
 routes = [(r"/v1/responses", ResponsesHandler)]

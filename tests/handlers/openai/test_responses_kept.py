@@ -83,6 +83,57 @@ async def test_instructions_are_those_of_one_response(
 
 
 @pytest.mark.gen_test
+@pytest.mark.parametrize("in_conversation", [False, True])
+async def test_what_a_developer_says_counts_for_the_responses_that_follow(
+    headrace: Server, upstream: ScriptedUpstream, in_conversation: bool
+) -> None:
+    def developer(text: str) -> dict[str, str]:
+        return {"role": "developer", "content": text}
+
+    def user(text: str) -> dict[str, str]:
+        return {"role": "user", "content": text}
+
+    before: dict[str, Any] = {}
+    if in_conversation:
+        made = await call(headrace.url, "POST", "/v1/conversations", {})
+        before = {"conversation": made.body["id"]}
+    for given in (
+        [developer("A pirate."), user("One?")],
+        "Two?",
+        [developer("A pirate."), developer("In verse."), user("Three?")],
+        "Four?",
+    ):
+        speaks(upstream, "Arr.")
+        response = await asked(headrace, given, instructions="Be brief.", **before)
+        before = before if in_conversation else {"previous_response_id": response["id"]}
+    speaks(upstream, "Arr.")
+    await asked(headrace, "Five?", store=False, previous_response_id=response["id"])
+
+    systems = [each.json["messages"][0]["content"] for each in upstream.requests]
+    pirate = "Be brief.\n\nA pirate."
+    verse = f"{pirate}\n\nIn verse."
+    assert [pirate, pirate, verse, verse, "A pirate.\n\nIn verse."] == systems
+    assert "Be brief." == response["instructions"]
+
+
+@pytest.mark.gen_test
+async def test_of_what_developers_said_the_newest_is_kept(
+    headrace: Server, upstream: ScriptedUpstream
+) -> None:
+    before: dict[str, Any] = {}
+    for letter in "abc":
+        speaks(upstream, "ok")
+        given = [
+            {"role": "developer", "content": letter * 12_000},
+            {"role": "user", "content": "?"},
+        ]
+        before = {"previous_response_id": (await asked(headrace, given, **before))["id"]}
+
+    kept = upstream.requests[-1].json["messages"][0]["content"]
+    assert f"{'b' * 12_000}\n\n{'c' * 12_000}" == kept
+
+
+@pytest.mark.gen_test
 async def test_a_fork_during_a_live_answer_has_a_conversation_of_its_own(
     headrace: Server, upstream: ScriptedUpstream
 ) -> None:
