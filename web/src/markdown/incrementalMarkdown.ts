@@ -69,9 +69,13 @@ function copy(environment: Environment): Environment {
   return environment.references ? { references: { ...environment.references } } : {};
 }
 
-/** The offset at which line number `line` begins, counting lines from the offset `start`. */
+/**
+ * The offset at which line number `line` begins, counting lines from the offset `start`. As for the
+ * parser, a carriage return alone ends a line, too: models quote what programs print.
+ */
 function offsetOf(line: number, text: string, start: number): number {
-  let offset = start;
-  for (let count = 0; count < line; count++) offset = text.indexOf("\n", offset) + 1;
-  return offset;
+  const lineEnd = /\r\n?|\n/g;
+  lineEnd.lastIndex = start;
+  for (let count = 0; count < line; count++) lineEnd.exec(text);
+  return line ? lineEnd.lastIndex : start;
 }

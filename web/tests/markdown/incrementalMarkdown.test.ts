@@ -30,6 +30,7 @@ const TEXTS = [
   "- a[^1]\n[^1]: note\n> b\n\n> [^2]: within\n\n[^3]:\n\n    empty at first\n\ne\n",
   "- [ ] open\n- [x] done\n  - [X] within\n\n[x] none\n\n1. [ ] loose\n\n2. [x] list\n",
   "a\r\n\r\nb\r\n",
+  "a\rb\n\nc\n\n```\n 5%\r50%\r\r100%\r\n```\n\nd\r\re\r\r\n\nf\n\ng",
 ];
 
 /** The blocks without their line numbers, which count from where parsing began. */
