@@ -63,7 +63,13 @@ function pretty(call: ToolCallBlock): string {
   }
 }
 
-const quoted = (text: string): string => text.replaceAll(/^/gm, "> ").replaceAll(/ $/gm, "");
+/** The lines of a text; Markdown has all three ends of lines, and no others. */
+const linesOf = (text: string): string[] => text.split(/\r\n?|\n/);
+
+const quoted = (text: string): string =>
+  linesOf(text)
+    .map((line) => (line ? `> ${line}` : ">"))
+    .join("\n");
 
 /** Code between fences that are longer than any in it. */
 function fenced(code: string, language = ""): string {
@@ -77,7 +83,7 @@ const FENCE = /^( {0,3})(`{3,}|~{3,})(.*)$/;
 /** A text that was cut off within code: its fence would take in all messages after it. */
 function withFenceClosed(text: string): string {
   let open: { indentation: string; mark: string } | undefined;
-  for (const line of text.split("\n")) {
+  for (const line of linesOf(text)) {
     const [, indentation = "", mark = "", rest = ""] = FENCE.exec(line) ?? [];
     if (!mark) continue;
     if (!open) open = mark.startsWith("`") && rest.includes("`") ? open : { indentation, mark };

@@ -86,6 +86,16 @@ Why?
     expect(markdown).toBe(`# x\n\n## Answer (p/m)\n\n${written}\n\n## You\n\nGo on\n`);
   });
 
+  test("ends lines as Markdown does, and keeps the spaces that break them", () => {
+    const answer = message("a", [
+      { type: "reasoning", text: "One  \ntwo\u2028here\r\n\r\nthree" },
+      { type: "text", text: "```js\r\nlet a" },
+    ]);
+    const markdown = toMarkdown(titled("T"), [answer], texts);
+    expect(markdown).toContain("> One  \n> two\u2028here\n>\n> three\n");
+    expect(markdown).toMatch(/let a\n```\n$/);
+  });
+
   test("says of an answer that is not whole how it ended", () => {
     const stopped = message("a", [{ type: "text", text: "Hel" }], { status: "stopped" });
 
