@@ -13,6 +13,7 @@ import { parametersIn, withParameters, type Parameters } from "./parameters";
 import { pendingTurns } from "./pendingTurns";
 import { conversationId, NOWHERE } from "./route";
 import { api } from "./server";
+import { notifyTabs } from "./tabs";
 
 const { path, live, isAsking } = messageStore;
 const conversation = shallowRef<Conversation | null>(null);
@@ -129,14 +130,15 @@ async function configure(
     drafts.write("parameters", null, isEmpty ? "" : JSON.stringify(settings.parameters));
     return;
   }
-  const shown = conversation.value;
-  const stored = shown?.id === id ? shown : await api.conversation(id);
+  // Not what is shown: another client may have changed the metadata, which are stored whole.
+  const stored = await api.conversation(id);
   const kept = wereShown ? {} : parametersIn(stored);
   const changed = await api.change(id, {
     system: settings.systemPrompt || (wereShown ? null : stored.system),
     metadata: withParameters(stored.metadata, { ...kept, ...settings.parameters }),
   });
   if (messageStore.id.value === id) show(changed);
+  notifyTabs({ conversation: id, what: "changed" }); // they ask with the same parameters
 }
 
 /** The conversation in the URL; a new one is followed to its id, the user not to another one. */

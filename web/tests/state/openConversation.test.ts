@@ -67,6 +67,28 @@ async function opened() {
   return { asking, chat, go, shown };
 }
 
+test("settings that were stored are told to the other tabs, which show and send them", async () => {
+  const notifyTabs = vi.fn();
+  vi.doMock("../../src/state/tabs", () => ({ notifyTabs }));
+  const { chat } = await opened();
+  await chat.configure({ systemPrompt: "", parameters: { temperature: 1 } });
+  expect(notifyTabs).toHaveBeenCalledExactlyOnceWith({ conversation: "one", what: "changed" });
+  vi.doUnmock("../../src/state/tabs");
+});
+
+test("settings leave alone what another client has stored with the conversation since", async () => {
+  const { chat } = await opened();
+  api.conversation.mockImplementation(async (id) => ({
+    ...conversation(id),
+    metadata: { tag: "work" },
+  }));
+  await chat.configure({ systemPrompt: "", parameters: { temperature: 1 } });
+  expect(api.change).toHaveBeenLastCalledWith("one", {
+    system: null,
+    metadata: { tag: "work", parameters: '{"temperature":1}' },
+  });
+});
+
 test("a question asked while the server was away brings back what came before it", async () => {
   const { asking, chat, go, shown } = await opened();
   expect(shown()).toEqual(["q1", "a1"]);
