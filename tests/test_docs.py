@@ -111,6 +111,22 @@ def test_every_code_of_the_api_is_met_by_a_test() -> None:
     assert [] == sorted(code for code in codes if f'"{code}"' not in tests)
 
 
+# Of classes whose subclasses are raised.
+_BASE_CODES = {"provider_error", "relay_error", "unauthenticated"}
+
+
+def test_every_code_that_the_server_has_is_in_the_api() -> None:
+    server = "\n".join(file.read_text("utf-8") for file in sources())
+    codes = {
+        *re.findall(r"^    code(?:: [^=\n]+)? = \"([a-z_]+)\"$", server, re.MULTILINE),
+        *re.findall(r"ApiError\(\s*HTTPStatus\.[A-Z_]+,\s*\"([a-z_]+)\"", server),
+    }
+    api = (ROOT / "docs/api.md").read_text("utf-8")
+
+    assert len(codes) > 70
+    assert _BASE_CODES == {code for code in codes if f"`{code}`" not in api}
+
+
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text("utf-8")
 ROOMS = sorted({source.parent.relative_to(ROOT).as_posix() for source in sources()} - {"."})
 

@@ -65,7 +65,7 @@ class RunsHandler(AgUiHandler):
             else:
                 raise ApiError(
                     HTTPStatus.BAD_REQUEST,
-                    "invalid_request",
+                    "invalid_query",
                     "The query has to have `runId`, to join a run, or `threadId`, to get a thread.",
                 )
 

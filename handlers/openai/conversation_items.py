@@ -7,7 +7,6 @@ methods for that do not exist (405).
 
 import re
 from collections.abc import AsyncIterator
-from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -16,6 +15,7 @@ from msgspec import Meta
 from handlers.errors import ApiError
 from handlers.openai.base import OpenAIHandler
 from handlers.openai.conversations import conversation_id_in
+from handlers.openai.field_errors import invalid_parameter
 from handlers.openai.response_items import (
     Item,
     ItemStatus,
@@ -55,7 +55,7 @@ class ItemsHandler(OpenAIHandler):
         limit, after = self._limit(), self.get_query_argument("after", None)
         order = self.get_query_argument("order", "desc")
         if order not in ("asc", "desc"):
-            raise _invalid("order", "must be asc or desc")
+            raise invalid_parameter("order", "asc or desc")
         async with self.services.relay.unsent_budget.loading(self.user):
             find = self._newest if order == "desc" else self._oldest
             items = await find(conversation_id, after, limit + 1)
@@ -114,7 +114,7 @@ class ItemsHandler(OpenAIHandler):
         given = self.get_query_argument("limit", str(_LIMIT))
         if re.fullmatch(r"[0-9]{1,3}", given) and 1 <= int(given) <= _MOST:
             return int(given)
-        raise _invalid("limit", f"must be a whole number from 1 to {_MOST}")
+        raise invalid_parameter("limit", f"a whole number from 1 to {_MOST}")
 
 
 class ItemHandler(OpenAIHandler):
@@ -158,12 +158,7 @@ def _message_id(conversation_id: str, item_id: str) -> str:
 
 
 def _not_an_item() -> ApiError:
-    return _invalid("cursor", "must be the id of an item of the conversation", "after")
-
-
-def _invalid(name: str, words: str, param: str | None = None) -> ApiError:
-    param = param or name
-    return ApiError(HTTPStatus.BAD_REQUEST, f"invalid_{name}", f"{param} {words}.", param=param)
+    return invalid_parameter("after", "the id of an item of the conversation")
 
 
 routes = [

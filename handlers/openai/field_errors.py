@@ -1,7 +1,7 @@
-"""The refusals of fields in OpenAI's bodies: each names the field, as OpenAI's do."""
+"""The refusals of a body's fields and a query's parameters: each names its own, as OpenAI's do."""
 
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -9,6 +9,13 @@ from handlers.errors import ApiError
 from handlers.json_body import unquoted
 
 _Kind = TypeVar("_Kind")
+
+# The codes for parameters whose names are not a part of their codes, as `limit` and `order` are.
+_CODES: Final = {
+    "after": "invalid_cursor",
+    "starting_after": "invalid_position",
+    "stream": "invalid_query",
+}
 
 
 def invalid_field(param: str, message: str) -> ApiError:
@@ -24,6 +31,12 @@ def unsupported_field(param: str, message: str | None = None) -> ApiError:
         message or f"This server cannot do the given `{param}`. Leave it out.",
         param=param,
     )
+
+
+def invalid_parameter(name: str, words: str) -> ApiError:
+    """The refusal of a query's parameter; `words` say what it must be."""
+    code = _CODES.get(name, f"invalid_{name}")
+    return ApiError(HTTPStatus.BAD_REQUEST, code, f"`{name}` must be {words}.", param=name)
 
 
 def converted(value: object, kind: type[_Kind], place: str) -> _Kind:

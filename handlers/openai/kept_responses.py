@@ -5,12 +5,11 @@ not asked for in the background.
 """
 
 import re
-from http import HTTPStatus
 
 from handlers.answer_responses import AnswerHandler
-from handlers.errors import ApiError
 from handlers.openai.answer_deletion import delete_answer
 from handlers.openai.base import OpenAIHandler
+from handlers.openai.field_errors import invalid_parameter
 from handlers.openai.response_items import InputItem, InputItemList, input_items
 from handlers.openai.response_object import RESPONSE_PREFIX, DeletedResponse, response_of
 from handlers.wires.event_numbers import LAST_NUMBER
@@ -64,7 +63,7 @@ class ResponseHandler(OpenAIHandler, AnswerHandler):
     def _wants_stream(self) -> bool:
         given = self.get_query_argument("stream", "false")
         if given not in ("true", "false"):
-            raise _invalid_query("stream", "`stream` must be true or false.")
+            raise invalid_parameter("stream", "true or false")
         return given == "true"
 
     def _starting_after(self) -> int | None:
@@ -72,9 +71,7 @@ class ResponseHandler(OpenAIHandler, AnswerHandler):
         if given is None:
             return None
         if not (_NUMBER.fullmatch(given) and int(given) <= LAST_NUMBER):
-            raise _invalid_query(
-                "starting_after", "`starting_after` must be the sequence_number of an event."
-            )
+            raise invalid_parameter("starting_after", "the sequence_number of an event")
         return int(given)
 
 
@@ -111,7 +108,7 @@ class InputItemsHandler(OpenAIHandler):
         if after is not None:
             ids = [item.id for item in items]
             if after not in ids:
-                raise _invalid_query("after", "`after` must be the id of an item of the list.")
+                raise invalid_parameter("after", "the id of an item of the list")
             items = items[ids.index(after) + 1 :]
         limit = self._limit()
         self.write_json(InputItemList.of(items[:limit], has_more=len(items) > limit))
@@ -119,18 +116,14 @@ class InputItemsHandler(OpenAIHandler):
     def _order(self) -> str:
         given = self.get_query_argument("order", "desc")
         if given not in ("asc", "desc"):
-            raise _invalid_query("order", "`order` must be asc or desc.")
+            raise invalid_parameter("order", "asc or desc")
         return given
 
     def _limit(self) -> int:
         given = self.get_query_argument("limit", "20")
         if not (_NUMBER.fullmatch(given) and 1 <= int(given) <= _MOST_ITEMS):
-            raise _invalid_query("limit", f"`limit` must be a number from 1 to {_MOST_ITEMS}.")
+            raise invalid_parameter("limit", f"a whole number from 1 to {_MOST_ITEMS}")
         return int(given)
-
-
-def _invalid_query(name: str, message: str) -> ApiError:
-    return ApiError(HTTPStatus.BAD_REQUEST, "invalid_query", message, param=name)
 
 
 routes = [

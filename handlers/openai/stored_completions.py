@@ -1,13 +1,11 @@
 """`/v1/chat/completions` by id and as a list: the answers that were asked for with `store`."""
 
 import re
-from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
 
-from handlers.errors import ApiError
 from handlers.openai.answer_deletion import delete_answer
 from handlers.openai.base import OpenAIHandler
 from handlers.openai.chat_body import ChatMetadata
@@ -19,6 +17,7 @@ from handlers.openai.completion import (
     completion_id,
     stored_completion,
 )
+from handlers.openai.field_errors import invalid_parameter
 from handlers.openai.stored_messages import stored_messages
 from model.messages import Message, Role
 from relay.answer import Answer
@@ -81,19 +80,14 @@ class _ListHandler(OpenAIHandler):
         given = self.get_query_argument("limit", str(_LIMIT))
         if re.fullmatch(r"[0-9]{1,3}", given) and 1 <= int(given) <= _MOST:
             return int(given)
-        raise self.invalid("limit", f"must be a whole number from 1 to {_MOST}")
+        raise invalid_parameter("limit", f"a whole number from 1 to {_MOST}")
 
     def is_descending(self) -> bool:
         """Whether the newest come first. Raises ApiError 400."""
         order = self.get_query_argument("order", "asc")
         if order not in ("asc", "desc"):
-            raise self.invalid("order", "must be asc or desc")
+            raise invalid_parameter("order", "asc or desc")
         return order == "desc"
-
-    def invalid(self, name: str, words: str) -> ApiError:
-        """The refusal of a query parameter."""
-        code = "invalid_cursor" if name == "after" else f"invalid_{name}"
-        return ApiError(HTTPStatus.BAD_REQUEST, code, f"{name} {words}.", param=name)
 
 
 class CompletionListHandler(_ListHandler):
@@ -122,7 +116,7 @@ class CompletionListHandler(_ListHandler):
                     after=None if after is None else await self._cursor(after),
                 )
             except (InvalidCursor, NotFound):
-                raise self.invalid("after", "must be the id of a completion") from None
+                raise invalid_parameter("after", "the id of a completion") from None
             data = [stored_completion(Answer.restored(message)) for message in page.data]
             self.write_json(
                 CompletionPage(
@@ -182,7 +176,7 @@ class CompletionMessagesHandler(_ListHandler):
             if after is not None:
                 ids = [each["id"] for each in found]
                 if after not in ids:
-                    raise self.invalid("after", "must be the id of a message of this completion")
+                    raise invalid_parameter("after", "the id of a message of this completion")
                 start = ids.index(after) + 1
             data = found[start : start + limit]
             self.write_json(

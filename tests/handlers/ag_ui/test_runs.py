@@ -181,6 +181,13 @@ async def test_what_is_not_supported_is_refused_by_name(
 
 
 @pytest.mark.gen_test
+async def test_a_query_names_a_run_or_a_thread(agent: Agent) -> None:
+    refused = await agent.get("limit=1")
+
+    assert (400, "invalid_query") == (refused.status, refused.code)
+
+
+@pytest.mark.gen_test
 async def test_a_live_run_that_nobody_reads_makes_way_for_the_next_one(
     agent: Agent, upstream: ScriptedUpstream
 ) -> None:

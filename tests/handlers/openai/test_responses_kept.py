@@ -183,6 +183,31 @@ async def test_input_items_are_listed_in_pages(
     assert not rest.body["has_more"]
 
 
+@pytest.mark.parametrize(
+    ("query", "param", "code"),
+    [
+        ("/input_items?limit=0", "limit", "invalid_limit"),
+        ("/input_items?limit=101", "limit", "invalid_limit"),
+        ("/input_items?order=up", "order", "invalid_order"),
+        ("/input_items?after=msg_0", "after", "invalid_cursor"),
+        ("?stream=1", "stream", "invalid_query"),
+        ("?stream=true&starting_after=-1", "starting_after", "invalid_position"),
+    ],
+)
+@pytest.mark.gen_test
+async def test_parameters_are_refused_by_their_names(
+    headrace: Server, upstream: ScriptedUpstream, query: str, param: str, code: str
+) -> None:
+    speaks(upstream, "Hello")
+    response = await asked(headrace, "Hi")
+
+    refused = await call(headrace.url, "GET", f"{PATH}/{response['id']}{query}")
+
+    error = refused.body["error"]
+    assert (400, code, param) == (refused.status, error["code"], error["param"])
+    assert error["message"].startswith(f"`{param}` must be ")
+
+
 @pytest.mark.gen_test
 async def test_without_store_nothing_is_stored(
     headrace: Server, upstream: ScriptedUpstream
