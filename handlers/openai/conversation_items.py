@@ -18,15 +18,13 @@ from handlers.openai.conversations import conversation_id_in
 from handlers.openai.field_errors import invalid_parameter
 from handlers.openai.response_items import (
     Item,
-    ItemStatus,
     input_items,
-    message_part_in,
-    output_items,
+    message_id_in,
 )
-from handlers.openai.response_object import last_item_status
+from handlers.openai.response_object import items_of_answer
 from model.messages import Message, Role
-from relay.answer import Answer
 from storage.errors import NotFound
+from storage.values import conversation_of
 
 _LIMIT: Final = 20
 _MOST: Final = 100
@@ -122,7 +120,9 @@ class ItemHandler(OpenAIHandler):
 
     async def get(self, given: str, item_id: str) -> None:
         """Write the item."""
-        message_id = f"{conversation_id_in(given)}-{message_part_in(item_id) or ''}"
+        message_id = message_id_in(item_id)
+        if message_id is None or conversation_of(message_id) != conversation_id_in(given):
+            raise NotFound
         message = await self.services.storage.message(self.user, message_id)
         for item in _items_of(message):
             if item.id == item_id:
@@ -134,13 +134,7 @@ class ItemHandler(OpenAIHandler):
 def _items_of(message: Message) -> tuple[Item, ...]:
     if message.role == Role.USER:
         return input_items(message.id, message.blocks)
-    return output_items(message.id, message.blocks, _last_status(message))
-
-
-def _last_status(message: Message) -> ItemStatus:
-    """The status of an answer's last item."""
-    ending = Answer.restored(message).ending
-    return "in_progress" if ending is None else last_item_status(ending)
+    return items_of_answer(message)
 
 
 def _behind(items: tuple[Item, ...], after: str | None) -> tuple[Item, ...]:
@@ -151,10 +145,10 @@ def _behind(items: tuple[Item, ...], after: str | None) -> tuple[Item, ...]:
 
 
 def _message_id(conversation_id: str, item_id: str) -> str:
-    own = message_part_in(item_id)
-    if own is None:
+    message_id = message_id_in(item_id)
+    if message_id is None or conversation_of(message_id) != conversation_id:
         raise _not_an_item()
-    return f"{conversation_id}-{own}"
+    return message_id
 
 
 def _not_an_item() -> ApiError:

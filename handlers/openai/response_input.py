@@ -17,6 +17,7 @@ from handlers.errors import ApiError
 from handlers.file_parts import ImageDetail, check_address, stored_detail
 from handlers.openai.field_errors import converted, invalid_field, unsupported_field
 from handlers.openai.final_turn import add_question
+from handlers.openai.item_references import REFERENCE, Items
 from model.blocks import (
     Block,
     FileBlock,
@@ -83,6 +84,10 @@ class _Reasoning(_Given, frozen=True):
     content: list[_Text] | None = None
 
 
+class _Reference(_Given, frozen=True):
+    id: str
+
+
 class Input(NamedTuple):
     """What the items of a request are: what messages of a system say, and all others."""
 
@@ -90,8 +95,11 @@ class Input(NamedTuple):
     turns: tuple[Turn, ...]
 
 
-def read_input(given: str | Sequence[Mapping[str, Any]]) -> Input:
-    """The turns of the input, the last of which is the question. Raises ApiError."""
+def read_input(given: str | Sequence[Mapping[str, Any]], known: Items) -> Input:
+    """The turns of the input, the last of which is the question. Raises ApiError.
+
+    `known` are the items that it refers to, by their ids.
+    """
     if isinstance(given, str):
         given = [{"role": "user", "content": given}]
     if len(given) > _MAX_ITEMS:
@@ -101,6 +109,8 @@ def read_input(given: str | Sequence[Mapping[str, Any]]) -> Input:
     role: Role | None = Role.USER
     for index, item in enumerate(given):
         place = f"input[{index}]"
+        if item.get("type") == REFERENCE:
+            item = _referred(item, place, known)
         kind = item.get("type", "message")
         read = _ITEMS.get(kind) if isinstance(kind, str) else None
         if read is None:
@@ -118,6 +128,15 @@ def read_input(given: str | Sequence[Mapping[str, Any]]) -> Input:
             "`input` has to end with a message of the user, or with the outputs of function calls.",
         )
     return Input(tuple(system), joined)
+
+
+def _referred(item: Mapping[str, Any], place: str, known: Items) -> Mapping[str, Any]:
+    if (found := known.get(converted(item, _Reference, place).id)) is None:
+        raise invalid_field(
+            f"{place}.id",
+            f"`{place}.id` is not the id of an item of a response that is stored here.",
+        )
+    return found
 
 
 def _message(item: Mapping[str, Any], place: str) -> tuple[Role | None, tuple[Block, ...]]:

@@ -7,6 +7,8 @@ each result of a tool call. The ids are made of the message's id and the block's
 item has the same id wherever it is shown, and none is stored.
 """
 
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
@@ -22,6 +24,7 @@ from model.blocks import (
     ToolCallBlock,
     ToolResultBlock,
 )
+from model.random_ids import ID_DIGITS
 
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
 
@@ -147,21 +150,26 @@ class InputItemList(msgspec.Struct, frozen=True, kw_only=True):
 
 _PREFIXES = {"reasoning": "rs", "tool_call": "fc", "tool_result": "fco"}
 
+# Between them are the 32 bytes of a message's id.
+_ITEM_ID = re.compile(r"(?:msg|rs|fc|fco)_([A-Za-z0-9_-]{43})_[0-9]+")
+
 
 def item_id(message_id: str, kind: str, index: int) -> str:
     """The id of the item for the block of type `kind` at `index` of a message.
 
-    The part of a message's id after its conversation's is unique by itself.
+    It has all of the message's id, since clients send items of any conversation by their ids, and
+    has it short, since it is in each delta.
     """
-    _, _, own = message_id.rpartition("-")
+    own = urlsafe_b64encode(bytes.fromhex(message_id.replace("-", ""))).rstrip(b"=").decode()
     return f"{_PREFIXES.get(kind, 'msg')}_{own}_{index}"
 
 
-def message_part_in(given_id: str) -> str | None:
-    """The part of a message's id that an item's id has; None if it is no item's id."""
-    prefix, _, rest = given_id.partition("_")
-    own, _, index = rest.partition("_")
-    return own if prefix in {"msg", *_PREFIXES.values()} and index.isdecimal() else None
+def message_id_in(given_id: str) -> str | None:
+    """The id of the message that an item's id has; None if it is no item's id."""
+    if (match := _ITEM_ID.fullmatch(given_id)) is None:
+        return None
+    digits = urlsafe_b64decode(f"{match[1]}=").hex()
+    return f"{digits[:ID_DIGITS]}-{digits[ID_DIGITS:]}"
 
 
 def output_item(message_id: str, index: int, block: Block, status: ItemStatus) -> OutputItem:

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from handlers.openai.response_items import ItemStatus, OutputItem, output_items
 from model.blocks import Block
-from model.messages import ClientData, Ending, FinishReason, Status
+from model.messages import ClientData, Ending, FinishReason, Message, Status
 from model.usage import Usage
 from relay.answer import Answer
 
@@ -212,6 +212,13 @@ def outcome(ending: Ending) -> tuple[str, str | None]:
 def last_item_status(ending: Ending) -> ItemStatus:
     """The status of the last item of an ended response; all before it are completed."""
     return "completed" if outcome(ending)[0] == "completed" else "incomplete"
+
+
+def items_of_answer(message: Message) -> tuple[OutputItem, ...]:
+    """The items of an answer as it is stored."""
+    ending = Answer.restored(message).ending
+    last: ItemStatus = "in_progress" if ending is None else last_item_status(ending)
+    return output_items(message.id, message.blocks, last)
 
 
 def _error(ending: Ending) -> ResponseError:

@@ -10,6 +10,7 @@ import msgspec
 from handlers.answer_responses import AnswerHandler
 from handlers.on_disconnect import grace_header
 from handlers.openai.base import OpenAIHandler
+from handlers.openai.item_references import Items, referred_items
 from handlers.openai.response_body import ResponseBody
 from handlers.openai.response_input import Input, read_input
 from handlers.openai.response_object import PROTOCOL, response_of
@@ -32,15 +33,16 @@ class _Asked(NamedTuple):
 
 
 class _InputParser:
-    """Reads the input of a body. `turns` may be called in a thread."""
+    """Reads the input of a body, which may refer to `items`. `turns` may be called in a thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, items: Items) -> None:
+        self._items = items
         self.input = Input((), ())
 
     def turns(self, body: ResponseBody) -> tuple[Turn, ...]:
         """The turns of the input, the last of which is the question."""
         body.check()
-        self.input = read_input(body.input)
+        self.input = read_input(body.input, self._items)
         return self.input.turns
 
 
@@ -74,7 +76,8 @@ class ResponsesHandler(OpenAIHandler, AnswerHandler):
         """Start the answer to the question in the body. None: the client disconnected before."""
         with self.holding_body():
             tries = await tries_of(self)
-            parser = _InputParser()
+            items = await referred_items(self.services.storage, self.user, self.request.body)
+            parser = _InputParser(items)
             body, turns, files = await self.services.question_reader.read_turns(
                 self.request, ResponseBody, parser.turns
             )
