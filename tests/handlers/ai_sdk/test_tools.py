@@ -8,6 +8,7 @@ from app.server import Server
 from tests.handlers.ai_sdk.chats import (
     Chat,
     Chunk,
+    assistant,
     message_of,
     metadata_of,
     one,
@@ -190,6 +191,23 @@ async def test_a_step_that_failed_is_tried_again(chat: Chat, upstream: ScriptedU
     assert "warm" == text_of(again)
     assert [("a", '{"celsius":21}')] == results(upstream)
     assert one(first, "start")["messageId"] == one(again, "start")["messageId"]
+
+
+@pytest.mark.gen_test
+async def test_a_step_that_is_complete_or_unknown_is_not_tried_again(
+    chat: Chat, upstream: ScriptedUpstream
+) -> None:
+    text = {"type": "text", "text": "one"}
+    unknown = await chat.post(user("q"), assistant("another", text))
+    upstream.tokens("one")
+    upstream.finish()
+    answer = message_of(await chat.ask(user("q")))
+
+    refused = await chat.post(user("q"), answer)
+
+    for each in (unknown, refused):
+        assert (400, "invalid_body") == (each.status, each.code)
+    assert 1 == len(upstream.requests)
 
 
 @pytest.mark.gen_test
