@@ -1,6 +1,7 @@
 """What a model writes is shown, and does nothing."""
 
 import asyncio
+import re
 
 import pytest
 from playwright.async_api import Request, Route, expect
@@ -119,11 +120,10 @@ async def test_an_image_is_asked_for_only_after_a_click(
         svg = '<svg xmlns="http://www.w3.org/2000/svg" width="80" height="40"/>'
         await route.fulfill(body=svg, content_type="image/svg+xml")
 
-    await tab.page.route("https://pictures.example/**", picture)
-    upstream.tokens("![A canal](https://pictures.example/canal.svg?said=secret)")
-    upstream.finish()
+    await tab.page.route(re.compile(r"https://(pictures|others)\.example/"), picture)
+    upstream.tokens("See ![A lock][1], ![A canal](https://pictures.example/canal.svg?said=secret)")
     await tab.ask("Draw")
-    await tab.expect_status("complete")
+    await expect(tab.text.get_by_role("button")).to_have_count(1)
     assert [] == asked
 
     await tab.page.get_by_role("button", name="Load the image from pictures.example").click()
@@ -131,3 +131,10 @@ async def test_an_image_is_asked_for_only_after_a_click(
     await expect(tab.page.get_by_role("img", name="A canal")).to_have_js_property("complete", True)
     assert 1 == len(asked)
     assert "referer" not in asked[0]
+
+    # Another one in its place, of which the address comes only now, is another host's.
+    upstream.tokens("\n\n[1]: https://others.example/lock.svg\n")
+    upstream.finish()
+    await tab.expect_status("complete")
+    await expect(tab.page.get_by_role("button", name="from others.example")).to_be_visible()
+    assert 1 == len(asked)
