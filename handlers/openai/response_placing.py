@@ -4,6 +4,7 @@ What a response's input had before its question, and what messages of a system s
 message. It is kept with the response, and is the beginning of what responses that follow it know.
 """
 
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -51,22 +52,22 @@ async def placed(
 
     `system` is what messages of a system say in it, `history` what precedes its question.
 
-    Raises ApiError, StorageError, and Busy for one that is not stored and follows a live response,
-    of which nobody knows the end yet.
+    Raises ApiError, StorageError, and Busy for one that follows a live response, of which nobody
+    knows the end yet, and is not stored or brings further turns.
     """
     previous, conversation_id = body.previous_answer_id, body.conversation_id
     if previous is None and conversation_id is None:
         request = _told(request, body, None, system)
         request = msgspec.structs.replace(request, history=history, parent_id=None)
         return remembering(request, msgspec.to_builtins(history)) if history else request
-    if history:
-        raise unsupported_field(
-            "input",
-            "With `previous_response_id` or `conversation`, `input` may have items of the user "
-            "only: earlier answers are known.",
-        )
     if previous is None:
         assert conversation_id is not None
+        if history:
+            raise unsupported_field(
+                "input",
+                "With `conversation`, `input` may have items of the user only: earlier answers are "
+                "known.",
+            )
         page = await storage.branch(request.user, conversation_id, limit=1, last=None)
         request = _told(request, body, page.data[-1] if page.data else None, system)
         return msgspec.structs.replace(request, conversation_id=conversation_id)
@@ -76,34 +77,45 @@ async def placed(
         raise _unknown_response() from None
     if parent.role != Role.ASSISTANT:
         raise _unknown_response()
-    if parent.status is Status.LIVE and not request.store:  # of what is stored the store says so
+    # Of what is stored in the conversation the store says so.
+    if parent.status is Status.LIVE and (history or not request.store):
         raise Busy(parent.id)
     request = _told(request, body, parent, system)
     request = msgspec.structs.replace(
         request, conversation_id=parent.conversation_id, parent_id=parent.id
     )
-    earlier = None if parent.client is None else parent.client.request.get(_EARLIER)
-    if not earlier:
+    earlier = parent.client.request.get(_EARLIER) if parent.client is not None else None
+    if not (earlier or history):
         return request
     branch = await branch_to(storage, request.user, parent.conversation_id, parent.id)
-    turns = (*msgspec.convert(earlier, tuple[_StoredTurn, ...]),)
-    known = tuple(Turn(Role(turn.role), tuple(blocks_in(turn.blocks))) for turn in turns)
-    known = tuple(Turn(turn.role, _without_files(turn.blocks)) for turn in known)
-    request = msgspec.structs.replace(request, history=(*known, *branch))
-    return remembering(request, earlier)
+    turns = (*_known(earlier or ()), *branch, *history)
+    if history:  # no message has it, and it comes after some: a conversation of its own begins
+        request = msgspec.structs.replace(
+            request, conversation_id=None, parent_id=None, history=turns
+        )
+        return remembering(request, msgspec.to_builtins(turns))
+    return remembering(msgspec.structs.replace(request, history=turns), earlier)
+
+
+def _known(earlier: Any) -> Iterator[Turn]:
+    """The turns that a response keeps."""
+    for turn in msgspec.convert(earlier, tuple[_StoredTurn, ...]):
+        blocks = tuple(blocks_in(turn.blocks))
+        yield Turn(Role(turn.role), _without_files(blocks))
 
 
 async def branch_to(
     storage: MessageStore, user: str, conversation_id: str, last: str
 ) -> tuple[Turn, ...]:
-    """The turns up to an answer, from a question on."""
+    """The turns up to an answer, all of them or from a person's question on."""
     page = await storage.branch(user, conversation_id, limit=_MOST_FORKED, last=last)
     turns: list[Turn] = []
     for message in page.data:
         blocks = message.blocks
         if message.role == Role.ASSISTANT:
             blocks = kept_of(message, model=None, with_tools=True, with_reasoning=False)
-        if blocks and (turns or _begins(message)):
+        # The first message of all may be results of calls, which are among the turns kept with it.
+        if blocks and (turns or page.next is None or _begins(message)):
             turns.append(Turn(message.role, blocks))
     return tuple(turns)
 
@@ -159,5 +171,5 @@ def _without_files(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
 
 
 def _begins(message: Message) -> bool:
-    """Whether a history may begin with the message: a person's question."""
+    """Whether a part of a history may begin with the message: a person's question."""
     return message.role == Role.USER and not results_in(message.blocks)

@@ -71,6 +71,33 @@ async def test_referred_items_are_a_part_of_the_conversation(
 
 
 @pytest.mark.gen_test
+async def test_calls_may_come_again_with_the_response_that_precedes_them(
+    headrace: Server, upstream: ScriptedUpstream
+) -> None:
+    """As the AI SDK sends a tool loop that goes on from a response."""
+    speaks(upstream, "Hello.")
+    speaks(upstream, "It is warm.")
+    speaks(upstream, "Yes.")
+    before = (await responded(headrace, [user("hi")])).body["id"]
+    named = {"call_id": "c1", "name": "weather", "arguments": "{}"}
+    loop = [
+        user("How warm is it?"),
+        {"type": "function_call", **named},
+        {"type": "function_call_output", "call_id": "c1", "output": "21"},
+    ]
+
+    told = await responded(headrace, loop, tools=TOOLS, previous_response_id=before)
+    sure = await responded(headrace, [user("Sure?")], previous_response_id=told.body["id"])
+
+    assert (200, 200) == (told.status, sure.status)
+    roles = ["user", "assistant", "user", "assistant", "tool"]
+    second, third = (each.json["messages"] for each in upstream.requests[1:])
+    assert roles == [message["role"] for message in second]
+    assert [*roles, "assistant", "user"] == [message["role"] for message in third]
+    assert ("hi", "21", "Sure?") == (third[0]["content"], third[4]["content"], third[6]["content"])
+
+
+@pytest.mark.gen_test
 async def test_an_item_that_is_not_stored_is_refused(
     headrace: Server, upstream: ScriptedUpstream
 ) -> None:
