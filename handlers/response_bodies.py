@@ -115,7 +115,9 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
             examples=["openai/gpt-4o-mini"],
         ),
     ]
-    status: Annotated[Status, Meta(description="How the message stands.")] = Status.LIVE
+    status: Annotated[Status, Meta(description="Whether the message is live, or how it ended.")] = (
+        Status.LIVE
+    )
     finish_reason: Annotated[str | None, FINISH_REASON] = None
     usage: Annotated[Usage | None, USAGE] = None
     timing: Annotated[Timing | None, TIMING] = None
@@ -239,7 +241,9 @@ class QuestionLimits(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(description="Characters of the question and the system prompt together.")
     ]
     max_files: Annotated[int, Meta(description="Images and files that come with the question.")]
-    max_file_bytes: Annotated[int, Meta(description="Bytes of each of them.")]
+    max_file_bytes: Annotated[
+        int, Meta(description="The largest number of bytes of one of these files.")
+    ]
     max_body_bytes: Annotated[
         int, Meta(description="Bytes of the request without contents of images and files.")
     ]

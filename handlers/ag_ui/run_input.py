@@ -63,7 +63,7 @@ class AgUiContext(msgspec.Struct, frozen=True, kw_only=True):
     """Something that the model should know; it becomes a part of the system prompt."""
 
     value: Annotated[str, Meta(description="What the model should know.")]
-    description: Annotated[str, Meta(description="What it is about.")] = ""
+    description: Annotated[str, Meta(description="What this context is about.")] = ""
 
 
 class RunInput(msgspec.Struct, frozen=True, kw_only=True, rename="camel", dict=True):

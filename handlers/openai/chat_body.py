@@ -55,20 +55,22 @@ class ChatTool(OpenBody, frozen=True):
 class ChosenName(OpenBody, frozen=True):
     """The name of a function."""
 
-    name: Annotated[str, Meta(description="The name.", examples=["weather"])]
+    name: Annotated[str, Meta(description="The function's name.", examples=["weather"])]
 
 
 class ChosenFunction(OpenBody, frozen=True, tag_field="type", tag="function"):
     """For `tool_choice`: the model has to call this function."""
 
-    function: Annotated[ChosenName, Meta(description="The function.")]
+    function: Annotated[ChosenName, Meta(description="The function to call.")]
 
 
 class ChatAllowedTools(OpenBody, frozen=True):
     """Functions, and whether the model has to call one."""
 
-    mode: Annotated[Literal["auto", "required"], Meta(description="Whether it has to.")]
-    tools: Annotated[list[ChosenFunction], Meta(description="The functions.")]
+    mode: Annotated[
+        Literal["auto", "required"], Meta(description="Whether the model has to call one.")
+    ]
+    tools: Annotated[list[ChosenFunction], Meta(description="The functions that it may call.")]
 
     @property
     def names(self) -> set[str]:
@@ -79,7 +81,9 @@ class ChatAllowedTools(OpenBody, frozen=True):
 class AllowedTools(OpenBody, frozen=True, tag_field="type", tag="allowed_tools"):
     """For `tool_choice`: the model may call only these functions."""
 
-    allowed_tools: Annotated[ChatAllowedTools, Meta(description="The functions.")]
+    allowed_tools: Annotated[
+        ChatAllowedTools, Meta(description="The functions, and whether one has to be called.")
+    ]
 
 
 _Choice = Literal["auto", "none", "required"] | ChosenFunction | AllowedTools | None
@@ -98,7 +102,7 @@ class ChatSchema(OpenBody, frozen=True):
 
     name: Annotated[ToolName, Meta(description="A name of 1 to 64 letters, digits, `_` or `-`.")]
     schema: Annotated[dict[str, Any] | None, Meta(description="The JSON Schema.")] = None
-    description: Annotated[str | None, Meta(description="What it is for.")] = None
+    description: Annotated[str | None, Meta(description="What the JSON is for.")] = None
     strict: Annotated[
         bool | None, Meta(description="True: the model keeps to the schema exactly.")
     ] = None
@@ -199,10 +203,10 @@ class ChatCompletionBody(OpenBody, frozen=True):
     parallel_tool_calls: Annotated[
         bool | None, Meta(description="False: the model calls one tool at a time.")
     ] = None
-    n: Annotated[int | None, Meta(description="Only 1.")] = None
-    logprobs: Annotated[bool | None, Meta(description="Only false.")] = None
-    top_logprobs: Annotated[int | None, Meta(description="Only 0.")] = None
-    modalities: Annotated[list[str] | None, Meta(description="Only `text`.")] = None
+    n: Annotated[int | None, Meta(description="Only 1 is possible: one answer.")] = None
+    logprobs: Annotated[bool | None, Meta(description="Only false is possible.")] = None
+    top_logprobs: Annotated[int | None, Meta(description="Only 0 is possible.")] = None
+    modalities: Annotated[list[str] | None, Meta(description="Only `text` is possible.")] = None
     audio: Annotated[Any, Meta(description="Refused: answers are text.")] = None
     functions: Annotated[Any, Meta(description="Refused: use `tools`.")] = None
     function_call: Annotated[

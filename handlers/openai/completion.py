@@ -30,17 +30,17 @@ class PromptTokens(msgspec.Struct, frozen=True, omit_defaults=True):
     """Parts of the tokens of the prompt, as far as the provider gave them."""
 
     cached_tokens: Annotated[
-        int, Meta(description="Those that were read from the provider's cache.")
+        int, Meta(description="The tokens that were read from the provider's cache.")
     ]
     cache_write_tokens: Annotated[
-        int, Meta(description="Those that were written to the provider's cache.")
+        int, Meta(description="The tokens that were written to the provider's cache.")
     ] = 0
 
 
 class CompletionTokens(msgspec.Struct, frozen=True):
     """Parts of the tokens of the answer, as far as the provider gave them."""
 
-    reasoning_tokens: Annotated[int, Meta(description="Those that were spent on reasoning.")]
+    reasoning_tokens: Annotated[int, Meta(description="The tokens that were spent on reasoning.")]
 
 
 class CompletionUsage(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -48,7 +48,7 @@ class CompletionUsage(msgspec.Struct, frozen=True, omit_defaults=True):
 
     prompt_tokens: Annotated[int, Meta(description="Tokens of the prompt.")]
     completion_tokens: Annotated[int, Meta(description="Tokens that the model generated.")]
-    total_tokens: Annotated[int, Meta(description="Both together.")]
+    total_tokens: Annotated[int, Meta(description="Tokens of the prompt and of the answer.")]
     prompt_tokens_details: Annotated[
         PromptTokens | None, Meta(description="Parts of the prompt's tokens.")
     ] = None
@@ -76,7 +76,7 @@ class CompletionToolCall(msgspec.Struct, frozen=True, tag_field="type", tag="fun
     """A call that the model asks the client to carry out."""
 
     id: Annotated[str, Meta(description="The call's id, for the `tool` message with its result.")]
-    function: Annotated[CalledFunction, Meta(description="What to call.")]
+    function: Annotated[CalledFunction, Meta(description="The function to call.")]
 
 
 class CompletionMessage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -45,40 +45,51 @@ class NamedConversation(BodyPart, frozen=True):
 class ReasoningOptions(BodyPart, frozen=True):
     """How the model reasons."""
 
-    effort: Annotated[ReasoningEffort | None, Meta(description="How much it reasons.")] = None
+    effort: Annotated[ReasoningEffort | None, Meta(description="How much the model reasons.")] = (
+        None
+    )
     summary: Annotated[
         Literal["auto", "concise", "detailed"] | None,
-        Meta(description="Repeated only: what a provider gives of the reasoning is sent."),
+        Meta(
+            description="Accepted and repeated in the response, without effect: what the provider "
+            "gives of the reasoning is sent."
+        ),
     ] = None
     generate_summary: Annotated[
-        Literal["auto", "concise", "detailed"] | None, Meta(description="As `summary`.")
+        Literal["auto", "concise", "detailed"] | None,
+        Meta(description="The former name of `summary`; without effect."),
     ] = None
     context: Annotated[
         Literal["auto"] | None,
-        Meta(description="Only `auto`: of earlier reasoning the model gets what it needs back."),
+        Meta(
+            description="Only `auto` is possible: the model gets back what it needs of earlier "
+            "reasoning."
+        ),
     ] = None
-    mode: Annotated[Literal["standard"] | None, Meta(description="Only `standard`.")] = None
+    mode: Annotated[
+        Literal["standard"] | None, Meta(description="Only `standard` is possible.")
+    ] = None
 
 
 class AnyTextFormat(msgspec.Struct, frozen=True, tag_field="type", tag="text"):
-    """Any text."""
+    """The answer's text may be any text."""
 
 
 class ResponseJsonObject(msgspec.Struct, frozen=True, tag_field="type", tag="json_object"):
-    """A JSON object."""
+    """The answer's text is a JSON object."""
 
 
 class ResponseJsonSchema(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="json_schema"
 ):
-    """JSON that matches a schema."""
+    """The answer's text is JSON that matches a schema."""
 
-    name: Annotated[ToolName, Meta(description="The name: 1 to 64 letters, digits, `_` or `-`.")]
+    name: Annotated[ToolName, Meta(description="A name of 1 to 64 letters, digits, `_` or `-`.")]
     schema: Annotated[dict[str, Any], Meta(description="The JSON Schema.")]
     strict: Annotated[
         bool | None, Meta(description="True: the model keeps to the schema exactly.")
     ] = None
-    description: Annotated[str | None, Meta(description="What it is for.")] = None
+    description: Annotated[str | None, Meta(description="What the JSON is for.")] = None
 
     def __post_init__(self) -> None:
         check_depth(self.schema, MAX_SCHEMA_DEPTH)
@@ -89,10 +100,11 @@ class TextOptions(BodyPart, frozen=True):
 
     format: Annotated[
         AnyTextFormat | ResponseJsonObject | ResponseJsonSchema | None,
-        Meta(description="The form."),
+        Meta(description="The format of the text. Null: any text."),
     ] = None
     verbosity: Annotated[
-        Literal["medium"] | None, Meta(description="Only `medium`: as long as the model likes.")
+        Literal["medium"] | None,
+        Meta(description="Only `medium` is possible: the model decides how long its answer is."),
     ] = None
 
 
@@ -104,7 +116,8 @@ class ResponseStreamOptions(BodyPart, frozen=True):
     ] = None
 
 
-_UNSUPPORTED = Meta(description="Refused if it is set.")
+_REPEATED = Meta(description="Accepted and repeated in the response, without effect.")
+_UNSUPPORTED = Meta(description="Not supported: any value but null is refused.")
 
 
 class ResponseBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -130,70 +143,102 @@ class ResponseBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Meta(description="The system prompt of this response, not of those that follow it."),
     ] = None
     previous_response_id: Annotated[
-        str | None, Meta(description="The response that this one follows; two may follow one.")
+        str | None,
+        Meta(description="The response that this one follows. Several may follow the same one."),
     ] = None
     conversation: Annotated[
         str | NamedConversation | None,
-        Meta(description="The conversation to go on with. Not with `previous_response_id`."),
+        Meta(
+            description="The conversation to go on with; not together with `previous_response_id`."
+        ),
     ] = None
-    stream: Annotated[bool | None, Meta(description="True: the response comes as events.")] = None
-    stream_options: Annotated[ResponseStreamOptions | None, Meta(description="The options.")] = None
+    stream: Annotated[
+        bool | None, Meta(description="True: the response is a stream of events.")
+    ] = None
+    stream_options: Annotated[
+        ResponseStreamOptions | None, Meta(description="The options of the stream.")
+    ] = None
     background: Annotated[
         bool | None,
         Meta(
-            description="True: it is generated to its end without a reader, and returned at once."
+            description="True: the response is returned at once, and generated to its end even if "
+            "nobody reads it."
         ),
     ] = None
     store: Annotated[
         bool | None,
-        Meta(description="False: nothing is stored, and leaving cancels. Null: true."),
+        Meta(
+            description="False: nothing is stored, and the response is cancelled when its client "
+            "disconnects. Null: true."
+        ),
     ] = None
-    metadata: Annotated[_Metadata | None, Meta(description="Up to 16 strings of yours.")] = None
+    metadata: Annotated[
+        _Metadata | None,
+        Meta(description="Up to 16 strings, which are stored and returned with the response."),
+    ] = None
     include: Annotated[
-        list[str] | None, Meta(description="Without effect, except that log probabilities fail.")
+        list[str] | None,
+        Meta(description="Without effect, except that log probabilities are refused."),
     ] = None
     max_output_tokens: Annotated[
         Count | None, Meta(description="The largest number of tokens to generate.")
     ] = None
     max_tool_calls: Annotated[
-        Count | None, Meta(description="Repeated only: it counts calls of hosted tools.")
+        Count | None,
+        Meta(
+            description="Accepted and repeated in the response, without effect: it limits calls "
+            "of hosted tools."
+        ),
     ] = None
     temperature: Annotated[
-        Annotated[float, Meta(ge=0, le=2)] | None, Meta(description="From 0 to 2.")
+        Annotated[float, Meta(ge=0, le=2)] | None,
+        Meta(description="The sampling temperature, 0 to 2."),
     ] = None
     top_p: Annotated[
-        Annotated[float, Meta(gt=0, le=1)] | None, Meta(description="Above 0, up to 1.")
+        Annotated[float, Meta(gt=0, le=1)] | None,
+        Meta(description="The probability mass to sample from, above 0 and up to 1."),
     ] = None
-    presence_penalty: Annotated[_Penalty | None, Meta(description="From -2 to 2.")] = None
-    frequency_penalty: Annotated[_Penalty | None, Meta(description="From -2 to 2.")] = None
+    presence_penalty: Annotated[
+        _Penalty | None, Meta(description="Makes words that occurred less likely, -2 to 2.")
+    ] = None
+    frequency_penalty: Annotated[
+        _Penalty | None, Meta(description="Makes frequent words less likely, -2 to 2.")
+    ] = None
     top_logprobs: Annotated[Literal[0] | None, Meta(description="Only 0 is possible.")] = None
-    reasoning: Annotated[ReasoningOptions | None, Meta(description="How it reasons.")] = None
-    text: Annotated[TextOptions | None, Meta(description="What the text has to be.")] = None
+    reasoning: Annotated[ReasoningOptions | None, Meta(description="How the model reasons.")] = None
+    text: Annotated[TextOptions | None, Meta(description="What the answer's text has to be.")] = (
+        None
+    )
     tools: Annotated[
         Annotated[list[dict[str, Any]], Meta(max_length=MAX_TOOLS)] | None,
         Meta(description="Functions that the model may call. Hosted tools are refused."),
     ] = None
     tool_choice: Annotated[
         Choice,
-        Meta(description="Whether it calls them."),
+        Meta(description="Whether the model calls functions, and which."),
     ] = None
-    parallel_tool_calls: Annotated[bool | None, Meta(description="False: one call at a time.")] = (
-        None
-    )
+    parallel_tool_calls: Annotated[
+        bool | None, Meta(description="False: the model calls one function at a time.")
+    ] = None
     truncation: Annotated[
         Literal["auto", "disabled"] | None,
-        Meta(description="Repeated only: of a long history the newest part is sent."),
+        Meta(
+            description="Accepted and repeated in the response, without effect: of a history that "
+            "is too long the newest part is sent."
+        ),
     ] = None
     service_tier: Annotated[
-        Literal["auto", "default"] | None, Meta(description="Only the default.")
+        Literal["auto", "default"] | None, Meta(description="Only the default is possible.")
     ] = None
-    safety_identifier: Annotated[_Word | None, Meta(description="Repeated only.")] = None
-    prompt_cache_key: Annotated[_Word | None, Meta(description="Repeated only.")] = None
-    prompt_cache_retention: Annotated[_Word | None, Meta(description="Without effect.")] = None
-    prompt_cache_options: Annotated[dict[str, Any] | None, Meta(description="Without effect.")] = (
-        None
-    )
-    user: Annotated[_Word | None, Meta(description="Repeated only.")] = None
+    safety_identifier: Annotated[_Word | None, _REPEATED] = None
+    prompt_cache_key: Annotated[_Word | None, _REPEATED] = None
+    prompt_cache_retention: Annotated[
+        _Word | None, Meta(description="Accepted, without effect.")
+    ] = None
+    prompt_cache_options: Annotated[
+        dict[str, Any] | None, Meta(description="Accepted, without effect.")
+    ] = None
+    user: Annotated[_Word | None, _REPEATED] = None
     prompt: Annotated[Any, _UNSUPPORTED] = None
     context_management: Annotated[Any, _UNSUPPORTED] = None
     moderation: Annotated[Any, _UNSUPPORTED] = None

@@ -102,7 +102,7 @@ class InputFile(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag
     file_id: Annotated[
         str | None, Meta(description="The id of its content here, at `/api/v1/files/{file_id}`.")
     ]
-    filename: Annotated[str | None, Meta(description="Its name.")]
+    filename: Annotated[str | None, Meta(description="The file's name.")]
 
 
 class InputMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="message"):
@@ -112,7 +112,8 @@ class InputMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
     status: Annotated[ItemStatus, Meta(description="Always `completed`.")] = "completed"
     role: Annotated[str, Meta(description="Always `user`.")] = "user"
     content: Annotated[
-        tuple[InputText | InputImage | InputFile, ...], Meta(description="Its parts.")
+        tuple[InputText | InputImage | InputFile, ...],
+        Meta(description="The parts of the question."),
     ]
 
 

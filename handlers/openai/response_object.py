@@ -42,7 +42,7 @@ class IncompleteDetails(msgspec.Struct, frozen=True):
 class ResponseError(msgspec.Struct, frozen=True):
     """Why a response failed."""
 
-    code: Annotated[str, Meta(description="What programs match on.")]
+    code: Annotated[str, Meta(description="The error's code, which programs may match on.")]
     message: Annotated[str, Meta(description="What went wrong, for people.")]
 
 
@@ -50,25 +50,29 @@ class InputTokens(msgspec.Struct, frozen=True):
     """Parts of the input's tokens."""
 
     cached_tokens: Annotated[
-        int, Meta(description="Those that were read from the provider's cache.")
+        int, Meta(description="The tokens that were read from the provider's cache.")
     ]
-    cache_write_tokens: Annotated[int, Meta(description="Those that were written to it.")]
+    cache_write_tokens: Annotated[
+        int, Meta(description="The tokens that were written to that cache.")
+    ]
 
 
 class OutputTokens(msgspec.Struct, frozen=True):
     """Parts of the output's tokens."""
 
-    reasoning_tokens: Annotated[int, Meta(description="Those that were spent on reasoning.")]
+    reasoning_tokens: Annotated[int, Meta(description="The tokens that were spent on reasoning.")]
 
 
 class ResponseUsage(msgspec.Struct, frozen=True):
     """The tokens that a response took."""
 
     input_tokens: Annotated[int, Meta(description="Tokens of the prompt.")]
-    input_tokens_details: Annotated[InputTokens, Meta(description="Parts of them.")]
+    input_tokens_details: Annotated[InputTokens, Meta(description="Parts of the input's tokens.")]
     output_tokens: Annotated[int, Meta(description="Tokens that the model generated.")]
-    output_tokens_details: Annotated[OutputTokens, Meta(description="Parts of them.")]
-    total_tokens: Annotated[int, Meta(description="Both together.")]
+    output_tokens_details: Annotated[
+        OutputTokens, Meta(description="Parts of the output's tokens.")
+    ]
+    total_tokens: Annotated[int, Meta(description="Tokens of the prompt and of the output.")]
 
 
 class ResponseObject(msgspec.Struct, frozen=True, kw_only=True):

@@ -47,8 +47,12 @@ class ChosenResponseFunction(BodyPart, frozen=True, tag_field="type", tag="funct
 class AllowedFunctions(BodyPart, frozen=True, tag_field="type", tag="allowed_tools"):
     """For `tool_choice`: the model may call only these functions."""
 
-    mode: Annotated[Literal["auto", "required"], Meta(description="Whether it has to.")]
-    tools: Annotated[list[dict[str, Any]], Meta(description="The functions.")]
+    mode: Annotated[
+        Literal["auto", "required"], Meta(description="Whether the model has to call one.")
+    ]
+    tools: Annotated[
+        list[dict[str, Any]], Meta(description="The functions that it may call, by type and name.")
+    ]
 
 
 def functions_of(tools: list[dict[str, Any]] | None) -> tuple[FunctionTool, ...]:

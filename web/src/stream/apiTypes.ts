@@ -747,7 +747,7 @@ export interface components {
              */
             model: string | null;
             /**
-             * @description How the message stands.
+             * @description Whether the message is live, or how it ended.
              * @default live
              */
             status?: components["schemas"]["Status"];
@@ -1030,7 +1030,7 @@ export interface components {
             max_question_chars: number;
             /** @description Images and files that come with the question. */
             max_files: number;
-            /** @description Bytes of each of them. */
+            /** @description The largest number of bytes of one of these files. */
             max_file_bytes: number;
             /** @description Bytes of the request without contents of images and files. */
             max_body_bytes: number;
