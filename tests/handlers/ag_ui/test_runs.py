@@ -23,6 +23,7 @@ async def test_a_run_is_an_answer(agent: Agent, upstream: ScriptedUpstream) -> N
         *("TEXT_MESSAGE_START", "TEXT_MESSAGE_CONTENT", "TEXT_MESSAGE_END", "RUN_FINISHED"),
     ] == types_of(events)
     assert "Hello" == text_of(events)
+    assert {"type": "success"} == events[-1].data["outcome"]
 
 
 @pytest.mark.gen_test
