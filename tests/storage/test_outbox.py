@@ -107,6 +107,22 @@ async def test_a_claimed_delivery_is_nobody_elses_until_its_claim_is_over(
 
 
 @pytest.mark.gen_test
+async def test_what_has_been_due_for_longest_is_claimed_first(storage: Storage) -> None:
+    for _ in range(3):
+        await ended(storage)
+    stored = await claimed(storage)
+    for each, seconds in zip(stored, (-2, -3, -1), strict=True):
+        await storage.retry_delivery(each, seconds=seconds)
+
+    (first,) = await claimed(storage, limit=1)
+    others = await claimed(storage)
+
+    assert [stored[place].answer_id for place in (1, 0, 2)] == [
+        each.answer_id for each in (first, *others)
+    ]
+
+
+@pytest.mark.gen_test
 async def test_claims_at_the_same_time_share_the_deliveries(storage: Storage) -> None:
     stored = [(await ended(storage)).answer_id for _ in range(12)]
 
