@@ -108,18 +108,18 @@ async def test_a_claimed_delivery_is_nobody_elses_until_its_claim_is_over(
 
 @pytest.mark.gen_test
 async def test_what_has_been_due_for_longest_is_claimed_first(storage: Storage) -> None:
-    for _ in range(3):
+    order = (3, 0, 5, 1, 4, 2)
+    for _ in order:
         await ended(storage)
     stored = await claimed(storage)
-    for each, seconds in zip(stored, (-2, -3, -1), strict=True):
-        await storage.retry_delivery(each, seconds=seconds)
+    for seconds, place in enumerate(order, -10):
+        await storage.retry_delivery(stored[place], seconds=seconds)
 
     (first,) = await claimed(storage, limit=1)
     others = await claimed(storage)
 
-    assert [stored[place].answer_id for place in (1, 0, 2)] == [
-        each.answer_id for each in (first, *others)
-    ]
+    expected = [stored[place].answer_id for place in order]
+    assert expected == [each.answer_id for each in (first, *others)]
 
 
 @pytest.mark.gen_test
