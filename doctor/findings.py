@@ -18,7 +18,7 @@ class Finding(NamedTuple):
     severity: Severity
     about: str
     words: str
-    remedy: str = ""
+    hint: str = ""
 
 
 def ok(about: str, words: str) -> Finding:
@@ -26,20 +26,20 @@ def ok(about: str, words: str) -> Finding:
     return Finding(Severity.OK, about, words)
 
 
-def warning(about: str, words: str, remedy: str) -> Finding:
+def warning(about: str, words: str, hint: str) -> Finding:
     """A finding that may not be what the operator intended."""
-    return Finding(Severity.WARNING, about, words, remedy)
+    return Finding(Severity.WARNING, about, words, hint)
 
 
-def wrong(about: str, words: str, remedy: str) -> Finding:
+def wrong(about: str, words: str, hint: str) -> Finding:
     """A finding that keeps the server from starting or from serving."""
-    return Finding(Severity.WRONG, about, words, remedy)
+    return Finding(Severity.WRONG, about, words, hint)
 
 
 def as_text(finding: Finding) -> str:
-    """The finding as one line, and a second one with its remedy."""
+    """The finding as one line, and a second one with its hint."""
     line = f"{finding.severity:5}  {finding.about}: {finding.words}"
-    return line + (f"\n       -> {finding.remedy}" if finding.remedy else "")
+    return line + (f"\n       -> {finding.hint}" if finding.hint else "")
 
 
 def summary(findings: list[Finding]) -> str:

@@ -116,8 +116,8 @@ async def _reach(
             "permit connections to it (firewall, proxy), or raise timeouts.connect",
         )
     except (OSError, UnicodeError, HttpClientError) as error:
-        words, remedy = _why(error, endpoint)
-        return wrong(name, f"{endpoint.authority}{via}: {words}", remedy)
+        words, hint = _why(error, endpoint)
+        return wrong(name, f"{endpoint.authority}{via}: {words}", hint)
     stream.close()
     took = 1000 * (loop.time() - began)
     kind = "TLS" if endpoint.secure else "no TLS"
@@ -188,9 +188,9 @@ async def _ask(
         lines = ", ".join(f"{field} = {_toml(value)}" for field, value in switches.items())
         words = f"{model} answers only with other settings"
         return wrong(name, words, f"in [providers.{name}]: {lines}")
-    remedy = next((words for kind, words in _ADVICE if isinstance(error, kind)), "")
+    hint = next((words for kind, words in _ADVICE if isinstance(error, kind)), "")
     why = ", ".join(filter(None, (error.code, error.provider_code, error.reason)))
-    return wrong(name, f"{model}: {error} ({why})", remedy or "see the provider's status page")
+    return wrong(name, f"{model}: {error} ({why})", hint or "see the provider's status page")
 
 
 async def _switches(

@@ -74,9 +74,9 @@ def leave_out() -> Callable[[str, str], NoReturn]:
     CI fails; elsewhere the summary says so.
     """
 
-    def skip(reason: str, remedy: str) -> NoReturn:
+    def skip(reason: str, hint: str) -> NoReturn:
         if os.environ.get("CI") == "true":
-            pytest.fail(f"{reason}: {remedy}")
+            pytest.fail(f"{reason}: {hint}")
         pytest.skip(_LEFT_OUT + reason)
 
     return skip

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from storage.errors import Reason
 
 # Hints by the server's error code.
-_REMEDIES = {
+_HINTS = {
     13: "the user of storage.url may not do this; it needs readWrite and dbAdmin on the database",
     18: "user name or password of storage.url are wrong",
     20: "transactions need a replica set (one server will do) or a sharded cluster",
@@ -64,8 +64,8 @@ def words(error: str, code: int | None) -> str:
         return "DNS has no servers for its name: is the mongodb+srv:// address right?"
     if code is None:
         return error
-    remedy = _REMEDIES.get(code)
-    return f"{error} (code {code})" + (f": {remedy}" if remedy else "")
+    hint = _HINTS.get(code)
+    return f"{error} (code {code})" + (f": {hint}" if hint else "")
 
 
 def hosts(url: str) -> str:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from storage.errors import Reason, StorageError, failure
 from storage.sqlite.error_hints import name_of, reason
 
-_REMEDIES = {
+_HINTS = {
     Reason.FULL: "the disk is full",
     Reason.LOCKED: "another program is writing to it",
     Reason.CORRUPT: "it is damaged, or not an SQLite file",
@@ -43,5 +43,5 @@ def operator_errors(doing: str) -> Iterator[None]:
         if name == "SQLITE_INTERRUPT":
             raise stopped() from None
         why = reason(name)
-        remedy = f": {_REMEDIES[why]}" if why in _REMEDIES else ""
-        raise failure(f"cannot {doing}: {name}{remedy}", why) from error
+        hint = f": {_HINTS[why]}" if why in _HINTS else ""
+        raise failure(f"cannot {doing}: {name}{hint}", why) from error

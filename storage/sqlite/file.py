@@ -218,8 +218,8 @@ class SQLiteFile:
             case sqlite3.Error() | OverflowError():
                 name = name_of(error)
                 why = reason(name)
-                remedy = f": {_DAMAGED}" if why is Reason.CORRUPT else ""
-                return failure(f"SQLite failed on {self.path}: {name}{remedy}", why)
+                hint = f": {_DAMAGED}" if why is Reason.CORRUPT else ""
+                return failure(f"SQLite failed on {self.path}: {name}{hint}", why)
             case StorageError():
                 return failure(str(error), error.reason)
             case _:

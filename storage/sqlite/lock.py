@@ -51,22 +51,22 @@ class FileLock:
         self._index_path = resolved.with_name(f"{resolved.name}-shm")  # the index of the log
         self._log: tuple[Identity | None, Identity | None] | None = None
 
-    def take(self, remedy: str) -> None:
+    def take(self, hint: str) -> None:
         """Lock the file for this process alone, creating it if there is none.
 
-        Raises StorageError, with `remedy`, if another process has it, and OSError.
+        Raises StorageError, with `hint`, if another process has it, and OSError.
         """
         beside = lock_path(self.path)
         if beside.is_symlink():  # opened by root, it would empty the file that a link leads to
             raise StorageError(f"{beside} is a link, which the server never creates: remove it")
         self._lock_file = os.open(beside, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
         if not _locked(self._lock_file, fcntl.LOCK_EX):
-            raise self._in_use(process_id_in(self._lock_file) or "unknown", remedy)
+            raise self._in_use(process_id_in(self._lock_file) or "unknown", hint)
         # Only the owner may read what people wrote; SQLite gives its other files the same mode.
         self._file = os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600)
         self._use(identity(os.fstat(self._file)))
         if IS_LINUX and not _locked(self._file, fcntl.LOCK_EX):
-            raise self._in_use(lock_owner_in_proc(os.fstat(self._file)) or "unknown", remedy)
+            raise self._in_use(lock_owner_in_proc(os.fstat(self._file)) or "unknown", hint)
         os.ftruncate(self._lock_file, 0)
         os.pwrite(self._lock_file, str(os.getpid()).encode(), 0)
         self._check_file()
@@ -164,9 +164,9 @@ class FileLock:
         begin_use(identity)
         self._identity = identity
 
-    def _in_use(self, holder: str, remedy: str) -> StorageError:
+    def _in_use(self, holder: str, hint: str) -> StorageError:
         return StorageError(
-            f"{self.path} is in use by another Headrace (process {holder}): {remedy}",
+            f"{self.path} is in use by another Headrace (process {holder}): {hint}",
             reason=Reason.LOCKED,
         )
 

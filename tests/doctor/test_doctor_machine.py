@@ -32,7 +32,7 @@ def test_too_few_files_are_told_with_the_number_that_would_do(
     found, *_ = machine.limits(Settings())
 
     assert "warn" == found.severity
-    assert "LimitNOFILE=12160" in found.remedy  # for 10,000 connections and 2,000 answers
+    assert "LimitNOFILE=12160" in found.hint  # for 10,000 connections and 2,000 answers
     assert "would accept 2,048 connections" in found.words
 
 
@@ -59,7 +59,7 @@ def test_a_short_queue_for_connections_is_told(
 
     *_, found = machine.limits(Settings())
 
-    assert ("warn", "sysctl net.core.somaxconn=4096") == (found.severity, found.remedy)
+    assert ("warn", "sysctl net.core.somaxconn=4096") == (found.severity, found.hint)
 
 
 @pytest.mark.slow

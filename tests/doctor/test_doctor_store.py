@@ -83,7 +83,7 @@ async def test_another_programs_file_is_told_from_one_of_a_newer_version(tmp_pat
 
 
 @pytest.mark.gen_test
-async def test_a_file_older_than_those_served_is_wrong_and_migrate_the_remedy(
+async def test_a_file_older_than_those_served_is_wrong_and_migrate_the_hint(
     tmp_path: Path,
 ) -> None:
     with closing(sqlite3.connect(tmp_path / "h.db")) as database:

@@ -81,7 +81,7 @@ async def test_the_field_is_told_kept_and_billed_as_it_is_meant(
 
 
 @pytest.mark.gen_test
-async def test_who_waits_on_a_stream_hears_when_to_ask_again(
+async def test_a_stream_says_when_to_ask_again(
     headrace: Server, upstream: ScriptedUpstream
 ) -> None:
     upstream.fail(429, {"error": {"code": "rate_limit_exceeded"}}, Retry_After="20")

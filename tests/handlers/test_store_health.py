@@ -72,7 +72,7 @@ async def test_while_a_look_hangs_there_is_one_and_whoever_asks_is_answered(
 
 @pytest.mark.parametrize("reason", [Reason.FULL, Reason.LOCKED, Reason.CORRUPT])
 @pytest.mark.gen_test
-async def test_what_a_stranger_hears_is_a_word(
+async def test_the_reason_without_a_key_is_one_word(
     serve: Serving, store: FaultyStorage, reason: Reason
 ) -> None:
     server = await serve.start()

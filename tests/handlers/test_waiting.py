@@ -161,7 +161,9 @@ async def test_no_sign_is_sent_if_the_settings_say_so(
 
 
 @pytest.mark.gen_test
-async def test_leaving_is_heard_before_a_sign(headrace: Server, upstream: ScriptedUpstream) -> None:
+async def test_a_disconnect_is_noticed_before_the_first_sign(
+    headrace: Server, upstream: ScriptedUpstream
+) -> None:
     waiting = await Waiting.ask(headrace)
     upstream.tokens("Hel")
     await upstream.request(0)
@@ -172,7 +174,9 @@ async def test_leaving_is_heard_before_a_sign(headrace: Server, upstream: Script
 
 
 @pytest.mark.gen_test
-async def test_leaving_is_heard_after_a_sign(server: Server, upstream: ScriptedUpstream) -> None:
+async def test_a_disconnect_is_noticed_after_the_first_sign(
+    server: Server, upstream: ScriptedUpstream
+) -> None:
     waiting = await Waiting.ask(server)
     upstream.tokens("Hel")
     await waiting.head()

@@ -207,7 +207,7 @@ async def test_a_long_request_arrives_whole(client: HttpClient, far_side: FarSid
 
 
 @pytest.mark.gen_test
-async def test_an_early_refusal_of_a_long_request_is_heard(
+async def test_an_early_refusal_of_a_long_request_is_read(
     client: HttpClient, far_side: FarSide
 ) -> None:
     port = await far_side.listen()

@@ -103,7 +103,7 @@ async def test_a_request_that_is_not_cleared_is_not_sent(
 
 
 @pytest.mark.gen_test
-async def test_a_clearance_that_is_cancelled_cancels_the_fetch(
+async def test_cancelling_may_send_cancels_the_fetch(
     client: HttpClient, far_side: FarSide, url: str
 ) -> None:
     may_send: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -117,7 +117,7 @@ async def test_a_clearance_that_is_cancelled_cancels_the_fetch(
 
 
 @pytest.mark.gen_test
-async def test_a_clearance_may_be_a_coroutine_and_ends_with_the_fetch(
+async def test_may_send_may_be_a_coroutine_and_ends_with_the_fetch(
     client: HttpClient, far_side: FarSide, url: str
 ) -> None:
     ended = asyncio.Event()

@@ -239,7 +239,7 @@ async def test_an_address_is_not_looked_up(server: NameServer, host: str, addres
 
 
 @pytest.mark.gen_test
-async def test_closing_ends_the_waiting_and_what_is_said_afterwards_is_not_heard(
+async def test_closing_ends_the_waiting_and_drops_later_results(
     server: NameServer,
 ) -> None:
     looking = CachingResolver(lookup=server.lookup)

@@ -183,7 +183,7 @@ def test_a_look_ends_in_time_and_says_that_it_did_not_see_all(file: Path) -> Non
 
 
 @pytest.mark.slow
-def test_a_look_hears_a_signal_in_the_middle_of_its_one_long_step(
+def test_a_check_ends_at_a_signal_in_the_middle_of_its_one_long_step(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("storage.sqlite.integrity_check._WATCH_SECONDS", 0.001)
