@@ -132,6 +132,27 @@ async def test_a_deletion_is_done_whatever_becomes_of_tab_and_network_unless_it_
 
 
 @pytest.mark.gen_test
+async def test_a_question_that_its_closed_tab_could_not_send_is_back_in_the_composer(
+    upstream: ScriptedUpstream, tcp_proxy: TcpProxy, visitor: Visitor
+) -> None:
+    context = await visitor.context()
+    tab = await visitor.open(tcp_proxy.url, context=context)
+    tcp_proxy.refuse()
+    await tab.ask("Wait for me")
+    await expect(tab.answer).to_contain_text("There is no connection")
+    async with tab.page.expect_event("close"):
+        await tab.page.close(run_before_unload=True)
+    tcp_proxy.accept()
+
+    last = await visitor.open(tcp_proxy.url, context=context)
+
+    await expect(last.field).to_have_value("Wait for me")
+    other = await visitor.open(tcp_proxy.url, context=await visitor.context())
+    await expect(other.field).to_have_value("")
+    assert [] == upstream.requests
+
+
+@pytest.mark.gen_test
 async def test_a_deletion_that_no_tab_could_send_is_sent_by_the_next_page(
     headrace: Server, tcp_proxy: TcpProxy, visitor: Visitor
 ) -> None:

@@ -110,11 +110,24 @@ function outboxEntry(
 /** The keys of questions that this page has sent, or has begun to look for the attachments of. */
 const begun = new Set<string>();
 
-/** Send the questions that this tab had not finished sending when its page was left. */
+/**
+ * Send the questions that this tab had not finished sending when its page was left, and put back those
+ * of tabs that are closed.
+ */
 async function resume(): Promise<void> {
   const unsent = outbox.unsentBy(user.value).filter(({ key }) => !begun.has(key));
   for (const { key } of unsent) begun.add(key);
-  await Promise.all(unsent.map(deliverKept));
+  await Promise.all([...unsent.map(deliverKept), putBackLeft()]);
+}
+
+async function putBackLeft(): Promise<void> {
+  for (const entry of await outbox.leftBy(user.value)) {
+    if (begun.has(entry.key)) continue; // this tab sends it
+    const keys = ("content" in entry.asked && entry.asked.attached) || [];
+    const attachments = await allKept(entry.user, keys);
+    restore(entry, attachments ?? []);
+    if (!attachments) showNotice("attachments_lost");
+  }
 }
 
 /** Send a question of an earlier page, if its attachments are still there; else put back its text. */
@@ -122,7 +135,7 @@ async function deliverKept(entry: outbox.OutboxEntry): Promise<void> {
   const keys = ("content" in entry.asked && entry.asked.attached) || [];
   const attachments = await allKept(entry.user, keys);
   if (attachments) return deliver(entry, attachments);
-  outbox.remove(entry.key);
+  outbox.remove(entry);
   restore(entry, []);
   showNotice("attachments_lost");
 }
@@ -159,7 +172,7 @@ async function deliver(
       onAccepted(start, turn, isShown()),
     );
   } catch (error) {
-    outbox.remove(entry.key);
+    outbox.remove(entry);
     const liveAnswer =
       error instanceof ApiError && error.code === "conversation_busy" && error.answerId;
     const isTooLong =
@@ -221,7 +234,7 @@ function onAccepted(
 ): void {
   const id = start.conversation_id;
   pendingTurns.delete(entry.conversation);
-  outbox.remove(entry.key);
+  outbox.remove(entry);
   forget(entry.user, attachments);
   if (entry.conversation === null) {
     drafts.moveNewTo(id);

@@ -9,6 +9,7 @@ import type { Attachment } from "../attachments/attachment";
 import { questionParts } from "../attachments/parts";
 import { ask, regenerate, type AnswerEvent, type AnswerOptions, type AskOptions } from "../stream";
 import { hasTexts, tabStorage } from "./browserStorage";
+import * as leftQuestions from "./leftQuestions";
 import type { Parameters } from "./parameters";
 
 /** One question, with the field names that it has in the tab's storage. */
@@ -50,11 +51,13 @@ export async function* send(
 }
 
 export function add(entry: OutboxEntry): void {
+  leftQuestions.keep(entry.user, entry.key, entry);
   write([...readAll().filter(({ key }) => key !== entry.key), entry]);
 }
 
 /** Remove a question that the server has accepted or refused. */
-export function remove(key: string): void {
+export function remove({ user, key }: OutboxEntry): void {
+  leftQuestions.drop(user, key);
   write(readAll().filter((entry) => entry.key !== key));
 }
 
@@ -63,9 +66,14 @@ export function remove(key: string): void {
  * known, those of other users are removed.
  */
 export function unsentBy(user: string | null): OutboxEntry[] {
-  const own = readAll().filter((entry) => entry.user === user);
-  if (user !== null) write(own);
-  return own;
+  const entries = readAll();
+  if (user !== null) for (const entry of entries) if (entry.user !== user) remove(entry);
+  return entries.filter((entry) => entry.user === user);
+}
+
+/** The user's questions that tabs had not finished sending which were closed since. */
+export async function leftBy(user: string | null): Promise<OutboxEntry[]> {
+  return (await leftQuestions.take(user)).filter(isEntry).filter((entry) => entry.user === user);
 }
 
 /** At most one per conversation, because a conversation has one live answer at a time. */

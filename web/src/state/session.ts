@@ -83,6 +83,9 @@ let isSignedOut = false;
 /** Whether what the user has written may be kept for the next page. */
 export const mayKeep = (): boolean => !isSignedOut;
 
+/** How the names of the copies begin that are made of the questions that a user's tabs are sending. */
+export const leftPrefix = (owner: string | null): string => keptName(owner, "left/");
+
 /** Forget the key in all tabs, and with it everything that they show and keep. */
 export function signOut(): void {
   isSignedOut = true;
@@ -143,6 +146,7 @@ function useCredentials(next: Credentials): void {
  */
 function startOver(next?: Credentials): void {
   tabStorage.clear(""); // everything in it belongs to the old user
+  deviceStorage.clear(leftPrefix(user.value)); // copies of what was in it
   if (next && !isRemembered.value) tabStorage.write(KEY_NAME, JSON.stringify(next));
   location.replace(`${base}/`);
 }
