@@ -160,7 +160,9 @@ class AgUiUserMessage(_Input, frozen=True, kw_only=True, tag_field="role", tag="
             if self.content:
                 yield TextBlock(self.content)
         else:
-            yield from (part.block() for part in self.content)
+            for part in self.content:
+                if not isinstance(part, AgUiTextPart) or part.text:
+                    yield part.block()
 
 
 class AgUiFunction(_Input, frozen=True, kw_only=True):

@@ -68,7 +68,7 @@ def test_the_types_keep_the_names_by_which_generated_clients_know_them() -> None
         *("GeminiSnakeFilePart", "GeminiSnakeFile", "QwenImagePart"),
         *("ToolDefinition", "ChosenTool", "JsonObjectFormat", "JsonSchemaFormat"),
     )
-    ai_sdk = ("UIChat", "UIMessage")
+    ai_sdk = ("UIChat", "UIMessage", "UITool")
     ag_ui = ("RunInput", "AgUiTool", "AgUiContext")
     openai = (
         *("AllowedTools", "AssistantMessage", "CalledFunction", "ChatAllowedTools"),

@@ -51,6 +51,36 @@ def results(upstream: ScriptedUpstream) -> list[tuple[str, str]]:
 
 
 @pytest.mark.gen_test
+async def test_tools_may_be_an_object_of_them_by_name(
+    chat: Chat, upstream: ScriptedUpstream
+) -> None:
+    """As assistant-ui sends them with each question, also where there are none."""
+    say(upstream, "ok")
+    say(upstream, "ok")
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+    tools = {
+        "weather": {"description": "The weather.", "parameters": schema, "type": "frontend"},
+        "now": {"inputSchema": schema},
+        "stop": {},
+    }
+
+    await chat.ask(user("q"), tools={}, system="Be brief.", callSettings={}, config={})
+    await chat.ask(user("q", "u2"), tools=tools, tool_choice={"name": "now"})
+    refused = [
+        await chat.post(user("q", "u3"), tools=wrong)
+        for wrong in ({"a b": {}}, {"a": []}, {"a": {"parameters": 1}})
+    ]
+
+    first, second = (request.json for request in upstream.requests)
+    assert "tools" not in first
+    functions = [tool["function"] for tool in second["tools"]]
+    assert ["weather", "now", "stop"] == [function["name"] for function in functions]
+    assert "The weather." == functions[0]["description"]
+    assert [schema, schema] == [function["parameters"] for function in functions[:2]]
+    assert [400] * 3 == [response.status for response in refused]
+
+
+@pytest.mark.gen_test
 async def test_calls_are_available_once_the_answer_is_whole(
     chat: Chat, upstream: ScriptedUpstream
 ) -> None:
