@@ -12,7 +12,7 @@ from handlers.openai.chat_messages import ChatMessage, OpenBody
 from handlers.openai.field_errors import invalid_field, unsupported_field
 from handlers.question_options import ModelName
 from handlers.tool_definitions import MAX_SCHEMA_DEPTH, MAX_TOOLS, ToolName
-from handlers.whole_numbers import Count, TopK, Whole, whole
+from handlers.whole_numbers import Count, Seed, TopK, positive, seed_of, whole
 from model.embedded_json import check_depth
 from model.prompt import NamedTool, ReasoningEffort, ResponseFormat, Tool, ToolChoice
 
@@ -171,15 +171,15 @@ class ChatCompletionBody(OpenBody, frozen=True):
         Meta(description="The sampling temperature, 0 to 2."),
     ] = None
     top_p: Annotated[
-        Annotated[float, Meta(gt=0, le=1)] | None,
-        Meta(description="The probability mass for sampling, above 0, up to 1."),
+        Annotated[float, Meta(ge=0, le=1)] | None,
+        Meta(description="The probability mass for sampling, 0 to 1."),
     ] = None
     top_k: Annotated[TopK | None, Meta(description="Not OpenAI's; many providers have it.")] = None
     stop: Annotated[
         str | Annotated[list[str], Meta(max_length=_MAX_STOPS)] | None,
         Meta(description="A string at which the model stops, or up to four."),
     ] = None
-    seed: Annotated[Whole | None, Meta(description="A number for sampling.")] = None
+    seed: Annotated[Seed | None, Meta(description="A number for sampling.")] = None
     presence_penalty: Annotated[
         _Penalty | None, Meta(description="Against tokens that occurred, -2 to 2.")
     ] = None
@@ -242,10 +242,10 @@ class ChatCompletionBody(OpenBody, frozen=True):
             "model": self.model,
             "max_tokens": whole(self.max_completion_tokens or self.max_tokens),
             "temperature": self.temperature,
-            "top_p": self.top_p,
+            "top_p": positive(self.top_p),
             "top_k": whole(self.top_k),
             "stop": self._stops(),
-            "seed": whole(self.seed),
+            "seed": seed_of(self.seed),
             "presence_penalty": self.presence_penalty,
             "frequency_penalty": self.frequency_penalty,
             "reasoning_effort": self.reasoning_effort,

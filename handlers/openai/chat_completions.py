@@ -20,7 +20,7 @@ from handlers.openai.completion import (
 )
 from handlers.openai.error_body import error_body
 from handlers.openai.stored_completions import CompletionListHandler
-from handlers.openai.unknown_fields import check_unknown, unknown_fields
+from handlers.openai.unknown_fields import check_unknown, thinking_options, unknown_fields
 from handlers.retries import tries_of
 from handlers.wires.chat_completions import ChatCompletionsWire
 from model.messages import ClientData, Ending
@@ -86,6 +86,9 @@ class ChatCompletionsHandler(CompletionListHandler, AnswerHandler):
                 self.request, ChatCompletionBody, parser.turns
             )
             source, _ = self.services.models.resolve(body.model, self.allowed)
+            options = body.options()
+            if not source.takes_chat_fields and options["reasoning_effort"] is None:
+                options |= thinking_options(parser.unknown)
             extra = check_unknown(parser.unknown, are_taken=source.takes_chat_fields)
             *history, question = turns
             content, parts = text_and_parts(question.blocks)
@@ -110,7 +113,7 @@ class ChatCompletionsHandler(CompletionListHandler, AnswerHandler):
                 caller=self.caller,
                 allowed=self.allowed,
                 extra=extra,
-                **body.options(),
+                **options,
             )
             if self.connection_stream.closed():
                 return None

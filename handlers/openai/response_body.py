@@ -21,7 +21,7 @@ from handlers.openai.response_tools import (
 )
 from handlers.question_options import ModelName
 from handlers.tool_definitions import MAX_SCHEMA_DEPTH, MAX_TOOLS, ToolName
-from handlers.whole_numbers import Count, whole
+from handlers.whole_numbers import Count, positive, whole
 from model.embedded_json import check_depth
 from model.prompt import ReasoningEffort, ResponseFormat
 
@@ -285,7 +285,7 @@ class ResponseBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         return {
             "model": self.model,
             "temperature": self.temperature,
-            "top_p": self.top_p,
+            "top_p": positive(self.top_p),
             "max_tokens": whole(self.max_output_tokens),
             "presence_penalty": self.presence_penalty,
             "frequency_penalty": self.frequency_penalty,

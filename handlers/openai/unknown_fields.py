@@ -47,6 +47,23 @@ def unknown_fields(data: bytes, kind: type[msgspec.Struct]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
+def thinking_options(fields: dict[str, Any]) -> dict[str, Any]:
+    """The options of an `AskRequest` that Qwen's switches for thinking are, which are taken out.
+
+    Apps send these by a model's name. With OpenAI's API they go on as they are.
+    """
+    options: dict[str, Any] = {}
+    if isinstance(is_on := fields.get("enable_thinking"), bool):
+        options["reasoning_effort"] = "medium" if is_on else "none"
+        del fields["enable_thinking"]
+    budget = fields.get("thinking_budget")
+    if type(budget) is int and 0 <= budget < 2**31:
+        del fields["thinking_budget"]
+        if is_on is not False:
+            options["reasoning_budget"] = budget
+    return options
+
+
 def check_unknown(fields: dict[str, Any], *, are_taken: bool) -> dict[str, Any]:
     """The fields that go on to the provider, which takes unknown fields or does not.
 

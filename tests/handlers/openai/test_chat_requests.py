@@ -204,6 +204,36 @@ async def test_unknown_fields_are_refused_by_name_for_other_providers(
 
 @pytest.mark.gen_test
 @pytest.mark.parametrize(
+    ("fields", "sent"),
+    [
+        ({"seed": 1732745865123}, {"seed": 1732745865123 % 2**31}),
+        ({"seed": -1}, {"seed": 2**31 - 1}),
+        ({"seed": 7.0}, {"seed": 7}),
+        ({"top_p": 0}, {"top_p": 0.01}),  # the least that Qwen takes
+        ({"enable_thinking": False, "thinking_budget": 500}, {"enable_thinking": False}),
+        (
+            {"enable_thinking": True, "thinking_budget": 500},
+            {"enable_thinking": True, "thinking_budget": 500},
+        ),
+    ],
+)
+async def test_values_of_openais_and_qwens_ranges_reach_qwen(
+    serve: Serving, upstream: ScriptedUpstream, fields: dict[str, Any], sent: dict[str, Any]
+) -> None:
+    base_url = upstream.base_url("dashscope")
+    providers = {"qwen": {"dialect": "dashscope", "base_url": base_url, "api_key": "k" * 20}}
+    server = await serve.start(providers=providers)
+    says(upstream)
+
+    response = await whole(server, model="qwen/qwen-plus", **fields)
+
+    assert 200 == response.status
+    ours = {"result_format": "message", "incremental_output": True}
+    assert {**ours, **sent} == upstream.requests[0].json["parameters"]
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
     ("fields", "param"),
     [
         ({"n": 2}, "n"),
