@@ -6,7 +6,7 @@
  * when a page is loaded, as it is after signing out.
  */
 
-import { deviceStorage, hasTexts, keptName } from "../state/browserStorage";
+import { deviceStorage, hasTexts, keptName, nameOfKey, parseJson } from "../state/browserStorage";
 import { mayKeep } from "../state/session";
 import type { Attachment } from "./attachment";
 import { contentKeys, getContent, putContent, removeContent } from "./contents";
@@ -85,6 +85,19 @@ export function forgetIn(user: string | null, conversation: string): void {
     user,
     inComposer.map(([key]) => ({ key })),
   );
+}
+
+/**
+ * Call `onMoved` when another tab has sent or removed an attachment, or put it elsewhere: `composer` is
+ * that of the conversation where it is now ("" is a new one), and null if it is in none.
+ */
+export function watchOtherTabs(onMoved: (key: string, composer: string | null) => void): void {
+  window.addEventListener("storage", ({ key, newValue }) => {
+    const name = nameOfKey(key ?? "") ?? "";
+    const at = name.lastIndexOf(`/${PREFIX}`);
+    if (at < 0) return;
+    onMoved(name.slice(at + 1 + PREFIX.length), parseJson(newValue, isRecord)?.composer ?? null);
+  });
 }
 
 /** The attachments that were in a conversation's composer when its page was left. */

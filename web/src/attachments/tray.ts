@@ -179,6 +179,13 @@ function moveNewTo(id: string): void {
   from.reading = from.refused = [];
 }
 
+// What another tab has sent would be sent again from here, with the next question.
+keeping.watchOtherTabs((key, composer) => {
+  for (const each of trays.values())
+    if (composer !== (each.conversation ?? ""))
+      each.attachments = each.attachments.filter((attachment) => attachment.key !== key);
+});
+
 export const attachmentTray = {
   ...{ tray, obstacle, isOffered, takesOnlyImages, addedCount },
   ...{ add, remove, take, putBack, moveNewTo },

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Attachment } from "../../src/attachments/attachment";
 import type * as Keeping from "../../src/attachments/keeping";
-import { openTab, type FakeTab } from "../state/fakeBrowser";
+import { changeElsewhere, openTab, type FakeTab } from "../state/fakeBrowser";
 
 /** The browser's database, which all tabs share. */
 const database = vi.hoisted(() => new Map<string, Blob>());
@@ -131,4 +131,23 @@ test("damaged records count as missing", async () => {
   await keeping.sweep();
 
   expect(tab.local.items.size).toBe(0);
+});
+
+test("what another tab does with an attachment is told", () => {
+  const onMoved = vi.fn();
+  keeping.watchOtherTabs(onMoved);
+  keeping.keepInComposer("ada", attachment("a"), null);
+  const [name = ""] = tab.local.items.keys();
+  const record = JSON.parse(tab.local.getItem(name) ?? "");
+
+  changeElsewhere(tab, name, JSON.stringify({ ...record, composer: "c1" }));
+  changeElsewhere(tab, name, JSON.stringify({ ...record, composer: null }));
+  changeElsewhere(tab, name, null);
+  changeElsewhere(tab, "headrace.kept/ada/draft//question", null);
+
+  expect(onMoved.mock.calls).toEqual([
+    ["a", "c1"],
+    ["a", null],
+    ["a", null],
+  ]);
 });

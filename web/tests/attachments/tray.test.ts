@@ -34,7 +34,10 @@ const keeping = {
   keepInComposer: vi.fn(),
   keepWithQuestion: vi.fn(),
   forget: vi.fn(),
+  watchOtherTabs: (onMoved: typeof moveElsewhere) => (moveElsewhere = onMoved),
 };
+/** Tell the page that another tab has moved an attachment to this composer, or to none. */
+let moveElsewhere: (key: string, composer: string | null) => void;
 
 beforeEach(() => {
   vi.resetModules();
@@ -209,6 +212,18 @@ test("what was attached to a new conversation follows it to its id", async () =>
   expect(attachmentTray.tray.value.attachments).toEqual([]);
   navigate("three");
   expect(names(attachmentTray.tray.value.attachments)).toEqual(["next question's"]);
+});
+
+test("what another tab has sent or moved elsewhere is not sent again from here", async () => {
+  kept.set("one", [attachment("sent"), attachment("moved"), attachment("stays")]);
+  const { attachmentTray } = await opened();
+  await vi.waitUntil(() => attachmentTray.tray.value.attachments.length === 3);
+
+  moveElsewhere("sent", null);
+  moveElsewhere("moved", "two");
+  moveElsewhere("stays", "one");
+
+  expect(names(attachmentTray.tray.value.attachments)).toEqual(["stays"]);
 });
 
 test("what another tab has attached to its new conversation stays there", async () => {
