@@ -24,8 +24,10 @@ def _function(tool: Tool) -> dict[str, Any]:
 
 
 def parameters_of(tool: Tool) -> Any:
-    """The schema of a tool's parameters, also where it has none: many servers require a schema."""
-    if tool.parameters is not None:
+    """The schema of a tool's parameters, also where it has none, or an empty one: many servers
+    require that of an object.
+    """
+    if tool.parameters:
         return tool.parameters
     schema: dict[str, Any] = {"type": "object", "properties": {}}
     if tool.strict:  # OpenAI requires it then

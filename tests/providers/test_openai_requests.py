@@ -186,10 +186,11 @@ class TestReasoning:
 class TestTools:
     def test_they_are_functions_with_parameters(self) -> None:
         strict = Tool("strict", strict=True)
+        empty = Tool("empty", parameters={})
 
-        sent = options(server(), tools=(WEATHER, CLOCK, strict))["tools"]
+        sent = options(server(), tools=(WEATHER, CLOCK, strict, empty))["tools"]
 
-        assert ["function"] * 3 == [tool["type"] for tool in sent]
+        assert ["function"] * 4 == [tool["type"] for tool in sent]
         nothing: dict[str, Any] = {"type": "object", "properties": {}}
         assert [
             {"name": "weather", "description": "Tells the weather.", "parameters": CITY},
@@ -199,6 +200,7 @@ class TestTools:
                 "parameters": {**nothing, "additionalProperties": False},
                 "strict": True,
             },
+            {"name": "empty", "parameters": nothing},
         ] == [tool["function"] for tool in sent]
 
     @pytest.mark.parametrize(

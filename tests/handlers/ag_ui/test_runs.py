@@ -107,6 +107,20 @@ async def test_the_model_gets_what_is_stored_or_else_what_was_sent(
 
 
 @pytest.mark.gen_test
+async def test_an_empty_text_beside_an_image_is_left_out(
+    agent: Agent, upstream: ScriptedUpstream
+) -> None:
+    upstream.tokens("A dot.")
+    upstream.finish()
+    source = {"type": "url", "value": "https://example.org/dot.png"}
+
+    await agent.run(user([{"type": "text", "text": ""}, {"type": "image", "source": source}]))
+
+    (message,) = upstream.requests[0].json["messages"]
+    assert ["image_url"] == [part["type"] for part in message["content"]]
+
+
+@pytest.mark.gen_test
 async def test_a_results_question_follows_its_call(
     agent: Agent, upstream: ScriptedUpstream
 ) -> None:
