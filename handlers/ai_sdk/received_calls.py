@@ -19,6 +19,7 @@ class ReceivedCalls:
 
     def add(self, answer_id: str) -> None:
         """Note that a client has all of the answer."""
+        self._answers.pop(answer_id, None)  # it is the latest now
         self._answers[answer_id] = None
         if len(self._answers) > _MOST:
             del self._answers[next(iter(self._answers))]

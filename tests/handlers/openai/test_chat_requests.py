@@ -263,6 +263,7 @@ async def test_what_cannot_be_done_is_refused_by_name(
     status, _, named = refusal(response)
     assert (400, param) == (status, named)
     assert "invalid_request_error" == response.body["error"]["type"]
+    assert "extra" not in response.body["error"]["message"]  # which the client does not know
     assert [] == upstream.requests
 
 
