@@ -51,7 +51,7 @@ function isoFormat(head: Uint8Array): Format | null {
 export interface ImageTraits {
   /** It moves; drawn anew it would stand still. */
   isAnimated: boolean;
-  /** It has Exif or XMP data: the place where it was taken, and how it is turned. */
+  /** It has Exif, XMP or IPTC data: the place where it was taken, and how it is turned. */
   hasMetadata: boolean;
 }
 
@@ -71,6 +71,10 @@ export function traitsOf(bytes: Uint8Array, format: Format): ImageTraits {
   }
 }
 
+const PNG_TEXTS = new Set(["iTXt", "tEXt", "zTXt"]);
+/** The name of a text that is XMP, or Exif or IPTC data as ImageMagick keeps them. */
+const PNG_METADATA = /^(?:XML:com\.adobe\.xmp|Raw profile type )/;
+
 /** Looks at the names of the chunks. `acTL` stands before the image if there are further frames. */
 function pngTraits(bytes: Uint8Array): ImageTraits {
   const traits = { isAnimated: false, hasMetadata: false };
@@ -78,19 +82,19 @@ function pngTraits(bytes: Uint8Array): ImageTraits {
     const name = text(bytes, at + 4, 4);
     if (name === "acTL") traits.isAnimated = true;
     if (name === "eXIf") traits.hasMetadata = true;
-    if (name === "iTXt" && text(bytes, at + 8, 17) === "XML:com.adobe.xmp")
+    if (PNG_TEXTS.has(name) && PNG_METADATA.test(text(bytes, at + 8, 17)))
       traits.hasMetadata = true;
   }
   return traits;
 }
 
-/** Looks for an APP1 segment, which has Exif or XMP, before the image's own data. */
+/** Looks for APP1, which has Exif or XMP, or APP13, which has IPTC, before the image's own data. */
 function jpegHasMetadata(bytes: Uint8Array): boolean {
-  const [filler, app1, startOfScan, endOfImage] = [0xff, 0xe1, 0xda, 0xd9];
+  const [filler, app1, app13, startOfScan, endOfImage] = [0xff, 0xe1, 0xed, 0xda, 0xd9];
   let at = 2;
   while (at + 4 <= bytes.length && bytes[at] === 0xff) {
     const marker = bytes[at + 1]!;
-    if (marker === app1) return true;
+    if (marker === app1 || marker === app13) return true;
     if (marker === startOfScan || marker === endOfImage) return false;
     at += marker === filler ? 1 : 2 + ((bytes[at + 2]! << 8) | bytes[at + 3]!);
   }

@@ -58,6 +58,18 @@ test.each<[string, Format, string, object]>([
     telling,
   ],
   ["a PNG with XMP", "image/png", PNG_HEAD + pngChunk("iTXt", "XML:com.adobe.xmp\0"), telling],
+  [
+    "a PNG with Exif data from ImageMagick",
+    "image/png",
+    PNG_HEAD + pngChunk("zTXt", "Raw profile type exif\0"),
+    telling,
+  ],
+  [
+    "a JPEG with IPTC data, which name the place",
+    "image/jpeg",
+    "\xff\xd8" + jpegSegment("\xe0", "JFIF\0") + jpegSegment("\xed", "Photoshop 3.0\0"),
+    telling,
+  ],
   ["a PNG with a comment", "image/png", PNG_HEAD + pngChunk("iTXt", "Comment\0"), still],
   ["a PNG whose pixels spell names", "image/png", PNG_HEAD + pngChunk("IDAT", "acTLeXIf"), still],
   [
