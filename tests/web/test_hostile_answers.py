@@ -133,7 +133,7 @@ async def test_an_image_is_asked_for_only_after_a_click(
 
     for image in await tab.page.get_by_role("img", name="A canal").all():
         await expect(image).to_have_js_property("complete", True)
-    assert len(tab.page.context.pages) == 1, "the link around the image was followed"
+    assert 1 == len(tab.page.context.pages), "the link around the image was followed"
     assert asked
     assert not any("referer" in each for each in asked)
 

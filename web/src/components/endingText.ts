@@ -5,22 +5,22 @@ import { formatTime } from "./formatTime";
 
 type Translate = (key: string, named?: Record<string, unknown>) => string;
 
-/** The texts of the page's language, as `useI18n` returns them. */
-export interface Texts {
+/** What translates into the page's language, as `useI18n` returns it. */
+export interface Translator {
   t: Translate;
   te: (key: string) => boolean;
   locale: string;
 }
 
 /** Of an error the sentence for its code; an unknown code is shown as it is. */
-export function errorText(code: string, { t, te }: Pick<Texts, "t" | "te">): string {
+export function errorText(code: string, { t, te }: Pick<Translator, "t" | "te">): string {
   return t(te(`errors.${code}`) ? `errors.${code}` : "errors.other", { code });
 }
 
 /** The text below an answer that has ended; empty if it is simply complete. */
 export function endingText(
   answer: Pick<DisplayedMessage, "status" | "finishReason" | "error" | "blocks" | "waiting">,
-  texts: Texts,
+  texts: Translator,
 ): string {
   const { t } = texts;
   const { status, finishReason, error, blocks, waiting } = answer;
@@ -43,7 +43,7 @@ export function endingText(
 /** What an answer that has not ended waits for; empty if it waits for the model only. */
 export function waitingText(
   { status, waiting }: Pick<DisplayedMessage, "status" | "waiting">,
-  texts: Texts,
+  texts: Translator,
 ): string {
   const { t } = texts;
   if (!waiting) return "";

@@ -1,7 +1,7 @@
 /** Why something failed, as text. */
 
 import { useI18n } from "vue-i18n";
-import { errorText, type Texts } from "./endingText";
+import { errorText, type Translator } from "./endingText";
 
 /** Returns a function from an error's code to its text. */
 export function useErrorText(): (code: string) => string {
@@ -10,7 +10,7 @@ export function useErrorText(): (code: string) => string {
 }
 
 /** The texts of the page's language at the moment of each call. */
-export function useTexts(): () => Texts {
+export function useTexts(): () => Translator {
   const { t, te, locale } = useI18n();
   return () => ({ t, te, locale: locale.value });
 }

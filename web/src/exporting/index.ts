@@ -1,12 +1,12 @@
 /** Saving a conversation as a file. */
 
 import type { Api, Conversation, Message } from "../api";
-import type { Texts } from "../components/endingText";
+import type { Translator } from "../components/endingText";
 import { pathTo } from "../state/messageTree";
 import { toMarkdown } from "./markdown";
 
 /** Markdown has the branch that is shown, JSON has everything as the API returns it. */
-export type Format = "markdown" | "json";
+export type ExportFormat = "markdown" | "json";
 
 /** Characters of a title in a file's name: with four bytes each they fit the 255 that systems take. */
 const MAX_NAME_CHARS = 60;
@@ -16,8 +16,8 @@ export async function save(
   api: Pick<Api, "conversation" | "messages">,
   id: string,
   leaf: string | null,
-  format: Format,
-  texts: Texts,
+  format: ExportFormat,
+  texts: Translator,
 ): Promise<void> {
   const [conversation, messages] = await Promise.all([api.conversation(id), loadAll(api, id)]);
   const [extension, type, content] =

@@ -1,14 +1,14 @@
 /** A conversation as Markdown, for people to read on elsewhere. */
 
 import type { Conversation, Message } from "../api";
-import { endingText, type Texts } from "../components/endingText";
+import { endingText, type Translator } from "../components/endingText";
 import type { Block, ToolCallBlock } from "../stream";
 
 /** The messages of one branch, in order, below the conversation's title. */
 export function toMarkdown(
   conversation: Pick<Conversation, "title" | "system">,
   branch: readonly Message[],
-  texts: Texts,
+  texts: Translator,
 ): string {
   const { t } = texts;
   const title = oneLine(conversation.title ?? "") || t("list.untitled");
@@ -21,7 +21,7 @@ export function toMarkdown(
   return `${sections.join("\n\n")}\n`;
 }
 
-function sectionsOf(message: Message, texts: Texts): string[] {
+function sectionsOf(message: Message, texts: Translator): string[] {
   const { t } = texts;
   const { role, model, blocks, status, finish_reason: finishReason, error } = message;
   const name = t(role === "user" ? "role.question" : "role.answer");
@@ -32,7 +32,7 @@ function sectionsOf(message: Message, texts: Texts): string[] {
   return ending ? [...sections, `*${ending}*`] : sections;
 }
 
-function textOf(block: Block, { t }: Texts): string {
+function textOf(block: Block, { t }: Translator): string {
   switch (block.type) {
     case "text":
       return withFenceClosed(block.text.trim());

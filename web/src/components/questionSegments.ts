@@ -1,12 +1,12 @@
 /**
- * The parts of a question: what its writer meant as text, and what as code.
+ * The segments of a question: what its writer meant as text, and what as code.
  *
  * A question is no Markdown: asterisks and leading numbers remain as they were typed. But code is
  * pasted into it, between fences or just so.
  */
 
-/** A part of a question. */
-export interface QuestionPart {
+/** A segment of a question. */
+export interface QuestionSegment {
   readonly kind: "text" | "code";
   readonly text: string;
   /** What the opening fence says; empty for other code. */
@@ -21,9 +21,9 @@ const INDENTED = /^(?: {2,}|\t)\s*(?![-*+•·]\s|\d+[.)、]|[a-z][.)]\s)\S/;
 /** The end of a statement or of the head of a block. */
 const CODE_END = /(?:[;{}]|\)\s*:|=>|\)\s*\{.*)\s*$/;
 
-/** The parts of `text` in their order. */
-export function questionParts(text: string): readonly QuestionPart[] {
-  const parts: QuestionPart[] = [];
+/** The segments of `text` in their order. */
+export function questionSegments(text: string): readonly QuestionSegment[] {
+  const parts: QuestionSegment[] = [];
   let lines: string[] = [];
   let fence: { mark: string; language: string } | undefined;
   const endLines = () => {
@@ -50,8 +50,8 @@ function isEnd(line: string, mark: string): boolean {
 }
 
 /** The parts of a text without fences: its paragraphs, joined to others of their kind. */
-function unfenced(text: string): QuestionPart[] {
-  const parts: QuestionPart[] = [];
+function unfenced(text: string): QuestionSegment[] {
+  const parts: QuestionSegment[] = [];
   // The blank lines between paragraphs are parts of the split, too.
   for (const piece of text.split(/(\n(?:[ \t]*\n)+)/)) {
     const last = parts.at(-1);

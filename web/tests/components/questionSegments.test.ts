@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { codeSpans, questionParts } from "../../src/components/questionParts";
+import { codeSpans, questionSegments } from "../../src/components/questionSegments";
 
 const text = (text: string) => ({ kind: "text", text, language: "" });
 const code = (text: string, language = "") => ({ kind: "code", text, language });
@@ -25,7 +25,7 @@ describe("code in a question is set as code", () => {
     ['{\n  "a": [1]\n}', [code('{\n  "a": [1]\n}')]],
     ["\n\n    indented\n  all", [code("    indented\n  all")]],
   ])("%j", (question, parts) => {
-    expect(questionParts(question)).toEqual(parts);
+    expect(questionSegments(question)).toEqual(parts);
   });
 });
 
@@ -39,7 +39,7 @@ describe("what is no code remains text, as it was typed", () => {
     "Use ```inline``` fences here",
     "1. one;\n2. two.\n3. three",
   ])("%j", (question) => {
-    expect(questionParts(question)).toEqual([text(question)]);
+    expect(questionSegments(question)).toEqual([text(question)]);
   });
 });
 
