@@ -1,7 +1,9 @@
 /** Splits a growing answer into what a screen reader speaks: sentences, formulas in words, and code by name only. */
 
-/** A run of backticks or tildes that opens or closes a code block. */
-const FENCE = /[ \t>]*(`{3,}(?=[^`\n]*(?:\n|$))|~{3,})/y;
+/** A run of backticks or tildes that opens a code block, also in a list's item. */
+const FENCE = /[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*(`{3,}(?=[^`\n]*(?:\n|$))|~{3,})/y;
+/** One that may close it. With a language after it, it is a line of the code, as in code in Markdown. */
+const FENCE_END = /^[ \t>]*([`~])\1+\s*$/;
 const TABLE_ROW = /[ \t]*\|/y;
 /** The number of a list's item, whose full stop ends no sentence. */
 const ITEM_NUMBER = /[ \t>]*\d+[.)][ \t]+/y;
@@ -123,7 +125,7 @@ export class SentenceSplitter {
       this.#fence = fence ?? null;
       return this.codeText;
     }
-    if (fence?.startsWith(this.#fence)) this.#fence = null;
+    if (fence?.startsWith(this.#fence) && FENCE_END.test(line)) this.#fence = null;
     return "";
   }
 

@@ -42,6 +42,16 @@ test.each([
     ["See:", "Code.", "Done."],
   ],
   [
+    "code with the beginning of other code in it ends once",
+    ["```markdown\n```js\nlet a;\n```\nAfter it. Then"],
+    ["Code.", "After it.", "Then"],
+  ],
+  [
+    "code that begins beside a list's number ends, too",
+    ["1. ```sh\n   - ```\n   ls\n   ```\n2. After it. Then"],
+    ["Code.", "2. After it.", "Then"],
+  ],
+  [
     "a code block ends with a fence of its own kind and length",
     ["````md\n```js\nlet a.\n```\n~~~\n````\nDone."],
     ["Code.", "Done."],
