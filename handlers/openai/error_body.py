@@ -61,7 +61,9 @@ class ErrorObject(msgspec.Struct, frozen=True):
 class ErrorBody(msgspec.Struct, frozen=True):
     """The body of an error response, and the data of an event that ends a stream by an error."""
 
-    error: Annotated[ErrorObject, Meta(description="Why it was refused, or failed.")]
+    error: Annotated[
+        ErrorObject, Meta(description="Why the request was refused, or the answer failed.")
+    ]
 
 
 def error_body(error: ErrorResponse, request_id: str | None) -> ErrorBody:
