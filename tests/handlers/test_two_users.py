@@ -13,6 +13,7 @@ from tornado.web import Application, RequestHandler
 from app.server import Server
 from handlers.authorization import Access
 from handlers.base import BaseHandler
+from handlers.openai.response_items import item_id
 from sockets.body_limiter import BodyLimiter
 from storage.values import conversation_of
 from tests.auth_servers import AuthServers, KeyHolder
@@ -114,7 +115,7 @@ class Things(NamedTuple):
 
     def path(self, pattern: str) -> str:
         """A route's path to it."""
-        item = f"/items/msg_{self.answer.rpartition('-')[2]}_1"  # behind the reasoning
+        item = f"/items/{item_id(self.answer, 'text', 1)}"  # behind the reasoning
         return pattern.replace(f"/items/{ID}", item).replace(ID, self._id_for(pattern))
 
     def body(self, body: Any) -> Any:
