@@ -36,6 +36,7 @@ export const errors = {
   bad_request: "The server cannot read the request.",
   invalid_json: "The server cannot read the request.",
   invalid_body: "The server does not take this question as it was sent.",
+  invalid_query: "The server does not take the address as it was asked for.",
   invalid_limit: "The server does not take the length of the list that was asked for.",
   invalid_order: "The server does not take the order of the list that was asked for.",
   invalid_status: "The server does not take the status that was asked for.",

@@ -36,6 +36,7 @@ export const errors: typeof english = {
   bad_request: "服务器无法读取这个请求。",
   invalid_json: "服务器无法读取这个请求。",
   invalid_body: "服务器不接受以这种形式发送的内容。",
+  invalid_query: "服务器不接受这样请求的地址。",
   invalid_limit: "服务器不接受所请求的列表长度。",
   invalid_order: "服务器不接受所请求的列表顺序。",
   invalid_status: "服务器不接受所请求的状态。",
