@@ -50,6 +50,7 @@ CLIENTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.gen_test
 async def test_a_stream_has_reasoning_text_and_usage(

@@ -30,17 +30,12 @@ from tests.clients.qwen import (
 from tests.clients.scripts import Script, Scripts
 from tests.upstreams import ScriptedUpstream
 
+pytestmark = pytest.mark.slow  # each starts Node with a page
+
 MAJORS = [5, 6, 7]
-
-
-def each_client(*quick: tuple[int, str]) -> pytest.MarkDecorator:
-    """Every major with Vue and with React; those that are not named are slow."""
-    clients = [(number, name) for number in MAJORS for name in ("vue", "react")]
-    return pytest.mark.parametrize(
-        ("major", "framework"),
-        [pytest.param(*each, marks=() if each in quick else pytest.mark.slow) for each in clients],
-    )
-
+EACH_CLIENT = pytest.mark.parametrize(
+    ("major", "framework"), [(major, name) for major in MAJORS for name in ("vue", "react")]
+)
 
 TOOLS = [{"name": TOOL, "parameters": PARAMETERS}]
 FILE = {"type": "file", "mediaType": "image/png", "url": IMAGE, "filename": "a.png"}
@@ -97,7 +92,7 @@ def text(message: Any) -> str:
     return "".join(part["text"] for part in parts(message, "text"))
 
 
-@each_client((6, "vue"))
+@EACH_CLIENT
 @pytest.mark.gen_test
 async def test_it_asks_with_an_image_and_shows_reasoning_and_text(
     headrace: Server, upstream: ScriptedUpstream, pages: Any, major: int, framework: str
@@ -118,7 +113,7 @@ async def test_it_asks_with_an_image_and_shows_reasoning_and_text(
     assert has_image(upstream.requests[0].json)
 
 
-@each_client((7, "vue"))
+@EACH_CLIENT
 @pytest.mark.gen_test
 async def test_a_tool_loop_is_one_message_also_when_it_is_loaded_again(
     headrace: Server, upstream: ScriptedUpstream, pages: Any, major: int, framework: str
@@ -162,7 +157,7 @@ def _told(message: Any) -> Any:
     return message["id"], message["role"], shown, message["metadata"]
 
 
-@each_client()
+@EACH_CLIENT
 @pytest.mark.gen_test
 async def test_it_resumes_after_a_reload_in_the_middle_and_after_the_end(
     headrace: Server, upstream: ScriptedUpstream, pages: Any, major: int, framework: str
@@ -192,7 +187,7 @@ async def test_it_resumes_after_a_reload_in_the_middle_and_after_the_end(
     assert 1 == len(upstream.requests)
 
 
-@each_client()
+@EACH_CLIENT
 @pytest.mark.gen_test
 async def test_it_resumes_on_the_same_page_after_the_network_changed(
     headrace: Server, upstream: ScriptedUpstream, pages: Any, major: int, framework: str
@@ -229,7 +224,7 @@ def _of(values: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: values[name] for name in names}
 
 
-@each_client((5, "vue"))
+@EACH_CLIENT
 @pytest.mark.gen_test
 async def test_calls_that_were_received_are_not_carried_out_again(
     headrace: Server, upstream: ScriptedUpstream, pages: Any, major: int, framework: str
@@ -246,7 +241,7 @@ async def test_calls_that_were_received_are_not_carried_out_again(
     assert first["messages"] == seen["messages"]
 
 
-@each_client()
+@EACH_CLIENT
 @pytest.mark.gen_test
 async def test_it_regenerates_and_edits(
     headrace: Server, upstream: ScriptedUpstream, pages: Any, major: int, framework: str
@@ -286,7 +281,7 @@ def _said(message: Any) -> str:
     return content if isinstance(content, str) else "".join(part["text"] for part in content)
 
 
-@each_client()
+@EACH_CLIENT
 @pytest.mark.gen_test
 async def test_a_stop_reaches_the_server_and_a_new_question_stops_what_nobody_reads(
     headrace: Server, upstream: ScriptedUpstream, pages: Any, major: int, framework: str
@@ -314,7 +309,7 @@ async def test_a_stop_reaches_the_server_and_a_new_question_stops_what_nobody_re
     assert [1, 3, 5] == [len(request.json["input"]["messages"]) for request in upstream.requests]
 
 
-@each_client()
+@EACH_CLIENT
 @pytest.mark.gen_test
 async def test_every_ending_is_seen_for_what_it_is(
     headrace: Server, upstream: ScriptedUpstream, pages: Any, major: int, framework: str
@@ -345,7 +340,6 @@ async def test_every_ending_is_seen_for_what_it_is(
 @pytest.mark.parametrize(
     ("major", "framework"), [(6, "vue"), *((major, "react") for major in MAJORS)]
 )
-@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_it_survives_a_server_that_is_killed(
     killable: KillableServer, upstream: ScriptedUpstream, pages: Any, major: int, framework: str

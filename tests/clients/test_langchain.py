@@ -53,6 +53,7 @@ def by(request: pytest.FixtureRequest) -> str:
     return name
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_stream_has_text_and_usage(
     by: str, headrace: Server, upstream: ScriptedUpstream
@@ -73,6 +74,7 @@ async def test_a_stream_has_text_and_usage(
         assert THOUGHT == "".join(block.get("reasoning", "") for block in blocks)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_tool_is_called_and_its_result_answered(
     by: str, headrace: Server, upstream: ScriptedUpstream

@@ -27,6 +27,7 @@ from tests.upstreams import ScriptedUpstream
 MODELS = {"chat": OpenAIChatCompletionsModel, "responses": OpenAIResponsesModel}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", sorted(MODELS))
 @pytest.mark.gen_test
 async def test_an_agent_calls_its_tool_and_streams_the_answer(

@@ -25,6 +25,7 @@ SCRIPT = "openai_chat.js"
 ASK: Any = {"model": MODEL, "messages": MESSAGES}
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_stream_has_reasoning_text_and_usage(
     headrace: Server, upstream: ScriptedUpstream, node: Scripts

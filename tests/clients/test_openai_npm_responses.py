@@ -28,6 +28,7 @@ SCRIPT = "openai_responses.js"
 ASK: Any = {"model": MODEL, "instructions": INSTRUCTIONS, "input": INPUT}
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_stream_has_reasoning_and_text(
     headrace: Server, upstream: ScriptedUpstream, node: Scripts

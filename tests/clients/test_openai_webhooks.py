@@ -75,6 +75,7 @@ async def test_the_python_sdk_refuses_what_is_changed_or_old(receiver: Receiver)
     sdk.webhooks.verify_signature(b"{}", headers)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_the_npm_sdk_unwraps_every_event_and_refuses_what_is_changed(
     serve: Serving,

@@ -44,6 +44,7 @@ async def test_a_path_is_the_same_with_it_and_without(headrace: Server, path: st
     assert with_it.status == (await call(headrace.url, "HEAD", BASE + path)).status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     [
@@ -103,6 +104,7 @@ async def test_a_ticket_opens_below_it(
     assert "complete" == (await reader.end())["status"]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_its_description_says_where_it_is(headrace: Server) -> None:
     described = await call(headrace.url, "GET", "/api/openapi.json")

@@ -55,6 +55,7 @@ def largest_step(counts: list[int]) -> int:
     return max(after - before for before, after in pairwise(counts))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_connected", [False, True])
 @pytest.mark.gen_test
 async def test_no_turn_of_the_loop_begins_more_than_a_few_questions(

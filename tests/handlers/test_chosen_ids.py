@@ -33,6 +33,7 @@ async def said(server: Server) -> list[Any]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_deleted_chat_begins_anew_at_once(
     serve: Serving, with_store: dict[str, Any], upstream: ScriptedUpstream

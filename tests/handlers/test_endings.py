@@ -93,6 +93,7 @@ async def test_a_provider_that_is_not_there(serve: Serving) -> None:
     assert ("failed", "provider_unreachable", "") == await _failure(server)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("timeouts", "tokens", "code"),
     [
@@ -156,6 +157,7 @@ async def test_an_answer_past_its_bound_is_cut_and_what_fits_is_kept(
     assert upstream.closed.is_set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dialect", "settings"),
     [

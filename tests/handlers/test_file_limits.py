@@ -20,6 +20,7 @@ from tests.serving import Serving
 from tests.upstreams import ScriptedUpstream
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_files_count_in_the_quota(
     serve: Serving,
@@ -95,6 +96,7 @@ async def test_files_of_live_answers_are_bounded_together(
     assert 200 == (await ask(server, text(), image(large))).status
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_question_that_finds_its_conversation_busy_leaves_no_file(
     serve: Serving,

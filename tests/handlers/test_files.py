@@ -31,6 +31,7 @@ from tests.steps import JSON
 from tests.upstreams import ScriptedUpstream
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_images_and_files_are_stored_sent_to_the_model_and_given_back(
     serve: Serving,
@@ -78,6 +79,7 @@ async def test_images_and_files_are_stored_sent_to_the_model_and_given_back(
     assert "inline" == (await get(server, blocks[0]["file_id"])).headers["content-disposition"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "part",
     [
@@ -176,6 +178,7 @@ def test_an_address_of_gemini_is_that_of_a_file_unless_it_is_called_an_image() -
     assert {"content": [part]} == body
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "content", "name"),
     [
@@ -290,6 +293,7 @@ async def test_what_is_no_file_is_refused_by_its_content_and_nothing_is_stored(
     assert [] == (await call(server.url, "GET", "/api/v1/conversations")).body["data"]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_retry_with_the_same_bytes_is_the_same_question_and_another_image_is_not(
     serve: Serving,
@@ -312,6 +316,7 @@ async def test_a_retry_with_the_same_bytes_is_the_same_question_and_another_imag
     assert 1 == len(sources[0].prompts)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_regenerating_and_asking_on_send_the_files_again(
     serve: Serving,
@@ -342,6 +347,7 @@ async def test_regenerating_and_asking_on_send_the_files_again(
         assert 2 == len(prompt.files)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_addresses_are_passed_on_and_never_called(
     serve: Serving,

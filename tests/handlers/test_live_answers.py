@@ -20,6 +20,7 @@ async def get(server: Server, path: str) -> Response:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_what_runs_is_listed_and_named_by_its_conversation_until_it_ends(
     serve: Serving, with_store: dict[str, Any], upstream: ScriptedUpstream

@@ -69,6 +69,7 @@ async def test_images_files_and_reasoning_are_sent_again_after_a_restart(
     assert {"input_tokens": 7, "output_tokens": 11, "cached_tokens": 2}.items() <= usage.items()
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_an_option_that_the_api_lacks_is_refused_before_the_question_is_stored(
     serve: Serving, with_store: dict[str, Any], upstream: ScriptedUpstream

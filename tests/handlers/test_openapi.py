@@ -211,6 +211,7 @@ class Described:
         return response
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_real_responses_are_as_they_are_described(
     headrace: Server, upstream: ScriptedUpstream

@@ -216,6 +216,7 @@ async def test_every_route_tells_who_has_seen_the_end_to_stop(ask: Ask, route: s
             assert 204 == (await come(query, **header)).status
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_every_door_replaces_what_was_never_kept(ask: Ask) -> None:
     asked = await ask("chat")

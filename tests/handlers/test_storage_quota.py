@@ -165,6 +165,7 @@ async def test_who_waits_for_a_look_that_fails_is_told_so_and_looks_no_more(
     assert await quota.take("ada", 1) is not None
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_far_from_the_quota_the_store_is_asked_once(
     serve: Serving, settings: dict[str, Any], store: FaultyStorage
@@ -175,6 +176,7 @@ async def test_far_from_the_quota_the_store_is_asked_once(
     assert 1 == store.calls.count("stored_bytes")
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_zero_lifts_it_and_nothing_is_looked_at(
     serve: Serving, settings: dict[str, Any], store: FaultyStorage

@@ -121,6 +121,7 @@ async def test_an_answer_that_fails_after_a_sign_breaks_off_and_a_retry_says_why
     assert (502, "stream_broken") == (again.status, again.body["error"]["code"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fails", [False, True])
 @pytest.mark.gen_test
 async def test_to_http_1_0_the_close_is_the_end_and_an_error_is_written(

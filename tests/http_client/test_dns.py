@@ -103,6 +103,7 @@ async def test_who_gives_up_takes_the_lookup_from_nobody(server: NameServer) -> 
     assert [(V4, ("192.0.2.1", 443))] == await stays
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 @pytest.mark.parametrize("trouble", [None, AT_A_LOSS])
 async def test_while_the_name_server_fails_the_last_good_address_serves(
@@ -151,6 +152,7 @@ async def known(server: NameServer, monkeypatch: pytest.MonkeyPatch) -> CachingR
     return looking
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_silence_is_waited_for_once_and_not_by_everybody_who_comes(
     server: NameServer, monkeypatch: pytest.MonkeyPatch

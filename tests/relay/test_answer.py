@@ -54,6 +54,7 @@ def _empty() -> Answer:
     return Answer("c-a", "c", "c-q", "openai/m")
 
 
+@pytest.mark.slow
 @given(st.lists(_growth, max_size=90), st.data())
 def test_pieces_cut_anywhere_fold_into_the_same_blocks(growths, data) -> None:
     answer = _grown(growths)

@@ -215,6 +215,7 @@ async def test_the_time_for_a_head_is_each_requests_own(serve: Serving) -> None:
     assert b"" == await _read_all(connection.stream)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [b"", HEALTH + b"\r\n"])
 @pytest.mark.gen_test
 async def test_who_asks_for_nothing_is_cut_off(serve: Serving, first: bytes) -> None:

@@ -166,6 +166,7 @@ async def test_who_asks_gets_through_a_rush_that_comes_in_the_same_turn(
     kept.close()
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_who_says_nothing_or_waits_for_long_is_let_go(
     serve: Serving, store: FaultyStorage, monkeypatch: pytest.MonkeyPatch

@@ -222,6 +222,7 @@ async def test_a_store_of_the_first_stage_lists_protocols_once_it_is_migrated(
     assert [answer.id] == [each.id for each in page.data]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_each_list_is_read_from_its_index_in_mongodb(
     mongo: Place, database: Database[dict[str, Any]], commands: Commands

@@ -263,6 +263,7 @@ async def test_a_branch_that_others_are_interleaved_with_is_read_in_a_handful_of
         assert 6 >= len(commands.sent)  # with the place of the one that is named
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_branch_that_nothing_lies_between_is_read_in_one_command_and_a_look(
     mongo: Place, commands: Commands
@@ -280,6 +281,7 @@ async def test_a_branch_that_nothing_lies_between_is_read_in_one_command_and_a_l
     assert ["find", "find"] == [next(iter(command)) for command in commands.sent]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_what_lies_between_is_read_without_its_texts(
     mongo: Place, commands: Commands

@@ -262,6 +262,7 @@ async def test_growth_that_lands_in_the_middle_of_a_deletion_does_not_stay(
     assert await deleting.next_deletion() is None  # it is remembered, and not due
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_what_came_late_from_one_who_died_is_cleared_when_the_deletion_is_forgotten(
     mongo: Place, database: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
@@ -287,6 +288,7 @@ async def test_what_came_late_from_one_who_died_is_cleared_when_the_deletion_is_
 # Whatever goes wrong
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_transaction_of_a_deletion_is_as_small_for_many_messages_as_for_one(
     mongod: ReplicaSet, local: Place, monkeypatch: pytest.MonkeyPatch

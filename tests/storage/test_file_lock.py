@@ -235,6 +235,7 @@ async def test_a_shell_that_comes_and_goes_takes_nothing_with_it(
     await storage.close()
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_what_looks_at_the_file_within_the_servers_process_leaves_its_locks(
     file: Path,

@@ -55,6 +55,7 @@ async def test_a_dead_processes_answers_are_orphans_with_their_growth(
     assert not await dead.end_answer(orphaned.id, "dead", ending(TextBlock("so far and on")))
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_whoever_was_cut_off_judges_nobody(
     mongo: Place, database: Database[dict[str, Any]]
@@ -283,6 +284,7 @@ async def test_requests_of_a_dead_process_do_not_count(
     assert await owner.peer_requests() == requests
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_requests_run_out_with_their_lease(mongo: Place) -> None:
     owner, reader = await mongo.open("owner"), await mongo.open("reader", lease_seconds=0.2)

@@ -69,6 +69,7 @@ async def test_a_collection_made_by_hand_gets_its_validator_and_keeps_one_it_has
     assert {"later": 2} == database["chunks"].options()["validator"]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_every_document_carries_its_schema_version_and_must(
     mongo: Place, database: Database[dict[str, Any]]
@@ -134,6 +135,7 @@ async def test_a_url_that_the_driver_refuses_keeps_its_password(url: str) -> Non
     assert "s3" not in told(refused.value)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_deleted_conversation_leaves_nothing_behind(
     mongo: Place, database: Database[dict[str, Any]]
@@ -150,6 +152,7 @@ async def test_a_deleted_conversation_leaves_nothing_behind(
     assert left == {other.conversation_id}
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_messages_from_before_there_were_branches_can_be_read_and_gone_on_from(
     mongo: Place, database: Database[dict[str, Any]]

@@ -46,6 +46,7 @@ def sent(commands: Commands, name: str) -> int:
     return sum(name in command for command in commands.sent)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_burst_of_questions_shares_a_few_transactions(
     mongo: Place, commands: Commands
@@ -90,6 +91,7 @@ async def test_a_batch_stores_what_one_question_would(mongo: Place) -> None:
         assert await storage.stored_bytes("alice") == await storage.stored_bytes(each.user)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_title_that_is_there_stays_and_a_missing_one_is_set(mongo: Place) -> None:
     storage = await mongo.open()

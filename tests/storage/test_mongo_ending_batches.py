@@ -44,6 +44,7 @@ async def test_endings_that_come_together_share_a_command(mongo: Place, commands
         assert (Status.COMPLETE, (TextBlock(answer.id),)) == (stored.status, stored.blocks)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_an_ending_that_is_not_the_owners_any_more_is_told_and_no_other(
     mongo: Place, commands: Commands

@@ -17,6 +17,7 @@ from tests.storage.samples import begun, conversation, exchange
 from tests.storage.sqlite_files import damage_table
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_question_that_no_document_holds_is_too_large_and_not_kept(mongo: Place) -> None:
     storage = await mongo.open()

@@ -117,6 +117,7 @@ async def test_a_migration_counts_what_an_sqlite_file_has(tmp_path: Path) -> Non
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_the_sum_is_found_in_an_index_alone(
     mongo: Place, database: Database[dict[str, Any]]

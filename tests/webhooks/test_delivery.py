@@ -105,6 +105,7 @@ async def test_a_webhook_is_told_of_the_events_that_it_names(
     assert "response.failed" == received.event["type"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 @pytest.mark.gen_test
 async def test_what_is_not_accepted_is_sent_again_signed_anew_under_its_id(
@@ -159,6 +160,7 @@ async def test_a_receiver_that_was_down_is_told_when_it_is_back(
     assert {f"evt_{answer_id}" for answer_id in told} == {each.id for each in receiver.received}
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_receiver_that_wants_to_be_left_alone_is(
     serve: Serving,

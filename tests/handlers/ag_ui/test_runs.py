@@ -202,6 +202,7 @@ async def test_a_query_names_a_run_or_a_thread(agent: Agent) -> None:
     assert (400, "invalid_query") == (refused.status, refused.code)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_live_run_that_nobody_reads_makes_way_for_the_next_one(
     agent: Agent, upstream: ScriptedUpstream

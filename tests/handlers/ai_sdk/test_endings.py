@@ -104,6 +104,7 @@ async def test_a_shutdown_ends_an_answer_as_interrupted(
     assert "interrupted" == metadata_of(chunks)["status"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 @pytest.mark.gen_test
 async def test_a_stream_that_ends_before_its_answer_does_not_look_whole(

@@ -93,6 +93,7 @@ async def test_a_new_question_stops_a_live_answer_that_nobody_reads(
     assert ["stopped", "complete"] == [m["status"] for m in kept if m["role"] == "assistant"]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_new_question_waits_for_one_that_somebody_reads(
     chat: Chat, upstream: ScriptedUpstream

@@ -232,6 +232,7 @@ async def test_values_of_openais_and_qwens_ranges_reach_qwen(
     assert {**ours, **sent} == upstream.requests[0].json["parameters"]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 @pytest.mark.parametrize(
     ("fields", "param"),

@@ -106,6 +106,7 @@ async def test_a_stream_tells_every_item_and_ends_as_it_is_stored(
     assert [item.id for item in final.output] == [item.id for item in kept.output]
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_every_cut_resumes_exactly_by_the_plain_call_and_by_the_helper(
     client: openai.AsyncOpenAI, upstream: ScriptedUpstream
@@ -242,6 +243,7 @@ async def test_a_deleted_response_is_gone(
         await client.responses.retrieve(response.id)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 @pytest.mark.parametrize(
     ("fields", "param"),

@@ -147,10 +147,10 @@ def check_chat(data: st.DataObject) -> None:
     [
         check_native,
         check_chat,
-        pytest.param(check_responses, marks=pytest.mark.slow),
-        pytest.param(check_the_helper_of_responses, marks=pytest.mark.slow),
-        pytest.param(check_ai_sdk, marks=pytest.mark.slow),
-        pytest.param(check_ag_ui, marks=pytest.mark.slow),
+        check_responses,
+        check_the_helper_of_responses,
+        check_ai_sdk,
+        check_ag_ui,
     ],
 )
 def test_what_a_client_makes_of_an_answer_is_the_answer(
