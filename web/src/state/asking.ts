@@ -123,17 +123,20 @@ async function resume(): Promise<void> {
 async function putBackLeft(): Promise<void> {
   for (const entry of await outbox.leftBy(user.value)) {
     if (begun.has(entry.key)) continue; // this tab sends it
-    const keys = ("content" in entry.asked && entry.asked.attached) || [];
-    const attachments = await allKept(entry.user, keys);
+    const attachments = await attachmentsKeptWith(entry);
     restore(entry, attachments ?? []);
     if (!attachments) showNotice("attachments_lost");
   }
 }
 
+/** The attachments of a question of an earlier page; null if not all of them are there any more. */
+function attachmentsKeptWith({ asked, user }: outbox.OutboxEntry): Promise<Attachment[] | null> {
+  return allKept(user, ("content" in asked && asked.attached) || []);
+}
+
 /** Send a question of an earlier page, if its attachments are still there; else put back its text. */
 async function deliverKept(entry: outbox.OutboxEntry): Promise<void> {
-  const keys = ("content" in entry.asked && entry.asked.attached) || [];
-  const attachments = await allKept(entry.user, keys);
+  const attachments = await attachmentsKeptWith(entry);
   if (attachments) return deliver(entry, attachments);
   outbox.remove(entry);
   restore(entry, []);
