@@ -15,7 +15,7 @@ import msgspec
 
 from handlers.errors import ApiError
 from model.blocks import Block, FileBlock, ImageBlock
-from relay.file_threads import decode_base64, decode_percent, encode_base64
+from relay.file_threads import decode_base64, decode_percent, encode_base64, standard_base64
 from relay.question_files import NewFile
 
 DATA = "data:"
@@ -93,11 +93,12 @@ def _file_in(block: ImageBlock | FileBlock, max_bytes: int) -> NewFile:
     head, comma, text = (block.url or "").partition(",")
     if not comma:
         raise _invalid("has a data: URI without a comma")
-    if len(text) * 3 // 4 > max_bytes + 2:
-        raise _too_large(max_bytes)
     try:
         if _BASE64.search(head):
-            data, base64 = decode_base64(text), text
+            base64 = standard_base64(text)
+            if len(base64) * 3 // 4 > max_bytes + 2:
+                raise _too_large(max_bytes)
+            data = decode_base64(base64)
         else:
             data = decode_percent(text)
             base64 = encode_base64(data)

@@ -52,11 +52,23 @@ _BASE64 = Meta(description="The content in base64.", examples=["iVBORw0KGgo="])
 
 
 def check_address(url: str) -> None:
-    """Return if `url` is an https address or a `data:` URI. Raises ValueError."""
+    """Return if `url` is an https address or a `data:` URI. Raises ValueError, which says what to
+    do and does not quote it.
+    """
     if url.startswith(DATA):
         return
-    if len(url) > _MAX_URL_CHARS or re.fullmatch(_HTTPS, url) is None:
-        raise ValueError("Expected an https address without a password, or a data: URI")
+    if url.startswith("http:"):
+        raise ValueError("Expected an https address, not http; or send the content as a data: URI")
+    if len(url) > _MAX_URL_CHARS:
+        raise ValueError(
+            f"Expected an address of at most {_MAX_URL_CHARS:,} characters; or send the content as "
+            "a data: URI"
+        )
+    if re.fullmatch(_HTTPS, url) is None:
+        raise ValueError(
+            "Expected an https address in ASCII, without a space or a password; or send the "
+            "content as a data: URI"
+        )
 
 
 class Base64Source(Body, frozen=True, kw_only=True, tag_field="type", tag="base64"):

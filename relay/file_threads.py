@@ -24,6 +24,9 @@ _THREADS = 2
 _CHARS = 65_536
 _BYTES = 49_152
 
+# From the alphabet of base64 in addresses to the other one.
+_STANDARD = bytes.maketrans(b"-_", b"+/")
+
 
 class FileThreads:
     """A few threads for work on large contents; further work waits for a free one."""
@@ -38,6 +41,30 @@ class FileThreads:
     def close(self) -> None:
         """Drop the work that waits for a thread."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def standard_base64(text: str) -> str:
+    """Base64 as all providers take it: in one line, with `+`, `/` and its padding.
+
+    Many encoders break lines (Android's, Python's `encodebytes`), write `-` and `_`, or leave the
+    padding out: what they mean is beyond doubt. A space is not, since some were a `+` in a form.
+
+    Raises ValueError for characters of no encoder.
+    """
+    text = text.strip()
+    if any(character in text for character in "\r\n-_%"):
+        if "%" in text:  # addresses may have any character in percent-encoding
+            text = decode_percent(text).decode("ascii")
+        pieces = (text[start : start + _CHARS] for start in range(0, len(text), _CHARS))
+        text = b"".join(_in_turn(_standard, piece) for piece in pieces).decode("ascii")
+    if len(text) % 4:
+        text = text.rstrip("=")
+        text += "=" * (-len(text) % 4)
+    return text
+
+
+def _standard(piece: str) -> bytes:
+    return piece.encode("ascii").translate(_STANDARD, b"\r\n")
 
 
 def decode_base64(text: str) -> bytes:

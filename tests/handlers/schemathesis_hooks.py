@@ -29,7 +29,10 @@ _TOGETHER = (
     "Expected either `messages` or `message`.",
     "The last message has the role `system`.",
     "A file has no `url`. Send a data: URI or an https address.",
-    "Expected an https address without a password, or a data: URI.",
+    "Expected an https address, not http; or send the content as a data: URI.",
+    "Expected an address of at most 2,048 characters; or send the content as a data: URI.",
+    "Expected an https address in ASCII, without a space or a password; or send the content as a "
+    "data: URI.",
     "The last message asks nothing: it has to have text, files, or the results of all tools that "
     "its last step called.",
     "`tool_choice` and `parallel_tool_calls` need `tools`.",

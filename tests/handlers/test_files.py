@@ -250,7 +250,7 @@ async def test_a_file_in_any_spelling_is_the_same_file(
         ({"type": "file", "url": data_uri(PNG)}, (400, "unsupported_file_type")),
         ({"type": "file", "url": data_uri(b"MZ\x00\x01")}, (400, "unsupported_file_type")),
         ({"type": "image", "url": "data:image/png;base64,iVBO*"}, (400, "invalid_file")),
-        ({"type": "image", "url": "data:image/png;base64,iVB"}, (400, "invalid_file")),
+        ({"type": "image", "url": "data:image/png;base64,iVBOR"}, (400, "invalid_file")),
         ({"type": "image", "url": "data:image/png;base64,iV==BORw"}, (400, "invalid_file")),
         ({"type": "image", "url": "data:image/png;base64,iVBOé==="}, (400, "invalid_file")),
         ({"type": "image", "url": "data:image/png;base64,"}, (400, "invalid_file")),
@@ -268,7 +268,7 @@ async def test_a_file_in_any_spelling_is_the_same_file(
         ({"fileData": {"mimeType": "image/png", "fileUri": "gs://a/b"}}, (400, "invalid_body")),
         ({"fileData": {"fileUri": "https://x.test/a"}}, (400, "invalid_body")),
         ({"image": "file:///etc/passwd"}, (400, "invalid_body")),
-        ({"image": "data:image/png;base64,iVB"}, (400, "invalid_file")),
+        ({"image": "data:image/png;base64,iVBOR"}, (400, "invalid_file")),
         # A `data:` URI begins after the first comma.
         ({"inlineData": {"mimeType": "text/plain,a", "data": "YWJj"}}, (400, "invalid_body")),
         ({"type": "document", "source": {"type": "base64", "media_type": "text/plain,a",

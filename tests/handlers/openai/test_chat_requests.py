@@ -1,5 +1,6 @@
 """What a chat completion's request becomes for the provider, and what of it is refused by name."""
 
+import base64
 from typing import Any
 
 import pytest
@@ -133,6 +134,24 @@ async def test_messages_become_a_prompt(headrace: Server, upstream: ScriptedUpst
     assert "low" == first["content"][0]["image_url"]["detail"]
     assert "What is it?" == first["content"][1]["text"]
     assert ("A dot.", "Sure?") == (answer["content"], question["content"])
+
+
+@pytest.mark.gen_test
+async def test_an_image_in_base64_of_any_encoder_is_sent_in_the_one_that_providers_take(
+    headrace: Server, upstream: ScriptedUpstream
+) -> None:
+    says(upstream)
+    in_lines = base64.encodebytes(PNG).decode()
+    bare = base64.urlsafe_b64encode(PNG + b"?").decode().rstrip("=")
+    contents = [f"data:image/png;base64,{written}" for written in (in_lines, bare)]
+    images = [{"type": "image_url", "image_url": {"url": content}} for content in contents]
+
+    response = await whole(headrace, user(images))
+
+    assert 200 == response.status, response.body
+    (question,) = upstream.requests[0].json["messages"]
+    sent = [part["image_url"]["url"] for part in question["content"]]
+    assert [data_uri(PNG, "image/png"), data_uri(PNG + b"?", "image/png")] == sent
 
 
 @pytest.mark.gen_test
@@ -292,6 +311,28 @@ async def test_messages_that_cannot_be_sent_are_refused(
     status, _, named = refusal(response)
     assert (400, param) == (status, named)
     assert [] == upstream.requests
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("address", "fault"),
+    [
+        ("http://intranet.test/a.png", "not http"),
+        (f"https://store.test/a.png?token={2048 * 'x'}", "at most 2,048 characters"),
+        ("https://store.test/图.png", "in ASCII"),
+        ("https://me:word@store.test/a.png", "without a space or a password"),
+    ],
+)
+async def test_the_refusal_of_an_address_says_what_is_wrong_with_it_and_what_to_do(
+    headrace: Server, address: str, fault: str
+) -> None:
+    response = await whole(headrace, user([{"type": "image_url", "image_url": {"url": address}}]))
+
+    assert (400, "invalid_body", "messages[0].content[0].image_url") == refusal(response)
+    message = response.body["error"]["message"]
+    assert fault in message
+    assert "send the content as a data: URI" in message
+    assert address not in message
 
 
 @pytest.mark.gen_test
