@@ -8,6 +8,7 @@
 import { AttachmentRefused, MAX_READ_BYTES, type Attachment } from "./attachment";
 import { formatOf, HEAD_BYTES, traitsOf, type Format, type ImageTraits } from "./formats";
 import { decodeImage, drawAnew, fittingSize, MAX_LOSSLESS_BYTES } from "./scaling";
+import { withoutMetadata } from "./stripping";
 import { decodeText } from "./text";
 
 /** Images that the server takes as they are. */
@@ -47,8 +48,12 @@ async function readImage(file: File, format: Format): Promise<ReadFile> {
     throw new AttachmentRefused(format === "image/heic" ? "heic" : "broken_image");
   });
   try {
-    const content = mayStay(bytes, format, traits, image)
-      ? new Blob([bytes], { type: format })
+    const stays = mayStay(bytes, format, traits, image);
+    const stripped = stays ? withoutMetadata(bytes, format) : null;
+    // Drawn anew it would stand still, and as it is it may tell where it was taken.
+    if (stripped === null && traits.isAnimated) throw new AttachmentRefused("broken_image");
+    const content = stripped
+      ? new Blob([stripped], { type: format })
       : await drawAnew(image, !PHOTOGRAPHS.has(format));
     return { kind: "image", name: file.name, content };
   } finally {
@@ -56,7 +61,7 @@ async function readImage(file: File, format: Format): Promise<ReadFile> {
   }
 }
 
-/** Whether an image is sent as it is: it moves, or it is small, upright and tells nothing. */
+/** Whether an image is sent as it is but for its metadata: it moves, or it is small and upright. */
 function mayStay(
   bytes: Uint8Array,
   format: Format,

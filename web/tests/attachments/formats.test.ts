@@ -14,7 +14,7 @@ const pngChunk = (name: string, content = "") =>
 const jpegSegment = (marker: string, content: string) =>
   `\xff${marker}\0${String.fromCharCode(content.length + 2)}${content}`;
 const webpChunk = (name: string, content: string) =>
-  `RIFF\0\0\0\0WEBP${name}${String.fromCharCode(content.length)}\0\0\0${content}`;
+  `RIFF${String.fromCharCode(content.length + 12)}\0\0\0WEBP${name}${String.fromCharCode(content.length)}\0\0\0${content}`;
 /** A GIF's head without a table of colours, and an image with a table of two. */
 const GIF_HEAD = "GIF89a\x02\0\x02\0\0\0\0";
 const GIF_FRAME = "\x2c\0\0\0\0\x02\0\x02\0\x80RGBRGB\x02\x02\x4c\x01\0";

@@ -6,7 +6,10 @@ import { fittingSize, MAX_LOSSLESS_BYTES } from "../../src/attachments/scaling";
 const PNG = "\x89PNG\r\n\x1a\n";
 const JPEG = "\xff\xd8\xff\xda\0\x02";
 const PHOTOGRAPH = "\xff\xd8\xff\xe1\0\x06Exif";
-const MOVING_GIF = "GIF89a\x02\0\x02\0\0\0\0" + "\x2c\0\0\0\0\x02\0\x02\0\0\x02\0".repeat(2);
+const movingGif = (frames: number) =>
+  "GIF89a\x02\0\x02\0\0\0\0" + "\x2c\0\0\0\0\x02\0\x02\0\0\x02\0".repeat(frames) + ";";
+/** A PNG's chunk that says that there are two frames. */
+const FRAMES = "\0\0\0\x08acTL\0\0\0\x02\0\0\0\0crc!";
 const HEIC = "\0\0\0\x18ftypheic\0\0\0\0mif1heic";
 const options = { maxBytes: 10_000, readsChinese: false };
 
@@ -98,9 +101,27 @@ test("an image that fits but takes many bytes is drawn anew", async () => {
 test("an image that moves stays as it is, however large, up to the server's limit", async () => {
   Object.assign(browser, { width: 4000, height: 4000 });
 
-  expect((await readAttachment(file(MOVING_GIF), options)).content.type).toBe("image/gif");
+  expect((await readAttachment(file(movingGif(2)), options)).content.type).toBe("image/gif");
   expect(browser.drawn).toBe("");
-  expect(await reasonFor(file(MOVING_GIF + "x".repeat(10_000)))).toBe("too_large");
+  expect(await reasonFor(file(movingGif(1000)))).toBe("too_large");
+});
+
+test("an image that moves is attached without the place where it was taken", async () => {
+  const attachment = await readAttachment(
+    file(`${PNG}${FRAMES}\0\0\0\x03eXIfGPScrc!\0\0\0\0IENDcrc!film`),
+    options,
+  );
+
+  expect(await attachment.content.text()).toBe(
+    await file(`${PNG}${FRAMES}\0\0\0\0IENDcrc!`).text(),
+  );
+});
+
+test("an image that moves and whose parts cannot be told apart is refused, a still one drawn anew", async () => {
+  expect(await reasonFor(file(`${PNG}${FRAMES}12345678`))).toBe("broken_image");
+
+  await readAttachment(file(`${PNG}12345678`), options);
+  expect(browser.drawn).toBe("100×50 image/png");
 });
 
 test.each([
