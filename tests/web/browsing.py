@@ -84,8 +84,13 @@ class Tab:
         await expect(self.text).to_have_text(text)
 
     async def expect_status(self, status: str) -> None:
-        """Wait until the last answer has this status."""
+        """Wait until the last answer has this status, and is set as it stays."""
         await expect(self.answer).to_have_attribute("data-status", status)
+        await self.expect_formatted()
+
+    async def expect_formatted(self) -> None:
+        """Wait until no text is shown plain, as texts are until the page has loaded Markdown."""
+        await expect(self.page.locator(".markdown.plain")).to_have_count(0)
 
     async def screenshot(self, name: str) -> None:
         """Save a screenshot in SEEN."""

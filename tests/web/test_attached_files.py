@@ -52,7 +52,7 @@ async def test_images_are_shown_with_the_users_key_and_files_are_saved(
 
     image = tab.page.get_by_role("img", name="Attached image")
     await expect(image).to_be_visible()
-    assert 2 == await image.evaluate("image => image.naturalWidth")
+    await expect(image).to_have_js_property("naturalWidth", 2)
     assert (await image.get_attribute("src") or "").startswith("blob:")
     async with tab.page.expect_download() as download:
         await tab.button("notes.txt").click()

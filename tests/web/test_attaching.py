@@ -48,6 +48,7 @@ _BRING = """([kind, name, content]) => {
 
 # The size of an image, and the colours of its left and right half.
 _LOOK = """async (image) => {
+  await image.decode();
   const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight);
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(image, 0, 0);

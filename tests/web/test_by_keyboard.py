@@ -84,6 +84,8 @@ async def test_earlier_messages_move_nothing_that_is_read(
 ) -> None:
     last = await long_conversation(headrace, upstream)
     tab = await visitor.open(f"{headrace.url}/c/{last['conversation_id']}")
+    await expect(tab.answer).to_be_visible()
+    await tab.expect_formatted()
     earlier = tab.button("Show earlier messages")
     for _ in range(2):
         shown = await tab.answers.count()

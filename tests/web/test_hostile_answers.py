@@ -131,7 +131,9 @@ async def test_an_image_is_asked_for_only_after_a_click(
     await offers.first.click()
     await offers.first.click()
 
-    for image in await tab.page.get_by_role("img", name="A canal").all():
+    images = tab.page.get_by_role("img", name="A canal")
+    await expect(images).to_have_count(2)
+    for image in await images.all():
         await expect(image).to_have_js_property("complete", True)
     assert 1 == len(tab.page.context.pages), "the link around the image was followed"
     assert asked

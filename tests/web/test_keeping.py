@@ -49,6 +49,7 @@ async def test_drafts_and_the_chosen_model_are_kept_for_each_conversation(
     await expect(other.field).to_have_value("Half a question")
     await other.field.fill("Half a question, and more")
     await expect(tab.field).to_have_value("Half a question, and more")
+    await expect(other.page.locator(".empty"), "it is loaded").to_be_visible()
     script(upstream, "One.")
     await other.field.press("Enter")
     await shows(other, "Half a question, and more", "One.")
@@ -186,7 +187,7 @@ async def test_a_question_asked_while_the_server_is_away_is_answered_where_it_wa
     context = await visitor.context()
     tab = await visitor.open(headrace.url, context=context)
     await talk(tab, ("Count", "One."))
-    title = await tab.page.title()
+    await expect(tab.page).to_have_title("Count · Headrace")
 
     # The server is away: another conversation cannot be loaded, and this one neither.
     await context.route("**/api/**", lambda route: route.abort("connectionrefused"))
@@ -211,7 +212,7 @@ async def test_a_question_asked_while_the_server_is_away_is_answered_where_it_wa
     await expect(tab.listed("Count")).to_contain_text("(new answer)")
     await tab.listed("Count").click()
     await tab.expect_text("Three.")
-    await expect(tab.page).to_have_title(title)
+    await expect(tab.page).to_have_title("Count · Headrace")
     await expect(tab.listed("Count")).not_to_contain_text("(new answer)")
 
 

@@ -128,6 +128,7 @@ async def test_twenty_thousand_tokens_arrive_whole(
     upstream.finish()
 
     await expect(tab.answer).to_have_attribute("data-status", "complete", timeout=60_000)
+    await tab.expect_formatted()
     parts = tab.text.get_by_text("That was part")
     assert [f"That was part {number}." for number in range(copies)] == (
         await parts.all_text_contents()

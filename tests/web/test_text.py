@@ -111,7 +111,7 @@ async def test_a_text_is_shown_as_it_is_until_its_parser_can_be_loaded(
     upstream.tokens("Some **bold**\nwords")
     upstream.finish()
     await tab.ask("hi")
-    await tab.expect_status("complete")
+    await expect(tab.answer).to_have_attribute("data-status", "complete")
     await tab.expect_text("Some **bold**\nwords")
     assert refused
 
