@@ -101,6 +101,7 @@ class Dialect(ABC):
     `own_fields` the paths of the request's other fields, which no `extra` may write, and `parts`
     which images and files the API has a form for, by `input_kind`. `takes_chat_fields` says that it
     is OpenAI's chat completions, so that fields which only clients know may go on to it.
+    `openai_fields` are fields of OpenAI's own that its request has, by their paths in Responses.
 
     `credential` authenticates this server at the provider: a key, or a token fetched with one.
     """
@@ -108,6 +109,7 @@ class Dialect(ABC):
     options: OptionTable
     own_fields: ClassVar[frozenset[str]]
     takes_chat_fields: ClassVar[bool] = False
+    openai_fields: ClassVar[Mapping[str, str]] = {}
     parts: frozenset[str] = frozenset(("image", "image_url", "file", "file_url"))
 
     def check(self, prompt: Prompt) -> None:

@@ -5,7 +5,7 @@ reads their responses.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -34,6 +34,7 @@ class OpenAI(Dialect):
     """
 
     takes_chat_fields = True
+    openai_fields: ClassVar = {"text.verbosity": "verbosity", "service_tier": "service_tier"}
     # `max_tokens` has two names, and with `n` there would be answers that nobody reads.
     own_fields = frozenset(
         {

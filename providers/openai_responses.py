@@ -10,7 +10,7 @@ encrypted reasoning, and summaries are refused to organizations that are not ver
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -90,6 +90,9 @@ class OpenAIResponses(Dialect):
     )
 
     options = _OPTIONS
+    openai_fields: ClassVar = {
+        name: name for name in ("text.verbosity", "service_tier", "reasoning.summary")
+    }
 
     def __init__(
         self,

@@ -50,6 +50,7 @@ class Provider:
         self.output_kinds = output_kinds
         self.options = (*(name for name in OPTION_NAMES if name in dialect.options), "extra")
         self.takes_chat_fields = dialect.takes_chat_fields
+        self.openai_fields = dialect.openai_fields
         self._dialect = dialect
         self._input_kinds = input_kinds
         self._expressible = dialect.parts | {"tool_result"}

@@ -19,6 +19,8 @@ class Source(Protocol):
     output_kinds: frozenset[str]
     # Whether fields of OpenAI's chat completions that this server does not know may go on to it.
     takes_chat_fields: bool
+    # Where in its `extra` go the fields of OpenAI's own that it has, by their paths in Responses.
+    openai_fields: Mapping[str, str]
 
     def check(self, prompt: Prompt) -> None:
         """Raises UnsupportedOption or UnsupportedPart if it cannot express what `prompt` asks."""

@@ -5,7 +5,7 @@ Run as a program, this is server.py with such providers.
 """
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ class ImageProvider:
     options = ("temperature",)
     output_kinds = frozenset({"data"})
     takes_chat_fields = False
+    openai_fields: Mapping[str, str] = {}
 
     def __init__(self, provider: Provider) -> None:
         self.name = provider.name

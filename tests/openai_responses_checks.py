@@ -117,6 +117,8 @@ def _check_text(body: dict[str, Any]) -> None:
     if "text" not in body:
         return
     _fields(body["text"], {"format", "verbosity"}, "text")
+    if "format" not in body["text"]:
+        return
     wanted = body["text"]["format"]
     if wanted["type"] != "json_schema":
         _need(wanted["type"] in ("text", "json_object"), "text.format.type")

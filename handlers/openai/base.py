@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import ClassVar
 
 from handlers.base import BaseHandler
 from handlers.errors import ErrorResponse
@@ -22,7 +21,7 @@ class OpenAIHandler(BaseHandler):
     `option_names` are the names in the body of options that the relay calls otherwise.
     """
 
-    option_names: ClassVar[Mapping[str, str]] = {}
+    option_names: Mapping[str, str] = {}
 
     def set_limits(self) -> None:
         """Set the headers that tell what is left of the user's limits."""

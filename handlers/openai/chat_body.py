@@ -235,6 +235,12 @@ class ChatCompletionBody(OpenBody, frozen=True):
         if _choice_of(self.tool_choice) == "required" and not self._allowed():
             raise invalid_field("tool_choice", "`tool_choice` needs `tools`.")
 
+    @property
+    def given_names(self) -> dict[str, str]:
+        """The names in this body of options that have several, by their names in `options`."""
+        is_newer = self.max_completion_tokens is not None
+        return {"max_tokens": "max_completion_tokens"} if is_newer else {}
+
     def options(self) -> dict[str, Any]:
         """The options of an `AskRequest` by name."""
         tools = self._allowed()

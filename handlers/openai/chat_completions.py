@@ -4,7 +4,8 @@ The history is the messages that come with the question. Nothing is stored, and 
 answer, unless the client says `store`.
 """
 
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from handlers.answer_responses import AnswerHandler
 from handlers.idempotency_key import idempotency_key
@@ -20,7 +21,13 @@ from handlers.openai.completion import (
 )
 from handlers.openai.error_body import error_body
 from handlers.openai.stored_completions import CompletionListHandler
-from handlers.openai.unknown_fields import check_unknown, thinking_options, unknown_fields
+from handlers.openai.unknown_fields import (
+    THINKING_NAMES,
+    check_unknown,
+    openai_options,
+    thinking_options,
+    unknown_fields,
+)
 from handlers.retries import tries_of
 from handlers.wires.chat_completions import ChatCompletionsWire
 from model.messages import ClientData, Ending
@@ -58,7 +65,9 @@ class ChatCompletionsHandler(CompletionListHandler, AnswerHandler):
     """`/v1/chat/completions`: asks, and lists what was asked for with `store`."""
 
     takes_files = True
-    option_names: ClassVar = {"response_format.schema": "response_format.json_schema.schema"}
+    option_names: Mapping[str, str] = {
+        "response_format.schema": "response_format.json_schema.schema"
+    }
 
     async def post(self) -> None:
         """Ask, and send the answer as a stream or whole."""
@@ -86,10 +95,14 @@ class ChatCompletionsHandler(CompletionListHandler, AnswerHandler):
                 self.request, ChatCompletionBody, parser.turns
             )
             source, _ = self.services.models.resolve(body.model, self.allowed)
-            options = body.options()
-            if not source.takes_chat_fields and options["reasoning_effort"] is None:
-                options |= thinking_options(parser.unknown)
-            extra = check_unknown(parser.unknown, are_taken=source.takes_chat_fields)
+            options, own = body.options(), dict[str, Any]()
+            if not source.takes_chat_fields:
+                own = openai_options(parser.unknown, source.openai_fields)
+                if options["reasoning_effort"] is None:
+                    options |= (thinking := thinking_options(parser.unknown))
+                    self._call({name: THINKING_NAMES[name] for name in thinking})
+            self._call(body.given_names)
+            extra = own | check_unknown(parser.unknown, are_taken=source.takes_chat_fields)
             *history, question = turns
             content, parts = text_and_parts(question.blocks)
             metadata = body.metadata or {}
@@ -124,6 +137,10 @@ class ChatCompletionsHandler(CompletionListHandler, AnswerHandler):
             if result is None:
                 return None
             return _Started(result.answer, wire, is_stored=ask_request.store)
+
+    def _call(self, names: Mapping[str, str]) -> None:
+        """Call options in refusals as this request does."""
+        self.option_names = {**self.option_names, **names}
 
     async def _send_whole(self, answer: Answer, *, is_stored: bool) -> None:
         if not await self._wait_for(answer):

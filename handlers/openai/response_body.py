@@ -36,6 +36,10 @@ _Word = Annotated[str, Meta(max_length=512)]
 _NOT_INCLUDED = "message.output_text.logprobs"
 
 
+# Words of OpenAI's own fields that ask for nothing but what happens without them.
+_NEUTRAL = (("text.verbosity", "medium"), ("service_tier", "auto"), ("service_tier", "default"))
+
+
 class NamedConversation(BodyPart, frozen=True):
     """A conversation by its id."""
 
@@ -51,8 +55,8 @@ class ReasoningOptions(BodyPart, frozen=True):
     summary: Annotated[
         Literal["auto", "concise", "detailed"] | None,
         Meta(
-            description="Accepted and repeated in the response, without effect: what the provider "
-            "gives of the reasoning is sent."
+            description="Asked for where the model's provider has the Responses API; others give "
+            "of the reasoning what they give."
         ),
     ] = None
     generate_summary: Annotated[
@@ -103,8 +107,11 @@ class TextOptions(BodyPart, frozen=True):
         Meta(description="The format of the text. Null: any text."),
     ] = None
     verbosity: Annotated[
-        Literal["medium"] | None,
-        Meta(description="Only `medium` is possible: the model decides how long its answer is."),
+        Literal["low", "medium", "high"] | None,
+        Meta(
+            description="How long the answer is. Others than `medium` need a `model` of OpenAI's, "
+            "or of a provider with its API."
+        ),
     ] = None
 
 
@@ -204,7 +211,9 @@ class ResponseBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     frequency_penalty: Annotated[
         _Penalty | None, Meta(description="Makes frequent words less likely, -2 to 2.")
     ] = None
-    top_logprobs: Annotated[Literal[0] | None, Meta(description="Only 0 is possible.")] = None
+    top_logprobs: Annotated[
+        Annotated[int, Meta(ge=0, le=20)] | None, Meta(description="Only 0 is possible.")
+    ] = None
     reasoning: Annotated[ReasoningOptions | None, Meta(description="How the model reasons.")] = None
     text: Annotated[TextOptions | None, Meta(description="What the answer's text has to be.")] = (
         None
@@ -228,7 +237,11 @@ class ResponseBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         ),
     ] = None
     service_tier: Annotated[
-        Literal["auto", "default"] | None, Meta(description="Only the default is possible.")
+        Literal["auto", "default", "flex", "scale", "priority", "fast"] | None,
+        Meta(
+            description="How fast, and at which price, OpenAI answers. Others than `auto` and "
+            "`default` need a `model` of OpenAI's, or of a provider with its API."
+        ),
     ] = None
     safety_identifier: Annotated[_Word | None, _REPEATED] = None
     prompt_cache_key: Annotated[_Word | None, _REPEATED] = None
@@ -254,6 +267,8 @@ class ResponseBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         ):
             if getattr(self, name) is not None:
                 raise unsupported_field(name)
+        if self.top_logprobs:
+            raise unsupported_field("top_logprobs")
         if _NOT_INCLUDED in (self.include or ()):
             raise unsupported_field("include", f"`include` may not name `{_NOT_INCLUDED}`.")
         if self.background and self.store is False:
@@ -296,6 +311,21 @@ class ResponseBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             "parallel_tool_calls": self.parallel_tool_calls if functions else None,
         }
 
+    def openai_fields(self) -> dict[str, str]:
+        """The fields of OpenAI's own that ask for something, by their paths."""
+        reasoning, text = self.reasoning, self.text
+        summary = None if reasoning is None else reasoning.summary or reasoning.generate_summary
+        asked = {
+            "text.verbosity": None if text is None else text.verbosity,
+            "service_tier": self.service_tier,
+            "reasoning.summary": summary,
+        }
+        return {
+            path: word
+            for path, word in asked.items()
+            if word is not None and (path, word) not in _NEUTRAL
+        }
+
     def repeated(self) -> dict[str, Any]:
         """The fields that the response repeats, as they are shown; without what is not set."""
         plain = msgspec.to_builtins(self)
@@ -307,7 +337,7 @@ class ResponseBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         if self.text is not None:
             shown = fields["text"]
             shown["format"] = shown.get("format") or {"type": "text"}
-        if self.service_tier is not None:
+        if self.service_tier == "auto":
             fields["service_tier"] = "default"
         return fields
 

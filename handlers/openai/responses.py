@@ -3,7 +3,8 @@
 A response is an answer, under the id `resp_` and the answer's.
 """
 
-from typing import ClassVar, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -15,6 +16,7 @@ from handlers.openai.response_body import ResponseBody
 from handlers.openai.response_input import Input, read_input
 from handlers.openai.response_object import PROTOCOL, response_of
 from handlers.openai.response_placing import branch_to, placed, remembering
+from handlers.openai.unknown_fields import openai_extra
 from handlers.retries import tries_of
 from handlers.wires.responses import ResponsesWire
 from model.messages import ClientData
@@ -50,7 +52,7 @@ class ResponsesHandler(OpenAIHandler, AnswerHandler):
     """`POST /v1/responses`: asks for a response."""
 
     takes_files = True
-    option_names: ClassVar = {
+    option_names: Mapping[str, str] = {
         "max_tokens": "max_output_tokens",
         "reasoning_effort": "reasoning.effort",
         "response_format": "text.format",
@@ -98,6 +100,7 @@ class ResponsesHandler(OpenAIHandler, AnswerHandler):
                 client=ClientData(
                     protocol=PROTOCOL, metadata=body.metadata or {}, request=body.repeated()
                 ),
+                extra=self._extra(body),
                 **body.options(),
             )
             request = tries.of(request, waits=not (stream or background))
@@ -110,6 +113,14 @@ class ResponsesHandler(OpenAIHandler, AnswerHandler):
                 self.count_in(self.services.relay.streams)
             result = await self._result(request)
         return None if result is None else _Asked(result.answer, stream, background)
+
+    def _extra(self, body: ResponseBody) -> dict[str, Any]:
+        """OpenAI's own fields in the body. Raises ApiError and RelayError."""
+        asked = body.openai_fields()
+        if not asked or body.model is None:  # which model it will be, only the conversation knows
+            return openai_extra(asked, {})
+        source, _ = self.services.models.resolve(body.model, self.allowed)
+        return openai_extra(asked, source.openai_fields)
 
     async def _result(self, request: AskRequest) -> AskResult | None:
         """Ask; a fork of a conversation that has another live answer gets one of its own."""

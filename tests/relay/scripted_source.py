@@ -1,7 +1,7 @@
 """A source that passes on what a test scripts, without a provider or a socket."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from model.blocks import input_kind
 from model.messages import FinishReason
@@ -20,6 +20,7 @@ class ScriptedSource:
     options = ("temperature",)
     output_kinds = frozenset({"data"})
     takes_chat_fields = False
+    openai_fields: Mapping[str, str] = {}
 
     def __init__(self) -> None:
         self.taken = frozenset({"image", "image_url", "tool_result"})

@@ -26,6 +26,8 @@ WEATHER = {
 NONE_OF_THEM = {"type": "allowed_tools", "mode": "required", "tools": []}
 ONLY_A_LIST = {"type": "allowed_tools", "mode": "auto", "tools": [{"name": ["weather"]}]}
 SCHEMA = {"type": "json_schema", "name": "s", "schema": {"type": "object"}}
+SUMMARY = {"summary": "auto"}
+SHORT = {"reasoning_effort": "high"}
 HI = {"role": "user", "content": "Hi"}
 OUTPUT = {"type": "function_call_output", "call_id": "call_1"}
 CALLED = Call("call_1", "weather", '{"city": "上海"}')
@@ -316,6 +318,19 @@ async def test_a_value_that_is_refused_is_not_quoted(
         ),
         ("qianfan-v1", "/v1/responses", {"text": {"format": SCHEMA}}, "text.format.schema"),
         ("ollama", "/v1/responses", {"reasoning": {"effort": "max"}}, "reasoning.effort"),
+        ("ollama", "/v1/responses", {"text": {"verbosity": "low"}}, "text.verbosity"),
+        ("ollama", "/v1/responses", {"service_tier": "flex"}, "service_tier"),
+        ("openai", "/v1/responses", {"top_logprobs": 5}, "top_logprobs"),
+        ("ollama", "/v1/chat/completions", {"verbosity": "low"}, "verbosity"),
+        ("ollama", "/v1/chat/completions", {"thinking_budget": 5}, "thinking_budget"),
+        ("qianfan-v1", "/v1/chat/completions", {"enable_thinking": True}, "enable_thinking"),
+        ("anthropic", "/v1/chat/completions", SHORT | {"max_tokens": 9}, "max_tokens"),
+        (
+            "anthropic",
+            "/v1/chat/completions",
+            SHORT | {"max_completion_tokens": 9},
+            "max_completion_tokens",
+        ),
         (
             "qianfan-v1",
             "/v1/chat/completions",
@@ -337,6 +352,64 @@ async def test_an_option_that_a_provider_lacks_is_named_as_the_client_named_it(
     assert (400, "unsupported_parameter") == (refused.status, refused.code)
     assert param == refused.body["error"]["param"]
     assert f"`{param}`" in refused.body["error"]["message"]
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("dialect", "path", "fields", "sent"),
+    [
+        (
+            "openai",
+            "/v1/responses",
+            {"text": {"verbosity": "low"}, "service_tier": "flex", "reasoning": SUMMARY},
+            {"verbosity": "low", "service_tier": "flex"},
+        ),
+        (
+            "openai-responses",
+            "/v1/responses",
+            {
+                "text": {"verbosity": "low", "format": {"type": "json_object"}},
+                "reasoning": {"effort": "low", **SUMMARY},
+                "service_tier": "priority",
+            },
+            {
+                "text": {"verbosity": "low", "format": {"type": "json_object"}},
+                "reasoning": {"effort": "low", **SUMMARY},
+                "service_tier": "priority",
+            },
+        ),
+        (
+            "openai-responses",
+            "/v1/chat/completions",
+            {"verbosity": "high", "service_tier": "flex"},
+            {"text": {"verbosity": "high"}, "service_tier": "flex"},
+        ),
+        (
+            "ollama",
+            "/v1/responses",
+            {"text": {"verbosity": "medium"}, "service_tier": "auto", "reasoning": SUMMARY},
+            {},
+        ),
+    ],
+)
+async def test_fields_of_openais_own_reach_models_with_its_apis(
+    serve: Serving,
+    upstream: ScriptedUpstream,
+    dialect: str,
+    path: str,
+    fields: dict[str, Any],
+    sent: dict[str, Any],
+) -> None:
+    provider = {"dialect": dialect, "base_url": upstream.url, "api_key": "k"}
+    server = await serve.start(providers={"p": provider})
+    speaks(upstream, "ok")
+    asked = {"input": "Hi"} if path == "/v1/responses" else {"messages": [HI]}
+
+    await call(server.url, "POST", path, {"model": "p/m", **asked, **fields})
+
+    body = upstream.requests[0].json
+    named = ("text", "verbosity", "reasoning", "service_tier")
+    assert sent == {name: body[name] for name in named if name in body}
 
 
 @pytest.mark.gen_test
