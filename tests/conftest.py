@@ -9,6 +9,7 @@ A test fails if it leaves a task running or an error in the log that it did not 
 
 import asyncio
 import gc
+import itertools
 import logging
 import os
 import re
@@ -64,6 +65,21 @@ def pytest_configure() -> None:
 
 def pytest_collection_finish() -> None:
     """Set aside what the imports made, so that collecting garbage after each test is quick."""
+    gc.freeze()
+
+
+_set_aside_count = itertools.count(1)
+
+
+def _set_aside() -> None:
+    """Have what is left, such as modules that were imported late, not looked at after each test.
+
+    Among it is what pytest lets go of only when its test is over, which would stay for good: all is
+    looked at once in a while.
+    """
+    if next(_set_aside_count) % 100 == 0:
+        gc.unfreeze()
+        gc.collect()
     gc.freeze()
 
 
@@ -181,7 +197,7 @@ def _error_watch(request: pytest.FixtureRequest) -> Iterator[ErrorWatch]:
     yield watch
     if "io_loop" in request.fixturenames:
         gc.collect()  # asyncio and sockets complain when they are collected: let it be here
-        gc.freeze()  # what is left, modules that were imported late, need not be looked at again
+        _set_aside()
     logging.getLogger().removeHandler(watch)
     watch.check()
 
