@@ -98,16 +98,16 @@ class UIChatHandler(_UIStreamHandler):
             creates_conversation=True,
             client=ClientData(protocol=PROTOCOL, request={ASKED_BY: chat.last.id}),
         )
-        placed, replaced = await placing.place(content, chat)
+        placed, answer_id = await placing.place(content, chat)
         try:
-            return await self._ask_once(chat, placed, replaced)
+            return await self._ask_once(chat, placed, answer_id)
         except UnknownParent:
             if chat.messages is None:
                 raise
             # The conversation was deleted, and the client goes on with what it has.
-            return await self._ask_once(chat, placing.with_own_history(content, chat), replaced)
+            return await self._ask_once(chat, placing.with_own_history(content, chat), answer_id)
 
-    async def _ask_once(self, chat: UIChat, placed: AskRequest, replaced: str) -> AskResult | None:
+    async def _ask_once(self, chat: UIChat, placed: AskRequest, answer_id: str) -> AskResult | None:
         """Ask, or return the answer that the same request was given before.
 
         If that one failed, the client asks for another.
@@ -116,7 +116,7 @@ class UIChatHandler(_UIStreamHandler):
         if asked.system is None:
             asked = msgspec.structs.replace(asked, system=system_of(chat.before))
         own_key = idempotency_key(self.request)
-        key = own_key or _key_of(chat, asked, replaced)
+        key = own_key or _key_of(chat, asked, answer_id)
         for _ in range(_MOST_FAILED):
             asked = msgspec.structs.replace(asked, idempotency_key=key)
             result = await self.result_when_free(asked)
@@ -223,9 +223,9 @@ def _files_before(chat: UIChat) -> int:
     return sum(map(file_bytes, chat.before))
 
 
-def _key_of(chat: UIChat, asked: AskRequest, replaced: str) -> str:
+def _key_of(chat: UIChat, asked: AskRequest, answer_id: str) -> str:
     """The idempotency key of a request: the same for each retry, and no other."""
-    named = (chat.trigger, chat.message_id or replaced, chat.last.id, asked.fingerprint)
+    named = (chat.trigger, chat.message_id or answer_id, chat.last.id, asked.fingerprint)
     return _digest(*named)
 
 

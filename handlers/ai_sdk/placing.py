@@ -46,7 +46,8 @@ class Placing:
 
     async def place(self, asked: AskRequest, chat: UIChat) -> tuple[AskRequest, str]:
         """`asked`, which has the content of the last message, with its place; and the id of the
-        answer that it replaces, if the client does not name that itself, else an empty string.
+        answer that it replaces or follows, if nothing in the request tells that, else an empty
+        string.
 
         Raises ApiError, NotFound and StorageError.
         """
@@ -60,7 +61,8 @@ class Placing:
         if not (asked.parts or asked.content.strip()):
             raise _nothing_asked()
         if chat.message is not None:
-            return await self._after_newest(asked, chat), ""
+            placed = await self._after_newest(asked, chat)
+            return placed, "" if chat.last.id else await self._followed()
         before = chat.before
         parent_id = await self._last_known(before)
         if parent_id is None and any(message.role == "assistant" for message in before):
@@ -123,6 +125,18 @@ class Placing:
             "unknown_parent",
             "messageId is not the id of a question of this chat. Send all messages of the chat.",
         )
+
+    async def _followed(self) -> str:
+        """The answer that a message without an id follows; an empty string for the first one.
+
+        Somebody may say the same again once it is answered. Until then, and if its answer failed,
+        the same words are the same question.
+        """
+        exchange = await self._newest_exchange()
+        if not exchange:
+            return ""
+        last = exchange[-1]
+        return (last.id if last.status is Status.COMPLETE else exchange[0].parent_id) or ""
 
     async def _again(self, asked: AskRequest, answer_id: str) -> AskRequest:
         """The question of an answer, to be asked again. Raises NotFound and StorageError."""

@@ -9,7 +9,9 @@ from app.server import Server
 from model.client_ids import conversation_id_of
 from tests.file_steps import PNG
 from tests.handlers.ai_sdk.chats import (
+    PATH,
     Chat,
+    Stream,
     assistant,
     message_of,
     metadata_of,
@@ -18,7 +20,7 @@ from tests.handlers.ai_sdk.chats import (
     types_of,
     user,
 )
-from tests.readers import call
+from tests.readers import Reader, call
 from tests.serving import Serving
 from tests.steps import messages_of
 from tests.upstreams import ScriptedUpstream
@@ -157,6 +159,57 @@ async def test_the_same_request_is_answered_once(chat: Chat, upstream: ScriptedU
 
     assert first == again
     assert 1 == len(upstream.requests)
+
+
+@pytest.mark.gen_test
+async def test_the_same_words_without_an_id_are_asked_again_once_they_are_answered(
+    chat: Chat, upstream: ScriptedUpstream
+) -> None:
+    yes = {"id": chat.id, "message": {"role": "user", "parts": [{"type": "text", "text": "yes"}]}}
+    upstream.fail(500)
+    upstream.next_request()
+    say(upstream, "one")
+    say(upstream, "two")
+
+    answers = [text_of(await chat.send(yes)) for _ in range(3)]
+
+    assert ["", "one", "two"] == answers
+    assert [("user", "yes"), ("assistant", "one"), ("user", "yes")] == sent(upstream)
+
+
+@pytest.mark.gen_test
+async def test_a_message_without_an_id_that_comes_again_meanwhile_is_asked_once(
+    chat: Chat, upstream: ScriptedUpstream
+) -> None:
+    yes = {"id": chat.id, "message": {"role": "user", "parts": [{"type": "text", "text": "yes"}]}}
+    say(upstream, "one")
+    await chat.send(yes)
+    upstream.tokens("t")
+    streams = []
+    for _ in range(2):
+        reader = await Reader.open(chat.url, "POST", PATH, yes)
+        streams.append(await Stream(reader).text("t"))
+    upstream.tokens("wo")
+    upstream.finish()
+
+    assert ["two", "two"] == [text_of(await stream.end()) for stream in streams]
+    assert 2 == len(upstream.requests)
+
+
+@pytest.mark.gen_test
+async def test_the_same_words_in_a_longer_history_are_another_question(
+    chat: Chat, upstream: ScriptedUpstream
+) -> None:
+    yes = {"role": "user", "parts": [{"type": "text", "text": "yes"}]}
+    no_ids = {"role": "assistant", "parts": [{"type": "text", "text": "one"}]}
+    say(upstream, "one")
+    say(upstream, "two")
+
+    answers = [await chat.ask(yes), await chat.ask(yes, no_ids, yes)]
+    again = await chat.ask(yes, no_ids, yes)
+
+    assert ["one", "two", "two"] == list(map(text_of, [*answers, again]))
+    assert 2 == len(upstream.requests)
 
 
 @pytest.mark.gen_test
