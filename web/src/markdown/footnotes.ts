@@ -10,10 +10,14 @@ import type MarkdownIt from "markdown-it";
 import type { StateBlock } from "markdown-it";
 import type { MarkdownBlock } from "./parser";
 
-/** What a reference and a note know. */
+/** What the token of a reference or a note has as its `meta`; each has one of its own. */
 export interface Footnote {
   readonly label: string;
+  readonly isNote: boolean;
 }
+
+/** The numbers of notes, and of the references to them. */
+export type FootnoteNumbers = ReadonlyMap<Footnote, number>;
 
 /** A label; longer than any that somebody means as one would only be searched for in vain. */
 const LABEL = "\\[\\^([^\\s\\[\\]]{1,100})\\]";
@@ -26,22 +30,22 @@ const INDENTATION = 4;
 /** Adds footnotes to `markdown`. */
 export function footnotes(markdown: MarkdownIt): void {
   markdown.inline.ruler.before("link", "footnote", (state, silent) => {
-    if (!state.src.startsWith("[^", state.pos)) return false;
+    // The rule for links asks silently what is in their texts, and takes this for a link in a link.
+    if (silent || !state.src.startsWith("[^", state.pos)) return false;
     REFERENCE.lastIndex = state.pos;
     const match = REFERENCE.exec(state.src);
     if (!match || REFERENCE.lastIndex > state.posMax) return false;
     state.pos += match[0].length;
-    if (silent) return true;
     const token = state.push("footnote_reference", "", 0);
     token.content = match[0];
-    token.meta = footnote(match[1]);
+    token.meta = footnote(match[1], false);
     return true;
   });
   markdown.block.ruler.before("reference", "footnote", note, { alt: ["paragraph", "reference"] });
 }
 
-function footnote(label = ""): Footnote {
-  return { label: label.toLowerCase() };
+function footnote(label = "", isNote: boolean): Footnote {
+  return { label: label.toLowerCase(), isNote };
 }
 
 function note(state: StateBlock, start: number, end: number, silent: boolean): boolean {
@@ -53,7 +57,7 @@ function note(state: StateBlock, start: number, end: number, silent: boolean): b
   const next = endOfNote(state, start, end);
   const token = state.push("footnote_open", "", 1);
   token.map = [start, next];
-  token.meta = footnote(match[1]);
+  token.meta = footnote(match[1], true);
   const rest = state.getLines(start + 1, next, state.blkIndent + INDENTATION, false);
   const inner = new state.md.block.State(
     `${first.slice(match[0].length)}\n${rest}`,
@@ -89,33 +93,47 @@ export function isNote({ tokens }: MarkdownBlock): boolean {
 }
 
 /** The number of the note that a block is. */
-export function numberOf(block: MarkdownBlock, numbers: ReadonlyMap<string, number>): number {
-  return numbers.get(labelsOf(block).notes[0] ?? "") ?? 0;
+export function numberOf(block: MarkdownBlock, numbers: FootnoteNumbers): number {
+  return numbers.get(block.tokens[0]?.meta as Footnote) ?? 0;
 }
 
-/** The labels of a block, which does not change. */
-const labels = new WeakMap<MarkdownBlock, { references: string[]; notes: string[] }>();
+/** The references and notes of a block, which does not change. */
+const footnotesOfBlocks = new WeakMap<MarkdownBlock, readonly Footnote[]>();
 
-function labelsOf(block: MarkdownBlock): { references: string[]; notes: string[] } {
-  const known = labels.get(block);
+function footnotesOf(block: MarkdownBlock): readonly Footnote[] {
+  const known = footnotesOfBlocks.get(block);
   if (known) return known;
-  const found = { references: [] as string[], notes: [] as string[] };
-  for (const token of block.tokens) {
-    if (token.type === "footnote_open") found.notes.push((token.meta as Footnote).label);
-    for (const { type, meta } of token.children ?? [])
-      if (type === "footnote_reference") found.references.push((meta as Footnote).label);
-  }
-  labels.set(block, found);
+  const found = block.tokens
+    .flatMap((token) => [token, ...(token.children ?? [])])
+    .filter(({ type }) => type === "footnote_open" || type === "footnote_reference")
+    .map(({ meta }) => meta as Footnote);
+  footnotesOfBlocks.set(block, found);
   return found;
 }
 
-/** The numbers of all notes by their labels: as they are referred to, and then those that are not. */
-export function numberNotes(blocks: readonly MarkdownBlock[]): ReadonlyMap<string, number> {
-  const found = blocks.map(labelsOf);
-  const notes = new Set(found.flatMap((block) => block.notes));
-  const numbers = new Map<string, number>();
-  if (!notes.size) return numbers;
-  for (const label of [...found.flatMap(({ references }) => references), ...notes])
-    if (notes.has(label) && !numbers.has(label)) numbers.set(label, numbers.size + 1);
+/**
+ * Numbers all notes, as they are referred to and then those that are not, and what refers to them.
+ *
+ * Where a label has several notes, as in an answer of parts that number theirs anew, a reference means
+ * the next of them, or the last if none comes any more.
+ */
+export function numberNotes(blocks: readonly MarkdownBlock[]): FootnoteNumbers {
+  const found = blocks.flatMap(footnotesOf);
+  const notes = found.filter(({ isNote }) => isNote);
+  const numbers = new Map<Footnote, number>();
+  if (!notes.length) return numbers;
+  const meant = new Map<Footnote, Footnote>();
+  for (const inOrder of [found, found.toReversed()]) {
+    const byLabels = new Map<string, Footnote>();
+    for (const each of inOrder) {
+      if (each.isNote) byLabels.set(each.label, each);
+      const note = byLabels.get(each.label);
+      if (note) meant.set(each, note);
+    }
+  }
+  const references = found.filter((each) => !each.isNote && meant.has(each));
+  const ordered = new Set([...references.map((each) => meant.get(each)!), ...notes]);
+  for (const note of ordered) numbers.set(note, numbers.size + 1);
+  for (const each of references) numbers.set(each, numbers.get(meant.get(each)!)!);
   return numbers;
 }

@@ -46,6 +46,8 @@ const HAS_DIRECTION = new Set([...CONTAINERS, ..."p h3 h4 h5 h6 th td summary".s
 export function render(tokens: readonly Token[], growing: boolean): VNodeArrayChildren {
   const root: VNodeArrayChildren = [];
   const open: { token: Token; children: VNodeArrayChildren; dir: Direction }[] = [];
+  /** The references within a link, whose numbers follow it. */
+  let linked: Token[] = [];
   for (const [index, token] of tokens.entries()) {
     const children = open.at(-1)?.children ?? root;
     if (token.nesting === 1) {
@@ -55,13 +57,25 @@ export function render(tokens: readonly Token[], growing: boolean): VNodeArrayCh
       const closed = open.pop();
       if (closed) {
         const parts = closed.token.tag === "p" ? pieces(closed.children, growing) : closed.children;
-        (open.at(-1)?.children ?? root).push(...element(closed.token, parts, closed.dir));
+        const outer = open.at(-1)?.children ?? root;
+        outer.push(...element(closed.token, parts, closed.dir));
+        if (linked.length && !open.some(isLink)) {
+          outer.push(...linked.map((each) => reference(each, "number")));
+          linked = [];
+        }
       }
+    } else if (token.type === "footnote_reference" && open.some(isLink)) {
+      children.push(reference(token, "text"));
+      linked.push(token);
     } else {
       for (const child of leaf(token, growing)) add(children, child);
     }
   }
   return root;
+}
+
+function isLink({ token }: { token: Token }): boolean {
+  return token.tag === "a";
 }
 
 /**
@@ -122,7 +136,7 @@ function element(token: Token, children: VNodeArrayChildren, dir: Direction): VN
   if (token.tag === "a") return [link(String(token.attrGet("href")), children)];
   if (token.tag === "table") return [h(ScrollingTable, { dir }, () => children)];
   if (token.type === "footnote_open")
-    return [h(FootnoteText, { label: (token.meta as Footnote).label }, () => children)];
+    return [h(FootnoteText, { footnote: token.meta as Footnote }, () => children)];
   const name = ELEMENTS[token.tag];
   if (!name) return children;
   const style = token.attrGet("style"); // a column's alignment, as a class because the policy forbids inline styles
@@ -151,10 +165,8 @@ function leaf(token: Token, growing: boolean): VNodeArrayChildren {
         ...(token.meta ? [h(TaskMark, token.meta as Task)] : []),
         ...render(token.children ?? [], growing),
       ];
-    case "footnote_reference": {
-      const { label } = token.meta as Footnote;
-      return [h(FootnoteReference, { label, source: token.content })];
-    }
+    case "footnote_reference":
+      return [reference(token)];
     case "html_comment": // with content: a block without its end, which growth may bring
       return token.content && !growing ? [h("p", token.content)] : [];
     case "html_break":
@@ -178,6 +190,11 @@ function leaf(token: Token, growing: boolean): VNodeArrayChildren {
     default:
       return [token.content];
   }
+}
+
+function reference(token: Token, only?: "text" | "number"): VNode {
+  const footnote = token.meta as Footnote;
+  return h(FootnoteReference, { footnote, source: token.content, ...(only && { only }) });
 }
 
 function languageOf(token: Token): string {

@@ -1,9 +1,10 @@
 /** The footnotes of one text, for the references and notes that are drawn within it. */
 
 import { inject, provide, useId, type ComputedRef, type InjectionKey, type ShallowRef } from "vue";
+import type { FootnoteNumbers } from "./footnotes";
 
 interface Footnotes {
-  readonly numbers: ComputedRef<ReadonlyMap<string, number>>;
+  readonly numbers: ComputedRef<FootnoteNumbers>;
   /** The id of the note with this number, which is like no other on the page. */
   idOf: (number: number) => string;
   /** Focus the note with this number, to which `from` refers. */
@@ -17,7 +18,7 @@ const KEY: InjectionKey<Footnotes> = Symbol("footnotes");
 /** Lets what is drawn within `root` find the footnotes, whose numbers are `numbers`. */
 export function provideFootnotes(
   root: Readonly<ShallowRef<HTMLElement | null>>,
-  numbers: ComputedRef<ReadonlyMap<string, number>>,
+  numbers: ComputedRef<FootnoteNumbers>,
 ): void {
   const id = useId();
   const idOf = (number: number) => `${id}-note-${number}`;

@@ -17,12 +17,20 @@ export async function plainHtmlOf(text: string, growing = false): Promise<string
 
 /** The HTML of `text`, without Vue's comments and the frames around it and around its blocks. */
 export async function htmlOf(text: string, growing = false): Promise<string> {
-  const app = createSSRApp({ render: () => h(MarkdownText, { text, growing }) });
-  const html = await renderToString(
-    app.use(createI18n({ legacy: false, messages: { en: messagesOf(en) } })),
-  );
-  return html
+  return (await drawn([text], growing))
     .replaceAll(/<!--.*?-->/gs, "")
     .replace(/^<div class="markdown"[^>]*>([^]*)<\/div>$/, "$1")
     .replace(/^<div class="blocks">([^]*?)<\/div>(<section class="footnotes"[^]*)?$/, "$1$2");
+}
+
+/** The HTML of a page that shows these texts. */
+export function pageOf(...texts: string[]): Promise<string> {
+  return drawn(texts, false);
+}
+
+function drawn(texts: readonly string[], growing: boolean): Promise<string> {
+  const app = createSSRApp({
+    render: () => texts.map((text) => h(MarkdownText, { text, growing })),
+  });
+  return renderToString(app.use(createI18n({ legacy: false, messages: { en: messagesOf(en) } })));
 }
