@@ -1,6 +1,7 @@
 /** How an answer ended or what it waits for, as text, and whether continuing it makes sense. */
 
 import type { DisplayedMessage } from "../state/displayedMessage";
+import { saysUnreachable } from "../stream";
 import { formatTime } from "./formatTime";
 
 type Translate = (key: string, named?: Record<string, unknown>) => string;
@@ -14,6 +15,7 @@ export interface Translator {
 
 /** Of an error the sentence for its code; an unknown code is shown as it is. */
 export function errorText(code: string, { t, te }: Pick<Translator, "t" | "te">): string {
+  if (saysUnreachable(code)) return t("errors.unreachable");
   return t(te(`errors.${code}`) ? `errors.${code}` : "errors.other", { code });
 }
 

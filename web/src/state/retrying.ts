@@ -1,12 +1,12 @@
 /** Loading again what could not be loaded, once the server can be reached. */
 
 import { watch } from "vue";
-import { browserReconnectTrigger } from "../stream";
+import { browserReconnectTrigger, saysUnreachable } from "../stream";
 import { Backoff, waitForRetry } from "../stream/backoff";
 
-/** The codes of errors that pass without anybody's doing; `http_…`: a proxy answered instead. */
-const TEMPORARY =
-  /^(unreachable|http_50[234]|storage_unavailable|overloaded|auth_unavailable|shutting_down)$/;
+/** The server's codes of errors that pass without anybody's doing. */
+const TEMPORARY = /^(unreachable|storage_unavailable|overloaded|auth_unavailable|shutting_down)$/;
+const isTemporary = (code: string) => TEMPORARY.test(code) || saysUnreachable(code);
 
 /**
  * Call `load` while one of `errors` is the code of a temporary error: after growing delays, and at
@@ -16,7 +16,7 @@ export function retryWhileUnreachable(
   errors: () => readonly (string | null)[],
   load: () => Promise<unknown>,
 ): void {
-  const hasFailed = () => errors().some((code) => code !== null && TEMPORARY.test(code));
+  const hasFailed = () => errors().some((code) => code !== null && isTemporary(code));
   let isRetrying = false;
   watch(
     hasFailed,

@@ -18,9 +18,9 @@
  * - No event is lost or delivered twice: each connection resumes after the last event's id.
  * - A lost connection is never an error: it reconnects until the caller leaves, after growing,
  *   jittered delays, at once when the network is back, and also when a connection is open but silent.
- * - A question that the server refuses for now (429, 503) is sent again when the server says, for a
- *   minute; then, or at once if the server names a later time, the refusal is thrown.
- *   `onConnection` says which of the two it is waiting for, and until when.
+ * - A question that the server refuses for now (429, 503), or that a proxy cannot pass on to it, is
+ *   sent again when the server says, for a minute; then, or at once if the server names a later time,
+ *   the refusal is thrown. `onConnection` says what it is waiting for, and until when.
  * - A 401 ends a stream only if `headers` has no other headers to offer. With new ones a question is
  *   sent again under its key, and an answer goes on after its last event.
  */

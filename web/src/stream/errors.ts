@@ -26,7 +26,7 @@ export class ApiError extends Error {
 
   /** Whether a proxy answered that it does not reach the server. */
   get isUnreachable(): boolean {
-    return ["http_502", "http_503", "http_504"].includes(this.code);
+    return saysUnreachable(this.code);
   }
 
   /** Makes an error of a response, whether or not its body is one of the API's errors. */
@@ -44,6 +44,16 @@ export class ApiError extends Error {
       retryAfterMs(response),
     );
   }
+}
+
+/** Whether the code of an error is a proxy's that does not reach the server. */
+export function saysUnreachable(code: string): boolean {
+  return code.startsWith("http_") && isGatewayStatus(Number(code.slice("http_".length)));
+}
+
+/** Whether proxies answer with a status where they do not reach a server; from 520 on Cloudflare's do. */
+export function isGatewayStatus(status: number): boolean {
+  return [502, 503, 504, 530].includes(status) || (status >= 520 && status <= 527);
 }
 
 /** The response's `Retry-After`, which has seconds or, from some proxies, a date. */

@@ -15,6 +15,6 @@ export {
   type HeaderValues,
   type Unauthorized,
 } from "./authHeaders";
-export { ApiError, ProtocolError } from "./errors";
+export { ApiError, ProtocolError, saysUnreachable } from "./errors";
 export { browserReconnectTrigger, type ReconnectTrigger } from "./backoff";
 export type * from "./types";

@@ -8,7 +8,10 @@ export type ConnectionState = "connecting" | "open" | "waiting";
 
 /** Why the client is waiting, and until when. */
 export interface Waiting {
-  /** The code with which the server refused; `unreachable` if the connection was lost or not made. */
+  /**
+   * The code with which the server refused; `http_502` and the like if a proxy did not reach it, and
+   * `unreachable` if the connection was lost or not made.
+   */
   code: string;
   /** For people, in the server's language; empty if it was not the server that answered. */
   message: string;

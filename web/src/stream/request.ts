@@ -1,6 +1,7 @@
 /** The stream client's requests: how each is made and sent, and whether a refusal may be retried. */
 
 import type { HeaderValues } from "./authHeaders";
+import { isGatewayStatus } from "./errors";
 import type { StreamOptions } from "./options";
 
 export interface ApiRequest {
@@ -42,7 +43,7 @@ export async function send(
 
 /** Whether a refusal may pass: a rate limit, a server that restarts, a proxy without a backend. */
 export function isTemporary(response: Response): boolean {
-  return [429, 502, 503, 504].includes(response.status);
+  return response.status === 429 || isGatewayStatus(response.status);
 }
 
 /** Whether the body is an event stream, and not a captive portal's login page sent with a 200. */

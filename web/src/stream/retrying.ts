@@ -5,9 +5,9 @@ import type { ApiError } from "./errors";
 import type { StreamOptions, Waiting } from "./options";
 
 /**
- * Milliseconds for which a POST is sent again while the server refuses it as too much for now. After
- * a minute whoever asked is told instead: the minute of a rate limit is over by then, and what lasts
- * longer, such as a day's budget of tokens, is nothing to wait for.
+ * Milliseconds for which a POST is sent again while the server refuses it as too much for now, or a
+ * proxy does not reach the server. After a minute whoever asked is told instead: the minute of a rate
+ * limit is over by then, and so is a restart. What lasts longer is nothing to wait for.
  */
 const MAX_REFUSED_MS = 60_000;
 
@@ -29,16 +29,16 @@ export class Retrying {
   }
 
   /**
-   * Waits because the connection was lost, or because the server refused the request for now. Throws
-   * the refusal if a POST has been refused for too long, or would be. A GET changes nothing and is
-   * repeated until its caller leaves: the answer that it reads goes on meanwhile.
+   * Waits because the connection was lost, or because the server or a proxy refused the request for
+   * now. Throws the refusal if a POST has been refused for too long, or would be. A GET changes nothing
+   * and is repeated until its caller leaves: the answer that it reads goes on meanwhile.
    */
   async wait({ method = "GET" }: RequestInit, refusal: ApiError | undefined): Promise<void> {
     const { signal } = this.options;
     signal?.throwIfAborted();
     this.backoff.setMinimum(refusal?.retryAfterMs ?? 0);
     let delayMs = this.backoff.nextDelayMs();
-    if (!refusal || refusal.isUnreachable) {
+    if (!refusal) {
       this.#refusedSince = undefined;
       this.onWaiting?.({ code: "unreachable", message: "", until: Date.now() + delayMs });
       return await waitForRetry(delayMs, signal, this.#trigger);
@@ -49,8 +49,9 @@ export class Retrying {
       if (remainingMs <= 0 || (refusal.retryAfterMs ?? 0) > remainingMs) throw refusal;
       delayMs = Math.min(delayMs, remainingMs);
     }
-    const { code, message } = refusal;
+    const { code, isUnreachable } = refusal;
+    const message = isUnreachable ? "" : refusal.message;
     this.onWaiting?.({ code, message, until: Date.now() + delayMs });
-    await waitForRetry(delayMs, signal, noTrigger);
+    await waitForRetry(delayMs, signal, isUnreachable ? this.#trigger : noTrigger);
   }
 }

@@ -90,6 +90,8 @@ describe("while it waits, the page says", () => {
     ["too_many_questions", "You have asked as many questions as are allowed within a minute."],
     ["overloaded", "The server has as much to do as it can."],
     ["storage_unavailable", "Conversations cannot be stored at the moment."],
+    ["http_502", "The server cannot be reached."],
+    ["http_522", "The server cannot be reached."],
   ])("why the server refuses with %s", (code, words) => {
     const refused = { code, message: "Nein.", until: 0 };
 
@@ -97,7 +99,7 @@ describe("while it waits, the page says", () => {
       `${words} The question will be sent again by itself in`,
     );
     expect(waitingText({ status: "live", waiting: refused }, english)).toContain(words);
-    expect(waitingText({ status: "asking", waiting: refused }, chinese)).not.toContain("连接");
+    expect(waitingText({ status: "asking", waiting: refused }, chinese)).not.toContain("没有连接");
   });
 
   test("nothing where nothing is waited for", () => {
