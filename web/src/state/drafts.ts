@@ -80,10 +80,14 @@ function write(kind: DraftKind, place: Place, text: string): void {
   const value = JSON.stringify({ text, at: Date.now() } satisfies Stored);
   if (deviceStorage.write(name, value)) return;
   // Storage is full, perhaps of older drafts; or forbidden, and then this finds none.
+  const removed: [string, string | null][] = [];
   for (const each of oldestFirst()) {
+    removed.push([each, deviceStorage.read(each)]);
     deviceStorage.write(each, null);
     if (deviceStorage.write(name, value)) return;
   }
+  // It is larger than all storage, such as a log that was pasted: no draft is lost for it.
+  for (const [each, text] of removed) deviceStorage.write(each, text);
 }
 
 /** Put a question that was not sent back into the composer, before what was written there since. */

@@ -157,17 +157,31 @@ test("of more drafts than are kept the oldest are removed", async () => {
   ]);
 });
 
+/** A storage with room for 200 characters. */
+class FullStorage extends FakeStorage {
+  override setItem = (name: string, value: string) => {
+    const used = [...this.items].reduce(
+      (sum, [key, each]) => sum + (key === name ? 0 : each.length),
+      0,
+    );
+    if (used + value.length > 200) throw new DOMException("full", "QuotaExceededError");
+    this.items.set(name, value);
+  };
+}
+
+test("a draft that is larger than all storage takes no other draft's room", async () => {
+  const drafts = await loadedAgain({ local: new FullStorage() });
+  drafts.write("question", "one", "a".repeat(60));
+  drafts.write("question", "two", "b".repeat(30));
+
+  drafts.write("question", "now", "c".repeat(500));
+
+  expect(drafts.read("question", "now").length).toBe(500);
+  const after = await loadedAgain();
+  expect(["one", "two"].map((id) => after.read("question", id).length)).toEqual([60, 30]);
+});
+
 test("where storage is full, an old draft makes room for the one that is being written", async () => {
-  class FullStorage extends FakeStorage {
-    override setItem = (name: string, value: string) => {
-      const used = [...this.items].reduce(
-        (sum, [key, each]) => sum + (key === name ? 0 : each.length),
-        0,
-      );
-      if (used + value.length > 200) throw new DOMException("full", "QuotaExceededError");
-      this.items.set(name, value);
-    };
-  }
   vi.useFakeTimers({ now: 1000 });
   const drafts = await loadedAgain({ local: new FullStorage() });
   drafts.write("question", "old", "a".repeat(80));
