@@ -6,6 +6,7 @@
  */
 
 import type { Token } from "markdown-it";
+import { isFinished, tokensIn } from "./finishedTokens";
 
 const LETTER = /\p{L}/u;
 const RIGHT_TO_LEFT =
@@ -18,12 +19,22 @@ export function directionOf(text: string): "ltr" | "rtl" | undefined {
   return RIGHT_TO_LEFT.test(letter) ? "rtl" : "ltr";
 }
 
+/** What is known of finished parts; undefined if they have no text. */
+const known = new WeakMap<Token, "ltr" | "rtl" | undefined>();
+
+function directionIn(token: Token): "ltr" | "rtl" | undefined {
+  if (!known.has(token)) known.set(token, directionFrom(tokensIn(token), -1));
+  return known.get(token);
+}
+
 /** The direction of what begins before the token number `start`, by the first text in it. */
 export function directionFrom(tokens: readonly Token[], start: number): "ltr" | "rtl" | undefined {
-  const level = tokens[start]?.level ?? 0;
+  const level = tokens[start]?.level ?? -1;
   for (let index = start + 1; index < tokens.length; index++) {
     const token = tokens[index];
     if (!token || (token.level === level && token.nesting === -1)) return undefined;
+    const direction = isFinished(token) && directionIn(token);
+    if (direction) return direction;
     for (const { type, content } of token.children ?? []) {
       const direction = type === "text" ? directionOf(content) : undefined;
       if (direction) return direction;

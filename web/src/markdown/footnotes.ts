@@ -7,7 +7,8 @@
  */
 
 import type MarkdownIt from "markdown-it";
-import type { StateBlock } from "markdown-it";
+import type { StateBlock, Token } from "markdown-it";
+import { isFinished, tokensIn } from "./finishedTokens";
 import type { MarkdownBlock } from "./parser";
 
 /** What the token of a reference or a note has as its `meta`; each has one of its own. */
@@ -97,17 +98,19 @@ export function numberOf(block: MarkdownBlock, numbers: FootnoteNumbers): number
   return numbers.get(block.tokens[0]?.meta as Footnote) ?? 0;
 }
 
-/** The references and notes of a block, which does not change. */
-const footnotesOfBlocks = new WeakMap<MarkdownBlock, readonly Footnote[]>();
+/** The references and notes among tokens, which do not change. */
+const footnotesKnown = new WeakMap<readonly Token[], readonly Footnote[]>();
 
-function footnotesOf(block: MarkdownBlock): readonly Footnote[] {
-  const known = footnotesOfBlocks.get(block);
+function footnotesIn(tokens: readonly Token[]): readonly Footnote[] {
+  const known = footnotesKnown.get(tokens);
   if (known) return known;
-  const found = block.tokens
-    .flatMap((token) => [token, ...(token.children ?? [])])
-    .filter(({ type }) => type === "footnote_open" || type === "footnote_reference")
-    .map(({ meta }) => meta as Footnote);
-  footnotesOfBlocks.set(block, found);
+  const found = tokens.flatMap((token) => {
+    if (isFinished(token)) return footnotesIn(tokensIn(token));
+    return [token, ...(token.children ?? [])]
+      .filter(({ type }) => type === "footnote_open" || type === "footnote_reference")
+      .map(({ meta }) => meta as Footnote);
+  });
+  footnotesKnown.set(tokens, found);
   return found;
 }
 
@@ -118,7 +121,7 @@ function footnotesOf(block: MarkdownBlock): readonly Footnote[] {
  * the next of them, or the last if none comes any more.
  */
 export function numberNotes(blocks: readonly MarkdownBlock[]): FootnoteNumbers {
-  const found = blocks.flatMap(footnotesOf);
+  const found = blocks.flatMap(({ tokens }) => footnotesIn(tokens));
   const notes = found.filter(({ isNote }) => isNote);
   const numbers = new Map<Footnote, number>();
   if (!notes.length) return numbers;

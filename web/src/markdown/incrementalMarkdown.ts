@@ -3,16 +3,21 @@
  *
  * Once another block has started at the top level, the block before it is finished: later text does
  * not change it, except for a link whose address is defined further down, which is resolved when the
- * text is complete. So only the last block is parsed again. Only complete lines can start a block: a
- * `#` may still become `#hashtag`, which is no heading.
+ * text is complete. So only the last block is parsed again, and of a list or another container only its
+ * last part. Only complete lines can start a block: a `#` may still become `#hashtag`, which is no
+ * heading.
  */
 
+import { openContainer, withFinishedParts, type OpenContainer } from "./openContainers";
 import { parse, type Environment, type MarkdownBlock } from "./parser";
 
 /** The blocks of one growing text. */
 export class IncrementalMarkdown {
   #finished: MarkdownBlock[] = [];
+  /** What need not be parsed again: the finished blocks, and the finished parts of the next one. */
   #finishedText = "";
+  /** The block that is finished in part. */
+  #open: OpenContainer | undefined;
   /** Characters of the complete lines that were parsed last. */
   #completeLength = 0;
   #environment: Environment = {};
@@ -27,14 +32,14 @@ export class IncrementalMarkdown {
     if (!text.startsWith(this.#finishedText)) {
       this.#finished = [];
       this.#finishedText = "";
+      this.#open = undefined;
       this.#completeLength = 0;
       this.#environment = {};
     }
-    this.#finishBlocks(text);
-    const rest = text.slice(this.#finishedText.length);
+    this.#finishParts(text);
     // A copy, because a definition in an incomplete line may have half of its address.
     const environment = copy(this.#environment);
-    const blocks = [...this.#finished, ...parse(rest, environment, this.#finished.length)];
+    const blocks = [...this.#finished, ...this.#parseRest(text, environment)];
     this.#hasDefinition = environment.references !== undefined;
     return blocks;
   }
@@ -49,24 +54,44 @@ export class IncrementalMarkdown {
     return this.#hasDefinition ? parse(text, {}) : blocks;
   }
 
-  #finishBlocks(text: string): void {
+  /** The blocks of `text` that are not finished. */
+  #parseRest(text: string, environment: Environment): MarkdownBlock[] {
+    const outline = this.#open?.outline ?? "";
+    const rest = outline + text.slice(this.#finishedText.length);
+    const [block, ...others] = parse(rest, environment, this.#finished.length);
+    if (!block) return [];
+    if (!this.#open) return [block, ...others];
+    return [{ ...block, tokens: withFinishedParts(block.tokens, this.#open) }, ...others];
+  }
+
+  #finishParts(text: string): void {
     const completeLength = text.lastIndexOf("\n") + 1;
     if (completeLength === this.#completeLength) return;
     this.#completeLength = completeLength;
-    const start = this.#finishedText.length;
     const environment = copy(this.#environment);
-    const blocks = parse(text.slice(start, completeLength), environment, this.#finished.length);
+    const blocks = this.#parseRest(text.slice(0, completeLength), environment);
     const last = blocks.pop();
-    const line = last?.tokens[0]?.map?.[0];
-    if (!blocks.length || line === undefined) return;
+    if (!last) return;
+    const outlineLines = lineCountOf(this.#open?.outline ?? "");
+    const open = openContainer(last.tokens, outlineLines);
+    const line = open?.line ?? (blocks.length ? last.tokens[0]?.map?.[0] : undefined);
+    if (line === undefined) return;
     this.#environment = environment;
     this.#finished.push(...blocks);
-    this.#finishedText = text.slice(0, offsetOf(line, text, start));
+    this.#finishedText = text.slice(
+      0,
+      offsetOf(line - outlineLines, text, this.#finishedText.length),
+    );
+    this.#open = open;
   }
 }
 
 function copy(environment: Environment): Environment {
   return environment.references ? { references: { ...environment.references } } : {};
+}
+
+function lineCountOf(outline: string): number {
+  return outline.split("\n").length - 1;
 }
 
 /**

@@ -11,6 +11,7 @@ import { footnotes } from "./footnotes";
 import { growingImage } from "./growingImage";
 import { htmlBlocks } from "./htmlBlocks";
 import { htmlTags } from "./htmlTags";
+import { listStates } from "./listStates";
 import { mathSyntax } from "./mathSyntax";
 import { taskLists } from "./taskLists";
 import { webLinks } from "./webLinks";
@@ -23,6 +24,7 @@ const markdown = new MarkdownIt("default", { html: false, linkify: true })
   .use(growingImage)
   .use(htmlTags)
   .use(htmlBlocks)
+  .use(listStates)
   .use(taskLists);
 
 /** The link reference definitions so far. */

@@ -7,11 +7,12 @@
  */
 
 import type { Token } from "markdown-it";
-import { h, isVNode, type VNode, type VNodeArrayChildren } from "vue";
+import { h, isVNode, withMemo, type VNode, type VNodeArrayChildren } from "vue";
 import CodeBlock from "./CodeBlock.vue";
 import DataImage from "./DataImage.vue";
 import { directionFrom } from "./direction";
 import ExternalImage from "./ExternalImage.vue";
+import { isFinished, tokensIn } from "./finishedTokens";
 import FootnoteReference from "./FootnoteReference.vue";
 import type { Footnote } from "./footnotes";
 import FootnoteText from "./FootnoteText.vue";
@@ -42,8 +43,30 @@ const CONTAINERS = new Set(["ul", "ol", "blockquote", "table", "details"]);
 /** What has a direction of its own; an item has that of its list, on whose side its marker is. */
 const HAS_DIRECTION = new Set([...CONTAINERS, ..."p h3 h4 h5 h6 th td summary".split(" ")]);
 
-/** The nodes of `tokens`. `growing` if their text may still grow, as in an incomplete code block. */
-export function render(tokens: readonly Token[], growing: boolean): VNodeArrayChildren {
+/** The nodes of finished parts, which Vue passes over since they are the same objects each time. */
+export type DrawnParts = WeakMap<Token, VNodeArrayChildren>;
+
+function drawn(part: Token, parts: DrawnParts): VNodeArrayChildren {
+  let nodes = parts.get(part);
+  if (!nodes) {
+    const memo: VNode[] = [];
+    nodes = render(tokensIn(part), false, parts).map((node, index) =>
+      isVNode(node) ? withMemo([], () => node, memo, index) : node,
+    );
+    parts.set(part, nodes);
+  }
+  return nodes;
+}
+
+/**
+ * The nodes of `tokens`. `growing` if their text may still grow, as in an incomplete code block. What is
+ * drawn in another place needs other `parts`: a node is in one place.
+ */
+export function render(
+  tokens: readonly Token[],
+  growing: boolean,
+  parts: DrawnParts = new WeakMap(),
+): VNodeArrayChildren {
   const root: VNodeArrayChildren = [];
   const open: { token: Token; children: VNodeArrayChildren; dir: Direction }[] = [];
   /** The references within a link, whose numbers follow it. */
@@ -67,6 +90,8 @@ export function render(tokens: readonly Token[], growing: boolean): VNodeArrayCh
     } else if (token.type === "footnote_reference" && open.some(isLink)) {
       children.push(reference(token, "text"));
       linked.push(token);
+    } else if (isFinished(token)) {
+      children.push(...drawn(token, parts));
     } else {
       for (const child of leaf(token, growing)) add(children, child);
     }
