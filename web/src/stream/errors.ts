@@ -31,10 +31,12 @@ export class ApiError extends Error {
 
   /** Makes an error of a response, whether or not its body is one of the API's errors. */
   static async fromResponse(response: Response): Promise<ApiError> {
-    const error = await response
+    const found = await response
       .json()
       .then((body) => body?.error)
       .catch(() => undefined);
+    // Proxies have errors in JSON, too: Google's `code` is the status.
+    const error = typeof found?.code === "string" ? found : undefined;
     return new ApiError(
       response.status,
       error?.code ?? `http_${response.status}`,
@@ -60,7 +62,10 @@ export function isGatewayStatus(status: number): boolean {
 function retryAfterMs(response: Response): number | null {
   const value = response.headers.get("Retry-After");
   if (!value) return null;
-  const milliseconds = /^\d+$/.test(value) ? 1000 * Number(value) : Date.parse(value) - Date.now();
+  // With more digits there would be no such date.
+  const milliseconds = /^\d{1,10}$/.test(value)
+    ? 1000 * Number(value)
+    : Date.parse(value) - Date.now();
   return Number.isNaN(milliseconds) ? null : Math.max(0, milliseconds);
 }
 

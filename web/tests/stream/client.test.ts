@@ -105,11 +105,16 @@ describe("asking", () => {
     expect(server.requests.length).toBe(1);
   });
 
-  test("a refusal by a proxy has its status as its code", async () => {
-    server.responses.push(new Response("<h1>Too large</h1>", { status: 413 }));
+  test.each([
+    ["a page", "<h1>Too large</h1>"],
+    ["JSON of its own", '{"error":{"code":413,"message":"Too large","status":"TOO_LARGE"}}'],
+    ["a word in JSON", '{"error":"Too large"}'],
+  ])("a refusal by a proxy, with %s, has its status as its code", async (_, body) => {
+    const headers = { "Retry-After": "9".repeat(20) };
+    server.responses.push(new Response(body, { status: 413, statusText: "Large", headers }));
 
     await expect(readAll(ask({ content: "hi" }, options))).rejects.toMatchObject({
-      code: "http_413",
+      ...{ code: "http_413", message: "Large", retryAfterMs: null },
     });
   });
 });
