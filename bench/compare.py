@@ -31,6 +31,7 @@ from typing import Any
 
 import processes
 import report
+import trustme
 from scenarios import (
     FRESH,
     HEADRACE_ONLY,
@@ -137,18 +138,34 @@ async def _bench(target: Target) -> AsyncIterator[Bench]:
     """A fresh upstream and a fresh gateway, with a store of its own if it has one."""
     with tempfile.TemporaryDirectory() as name, _store(target, Path(name)) as store:
         folder = Path(name)
+        certificate = [_certificate(folder)] if target.is_tls else []
         upstream = await processes.start(
-            sys.executable, str(HERE / "upstream.py"), core=_CLIENT_CORE, folder=folder
+            sys.executable,
+            str(HERE / "upstream.py"),
+            *certificate,
+            core=_CLIENT_CORE,
+            folder=folder,
         )
         try:
             assert upstream.stdout is not None
-            upstream_port = int(await upstream.stdout.readline())
+            plain_port = asked_port = int(await upstream.stdout.readline())
+            if target.is_tls:
+                asked_port = int(await upstream.stdout.readline())
             async with running(
-                target, folder, upstream_port=upstream_port, store=store, core=_GATEWAY_CORE
+                target, folder, upstream_port=asked_port, store=store, core=_GATEWAY_CORE
             ) as gateway:
-                yield Bench(gateway, upstream_port)
+                yield Bench(gateway, plain_port)
         finally:
             await processes.stop(upstream)
+
+
+def _certificate(folder: Path) -> str:
+    """The file of a certificate for the upstream with its key; its authority's is `ca.pem`."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    path = folder / "upstream.pem"
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(path)
+    return str(path)
 
 
 @contextmanager
@@ -193,6 +210,8 @@ async def main() -> None:
     for target in TARGETS:
         if options.render or target.name not in options.targets:
             continue
+        if options.charts and target.scenarios:
+            continue
         if not target.is_installed:
             print(f"{target.name} is not installed: left out")
             continue
@@ -204,6 +223,8 @@ async def main() -> None:
             wanted = [name for name in SCENARIOS if name in options.scenarios.split(",")]
             if not target.store:
                 wanted = [name for name in wanted if name not in HEADRACE_ONLY]
+            if target.scenarios:
+                wanted = [name for name in wanted if name in target.scenarios]
             measured.update(await compare(target, wanted, options.repeat, options.noise))
         results["machine"] = _machine()
         _RESULTS.parent.mkdir(exist_ok=True)

@@ -2,7 +2,7 @@
 
 Headrace runs with everything switched on: it parses, stores and can resume each answer. Its peers
 relay: nginx and the naive Tornado server pass bytes on, TensorZero and LiteLLM rewrite each event;
-none of them stores an answer.
+none of them stores an answer. `headrace-tls` reaches its provider over TLS, as all real ones are.
 """
 
 import asyncio
@@ -81,7 +81,8 @@ class Target:
     """A gateway: its dialect, its command, and the files it needs.
 
     In commands and files PORT, UPSTREAM (its base URL, which ends with /v1), UPSTREAM_PORT, FOLDER
-    and STORE stand for what they are when it is started.
+    and STORE stand for what they are when it is started. With TLS, FOLDER has the provider's
+    authority in `ca.pem`.
     """
 
     name: str
@@ -93,6 +94,8 @@ class Target:
     environment: tuple[tuple[str, str], ...] = ()
     packages: tuple[str, ...] = ()  # that `--install` puts into its environment
     store: str = ""  # of Headrace: "sqlite" or "mongodb"
+    is_tls: bool = False  # towards the provider
+    scenarios: tuple[str, ...] = ()  # that it is measured in, if not in all
 
     @property
     def is_installed(self) -> bool:
@@ -160,10 +163,23 @@ max_connections = 19_000
 """
 _SERVER = (sys.executable, str(HERE.parent / "server.py"), "--config", "FOLDER/headrace.toml")
 _SETTINGS = (("headrace.toml", _HEADRACE),)
+_TLS = _HEADRACE.replace("models =", 'ca_certs = "FOLDER/ca.pem"\nmodels =')
 
 TARGETS = (
     Target("headrace", HEADRACE, _SERVER, _SETTINGS, True, "/readyz", store="sqlite"),
     Target("headrace-mongodb", HEADRACE, _SERVER, _SETTINGS, True, "/readyz", store="mongodb"),
+    Target(
+        "headrace-tls",
+        HEADRACE,
+        _SERVER,
+        (("headrace.toml", _TLS),),
+        prints_port=True,
+        ready_path="/readyz",
+        store="sqlite",
+        is_tls=True,
+        # The upstream encrypts, so others would measure that.
+        scenarios=("saturated", "trickle", "open"),
+    ),
     Target("nginx", OPENAI, ("nginx", "-p", "FOLDER", "-c", "FOLDER/conf"), (("conf", _NGINX),)),
     Target(
         "tensorzero",
@@ -232,7 +248,7 @@ async def running(
     def filled(words: str) -> str:
         for name, value in (
             ("UPSTREAM_PORT", str(upstream_port)),
-            ("UPSTREAM", f"http://127.0.0.1:{upstream_port}/v1"),
+            ("UPSTREAM", f"{'https' if target.is_tls else 'http'}://127.0.0.1:{upstream_port}/v1"),
             ("PORT", str(port)),
             ("FOLDER", str(folder)),
             ("STORE", store),

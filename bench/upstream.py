@@ -9,6 +9,9 @@ tokens, `refused` is status 500. An answer's first token is the question's last 
 text is different. `GET /stats` returns the number of open requests, and
 the time of each that was closed, by the machine's monotonic clock; `/reset` forgets those times.
 
+It prints its port. With a file of a certificate and its key, `upstream.py cert.pem`, it prints that
+of a second one, where it speaks TLS as providers do.
+
 Events are encoded once for each model, and one timer serves all streams of a millisecond: what is
 measured is the server, so this must cost less than it does.
 """
@@ -17,6 +20,7 @@ import asyncio
 import functools
 import heapq
 import json
+import ssl
 import sys
 import time
 
@@ -294,12 +298,18 @@ class Upstream(asyncio.Protocol):
 
 
 async def main() -> None:
-    """Listen on a free loopback port, print it, and serve until the process is ended."""
+    """Listen on free loopback ports, print them, and serve until the process is ended."""
     loop = asyncio.get_running_loop()
     Upstream.clock = Clock(loop)
-    server = await loop.create_server(Upstream, "127.0.0.1", 0, backlog=4096)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
+    contexts: list[ssl.SSLContext | None] = [None]
+    for certificate in sys.argv[1:]:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
+        contexts.append(context)
+    for context in contexts:
+        server = await loop.create_server(Upstream, "127.0.0.1", 0, ssl=context, backlog=4096)
+        print(server.sockets[0].getsockname()[1], flush=True)
+    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
