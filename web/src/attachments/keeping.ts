@@ -87,16 +87,40 @@ export function forgetIn(user: string | null, conversation: string): void {
   );
 }
 
+/** The key of the attachment that a name in storage stands for, whosever it is; null if it is none's. */
+function keyIn(name: string | null): string | null {
+  const at = name?.lastIndexOf(`/${PREFIX}`) ?? -1;
+  return name === null || at < 0 ? null : name.slice(at + 1 + PREFIX.length);
+}
+
+/** In which composer each attachment on this device is. */
+function composers(): Map<string, string | null> {
+  return new Map(
+    deviceStorage.names("").flatMap((name): [string, string | null][] => {
+      const key = keyIn(name);
+      const record = key === null ? null : deviceStorage.readJson(name, isRecord);
+      return key === null || record === null ? [] : [[key, record.composer]];
+    }),
+  );
+}
+
 /**
  * Call `onMoved` when another tab has sent or removed an attachment, or put it elsewhere: `composer` is
  * that of the conversation where it is now ("" is a new one), and null if it is in none.
  */
 export function watchOtherTabs(onMoved: (key: string, composer: string | null) => void): void {
-  window.addEventListener("storage", ({ key, newValue }) => {
-    const name = nameOfKey(key ?? "") ?? "";
-    const at = name.lastIndexOf(`/${PREFIX}`);
-    if (at < 0) return;
-    onMoved(name.slice(at + 1 + PREFIX.length), parseJson(newValue, isRecord)?.composer ?? null);
+  window.addEventListener("storage", ({ key: storageKey, newValue }) => {
+    const key = keyIn(nameOfKey(storageKey ?? ""));
+    if (key !== null) onMoved(key, parseJson(newValue, isRecord)?.composer ?? null);
+  });
+  // A page that the browser restores from its back/forward cache has missed all storage events.
+  let left = new Map<string, string | null>();
+  window.addEventListener("pagehide", () => (left = composers()));
+  window.addEventListener("pageshow", (event) => {
+    if (!event.persisted) return;
+    const now = composers();
+    for (const [key, composer] of left)
+      if (now.get(key) !== composer) onMoved(key, now.get(key) ?? null);
   });
 }
 
@@ -130,11 +154,10 @@ async function kept(user: string | null, key: string): Promise<Attachment | null
 export async function sweep(): Promise<void> {
   const known = new Set<string>();
   for (const name of deviceStorage.names("")) {
-    const at = name.lastIndexOf(`/${PREFIX}`);
-    if (at < 0) continue;
+    const key = keyIn(name);
+    if (key === null) continue;
     const record = deviceStorage.readJson(name, isRecord);
-    if (record && Date.now() - record.at < MAX_AGE_MS)
-      known.add(name.slice(at + 1 + PREFIX.length));
+    if (record && Date.now() - record.at < MAX_AGE_MS) known.add(key);
     else deviceStorage.write(name, null);
   }
   const nobodys = (await contentKeys()).filter((key) => !known.has(key));

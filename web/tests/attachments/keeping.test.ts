@@ -151,3 +151,24 @@ test("what another tab does with an attachment is told", () => {
     ["a", null],
   ]);
 });
+
+test("what another tab did while the page was in the back/forward cache is told as it comes back", () => {
+  const onMoved = vi.fn();
+  keeping.watchOtherTabs(onMoved);
+  for (const key of ["sent", "moved", "stays"])
+    keeping.keepInComposer("ada", attachment(key), "c1");
+  const nameOf = (key: string) => `headrace.kept/ada/attached/${key}`;
+  const record = JSON.parse(tab.local.getItem(nameOf("moved")) ?? "");
+
+  tab.window.dispatchEvent(new Event("pagehide"));
+  tab.local.removeItem(nameOf("sent"));
+  tab.local.setItem(nameOf("moved"), JSON.stringify({ ...record, composer: "c2" }));
+  tab.window.dispatchEvent(Object.assign(new Event("pageshow"), { persisted: false }));
+  expect(onMoved).not.toHaveBeenCalled();
+  tab.window.dispatchEvent(Object.assign(new Event("pageshow"), { persisted: true }));
+
+  expect(onMoved.mock.calls).toEqual([
+    ["sent", null],
+    ["moved", "c2"],
+  ]);
+});
