@@ -54,7 +54,7 @@ function comment(state: StateBlock, start: number, end: number, silent: boolean)
   const token = state.push("html_comment", "", 0);
   // Without its end it may be anything: once the text is complete it is shown.
   if (found === -1) token.content = state.getLines(start, line, state.blkIndent, false).trimEnd();
-  tokenize(state, after);
+  tokenize(state, after, state.line - 1);
   state.push("html_group_close", "", -1);
   return true;
 }
@@ -86,21 +86,22 @@ function details(state: StateBlock, start: number, end: number, silent: boolean)
   const summary = SUMMARY.exec(content);
   if (summary?.[1]?.trim()) {
     state.push("summary_open", "summary", 1);
-    const title = state.push("inline", "", 0);
-    title.content = summary[1].trim();
-    title.children = [];
+    const inline = state.push("inline", "", 0);
+    inline.content = summary[1].trim();
+    inline.children = [];
     state.push("summary_close", "summary", -1);
   }
-  tokenize(state, content.slice(summary?.[0].length ?? 0));
+  const title = summary?.[0] ?? "";
+  tokenize(state, content.slice(title.length), start + title.split("\n").length - 1);
   state.push("details_close", "details", -1);
-  if (endTag) tokenize(state, last.slice(column + endTag.length));
+  if (endTag) tokenize(state, last.slice(column + endTag.length), line);
   state.push("html_group_close", "", -1);
   return true;
 }
 
 /**
  * Where the `<details>` of the line `start` ends, which others may be within: the line and the offset
- * in it, which is -1 if it ends before that line and without a tag. Tags in code are none.
+ * in it, which is -1 if it ends before that line and without a tag.
  */
 function findEnd(
   state: StateBlock,
@@ -108,28 +109,46 @@ function findEnd(
   end: number,
   offset: number,
 ): { line: number; column: number } {
-  let depth = 1;
-  let fence = "";
+  const tags = new OpenTags(1);
   let line = start;
   for (; line < end && (line === start || !isOutside(state, line)); line++) {
-    const text = lineAt(state, line);
-    const mark = line === start ? null : FENCE.exec(text);
-    if (fence) {
-      if (mark?.[1]?.startsWith(fence) && !mark[2]?.trim()) fence = "";
-      continue;
-    }
-    if (mark?.[1] && !(mark[1].startsWith("`") && mark[2]?.includes("`"))) {
-      fence = mark[1];
-      continue;
-    }
-    const pieces = /`+|<(\/?)details(?:\s[^<>]*)?>/gi;
-    pieces.lastIndex = line === start ? offset : 0;
-    for (let piece = pieces.exec(text); piece; piece = pieces.exec(text)) {
-      if (piece[0].startsWith("`")) pieces.lastIndex = endOfCode(text, piece[0], pieces.lastIndex);
-      else if ((depth += piece[1] ? -1 : 1) === 0) return { line, column: piece.index };
-    }
+    const column = tags.read(lineAt(state, line), line === start ? offset : 0);
+    if (column >= 0) return { line, column };
   }
   return { line, column: -1 };
+}
+
+/** Counts the `<details>` that are open after some lines, and sees whether code is. Tags in code are none. */
+export class OpenTags {
+  #fence = "";
+
+  /** There are `depth` to begin with. */
+  constructor(private depth: number) {}
+
+  /** Reads a line from `offset` on. Returns where all have ended, or -1 if they have not. */
+  read(text: string, offset = 0): number {
+    const mark = offset ? null : FENCE.exec(text);
+    if (this.#fence) {
+      if (mark?.[1]?.startsWith(this.#fence) && !mark[2]?.trim()) this.#fence = "";
+      return -1;
+    }
+    if (mark?.[1] && !(mark[1].startsWith("`") && mark[2]?.includes("`"))) {
+      this.#fence = mark[1];
+      return -1;
+    }
+    const pieces = /`+|<(\/?)details(?:\s[^<>]*)?>/gi;
+    pieces.lastIndex = offset;
+    for (let piece = pieces.exec(text); piece; piece = pieces.exec(text)) {
+      if (piece[0].startsWith("`")) pieces.lastIndex = endOfCode(text, piece[0], pieces.lastIndex);
+      else if ((this.depth += piece[1] ? -1 : 1) === 0) return piece.index;
+    }
+    return -1;
+  }
+
+  /** Whether so many are open, and no code. */
+  areOpen(depth: number): boolean {
+    return this.depth === depth && !this.#fence;
+  }
 }
 
 /** Where code ends that `ticks` before the offset `from` begin: there if nothing ends it. */
@@ -141,10 +160,16 @@ function endOfCode(text: string, ticks: string, from: number): number {
   return from;
 }
 
-/** Parses `text` as blocks within what is being parsed. */
-function tokenize(state: StateBlock, text: string): void {
+/**
+ * Parses `text` as blocks within what is being parsed. It begins within the line number `line`, so what
+ * begins in its first line has no line of its own.
+ */
+function tokenize(state: StateBlock, text: string, line: number): void {
   if (!text.trim()) return;
   const inner = new state.md.block.State(text, state.md, state.env, state.tokens);
   inner.level = state.level;
+  const first = state.tokens.length;
   state.md.block.tokenize(inner, 0, inner.lineMax);
+  for (const token of state.tokens.slice(first))
+    if (token.map) token.map = token.map[0] ? [token.map[0] + line, token.map[1] + line] : null;
 }

@@ -8,8 +8,16 @@
  * heading.
  */
 
-import { openContainer, withFinishedParts, type OpenContainer } from "./openContainers";
+import {
+  lineCountOf,
+  openContainer,
+  withFinishedParts,
+  type OpenContainer,
+} from "./openContainers";
 import { parse, type Environment, type MarkdownBlock } from "./parser";
+
+/** As for the parser, a carriage return alone ends a line, too: models quote what programs print. */
+const LINE_END = /\r\n?|\n/g;
 
 /** The blocks of one growing text. */
 export class IncrementalMarkdown {
@@ -72,15 +80,16 @@ export class IncrementalMarkdown {
     const blocks = this.#parseRest(text.slice(0, completeLength), environment);
     const last = blocks.pop();
     if (!last) return;
-    const outlineLines = lineCountOf(this.#open?.outline ?? "");
-    const open = openContainer(last.tokens, outlineLines);
+    const outline = this.#open?.outline ?? "";
+    const lines = (outline + text.slice(this.#finishedText.length)).split(LINE_END);
+    const open = openContainer(last.tokens, lines, this.#open);
     const line = open?.line ?? (blocks.length ? last.tokens[0]?.map?.[0] : undefined);
     if (line === undefined) return;
     this.#environment = environment;
     this.#finished.push(...blocks);
     this.#finishedText = text.slice(
       0,
-      offsetOf(line - outlineLines, text, this.#finishedText.length),
+      offsetOf(line - lineCountOf(outline), text, this.#finishedText.length),
     );
     this.#open = open;
   }
@@ -90,17 +99,9 @@ function copy(environment: Environment): Environment {
   return environment.references ? { references: { ...environment.references } } : {};
 }
 
-function lineCountOf(outline: string): number {
-  return outline.split("\n").length - 1;
-}
-
-/**
- * The offset at which line number `line` begins, counting lines from the offset `start`. As for the
- * parser, a carriage return alone ends a line, too: models quote what programs print.
- */
+/** The offset at which line number `line` begins, counting lines from the offset `start`. */
 function offsetOf(line: number, text: string, start: number): number {
-  const lineEnd = /\r\n?|\n/g;
-  lineEnd.lastIndex = start;
-  for (let count = 0; count < line; count++) lineEnd.exec(text);
-  return line ? lineEnd.lastIndex : start;
+  LINE_END.lastIndex = start;
+  for (let count = 0; count < line; count++) LINE_END.exec(text);
+  return line ? LINE_END.lastIndex : start;
 }

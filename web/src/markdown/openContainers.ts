@@ -1,6 +1,6 @@
 /**
  * Lets a container that grows be parsed from its last part on: a list from its last item, a table from
- * its last row, a quote from its last block; also where one is in another.
+ * its last row, a quote or details from the last block; also where one is in another.
  *
  * What precedes that part is finished: later text does not change it, but for a list that turns out
  * not to be tight. So one token stands for it, and in the text an outline: the markers of all containers
@@ -10,12 +10,13 @@
 
 import type { Token } from "markdown-it";
 import { copyOf, finished, isFinished, loosen, unfolded } from "./finishedTokens";
+import { OpenTags } from "./htmlBlocks";
 import { isList, type ItemState, type ListState } from "./listStates";
 
 /** The containers that have blocks, items or rows in them, by the tokens that begin them. */
 const CONTAINERS = new Set([
   ...["bullet_list_open", "ordered_list_open", "list_item_open"],
-  ...["blockquote_open", "table_open", "tbody_open"],
+  ...["blockquote_open", "table_open", "tbody_open", "html_group_open", "details_open"],
 ]);
 
 /** A block that grows, and where it is parsed from. */
@@ -30,35 +31,45 @@ export interface OpenContainer {
 }
 
 /**
- * The block of `tokens` with all parts but the last one finished; nothing if there are no others, or if
- * the last one is the outline's, of `outlineLines` lines.
+ * The block of `tokens` with all parts but the last one finished; nothing if no part can be finished.
+ * The tokens are of `lines`, which begin with the outline of the block as it was `before`.
  */
 export function openContainer(
   tokens: readonly Token[],
-  outlineLines: number,
+  lines: readonly string[],
+  before: OpenContainer | undefined,
 ): OpenContainer | undefined {
   const all = [...tokens];
   const outline = new Outline();
+  const details = new DetailsPath(lines, before?.outline ?? "");
+  const firstLine = lineCountOf(before?.outline ?? "");
   let found: Omit<OpenContainer, "tokens"> | undefined;
   let depth = 0;
   for (let open = 0; CONTAINERS.has(all[open]?.type ?? ""); depth++) {
     const container = all[open]!;
+    if (container.type === "html_group_open")
+      details.enter(depth < (before?.depth ?? 0) ? undefined : container.map?.[0]);
     const parts = partsOf(all, open);
     const first = parts.find((part) => !isFinished(all[part]!));
     let last = parts.at(-1);
     if (last === undefined || first === undefined) break;
     const line = all[last]!.map?.[0];
     if (first < last) {
-      if (line === undefined || isUnclear(container)) break;
+      if (line === undefined || isUnclear(container) || !details.areOpenAt(line)) break;
       all.splice(first, last - first, finished(all.slice(first, last)));
       last = first + 1;
     }
     outline.enter(container, all.slice(open + 1, last));
-    if (last > open + 1 && line !== undefined && line >= outlineLines)
+    if (last > open + 1 && line !== undefined && line >= firstLine)
       found = { depth: depth + 1, outline: outline.lines(container), line };
     open = last;
   }
   return found && { ...found, tokens: all };
+}
+
+/** How many lines an outline has. */
+export function lineCountOf(outline: string): number {
+  return outline.split("\n").length - 1;
 }
 
 /** Whether it is not known of a list if it is tight so far: it has items, with nothing in them. */
@@ -75,8 +86,44 @@ function partsOf(tokens: readonly Token[], open: number): number[] {
   return parts;
 }
 
+/**
+ * The `<details>` that are open, one in the other. Their ends are found by counting the tags in their
+ * lines, so the lines of finished parts may be left out only where they leave as many open as the outline.
+ */
+class DetailsPath {
+  readonly #lines: readonly string[];
+  readonly #inOutline: number;
+  readonly #outlineLines: number;
+  /** The lines that they begin in; undefined for those that the outline opens. */
+  readonly #starts: (number | undefined)[] = [];
+
+  constructor(lines: readonly string[], outline: string) {
+    this.#lines = lines;
+    this.#inOutline = outline.split(DETAILS).length - 1;
+    this.#outlineLines = lineCountOf(outline);
+  }
+
+  enter(start: number | undefined): void {
+    this.#starts.push(start);
+  }
+
+  /** Whether all of them are open at the beginning of a line. */
+  areOpenAt(line: number): boolean {
+    return this.#starts.every((start, index) => {
+      const tags = new OpenTags(start === undefined ? this.#inOutline - index : 0);
+      const passed = this.#lines.slice(start ?? this.#outlineLines, line);
+      return (
+        passed.every((text) => tags.read(text) < 0) && tags.areOpen(this.#starts.length - index)
+      );
+    });
+  }
+}
+
 /** What stands for finished parts: a heading, which no line that follows can continue. */
 const FILLER = "#";
+
+/** What opens `<details>` in an outline. */
+const DETAILS = "<details>";
 
 /** Lines in which containers are open. */
 class Outline {
@@ -99,6 +146,8 @@ class Outline {
       const before = " ".repeat(start - this.#column);
       this.#add((before + marker).padEnd(indent - this.#column), " ".repeat(indent - this.#column));
       this.#column = indent;
+    } else if (type === "details_open") {
+      this.#add(`${DETAILS}\n${this.#continued}`, "");
     } else if (type === "table_open") {
       const columns = unfolded(finishedParts).filter((token) => token.type === "th_open");
       const delimiters = columns.map((column) => delimiterOf(column));
@@ -132,14 +181,13 @@ export function withFinishedParts(
   parsed: readonly Token[],
   { tokens, depth }: OpenContainer,
 ): readonly Token[] {
-  let all: readonly Token[] = [];
-  const looseLevels: number[] = [];
+  let all: Token[] = [];
+  const looseLists: number[] = [];
   let from = 0;
   let at = 0;
   for (let count = 1; count <= depth; count++) {
     const container = withState(tokens[at++]!, parsed[from++]!);
-    if (isList(container) && !(container.meta as ListState).isTight)
-      looseLevels.push(container.level + 2);
+    if (isList(container) && !(container.meta as ListState).isTight) looseLists.push(all.length);
     const start = at;
     while (isFinished(tokens[at]!)) at++;
     all = [...all, container, ...tokens.slice(start, at)];
@@ -147,14 +195,21 @@ export function withFinishedParts(
     if (isFilled || container.type === "table_open") from = endOfPart(parsed, from);
   }
   all = [...all, ...parsed.slice(from)];
-  return looseLevels.reduce(loosen, all);
+  for (const list of looseLists) {
+    const end = endOfPart(all, list);
+    const inList = loosen(all.slice(list, end), all[list]!.level + 2);
+    all = [...all.slice(0, list), ...inList, ...all.slice(end)];
+  }
+  return all;
 }
 
-/** `container` as it was, but for what further text has shown: a list is tight if it is throughout. */
+/**
+ * `container` as it was, but for its lines and for what further text has shown: a list is tight if it is
+ * throughout.
+ */
 function withState(container: Token, parsed: Token): Token {
-  const state = container.meta as ListState | null;
-  if (!isList(container) || !state?.isTight || (parsed.meta as ListState).isTight) return container;
-  return copyOf(container, { meta: parsed.meta as unknown });
+  const isTight = isList(container) && (container.meta as ListState).isTight;
+  return copyOf(container, { map: parsed.map, meta: isTight ? parsed.meta : container.meta });
 }
 
 /** Where the part ends that begins at `start`. */

@@ -30,6 +30,10 @@ const TEXTS = [
   "a[^1] b[^x-y] [^a-z]\n\n[^1]: One\ngoes on\n\n    and on\n\n    - c\n[^x-y]: Two\n\nd[^1]\n",
   "- a[^1]\n[^1]: note\n> b\n\n> [^2]: within\n\n[^3]:\n\n    empty at first\n\ne\n",
   "- [ ] open\n- [x] done\n  - [X] within\n\n[x] none\n\n1. [ ] loose\n\n2. [x] list\n",
+  "> - a\n>\n> - b\n>\n> # c\n>\n> - d\n> - e\n> - f\n>\n> - g",
+  "  - a\n\n  - | b | c |\n    |---|:-:|\n    | d | e |\n    | f |\n   - g\n- h\n",
+  "<details><summary>a</summary>\n  b\n\n- <details>\n  </details>\n\n- <details>\n- c\n- d\n",
+  "<details>\n\n- a\n\n  ```\n  </details>\n  ```\n- b\n- c\n</details>\n\nd\n",
   "a\r\n\r\nb\r\n",
   "a\rb\n\nc\n\n```\n 5%\r50%\r\r100%\r\n```\n\nd\r\re\r\r\n\nf\n\ng",
 ];

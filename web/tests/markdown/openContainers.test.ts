@@ -32,6 +32,9 @@ const ENDLESS: Record<string, [beginning: string, part: string]> = {
   "a table in a list": ["- | a | b |\n  |---|---|\n", "  | 1 | 2 |\n"],
   "a quote": ["", "> paragraph\n> goes on\n>\n"],
   "a list in a quote": ["> text\n>\n", "> - item\n"],
+  details: ["<details><summary>A</summary>\n\n", "paragraph\n\n- item\n\n```\ncode\n```\n\n"],
+  "a list in details": ["<details open>\n\n", "- item\n"],
+  "details in details in a list": ["- <details>\n  <details>\n\n", "  > quote\n\n  text\n\n"],
   "a quote in a quote": ["", "> > paragraph\n> >\n"],
 };
 
