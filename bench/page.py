@@ -1,11 +1,12 @@
 """Measures how responsive the page stays while a long answer streams into it.
 
-    page.py [--tokens 20000] [--per-second 200] [--text essay|paragraph|code|list] [--slowdown 4]
+    page.py [--tokens 20000] [--per-second 200] [--text essay|paragraph|code|list|…] [--slowdown 4]
 
 Server and upstream are started as for run.py. The browser is the system's Chromium, headless and so
 without a graphics card, and its page has a CPU that is slower by the factor `--slowdown`, as a
 phone's is. `essay` is Markdown as models write it, with code, tables and formulas. The others are
-one endless paragraph, block of code or list: the worst cases, because none of it is ever finished.
+one endless paragraph, block of code, list (`list`, `nested`, or `items` of one word), table, quote
+or `<details>`: the worst cases, because the block is never finished.
 
 The figures are of the tasks of the page's main thread: during a task nobody can scroll or type.
 Elapsed time includes what the machine did for other processes meanwhile; CPU time does not.
@@ -28,7 +29,8 @@ _ENDED = """() => new Promise((resolve) => {
 })"""
 
 # The upstream's name of each text.
-_KINDS = {"essay": "essay", "paragraph": "paced", "code": "code", "list": "list"}
+_CONTAINERS = ["list", "items", "nested", "table", "quote", "details"]
+_KINDS = {"essay": "essay", "paragraph": "paced", "code": "code"} | {k: k for k in _CONTAINERS}
 
 
 async def main() -> None:

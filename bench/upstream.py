@@ -1,13 +1,14 @@
 """A provider for benchmarks: it speaks OpenAI's dialect at a given pace.
 
 The model's name selects what it sends: `paced-200-20` is 200 tokens, 20 ms apart, each in a write
-of its own; `essay-200-20` is the same with the Markdown that models write, `code-200-20` with a
-single block of code, and `list-200-20` with a single list; `long-1000-0` has a
-thousand characters in each token; `emoji-1000-0` has one emoji among them; `held-1000-0` does not
-end; `silent` sends headers only; `mute` sends nothing; `cut-20-5` breaks the connection after its
-tokens, `refused` is status 500. An answer's first token is the question's last word, so that every
-text is different. `GET /stats` returns the number of open requests, and
-the time of each that was closed, by the machine's monotonic clock; `/reset` forgets those times.
+of its own; `essay-200-20` is the same with the Markdown that models write, and `code-200-20` with
+a single block of code; `list`, `items` (short ones), `nested`, `table`, `quote` and `details` have
+a single one of these. `long-1000-0` has a thousand characters in each token; `emoji-1000-0` has one
+emoji among them; `held-1000-0` does not end; `silent` sends headers only; `mute` sends nothing;
+`cut-20-5` breaks the connection after its tokens, `refused` is status 500. An answer's first
+token is the question's last word, so that every text is different. `GET /stats` returns the number
+of open requests, and the time of each that was closed, by the machine's monotonic clock; `/reset`
+forgets those times.
 
 It prints its port. With a file of a certificate and its key, `upstream.py cert.pem`, it prints that
 of a second one, where it speaks TLS as providers do.
@@ -61,6 +62,43 @@ _LIST = """
 - **Violet** is scattered most, but there is less of it, and our eyes are *less sensitive* to it.
   - Its wavelength is `400 nm`, so that \\( (700/400)^4 = 9.4 \\).
 - **蓝光**的散射大约是红光的 5.9 倍。"""
+_ITEMS = "\n- violet\n- 蓝光\n- red"
+_NESTED = """
+1. Sunlight is scattered by air, and **blue more than red**.
+
+   - Violet is scattered most.
+     - There is less of it.
+     - Our eyes are less sensitive to it.
+   - 蓝光的散射大约是红光的 5.9 倍。
+
+   ```python
+   print((700 / 450) ** 4)
+   ```
+
+   That is why the sky is blue."""
+# As the fence, a table's head and the tag of details come once.
+_ROWS = """
+| **Blue** | 450 nm | 5.9 |
+| 红 | `700 nm` | \\(1\\) |"""
+_HEAD_ROW = "\n\n| Colour | Wavelength | Scattered |\n|:---|---:|:---:|"
+_TABLE = _HEAD_ROW + _ROWS * (160_000 // len(_ROWS))
+_QUOTE = """
+> Sunlight is scattered by air, and **blue more than red**:
+> the intensity goes as \\( \\lambda^{-4} \\).
+>
+> - Violet is scattered most.
+> - 蓝光的散射大约是红光的 5.9 倍。
+>"""
+_UNFOLDED = """
+Sunlight is scattered by air, and **blue more than red**:
+the intensity goes as \\( \\lambda^{-4} \\).
+
+- Violet is scattered most.
+- 蓝光的散射大约是红光的 5.9 倍。
+"""
+_DETAILS = "\n\n<details open><summary>Why the sky is blue</summary>\n" + _UNFOLDED * (
+    160_000 // len(_UNFOLDED)
+)
 
 
 def _tokens(text: str) -> tuple[str, ...]:
@@ -73,6 +111,11 @@ _KINDS = {
     "essay": _tokens(_ESSAY),
     "code": _tokens(_CODE),
     "list": _tokens(_LIST),
+    "items": _tokens(_ITEMS),
+    "nested": _tokens(_NESTED),
+    "table": _tokens(_TABLE),
+    "quote": _tokens(_QUOTE),
+    "details": _tokens(_DETAILS),
     "long": _LONG,
     "held": _LONG,
     "emoji": ("x" * 999 + "🚰", *_LONG * 999),
