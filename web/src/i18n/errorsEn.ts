@@ -100,6 +100,7 @@ export const errors = {
   unreadable: "What arrived is not an answer of this server.",
   attachments_lost: "Its attachments are not on this device any more. Its text is in the composer.",
   copy_refused: "This browser does not let the page copy to the clipboard.",
+  page_outdated: "The server has a new version of this page. Please reload it; drafts are kept.",
   unreachable: "The server cannot be reached.",
   other: "The server reported the error “{code}”.",
 };

@@ -92,6 +92,7 @@ export const errors: typeof english = {
   unreadable: "收到的内容不是本服务器的回答。",
   attachments_lost: "问题的附件已不在此设备上，文字已放回输入框。",
   copy_refused: "浏览器不允许网页写入剪贴板。",
+  page_outdated: "服务器上的页面已更新，请重新加载；草稿会保留。",
   unreachable: "暂时无法连接服务器。",
   other: "服务器报告错误“{code}”。",
 };
