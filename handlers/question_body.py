@@ -99,7 +99,8 @@ class QuestionReader:
         if files:
             remaining = iter(taken)
             turns = tuple(
-                Turn(turn.role, tuple(islice(remaining, len(turn.blocks)))) for turn in turns
+                msgspec.structs.replace(turn, blocks=tuple(islice(remaining, len(turn.blocks))))
+                for turn in turns
             )
         return body, turns, files
 

@@ -17,11 +17,16 @@ NOTHING_SENT: Final = "[attachment]"
 _NOTHING_BEFORE: Final = "[conversation starts]"
 
 
-class Turn(msgspec.Struct, frozen=True):
-    """One message of a prompt."""
+class Turn(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One message of a prompt.
+
+    `system_after` is what a system said behind it. It is a part of the prompt's `system` all the
+    same: only servers that take a system's messages anywhere are sent it in this place.
+    """
 
     role: Role
     blocks: tuple[Block, ...]
+    system_after: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -115,6 +120,17 @@ def text_turn(role: Role, text: str) -> Turn:
     return Turn(role, (TextBlock(text),))
 
 
+def system_before(system: str, turns: Iterable[Turn]) -> str | None:
+    """What of a system prompt is in no turn's `system_after`.
+
+    None if these are not its end: a turn that had one of them may have been left out.
+    """
+    after = "\n\n".join(text for turn in turns for text in turn.system_after)
+    if not after:
+        return system
+    return system.removesuffix(after).removesuffix("\n\n") if system.endswith(after) else None
+
+
 def begun_by_user(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
     """`turns`, for APIs whose first turn has to be the user's."""
     if turns and turns[0].role == Role.ASSISTANT:
@@ -147,4 +163,4 @@ def _joined(one: Turn, other: Turn) -> Turn:
     blocks = (*before, *between, *after)
     if any(isinstance(block, ToolResultBlock) for block in other.blocks):
         blocks = tuple(sorted(blocks, key=lambda block: not isinstance(block, ToolResultBlock)))
-    return Turn(one.role, blocks)
+    return Turn(one.role, blocks, one.system_after + other.system_after)

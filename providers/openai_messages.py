@@ -12,7 +12,7 @@ from model.blocks import (
     ToolResultBlock,
 )
 from model.messages import Role
-from model.prompt import Prompt, Turn
+from model.prompt import Prompt, Turn, system_before
 from providers.attachments import address_of
 from providers.openai_servers import ChatServer
 from providers.tool_history import argument_text, paired, result_text, texts_of
@@ -23,7 +23,7 @@ _BETWEEN: Final = "OK."
 
 
 def messages_of(prompt: Prompt, server: ChatServer) -> list[dict[str, Any]]:
-    """The system prompt and the turns.
+    """The system prompt and the turns; what a system said between them, where the server takes it.
 
     Tool results are messages of their own, before what else the user says. Of answers the text and
     the tool calls are sent, and from the first call on the reasoning, if the server requires it.
@@ -31,19 +31,35 @@ def messages_of(prompt: Prompt, server: ChatServer) -> list[dict[str, Any]]:
     messages: list[dict[str, Any]] = []
     if prompt.system:
         messages.append({"role": "system", "content": prompt.system})
-    if (texts := texts_of(prompt.turns)) is not None:
+    is_between = server.system_anywhere and any(turn.system_after for turn in prompt.turns)
+    if not is_between and (texts := texts_of(prompt.turns)) is not None:
         for turn, text in zip(prompt.turns, texts, strict=True):
-            messages.append({"role": turn.role.value, "content": text})
+            messages.append({"role": turn.role, "content": text})
         return messages
+    turns = paired(prompt.turns)
+    before = system_before(prompt.system or "", turns) if is_between else None
+    if before is not None:
+        messages = _system(before)
     has_called = False
-    for turn in paired(prompt.turns):
+    waiting: tuple[str, ...] = ()  # behind calls, until their results are there
+    for turn in turns:
+        calls = any(isinstance(block, ToolCallBlock) for block in turn.blocks)
         if turn.role == Role.ASSISTANT:
-            has_called = has_called or any(isinstance(b, ToolCallBlock) for b in turn.blocks)
+            has_called = has_called or calls
             with_reasoning = has_called and server.takes_reasoning
             messages.append(_answer(turn, server, with_reasoning=with_reasoning))
         else:
             messages += _question(turn, prompt, server)
+        if before is not None:
+            waiting += turn.system_after
+            if not calls:
+                messages += _system(*waiting)
+                waiting = ()
     return messages
+
+
+def _system(*texts: str) -> list[dict[str, Any]]:
+    return [{"role": "system", "content": text} for text in texts if text]
 
 
 def _answer(turn: Turn, server: ChatServer, *, with_reasoning: bool) -> dict[str, Any]:

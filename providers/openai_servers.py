@@ -32,6 +32,7 @@ class ChatServer(NamedTuple):
     # From the first tool call on reasoning has to be sent back, as `reasoning_content`.
     takes_reasoning: bool = False
     parts: frozenset[InputKind] = frozenset(("image", "image_url"))
+    system_anywhere: bool = False  # else a system's message is refused if it is not the first one
     answers_results: bool = False  # an answer has to follow results, before a user's message
     call_id: Callable[[str], str] | None = None  # for servers that refuse others' ids of calls
     fields: Mapping[str, bool] = {}  # sent with every question, unless its `extra` has them
@@ -83,12 +84,15 @@ OTHER: Final = ChatServer(_table(top_k=_TOP_K), parts=_WITH_FILES)
 
 # By the name of the preset.
 SERVERS: Final[Mapping[str, ChatServer]] = {
-    "openai": ChatServer(_OPENAI, (".api.openai.com",), pads_tokens=True, parts=_WITH_FILES),
+    "openai": ChatServer(
+        _OPENAI, (".api.openai.com",), pads_tokens=True, parts=_WITH_FILES, system_anywhere=True
+    ),
     "azure-openai": ChatServer(
         _OPENAI,
         (".openai.azure.com", ".cognitiveservices.azure.com"),
         pads_tokens=True,
         parts=_WITH_FILES,
+        system_anywhere=True,
     ),
     "deepseek": ChatServer(
         _table(
@@ -101,6 +105,7 @@ SERVERS: Final[Mapping[str, ChatServer]] = {
         (".api.deepseek.com",),
         parts=frozenset(),
         takes_reasoning=True,
+        system_anywhere=True,
     ),
     "moonshot": ChatServer(
         _table(
@@ -186,7 +191,7 @@ SERVERS: Final[Mapping[str, ChatServer]] = {
         answers_results=True,
         call_id=_short_id,
     ),
-    "xai": ChatServer(_table(), (".api.x.ai",)),
+    "xai": ChatServer(_table(), (".api.x.ai",), system_anywhere=True),
     "together": ChatServer(_table(top_k=_TOP_K), (".api.together.xyz", ".api.together.ai")),
     "vllm": ChatServer(
         _table(

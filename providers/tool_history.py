@@ -69,7 +69,7 @@ def paired(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
             blocks = tuple(_kept(turn.blocks, answered))
             answered = {}
         if not all(isinstance(block, _SAYS_NOTHING_ALONE) for block in blocks):
-            kept.append(Turn(turn.role, blocks))
+            kept.append(structs.replace(turn, blocks=blocks))
     return merged(kept)
 
 

@@ -48,10 +48,11 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Without `keeps_system` the system prompt is this question's own; a new conversation has none.
 
-    A client protocol may choose three more things. `client` is stored with the answer. `history`
-    are turns that came with the question, in place of the store's branch. Without `store` neither
-    question nor answer is stored: the answer is in this process' memory, no other process finds it,
-    unless the client may send it again it ends when its last reader disconnects.
+    A client protocol may choose some more things. `client` is stored with the answer. `history`
+    are turns that came with the question, in place of the store's branch, and `system_after` is
+    what of `system` came behind it. Without `store` neither question nor answer is stored: the
+    answer is in this process' memory, no other process finds it, unless the client may send it
+    again it ends when its last reader disconnects.
 
     A client may send a question again. `idempotency_key` says which question it is; else
     `sdk_retry` is how often the client's SDK says that it has sent this request before. None says
@@ -91,6 +92,7 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sdk_retry: int | None = None
     identity: str | None = None
     waits: bool = False
+    system_after: tuple[str, ...] = ()
     top_k: int | None = None
     seed: int | None = None
     presence_penalty: float | None = None
@@ -203,7 +205,7 @@ class AskRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         files: Mapping[str, FileContent],
     ) -> Prompt:
         """The prompt for the provider."""
-        turns = (*history, Turn(Role.USER, self.blocks))
+        turns = (*history, Turn(Role.USER, self.blocks, self.system_after))
         later = _LATER_OPTIONS(self)
         return Prompt(
             model=model,

@@ -111,7 +111,7 @@ def answered(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
             others = (block for block in blocks if not isinstance(block, ToolResultBlock))
             blocks = (*_results_of(calls, blocks), *others)
         if blocks:
-            found.append(Turn(turn.role, blocks))
+            found.append(structs.replace(turn, blocks=blocks))
         calls = calls_in(blocks) if turn.role == Role.ASSISTANT else ()
     return tuple(found)
 

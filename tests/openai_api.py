@@ -136,7 +136,7 @@ def _check_messages(messages: Any, server: LookAlike) -> None:
             need(not waiting, f"{where}: tool calls without results: {waiting}")
         match role:
             case "system" | "developer":
-                need(place == 0, f"{where}: not the first")
+                need(place == 0 or server.system_anywhere, f"{where}: not the first")
                 need_fields(message, {"role", "content"}, set(), where)
                 need(isinstance(message["content"], str), where)
             case "user":
@@ -155,7 +155,7 @@ def _check_messages(messages: Any, server: LookAlike) -> None:
             case _:
                 raise Refused(f"{where}.role: {role}")
     need(not waiting, f"tool calls without results: {waiting}")
-    need(messages[-1]["role"] in ("user", "tool"), "the last message is an answer")
+    need(messages[-1]["role"] != "assistant", "the last message is an answer")
 
 
 def _check_answer(message: Json, server: LookAlike, *, has_called: bool, where: str) -> list[str]:

@@ -38,6 +38,8 @@ class LookAlike(NamedTuple):
     fetches_images: bool = True
     fetches_files: bool = False
     call_id: str = ".+"
+    # Else the first message only is a system's. `OPENAI` stands for unknown servers as well.
+    system_anywhere: bool = False
 
 
 OPENAI = LookAlike(
@@ -66,6 +68,7 @@ LOOK_ALIKES = {
         words={"reasoning_effort": _EFFORTS},
         formats=("json_object",),
         takes_reasoning=True,
+        system_anywhere=True,
     ),
     "moonshot": LookAlike(
         _COMMON | _PENALTIES | {"thinking", "reasoning_effort", "max_completion_tokens"},

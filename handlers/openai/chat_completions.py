@@ -122,6 +122,7 @@ class ChatCompletionsHandler(CompletionListHandler, AnswerHandler):
                 creates_conversation=place.creates,
                 client=ClientData(protocol=PROTOCOL, metadata=metadata),
                 system=parser.system,
+                system_after=question.system_after,
                 grace_seconds=grace_header(self.request),
                 caller=self.caller,
                 allowed=self.allowed,

@@ -176,7 +176,9 @@ ChatMessage = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage 
 
 
 class ChatTurns(NamedTuple):
-    """What messages become. Without a system message `system` is None."""
+    """What messages become. Without a system message `system` is None; else it is what all of
+    them say, of which the turns have the places.
+    """
 
     system: str | None
     turns: tuple[Turn, ...]
@@ -184,13 +186,14 @@ class ChatTurns(NamedTuple):
 
 def chat_turns(messages: Sequence[ChatMessage]) -> ChatTurns:
     """The system prompt and the turns, the last of which is the question. Raises ApiError."""
-    system = [
-        _text(message.content)
-        for message in messages
-        if isinstance(message, SystemMessage | DeveloperMessage)
-    ]
+    system: list[str] = []
+    places: list[int] = []  # of these, by how many turns are before each
     turns: list[Turn] = []
     for message in messages:
+        if isinstance(message, SystemMessage | DeveloperMessage):
+            system.append(_text(message.content))
+            places.append(len(turns))
+            continue
         role, blocks = _turn(message)
         if not blocks:
             continue
@@ -207,6 +210,12 @@ def chat_turns(messages: Sequence[ChatMessage]) -> ChatTurns:
             "The last of the messages has to be a user's or a tool's, and not empty.",
             param="messages",
         )
+    # The last one may have become the question.
+    for text, place in zip(system, places, strict=False):
+        if place:
+            turn = turns[place - 1]
+            said = (*turn.system_after, text)
+            turns[place - 1] = msgspec.structs.replace(turn, system_after=said)
     return ChatTurns("\n\n".join(system) if system else None, tuple(turns))
 
 
@@ -221,7 +230,9 @@ def _role_of(message: ChatMessage) -> Role | None:
             return Role.USER
 
 
-def _turn(message: ChatMessage) -> tuple[Role, tuple[Block, ...]]:
+def _turn(
+    message: UserMessage | AssistantMessage | ToolMessage,
+) -> tuple[Role, tuple[Block, ...]]:
     match message:
         case UserMessage():
             return Role.USER, tuple(_asked(message.content))
@@ -230,8 +241,6 @@ def _turn(message: ChatMessage) -> tuple[Role, tuple[Block, ...]]:
             return Role.USER, (result,)
         case AssistantMessage():
             return Role.ASSISTANT, tuple(_answered(message))
-        case _:
-            return Role.USER, ()
 
 
 def _text(content: str | Iterable[ChatText | ChatRefusal] | None) -> str:

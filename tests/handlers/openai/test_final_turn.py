@@ -12,6 +12,7 @@ from tests.serving import Serving
 from tests.upstreams import ScriptedUpstream
 
 GREETING = {"role": "assistant", "content": "Hello! How can I help?"}
+GREETED = f"assistant {GREETING['content']}"
 CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
 
 
@@ -66,6 +67,49 @@ async def test_what_messages_end_with_is_asked(
     assert 200 == response.status
     sent = upstream.requests[0].json["messages"]
     assert prompt == [(message["role"], message["content"]) for message in sent]
+
+
+RESULT = {"role": "tool", "tool_call_id": "c1", "content": "21"}
+CALLING = {"role": "assistant", "content": "a", "tool_calls": [CALL]}
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("given", "prompt"),
+    [
+        ([system("A"), user("hi")], ["system A", "user hi"]),
+        (
+            [system("A"), user("hi"), GREETING, system("B", "developer"), user("c"), system("D")],
+            ["system A", "user hi", GREETED, "system B", "user c", "system D"],
+        ),
+        ([user("hi"), system("B"), system(""), user("c")], ["user hi\n\nc", "system B"]),
+        (
+            [user("hi"), CALLING, system("B"), RESULT, system("C"), user("d")],
+            ["user hi", "assistant a", "tool 21", "user d", "system B", "system C"],
+        ),
+        (
+            [user("hi"), GREETING, system("Sum it up.")],
+            ["user hi", GREETED, "user Sum it up."],
+        ),
+        (
+            [user("hi"), system("B"), GREETING, system("Sum it up.")],
+            ["user hi", "system B", GREETED, "user Sum it up."],
+        ),
+    ],
+)
+async def test_what_a_system_says_later_stays_in_its_place_where_the_server_takes_it(
+    serve: Serving, upstream: ScriptedUpstream, given: list[dict[str, Any]], prompt: list[str]
+) -> None:
+    url = f"{upstream.url}/deepseek"
+    settings = {"preset": "deepseek", "base_url": url, "api_key": "k" * 20}
+    server = await serve.start(providers={"openai": settings})
+    says(upstream)
+
+    response = await whole(server, *given)
+
+    assert 200 == response.status
+    sent = upstream.requests[0].json["messages"]
+    assert prompt == [f"{message['role']} {message['content']}" for message in sent]
 
 
 @pytest.mark.gen_test
