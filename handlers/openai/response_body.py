@@ -202,8 +202,8 @@ class ResponseBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Meta(description="The sampling temperature, 0 to 2."),
     ] = None
     top_p: Annotated[
-        Annotated[float, Meta(gt=0, le=1)] | None,
-        Meta(description="The probability mass to sample from, above 0 and up to 1."),
+        Annotated[float, Meta(ge=0, le=1)] | None,
+        Meta(description="The probability mass to sample from, 0 to 1."),
     ] = None
     presence_penalty: Annotated[
         _Penalty | None, Meta(description="Makes words that occurred less likely, -2 to 2.")

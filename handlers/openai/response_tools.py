@@ -64,7 +64,7 @@ def functions_of(tools: list[dict[str, Any]] | None) -> tuple[FunctionTool, ...]
             kind = given.get("type")
             word = kind if isinstance(kind, str) and kind.replace("_", "").isalnum() else "?"
             raise unsupported_field(
-                place, f"`{place}`: tools of type `{word[:64]}` are not hosted here."
+                place, f"`{place}`: this server does not take tools of type `{word[:64]}`."
             )
         asked = {
             name: value

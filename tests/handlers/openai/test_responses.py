@@ -364,6 +364,7 @@ async def test_an_option_that_a_provider_lacks_is_named_as_the_client_named_it(
             {"text": {"verbosity": "low"}, "service_tier": "flex", "reasoning": SUMMARY},
             {"verbosity": "low", "service_tier": "flex"},
         ),
+        ("openai", "/v1/responses", {"top_p": 0}, {"top_p": 0.001}),
         (
             "openai-responses",
             "/v1/responses",
@@ -408,7 +409,7 @@ async def test_fields_of_openais_own_reach_models_with_its_apis(
     await call(server.url, "POST", path, {"model": "p/m", **asked, **fields})
 
     body = upstream.requests[0].json
-    named = ("text", "verbosity", "reasoning", "service_tier")
+    named = ("text", "verbosity", "reasoning", "service_tier", "top_p")
     assert sent == {name: body[name] for name in named if name in body}
 
 
