@@ -15,6 +15,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from io import BytesIO
+from operator import attrgetter
 from typing import Any, Self, cast
 
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
@@ -59,6 +60,7 @@ _REFUSED = (
     "prepare_curl_callback",
     "ssl_options",
 )
+_refused_values = attrgetter(*_REFUSED)
 
 
 class ClientRequest(HTTPRequest):
@@ -135,6 +137,7 @@ class HttpClient(AsyncHTTPClient):
             "user_agent": "Headrace",
         }
         super().initialize(defaults=ours | (defaults or {}))
+        self._refuses_by_default = any(self.defaults.get(name) for name in _REFUSED)
         self._slots = asyncio.Semaphore(max_connections)
         self._in_use = 0
         self._pool = ConnectionPool()
@@ -270,9 +273,11 @@ class HttpClient(AsyncHTTPClient):
 
         Raises ValueError.
         """
-        for name in _REFUSED:
-            if self._setting(request, name):
-                raise ValueError(f"HttpClient does not do {name}")
+        # Most requests have none of them, which is seen in one call.
+        if self._refuses_by_default or any(_refused_values(request)):
+            for name in _REFUSED:
+                if self._setting(request, name):
+                    raise ValueError(f"HttpClient does not do {name}")
         endpoint, target = parse_url(request.url)
         proxy = None
         if host := self._setting(request, "proxy_host"):
