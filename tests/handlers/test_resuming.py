@@ -152,7 +152,7 @@ def test_the_parts_add_up_to_the_answer_wherever_they_were_read(
     io_loop: IOLoop, two: list[Server], upstream: ScriptedUpstream, first, visits
 ) -> None:
     try:
-        io_loop.run_sync(lambda: _read_in_parts(two, Script(upstream), first, visits), timeout=5)
+        io_loop.run_sync(lambda: _read_in_parts(two, Script(upstream), first, visits), timeout=20)
     finally:
         upstream.next_request()
 
