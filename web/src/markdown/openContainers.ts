@@ -131,24 +131,32 @@ class Outline {
   #text = "";
   /** What begins a further line in the same containers. */
   #continued = "";
-  /** Where that is, counted from the innermost quote on. */
+  /** Where that is, counted from where the text of the innermost quote or details begins. */
   #column = 0;
+  /** Whether the innermost container is an item. */
+  #isInItem = false;
 
   /** Opens `container`, of which `finishedParts` are finished. */
   enter({ type, info, markup, meta }: Token, finishedParts: readonly Token[]): void {
     if (type === "blockquote_open") {
       this.#add("> ", "> ");
       this.#column = 0;
+      this.#isInItem = false;
     } else if (type === "list_item_open") {
       const marker = info + markup;
       const { indent } = meta as ItemState;
       // At most four spaces follow a marker; more would be code.
       const start = Math.max(this.#column, indent - marker.length - 4);
       const before = " ".repeat(start - this.#column);
+      // In the line of another item, spaces would be that item's.
+      if (before && this.#isInItem) this.#add(`${FILLER}\n${this.#continued}`, "");
       this.#add((before + marker).padEnd(indent - this.#column), " ".repeat(indent - this.#column));
       this.#column = indent;
+      this.#isInItem = true;
     } else if (type === "details_open") {
       this.#add(`${DETAILS}\n${this.#continued}`, "");
+      this.#column = 0;
+      this.#isInItem = false;
     } else if (type === "table_open") {
       const columns = unfolded(finishedParts).filter((token) => token.type === "th_open");
       const delimiters = columns.map((column) => delimiterOf(column));
@@ -193,7 +201,7 @@ export function withFinishedParts(
     while (isFinished(tokens[at]!)) at++;
     all = [...all, container, ...tokens.slice(start, at)];
     const isFilled = count === depth && container.type !== "tbody_open";
-    if (isFilled || container.type === "table_open") from = endOfPart(parsed, from);
+    if (isFilled || isOfOutline(parsed[from]!)) from = endOfPart(parsed, from);
   }
   all = [...all, ...parsed.slice(from)];
   for (const list of looseLists) {
@@ -202,6 +210,11 @@ export function withFinishedParts(
     all = [...all.slice(0, list), ...inList, ...all.slice(end)];
   }
   return all;
+}
+
+/** Whether `part` is what an outline needs for the container that follows it. */
+function isOfOutline({ type }: Token): boolean {
+  return type === "heading_open" || type === "thead_open";
 }
 
 /**

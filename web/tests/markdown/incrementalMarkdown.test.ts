@@ -34,6 +34,9 @@ const TEXTS = [
   "  - a\n\n  - | b | c |\n    |---|:-:|\n    | d | e |\n    | f |\n   - g\n- h\n",
   "<details><summary>a</summary>\n  b\n\n- <details>\n  </details>\n\n- <details>\n- c\n- d\n",
   "<details>\n\n- a\n\n  ```\n  </details>\n  ```\n- b\n- c\n</details>\n\nd\n",
+  "- <details>- a\n    > b\n- c\n\n+ <details>\n\t+     d\n\t    e\n",
+  "- <details>\n\n  - a\n  - b\n\n    c\n  </details>\n\n- d\n",
+  "  +\n       -   a\n\n           b\n       - c\n\n       * d\n",
   "a\r\n\r\nb\r\n",
   "a\rb\n\nc\n\n```\n 5%\r50%\r\r100%\r\n```\n\nd\r\re\r\r\n\nf\n\ng",
 ];
