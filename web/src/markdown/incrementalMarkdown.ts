@@ -8,6 +8,7 @@
  * heading.
  */
 
+import { unfolded } from "./finishedTokens";
 import {
   lineCountOf,
   openContainer,
@@ -54,12 +55,12 @@ export class IncrementalMarkdown {
 
   /**
    * The blocks of `text`, which is complete. All of it is parsed again only if it contains a link
-   * definition, which may have turned earlier text into a link.
+   * definition, which may have turned earlier text into a link, or a table that may be too large.
    */
   finish(text: string): MarkdownBlock[] {
     if (!this.#finishedText) return parse(text, {});
     const blocks = this.update(text);
-    return this.#hasDefinition ? parse(text, {}) : blocks;
+    return this.#hasDefinition || blocks.some(hasTooManyCells) ? parse(text, {}) : blocks;
   }
 
   /** The blocks of `text` that are not finished. */
@@ -93,6 +94,15 @@ export class IncrementalMarkdown {
     );
     this.#open = open;
   }
+}
+
+/** The parser ends a table whose rows are short of more cells than these; it has to see all rows for that. */
+const MAX_CELLS = 65_536;
+
+function hasTooManyCells({ tokens }: MarkdownBlock): boolean {
+  let count = 0;
+  for (const { type } of unfolded(tokens)) if (type === "td_open") count++;
+  return count > MAX_CELLS;
 }
 
 function copy(environment: Environment): Environment {

@@ -120,6 +120,17 @@ describe("a growing text", () => {
     expect(comparable(markdown.finish(text))).toEqual(comparable(parse(text, {})));
   });
 
+  test("has a table that is too large, once it is complete, as it would be at once", () => {
+    const head = `|${"a|".repeat(1000)}\n|${"-|".repeat(1000)}\n`;
+    const text = head + "|b|\n".repeat(70);
+    const markdown = new IncrementalMarkdown();
+    for (let end = head.length; end < text.length; end += 40) markdown.update(text.slice(0, end));
+    const typesOf = (blocks: readonly MarkdownBlock[]) =>
+      blocks.map(({ tokens }) => unfolded(tokens).map(({ type }) => type));
+
+    expect(typesOf(markdown.finish(text))).toEqual(typesOf(parse(text, {})));
+  });
+
   test("finished blocks stay the same objects", () => {
     const markdown = new IncrementalMarkdown();
     markdown.update("one\n\ntwo\n\nthr");
