@@ -8,6 +8,7 @@
  * heading.
  */
 
+import type { Token } from "markdown-it";
 import { unfolded } from "./finishedTokens";
 import {
   lineCountOf,
@@ -30,8 +31,6 @@ export class IncrementalMarkdown {
   /** Characters of the complete lines that were parsed last. */
   #completeLength = 0;
   #environment: Environment = {};
-  /** Whether there is a link definition so far, the last block and what follows it included. */
-  #hasDefinition = false;
 
   /**
    * The blocks of `text` so far. Finished blocks are the same objects as last time, so that they need
@@ -47,20 +46,21 @@ export class IncrementalMarkdown {
     }
     this.#finishParts(text);
     // A copy, because a definition in an incomplete line may have half of its address.
-    const environment = copy(this.#environment);
-    const blocks = [...this.#finished, ...this.#parseRest(text, environment)];
-    this.#hasDefinition = environment.references !== undefined;
-    return blocks;
+    return [...this.#finished, ...this.#parseRest(text, copy(this.#environment))];
   }
 
   /**
-   * The blocks of `text`, which is complete. All of it is parsed again only if it contains a link
-   * definition, which may have turned earlier text into a link, or a table that may be too large.
+   * The blocks of `text`, which is complete, as it is parsed at once: only now is it known which links
+   * are defined further down. Blocks that are the same as last time are the same objects.
    */
   finish(text: string): MarkdownBlock[] {
-    if (!this.#finishedText) return parse(text, {});
+    const whole = parse(text, {});
+    if (!this.#finishedText) return whole;
     const blocks = this.update(text);
-    return this.#hasDefinition || blocks.some(hasTooManyCells) ? parse(text, {}) : blocks;
+    return whole.map((block, index) => {
+      const known = blocks[index];
+      return known && areSame(unfolded(known.tokens), block.tokens) ? known : block;
+    });
   }
 
   /** The blocks of `text` that are not finished. */
@@ -96,17 +96,32 @@ export class IncrementalMarkdown {
   }
 }
 
-/** The parser ends a table whose rows are short of more cells than these; it has to see all rows for that. */
-const MAX_CELLS = 65_536;
-
-function hasTooManyCells({ tokens }: MarkdownBlock): boolean {
-  let count = 0;
-  for (const { type } of unfolded(tokens)) if (type === "td_open") count++;
-  return count > MAX_CELLS;
-}
-
 function copy(environment: Environment): Environment {
   return environment.references ? { references: { ...environment.references } } : {};
+}
+
+/** Whether two texts' tokens are drawn as the same. */
+function areSame(some: readonly Token[], others: readonly Token[]): boolean {
+  return (
+    some.length === others.length && some.every((token, index) => isSame(token, others[index]!))
+  );
+}
+
+function isSame(one: Token, other: Token): boolean {
+  return (
+    one.type === other.type &&
+    one.tag === other.tag &&
+    one.hidden === other.hidden &&
+    one.content === other.content &&
+    one.info === other.info &&
+    rarePartsOf(one) === rarePartsOf(other) &&
+    areSame(one.children ?? [], other.children ?? [])
+  );
+}
+
+/** What few tokens have. */
+function rarePartsOf({ attrs, meta }: Token): string {
+  return (attrs ?? meta) ? JSON.stringify([attrs, meta]) : "";
 }
 
 /** The offset at which line number `line` begins, counting lines from the offset `start`. */

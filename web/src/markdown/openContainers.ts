@@ -6,8 +6,8 @@
  * not to be tight. So one token stands for it, and in the text an outline: the markers of all containers
  * that are open there, after which the parser goes on as it would after the finished parts. Of what it
  * makes of the outline only the containers are kept, and they get their finished parts back. The one
- * thing that it counts over all of a table is the cells that rows are short of, and gives up at 65,536: a
- * text that has more is parsed again when it is complete.
+ * thing that it counts over all of a table is the cells that rows are short of, and gives up at 65,536: such
+ * a table is right once the text is complete, and parsed at once.
  */
 
 import type { Token } from "markdown-it";

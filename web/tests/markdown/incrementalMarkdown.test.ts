@@ -120,15 +120,30 @@ describe("a growing text", () => {
     expect(comparable(markdown.finish(text))).toEqual(comparable(parse(text, {})));
   });
 
-  test("has a table that is too large, once it is complete, as it would be at once", () => {
-    const head = `|${"a|".repeat(1000)}\n|${"-|".repeat(1000)}\n`;
-    const text = head + "|b|\n".repeat(70);
+  test("is at last what it would be at once, also where its parts are not: in a table of many gaps", () => {
+    const row = (cells: string[]) => `|${cells.join("|")}|\n`;
+    const head = Array<string>(300).fill("x");
+    const lines = [row(head), row(head.map(() => "-")), ...Array<string>(230).fill(row(["a"]))];
+    const text = `before\n\n${lines.join("")}`;
     const markdown = new IncrementalMarkdown();
-    for (let end = head.length; end < text.length; end += 40) markdown.update(text.slice(0, end));
-    const typesOf = (blocks: readonly MarkdownBlock[]) =>
-      blocks.map(({ tokens }) => unfolded(tokens).map(({ type }) => type));
+    for (let count = 1; count <= lines.length; count += 10)
+      markdown.update(`before\n\n${lines.slice(0, count).join("")}`);
 
-    expect(typesOf(markdown.finish(text))).toEqual(typesOf(parse(text, {})));
+    const whole = comparable(parse(text, {}));
+    expect(comparable(markdown.update(text))).not.toEqual(whole);
+    expect(comparable(markdown.finish(text))).toEqual(whole);
+  });
+
+  test("a block that was right before the text was complete stays the same object", () => {
+    const text = "one\n\n[a]\n\n- two\n- three\n- four\n\n[a]: https://a.example\n\nend\n";
+    const markdown = new IncrementalMarkdown();
+    let before: MarkdownBlock[] = [];
+    for (let end = 1; end <= text.length; end++) before = markdown.update(text.slice(0, end));
+
+    const [one, link, list] = markdown.finish(text);
+    expect(one).toBe(before[0]);
+    expect(link).not.toEqual(before[1]);
+    expect(list).toBe(before[2]);
   });
 
   test("finished blocks stay the same objects", () => {

@@ -50,9 +50,6 @@ describe.each(Object.entries(ENDLESS))("%s that grows", (_name, [beginning, part
     for (let count = 1; count < 300; count++) draw(count);
 
     expect(Math.max(...parsed)).toBeLessThan(FEW_CHARS);
-    parsed.length = 0;
-    markdown.finish(textOf(300));
-    expect(Math.max(...parsed)).toBeLessThan(FEW_CHARS);
   });
 
   test("has the nodes again that it had, but for its last part", () => {
