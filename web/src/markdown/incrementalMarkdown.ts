@@ -31,6 +31,8 @@ export class IncrementalMarkdown {
   /** Characters of the complete lines that were parsed last. */
   #completeLength = 0;
   #environment: Environment = {};
+  /** The blocks so far, finished or not. */
+  #blocks: MarkdownBlock[] = [];
 
   /**
    * The blocks of `text` so far. Finished blocks are the same objects as last time, so that they need
@@ -46,7 +48,8 @@ export class IncrementalMarkdown {
     }
     this.#finishParts(text);
     // A copy, because a definition in an incomplete line may have half of its address.
-    return [...this.#finished, ...this.#parseRest(text, copy(this.#environment))];
+    this.#blocks = [...this.#finished, ...this.#parseRest(text, copy(this.#environment))];
+    return this.#blocks;
   }
 
   /**
@@ -54,11 +57,8 @@ export class IncrementalMarkdown {
    * are defined further down. Blocks that are the same as last time are the same objects.
    */
   finish(text: string): MarkdownBlock[] {
-    const whole = parse(text, {});
-    if (!this.#finishedText) return whole;
-    const blocks = this.update(text);
-    return whole.map((block, index) => {
-      const known = blocks[index];
+    return parse(text, {}).map((block, index) => {
+      const known = this.#blocks[index];
       return known && areSame(unfolded(known.tokens), block.tokens) ? known : block;
     });
   }

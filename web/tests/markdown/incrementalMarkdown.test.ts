@@ -137,7 +137,7 @@ describe("a growing text", () => {
   });
 
   test("a block that was right before the text was complete stays the same object", () => {
-    const text = "one\n\n[a]\n\n- two\n- three\n- four\n\n[a]: https://a.example\n\nend\n";
+    const text = "one\n\n[a]\n\n- two\n- three\n- four\n\n[a]: https://a.example\n";
     const markdown = new IncrementalMarkdown();
     let before: MarkdownBlock[] = [];
     for (let end = 1; end <= text.length; end++) before = markdown.update(text.slice(0, end));
